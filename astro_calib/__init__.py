@@ -1,0 +1,76 @@
+"""CCD reduction with error bars that know where they came from."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.calibrate import calibrate, ccd_process
+from astro_calib.combine import combine
+from astro_calib.detector import Amplifier, Detector
+from astro_calib.flags import DataQuality
+from astro_calib.frame import CCDFrame, covariance
+from astro_calib.io import fits as _fits  # registers how frames are read and written
+from astro_calib.steps import (
+    cosmicray_lacosmic,
+    create_deviation,
+    flag_bad_pixels,
+    flag_saturated,
+    flat_correct,
+    gain_correct,
+    subtract_bias,
+    subtract_dark,
+    subtract_overscan,
+    trim_image,
+)
+
+if TYPE_CHECKING:
+    from astro_calib import simulate
+    from astro_calib.night import reduce_night
+    from astro_calib.photometry import compare_snr, measure_snr
+
+#: Names that are imported when they are first asked for, because of what they import in turn.
+_LATER = {
+    "compare_snr": "astro_calib.photometry",
+    "measure_snr": "astro_calib.photometry",
+    "reduce_night": "astro_calib.night",
+    "simulate": "astro_calib.simulate",
+}
+
+__all__ = [
+    "Amplifier",
+    "CCDFrame",
+    "DataQuality",
+    "Detector",
+    "NoiseSource",
+    "UncertaintyBudget",
+    "calibrate",
+    "ccd_process",
+    "combine",
+    "compare_snr",
+    "cosmicray_lacosmic",
+    "covariance",
+    "create_deviation",
+    "flag_bad_pixels",
+    "flag_saturated",
+    "flat_correct",
+    "gain_correct",
+    "measure_snr",
+    "reduce_night",
+    "simulate",
+    "subtract_bias",
+    "subtract_dark",
+    "subtract_overscan",
+    "trim_image",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    module = import_module(_LATER[name])
+    return module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,236 @@
+"""All steps of a calibration in the right order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+
+from astro_calib.detector import GAIN_UNIT, Detector
+from astro_calib.errors import FrameError
+from astro_calib.steps import (
+    cosmicray_lacosmic,
+    create_deviation,
+    flag_bad_pixels,
+    flag_saturated,
+    flat_correct,
+    gain_correct,
+    subtract_bias,
+    subtract_dark,
+    subtract_overscan,
+    trim_image,
+)
+
+if TYPE_CHECKING:
+    from astropy.modeling import Model
+    from numpy.typing import ArrayLike, NDArray
+
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["calibrate", "ccd_process"]
+
+
+def calibrate(
+    ccd: CCDFrame,
+    detector: Detector,
+    *,
+    overscan: str | None = None,
+    overscan_axis: int | tuple[int, int] | None = (0, 1),
+    overscan_median: bool = True,
+    overscan_model: Model | None = None,
+    trim: str | None = None,
+    bad_pixels: ArrayLike | None = None,
+    bias: CCDFrame | None = None,
+    pedestal: float | u.Quantity | None = None,
+    shot_noise: str | float | NDArray[Any] = "data",
+    dark: CCDFrame | None = None,
+    exposure_time: str = "EXPTIME",
+    exposure_unit: Any = u.s,
+    flat: CCDFrame | None = None,
+    min_value: float | None = None,
+    norm_value: float | None = None,
+    cosmic_rays: bool = False,
+) -> CCDFrame:
+    """
+    Calibrate a raw frame: from digital units to electrons with an error that says where it came from.
+
+    The order is: flag saturated pixels, subtract the overscan, trim, multiply by the gain, subtract the bias, add read
+    noise and shot noise, subtract the dark scaled by exposure time, divide by the flat, repair cosmic rays. Each is a
+    function of its own, and one at a time they give the same numbers. What is not given is left out.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        A raw frame in adu.
+    detector : Detector
+        Gain, read noise and saturation.
+    overscan, trim : str, optional
+        FITS sections of the raw frame, such as ``"[1025:1056, 1:1024]"``.
+    overscan_axis, overscan_median, overscan_model
+        As `overscan_axis`, `median` and `model` of `subtract_overscan`; one median for the frame by default.
+    bad_pixels : array_like of bool, optional
+        True where a pixel of the trimmed frame is bad.
+    bias, dark, flat : CCDFrame, optional
+        Masters, trimmed, bias and dark in electrons: made from calibrated frames by `combine`.
+    pedestal : float or Quantity, optional
+        What is in the frame without being signal, in adu if it has no unit, for frames without overscan and bias. It is
+        subtracted, and counts as exact.
+    shot_noise : {"data", "smooth"}, float or ndarray
+        As in `create_deviation`, in electrons; 0 for a bias frame, which has none.
+    exposure_time, exposure_unit
+        Header keyword of the exposure time, and its unit.
+    min_value, norm_value : float, optional
+        As in `flat_correct`.
+    cosmic_rays : bool
+        Whether to repair cosmic rays with `cosmicray_lacosmic`.
+
+    Returns
+    -------
+    CCDFrame
+        In electrons, float32 for raw frames of 16-bit integers.
+
+    Raises
+    ------
+    FrameError
+        If the frame cannot be calibrated: nothing tells its pedestal, no exposure time, no finite pixel, a flat without
+        light, a section outside the frame. The message names the frame.
+    ShapeMismatchError
+        If a master does not have the frame's shape.
+    astropy.units.UnitConversionError
+        If the frame is not in adu.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame, Detector, calibrate
+    >>> camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+    >>> raw = CCDFrame(np.full((2, 3), 1050, dtype=np.uint16), unit="adu")
+    >>> image = calibrate(raw, camera, pedestal=1000)
+    >>> image.data
+    array([[100., 100., 100.],
+           [100., 100., 100.]], dtype=float32)
+    >>> image.variance.round(2)            # 5**2 + 2**2 / 12 + 100
+    array([[125.33, 125.33, 125.33],
+           [125.33, 125.33, 125.33]], dtype=float32)
+    """
+    by_signal = isinstance(shot_noise, str)
+    if by_signal and overscan is None and bias is None and pedestal is None:
+        msg = (
+            f"{ccd.name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as signal and "
+            "the error come out too large. Give one of them; pedestal=0 if there is none."
+        )
+        raise FrameError(msg)
+    frame = flag_saturated(ccd, detector)
+    if pedestal is not None:
+        level = pedestal if isinstance(pedestal, u.Quantity) else pedestal * ccd.unit
+        frame = frame.subtract(level)
+    if overscan is not None:
+        frame = subtract_overscan(
+            frame, fits_section=overscan, overscan_axis=overscan_axis, median=overscan_median, model=overscan_model
+        )
+    if trim is not None:
+        frame = trim_image(frame, trim)
+    if bad_pixels is not None:
+        frame = flag_bad_pixels(frame, bad_pixels)
+    frame = gain_correct(frame, detector)
+    if bias is not None:
+        frame = subtract_bias(frame, bias)
+    frame = create_deviation(frame, detector, shot_noise=shot_noise)
+    if dark is not None:
+        frame = subtract_dark(
+            frame, dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True
+        )
+    if flat is not None:
+        frame = flat_correct(frame, flat, min_value=min_value, norm_value=norm_value)
+    if cosmic_rays:
+        frame = cosmicray_lacosmic(frame)
+    return frame
+
+
+def ccd_process(
+    ccd: CCDFrame,
+    oscan: str | None = None,
+    trim: str | None = None,
+    error: bool = False,
+    master_bias: CCDFrame | None = None,
+    dark_frame: CCDFrame | None = None,
+    master_flat: CCDFrame | None = None,
+    bad_pixel_mask: ArrayLike | None = None,
+    gain: u.Quantity | None = None,
+    readnoise: u.Quantity | None = None,
+    oscan_median: bool = True,
+    oscan_model: Model | None = None,
+    min_value: float | None = None,
+    exposure_key: Any = None,
+    exposure_unit: Any = u.s,
+) -> CCDFrame:
+    """
+    `calibrate` with the arguments of `ccdproc.ccd_process`, for scripts that come from there.
+
+    The deviation is created after the bias was subtracted, so that the pedestal does not count as signal; the overscan
+    is taken row by row; a dark is always scaled by exposure time; the result is in electrons.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        A raw frame in adu.
+    oscan, trim : str, optional
+        FITS sections of overscan and image.
+    error : bool
+        Must be True: a calibration without error is what ccdproc is for.
+    master_bias, dark_frame, master_flat : CCDFrame, optional
+        The masters, bias and dark in electrons.
+    bad_pixel_mask : array_like of bool, optional
+        True where a pixel is bad.
+    gain, readnoise : Quantity
+        In electron / adu and electron.
+    oscan_median, oscan_model, min_value
+        As in ccdproc.
+    exposure_key, exposure_unit
+        Header keyword of the exposure time, and its unit.
+
+    Returns
+    -------
+    CCDFrame
+        In electrons.
+
+    Raises
+    ------
+    ValueError
+        If `error` is not True, or gain or read noise is missing.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame, ccd_process
+    >>> raw = CCDFrame(np.full((4, 6), 1000, dtype=np.uint16), unit="adu")
+    >>> image = ccd_process(raw, oscan="[5:6, 1:4]", trim="[1:4, 1:4]", error=True,
+    ...                     gain=2 * u.electron / u.adu, readnoise=5 * u.electron)
+    >>> image.shape, str(image.unit)
+    ((4, 4), 'electron')
+    """
+    if not error or gain is None or readnoise is None:
+        msg = (
+            "ccd_process needs error=True, gain (in electron / adu) and readnoise (in electron). For a calibration without "
+            "errors use ccdproc.ccd_process."
+        )
+        raise ValueError(msg)
+    detector = Detector(gain=u.Quantity(gain).to(GAIN_UNIT), read_noise=readnoise)
+    return calibrate(
+        ccd,
+        detector,
+        overscan=oscan,
+        overscan_axis=1,
+        overscan_median=oscan_median,
+        overscan_model=oscan_model,
+        trim=trim,
+        bad_pixels=bad_pixel_mask,
+        bias=master_bias,
+        dark=dark_frame,
+        exposure_time=getattr(exposure_key, "name", exposure_key) or "EXPTIME",
+        exposure_unit=exposure_unit,
+        flat=master_flat,
+        min_value=min_value,
+    )

@@ -1,0 +1,582 @@
+"""
+Combine frames into one, with the right error.
+
+The noise of a stack has two parts. What each frame has for itself is averaged down, by a factor that depends on the
+estimator (`astro_calib.estimators`); it becomes one source of the stack's own, which remembers the frames that went
+into it. What frames share (a master, the gain) is passed on source by source, and does not average down.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.arithmetic import floating
+from astro_calib.budget import NoiseSource, UncertaintyBudget, merge_sources
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from astro_calib.estimators import (
+    clipped_mean_variance_factor,
+    median_probabilities,
+    median_variance,
+    median_variance_exact,
+    median_variance_factors,
+)
+from astro_calib.factored import Factored
+from astro_calib.flags import DataQuality
+from astro_calib.frame import UNNAMED, CCDFrame
+from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
+from astro_calib.steps.deviation import create_deviation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.budget import Key
+    from astro_calib.detector import Detector
+
+__all__ = ["combine"]
+
+METHODS = ("mean", "median", "sum")
+CLIPS = (None, "sigma", "scatter", "minmax")
+
+#: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
+LIKE = 0.02
+#: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
+UNLIKE = 1.5
+
+
+def combine(
+    frames: Iterable[CCDFrame | str | os.PathLike[str]],
+    *,
+    method: str = "mean",
+    clip: str | None = None,
+    sigma: float | tuple[float, float] = 3.0,
+    extremes: tuple[int, int] = (1, 1),
+    scale: str | Callable[[NDArray[Any]], float] | Sequence[float] | None = None,
+    weights: Sequence[float] | None = None,
+    detector: Detector | None = None,
+    unit: Any = None,
+) -> CCDFrame:
+    r"""
+    Combine frames pixel by pixel.
+
+    Parameters
+    ----------
+    frames : iterable of CCDFrame or path, each of shape (ny, nx)
+        What to combine. Values that are masked, flagged as unfit for use (`DataQuality.UNUSABLE`) or not finite are left
+        out.
+    method : {"mean", "median", "sum"}
+        A sum is the number of frames times the mean of the values used, so that a value left out does not darken it.
+    clip : {None, "sigma", "scatter", "minmax"}
+        Rejection. ``"sigma"``: values further than `sigma` times their own known noise from the median of all; for
+        frames without variance their scatter takes its place. ``"scatter"``: `sigma` times the robust scatter of the
+        sample at each pixel. ``"minmax"``: the lowest and highest values of each pixel, as many as `extremes` says.
+    sigma : float or (float, float)
+        Threshold, or thresholds below and above the median.
+    extremes : (int, int)
+        How many of the lowest and of the highest values ``"minmax"`` leaves out.
+    scale : {"median", "mean"}, callable or sequence of float, optional
+        Frames are multiplied by these numbers first. A name brings all frames to the average of their medians or means
+        over good pixels, as flats of different exposure need; a callable gives the factor for an array of data.
+    weights : sequence of float, optional
+        Weights of the frames in a mean; they count as exact. (Weights from each pixel's own variance would bias the
+        mean, because low values have low variance.)
+    detector : Detector, optional
+        Gives frames without variance their noise (`create_deviation`).
+    unit : unit, optional
+        Of files that do not say theirs.
+
+    Returns
+    -------
+    CCDFrame, shape (ny, nx)
+        With the header of the first frame and NCOMBINE; `CCDFrame.n_used` tells how many values were used at each
+        pixel. Where none could be, the pixel is masked, and holds what the values that are unfit for use give. `DataQuality.REJECTED` marks
+        pixels where the clipping left something out.
+
+    Raises
+    ------
+    FrameError
+        If there are no frames, or there is one frame only and its noise is not known: an exact master is never made.
+    ShapeMismatchError
+        If shapes differ; the message names the frames.
+    astropy.units.UnitConversionError
+        If units differ.
+    ValueError
+        If an argument has no meaning.
+
+    Notes
+    -----
+    With weights w_i that add up to 1, a source that frames share gets the coefficient :math:`\sum_i w_i c_i`, and the
+    frames' own noise the variance :math:`F \sum_i w_i^2 \sigma_i^2`. F is 1 for a mean, else the factor of the estimator
+    for Gaussian noise at the pixel's own number of values, see `astro_calib.estimators`. The median of unlike frames
+    passes on shared noise in proportion to :math:`1/\sigma_i`.
+
+    Frames without variance and without `detector` get the scatter of the sample (N - 1) at each pixel.
+
+    Examples
+    --------
+    Noise that frames share does not average down:
+
+    >>> import numpy as np
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from astro_calib import CCDFrame, combine
+    >>> def frame(value, sigma):
+    ...     sigmas = StdDevUncertainty(np.full((1, 2), sigma))
+    ...     return CCDFrame(np.full((1, 2), value), unit="electron", uncertainty=sigmas)
+    >>> master = frame(10.0, 5.0)
+    >>> stack = combine([frame(100.0, 5.0) - master for _ in range(25)])
+    >>> np.sqrt(stack.variance).round(2)
+    array([[5.1, 5.1]])
+    """
+    lower, upper = (sigma, sigma) if isinstance(sigma, (int, float)) else sigma
+    _check_choices(method, clip, lower, upper, extremes, weights)
+    inputs = _loaded(frames, unit)
+    if weights is not None and len(weights) != len(inputs):
+        msg = f"{len(weights)} weights for {len(inputs)} frames."
+        raise ValueError(msg)
+    by_scatter = _by_scatter(inputs, detector)
+    if detector is not None:
+        inputs = [frame if frame.budget is not None else create_deviation(frame, detector) for frame in inputs]
+    inputs = _scaled(inputs, scale)
+    data = np.stack([floating(frame.data) for frame in inputs])
+    used = np.stack([_fit_for_use(frame) for frame in inputs])
+    if by_scatter:
+        inputs = _with_scatter(inputs, data, used)
+    private = _private_terms(inputs)
+    center = None if method == "mean" and clip is None else masked_median(data, used)
+    before = used
+    own = None
+    if clip is not None or method == "median":
+        assert center is not None
+        own = _own_sigma(inputs, private, data, center)
+    if clip == "minmax":
+        used = reject_extremes(data, used, *extremes)
+    elif clip is not None:
+        assert center is not None and own is not None
+        deviation = own if clip == "sigma" and not by_scatter else _robust_scatter(data, used, center)
+        used = reject_deviant(data, deviation, used, center, lower, upper)
+    counted = used.sum(axis=0).astype(np.uint16)
+    rejected = before.sum(axis=0) > counted
+    # Where nothing is fit for use the pixel is masked; it gets the value and the variance of what there is.
+    used = used | ((counted == 0) & np.isfinite(data))
+    if method == "median":
+        assert own is not None
+        result = np.nan_to_num(masked_median(data, used))
+        passing = _median_weights(own, used)
+    else:
+        passing = _mean_weights(used, weights)
+        result = _weighted_mean(data, passing)
+    inflation = _inflation(method, clip, (lower + upper) / 2, extremes, before, used, own)
+    budget = _stacked_budget(inputs, private, passing, inflation, np.asarray(result))
+    stack = _assembled(inputs, result, budget, counted, rejected, used)
+    if method == "sum":
+        stack = stack.multiply(float(len(inputs)))
+    stack._n_used = counted
+    return stack
+
+
+# -- input -----------------------------------------------------------------------------------------------------------
+
+
+def _check_choices(
+    method: str,
+    clip: str | None,
+    lower: float,
+    upper: float,
+    extremes: tuple[int, int],
+    weights: Sequence[float] | None,
+) -> None:
+    if method not in METHODS:
+        msg = f"method is {method!r}; expected one of {', '.join(METHODS)}."
+        raise ValueError(msg)
+    if clip not in CLIPS:
+        msg = f"clip is {clip!r}; expected None, 'sigma', 'scatter' or 'minmax'."
+        raise ValueError(msg)
+    if not (lower > 0 and upper > 0):
+        msg = f"sigma is ({lower}, {upper}); both thresholds must be positive."
+        raise ValueError(msg)
+    if min(extremes) < 0:
+        msg = f"extremes is {extremes}; the numbers of values to leave out cannot be negative."
+        raise ValueError(msg)
+    if weights is not None:
+        if method == "median":
+            msg = "a median takes no weights; use method='mean'."
+            raise ValueError(msg)
+        numbers = np.asarray(weights, dtype=float)
+        if numbers.ndim != 1 or not np.isfinite(numbers).all() or (numbers < 0).any() or not numbers.sum() > 0:
+            msg = "weights must be one finite number a frame, none negative and not all zero."
+            raise ValueError(msg)
+
+
+def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> list[CCDFrame]:
+    if isinstance(frames, (str, os.PathLike, CCDFrame)):
+        msg = "combine takes several frames: give a list."
+        raise TypeError(msg)
+    loaded = []
+    for frame in frames:
+        if isinstance(frame, (str, os.PathLike)):
+            loaded.append(CCDFrame.read(frame, unit=unit))
+        else:
+            loaded.append(frame if isinstance(frame, CCDFrame) else CCDFrame(frame))
+    if not loaded:
+        msg = "there are no frames to combine."
+        raise FrameError(msg)
+    first = loaded[0]
+    for position, frame in enumerate(loaded[1:], start=1):
+        if frame.shape != first.shape:
+            msg = (
+                f"frame 0 ({first.name}) has shape {first.shape}, frame {position} ({frame.name}) has {frame.shape}; only "
+                "frames of one shape can be combined. Trim them to the same section first."
+            )
+            raise ShapeMismatchError(msg)
+        if frame.unit != first.unit:
+            loaded[position] = frame.convert_unit_to(first.unit)
+    if len(loaded) > 1:
+        _warn_of_repetition(loaded)
+    return loaded
+
+
+def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
+    """The same exposure given twice does not average down; say so, since it is hardly ever meant."""
+    known: dict[str, int] = {}
+    for position, frame in enumerate(frames):
+        for source, _ in () if frame.budget is None else frame.budget.terms:
+            if source.name not in ("read noise", UNNAMED):
+                continue  # a master's noise is meant to be in several frames
+            earlier = known.setdefault(source.identity, position)
+            if earlier != position and frames[earlier]._digest() == frame._digest():
+                msg = (
+                    f"frames {earlier} ({frames[earlier].name}) and {position} ({frame.name}) are the same exposure; its "
+                    "noise does not average down with itself. Give each frame once."
+                )
+                warnings.warn(msg, NoiseWarning, stacklevel=4)
+                break
+
+
+def _by_scatter(frames: Sequence[CCDFrame], detector: Detector | None) -> bool:
+    """Whether the noise has to be taken from the scatter of the sample."""
+    exact = [frame for frame in frames if frame.budget is None]
+    if not exact or detector is not None:
+        return False
+    if len(frames) == 1:
+        msg = (
+            f"{exact[0].name}: one frame without variance shows nothing of its noise. Give detector=, or create its "
+            "deviation first."
+        )
+        raise FrameError(msg)
+    if len(exact) < len(frames):
+        msg = (
+            f"{exact[0].name} has no variance, but other frames have. Give detector=, or create its deviation first."
+        )
+        raise FrameError(msg)
+    return True
+
+
+def _scaled(frames: list[CCDFrame], scale: Any) -> list[CCDFrame]:
+    if scale is None:
+        return frames
+    if isinstance(scale, str):
+        if scale not in ("median", "mean"):
+            msg = f"scale is {scale!r}; expected 'median', 'mean', a function or a list of numbers."
+            raise ValueError(msg)
+        levels = np.array([_level(frame, scale) for frame in frames])
+        factors = levels.mean() / levels
+    elif callable(scale):
+        factors = np.array([float(scale(frame.data)) for frame in frames])
+    else:
+        factors = np.asarray(scale, dtype=float)
+        if factors.shape != (len(frames),):
+            msg = f"{factors.size} scale factors for {len(frames)} frames."
+            raise ValueError(msg)
+    if not np.isfinite(factors).all():
+        msg = f"the scale factors are {factors}; they must be finite."
+        raise ValueError(msg)
+    return [frame.multiply(float(factor)) for frame, factor in zip(frames, factors, strict=True)]
+
+
+def _level(frame: CCDFrame, how: str) -> float:
+    good = _fit_for_use(frame)
+    level = float((np.median if how == "median" else np.mean)(frame.data[good])) if good.any() else float("nan")
+    if not level > 0:
+        msg = f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by positive levels."
+        raise FrameError(msg)
+    return level
+
+
+def _fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
+    used: NDArray[np.bool_] = np.isfinite(frame.data)
+    if frame.mask is not None:
+        used &= ~frame.mask
+    if isinstance(frame.flags, np.ndarray):
+        used &= (frame.flags & np.uint16(DataQuality.UNUSABLE)) == 0
+    return used
+
+
+def _with_scatter(
+    frames: Sequence[CCDFrame], data: NDArray[Any], used: NDArray[np.bool_]
+) -> list[CCDFrame]:
+    """The frames, each with the sample's variance at each pixel as noise of its own."""
+    number = used.sum(axis=0)
+    mean = _weighted_mean(data, _mean_weights(used, None))
+    squares = np.where(used, (data - mean) ** 2, 0).sum(axis=0, dtype=np.float64)
+    typical = float(np.sum(squares) / max(np.sum(np.maximum(number - 1, 0)), 1))
+    # One value alone shows no scatter; it gets what the others show on average.
+    variance = np.where(number > 1, squares / np.maximum(number - 1, 1), typical).astype(data.dtype)
+    result = []
+    for frame in frames:
+        origin = frame._present_origin()
+        assert origin is not None  # the frame has no budget
+        source = NoiseSource(
+            "read noise",
+            variance,
+            axes=tuple(range(frame.ndim)),
+            identity=f"{origin.identity()}:read",
+            window=origin.window,
+        )
+        budget = UncertaintyBudget(frame.shape, [(source, 1.0)], variance.dtype)
+        result.append(CCDFrame(frame, budget=budget))
+    return result
+
+
+# -- the noise of each frame -----------------------------------------------------------------------------------------
+
+
+def _private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
+    """(frame, key) of the sources that no other frame has to do with."""
+    owners: dict[str, set[int]] = {}
+    for position, frame in enumerate(frames):
+        assert frame.budget is not None
+        for source, _ in frame.budget.terms:
+            for identity in source.family:
+                owners.setdefault(identity, set()).add(position)
+    return {
+        (position, source.key)
+        for position, frame in enumerate(frames)
+        for source, _ in frame.budget.terms  # type: ignore[union-attr]
+        if all(owners[identity] == {position} for identity in source.family)
+    }
+
+
+def _own_sigma(
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], data: NDArray[Any], center: NDArray[Any]
+) -> NDArray[Any]:
+    """
+    Standard deviation of each frame's own noise, shape (n, ny, nx), were its value that of the centre.
+
+    The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias the
+    mean; so it is moved along its slope to the count at the centre.
+    """
+    result = np.empty_like(data)
+    for position, frame in enumerate(frames):
+        budget = frame.budget
+        assert budget is not None
+        variance = np.zeros(frame.shape, dtype=data.dtype)
+        slope: Any = 0.0
+        floor: Any = 0.0
+        for source, coefficient in budget.terms:
+            if (position, source.key) not in private:
+                continue
+            c = coefficient.evaluate(budget.data)
+            part = np.square(c) * source.variance.evaluate()
+            variance += part
+            if source.slope:
+                slope = slope + np.abs(c) * source.slope
+            elif len(source.axes) == frame.ndim:
+                floor = floor + part
+        moved = variance + slope * (center - data[position])
+        with np.errstate(invalid="ignore"):
+            result[position] = np.sqrt(np.maximum(moved, np.asarray(floor) / 4))
+    return result
+
+
+def _robust_scatter(
+    data: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any]
+) -> NDArray[Any]:
+    """1.4826 times the median absolute deviation of the sample at each pixel."""
+    return 1.4826 * masked_median(np.abs(data - center), used)
+
+
+# -- weights and factors ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """How much of each frame's value is in the result: numbers, or arrays where that differs from pixel to pixel."""
+
+    values: Sequence[float] | NDArray[Any]
+
+    @property
+    def uniform(self) -> bool:
+        return not isinstance(self.values, np.ndarray)
+
+    def of(self, position: int) -> Factored:
+        value = self.values[position]
+        return Factored(value if isinstance(value, np.ndarray) else float(value))
+
+
+def _mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None) -> _Weights:
+    number = len(used)
+    given = np.ones(number) if weights is None else np.asarray(weights, dtype=float)
+    if used.all():
+        return _Weights([float(weight) for weight in given / given.sum()])
+    kept = given.reshape(-1, *[1] * (used.ndim - 1)) * used
+    total = kept.sum(axis=0)
+    return _Weights((kept / np.where(total > 0, total, 1)).astype(np.float32))
+
+
+def _median_weights(own: NDArray[Any], used: NDArray[np.bool_]) -> _Weights:
+    """The probability that a frame is the median."""
+    typical = _typical_sigmas(own, used)
+    if typical.max() <= (1 + LIKE) * typical.min():
+        return _mean_weights(used, None)
+    if used.all():
+        if typical.max() > UNLIKE * typical.min():
+            return _Weights([float(p) for p in median_variance_exact(typical)[1]])
+        return _Weights([float(p) for p in median_probabilities(typical)])
+    ratios = np.broadcast_to(typical.reshape(-1, *[1] * (used.ndim - 1)), used.shape)
+    return _Weights(median_probabilities(ratios, ~used).astype(np.float32))
+
+
+def _typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """One sigma a frame: the median over its used pixels."""
+    typical = np.array(
+        [np.median(sigma[good]) if good.any() else np.nan for sigma, good in zip(own, used, strict=True)], dtype=float
+    )
+    return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
+
+
+def _weighted_mean(data: NDArray[Any], weights: _Weights) -> NDArray[Any]:
+    total = np.zeros(data.shape[1:], dtype=np.float64)
+    for position, value in enumerate(data):
+        weight = weights.values[position]
+        # A value that is left out may be anything, infinity and NaN included.
+        total += weight * value if weights.uniform else np.where(np.asarray(weight) > 0, weight * value, 0)
+    return total.astype(data.dtype)
+
+
+def _inflation(
+    method: str,
+    clip: str | None,
+    threshold: float,
+    extremes: tuple[int, int],
+    before: NDArray[np.bool_],
+    used: NDArray[np.bool_],
+    own: NDArray[Any] | None,
+) -> float | NDArray[Any]:
+    """By how much the variance of the result exceeds that of the weighted sum of independent values."""
+    if method == "median":
+        assert own is not None
+        return _median_inflation(own, used)
+    if clip is None:
+        return 1.0
+    largest = len(before)
+    if clip == "minmax":
+        from astro_calib.estimators import trimmed_mean_variance_factor
+        table = [trimmed_mean_variance_factor(n, *extremes) if n > sum(extremes) else 1.0 for n in range(1, largest + 1)]
+    else:
+        table = [clipped_mean_variance_factor(n, threshold) for n in range(1, largest + 1)]
+    if before.all():
+        return table[-1]
+    return np.array([1.0, *table], dtype=np.float32)[before.sum(axis=0)]
+
+
+def _median_inflation(own: NDArray[Any], used: NDArray[np.bool_]) -> float | NDArray[Any]:
+    typical = _typical_sigmas(own, used)
+    number = used.sum(axis=0)
+    like = typical.max() <= (1 + LIKE) * typical.min()
+    if like:
+        if used.all():
+            return float(median_variance_factors(len(used))[-1])
+        factors = np.where(np.isnan(table := median_variance_factors(len(used))), 1.0, table)
+        return factors[number].astype(np.float32)
+    if used.all():
+        if typical.max() > UNLIKE * typical.min():
+            variance, probabilities = median_variance_exact(typical)
+        else:
+            variance, probabilities = float(median_variance(typical)), median_probabilities(typical)
+        return float(variance / np.sum(probabilities**2 * typical**2))
+    ratios = np.broadcast_to(typical.reshape(-1, *[1] * (used.ndim - 1)), used.shape)
+    probabilities = median_probabilities(ratios, ~used)
+    linear = np.sum(probabilities**2 * ratios**2, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = median_variance(ratios, ~used) / linear
+    if typical.max() > UNLIKE * typical.min():
+        factor = factor * median_variance_exact(typical)[0] / float(median_variance(typical))
+    return np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
+
+
+# -- output ----------------------------------------------------------------------------------------------------------
+
+
+def _stacked_budget(
+    frames: Sequence[CCDFrame],
+    private: set[tuple[int, Key]],
+    weights: _Weights,
+    inflation: float | NDArray[Any],
+    data: NDArray[Any],
+) -> UncertaintyBudget:
+    """Shared sources with their weighted coefficients; the frames' own merged, by name and by axes."""
+    groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
+    shared: dict[Key, list[tuple[int, NoiseSource, Factored]]] = {}
+    for position, frame in enumerate(frames):
+        budget = frame.budget
+        assert budget is not None
+        for source, coefficient in budget.terms:
+            if (position, source.key) in private:
+                bound = coefficient if budget.data is None else coefficient.bound_to(budget.data)
+                groups.setdefault((source.name, source.axes), []).append((source, bound.product(weights.of(position))))
+            else:
+                shared.setdefault(source.key, []).append((position, source, coefficient))
+    terms: list[tuple[NoiseSource, Factored]] = []
+    for (name, _), group in groups.items():
+        if len(group) == 1 and np.ndim(inflation) == 0 and inflation == 1:
+            terms.append(group[0])
+        else:
+            terms.append(merge_sources(group, data.shape, name, data.dtype, inflation))
+    for members in shared.values():
+        source, coefficient = members[0][1:]
+        if len(members) == len(frames) and all(other == coefficient for _, _, other in members):
+            # The weights add up to one, and the frame's own data in the coefficient become those of the stack.
+            terms.append((source, coefficient))
+            continue
+        for position, member, own in members:
+            budget = frames[position].budget
+            bound = own if budget is None or budget.data is None else own.bound_to(budget.data)
+            terms.append((member, bound.product(weights.of(position))))
+    return UncertaintyBudget(data.shape, terms, data.dtype, data)
+
+
+def _assembled(
+    frames: Sequence[CCDFrame],
+    result: NDArray[Any],
+    budget: UncertaintyBudget,
+    counted: NDArray[np.uint16],
+    rejected: NDArray[np.bool_],
+    used: NDArray[np.bool_],
+) -> CCDFrame:
+    first = frames[0]
+    empty = counted == 0
+    flags = np.zeros(first.shape, dtype=np.uint16)
+    for frame, kept in zip(frames, used, strict=True):
+        if isinstance(frame.flags, np.ndarray):
+            # The flags of the values that are in the result.
+            flags |= np.where(kept, frame.flags, 0).astype(np.uint16)
+    flags[rejected] |= np.uint16(DataQuality.REJECTED)
+    flags[~used.any(axis=0)] |= np.uint16(DataQuality.NO_DATA)
+    meta = first.meta.copy()
+    meta["NCOMBINE"] = len(frames)
+    return CCDFrame(
+        result,
+        unit=first.unit,
+        budget=budget.of_data(result),
+        mask=empty if empty.any() or any(frame.mask is not None for frame in frames) else None,
+        flags=flags,
+        meta=meta,
+        wcs=first.wcs,
+        name=f"the stack of {len(frames)} frames from {first.name}",
+    )

@@ -1,0 +1,214 @@
+"""What a detector does to the light: gain, read noise, saturation, and the sections of its amplifiers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.errors import FrameError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Amplifier", "Detector"]
+
+GAIN_UNIT = u.electron / u.adu
+
+
+def positive_quantity(
+    what: str, value: Any, unit: u.UnitBase, *, zero_allowed: bool = False, unitless_allowed: bool = False
+) -> u.Quantity:
+    """`value` as a finite, positive scalar in `unit`, or an error that says what was expected."""
+    try:
+        quantity = u.Quantity(value, dtype=float)
+        if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
+            msg = f"{what} has no unit; give it in {unit}, for example {value!r} * u.Unit({str(unit)!r})."
+            raise u.UnitTypeError(msg)
+        quantity = quantity.to(unit)
+    except u.UnitConversionError as error:
+        msg = f"{what} is {value}, which cannot be converted to {unit}."
+        raise u.UnitConversionError(msg) from error
+    if not quantity.isscalar:
+        msg = f"{what} must be a single number; for several amplifiers give Detector(amplifiers=[...])."
+        raise ValueError(msg)
+    number = quantity.value
+    if not np.isfinite(number) or number < 0 or (number == 0 and not zero_allowed):
+        kind = "zero or positive" if zero_allowed else "positive"
+        msg = f"{what} is {quantity}; it must be finite and {kind}."
+        raise ValueError(msg)
+    return quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amplifier:
+    """
+    One output of a detector.
+
+    Parameters
+    ----------
+    gain : Quantity, electron / adu
+        Electrons for each digital unit; positive.
+    read_noise : Quantity, electron
+        Standard deviation of the noise that reading a pixel adds; zero or positive.
+    gain_uncertainty : Quantity, electron / adu, optional
+        Standard uncertainty of the gain. It is common to all pixels and frames of the amplifier, so it
+        does not average down. Without it the gain counts as exact.
+    data_section : str, optional
+        The pixels that this amplifier reads, as a FITS section (first axis first, counted from 1, ends
+        included) of the frame as it is in the file. Needed when a detector has several amplifiers.
+
+    Raises
+    ------
+    astropy.units.UnitConversionError
+        If a quantity has the wrong unit.
+    ValueError
+        If a gain is not positive, or a noise is negative.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astro_calib import Amplifier
+    >>> left = Amplifier(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron,
+    ...                  data_section="[1:512, 1:1024]")
+    >>> left.gain
+    <Quantity 1.8 electron / adu>
+    """
+
+    gain: u.Quantity
+    read_noise: u.Quantity
+    gain_uncertainty: u.Quantity | None = None
+    data_section: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gain", positive_quantity("gain", self.gain, GAIN_UNIT))
+        object.__setattr__(
+            self, "read_noise", positive_quantity("read_noise", self.read_noise, u.electron, zero_allowed=True)
+        )
+        if self.gain_uncertainty is not None:
+            checked = positive_quantity("gain_uncertainty", self.gain_uncertainty, GAIN_UNIT, zero_allowed=True)
+            object.__setattr__(self, "gain_uncertainty", checked)
+
+    def slices(self) -> tuple[slice, slice]:
+        """The (row, column) slices of the section, in the frame as it is in the file; all of it without one."""
+        if self.data_section is None:
+            return slice(None), slice(None)
+        from ccdproc.utils.slices import slice_from_string
+
+        rows, columns = slice_from_string(self.data_section, fits_convention=True)
+        return rows, columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """
+    A camera's detector, for `create_deviation` and `calibrate`.
+
+    Parameters
+    ----------
+    gain, read_noise, gain_uncertainty : Quantity, optional
+        As in `Amplifier`, for a detector with one amplifier.
+    saturation : Quantity, adu, optional
+        Raw level at and above which a pixel is flagged as saturated. Without it none is.
+    amplifiers : sequence of Amplifier, optional
+        Instead of ``gain`` and ``read_noise``, for a detector with several; each with its ``data_section``.
+    name : str
+        Tells detectors apart: the noise of the gain is shared by all frames of one detector.
+
+    Raises
+    ------
+    astropy.units.UnitConversionError
+        If a quantity has the wrong unit.
+    ValueError
+        If neither ``gain`` and ``read_noise`` nor ``amplifiers`` are given, or both are, or a value is
+        out of range.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astro_calib import Detector
+    >>> camera = Detector(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron,
+    ...                   saturation=65000 * u.adu)
+    >>> camera.amplifiers[0].read_noise
+    <Quantity 9.4 electron>
+    """
+
+    gain: u.Quantity | None = None
+    read_noise: u.Quantity | None = None
+    gain_uncertainty: u.Quantity | None = None
+    saturation: u.Quantity | None = None
+    amplifiers: tuple[Amplifier, ...] = field(default=())
+    name: str = "detector"
+
+    def __post_init__(self) -> None:
+        amplifiers = tuple(self.amplifiers)
+        if amplifiers and (self.gain is not None or self.read_noise is not None):
+            msg = "give a Detector either gain and read_noise, or amplifiers that each have their own; not both."
+            raise ValueError(msg)
+        if not amplifiers:
+            missing = [name for name in ("gain", "read_noise") if getattr(self, name) is None]
+            if missing:
+                msg = (
+                    f"a Detector needs gain and read_noise; missing: {', '.join(missing)}. They are in the "
+                    "camera's manual, or can be measured from pairs of flats and biases."
+                )
+                raise ValueError(msg)
+            assert self.gain is not None and self.read_noise is not None
+            only = Amplifier(
+                gain=self.gain, read_noise=self.read_noise, gain_uncertainty=self.gain_uncertainty
+            )
+            object.__setattr__(self, "gain", only.gain)
+            object.__setattr__(self, "read_noise", only.read_noise)
+            object.__setattr__(self, "gain_uncertainty", only.gain_uncertainty)
+            amplifiers = (only,)
+        elif len(amplifiers) > 1 and any(amplifier.data_section is None for amplifier in amplifiers):
+            msg = "each of several amplifiers needs its data_section, such as '[1:512, 1:1024]'."
+            raise ValueError(msg)
+        object.__setattr__(self, "amplifiers", amplifiers)
+        if self.saturation is not None:
+            object.__setattr__(self, "saturation", positive_quantity("saturation", self.saturation, u.adu))
+
+    def gain_identity(self, index: int) -> str:
+        """Identity of the gain's noise for amplifier `index`: the same for every frame of this detector."""
+        amplifier = self.amplifiers[index]
+        text = f"{self.name}|{index}|{amplifier.gain}|{amplifier.gain_uncertainty}|{amplifier.data_section}"
+        return "gain:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def pixel_map(self, attribute: str, shape: tuple[int, int]) -> float | NDArray[np.float64]:
+        """
+        An attribute of the amplifiers as a number, or for several amplifiers as an array.
+
+        Parameters
+        ----------
+        attribute : {"gain", "read_noise"}
+            Which one; in electron / adu or electron.
+        shape : (int, int)
+            Shape (ny, nx) of the frame as it is in the file.
+
+        Returns
+        -------
+        float or ndarray of float64, shape (ny, nx)
+            NaN where no amplifier reads.
+
+        Raises
+        ------
+        FrameError
+            If an amplifier's section lies outside the frame.
+        """
+        values = [getattr(amplifier, attribute).value for amplifier in self.amplifiers]
+        if len(values) == 1:
+            return float(values[0])
+        result = np.full(shape, np.nan)
+        for amplifier, value in zip(self.amplifiers, values, strict=True):
+            rows, columns = amplifier.slices()
+            if (rows.stop or 0) > shape[0] or (columns.stop or 0) > shape[1]:
+                msg = (
+                    f"amplifier section {amplifier.data_section} lies outside a frame of {shape[1]} columns "
+                    f"and {shape[0]} rows."
+                )
+                raise FrameError(msg)
+            result[rows, columns] = value
+        return result

@@ -1,0 +1,319 @@
+r"""
+Arrays that are kept as products: a sensitivity coefficient or a variance without an array of its own.
+
+After flat division every coefficient of a frame is a number times one over the flat. Writing each out would take
+a full-size array for each source of noise; `Factored` keeps the number and a reference to the flat instead,
+
+.. math:: c(x) = \sum_m n_m \prod_j a_{mj}(x)^{p_{mj}}
+
+with numbers :math:`n_m`, arrays :math:`a_{mj}` that exist anyway, and whole powers :math:`p_{mj}`. One of the arrays
+may be the frame's own data, `OWN`: the coefficient of a flat is minus the data over the flat, whatever the data are
+scaled by afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+__all__ = ["OWN", "Factored", "Field"]
+
+#: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
+MAX_MONOMIALS = 4
+MAX_FACTORS = 4
+
+
+class Field:
+    """
+    A reference to an array that is not to be written to, equal to any other reference to the same memory.
+
+    Two slices of the same region of a flat are two ndarray objects; as fields they are one.
+    """
+
+    __slots__ = ("_key", "array")
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        view = array.view()
+        view.flags.writeable = False
+        self.array = view
+        self._key = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Field) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __reduce__(self) -> tuple[type[Field], tuple[NDArray[Any]]]:
+        return Field, (self.array,)
+
+
+class _Own(Field):
+    """Stands for the data of the frame that a coefficient belongs to."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.array = np.empty(())
+        self._key = ("own",)  # type: ignore[assignment]
+
+    def __reduce__(self) -> str:  # type: ignore[override]
+        return "OWN"
+
+
+#: The frame's own data, as a factor.
+OWN = _Own()
+
+Factors: TypeAlias = tuple[tuple[Field, int], ...]
+
+
+class Factored:
+    """
+    A number, or a sum of products of numbers and arrays; immutable.
+
+    Parameters
+    ----------
+    value : float or ndarray
+        A number, or an array that broadcasts to the frame. The array is referenced, not copied; it must not be
+        changed afterwards.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.factored import Factored
+    >>> flat = np.array([[0.5, 1.0], [1.0, 2.0]])
+    >>> coefficient = Factored(3.0).times(flat, -1)
+    >>> coefficient.evaluate()
+    array([[6. , 3. ],
+           [3. , 1.5]])
+    >>> (coefficient + coefficient * -1).is_zero
+    True
+    """
+
+    __slots__ = ("_terms",)
+
+    def __init__(self, value: float | NDArray[Any] = 1.0) -> None:
+        self._terms: dict[frozenset[tuple[Field, int]], tuple[float, Factors]] = {}
+        if isinstance(value, np.ndarray) and value.ndim > 0:
+            factors: Factors = ((Field(value), 1),)
+            self._terms[frozenset(factors)] = (1.0, factors)
+        elif value != 0:
+            self._terms[frozenset()] = (float(value), ())
+
+    @classmethod
+    def _from(cls, terms: Iterable[tuple[float, Factors]]) -> Factored:
+        """Sum up like products; write out what has become too long."""
+        result = cls(0.0)
+        for number, factors in terms:
+            key = frozenset(factors)
+            total = number + result._terms.get(key, (0.0, ()))[0]
+            if total == 0:
+                result._terms.pop(key, None)
+            else:
+                result._terms[key] = (total, factors)
+        result._write_out()
+        return result
+
+    def _write_out(self) -> None:
+        """Replace what has become too long, and does not depend on the frame's own data, by an array."""
+        long = [key for key in self._terms if len(key) > MAX_FACTORS]
+        if len(self._terms) > MAX_MONOMIALS:
+            long = list(self._terms)
+        long = [key for key in long if not _power_of(OWN, self._terms[key][1])]
+        if not long or (len(long) == 1 and len(long[0]) <= MAX_FACTORS):
+            return
+        parts = Factored(0.0)
+        parts._terms = {key: self._terms.pop(key) for key in long}
+        factors: Factors = ((Field(np.asarray(parts.evaluate())), 1),)
+        self._terms[frozenset(factors)] = (1.0, factors)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether this is exactly zero everywhere because all its terms cancelled."""
+        return not self._terms
+
+    @property
+    def number(self) -> float | None:
+        """The value if it is one number, else None."""
+        if not self._terms:
+            return 0.0
+        if len(self._terms) == 1 and frozenset() in self._terms:
+            return self._terms[frozenset()][0]
+        return None
+
+    def __add__(self, other: Factored) -> Factored:
+        return self._from([*self._terms.values(), *other._terms.values()])
+
+    def __mul__(self, factor: float) -> Factored:
+        if factor == 1:
+            return self
+        return self._from((number * factor, factors) for number, factors in self._terms.values())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Factored) and {k: v[0] for k, v in self._terms.items()} == {
+            k: v[0] for k, v in other._terms.items()
+        }
+
+    def __hash__(self) -> int:
+        return hash(frozenset((key, number) for key, (number, _) in self._terms.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (tuple(self._terms.values()),)
+
+    def __copy__(self) -> Factored:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Factored:
+        return self
+
+    def ratio_to(self, other: Factored) -> float | None:
+        """The number that `other` has to be multiplied by to give this, None if there is no such number."""
+        if self._terms.keys() != other._terms.keys() or not self._terms:
+            return None
+        ratios = {self._terms[key][0] / other._terms[key][0] for key in self._terms}
+        return ratios.pop() if len(ratios) == 1 else None
+
+    def times(self, value: float | NDArray[Any] | Field, power: int = 1) -> Factored:
+        """This times ``value**power``; the array is referenced, not copied."""
+        if not isinstance(value, Field):
+            if not isinstance(value, np.ndarray) or value.ndim == 0:
+                return self * float(value) ** power
+            value = Field(value)
+        field = value
+        return self._from((n, _multiply(factors, ((field, power),))) for n, factors in self._terms.values())
+
+    @property
+    def depends_on_own(self) -> bool:
+        """Whether the frame's own data are among the factors."""
+        return any(_power_of(OWN, factors) for _, factors in self._terms.values())
+
+    def frame_scaled(self, value: float | NDArray[Any], power: int = 1) -> Factored:
+        """
+        The coefficient after the frame, too, was multiplied by ``value**power``.
+
+        With z' = b z the coefficient is c' = b c, in which z stands for z'/b.
+        """
+        one = Factored(1.0)
+        result = Factored(0.0)
+        for number, factors in self._terms.values():
+            own = _power_of(OWN, factors)
+            scaled = one.times(value, power * (1 - own)) if own != 1 else one
+            result = result + self._from([(number, factors)]).product(scaled)
+        return result
+
+    def frame_shifted(self, offset: float) -> Factored:
+        """The coefficient after a number was added to the frame: z stands for z' - offset."""
+        terms: list[tuple[float, Factors]] = []
+        for number, factors in self._terms.values():
+            terms.append((number, factors))
+            own = _power_of(OWN, factors)
+            if own == 1:
+                terms.append((-offset * number, _multiply(factors, ((OWN, -1),))))
+            elif own:
+                msg = "only the first power of a frame's own data can be shifted"
+                raise NotImplementedError(msg)
+        return self._from(terms)
+
+    def bound_to(self, data: NDArray[Any]) -> Factored:
+        """The coefficient with the frame's own data written out, so that it no longer follows the frame."""
+        if not self.depends_on_own:
+            return self
+        own = [term for term in self._terms.values() if _power_of(OWN, term[1])]
+        others = [term for term in self._terms.values() if not _power_of(OWN, term[1])]
+        return self._from(others) + Factored(np.asarray(self._from(own).evaluate(data)))
+
+    def product(self, other: Factored) -> Factored:
+        """This times another."""
+        return self._from(
+            (n * m, _multiply(left, right))
+            for n, left in self._terms.values()
+            for m, right in other._terms.values()
+        )
+
+    def evaluate(self, own: NDArray[Any] | None = None) -> float | NDArray[Any]:
+        """
+        The value, as a number where it is one, else as an array of the widest type among its factors.
+
+        The array may be one that others refer to, and is read-only then. `own` is the data of the frame that this
+        belongs to; needed where `depends_on_own`.
+        """
+        number = self.number
+        if number is not None:
+            return number
+        total: Any = None
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for coefficient, factors in self._terms.values():
+                value: Any = None
+                for field, power in factors:
+                    if field is OWN and own is None:
+                        msg = "the coefficient depends on the data of its frame, which were not given"
+                        raise ValueError(msg)
+                    value = _apply(value, own if field is OWN else field.array, power)
+                if value is None:
+                    value = coefficient
+                elif coefficient != 1:
+                    value = value * coefficient
+                total = value if total is None else total + value
+        result: NDArray[Any] = total
+        return result
+
+    def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> Factored:
+        """
+        The part of this that belongs to ``frame[item]``.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the frame.
+        shape : tuple of int
+            The frame's shape before the cut; axes along which an array has length 1 are left as they are.
+        """
+        cache: dict[Field, Field] = {}
+
+        def cut_field(field: Field) -> Field:
+            if field is OWN:
+                return OWN
+            if field not in cache:
+                array = field.array
+                here = tuple(
+                    slice(None) if array.shape[axis] == 1 and shape[axis] != 1 else part
+                    for axis, part in enumerate(item)
+                )
+                cache[field] = Field(array[here])
+            return cache[field]
+
+        return self._from(
+            (number, tuple((cut_field(field), power) for field, power in factors))
+            for number, factors in self._terms.values()
+        )
+
+
+def _rebuild(terms: tuple[tuple[float, Factors], ...]) -> Factored:
+    return Factored._from(terms)
+
+
+def _multiply(left: Factors, right: Factors) -> Factors:
+    powers: dict[Field, int] = {}
+    for field, power in (*left, *right):
+        powers[field] = powers.get(field, 0) + power
+    return tuple((field, power) for field, power in powers.items() if power != 0)
+
+
+def _power_of(field: Field, factors: Factors) -> int:
+    return next((power for other, power in factors if other is field), 0)
+
+
+def _apply(value: Any, array: Any, power: int) -> Any:
+    """``value * array**power`` with ``value=None`` for 1, without needless temporaries."""
+    if power == 1:
+        return array if value is None else value * array
+    if power == -1:
+        return np.reciprocal(array) if value is None else value / array
+    return array**power if value is None else value * array**power
+

@@ -1,0 +1,639 @@
+"""`CCDFrame`: a CCDData that knows where its error came from."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import CCDData, NDData, NDUncertainty, StdDevUncertainty, VarianceUncertainty
+from astropy.utils.decorators import sharedmethod
+
+from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, floating
+from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.errors import NoiseWarning, ShapeMismatchError
+from astro_calib.flags import DataQuality
+from astro_calib.identity import Origin, drawn_identity, uncertainty_identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["CCDFrame", "covariance"]
+
+#: Name of a source of which nothing is known but its size.
+UNNAMED = "uncertainty"
+
+
+class CCDFrame(CCDData):
+    """
+    A CCD image with its variance, split up by the sources of noise that it comes from.
+
+    All that works on a `~astropy.nddata.CCDData` works on it. In addition there are operators, arithmetic follows each
+    source of noise on its own, and mask, flags, header and WCS survive it.
+
+    Parameters
+    ----------
+    data : array-like, Quantity, or CCDData
+        The image, shape (ny, nx), kept by reference. An uncertainty of a plain CCDData is taken over as one source of
+        noise of its own; it is the same source each time that the same object is used.
+    uncertainty : NDUncertainty or ndarray, optional
+        Standard deviation, variance or inverse variance; a bare array counts as standard deviations. It becomes a new
+        source of noise, independent from pixel to pixel, that no other frame shares.
+    budget : UncertaintyBudget, optional
+        Instead of an uncertainty, the sources one by one.
+    name : str, optional
+        What messages call the frame; the file name if it was read from a file.
+    **kwargs
+        ``unit``, ``mask``, ``flags``, ``wcs``, ``meta``, ``psf`` and ``copy``, as for CCDData.
+
+    Raises
+    ------
+    ValueError
+        If there is no unit, or the shapes of data and uncertainty differ.
+
+    Notes
+    -----
+    A frame without uncertainty counts as exact, and so does any number, array or Quantity in arithmetic with a frame.
+
+    Writing into ``data`` in place, or setting ``data`` or ``uncertainty``, cuts the link to the sources: from then on
+    the variance belongs to one source of the frame's own. The variance array itself cannot be written into; assign to
+    ``uncertainty`` instead. A frame by which another was multiplied or divided is referred to by the other's budget, and
+    its data become read-only; write into a copy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from astro_calib import CCDFrame
+    >>> a = CCDFrame(np.full((2, 2), 100.0), unit="electron", uncertainty=StdDevUncertainty(np.full((2, 2), 5.0)))
+    >>> b = CCDFrame(np.full((2, 2), 10.0), unit="electron", uncertainty=StdDevUncertainty(np.full((2, 2), 3.0)))
+    >>> (a - b).variance
+    array([[34., 34.],
+           [34., 34.]])
+    >>> (a - b + b).variance
+    array([[25., 25.],
+           [25., 25.]])
+    >>> (a - a).variance
+    array([[0., 0.],
+           [0., 0.]])
+    """
+
+    def __init__(self, data: Any, *args: Any, budget: UncertaintyBudget | None = None, **kwargs: Any) -> None:
+        name = kwargs.pop("name", None)
+        origin = kwargs.pop("_origin", None)
+        self._budget: UncertaintyBudget | None = None
+        self._stamp: str | None = None
+        self._name: str | None = name
+        self._origin: Origin | None = origin
+        self._uncertainty: VarianceUncertainty | None = None
+        self._n_used: NDArray[np.uint16] | None = None
+        given = args[0] if args else kwargs.get("uncertainty")
+        parent = data if isinstance(data, NDData) else None
+        if isinstance(parent, CCDFrame):
+            self._name = name or parent._name
+            self._origin = origin or parent._origin
+            if given is None and budget is None:
+                budget = parent.budget
+            for attribute in ("mask", "wcs", "unit", "psf", "flags"):
+                kwargs.setdefault(attribute, getattr(parent, attribute))
+            if kwargs.get("meta") is None and kwargs.get("header") is None:
+                kwargs["meta"] = parent.meta
+            data = parent.data
+        super().__init__(data, *args, **kwargs)
+        if parent is not None and given is None and budget is None and not isinstance(parent, CCDFrame):
+            foreign = parent.uncertainty
+            if foreign is not None and self._budget is not None:
+                identity = uncertainty_identity(np.asarray(parent.data), foreign)
+                budget = self._own_budget(self._budget.variance(), identity)
+        if budget is not None:
+            self._set_budget(budget)
+
+    # -- the budget and its faces --------------------------------------------------------------------------------
+
+    @property
+    def budget(self) -> UncertaintyBudget | None:
+        """The sources of noise with their sensitivity coefficients; None for a frame that counts as exact."""
+        if self._budget is not None and self._stamp != self._digest():
+            # Somebody wrote into the data: what is there now has the old variance, but not the old sources.
+            self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
+        return self._budget
+
+    def _digest(self) -> str:
+        from astro_calib.kernels.digest import digest
+
+        return digest(self.data)
+
+    def _set_budget(self, budget: UncertaintyBudget | None) -> None:
+        if budget is not None:
+            if budget.shape != self.shape:
+                msg = f"{self.name}: a budget of shape {budget.shape} for data of shape {self.shape}."
+                raise ShapeMismatchError(msg)
+            budget = budget.of_data(self.data).astype(floating(self.data[:0]).dtype if self.ndim else self.dtype)
+            if any(coefficient.depends_on_own for _, coefficient in budget.terms):
+                budget.variance()  # now, while the data are what the coefficients say
+        self._budget = budget
+        self._uncertainty = None
+        self._stamp = None if budget is None else self._digest()
+
+    def _own_budget(self, variance: NDArray[Any], identity: str) -> UncertaintyBudget:
+        source = NoiseSource(UNNAMED, variance, axes=tuple(range(self.ndim)), identity=identity)
+        dtype = floating(np.empty(0, self.dtype)).dtype
+        return UncertaintyBudget(self.shape, [(source, 1.0)], dtype, self.data)
+
+    @property
+    def variance(self) -> NDArray[Any] | None:
+        """The variance, in the square of the frame's unit; read-only; None for a frame that counts as exact."""
+        budget = self.budget
+        return None if budget is None else budget.variance()
+
+    @property
+    def uncertainty(self) -> VarianceUncertainty | None:
+        """The variance as astropy has it; assigning any kind of uncertainty starts a new source of noise."""
+        budget = self.budget
+        if budget is None:
+            return None
+        if self._uncertainty is None:
+            self._wrap_variance(budget)
+        return self._uncertainty
+
+    def _wrap_variance(self, budget: UncertaintyBudget) -> None:
+        self._uncertainty = VarianceUncertainty(budget.variance(), copy=False)
+        self._uncertainty.parent_nddata = self
+
+    @uncertainty.setter
+    def uncertainty(self, value: Any) -> None:
+        if value is None or (isinstance(value, NDUncertainty) and value.array is None):
+            self._set_budget(None)
+            return
+        if value is self._uncertainty:
+            return
+        if isinstance(value, np.ndarray) and not isinstance(value, u.Quantity):
+            value = StdDevUncertainty(value)
+        if not isinstance(value, NDUncertainty):
+            msg = "uncertainty must be an instance of a NDUncertainty object or a numpy array."
+            raise TypeError(msg)
+        if np.shape(value.array) != self.shape:
+            msg = f"uncertainty must have same shape as data: {np.shape(value.array)} is not {self.shape}."
+            raise ValueError(msg)
+        # A copy without parent: the parent of a foreign uncertainty may have another unit than this frame.
+        variance = type(value)(value.array, unit=value.unit, copy=False).represent_as(VarianceUncertainty)
+        array = np.array(variance.array, dtype=floating(np.empty(0, self.dtype)).dtype)
+        if variance.unit is not None and self.unit is not None and variance.unit != self.unit**2:
+            array *= variance.unit.to(self.unit**2)
+        self._origin = None
+        budget = self._own_budget(array, drawn_identity())
+        self._set_budget(budget)
+        self._wrap_variance(budget)  # at once: the constructor assigns what it finds in _uncertainty a second time
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The image; assigning to it cuts the link between its variance and the sources that this came from."""
+        return self._data
+
+    @data.setter
+    def data(self, value: NDArray[Any]) -> None:
+        variance = self.variance
+        self._data = value
+        self._origin = None
+        if variance is not None:
+            if variance.shape == self.shape:
+                self._set_budget(self._own_budget(variance, drawn_identity()))
+            else:
+                self._set_budget(None)
+
+    @property
+    def unit(self) -> u.UnitBase:
+        """The unit of the data; setting it changes neither data nor variance."""
+        return self._unit
+
+    @unit.setter
+    def unit(self, value: Any) -> None:
+        self._unit = u.Unit(value)
+        self._uncertainty = None
+
+    @property
+    def flags(self) -> Any:
+        """Bits of `DataQuality` for each pixel, or None."""
+        return self._flags
+
+    @flags.setter
+    def flags(self, value: Any) -> None:
+        CCDData.flags.fset(self, value)
+        if isinstance(self._flags, np.ndarray) and self._flags.dtype.kind in "biu":
+            self._flags = self._flags.astype(np.uint16, copy=False)
+
+    @property
+    def name(self) -> str:
+        """What messages call the frame."""
+        return self._name or "the frame"
+
+    @property
+    def n_used(self) -> NDArray[np.uint16] | None:
+        """For a stack made by `combine`, how many values were used at each pixel; None for other frames."""
+        return self._n_used
+
+    # -- arithmetic ----------------------------------------------------------------------------------------------
+
+    @sharedmethod
+    def add(self, operand: Any, operand2: Any = None, **kwargs: Any) -> CCDFrame:
+        """The sum of two frames, or of a frame and a number, array or Quantity."""
+        return _operate(self, np.add, operand, operand2, kwargs)
+
+    @sharedmethod
+    def subtract(self, operand: Any, operand2: Any = None, **kwargs: Any) -> CCDFrame:
+        """The difference of two frames, or of a frame and a number, array or Quantity."""
+        return _operate(self, np.subtract, operand, operand2, kwargs)
+
+    @sharedmethod
+    def multiply(self, operand: Any, operand2: Any = None, **kwargs: Any) -> CCDFrame:
+        """The product of two frames, or of a frame and a number, array or Quantity."""
+        return _operate(self, np.multiply, operand, operand2, kwargs)
+
+    @sharedmethod
+    def divide(self, operand: Any, operand2: Any = None, **kwargs: Any) -> CCDFrame:
+        """The quotient of two frames, or of a frame and a number, array or Quantity."""
+        return _operate(self, np.true_divide, operand, operand2, kwargs)
+
+    def __add__(self, other: Any) -> CCDFrame:
+        return self.add(other)
+
+    def __radd__(self, other: Any) -> CCDFrame:
+        return self.add(other)
+
+    def __sub__(self, other: Any) -> CCDFrame:
+        return self.subtract(other)
+
+    def __rsub__(self, other: Any) -> CCDFrame:
+        return self.multiply(-1.0).add(other)
+
+    def __mul__(self, other: Any) -> CCDFrame:
+        return self.multiply(other)
+
+    def __rmul__(self, other: Any) -> CCDFrame:
+        return self.multiply(other)
+
+    def __truediv__(self, other: Any) -> CCDFrame:
+        return self.divide(other)
+
+    def __rtruediv__(self, other: Any) -> CCDFrame:
+        return type(self)(_with_unit(other), meta=self.meta, wcs=self.wcs).divide(self)
+
+    def __neg__(self) -> CCDFrame:
+        return self.multiply(-1.0)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """The four operations keep the frame; any other function sees the data alone, as for a CCDData."""
+        operators: dict[Any, Callable[[Any, Any], Any]] = {
+            np.add: lambda a, b: a + b if isinstance(a, CCDFrame) else b.__radd__(a),
+            np.subtract: lambda a, b: a - b if isinstance(a, CCDFrame) else b.__rsub__(a),
+            np.multiply: lambda a, b: a * b if isinstance(a, CCDFrame) else b.__rmul__(a),
+            np.true_divide: lambda a, b: a / b if isinstance(a, CCDFrame) else b.__rtruediv__(a),
+        }
+        if method == "__call__" and not kwargs and ufunc in operators:
+            return operators[ufunc](*inputs)
+        arrays = [value.__array__() if isinstance(value, CCDFrame) else value for value in inputs]
+        return getattr(ufunc, method)(*arrays, **kwargs)
+
+    def _arithmetic(
+        self,
+        operation: Any,
+        operand: Any,
+        propagate_uncertainties: bool | None = True,
+        handle_mask: Any = np.logical_or,
+        handle_meta: Any = "first_found",
+        uncertainty_correlation: Any = 0,
+        compare_wcs: Any = "first_found",
+        **kwargs: Any,
+    ) -> tuple[Any, dict[str, Any]]:
+        """What astropy calls for all arithmetic: the result's values and the arguments to make a frame of them."""
+        if np.any(uncertainty_correlation):
+            msg = "a CCDFrame knows which noise its operands share; uncertainty_correlation cannot be given."
+            raise ValueError(msg)
+        result, attributes = super()._arithmetic(
+            operation,
+            operand,
+            propagate_uncertainties=None,
+            handle_mask=handle_mask,
+            handle_meta=None if operand is None and handle_meta == "first_found" else handle_meta,
+            compare_wcs=compare_wcs,
+            **kwargs,
+        )
+        if operand is None:
+            attributes["meta"] = deepcopy(self.meta)
+        del attributes["uncertainty"]
+        attributes["name"] = self._name
+        if operand is None:
+            if propagate_uncertainties:
+                attributes["uncertainty"] = self._collapsed_uncertainty(operation, **kwargs)
+            return result, attributes
+        attributes["flags"] = _merged_flags(self.flags, operand.flags)
+        attributes["_origin"] = self._origin_after(operation, operand)
+        if propagate_uncertainties:
+            attributes["budget"] = self._propagated(operation, operand, result)
+        elif propagate_uncertainties is False:
+            kept = self.budget if self.budget is not None else operand.budget
+            attributes["budget"] = None if kept is None else kept.bound()
+        return result, attributes
+
+    def _arithmetic_data(self, operation: Any, operand: Any, **kwargs: Any) -> Any:
+        if operand is None:
+            return super()._arithmetic_data(operation, operand, **kwargs)
+        left, right = floating(self.data), _weak(operand.data)
+        if operation in (np.add, np.subtract):
+            factor = operand.unit.to(self.unit)
+            return u.Quantity(
+                operation(left, right if factor == 1 else right * factor), self.unit, dtype=None, copy=False
+            )
+        return u.Quantity(operation(left, right), operation(self.unit, operand.unit), dtype=None, copy=False)
+
+    def _propagated(self, operation: Any, operand: CCDFrame, result: Any) -> UncertaintyBudget | None:
+        data = np.asarray(result.value)
+        if self.budget is None and operand.budget is None:
+            return None
+        right = _weak(operand.data)
+        if operation in (np.add, np.subtract):
+            factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
+            addend = right * factor if operand.ndim == 0 else right
+            return budget_of_sum(self.budget, operand.budget, factor, addend, data)
+        left = floating(self.data)
+        if operand.ndim:
+            operand._protect_data()
+        if operand.budget is not None and not np.all(right):
+            self._protect_data()
+        power = 1 if operation is np.multiply else -1
+        return budget_of_product(self.budget, operand.budget, left, right, power, data)
+
+    def _protect_data(self) -> None:
+        """Make the data read-only: from now on other frames' budgets refer to them."""
+        view = self._data.view()
+        view.flags.writeable = False
+        self._data = view
+
+    def _origin_after(self, operation: Any, operand: CCDFrame) -> Origin | None:
+        origin = self._present_origin()
+        if origin is None or operation in (np.add, np.subtract):
+            return origin
+        if operand.ndim:
+            return origin.scaled(0.0)
+        number = float(operand.data)
+        return origin.scaled(number if operation is np.multiply else 1 / number if number else 0.0)
+
+    def _present_origin(self) -> Origin | None:
+        """Where the pixels came from, for a frame whose own noise has not been added yet."""
+        if self._origin is None and self._budget is None:
+            return Origin.of(self.data)
+        return self._origin
+
+    def _collapsed_uncertainty(
+        self, operation: Any, axis: Any = None, operation_ignores_mask: bool = False, **_: Any
+    ) -> VarianceUncertainty | None:
+        """Variance of a sum or a mean; None for other functions, and for exact frames."""
+        budget = self.budget
+        if budget is None or operation not in (np.sum, np.mean):
+            return None
+        axes = tuple(range(self.ndim)) if axis is None else tuple(np.atleast_1d(axis) % self.ndim)
+        weights = np.ones(self.shape)
+        if operation_ignores_mask and self.mask is not None:
+            weights[self.mask] = 0
+        if operation is np.mean:
+            weights = weights / weights.sum(axis=axes, keepdims=True)
+        return VarianceUncertainty(np.asarray(budget_over_axes(budget, weights, axes)), unit=self.unit**2)
+
+    def convert_unit_to(self, unit: Any, equivalencies: Any = ()) -> CCDFrame:
+        """
+        The frame in another unit.
+
+        Parameters
+        ----------
+        unit : unit or str
+            The unit to convert to.
+        equivalencies : list, optional
+            As in `astropy.units.UnitBase.to`; the conversion must be a multiplication by a number.
+
+        Raises
+        ------
+        astropy.units.UnitConversionError
+            If the units cannot be converted, or not by a factor.
+        """
+        zero, one, two = self.unit.to(unit, [0.0, 1.0, 2.0], equivalencies=list(equivalencies))
+        if zero != 0 or not np.isclose(two, 2 * one, rtol=1e-12):
+            msg = f"{self.name}: {self.unit} is converted to {unit} by more than a factor; convert the data instead."
+            raise u.UnitConversionError(msg)
+        result = self.multiply(float(one))
+        result.unit = unit
+        return result
+
+    # -- cutting and copying -------------------------------------------------------------------------------------
+
+    def _slice(self, item: Any) -> dict[str, Any]:
+        kwargs: dict[str, Any] = {
+            "data": self.data[item],
+            "mask": self._slice_mask(item),
+            "wcs": self._slice_wcs(item),
+            "unit": self.unit,
+            "meta": self.meta,
+            "name": self._name,
+            "flags": self.flags[item] if isinstance(self.flags, np.ndarray) else None,
+        }
+        slices = _plain_slices(item, self.ndim)
+        budget, origin = self.budget, self._present_origin()
+        if slices is not None:
+            if origin is not None:
+                from astro_calib.budget import _compose, _move
+
+                moves = tuple(_move(part, length) for part, length in zip(slices, self.shape, strict=True))
+                kwargs["_origin"] = origin.cut(_compose(origin.window, moves))
+            if budget is not None:
+                kwargs["budget"] = budget[slices]
+        elif budget is not None:
+            warn_of_lost_sources(self.name, f"[{item!r}] does not cut out a rectangle")
+            kwargs["uncertainty"] = VarianceUncertainty(budget.variance()[item], unit=self.unit**2)
+        return kwargs
+
+    def copy(self) -> CCDFrame:
+        """A copy with data, mask, flags and header of its own, and the same noise."""
+        budget = self.budget
+        return type(self)(
+            self.data.copy(),
+            unit=self.unit,
+            mask=None if self.mask is None else self.mask.copy(),
+            flags=None if self.flags is None else self.flags.copy(),
+            meta=self.meta.copy(),
+            wcs=None if self.wcs is None else self.wcs.deepcopy(),
+            psf=None if self.psf is None else self.psf.copy(),
+            name=self._name,
+            budget=budget,
+            _origin=self._origin,
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CCDFrame:
+        return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state["_uncertainty"] = None
+        return state
+
+
+def rebuilt(
+    frame: CCDFrame,
+    data: NDArray[Any],
+    budget: UncertaintyBudget | None,
+    *,
+    unit: Any = None,
+    mask: NDArray[np.bool_] | None = None,
+    flags: NDArray[np.uint16] | None = None,
+    origin: Origin | None = None,
+) -> CCDFrame:
+    """
+    A frame with other values than `frame` and the rest of it: header, WCS, PSF, name.
+
+    Parameters
+    ----------
+    frame : CCDFrame
+    data : ndarray
+        The new values, of the same shape.
+    budget : UncertaintyBudget or None
+        Of the new values.
+    unit : unit, optional
+        Of the new values, if it is another.
+    mask, flags : ndarray, optional
+        If they are others.
+    origin : Origin, optional
+        Given as long as the frame's own noise has not been added.
+    """
+    return type(frame)(
+        data,
+        unit=frame.unit if unit is None else unit,
+        mask=frame.mask if mask is None else mask,
+        flags=frame.flags if flags is None else flags,
+        meta=frame.meta.copy(),
+        wcs=frame.wcs,
+        psf=frame.psf,
+        name=frame._name,
+        budget=budget,
+        _origin=origin,
+    )
+
+
+def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:
+    """The frame with a flag set at some pixels, which are masked if the flag says that they are unfit for use."""
+    flags = np.zeros(frame.shape, np.uint16) if frame.flags is None else frame.flags.copy()
+    flags[where] |= np.uint16(quality)
+    mask = frame.mask
+    if quality & DataQuality.UNUSABLE:
+        mask = where.copy() if mask is None else mask | where
+    return rebuilt(frame, frame.data, frame.budget, mask=mask, flags=flags, origin=frame._present_origin())
+
+
+def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
+    r"""
+    The covariance of two frames, pixel by pixel, from the sources of noise that they share.
+
+    Parameters
+    ----------
+    a, b : CCDFrame, shape (ny, nx)
+        Two frames; an exact one has no covariance with any other.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        :math:`\sum_k c_{ak} c_{bk} v_k` over the shared sources (JCGM 100:2008, eq. F.2), in the product of the two
+        units.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from astro_calib import CCDFrame, covariance
+    >>> bias = CCDFrame(np.zeros((1, 2)), unit="adu", uncertainty=StdDevUncertainty(np.full((1, 2), 3.0)))
+    >>> covariance(5.0 * bias, bias - 2 * bias)
+    array([[-45., -45.]])
+    """
+    if a.shape != b.shape:
+        msg = f"{a.name} has shape {a.shape}, {b.name} has {b.shape}: no pixels to pair up."
+        raise ShapeMismatchError(msg)
+    if a.budget is None or b.budget is None:
+        return np.zeros(a.shape, dtype=np.result_type(floating(a.data), floating(b.data)))
+    return a.budget.covariance(b.budget)
+
+
+def warn_of_lost_sources(name: str, why: str) -> None:
+    """Say that a result's noise is treated as its own."""
+    import warnings
+
+    msg = f"{name}: {why}, so that its sources of noise cannot be followed; the result's noise is treated as its own."
+    warnings.warn(msg, NoiseWarning, stacklevel=3)
+
+
+def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kwargs: dict[str, Any]) -> CCDFrame:
+    """
+    Call astropy's arithmetic with operands that all have a unit.
+
+    astropy allows numbers without unit by switching a global off and on; a failing operation leaves it off, and two
+    threads get in each other's way.
+    """
+    first = self_or_class if isinstance(self_or_class, CCDFrame) else None
+    cls = type(first) if first is not None else self_or_class
+    if operand2 is None:
+        if first is None:
+            msg = "operand2 must be given when the method isn't called on an instance."
+            raise TypeError(msg)
+        left, right = first, operand
+    else:
+        left, right = operand, operand2
+    left, right = (value if isinstance(value, CCDFrame) else cls(_with_unit(value)) for value in (left, right))
+    if right.ndim and right.shape != left.shape:
+        msg = (
+            f"{left.name} has shape {left.shape} and {right.name} has shape {right.shape}; arithmetic needs frames of "
+            "the same shape. Trim them to the same section first."
+        )
+        raise ShapeMismatchError(msg)
+    if operation in (np.add, np.subtract) and not right.unit.is_equivalent(left.unit):
+        msg = f"{left.name} is in {left.unit or 'no unit'}, but what is added or subtracted is in {right.unit or 'no unit'}."
+        raise u.UnitConversionError(msg)
+    result: CCDFrame = left._prepare_then_do_arithmetic(operation, right, **kwargs)
+    return result
+
+
+def _with_unit(value: Any) -> Any:
+    """A number or an array as a dimensionless Quantity; a copy, so that its owner may go on writing into it."""
+    if isinstance(value, NDData):
+        return value
+    if isinstance(value, np.ma.MaskedArray):
+        return CCDFrame(value.data.copy(), mask=np.ma.getmaskarray(value), unit=u.dimensionless_unscaled)
+    return u.Quantity(value, dtype=None if hasattr(value, "dtype") else np.result_type(value), copy=True)
+
+
+def _weak(data: NDArray[Any]) -> Any:
+    """A 0-d array as a Python number, which does not turn float32 into float64."""
+    return float(data) if np.ndim(data) == 0 else floating(data)
+
+
+def _merged_flags(a: Any, b: Any) -> Any:
+    if a is None or not isinstance(a, np.ndarray):
+        a, b = b, a
+    if a is None:
+        return None
+    if b is None or np.ndim(b) == 0:
+        return a.copy()
+    return a | b
+
+
+def _plain_slices(item: Any, ndim: int) -> tuple[slice, ...] | None:
+    """`item` with one slice for each axis, or None if it is something else than slices."""
+    parts = item if isinstance(item, tuple) else (item,)
+    if any(not isinstance(part, slice) and part is not Ellipsis for part in parts):
+        return None
+    if Ellipsis in parts:
+        where = parts.index(Ellipsis)
+        parts = (*parts[:where], *[slice(None)] * (ndim - len(parts) + 1), *parts[where + 1 :])
+    return (*parts, *[slice(None)] * (ndim - len(parts)))

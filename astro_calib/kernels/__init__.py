@@ -1,0 +1,1 @@
+"""Compiled loops over pixels: arrays in, arrays out; no units, no astropy."""

@@ -1,0 +1,24 @@
+"""The steps of a calibration, one module each; `astro_calib.calibrate` takes them all in the right order."""
+
+from astro_calib.steps.bias import subtract_bias
+from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
+from astro_calib.steps.dark import subtract_dark
+from astro_calib.steps.deviation import create_deviation
+from astro_calib.steps.flat import flat_correct
+from astro_calib.steps.gain import gain_correct
+from astro_calib.steps.overscan import subtract_overscan
+from astro_calib.steps.quality import flag_bad_pixels, flag_saturated
+from astro_calib.steps.trim import trim_image
+
+__all__ = [
+    "cosmicray_lacosmic",
+    "create_deviation",
+    "flag_bad_pixels",
+    "flag_saturated",
+    "flat_correct",
+    "gain_correct",
+    "subtract_bias",
+    "subtract_dark",
+    "subtract_overscan",
+    "trim_image",
+]

@@ -1,0 +1,97 @@
+"""Subtract the dark current."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+
+from astro_calib.errors import FrameError
+from astro_calib.steps.master import check_master, exposure, relabelled, subtracted
+
+if TYPE_CHECKING:
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["subtract_dark"]
+
+
+def subtract_dark(
+    ccd: CCDFrame,
+    master: CCDFrame,
+    dark_exposure: u.Quantity | None = None,
+    data_exposure: u.Quantity | None = None,
+    exposure_time: Any = None,
+    exposure_unit: Any = u.s,
+    scale: bool = False,
+) -> CCDFrame:
+    r"""
+    Subtract a master dark, scaled by exposure time if asked.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        The frame to correct, bias already subtracted, its deviation created: the electrons of the dark current were
+        collected too, and bring their shot noise.
+    master : CCDFrame or CCDData, shape (ny, nx)
+        The master dark. To be scaled, it must have had its bias subtracted. Without uncertainty it counts as exact.
+    dark_exposure, data_exposure : Quantity, optional
+        Exposure times of the dark and of the frame; both or neither.
+    exposure_time : str or ccdproc.Keyword, optional
+        Header keyword of the exposure time, instead.
+    exposure_unit : unit, optional
+        Unit of the exposure time in the header; seconds by default.
+    scale : bool
+        Whether to multiply the dark by the ratio of the exposure times.
+
+    Returns
+    -------
+    CCDFrame, shape (ny, nx)
+        ``ccd - ratio * master``, of the type of `ccd`. Masks and flags are ORed.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the shapes differ.
+    FrameError
+        If an exposure time is needed and missing or not positive.
+    astropy.units.UnitConversionError
+        If units cannot be converted.
+
+    Notes
+    -----
+    With :math:`z = r - (t/t_d) D`, :math:`\partial z/\partial D = -t/t_d`. If the same bias B was subtracted from r and
+    D, its coefficient in z is :math:`t/t_d - 1`: for equal exposures it cancels (JCGM 100:2008, eq. 13).
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from astro_calib import CCDFrame, subtract_bias, subtract_dark
+    >>> def frame(value, sigma):
+    ...     sigmas = StdDevUncertainty(np.full((1, 2), sigma))
+    ...     return CCDFrame(np.full((1, 2), value), unit="electron", uncertainty=sigmas)
+    >>> raw, dark, bias = frame(150.0, 5.0), frame(60.0, 2.0), frame(50.0, 3.0)
+    >>> image = subtract_dark(subtract_bias(raw, bias), subtract_bias(dark, bias),
+    ...                       data_exposure=60 * u.s, dark_exposure=30 * u.s, scale=True)
+    >>> np.sqrt(image.variance).round(2)
+    array([[7.07, 7.07]])
+    """
+    master = relabelled(check_master(ccd, master, "dark"), "dark")
+    if (dark_exposure is None) != (data_exposure is None):
+        msg = "give both dark_exposure and data_exposure, or neither."
+        raise TypeError(msg)
+    if not scale:
+        return subtracted(ccd, master)
+    if dark_exposure is None or data_exposure is None:
+        if exposure_time is None:
+            msg = "to scale a dark give its exposure and the frame's, or the header keyword of both as exposure_time."
+            raise TypeError(msg)
+        keyword = getattr(exposure_time, "name", exposure_time)
+        data_exposure = exposure(ccd, keyword, exposure_unit)
+        dark_exposure = exposure(master, keyword, exposure_unit)
+    if not dark_exposure > 0 * u.s:
+        msg = f"the master dark ({master.name}) has an exposure of {dark_exposure}; it cannot be scaled to {data_exposure}."
+        raise FrameError(msg)
+    ratio = float((data_exposure / dark_exposure).to_value(u.dimensionless_unscaled))
+    return subtracted(ccd, master if ratio == 1 else master.multiply(ratio))

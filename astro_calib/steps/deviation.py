@@ -1,0 +1,163 @@
+"""The noise that a frame is born with: read noise, digitisation and shot noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.arithmetic import floating
+from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.frame import rebuilt
+from astro_calib.identity import Origin
+from astro_calib.steps.gain import raw_map
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.detector import Detector
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["create_deviation"]
+
+#: Side of the box whose median is the signal for ``shot_noise="smooth"``, in pixels.
+SMOOTHING_BOX = 7
+
+
+def create_deviation(
+    ccd: CCDFrame,
+    detector: Detector,
+    *,
+    pedestal: float | u.Quantity | NDArray[Any] | None = None,
+    shot_noise: str | float | NDArray[Any] = "data",
+) -> CCDFrame:
+    r"""
+    Give a frame its read noise, digitisation noise and shot noise.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        A frame in adu or in electrons, from which overscan and bias were subtracted, but not the dark: its electrons
+        were collected too. Sources that it already has (those of the overscan and of the bias) are kept.
+    detector : Detector
+        Gain and read noise.
+    pedestal : float, Quantity or ndarray, optional
+        What is in the data without being signal, in the unit of `ccd`; for a frame whose bias was not subtracted.
+    shot_noise : {"data", "smooth"}, float or ndarray
+        Where the expected signal comes from. ``"data"``: the pixel itself. ``"smooth"``: the median of the pixels
+        around it. A number or an array: a model of the signal in the unit of `ccd`, net of pedestal; 0 for a bias
+        frame, which has collected nothing.
+
+    Returns
+    -------
+    CCDFrame
+        The same data with the sources "read noise" and "shot noise" added to the budget.
+
+    Raises
+    ------
+    FrameError
+        If the frame is raw (whole numbers, nothing subtracted) and no pedestal is given: it would count as signal.
+    astropy.units.UnitConversionError
+        If the frame is neither in adu nor in electrons.
+    ShapeMismatchError
+        If an array does not have the frame's shape.
+
+    Notes
+    -----
+    With read noise R, digital step q and signal s in electrons,
+
+    .. math:: V = \max(R^2 + q^2/12 + s,\; R^2/4).
+
+    A negative signal lowers the variance: clipping it at zero would raise the mean variance of a dark sky by 13% at
+    R = 3. The floor keeps the mean right to 0.1% for R of 3 and more. Read noise and digitisation are one source.
+
+    The noise of a raw frame is known by its pixels: the same file read twice is the same noise.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astro_calib import CCDFrame, Detector, create_deviation
+    >>> camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+    >>> image = create_deviation(CCDFrame([[0.0, 100.0]], unit="electron"), camera)
+    >>> image.variance
+    array([[ 25., 125.]])
+    """
+    if ccd.unit not in (u.adu, u.electron):
+        msg = f"{ccd.name} is in {ccd.unit}; its noise can be computed in adu or in electron."
+        raise u.UnitConversionError(msg)
+    origin = ccd._present_origin()
+    if pedestal is None and ccd.data.dtype.kind in "ui":
+        msg = (
+            f"{ccd.name} is a raw frame of whole numbers: its pedestal would count as signal, and the error come out too "
+            "large. Subtract overscan and bias first, or give pedestal= (0 if there is none)."
+        )
+        raise FrameError(msg)
+    signal = floating(ccd.data)
+    if not np.isfinite(signal).any():
+        msg = f"{ccd.name}: no pixel is a finite number."
+        raise FrameError(msg)
+    if pedestal is not None:
+        level = pedestal.to_value(ccd.unit) if isinstance(pedestal, u.Quantity) else pedestal
+        signal = signal - _like(ccd, "pedestal", level)
+    gain = raw_map(ccd, detector, "gain")
+    read_noise = raw_map(ccd, detector, "read_noise")
+    electrons_per_unit: Any = 1.0 if ccd.unit == u.electron else gain
+    step = _digital_step(ccd, origin, gain)
+    fixed = (read_noise / electrons_per_unit) ** 2 + step**2 / 12
+    shot = _expected_signal(ccd, signal, shot_noise) / electrons_per_unit
+    floor = (read_noise / electrons_per_unit) ** 2 / 4 - fixed
+    shot = np.where(np.isfinite(shot), np.maximum(shot, floor), 0)
+    # Only a frame whose own noise was never added knows where its pixels came from; any other starts anew.
+    identity = (origin or Origin.of(ccd.data)).identity()
+    window = None if origin is None else origin.window
+    by_data = isinstance(shot_noise, str) and shot_noise == "data" and np.ndim(electrons_per_unit) == 0
+    sources = [NoiseSource("read noise", _number_or_array(fixed, signal), identity=f"{identity}:read", window=window)]
+    if np.any(shot):
+        sources.append(
+            NoiseSource(
+                "shot noise",
+                _number_or_array(shot, signal),
+                identity=f"{identity}:shot",
+                window=window,
+                slope=1 / float(electrons_per_unit) if by_data else 0.0,
+            )
+        )
+    data = floating(ccd.data)
+    kept = ccd.budget if origin is not None and ccd.budget is not None else None
+    base = kept or UncertaintyBudget(ccd.shape, (), data.dtype, data)
+    return rebuilt(ccd, data, base.with_terms((source, 1.0) for source in sources))
+
+
+def _digital_step(ccd: CCDFrame, origin: Origin | None, gain: float | NDArray[Any]) -> float | NDArray[Any]:
+    """The step of the digitiser in the frame's unit; of each pixel, if the amplifiers' gains differ."""
+    if origin is None or origin.quantum == 0:
+        return 0.0
+    return gain if np.ndim(gain) and ccd.unit == u.electron else origin.quantum
+
+
+def _number_or_array(value: Any, like: NDArray[Any]) -> Any:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value, dtype=like.dtype)
+
+
+def _like(ccd: CCDFrame, what: str, value: Any) -> Any:
+    array = np.asarray(value, dtype=floating(np.empty(0, ccd.dtype)).dtype)
+    if array.ndim and array.shape != ccd.shape:
+        msg = f"{ccd.name} has shape {ccd.shape}, its {what} {array.shape}."
+        raise ShapeMismatchError(msg)
+    return array
+
+
+def _expected_signal(ccd: CCDFrame, signal: NDArray[Any], shot_noise: str | float | NDArray[Any]) -> NDArray[Any]:
+    if not isinstance(shot_noise, str):
+        return np.maximum(_like(ccd, "shot noise model", shot_noise), 0)
+    if shot_noise == "data":
+        return signal
+    if shot_noise == "smooth":
+        from scipy.ndimage import median_filter
+
+        filled = np.where(np.isfinite(signal), signal, 0)
+        return np.asarray(median_filter(filled, size=SMOOTHING_BOX, mode="reflect"))
+    msg = f"shot_noise is {shot_noise!r}; expected 'data', 'smooth' or an array."
+    raise ValueError(msg)

@@ -1,0 +1,163 @@
+"""Divide by the sensitivity of the pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.arithmetic import floating
+from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.errors import FrameError
+from astro_calib.factored import OWN, Factored
+from astro_calib.flags import DataQuality
+from astro_calib.frame import rebuilt, with_quality
+from astro_calib.steps.master import check_master, relabelled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["flat_correct"]
+
+#: A pixel with less than this part of the flat's mean has no usable sensitivity.
+MIN_SENSITIVITY = 0.01
+#: Above this relative error of the divisor, first-order propagation is off by more than about 1%.
+MAX_RELATIVE_ERROR = 0.05
+
+
+def flat_correct(
+    ccd: CCDFrame, flat: CCDFrame, min_value: float | None = None, norm_value: float | None = None
+) -> CCDFrame:
+    r"""
+    Divide a frame by a flat that is normalised to a mean of one.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        The frame to correct, bias and dark already subtracted.
+    flat : CCDFrame or CCDData, shape (ny, nx)
+        The master flat, in any unit. Without uncertainty it counts as exact.
+    min_value : float, optional
+        Where the flat is below this, in its own unit, the frame is not divided, but flagged `DataQuality.NO_FLAT` and
+        masked. 1% of the normalisation by default.
+    norm_value : float, optional
+        What to normalise the flat by, in its own unit, instead of the mean of its good pixels.
+
+    Returns
+    -------
+    CCDFrame, shape (ny, nx)
+        In the unit and the type of `ccd`. Pixels where the flat has a relative error above 5% are flagged
+        `DataQuality.UNCERTAIN_DIVISOR`.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the shapes differ.
+    FrameError
+        If the flat has no good pixel, or its mean is not positive.
+    ValueError
+        If `norm_value` is not positive.
+
+    Notes
+    -----
+    With :math:`z = r/f`, :math:`\partial z/\partial r = 1/f` and :math:`\partial z/\partial f = -z/f` (JCGM 100:2008,
+    eq. 13). In f = F / mean(F) the noise that is common to all pixels of F, such as that of the gain, drops out; that of
+    the mean itself is one more source, common to all pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from astro_calib import CCDFrame, flat_correct
+    >>> flat = CCDFrame(np.array([[500.0, 1000.0, 1500.0, 0.0]]), unit="electron", mask=[[False, False, False, True]])
+    >>> image = CCDFrame(np.full((1, 4), 100.0), unit="electron", uncertainty=StdDevUncertainty(np.full((1, 4), 10.0)))
+    >>> result = flat_correct(image, flat)
+    >>> result.data.round(2)
+    array([[200.  , 100.  ,  66.67, 100.  ]])
+    >>> np.sqrt(result.variance[0, :3]).round(2)
+    array([20.  , 10.  ,  6.67])
+    """
+    flat = check_master(ccd, flat, "flat")
+    if norm_value is not None and not norm_value > 0:
+        msg = f"norm_value is {norm_value}; it must be positive."
+        raise ValueError(msg)
+    normalised = _normalised(flat, min_value, norm_value)
+    dtype = floating(np.empty(0, ccd.dtype)).dtype
+    result = ccd.divide(normalised)
+    if result.dtype != dtype:
+        budget = None if result.budget is None else result.budget.bound()
+        result = rebuilt(result, result.data.astype(dtype), budget)
+    result._origin = None
+    return result
+
+
+def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
+    """
+    The flat with a mean of one, and one where it cannot be divided by.
+
+    Kept with the flat: 25 frames under one flat refer to one array.
+    """
+    cache: dict[Any, CCDFrame] = flat.__dict__.setdefault("_normalised", {})
+    key = (min_value, norm_value, flat._digest(), None if flat.budget is None else id(flat.budget))
+    if key in cache:
+        return cache[key]
+    data = floating(flat.data)
+    good = np.isfinite(data)
+    if flat.mask is not None:
+        good &= ~flat.mask
+    if not good.any():
+        msg = f"the flat ({flat.name}) has no good pixel to be normalised by."
+        raise FrameError(msg)
+    norm = float(np.mean(data, where=good, dtype=np.float64)) if norm_value is None else float(norm_value)
+    if not norm > 0:
+        msg = (
+            f"the flat ({flat.name}) has a mean of {norm:.6g} over its good pixels; a flat must have light in it. Check that "
+            "it is a flat, and that its bias was subtracted once."
+        )
+        raise FrameError(msg)
+    threshold = MIN_SENSITIVITY * norm if min_value is None else min_value
+    with np.errstate(invalid="ignore"):
+        unusable = ~(data >= threshold)
+    usable = good & ~unusable
+    divisor = data / data.dtype.type(norm)
+    divisor[unusable] = 1
+    budget = None
+    if flat.budget is not None:
+        named = relabelled(flat, "flat").budget
+        assert named is not None
+        budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor)
+    result = rebuilt(flat, divisor, budget, unit=u.dimensionless_unscaled)
+    result = with_quality(result, unusable, DataQuality.NO_FLAT)
+    if budget is not None:
+        uncertain = usable & (budget.variance() > (MAX_RELATIVE_ERROR * divisor) ** 2)
+        result = with_quality(result, uncertain, DataQuality.UNCERTAIN_DIVISOR)
+    cache.clear()
+    cache[key] = result
+    return result
+
+
+def _budget_of_normalised(
+    budget: UncertaintyBudget, good: NDArray[np.bool_] | None, norm: float, divisor: NDArray[Any]
+) -> UncertaintyBudget:
+    r"""
+    The budget of f = F / m, with m the mean of F over `good`, or exact if that is None.
+
+    :math:`df = dF/m - f\,dm/m`. For a source common to the frame dm is its mean coefficient, which is taken off; the
+    others enter dm as an average over pixels, as good as independent of each single one.
+    """
+    scaled = budget.scaled(norm, -1, divisor)
+    if good is None:
+        return scaled
+    mean = good / np.count_nonzero(good)
+    common = UncertaintyBudget(budget.shape, [t for t in budget.terms if not t[0].axes], budget.dtype, budget.data)
+    single = UncertaintyBudget(budget.shape, [t for t in budget.terms if t[0].axes], budget.dtype, budget.data)
+    terms = list(scaled.terms)
+    for source, coefficient in common.terms:
+        of_mean = float(np.sum(mean * np.asarray(coefficient.evaluate(budget.data)), where=good))
+        terms.append((source, Factored(-of_mean / norm).times(OWN)))
+    normalisation = NoiseSource("flat", single.variance_of_sum(mean) / norm**2, axes=())
+    terms.append((normalisation, Factored(-1.0).times(OWN)))
+    return UncertaintyBudget(budget.shape, terms, budget.dtype, divisor)

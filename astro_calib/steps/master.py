@@ -1,0 +1,92 @@
+"""What subtracting a bias, subtracting a dark and dividing by a flat have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.arithmetic import floating
+from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.frame import UNNAMED, CCDFrame, rebuilt
+
+if TYPE_CHECKING:
+    from astropy.nddata import CCDData
+
+__all__ = ["FRAME_NOISE", "check_master", "exposure", "relabelled", "subtracted"]
+
+#: Names of the noise of a frame's own; in a frame that a master was applied to, it is the master's noise.
+FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "merged", UNNAMED})
+
+
+def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
+    """
+    The master as a CCDFrame, once it is clear that it fits the frame.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the shapes differ.
+    FrameError
+        If the master is not a frame, or holds no number.
+    """
+    if not isinstance(master, CCDFrame):
+        if not hasattr(master, "unit") or not hasattr(master, "meta"):
+            msg = f"the master {kind} for {ccd.name} is a {type(master).__name__}; expected a CCDFrame or a CCDData."
+            raise FrameError(msg)
+        master = CCDFrame(master, name=f"the master {kind}")
+    if master.shape != ccd.shape:
+        msg = (
+            f"{ccd.name} has shape {ccd.shape}, the master {kind} ({master.name}) has {master.shape}; trim both to the "
+            "same section, and make masters from frames of the same size and binning."
+        )
+        raise ShapeMismatchError(msg)
+    if not np.isfinite(master.data).any():
+        msg = f"the master {kind} ({master.name}) holds no finite number."
+        raise FrameError(msg)
+    return master
+
+
+def relabelled(master: CCDFrame, kind: str) -> CCDFrame:
+    """The master with its own noise under the name of its kind."""
+    if master.budget is None:
+        return master
+    return rebuilt(master, master.data, master.budget.named(kind, FRAME_NOISE), origin=master._origin)
+
+
+def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
+    """``ccd - master`` with the header and the type of `ccd`."""
+    result = ccd.subtract(master)
+    dtype = floating(np.empty(0, ccd.dtype)).dtype
+    if result.dtype != dtype:
+        data = result.data.astype(dtype)
+        budget = None if result.budget is None else result.budget.bound()
+        result = rebuilt(result, data, budget, origin=result._origin)
+    return result
+
+
+def exposure(ccd: CCDFrame, keyword: str, unit: Any) -> u.Quantity:
+    """
+    The exposure time in a frame's header.
+
+    Raises
+    ------
+    FrameError
+        If the keyword is missing, or its value is no positive number.
+    """
+    value = ccd.meta.get(keyword)
+    if value is None:
+        msg = (
+            f"{ccd.name}: no exposure time: the header has no {keyword}. Name the right keyword with exposure_time=, or "
+            "give data_exposure= and dark_exposure= as quantities."
+        )
+        raise FrameError(msg)
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = float("nan")
+    if not np.isfinite(seconds) or seconds < 0:
+        msg = f"{ccd.name}: the exposure time {keyword} = {value!r} is not a positive number."
+        raise FrameError(msg)
+    return seconds * u.Unit(unit)

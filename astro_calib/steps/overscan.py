@@ -1,0 +1,253 @@
+"""Subtract the electronic level that the overscan shows."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from astro_calib.arithmetic import floating
+from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.estimators import median_variance_factor
+from astro_calib.factored import Factored
+from astro_calib.frame import CCDFrame, rebuilt
+from astro_calib.identity import drawn_identity
+from astro_calib.steps.section import section_slices
+
+if TYPE_CHECKING:
+    from astropy.modeling import Model
+    from numpy.typing import NDArray
+
+__all__ = ["subtract_overscan"]
+
+Terms: TypeAlias = list[tuple[NoiseSource, Factored]]
+
+
+def subtract_overscan(
+    ccd: CCDFrame,
+    overscan: CCDFrame | None = None,
+    overscan_axis: int | tuple[int, int] | None = 1,
+    fits_section: str | None = None,
+    median: bool = False,
+    model: Model | None = None,
+    *,
+    clip: float | None = 5.0,
+) -> CCDFrame:
+    r"""
+    Subtract the level of the overscan, whose error becomes a source of noise.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        A raw frame.
+    overscan : CCDFrame, optional
+        The overscan, as a cut of `ccd`.
+    overscan_axis : {1, 0, (0, 1), None}
+        Axis over which the overscan is averaged: 1 gives one level for each row, 0 one for each column, (0, 1) one for
+        the frame. None averages over the overscan's shorter side.
+    fits_section : str, optional
+        FITS section of the overscan, instead of `overscan`.
+    median : bool
+        Take the median instead of the mean.
+    model : astropy.modeling.Model, optional
+        Fitted to the levels of rows or columns; its values are subtracted instead of them.
+    clip : float or None
+        Overscan pixels further than this many standard deviations from the median of their row, column or frame are
+        left out, so that a cosmic ray does not count; None keeps all. Masked pixels never count.
+
+    Returns
+    -------
+    CCDFrame, shape (ny, nx)
+        The frame less the level, overscan included; float32 for integers of 16 bits.
+
+    Raises
+    ------
+    TypeError
+        If not exactly one of `overscan` and `fits_section` is given.
+    FrameError
+        If the section lies outside the frame, or the overscan has no good pixel.
+    ShapeMismatchError
+        If the overscan has not as many rows (columns) as the frame.
+
+    Notes
+    -----
+    The level of n pixels with scatter s has the variance :math:`f s^2/n`, with f = 1 for a mean and the factor of
+    `~astro_calib.estimators.median_variance_factor` for a median. Where levels scatter from row to row by more than that,
+    and not by chance, their scatter is taken. A model with p parameters has p sources, each common to the frame: an orthonormal
+    basis of the space that its derivatives span, with the residual scatter of the levels.
+
+    The level of a row is common to the row's pixels. Over an aperture it adds up coherently.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame, subtract_overscan
+    >>> rng = np.random.default_rng(1)
+    >>> raw = CCDFrame(rng.normal(1000, 5, (100, 140)).astype(np.float32), unit="adu")
+    >>> image = subtract_overscan(raw, fits_section="[101:140, 1:100]", overscan_axis=(0, 1))
+    >>> image.budget.names                 # 4000 pixels of sigma 5: 25 / 4000
+    ('overscan',)
+    >>> float(image.variance[0, 0].round(4))
+    0.0062
+    """
+    if (overscan is None) == (fits_section is None):
+        msg = "give the overscan either as overscan (a cut of the frame) or as fits_section, not both."
+        raise TypeError(msg)
+    if overscan is None:
+        assert fits_section is not None
+        overscan = ccd[section_slices(ccd, fits_section, "the overscan section")]
+    elif not isinstance(overscan, CCDFrame):
+        overscan = CCDFrame(overscan)
+    axes = _averaged_axes(overscan, overscan_axis)
+    kept = tuple(axis for axis in (0, 1) if axis not in axes)
+    for axis in kept:
+        if overscan.shape[axis] != ccd.shape[axis]:
+            msg = (
+                f"{ccd.name} has shape {ccd.shape} and its overscan {overscan.shape}; for one level for each "
+                f"{('row', 'column')[axis]} they must agree along axis {axis}."
+            )
+            raise ShapeMismatchError(msg)
+    values = _good_values(ccd, overscan, axes, clip)
+    level, variance = _levels(values, axes, median)
+    if model is None:
+        if not np.isfinite(level).all():
+            msg = f"{ccd.name}: some rows or columns of the overscan have no good pixel; use overscan_axis=(0, 1)."
+            raise FrameError(msg)
+        data = floating(ccd.data)
+        source_variance: Any = variance if np.ndim(variance) else float(variance)
+        terms = [(NoiseSource("overscan", source_variance, axes=kept, identity=_identity(ccd, axes, median)), Factored(1.0))]
+    elif len(kept) == 1:
+        level, terms = _fitted(level, model, _identity(ccd, axes, median))
+        data = floating(ccd.data)
+    else:
+        msg = "a model is fitted to the levels of rows or columns: give overscan_axis=1 or 0 with it."
+        raise TypeError(msg)
+    result = data - np.asarray(level, dtype=data.dtype)
+    own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
+    budget = own if ccd.budget is None else UncertaintyBudget.linear([(ccd.budget, 1.0), (own, 1.0)]).of_data(result)
+    return rebuilt(ccd, result, budget, origin=ccd._present_origin())
+
+
+def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | None) -> tuple[int, ...]:
+    if overscan_axis is None:
+        return (1,) if overscan.shape[1] < overscan.shape[0] else (0,)
+    axes = (overscan_axis,) if isinstance(overscan_axis, int) else tuple(overscan_axis)
+    if not axes or any(axis not in (0, 1) for axis in axes):
+        msg = f"overscan_axis is {overscan_axis!r}; expected 1 (a level a row), 0 (a column), (0, 1) (the frame) or None."
+        raise ValueError(msg)
+    return axes
+
+
+def _identity(ccd: CCDFrame, axes: tuple[int, ...], median: bool) -> str:
+    """The overscan of one raw frame, averaged in one way, is one noise."""
+    origin = ccd._present_origin()
+    base = drawn_identity() if origin is None else origin.identity()
+    return f"{base}:overscan:{axes}:{'median' if median else 'mean'}"
+
+
+def _good_values(
+    ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None
+) -> NDArray[np.float64]:
+    """The overscan, NaN where a pixel does not count."""
+    values = overscan.data.astype(np.float64)
+    if overscan.mask is not None:
+        values[overscan.mask] = np.nan
+    if clip is not None:
+        from astropy.stats import sigma_clip
+
+        clipped = sigma_clip(
+            np.ma.masked_invalid(values), sigma=clip, axis=axes if len(axes) > 1 else axes[0], stdfunc="mad_std"
+        )
+        values[np.ma.getmaskarray(clipped)] = np.nan
+    if not np.isfinite(values).any():
+        msg = f"{ccd.name}: the overscan has no good pixel."
+        raise FrameError(msg)
+    return values
+
+
+def _levels(
+    values: NDArray[np.float64], axes: tuple[int, ...], median: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Level and its variance, with the averaged axes kept at length 1 (or a number for the frame)."""
+    whole = len(axes) == 2
+    number = np.isfinite(values).sum(axis=axes, keepdims=not whole)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        with warnings.catch_warnings():
+            # A row without a good pixel has no level; the caller says so.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            level = (np.nanmedian if median else np.nanmean)(values, axis=axes, keepdims=not whole)
+            # One scatter for all: with a few dozen pixels a row, each row's own would be too uncertain.
+            residual = values - level
+        freedom = np.isfinite(residual).sum() - np.isfinite(level).sum()
+        scatter = np.nansum(residual**2) / max(freedom, 1)
+        factor = median_variance_factor(round(float(np.median(number)))) if median else 1.0
+        variance = factor * scatter / number
+    if whole:
+        rows = np.nanmean(values, axis=1)
+        rows = rows[np.isfinite(rows)]
+        return level, np.maximum(variance, _excess_variance(rows, float(variance) * rows.size) / rows.size)
+    return level, np.maximum(variance, _excess_variance(level.ravel(), float(np.nanmean(variance))))
+
+
+def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:
+    """
+    Variance of levels from differences of neighbours, if it is significantly larger than the formal one, else 0.
+
+    A slow drift does not count in the differences. The relative standard error of the squared, scaled median absolute
+    deviation of n Gaussian differences is 2.3 / sqrt(n); below three of those an excess is chance, and always taking the
+    larger of two estimates would be biased.
+    """
+    from astropy.stats import mad_std
+
+    differences = np.diff(levels)
+    differences = differences[np.isfinite(differences)]
+    if differences.size < 2:
+        return 0.0
+    seen = float(mad_std(differences)) ** 2 / 2
+    return seen if seen > formal * (1 + 3 * 2.3 / np.sqrt(differences.size)) else 0.0
+
+
+def _fitted(
+    level: NDArray[np.float64], model: Model, identity: str
+) -> tuple[NDArray[np.float64], Terms]:
+    """A model's values at each row (column), and a source of noise for each of its parameters."""
+    from astropy.modeling.fitting import LinearLSQFitter, TRFLSQFitter
+
+    measured = level.ravel()
+    good = np.isfinite(measured)
+    position = np.arange(measured.size, dtype=float)
+    fitter = LinearLSQFitter() if model.linear else TRFLSQFitter()
+    fitted = fitter(model, position[good], measured[good])
+    values = fitted(position)
+    derivatives = _derivatives(fitted, position)
+    basis, size, _ = np.linalg.svd(derivatives[good], full_matrices=False)
+    rank = int(np.sum(size > size[0] * 1e-10)) if size.size else 0
+    variance = float(np.sum((measured[good] - values[good]) ** 2) / max(good.sum() - rank, 1))
+    full = np.zeros((measured.size, rank))
+    full[good] = basis[:, :rank]
+    shape = level.shape
+    terms: Terms = [
+        (
+            NoiseSource("overscan", variance, axes=(), identity=f"{identity}:{type(model).__name__}:{k}"),
+            Factored(np.ascontiguousarray(full[:, k]).reshape(shape)),
+        )
+        for k in range(rank)
+    ]
+    return values.reshape(shape), terms
+
+
+def _derivatives(fitted: Model, position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Derivatives of a model with respect to its free parameters, shape (n, p), by central differences."""
+    columns = []
+    for name in fitted.param_names:
+        if fitted.fixed[name] or fitted.tied[name]:
+            continue
+        value = float(getattr(fitted, name).value)
+        step = 1e-4 * max(abs(value), 1e-2)
+        high, low = fitted.copy(), fitted.copy()
+        setattr(high, name, value + step)
+        setattr(low, name, value - step)
+        columns.append((high(position) - low(position)) / (2 * step))
+    return np.stack(columns, axis=1)

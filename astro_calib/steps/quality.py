@@ -1,0 +1,99 @@
+"""Flags that are known before any correction: saturated and bad pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.flags import DataQuality
+from astro_calib.frame import with_quality
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from astro_calib.detector import Detector
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["flag_bad_pixels", "flag_saturated"]
+
+
+def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
+    """
+    Flag pixels at or above the saturation level, and pixels that are not numbers.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        A raw frame in adu, before anything was subtracted: saturation is a property of the digitised value.
+    detector : Detector
+        With its ``saturation``; without one only pixels that are not numbers are flagged.
+
+    Returns
+    -------
+    CCDFrame
+        With `DataQuality.SATURATED` and `DataQuality.NO_DATA` set and masked where they apply.
+
+    Raises
+    ------
+    FrameError
+        If no pixel is a number.
+    astropy.units.UnitConversionError
+        If the frame is not in adu.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astro_calib import CCDFrame, Detector, flag_saturated
+    >>> camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron, saturation=65000 * u.adu)
+    >>> flag_saturated(CCDFrame([[100, 65535]], unit="adu"), camera).flags
+    array([[0, 4]], dtype=uint16)
+    """
+    result = ccd
+    if ccd.data.dtype.kind == "f":
+        missing = ~np.isfinite(ccd.data)
+        if missing.all():
+            msg = f"{ccd.name}: no pixel is a finite number; the file holds no image that could be calibrated."
+            raise FrameError(msg)
+        if missing.any():
+            result = with_quality(result, missing, DataQuality.NO_DATA)
+    if detector.saturation is not None:
+        with np.errstate(invalid="ignore"):
+            saturated = ccd.data >= detector.saturation.to(ccd.unit).value
+        result = with_quality(result, saturated, DataQuality.SATURATED)
+    return result
+
+
+def flag_bad_pixels(ccd: CCDFrame, bad_pixels: ArrayLike) -> CCDFrame:
+    """
+    Flag the detector's bad pixels.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        The frame.
+    bad_pixels : array_like of bool, shape (ny, nx)
+        True where a pixel is bad.
+
+    Returns
+    -------
+    CCDFrame
+        With `DataQuality.BAD` set and masked there.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> from astro_calib import CCDFrame, flag_bad_pixels
+    >>> flag_bad_pixels(CCDFrame([[1.0, 2.0]], unit="adu"), [[True, False]]).mask
+    array([[ True, False]])
+    """
+    bad: Any = np.asarray(bad_pixels, dtype=bool)
+    if bad.shape != ccd.shape:
+        msg = f"{ccd.name} has shape {ccd.shape}, the map of bad pixels {bad.shape}; give a map of the trimmed frame."
+        raise ShapeMismatchError(msg)
+    return with_quality(ccd, bad, DataQuality.BAD)

@@ -1,0 +1,51 @@
+"""Cut a frame to the pixels that saw light."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from astro_calib.steps.section import section_slices
+
+if TYPE_CHECKING:
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["trim_image"]
+
+
+def trim_image(ccd: CCDFrame, fits_section: str | None = None) -> CCDFrame:
+    """
+    Cut a frame to a section.
+
+    The cut keeps its place on the detector: noise that it shares with another cut of the same master cancels only
+    where both hold the same pixel.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        The frame.
+    fits_section : str, optional
+        FITS section, columns first, counted from 1, ends included; without it the frame is copied. For Python slices
+        write ``ccd[rows, columns]``.
+
+    Returns
+    -------
+    CCDFrame
+        With data of its own, of the same type.
+
+    Raises
+    ------
+    FrameError
+        If the section cannot be read, or lies outside the frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame, trim_image
+    >>> raw = CCDFrame(np.arange(12).reshape(3, 4), unit="adu")
+    >>> trim_image(raw, "[2:3, 1:2]").data
+    array([[1, 2],
+           [5, 6]])
+    """
+    if fits_section is None:
+        return ccd.copy()
+    return ccd[section_slices(ccd, fits_section, "the section to trim to")].copy()
