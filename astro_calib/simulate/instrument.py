@@ -1,0 +1,396 @@
+"""A camera that takes frames."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.detector import Detector
+from astro_calib.simulate.checks import check_array, check_count, check_number, check_shape
+from astro_calib.simulate.components import (
+    ELECTRON_RATE,
+    bias,
+    dark_current,
+    make_cosmic_rays,
+    sensitivity_variations,
+)
+from astro_calib.simulate.components import read_noise as draw_read_noise
+from astro_calib.simulate.scene import stars as render_stars
+from astro_calib.simulate.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from astropy.io.fits import Header
+    from astropy.table import QTable, Table
+    from astropy.wcs import WCS
+    from numpy.typing import ArrayLike, NDArray
+
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["Camera", "camera"]
+
+FRAME_TYPES = {"bias": "BIAS", "dark": "DARK", "flat": "FLAT", "science": "LIGHT"}
+LARGEST_UINT16 = 65535
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Camera:
+    """
+    A simulated camera. Without patterns, unless they are given; `camera` makes one that has them all.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Shape (ny, nx) of the imaging area, without overscan.
+    detector : Detector
+        Gain, read noise and saturation, of one amplifier. Raw values of integer frames end at the saturation,
+        whether a full well or the converter is the cause, or at 65535.
+    bias_level : float or Quantity
+        Level of the overscan, adu.
+    bias_drift : float or Quantity
+        Standard deviation of the level from frame to frame, adu; common to a frame and its overscan.
+    bias_structure : float, Quantity or ndarray of shape (ny, nx)
+        Bias above the level of the overscan, adu; may be negative.
+    dark_rate : float, Quantity or ndarray of shape (ny, nx)
+        Dark current, electron / s.
+    sensitivity : mapping of str to float or ndarray of shape (ny, nx)
+        Relative sensitivity through each filter, which has a mean of 1 if star fluxes are to be those of the
+        calibrated frame.
+    overscan_columns : int
+        Columns of overscan, after the last column of the image.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative or not finite, an array has another shape, or the detector has several
+        amplifiers.
+    astropy.units.UnitConversionError
+        If a quantity has the wrong unit.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astro_calib import Detector
+    >>> from astro_calib.simulate import Camera
+    >>> detector = Detector(gain=1 * u.electron / u.adu, read_noise=700 * u.electron)
+    >>> camera = Camera(shape=(100, 200), detector=detector, bias_level=1100, dark_rate=0.1)
+    >>> frame, truth = camera.expose("dark", 30, rng=np.random.default_rng(1), integer=False)
+    >>> print(frame.data.dtype, frame.unit, round(truth.mean[0, 0], 3))
+    float32 adu 1103.0
+    """
+
+    shape: tuple[int, int]
+    detector: Detector
+    bias_level: float = 1000.0
+    bias_drift: float = 0.0
+    bias_structure: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+    dark_rate: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+    sensitivity: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: {"V": np.ones(())})
+    overscan_columns: int = 0
+
+    def __post_init__(self) -> None:
+        shape = check_shape(self.shape)
+        if len(self.detector.amplifiers) != 1:
+            number = len(self.detector.amplifiers)
+            msg = f"the simulator reads through one amplifier; the detector has {number}."
+            raise ValueError(msg)
+        for name in self.sensitivity:
+            # Names of filters become names of files.
+            if not re.fullmatch(r"[\w '+-]+", name):
+                msg = f"a filter is called {name!r}; use letters, digits, spaces and any of _ ' + - only."
+                raise ValueError(msg)
+        checked: dict[str, Any] = {
+            "shape": shape,
+            "bias_level": check_number("bias_level", self.bias_level, u.adu),
+            "bias_drift": check_number("bias_drift", self.bias_drift, u.adu),
+            "bias_structure": check_array(
+                "bias_structure", self.bias_structure, shape, u.adu, minimum=-math.inf
+            ),
+            "dark_rate": check_array("dark_rate", self.dark_rate, shape, ELECTRON_RATE),
+            "sensitivity": {
+                name: check_array(f"sensitivity of filter {name!r}", value, shape)
+                for name, value in self.sensitivity.items()
+            },
+            "overscan_columns": check_count("overscan_columns", self.overscan_columns),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def gain(self) -> float:
+        """Gain of the only amplifier, electron / adu."""
+        return float(self.detector.amplifiers[0].gain.value)
+
+    @property
+    def read_noise(self) -> float:
+        """Read noise of the only amplifier, electron."""
+        return float(self.detector.amplifiers[0].read_noise.value)
+
+    @property
+    def largest_value(self) -> int:
+        """The raw value at which integer frames saturate, adu."""
+        saturation = self.detector.saturation
+        return LARGEST_UINT16 if saturation is None else min(math.ceil(saturation.value), LARGEST_UINT16)
+
+    def expose(
+        self,
+        kind: str,
+        exposure_time: float | u.Quantity,
+        *,
+        rng: np.random.Generator | int,
+        filter: str | None = None,  # noqa: A002  the word of FITS headers
+        sky: ArrayLike | u.Quantity = 0.0,
+        stars: Table | None = None,
+        fwhm: float = 3.5,
+        cosmic_rays: int = 0,
+        integer: bool = True,
+        header: Mapping[str, Any] | None = None,
+        wcs: WCS | None = None,
+    ) -> tuple[CCDFrame, Truth]:
+        r"""
+        Take a frame.
+
+        Parameters
+        ----------
+        kind : {"bias", "dark", "flat", "science"}
+            What to take. The shutter stays closed for a bias and for a dark.
+        exposure_time : float or Quantity
+            s; zero for a bias.
+        rng : numpy.random.Generator or int
+            Source of randomness. A generator moves on from frame to frame; the same number gives the same
+            noise again.
+        filter : str, optional
+            Name of a filter of the camera; needed for a flat and a science frame.
+        sky : float, Quantity or ndarray of shape (ny, nx)
+            Light of the sky, or of what lights a flat, electron / s for each pixel of sensitivity 1.
+        stars : Table or QTable, optional
+            Columns ``x``, ``y`` and ``flux``, as for `stars`.
+        fwhm : float
+            Full width at half maximum of a star, pixels.
+        cosmic_rays : int
+            Number of hits, as for `make_cosmic_rays`.
+        integer : bool
+            True for uint16 as in a file: rounded, and clipped at 0 and at saturation. False for float32,
+            neither rounded nor clipped, for experiments with noise that is not small against the bias level.
+        header : mapping, optional
+            More header cards; they take precedence.
+        wcs : astropy.wcs.WCS, optional
+            World coordinates of the frame.
+
+        Returns
+        -------
+        frame : CCDFrame, shape (ny, nx + overscan_columns)
+            adu, uint16 or float32.
+        truth : Truth
+            What the frame was made of.
+
+        Raises
+        ------
+        ValueError
+            If the kind or the filter is unknown, a number is out of range, or light is given with a closed
+            shutter.
+
+        Notes
+        -----
+        With the sensitivity :math:`f`, each pixel is
+
+        .. math::
+
+            N &\sim \mathrm{Poisson}\left[((\mathrm{sky} + \mathrm{stars}) f + \mathrm{dark})\, t
+                + \mathrm{cosmic\ rays}\right] \\
+            \mathrm{raw} &= (N + R) / \mathrm{gain} + \mathrm{bias}
+
+        with Gaussian read noise :math:`R`. The overscan is read noise and the level of the bias only.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import simulate
+        >>> camera = simulate.camera((100, 120), seed=1)
+        >>> frame, truth = camera.expose("flat", 5, filter="V", sky=4000, rng=np.random.default_rng(2))
+        >>> print(frame.data.shape, frame.data.dtype, frame.meta["IMAGETYP"], frame.meta["BIASSEC"])
+        (100, 152) uint16 FLAT [121:152,1:100]
+        >>> print(round(truth.light.mean()))
+        20000
+        """
+        self._check_request(kind, filter)
+        exposure_time = check_number("exposure_time", exposure_time, u.s)
+        if kind == "bias" and exposure_time != 0:
+            msg = f"a bias has an exposure_time of 0, not {exposure_time:g} s; for a longer one take a dark."
+            raise ValueError(msg)
+        sky_rate = check_array("sky", sky, self.shape, ELECTRON_RATE)
+        if filter is None and (stars is not None or sky_rate.any()):
+            msg = f"a {kind} is taken with the shutter closed: it can have neither sky nor stars."
+            raise ValueError(msg)
+
+        dark_sky = np.broadcast_to(0.0, self.shape)
+        rng = np.random.default_rng(rng)
+        truth = Truth(
+            camera=self,
+            kind=kind,
+            exposure_time=exposure_time,
+            filter=filter,
+            bias_level=self.bias_level + self.bias_drift * rng.standard_normal(),
+            sky_rate=sky_rate,
+            star_rate=dark_sky if stars is None else render_stars(self.shape, stars, fwhm),
+            cosmic_rays=make_cosmic_rays(self.shape, cosmic_rays, rng) if cosmic_rays else dark_sky,
+            saturated=np.broadcast_to(False, self.shape),
+            stars=_stars_on_frame(stars, self.shape, exposure_time),
+            integer=integer,
+        )
+        data = self._read_out(truth, rng)
+        if integer:
+            data = np.rint(data)
+            truth = replace(truth, saturated=data[:, : self.shape[1]] >= self.largest_value)
+            data = np.clip(data, 0, self.largest_value)
+
+        from astro_calib.frame import CCDFrame
+
+        meta = self._header(truth)
+        meta.update(header or {})
+        frame = CCDFrame(data.astype(np.uint16 if integer else np.float32), unit=u.adu, meta=meta, wcs=wcs)
+        return frame, truth
+
+    def _check_request(self, kind: str, filter: str | None) -> None:  # noqa: A002
+        """Raise if there is no such kind of frame, or no such filter, or one where there must be none."""
+        if kind not in FRAME_TYPES:
+            msg = f"kind is {kind!r}; it must be one of {', '.join(FRAME_TYPES)}."
+            raise ValueError(msg)
+        if kind in ("bias", "dark"):
+            if filter is not None:
+                msg = f"a {kind} is taken with the shutter closed; leave out filter={filter!r}."
+                raise ValueError(msg)
+        elif filter not in self.sensitivity:
+            known = ", ".join(map(repr, self.sensitivity)) or "none"
+            msg = f"a {kind} needs one of the camera's filters ({known}), not {filter!r}."
+            raise ValueError(msg)
+
+    def _read_out(self, truth: Truth, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Raw values of the frame and its overscan, adu, before rounding."""
+        ny, nx = self.shape
+        data = draw_read_noise((ny, nx + self.overscan_columns), self.read_noise, rng)
+        data[:, :nx] += rng.poisson(truth.electrons)
+        data /= self.gain
+        data += truth.bias_level
+        data[:, :nx] += self.bias_structure
+        return data
+
+    def _header(self, truth: Truth) -> Header:
+        """Header of a raw frame, without a date, which only the caller can know."""
+        from astropy.io.fits import Header
+
+        ny, nx = self.shape
+        image = f"[1:{nx},1:{ny}]"
+        header = Header()
+        header["BUNIT"] = "adu"
+        header["TELESCOP"] = ("simulated", "not an observation")
+        header["INSTRUME"] = self.detector.name
+        header["OBJECT"] = truth.kind
+        header["IMAGETYP"] = (FRAME_TYPES[truth.kind], "kind of frame")
+        header["EXPTIME"] = (truth.exposure_time, "[s] exposure time")
+        if truth.filter is not None:
+            header["FILTER"] = truth.filter
+        header["GAIN"] = (self.gain, "[electron/adu] gain")
+        header["RDNOISE"] = (self.read_noise, "[electron] read noise")
+        if self.detector.saturation is not None:
+            header["SATURATE"] = (self.largest_value, "[adu] saturated from here")
+        header["DATASEC"] = (image, "imaging area")
+        header["TRIMSEC"] = (image, "imaging area")
+        if self.overscan_columns:
+            header["BIASSEC"] = (f"[{nx + 1}:{nx + self.overscan_columns},1:{ny}]", "overscan")
+        return header
+
+
+def _stars_on_frame(stars: Table | None, shape: tuple[int, int], exposure_time: float) -> QTable:
+    """The stars whose centre is on the frame, with their flux in electrons."""
+    from astropy.table import QTable
+
+    if stars is None:
+        return QTable({"x": np.zeros(0), "y": np.zeros(0), "flux": np.zeros(0) * u.electron})
+    table = QTable(stars)
+    inside = [
+        np.abs(u.Quantity(table[name], u.pixel).value - (size - 1) / 2) < size / 2
+        for name, size in zip(("y", "x"), shape, strict=True)
+    ]
+    table = table[inside[0] & inside[1]]
+    table["flux"] = u.Quantity(table["flux"], ELECTRON_RATE) * (exposure_time * u.s)
+    return table
+
+
+def camera(
+    shape: tuple[int, int] = (512, 512),
+    *,
+    seed: int = 0,
+    detector: Detector | None = None,
+    filters: Sequence[str] = ("V", "R"),
+) -> Camera:
+    """
+    Make a camera with everything that calibration has to take out.
+
+    Its bias drifts by 2 adu from frame to frame and has stripes of 3 adu; its dark current of 0.1 electron /
+    s comes with 0.2% of hot pixels and the glow of an amplifier; its pixels differ in sensitivity by 1%, its
+    corners lose 5% of the light, and each filter has dust of its own. It has 32 columns of overscan.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Shape (ny, nx) of the imaging area.
+    seed : int
+        The same seed makes the same camera.
+    detector : Detector, optional
+        Of one amplifier; 1.5 electron / adu, 8 electron and a saturation of 60000 adu if it is not given.
+    filters : sequence of str
+        Names of the filters.
+
+    Returns
+    -------
+    Camera
+
+    Raises
+    ------
+    ValueError
+        If the shape is not one, or the detector has several amplifiers.
+
+    Examples
+    --------
+    >>> from astro_calib import simulate
+    >>> camera = simulate.camera((64, 96), seed=3, filters=["B", "V"])
+    >>> print(camera.shape, sorted(camera.sensitivity), camera.gain)
+    (64, 96) ['B', 'V'] 1.5
+    """
+    if detector is None:
+        detector = Detector(
+            gain=1.5 * u.electron / u.adu,
+            read_noise=8 * u.electron,
+            saturation=60000 * u.adu,
+            name="simulated camera",
+        )
+    shape = check_shape(shape)
+    bias_rng, dark_rng, pixel_rng, *filter_rngs = map(
+        np.random.default_rng, np.random.SeedSequence(seed).spawn(3 + len(filters))
+    )
+    pixels = sensitivity_variations(shape, vignetting=0, dust=0, pixel_scatter=0.01, rng=pixel_rng)
+    optics = [
+        sensitivity_variations(shape, vignetting=0.05, dust=8, pixel_scatter=0, rng=rng)
+        for rng in filter_rngs
+    ]
+    return Camera(
+        shape=shape,
+        detector=detector,
+        bias_level=1000.0,
+        bias_drift=2.0,
+        bias_structure=bias(shape, 0.0, structure=3.0, rng=bias_rng),
+        dark_rate=dark_current(shape, 0.1, hot_pixels=0.002, glow=2.0, rng=dark_rng),
+        sensitivity={
+            name: pixels * value / (pixels * value).mean()
+            for name, value in zip(filters, optics, strict=True)
+        },
+        overscan_columns=32,
+    )
