@@ -1,6 +1,7 @@
 """CCD reduction with error bars that know where they came from."""
 
 from importlib import import_module
+from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.budget import NoiseSource, UncertaintyBudget
@@ -9,7 +10,7 @@ from astro_calib.combine import combine
 from astro_calib.detector import Amplifier, Detector
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame, covariance
-from astro_calib.io import fits as _fits  # registers how frames are read and written
+from astro_calib.io import fits as _fits  # noqa: F401  (registers how frames are read and written)
 from astro_calib.steps import (
     cosmicray_lacosmic,
     create_deviation,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from astro_calib import simulate
     from astro_calib.night import reduce_night
     from astro_calib.photometry import compare_snr, measure_snr
+
+__version__ = _version("astro-calib")
 
 #: Names that are imported when they are first asked for, because of what they import in turn.
 _LATER = {

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -29,7 +28,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_SOURCES", "Constituent", "NoiseSource", "UncertaintyBudget", "Window", "merge_sources"]
+__all__ = [
+    "MAX_SOURCES",
+    "Constituent",
+    "NoiseSource",
+    "UncertaintyBudget",
+    "Window",
+    "compose_windows",
+    "finite_mean",
+    "merge_sources",
+    "window_of",
+]
 
 #: For each axis along which a source varies, the cell that the first pixel holds, and the step from pixel to pixel.
 Window: TypeAlias = tuple[tuple[int, int], ...]
@@ -57,10 +66,9 @@ class Constituent(NamedTuple):
     share: float
 
 
-@dataclass(frozen=True, eq=False)
 class NoiseSource:
     """
-    One independent source of noise, as far as a frame sees it.
+    One independent source of noise, as far as a frame sees it; immutable.
 
     Parameters
     ----------
@@ -74,7 +82,7 @@ class NoiseSource:
     identity : str, optional
         Two sources of one identity are the same noise. Without it, this noise is like no other.
     window : tuple of (int, int), optional
-        For each axis in `axes`: which cell of the source the frame's first pixel holds, and the step between pixels.
+        For each axis in ``axes``: which cell of the source the frame's first pixel holds, and the step between pixels.
     slope : float
         For shot noise estimated from a frame's own pixels: increase of the variance for a unit of signal.
     constituents : mapping, optional
@@ -88,19 +96,32 @@ class NoiseSource:
     ('overscan', ())
     """
 
-    name: str
-    variance: Factored
-    axes: tuple[int, ...] = (0, 1)
-    identity: str = field(default_factory=drawn_identity)
-    window: Window = None  # type: ignore[assignment]  # filled in below, from axes
-    slope: float = 0.0
-    constituents: Mapping[tuple[str, Window], Constituent] = field(default_factory=dict)
+    def __init__(
+        self,
+        name: str,
+        variance: float | NDArray[Any] | Factored,
+        axes: tuple[int, ...] = (0, 1),
+        *,
+        identity: str | None = None,
+        window: Window | None = None,
+        slope: float = 0.0,
+        constituents: Mapping[tuple[str, Window], Constituent] | None = None,
+    ) -> None:
+        self.name = name
+        self.variance = variance if isinstance(variance, Factored) else Factored(variance)
+        self.axes = tuple(axes)
+        self.identity = drawn_identity() if identity is None else identity
+        self.window: Window = ((0, 1),) * len(self.axes) if window is None else window
+        self.slope = slope
+        self.constituents: Mapping[tuple[str, Window], Constituent] = constituents or {}
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.variance, Factored):
-            object.__setattr__(self, "variance", Factored(self.variance))
-        if self.window is None:
-            object.__setattr__(self, "window", ((0, 1),) * len(self.axes))
+    def __repr__(self) -> str:
+        return f"<NoiseSource {self.name!r}, axes {self.axes}, {self.identity}>"
+
+    def _replaced(self, **changes: Any) -> NoiseSource:
+        """The same source with other attributes."""
+        attributes = {name: value for name, value in self.__dict__.items() if name != "family"}
+        return NoiseSource(**(attributes | changes))
 
     @property
     def key(self) -> Key:
@@ -113,10 +134,10 @@ class NoiseSource:
         return frozenset((self.identity, *(identity for identity, _ in self.constituents)))
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> NoiseSource:
-        """The source as ``frame[item]`` sees it, the frame having `shape`: the window moves, the identity stays."""
-        moves = [_move(part, length) for part, length in zip(item, shape, strict=True)]
-        window = _compose(self.window, tuple(moves[axis] for axis in self.axes))
-        return replace(self, window=window, variance=self.variance.cut(item, shape))
+        """The source as ``frame[item]`` sees it, the frame having ``shape``: the window moves, the identity stays."""
+        moves = [window_of(part, length) for part, length in zip(item, shape, strict=True)]
+        window = compose_windows(self.window, tuple(moves[axis] for axis in self.axes))
+        return self._replaced(window=window, variance=self.variance.cut(item, shape))
 
     def __copy__(self) -> NoiseSource:
         return self
@@ -125,16 +146,16 @@ class NoiseSource:
         return self
 
 
-def _move(part: slice, length: int) -> tuple[int, int]:
+def window_of(part: slice, length: int) -> tuple[int, int]:
+    """First pixel and step of a slice of an axis."""
     start, _, step = part.indices(length)
     return start, step
 
 
-def _compose(outer: Window, inner: Window) -> Window:
+def compose_windows(outer: Window, inner: Window) -> Window:
     """The window of a window: cell = o + s (o' + s' pixel)."""
     return tuple(
-        (origin + step * start, step * stride)
-        for (origin, step), (start, stride) in zip(outer, inner, strict=True)
+        (origin + step * start, step * stride) for (origin, step), (start, stride) in zip(outer, inner, strict=True)
     )
 
 
@@ -164,28 +185,24 @@ def _links(a: NoiseSource, b: NoiseSource) -> Iterator[_Link]:
     for (identity, window), constituent in a.constituents.items():
         if identity == b.identity:
             direct = True
-            yield _Link(_compose(window, a.window), b.window, constituent.weight, 0, 1)
+            yield _Link(compose_windows(window, a.window), b.window, constituent.weight, 0, 1)
     for (identity, window), constituent in b.constituents.items():
         if identity == a.identity:
             direct = True
-            yield _Link(a.window, _compose(window, b.window), constituent.weight, 1, 0)
+            yield _Link(a.window, compose_windows(window, b.window), constituent.weight, 1, 0)
     if direct:
         return
     for (identity, window_a), one in a.constituents.items():
         for (other, window_b), two in b.constituents.items():
             if identity == other and one.share > 0 and two.share > 0:
                 factor = np.sign(one.weight * two.weight) * np.sqrt(one.share * two.share)
-                yield _Link(_compose(window_a, a.window), _compose(window_b, b.window), factor, 0.5, 0.5)
+                yield _Link(compose_windows(window_a, a.window), compose_windows(window_b, b.window), factor, 0.5, 0.5)
 
 
-def _meeting_cells(
-    link: _Link, lengths: Sequence[int]
-) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]:
+def _meeting_cells(link: _Link, lengths: Sequence[int]) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]:
     """For each axis of a link's sources, the pixels of a and of b that hold the same cells."""
     pixels_a, pixels_b = [], []
-    for (origin_a, step_a), (origin_b, step_b), length in zip(
-        link.window_a, link.window_b, lengths, strict=True
-    ):
+    for (origin_a, step_a), (origin_b, step_b), length in zip(link.window_a, link.window_b, lengths, strict=True):
         cells_a = origin_a + step_a * np.arange(length)
         cells_b = origin_b + step_b * np.arange(length)
         _, in_a, in_b = np.intersect1d(cells_a, cells_b, assume_unique=True, return_indices=True)
@@ -273,14 +290,14 @@ class UncertaintyBudget:
 
     def _check(self, source: NoiseSource, what: str, value: Factored) -> None:
         for _, factors in value._terms.values():
-            for field_, _ in factors:
+            for field, _ in factors:
                 try:
-                    fits = np.broadcast_shapes(field_.array.shape, self.shape) == self.shape
+                    fits = np.broadcast_shapes(field.array.shape, self.shape) == self.shape
                 except ValueError:
                     fits = False
                 if not fits:
                     msg = (
-                        f"the {what} of source {source.name!r} has shape {field_.array.shape}, which does not "
+                        f"the {what} of source {source.name!r} has shape {field.array.shape}, which does not "
                         f"broadcast to a frame of shape {self.shape}."
                     )
                     raise ShapeMismatchError(msg)
@@ -373,9 +390,7 @@ class UncertaintyBudget:
             overlap = _pixel_overlap(link, a.axes, self.shape)
             if overlap is False:
                 continue
-            covariance = (
-                link.factor * _power(a.variance, link.power_a) * _power(b.variance, link.power_b) * overlap
-            )
+            covariance = link.factor * _power(a.variance, link.power_a) * _power(b.variance, link.power_b) * overlap
             for name in (a.name, b.name):
                 add(name, coefficient_a.evaluate(self.data) * coefficient_b.evaluate(self.data) * covariance)
         return {name: value.astype(self.dtype, copy=False) for name, value in total.items()}
@@ -447,15 +462,18 @@ class UncertaintyBudget:
         r"""
         The variance of a weighted sum over pixels, by source.
 
-        .. math:: \mathrm{Var} \sum_x w z = \sum_k \sum_\mathrm{cells} v_k \Big( \sum_{x \in \mathrm{cell}} w c_k \Big)^2
+        .. math::
 
-        The noise of pixels adds in quadrature, that of a row coherently along the row, that of the frame coherently over
-        all; a cell of a master that several pixels hold counts coherently too.
+            \mathrm{Var} \sum_x w z = \sum_k \sum_\mathrm{cells} v_k \Big( \sum_{x \in \mathrm{cell}} w c_k \Big)^2
+
+        The noise of pixels adds in quadrature, that of a row coherently along the row, that of the frame coherently
+        over all; a cell of a master that several pixels hold counts coherently too.
 
         Parameters
         ----------
         weights : ndarray
-            Of the frame's shape. An aperture less its annulus is one such map, so that what they have in common cancels.
+            Of the frame's shape. An aperture less its annulus is one such map, so that what they have in common
+            cancels.
 
         Returns
         -------
@@ -490,7 +508,7 @@ class UncertaintyBudget:
         return np.asarray(weighted.sum(axis=across))
 
     def _cell_variance(self, source: NoiseSource, power: float) -> NDArray[Any]:
-        """Variance of each cell, to a power, with the shape of `_cell_sums`."""
+        """Variance of each cell, to a power, with the shape of ``_cell_sums``."""
         value = np.broadcast_to(np.asarray(_power(source.variance, power), dtype=np.float64), self.shape)
         first = tuple(slice(None) if axis in source.axes else 0 for axis in range(len(self.shape)))
         cells = np.asarray(value[first])
@@ -525,9 +543,7 @@ class UncertaintyBudget:
                 raise ShapeMismatchError(msg)
             for source, coefficient in budget.bound().terms:
                 scaled = (
-                    coefficient.product(multiplier)
-                    if isinstance(multiplier, Factored)
-                    else coefficient * multiplier
+                    coefficient.product(multiplier) if isinstance(multiplier, Factored) else coefficient * multiplier
                 )
                 result._add(source, scaled)
         result._bound()
@@ -542,18 +558,16 @@ class UncertaintyBudget:
         return self._mapped(lambda source, c: (source, c.bound_to(data)))
 
     def scaled(self, value: float | NDArray[Any], power: int, data: NDArray[Any]) -> UncertaintyBudget:
-        """The budget of the frame times ``value**power``, an exact number or array; `data` are the new data."""
+        """The budget of the frame times ``value**power``, an exact number or array; ``data`` are the new data."""
         result = self._mapped(lambda source, c: (source, c.frame_scaled(value, power)), data)
         result._total = None
         return result
 
     def shifted(self, offset: float, data: NDArray[Any]) -> UncertaintyBudget:
-        """The budget of the frame plus an exact number; `data` are the new data."""
+        """The budget of the frame plus an exact number; ``data`` are the new data."""
         return self._mapped(lambda source, c: (source, c.frame_shifted(offset)), data)
 
-    def with_terms(
-        self, terms: Iterable[tuple[NoiseSource, Factored | float | NDArray[Any]]]
-    ) -> UncertaintyBudget:
+    def with_terms(self, terms: Iterable[tuple[NoiseSource, Factored | float | NDArray[Any]]]) -> UncertaintyBudget:
         """This budget and more terms."""
         return UncertaintyBudget(self.shape, [*self.terms, *terms], self.dtype, self.data)
 
@@ -564,7 +578,7 @@ class UncertaintyBudget:
         What is read noise in a bias is "bias" in the frame from which the bias was subtracted.
         """
         chosen = frozenset(instead_of)
-        return self._mapped(lambda source, c: (replace(source, name=name) if source.name in chosen else source, c))
+        return self._mapped(lambda source, c: (source._replaced(name=name) if source.name in chosen else source, c))
 
     def of_data(self, data: NDArray[Any]) -> UncertaintyBudget:
         """This budget for the same values in another array."""
@@ -627,7 +641,7 @@ def merge_sources(
     Returns
     -------
     source : NoiseSource
-        With variance :math:`\sum_k c_k^2 v_k` times `inflation`.
+        With variance :math:`\sum_k c_k^2 v_k` times ``inflation``.
     coefficient : Factored
         What all coefficients have in common, so that the variance often stays a number.
     """
@@ -656,7 +670,7 @@ def merge_sources(
     ]
     total = sum(parts[1:], parts[0]) * inflation
     variance = Factored(float(total)) if np.ndim(total) == 0 else Factored(np.asarray(total, dtype=dtype))
-    constituents = _constituents(terms, weights, parts, _finite_mean(total))
+    constituents = _constituents(terms, weights, parts, finite_mean(total))
     text = repr(sorted((identity, window, *numbers) for (identity, window), numbers in constituents.items()))
     identity = "stack:" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     source = NoiseSource(name, variance, axes, identity=identity, constituents=constituents)
@@ -673,23 +687,19 @@ def _constituents(
     result: dict[tuple[str, Window], Constituent] = {}
     for (source, _), weight, part in zip(terms, weights, parts, strict=True):
         mean_weight = _mean(weight)
-        share = _finite_mean(part) / total if total > 0 else 0.0
+        share = finite_mean(part) / total if total > 0 else 0.0
         inner = sum(constituent.share for constituent in source.constituents.values())
         entries = {(source.identity, source.window): Constituent(mean_weight, share * max(0.0, 1.0 - inner))}
         for (identity, window), constituent in source.constituents.items():
-            entries[identity, _compose(window, source.window)] = Constituent(
+            entries[identity, compose_windows(window, source.window)] = Constituent(
                 mean_weight * constituent.weight, share * constituent.share
             )
         for key, entry in entries.items():
-            known = result.get(key)
-            if known is not None:
-                # One constituent on two paths: its amplitudes add.
-                amplitude = np.sqrt(known.share) * np.sign(known.weight) + np.sqrt(entry.share) * np.sign(entry.weight)
-                entry = Constituent(known.weight + entry.weight, float(amplitude**2))
-            result[key] = entry
+            result[key] = _joined(result[key], entry) if key in result else entry
     if len(result) > MAX_CONSTITUENTS:
         msg = (
-            f"a stack remembers {MAX_CONSTITUENTS} of its {len(result)} constituents, those with the largest part of its "
+            f"a stack remembers {MAX_CONSTITUENTS} of its {len(result)} constituents, those with the largest part "
+            "of its "
             "variance; noise that it shares with frames that hold one of the others counts as independent."
         )
         warnings.warn(msg, NoiseWarning, stacklevel=5)
@@ -698,11 +708,18 @@ def _constituents(
     return result
 
 
+def _joined(a: Constituent, b: Constituent) -> Constituent:
+    """One constituent on two paths: its amplitudes add."""
+    amplitude = np.sqrt(a.share) * np.sign(a.weight) + np.sqrt(b.share) * np.sign(b.weight)
+    return Constituent(a.weight + b.weight, float(amplitude**2))
+
+
 def _mean(coefficient: Factored) -> float:
-    return _finite_mean(coefficient.evaluate())
+    return finite_mean(coefficient.evaluate())
 
 
-def _finite_mean(value: float | NDArray[Any]) -> float:
+def finite_mean(value: float | NDArray[Any]) -> float:
+    """The mean over finite values; 0 if there are none."""
     if np.ndim(value) == 0:
         return float(value)
     finite = np.isfinite(value)

@@ -67,7 +67,7 @@ def calibrate(
     overscan, trim : str, optional
         FITS sections of the raw frame, such as ``"[1025:1056, 1:1024]"``.
     overscan_axis, overscan_median, overscan_model
-        As `overscan_axis`, `median` and `model` of `subtract_overscan`; one median for the frame by default.
+        As ``overscan_axis``, ``median`` and ``model`` of `subtract_overscan`; one median for the frame by default.
     bad_pixels : array_like of bool, optional
         True where a pixel of the trimmed frame is bad.
     bias, dark, flat : CCDFrame, optional
@@ -117,7 +117,8 @@ def calibrate(
     by_signal = isinstance(shot_noise, str)
     if by_signal and overscan is None and bias is None and pedestal is None:
         msg = (
-            f"{ccd.name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as signal and "
+            f"{ccd.name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as "
+            "signal and "
             "the error come out too large. Give one of them; pedestal=0 if there is none."
         )
         raise FrameError(msg)
@@ -138,9 +139,7 @@ def calibrate(
         frame = subtract_bias(frame, bias)
     frame = create_deviation(frame, detector, shot_noise=shot_noise)
     if dark is not None:
-        frame = subtract_dark(
-            frame, dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True
-        )
+        frame = subtract_dark(frame, dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True)
     if flat is not None:
         frame = flat_correct(frame, flat, min_value=min_value, norm_value=norm_value)
     if cosmic_rays:
@@ -198,7 +197,7 @@ def ccd_process(
     Raises
     ------
     ValueError
-        If `error` is not True, or gain or read noise is missing.
+        If ``error`` is not True, or gain or read noise is missing.
 
     Examples
     --------
@@ -213,7 +212,8 @@ def ccd_process(
     """
     if not error or gain is None or readnoise is None:
         msg = (
-            "ccd_process needs error=True, gain (in electron / adu) and readnoise (in electron). For a calibration without "
+            "ccd_process needs error=True, gain (in electron / adu) and readnoise (in electron). For a calibration "
+            "without "
             "errors use ccdproc.ccd_process."
         )
         raise ValueError(msg)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.arithmetic import floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget, merge_sources
+from astro_calib.budget import NoiseSource, UncertaintyBudget, finite_mean, merge_sources
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.estimators import (
     clipped_mean_variance_factor,
@@ -27,7 +27,7 @@ from astro_calib.estimators import (
 )
 from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
-from astro_calib.frame import UNNAMED, CCDFrame
+from astro_calib.frame import CCDFrame
 from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
 from astro_calib.steps.deviation import create_deviation
 
@@ -48,6 +48,10 @@ CLIPS = (None, "sigma", "scatter", "minmax")
 LIKE = 0.02
 #: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
 UNLIKE = 1.5
+#: Below this many digital units of noise a median of whole numbers is dominated by rounding.
+SMALLEST_ROUNDED = 2.0
+#: Above this difference of shared noise, in units of their own, the median of frames is not linear any more.
+LARGEST_UNLIKE = 0.5
 
 
 def combine(
@@ -68,14 +72,14 @@ def combine(
     Parameters
     ----------
     frames : iterable of CCDFrame or path, each of shape (ny, nx)
-        What to combine. Values that are masked, flagged as unfit for use (`DataQuality.UNUSABLE`) or not finite are left
-        out.
+        What to combine. Values that are masked, flagged as unfit for use (`DataQuality.UNUSABLE`) or not finite are
+        left out.
     method : {"mean", "median", "sum"}
         A sum is the number of frames times the mean of the values used, so that a value left out does not darken it.
     clip : {None, "sigma", "scatter", "minmax"}
-        Rejection. ``"sigma"``: values further than `sigma` times their own known noise from the median of all; for
-        frames without variance their scatter takes its place. ``"scatter"``: `sigma` times the robust scatter of the
-        sample at each pixel. ``"minmax"``: the lowest and highest values of each pixel, as many as `extremes` says.
+        Rejection. ``"sigma"``: values further than ``sigma`` times their own known noise from the median of all; for
+        frames without variance their scatter takes its place. ``"scatter"``: ``sigma`` times the robust scatter of the
+        sample at each pixel. ``"minmax"``: the lowest and highest values of each pixel, as many as ``extremes`` says.
     sigma : float or (float, float)
         Threshold, or thresholds below and above the median.
     extremes : (int, int)
@@ -95,8 +99,8 @@ def combine(
     -------
     CCDFrame, shape (ny, nx)
         With the header of the first frame and NCOMBINE; `CCDFrame.n_used` tells how many values were used at each
-        pixel. Where none could be, the pixel is masked, and holds what the values that are unfit for use give. `DataQuality.REJECTED` marks
-        pixels where the clipping left something out.
+        pixel. Where none could be, the pixel is masked, and holds what the values that are unfit for use give.
+        `DataQuality.REJECTED` marks pixels where the clipping left something out.
 
     Raises
     ------
@@ -112,11 +116,11 @@ def combine(
     Notes
     -----
     With weights w_i that add up to 1, a source that frames share gets the coefficient :math:`\sum_i w_i c_i`, and the
-    frames' own noise the variance :math:`F \sum_i w_i^2 \sigma_i^2`. F is 1 for a mean, else the factor of the estimator
-    for Gaussian noise at the pixel's own number of values, see `astro_calib.estimators`. The median of unlike frames
-    passes on shared noise in proportion to :math:`1/\sigma_i`.
+    frames' own noise the variance :math:`F \sum_i w_i^2 \sigma_i^2`. F is 1 for a mean, else the factor of the
+    estimator for Gaussian noise at the pixel's own number of values, see `astro_calib.estimators`. The median of
+    unlike frames passes on shared noise in proportion to :math:`1/\sigma_i`.
 
-    Frames without variance and without `detector` get the scatter of the sample (N - 1) at each pixel.
+    Frames without variance and without ``detector`` get the scatter of the sample (N - 1) at each pixel.
 
     Examples
     --------
@@ -143,6 +147,7 @@ def combine(
     if detector is not None:
         inputs = [frame if frame.budget is not None else create_deviation(frame, detector) for frame in inputs]
     inputs = _scaled(inputs, scale)
+    whole_numbers = all(frame.data.dtype.kind in "ui" for frame in inputs)
     data = np.stack([floating(frame.data) for frame in inputs])
     used = np.stack([_fit_for_use(frame) for frame in inputs])
     if by_scatter:
@@ -157,7 +162,8 @@ def combine(
     if clip == "minmax":
         used = reject_extremes(data, used, *extremes)
     elif clip is not None:
-        assert center is not None and own is not None
+        assert center is not None
+        assert own is not None
         deviation = own if clip == "sigma" and not by_scatter else _robust_scatter(data, used, center)
         used = reject_deviant(data, deviation, used, center, lower, upper)
     counted = used.sum(axis=0).astype(np.uint16)
@@ -168,6 +174,7 @@ def combine(
         assert own is not None
         result = np.nan_to_num(masked_median(data, used))
         passing = _median_weights(own, used)
+        _warn_of_median(inputs, private, _typical_sigmas(own, used), whole_numbers)
     else:
         passing = _mean_weights(used, weights)
         result = _weighted_mean(data, passing)
@@ -230,7 +237,8 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
     for position, frame in enumerate(loaded[1:], start=1):
         if frame.shape != first.shape:
             msg = (
-                f"frame 0 ({first.name}) has shape {first.shape}, frame {position} ({frame.name}) has {frame.shape}; only "
+                f"frame 0 ({first.name}) has shape {first.shape}, frame {position} ({frame.name}) has "
+                f"{frame.shape}; only "
                 "frames of one shape can be combined. Trim them to the same section first."
             )
             raise ShapeMismatchError(msg)
@@ -243,19 +251,21 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
 
 def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
     """The same exposure given twice does not average down; say so, since it is hardly ever meant."""
-    known: dict[str, int] = {}
+    known: dict[Any, int] = {}
     for position, frame in enumerate(frames):
-        for source, _ in () if frame.budget is None else frame.budget.terms:
-            if source.name not in ("read noise", UNNAMED):
-                continue  # a master's noise is meant to be in several frames
-            earlier = known.setdefault(source.identity, position)
-            if earlier != position and frames[earlier]._digest() == frame._digest():
-                msg = (
-                    f"frames {earlier} ({frames[earlier].name}) and {position} ({frame.name}) are the same exposure; its "
-                    "noise does not average down with itself. Give each frame once."
-                )
-                warnings.warn(msg, NoiseWarning, stacklevel=4)
-                break
+        if frame.budget is None:
+            # Frames that share all their noise hold the same values; exact ones are told apart by their pixels.
+            key: Any = frame._digest() if np.ptp(frame.data) else object()
+        else:
+            key = frozenset(source.key for source, _ in frame.budget.terms)
+        earlier = known.setdefault(key, position)
+        if earlier != position:
+            msg = (
+                f"frames {earlier} ({frames[earlier].name}) and {position} ({frame.name}) are the same exposure; "
+                "its noise "
+                "does not average down with itself. Give each frame once."
+            )
+            warnings.warn(msg, NoiseWarning, stacklevel=4)
 
 
 def _by_scatter(frames: Sequence[CCDFrame], detector: Detector | None) -> bool:
@@ -270,9 +280,7 @@ def _by_scatter(frames: Sequence[CCDFrame], detector: Detector | None) -> bool:
         )
         raise FrameError(msg)
     if len(exact) < len(frames):
-        msg = (
-            f"{exact[0].name} has no variance, but other frames have. Give detector=, or create its deviation first."
-        )
+        msg = f"{exact[0].name} has no variance, but other frames have. Give detector=, or create its deviation first."
         raise FrameError(msg)
     return True
 
@@ -303,7 +311,10 @@ def _level(frame: CCDFrame, how: str) -> float:
     good = _fit_for_use(frame)
     level = float((np.median if how == "median" else np.mean)(frame.data[good])) if good.any() else float("nan")
     if not level > 0:
-        msg = f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by positive levels."
+        msg = (
+            f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by "
+            "positive levels."
+        )
         raise FrameError(msg)
     return level
 
@@ -317,9 +328,7 @@ def _fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
     return used
 
 
-def _with_scatter(
-    frames: Sequence[CCDFrame], data: NDArray[Any], used: NDArray[np.bool_]
-) -> list[CCDFrame]:
+def _with_scatter(frames: Sequence[CCDFrame], data: NDArray[Any], used: NDArray[np.bool_]) -> list[CCDFrame]:
     """The frames, each with the sample's variance at each pixel as noise of its own."""
     number = used.sum(axis=0)
     mean = _weighted_mean(data, _mean_weights(used, None))
@@ -394,9 +403,7 @@ def _own_sigma(
     return result
 
 
-def _robust_scatter(
-    data: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any]
-) -> NDArray[Any]:
+def _robust_scatter(data: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any]) -> NDArray[Any]:
     """1.4826 times the median absolute deviation of the sample at each pixel."""
     return 1.4826 * masked_median(np.abs(data - center), used)
 
@@ -450,6 +457,40 @@ def _typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.fl
     return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
 
 
+def _warn_of_median(
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], own: NDArray[np.float64], whole_numbers: bool
+) -> None:
+    """Say where the error of a median is less exact than usual."""
+    if whole_numbers and own.min() < SMALLEST_ROUNDED:
+        msg = (
+            f"the noise is {own.min():.2g} digital units, so that the median of whole numbers is dominated by "
+            "rounding, and its "
+            "error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
+        )
+        warnings.warn(msg, NoiseWarning, stacklevel=3)
+    shared: dict[Key, tuple[float, dict[int, float]]] = {}
+    for position, frame in enumerate(frames):
+        budget = frame.budget
+        assert budget is not None
+        for source, coefficient in budget.terms:
+            if (position, source.key) not in private:
+                spread = np.sqrt(max(finite_mean(source.variance.evaluate()), 0.0))
+                shared.setdefault(source.key, (spread, {}))[1][position] = finite_mean(
+                    coefficient.evaluate(budget.data)
+                )
+    for key, (spread, coefficients) in shared.items():
+        values = [coefficients.get(position, 0.0) for position in range(len(frames))]
+        unlike = (max(values) - min(values)) * spread / float(own.min())
+        if unlike > LARGEST_UNLIKE:
+            name = next(s.name for frame in frames for s, _ in frame.budget.terms if s.key == key)  # type: ignore[union-attr]
+            msg = (
+                f"the frames hold the shared noise {name!r} to different amounts, up to {unlike:.1f} times their "
+                "own noise; the "
+                "error of their median is only first order in that. Use method='mean', or frames of like exposure."
+            )
+            warnings.warn(msg, NoiseWarning, stacklevel=3)
+
+
 def _weighted_mean(data: NDArray[Any], weights: _Weights) -> NDArray[Any]:
     total = np.zeros(data.shape[1:], dtype=np.float64)
     for position, value in enumerate(data):
@@ -477,7 +518,10 @@ def _inflation(
     largest = len(before)
     if clip == "minmax":
         from astro_calib.estimators import trimmed_mean_variance_factor
-        table = [trimmed_mean_variance_factor(n, *extremes) if n > sum(extremes) else 1.0 for n in range(1, largest + 1)]
+
+        table = [
+            trimmed_mean_variance_factor(n, *extremes) if n > sum(extremes) else 1.0 for n in range(1, largest + 1)
+        ]
     else:
         table = [clipped_mean_variance_factor(n, threshold) for n in range(1, largest + 1)]
     if before.all():
@@ -496,10 +540,10 @@ def _median_inflation(own: NDArray[Any], used: NDArray[np.bool_]) -> float | NDA
         return factors[number].astype(np.float32)
     if used.all():
         if typical.max() > UNLIKE * typical.min():
-            variance, probabilities = median_variance_exact(typical)
+            variance, weights = median_variance_exact(typical)
         else:
-            variance, probabilities = float(median_variance(typical)), median_probabilities(typical)
-        return float(variance / np.sum(probabilities**2 * typical**2))
+            variance, weights = float(median_variance(typical)), median_probabilities(typical).astype(float)
+        return float(variance / np.sum(weights**2 * typical**2))
     ratios = np.broadcast_to(typical.reshape(-1, *[1] * (used.ndim - 1)), used.shape)
     probabilities = median_probabilities(ratios, ~used)
     linear = np.sum(probabilities**2 * ratios**2, axis=0)

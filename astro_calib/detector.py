@@ -22,7 +22,7 @@ GAIN_UNIT = u.electron / u.adu
 def positive_quantity(
     what: str, value: Any, unit: u.UnitBase, *, zero_allowed: bool = False, unitless_allowed: bool = False
 ) -> u.Quantity:
-    """`value` as a finite, positive scalar in `unit`, or an error that says what was expected."""
+    """``value`` as a finite, positive scalar in ``unit``, or an error that says what was expected."""
     try:
         quantity = u.Quantity(value, dtype=float)
         if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
@@ -156,10 +156,9 @@ class Detector:
                     "camera's manual, or can be measured from pairs of flats and biases."
                 )
                 raise ValueError(msg)
-            assert self.gain is not None and self.read_noise is not None
-            only = Amplifier(
-                gain=self.gain, read_noise=self.read_noise, gain_uncertainty=self.gain_uncertainty
-            )
+            assert self.gain is not None
+            assert self.read_noise is not None
+            only = Amplifier(gain=self.gain, read_noise=self.read_noise, gain_uncertainty=self.gain_uncertainty)
             object.__setattr__(self, "gain", only.gain)
             object.__setattr__(self, "read_noise", only.read_noise)
             object.__setattr__(self, "gain_uncertainty", only.gain_uncertainty)
@@ -172,7 +171,7 @@ class Detector:
             object.__setattr__(self, "saturation", positive_quantity("saturation", self.saturation, u.adu))
 
     def gain_identity(self, index: int) -> str:
-        """Identity of the gain's noise for amplifier `index`: the same for every frame of this detector."""
+        """Identity of the gain's noise for amplifier ``index``: the same for every frame of this detector."""
         amplifier = self.amplifiers[index]
         text = f"{self.name}|{index}|{amplifier.gain}|{amplifier.gain_uncertainty}|{amplifier.data_section}"
         return "gain:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

@@ -173,7 +173,7 @@ class Factored:
         return self
 
     def ratio_to(self, other: Factored) -> float | None:
-        """The number that `other` has to be multiplied by to give this, None if there is no such number."""
+        """The number that ``other`` has to be multiplied by to give this, None if there is no such number."""
         if self._terms.keys() != other._terms.keys() or not self._terms:
             return None
         ratios = {self._terms[key][0] / other._terms[key][0] for key in self._terms}
@@ -231,16 +231,14 @@ class Factored:
     def product(self, other: Factored) -> Factored:
         """This times another."""
         return self._from(
-            (n * m, _multiply(left, right))
-            for n, left in self._terms.values()
-            for m, right in other._terms.values()
+            (n * m, _multiply(left, right)) for n, left in self._terms.values() for m, right in other._terms.values()
         )
 
     def evaluate(self, own: NDArray[Any] | None = None) -> float | NDArray[Any]:
         """
         The value, as a number where it is one, else as an array of the widest type among its factors.
 
-        The array may be one that others refer to, and is read-only then. `own` is the data of the frame that this
+        The array may be one that others refer to, and is read-only then. ``own`` is the data of the frame that this
         belongs to; needed where `depends_on_own`.
         """
         number = self.number
@@ -316,4 +314,3 @@ def _apply(value: Any, array: Any, power: int) -> Any:
     if power == -1:
         return np.reciprocal(array) if value is None else value / array
     return array**power if value is None else value * array**power
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from astropy.nddata import CCDData, NDData, NDUncertainty, StdDevUncertainty, Va
 from astropy.utils.decorators import sharedmethod
 
 from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.budget import NoiseSource, UncertaintyBudget, compose_windows, window_of
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.identity import Origin, drawn_identity, uncertainty_identity
@@ -60,8 +61,8 @@ class CCDFrame(CCDData):
 
     Writing into ``data`` in place, or setting ``data`` or ``uncertainty``, cuts the link to the sources: from then on
     the variance belongs to one source of the frame's own. The variance array itself cannot be written into; assign to
-    ``uncertainty`` instead. A frame by which another was multiplied or divided is referred to by the other's budget, and
-    its data become read-only; write into a copy.
+    ``uncertainty`` instead. A frame by which another was multiplied or divided is referred to by the other's budget,
+    and its data become read-only; write into a copy.
 
     Examples
     --------
@@ -90,6 +91,7 @@ class CCDFrame(CCDData):
         self._origin: Origin | None = origin
         self._uncertainty: VarianceUncertainty | None = None
         self._n_used: NDArray[np.uint16] | None = None
+        self._flags: Any = None
         given = args[0] if args else kwargs.get("uncertainty")
         parent = data if isinstance(data, NDData) else None
         if isinstance(parent, CCDFrame):
@@ -143,6 +145,10 @@ class CCDFrame(CCDData):
         dtype = floating(np.empty(0, self.dtype)).dtype
         return UncertaintyBudget(self.shape, [(source, 1.0)], dtype, self.data)
 
+    def _wrap_variance(self, budget: UncertaintyBudget) -> None:
+        self._uncertainty = VarianceUncertainty(budget.variance(), copy=False)
+        self._uncertainty.parent_nddata = self
+
     @property
     def variance(self) -> NDArray[Any] | None:
         """The variance, in the square of the frame's unit; read-only; None for a frame that counts as exact."""
@@ -158,10 +164,6 @@ class CCDFrame(CCDData):
         if self._uncertainty is None:
             self._wrap_variance(budget)
         return self._uncertainty
-
-    def _wrap_variance(self, budget: UncertaintyBudget) -> None:
-        self._uncertainty = VarianceUncertainty(budget.variance(), copy=False)
-        self._uncertainty.parent_nddata = self
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
@@ -442,14 +444,12 @@ class CCDFrame(CCDData):
         budget, origin = self.budget, self._present_origin()
         if slices is not None:
             if origin is not None:
-                from astro_calib.budget import _compose, _move
-
-                moves = tuple(_move(part, length) for part, length in zip(slices, self.shape, strict=True))
-                kwargs["_origin"] = origin.cut(_compose(origin.window, moves))
+                moves = tuple(window_of(part, length) for part, length in zip(slices, self.shape, strict=True))
+                kwargs["_origin"] = origin.cut(compose_windows(origin.window, moves))
             if budget is not None:
                 kwargs["budget"] = budget[slices]
         elif budget is not None:
-            warn_of_lost_sources(self.name, f"[{item!r}] does not cut out a rectangle")
+            _warn_of_lost_sources(self.name, f"[{item!r}] does not cut out a rectangle")
             kwargs["uncertainty"] = VarianceUncertainty(budget.variance()[item], unit=self.unit**2)
         return kwargs
 
@@ -489,7 +489,7 @@ def rebuilt(
     origin: Origin | None = None,
 ) -> CCDFrame:
     """
-    A frame with other values than `frame` and the rest of it: header, WCS, PSF, name.
+    A frame with other values than ``frame`` and the rest of it: header, WCS, PSF, name.
 
     Parameters
     ----------
@@ -566,10 +566,8 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
     return a.budget.covariance(b.budget)
 
 
-def warn_of_lost_sources(name: str, why: str) -> None:
+def _warn_of_lost_sources(name: str, why: str) -> None:
     """Say that a result's noise is treated as its own."""
-    import warnings
-
     msg = f"{name}: {why}, so that its sources of noise cannot be followed; the result's noise is treated as its own."
     warnings.warn(msg, NoiseWarning, stacklevel=3)
 
@@ -598,7 +596,10 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
         )
         raise ShapeMismatchError(msg)
     if operation in (np.add, np.subtract) and not right.unit.is_equivalent(left.unit):
-        msg = f"{left.name} is in {left.unit or 'no unit'}, but what is added or subtracted is in {right.unit or 'no unit'}."
+        msg = (
+            f"{left.name} is in {left.unit or 'no unit'}, but what is added or subtracted is in "
+            f"{right.unit or 'no unit'}."
+        )
         raise u.UnitConversionError(msg)
     result: CCDFrame = left._prepare_then_do_arithmetic(operation, right, **kwargs)
     return result
@@ -629,7 +630,7 @@ def _merged_flags(a: Any, b: Any) -> Any:
 
 
 def _plain_slices(item: Any, ndim: int) -> tuple[slice, ...] | None:
-    """`item` with one slice for each axis, or None if it is something else than slices."""
+    """``item`` with one slice for each axis, or None if it is something else than slices."""
     parts = item if isinstance(item, tuple) else (item,)
     if any(not isinstance(part, slice) and part is not Ellipsis for part in parts):
         return None

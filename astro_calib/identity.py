@@ -83,6 +83,10 @@ class Origin:
         """The identity of the noise, from the pixels."""
         return content_identity(self.pixels)
 
+    def cells(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
+        """The index that takes the pixels of a frame of ``shape`` out of an array like ``pixels``."""
+        return np.ix_(*(start + step * np.arange(n) for (start, step), n in zip(self.window, shape, strict=True)))
+
     def scaled(self, factor: float) -> Origin:
         """The origin after the frame was multiplied by a number."""
         return replace(self, quantum=self.quantum * abs(factor))

@@ -1,9 +1,9 @@
 """
 Frames as FITS files that a plain CCDData reads too.
 
-The image is in the primary HDU; UNCERT holds the variance (UTYPE = 'VarianceUncertainty'), MASK the mask, FLAGS the bits
-of `~astro_calib.DataQuality`, PSFIMAGE the PSF. The sources of the variance are not written: a frame that is read has
-one source for all, the same each time that the same file is read.
+The image is in the primary HDU; UNCERT holds the variance (UTYPE = 'VarianceUncertainty'), MASK the mask, FLAGS the
+bits of `~astro_calib.DataQuality`, PSFIMAGE the PSF. The sources of the variance are not written: a frame that is read
+has one source for all, the same each time that the same file is read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
     Returns
     -------
     CCDFrame
-        Whose `name` is that of the file.
+        Whose ``name`` is that of the file.
 
     Raises
     ------
@@ -75,9 +75,7 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
     return CCDFrame(ccd, name=str(name))
 
 
-def write_fits(
-    ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool = False, **kwargs: Any
-) -> None:
+def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool = False, **kwargs: Any) -> None:
     """
     Write a frame; this is what ``CCDFrame.write`` calls for FITS.
 

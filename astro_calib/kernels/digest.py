@@ -14,8 +14,10 @@ __all__ = ["digest"]
 
 
 @numba.njit(cache=True, nogil=True)
-def _accumulate(pixels: NDArray[Any], bits: NDArray[np.uint64], values: NDArray[np.float64]) -> tuple[int, int]:
-    """Two sums over (row, column) of a mixed position and value; `bits` and `values` are one buffer."""
+def _accumulate(
+    pixels: NDArray[Any], bits: NDArray[np.uint64], values: NDArray[np.float64]
+) -> tuple[np.uint64, np.uint64]:
+    """Two sums over (row, column) of a mixed position and value; ``bits`` and ``values`` are one buffer."""
     first = np.uint64(0)
     second = np.uint64(0)
     position = np.uint64(0)

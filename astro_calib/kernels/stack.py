@@ -26,7 +26,7 @@ def masked_median(values: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[Any]
     Returns
     -------
     ndarray, shape (ny, nx)
-        Of the type of `values`; NaN where no value is used.
+        Of the type of ``values``; NaN where no value is used.
     """
     if used.all():
         return np.asarray(np.median(values, axis=0))

@@ -24,12 +24,12 @@ def subtract_bias(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     ccd : CCDFrame, shape (ny, nx)
         The frame to correct, overscan already removed.
     master : CCDFrame or CCDData, shape (ny, nx)
-        The master bias, in a unit that converts to that of `ccd`. Without uncertainty it counts as exact.
+        The master bias, in a unit that converts to that of ``ccd``. Without uncertainty it counts as exact.
 
     Returns
     -------
     CCDFrame, shape (ny, nx)
-        ``ccd - master``, of the type of `ccd` if that is floating, else float32. Masks and flags are ORed.
+        ``ccd - master``, of the type of ``ccd`` if that is floating, else float32. Masks and flags are ORed.
 
     Raises
     ------

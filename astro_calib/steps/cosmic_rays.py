@@ -55,7 +55,8 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
 
     References
     ----------
-    van Dokkum 2001, PASP 113, 1420 (doi:10.1086/323894); McCully et al. 2018, astroscrappy (doi:10.5281/zenodo.1482019).
+    van Dokkum 2001, PASP 113, 1420 (doi:10.1086/323894); McCully et al. 2018, astroscrappy
+    (doi:10.5281/zenodo.1482019).
 
     Examples
     --------
@@ -102,7 +103,10 @@ def _repaired_budget(
     variance = np.zeros(data.shape, dtype=budget.dtype)
     before = budget.variance()
     for row, column in zip(*np.nonzero(hit), strict=True):
-        box = (slice(max(row - BOX // 2, 0), row + BOX // 2 + 1), slice(max(column - BOX // 2, 0), column + BOX // 2 + 1))
+        box = (
+            slice(max(row - BOX // 2, 0), row + BOX // 2 + 1),
+            slice(max(column - BOX // 2, 0), column + BOX // 2 + 1),
+        )
         around = good[box]
         number = np.count_nonzero(around)
         if number < 2:

@@ -46,7 +46,7 @@ def subtract_dark(
     Returns
     -------
     CCDFrame, shape (ny, nx)
-        ``ccd - ratio * master``, of the type of `ccd`. Masks and flags are ORed.
+        ``ccd - ratio * master``, of the type of ``ccd``. Masks and flags are ORed.
 
     Raises
     ------
@@ -91,7 +91,10 @@ def subtract_dark(
         data_exposure = exposure(ccd, keyword, exposure_unit)
         dark_exposure = exposure(master, keyword, exposure_unit)
     if not dark_exposure > 0 * u.s:
-        msg = f"the master dark ({master.name}) has an exposure of {dark_exposure}; it cannot be scaled to {data_exposure}."
+        msg = (
+            f"the master dark ({master.name}) has an exposure of {dark_exposure}; it cannot be scaled to "
+            f"{data_exposure}."
+        )
         raise FrameError(msg)
     ratio = float((data_exposure / dark_exposure).to_value(u.dimensionless_unscaled))
     return subtracted(ccd, master if ratio == 1 else master.multiply(ratio))

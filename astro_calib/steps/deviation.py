@@ -44,10 +44,10 @@ def create_deviation(
     detector : Detector
         Gain and read noise.
     pedestal : float, Quantity or ndarray, optional
-        What is in the data without being signal, in the unit of `ccd`; for a frame whose bias was not subtracted.
+        What is in the data without being signal, in the unit of ``ccd``; for a frame whose bias was not subtracted.
     shot_noise : {"data", "smooth"}, float or ndarray
         Where the expected signal comes from. ``"data"``: the pixel itself. ``"smooth"``: the median of the pixels
-        around it. A number or an array: a model of the signal in the unit of `ccd`, net of pedestal; 0 for a bias
+        around it. A number or an array: a model of the signal in the unit of ``ccd``, net of pedestal; 0 for a bias
         frame, which has collected nothing.
 
     Returns
@@ -90,7 +90,8 @@ def create_deviation(
     origin = ccd._present_origin()
     if pedestal is None and ccd.data.dtype.kind in "ui":
         msg = (
-            f"{ccd.name} is a raw frame of whole numbers: its pedestal would count as signal, and the error come out too "
+            f"{ccd.name} is a raw frame of whole numbers: its pedestal would count as signal, and the error come "
+            "out too "
             "large. Subtract overscan and bias first, or give pedestal= (0 if there is none)."
         )
         raise FrameError(msg)

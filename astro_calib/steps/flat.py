@@ -49,7 +49,7 @@ def flat_correct(
     Returns
     -------
     CCDFrame, shape (ny, nx)
-        In the unit and the type of `ccd`. Pixels where the flat has a relative error above 5% are flagged
+        In the unit and the type of ``ccd``. Pixels where the flat has a relative error above 5% are flagged
         `DataQuality.UNCERTAIN_DIVISOR`.
 
     Raises
@@ -59,13 +59,13 @@ def flat_correct(
     FrameError
         If the flat has no good pixel, or its mean is not positive.
     ValueError
-        If `norm_value` is not positive.
+        If ``norm_value`` is not positive.
 
     Notes
     -----
     With :math:`z = r/f`, :math:`\partial z/\partial r = 1/f` and :math:`\partial z/\partial f = -z/f` (JCGM 100:2008,
-    eq. 13). In f = F / mean(F) the noise that is common to all pixels of F, such as that of the gain, drops out; that of
-    the mean itself is one more source, common to all pixels.
+    eq. 13). In f = F / mean(F) the noise that is common to all pixels of F, such as that of the gain, drops out; that
+    of the mean itself is one more source, common to all pixels.
 
     Examples
     --------
@@ -114,7 +114,8 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     norm = float(np.mean(data, where=good, dtype=np.float64)) if norm_value is None else float(norm_value)
     if not norm > 0:
         msg = (
-            f"the flat ({flat.name}) has a mean of {norm:.6g} over its good pixels; a flat must have light in it. Check that "
+            f"the flat ({flat.name}) has a mean of {norm:.6g} over its good pixels; a flat must have light in it. "
+            "Check that "
             "it is a flat, and that its bias was subtracted once."
         )
         raise FrameError(msg)
@@ -143,7 +144,7 @@ def _budget_of_normalised(
     budget: UncertaintyBudget, good: NDArray[np.bool_] | None, norm: float, divisor: NDArray[Any]
 ) -> UncertaintyBudget:
     r"""
-    The budget of f = F / m, with m the mean of F over `good`, or exact if that is None.
+    The budget of f = F / m, with m the mean of F over ``good``, or exact if that is None.
 
     :math:`df = dF/m - f\,dm/m`. For a source common to the frame dm is its mean coefficient, which is taken off; the
     others enter dm as an average over pixels, as good as independent of each single one.

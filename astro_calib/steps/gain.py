@@ -37,13 +37,13 @@ def raw_map(ccd: CCDFrame, detector: Detector, attribute: str) -> float | NDArra
     origin = ccd._present_origin()
     if origin is None:
         msg = (
-            f"{ccd.name}: the detector has several amplifiers, and this frame is no longer a raw one, so that its pixels "
+            f"{ccd.name}: the detector has several amplifiers, and this frame is no longer a raw one, so that its "
+            "pixels "
             "cannot be told apart by amplifier. Apply gain_correct and create_deviation before combining or assigning."
         )
         raise FrameError(msg)
     values = np.asarray(detector.pixel_map(attribute, origin.pixels.shape))
-    cells = [start + step * np.arange(n) for (start, step), n in zip(origin.window, ccd.shape, strict=True)]
-    result = values[np.ix_(*cells)]
+    result: NDArray[np.float64] = values[origin.cells(ccd.shape)]
     if np.isnan(result).any():
         msg = f"{ccd.name}: some pixels belong to none of the amplifiers' data sections; trim the overscan first."
         raise FrameError(msg)
@@ -105,7 +105,7 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     factor = value if isinstance(value, float) else value.astype(data.dtype)
     product = data * factor
     budget = ccd.budget.scaled(factor, 1, product) if ccd.budget is not None else None
-    terms = _gain_terms(ccd, gain, factor)
+    terms = _gain_terms(ccd, gain)
     if terms:
         budget = (budget or UncertaintyBudget(ccd.shape, (), product.dtype, product)).with_terms(terms)
     origin = ccd._present_origin()
@@ -115,9 +115,7 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     return rebuilt(ccd, product, budget, unit=u.electron, origin=origin)
 
 
-def _gain_terms(
-    ccd: CCDFrame, detector: Detector, factor: float | NDArray[Any]
-) -> list[tuple[NoiseSource, Factored]]:
+def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Factored]]:
     """One source for the gain of each amplifier, with coefficient z / G inside its section and 0 outside."""
     terms = []
     for index, amplifier in enumerate(detector.amplifiers):
@@ -130,8 +128,7 @@ def _gain_terms(
             assert origin is not None  # raw_map has raised otherwise
             section = np.zeros(origin.pixels.shape, dtype=np.float32)
             section[amplifier.slices()] = 1
-            cells = [start + step * np.arange(n) for (start, step), n in zip(origin.window, ccd.shape, strict=True)]
-            coefficient = coefficient.times(section[np.ix_(*cells)])
+            coefficient = coefficient.times(section[origin.cells(ccd.shape)])
         variance = float(amplifier.gain_uncertainty.value) ** 2
         source = NoiseSource("gain", variance, axes=(), identity=detector.gain_identity(index))
         terms.append((source, coefficient))

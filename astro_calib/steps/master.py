@@ -56,7 +56,7 @@ def relabelled(master: CCDFrame, kind: str) -> CCDFrame:
 
 
 def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
-    """``ccd - master`` with the header and the type of `ccd`."""
+    """``ccd - master`` with the header and the type of ``ccd``."""
     result = ccd.subtract(master)
     dtype = floating(np.empty(0, ccd.dtype)).dtype
     if result.dtype != dtype:
@@ -78,7 +78,8 @@ def exposure(ccd: CCDFrame, keyword: str, unit: Any) -> u.Quantity:
     value = ccd.meta.get(keyword)
     if value is None:
         msg = (
-            f"{ccd.name}: no exposure time: the header has no {keyword}. Name the right keyword with exposure_time=, or "
+            f"{ccd.name}: no exposure time: the header has no {keyword}. Name the right keyword with "
+            "exposure_time=, or "
             "give data_exposure= and dark_exposure= as quantities."
         )
         raise FrameError(msg)

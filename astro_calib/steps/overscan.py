@@ -43,12 +43,12 @@ def subtract_overscan(
     ccd : CCDFrame, shape (ny, nx)
         A raw frame.
     overscan : CCDFrame, optional
-        The overscan, as a cut of `ccd`.
+        The overscan, as a cut of ``ccd``.
     overscan_axis : {1, 0, (0, 1), None}
         Axis over which the overscan is averaged: 1 gives one level for each row, 0 one for each column, (0, 1) one for
         the frame. None averages over the overscan's shorter side.
     fits_section : str, optional
-        FITS section of the overscan, instead of `overscan`.
+        FITS section of the overscan, instead of ``overscan``.
     median : bool
         Take the median instead of the mean.
     model : astropy.modeling.Model, optional
@@ -65,7 +65,7 @@ def subtract_overscan(
     Raises
     ------
     TypeError
-        If not exactly one of `overscan` and `fits_section` is given.
+        If not exactly one of ``overscan`` and ``fits_section`` is given.
     FrameError
         If the section lies outside the frame, or the overscan has no good pixel.
     ShapeMismatchError
@@ -74,9 +74,9 @@ def subtract_overscan(
     Notes
     -----
     The level of n pixels with scatter s has the variance :math:`f s^2/n`, with f = 1 for a mean and the factor of
-    `~astro_calib.estimators.median_variance_factor` for a median. Where levels scatter from row to row by more than that,
-    and not by chance, their scatter is taken. A model with p parameters has p sources, each common to the frame: an orthonormal
-    basis of the space that its derivatives span, with the residual scatter of the levels.
+    `~astro_calib.estimators.median_variance_factor` for a median. Where levels scatter from row to row by more than
+    that, and not by chance, their scatter is taken. A model with p parameters has p sources, each common to the frame:
+    an orthonormal basis of the space that its derivatives span, with the residual scatter of the levels.
 
     The level of a row is common to the row's pixels. Over an aperture it adds up coherently.
 
@@ -117,7 +117,9 @@ def subtract_overscan(
             raise FrameError(msg)
         data = floating(ccd.data)
         source_variance: Any = variance if np.ndim(variance) else float(variance)
-        terms = [(NoiseSource("overscan", source_variance, axes=kept, identity=_identity(ccd, axes, median)), Factored(1.0))]
+        terms = [
+            (NoiseSource("overscan", source_variance, axes=kept, identity=_identity(ccd, axes, median)), Factored(1.0))
+        ]
     elif len(kept) == 1:
         level, terms = _fitted(level, model, _identity(ccd, axes, median))
         data = floating(ccd.data)
@@ -135,7 +137,9 @@ def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | No
         return (1,) if overscan.shape[1] < overscan.shape[0] else (0,)
     axes = (overscan_axis,) if isinstance(overscan_axis, int) else tuple(overscan_axis)
     if not axes or any(axis not in (0, 1) for axis in axes):
-        msg = f"overscan_axis is {overscan_axis!r}; expected 1 (a level a row), 0 (a column), (0, 1) (the frame) or None."
+        msg = (
+            f"overscan_axis is {overscan_axis!r}; expected 1 (a level a row), 0 (a column), (0, 1) (the frame) or None."
+        )
         raise ValueError(msg)
     return axes
 
@@ -147,9 +151,7 @@ def _identity(ccd: CCDFrame, axes: tuple[int, ...], median: bool) -> str:
     return f"{base}:overscan:{axes}:{'median' if median else 'mean'}"
 
 
-def _good_values(
-    ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None
-) -> NDArray[np.float64]:
+def _good_values(ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None) -> NDArray[np.float64]:
     """The overscan, NaN where a pixel does not count."""
     values = overscan.data.astype(np.float64)
     if overscan.mask is not None:
@@ -196,8 +198,8 @@ def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:
     Variance of levels from differences of neighbours, if it is significantly larger than the formal one, else 0.
 
     A slow drift does not count in the differences. The relative standard error of the squared, scaled median absolute
-    deviation of n Gaussian differences is 2.3 / sqrt(n); below three of those an excess is chance, and always taking the
-    larger of two estimates would be biased.
+    deviation of n Gaussian differences is 2.3 / sqrt(n); below three of those an excess is chance, and always taking
+    the larger of two estimates would be biased.
     """
     from astropy.stats import mad_std
 
@@ -209,9 +211,7 @@ def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:
     return seen if seen > formal * (1 + 3 * 2.3 / np.sqrt(differences.size)) else 0.0
 
 
-def _fitted(
-    level: NDArray[np.float64], model: Model, identity: str
-) -> tuple[NDArray[np.float64], Terms]:
+def _fitted(level: NDArray[np.float64], model: Model, identity: str) -> tuple[NDArray[np.float64], Terms]:
     """A model's values at each row (column), and a source of noise for each of its parameters."""
     from astropy.modeling.fitting import LinearLSQFitter, TRFLSQFitter
 

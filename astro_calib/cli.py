@@ -1,0 +1,145 @@
+"""The command ``astro-calib``: arguments to function calls, errors to one clear message and exit status 1."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["main"]
+
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor the summary; errors only.")
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run.")
+PATH = click.Path(path_type=Path)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """What a user can do something about is a message; anything else is a fault of this program."""
+    try:
+        yield
+    except (OSError, ValueError, MemoryError) as error:
+        # FrameError, ProfileError and the errors of units are ValueErrors.
+        raise click.ClickException(str(error) or type(error).__name__) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="astro-calib", prog_name="astro-calib")
+def main() -> None:
+    r"""
+    Reduce CCD frames, with error bars that know where they came from.
+
+    \b
+    Example:
+      astro-calib demo
+      astro-calib reduce raw/ -o reduced/ --gain 1.5 --read-noise 8
+    """
+
+
+@main.command()
+@click.argument("raw", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", required=True, type=PATH, help="Directory for the results; made if needed.")
+@click.option(
+    "-p",
+    "--profile",
+    default="generic",
+    show_default=True,
+    help="Instrument profile: generic, nickel, or the path of a TOML file.",
+)
+@click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
+@click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
+@click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
+@OVERWRITE
+@QUIET
+def reduce(
+    raw: tuple[Path, ...],
+    out: Path,
+    profile: str,
+    gain: float | None,
+    read_noise: float | None,
+    saturation: float | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    r"""
+    Reduce a night of raw frames: RAW are FITS files, or directories of them.
+
+    Biases, darks, flats and science frames are told apart by their headers, as the profile says. OUT will
+    hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame
+    (ECSV), pictures (PNG) and summary.txt. The exit status is 1 if a science frame could not be reduced.
+
+    \b
+    Example:
+      astro-calib reduce raw/ -o reduced/ --gain 1.5 --read-noise 8
+      astro-calib reduce d10*.fits.gz -o reduced/ --profile nickel
+    """
+    with _clear_errors():
+        from astro_calib.night import reduce_night
+
+        summary = reduce_night(
+            raw,
+            out,
+            profile=profile,
+            gain=gain,
+            read_noise=read_noise,
+            saturation=saturation,
+            overwrite=overwrite,
+            progress=not quiet,
+        )
+    if not quiet:
+        click.echo(summary)
+    if summary.failures:
+        failed = "\n".join(f"  {failure}" for failure in summary.failures)
+        msg = f"{len(summary.failures)} science frames could not be reduced:\n{failed}"
+        raise click.ClickException(msg)
+
+
+@main.command()
+@click.argument("out", default="astro-calib-demo", type=PATH)
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same night.")
+@OVERWRITE
+@QUIET
+def demo(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
+    r"""
+    Simulate a small night, reduce it, and say where the results are.
+
+    The raw frames go to OUT/raw, the results to OUT/reduced; OUT is astro-calib-demo if it is not given.
+
+    \b
+    Example:
+      astro-calib demo
+      astro-calib demo /tmp/night --seed 7
+    """
+    with _clear_errors():
+        from astro_calib import simulate
+        from astro_calib.night import reduce_night
+
+        raw, reduced = out / "raw", out / "reduced"
+        if not overwrite and raw.is_dir() and any(raw.iterdir()):
+            msg = f"{raw} holds files already; give another directory, or --overwrite to make the demo again."
+            raise FileExistsError(msg)
+        if overwrite:
+            _forget_demo(raw)
+        simulate.night(raw, seed=seed, progress=not quiet)
+        summary = reduce_night(raw, reduced, profile="generic", overwrite=overwrite, progress=not quiet)
+    if not quiet:
+        click.echo(summary)
+        click.echo(
+            f"\nraw frames         {raw}\ncalibrated frames  {reduced / 'calibrated'}\n"
+            f"star tables        {reduced / 'tables'}\npictures           {reduced / 'pictures'}\n"
+            f"this summary       {reduced / 'summary.txt'}"
+        )
+
+
+def _forget_demo(raw: Path) -> None:
+    """Remove the simulated frames of an earlier demo, told by what their headers say."""
+    from astropy.io import fits
+
+    for path in raw.glob("*.fits"):
+        if fits.getheader(path).get("TELESCOP") == "simulated":
+            path.unlink()
