@@ -24,6 +24,7 @@ from astro_calib.estimators import (
     median_variance,
     median_variance_exact,
     median_variance_factors,
+    trimmed_mean_variance_factor,
 )
 from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
@@ -178,7 +179,7 @@ def combine(
     else:
         passing = _mean_weights(used, weights)
         result = _weighted_mean(data, passing)
-    inflation = _inflation(method, clip, (lower + upper) / 2, extremes, before, used, own)
+    inflation = _inflation(method, clip, (lower, upper), extremes, before, used, own)
     budget = _stacked_budget(inputs, private, passing, inflation, np.asarray(result))
     stack = _assembled(inputs, result, budget, counted, rejected, used)
     if method == "sum":
@@ -503,7 +504,7 @@ def _weighted_mean(data: NDArray[Any], weights: _Weights) -> NDArray[Any]:
 def _inflation(
     method: str,
     clip: str | None,
-    threshold: float,
+    thresholds: tuple[float, float],
     extremes: tuple[int, int],
     before: NDArray[np.bool_],
     used: NDArray[np.bool_],
@@ -517,13 +518,11 @@ def _inflation(
         return 1.0
     largest = len(before)
     if clip == "minmax":
-        from astro_calib.estimators import trimmed_mean_variance_factor
-
         table = [
             trimmed_mean_variance_factor(n, *extremes) if n > sum(extremes) else 1.0 for n in range(1, largest + 1)
         ]
     else:
-        table = [clipped_mean_variance_factor(n, threshold) for n in range(1, largest + 1)]
+        table = [clipped_mean_variance_factor(n, *thresholds) for n in range(1, largest + 1)]
     if before.all():
         return table[-1]
     return np.array([1.0, *table], dtype=np.float32)[before.sum(axis=0)]

@@ -1,27 +1,9 @@
-r"""
-How far the median and the clipped mean of Gaussian values scatter, compared with their plain mean.
+"""
+How far the median of Gaussian values scatters.
 
-Each factor is a variance in units of that of the mean, sigma^2 / N. If sigma is not known, the same factor
-times s^2 / N estimates the variance, where s^2 is the sample's scatter (N - 1), whose expectation is sigma^2.
-
-Derivation, in units of sigma. Let a <= b be the middle values of an even number N, m = (a + b) / 2 the
-median, t = (b - a) / 2, c = 2 the number of middle values, r = (N - c) / 2 that of the values on either side;
-for odd N, a = b = m, t = 0 and c = 1. By the joint density of order statistics (David & Nagaraja 2003, Order
-Statistics, 3rd ed., section 2.2), and because phi(m - t) phi(m + t) is proportional to exp(-m^2 - t^2),
-
-.. math:: p(m, t) \propto e^{-c m^2 / 2 - t^2} \, [\Phi(m - t) \, \Phi(-m - t)]^r, \quad t \ge 0.
-
-The variance of the median is the mean of m^2 over it: a single Gauss-Legendre integral for odd N, a double
-one for even N. It is exact for every N, and no series is needed for large N.
-
-Rejection about the median: *given* a and b, the r values below are independent draws from a Gaussian cut off
-above a, the r values above from one cut off below b. Each survives with a probability p- (p+), those that do
-have the mean mu- (mu+) and the variance v- (v+) of a Gaussian truncated to [m - k, a] ([b, m + k]), and their
-numbers i, j are binomial. The middle values survive if t <= k. Then n = c + i + j and
-
-.. math:: E[\bar x^2 | a, b, i, j] = [(c m + i \mu_- + j \mu_+)^2 + i v_- + j v_+] / n^2,
-
-summed over i and j and integrated over a and b; E[1 / n] is found in the same way.
+The variance of the median is the mean of m^2 over the density of the middle values that
+`astro_calib.estimators.quadrature` derives: a single Gauss-Legendre integral for odd N, a double one for even N.
+It is exact for every N, and no series is needed for large N.
 """
 
 from __future__ import annotations
@@ -32,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.estimators.quadrature import checked_number, gaussian, middle_values, panels
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -39,53 +23,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating[Any]]
 
 __all__ = [
-    "clipped_mean_variance_factor",
     "median_probabilities",
     "median_variance",
     "median_variance_exact",
     "median_variance_factor",
     "median_variance_factors",
 ]
-
-LOWEST_EXPONENT = 36.0  # Densities are cut off at exp(-36) of their maximum.
-LARGEST_SUMMED = 100  # With more values, the factor of a clipped mean is carried to its limit in 1 / N.
-NEVER_REJECTED = 10.0  # No Gaussian value is farther than this from the median (probability 1e-22).
-
-
-def _checked_number(number: Any) -> int:
-    if not isinstance(number, int | np.integer) or number < 1:
-        msg = f"the number of values is {number!r}; expected an integer of at least 1."
-        raise ValueError(msg)
-    return int(number)
-
-
-_gauss_legendre = functools.cache(np.polynomial.legendre.leggauss)
-
-
-def _quadrature(edges: list[float], number: int) -> tuple[Array, Array]:
-    """Gauss-Legendre nodes and weights, `number` in each panel between `edges`."""
-    nodes, weights = _gauss_legendre(number)
-    starts, halves = np.array(edges[:-1])[:, None], np.diff(edges)[:, None] / 2
-    return (starts + halves * (nodes + 1)).ravel(), (halves * weights).ravel()
-
-
-def _middle_values(number: int, jump: float = math.inf) -> tuple[Array, Array, Array]:
-    """Flat nodes m, t over the middle values and weights that sum to 1; integrands may jump at t = `jump`."""
-    from scipy.special import log_ndtr
-
-    middle = 2 - number % 2
-    outer = (number - middle) // 2
-    # Phi(m) Phi(-m) falls off at least as exp(-m^2 / 2), and Phi(-t)^2 as exp(-1.6 t).
-    furthest = math.sqrt(2 * LOWEST_EXPONENT / (middle + outer))
-    medians, median_weights = _quadrature([-furthest, furthest], 40)
-    gaps, gap_weights = np.zeros(1), np.ones(1)
-    if middle == 2:
-        widest = math.hypot(0.8 * outer, math.sqrt(LOWEST_EXPONENT)) - 0.8 * outer
-        gaps, gap_weights = _quadrature([0.0, *([jump] if jump < widest else []), widest], 24)
-    m, t = (axis.ravel() for axis in np.meshgrid(medians, gaps, indexing="ij"))
-    density = -middle / 2 * m**2 - t**2 + outer * (log_ndtr(m - t) + log_ndtr(-m - t))
-    weights = np.outer(median_weights, gap_weights).ravel() * np.exp(density - density.max())
-    return m, t, weights / weights.sum()
 
 
 def median_variance_factor(number: int) -> float:
@@ -109,7 +52,7 @@ def median_variance_factor(number: int) -> float:
 
     Notes
     -----
-    By quadrature; the module's docstring has the derivation. The limit for large N is :math:`\pi / 2`.
+    By quadrature over the middle values. The limit for large N is :math:`\pi / 2`.
 
     Examples
     --------
@@ -117,12 +60,12 @@ def median_variance_factor(number: int) -> float:
     >>> [round(median_variance_factor(number), 4) for number in (2, 3, 10, 25)]
     [1.0, 1.346, 1.3833, 1.5437]
     """
-    return _median_variance_factor(_checked_number(number))
+    return _median_variance_factor(checked_number(number))
 
 
 @functools.cache
 def _median_variance_factor(number: int) -> float:
-    m, _, weights = _middle_values(number)
+    m, _, weights = middle_values(number)
     return float(number * (weights @ m**2))
 
 
@@ -146,7 +89,7 @@ def median_variance_factors(up_to: int) -> Array:
     >>> median_variance_factors(4).round(4)
     array([   nan, 1.    , 1.    , 1.346 , 1.1928])
     """
-    numbers = range(1, _checked_number(up_to) + 1)
+    numbers = range(1, checked_number(up_to) + 1)
     return np.array([math.nan, *(_median_variance_factor(number) for number in numbers)])
 
 
@@ -317,10 +260,10 @@ def median_variance_exact(sigmas: ArrayLike) -> tuple[float, Array]:
     for index, scale in enumerate(scales):
         others = np.arange(len(scales)) != index
         ranks = _number_below(below[:, others], above[:, others], upper)
-        at_middle[:, index] = dx * _gaussian(x / scale) / scale * (ranks[lower] + ranks[upper]) / 2
+        at_middle[:, index] = dx * gaussian(x / scale) / scale * (ranks[lower] + ranks[upper]) / 2
     variance = np.sum(at_middle * x[:, None] ** 2)
     if lower != upper:
-        v, dv = _quadrature([0.0, 2 * furthest], 64)
+        v, dv = panels([0.0, 2 * furthest], 64)
         b = u[:, None] + v
         above_b = ndtr(-np.divide.outer(np.sinh(b), scales))
         between = _number_below(below[:, None], above_b, upper)[upper]
@@ -337,106 +280,3 @@ def _number_below(below: Array, above: Array, largest: int) -> Array:
         result *= above[..., index]
         result[1:] += carried
     return result
-
-
-def _gaussian(x: Array) -> Array:
-    return np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-
-
-def clipped_mean_variance_factor(number: int, k: float) -> float:
-    r"""
-    Variance of the mean after rejection about the median, in units of the expectation of sigma^2 / n.
-
-    Parameters
-    ----------
-    number : int
-        The number N of values before the rejection.
-    k : float
-        Threshold in units of sigma, which is known, and the same for all values.
-
-    Returns
-    -------
-    float
-        :math:`\mathrm{Var}(\bar x) / E[\sigma^2 / n]` with n the number of survivors; to 3e-5 if k >= 1.
-
-    Raises
-    ------
-    ValueError
-        If ``number`` is not an integer of at least 1, or ``k`` is not a positive number.
-
-    Notes
-    -----
-    By quadrature; the module's docstring has the derivation. Values farther than k sigma from the median of
-    all are left out, in a single pass. Never all: where even the middle two of an even number are too far
-    from their mean, the lower half stays; so of two values only the higher may go. The factor holds on
-    average over pixels, not for those with a given n. It is 1 for N = 1 and for large k. For large N it is
-
-    .. math:: 1 + h \, [\pi h / 2 + 1 - 2 e^{-k^2 / 2}] / P, \quad P = 2 \Phi(k) - 1, \quad h = 2 k \phi(k),
-
-    because the mean of the survivors moves by h / P times the median.
-
-    Examples
-    --------
-    >>> from astro_calib.estimators import clipped_mean_variance_factor
-    >>> [round(clipped_mean_variance_factor(10, k), 3) for k in (2, 3, 4)]
-    [1.249, 1.036, 1.002]
-    """
-    if not float(k) > 0:
-        msg = f"the threshold k is {k}; expected a positive number, in units of sigma."
-        raise ValueError(msg)
-    return _clipped_mean_variance_factor(_checked_number(number), float(k))
-
-
-@functools.cache
-def _clipped_mean_variance_factor(number: int, k: float) -> float:
-    from scipy.special import ndtr
-
-    if number == 1 or k >= NEVER_REJECTED:
-        return 1.0
-    if number > LARGEST_SUMMED:
-        height = math.exp(-(k**2) / 2)
-        pull = 2 * k * height / math.sqrt(2 * math.pi)
-        limit = 1 + pull * (math.pi * pull / 2 + 1 - 2 * height) / math.erf(k / math.sqrt(2))
-        summed = LARGEST_SUMMED - number % 2
-        return float(limit + (_clipped_mean_variance_factor(summed, k) - limit) * summed / number)
-    m, t, weights = _middle_values(number, jump=k)
-    some, none = t <= k, t > k
-    square_some, inverse_some = _survivors(m[some], t[some], number, k)
-    # Where none would survive, the lower half stays.
-    a, half = (m - t)[none], number // 2
-    mu = -_gaussian(a) / ndtr(a)
-    mean_none = (a + (half - 1) * mu) / half
-    square_none = mean_none**2 + (half - 1) * (1 + a * mu - mu**2) / half**2
-    square = weights[some] @ square_some + weights[none] @ square_none
-    inverse = weights[some] @ inverse_some + weights[none].sum() / half
-    return float((square - (weights[none] @ mean_none) ** 2) / inverse)
-
-
-def _truncated(a: Array, c: Array) -> tuple[Array, Array, Array]:
-    """Of a Gaussian cut off above a: the probability to be above c, and the mean and variance of what is."""
-    from scipy.special import ndtr
-
-    part = ndtr(a) - ndtr(c)
-    mu = (_gaussian(c) - _gaussian(a)) / part
-    v = 1 + (c * _gaussian(c) - a * _gaussian(a)) / part - mu**2
-    return part / ndtr(a), mu, v
-
-
-def _survivors(m: Array, t: Array, number: int, k: float) -> tuple[Array, Array]:
-    """Expectation of the squared mean of the n survivors, and of 1 / n, given the median and t <= k."""
-    from scipy.special import gammaln, xlog1py, xlogy
-
-    middle = 2 - number % 2
-    outer = (number - middle) // 2
-    p_low, mu_low, v_low = _truncated(m - t, m - k)
-    p_high, mu_high, v_high = _truncated(-m - t, -m - k)
-    mu_high = -mu_high
-    i = np.arange(outer + 1)[:, None]
-    choices = gammaln(outer + 1) - gammaln(i + 1) - gammaln(outer - i + 1)
-    low, high = (np.exp(choices + xlogy(i, p) + xlog1py(outer - i, -p)) for p in (p_low, p_high))
-    n = (middle + i + i.T).astype(np.float64)
-    # Sums over j of its powers 0, 1 and 2; the sum over i follows.
-    zeroth, first, second = (n**-2 @ (high * i**power) for power in (0, 1, 2))
-    lower = middle * m + i * mu_low
-    square = (lower**2 + i * v_low) * zeroth + (2 * lower * mu_high + v_high) * first + mu_high**2 * second
-    return np.sum(low * square, axis=0), np.sum(low * (n**-1 @ high), axis=0)
