@@ -12,19 +12,23 @@ from astro_calib.factored import OWN, Factored
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["budget_of_product", "budget_of_sum", "budget_over_axes", "floating"]
+__all__ = ["budget_of_product", "budget_of_sum", "budget_over_axes", "float_type", "floating"]
+
+
+def float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """
+    The floating type that a frame of some type is calculated in.
+
+    float32 and float64 stay what they are, integers of up to 16 bits become float32 (which holds them exactly), all else
+    float64, except float16, whose squares would overflow: float32.
+    """
+    small = dtype.itemsize <= 2 or (dtype.kind == "f" and dtype.itemsize == 4)
+    return np.dtype(np.float32 if small else np.float64)
 
 
 def floating(data: NDArray[Any]) -> NDArray[Any]:
-    """
-    The data as floating-point numbers, so that raw integers do not wrap around.
-
-    float32 and float64 stay what they are, integers of up to 16 bits become float32 (which holds them exactly), longer
-    ones float64. Copies only where the type changes.
-    """
-    if data.dtype.kind == "f":
-        return data
-    return data.astype(np.float32 if data.dtype.itemsize <= 2 else np.float64)
+    """The data in their `float_type`, so that raw integers do not wrap around; copied only where the type changes."""
+    return data.astype(float_type(data.dtype), copy=False)
 
 
 def budget_of_sum(

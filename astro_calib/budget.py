@@ -314,24 +314,26 @@ class UncertaintyBudget:
             self._terms[key] = (source, coefficient)
 
     def _bound(self) -> None:
-        """Merge the oldest pixel-to-pixel sources when there are more than can be kept apart."""
-        if len(self._terms) <= MAX_SOURCES:
-            return
-        by_pixel = [term for term in self._terms.values() if len(term[0].axes) == len(self.shape)]
-        excess = len(self._terms) - MAX_SOURCES // 2
-        oldest = by_pixel[:excess]
-        if len(oldest) < 2:
-            return
-        msg = (
-            f"a frame has more than {MAX_SOURCES} sources of noise; the oldest {len(oldest)} are merged into one. The "
-            "variance stays exact; a covariance with one of them is now computed from its mean share of the sum. "
-            "Use astro_calib.combine to average many frames."
-        )
-        warnings.warn(msg, NoiseWarning, stacklevel=4)
-        for source, _ in oldest:
-            del self._terms[source.key]
-        merged, coefficient = merge_sources(oldest, self.shape, "merged", self.dtype)
-        self._terms = {merged.key: (merged, coefficient), **self._terms}
+        """Merge the oldest sources of a kind when there are more than can be kept apart."""
+        number = len(self._terms)
+        while len(self._terms) > MAX_SOURCES:
+            kinds: dict[tuple[int, ...], list[tuple[NoiseSource, Factored]]] = {}
+            for source, coefficient in self._terms.values():
+                kinds.setdefault(source.axes, []).append((source, coefficient))
+            largest = max(kinds.values(), key=len)
+            oldest = largest[: max(2, len(largest) // 2)]
+            for source, _ in oldest:
+                del self._terms[source.key]
+            bound = [(s, c if self.data is None else c.bound_to(self.data)) for s, c in oldest]
+            merged, coefficient = merge_sources(bound, self.shape, "merged", self.dtype)
+            self._terms = {merged.key: (merged, coefficient), **self._terms}
+        if len(self._terms) < number:
+            msg = (
+                f"a frame has more than {MAX_SOURCES} sources of noise; the oldest {number - len(self._terms) + 1} are "
+                "merged. The variance stays exact; a covariance with one of them is now computed from its mean share of "
+                "the sum. Use astro_calib.combine to average many frames."
+            )
+            warnings.warn(msg, NoiseWarning, stacklevel=4)
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -486,7 +488,9 @@ class UncertaintyBudget:
         sums = {source.key: self._cell_sums(weights, source, c) for source, c in self.terms}
         total = dict.fromkeys(self.names, 0.0)
         for source, _ in self.terms:
-            total[source.name] += float(np.sum(sums[source.key] ** 2 * self._cell_variance(source, 1)))
+            squares = np.square(sums[source.key])
+            # A cell without weight does not count, whatever its variance is.
+            total[source.name] += float(np.sum(np.where(squares == 0, 0, squares * self._cell_variance(source, 1))))
         for a, _, b, _, link in self._related():
             in_a, in_b = _meeting_cells(link, [self.shape[axis] for axis in a.axes])
             cells_a = (sums[a.key] * self._cell_variance(a, link.power_a))[np.ix_(*in_a)]
@@ -498,21 +502,22 @@ class UncertaintyBudget:
 
     def variance_of_sum(self, weights: NDArray[Any]) -> float:
         """The variance of a weighted sum over pixels: the sum of `variances_of_sum`, not below zero."""
-        return max(0.0, sum(self.variances_of_sum(weights).values()))
+        total = sum(self.variances_of_sum(weights).values())
+        return 0.0 if total < 0 else float(total)
 
     def _cell_sums(self, weights: NDArray[Any], source: NoiseSource, coefficient: Factored) -> NDArray[Any]:
         """Sum of weight times coefficient over the pixels of each cell."""
         across = tuple(axis for axis in range(len(self.shape)) if axis not in source.axes)
+        values = np.asarray(coefficient.evaluate(self.data), dtype=np.float64)
         # Pixels without weight do not count, whatever is in them.
-        weighted = np.where(weights != 0, weights * np.asarray(coefficient.evaluate(self.data), dtype=np.float64), 0.0)
+        weighted = np.multiply(weights, values, where=weights != 0, out=np.zeros(self.shape))
         return np.asarray(weighted.sum(axis=across))
 
     def _cell_variance(self, source: NoiseSource, power: float) -> NDArray[Any]:
         """Variance of each cell, to a power, with the shape of ``_cell_sums``."""
         value = np.broadcast_to(np.asarray(_power(source.variance, power), dtype=np.float64), self.shape)
         first = tuple(slice(None) if axis in source.axes else 0 for axis in range(len(self.shape)))
-        cells = np.asarray(value[first])
-        return np.where(np.isfinite(cells), cells, 0.0)
+        return np.asarray(value[first])
 
     # -- making others -------------------------------------------------------------------------------------------
 
@@ -668,7 +673,16 @@ def merge_sources(
         np.square(weight.evaluate()) * source.variance.evaluate()
         for weight, (source, _) in zip(weights, terms, strict=True)
     ]
-    total = sum(parts[1:], parts[0]) * inflation
+    total = sum(parts[1:], parts[0])
+    for index, (a, _) in enumerate(terms):
+        for other, (b, _) in enumerate(terms[index + 1 :], start=index + 1):
+            for link in _links(a, b):
+                overlap = _pixel_overlap(link, axes, shape)
+                if overlap is not False:
+                    product = weights[index].evaluate() * weights[other].evaluate() * overlap
+                    common_part = _power(a.variance, link.power_a) * _power(b.variance, link.power_b)
+                    total = total + 2 * link.factor * product * common_part
+    total = total * inflation
     variance = Factored(float(total)) if np.ndim(total) == 0 else Factored(np.asarray(total, dtype=dtype))
     constituents = _constituents(terms, weights, parts, finite_mean(total))
     text = repr(sorted((identity, window, *numbers) for (identity, window), numbers in constituents.items()))

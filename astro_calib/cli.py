@@ -18,6 +18,11 @@ OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the results 
 PATH = click.Path(path_type=Path)
 
 
+def _example(*calls: str) -> str:
+    """Lines for the end of a help text; the first letter tells click to leave them as they are."""
+    return "\b\nExample:\n" + "\n".join(f"  astro-calib {call}" for call in calls)
+
+
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """What a user can do something about is a message; anything else is a fault of this program."""
@@ -28,20 +33,21 @@ def _clear_errors() -> Iterator[None]:
         raise click.ClickException(str(error) or type(error).__name__) from error
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_example("demo", "reduce raw/ -o reduced/ --gain 1.5 --read-noise 8"),
+)
 @click.version_option(package_name="astro-calib", prog_name="astro-calib")
 def main() -> None:
-    r"""
-    Reduce CCD frames, with error bars that know where they came from.
-
-    \b
-    Example:
-      astro-calib demo
-      astro-calib reduce raw/ -o reduced/ --gain 1.5 --read-noise 8
-    """
+    """Reduce CCD frames, with error bars that know where they came from."""
 
 
-@main.command()
+@main.command(
+    epilog=_example(
+        "reduce raw/ -o reduced/ --gain 1.5 --read-noise 8",
+        "reduce d10*.fits.gz -o reduced/ --profile nickel",
+    )
+)
 @click.argument("raw", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", required=True, type=PATH, help="Directory for the results; made if needed.")
 @click.option(
@@ -66,17 +72,12 @@ def reduce(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""
+    """
     Reduce a night of raw frames: RAW are FITS files, or directories of them.
 
     Biases, darks, flats and science frames are told apart by their headers, as the profile says. OUT will
     hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame
     (ECSV), pictures (PNG) and summary.txt. The exit status is 1 if a science frame could not be reduced.
-
-    \b
-    Example:
-      astro-calib reduce raw/ -o reduced/ --gain 1.5 --read-noise 8
-      astro-calib reduce d10*.fits.gz -o reduced/ --profile nickel
     """
     with _clear_errors():
         from astro_calib.night import reduce_night
@@ -95,25 +96,21 @@ def reduce(
         click.echo(summary)
     if summary.failures:
         failed = "\n".join(f"  {failure}" for failure in summary.failures)
-        msg = f"{len(summary.failures)} science frames could not be reduced:\n{failed}"
+        total = len(summary.plan.science)
+        msg = f"{len(summary.failures)} of {total} science frames could not be reduced:\n{failed}"
         raise click.ClickException(msg)
 
 
-@main.command()
+@main.command(epilog=_example("demo", "demo night/ --seed 7"))
 @click.argument("out", default="astro-calib-demo", type=PATH)
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same night.")
 @OVERWRITE
 @QUIET
 def demo(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
-    r"""
+    """
     Simulate a small night, reduce it, and say where the results are.
 
     The raw frames go to OUT/raw, the results to OUT/reduced; OUT is astro-calib-demo if it is not given.
-
-    \b
-    Example:
-      astro-calib demo
-      astro-calib demo /tmp/night --seed 7
     """
     with _clear_errors():
         from astro_calib import simulate

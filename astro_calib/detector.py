@@ -145,7 +145,7 @@ class Detector:
 
     def __post_init__(self) -> None:
         amplifiers = tuple(self.amplifiers)
-        if amplifiers and (self.gain is not None or self.read_noise is not None):
+        if amplifiers and not (self.gain is None and self.read_noise is None and self.gain_uncertainty is None):
             msg = "give a Detector either gain and read_noise, or amplifiers that each have their own; not both."
             raise ValueError(msg)
         if not amplifiers:

@@ -279,9 +279,10 @@ class Factored:
                 return OWN
             if field not in cache:
                 array = field.array
+                missing = len(shape) - array.ndim
                 here = tuple(
-                    slice(None) if array.shape[axis] == 1 and shape[axis] != 1 else part
-                    for axis, part in enumerate(item)
+                    slice(None) if array.shape[axis] == 1 and shape[missing + axis] != 1 else part
+                    for axis, part in enumerate(item[missing:])
                 )
                 cache[field] = Field(array[here])
             return cache[field]

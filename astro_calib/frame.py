@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.io import registry
 from astropy.nddata import CCDData, NDData, NDUncertainty, StdDevUncertainty, VarianceUncertainty
 from astropy.utils.decorators import sharedmethod
 
-from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, floating
+from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, float_type, floating
 from astro_calib.budget import NoiseSource, UncertaintyBudget, compose_windows, window_of
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
 from astro_calib.flags import DataQuality
-from astro_calib.identity import Origin, drawn_identity, uncertainty_identity
+from astro_calib.identity import Origin, content_digest, drawn_identity, uncertainty_identity
+from astro_calib.io.unified import FrameRead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,8 @@ __all__ = ["CCDFrame", "covariance"]
 
 #: Name of a source of which nothing is known but its size.
 UNNAMED = "uncertainty"
+#: The largest value that 16 bits hold.
+MAX_FLAGS = 65535
 
 
 class CCDFrame(CCDData):
@@ -82,6 +86,8 @@ class CCDFrame(CCDData):
            [0., 0.]])
     """
 
+    read = registry.UnifiedReadWriteMethod(FrameRead)
+
     def __init__(self, data: Any, *args: Any, budget: UncertaintyBudget | None = None, **kwargs: Any) -> None:
         name = kwargs.pop("name", None)
         origin = kwargs.pop("_origin", None)
@@ -92,6 +98,8 @@ class CCDFrame(CCDData):
         self._uncertainty: VarianceUncertainty | None = None
         self._n_used: NDArray[np.uint16] | None = None
         self._flags: Any = None
+        self._wrapped: NDArray[Any] | None = None
+        self._lasting: tuple[str, NDArray[Any]] | None = None
         given = args[0] if args else kwargs.get("uncertainty")
         parent = data if isinstance(data, NDData) else None
         if isinstance(parent, CCDFrame):
@@ -118,22 +126,24 @@ class CCDFrame(CCDData):
     @property
     def budget(self) -> UncertaintyBudget | None:
         """The sources of noise with their sensitivity coefficients; None for a frame that counts as exact."""
+        if self._uncertainty is not None and self._uncertainty.array is not self._wrapped:
+            # Somebody gave the uncertainty another array.
+            uncertainty, self._uncertainty = self._uncertainty, None
+            self.uncertainty = uncertainty
         if self._budget is not None and self._stamp != self._digest():
             # Somebody wrote into the data: what is there now has the old variance, but not the old sources.
             self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
         return self._budget
 
     def _digest(self) -> str:
-        from astro_calib.kernels.digest import digest
-
-        return digest(self.data)
+        return content_digest(self.data)
 
     def _set_budget(self, budget: UncertaintyBudget | None) -> None:
         if budget is not None:
             if budget.shape != self.shape:
                 msg = f"{self.name}: a budget of shape {budget.shape} for data of shape {self.shape}."
                 raise ShapeMismatchError(msg)
-            budget = budget.of_data(self.data).astype(floating(self.data[:0]).dtype if self.ndim else self.dtype)
+            budget = budget.of_data(self.data).astype(float_type(self.dtype))
             if any(coefficient.depends_on_own for _, coefficient in budget.terms):
                 budget.variance()  # now, while the data are what the coefficients say
         self._budget = budget
@@ -142,11 +152,12 @@ class CCDFrame(CCDData):
 
     def _own_budget(self, variance: NDArray[Any], identity: str) -> UncertaintyBudget:
         source = NoiseSource(UNNAMED, variance, axes=tuple(range(self.ndim)), identity=identity)
-        dtype = floating(np.empty(0, self.dtype)).dtype
+        dtype = float_type(self.dtype)
         return UncertaintyBudget(self.shape, [(source, 1.0)], dtype, self.data)
 
     def _wrap_variance(self, budget: UncertaintyBudget) -> None:
-        self._uncertainty = VarianceUncertainty(budget.variance(), copy=False)
+        self._wrapped = budget.variance()
+        self._uncertainty = VarianceUncertainty(self._wrapped, copy=False)
         self._uncertainty.parent_nddata = self
 
     @property
@@ -181,8 +192,9 @@ class CCDFrame(CCDData):
             msg = f"uncertainty must have same shape as data: {np.shape(value.array)} is not {self.shape}."
             raise ValueError(msg)
         # A copy without parent: the parent of a foreign uncertainty may have another unit than this frame.
-        variance = type(value)(value.array, unit=value.unit, copy=False).represent_as(VarianceUncertainty)
-        array = np.array(variance.array, dtype=floating(np.empty(0, self.dtype)).dtype)
+        values = np.asarray(value.array, dtype=np.float64)
+        variance = type(value)(values, unit=value.unit, copy=False).represent_as(VarianceUncertainty)
+        array = np.array(variance.array, dtype=float_type(self.dtype))
         if variance.unit is not None and self.unit is not None and variance.unit != self.unit**2:
             array *= variance.unit.to(self.unit**2)
         self._origin = None
@@ -224,7 +236,13 @@ class CCDFrame(CCDData):
     @flags.setter
     def flags(self, value: Any) -> None:
         CCDData.flags.fset(self, value)
-        if isinstance(self._flags, np.ndarray) and self._flags.dtype.kind in "biu":
+        if isinstance(self._flags, np.ndarray):
+            if self._flags.dtype.kind not in "biu" or (
+                self._flags.size and not 0 <= int(self._flags.min()) <= int(self._flags.max()) <= MAX_FLAGS
+            ):
+                self._flags = None
+                msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to {MAX_FLAGS}."
+                raise ValueError(msg)
             self._flags = self._flags.astype(np.uint16, copy=False)
 
     @property
@@ -263,25 +281,25 @@ class CCDFrame(CCDData):
         return self.add(other)
 
     def __radd__(self, other: Any) -> CCDFrame:
-        return self.add(other)
+        return type(self).add(other, self)
 
     def __sub__(self, other: Any) -> CCDFrame:
         return self.subtract(other)
 
     def __rsub__(self, other: Any) -> CCDFrame:
-        return self.multiply(-1.0).add(other)
+        return type(self).subtract(other, self)
 
     def __mul__(self, other: Any) -> CCDFrame:
         return self.multiply(other)
 
     def __rmul__(self, other: Any) -> CCDFrame:
-        return self.multiply(other)
+        return type(self).multiply(other, self)
 
     def __truediv__(self, other: Any) -> CCDFrame:
         return self.divide(other)
 
     def __rtruediv__(self, other: Any) -> CCDFrame:
-        return type(self)(_with_unit(other), meta=self.meta, wcs=self.wcs).divide(self)
+        return type(self).divide(other, self)
 
     def __neg__(self) -> CCDFrame:
         return self.multiply(-1.0)
@@ -296,6 +314,9 @@ class CCDFrame(CCDData):
         }
         if method == "__call__" and not kwargs and ufunc in operators:
             return operators[ufunc](*inputs)
+        if any(isinstance(value, CCDFrame) for value in kwargs.get("out", ())):
+            msg = "numpy cannot write into a frame, whose variance would no longer belong to it; write into its data."
+            raise TypeError(msg)
         arrays = [value.__array__() if isinstance(value, CCDFrame) else value for value in inputs]
         return getattr(ufunc, method)(*arrays, **kwargs)
 
@@ -326,7 +347,7 @@ class CCDFrame(CCDData):
         if operand is None:
             attributes["meta"] = deepcopy(self.meta)
         del attributes["uncertainty"]
-        attributes["name"] = self._name
+        attributes["name"] = self._name or getattr(operand, "_name", None)
         if operand is None:
             if propagate_uncertainties:
                 attributes["uncertainty"] = self._collapsed_uncertainty(operation, **kwargs)
@@ -346,33 +367,41 @@ class CCDFrame(CCDData):
         left, right = floating(self.data), _weak(operand.data)
         if operation in (np.add, np.subtract):
             factor = operand.unit.to(self.unit)
-            return u.Quantity(
-                operation(left, right if factor == 1 else right * factor), self.unit, dtype=None, copy=False
-            )
-        return u.Quantity(operation(left, right), operation(self.unit, operand.unit), dtype=None, copy=False)
+            result, unit = operation(left, right if factor == 1 else right * factor), self.unit
+        else:
+            result, unit = operation(left, right), operation(self.unit, operand.unit)
+        return u.Quantity(np.asarray(result), unit, dtype=None, copy=False)
 
     def _propagated(self, operation: Any, operand: CCDFrame, result: Any) -> UncertaintyBudget | None:
         data = np.asarray(result.value)
-        if self.budget is None and operand.budget is None:
+        other = operand.budget
+        if self.budget is None and other is None:
             return None
+        if other is not None and operand.ndim == 0:
+            # A number with an uncertainty is one draw for the whole frame.
+            other = UncertaintyBudget(self.shape, other.bound().terms, data.dtype)
         right = _weak(operand.data)
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
-            return budget_of_sum(self.budget, operand.budget, factor, addend, data)
-        left = floating(self.data)
+            return budget_of_sum(self.budget, other, factor, addend, data)
         if operand.ndim:
-            operand._protect_data()
-        if operand.budget is not None and not np.all(right):
-            self._protect_data()
+            right = operand._lasting_data()
+        # Referred to only where the other cannot be divided by.
+        left = floating(self.data) if np.all(right) else self._lasting_data()
         power = 1 if operation is np.multiply else -1
-        return budget_of_product(self.budget, operand.budget, left, right, power, data)
+        return budget_of_product(self.budget, other, left, right, power, data)
 
-    def _protect_data(self) -> None:
-        """Make the data read-only: from now on other frames' budgets refer to them."""
-        view = self._data.view()
-        view.flags.writeable = False
-        self._data = view
+    def _lasting_data(self) -> NDArray[Any]:
+        """The data as an array that nobody writes into, for the budgets of other frames to refer to."""
+        if not _may_be_written(self._data):
+            return floating(self._data)
+        stamp = self._digest()
+        if self._lasting is None or self._lasting[0] != stamp:
+            array = np.array(floating(self._data))
+            array.flags.writeable = False
+            self._lasting = (stamp, array)
+        return self._lasting[1]
 
     def _origin_after(self, operation: Any, operand: CCDFrame) -> Origin | None:
         origin = self._present_origin()
@@ -401,7 +430,8 @@ class CCDFrame(CCDData):
         if operation_ignores_mask and self.mask is not None:
             weights[self.mask] = 0
         if operation is np.mean:
-            weights = weights / weights.sum(axis=axes, keepdims=True)
+            with np.errstate(invalid="ignore"):
+                weights = weights / weights.sum(axis=axes, keepdims=True)
         return VarianceUncertainty(np.asarray(budget_over_axes(budget, weights, axes)), unit=self.unit**2)
 
     def convert_unit_to(self, unit: Any, equivalencies: Any = ()) -> CCDFrame:
@@ -461,7 +491,7 @@ class CCDFrame(CCDData):
             unit=self.unit,
             mask=None if self.mask is None else self.mask.copy(),
             flags=None if self.flags is None else self.flags.copy(),
-            meta=self.meta.copy(),
+            meta=deepcopy(self.meta),
             wcs=None if self.wcs is None else self.wcs.deepcopy(),
             psf=None if self.psf is None else self.psf.copy(),
             name=self._name,
@@ -474,7 +504,8 @@ class CCDFrame(CCDData):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        state["_uncertainty"] = None
+        state["_uncertainty"] = state["_wrapped"] = state["_lasting"] = None
+        state.pop("_normalised", None)
         return state
 
 
@@ -510,7 +541,7 @@ def rebuilt(
         unit=frame.unit if unit is None else unit,
         mask=frame.mask if mask is None else mask,
         flags=frame.flags if flags is None else flags,
-        meta=frame.meta.copy(),
+        meta=deepcopy(frame.meta),
         wcs=frame.wcs,
         psf=frame.psf,
         name=frame._name,
@@ -589,6 +620,8 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
     else:
         left, right = operand, operand2
     left, right = (value if isinstance(value, CCDFrame) else cls(_with_unit(value)) for value in (left, right))
+    shape = left.shape if left.ndim >= right.ndim else right.shape
+    left, right = _spread_out(left, shape, right), right if right.ndim == 0 else _spread_out(right, shape, left)
     if right.ndim and right.shape != left.shape:
         msg = (
             f"{left.name} has shape {left.shape} and {right.name} has shape {right.shape}; arithmetic needs frames of "
@@ -597,8 +630,8 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
         raise ShapeMismatchError(msg)
     if operation in (np.add, np.subtract) and not right.unit.is_equivalent(left.unit):
         msg = (
-            f"{left.name} is in {left.unit or 'no unit'}, but what is added or subtracted is in "
-            f"{right.unit or 'no unit'}."
+            f"{left.name} is in {str(left.unit) or 'no unit'}, but what is added or subtracted is in "
+            f"{str(right.unit) or 'no unit'}."
         )
         raise u.UnitConversionError(msg)
     result: CCDFrame = left._prepare_then_do_arithmetic(operation, right, **kwargs)
@@ -606,12 +639,55 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
 
 
 def _with_unit(value: Any) -> Any:
-    """A number or an array as a dimensionless Quantity; a copy, so that its owner may go on writing into it."""
+    """A number or an array as an exact frame or a dimensionless Quantity, copied: its owner may go on writing into it."""
     if isinstance(value, NDData):
         return value
+    if value is None or isinstance(value, (str, bytes)):
+        msg = f"{value!r} cannot be added to, subtracted from, multiplied by or divided by a frame."
+        raise TypeError(msg)
     if isinstance(value, np.ma.MaskedArray):
         return CCDFrame(value.data.copy(), mask=np.ma.getmaskarray(value), unit=u.dimensionless_unscaled)
-    return u.Quantity(value, dtype=None if hasattr(value, "dtype") else np.result_type(value), copy=True)
+    if isinstance(value, u.Quantity):
+        return value.copy()
+    array = np.array(value)
+    if array.dtype.kind not in "biuf":
+        msg = f"{type(value).__name__} of {array.dtype} is no operand for a frame; expected real numbers."
+        raise TypeError(msg)
+    return u.Quantity(array, dtype=None, copy=False)
+
+
+def _spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDFrame:
+    """A number as a frame of a shape and the other's type, an exact array broadcast to it; anything else as it is."""
+    if frame.shape == shape or (frame.ndim and frame._budget is not None):
+        return frame
+    try:
+        if np.broadcast_shapes(frame.shape, shape) != shape:
+            return frame
+    except ValueError:
+        return frame
+    dtype = float_type(other.dtype) if frame.ndim == 0 else frame.dtype
+    data = np.array(np.broadcast_to(frame.data, shape), dtype=dtype)
+    data.flags.writeable = False
+    budget = frame.budget
+    return type(frame)(
+        data,
+        unit=frame.unit,
+        mask=None if frame.mask is None else np.broadcast_to(frame.mask, shape),
+        flags=None if frame.flags is None else np.broadcast_to(frame.flags, shape),
+        meta=frame.meta,
+        name=frame._name,
+        budget=None if budget is None else UncertaintyBudget(shape, budget.bound().terms, budget.dtype),
+    )
+
+
+def _may_be_written(array: NDArray[Any]) -> bool:
+    """Whether somebody may write into the memory of an array, through itself or through what it is a view of."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return True
+        base = base.base
+    return base is not None
 
 
 def _weak(data: NDArray[Any]) -> Any:

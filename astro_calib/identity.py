@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from astro_calib.budget import Window
 
-__all__ = ["Origin", "content_identity", "drawn_identity", "uncertainty_identity"]
+__all__ = ["Origin", "content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
 
 
 def drawn_identity() -> str:
@@ -31,9 +31,14 @@ def content_identity(pixels: NDArray[Any]) -> str:
     """
     if pixels.size < 2 or not _varies(pixels):
         return drawn_identity()
+    return "pixels:" + content_digest(pixels)
+
+
+def content_digest(pixels: NDArray[Any]) -> str:
+    """A digest of pixel values; the loop is compiled, and loaded when it is first needed."""
     from astro_calib.kernels.digest import digest
 
-    return "pixels:" + digest(pixels)
+    return digest(pixels)
 
 
 def _varies(pixels: NDArray[Any]) -> bool:
@@ -50,6 +55,9 @@ def uncertainty_identity(pixels: NDArray[Any], uncertainty: Any) -> str:
     identity = _uncertainty_identities.get(uncertainty)
     if identity is None:
         identity = content_identity(pixels)
+        if uncertainty.array is not None and not identity.startswith("drawn"):
+            # Frames of the same values with other error bars do not have the same noise.
+            identity += ":" + content_digest(np.asarray(uncertainty.array))
         _uncertainty_identities[uncertainty] = identity
     return identity
 

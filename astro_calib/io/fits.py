@@ -1,18 +1,20 @@
 """
 Frames as FITS files that a plain CCDData reads too.
 
-The image is in the primary HDU; UNCERT holds the variance (UTYPE = 'VarianceUncertainty'), MASK the mask, FLAGS the
-bits of `~astro_calib.DataQuality`, PSFIMAGE the PSF. The sources of the variance are not written: a frame that is read
-has one source for all, the same each time that the same file is read.
+The image is in the primary HDU; UNCERT holds the variance (UTYPE = 'VarianceUncertainty'), MASK the mask, FLAGS the bits
+of `~astro_calib.DataQuality`, PSFIMAGE the PSF. The sources of the variance are not written: a frame that is read has
+one source for all, the same each time that the same file is read.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 from astropy.io import fits, registry
 from astropy.nddata.ccddata import fits_ccddata_reader
 from astropy.wcs import FITSFixedWarning
@@ -20,6 +22,7 @@ from astropy.wcs import FITSFixedWarning
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
 from astro_calib.io.atomic import write_atomically
+from astro_calib.io.whole import read_whole_fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,14 +40,16 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
     Parameters
     ----------
     filename : str, path or file object
-        The file, plain or compressed.
+        The file; plain, compressed (.gz, .bz2) or tile-compressed (.fz). It is read to its end, and refused if any
+        byte is missing.
     **kwargs
-        Arguments of `astropy.nddata.fits_ccddata_reader`, among them ``unit`` for files that do not say theirs.
+        Arguments of `astropy.nddata.fits_ccddata_reader`: ``unit`` for files that do not say theirs, ``hdu`` for the
+        number of the image where that is not the first.
 
     Returns
     -------
     CCDFrame
-        Whose ``name`` is that of the file.
+        Whose `~CCDFrame.name` is that of the file.
 
     Raises
     ------
@@ -53,26 +58,47 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
     FrameError
         If the file cannot be read as FITS, is cut off, or holds no image; the message names it.
     """
-    name = Path(filename).name if isinstance(filename, (str, os.PathLike)) else getattr(filename, "name", "the file")
+    where = filename if isinstance(filename, (str, os.PathLike)) else getattr(filename, "name", None)
+    path = Path(where) if isinstance(where, (str, os.PathLike)) else None
+    name = "the file" if path is None else path.name
+    unsupported = {"do_not_scale_image_data", "scale_back"} & kwargs.keys()
+    if unsupported:
+        msg = f"{' and '.join(sorted(unsupported))} cannot be given: pixels are always scaled."
+        raise TypeError(msg)
     kwargs.setdefault("hdu_flags", FLAGS)
-    if isinstance(filename, (str, os.PathLike)) and Path(filename).is_dir():
-        msg = f"{filename} is a directory; expected a FITS file."
-        raise FrameError(msg)
     with warnings.catch_warnings():
         # Remarks on how a date or a unit in the WCS was understood do not concern the pixels.
         warnings.simplefilter("ignore", FITSFixedWarning)
-        warnings.filterwarnings("error", message=".*truncated.*")
         try:
-            ccd = fits_ccddata_reader(filename, **kwargs)
+            content = filename.read() if path is None else read_whole_fits(path)
+            _complete_arguments(content, kwargs)
+            return CCDFrame(fits_ccddata_reader(io.BytesIO(content), **kwargs), name=name)
         except FileNotFoundError:
             raise
-        except (OSError, EOFError, TypeError, KeyError, IndexError, Warning, fits.VerifyError) as error:
-            msg = f"{name} cannot be read as a FITS image, it is damaged or not FITS: {error}"
+        except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
+            msg = f"{name} cannot be read: {error}"
             raise FrameError(msg) from error
-        except ValueError as error:
-            msg = f"{name} cannot be read: {error} If the file does not say its unit, give it: unit='adu'."
-            raise FrameError(msg) from error
-    return CCDFrame(ccd, name=str(name))
+
+
+def _complete_arguments(content: bytes, arguments: dict[str, Any]) -> None:
+    """Find the image and its unit, where they are not given."""
+    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
+        if "hdu" not in arguments:
+            images = [number for number, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
+            if not images:
+                msg = "there is no image in it."
+                raise FrameError(msg)
+            arguments["hdu"] = images[0]
+        header = hdus[arguments["hdu"]].header
+        if arguments.get("unit") is None:
+            if "BUNIT" not in header:
+                msg = "it does not say its unit; give it, as in unit='adu'."
+                raise FrameError(msg)
+            if not str(header["BUNIT"]).strip():
+                arguments["unit"] = u.dimensionless_unscaled
+        else:
+            # A unit without name counts as none in astropy.
+            arguments["unit"] = u.Unit(arguments["unit"])
 
 
 def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool = False, **kwargs: Any) -> None:
@@ -96,6 +122,8 @@ def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool 
         If the file is there and is not to be overwritten.
     OSError
         If it cannot be written; an old file is left as it was.
+    ValueError
+        If the header holds what FITS cannot.
     """
     path = Path(filename)
     if path.exists() and not overwrite:
@@ -103,6 +131,10 @@ def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool 
         raise FileExistsError(msg)
     kwargs.setdefault("hdu_flags", FLAGS)
     hdus = ccd.to_hdu(**kwargs)
+    if kwargs.get("as_image_hdu"):
+        hdus.insert(0, fits.PrimaryHDU())
+    if ccd.unit == u.dimensionless_unscaled:
+        hdus[1 if kwargs.get("as_image_hdu") else 0].header["BUNIT"] = ""
     write: Callable[[Path], object] = hdus.writeto
     write_atomically(path, write)
 

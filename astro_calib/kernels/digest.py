@@ -61,9 +61,10 @@ def digest(pixels: NDArray[Any]) -> str:
     >>> digest(pixels) == digest(pixels[:, ::-1])
     False
     """
-    plane = pixels.reshape(-1, pixels.shape[-1]) if pixels.ndim != 2 and pixels.ndim > 0 else pixels
-    plane = np.atleast_2d(plane)
-    if not plane.dtype.isnative:
+    plane = pixels if pixels.ndim == 2 else pixels.reshape(-1, pixels.shape[-1] or 1 if pixels.ndim else 1)
+    if plane.dtype.kind == "f" and plane.dtype.itemsize not in (4, 8):
+        plane = plane.astype(np.float64)
+    elif not plane.dtype.isnative:
         plane = plane.astype(plane.dtype.newbyteorder("="))
     buffer = np.zeros(1)
     first, second = _accumulate(plane, buffer.view(np.uint64), buffer)

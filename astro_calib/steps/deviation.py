@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arithmetic import floating
+from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import NoiseSource, UncertaintyBudget
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame import rebuilt
@@ -143,7 +143,7 @@ def _number_or_array(value: Any, like: NDArray[Any]) -> Any:
 
 
 def _like(ccd: CCDFrame, what: str, value: Any) -> Any:
-    array = np.asarray(value, dtype=floating(np.empty(0, ccd.dtype)).dtype)
+    array = np.asarray(value, dtype=float_type(ccd.dtype))
     if array.ndim and array.shape != ccd.shape:
         msg = f"{ccd.name} has shape {ccd.shape}, its {what} {array.shape}."
         raise ShapeMismatchError(msg)

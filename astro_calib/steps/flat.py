@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arithmetic import floating
+from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import NoiseSource, UncertaintyBudget
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
@@ -85,7 +85,7 @@ def flat_correct(
         msg = f"norm_value is {norm_value}; it must be positive."
         raise ValueError(msg)
     normalised = _normalised(flat, min_value, norm_value)
-    dtype = floating(np.empty(0, ccd.dtype)).dtype
+    dtype = float_type(ccd.dtype)
     result = ccd.divide(normalised)
     if result.dtype != dtype:
         budget = None if result.budget is None else result.budget.bound()
@@ -125,6 +125,7 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     usable = good & ~unusable
     divisor = data / data.dtype.type(norm)
     divisor[unusable] = 1
+    divisor.flags.writeable = False
     budget = None
     if flat.budget is not None:
         named = relabelled(flat, "flat").budget

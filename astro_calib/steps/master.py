@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arithmetic import floating
+from astro_calib.arithmetic import float_type
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame import UNNAMED, CCDFrame, rebuilt
 
@@ -58,7 +58,7 @@ def relabelled(master: CCDFrame, kind: str) -> CCDFrame:
 def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     """``ccd - master`` with the header and the type of ``ccd``."""
     result = ccd.subtract(master)
-    dtype = floating(np.empty(0, ccd.dtype)).dtype
+    dtype = float_type(ccd.dtype)
     if result.dtype != dtype:
         data = result.data.astype(dtype)
         budget = None if result.budget is None else result.budget.bound()

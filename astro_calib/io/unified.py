@@ -1,0 +1,50 @@
+"""What ``CCDFrame.read`` does before the format is known."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from astropy.io import registry
+
+from astro_calib.errors import FrameError
+
+__all__ = ["FrameRead"]
+
+
+class FrameRead(registry.UnifiedReadWrite):
+    """
+    Read a frame from a file.
+
+    Parameters
+    ----------
+    *args
+        The file's name first.
+    format : str, optional
+        Found out from the file if it is not given.
+    **kwargs
+        Arguments of the format's reader, such as ``unit="adu"`` for raw FITS files.
+
+    Raises
+    ------
+    FrameError
+        If the file has none of the formats that are known; the message names it.
+    """
+
+    def __init__(self, instance: Any, cls: type) -> None:
+        super().__init__(instance, cls, "read", registry=None)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], (str, os.PathLike)):
+            if Path(args[0]).is_dir():
+                msg = f"{args[0]} is a directory; expected a file."
+                raise FrameError(msg)
+            # By its path, so that the reader sees the file as it is on disk.
+            args = (Path(args[0]), *args[1:])
+        try:
+            return self.registry.read(self._cls, *args, **kwargs)
+        except registry.IORegistryError as error:
+            name = args[0] if args else "the file"
+            msg = f"{name} cannot be read: it is not a FITS file, or is empty or damaged."
+            raise FrameError(msg) from error

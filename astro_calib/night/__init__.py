@@ -1,0 +1,24 @@
+"""A night at the telescope: which frames there are, and their reduction from raw files to measured stars."""
+
+from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.plan import Plan, plan_night
+from astro_calib.night.profile import Profile, builtin_profiles, load_profile
+from astro_calib.night.run import reduce_night
+from astro_calib.night.sky_noise import SkyNoise, measure_sky_noise
+from astro_calib.night.summary import FrameSummary, MasterSummary, NightSummary
+
+__all__ = [
+    "FrameSummary",
+    "MasterSummary",
+    "NightSummary",
+    "Plan",
+    "Profile",
+    "RawFrame",
+    "SkyNoise",
+    "UnusedFile",
+    "builtin_profiles",
+    "load_profile",
+    "measure_sky_noise",
+    "plan_night",
+    "reduce_night",
+]

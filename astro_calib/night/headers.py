@@ -1,0 +1,101 @@
+"""Single values of FITS headers, which may hold anything: read without trusting them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
+
+__all__ = ["as_number", "header_value", "parse_section", "printable"]
+
+
+def printable(text: str) -> str:
+    """``text`` with "?" for what a terminal might take for a command."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def as_number(value: Any) -> float | None:
+    """The finite number that a header or a profile gives, also as text; None if it isn't one."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def header_value(header: Header, keyword: str) -> Any:
+    """
+    A header's value as a plain bool, int, float or stripped, printable str; None if it has none.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        The header; its cards may be damaged.
+    keyword : str
+        The keyword to look up.
+
+    Returns
+    -------
+    bool, int, float, str or None
+
+    Examples
+    --------
+    >>> from astropy.io import fits
+    >>> from astro_calib.night.headers import header_value
+    >>> header_value(fits.Header([("FILTER", " V  ")]), "FILTER")
+    'V'
+    """
+    from astropy.io.fits.verify import VerifyError
+
+    try:
+        value = header.get(keyword)
+    except (VerifyError, ValueError):
+        return None
+    if isinstance(value, str):
+        return printable(value).strip() or None
+    return value if isinstance(value, bool | int | float) else None
+
+
+def parse_section(text: str) -> tuple[slice, slice]:
+    """
+    The (row, column) slices of a section in FITS convention.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"[1025:1056, 1:1024]"``: columns first, counted from 1, ends included; ``*`` is all.
+
+    Returns
+    -------
+    (slice, slice)
+        Of rows and of columns, as NumPy counts them.
+
+    Raises
+    ------
+    ValueError
+        If it is not a section of two axes with whole, increasing limits.
+
+    Examples
+    --------
+    >>> from astro_calib.night.headers import parse_section
+    >>> parse_section("[1025:1056, 1:1024]")
+    (slice(0, 1024, None), slice(1024, 1056, None))
+    """
+    from ccdproc.utils.slices import slice_from_string
+
+    expected = "expected two ranges, columns first, such as '[1025:1056, 1:1024]'"
+    try:
+        slices = slice_from_string(text, fits_convention=True)
+    except (ValueError, TypeError) as error:
+        msg = f"{text!r} is not a section ({error}); {expected}"
+        raise ValueError(msg) from error
+    wrong = any(part.step is not None or (part.start is not None and part.stop is None) for part in slices)
+    if len(slices) != 2 or wrong:
+        msg = f"{text!r} is not a section that can be used; {expected}"
+        raise ValueError(msg)
+    rows, columns = slices
+    return rows, columns

@@ -1,0 +1,73 @@
+"""Names of output files, from headers and other files' names that may hold anything."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from astro_calib.night.raw_file import FITS_SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+__all__ = ["file_name", "stem", "unique_name"]
+
+LONGEST_NAME = 80
+
+
+def stem(path: Path) -> str:
+    """The name of a FITS file without directory and suffix, such as ``d1048`` of ``raw/d1048.fits.gz``."""
+    return FITS_SUFFIX.sub("", path.name)
+
+
+def file_name(text: str) -> str:
+    """
+    ``text`` as part of a file name that stays in its directory on any system.
+
+    Parameters
+    ----------
+    text : str
+        Anything; most likely from a header.
+
+    Returns
+    -------
+    str
+        Of letters, digits, and ``. _ + -`` only, not beginning with a dot, not empty, at most 80 long.
+
+    Examples
+    --------
+    >>> from astro_calib.night.names import file_name
+    >>> file_name("../../etc/r'")
+    '_.._etc_r_'
+    """
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).lstrip(".-")[:LONGEST_NAME] or "frame"
+
+
+def unique_name(name: str, taken: Collection[str]) -> str:
+    """
+    ``name``, with a number behind it if it is taken already; capitals make no difference, as on some systems.
+
+    Parameters
+    ----------
+    name : str
+        The name wanted.
+    taken : collection of str
+        The names in use.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from astro_calib.night.names import unique_name
+    >>> unique_name("d1", {"D1", "d1-2"})
+    'd1-3'
+    """
+    used = {other.casefold() for other in taken}
+    candidate, count = name, 1
+    while candidate.casefold() in used:
+        count += 1
+        candidate = f"{name}-{count}"
+    return candidate

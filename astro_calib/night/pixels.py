@@ -1,0 +1,64 @@
+"""The pixels of a frame that can be used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["masked", "usable"]
+
+
+def usable(frame: CCDFrame) -> NDArray[np.bool_]:
+    """
+    Where a frame can be used.
+
+    Parameters
+    ----------
+    frame : CCDFrame, shape (ny, nx)
+        A frame.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True where a pixel is finite and not masked.
+
+    Examples
+    --------
+    >>> from astro_calib import CCDFrame
+    >>> from astro_calib.night.pixels import usable
+    >>> usable(CCDFrame([[1.0, float("nan"), 3.0]], unit="adu", mask=[[False, False, True]]))
+    array([[ True, False, False]])
+    """
+    finite: NDArray[np.bool_] = np.isfinite(frame.data)
+    return finite if frame.mask is None else finite & ~np.asarray(frame.mask, dtype=bool)
+
+
+def masked(frame: CCDFrame, values: NDArray[Any] | None = None) -> NDArray[Any]:
+    """
+    A frame's data, or other values for its pixels, NaN where it cannot be used.
+
+    Parameters
+    ----------
+    frame : CCDFrame, shape (ny, nx)
+        A frame.
+    values : ndarray of floats, shape (ny, nx), optional
+        Instead of the data.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+
+    Examples
+    --------
+    >>> from astro_calib import CCDFrame
+    >>> from astro_calib.night.pixels import masked
+    >>> masked(CCDFrame([[1.0, 2.0]], unit="adu", mask=[[False, True]]))
+    array([[ 1., nan]])
+    """
+    return np.where(usable(frame), frame.data if values is None else values, np.nan)

@@ -1,0 +1,376 @@
+"""Which raw frames a night has, what each is good for, and which cannot be used and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.errors import FrameError, ProfileError
+from astro_calib.night.frames import RawFrame, UnusedFile, examine_file, find_files
+from astro_calib.night.headers import parse_section, printable
+from astro_calib.night.names import unique_name
+from astro_calib.night.profile import Profile, load_profile
+from astro_calib.night.raw_file import UnusableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from os import PathLike
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from astro_calib.detector import Detector
+
+__all__ = ["SAME_EXPOSURE", "Plan", "plan_night"]
+
+#: Without darks, exposures at least this long are worth a remark; seconds.
+LONG_EXPOSURE = 60.0
+#: Cameras that report the time that the shutter was open report a slightly different one for each frame.
+SAME_EXPOSURE = 1.01
+
+#: What must be the same in all frames that are reduced together, and how it is called.
+COMMON = {
+    "shape": "shape (rows, columns)",
+    "overscan": "overscan section",
+    "trim": "data section",
+    "gain": "gain in electron/adu",
+    "read_noise": "read noise in electron",
+    "saturation": "saturation in adu",
+}
+UNIT_NAMES = {"gain": "electron/adu", "read_noise": "electron", "saturation": "adu"}
+UNITS = {"gain": u.electron / u.adu, "read_noise": u.electron, "saturation": u.adu}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """
+    What there is to reduce; made by `~astro_calib.night.plan_night`. Its ``str`` is a table.
+
+    Parameters
+    ----------
+    profile : Profile
+        The profile by which the frames were told apart.
+    frames : tuple of RawFrame
+        Those that can be used, in the order of their files. All have the same shape, sections, gain, read
+        noise and saturation.
+    unused : tuple of UnusedFile
+        The others.
+    detector : Detector
+        What is known of the detector.
+    remarks : tuple of str
+        What should be known about the result.
+    """
+
+    profile: Profile
+    frames: tuple[RawFrame, ...]
+    unused: tuple[UnusedFile, ...]
+    detector: Detector
+    remarks: tuple[str, ...] = ()
+
+    def of_kind(self, kind: str) -> tuple[RawFrame, ...]:
+        """The frames of one kind."""
+        return tuple(frame for frame in self.frames if frame.kind == kind)
+
+    @property
+    def biases(self) -> tuple[RawFrame, ...]:
+        """The biases."""
+        return self.of_kind("bias")
+
+    @property
+    def science(self) -> tuple[RawFrame, ...]:
+        """The science frames."""
+        return self.of_kind("science")
+
+    @property
+    def darks(self) -> dict[float, tuple[RawFrame, ...]]:
+        """The darks by their mean exposure time in seconds, those that differ by less than 1% together."""
+        groups: list[list[RawFrame]] = []
+        for frame in sorted(self.of_kind("dark"), key=lambda frame: frame.exposure_time):
+            if groups and frame.exposure_time <= SAME_EXPOSURE * groups[-1][0].exposure_time:
+                groups[-1].append(frame)
+            else:
+                groups.append([frame])
+        return {fmean(frame.exposure_time for frame in group): tuple(group) for group in groups}
+
+    @property
+    def flats(self) -> dict[str, tuple[RawFrame, ...]]:
+        """The flats by filter."""
+        filters = sorted({frame.filter for frame in self.of_kind("flat")})
+        return {name: tuple(f for f in self.of_kind("flat") if f.filter == name) for name in filters}
+
+    @property
+    def overscan(self) -> str | None:
+        """The overscan section of all frames, in FITS convention."""
+        return self.frames[0].overscan
+
+    @property
+    def trim(self) -> str | None:
+        """The section of all frames that is kept, in FITS convention."""
+        return self.frames[0].trim
+
+    def bad_pixels(self) -> NDArray[np.bool_] | None:
+        """The map of the profile's bad pixels, cut as the frames are; None if it names none."""
+        if not self.profile.bad:
+            return None
+        bad = np.zeros(self.frames[0].shape, dtype=bool)
+        for section in self.profile.bad:
+            bad[parse_section(section)] = True
+        return bad if self.trim is None else bad[parse_section(self.trim)]
+
+    def table(self) -> str:
+        """The frames by kind and filter, and what is known of the detector, as text."""
+        rows, columns = self.frames[0].shape
+        lines = [
+            f"{len(self.frames)} raw frames, {columns} columns x {rows} rows, profile {self.profile.name}",
+            f"  {'kind':8} {'filter':8} {'exposure / s':>14} {'frames':>6}  files",
+        ]
+        groups: dict[tuple[str, str], list[RawFrame]] = {}
+        for kind in ("bias", "dark", "flat", "science"):
+            for frame in self.of_kind(kind):
+                groups.setdefault((kind, frame.filter), []).append(frame)
+        for (kind, filter_name), frames in groups.items():
+            times = sorted({frame.exposure_time for frame in frames})
+            exposure = f"{times[0]:g}" if len(times) == 1 else f"{times[0]:g} to {times[-1]:g}"
+            names = [printable(frame.path.name) for frame in frames]
+            listed = ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}"
+            lines.append(f"  {kind:8} {filter_name or '-':8} {exposure:>14} {len(frames):6}  {listed}")
+        amplifier = self.detector.amplifiers[0]
+        numbers = {
+            "gain": amplifier.gain,
+            "read_noise": amplifier.read_noise,
+            "saturation": self.detector.saturation,
+        }
+        described = []
+        for role, quantity in numbers.items():
+            # Somebody should look at these: in some headers GAIN is the setting of an amplifier.
+            from_header = getattr(self.profile, role) is None and any(getattr(f, role) for f in self.frames)
+            text = "unknown" if quantity is None else f"{quantity.value:g} {UNIT_NAMES[role]}"
+            described.append(f"{role.replace('_', ' ')} {text}{' (header)' if from_header else ''}")
+        lines.append(f"  {', '.join(described)}")
+        lines.append(f"  overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        lines = [self.table()]
+        if self.unused:
+            lines.append(f"not used ({len(self.unused)}):")
+            lines += [f"  {file}" for file in self.unused]
+        if self.remarks:
+            lines.append("remarks:")
+            lines += [f"  {remark}" for remark in self.remarks]
+        return "\n".join(lines)
+
+
+def plan_night(
+    raw: Any,
+    profile: str | PathLike[str] | Profile = "generic",
+    *,
+    gain: u.Quantity | float | None = None,
+    read_noise: u.Quantity | float | None = None,
+    saturation: u.Quantity | float | None = None,
+    watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+) -> Plan:
+    """
+    Find out what there is to reduce. Every file is read to its end once; nothing is written.
+
+    Parameters
+    ----------
+    raw : path, ccdproc.ImageFileCollection, or iterable of paths
+        Directories, files, or both.
+    profile : str, path or Profile
+        See `~astro_calib.night.load_profile`.
+    gain, read_noise, saturation : Quantity or float, optional
+        In electron/adu, electron and adu; go before what the profile and the headers say.
+    watch : callable
+        Given the list of files, returns an iterable of them; for a progress bar.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    FrameError
+        If there is nothing that can be reduced: no file or no science frame can be used, there are science
+        frames and nothing else, or there is neither a bias nor an overscan; or if the gain or the read noise
+        is not known. The message says what was found and what to do.
+    FileNotFoundError
+        If a path does not exist.
+    ProfileError
+        If the profile is not valid.
+    astropy.units.UnitConversionError, ValueError
+        If a gain, read noise or saturation has the wrong unit or is out of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from astro_calib.night import plan_night
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     for number, kind in enumerate(["BIAS", "BIAS", "LIGHT"]):
+    ...         header = fits.Header([("IMAGETYP", kind), ("EXPTIME", 0.0 if kind == "BIAS" else 30.0)])
+    ...         data = np.full((8, 10), 1000 + number, dtype=np.uint16)
+    ...         fits.writeto(f"{directory}/frame{number}.fits", data, header)
+    ...     plan = plan_night(directory, gain=1.5, read_noise=8.0)
+    >>> len(plan.biases), plan.science[0].exposure_time
+    (2, 30.0)
+    """
+    profile = _with_options(load_profile(profile), gain=gain, read_noise=read_noise, saturation=saturation)
+    paths, unused = find_files(raw)
+    frames: list[RawFrame] = []
+    first_with: dict[str, Path] = {}
+    for path in watch(paths):
+        try:
+            frame = examine_file(path, profile)
+        except UnusableFileError as error:
+            unused.append(UnusedFile(path, str(error), error.kind))
+            continue
+        twin = first_with.setdefault(frame.digest, path)
+        if twin is path:
+            frames.append(replace(frame, name=unique_name(frame.name, {other.name for other in frames})))
+        else:
+            unused.append(UnusedFile(path, f"it has the same pixels as {twin.name}", frame.kind))
+    frames, deviating = _alike(frames)
+    unused += deviating
+    _check_complete(frames, unused, profile)
+    detector, remarks = _detector(frames, profile)
+    _check_bad_sections(profile, frames[0].shape)
+    return Plan(
+        profile=profile,
+        frames=tuple(frames),
+        unused=tuple(unused),
+        detector=detector,
+        remarks=tuple(remarks + _remarks(frames, profile)),
+    )
+
+
+def _with_options(profile: Profile, **options: u.Quantity | float | None) -> Profile:
+    """The profile with those of its numbers replaced that the caller gives."""
+    numbers: dict[str, Any] = {}
+    for name, value in options.items():
+        if value is None:
+            continue
+        quantity = u.Quantity(value, UNITS[name])
+        zero_allowed = name == "read_noise"
+        if not quantity.isscalar or not (quantity.value > 0 or (zero_allowed and quantity.value == 0)):
+            msg = f"{name} is {value}; it must be a number{', 0 or' if zero_allowed else ''} above 0."
+            raise ValueError(msg)
+        numbers[name] = float(quantity.value)
+        if name == "gain":
+            numbers["gain_uncertainty"] = None
+    return replace(profile, **numbers)
+
+
+def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
+    """Those that agree with most of the others in what is common to a night, and those that do not."""
+    unused = []
+    for attribute, called in COMMON.items():
+        values = Counter(getattr(frame, attribute) for frame in frames)
+        if attribute in UNITS:
+            del values[None]
+        if len(values) < 2:
+            continue
+        science = Counter(getattr(frame, attribute) for frame in frames if frame.kind == "science")
+        usual = max(values, key=lambda value: (values[value], science[value]))
+        alike = []
+        for frame in frames:
+            value = getattr(frame, attribute)
+            if value == usual or (value is None and attribute in UNITS):
+                alike.append(frame)
+            else:
+                reason = f"its {called} is {value}, most frames have {usual}; reduce it with frames of its own"
+                unused.append(UnusedFile(frame.path, reason, frame.kind))
+        frames = alike
+    return frames, unused
+
+
+def _check_complete(frames: list[RawFrame], unused: list[UnusedFile], profile: Profile) -> None:
+    """Raise if there is too little to work with."""
+    reasons = "".join(f"\n  {file}" for file in unused[:20])
+    reasons += f"\n  and {len(unused) - 20} more" if len(unused) > 20 else ""
+    if not frames:
+        msg = f"none of the {len(unused)} files can be used with profile {profile.name}:{reasons}"
+        raise FrameError(msg)
+    left_out = f" Not used are:{reasons}" if unused else ""
+    kinds = {frame.kind for frame in frames}
+    first = frames[0].path
+    if "science" not in kinds and any(file.kind == "science" for file in unused):
+        msg = f"none of the science frames can be used:{reasons}"
+        raise FrameError(msg)
+    if kinds == {"science"}:
+        msg = (
+            f"there are only science frames ({first.name} and so on, {len(frames)} in all) "
+            f"and nothing to calibrate them with; give biases and flats of the same night as well.{left_out}"
+        )
+        raise FrameError(msg)
+    if "bias" not in kinds and frames[0].overscan is None:
+        msg = (
+            f"there are neither biases nor an overscan among the {len(frames)} frames ({first.name} and "
+            "so on), so that the level of zero light is unknown; give biases, or detector.overscan in a "
+            f"profile, such as '[1025:1056, 1:1024]'.{left_out}"
+        )
+        raise FrameError(msg)
+
+
+def _detector(frames: list[RawFrame], profile: Profile) -> tuple[Detector, list[str]]:
+    """The detector of the night, and what has to be said about where its numbers are from."""
+    from astro_calib.detector import Detector
+
+    values = {}
+    remarks = []
+    for role, unit in UNITS.items():
+        known = [value for frame in frames if (value := getattr(frame, role)) is not None]
+        if known:
+            values[role] = known[0] * unit
+        elif role != "saturation":
+            option = "--" + role.replace("_", "-")
+            keywords = ", ".join(profile.keywords[role]) or "the keywords for it (the profile names none)"
+            msg = (
+                f"the {COMMON[role]} of {frames[0].path.name} is not known: its header has none of {keywords}. "
+                f"Give {option}, or detector.{role} in a profile."
+            )
+            raise FrameError(msg)
+        elif all(frame.unsigned_16_bit for frame in frames):
+            values[role] = 65535 * unit
+            remarks.append("the saturation level is not known; 65535 adu is taken (--saturation)")
+        else:
+            remarks.append("the saturation level is not known; no pixel counts as saturated (--saturation)")
+    if profile.gain_uncertainty is not None:
+        values["gain_uncertainty"] = profile.gain_uncertainty * UNITS["gain"]
+    return Detector(**values, name=profile.name), remarks
+
+
+def _check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
+    for section in profile.bad:
+        for part, length in zip(parse_section(section), shape, strict=True):
+            if part.stop is not None and part.stop > length:
+                found = f"frames of {shape[1]} columns and {shape[0]} rows"
+                msg = f"{profile.source}: detector.bad: {section!r} does not fit in {found}."
+                raise ProfileError(msg)
+
+
+def _remarks(frames: list[RawFrame], profile: Profile) -> list[str]:
+    """What is missing, and what that means for the result."""
+    remarks = []
+    kinds = Counter(frame.kind for frame in frames)
+    if not kinds["science"]:
+        remarks.append("there are no science frames: only masters are made")
+    if not kinds["bias"]:
+        remarks.append("there are no biases: their pattern stays in the frames")
+    longest = max(frame.exposure_time for frame in frames)
+    if not kinds["dark"] and profile.darks_expected and longest >= LONG_EXPOSURE:
+        remarks.append(f"there are no darks: the dark current of up to {longest:g} s stays in the frames")
+    if frames[0].overscan is not None and frames[0].trim is None:
+        remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
+    flats = {frame.filter for frame in frames if frame.kind == "flat"}
+    for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
+        names = ", ".join(f.path.name for f in frames if f.kind == "science" and f.filter == filter_name)
+        called = f"filter {filter_name}" if filter_name else "frames without a filter name"
+        remarks.append(f"no flat for {called}: reduced without one: {names}")
+    return remarks

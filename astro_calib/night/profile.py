@@ -1,0 +1,299 @@
+"""
+Instrument profiles: how a camera's raw files are to be understood.
+
+A profile is a TOML file. It says how to tell the kind of a frame from its header, where overscan and data
+are, and what is known of the detector. What a profile leaves out is as in the built-in profile ``generic``
+(``IMAGETYP``, ``EXPTIME``, ``FILTER`` and their usual other spellings): each key of ``[keywords]`` and
+``[detector]``, and each kind of frame. For many cameras two lines are enough::
+
+    [detector]
+    gain = 1.5
+    read_noise = 8.0
+
+A complete one, with everything that a profile can hold::
+
+    name = "mountain"                       # optional; the name of the file without it
+    description = "0.6 m telescope, CCD camera"
+
+    [keywords]                              # header keywords; of several, the first that has a value
+    kind = ["IMAGETYP", "OBSTYPE"]          # what the rules below call "kind"
+    exposure_time = "EXPTIME"               # in seconds
+    filter = ["FILTER", "FILTNAM"]
+    object = "OBJECT"
+    gain = "EGAIN"                          # used where [detector] does not give the number
+    read_noise = "RDNOISE"
+    saturation = "SATLEVEL"
+    overscan = "BIASSEC"
+    trim = ["TRIMSEC", "DATASEC"]
+
+    [detector]                              # goes before what the header says
+    gain = 1.5                              # electron/adu
+    gain_uncertainty = 0.02                 # electron/adu; without it the gain counts as exact
+    read_noise = 8.0                        # electron
+    saturation = 60000                      # adu
+    overscan = "[1025:1056, 1:1024]"        # FITS convention: columns first, from 1; "none": there is none
+    trim = "[1:1024, 1:1024]"               # what is kept; "none": everything
+    overscan_level = "frame"                # one level for the "frame", for each "row" or each "column"
+    bad = ["[257:257, 1:1024]"]             # bad pixels of the frame as it is in the file
+    darks_expected = true                   # false: the dark current is negligible
+
+    [bias]                                  # a frame is of this kind if every line fits
+    OBSTYPE = "DARK"                        # capitals: a header keyword; small letters: see [keywords]
+    exposure_time = 0
+
+    [dark]
+    OBSTYPE = "DARK"
+    exposure_time = { above = 0 }           # above and below, either or both
+
+    [flat]
+    OBSTYPE = "OBJECT"
+    OBJECT = ["sky flat*", "dome flat*"]    # any of these; * is any text, ? any one letter
+
+    [ignore]                                # these are left out
+    OBJECT = "*focus*"
+
+    [science]
+    OBSTYPE = "OBJECT"
+
+Text is compared without regard to capitals, underscores, hyphens and spaces at the ends. A kind that is
+recognised in several ways is written several times, as ``[[flat]]``. The kinds are tried in the order
+ignore, bias, dark, flat, science; the first that fits is taken.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astro_calib.errors import ProfileError
+from astro_calib.night.headers import as_number, header_value
+from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from astropy.io.fits import Header
+
+__all__ = ["KINDS", "Profile", "builtin_profiles", "load_profile"]
+
+
+def _plain(text: str) -> str:
+    """``text`` as it is compared: small letters, one space for any run of spaces, underscores and hyphens."""
+    return re.sub(r"[\s_-]+", " ", text).strip().casefold()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """
+    How the raw files of a camera are to be understood; made by `~astro_calib.night.load_profile`.
+
+    Parameters
+    ----------
+    name, description, source : str
+        What it is called, and the file that it comes from.
+    keywords : mapping of str to tuple of str
+        Header keywords for each of kind, exposure_time, filter, object, gain, read_noise, saturation,
+        overscan, trim.
+    rules : mapping of str to tuple of mapping
+        For each of ``KINDS`` the alternatives by which it is recognised.
+    gain, gain_uncertainty : float, optional
+        In electron/adu; None if the header has to say it.
+    read_noise : float, optional
+        In electron.
+    saturation : float, optional
+        In adu.
+    overscan, trim : str, optional
+        Sections in FITS convention, ``"none"``, or None if the header has to say it.
+    overscan_level : {"frame", "row", "column"}
+        Whether the overscan has one level, or one for each row or column.
+    bad : tuple of str
+        Sections of bad pixels, of the frame as it is in the file.
+    darks_expected : bool
+        Whether missing darks are worth a remark.
+    """
+
+    name: str
+    description: str
+    source: str
+    keywords: Mapping[str, tuple[str, ...]]
+    rules: Mapping[str, tuple[Rule, ...]]
+    gain: float | None = None
+    gain_uncertainty: float | None = None
+    read_noise: float | None = None
+    saturation: float | None = None
+    overscan: str | None = None
+    trim: str | None = None
+    overscan_level: str = "frame"
+    bad: tuple[str, ...] = ()
+    darks_expected: bool = True
+
+    @property
+    def overscan_axis(self) -> int | tuple[int, int]:
+        """The argument of that name of `astro_calib.calibrate`."""
+        return OVERSCAN_AXES[self.overscan_level]
+
+    def find(self, header: Header, role: str) -> tuple[str, Any] | None:
+        """
+        The keyword that has a value for one of the profile's ``[keywords]``, and that value.
+
+        Parameters
+        ----------
+        header : astropy.io.fits.Header
+            A raw frame's header.
+        role : str
+            Such as "exposure_time".
+
+        Returns
+        -------
+        (str, bool or int or float or str) or None
+            None if no keyword of that role has a value.
+        """
+        for keyword in self.keywords[role]:
+            value = header_value(header, keyword)
+            if value is not None:
+                return keyword, value
+        return None
+
+    def kind(self, header: Header) -> str | None:
+        """
+        The kind of frame that a header tells of.
+
+        Parameters
+        ----------
+        header : astropy.io.fits.Header
+            A raw frame's header.
+
+        Returns
+        -------
+        str or None
+            One of ``KINDS``; None if no rule fits.
+
+        Examples
+        --------
+        >>> from astropy.io import fits
+        >>> from astro_calib.night import load_profile
+        >>> load_profile("generic").kind(fits.Header([("IMAGETYP", "Bias Frame")]))
+        'bias'
+        """
+        for kind in KINDS:
+            for rule in self.rules[kind]:
+                if all(self._fits(header, name, condition) for name, condition in rule.items()):
+                    return kind
+        return None
+
+    def kind_values(self, header: Header) -> str:
+        """What the header holds where the rules look, for a message about a frame of no known kind."""
+        named: dict[str, None] = {}
+        for kind in KINDS:
+            for rule in self.rules[kind]:
+                for name in rule:
+                    named.update(dict.fromkeys(self.keywords.get(name, (name,))))
+        found = [f"{name}={value!r}" for name in named if (value := header_value(header, name)) is not None]
+        return ", ".join(found) if found else f"none of {', '.join(named)} is there"
+
+    def _fits(self, header: Header, name: str, condition: tuple[Any, ...]) -> bool:
+        """Whether one line of a rule fits: any of the alternatives in ``condition``."""
+        if name in self.keywords:
+            found = self.find(header, name)
+            value = None if found is None else found[1]
+        else:
+            value = header_value(header, name)
+        return value is not None and any(_matches(value, alternative) for alternative in condition)
+
+
+def _matches(value: Any, expected: Any) -> bool:
+    """Whether a header's value is what one alternative of a rule expects."""
+    if isinstance(expected, bool):
+        return isinstance(value, bool) and value == expected
+    if isinstance(expected, str):
+        return fnmatchcase(_plain(str(value)), _plain(expected).replace("[", "[[]"))
+    number = as_number(value)
+    if number is None:
+        return False
+    if isinstance(expected, Mapping):
+        return bool(expected.get("above", -math.inf) < number < expected.get("below", math.inf))
+    return bool(number == expected)
+
+
+def builtin_profiles() -> tuple[str, ...]:
+    """
+    The names of the profiles that come with the package.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> from astro_calib.night import builtin_profiles
+    >>> builtin_profiles()
+    ('generic', 'nickel')
+    """
+    directory = resources.files("astro_calib.resources") / "profiles"
+    return tuple(sorted(entry.name[:-5] for entry in directory.iterdir() if entry.name.endswith(".toml")))
+
+
+def load_profile(profile: str | PathLike[str] | Profile) -> Profile:
+    """
+    Load an instrument profile.
+
+    Parameters
+    ----------
+    profile : str, path or Profile
+        The name of a built-in profile, or the path of a TOML file (with a ``/`` in it, or ending in
+        ``.toml``). A `~astro_calib.night.Profile` is returned as it is.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    ProfileError
+        If there is no such profile, or it is not valid; the message names the file, the key, what was
+        found and what is allowed.
+
+    Examples
+    --------
+    >>> from astro_calib.night import load_profile
+    >>> load_profile("nickel").gain
+    1.8
+    """
+    if isinstance(profile, Profile):
+        return profile
+    names = builtin_profiles()
+    if isinstance(profile, str) and profile in names:
+        return _profile(profile, _read_builtin(profile), f"built-in profile {profile!r}")
+    path = Path(profile)
+    if path.suffix.lower() != ".toml" and len(path.parts) < 2:
+        known = ", ".join(names)
+        msg = f"there is no profile {str(profile)!r}; built in are {known}, or give the path of a .toml file."
+        raise ProfileError(msg)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        msg = f"profile {path} cannot be read: {error.strerror or error}."
+        raise ProfileError(msg) from error
+    try:
+        table = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"profile {path} is not valid TOML: {error}."
+        raise ProfileError(msg) from error
+    return _profile(path.stem, table, f"profile {path}")
+
+
+def _read_builtin(name: str) -> dict[str, Any]:
+    file = resources.files("astro_calib.resources") / "profiles" / f"{name}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def _profile(stem: str, table: dict[str, Any], source: str) -> Profile:
+    base = _read_builtin("generic")
+    return Profile(source=source, **({"name": stem} | checked_fields(source, table, base)))

@@ -1,0 +1,189 @@
+"""A profile's TOML file, checked: an error names the file, the key, what was found and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from astro_calib.errors import ProfileError
+from astro_calib.night.headers import as_number, parse_section
+
+__all__ = ["KINDS", "OVERSCAN_AXES", "Rule", "checked_fields"]
+
+#: The kinds of frame, in the order in which their rules are tried.
+KINDS = ("ignore", "bias", "dark", "flat", "science")
+
+#: What the header keywords of a profile are for.
+ROLES = (
+    "kind",
+    "exposure_time",
+    "filter",
+    "object",
+    "gain",
+    "read_noise",
+    "saturation",
+    "overscan",
+    "trim",
+)
+
+#: The ``overscan_axis`` of `astro_calib.subtract_overscan` for each ``overscan_level`` of a profile.
+OVERSCAN_AXES: Mapping[str, int | tuple[int, int]] = MappingProxyType({"frame": (0, 1), "row": 1, "column": 0})
+
+#: One way to recognise a kind of frame: for each keyword or role the alternatives, one of which must fit.
+Rule = Mapping[str, tuple[Any, ...]]
+
+NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation")
+ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
+DETECTOR_KEYS = (*NUMBERS, "overscan", "trim", "overscan_level", "bad", "darks_expected")
+KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
+
+
+def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+    """
+    The fields of a `~astro_calib.night.Profile` from a TOML table; what the table leaves out is as in ``base``.
+
+    Parameters
+    ----------
+    source : str
+        The file, for messages.
+    table, base : dict
+        As ``tomllib`` reads them.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ProfileError
+        If a key is unknown, or a value is not allowed.
+    """
+    _known(source, "at the top", table, ("name", "description", "keywords", "detector", *KINDS))
+    for key in ("keywords", "detector"):
+        if not isinstance(table.get(key, {}), dict):
+            raise _fail(source, key, table[key], f"it must be a table, [{key}]")
+    for key in ("name", "description"):
+        if not isinstance(table.get(key, ""), str):
+            raise _fail(source, key, table[key], "it must be text in quotes")
+    keywords = _keywords(source, base["keywords"] | table.get("keywords", {}))
+    rules = {kind: _rules(source, kind, table.get(kind, base[kind])) for kind in KINDS}
+    named = {"name": table["name"]} if "name" in table else {}
+    return {
+        **named,
+        "description": table.get("description", ""),
+        "keywords": MappingProxyType(keywords),
+        "rules": MappingProxyType(rules),
+        **_detector(source, base["detector"] | table.get("detector", {})),
+    }
+
+
+def _fail(source: str, key: str, found: Any, allowed: str) -> ProfileError:
+    return ProfileError(f"{source}: {key} is {found!r}; {allowed}.")
+
+
+def _known(source: str, where: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    """Refuse a key that means nothing: it is most likely misspelt, and would be lost without a word."""
+    for key in table:
+        if key not in allowed:
+            close = difflib.get_close_matches(key, allowed, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            msg = f"{source}: unknown key {key!r} {where}; {hint}Allowed are {', '.join(allowed)}."
+            raise ProfileError(msg)
+
+
+def _keywords(source: str, table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    _known(source, "in [keywords]", table, ROLES)
+    result = {}
+    for role, given in table.items():
+        names = [given] if isinstance(given, str) else given
+        if not isinstance(names, list) or not all(isinstance(n, str) and KEYWORD.fullmatch(n) for n in names):
+            allowed = "it must be a header keyword in capitals, or a list of them"
+            raise _fail(source, f"keywords.{role}", given, allowed)
+        result[role] = tuple(names)
+    return result
+
+
+def _detector(source: str, table: dict[str, Any]) -> dict[str, Any]:
+    _known(source, "in [detector]", table, DETECTOR_KEYS)
+    result = {key: _detector_value(source, key, value) for key, value in table.items()}
+    if "gain_uncertainty" in result and "gain" not in result:
+        found = table["gain_uncertainty"]
+        raise _fail(source, "detector.gain_uncertainty", found, "it needs detector.gain beside it")
+    return result
+
+
+def _detector_value(source: str, key: str, value: Any) -> Any:
+    name = f"detector.{key}"
+    if key in NUMBERS:
+        number = None if isinstance(value, str) else as_number(value)
+        zero_allowed = key in ZERO_ALLOWED
+        if number is None or number < 0 or (number == 0 and not zero_allowed):
+            raise _fail(source, name, value, f"it must be a number{', 0 or' if zero_allowed else ''} above 0")
+        return number
+    if key in ("overscan", "trim"):
+        if value != "none":
+            _check_section(source, name, value, "; 'none' stands for no section")
+        return value
+    if key == "bad":
+        if not isinstance(value, list):
+            raise _fail(source, name, value, "it must be a list of sections, such as ['[257:257, 1:1024]']")
+        for section in value:
+            _check_section(source, name, section, "")
+        return tuple(value)
+    if key == "overscan_level":
+        if not isinstance(value, str) or value not in OVERSCAN_AXES:
+            raise _fail(source, name, value, f"it must be one of {', '.join(OVERSCAN_AXES)}")
+        return value
+    if not isinstance(value, bool):
+        raise _fail(source, name, value, "it must be true or false")
+    return value
+
+
+def _check_section(source: str, name: str, value: Any, also: str) -> None:
+    if not isinstance(value, str):
+        raise _fail(source, name, value, f"it must be a section such as '[1025:1056, 1:1024]'{also}")
+    try:
+        parse_section(value)
+    except ValueError as error:
+        msg = f"{source}: {name}: {error}{also}."
+        raise ProfileError(msg) from error
+
+
+def _rules(source: str, kind: str, given: Any) -> tuple[Rule, ...]:
+    tables = given if isinstance(given, list) else [given]
+    result = []
+    for table in tables:
+        if not isinstance(table, dict) or not table:
+            allowed = f"it must be a table [{kind}] with at least one line, such as OBSTYPE = 'DARK'"
+            raise _fail(source, kind, table, allowed)
+        rule = {}
+        for name, expected in table.items():
+            where = f"{kind}.{name}"
+            if name not in ROLES and not KEYWORD.fullmatch(name):
+                allowed = f"a header keyword in capitals, or one of {', '.join(ROLES)}"
+                raise _fail(source, f"a key of [{kind}]", name, f"it must be {allowed}")
+            alternatives = expected if isinstance(expected, list) else [expected]
+            if not alternatives:
+                raise _fail(source, where, expected, "the list must not be empty")
+            for alternative in alternatives:
+                _check_alternative(source, where, alternative)
+            rule[name] = tuple(alternatives)
+        result.append(MappingProxyType(rule))
+    return tuple(result)
+
+
+def _check_alternative(source: str, where: str, expected: Any) -> None:
+    if isinstance(expected, bool | str | int | float):
+        return
+    if (
+        isinstance(expected, dict)
+        and expected
+        and set(expected) <= {"above", "below"}
+        and all(as_number(limit) is not None and not isinstance(limit, str) for limit in expected.values())
+    ):
+        return
+    allowed = "it must be text, a number, true, false, a list of these, or { above = number, below = number }"
+    raise _fail(source, where, expected, allowed)

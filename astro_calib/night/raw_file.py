@@ -1,0 +1,109 @@
+"""Raw files: the header and the image, or the reason why the file cannot be used."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from astro_calib.errors import FrameError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from astropy.io.fits import Header
+    from numpy.typing import NDArray
+
+__all__ = ["FITS_SUFFIX", "UnusableFileError", "read_raw_file"]
+
+#: How the names of FITS files end.
+FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
+
+
+class UnusableFileError(FrameError):
+    """
+    A file that holds no raw frame that can be used.
+
+    Parameters
+    ----------
+    reason : str
+        The reason, without the name of the file.
+    kind : str
+        The kind of frame that it was to be, if that much is known.
+    """
+
+    def __init__(self, reason: str, kind: str = "") -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
+    """
+    The header and the image of a raw FITS file, which is read completely.
+
+    Parameters
+    ----------
+    path : Path
+        FITS, plain or compressed with gzip or bzip2 (told from its content), or tile-compressed (.fz).
+
+    Returns
+    -------
+    header : astropy.io.fits.Header
+        Of the image; if the image is in an extension, with the keywords of the primary header beside it.
+    data : ndarray, shape (ny, nx)
+        In adu, scaled by BZERO and BSCALE.
+
+    Raises
+    ------
+    UnusableFileError
+        If the file cannot be read, is not FITS, is cut off or damaged, or does not hold exactly one image
+        of two dimensions with at least one finite value other than 0.
+    """
+    from astropy.io import fits
+
+    from astro_calib.io.whole import read_whole_fits
+
+    try:
+        content = read_whole_fits(path)
+    except OSError as error:
+        msg = f"it cannot be read: {error.strerror or error}"
+        raise UnusableFileError(msg) from error
+    except FrameError as error:
+        raise UnusableFileError(str(error)) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with fits.open(io.BytesIO(content), memmap=False, lazy_load_hdus=False) as hdus:
+                return _image(hdus)
+        except (OSError, ValueError, TypeError, KeyError, IndexError, MemoryError, fits.VerifyError) as error:
+            if isinstance(error, UnusableFileError):
+                raise
+            msg = f"truncated or damaged: {error}"
+            raise UnusableFileError(msg) from error
+
+
+def _image(hdus: Any) -> tuple[Header, NDArray[np.generic]]:
+    import numpy as np
+
+    images = [hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and hdu.data is not None]
+    if len(images) != 1:
+        found = f"{len(images)} images" if images else "no image"
+        msg = f"{found} in the file; a raw frame has one"
+        raise UnusableFileError(msg)
+    hdu = images[0]
+    data = np.asarray(hdu.data)
+    if data.ndim != 2:
+        msg = f"the image has {data.ndim} dimensions; a raw frame has 2"
+        raise UnusableFileError(msg)
+    if not np.isfinite(data).any():
+        msg = "no pixel has a finite value"
+        raise UnusableFileError(msg)
+    if not data.any():
+        msg = "every pixel is 0"
+        raise UnusableFileError(msg)
+    header = hdu.header.copy()
+    if hdu is not hdus[0]:
+        header.extend(hdus[0].header, unique=True)
+    return header, data

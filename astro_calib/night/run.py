@@ -1,0 +1,146 @@
+"""A night from raw files to calibrated frames, star tables, pictures and a summary."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astro_calib.io.atomic import write_atomically
+from astro_calib.night.frames import UnusedFile
+from astro_calib.night.masters import make_masters, write_masters
+from astro_calib.night.output import Output
+from astro_calib.night.plan import plan_night
+from astro_calib.night.science import reduce_science
+from astro_calib.night.summary import NightSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+
+    import astropy.units as u
+
+    from astro_calib.night.profile import Profile
+
+__all__ = ["reduce_night"]
+
+
+def reduce_night(
+    raw: Any,
+    out: str | PathLike[str],
+    *,
+    profile: str | PathLike[str] | Profile = "generic",
+    gain: u.Quantity | float | None = None,
+    read_noise: u.Quantity | float | None = None,
+    saturation: u.Quantity | float | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> NightSummary:
+    """
+    Reduce a night: make the masters, calibrate every science frame, measure its stars.
+
+    Written are ``masters/*.fits`` and ``calibrated/*.fits`` (which ``CCDData.read`` opens),
+    ``tables/*.ecsv``, ``pictures/*.png`` and ``summary.txt``. Each file is there whole or not at all. A
+    science frame that cannot be reduced is named in the summary, and the others go on.
+
+    Parameters
+    ----------
+    raw : path, ccdproc.ImageFileCollection, or iterable of paths
+        Raw frames: FITS files, directories of them, or both.
+    out : path
+        Directory for the results; made if it does not exist. It must not be one that holds raw frames.
+    profile : str, path or Profile
+        Name of a built-in instrument profile, path of a TOML file, or what `~astro_calib.night.load_profile` returned.
+    gain, read_noise, saturation : Quantity or float, optional
+        In electron/adu, electron and adu; go before what the profile and the headers say.
+    overwrite : bool
+        Whether results that are in ``out`` already may be replaced.
+    progress : bool
+        Whether to show progress bars.
+
+    Returns
+    -------
+    NightSummary
+        Its ``str`` is the text of ``summary.txt``.
+
+    Raises
+    ------
+    FrameError
+        If there is nothing that can be reduced, a master cannot be made, or the gain or the read noise is
+        not known. The message says what was found and what to do.
+    ProfileError
+        If the profile is not valid.
+    OSError
+        If ``out`` cannot be written, or holds results and ``overwrite`` is False.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from astro_calib import reduce_night, simulate
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     camera = simulate.camera((96, 128), seed=1, filters=["V"])
+    ...     taken = simulate.night(f"{directory}/raw", seed=1, camera=camera, science=1)
+    ...     summary = reduce_night(f"{directory}/raw", f"{directory}/reduced", progress=False)
+    >>> [master.path.name for master in summary.masters]
+    ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
+    """
+    from tqdm import tqdm
+
+    started = time.monotonic()
+    bar = partial(tqdm, unit="file", disable=not progress)
+    plan = plan_night(
+        raw,
+        profile,
+        gain=gain,
+        read_noise=read_noise,
+        saturation=saturation,
+        watch=partial(bar, desc="reading"),
+    )
+    raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
+    output = Output(out, raw_paths, overwrite=overwrite)
+    remarks = dict.fromkeys(plan.remarks)
+    with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, _heard(remarks):
+        masters = make_masters(plan, done=lambda _: count.update())
+        master_summaries = write_masters(masters, output)
+    summaries, failures = [], []
+    for frame in bar(plan.science, desc="science"):
+        try:
+            with _heard(remarks):
+                summaries.append(reduce_science(frame, plan, masters, output))
+        except (ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
+            failures.append(UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind))
+    old = [path.relative_to(output.directory) for path in output.left_over()]
+    if old:
+        remarks[f"left over from an earlier reduction: {', '.join(map(str, old))}"] = None
+    summary = NightSummary(
+        out=output.directory,
+        plan=plan,
+        masters=tuple(master_summaries),
+        frames=tuple(summaries),
+        failures=tuple(failures),
+        unused=plan.unused + masters.unused,
+        remarks=tuple(remarks),
+        seconds=time.monotonic() - started,
+    )
+    write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8"))
+    return summary
+
+
+@contextmanager
+def _heard(remarks: dict[str, None]) -> Iterator[None]:
+    """Make remarks of the warnings to users, ours and astropy's; others take their usual way."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", AstropyUserWarning)
+            yield
+    finally:
+        for warning in caught:
+            if issubclass(warning.category, AstropyUserWarning):
+                remarks[str(warning.message)] = None
+            else:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

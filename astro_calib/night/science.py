@@ -1,0 +1,128 @@
+"""A science frame from its raw file to its calibrated frame, its stars and its pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.flags import DataQuality
+from astro_calib.io.atomic import write_atomically
+from astro_calib.night.masters import calibrate_raw, read_raw
+from astro_calib.night.pictures import before_after_picture, histogram_picture, save_picture, snr_picture
+from astro_calib.night.pixels import masked, usable
+from astro_calib.night.sky_noise import measure_sky_noise
+from astro_calib.night.summary import FrameSummary
+
+if TYPE_CHECKING:
+    from astro_calib.frame import CCDFrame
+    from astro_calib.night.frames import RawFrame
+    from astro_calib.night.masters import Masters
+    from astro_calib.night.output import Output
+    from astro_calib.night.plan import Plan
+
+__all__ = ["reduce_science"]
+
+
+def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output) -> FrameSummary:
+    """
+    Calibrate a science frame, measure its stars, write all that is to be known about it.
+
+    Nothing is written until everything is made.
+
+    Parameters
+    ----------
+    frame : RawFrame
+        The frame.
+    plan : Plan
+        The plan that it is in.
+    masters : Masters
+        What to calibrate it with; a filter without a flat is reduced without one.
+    output : Output
+        Where the results go.
+
+    Returns
+    -------
+    FrameSummary
+
+    Raises
+    ------
+    FrameError
+        If it cannot be calibrated.
+    OSError
+        If a file cannot be written.
+    """
+    from astro_calib.photometry import measure_snr
+
+    raw = read_raw(frame)
+    before = _before(raw, plan, masters)
+    image = calibrate_raw(
+        frame,
+        plan,
+        raw,
+        bias=masters.bias,
+        dark=masters.dark_for(frame.exposure_time),
+        flat=masters.flats.get(frame.filter),
+    )
+    sky = measure_sky_noise(image)
+    stars = measure_snr(image, before=before)
+    gain = float(plan.detector.amplifiers[0].gain.value)
+    title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
+    pictures = {
+        "frames": before_after_picture(
+            title, masked(before), masked(image), ("before: raw less its pedestal / electron", "after / electron")
+        ),
+        "histogram": histogram_picture(title, before.data[usable(before)], image.data[usable(image)], sky, gain),
+        "snr": snr_picture(
+            title,
+            {
+                "flux / its predicted error": (stars["snr_before"], stars["snr"]),
+                "flux / scatter of empty apertures": (
+                    stars["snr_empirical_before"],
+                    stars["snr_empirical"],
+                ),
+            },
+        ),
+    }
+    path, table = output.path("calibrated", frame.name), output.path("tables", frame.name)
+    image.write(path, overwrite=True)
+    write_atomically(table, lambda temporary: stars.write(temporary, format="ascii.ecsv"))
+    for kind, picture in pictures.items():
+        save_picture(picture, output.path("pictures", f"{frame.name}-{kind}"))
+    return FrameSummary(
+        path=path,
+        table=table,
+        object=frame.object,
+        filter=frame.filter,
+        exposure_time=frame.exposure_time,
+        sky=sky,
+        stars=len(stars),
+        snr_before=_median(stars["snr_before"]),
+        snr_after=_median(stars["snr"]),
+        snr_empirical_before=_median(stars["snr_empirical_before"]),
+        snr_empirical_after=_median(stars["snr_empirical"]),
+        # Those of the frame itself: in the calibrated frame, pixels of the masters are among them.
+        saturated=_flagged(before, DataQuality.SATURATED),
+        bad=_flagged(image, DataQuality.BAD),
+    )
+
+
+def _before(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
+    """The raw frame less its pedestal, which the master bias tells where there is no overscan."""
+    from astro_calib.photometry import before_calibration
+
+    pedestal = None
+    if plan.overscan is None:
+        assert masters.bias is not None  # plan_night has made sure
+        pedestal = float(np.nanmedian(masked(masters.bias))) / plan.detector.amplifiers[0].gain.value
+    return before_calibration(raw, plan.detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)
+
+
+def _flagged(frame: CCDFrame, flag: DataQuality) -> int:
+    return 0 if frame.flags is None else int(np.count_nonzero(frame.flags & np.uint16(flag)))
+
+
+def _median(column: Any) -> float:
+    values = np.asarray(column, dtype=float)
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else float("nan")

@@ -1,0 +1,185 @@
+"""Whether the noise of the sky is as large as the error bars say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.errors import FrameError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["SkyNoise", "measure_sky_noise", "object_mask", "sky_noise"]
+
+#: Standard deviations of Gaussian noise in its median absolute deviation: 1 / Phi^-1(3/4).
+MAD_TO_SIGMA = 1.4826
+#: A block with fewer usable pixels than this part of it says little about its scatter.
+USABLE_PART = 0.5
+
+#: The faint rim of an object goes this many pixels beyond where it is found.
+MARGIN = 7
+
+
+class SkyNoise(NamedTuple):
+    """
+    The sky's level and noise, in the unit of the frame.
+
+    Attributes
+    ----------
+    level : float
+        Median of the sky's pixels.
+    observed : float
+        Median over the blocks of 1.4826 times the median absolute deviation.
+    predicted : float
+        Median over the blocks of the root of the median predicted variance.
+    ratio : float
+        Median over the blocks of observed over predicted noise; 1 if the error bars are right.
+    """
+
+    level: float
+    observed: float
+    predicted: float
+    ratio: float
+
+
+def sky_noise(
+    data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, block_size: int = 32
+) -> SkyNoise:
+    """
+    Compare the scatter of pixels with their predicted variance, in blocks too small to notice gradients.
+
+    Parameters
+    ----------
+    data : ndarray, shape (ny, nx)
+        The image.
+    variance : ndarray, shape (ny, nx)
+        Predicted variance of what is independent from pixel to pixel, in the square of the unit of ``data``.
+    mask : ndarray of bool, shape (ny, nx), optional
+        True where a pixel does not count: defects and objects (see ``object_mask``).
+    block_size : int
+        Rows and columns of a block. Blocks at the upper and right edge that are not full are left out, and so
+        are those of which less than half can be used.
+
+    Returns
+    -------
+    SkyNoise
+        NaN where no block can be used.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.night.sky_noise import sky_noise
+    >>> rng = np.random.default_rng(1)
+    >>> noise = sky_noise(rng.normal(100.0, 3.0, (512, 512)), np.full((512, 512), 9.0))
+    >>> bool(abs(noise.ratio - 1) < 0.01)
+    True
+    """
+    if data.shape != variance.shape or (mask is not None and mask.shape != data.shape):
+        shapes = [data.shape, variance.shape] + ([] if mask is None else [mask.shape])
+        msg = f"data, variance and mask have the shapes {shapes}; expected the same shape for all."
+        raise ValueError(msg)
+    usable = np.isfinite(data) & np.isfinite(variance)
+    if mask is not None:
+        usable &= ~mask
+    if not usable.any():
+        return SkyNoise(np.nan, np.nan, np.nan, np.nan)
+    values = np.where(usable, data, np.nan).astype(np.float64)
+    values = _blocks(values, block_size)
+    predicted = _blocks(np.where(usable, variance, np.nan).astype(np.float64), block_size)
+    enough = np.isfinite(values).mean(axis=1) >= USABLE_PART
+    if not enough.any():
+        return SkyNoise(float(np.median(data[usable])), np.nan, np.nan, np.nan)
+    values, predicted = values[enough], predicted[enough]
+    deviation = np.abs(values - np.nanmedian(values, axis=1, keepdims=True))
+    observed_sigma = MAD_TO_SIGMA * np.nanmedian(deviation, axis=1)
+    # The median, like that of the deviations, does not notice a few pixels of an object that was not masked.
+    predicted_sigma = np.sqrt(np.nanmedian(predicted, axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = observed_sigma / predicted_sigma
+    return SkyNoise(
+        float(np.median(data[usable])),
+        float(np.median(observed_sigma)),
+        float(np.median(predicted_sigma)),
+        float(np.median(ratio)),
+    )
+
+
+def _blocks(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """The full blocks of an array, shape (number of blocks, size**2)."""
+    rows, columns = (length // size for length in array.shape)
+    cut = array[: rows * size, : columns * size]
+    return cut.reshape(rows, size, columns, size).swapaxes(1, 2).reshape(-1, size * size)
+
+
+def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """
+    Where stars and galaxies are, with a margin.
+
+    Parameters
+    ----------
+    data : ndarray, shape (ny, nx)
+        The image.
+    variance : ndarray, shape (ny, nx)
+        Its variance.
+    mask : ndarray of bool, shape (ny, nx), optional
+        True where a pixel is unfit for use.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True within 7 pixels of what ``astro_calib.photometry`` finds to be an object.
+    """
+    from scipy.ndimage import maximum_filter
+
+    from astro_calib.photometry.detection import survey
+
+    missing = ~(np.isfinite(data) & np.isfinite(variance))
+    if mask is not None:
+        missing |= mask
+    nothing = np.zeros(data.shape, dtype=bool)
+    if missing.all():
+        return nothing
+    objects = survey(data, variance, missing, nothing).objects
+    result: NDArray[np.bool_] = maximum_filter(objects, 2 * MARGIN + 1)
+    return result
+
+
+def measure_sky_noise(frame: CCDFrame) -> SkyNoise:
+    """
+    The sky noise of a calibrated frame against its budget.
+
+    Objects are masked; sources that are common to many pixels, such as the overscan's level, are left out.
+
+    Parameters
+    ----------
+    frame : CCDFrame, shape (ny, nx)
+        A calibrated frame with its budget.
+
+    Returns
+    -------
+    SkyNoise
+        In the unit of the frame.
+
+    Raises
+    ------
+    FrameError
+        If the frame has no variance.
+    """
+    budget = frame.budget
+    if budget is None:
+        msg = f"{frame.name} has no variance to compare with; calibrate it first."
+        raise FrameError(msg)
+    by_pixel = [term for term in budget.terms if len(term[0].axes) == frame.data.ndim]
+    variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame.data).variance()
+    mask = np.zeros(frame.shape, dtype=bool) if frame.mask is None else np.asarray(frame.mask, dtype=bool)
+    return sky_noise(frame.data, variance, mask | object_mask(frame.data, variance, mask))

@@ -1,0 +1,6 @@
+"""Stars on a frame: where they are, how bright, with what error, and what the error is made of."""
+
+from astro_calib.photometry.before import before_calibration
+from astro_calib.photometry.snr import compare_snr, measure_snr
+
+__all__ = ["before_calibration", "compare_snr", "measure_snr"]

@@ -1,0 +1,328 @@
+"""Frames through FITS files, read back by this package and by astropy alone."""
+
+from __future__ import annotations
+
+import re
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
+from astropy.wcs import WCS
+
+from astro_calib import CCDFrame, create_deviation
+from astro_calib.detector import Detector
+from astro_calib.errors import FrameError
+
+SHAPE = (30, 40)
+
+
+def tangent_plane():
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval = 250.42, 36.46
+    wcs.wcs.crpix = 20, 15
+    wcs.wcs.cdelt = -1e-4, 1e-4
+    return wcs
+
+
+@pytest.fixture
+def frame():
+    """A frame with all that a frame can have, but a PSF."""
+    rng = np.random.default_rng(5)
+    return CCDFrame(
+        rng.normal(100, 5, SHAPE).astype(np.float32),
+        unit="electron",
+        uncertainty=StdDevUncertainty(rng.uniform(4, 6, SHAPE).astype(np.float32)),
+        mask=rng.random(SHAPE) > 0.9,
+        flags=rng.integers(0, 2**16, SHAPE).astype(np.uint16),
+        meta=fits.Header([("OBJECT", "M13"), ("EXPTIME", 30.0, "seconds"), ("HISTORY", "overscan removed")]),
+        wcs=tangent_plane(),
+    )
+
+
+@pytest.mark.parametrize("name", ["frame.fits", "frame.fits.gz"])
+def test_round_trip(frame, tmp_path, name):
+    path = tmp_path / name
+    frame.write(path)
+    assert (path.read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
+    again = CCDFrame.read(path)
+    assert isinstance(again, CCDFrame)
+    for attribute in ("data", "variance", "mask", "flags"):
+        np.testing.assert_array_equal(getattr(again, attribute), getattr(frame, attribute))
+    assert again.unit == u.electron
+    assert again.flags.dtype == np.uint16
+    assert again.mask.dtype == bool
+    for array in (again.data, again.variance):
+        assert array.dtype.kind == "f"
+        assert array.dtype.itemsize == 4
+    assert again.meta["OBJECT"] == "M13"
+    assert again.meta["EXPTIME"] == 30
+    assert again.meta["HISTORY"][0] == "overscan removed"
+    sky = again.wcs.pixel_to_world(3, 8)
+    assert sky.separation(frame.wcs.pixel_to_world(3, 8)).arcsec < 1e-6
+
+
+def test_frame_without_the_optional_parts(tmp_path):
+    path = tmp_path / "frame.fits"
+    CCDFrame(np.ones(SHAPE), unit="adu").write(path)
+    again = CCDFrame.read(path)
+    assert (again.variance, again.mask, again.flags, again.wcs) == (None, None, None, None)
+
+
+def test_plain_ccddata_reads_it(frame, tmp_path):
+    path = tmp_path / "frame.fits"
+    frame.write(path)
+    plain = CCDData.read(path)
+    assert type(plain) is CCDData
+    assert plain.unit == u.electron
+    assert type(plain.uncertainty) is VarianceUncertainty
+    np.testing.assert_array_equal(plain.data, frame.data)
+    np.testing.assert_array_equal(plain.uncertainty.array, frame.variance)
+    np.testing.assert_array_equal(plain.mask, frame.mask)
+    np.testing.assert_array_equal(CCDData.read(path, hdu_flags="FLAGS").flags, frame.flags)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"), [(StdDevUncertainty, 3.0), (VarianceUncertainty, 9.0), (InverseVariance, 1 / 9)]
+)
+def test_file_of_plain_ccddata_with_any_uncertainty_is_read(tmp_path, kind, values):
+    path = tmp_path / "plain.fits"
+    CCDData(np.ones(SHAPE), unit="adu", uncertainty=kind(np.full(SHAPE, values))).write(path)
+    np.testing.assert_allclose(CCDFrame.read(path).variance, 9, rtol=1e-14)
+
+
+@pytest.mark.parametrize("unit", ["", "adu", "electron", "electron / s", "adu2", "1e-3 electron"])
+def test_units_survive(tmp_path, unit):
+    path = tmp_path / "frame.fits"
+    CCDFrame(np.ones(SHAPE), unit=unit, uncertainty=np.full(SHAPE, 2.0)).write(path)
+    again = CCDFrame.read(path)
+    assert again.unit == u.Unit(unit)
+    assert again.variance[0, 0] == 4
+
+
+def test_dimensionless_unit_can_be_given_as_any_other(tmp_path):
+    path = tmp_path / "flat.fits"
+    fits.PrimaryHDU(np.ones(SHAPE)).writeto(path)
+    for unit in (u.dimensionless_unscaled, ""):
+        assert CCDFrame.read(path, unit=unit).unit == u.dimensionless_unscaled
+
+
+def test_unsigned_raw_pixels_survive_arithmetic_and_a_second_file(tmp_path):
+    pixels = np.array([[0, 1, 32767], [32768, 65534, 65535]], dtype=np.uint16)
+    CCDFrame(pixels, unit="adu").write(tmp_path / "raw.fits")
+    raw = CCDFrame.read(tmp_path / "raw.fits")
+    assert raw.dtype == np.uint16
+    np.testing.assert_array_equal(raw.data, pixels)
+    (raw - 1000.0 * u.adu).write(tmp_path / "net.fits")
+    np.testing.assert_array_equal(CCDFrame.read(tmp_path / "net.fits").data, pixels.astype(float) - 1000)
+
+
+def test_frame_is_called_what_its_file_is_called(frame, tmp_path):
+    path = tmp_path / "frame.fits"
+    frame.write(path)
+    assert CCDFrame.read(path).name == "frame.fits"
+    assert CCDFrame.read(str(path)).name == "frame.fits"
+    assert CCDFrame.read(path)[:5].name == "frame.fits"
+    assert (CCDFrame.read(path) - frame).name == "frame.fits"
+
+
+def test_the_same_file_is_the_same_noise_and_another_is_not(frame, tmp_path):
+    frame.write(tmp_path / "one.fits")
+    other = CCDFrame(frame.data + 1, unit=frame.unit, uncertainty=VarianceUncertainty(frame.variance))
+    other.write(tmp_path / "other.fits")
+    one, again = (CCDFrame.read(tmp_path / "one.fits") for _ in range(2))
+    assert (one - again).variance.max() == 0
+    assert (one[3:9, ::2] - again[3:9, ::2]).variance.max() == 0
+    np.testing.assert_allclose((one - CCDFrame.read(tmp_path / "other.fits")).variance, 2 * frame.variance, rtol=1e-6)
+
+
+def test_the_same_raw_file_is_the_same_noise_whatever_type_it_is_read_as(tmp_path):
+    camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+    pixels = np.random.default_rng(6).integers(0, 60000, SHAPE).astype(np.uint16)
+    fits.PrimaryHDU(pixels).writeto(tmp_path / "integer.fits")
+    fits.PrimaryHDU(pixels.astype(np.float32)).writeto(tmp_path / "float.fits")
+    one, other = (
+        create_deviation(CCDFrame.read(tmp_path / name, unit="adu"), camera, pedestal=0, shot_noise=0)
+        for name in ("integer.fits", "float.fits")
+    )
+    # The integer frame has digitisation noise as well: gain^2 / 12 in the square of electrons.
+    assert one.variance[0, 0] == pytest.approx(25 / 4 + 1 / 12)
+    assert other.variance[0, 0] == pytest.approx(25 / 4)
+    assert (one - other).variance.max() == 0
+
+
+# -- files that cannot be read ------------------------------------------------------------------------------------
+
+
+def places_to_cut(path):
+    """Lengths at which a file ends inside a header or inside the data of each HDU."""
+    with fits.open(path) as hdus:
+        for hdu in hdus:
+            info = hdu.fileinfo()
+            yield from (
+                info["hdrLoc"] + 100,
+                info["datLoc"],
+                info["datLoc"] + 100,
+                info["datLoc"] + info["datSpan"] - 1,
+            )
+
+
+def test_truncated_file_is_refused_by_name_wherever_it_ends(frame, tmp_path):
+    path, cut = tmp_path / "frame.fits", tmp_path / "cut.fits"
+    frame.write(path)
+    whole = path.read_bytes()
+    for length in places_to_cut(path):
+        cut.write_bytes(whole[:length])
+        with pytest.raises(FrameError, match=r"cut\.fits"):
+            CCDFrame.read(cut)
+
+
+def test_truncated_compressed_file_is_refused_by_name(frame, tmp_path):
+    path, cut = tmp_path / "frame.fits.gz", tmp_path / "cut.fits.gz"
+    frame.write(path)
+    whole = path.read_bytes()
+    for length in (20, 200, len(whole) // 2, len(whole) - 100):
+        cut.write_bytes(whole[:length])
+        with pytest.raises(FrameError, match=r"cut\.fits\.gz"):
+            CCDFrame.read(cut)
+
+
+def not_fits(path):
+    path.write_text("This is no FITS file.\n" * 500)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def directory(path):
+    path.mkdir()
+
+
+@pytest.mark.parametrize("make", [not_fits, empty, directory])
+@pytest.mark.parametrize("name", ["thing.fits", "thing"])
+@pytest.mark.parametrize("arguments", [{}, {"format": "fits"}], ids=["found out", "told"])
+def test_what_is_no_fits_file_is_refused_by_name(tmp_path, make, name, arguments):
+    make(tmp_path / name)
+    with pytest.raises(FrameError, match=re.escape(name)):
+        CCDFrame.read(tmp_path / name, unit="adu", **arguments)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.fits"):
+        CCDFrame.read(tmp_path / "nothing.fits", unit="adu")
+
+
+def image_of_another_shape(extension):
+    def make(path):
+        whole = CCDData(
+            np.ones(SHAPE), unit="adu", uncertainty=StdDevUncertainty(np.ones(SHAPE)), mask=np.zeros(SHAPE, bool)
+        )
+        hdus = whole.to_hdu()
+        hdus[extension].data = np.ones((3, 3), dtype=np.uint8)
+        hdus.writeto(path)
+
+    return make
+
+
+def no_image(path):
+    fits.PrimaryHDU().writeto(path)
+
+
+def only_a_table(path):
+    fits.BinTableHDU.from_columns([fits.Column("x", "D", array=[1.0])]).writeto(path)
+
+
+def no_unit(path):
+    fits.PrimaryHDU(np.ones(SHAPE)).writeto(path)
+
+
+def unknown_unit(path):
+    fits.PrimaryHDU(np.ones(SHAPE), fits.Header([("BUNIT", "parrots")])).writeto(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (no_image, ""),
+        (only_a_table, ""),
+        (no_unit, "unit='adu'"),
+        (unknown_unit, "parrots"),
+        (image_of_another_shape("UNCERT"), r"\(3, 3\)"),
+        (image_of_another_shape("MASK"), r"\(3, 3\)"),
+    ],
+    ids=["no image", "only a table", "no unit", "unknown unit", "UNCERT of another shape", "MASK of another shape"],
+)
+def test_file_without_a_usable_image_is_refused_by_name(tmp_path, make, message):
+    path = tmp_path / "odd.fits"
+    make(path)
+    with pytest.raises(FrameError, match=rf"odd\.fits.*{message}"):
+        CCDFrame.read(path)
+
+
+def test_argument_that_astropy_does_not_support_is_not_blamed_on_the_file(frame, tmp_path):
+    path = tmp_path / "frame.fits"
+    frame.write(path)
+    with pytest.raises(TypeError, match="do_not_scale_image_data"):
+        CCDFrame.read(path, do_not_scale_image_data=True)
+
+
+# -- files that cannot be written ---------------------------------------------------------------------------------
+
+
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_old_file_is_replaced_only_when_asked(frame, tmp_path):
+    path = tmp_path / "frame.fits"
+    path.write_text("old")
+    with pytest.raises(FileExistsError, match=r"frame\.fits.*overwrite=True"):
+        frame.write(path)
+    assert path.read_text() == "old"
+    frame.write(path, overwrite=True)
+    np.testing.assert_array_equal(CCDFrame.read(path).data, frame.data)
+    assert names(tmp_path) == ["frame.fits"]
+
+
+@pytest.mark.parametrize("meta", [{"OBSERVER": {"name": "Hubble"}}, {"COMMENTS": "two\nlines"}, {"SEEING": np.nan}])
+@pytest.mark.parametrize("old", ["old", None])
+def test_header_that_cannot_be_written_leaves_the_directory_as_it_was(tmp_path, meta, old):
+    path = tmp_path / "frame.fits"
+    if old:
+        path.write_text(old)
+    with pytest.raises(ValueError, match=r"."):
+        CCDFrame(np.ones(SHAPE), unit="adu", meta=meta).write(path, overwrite=True)
+    assert names(tmp_path) == (["frame.fits"] if old else [])
+    assert old is None or path.read_text() == old
+
+
+def test_failure_while_writing_leaves_the_old_file(frame, tmp_path, monkeypatch):
+    path = tmp_path / "frame.fits"
+    frame.write(path)
+    before = path.read_bytes()
+
+    def fail(_self, name, *_args, **_kwargs):
+        name.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fits.HDUList, "writeto", fail)
+    with pytest.raises(OSError, match="No space left"):
+        (frame * 2).write(path, overwrite=True)
+    assert path.read_bytes() == before
+    assert names(tmp_path) == ["frame.fits"]
+
+
+def test_missing_directory_is_named_with_the_file(frame, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.*frame\.fits"):
+        frame.write(tmp_path / "nowhere" / "frame.fits")
+
+
+def test_frame_can_be_put_into_an_extension_as_astropy_does(frame, tmp_path):
+    path = tmp_path / "frame.fits"
+    frame.write(path, as_image_hdu=True)
+    with fits.open(path) as hdus:
+        assert isinstance(hdus[1], fits.ImageHDU)
+        np.testing.assert_array_equal(hdus[1].data, frame.data)

@@ -1,0 +1,79 @@
+"""The directory of the results."""
+
+from __future__ import annotations
+
+import pytest
+
+from astro_calib.night.output import Output
+
+
+def test_parts_are_made_and_files_belong_to_them(tmp_path):
+    output = Output(tmp_path / "a" / "out", [])
+    assert sorted(path.name for path in output.directory.iterdir()) == [
+        "calibrated",
+        "masters",
+        "pictures",
+        "tables",
+    ]
+    assert output.path("calibrated", "d1048") == tmp_path / "a" / "out" / "calibrated" / "d1048.fits"
+
+
+@pytest.mark.parametrize("name", ["summary.txt", "masters/master-bias.fits", "tables/d1.ecsv"])
+def test_results_are_replaced_only_if_asked_for(tmp_path, name):
+    old = tmp_path / name
+    old.parent.mkdir(exist_ok=True)
+    old.write_text("precious")
+    with pytest.raises(FileExistsError, match=f"holds results already, such as {name}; give another directory"):
+        Output(tmp_path, [])
+    assert old.read_text() == "precious"
+    output = Output(tmp_path, [], overwrite=True)
+    # A summary tells of results that are finished; those that are about to change are not.
+    assert old.exists() == (name != "summary.txt")
+    assert output.left_over() == ([] if name == "summary.txt" else [old])
+
+
+def test_other_files_are_nobodys_business(tmp_path):
+    (tmp_path / "notes.txt").write_text("seeing 2 arcsec")
+    output = Output(tmp_path, [])
+    assert output.left_over() == []
+
+
+def test_what_was_asked_for_is_not_left_over(tmp_path):
+    (tmp_path / "masters").mkdir()
+    for name in ("old", "new"):
+        (tmp_path / "masters" / f"{name}.fits").write_text("")
+    output = Output(tmp_path, [], overwrite=True)
+    output.path("masters", "new")
+    assert [path.name for path in output.left_over()] == ["old.fits"]
+
+
+@pytest.mark.parametrize("part", ["", "calibrated", "masters"])
+def test_results_never_go_where_raw_frames_are(tmp_path, part):
+    raw = tmp_path / part / "raw.fits"
+    raw.parent.mkdir(exist_ok=True)
+    raw.write_text("photons")
+    with pytest.raises(FileExistsError, match=r"raw\.fits lies where the results would be written"):
+        Output(tmp_path, [raw], overwrite=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [raw]
+
+
+def test_a_link_to_the_raw_frames_is_seen_through(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a.fits").write_text("photons")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "calibrated").symlink_to(raw)
+    with pytest.raises(FileExistsError, match="lies where the results"):
+        Output(tmp_path / "out", [raw / "a.fits"], overwrite=True)
+
+
+def test_a_directory_beside_or_below_the_raw_frames_is_fine(tmp_path):
+    raw = tmp_path / "a.fits"
+    raw.write_text("photons")
+    assert Output(tmp_path / "reduced", [raw]).directory.is_dir()
+
+
+def test_a_file_is_no_directory(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(FileExistsError, match="out is a file; give a directory"):
+        Output(tmp_path / "out", [])

@@ -1,0 +1,346 @@
+"""A night from raw files to results: against the truth of a simulated night, and on a real one."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from functools import partial
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData, VarianceUncertainty
+from astropy.table import QTable
+from matplotlib.image import imread
+
+from astro_calib import DataQuality, simulate
+from astro_calib.errors import FrameError
+from astro_calib.night import reduce_night, run
+
+SHAPE = (160, 192)
+
+
+def digests(directory):
+    return {path: hashlib.blake2b(path.read_bytes()).digest() for path in directory.rglob("*.fits")}
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """A simulated night: 8 biases, 4 darks, 3 flats and 1 science frame in each of two filters."""
+    directory = tmp_path_factory.mktemp("night") / "raw"
+    return simulate.night(directory, seed=5, shape=SHAPE, biases=8, darks=4, flats=3, science=1, stars=25)
+
+
+@pytest.fixture(scope="module")
+def reduced(night, tmp_path_factory):
+    """Its reduction, and the checksums of the raw files before it."""
+    before = digests(night.directory)
+    out = tmp_path_factory.mktemp("reduced") / "out"
+    return reduce_night(night.directory, out, progress=False), before
+
+
+def test_masters_and_frames_are_made(reduced):
+    summary, _ = reduced
+    assert [(master.path.name, master.number) for master in summary.masters] == [
+        ("master-bias.fits", 8),
+        ("master-dark-120s.fits", 4),
+        ("master-flat-R.fits", 3),
+        ("master-flat-V.fits", 3),
+    ]
+    assert [frame.path.name for frame in summary.frames] == ["science-001-V.fits", "science-002-R.fits"]
+    assert summary.failures == ()
+    assert summary.unused == ()
+
+
+def test_every_file_is_there_and_nothing_else(reduced):
+    summary, _ = reduced
+    found = sorted(str(path.relative_to(summary.out)) for path in summary.out.rglob("*") if path.is_file())
+    expected = ["summary.txt"]
+    for master in summary.masters:
+        stem = master.path.stem
+        expected += [f"masters/{stem}.fits", f"pictures/{stem}-master.png"]
+    for frame in summary.frames:
+        stem = frame.path.stem
+        expected += [f"calibrated/{stem}.fits", f"tables/{stem}.ecsv"]
+        expected += [f"pictures/{stem}-{kind}.png" for kind in ("frames", "histogram", "snr")]
+    assert found == sorted(expected)
+
+
+def test_raw_files_are_left_as_they_were(night, reduced):
+    assert digests(night.directory) == reduced[1]
+
+
+def test_calibrated_frames_are_the_truth_within_their_error_bars(night, reduced):
+    summary, _ = reduced
+    for frame in summary.frames:
+        truth = next(truth for path, truth in night.truths.items() if path.name == frame.path.name)
+        image = CCDData.read(frame.path)
+        assert image.unit == u.electron
+        assert image.shape == SHAPE
+        assert image.data.dtype.newbyteorder("=") == np.float32
+        assert isinstance(image.uncertainty, VarianceUncertainty)
+        expected = (truth.sky_rate + truth.star_rate) * truth.exposure_time
+        good = ~image.mask & ~truth.cosmic_ray_mask & ~truth.saturated
+        assert good.mean() > 0.95
+        residual = (image.data - expected)[good]
+        sigma = np.sqrt(image.uncertainty.array[good])
+        # 30000 pixels: the standard error of the robust scatter is 0.7%, flat and bias are common to both filters.
+        pull = residual / sigma
+        assert 1.4826 * np.median(np.abs(pull - np.median(pull))) == pytest.approx(1.0, abs=0.03)
+        # The sky of 1000 electrons and more is right to the normalisation of the flat over its good pixels.
+        assert abs(np.median(residual)) < 0.005 * np.median(expected)
+
+
+def test_sky_noise_of_the_summary_is_right(reduced):
+    for frame in reduced[0].frames:
+        # 30 blocks of 1024 pixels.
+        assert frame.sky.ratio == pytest.approx(1.0, abs=0.03)
+
+
+def test_calibration_lets_more_of_the_stars_light_count(reduced):
+    for frame in reduced[0].frames:
+        assert frame.stars >= 5
+        table = QTable.read(frame.table)
+        assert len(table) == frame.stars
+        assert np.isfinite(frame.snr_after)
+        assert frame.snr_after > 3
+
+
+def test_pictures_are_pictures(reduced):
+    for path in (reduced[0].out / "pictures").iterdir():
+        pixels = imread(path)
+        assert min(pixels.shape[:2]) > 300
+        assert np.ptp(pixels[..., :3]) > 0.5
+
+
+def test_summary_file_is_what_is_printed(reduced):
+    summary, _ = reduced
+    text = (summary.out / "summary.txt").read_text(encoding="utf-8")
+    assert text == f"{summary}\n"
+    for name in (
+        "master-flat-V.fits",
+        "science-002-R.fits",
+        "ratio",
+        "SNR before / after",
+        "4 masters and 2 science frames",
+    ):
+        assert name in text
+    for frame in summary.frames:
+        assert f"{frame.sky.ratio:.3f}" in text
+
+
+def test_saturated_pixels_are_those_of_the_frame(night, reduced):
+    for frame in reduced[0].frames:
+        truth = next(truth for path, truth in night.truths.items() if path.name == frame.path.name)
+        assert frame.saturated == np.count_nonzero(truth.saturated)
+        flags = fits.getdata(frame.path, "FLAGS")
+        assert ((flags[truth.saturated] & DataQuality.SATURATED) != 0).all()
+
+
+@pytest.mark.usefixtures("quick")
+def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(night, tmp_path, monkeypatch):
+    original = run.reduce_science
+
+    def fail_for_one(frame, *arguments):
+        if frame.name == "science-001-V":
+            msg = "science-001-V.fits: the dog ate it"
+            raise FrameError(msg)
+        return original(frame, *arguments)
+
+    monkeypatch.setattr(run, "reduce_science", fail_for_one)
+    summary = reduce_night(night.directory, tmp_path / "out", progress=False)
+    assert [frame.path.name for frame in summary.frames] == ["science-002-R.fits"]
+    (failure,) = summary.failures
+    assert "the dog ate it" in str(failure)
+    assert "FAILED" in str(summary)
+    assert not list((tmp_path / "out").rglob("science-001-V*"))
+
+
+def test_a_full_disk_leaves_no_half_written_file(night, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    def fail(_, path, **__):
+        path.write_bytes(b"half a picture")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", fail)
+    with pytest.raises(OSError, match="No space left"):
+        reduce_night(night.directory, tmp_path / "out", progress=False)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".png" or path.name[0] == "."]
+    assert not (tmp_path / "out" / "summary.txt").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_results_are_replaced_only_if_asked_for(night, reduced, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(reduced[0].out, out)
+    before = digests(out)
+    with pytest.raises(FileExistsError, match="holds results already"):
+        reduce_night(night.directory, out, progress=False)
+    assert digests(out) == before
+    (out / "calibrated" / "older.fits").write_bytes(b"")
+    summary = reduce_night(night.directory, out, overwrite=True, progress=False)
+    assert "left over from an earlier reduction: calibrated/older.fits" in summary.remarks
+
+
+def test_bad_input_writes_nothing(night, tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for path in night.paths("science"):
+        shutil.copy(path, raw)
+    with pytest.raises(FrameError, match="only science frames"):
+        reduce_night(raw, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_do_not_go_into_the_raw_directory(night):
+    before = sorted(night.directory.iterdir())
+    with pytest.raises(FileExistsError, match="lies where the results would be written"):
+        reduce_night(night.directory, night.directory, overwrite=True, progress=False)
+    assert sorted(night.directory.iterdir()) == before
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_overscan_darks_and_flats(night, tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    columns = SHAPE[1]
+    for path in night.paths("bias") + night.paths("science", filter="V"):
+        data, header = fits.getdata(path, header=True)
+        for keyword in ("BIASSEC", "DATASEC", "TRIMSEC"):
+            del header[keyword]
+        fits.writeto(raw / path.name, data[:, :columns], header)
+    summary = reduce_night(raw, tmp_path / "out", progress=False)
+    (frame,) = summary.frames
+    assert any("no flat for filter V: reduced without one" in remark for remark in summary.remarks)
+    assert any("no darks" in remark for remark in summary.remarks)
+    truth = night.truths[night.paths("science", filter="V")[0]]
+    # The level of the bias drifts by 2 adu, 3 electrons, from frame to frame.
+    assert np.median(fits.getdata(frame.path) - truth.electrons) == pytest.approx(0, abs=10)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_flat_without_light_is_named_and_not_used(night, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(night.directory, raw)
+    bias = fits.getdata(night.paths("bias")[0])
+    header = fits.getheader(night.paths("flat", filter="V")[0])
+    # Below the level of the bias, as a camera gives it whose shutter did not open.
+    dark = bias.copy()
+    dark[:, : SHAPE[1]] -= 20
+    fits.writeto(raw / "flat-closed.fits", dark, header)
+    saturated = bias.copy()
+    saturated[:, : SHAPE[1]] = 65535
+    fits.writeto(raw / "flat-full.fits", saturated, header)
+    summary = reduce_night(raw, tmp_path / "out", progress=False)
+    reasons = {file.path.name: file.reason for file in summary.unused}
+    assert "there is no light in it" in reasons["flat-closed.fits"]
+    assert "only 0% of the pixels of this flat can be used" in reasons["flat-full.fits"]
+    flat = next(master for master in summary.masters if master.path.name == "master-flat-V.fits")
+    assert flat.number == 3
+
+
+@pytest.mark.usefixtures("quick")
+def test_dark_of_another_exposure_is_scaled_and_bias_by_overscan_alone(night, tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for path in night.paths("dark") + night.paths("flat", filter="R") + night.paths("science", filter="R"):
+        shutil.copy(path, raw)
+    summary = reduce_night(raw, tmp_path / "out", progress=False)
+    assert "there are no biases: their pattern stays in the frames" in summary.remarks
+    assert [master.path.name for master in summary.masters] == ["master-dark-120s.fits", "master-flat-R.fits"]
+    assert len(summary.frames) == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_science_frames_masters_are_made(night, tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for path in night.paths("bias") + night.paths("dark"):
+        shutil.copy(path, raw)
+    summary = reduce_night(raw, tmp_path / "out", progress=False)
+    assert "there are no science frames: only masters are made" in summary.remarks
+    assert (summary.frames, len(summary.masters)) == ((), 2)
+    # Bias of 8 frames: read noise 8 e and digitisation of 1.5 e, with what the rejection of 3 sigma costs (1.04).
+    bias = CCDData.read(summary.masters[0].path)
+    expected = np.sqrt(1.04 * (8**2 + 1.5**2 / 12) / 8)
+    assert summary.masters[0].sigma == pytest.approx(expected, rel=0.01)
+    assert bias.meta["NCOMBINE"] == 8
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_saturated_exposure_is_a_failure_and_no_more(night, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(night.directory, raw)
+    data, header = fits.getdata(night.paths("science")[0], header=True)
+    fits.writeto(raw / "full.fits", np.full_like(data, 65535), header)
+    summary = reduce_night(raw, tmp_path / "out", progress=False)
+    (failure,) = summary.failures
+    assert failure.path.name == "full.fits"
+    assert len(summary.frames) == 2
+    assert not list((tmp_path / "out").rglob("full*"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_names_from_headers_stay_in_the_directory(night, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(night.directory, raw)
+    for path in raw.glob("*-V.fits"):
+        fits.setval(path, "FILTER", value="../../V 'x'")
+    (raw / "science-001-V.fits").rename(raw / "science 001;V.fits")
+    summary = reduce_night(raw, tmp_path / "out" / "deep", progress=False)
+    assert summary.failures == ()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "raw"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["deep"]
+    assert {path.name for path in (tmp_path / "out" / "deep" / "calibrated").iterdir()} == {
+        "science-002-R.fits",
+        "science_001_V.fits",
+    }
+
+
+@pytest.fixture(scope="module")
+def nickel_summary(nickel, tmp_path_factory):
+    from matplotlib.figure import Figure
+
+    from astro_calib import photometry
+
+    with pytest.MonkeyPatch.context() as patch:
+        # Pictures and empty apertures are looked at above.
+        patch.setattr(Figure, "savefig", lambda _, path, **__: path.write_bytes(b"a picture"))
+        patch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
+        out = tmp_path_factory.mktemp("nickel") / "out"
+        return reduce_night(nickel, out, profile="nickel", progress=False)
+
+
+def test_nickel_night_is_reduced(nickel_summary):
+    masters = [(master.path.name, master.number) for master in nickel_summary.masters]
+    assert masters == [("master-bias.fits", 10), ("master-flat-V.fits", 3)]
+    assert len(nickel_summary.frames) == 6
+    assert nickel_summary.failures == nickel_summary.unused == ()
+    for frame in nickel_summary.frames:
+        image = CCDData.read(frame.path)
+        assert image.shape == (1024, 1024)
+        assert image.unit == u.electron
+        assert image.uncertainty.array.shape == image.mask.shape == (1024, 1024)
+        flags = fits.getdata(frame.path, "FLAGS")
+        assert ((flags[:, 256] & DataQuality.BAD) != 0).all()
+        assert image.mask[:, 256].all()
+        assert len(QTable.read(frame.table)) == frame.stars > 0
+
+
+def test_nickel_saturated_pixels_are_flagged(nickel, nickel_summary):
+    raw = fits.getdata(nickel / "d1048.fits.gz")[:, :1024]
+    frame = next(frame for frame in nickel_summary.frames if frame.path.name == "d1048.fits")
+    assert frame.saturated == np.count_nonzero(raw >= 65000)
+    assert 900 < frame.saturated < 1100
+    flags = fits.getdata(frame.path, "FLAGS")
+    assert ((flags[raw >= 65000] & DataQuality.SATURATED) != 0).all()
+
+
+def test_nickel_sky_noise_is_as_predicted(nickel_summary):
+    ratios = {frame.path.stem: frame.sky.ratio for frame in nickel_summary.frames}
+    # M 13 fills the frame.
+    crowded = ratios.pop("d1059")
+    assert crowded > 1.12
+    assert all(0.95 < ratio < 1.12 for ratio in ratios.values()), ratios

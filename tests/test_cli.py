@@ -1,0 +1,176 @@
+"""The command line: what it prints, and with which exit status."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+
+import pytest
+from astropy.io import fits
+from click.testing import CliRunner
+
+import astro_calib
+from astro_calib import simulate
+from astro_calib.cli import main
+from astro_calib.errors import FrameError
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """A night of small raw frames."""
+    directory = tmp_path_factory.mktemp("cli") / "raw"
+    simulate.night(directory, seed=3, shape=(128, 128), biases=4, darks=2, flats=2, science=1, stars=20)
+    return directory
+
+
+@pytest.fixture
+def silent(raw, tmp_path):
+    """The same frames with headers that tell neither gain nor read noise."""
+    directory = tmp_path / "silent"
+    shutil.copytree(raw, directory)
+    for path in directory.iterdir():
+        for keyword in ("GAIN", "RDNOISE"):
+            fits.delval(path, keyword)
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """No empty apertures, and pictures without anything on them: here it matters what is printed."""
+    from matplotlib.figure import Figure
+
+    from astro_calib import photometry
+
+    monkeypatch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
+    monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: path.write_bytes(b"a picture"))
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def message(result):
+    """The one message of a run that failed as it should."""
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    assert result.stderr.count("Error: ") == 1
+    return result.stderr.partition("Error: ")[2]
+
+
+@pytest.mark.parametrize("command", [[], ["reduce"], ["demo"]])
+def test_help_shows_an_example(command):
+    result = call(*command, "--help")
+    assert result.exit_code == 0
+    assert "Example:\n" in result.stdout
+    assert f"astro-calib {' '.join(command) or 'demo'}" in result.stdout
+
+
+def test_version():
+    result = call("--version")
+    assert result.exit_code == 0
+    assert astro_calib.__version__ in result.stdout
+
+
+def test_reduce(raw, tmp_path):
+    result = call("reduce", raw, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "4 masters and 2 science frames" in result.stdout
+    assert (tmp_path / "out" / "summary.txt").read_text(encoding="utf-8") == result.stdout
+    assert len(list((tmp_path / "out" / "calibrated").glob("*.fits"))) == 2
+    assert "reading" in result.stderr
+
+
+def test_quiet_prints_nothing(raw, tmp_path):
+    result = call("reduce", raw, "-o", tmp_path / "out", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    assert (tmp_path / "out" / "summary.txt").exists()
+
+
+def test_gain_and_read_noise_by_option(silent, tmp_path):
+    result = call("reduce", silent, "-o", tmp_path / "out", "--gain", 1.5, "--read-noise", 8, "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_unknown_gain_says_which_option_gives_it(silent, tmp_path):
+    assert "Give --gain, or detector.gain in a profile" in message(call("reduce", silent, "-o", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("gain", ["0", "-1.5", "nan"])
+def test_impossible_gain(raw, tmp_path, gain):
+    assert "gain is" in message(call("reduce", raw, "-o", tmp_path / "out", f"--gain={gain}"))
+
+
+def test_results_are_replaced_only_if_asked_for(raw, tmp_path):
+    out = tmp_path / "out"
+    (out / "masters").mkdir(parents=True)
+    (out / "masters" / "master-bias.fits").write_text("precious")
+    assert "--overwrite" in message(call("reduce", raw, "-o", out, "--quiet"))
+    assert (out / "masters" / "master-bias.fits").read_text() == "precious"
+    assert call("reduce", raw, "-o", out, "--quiet", "--overwrite").exit_code == 0
+
+
+def test_empty_directory(tmp_path):
+    (tmp_path / "raw").mkdir()
+    assert "there are no raw frames" in message(call("reduce", tmp_path / "raw", "-o", tmp_path / "out"))
+
+
+def test_only_science_frames(raw, tmp_path):
+    frames = sorted(raw.glob("science*"))
+    assert "only science frames" in message(call("reduce", *frames, "-o", tmp_path / "out"))
+
+
+def test_path_that_does_not_exist(tmp_path):
+    assert "nowhere does not exist" in message(call("reduce", tmp_path / "nowhere", "-o", tmp_path / "out"))
+
+
+def test_profile_that_does_not_exist_or_is_wrong(raw, tmp_path):
+    unknown = call("reduce", raw, "-o", tmp_path / "out", "--profile", "hubble")
+    assert "there is no profile 'hubble'; built in are generic, nickel" in message(unknown)
+    (tmp_path / "mine.toml").write_text("[detector]\ngian = 1\n")
+    wrong = call("reduce", raw, "-o", tmp_path / "out", "--profile", tmp_path / "mine.toml")
+    assert "did you mean 'gain'?" in message(wrong)
+
+
+def test_directory_that_cannot_be_made(raw, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "file" in message(call("reduce", raw, "-o", tmp_path / "file" / "out", "--quiet"))
+
+
+def test_a_science_frame_that_fails_is_named_and_the_exit_status_tells(raw, tmp_path, monkeypatch):
+    from astro_calib.night import run
+
+    def fail(frame, *_):
+        msg = f"{frame.path.name}: clouds"
+        raise FrameError(msg)
+
+    monkeypatch.setattr(run, "reduce_science", fail)
+    result = call("reduce", raw, "-o", tmp_path / "out")
+    assert "2 of 2 science frames could not be reduced:\n  science-001-V.fits" in message(result)
+    assert "4 masters and 0 science frames" in result.stdout
+
+
+def test_a_fault_of_the_program_is_not_hidden(raw, tmp_path, monkeypatch):
+    from astro_calib.night import run
+
+    def fail(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(run, "plan_night", fail)
+    assert isinstance(call("reduce", raw, "-o", tmp_path / "out", "--quiet").exception, AssertionError)
+
+
+def test_missing_arguments_are_a_matter_of_usage(tmp_path):
+    assert call("reduce").exit_code == 2
+    assert call("reduce", tmp_path).exit_code == 2
+
+
+def test_demo(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate, "night", partial(simulate.night, shape=(128, 128), stars=20))
+    result = call("demo", tmp_path / "demo", "--seed", 2)
+    assert result.exit_code == 0, result.output
+    assert "4 science frames" in result.stdout
+    assert str(tmp_path / "demo" / "reduced" / "pictures") in result.stdout
+    assert len(list((tmp_path / "demo" / "raw").glob("*.fits"))) == 34
+    assert "--overwrite" in message(call("demo", tmp_path / "demo"))

@@ -1,0 +1,799 @@
+"""Stacks, against Monte Carlo, analytic factors and the numbers of noise-model.md, section 4."""
+
+from __future__ import annotations
+
+import warnings
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.nddata import CCDData, StdDevUncertainty
+
+from astro_calib import CCDFrame, DataQuality, Detector, calibrate, combine, covariance, create_deviation
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from tests.noise_checks import assert_scatters_as_predicted, make_frame
+
+E_PER_ADU = u.electron / u.adu
+LARGE = (300, 300)
+SMALL = (4, 5)
+
+#: Noise-model.md, section 4: N Var / sigma^2 of the median of N.
+MEDIAN = {2: 1, 3: 1.3460, 4: 1.1928, 5: 1.4342, 6: 1.2885, 7: 1.4731, 8: 1.3455, 9: 1.4949, 10: 1.3833, 25: 1.5437}
+#: The same: Var / E[sigma^2 / survivors] of the mean after rejection beyond k sigma about the median of N.
+CLIPPED = {
+    (5, 2): 1.275, (10, 2): 1.248, (20, 2): 1.243,
+    (5, 2.5): 1.130, (10, 2.5): 1.106, (20, 2.5): 1.103,
+    (5, 3): 1.050, (10, 3): 1.038, (20, 3): 1.030,
+    (5, 4): 1.004, (10, 4): 1.002, (20, 4): 1.00,
+}  # fmt: skip
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240513)
+
+
+def frames_of(rng, sigmas, shape=LARGE, value=100.0, **kwargs):
+    return [make_frame(rng, value, sigma, shape, **kwargs) for sigma in sigmas]
+
+
+# ---- estimators without rejection
+
+
+def test_a_mean(rng):
+    frames = frames_of(rng, [1.0, 2.0, 3.0, 4.0], SMALL)
+    stack = combine(frames)
+    np.testing.assert_allclose(stack.data, np.mean([f.data for f in frames], axis=0))
+    np.testing.assert_allclose(stack.variance, (1 + 4 + 9 + 16) / 16)
+    assert stack.unit == u.electron
+    np.testing.assert_array_equal(stack.n_used, 4)
+
+
+def test_a_sum(rng):
+    frames = frames_of(rng, [1.0, 2.0, 3.0, 4.0], SMALL)
+    stack = combine(frames, method="sum")
+    np.testing.assert_allclose(stack.data, np.sum([f.data for f in frames], axis=0))
+    np.testing.assert_allclose(stack.variance, 1 + 4 + 9 + 16)
+    np.testing.assert_array_equal(stack.n_used, 4)
+    assert stack.meta["NCOMBINE"] == 4
+
+
+def test_a_weighted_mean(rng):
+    frames = frames_of(rng, [1.0, 2.0, 3.0], SMALL)
+    stack = combine(frames, weights=[4, 2, 2])
+    np.testing.assert_allclose(stack.data, np.average([f.data for f in frames], axis=0, weights=[4, 2, 2]))
+    np.testing.assert_allclose(stack.variance, 0.25 * 1 + 4 / 16 + 9 / 16)
+
+
+@pytest.mark.parametrize("number", MEDIAN)
+def test_a_median_has_the_published_factor(rng, number):
+    frames = frames_of(rng, [5.0] * number, SMALL)
+    stack = combine(frames, method="median")
+    np.testing.assert_allclose(stack.data, np.median([f.data for f in frames], axis=0))
+    np.testing.assert_allclose(stack.variance, MEDIAN[number] * 25 / number, rtol=1e-4)
+
+
+@pytest.mark.parametrize("number", [3, 4, 9])
+def test_a_median_scatters_as_predicted(rng, number):
+    stack = combine(frames_of(rng, [5.0] * number), method="median")
+    assert_scatters_as_predicted(stack.data - 100, stack.variance)
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "published", "tolerance"),
+    [
+        ((1, 1, 3), 0.761, 0.02),
+        ((1, 2, 3, 4, 5), None, 0.02),
+        ((1, 1, 1, 1.3, 1.3), None, 0.02),
+        ((1, 4), 17 / 4, 0.01),
+    ],
+)
+def test_a_median_of_unequal_frames_scatters_as_predicted(rng, sigmas, published, tolerance):
+    stack = combine(frames_of(rng, sigmas), method="median")
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, tolerance)
+    if published is not None:
+        np.testing.assert_allclose(stack.variance, published, rtol=0.01)
+
+
+def test_the_median_of_unequal_frames_with_masked_values(rng):
+    frames = frames_of(rng, (1, 1, 1.4, 1.4, 1.4))
+    masked = [CCDFrame(f, mask=rng.random(LARGE) < 0.3) for f in frames]
+    stack = combine(masked, method="median")
+    good = ~stack.mask
+    assert_scatters_as_predicted(stack.data[good] - 100, stack.variance[good], tolerance=0.02)
+
+
+def test_sigmas_that_differ_over_the_frame(rng):
+    # Two of five frames are four times as noisy in one half: the sigma of a frame is not one number.
+    sigmas = np.ones((5, 1, 300))
+    sigmas[:2, :, :150] = 4
+    stack = combine(frames_of(rng, sigmas), method="median")
+    for half in (np.s_[:, :150], np.s_[:, 150:]):
+        assert_scatters_as_predicted(stack.data[half] - 100, stack.variance[half], tolerance=0.03)
+
+
+# ---- rejection
+
+
+@pytest.mark.parametrize(("number", "k"), CLIPPED)
+def test_a_clipped_mean_has_the_published_factor(rng, number, k):
+    stack = combine(frames_of(rng, [5.0] * number, (60, 60)), clip="sigma", sigma=k)
+    factor = np.mean(stack.variance) / np.mean(25 / stack.n_used)
+    assert factor == pytest.approx(CLIPPED[number, k], abs=0.005)
+
+
+@pytest.mark.parametrize("clip", ["sigma", "scatter"])
+@pytest.mark.parametrize(("number", "k"), [(5, 3), (10, 2), (10, 3), (20, 2.5)])
+def test_a_clipped_mean_scatters_as_predicted(rng, clip, number, k):
+    tolerance = 0.01 if clip == "sigma" else 0.05
+    stack = combine(frames_of(rng, [5.0] * number), clip=clip, sigma=k)
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, tolerance)
+
+
+@pytest.mark.parametrize("number", [5, 10])
+@pytest.mark.parametrize("extremes", [(1, 1), (2, 2), (0, 1)])
+def test_a_mean_without_the_extremes_scatters_as_predicted(rng, number, extremes):
+    stack = combine(frames_of(rng, [5.0] * number), clip="minmax", extremes=extremes)
+    np.testing.assert_array_equal(stack.n_used, number - sum(extremes))
+    if extremes[0] == extremes[1]:
+        assert_scatters_as_predicted(stack.data - 100, stack.variance)
+    else:
+        # Leaving out more on one side shifts the mean; the error is the scatter about that.
+        assert_scatters_as_predicted(stack.data - stack.data.mean(), stack.variance)
+
+
+@pytest.mark.parametrize("number", [5, 10])
+@pytest.mark.parametrize(
+    ("options", "tolerance"), [({"clip": "minmax"}, 0.01), ({"clip": "sigma", "sigma": 2.5}, 0.04)]
+)
+def test_a_median_after_rejection_scatters_as_predicted(rng, options, tolerance, number):
+    # Of N values without the lowest and the highest the median is that of N, and so is its factor.
+    stack = combine(frames_of(rng, [5.0] * number), method="median", **options)
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, tolerance)
+
+
+@pytest.mark.parametrize("sigmas", [(1, 1, 1, 1, 3), (1, 2, 3, 4, 5)])
+def test_a_clipped_mean_of_unequal_frames_scatters_as_predicted(rng, sigmas):
+    stack = combine(frames_of(rng, sigmas), clip="sigma", sigma=3)
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, tolerance=0.05)
+
+
+def test_thresholds_below_and_above_may_differ(rng):
+    frames = frames_of(rng, [5.0] * 10)
+    assert combine(frames, clip="sigma", sigma=(100.0, 2.0)).data.mean() < 99.9
+    assert combine(frames, clip="sigma", sigma=(2.0, 100.0)).data.mean() > 100.1
+
+
+@pytest.mark.parametrize("sigma", [(2.0, 4.0), (np.inf, 2.5)])
+def test_unequal_thresholds_scatter_as_predicted(rng, sigma):
+    stack = combine(frames_of(rng, [5.0] * 10), clip="sigma", sigma=sigma)
+    assert_scatters_as_predicted(stack.data - stack.data.mean(), stack.variance, tolerance=0.03)
+
+
+@pytest.mark.parametrize("clip", ["sigma", "scatter", "minmax"])
+def test_a_hit_is_left_out_counted_and_remarked(rng, clip):
+    frames = frames_of(rng, [5.0] * 10, SMALL)
+    data = frames[3].data.copy()
+    data[1, 2] += 1000
+    frames[3] = CCDFrame(data, unit="electron", uncertainty=np.full(SMALL, 5.0))
+    stack = combine(frames, clip=clip)
+    assert abs(stack.data[1, 2] - 100) < 10
+    assert stack.n_used[1, 2] <= 9
+    assert stack.flags[1, 2] & DataQuality.REJECTED
+    assert not (stack.mask is not None and stack.mask[1, 2])
+    assert 0.5 * 2.5 < stack.variance[1, 2] < 2 * 2.5 * 10 / 9
+
+
+@pytest.mark.parametrize("clip", ["sigma", "scatter", "minmax"])
+def test_a_hit_that_was_rejected_does_not_count_in_the_scatter_of_exact_frames(rng, clip):
+    data = rng.normal(100, 5, (10, 30, 40))
+    data[3, 1, 2] += 10000
+    stack = combine([CCDFrame(plane, unit="adu") for plane in data], clip=clip)
+    assert abs(stack.data[1, 2] - 100) < 10
+    assert stack.variance[1, 2] < 5 * np.median(stack.variance)
+
+
+def test_of_two_values_the_lower_is_believed(rng):
+    frames = frames_of(rng, [5.0] * 2, SMALL)
+    data = frames[0].data.copy()
+    data[1, 2] += 1000
+    stack = combine([CCDFrame(data, unit="electron", uncertainty=np.full(SMALL, 5.0)), frames[1]], clip="sigma")
+    assert stack.data[1, 2] == frames[1].data[1, 2]
+    assert stack.n_used[1, 2] == 1
+    assert stack.variance[1, 2] >= 25.0
+
+
+@pytest.mark.parametrize(("mean", "read_noise", "number", "k"), [(20, 5, 10, 3.0), (100, 5, 10, 3.0), (10, 3, 20, 2.5)])
+def test_clipping_does_not_bias_the_mean_of_photons(rng, mean, read_noise, number, k):
+    # A threshold from each value's own count lets high values stay and low ones go: 0.09 to 0.25 electrons too much.
+    # A threshold from the true variance, the same for all, leaves the small bias of clipping a skewed distribution.
+    camera = Detector(gain=1 * E_PER_ADU, read_noise=read_noise * u.electron)
+    values = rng.poisson(mean, (number, *LARGE)) + rng.normal(0, read_noise, (number, *LARGE))
+    stack = combine(
+        [create_deviation(CCDFrame(plane, unit="electron"), camera) for plane in values], clip="sigma", sigma=k
+    )
+    center = np.median(values, axis=0)
+    kept = np.abs(values - center) <= k * np.sqrt(mean + read_noise**2)
+    unavoidable = np.mean(values, axis=0, where=kept) - mean
+    assert abs(np.mean(stack.data - mean) - unavoidable.mean()) < 0.03
+    own = np.abs(values - center) <= k * np.sqrt(np.maximum(values + read_noise**2, read_noise**2 / 4))
+    assert np.mean(np.mean(values, axis=0, where=own)) - mean > 0.07
+    assert_scatters_as_predicted(stack.data - stack.data.mean(), stack.variance, tolerance=0.015)
+
+
+# ---- what frames share
+
+
+def calibrated_with_one_master(rng, number, own=5.0, master=5.0, shape=LARGE):
+    bias = make_frame(rng, 0.0, master, shape)
+    return [make_frame(rng, 100.0, own, shape) - bias for _ in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("options", "factor"),
+    [({}, 1.0), ({"method": "median"}, MEDIAN[25]), ({"clip": "sigma"}, None), ({"weights": [1] * 5 + [2] * 20}, None)],
+)
+def test_a_shared_master_does_not_average_down(rng, options, factor):
+    stack = combine(calibrated_with_one_master(rng, 25), **options)
+    assert_scatters_as_predicted(stack.data - 100, stack.variance)
+    if factor is not None:
+        np.testing.assert_allclose(stack.variance, 25 + factor * 25 / 25, rtol=1e-3)
+
+
+def test_a_sum_of_frames_with_a_shared_master(rng):
+    stack = combine(calibrated_with_one_master(rng, 9, 5.0, 2.0), method="sum")
+    np.testing.assert_allclose(stack.variance, 9 * 25 + 81 * 4)
+    assert_scatters_as_predicted(stack.data - 900, stack.variance)
+
+
+def test_a_hit_is_rejected_as_often_with_a_shared_master_as_without():
+    # What all frames share cancels in a difference from their median, and does not widen the threshold.
+    def rejected(master):
+        generator = np.random.default_rng(3)
+        frames = calibrated_with_one_master(generator, 25, 5.0, master, (100, 100))
+        hit = frames[0].data + 4 * 5.0
+        frames[0] = CCDFrame(hit, unit="electron", budget=frames[0].budget)
+        return np.mean(combine(frames, clip="sigma", sigma=3).n_used)
+
+    alone, shared = rejected(1e-9), rejected(5.0)
+    assert alone == pytest.approx(shared, abs=0.01)
+    # A value 4 sigma high is beyond 3 sigma in 84% of the draws, less a little for the noise of the median.
+    assert 25 - alone == pytest.approx(0.82 + 24 * 0.0027, abs=0.03)
+
+
+def test_masters_that_only_some_frames_share(rng):
+    # Two nights, each with a bias of its own: within a night it cancels, from night to night it does not.
+    nights = [calibrated_with_one_master(rng, 5) for _ in range(2)]
+    stack = combine([*nights[0], *nights[1]])
+    np.testing.assert_allclose(stack.variance, 25 / 2 + 25 / 10)
+    assert_scatters_as_predicted(stack.data - 100, stack.variance)
+
+
+def test_clipping_across_masters_that_only_some_frames_share(rng):
+    # Var(z_i - median) holds the noise of the masters, which differ: hardly anything is to be rejected beyond 3 sigma.
+    nights = [calibrated_with_one_master(rng, 5) for _ in range(2)]
+    stack = combine([*nights[0], *nights[1]], clip="sigma", sigma=3)
+    assert 1 - stack.n_used.mean() / 10 < 0.005
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, tolerance=0.02)
+
+
+def test_row_wise_noise_stays_row_wise(rng):
+    def with_row_noise():
+        pixels = rng.normal(1000, 3, (50, 60)).astype(np.float32)
+        return calibrate(
+            CCDFrame(pixels, unit="adu"),
+            Detector(gain=1 * E_PER_ADU, read_noise=3 * u.electron),
+            overscan="[51:60,1:50]",
+            trim="[1:50,1:50]",
+            overscan_axis=1,
+            overscan_median=False,
+            shot_noise=0,
+        )
+
+    frames = [with_row_noise() for _ in range(4)]
+    stack = combine(frames)
+    weights = np.zeros((50, 50))
+    weights[7] = 1
+    mean_level = np.mean([f.budget.variances()["overscan"][7, 0] for f in frames]) / 4
+    assert stack.budget.variance_of_sum(weights) == pytest.approx(50 * 9 / 4 + 50**2 * mean_level, rel=1e-4)
+
+
+# ---- memory of the constituents
+
+
+def test_a_stack_less_the_mean_of_its_frames_is_zero(rng):
+    a, b, c = frames_of(rng, [1.0, 2.0, 3.0], SMALL)
+    difference = combine([a, b, c]) - (a + b + c) / 3
+    np.testing.assert_allclose(difference.data, 0, atol=1e-12)
+    np.testing.assert_allclose(difference.variance, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("number", [2, 5])
+def test_a_frame_less_the_stack_that_contains_it(rng, number):
+    frames = frames_of(rng, [5.0] * number)
+    residual = frames[0] - combine(frames)
+    np.testing.assert_allclose(residual.variance, 25 * (1 - 1 / number))
+    assert_scatters_as_predicted(residual.data, residual.variance)
+
+
+def test_a_frame_less_the_stack_of_the_others(rng):
+    frames = frames_of(rng, [5.0] * 5, SMALL)
+    np.testing.assert_allclose((frames[0] - combine(frames[1:])).variance, 25 * (1 + 1 / 4))
+
+
+@pytest.mark.parametrize("options", [{"method": "median"}, {"clip": "sigma", "sigma": 2.5}])
+def test_a_frame_less_the_robust_stack_that_contains_it(rng, options):
+    # By symmetry the covariance of the stack with each of its frames is sigma^2 / N.
+    frames = frames_of(rng, [5.0] * 5)
+    stack = combine(frames, **options)
+    np.testing.assert_allclose(np.mean(covariance(stack, frames[0])), 5.0, rtol=0.01)
+    residual = frames[0] - stack
+    assert_scatters_as_predicted(residual.data, residual.variance, tolerance=0.015)
+
+
+def test_a_frame_less_a_stack_with_masked_values(rng):
+    # Of two values the mean has more of each than of four: 1 - 1/2 of the variance remains, not 1 - 1/4.
+    frames = [CCDFrame(f, mask=rng.random(LARGE) < 0.3) for f in frames_of(rng, [5.0] * 4)]
+    stack = combine(frames)
+    residual = frames[0] - stack
+    for used in (2, 3, 4):
+        chosen = ~frames[0].mask & (stack.n_used == used)
+        assert_scatters_as_predicted(residual.data[chosen], residual.variance[chosen], tolerance=0.04)
+
+
+def test_two_stacks_with_common_frames(rng):
+    frames = frames_of(rng, [5.0] * 6)
+    difference = combine(frames[:4]) - combine(frames[2:])
+    # Of the six frames the middle two cancel; four remain with a weight of a quarter.
+    np.testing.assert_allclose(difference.variance, 25 * 4 / 16)
+    assert_scatters_as_predicted(difference.data, difference.variance)
+
+
+def test_a_stack_of_stacks_is_the_stack_of_all(rng):
+    frames = frames_of(rng, [5.0] * 6, SMALL)
+    nested = combine([combine(frames[:3]), combine(frames[3:])])
+    np.testing.assert_allclose(nested.variance, 25 / 6)
+    np.testing.assert_allclose((nested - combine(frames)).variance, 0, atol=1e-10)
+
+
+# ---- masks and flags
+
+
+def test_masked_values_are_left_out_and_counted(rng):
+    frames = frames_of(rng, [1.0, 2.0, 3.0], SMALL)
+    mask = np.zeros(SMALL, dtype=bool)
+    mask[1, 2] = True
+    frames[0] = CCDFrame(frames[0], mask=mask)
+    stack = combine(frames)
+    assert stack.data[1, 2] == pytest.approx((frames[1].data[1, 2] + frames[2].data[1, 2]) / 2)
+    assert stack.variance[1, 2] == pytest.approx((4 + 9) / 4, rel=1e-6)
+    np.testing.assert_array_equal(stack.n_used, 3 - mask)
+    assert not stack.mask.any()
+    assert not stack.flags[1, 2] & DataQuality.REJECTED
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "median"}, {"clip": "sigma"}, {"method": "sum"}])
+@pytest.mark.parametrize("wild", [1e9, np.nan, np.inf])
+def test_a_masked_value_may_be_anything(rng, options, wild):
+    frames = frames_of(rng, [5.0] * 4, SMALL)
+    data, mask, sigma = frames[0].data.copy(), np.zeros(SMALL, dtype=bool), np.full(SMALL, 5.0)
+    data[1, 2], mask[1, 2], sigma[1, 2] = wild, True, wild
+    frames[0] = CCDFrame(data, unit="electron", uncertainty=StdDevUncertainty(sigma), mask=mask)
+    stack = combine(frames, **options)
+    others = combine(frames[1:], **options)
+    factor = 4 / 3 if options.get("method") == "sum" else 1.0
+    assert stack.data[1, 2] == pytest.approx(factor * others.data[1, 2])
+    assert stack.variance[1, 2] == pytest.approx(factor**2 * others.variance[1, 2], rel=1e-5)
+    assert np.isfinite(stack.variance).all()
+    assert stack.n_used[1, 2] == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "median"}, {"clip": "sigma"}])
+def test_a_pixel_that_is_no_number_in_one_of_the_calibrated_frames(rng, options):
+    camera = Detector(gain=1 * E_PER_ADU, read_noise=5 * u.electron, gain_uncertainty=0.01 * E_PER_ADU)
+    flat = make_frame(rng, 1000.0, 10.0, SMALL)
+    raws = rng.normal(100, 5, (4, *SMALL))
+    raws[0, 1, 2] = np.nan
+    frames = [calibrate(CCDFrame(raw, unit="adu"), camera, pedestal=0, flat=flat) for raw in raws]
+    stack = combine(frames, **options)
+    assert np.isfinite(stack.data).all()
+    assert stack.n_used[1, 2] == 3
+    assert stack.variance[1, 2] == pytest.approx(np.median(stack.variance) * 4 / 3, rel=0.5)
+
+
+@pytest.mark.parametrize("flag", [f for f in DataQuality if f & DataQuality.UNUSABLE])
+def test_values_that_are_flagged_as_unfit_are_left_out(rng, flag):
+    frames = frames_of(rng, [5.0] * 3, SMALL)
+    flags = np.zeros(SMALL, dtype=np.uint16)
+    flags[1, 2] = flag
+    frames[0] = CCDFrame(frames[0], flags=flags)
+    stack = combine(frames)
+    assert stack.n_used[1, 2] == 2
+    assert stack.flags[1, 2] == 0
+
+
+def test_remarks_on_values_that_are_used_are_passed_on(rng):
+    frames = frames_of(rng, [5.0] * 3, SMALL)
+    flags = np.zeros(SMALL, dtype=np.uint16)
+    flags[1, 2] = DataQuality.NONLINEAR
+    frames[0] = CCDFrame(frames[0], flags=flags)
+    stack = combine(frames)
+    assert stack.n_used[1, 2] == 3
+    assert stack.flags[1, 2] == DataQuality.NONLINEAR
+    assert stack.flags.dtype == np.uint16
+
+
+def test_where_no_value_is_fit_the_stack_is_masked(rng):
+    mask = np.zeros(SMALL, dtype=bool)
+    mask[1, 2] = True
+    frames = [CCDFrame(f, mask=mask, flags=mask * np.uint16(DataQuality.BAD)) for f in frames_of(rng, [5.0] * 3, SMALL)]
+    stack = combine(frames)
+    np.testing.assert_array_equal(stack.mask, mask)
+    np.testing.assert_array_equal(stack.n_used, 3 * ~mask)
+    assert stack.flags[1, 2] & DataQuality.BAD
+    assert np.isfinite(stack.data).all()
+    assert np.isfinite(stack.variance).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "median"}, {"clip": "sigma"}])
+def test_where_no_value_is_a_number_there_is_no_data(rng, options):
+    frames = []
+    for frame in frames_of(rng, [5.0] * 3, SMALL):
+        data = frame.data.copy()
+        data[1, 2] = np.nan
+        frames.append(CCDFrame(data, unit="electron", uncertainty=np.full(SMALL, 5.0)))
+    stack = combine(frames, **options)
+    assert stack.mask[1, 2]
+    assert stack.mask.sum() == 1
+    assert stack.flags[1, 2] & DataQuality.NO_DATA
+    assert stack.n_used[1, 2] == 0
+
+
+@pytest.mark.parametrize("method", ["mean", "median"])
+def test_the_number_of_values_may_differ_from_pixel_to_pixel(rng, method):
+    frames = [CCDFrame(f, mask=rng.random(LARGE) < 0.4) for f in frames_of(rng, [5.0] * 7)]
+    stack = combine(frames, method=method)
+    for used in (3, 4, 5):
+        chosen = stack.n_used == used
+        factor = MEDIAN[used] if method == "median" else 1.0
+        np.testing.assert_allclose(stack.variance[chosen], factor * 25 / used, rtol=1e-4)
+        assert_scatters_as_predicted(stack.data[chosen] - 100, stack.variance[chosen], tolerance=0.025)
+
+
+def test_a_sum_is_not_darker_where_a_value_is_left_out(rng):
+    frames = frames_of(rng, [5.0] * 4, SMALL)
+    mask = np.zeros(SMALL, dtype=bool)
+    mask[1, 2] = True
+    frames[0] = CCDFrame(frames[0], mask=mask)
+    stack = combine(frames, method="sum")
+    assert stack.data[1, 2] == pytest.approx(4 / 3 * sum(f.data[1, 2] for f in frames[1:]))
+    assert stack.variance[1, 2] == pytest.approx(16 * 25 / 3, rel=1e-6)
+
+
+def test_a_pixel_that_only_frames_without_weight_have_is_not_exact(rng):
+    a, b = frames_of(rng, [5.0, 5.0], SMALL)
+    mask = np.zeros(SMALL, dtype=bool)
+    mask[1, 2] = True
+    stack = combine([a, CCDFrame(b, mask=mask)], weights=[0, 1])
+    assert stack.variance[1, 2] > 0 or stack.mask[1, 2]
+
+
+# ---- scaling
+
+
+def flats(rng, times=(4.0, 6.0, 7.0), shape=LARGE):
+    camera = Detector(gain=1 * E_PER_ADU, read_noise=5 * u.electron)
+    pattern = np.linspace(0.8, 1.2, shape[1]) * np.ones(shape)
+    raws = [rng.poisson(5000 * time * pattern) + rng.normal(0, 5, shape) for time in times]
+    return pattern, [create_deviation(CCDFrame(raw, unit="electron"), camera) for raw in raws]
+
+
+@pytest.mark.parametrize("scale", ["mean", "median"])
+@pytest.mark.parametrize("options", [{}, {"method": "median"}, {"clip": "sigma"}])
+def test_flats_of_different_exposure_are_brought_to_one_level(rng, scale, options):
+    pattern, frames = flats(rng)
+    stack = combine(frames, scale=scale, **options)
+    level = 5000 * np.mean([4.0, 6.0, 7.0])
+    assert_scatters_as_predicted(stack.data - level * pattern, stack.variance, tolerance=0.02)
+    if options.get("clip"):
+        assert stack.n_used.mean() > 2.98
+
+
+def test_flats_of_very_different_exposure(rng):
+    pattern, frames = flats(rng, (1.0, 4.0, 16.0))
+    stack = combine(frames, method="median", scale="mean")
+    assert_scatters_as_predicted(stack.data - 35000 * pattern, stack.variance, tolerance=0.02)
+
+
+def test_levels_are_those_of_the_good_pixels(rng):
+    _, frames = flats(rng, shape=(20, 30))
+    expected = combine(frames, scale="mean")
+    data = frames[0].data.copy()
+    data[3, 4] = 1e9
+    mask = data == 1e9
+    spoilt = CCDFrame(data, unit="electron", uncertainty=np.sqrt(frames[0].variance), mask=mask)
+    stack = combine([spoilt, *frames[1:]], scale="mean")
+    np.testing.assert_allclose(stack.data[~mask], expected.data[~mask], rtol=1e-3)
+
+
+def test_a_function_or_numbers_as_scale(rng):
+    frames = [make_frame(rng, value, 1.0, SMALL) for value in (10.0, 20.0)]
+    by_function = combine(frames, scale=lambda data: 1 / np.median(data))
+    np.testing.assert_allclose(
+        by_function.data, np.mean([f.data / np.median(f.data) for f in frames], axis=0), rtol=1e-12
+    )
+    by_numbers = combine(frames, scale=[2.0, 1.0])
+    np.testing.assert_allclose(by_numbers.data, frames[0].data + frames[1].data / 2)
+    np.testing.assert_allclose(by_numbers.variance, (4 + 1) / 4)
+
+
+def test_exact_frames_are_scaled_before_their_scatter_is_taken(rng):
+    exact = [CCDFrame(rng.normal(level, level / 100, LARGE), unit="adu") for level in (1000.0, 2000.0, 3000.0)]
+    stack = combine(exact, scale="mean")
+    np.testing.assert_allclose(np.mean(stack.variance), 20.0**2 / 3, rtol=0.02)
+
+
+def test_a_frame_without_light_cannot_be_scaled(rng):
+    frames = [*frames_of(rng, [5.0], SMALL), make_frame(rng, -50.0, 1.0, SMALL, name="dark.fits")]
+    with pytest.raises(FrameError, match=r"dark\.fits.*median"):
+        combine(frames, scale="median")
+
+
+@pytest.mark.parametrize("scale", ["mode", [1.0], [1.0, np.nan], [1.0, np.inf], lambda data: np.nan * data.mean()])
+def test_scales_that_make_no_sense(rng, scale):
+    with pytest.raises(ValueError, match="scale"):
+        combine(frames_of(rng, [5.0, 5.0], SMALL), scale=scale)
+
+
+# ---- frames without variance, and one frame
+
+
+@pytest.mark.parametrize(("method", "number"), [("mean", 2), ("mean", 10), ("median", 5)])
+def test_exact_frames_show_their_noise_by_their_scatter(rng, method, number):
+    exact = [CCDFrame(rng.normal(100, 5, LARGE), unit="adu") for _ in range(number)]
+    stack = combine(exact, method=method)
+    factor = MEDIAN[number] if method == "median" else 1.0
+    assert np.mean(stack.variance) == pytest.approx(factor * 25 / number, rel=0.02)
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, tolerance=0.02)
+
+
+def test_exact_frames_with_masked_values(rng):
+    exact = [CCDFrame(rng.normal(100, 5, LARGE), unit="adu", mask=rng.random(LARGE) < 0.4) for _ in range(4)]
+    stack = combine(exact)
+    for used in (1, 2, 3):
+        chosen = stack.n_used == used
+        assert np.mean(stack.variance[chosen]) == pytest.approx(25 / used, rel=0.06)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int32])
+def test_whole_numbers_do_not_wrap(dtype):
+    exact = [CCDFrame(np.full(SMALL, value, dtype=dtype), unit="adu") for value in (30000, 30010, 30020)]
+    stack = combine(exact)
+    np.testing.assert_array_equal(stack.data, 30010)
+    np.testing.assert_allclose(stack.variance, 100 / 3, rtol=1e-6)
+
+
+def test_the_noise_of_exact_frames_comes_from_a_detector_if_given(rng):
+    camera = Detector(gain=2 * E_PER_ADU, read_noise=6 * u.electron)
+    exact = [CCDFrame(rng.normal(0, 3, SMALL), unit="adu") for _ in range(4)]
+    stack = combine(exact, detector=camera)
+    expected = np.mean([create_deviation(f, camera).variance for f in exact], axis=0) / 4
+    np.testing.assert_allclose(stack.variance, expected)
+
+
+def test_one_frame_with_variance_is_itself(rng):
+    frame = make_frame(rng, 100.0, 5.0, SMALL)
+    for options in ({}, {"method": "median"}, {"clip": "sigma"}, {"clip": "minmax"}):
+        stack = combine([frame], **options)
+        np.testing.assert_allclose(stack.data, frame.data)
+        np.testing.assert_allclose(stack.variance, 25.0)
+        np.testing.assert_allclose((stack - frame).variance, 0, atol=1e-10)
+        assert stack.meta["NCOMBINE"] == 1
+
+
+def test_one_frame_without_variance_makes_no_master():
+    with pytest.raises(FrameError, match=r"d1001\.fits.*detector="):
+        combine([CCDFrame(np.ones(SMALL), unit="adu", name="d1001.fits")])
+
+
+def test_frames_with_and_without_variance_are_not_mixed(rng):
+    exact = CCDFrame(np.ones(SMALL), unit="electron", name="d1001.fits")
+    with pytest.raises(FrameError, match=r"d1001\.fits.*variance"):
+        combine([make_frame(rng, 1.0, 1.0, SMALL), exact])
+
+
+# ---- the same frame twice
+
+
+def test_the_same_frame_twice_does_not_average_down(rng):
+    frame, other = frames_of(rng, [5.0, 5.0], SMALL)
+    with pytest.warns(NoiseWarning, match="same exposure"):
+        stack = combine([frame, frame.copy()])
+    np.testing.assert_allclose(stack.variance, 25.0)
+    with pytest.warns(NoiseWarning, match="frames 0 .* and 2"):
+        stack = combine([frame, other, frame])
+    np.testing.assert_allclose(stack.variance, 25 * (4 + 1) / 9)
+
+
+def test_the_same_raw_file_twice_is_noticed(rng):
+    camera = Detector(gain=2 * E_PER_ADU, read_noise=6 * u.electron)
+    pixels = rng.poisson(1000, SMALL).astype(np.uint16)
+    raws = [CCDFrame(pixels.copy(), unit="adu", name=name) for name in ("a.fits", "copy_of_a.fits")]
+    with pytest.warns(NoiseWarning, match=r"a\.fits.*copy_of_a\.fits"):
+        stack = combine([calibrate(raw, camera, pedestal=0) for raw in raws])
+    np.testing.assert_allclose(stack.variance, 36 + 4 / 12 + 2.0 * pixels, rtol=1e-5)
+
+
+def test_exact_frames_given_twice_are_noticed(rng):
+    pixels = rng.normal(100, 5, SMALL)
+    other = rng.normal(100, 5, SMALL)
+    with pytest.warns(NoiseWarning, match="same exposure"):
+        combine([CCDFrame(p.copy(), unit="adu") for p in (pixels, other, pixels)])
+
+
+def test_an_exact_master_is_never_made_of_one_exposure(rng):
+    pixels = rng.normal(100, 5, SMALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseWarning)
+        try:
+            stack = combine([CCDFrame(pixels.copy(), unit="adu") for _ in range(2)])
+        except FrameError:
+            return
+    assert np.all(stack.variance > 0)
+
+
+def test_different_frames_with_one_master_give_no_warning(rng):
+    combine(calibrated_with_one_master(rng, 3, shape=SMALL))
+    constant = [CCDFrame(np.full(SMALL, 100.0), unit="electron", uncertainty=np.full(SMALL, 5.0)) for _ in range(3)]
+    bias = make_frame(rng, 0.0, 5.0, SMALL)
+    stack = combine([frame - bias for frame in constant])
+    np.testing.assert_allclose(stack.variance, 25 + 25 / 3)
+
+
+# ---- inputs and outputs
+
+
+def test_header_type_and_name(rng):
+    frames = [make_frame(rng, 100.0, 5.0, SMALL, dtype=np.float32, meta={"FRAME": i}) for i in range(3)]
+    for options in ({}, {"method": "median"}, {"clip": "sigma"}, {"method": "sum"}, {"weights": [1, 2, 3]}):
+        stack = combine(frames, **options)
+        assert stack.data.dtype == stack.variance.dtype == np.float32
+        assert stack.meta["FRAME"] == 0
+        assert stack.meta["NCOMBINE"] == 3
+        assert stack.n_used.dtype == np.uint16
+    assert "NCOMBINE" not in frames[0].meta
+    mask = np.zeros(SMALL, dtype=bool)
+    mask[0, 0] = True
+    stack = combine([CCDFrame(frames[0], mask=mask), *frames[1:]])
+    assert stack.data.dtype == stack.variance.dtype == np.float32
+
+
+def test_a_generator_of_frames(rng):
+    frames = frames_of(rng, [5.0] * 3, SMALL)
+    np.testing.assert_array_equal(combine(f for f in frames).data, combine(frames).data)
+
+
+def test_plain_ccddata(rng):
+    plain = [
+        CCDData(rng.normal(100, 5, SMALL), unit="electron", uncertainty=StdDevUncertainty(np.full(SMALL, 5.0)))
+        for _ in range(3)
+    ]
+    stack = combine(plain)
+    assert isinstance(stack, CCDFrame)
+    np.testing.assert_allclose(stack.variance, 25 / 3)
+
+
+def test_paths(rng, tmp_path):
+    frames = frames_of(rng, [5.0] * 3, SMALL)
+    paths = [tmp_path / f"{i}.fits" for i in range(3)]
+    for frame, path in zip(frames, paths, strict=True):
+        frame.write(path)
+    stack = combine([paths[0], str(paths[1]), paths[2]])
+    np.testing.assert_allclose(stack.data, combine(frames).data)
+    np.testing.assert_allclose(stack.variance, 25 / 3)
+
+
+def test_paths_of_files_without_unit(tmp_path):
+    from astropy.io import fits
+
+    for value in (1, 2, 3):
+        fits.PrimaryHDU(np.full(SMALL, value, dtype=np.int16)).writeto(tmp_path / f"{value}.fits")
+    paths = sorted(tmp_path.iterdir())
+    assert combine(paths, unit="adu").unit == u.adu
+    with pytest.raises(FrameError, match=r"1\.fits.*unit"):
+        combine(paths)
+
+
+def test_the_inputs_are_not_changed(rng):
+    frames = frames_of(rng, [5.0] * 3, SMALL, meta={"A": 1})
+    before = [f.data.copy() for f in frames]
+    combine(frames, clip="sigma", scale="mean")
+    for frame, data in zip(frames, before, strict=True):
+        np.testing.assert_array_equal(frame.data, data)
+        np.testing.assert_allclose(frame.variance, 25.0)
+        assert frame.mask is None
+        assert dict(frame.meta) == {"A": 1}
+
+
+def test_units_are_converted(rng):
+    frames = frames_of(rng, [5.0] * 2, SMALL)
+    kilo = CCDFrame(frames[1].data / 1000, unit=1000 * u.electron, uncertainty=np.full(SMALL, 0.005))
+    stack = combine([frames[0], kilo])
+    np.testing.assert_allclose(stack.data, combine(frames).data)
+    np.testing.assert_allclose(stack.variance, 12.5)
+
+
+def test_no_frames():
+    with pytest.raises(FrameError, match="no frames"):
+        combine([])
+    with pytest.raises(FrameError, match="no frames"):
+        combine(iter(()))
+
+
+def test_a_frame_alone_is_not_a_list(rng):
+    with pytest.raises(TypeError, match="list"):
+        combine(make_frame(rng, 1.0, 1.0, SMALL))
+    with pytest.raises(TypeError, match="list"):
+        combine("d1001.fits")
+
+
+def test_different_shapes_name_the_frames(rng):
+    frames = [make_frame(rng, 1.0, 1.0, SMALL, name="a.fits"), make_frame(rng, 1.0, 1.0, (3, 3), name="b.fits")]
+    with pytest.raises(ShapeMismatchError, match=r"a\.fits.*\(4, 5\).*b\.fits.*\(3, 3\)"):
+        combine(frames)
+
+
+def test_different_units_name_the_frames(rng):
+    frames = [
+        make_frame(rng, 1.0, 1.0, SMALL, name="a.fits"),
+        make_frame(rng, 1.0, 1.0, SMALL, name="b.fits", unit="adu"),
+    ]
+    with pytest.raises(u.UnitConversionError, match=r"a\.fits.*b\.fits"):
+        combine(frames)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"d1001\.fits"):
+        combine([tmp_path / "d1001.fits"], unit="adu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "mode"}, "method"),
+        ({"clip": "extrema"}, "clip"),
+        ({"clip": "sigma", "sigma": 0}, "sigma"),
+        ({"clip": "sigma", "sigma": (3.0, -1.0)}, "sigma"),
+        ({"clip": "sigma", "sigma": np.nan}, "sigma"),
+        ({"clip": "minmax", "extremes": (-1, 1)}, "extremes"),
+        ({"weights": [1.0]}, "weights"),
+        ({"weights": [1.0, -1.0]}, "weights"),
+        ({"weights": [0.0, 0.0]}, "weights"),
+        ({"weights": [1.0, np.nan]}, "weights"),
+        ({"weights": [1.0, 1.0], "method": "median"}, "weights"),
+    ],
+)
+def test_arguments_without_meaning(rng, options, message):
+    with pytest.raises(ValueError, match=message):
+        combine(frames_of(rng, [5.0, 5.0], SMALL), **options)
+
+
+@pytest.mark.parametrize("sigma", [3, np.int64(3), np.float32(3), [3.0, 3.0], np.array([3.0, 3.0])])
+def test_any_number_serves_as_threshold(rng, sigma):
+    frames = frames_of(rng, [5.0] * 5, SMALL)
+    np.testing.assert_array_equal(
+        combine(frames, clip="sigma", sigma=sigma).data, combine(frames, clip="sigma", sigma=3.0).data
+    )
+
+
+def test_the_median_of_frames_that_share_noise_unequally_warns(rng):
+    shared = make_frame(rng, 0.0, 5.0, SMALL)
+    frames = [make_frame(rng, 100.0, 5.0, SMALL) - amount * shared for amount in (0.0, 0.5, 1.0)]
+    with pytest.warns(NoiseWarning, match="first order"):
+        combine(frames, method="median")
+
+
+def test_the_median_of_whole_numbers_with_little_noise_warns(rng):
+    frames = [CCDFrame(np.rint(rng.normal(1000, 1, (50, 50))).astype(np.uint16), unit="adu") for _ in range(5)]
+    with pytest.warns(NoiseWarning, match="rounding"):
+        combine(frames, method="median")

@@ -1,0 +1,132 @@
+"""Detectors: what is refused, and which amplifier reads which pixel."""
+
+from __future__ import annotations
+
+import pickle
+
+import astropy.units as u
+import numpy as np
+import pytest
+
+from astro_calib import Amplifier, Detector
+from astro_calib.errors import FrameError
+
+GAIN = 1.8 * u.electron / u.adu
+READ_NOISE = 9.4 * u.electron
+
+
+def left_and_right(**kwargs):
+    """Two amplifiers that read the halves of a frame of 4 rows and 6 columns."""
+    return Detector(
+        amplifiers=[
+            Amplifier(gain=GAIN, read_noise=READ_NOISE, data_section="[1:3, 1:4]", **kwargs),
+            Amplifier(gain=2 * GAIN, read_noise=READ_NOISE / 2, data_section="[4:6, 1:4]", **kwargs),
+        ]
+    )
+
+
+def test_units_are_converted():
+    camera = Detector(
+        gain=0.0018 * u.Unit(1000 * u.electron) / u.adu, read_noise=9.4 * u.electron, gain_uncertainty=0.01 * GAIN.unit
+    )
+    assert camera.gain.unit == u.electron / u.adu
+    assert camera.gain.value == pytest.approx(1.8)
+    assert len(camera.amplifiers) == 1
+    assert camera.amplifiers[0].gain == camera.gain
+    assert camera.amplifiers[0].gain_uncertainty == 0.01 * GAIN.unit
+
+
+@pytest.mark.parametrize("what", ["gain", "read_noise", "saturation", "gain_uncertainty"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (-1.0, ValueError, "must be finite and"),
+        (np.nan, ValueError, "must be finite and"),
+        (np.inf, ValueError, "must be finite and"),
+        ("array", ValueError, "must be a single number"),
+        ("no unit", u.UnitTypeError, "has no unit; give it in"),
+        ("other unit", u.UnitConversionError, "cannot be converted to"),
+    ],
+)
+def test_bad_quantity_is_refused_by_name(what, value, error, message):
+    units = {"gain": GAIN.unit, "read_noise": u.electron, "saturation": u.adu, "gain_uncertainty": GAIN.unit}
+    special = {"array": [1.0, 2.0] * units[what], "no unit": 1.0, "other unit": 1.0 * u.m}
+    given = special[value] if isinstance(value, str) else value * units[what]
+    arguments = {"gain": GAIN, "read_noise": READ_NOISE, what: given}
+    with pytest.raises(error, match=f"^{what} .*{message}"):
+        Detector(**arguments)
+
+
+def test_zero_is_a_noise_but_no_gain_and_no_saturation():
+    silent = Detector(gain=GAIN, read_noise=0 * u.electron, gain_uncertainty=0 * GAIN.unit)
+    assert silent.read_noise == 0 * u.electron
+    with pytest.raises(ValueError, match=r"gain is 0.* positive"):
+        Detector(gain=0 * GAIN.unit, read_noise=READ_NOISE)
+    with pytest.raises(ValueError, match=r"saturation is 0.* positive"):
+        Detector(gain=GAIN, read_noise=READ_NOISE, saturation=0 * u.adu)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ValueError, match=r"missing: gain, read_noise\."):
+        Detector()
+    with pytest.raises(ValueError, match=r"missing: read_noise\."):
+        Detector(gain=GAIN)
+    with pytest.raises(ValueError, match="needs its data_section"):
+        Detector(amplifiers=[Amplifier(gain=GAIN, read_noise=READ_NOISE)] * 2)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"gain": GAIN}, {"read_noise": READ_NOISE}, {"gain_uncertainty": 0.01 * GAIN.unit}],
+    ids=lambda given: str(*given),
+)
+def test_amplifiers_have_their_own_values(given):
+    # Taken in silence, one of these would be without any effect.
+    with pytest.raises(ValueError, match="not both"):
+        Detector(amplifiers=[Amplifier(gain=GAIN, read_noise=READ_NOISE)], **given)
+
+
+def test_one_amplifier_is_a_number_and_several_are_a_map():
+    assert Detector(gain=GAIN, read_noise=READ_NOISE).pixel_map("gain", (4, 6)) == 1.8
+    camera = left_and_right()
+    np.testing.assert_allclose(camera.pixel_map("gain", (4, 6)), [[1.8, 1.8, 1.8, 3.6, 3.6, 3.6]] * 4)
+    np.testing.assert_allclose(camera.pixel_map("read_noise", (4, 6)), [[9.4, 9.4, 9.4, 4.7, 4.7, 4.7]] * 4)
+
+
+def test_section_is_in_the_convention_of_fits():
+    # First axis first, counted from 1, ends included.
+    rows, columns = Amplifier(gain=GAIN, read_noise=READ_NOISE, data_section="[2:5, 1:3]").slices()
+    assert (rows, columns) == (slice(0, 3), slice(1, 5))
+    assert Amplifier(gain=GAIN, read_noise=READ_NOISE).slices() == (slice(None), slice(None))
+
+
+def test_pixels_that_no_amplifier_reads_are_not_a_number():
+    gains = left_and_right().pixel_map("gain", (5, 7))
+    assert np.isnan(gains[4]).all()
+    assert np.isnan(gains[:, 6]).all()
+    assert np.isfinite(gains[:4, :6]).all()
+
+
+@pytest.mark.parametrize(("shape", "section"), [((3, 6), "1:3, 1:4"), ((4, 5), "4:6, 1:4")])
+def test_section_outside_the_frame_is_refused(shape, section):
+    with pytest.raises(FrameError, match=rf"\[{section}\] lies outside .* {shape[1]} columns and {shape[0]} rows"):
+        left_and_right().pixel_map("gain", shape)
+
+
+def test_gain_is_the_same_noise_for_every_frame_of_a_detector_and_of_no_other():
+    camera, again = (Detector(gain=GAIN, read_noise=READ_NOISE, gain_uncertainty=0.01 * GAIN.unit) for _ in range(2))
+    other = Detector(gain=GAIN, read_noise=READ_NOISE, gain_uncertainty=0.01 * GAIN.unit, name="blue")
+    assert camera.gain_identity(0) == again.gain_identity(0)
+    assert camera.gain_identity(0) != other.gain_identity(0)
+    halves = left_and_right(gain_uncertainty=0.01 * GAIN.unit)
+    assert halves.gain_identity(0) != halves.gain_identity(1)
+
+
+def test_detectors_compare_by_value_and_can_be_sent_to_another_process():
+    camera = Detector(gain=GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu)
+    again = pickle.loads(pickle.dumps(camera))  # noqa: S301
+    assert again == camera
+    assert again.gain_identity(0) == camera.gain_identity(0)
+    assert camera != Detector(gain=2 * GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu)
+    with pytest.raises(AttributeError):
+        camera.gain = 2 * GAIN
