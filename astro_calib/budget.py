@@ -663,16 +663,13 @@ def merge_sources(
         # The coefficients vary within a cell, each in its own way: the cells get mean weights, and a common
         # coefficient that keeps the variance of each pixel what it is.
         weights = [Factored(_mean(coefficient)) for _, coefficient in terms]
-        exact = sum(np.square(c.evaluate()) * source.variance.evaluate() for source, c in terms)
-        inner = sum(np.square(w.evaluate()) * s.variance.evaluate() for w, (s, _) in zip(weights, terms, strict=True))
+        exact = sum(_squared(coefficient, source) for source, coefficient in terms)
+        inner = sum(_squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.sqrt(np.asarray(exact * inflation / inner))
         common = Factored(np.array(np.broadcast_to(np.where(np.isfinite(ratio), ratio, 0), shape), dtype=dtype))
         inflation = 1.0
-    parts = [
-        np.square(weight.evaluate()) * source.variance.evaluate()
-        for weight, (source, _) in zip(weights, terms, strict=True)
-    ]
+    parts = [_squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True)]
     total = sum(parts[1:], parts[0])
     for index, (a, _) in enumerate(terms):
         for other, (b, _) in enumerate(terms[index + 1 :], start=index + 1):
@@ -689,6 +686,13 @@ def merge_sources(
     identity = "stack:" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     source = NoiseSource(name, variance, axes, identity=identity, constituents=constituents)
     return source, common
+
+
+def _squared(coefficient: Factored, source: NoiseSource) -> Any:
+    """Part of a variance; 0 where the coefficient is 0, whatever the source's variance is there."""
+    c, v = coefficient.evaluate(), source.variance.evaluate()
+    with np.errstate(invalid="ignore"):
+        return np.square(c) * v if np.ndim(c) == 0 else np.where(c != 0, np.square(c) * v, 0)
 
 
 def _constituents(

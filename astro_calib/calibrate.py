@@ -8,6 +8,7 @@ import astropy.units as u
 
 from astro_calib.detector import GAIN_UNIT, Detector
 from astro_calib.errors import FrameError
+from astro_calib.frame import as_frame
 from astro_calib.steps import (
     cosmicray_lacosmic,
     create_deviation,
@@ -114,6 +115,7 @@ def calibrate(
     array([[125.33, 125.33, 125.33],
            [125.33, 125.33, 125.33]], dtype=float32)
     """
+    ccd = as_frame(ccd)
     by_signal = isinstance(shot_noise, str)
     if by_signal and overscan is None and bias is None and pedestal is None:
         msg = (

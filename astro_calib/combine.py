@@ -13,6 +13,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 
 from astro_calib.arithmetic import floating
@@ -28,7 +29,7 @@ from astro_calib.estimators import (
 )
 from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
-from astro_calib.frame import CCDFrame
+from astro_calib.frame import CCDFrame, fit_for_use
 from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
 from astro_calib.steps.deviation import create_deviation
 
@@ -51,6 +52,8 @@ LIKE = 0.02
 UNLIKE = 1.5
 #: Below this many digital units of noise a median of whole numbers is dominated by rounding.
 SMALLEST_ROUNDED = 2.0
+#: Fewer pixels than this part may have unlike noise in frames that count as alike.
+RARE = 0.01
 #: Above this difference of shared noise, in units of their own, the median of frames is not linear any more.
 LARGEST_UNLIKE = 0.5
 
@@ -138,48 +141,54 @@ def combine(
     >>> np.sqrt(stack.variance).round(2)
     array([[5.1, 5.1]])
     """
-    lower, upper = (sigma, sigma) if isinstance(sigma, (int, float)) else sigma
+    lower, upper = (float(value) for value in np.broadcast_to(np.asarray(sigma, dtype=float), 2))
     _check_choices(method, clip, lower, upper, extremes, weights)
     inputs = _loaded(frames, unit)
-    if weights is not None and len(weights) != len(inputs):
-        msg = f"{len(weights)} weights for {len(inputs)} frames."
-        raise ValueError(msg)
+    if weights is not None:
+        if len(weights) != len(inputs):
+            msg = f"{len(weights)} weights for {len(inputs)} frames."
+            raise ValueError(msg)
+        # A frame without weight is not there.
+        inputs = [frame for frame, weight in zip(inputs, weights, strict=True) if weight > 0]
+        weights = [float(weight) for weight in weights if weight > 0]
     by_scatter = _by_scatter(inputs, detector)
     if detector is not None:
         inputs = [frame if frame.budget is not None else create_deviation(frame, detector) for frame in inputs]
     inputs = _scaled(inputs, scale)
     whole_numbers = all(frame.data.dtype.kind in "ui" for frame in inputs)
     data = np.stack([floating(frame.data) for frame in inputs])
-    used = np.stack([_fit_for_use(frame) for frame in inputs])
-    if by_scatter:
-        inputs = _with_scatter(inputs, data, used)
-    private = _private_terms(inputs)
-    center = None if method == "mean" and clip is None else masked_median(data, used)
-    before = used
-    own = None
-    if clip is not None or method == "median":
-        assert center is not None
-        own = _own_sigma(inputs, private, data, center)
+    before = np.stack([fit_for_use(frame) for frame in inputs])
+    center = None if method == "mean" and clip is None else masked_median(data, before)
+    private = set() if by_scatter else _private_terms(inputs)
+    known = not by_scatter and (method == "median" or clip == "sigma")
+    own = _own_sigma(inputs, private, data, center) if known and center is not None else None
+    used = before
     if clip == "minmax":
-        used = reject_extremes(data, used, *extremes)
+        used = reject_extremes(data, before, *extremes)
     elif clip is not None:
         assert center is not None
-        assert own is not None
-        deviation = own if clip == "sigma" and not by_scatter else _robust_scatter(data, used, center)
-        used = reject_deviant(data, deviation, used, center, lower, upper)
+        deviation = own if clip == "sigma" and own is not None else _robust_scatter(data, before, center)
+        used = reject_deviant(data, deviation, before, center, lower, upper)
+    if by_scatter:
+        inputs = _with_scatter(inputs, data, before, used, clip, (lower, upper), extremes)
+        private = _private_terms(inputs)
     counted = used.sum(axis=0).astype(np.uint16)
     rejected = before.sum(axis=0) > counted
     # Where nothing is fit for use the pixel is masked; it gets the value and the variance of what there is.
-    used = used | ((counted == 0) & np.isfinite(data))
+    filled = (counted == 0) & np.isfinite(data)
+    before, used = before | filled, used | filled
     if method == "median":
-        assert own is not None
+        sigmas = np.ones((len(data), *[1] * (data.ndim - 1)), dtype=data.dtype) if own is None else own
         result = np.nan_to_num(masked_median(data, used))
-        passing = _median_weights(own, used)
-        _warn_of_median(inputs, private, _typical_sigmas(own, used), whole_numbers)
+        # The median is the same after the lowest and the highest are left out, so that their number counts too.
+        passing, inflation = _median_passing(sigmas, before if clip == "minmax" else used, used)
+        if own is None:
+            own = np.stack([np.sqrt(np.asarray(frame.variance)) for frame in inputs])
+        _warn_of_median(inputs, private, own, whole_numbers)
     else:
         passing = _mean_weights(used, weights)
         result = _weighted_mean(data, passing)
-    inflation = _inflation(method, clip, (lower, upper), extremes, before, used, own)
+        inflation = _inflation(clip, (lower, upper), extremes, before)
     budget = _stacked_budget(inputs, private, passing, inflation, np.asarray(result))
     stack = _assembled(inputs, result, budget, counted, rejected, used)
     if method == "sum":
@@ -243,6 +252,12 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
                 "frames of one shape can be combined. Trim them to the same section first."
             )
             raise ShapeMismatchError(msg)
+        if not frame.unit.is_equivalent(first.unit):
+            msg = (
+                f"frame 0 ({first.name}) is in {first.unit}, frame {position} ({frame.name}) in {frame.unit}; only frames "
+                "of one unit can be combined. Apply gain_correct to all of them, or to none."
+            )
+            raise u.UnitConversionError(msg)
         if frame.unit != first.unit:
             loaded[position] = frame.convert_unit_to(first.unit)
     if len(loaded) > 1:
@@ -309,7 +324,7 @@ def _scaled(frames: list[CCDFrame], scale: Any) -> list[CCDFrame]:
 
 
 def _level(frame: CCDFrame, how: str) -> float:
-    good = _fit_for_use(frame)
+    good = fit_for_use(frame)
     level = float((np.median if how == "median" else np.mean)(frame.data[good])) if good.any() else float("nan")
     if not level > 0:
         msg = (
@@ -320,23 +335,41 @@ def _level(frame: CCDFrame, how: str) -> float:
     return level
 
 
-def _fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
-    used: NDArray[np.bool_] = np.isfinite(frame.data)
-    if frame.mask is not None:
-        used &= ~frame.mask
-    if isinstance(frame.flags, np.ndarray):
-        used &= (frame.flags & np.uint16(DataQuality.UNUSABLE)) == 0
-    return used
-
-
-def _with_scatter(frames: Sequence[CCDFrame], data: NDArray[Any], used: NDArray[np.bool_]) -> list[CCDFrame]:
-    """The frames, each with the sample's variance at each pixel as noise of its own."""
+def _with_scatter(
+    frames: Sequence[CCDFrame],
+    data: NDArray[Any],
+    before: NDArray[np.bool_],
+    used: NDArray[np.bool_],
+    clip: str | None,
+    thresholds: tuple[float, float],
+    extremes: tuple[int, int],
+) -> list[CCDFrame]:
+    """The frames, each with the variance of the sample at each pixel as noise of its own."""
     number = used.sum(axis=0)
     mean = _weighted_mean(data, _mean_weights(used, None))
-    squares = np.where(used, (data - mean) ** 2, 0).sum(axis=0, dtype=np.float64)
-    typical = float(np.sum(squares) / max(np.sum(np.maximum(number - 1, 0)), 1))
+    if clip == "minmax":
+        # What was left out counts as its nearest neighbour that was not (Tukey & McLaughlin 1963, Sankhya A 25, 331).
+        lowest = np.where(used, data, np.inf).min(axis=0)
+        highest = np.where(used, data, -np.inf).max(axis=0)
+        inside = np.clip(np.where(before, data, mean), lowest, highest)
+        total = before.sum(axis=0)
+        average = _weighted_mean(inside, _mean_weights(before, None))
+        squares = np.where(before, (inside - average) ** 2, 0).sum(axis=0, dtype=np.float64)
+        factor = np.array([1.0, *_trimmed_factors(len(data), extremes)])[total]
+        variance = squares / np.maximum(total - 1, 1) * total / np.maximum(number, 1) / factor
+        known = total > 1
+    else:
+        squares = np.where(used, (data - mean) ** 2, 0).sum(axis=0, dtype=np.float64)
+        # A Gaussian without its wings scatters less.
+        variance = squares / np.maximum(number - 1, 1) / (_cut_variance(*thresholds) if clip else 1.0)
+        known = number > 1
+    if not np.any(variance > 0):
+        msg = (
+            f"the frames to combine, such as {frames[0].name}, agree in every pixel: they show nothing of their noise."
+        )
+        raise FrameError(msg)
     # One value alone shows no scatter; it gets what the others show on average.
-    variance = np.where(number > 1, squares / np.maximum(number - 1, 1), typical).astype(data.dtype)
+    variance = np.where(known, variance, np.mean(variance[known])).astype(data.dtype)
     result = []
     for frame in frames:
         origin = frame._present_origin()
@@ -345,12 +378,24 @@ def _with_scatter(frames: Sequence[CCDFrame], data: NDArray[Any], used: NDArray[
             "read noise",
             variance,
             axes=tuple(range(frame.ndim)),
-            identity=f"{origin.identity()}:read",
+            identity=f"{origin.raw.identity()}:read",
             window=origin.window,
         )
         budget = UncertaintyBudget(frame.shape, [(source, 1.0)], variance.dtype)
         result.append(CCDFrame(frame, budget=budget))
     return result
+
+
+def _cut_variance(lower: float, upper: float) -> float:
+    """Variance of a standard Gaussian that is cut off at -lower and upper (Johnson, Kotz & Balakrishnan 1994, 13.10)."""
+    from math import erf, exp, pi, sqrt
+
+    def density(x: float) -> float:
+        return exp(-(x**2) / 2) / sqrt(2 * pi)
+
+    part = (erf(upper / sqrt(2)) + erf(lower / sqrt(2))) / 2
+    first = (density(lower) - density(upper)) / part
+    return 1 - (upper * density(upper) + lower * density(lower)) / part - first**2
 
 
 # -- the noise of each frame -----------------------------------------------------------------------------------------
@@ -376,31 +421,54 @@ def _own_sigma(
     frames: Sequence[CCDFrame], private: set[tuple[int, Key]], data: NDArray[Any], center: NDArray[Any]
 ) -> NDArray[Any]:
     """
-    Standard deviation of each frame's own noise, shape (n, ny, nx), were its value that of the centre.
+    Standard deviation of each frame's noise less what all share, shape (n, ny, nx), were its value that of the centre.
 
     The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias the
-    mean; so it is moved along its slope to the count at the centre.
+    mean; so it is moved along its slope to the count at the centre. Of a source that frames share, only the difference
+    from the mean coefficient moves a frame away from the others.
     """
     result = np.empty_like(data)
+    means = _mean_coefficients(frames, private)
     for position, frame in enumerate(frames):
         budget = frame.budget
         assert budget is not None
         variance = np.zeros(frame.shape, dtype=data.dtype)
         slope: Any = 0.0
         floor: Any = 0.0
+        present = {source.key for source, _ in budget.terms}
         for source, coefficient in budget.terms:
-            if (position, source.key) not in private:
-                continue
             c = coefficient.evaluate(budget.data)
+            if (position, source.key) not in private:
+                c = finite_mean(c) - means[source.key][1]
+                variance += c**2 * source.variance.evaluate()
+                continue
             part = np.square(c) * source.variance.evaluate()
             variance += part
             if source.slope:
                 slope = slope + np.abs(c) * source.slope
             elif len(source.axes) == frame.ndim:
                 floor = floor + part
-        moved = variance + slope * (center - data[position])
+        for key, (source, mean) in means.items():
+            if key not in present:
+                variance += mean**2 * source.variance.evaluate()
         with np.errstate(invalid="ignore"):
+            moved = variance + slope * (center - data[position])
             result[position] = np.sqrt(np.maximum(moved, np.asarray(floor) / 4))
+    return result
+
+
+def _mean_coefficients(
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]]
+) -> dict[Key, tuple[NoiseSource, float]]:
+    """For each source that frames share, its mean coefficient over frames and pixels."""
+    result: dict[Key, tuple[NoiseSource, float]] = {}
+    for position, frame in enumerate(frames):
+        budget = frame.budget
+        assert budget is not None
+        for source, coefficient in budget.terms:
+            if (position, source.key) not in private:
+                mean = finite_mean(coefficient.evaluate(budget.data)) / len(frames)
+                result[source.key] = (source, mean + result.get(source.key, (source, 0.0))[1])
     return result
 
 
@@ -422,9 +490,16 @@ class _Weights:
     def uniform(self) -> bool:
         return not isinstance(self.values, np.ndarray)
 
-    def of(self, position: int) -> Factored:
-        value = self.values[position]
-        return Factored(value if isinstance(value, np.ndarray) else float(value))
+    def times(self, position: int, coefficient: Factored) -> Factored:
+        """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
+        weight = self.values[position]
+        if self.uniform:
+            return coefficient * float(weight)
+        if coefficient.number is not None:
+            return Factored(weight) * coefficient.number
+        with np.errstate(invalid="ignore"):
+            product = np.where(weight != 0, weight * coefficient.evaluate(), 0)
+        return Factored(product.astype(np.asarray(weight).dtype))
 
 
 def _mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None) -> _Weights:
@@ -437,17 +512,41 @@ def _mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None) -> _
     return _Weights((kept / np.where(total > 0, total, 1)).astype(np.float32))
 
 
-def _median_weights(own: NDArray[Any], used: NDArray[np.bool_]) -> _Weights:
-    """The probability that a frame is the median."""
+def _median_passing(
+    own: NDArray[Any], before: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> tuple[_Weights, float | NDArray[Any]]:
+    """
+    How a median passes on noise: the probability that a frame is it, and the factor for the frames' own noise.
+
+    ``before`` tells the values that the factor counts, ``used`` those that can be the median.
+    """
+    if _alike(own, used):
+        weights = _mean_weights(used, None)
+        table = np.nan_to_num(median_variance_factors(len(used)), nan=1.0)
+        if before.all() and used.all():
+            return weights, float(table[-1])
+        number = before.sum(axis=0)
+        return weights, (table[number] * used.sum(axis=0) / np.maximum(number, 1)).astype(np.float32)
+    sigma = np.broadcast_to(own, used.shape)
+    probabilities = median_probabilities(sigma, ~used)
+    linear = np.sum(np.where(used, probabilities * sigma, 0) ** 2, axis=0)
+    variance = median_variance(sigma, ~before)
     typical = _typical_sigmas(own, used)
-    if typical.max() <= (1 + LIKE) * typical.min():
-        return _mean_weights(used, None)
-    if used.all():
-        if typical.max() > UNLIKE * typical.min():
-            return _Weights([float(p) for p in median_variance_exact(typical)[1]])
-        return _Weights([float(p) for p in median_probabilities(typical)])
-    ratios = np.broadcast_to(typical.reshape(-1, *[1] * (used.ndim - 1)), used.shape)
-    return _Weights(median_probabilities(ratios, ~used).astype(np.float32))
+    if typical.max() > UNLIKE * typical.min():
+        variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = variance / linear
+    inflation = np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
+    return _Weights(probabilities.astype(np.float32)), inflation
+
+
+def _alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
+    """Whether the frames have the same noise at nearly every pixel."""
+    if own.size == len(own):
+        return bool(own.max() <= (1 + LIKE) * own.min())
+    largest = np.where(used, own, 0).max(axis=0)
+    smallest = np.where(used, own, np.inf).min(axis=0)
+    return bool(np.mean(largest > (1 + LIKE) * smallest) < RARE)
 
 
 def _typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -459,9 +558,10 @@ def _typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.fl
 
 
 def _warn_of_median(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], own: NDArray[np.float64], whole_numbers: bool
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], sigma: NDArray[Any], whole_numbers: bool
 ) -> None:
     """Say where the error of a median is less exact than usual."""
+    own = np.nanmedian(sigma.reshape(len(sigma), -1), axis=1)
     if whole_numbers and own.min() < SMALLEST_ROUNDED:
         msg = (
             f"the noise is {own.min():.2g} digital units, so that the median of whole numbers is dominated by "
@@ -497,60 +597,32 @@ def _weighted_mean(data: NDArray[Any], weights: _Weights) -> NDArray[Any]:
     for position, value in enumerate(data):
         weight = weights.values[position]
         # A value that is left out may be anything, infinity and NaN included.
-        total += weight * value if weights.uniform else np.where(np.asarray(weight) > 0, weight * value, 0)
+        with np.errstate(invalid="ignore"):
+            total += weight * value if weights.uniform else np.where(np.asarray(weight) > 0, weight * value, 0)
     return total.astype(data.dtype)
 
 
 def _inflation(
-    method: str,
-    clip: str | None,
-    thresholds: tuple[float, float],
-    extremes: tuple[int, int],
-    before: NDArray[np.bool_],
-    used: NDArray[np.bool_],
-    own: NDArray[Any] | None,
+    clip: str | None, thresholds: tuple[float, float], extremes: tuple[int, int], before: NDArray[np.bool_]
 ) -> float | NDArray[Any]:
-    """By how much the variance of the result exceeds that of the weighted sum of independent values."""
-    if method == "median":
-        assert own is not None
-        return _median_inflation(own, used)
+    """By how much the variance of a mean after rejection exceeds that of independent values."""
     if clip is None:
         return 1.0
-    largest = len(before)
     if clip == "minmax":
-        table = [
-            trimmed_mean_variance_factor(n, *extremes) if n > sum(extremes) else 1.0 for n in range(1, largest + 1)
-        ]
+        table = _trimmed_factors(len(before), extremes)
     else:
-        table = [clipped_mean_variance_factor(n, *thresholds) for n in range(1, largest + 1)]
+        table = [clipped_mean_variance_factor(number, *thresholds) for number in range(1, len(before) + 1)]
     if before.all():
         return table[-1]
     return np.array([1.0, *table], dtype=np.float32)[before.sum(axis=0)]
 
 
-def _median_inflation(own: NDArray[Any], used: NDArray[np.bool_]) -> float | NDArray[Any]:
-    typical = _typical_sigmas(own, used)
-    number = used.sum(axis=0)
-    like = typical.max() <= (1 + LIKE) * typical.min()
-    if like:
-        if used.all():
-            return float(median_variance_factors(len(used))[-1])
-        factors = np.where(np.isnan(table := median_variance_factors(len(used))), 1.0, table)
-        return factors[number].astype(np.float32)
-    if used.all():
-        if typical.max() > UNLIKE * typical.min():
-            variance, weights = median_variance_exact(typical)
-        else:
-            variance, weights = float(median_variance(typical)), median_probabilities(typical).astype(float)
-        return float(variance / np.sum(weights**2 * typical**2))
-    ratios = np.broadcast_to(typical.reshape(-1, *[1] * (used.ndim - 1)), used.shape)
-    probabilities = median_probabilities(ratios, ~used)
-    linear = np.sum(probabilities**2 * ratios**2, axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factor = median_variance(ratios, ~used) / linear
-    if typical.max() > UNLIKE * typical.min():
-        factor = factor * median_variance_exact(typical)[0] / float(median_variance(typical))
-    return np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
+def _trimmed_factors(largest: int, extremes: tuple[int, int]) -> list[float]:
+    """The factor of the trimmed mean for 1, 2, ... values; 1 where there are too few to leave any out."""
+    return [
+        trimmed_mean_variance_factor(number, *extremes) if number > sum(extremes) else 1.0
+        for number in range(1, largest + 1)
+    ]
 
 
 # -- output ----------------------------------------------------------------------------------------------------------
@@ -572,7 +644,7 @@ def _stacked_budget(
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
                 bound = coefficient if budget.data is None else coefficient.bound_to(budget.data)
-                groups.setdefault((source.name, source.axes), []).append((source, bound.product(weights.of(position))))
+                groups.setdefault((source.name, source.axes), []).append((source, weights.times(position, bound)))
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
     terms: list[tuple[NoiseSource, Factored]] = []
@@ -590,7 +662,7 @@ def _stacked_budget(
         for position, member, own in members:
             budget = frames[position].budget
             bound = own if budget is None or budget.data is None else own.bound_to(budget.data)
-            terms.append((member, bound.product(weights.of(position))))
+            terms.append((member, weights.times(position, bound)))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
 
 

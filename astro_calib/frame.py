@@ -91,6 +91,7 @@ class CCDFrame(CCDData):
     def __init__(self, data: Any, *args: Any, budget: UncertaintyBudget | None = None, **kwargs: Any) -> None:
         name = kwargs.pop("name", None)
         origin = kwargs.pop("_origin", None)
+        stamp = kwargs.pop("_stamp", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
         self._name: str | None = name
@@ -106,7 +107,7 @@ class CCDFrame(CCDData):
             self._name = name or parent._name
             self._origin = origin or parent._origin
             if given is None and budget is None:
-                budget = parent.budget
+                budget, stamp = parent.budget, parent._stamp
             for attribute in ("mask", "wcs", "unit", "psf", "flags"):
                 kwargs.setdefault(attribute, getattr(parent, attribute))
             if kwargs.get("meta") is None and kwargs.get("header") is None:
@@ -119,7 +120,7 @@ class CCDFrame(CCDData):
                 identity = uncertainty_identity(np.asarray(parent.data), foreign)
                 budget = self._own_budget(self._budget.variance(), identity)
         if budget is not None:
-            self._set_budget(budget)
+            self._set_budget(budget, stamp)
 
     # -- the budget and its faces --------------------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ class CCDFrame(CCDData):
     def _digest(self) -> str:
         return content_digest(self.data)
 
-    def _set_budget(self, budget: UncertaintyBudget | None) -> None:
+    def _set_budget(self, budget: UncertaintyBudget | None, stamp: str | None = None) -> None:
         if budget is not None:
             if budget.shape != self.shape:
                 msg = f"{self.name}: a budget of shape {budget.shape} for data of shape {self.shape}."
@@ -148,7 +149,7 @@ class CCDFrame(CCDData):
                 budget.variance()  # now, while the data are what the coefficients say
         self._budget = budget
         self._uncertainty = None
-        self._stamp = None if budget is None else self._digest()
+        self._stamp = None if budget is None else stamp or self._digest()
 
     def _own_budget(self, variance: NDArray[Any], identity: str) -> UncertaintyBudget:
         source = NoiseSource(UNNAMED, variance, axes=tuple(range(self.ndim)), identity=identity)
@@ -413,7 +414,7 @@ class CCDFrame(CCDData):
         return origin.scaled(number if operation is np.multiply else 1 / number if number else 0.0)
 
     def _present_origin(self) -> Origin | None:
-        """Where the pixels came from, for a frame whose own noise has not been added yet."""
+        """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
         if self._origin is None and self._budget is None:
             return Origin.of(self.data)
         return self._origin
@@ -534,7 +535,7 @@ def rebuilt(
     mask, flags : ndarray, optional
         If they are others.
     origin : Origin, optional
-        Given as long as the frame's own noise has not been added.
+        If it is another.
     """
     return type(frame)(
         data,
@@ -546,8 +547,24 @@ def rebuilt(
         psf=frame.psf,
         name=frame._name,
         budget=budget,
-        _origin=origin,
+        _origin=frame._present_origin() if origin is None else origin,
+        _stamp=frame._stamp if data is frame.data else None,
     )
+
+
+def as_frame(ccd: Any) -> CCDFrame:
+    """A CCDFrame of anything that can be one, such as a plain CCDData."""
+    return ccd if isinstance(ccd, CCDFrame) else CCDFrame(ccd)
+
+
+def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
+    """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
+    used: NDArray[np.bool_] = np.isfinite(frame.data)
+    if frame.mask is not None:
+        used &= ~frame.mask
+    if isinstance(frame.flags, np.ndarray):
+        used &= (frame.flags & np.uint16(DataQuality.UNUSABLE)) == 0
+    return used
 
 
 def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:
@@ -557,7 +574,7 @@ def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality
     mask = frame.mask
     if quality & DataQuality.UNUSABLE:
         mask = where.copy() if mask is None else mask | where
-    return rebuilt(frame, frame.data, frame.budget, mask=mask, flags=flags, origin=frame._present_origin())
+    return rebuilt(frame, frame.data, frame.budget, mask=mask, flags=flags)
 
 
 def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
@@ -639,7 +656,7 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
 
 
 def _with_unit(value: Any) -> Any:
-    """A number or an array as an exact frame or a dimensionless Quantity, copied: its owner may go on writing into it."""
+    """A number or an array as an exact frame or a Quantity, copied: its owner may go on writing into it."""
     if isinstance(value, NDData):
         return value
     if value is None or isinstance(value, (str, bytes)):

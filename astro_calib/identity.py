@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from astro_calib.budget import Window
 
-__all__ = ["Origin", "content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
+__all__ = ["Origin", "RawPixels", "content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
 
 
 def drawn_identity() -> str:
@@ -62,14 +62,34 @@ def uncertainty_identity(pixels: NDArray[Any], uncertainty: Any) -> str:
     return identity
 
 
+class RawPixels:
+    """
+    The pixels of a raw frame, until their identity has been found; then only that is kept.
+
+    Shared by all frames that are made of one raw frame, so that the identity is found once.
+    """
+
+    def __init__(self, pixels: NDArray[Any]) -> None:
+        self.shape = pixels.shape
+        self._pixels: NDArray[Any] | None = pixels
+        self._identity = ""
+
+    def identity(self) -> str:
+        """The identity of the noise in the raw frame."""
+        if self._pixels is not None:
+            self._identity = content_identity(self._pixels)
+            self._pixels = None
+        return self._identity
+
+
 @dataclass(frozen=True, eq=False)
 class Origin:
     """
-    Where the pixels of a frame without a budget came from: kept until its deviation is created.
+    Which pixels of which raw frame a frame holds.
 
     Attributes
     ----------
-    pixels : ndarray
+    raw : RawPixels
         The frame as it was read.
     window : tuple of (origin, step)
         Which of these pixels the frame holds now, for each axis.
@@ -77,7 +97,7 @@ class Origin:
         Size of one digital step in the frame's present unit; 0 where the values were not digitised.
     """
 
-    pixels: NDArray[Any]
+    raw: RawPixels
     window: Window
     quantum: float
 
@@ -85,14 +105,10 @@ class Origin:
     def of(cls, pixels: NDArray[Any]) -> Origin:
         """The origin of a frame that was not touched yet."""
         quantum = 1.0 if pixels.dtype.kind in "ui" else 0.0
-        return cls(pixels, ((0, 1),) * pixels.ndim, quantum)
-
-    def identity(self) -> str:
-        """The identity of the noise, from the pixels."""
-        return content_identity(self.pixels)
+        return cls(RawPixels(pixels), ((0, 1),) * pixels.ndim, quantum)
 
     def cells(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
-        """The index that takes the pixels of a frame of ``shape`` out of an array like ``pixels``."""
+        """The index that takes the pixels of a frame of ``shape`` out of an array like the raw frame."""
         return np.ix_(*(start + step * np.arange(n) for (start, step), n in zip(self.window, shape, strict=True)))
 
     def scaled(self, factor: float) -> Origin:

@@ -438,6 +438,19 @@ def test_variance_stays_exact_when_a_stack_is_merged_with_its_own_constituents()
     np.testing.assert_allclose(chain.variance(), 280, rtol=1e-12)
 
 
+def test_covariance_with_a_stack_that_was_merged_with_its_own_constituent():
+    first, second = sources(2)
+    pair = merge_sources([(first, Factored(0.5)), (second, Factored(0.5))], SHAPE, "pair")
+    # 0.5 a + 0.5 pair = 0.75 a + 0.25 b, and 70 frames more.
+    chain = budget((first, 0.5), (pair[0], pair[1] * 0.5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseWarning)
+        for source in sources(70):
+            chain = total(chain, budget((source, 1.0)))
+    np.testing.assert_allclose(chain.covariance(budget((first, 1.0))), 4 * 0.75, rtol=1e-12)
+    np.testing.assert_allclose(chain.covariance(budget(pair)), 4 * (0.75 + 0.25) / 2, rtol=1e-12)
+
+
 def test_frame_that_holds_a_stack_and_one_of_its_constituents():
     first, second = sources(2)
     pair = merge_sources([(first, Factored(0.5)), (second, Factored(0.5))], SHAPE, "pair")

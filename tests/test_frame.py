@@ -213,6 +213,14 @@ def test_flags_that_do_not_fit_are_refused(value):
         frame(flags=np.full(SHAPE, value, dtype=np.int32))
 
 
+def test_refused_flags_leave_those_that_were_there(full):
+    before = full.flags.copy()
+    for bad in (np.full(SHAPE, 2**16), np.full(SHAPE, 0.5), np.zeros((4, 3), np.uint16)):
+        with pytest.raises(ValueError, match="flags"):
+            full.flags = bad
+        np.testing.assert_array_equal(full.flags, before)
+
+
 def test_errors_are_what_a_caller_would_catch():
     assert issubclass(FrameError, ValueError)
     assert issubclass(ShapeMismatchError, FrameError)

@@ -423,7 +423,7 @@ def test_origin_follows_cuts_and_scale():
     assert origin.scaled(-1.5).quantum == 1.5
     moved = origin.cut(((2, 1), (5, -1)))
     assert moved.window == ((2, 1), (5, -1))
-    assert moved.identity() == origin.identity() == Origin.of(raw(1, np.float64).data).identity()
+    assert moved.raw.identity() == origin.raw.identity() == Origin.of(raw(1, np.float64).data).raw.identity()
 
 
 def test_writing_into_a_raw_frame_makes_it_another_exposure():

@@ -36,6 +36,7 @@ class FrameRead(registry.UnifiedReadWrite):
         super().__init__(instance, cls, "read", registry=None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Read."""
         if args and isinstance(args[0], (str, os.PathLike)):
             if Path(args[0]).is_dir():
                 msg = f"{args[0]} is a directory; expected a file."

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["read_whole_fits"]
 
+#: FITS files come in blocks of so many bytes.
+BLOCK = 2880
+
 
 def read_whole_fits(path: Path) -> bytes:
     """
@@ -60,7 +63,8 @@ def read_whole_fits(path: Path) -> bytes:
                 raise
             msg = f"truncated or damaged: {error}"
             raise FrameError(msg) from error
-    return content
+    # Some programs leave out the padding of the last block, which holds nothing.
+    return content + bytes(-len(content) % BLOCK)
 
 
 def _decompressed(path: Path) -> bytes:

@@ -110,9 +110,7 @@ class Camera:
             "shape": shape,
             "bias_level": check_number("bias_level", self.bias_level, u.adu),
             "bias_drift": check_number("bias_drift", self.bias_drift, u.adu),
-            "bias_structure": check_array(
-                "bias_structure", self.bias_structure, shape, u.adu, minimum=-math.inf
-            ),
+            "bias_structure": check_array("bias_structure", self.bias_structure, shape, u.adu, minimum=-math.inf),
             "dark_rate": check_array("dark_rate", self.dark_rate, shape, ELECTRON_RATE),
             "sensitivity": {
                 name: check_array(f"sensitivity of filter {name!r}", value, shape)
@@ -377,10 +375,7 @@ def camera(
         np.random.default_rng, np.random.SeedSequence(seed).spawn(3 + len(filters))
     )
     pixels = sensitivity_variations(shape, vignetting=0, dust=0, pixel_scatter=0.01, rng=pixel_rng)
-    optics = [
-        sensitivity_variations(shape, vignetting=0.05, dust=8, pixel_scatter=0, rng=rng)
-        for rng in filter_rngs
-    ]
+    optics = [sensitivity_variations(shape, vignetting=0.05, dust=8, pixel_scatter=0, rng=rng) for rng in filter_rngs]
     return Camera(
         shape=shape,
         detector=detector,
@@ -389,8 +384,7 @@ def camera(
         bias_structure=bias(shape, 0.0, structure=3.0, rng=bias_rng),
         dark_rate=dark_current(shape, 0.1, hot_pixels=0.002, glow=2.0, rng=dark_rng),
         sensitivity={
-            name: pixels * value / (pixels * value).mean()
-            for name, value in zip(filters, optics, strict=True)
+            name: pixels * value / (pixels * value).mean() for name, value in zip(filters, optics, strict=True)
         },
         overscan_columns=32,
     )

@@ -76,9 +76,7 @@ class Night:
         list of pathlib.Path
         """
         return [
-            path
-            for path, truth in self.truths.items()
-            if kind in (None, truth.kind) and filter in (None, truth.filter)
+            path for path, truth in self.truths.items() if kind in (None, truth.kind) and filter in (None, truth.filter)
         ]
 
 

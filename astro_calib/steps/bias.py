@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from astro_calib.frame import as_frame
 from astro_calib.steps.master import check_master, relabelled, subtracted
 
 if TYPE_CHECKING:
@@ -55,5 +56,5 @@ def subtract_bias(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     >>> np.sqrt(image.variance).round(2)
     array([[5.39, 5.39]])
     """
-    master = check_master(ccd, master, "bias")
-    return subtracted(ccd, relabelled(master, "bias"))
+    ccd = as_frame(ccd)
+    return subtracted(ccd, relabelled(check_master(ccd, master, "bias"), "bias"))

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.nddata import CCDData
 
 from astro_calib.arithmetic import floating
 from astro_calib.budget import NoiseSource, UncertaintyBudget
 from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
-from astro_calib.frame import rebuilt, with_quality
+from astro_calib.frame import as_frame, rebuilt, with_quality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,6 +71,7 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
     >>> int(repaired.flags[20, 30]), bool(repaired.data[20, 30] < 200)
     (8, True)
     """
+    ccd = as_frame(ccd)
     if ccd.unit != u.electron:
         msg = f"{ccd.name} is in {ccd.unit}; cosmic rays are looked for in electrons. Apply gain_correct first."
         raise u.UnitConversionError(msg)
@@ -82,11 +84,12 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
         kwargs.setdefault("invar", np.where(np.isfinite(variance), variance, 0).astype(np.float32))
         # With a variance given, these serve only as the floor and do not count twice.
         kwargs.setdefault("inbkg", np.zeros_like(finite))
-    cleaned, found = ccdproc.cosmicray_lacosmic(finite, sigclip=sigclip, objlim=objlim, gain_apply=False, **kwargs)
-    hit = np.asarray(found, dtype=bool)
-    if ccd.mask is not None:
-        # What is masked already (saturated cores, bad columns) looks like a cosmic ray and is none.
-        hit &= ~ccd.mask
+    # As a CCDData, because only of that the mask is heeded: a dead column makes its neighbours look like hits.
+    masked = np.zeros(ccd.shape, dtype=bool) if ccd.mask is None else ccd.mask
+    plain = CCDData(finite, unit=u.electron, mask=masked.copy())
+    found = ccdproc.cosmicray_lacosmic(plain, sigclip=sigclip, objlim=objlim, gain_apply=False, **kwargs)
+    hit = np.asarray(found.mask, dtype=bool) & ~masked
+    cleaned = found.data
     if not hit.any():
         return with_quality(ccd, hit, DataQuality.COSMIC_RAY)
     repaired = data.copy()

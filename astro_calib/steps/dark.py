@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 
 from astro_calib.errors import FrameError
-from astro_calib.steps.master import check_master, exposure, relabelled, subtracted
+from astro_calib.frame import as_frame
+from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted
 
 if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
@@ -77,10 +78,14 @@ def subtract_dark(
     >>> np.sqrt(image.variance).round(2)
     array([[7.07, 7.07]])
     """
+    ccd = as_frame(ccd)
     master = relabelled(check_master(ccd, master, "dark"), "dark")
     if (dark_exposure is None) != (data_exposure is None):
         msg = "give both dark_exposure and data_exposure, or neither."
         raise TypeError(msg)
+    if data_exposure is not None and dark_exposure is not None:
+        check_exposure(ccd.name, data_exposure)
+        check_exposure(f"the master dark ({master.name})", dark_exposure)
     if not scale:
         return subtracted(ccd, master)
     if dark_exposure is None or data_exposure is None:

@@ -10,7 +10,7 @@ import numpy as np
 from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import NoiseSource, UncertaintyBudget
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame import rebuilt
+from astro_calib.frame import as_frame, rebuilt
 from astro_calib.identity import Origin
 from astro_calib.steps.gain import raw_map
 
@@ -84,6 +84,7 @@ def create_deviation(
     >>> image.variance
     array([[ 25., 125.]])
     """
+    ccd = as_frame(ccd)
     if ccd.unit not in (u.adu, u.electron):
         msg = f"{ccd.name} is in {ccd.unit}; its noise can be computed in adu or in electron."
         raise u.UnitConversionError(msg)
@@ -110,9 +111,9 @@ def create_deviation(
     shot = _expected_signal(ccd, signal, shot_noise) / electrons_per_unit
     floor = (read_noise / electrons_per_unit) ** 2 / 4 - fixed
     shot = np.where(np.isfinite(shot), np.maximum(shot, floor), 0)
-    # Only a frame whose own noise was never added knows where its pixels came from; any other starts anew.
-    identity = (origin or Origin.of(ccd.data)).identity()
-    window = None if origin is None else origin.window
+    kept = [] if origin is None or ccd.budget is None else list(ccd.budget.terms)
+    origin = origin or Origin.of(ccd.data)  # an uncertainty of unknown origin is replaced
+    identity, window = origin.raw.identity(), origin.window
     by_data = isinstance(shot_noise, str) and shot_noise == "data" and np.ndim(electrons_per_unit) == 0
     sources = [NoiseSource("read noise", _number_or_array(fixed, signal), identity=f"{identity}:read", window=window)]
     if np.any(shot):
@@ -125,10 +126,11 @@ def create_deviation(
                 slope=1 / float(electrons_per_unit) if by_data else 0.0,
             )
         )
+    own = {f"{identity}:read", f"{identity}:shot"}
+    terms = [term for term in kept if term[0].identity not in own]
     data = floating(ccd.data)
-    kept = ccd.budget if origin is not None and ccd.budget is not None else None
-    base = kept or UncertaintyBudget(ccd.shape, (), data.dtype, data)
-    return rebuilt(ccd, data, base.with_terms((source, 1.0) for source in sources))
+    budget = UncertaintyBudget(ccd.shape, [*terms, *((source, 1.0) for source in sources)], data.dtype, data)
+    return rebuilt(ccd, data, budget, origin=origin)
 
 
 def _digital_step(ccd: CCDFrame, origin: Origin | None, gain: float | NDArray[Any]) -> float | NDArray[Any]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arithmetic import float_type, floating
+from astro_calib.arithmetic import floating
 from astro_calib.budget import NoiseSource, UncertaintyBudget
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.flags import DataQuality
-from astro_calib.frame import rebuilt, with_quality
-from astro_calib.steps.master import check_master, relabelled
+from astro_calib.frame import as_frame, fit_for_use, rebuilt, with_quality
+from astro_calib.identity import content_digest
+from astro_calib.steps.master import check_master, like_frame, relabelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,16 +81,12 @@ def flat_correct(
     >>> np.sqrt(result.variance[0, :3]).round(2)
     array([20.  , 10.  ,  6.67])
     """
+    ccd = as_frame(ccd)
     flat = check_master(ccd, flat, "flat")
     if norm_value is not None and not norm_value > 0:
         msg = f"norm_value is {norm_value}; it must be positive."
         raise ValueError(msg)
-    normalised = _normalised(flat, min_value, norm_value)
-    dtype = float_type(ccd.dtype)
-    result = ccd.divide(normalised)
-    if result.dtype != dtype:
-        budget = None if result.budget is None else result.budget.bound()
-        result = rebuilt(result, result.data.astype(dtype), budget)
+    result = like_frame(ccd.divide(_normalised(flat, min_value, norm_value)), ccd)
     result._origin = None
     return result
 
@@ -100,14 +97,13 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
 
     Kept with the flat: 25 frames under one flat refer to one array.
     """
+    data = floating(flat.data)
+    good = fit_for_use(flat)
     cache: dict[Any, CCDFrame] = flat.__dict__.setdefault("_normalised", {})
-    key = (min_value, norm_value, flat._digest(), None if flat.budget is None else id(flat.budget))
+    what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
+    key = (what, None if flat.budget is None else id(flat.budget))
     if key in cache:
         return cache[key]
-    data = floating(flat.data)
-    good = np.isfinite(data)
-    if flat.mask is not None:
-        good &= ~flat.mask
     if not good.any():
         msg = f"the flat ({flat.name}) has no good pixel to be normalised by."
         raise FrameError(msg)
@@ -130,7 +126,7 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     if flat.budget is not None:
         named = relabelled(flat, "flat").budget
         assert named is not None
-        budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor)
+        budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor, what)
     result = rebuilt(flat, divisor, budget, unit=u.dimensionless_unscaled)
     result = with_quality(result, unusable, DataQuality.NO_FLAT)
     if budget is not None:
@@ -142,7 +138,7 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
 
 
 def _budget_of_normalised(
-    budget: UncertaintyBudget, good: NDArray[np.bool_] | None, norm: float, divisor: NDArray[Any]
+    budget: UncertaintyBudget, good: NDArray[np.bool_] | None, norm: float, divisor: NDArray[Any], what: str
 ) -> UncertaintyBudget:
     r"""
     The budget of f = F / m, with m the mean of F over ``good``, or exact if that is None.
@@ -160,6 +156,7 @@ def _budget_of_normalised(
     for source, coefficient in common.terms:
         of_mean = float(np.sum(mean * np.asarray(coefficient.evaluate(budget.data)), where=good))
         terms.append((source, Factored(-of_mean / norm).times(OWN)))
-    normalisation = NoiseSource("flat", single.variance_of_sum(mean) / norm**2, axes=())
+    variance = single.variance_of_sum(mean) / norm**2
+    normalisation = NoiseSource("flat", variance, axes=(), identity=f"normalisation:{what}")
     terms.append((normalisation, Factored(-1.0).times(OWN)))
     return UncertaintyBudget(budget.shape, terms, budget.dtype, divisor)

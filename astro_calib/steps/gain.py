@@ -12,7 +12,7 @@ from astro_calib.budget import NoiseSource, UncertaintyBudget
 from astro_calib.detector import GAIN_UNIT, Detector, positive_quantity
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
-from astro_calib.frame import rebuilt
+from astro_calib.frame import as_frame, rebuilt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def raw_map(ccd: CCDFrame, detector: Detector, attribute: str) -> float | NDArra
             "cannot be told apart by amplifier. Apply gain_correct and create_deviation before combining or assigning."
         )
         raise FrameError(msg)
-    values = np.asarray(detector.pixel_map(attribute, origin.pixels.shape))
+    values = np.asarray(detector.pixel_map(attribute, origin.raw.shape))
     result: NDArray[np.float64] = values[origin.cells(ccd.shape)]
     if np.isnan(result).any():
         msg = f"{ccd.name}: some pixels belong to none of the amplifiers' data sections; trim the overscan first."
@@ -89,6 +89,7 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     >>> gain_correct(CCDFrame([[10.0, 20.0]], unit="adu"), 1.5 * u.electron / u.adu).data
     array([[15., 30.]])
     """
+    ccd = as_frame(ccd)
     if not isinstance(gain, Detector):
         if hasattr(gain, "value_from"):
             gain = gain.value_from(ccd.header)
@@ -126,7 +127,7 @@ def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Fa
         if len(detector.amplifiers) > 1:
             origin = ccd._present_origin()
             assert origin is not None  # raw_map has raised otherwise
-            section = np.zeros(origin.pixels.shape, dtype=np.float32)
+            section = np.zeros(origin.raw.shape, dtype=np.float32)
             section[amplifier.slices()] = 1
             coefficient = coefficient.times(section[origin.cells(ccd.shape)])
         variance = float(amplifier.gain_uncertainty.value) ** 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -14,7 +15,7 @@ from astro_calib.frame import UNNAMED, CCDFrame, rebuilt
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
-__all__ = ["FRAME_NOISE", "check_master", "exposure", "relabelled", "subtracted"]
+__all__ = ["FRAME_NOISE", "check_exposure", "check_master", "exposure", "like_frame", "relabelled", "subtracted"]
 
 #: Names of the noise of a frame's own; in a frame that a master was applied to, it is the master's noise.
 FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "merged", UNNAMED})
@@ -52,18 +53,22 @@ def relabelled(master: CCDFrame, kind: str) -> CCDFrame:
     """The master with its own noise under the name of its kind."""
     if master.budget is None:
         return master
-    return rebuilt(master, master.data, master.budget.named(kind, FRAME_NOISE), origin=master._origin)
+    return rebuilt(master, master.data, master.budget.named(kind, FRAME_NOISE))
 
 
 def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     """``ccd - master`` with the header and the type of ``ccd``."""
-    result = ccd.subtract(master)
+    return like_frame(ccd.subtract(master), ccd)
+
+
+def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
+    """The result of applying a master, with the header and the type of the frame that it was applied to."""
+    result.meta = deepcopy(ccd.meta)
     dtype = float_type(ccd.dtype)
-    if result.dtype != dtype:
-        data = result.data.astype(dtype)
-        budget = None if result.budget is None else result.budget.bound()
-        result = rebuilt(result, data, budget, origin=result._origin)
-    return result
+    if result.dtype == dtype:
+        return result
+    budget = None if result.budget is None else result.budget.bound()
+    return rebuilt(result, result.data.astype(dtype), budget)
 
 
 def exposure(ccd: CCDFrame, keyword: str, unit: Any) -> u.Quantity:
@@ -91,3 +96,18 @@ def exposure(ccd: CCDFrame, keyword: str, unit: Any) -> u.Quantity:
         msg = f"{ccd.name}: the exposure time {keyword} = {value!r} is not a positive number."
         raise FrameError(msg)
     return seconds * u.Unit(unit)
+
+
+def check_exposure(what: str, time: u.Quantity) -> u.Quantity:
+    """
+    An exposure time, once it is clear that it is one.
+
+    Raises
+    ------
+    FrameError
+        If it is not a finite time of zero or more.
+    """
+    if not (np.isscalar(time.value) and np.isfinite(time.value) and time >= 0 * u.s):
+        msg = f"the exposure time of {what} is {time}; expected a finite time that is not negative."
+        raise FrameError(msg)
+    return time

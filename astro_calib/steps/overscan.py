@@ -12,13 +12,16 @@ from astro_calib.budget import NoiseSource, UncertaintyBudget
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.factored import Factored
-from astro_calib.frame import CCDFrame, rebuilt
+from astro_calib.frame import as_frame, fit_for_use, rebuilt
 from astro_calib.identity import drawn_identity
 from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:
     from astropy.modeling import Model
     from numpy.typing import NDArray
+
+    from astro_calib.budget import Window
+    from astro_calib.frame import CCDFrame
 
 __all__ = ["subtract_overscan"]
 
@@ -92,14 +95,14 @@ def subtract_overscan(
     >>> float(image.variance[0, 0].round(4))
     0.0062
     """
+    ccd = as_frame(ccd)
     if (overscan is None) == (fits_section is None):
         msg = "give the overscan either as overscan (a cut of the frame) or as fits_section, not both."
         raise TypeError(msg)
     if overscan is None:
         assert fits_section is not None
         overscan = ccd[section_slices(ccd, fits_section, "the overscan section")]
-    elif not isinstance(overscan, CCDFrame):
-        overscan = CCDFrame(overscan)
+    overscan = as_frame(overscan)
     axes = _averaged_axes(overscan, overscan_axis)
     kept = tuple(axis for axis in (0, 1) if axis not in axes)
     for axis in kept:
@@ -109,27 +112,27 @@ def subtract_overscan(
                 f"{('row', 'column')[axis]} they must agree along axis {axis}."
             )
             raise ShapeMismatchError(msg)
-    values = _good_values(ccd, overscan, axes, clip)
-    level, variance = _levels(values, axes, median)
-    if model is None:
-        if not np.isfinite(level).all():
-            msg = f"{ccd.name}: some rows or columns of the overscan have no good pixel; use overscan_axis=(0, 1)."
-            raise FrameError(msg)
-        data = floating(ccd.data)
-        source_variance: Any = variance if np.ndim(variance) else float(variance)
-        terms = [
-            (NoiseSource("overscan", source_variance, axes=kept, identity=_identity(ccd, axes, median)), Factored(1.0))
-        ]
-    elif len(kept) == 1:
-        level, terms = _fitted(level, model, _identity(ccd, axes, median))
-        data = floating(ccd.data)
-    else:
+    if model is not None and len(kept) != 1:
         msg = "a model is fitted to the levels of rows or columns: give overscan_axis=1 or 0 with it."
         raise TypeError(msg)
+    origin = overscan._present_origin()
+    step = 0.0 if origin is None else origin.quantum
+    values = _good_values(ccd, overscan, axes, clip, step)
+    level, variance = _levels(values, axes, step if median else None)
+    identity, window = _identity(ccd, overscan, axes, f"{'median' if median else 'mean'}, clip {clip}, {model!r}")
+    if model is not None:
+        level, terms = _fitted(level, model, identity)
+    elif np.isfinite(level).all():
+        source_variance: Any = variance if np.ndim(variance) else float(variance)
+        terms = [(NoiseSource("overscan", source_variance, axes=kept, identity=identity, window=window), Factored(1.0))]
+    else:
+        msg = f"{ccd.name}: some rows or columns of the overscan have no good pixel; use overscan_axis=(0, 1)."
+        raise FrameError(msg)
+    data = floating(ccd.data)
     result = data - np.asarray(level, dtype=data.dtype)
     own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
     budget = own if ccd.budget is None else UncertaintyBudget.linear([(ccd.budget, 1.0), (own, 1.0)]).of_data(result)
-    return rebuilt(ccd, result, budget, origin=ccd._present_origin())
+    return rebuilt(ccd, result, budget)
 
 
 def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | None) -> tuple[int, ...]:
@@ -144,25 +147,36 @@ def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | No
     return axes
 
 
-def _identity(ccd: CCDFrame, axes: tuple[int, ...], median: bool) -> str:
-    """The overscan of one raw frame, averaged in one way, is one noise."""
-    origin = ccd._present_origin()
-    base = drawn_identity() if origin is None else origin.identity()
-    return f"{base}:overscan:{axes}:{'median' if median else 'mean'}"
+def _identity(ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], how: str) -> tuple[str, Window]:
+    """
+    The identity of the level's noise, and the cells of it that the frame's rows or columns hold.
+
+    The same pixels of one raw frame, averaged in the same way, are the same noise.
+    """
+    origin, section = ccd._present_origin(), overscan._present_origin()
+    kept = tuple(axis for axis in (0, 1) if axis not in axes)
+    if origin is None or section is None:
+        return drawn_identity(), ((0, 1),) * len(kept)
+    pixels = [(*section.window[axis], overscan.shape[axis]) for axis in axes]
+    return f"{section.raw.identity()}:overscan:{axes}:{pixels}:{how}", tuple(origin.window[axis] for axis in kept)
 
 
-def _good_values(ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None) -> NDArray[np.float64]:
+def _good_values(
+    ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None, step: float
+) -> NDArray[np.float64]:
     """The overscan, NaN where a pixel does not count."""
     values = overscan.data.astype(np.float64)
-    if overscan.mask is not None:
-        values[overscan.mask] = np.nan
+    values[~fit_for_use(overscan)] = np.nan
     if clip is not None:
-        from astropy.stats import sigma_clip
-
-        clipped = sigma_clip(
-            np.ma.masked_invalid(values), sigma=clip, axis=axes if len(axes) > 1 else axes[0], stdfunc="mad_std"
-        )
-        values[np.ma.getmaskarray(clipped)] = np.nan
+        with warnings.catch_warnings():
+            # A row without a good pixel has no median; the caller says so.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            deviation = np.abs(values - np.nanmedian(values, axis=axes, keepdims=True))
+            # One scatter for all: with a few dozen pixels a row, each row's own would be too uncertain. It is not less
+            # than one digital step, where most pixels may have the same value.
+            sigma = max(1.4826 * float(np.nanmedian(deviation)), step)
+        with np.errstate(invalid="ignore"):
+            values[deviation > clip * sigma] = np.nan
     if not np.isfinite(values).any():
         msg = f"{ccd.name}: the overscan has no good pixel."
         raise FrameError(msg)
@@ -170,27 +184,58 @@ def _good_values(ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip:
 
 
 def _levels(
-    values: NDArray[np.float64], axes: tuple[int, ...], median: bool
+    values: NDArray[np.float64], axes: tuple[int, ...], median_step: float | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Level and its variance, with the averaged axes kept at length 1 (or a number for the frame)."""
+    """
+    Level and its variance, with the averaged axes kept at length 1 (or a number for the frame).
+
+    A mean, or if ``median_step`` is given a median of values that come in such steps.
+    """
     whole = len(axes) == 2
-    number = np.isfinite(values).sum(axis=axes, keepdims=not whole)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        with warnings.catch_warnings():
-            # A row without a good pixel has no level; the caller says so.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            level = (np.nanmedian if median else np.nanmean)(values, axis=axes, keepdims=not whole)
-            # One scatter for all: with a few dozen pixels a row, each row's own would be too uncertain.
-            residual = values - level
+    number = np.isfinite(values).sum(axis=axes, keepdims=True)
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        # A row without a good pixel has no level; the caller says so.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        if median_step is None:
+            level = np.nanmean(values, axis=axes, keepdims=True)
+        else:
+            level = _median(values, axes, median_step)
+        residual = values - level
         freedom = np.isfinite(residual).sum() - np.isfinite(level).sum()
         scatter = np.nansum(residual**2) / max(freedom, 1)
-        factor = median_variance_factor(round(float(np.median(number)))) if median else 1.0
+        factor = 1.0 if median_step is None else median_variance_factor(max(round(float(np.median(number))), 1))
         variance = factor * scatter / number
+        levels = np.nanmean(values, axis=1) if whole else level.ravel()
+    formal = float(np.nanmean(variance))
     if whole:
-        rows = np.nanmean(values, axis=1)
-        rows = rows[np.isfinite(rows)]
-        return level, np.maximum(variance, _excess_variance(rows, float(variance) * rows.size) / rows.size)
-    return level, np.maximum(variance, _excess_variance(level.ravel(), float(np.nanmean(variance))))
+        rows = np.count_nonzero(np.isfinite(levels))
+        excess = _excess_variance(levels, formal * rows) / max(rows, 1)
+        return level[0, 0], np.maximum(variance[0, 0], excess)
+    return level, np.maximum(variance, _excess_variance(levels, formal))
+
+
+def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> NDArray[np.float64]:
+    """
+    The median of each row, column or frame, interpolated within a digital step.
+
+    The plain median of whole numbers is a whole number, and off by up to half a step however many pixels there are. What
+    part of the pixels lies below either edge of its step tells, for Gaussian noise, how far it is from both.
+    """
+    from scipy.special import ndtri
+
+    median = np.nanmedian(values, axis=axes, keepdims=True)
+    if step <= 0:
+        return median
+    lower = np.nanmax(np.where(values <= median, values, np.nan), axis=axes, keepdims=True)
+    below = (values < lower - step / 2).sum(axis=axes, keepdims=True)
+    inside = (np.abs(values - lower) <= step / 2).sum(axis=axes, keepdims=True)
+    number = np.isfinite(values).sum(axis=axes, keepdims=True)
+    part = np.where((below > 0) & (below + inside < number), ndtri(below / number), np.nan)
+    upper = ndtri((below + inside) / number)
+    # Linear, where all pixels on one side of the median have its value.
+    linear = (number / 2 - below) / inside
+    fraction = np.where(np.isfinite(part), -part / (upper - part), linear)
+    return np.where(inside > 0, lower + step * (fraction - 0.5), median)
 
 
 def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:
@@ -222,15 +267,15 @@ def _fitted(level: NDArray[np.float64], model: Model, identity: str) -> tuple[ND
     fitted = fitter(model, position[good], measured[good])
     values = fitted(position)
     derivatives = _derivatives(fitted, position)
-    basis, size, _ = np.linalg.svd(derivatives[good], full_matrices=False)
+    _, size, right = np.linalg.svd(derivatives[good], full_matrices=False)
     rank = int(np.sum(size > size[0] * 1e-10)) if size.size else 0
     variance = float(np.sum((measured[good] - values[good]) ** 2) / max(good.sum() - rank, 1))
-    full = np.zeros((measured.size, rank))
-    full[good] = basis[:, :rank]
+    # The left singular vectors, continued to rows that have no good pixel.
+    full = derivatives @ (right[:rank].T / size[:rank])
     shape = level.shape
     terms: Terms = [
         (
-            NoiseSource("overscan", variance, axes=(), identity=f"{identity}:{type(model).__name__}:{k}"),
+            NoiseSource("overscan", variance, axes=(), identity=f"{identity}:{k}"),
             Factored(np.ascontiguousarray(full[:, k]).reshape(shape)),
         )
         for k in range(rank)

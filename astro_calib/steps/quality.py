@@ -8,7 +8,7 @@ import numpy as np
 
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
-from astro_calib.frame import with_quality
+from astro_calib.frame import as_frame, with_quality
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -50,7 +50,7 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
     >>> flag_saturated(CCDFrame([[100, 65535]], unit="adu"), camera).flags
     array([[0, 4]], dtype=uint16)
     """
-    result = ccd
+    result = ccd = as_frame(ccd)
     if ccd.data.dtype.kind == "f":
         missing = ~np.isfinite(ccd.data)
         if missing.all():
@@ -92,6 +92,7 @@ def flag_bad_pixels(ccd: CCDFrame, bad_pixels: ArrayLike) -> CCDFrame:
     >>> flag_bad_pixels(CCDFrame([[1.0, 2.0]], unit="adu"), [[True, False]]).mask
     array([[ True, False]])
     """
+    ccd = as_frame(ccd)
     bad: Any = np.asarray(bad_pixels, dtype=bool)
     if bad.shape != ccd.shape:
         msg = f"{ccd.name} has shape {ccd.shape}, the map of bad pixels {bad.shape}; give a map of the trimmed frame."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from astro_calib.frame import as_frame
 from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def trim_image(ccd: CCDFrame, fits_section: str | None = None) -> CCDFrame:
     array([[1, 2],
            [5, 6]])
     """
+    ccd = as_frame(ccd)
     if fits_section is None:
         return ccd.copy()
     return ccd[section_slices(ccd, fits_section, "the section to trim to")].copy()

@@ -160,13 +160,8 @@ def places_to_cut(path):
     """Lengths at which a file ends inside a header or inside the data of each HDU."""
     with fits.open(path) as hdus:
         for hdu in hdus:
-            info = hdu.fileinfo()
-            yield from (
-                info["hdrLoc"] + 100,
-                info["datLoc"],
-                info["datLoc"] + 100,
-                info["datLoc"] + info["datSpan"] - 1,
-            )
+            header, data = hdu.fileinfo()["hdrLoc"], hdu.fileinfo()["datLoc"]
+            yield from (header + 100, data, data + 100, data + hdu.size - 1)
 
 
 def test_truncated_file_is_refused_by_name_wherever_it_ends(frame, tmp_path):
@@ -179,11 +174,22 @@ def test_truncated_file_is_refused_by_name_wherever_it_ends(frame, tmp_path):
             CCDFrame.read(cut)
 
 
+def test_file_that_lacks_only_the_padding_of_its_last_block_is_read(frame, tmp_path):
+    path = tmp_path / "frame.fits"
+    frame.write(path)
+    with fits.open(path) as hdus:
+        end = hdus[-1].fileinfo()["datLoc"] + hdus[-1].size
+    path.write_bytes(path.read_bytes()[:end])
+    again = CCDFrame.read(path)
+    np.testing.assert_array_equal(again.data, frame.data)
+    np.testing.assert_array_equal(again.flags, frame.flags)
+
+
 def test_truncated_compressed_file_is_refused_by_name(frame, tmp_path):
     path, cut = tmp_path / "frame.fits.gz", tmp_path / "cut.fits.gz"
     frame.write(path)
     whole = path.read_bytes()
-    for length in (20, 200, len(whole) // 2, len(whole) - 100):
+    for length in (20, 200, len(whole) // 2, len(whole) - 8, len(whole) - 1):
         cut.write_bytes(whole[:length])
         with pytest.raises(FrameError, match=r"cut\.fits\.gz"):
             CCDFrame.read(cut)

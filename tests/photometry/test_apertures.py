@@ -10,6 +10,7 @@ from photutils.aperture import CircularAnnulus, CircularAperture
 
 from astro_calib import CCDFrame, Detector, NoiseSource, UncertaintyBudget, combine, create_deviation, simulate
 from astro_calib.photometry.apertures import COMPONENTS, Aperture, measure, stamp
+from tests.noise_checks import assert_scatters_as_predicted
 
 SHAPE = (121, 131)
 CENTER = (64.3, 59.8)
@@ -73,6 +74,18 @@ def test_a_level_of_each_row_adds_up_along_the_row():
     assert result.variances["other"][0] == pytest.approx(expected, rel=1e-9)
     # As pixels of their own they would count for less than half.
     assert np.sum(weights_of_photutils() ** 2 * variance) < expected / 2
+
+
+def test_fluxes_scatter_by_the_noise_of_rows_and_pixels_as_predicted():
+    rng = np.random.default_rng(1)
+    frame = exact_frame(np.zeros(SHAPE), NoiseSource("overscan", 1.0, axes=(0,)), NoiseSource("read noise", 4.0))
+    predicted = measured(frame).variances
+    one = stamp(frame.data, np.zeros(SHAPE, dtype=bool), *CENTER, APERTURE)
+    shape = one.weights.shape
+    rows, pixels = rng.normal(0, 1.0, (4000, shape[0], 1)), rng.normal(0, 2.0, (4000, *shape))
+    for name, draws in (("other", rows), ("read_noise", pixels)):
+        fluxes = np.sum(one.weights * draws, axis=(1, 2))
+        assert_scatters_as_predicted(fluxes, predicted[name], 0.04)
 
 
 def test_a_level_of_the_frame_cancels():

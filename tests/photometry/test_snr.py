@@ -9,7 +9,7 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib import CCDFrame, DataQuality, NoiseSource, UncertaintyBudget, compare_snr, measure_snr, simulate
+from astro_calib import CCDFrame, DataQuality, compare_snr, measure_snr, simulate
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.photometry import before_calibration
 
@@ -121,20 +121,6 @@ def test_empty_apertures_scatter_as_predicted_after_and_more_before(compared):
     )
 
 
-def test_empty_apertures_scatter_by_column_noise_as_predicted():
-    # Of each column 0.8 electrons, which add up along it, and of each pixel 2.
-    rng = np.random.default_rng(1)
-    shape = (500, 500)
-    data = rng.normal(0, 0.8, shape[1]) + rng.normal(0, 2.0, shape)
-    sources = [NoiseSource("overscan", np.full((1, shape[1]), 0.64), axes=(1,)), NoiseSource("read noise", 4.0)]
-    frame = CCDFrame(data, unit="electron", budget=UncertaintyBudget(shape, [(source, 1.0) for source in sources]))
-    meta = measure_snr(frame, positions=np.empty((0, 2)), fwhm=4.0, radius=6.0, n_empty=500).meta
-    # Were each pixel's noise its own:
-    assert meta["empty_predicted"] > 1.3 * np.sqrt(1.1 * np.pi * 6.0**2 * (4.0 + 0.64))
-    # Apertures above each other share columns: the scatter is known less well than from 500 independent sums.
-    assert meta["empty_scatter"] / meta["empty_predicted"] == pytest.approx(1, abs=0.15)
-
-
 def test_without_room_for_empty_apertures_their_scatter_is_not_known():
     with pytest.warns(AstropyUserWarning, match="empty apertures"):
         table = measure_snr(noise_frame(np.random.default_rng(2), shape=(40, 40)), positions=[[20, 20]], fwhm=3.0)
@@ -185,7 +171,9 @@ def test_before_calibration_is_the_raw_frame_less_one_number(detector):
     overscan = float(np.median(raw.data[:, 80:]))
     by_overscan = before_calibration(raw, detector, overscan="[81:100,1:60]", trim="[1:80,1:60]")
     by_number = before_calibration(raw, detector, pedestal=1000 * u.adu, trim="[1:80,1:60]")
-    np.testing.assert_allclose(by_overscan.data, (raw.data[:, :80] - overscan) * GAIN, rtol=1e-5)
+    subtracted = raw.data[:, :80] - by_overscan.data / GAIN
+    assert np.ptp(subtracted) < 1e-3
+    assert subtracted.mean() == pytest.approx(overscan, abs=0.5)
     np.testing.assert_allclose(by_number.data, (raw.data[:, :80] - 1000.0) * GAIN, rtol=1e-5)
     assert by_number.unit == u.electron
     # The error knows all light as shot noise, and read noise; the pattern of the bias counts as light.
