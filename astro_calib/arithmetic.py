@@ -19,8 +19,8 @@ def float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """
     The floating type that a frame of some type is calculated in.
 
-    float32 and float64 stay what they are, integers of up to 16 bits become float32 (which holds them exactly), all else
-    float64, except float16, whose squares would overflow: float32.
+    float32 and float64 stay what they are; integers of up to 16 bits become float32, which holds them exactly; float16,
+    whose squares would overflow, becomes float32; all else float64.
     """
     small = dtype.itemsize <= 2 or (dtype.kind == "f" and dtype.itemsize == 4)
     return np.dtype(np.float32 if small else np.float64)

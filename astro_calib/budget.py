@@ -57,7 +57,7 @@ class Constituent(NamedTuple):
     Attributes
     ----------
     weight : float
-        Coefficient of the constituent in the merged source.
+        Coefficient of the constituent in the merged source; the mean over pixels where it is not the same for all.
     share : float
         Its part of the merged source's variance, averaged over the frame; 0 to 1.
     """
@@ -330,8 +330,10 @@ class UncertaintyBudget:
         if len(self._terms) < number:
             msg = (
                 f"a frame has more than {MAX_SOURCES} sources of noise; the oldest {number - len(self._terms) + 1} are "
-                "merged. The variance stays exact; a covariance with one of them is now computed from its mean share of "
-                "the sum. Use astro_calib.combine to average many frames."
+                "merged. The variance of pixels stays exact; covariances with them, and sums over pixels that hold "
+                "different "
+                "parts of one of them, are now computed from mean shares. Use astro_calib.combine to average many "
+                "frames."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=4)
 
@@ -671,6 +673,8 @@ def merge_sources(
         inflation = 1.0
     parts = [_squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True)]
     total = sum(parts[1:], parts[0])
+    # What of the sum goes with each source: its own weight, and those of its relatives as far as they go with it.
+    regression = [_mean(weight) for weight in weights]
     for index, (a, _) in enumerate(terms):
         for other, (b, _) in enumerate(terms[index + 1 :], start=index + 1):
             for link in _links(a, b):
@@ -679,9 +683,16 @@ def merge_sources(
                     product = weights[index].evaluate() * weights[other].evaluate() * overlap
                     common_part = _power(a.variance, link.power_a) * _power(b.variance, link.power_b)
                     total = total + 2 * link.factor * product * common_part
+                    covariance = link.factor * finite_mean(common_part * overlap)
+                    regression[index] += _mean(weights[other]) * covariance / finite_mean(a.variance.evaluate())
+                    regression[other] += _mean(weights[index]) * covariance / finite_mean(b.variance.evaluate())
     total = total * inflation
     variance = Factored(float(total)) if np.ndim(total) == 0 else Factored(np.asarray(total, dtype=dtype))
     constituents = _constituents(terms, weights, parts, finite_mean(total))
+    for (member, _), weight in zip(terms, regression, strict=True):
+        entry = constituents.get((member.identity, member.window))
+        if entry is not None:
+            constituents[member.identity, member.window] = Constituent(weight, entry.share)
     text = repr(sorted((identity, window, *numbers) for (identity, window), numbers in constituents.items()))
     identity = "stack:" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     source = NoiseSource(name, variance, axes, identity=identity, constituents=constituents)

@@ -29,7 +29,7 @@ from astro_calib.estimators import (
 )
 from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
-from astro_calib.frame import CCDFrame, fit_for_use
+from astro_calib.frame import CCDFrame, as_frame, fit_for_use
 from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
 from astro_calib.steps.deviation import create_deviation
 
@@ -239,7 +239,7 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
         if isinstance(frame, (str, os.PathLike)):
             loaded.append(CCDFrame.read(frame, unit=unit))
         else:
-            loaded.append(frame if isinstance(frame, CCDFrame) else CCDFrame(frame))
+            loaded.append(as_frame(frame))
     if not loaded:
         msg = "there are no frames to combine."
         raise FrameError(msg)
@@ -254,7 +254,8 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
             raise ShapeMismatchError(msg)
         if not frame.unit.is_equivalent(first.unit):
             msg = (
-                f"frame 0 ({first.name}) is in {first.unit}, frame {position} ({frame.name}) in {frame.unit}; only frames "
+                f"frame 0 ({first.name}) is in {first.unit}, frame {position} ({frame.name}) in {frame.unit}; only "
+                "frames "
                 "of one unit can be combined. Apply gain_correct to all of them, or to none."
             )
             raise u.UnitConversionError(msg)
@@ -387,7 +388,11 @@ def _with_scatter(
 
 
 def _cut_variance(lower: float, upper: float) -> float:
-    """Variance of a standard Gaussian that is cut off at -lower and upper (Johnson, Kotz & Balakrishnan 1994, 13.10)."""
+    """
+    Variance of a standard Gaussian that is cut off at -lower and upper.
+
+    Johnson, Kotz & Balakrishnan 1994, Continuous Univariate Distributions 1, section 13.10.1.
+    """
     from math import erf, exp, pi, sqrt
 
     def density(x: float) -> float:

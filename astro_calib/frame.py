@@ -28,8 +28,10 @@ __all__ = ["CCDFrame", "covariance"]
 
 #: Name of a source of which nothing is known but its size.
 UNNAMED = "uncertainty"
-#: The largest value that 16 bits hold.
-MAX_FLAGS = 65535
+#: Above this relative error of a divisor, first-order propagation is off by more than about 1%.
+MAX_RELATIVE_ERROR = 0.05
+#: The arguments of a CCDData that may be given by position, after the data.
+POSITIONAL = ("uncertainty", "mask", "wcs", "meta", "unit", "copy", "psf")
 
 
 class CCDFrame(CCDData):
@@ -65,8 +67,7 @@ class CCDFrame(CCDData):
 
     Writing into ``data`` in place, or setting ``data`` or ``uncertainty``, cuts the link to the sources: from then on
     the variance belongs to one source of the frame's own. The variance array itself cannot be written into; assign to
-    ``uncertainty`` instead. A frame by which another was multiplied or divided is referred to by the other's budget,
-    and its data become read-only; write into a copy.
+    ``uncertainty`` instead.
 
     Examples
     --------
@@ -101,7 +102,8 @@ class CCDFrame(CCDData):
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         self._lasting: tuple[str, NDArray[Any]] | None = None
-        given = args[0] if args else kwargs.get("uncertainty")
+        kwargs |= dict(zip(POSITIONAL, args, strict=False))
+        given = kwargs.get("uncertainty")
         parent = data if isinstance(data, NDData) else None
         if isinstance(parent, CCDFrame):
             self._name = name or parent._name
@@ -109,11 +111,12 @@ class CCDFrame(CCDData):
             if given is None and budget is None:
                 budget, stamp = parent.budget, parent._stamp
             for attribute in ("mask", "wcs", "unit", "psf", "flags"):
-                kwargs.setdefault(attribute, getattr(parent, attribute))
+                if kwargs.get(attribute) is None:
+                    kwargs[attribute] = getattr(parent, attribute)
             if kwargs.get("meta") is None and kwargs.get("header") is None:
                 kwargs["meta"] = parent.meta
             data = parent.data
-        super().__init__(data, *args, **kwargs)
+        super().__init__(data, **kwargs)
         if parent is not None and given is None and budget is None and not isinstance(parent, CCDFrame):
             foreign = parent.uncertainty
             if foreign is not None and self._budget is not None:
@@ -194,7 +197,9 @@ class CCDFrame(CCDData):
             raise ValueError(msg)
         # A copy without parent: the parent of a foreign uncertainty may have another unit than this frame.
         values = np.asarray(value.array, dtype=np.float64)
-        variance = type(value)(values, unit=value.unit, copy=False).represent_as(VarianceUncertainty)
+        with np.errstate(divide="ignore"):
+            # An inverse variance of 0 says that nothing is known.
+            variance = type(value)(values, unit=value.unit, copy=False).represent_as(VarianceUncertainty)
         array = np.array(variance.array, dtype=float_type(self.dtype))
         if variance.unit is not None and self.unit is not None and variance.unit != self.unit**2:
             array *= variance.unit.to(self.unit**2)
@@ -236,14 +241,14 @@ class CCDFrame(CCDData):
 
     @flags.setter
     def flags(self, value: Any) -> None:
+        if isinstance(value, np.ndarray) and (
+            value.dtype.kind not in "biu"
+            or (value.size and not 0 <= int(value.min()) <= int(value.max()) <= np.iinfo(np.uint16).max)
+        ):
+            msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to 65535."
+            raise ValueError(msg)
         CCDData.flags.fset(self, value)
         if isinstance(self._flags, np.ndarray):
-            if self._flags.dtype.kind not in "biu" or (
-                self._flags.size and not 0 <= int(self._flags.min()) <= int(self._flags.max()) <= MAX_FLAGS
-            ):
-                self._flags = None
-                msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to {MAX_FLAGS}."
-                raise ValueError(msg)
             self._flags = self._flags.astype(np.uint16, copy=False)
 
     @property
@@ -354,6 +359,8 @@ class CCDFrame(CCDData):
                 attributes["uncertainty"] = self._collapsed_uncertainty(operation, **kwargs)
             return result, attributes
         attributes["flags"] = _merged_flags(self.flags, operand.flags)
+        if operation is np.true_divide:
+            attributes["flags"] = _flagged_uncertain(attributes["flags"], operand, result.shape)
         attributes["_origin"] = self._origin_after(operation, operand)
         if propagate_uncertainties:
             attributes["budget"] = self._propagated(operation, operand, result)
@@ -480,14 +487,13 @@ class CCDFrame(CCDData):
             if budget is not None:
                 kwargs["budget"] = budget[slices]
         elif budget is not None:
-            _warn_of_lost_sources(self.name, f"[{item!r}] does not cut out a rectangle")
+            _warn_of_lost_sources(self.name, "an index other than slices takes out single pixels")
             kwargs["uncertainty"] = VarianceUncertainty(budget.variance()[item], unit=self.unit**2)
         return kwargs
 
     def copy(self) -> CCDFrame:
         """A copy with data, mask, flags and header of its own, and the same noise."""
-        budget = self.budget
-        return type(self)(
+        result = type(self)(
             self.data.copy(),
             unit=self.unit,
             mask=None if self.mask is None else self.mask.copy(),
@@ -496,9 +502,11 @@ class CCDFrame(CCDData):
             wcs=None if self.wcs is None else self.wcs.deepcopy(),
             psf=None if self.psf is None else self.psf.copy(),
             name=self._name,
-            budget=budget,
+            budget=self.budget,
             _origin=self._origin,
         )
+        result._n_used = None if self._n_used is None else self._n_used.copy()
+        return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CCDFrame:
         return self.copy()
@@ -664,8 +672,8 @@ def _with_unit(value: Any) -> Any:
         raise TypeError(msg)
     if isinstance(value, np.ma.MaskedArray):
         return CCDFrame(value.data.copy(), mask=np.ma.getmaskarray(value), unit=u.dimensionless_unscaled)
-    if isinstance(value, u.Quantity):
-        return value.copy()
+    if isinstance(value, (u.Quantity, u.UnitBase)):
+        return u.Quantity(value, copy=True, dtype=None if isinstance(value, u.Quantity) else float)
     array = np.array(value)
     if array.dtype.kind not in "biuf":
         msg = f"{type(value).__name__} of {array.dtype} is no operand for a frame; expected real numbers."
@@ -720,6 +728,20 @@ def _merged_flags(a: Any, b: Any) -> Any:
     if b is None or np.ndim(b) == 0:
         return a.copy()
     return a | b
+
+
+def _flagged_uncertain(flags: Any, divisor: CCDFrame, shape: tuple[int, ...]) -> Any:
+    """The flags of a quotient, with a remark where the divisor is too uncertain for first-order propagation."""
+    variance = divisor.variance
+    if variance is None or (flags is not None and not isinstance(flags, np.ndarray)):
+        return flags
+    uncertain = np.asarray(variance > (MAX_RELATIVE_ERROR * divisor.data) ** 2)
+    if divisor.mask is not None:
+        uncertain = uncertain & ~divisor.mask
+    if not uncertain.any():
+        return flags
+    remark = np.where(uncertain, np.uint16(DataQuality.UNCERTAIN_DIVISOR), np.uint16(0))
+    return np.broadcast_to(remark, shape) | (np.zeros(shape, np.uint16) if flags is None else flags)
 
 
 def _plain_slices(item: Any, ndim: int) -> tuple[slice, ...] | None:

@@ -258,7 +258,9 @@ def test_header_wcs_mask_and_flags_survive(full, operation):
     assert result.meta["EXPTIME"] == 30
     np.testing.assert_array_equal(sky_of_corners(result), sky_of_corners(full))
     np.testing.assert_array_equal(result.mask, full.mask)
-    np.testing.assert_array_equal(result.flags, full.flags)
+    # Division by these frames, whose error is large, adds a remark of its own.
+    remark = np.uint16(DataQuality.UNCERTAIN_DIVISOR)
+    np.testing.assert_array_equal(result.flags & ~remark, full.flags)
     assert result.flags.dtype == np.uint16
 
 
@@ -489,3 +491,13 @@ def test_threads_that_calculate_with_numbers_do_not_meet():
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_divisor_with_an_error_above_five_percent_is_flagged():
+    # noise-model.md section 2: first order is good to 1% while sigma_b / b < 0.05.
+    sigmas = np.array([[0.0, 0.049, 0.051, 1.0]])
+    divisor = CCDFrame(np.ones((1, 4)), unit="", uncertainty=sigmas)
+    image = CCDFrame(np.ones((1, 4)), unit="adu")
+    np.testing.assert_array_equal((image / divisor).flags, [[0, 0, 64, 64]])
+    assert (image * divisor).flags is None
+    assert (image / divisor).mask is None

@@ -2,8 +2,8 @@
 Frames as FITS files that a plain CCDData reads too.
 
 The image is in the primary HDU; UNCERT holds the variance (UTYPE = 'VarianceUncertainty'), MASK the mask, FLAGS the
-bits of `~astro_calib.DataQuality`, PSFIMAGE the PSF. The sources of the variance are not written: a frame that is read has
-one source for all, the same each time that the same file is read.
+bits of `~astro_calib.DataQuality`, PSFIMAGE the PSF. The sources of the variance are not written: a frame that is read
+has one source for all, the same each time that the same file is read.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def digest(pixels: NDArray[Any]) -> str:
     Returns
     -------
     str
-        32 hexadecimal digits.
+        32 hexadecimal digits and the shape.
 
     Examples
     --------

@@ -25,8 +25,6 @@ __all__ = ["flat_correct"]
 
 #: A pixel with less than this part of the flat's mean has no usable sensitivity.
 MIN_SENSITIVITY = 0.01
-#: Above this relative error of the divisor, first-order propagation is off by more than about 1%.
-MAX_RELATIVE_ERROR = 0.05
 
 
 def flat_correct(
@@ -101,7 +99,7 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     good = fit_for_use(flat)
     cache: dict[Any, CCDFrame] = flat.__dict__.setdefault("_normalised", {})
     what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
-    key = (what, None if flat.budget is None else id(flat.budget))
+    key = (what, flat.budget)
     if key in cache:
         return cache[key]
     if not good.any():
@@ -118,7 +116,6 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     threshold = MIN_SENSITIVITY * norm if min_value is None else min_value
     with np.errstate(invalid="ignore"):
         unusable = ~(data >= threshold)
-    usable = good & ~unusable
     divisor = data / data.dtype.type(norm)
     divisor[unusable] = 1
     divisor.flags.writeable = False
@@ -129,9 +126,6 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
         budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor, what)
     result = rebuilt(flat, divisor, budget, unit=u.dimensionless_unscaled)
     result = with_quality(result, unusable, DataQuality.NO_FLAT)
-    if budget is not None:
-        uncertain = usable & (budget.variance() > (MAX_RELATIVE_ERROR * divisor) ** 2)
-        result = with_quality(result, uncertain, DataQuality.UNCERTAIN_DIVISOR)
     cache.clear()
     cache[key] = result
     return result

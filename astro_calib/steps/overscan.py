@@ -208,8 +208,8 @@ def _levels(
         levels = np.nanmean(values, axis=1) if whole else level.ravel()
     formal = float(np.nanmean(variance))
     if whole:
-        rows = np.count_nonzero(np.isfinite(levels))
-        excess = _excess_variance(levels, formal * rows) / max(rows, 1)
+        rows = max(int(np.count_nonzero(np.isfinite(levels))), 1)
+        excess = _excess_variance(levels, formal * rows) / rows
         return level[0, 0], np.maximum(variance[0, 0], excess)
     return level, np.maximum(variance, _excess_variance(levels, formal))
 
@@ -218,8 +218,8 @@ def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> 
     """
     The median of each row, column or frame, interpolated within a digital step.
 
-    The plain median of whole numbers is a whole number, and off by up to half a step however many pixels there are. What
-    part of the pixels lies below either edge of its step tells, for Gaussian noise, how far it is from both.
+    The plain median of whole numbers is a whole number, and off by up to half a step however many pixels there are.
+    What part of the pixels lies below either edge of its step tells, for Gaussian noise, how far it is from both.
     """
     from scipy.special import ndtri
 

@@ -12,9 +12,7 @@ from astropy.table import Table
 from astro_calib import Amplifier, Detector, simulate
 
 GAIN, READ_NOISE = 1.8, 9.4
-DETECTOR = Detector(
-    gain=GAIN * u.electron / u.adu, read_noise=READ_NOISE * u.electron, saturation=60000 * u.adu
-)
+DETECTOR = Detector(gain=GAIN * u.electron / u.adu, read_noise=READ_NOISE * u.electron, saturation=60000 * u.adu)
 SHAPE = (200, 300)
 
 
@@ -40,8 +38,7 @@ def test_photon_transfer(plain: simulate.Camera, integer: bool) -> None:
     levels, variances = [], []
     for sky in (50.0, 500.0, 2000.0, 5000.0, 9000.0):
         pair = [
-            plain.expose("flat", 10, filter="V", sky=sky, rng=rng, integer=integer)[0].data[:, :300]
-            for _ in range(2)
+            plain.expose("flat", 10, filter="V", sky=sky, rng=rng, integer=integer)[0].data[:, :300] for _ in range(2)
         ]
         levels.append(np.mean(pair) - 1000.0)
         variances.append(half_variance_of_difference(*pair))
@@ -105,18 +102,14 @@ def test_rounding_adds_a_twelfth_of_the_gain_squared(integer: bool) -> None:
     frame, truth = camera.expose("bias", 0, rng=8, integer=integer)
     expected = 16 + (16 / 12 if integer else 0)
     assert truth.variance[0, 0] == pytest.approx(expected)
-    assert np.var(frame.data.astype(float) * 4) == pytest.approx(
-        expected, rel=4 * np.sqrt(2 / truth.mean.size)
-    )
+    assert np.var(frame.data.astype(float) * 4) == pytest.approx(expected, rel=4 * np.sqrt(2 / truth.mean.size))
 
 
 def test_hot_pixels_have_shot_noise() -> None:
     rate = np.full(SHAPE, 0.1)
     rate[::10, ::10] = 50.0
     camera = simulate.Camera(shape=SHAPE, detector=DETECTOR, dark_rate=rate)
-    hot = [
-        camera.expose("dark", 100, rng=seed, integer=False)[0].data[::10, ::10] * GAIN for seed in range(20)
-    ]
+    hot = [camera.expose("dark", 100, rng=seed, integer=False)[0].data[::10, ::10] * GAIN for seed in range(20)]
     assert np.mean(hot) - 1000 * GAIN == pytest.approx(5000, rel=0.002)
     assert np.var(hot) == pytest.approx(5000 + READ_NOISE**2, rel=4 * np.sqrt(2 / np.size(hot)))
 

@@ -89,8 +89,7 @@ def test_each_file_scatters_as_its_truth_says(night: simulate.Night) -> None:
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     few = {"shape": (40, 50), "biases": 1, "darks": 1, "flats": 1, "science": 2}
     first, second, other = (
-        simulate.night(tmp_path / name, seed=seed, **few)
-        for name, seed in (("first", 8), ("second", 8), ("other", 9))
+        simulate.night(tmp_path / name, seed=seed, **few) for name, seed in (("first", 8), ("second", 8), ("other", 9))
     )
     assert len(first.paths()) == len(second.paths()) == 8
     for a, b, c in zip(first.paths(), second.paths(), other.paths(), strict=True):
