@@ -25,6 +25,8 @@ __all__ = ["flat_correct"]
 
 #: A pixel with less than this part of the flat's mean has no usable sensitivity.
 MIN_SENSITIVITY = 0.01
+#: Flags of a flat that say that it was not measured at a pixel.
+SPOILED = DataQuality.SATURATED | DataQuality.COSMIC_RAY | DataQuality.NO_DATA
 
 
 def flat_correct(
@@ -125,6 +127,11 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
         assert named is not None
         budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor, what)
     result = rebuilt(flat, divisor, budget, unit=u.dimensionless_unscaled)
+    if result.flags is not None:
+        # What was saturated or hit in the flat is not saturated or hit in the frame; it has no flat there.
+        spoiled = (result.flags & np.uint16(SPOILED)) != 0
+        unusable |= spoiled
+        result.flags = np.where(spoiled, result.flags & ~np.uint16(SPOILED), result.flags)
     result = with_quality(result, unusable, DataQuality.NO_FLAT)
     cache.clear()
     cache[key] = result

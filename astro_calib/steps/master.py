@@ -64,6 +64,7 @@ def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
 def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
     """The result of applying a master, with the header and the type of the frame that it was applied to."""
     result.meta = deepcopy(ccd.meta)
+    result._name = ccd._name
     dtype = float_type(ccd.dtype)
     if result.dtype == dtype:
         return result

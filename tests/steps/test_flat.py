@@ -213,3 +213,12 @@ def test_the_normalisation_must_be_positive(norm_value):
 def test_shapes_that_differ_name_both_frames():
     with pytest.raises(ShapeMismatchError, match=r"d1048\.fits.*\(1, 4\).*flat\.fits.*\(1, 3\)"):
         flat_correct(image(), flat_of([1000.0] * 3))
+
+
+def test_a_saturated_flat_does_not_make_the_frame_saturated():
+    flags = np.array([[0, DataQuality.SATURATED, DataQuality.BAD, DataQuality.SATURATED | DataQuality.BAD]])
+    flat = CCDFrame(np.ones((1, 4)), unit="adu", flags=flags, mask=flags != 0)
+    result = flat_correct(CCDFrame(np.ones((1, 4)), unit="electron"), flat)
+    no_flat, bad = int(DataQuality.NO_FLAT), int(DataQuality.BAD)
+    np.testing.assert_array_equal(result.flags, [[0, no_flat, bad, no_flat | bad]])
+    np.testing.assert_array_equal(result.mask, flags != 0)
