@@ -241,7 +241,7 @@ class UncertaintyBudget:
     shape : tuple of int
         Shape of the frame.
     terms : iterable of (NoiseSource, coefficient)
-        The coefficient is a number, an array that broadcasts to the frame, or a `Factored` one. Terms of one source
+        The coefficient is a number, an array that broadcasts to the frame, or a `~astro_calib.factored.Factored` one. Terms of one source
         are added up.
     dtype : dtype, optional
         Floating type of the variances that are computed; float64 by default.
@@ -406,7 +406,7 @@ class UncertaintyBudget:
         Returns
         -------
         ndarray
-            Read-only, of the frame's shape and `dtype`, in the square of the frame's unit.
+            Read-only, of the frame's shape and ``dtype``, in the square of the frame's unit.
         """
         if self._total is None:
             total = np.zeros(self.shape, dtype=self.dtype)

@@ -7,7 +7,7 @@ a full-size array for each source of noise; `Factored` keeps the number and a re
 .. math:: c(x) = \sum_m n_m \prod_j a_{mj}(x)^{p_{mj}}
 
 with numbers :math:`n_m`, arrays :math:`a_{mj}` that exist anyway, and whole powers :math:`p_{mj}`. One of the arrays
-may be the frame's own data, `OWN`: the coefficient of a flat is minus the data over the flat, whatever the data are
+may be the frame's own data, ``OWN``: the coefficient of a flat is minus the data over the flat, whatever the data are
 scaled by afterwards.
 """
 

@@ -47,7 +47,7 @@ def clipped_mean_variance_factor(number: int, k: float, k_upper: float | None = 
     k : float
         Threshold in units of sigma, which is known, and the same for all values. Infinity rejects nothing.
     k_upper : float, optional
-        Threshold above the median, if it is another one; `k` is then that below.
+        Threshold above the median, if it is another one; ``k`` is then that below.
 
     Returns
     -------
