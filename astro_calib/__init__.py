@@ -4,13 +4,14 @@ from importlib import import_module
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.budget import UncertaintyBudget
 from astro_calib.calibrate import calibrate, ccd_process
 from astro_calib.combine import combine
 from astro_calib.detector import Amplifier, Detector
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame, covariance
 from astro_calib.io import fits as _fits  # noqa: F401  (registers how frames are read and written)
+from astro_calib.source import NoiseSource
 from astro_calib.steps import (
     cosmicray_lacosmic,
     create_deviation,

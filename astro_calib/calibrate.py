@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from astro_calib.derive import as_frame
 from astro_calib.detector import GAIN_UNIT, Detector
 from astro_calib.errors import FrameError
-from astro_calib.frame import as_frame
 from astro_calib.steps import (
     cosmicray_lacosmic,
     create_deviation,

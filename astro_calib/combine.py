@@ -10,27 +10,30 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
 from astro_calib.arithmetic import floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget, finite_mean, merge_sources
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.derive import as_frame, fit_for_use
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
-from astro_calib.estimators import (
-    clipped_mean_variance_factor,
-    median_probabilities,
-    median_variance,
-    median_variance_exact,
-    median_variance_factors,
-    trimmed_mean_variance_factor,
-)
-from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
-from astro_calib.frame import CCDFrame, as_frame, fit_for_use
+from astro_calib.frame import CCDFrame
 from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
+from astro_calib.source import NoiseSource
+from astro_calib.stacking import (
+    inflation_of_mean,
+    mean_weights,
+    median_passing,
+    own_sigma,
+    private_terms,
+    stacked_budget,
+    trimmed_factors,
+    warn_of_median,
+    weighted_mean,
+)
 from astro_calib.steps.deviation import create_deviation
 
 if TYPE_CHECKING:
@@ -38,24 +41,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.budget import Key
     from astro_calib.detector import Detector
 
 __all__ = ["combine"]
 
 METHODS = ("mean", "median", "sum")
 CLIPS = (None, "sigma", "scatter", "minmax")
-
-#: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
-LIKE = 0.02
-#: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
-UNLIKE = 1.5
-#: Below this many digital units of noise a median of whole numbers is dominated by rounding.
-SMALLEST_ROUNDED = 2.0
-#: Fewer pixels than this part may have unlike noise in frames that count as alike.
-RARE = 0.01
-#: Above this difference of shared noise, in units of their own, the median of frames is not linear any more.
-LARGEST_UNLIKE = 0.5
 
 
 def combine(
@@ -159,9 +150,9 @@ def combine(
     data = np.stack([floating(frame.data) for frame in inputs])
     before = np.stack([fit_for_use(frame) for frame in inputs])
     center = None if method == "mean" and clip is None else masked_median(data, before)
-    private = set() if by_scatter else _private_terms(inputs)
+    private = set() if by_scatter else private_terms(inputs)
     known = not by_scatter and (method == "median" or clip == "sigma")
-    own = _own_sigma(inputs, private, data, center) if known and center is not None else None
+    own = own_sigma(inputs, private, data, center) if known and center is not None else None
     used = before
     if clip == "minmax":
         used = reject_extremes(data, before, *extremes)
@@ -171,7 +162,7 @@ def combine(
         used = reject_deviant(data, deviation, before, center, lower, upper)
     if by_scatter:
         inputs = _with_scatter(inputs, data, before, used, clip, (lower, upper), extremes)
-        private = _private_terms(inputs)
+        private = private_terms(inputs)
     counted = used.sum(axis=0).astype(np.uint16)
     rejected = before.sum(axis=0) > counted
     # Where nothing is fit for use the pixel is masked; it gets the value and the variance of what there is.
@@ -181,15 +172,15 @@ def combine(
         sigmas = np.ones((len(data), *[1] * (data.ndim - 1)), dtype=data.dtype) if own is None else own
         result = np.nan_to_num(masked_median(data, used))
         # The median is the same after the lowest and the highest are left out, so that their number counts too.
-        passing, inflation = _median_passing(sigmas, before if clip == "minmax" else used, used)
+        passing, inflation = median_passing(sigmas, before if clip == "minmax" else used, used)
         if own is None:
             own = np.stack([np.sqrt(np.asarray(frame.variance)) for frame in inputs])
-        _warn_of_median(inputs, private, own, whole_numbers)
+        warn_of_median(inputs, private, own, whole_numbers)
     else:
-        passing = _mean_weights(used, weights)
-        result = _weighted_mean(data, passing)
-        inflation = _inflation(clip, (lower, upper), extremes, before)
-    budget = _stacked_budget(inputs, private, passing, inflation, np.asarray(result))
+        passing = mean_weights(used, weights)
+        result = weighted_mean(data, passing)
+        inflation = inflation_of_mean(clip, (lower, upper), extremes, before)
+    budget = stacked_budget(inputs, private, passing, inflation, np.asarray(result))
     stack = _assembled(inputs, result, budget, counted, rejected, used)
     if method == "sum":
         stack = stack.multiply(float(len(inputs)))
@@ -347,16 +338,16 @@ def _with_scatter(
 ) -> list[CCDFrame]:
     """The frames, each with the variance of the sample at each pixel as noise of its own."""
     number = used.sum(axis=0)
-    mean = _weighted_mean(data, _mean_weights(used, None))
+    mean = weighted_mean(data, mean_weights(used, None))
     if clip == "minmax":
         # What was left out counts as its nearest neighbour that was not (Tukey & McLaughlin 1963, Sankhya A 25, 331).
         lowest = np.where(used, data, np.inf).min(axis=0)
         highest = np.where(used, data, -np.inf).max(axis=0)
         inside = np.clip(np.where(before, data, mean), lowest, highest)
         total = before.sum(axis=0)
-        average = _weighted_mean(inside, _mean_weights(before, None))
+        average = weighted_mean(inside, mean_weights(before, None))
         squares = np.where(before, (inside - average) ** 2, 0).sum(axis=0, dtype=np.float64)
-        factor = np.array([1.0, *_trimmed_factors(len(data), extremes)])[total]
+        factor = np.array([1.0, *trimmed_factors(len(data), extremes)])[total]
         variance = squares / np.maximum(total - 1, 1) * total / np.maximum(number, 1) / factor
         known = total > 1
     else:
@@ -403,272 +394,12 @@ def _cut_variance(lower: float, upper: float) -> float:
     return 1 - (upper * density(upper) + lower * density(lower)) / part - first**2
 
 
-# -- the noise of each frame -----------------------------------------------------------------------------------------
-
-
-def _private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
-    """(frame, key) of the sources that no other frame has to do with."""
-    owners: dict[str, set[int]] = {}
-    for position, frame in enumerate(frames):
-        assert frame.budget is not None
-        for source, _ in frame.budget.terms:
-            for identity in source.family:
-                owners.setdefault(identity, set()).add(position)
-    return {
-        (position, source.key)
-        for position, frame in enumerate(frames)
-        for source, _ in frame.budget.terms  # type: ignore[union-attr]
-        if all(owners[identity] == {position} for identity in source.family)
-    }
-
-
-def _own_sigma(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], data: NDArray[Any], center: NDArray[Any]
-) -> NDArray[Any]:
-    """
-    Standard deviation of each frame's noise less what all share, shape (n, ny, nx), were its value that of the centre.
-
-    The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias the
-    mean; so it is moved along its slope to the count at the centre. Of a source that frames share, only the difference
-    from the mean coefficient moves a frame away from the others.
-    """
-    result = np.empty_like(data)
-    means = _mean_coefficients(frames, private)
-    for position, frame in enumerate(frames):
-        budget = frame.budget
-        assert budget is not None
-        variance = np.zeros(frame.shape, dtype=data.dtype)
-        slope: Any = 0.0
-        floor: Any = 0.0
-        present = {source.key for source, _ in budget.terms}
-        for source, coefficient in budget.terms:
-            c = coefficient.evaluate(budget.data)
-            if (position, source.key) not in private:
-                c = finite_mean(c) - means[source.key][1]
-                variance += c**2 * source.variance.evaluate()
-                continue
-            part = np.square(c) * source.variance.evaluate()
-            variance += part
-            if source.slope:
-                slope = slope + np.abs(c) * source.slope
-            elif len(source.axes) == frame.ndim:
-                floor = floor + part
-        for key, (source, mean) in means.items():
-            if key not in present:
-                variance += mean**2 * source.variance.evaluate()
-        with np.errstate(invalid="ignore"):
-            moved = variance + slope * (center - data[position])
-            result[position] = np.sqrt(np.maximum(moved, np.asarray(floor) / 4))
-    return result
-
-
-def _mean_coefficients(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]]
-) -> dict[Key, tuple[NoiseSource, float]]:
-    """For each source that frames share, its mean coefficient over frames and pixels."""
-    result: dict[Key, tuple[NoiseSource, float]] = {}
-    for position, frame in enumerate(frames):
-        budget = frame.budget
-        assert budget is not None
-        for source, coefficient in budget.terms:
-            if (position, source.key) not in private:
-                mean = finite_mean(coefficient.evaluate(budget.data)) / len(frames)
-                result[source.key] = (source, mean + result.get(source.key, (source, 0.0))[1])
-    return result
-
-
 def _robust_scatter(data: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any]) -> NDArray[Any]:
     """1.4826 times the median absolute deviation of the sample at each pixel."""
     return 1.4826 * masked_median(np.abs(data - center), used)
 
 
-# -- weights and factors ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """How much of each frame's value is in the result: numbers, or arrays where that differs from pixel to pixel."""
-
-    values: Sequence[float] | NDArray[Any]
-
-    @property
-    def uniform(self) -> bool:
-        return not isinstance(self.values, np.ndarray)
-
-    def times(self, position: int, coefficient: Factored) -> Factored:
-        """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
-        weight = self.values[position]
-        if self.uniform:
-            return coefficient * float(weight)
-        if coefficient.number is not None:
-            return Factored(weight) * coefficient.number
-        with np.errstate(invalid="ignore"):
-            product = np.where(weight != 0, weight * coefficient.evaluate(), 0)
-        return Factored(product.astype(np.asarray(weight).dtype))
-
-
-def _mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None) -> _Weights:
-    number = len(used)
-    given = np.ones(number) if weights is None else np.asarray(weights, dtype=float)
-    if used.all():
-        return _Weights([float(weight) for weight in given / given.sum()])
-    kept = given.reshape(-1, *[1] * (used.ndim - 1)) * used
-    total = kept.sum(axis=0)
-    return _Weights((kept / np.where(total > 0, total, 1)).astype(np.float32))
-
-
-def _median_passing(
-    own: NDArray[Any], before: NDArray[np.bool_], used: NDArray[np.bool_]
-) -> tuple[_Weights, float | NDArray[Any]]:
-    """
-    How a median passes on noise: the probability that a frame is it, and the factor for the frames' own noise.
-
-    ``before`` tells the values that the factor counts, ``used`` those that can be the median.
-    """
-    if _alike(own, used):
-        weights = _mean_weights(used, None)
-        table = np.nan_to_num(median_variance_factors(len(used)), nan=1.0)
-        if before.all() and used.all():
-            return weights, float(table[-1])
-        number = before.sum(axis=0)
-        return weights, (table[number] * used.sum(axis=0) / np.maximum(number, 1)).astype(np.float32)
-    sigma = np.broadcast_to(own, used.shape)
-    probabilities = median_probabilities(sigma, ~used)
-    linear = np.sum(np.where(used, probabilities * sigma, 0) ** 2, axis=0)
-    variance = median_variance(sigma, ~before)
-    typical = _typical_sigmas(own, used)
-    if typical.max() > UNLIKE * typical.min():
-        variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factor = variance / linear
-    inflation = np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
-    return _Weights(probabilities.astype(np.float32)), inflation
-
-
-def _alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
-    """Whether the frames have the same noise at nearly every pixel."""
-    if own.size == len(own):
-        return bool(own.max() <= (1 + LIKE) * own.min())
-    largest = np.where(used, own, 0).max(axis=0)
-    smallest = np.where(used, own, np.inf).min(axis=0)
-    return bool(np.mean(largest > (1 + LIKE) * smallest) < RARE)
-
-
-def _typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """One sigma a frame: the median over its used pixels."""
-    typical = np.array(
-        [np.median(sigma[good]) if good.any() else np.nan for sigma, good in zip(own, used, strict=True)], dtype=float
-    )
-    return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
-
-
-def _warn_of_median(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], sigma: NDArray[Any], whole_numbers: bool
-) -> None:
-    """Say where the error of a median is less exact than usual."""
-    own = np.nanmedian(sigma.reshape(len(sigma), -1), axis=1)
-    if whole_numbers and own.min() < SMALLEST_ROUNDED:
-        msg = (
-            f"the noise is {own.min():.2g} digital units, so that the median of whole numbers is dominated by "
-            "rounding, and its "
-            "error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
-        )
-        warnings.warn(msg, NoiseWarning, stacklevel=3)
-    shared: dict[Key, tuple[float, dict[int, float]]] = {}
-    for position, frame in enumerate(frames):
-        budget = frame.budget
-        assert budget is not None
-        for source, coefficient in budget.terms:
-            if (position, source.key) not in private:
-                spread = np.sqrt(max(finite_mean(source.variance.evaluate()), 0.0))
-                shared.setdefault(source.key, (spread, {}))[1][position] = finite_mean(
-                    coefficient.evaluate(budget.data)
-                )
-    for key, (spread, coefficients) in shared.items():
-        values = [coefficients.get(position, 0.0) for position in range(len(frames))]
-        unlike = (max(values) - min(values)) * spread / float(own.min())
-        if unlike > LARGEST_UNLIKE:
-            name = next(s.name for frame in frames for s, _ in frame.budget.terms if s.key == key)  # type: ignore[union-attr]
-            msg = (
-                f"the frames hold the shared noise {name!r} to different amounts, up to {unlike:.1f} times their "
-                "own noise; the "
-                "error of their median is only first order in that. Use method='mean', or frames of like exposure."
-            )
-            warnings.warn(msg, NoiseWarning, stacklevel=3)
-
-
-def _weighted_mean(data: NDArray[Any], weights: _Weights) -> NDArray[Any]:
-    total = np.zeros(data.shape[1:], dtype=np.float64)
-    for position, value in enumerate(data):
-        weight = weights.values[position]
-        # A value that is left out may be anything, infinity and NaN included.
-        with np.errstate(invalid="ignore"):
-            total += weight * value if weights.uniform else np.where(np.asarray(weight) > 0, weight * value, 0)
-    return total.astype(data.dtype)
-
-
-def _inflation(
-    clip: str | None, thresholds: tuple[float, float], extremes: tuple[int, int], before: NDArray[np.bool_]
-) -> float | NDArray[Any]:
-    """By how much the variance of a mean after rejection exceeds that of independent values."""
-    if clip is None:
-        return 1.0
-    if clip == "minmax":
-        table = _trimmed_factors(len(before), extremes)
-    else:
-        table = [clipped_mean_variance_factor(number, *thresholds) for number in range(1, len(before) + 1)]
-    if before.all():
-        return table[-1]
-    return np.array([1.0, *table], dtype=np.float32)[before.sum(axis=0)]
-
-
-def _trimmed_factors(largest: int, extremes: tuple[int, int]) -> list[float]:
-    """The factor of the trimmed mean for 1, 2, ... values; 1 where there are too few to leave any out."""
-    return [
-        trimmed_mean_variance_factor(number, *extremes) if number > sum(extremes) else 1.0
-        for number in range(1, largest + 1)
-    ]
-
-
 # -- output ----------------------------------------------------------------------------------------------------------
-
-
-def _stacked_budget(
-    frames: Sequence[CCDFrame],
-    private: set[tuple[int, Key]],
-    weights: _Weights,
-    inflation: float | NDArray[Any],
-    data: NDArray[Any],
-) -> UncertaintyBudget:
-    """Shared sources with their weighted coefficients; the frames' own merged, by name and by axes."""
-    groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
-    shared: dict[Key, list[tuple[int, NoiseSource, Factored]]] = {}
-    for position, frame in enumerate(frames):
-        budget = frame.budget
-        assert budget is not None
-        for source, coefficient in budget.terms:
-            if (position, source.key) in private:
-                bound = coefficient if budget.data is None else coefficient.bound_to(budget.data)
-                groups.setdefault((source.name, source.axes), []).append((source, weights.times(position, bound)))
-            else:
-                shared.setdefault(source.key, []).append((position, source, coefficient))
-    terms: list[tuple[NoiseSource, Factored]] = []
-    for (name, _), group in groups.items():
-        if len(group) == 1 and np.ndim(inflation) == 0 and inflation == 1:
-            terms.append(group[0])
-        else:
-            terms.append(merge_sources(group, data.shape, name, data.dtype, inflation))
-    for members in shared.values():
-        source, coefficient = members[0][1:]
-        if len(members) == len(frames) and all(other == coefficient for _, _, other in members):
-            # The weights add up to one, and the frame's own data in the coefficient become those of the stack.
-            terms.append((source, coefficient))
-            continue
-        for position, member, own in members:
-            budget = frames[position].budget
-            bound = own if budget is None or budget.data is None else own.bound_to(budget.data)
-            terms.append((member, weights.times(position, bound)))
-    return UncertaintyBudget(data.shape, terms, data.dtype, data)
 
 
 def _assembled(

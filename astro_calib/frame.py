@@ -13,11 +13,20 @@ from astropy.nddata import CCDData, NDData, NDUncertainty, StdDevUncertainty, Va
 from astropy.utils.decorators import sharedmethod
 
 from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, float_type, floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget, compose_windows, window_of
+from astro_calib.budget import UncertaintyBudget
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
-from astro_calib.flags import DataQuality
 from astro_calib.identity import Origin, content_digest, drawn_identity, uncertainty_identity
 from astro_calib.io.unified import FrameRead
+from astro_calib.operands import (
+    flagged_uncertain,
+    may_be_written,
+    merged_flags,
+    plain_slices,
+    spread_out,
+    weak,
+    with_unit,
+)
+from astro_calib.source import NoiseSource, compose_windows, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +37,6 @@ __all__ = ["CCDFrame", "covariance"]
 
 #: Name of a source of which nothing is known but its size.
 UNNAMED = "uncertainty"
-#: Above this relative error of a divisor, first-order propagation is off by more than about 1%.
-MAX_RELATIVE_ERROR = 0.05
 #: The arguments of a CCDData that may be given by position, after the data.
 POSITIONAL = ("uncertainty", "mask", "wcs", "meta", "unit", "copy", "psf")
 
@@ -358,9 +365,9 @@ class CCDFrame(CCDData):
             if propagate_uncertainties:
                 attributes["uncertainty"] = self._collapsed_uncertainty(operation, **kwargs)
             return result, attributes
-        attributes["flags"] = _merged_flags(self.flags, operand.flags)
+        attributes["flags"] = merged_flags(self.flags, operand.flags)
         if operation is np.true_divide:
-            attributes["flags"] = _flagged_uncertain(attributes["flags"], operand, result.shape)
+            attributes["flags"] = flagged_uncertain(attributes["flags"], operand, result.shape)
         attributes["_origin"] = self._origin_after(operation, operand)
         if propagate_uncertainties:
             attributes["budget"] = self._propagated(operation, operand, result)
@@ -372,7 +379,7 @@ class CCDFrame(CCDData):
     def _arithmetic_data(self, operation: Any, operand: Any, **kwargs: Any) -> Any:
         if operand is None:
             return super()._arithmetic_data(operation, operand, **kwargs)
-        left, right = floating(self.data), _weak(operand.data)
+        left, right = floating(self.data), weak(operand.data)
         if operation in (np.add, np.subtract):
             factor = operand.unit.to(self.unit)
             result, unit = operation(left, right if factor == 1 else right * factor), self.unit
@@ -388,7 +395,7 @@ class CCDFrame(CCDData):
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.bound().terms, data.dtype)
-        right = _weak(operand.data)
+        right = weak(operand.data)
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
@@ -402,7 +409,7 @@ class CCDFrame(CCDData):
 
     def _lasting_data(self) -> NDArray[Any]:
         """The data as an array that nobody writes into, for the budgets of other frames to refer to."""
-        if not _may_be_written(self._data):
+        if not may_be_written(self._data):
             return floating(self._data)
         stamp = self._digest()
         if self._lasting is None or self._lasting[0] != stamp:
@@ -478,7 +485,7 @@ class CCDFrame(CCDData):
             "name": self._name,
             "flags": self.flags[item] if isinstance(self.flags, np.ndarray) else None,
         }
-        slices = _plain_slices(item, self.ndim)
+        slices = plain_slices(item, self.ndim)
         budget, origin = self.budget, self._present_origin()
         if slices is not None:
             if origin is not None:
@@ -516,73 +523,6 @@ class CCDFrame(CCDData):
         state["_uncertainty"] = state["_wrapped"] = state["_lasting"] = None
         state.pop("_normalised", None)
         return state
-
-
-def rebuilt(
-    frame: CCDFrame,
-    data: NDArray[Any],
-    budget: UncertaintyBudget | None,
-    *,
-    unit: Any = None,
-    mask: NDArray[np.bool_] | None = None,
-    flags: NDArray[np.uint16] | None = None,
-    origin: Origin | None = None,
-) -> CCDFrame:
-    """
-    A frame with other values than ``frame`` and the rest of it: header, WCS, PSF, name.
-
-    Parameters
-    ----------
-    frame : CCDFrame
-    data : ndarray
-        The new values, of the same shape.
-    budget : UncertaintyBudget or None
-        Of the new values.
-    unit : unit, optional
-        Of the new values, if it is another.
-    mask, flags : ndarray, optional
-        If they are others.
-    origin : Origin, optional
-        If it is another.
-    """
-    return type(frame)(
-        data,
-        unit=frame.unit if unit is None else unit,
-        mask=frame.mask if mask is None else mask,
-        flags=frame.flags if flags is None else flags,
-        meta=deepcopy(frame.meta),
-        wcs=frame.wcs,
-        psf=frame.psf,
-        name=frame._name,
-        budget=budget,
-        _origin=frame._present_origin() if origin is None else origin,
-        _stamp=frame._stamp if data is frame.data else None,
-    )
-
-
-def as_frame(ccd: Any) -> CCDFrame:
-    """A CCDFrame of anything that can be one, such as a plain CCDData."""
-    return ccd if isinstance(ccd, CCDFrame) else CCDFrame(ccd)
-
-
-def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
-    """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
-    used: NDArray[np.bool_] = np.isfinite(frame.data)
-    if frame.mask is not None:
-        used &= ~frame.mask
-    if isinstance(frame.flags, np.ndarray):
-        used &= (frame.flags & np.uint16(DataQuality.UNUSABLE)) == 0
-    return used
-
-
-def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:
-    """The frame with a flag set at some pixels, which are masked if the flag says that they are unfit for use."""
-    flags = np.zeros(frame.shape, np.uint16) if frame.flags is None else frame.flags.copy()
-    flags[where] |= np.uint16(quality)
-    mask = frame.mask
-    if quality & DataQuality.UNUSABLE:
-        mask = where.copy() if mask is None else mask | where
-    return rebuilt(frame, frame.data, frame.budget, mask=mask, flags=flags)
 
 
 def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
@@ -644,9 +584,9 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
         left, right = first, operand
     else:
         left, right = operand, operand2
-    left, right = (value if isinstance(value, CCDFrame) else cls(_with_unit(value)) for value in (left, right))
+    left, right = (value if isinstance(value, CCDFrame) else cls(with_unit(value)) for value in (left, right))
     shape = left.shape if left.ndim >= right.ndim else right.shape
-    left, right = _spread_out(left, shape, right), right if right.ndim == 0 else _spread_out(right, shape, left)
+    left, right = spread_out(left, shape, right), right if right.ndim == 0 else spread_out(right, shape, left)
     if right.ndim and right.shape != left.shape:
         msg = (
             f"{left.name} has shape {left.shape} and {right.name} has shape {right.shape}; arithmetic needs frames of "
@@ -661,95 +601,3 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
         raise u.UnitConversionError(msg)
     result: CCDFrame = left._prepare_then_do_arithmetic(operation, right, **kwargs)
     return result
-
-
-def _with_unit(value: Any) -> Any:
-    """A number or an array as an exact frame or a Quantity, copied: its owner may go on writing into it."""
-    if isinstance(value, NDData):
-        return value
-    if value is None or isinstance(value, (str, bytes)):
-        msg = f"{value!r} cannot be added to, subtracted from, multiplied by or divided by a frame."
-        raise TypeError(msg)
-    if isinstance(value, np.ma.MaskedArray):
-        return CCDFrame(value.data.copy(), mask=np.ma.getmaskarray(value), unit=u.dimensionless_unscaled)
-    if isinstance(value, (u.Quantity, u.UnitBase)):
-        return u.Quantity(value, copy=True, dtype=None if isinstance(value, u.Quantity) else float)
-    array = np.array(value)
-    if array.dtype.kind not in "biuf":
-        msg = f"{type(value).__name__} of {array.dtype} is no operand for a frame; expected real numbers."
-        raise TypeError(msg)
-    return u.Quantity(array, dtype=None, copy=False)
-
-
-def _spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDFrame:
-    """A number as a frame of a shape and the other's type, an exact array broadcast to it; anything else as it is."""
-    if frame.shape == shape or (frame.ndim and frame._budget is not None):
-        return frame
-    try:
-        if np.broadcast_shapes(frame.shape, shape) != shape:
-            return frame
-    except ValueError:
-        return frame
-    dtype = float_type(other.dtype) if frame.ndim == 0 else frame.dtype
-    data = np.array(np.broadcast_to(frame.data, shape), dtype=dtype)
-    data.flags.writeable = False
-    budget = frame.budget
-    return type(frame)(
-        data,
-        unit=frame.unit,
-        mask=None if frame.mask is None else np.broadcast_to(frame.mask, shape),
-        flags=None if frame.flags is None else np.broadcast_to(frame.flags, shape),
-        meta=frame.meta,
-        name=frame._name,
-        budget=None if budget is None else UncertaintyBudget(shape, budget.bound().terms, budget.dtype),
-    )
-
-
-def _may_be_written(array: NDArray[Any]) -> bool:
-    """Whether somebody may write into the memory of an array, through itself or through what it is a view of."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        if base.flags.writeable:
-            return True
-        base = base.base
-    return base is not None
-
-
-def _weak(data: NDArray[Any]) -> Any:
-    """A 0-d array as a Python number, which does not turn float32 into float64."""
-    return float(data) if np.ndim(data) == 0 else floating(data)
-
-
-def _merged_flags(a: Any, b: Any) -> Any:
-    if a is None or not isinstance(a, np.ndarray):
-        a, b = b, a
-    if a is None:
-        return None
-    if b is None or np.ndim(b) == 0:
-        return a.copy()
-    return a | b
-
-
-def _flagged_uncertain(flags: Any, divisor: CCDFrame, shape: tuple[int, ...]) -> Any:
-    """The flags of a quotient, with a remark where the divisor is too uncertain for first-order propagation."""
-    variance = divisor.variance
-    if variance is None or (flags is not None and not isinstance(flags, np.ndarray)):
-        return flags
-    uncertain = np.asarray(variance > (MAX_RELATIVE_ERROR * divisor.data) ** 2)
-    if divisor.mask is not None:
-        uncertain = uncertain & ~divisor.mask
-    if not uncertain.any():
-        return flags
-    remark = np.where(uncertain, np.uint16(DataQuality.UNCERTAIN_DIVISOR), np.uint16(0))
-    return np.broadcast_to(remark, shape) | (np.zeros(shape, np.uint16) if flags is None else flags)
-
-
-def _plain_slices(item: Any, ndim: int) -> tuple[slice, ...] | None:
-    """``item`` with one slice for each axis, or None if it is something else than slices."""
-    parts = item if isinstance(item, tuple) else (item,)
-    if any(not isinstance(part, slice) and part is not Ellipsis for part in parts):
-        return None
-    if Ellipsis in parts:
-        where = parts.index(Ellipsis)
-        parts = (*parts[:where], *[slice(None)] * (ndim - len(parts) + 1), *parts[where + 1 :])
-    return (*parts, *[slice(None)] * (ndim - len(parts)))

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astro_calib.budget import Window
+    from astro_calib.source import Window
 
 __all__ = ["Origin", "RawPixels", "content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_calib import NoiseSource, UncertaintyBudget
-from astro_calib.budget import MAX_CONSTITUENTS, MAX_SOURCES, merge_sources
+from astro_calib.budget import MAX_SOURCES
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
 from astro_calib.factored import OWN, Factored
+from astro_calib.merge import MAX_CONSTITUENTS, merge_sources
 from tests.noise_checks import assert_scatters_as_predicted
 
 SHAPE = (4, 6)

@@ -9,10 +9,11 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from astro_calib.arithmetic import floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.derive import as_frame, rebuilt, with_quality
 from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
-from astro_calib.frame import as_frame, rebuilt, with_quality
+from astro_calib.source import NoiseSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

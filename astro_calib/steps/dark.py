@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError
-from astro_calib.frame import as_frame
 from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arithmetic import float_type, floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.derive import as_frame, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame import as_frame, rebuilt
 from astro_calib.identity import Origin
+from astro_calib.source import NoiseSource
 from astro_calib.steps.gain import raw_map
 
 if TYPE_CHECKING:

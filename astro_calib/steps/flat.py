@@ -8,12 +8,13 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arithmetic import floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.derive import as_frame, fit_for_use, rebuilt, with_quality
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.flags import DataQuality
-from astro_calib.frame import as_frame, fit_for_use, rebuilt, with_quality
 from astro_calib.identity import content_digest
+from astro_calib.source import NoiseSource
 from astro_calib.steps.master import check_master, like_frame, relabelled
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arithmetic import floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.derive import as_frame, rebuilt
 from astro_calib.detector import GAIN_UNIT, Detector, positive_quantity
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
-from astro_calib.frame import as_frame, rebuilt
+from astro_calib.source import NoiseSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

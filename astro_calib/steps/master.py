@@ -9,8 +9,9 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arithmetic import float_type
+from astro_calib.derive import rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame import UNNAMED, CCDFrame, rebuilt
+from astro_calib.frame import UNNAMED, CCDFrame
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData

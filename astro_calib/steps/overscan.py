@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from astro_calib.arithmetic import floating
-from astro_calib.budget import NoiseSource, UncertaintyBudget
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.derive import as_frame, fit_for_use, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.factored import Factored
-from astro_calib.frame import as_frame, fit_for_use, rebuilt
 from astro_calib.identity import drawn_identity
+from astro_calib.source import NoiseSource
 from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:
     from astropy.modeling import Model
     from numpy.typing import NDArray
 
-    from astro_calib.budget import Window
     from astro_calib.frame import CCDFrame
+    from astro_calib.source import Window
 
 __all__ = ["subtract_overscan"]
 

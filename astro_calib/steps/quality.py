@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.derive import as_frame, with_quality
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
-from astro_calib.frame import as_frame, with_quality
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

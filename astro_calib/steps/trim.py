@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.frame import as_frame
+from astro_calib.derive import as_frame
 from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:

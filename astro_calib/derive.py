@@ -1,0 +1,86 @@
+"""Frames made from frames: the steps use these to put a frame together again."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.flags import DataQuality
+from astro_calib.frame import CCDFrame
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.budget import UncertaintyBudget
+    from astro_calib.identity import Origin
+
+__all__ = ["as_frame", "fit_for_use", "rebuilt", "with_quality"]
+
+
+def rebuilt(
+    frame: CCDFrame,
+    data: NDArray[Any],
+    budget: UncertaintyBudget | None,
+    *,
+    unit: Any = None,
+    mask: NDArray[np.bool_] | None = None,
+    flags: NDArray[np.uint16] | None = None,
+    origin: Origin | None = None,
+) -> CCDFrame:
+    """
+    A frame with other values than ``frame`` and the rest of it: header, WCS, PSF, name.
+
+    Parameters
+    ----------
+    frame : CCDFrame
+    data : ndarray
+        The new values, of the same shape.
+    budget : UncertaintyBudget or None
+        Of the new values.
+    unit : unit, optional
+        Of the new values, if it is another.
+    mask, flags : ndarray, optional
+        If they are others.
+    origin : Origin, optional
+        If it is another.
+    """
+    return type(frame)(
+        data,
+        unit=frame.unit if unit is None else unit,
+        mask=frame.mask if mask is None else mask,
+        flags=frame.flags if flags is None else flags,
+        meta=deepcopy(frame.meta),
+        wcs=frame.wcs,
+        psf=frame.psf,
+        name=frame._name,
+        budget=budget,
+        _origin=frame._present_origin() if origin is None else origin,
+        _stamp=frame._stamp if data is frame.data else None,
+    )
+
+
+def as_frame(ccd: Any) -> CCDFrame:
+    """A CCDFrame of anything that can be one, such as a plain CCDData."""
+    return ccd if isinstance(ccd, CCDFrame) else CCDFrame(ccd)
+
+
+def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
+    """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
+    used: NDArray[np.bool_] = np.isfinite(frame.data)
+    if frame.mask is not None:
+        used &= ~frame.mask
+    if isinstance(frame.flags, np.ndarray):
+        used &= (frame.flags & np.uint16(DataQuality.UNUSABLE)) == 0
+    return used
+
+
+def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:
+    """The frame with a flag set at some pixels, which are masked if the flag says that they are unfit for use."""
+    flags = np.zeros(frame.shape, np.uint16) if frame.flags is None else frame.flags.copy()
+    flags[where] |= np.uint16(quality)
+    mask = frame.mask
+    if quality & DataQuality.UNUSABLE:
+        mask = where.copy() if mask is None else mask | where
+    return rebuilt(frame, frame.data, frame.budget, mask=mask, flags=flags)

@@ -1,0 +1,315 @@
+"""
+The noise of a stack: what each frame has for itself is averaged down, what frames share is passed on.
+
+`astro_calib.combine` finds the values; here it is found how much of each frame, and of each source, is in them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.errors import NoiseWarning
+from astro_calib.estimators import (
+    clipped_mean_variance_factor,
+    median_probabilities,
+    median_variance,
+    median_variance_exact,
+    median_variance_factors,
+    trimmed_mean_variance_factor,
+)
+from astro_calib.factored import Factored
+from astro_calib.merge import finite_mean, merge_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.frame import CCDFrame
+    from astro_calib.source import Key, NoiseSource
+
+__all__ = [
+    "Weights",
+    "inflation_of_mean",
+    "mean_weights",
+    "median_passing",
+    "own_sigma",
+    "private_terms",
+    "stacked_budget",
+    "trimmed_factors",
+    "warn_of_median",
+    "weighted_mean",
+]
+
+#: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
+LIKE = 0.02
+#: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
+UNLIKE = 1.5
+#: Below this many digital units of noise a median of whole numbers is dominated by rounding.
+SMALLEST_ROUNDED = 2.0
+#: Fewer pixels than this part may have unlike noise in frames that count as alike.
+RARE = 0.01
+#: Above this difference of shared noise, in units of their own, the median of frames is not linear any more.
+LARGEST_UNLIKE = 0.5
+
+
+def private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
+    """(frame, key) of the sources that no other frame has to do with."""
+    owners: dict[str, set[int]] = {}
+    for position, frame in enumerate(frames):
+        assert frame.budget is not None
+        for source, _ in frame.budget.terms:
+            for identity in source.family:
+                owners.setdefault(identity, set()).add(position)
+    return {
+        (position, source.key)
+        for position, frame in enumerate(frames)
+        for source, _ in frame.budget.terms  # type: ignore[union-attr]
+        if all(owners[identity] == {position} for identity in source.family)
+    }
+
+
+def own_sigma(
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], data: NDArray[Any], center: NDArray[Any]
+) -> NDArray[Any]:
+    """
+    Standard deviation of each frame's noise less what all share, shape (n, ny, nx), were its value that of the centre.
+
+    The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias the
+    mean; so it is moved along its slope to the count at the centre. Of a source that frames share, only the difference
+    from the mean coefficient moves a frame away from the others.
+    """
+    result = np.empty_like(data)
+    means = _mean_coefficients(frames, private)
+    for position, frame in enumerate(frames):
+        budget = frame.budget
+        assert budget is not None
+        variance = np.zeros(frame.shape, dtype=data.dtype)
+        slope: Any = 0.0
+        floor: Any = 0.0
+        present = {source.key for source, _ in budget.terms}
+        for source, coefficient in budget.terms:
+            c = coefficient.evaluate(budget.data)
+            if (position, source.key) not in private:
+                c = finite_mean(c) - means[source.key][1]
+                variance += c**2 * source.variance.evaluate()
+                continue
+            part = np.square(c) * source.variance.evaluate()
+            variance += part
+            if source.slope:
+                slope = slope + np.abs(c) * source.slope
+            elif len(source.axes) == frame.ndim:
+                floor = floor + part
+        for key, (source, mean) in means.items():
+            if key not in present:
+                variance += mean**2 * source.variance.evaluate()
+        with np.errstate(invalid="ignore"):
+            moved = variance + slope * (center - data[position])
+            result[position] = np.sqrt(np.maximum(moved, np.asarray(floor) / 4))
+    return result
+
+
+def _mean_coefficients(
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]]
+) -> dict[Key, tuple[NoiseSource, float]]:
+    """For each source that frames share, its mean coefficient over frames and pixels."""
+    result: dict[Key, tuple[NoiseSource, float]] = {}
+    for position, frame in enumerate(frames):
+        budget = frame.budget
+        assert budget is not None
+        for source, coefficient in budget.terms:
+            if (position, source.key) not in private:
+                mean = finite_mean(coefficient.evaluate(budget.data)) / len(frames)
+                result[source.key] = (source, mean + result.get(source.key, (source, 0.0))[1])
+    return result
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much of each frame's value is in the result: numbers, or arrays where that differs from pixel to pixel."""
+
+    values: Sequence[float] | NDArray[Any]
+
+    @property
+    def uniform(self) -> bool:
+        """Whether each frame has one weight for all pixels."""
+        return not isinstance(self.values, np.ndarray)
+
+    def times(self, position: int, coefficient: Factored) -> Factored:
+        """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
+        weight = self.values[position]
+        if self.uniform:
+            return coefficient * float(weight)
+        if coefficient.number is not None:
+            return Factored(weight) * coefficient.number
+        with np.errstate(invalid="ignore"):
+            product = np.where(weight != 0, weight * coefficient.evaluate(), 0)
+        return Factored(product.astype(np.asarray(weight).dtype))
+
+
+def mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None) -> Weights:
+    """The weights of a mean over the used values; they add up to one."""
+    number = len(used)
+    given = np.ones(number) if weights is None else np.asarray(weights, dtype=float)
+    if used.all():
+        return Weights([float(weight) for weight in given / given.sum()])
+    kept = given.reshape(-1, *[1] * (used.ndim - 1)) * used
+    total = kept.sum(axis=0)
+    return Weights((kept / np.where(total > 0, total, 1)).astype(np.float32))
+
+
+def median_passing(
+    own: NDArray[Any], before: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> tuple[Weights, float | NDArray[Any]]:
+    """
+    How a median passes on noise: the probability that a frame is it, and the factor for the frames' own noise.
+
+    ``before`` tells the values that the factor counts, ``used`` those that can be the median.
+    """
+    if _alike(own, used):
+        weights = mean_weights(used, None)
+        table = np.nan_to_num(median_variance_factors(len(used)), nan=1.0)
+        if before.all() and used.all():
+            return weights, float(table[-1])
+        number = before.sum(axis=0)
+        return weights, (table[number] * used.sum(axis=0) / np.maximum(number, 1)).astype(np.float32)
+    sigma = np.broadcast_to(own, used.shape)
+    probabilities = median_probabilities(sigma, ~used)
+    linear = np.sum(np.where(used, probabilities * sigma, 0) ** 2, axis=0)
+    variance = median_variance(sigma, ~before)
+    typical = _typical_sigmas(own, used)
+    if typical.max() > UNLIKE * typical.min():
+        variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = variance / linear
+    inflation = np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
+    return Weights(probabilities.astype(np.float32)), inflation
+
+
+def _alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
+    """Whether the frames have the same noise at nearly every pixel."""
+    if own.size == len(own):
+        return bool(own.max() <= (1 + LIKE) * own.min())
+    largest = np.where(used, own, 0).max(axis=0)
+    smallest = np.where(used, own, np.inf).min(axis=0)
+    return bool(np.mean(largest > (1 + LIKE) * smallest) < RARE)
+
+
+def _typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """One sigma a frame: the median over its used pixels."""
+    typical = np.array(
+        [np.median(sigma[good]) if good.any() else np.nan for sigma, good in zip(own, used, strict=True)], dtype=float
+    )
+    return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
+
+
+def warn_of_median(
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], sigma: NDArray[Any], whole_numbers: bool
+) -> None:
+    """Say where the error of a median is less exact than usual."""
+    own = np.nanmedian(sigma.reshape(len(sigma), -1), axis=1)
+    if whole_numbers and own.min() < SMALLEST_ROUNDED:
+        msg = (
+            f"the noise is {own.min():.2g} digital units, so that the median of whole numbers is dominated by "
+            "rounding, and its "
+            "error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
+        )
+        warnings.warn(msg, NoiseWarning, stacklevel=3)
+    shared: dict[Key, tuple[float, dict[int, float]]] = {}
+    for position, frame in enumerate(frames):
+        budget = frame.budget
+        assert budget is not None
+        for source, coefficient in budget.terms:
+            if (position, source.key) not in private:
+                spread = np.sqrt(max(finite_mean(source.variance.evaluate()), 0.0))
+                shared.setdefault(source.key, (spread, {}))[1][position] = finite_mean(
+                    coefficient.evaluate(budget.data)
+                )
+    for key, (spread, coefficients) in shared.items():
+        values = [coefficients.get(position, 0.0) for position in range(len(frames))]
+        unlike = (max(values) - min(values)) * spread / float(own.min())
+        if unlike > LARGEST_UNLIKE:
+            name = next(s.name for frame in frames for s, _ in frame.budget.terms if s.key == key)  # type: ignore[union-attr]
+            msg = (
+                f"the frames hold the shared noise {name!r} to different amounts, up to {unlike:.1f} times their "
+                "own noise; the "
+                "error of their median is only first order in that. Use method='mean', or frames of like exposure."
+            )
+            warnings.warn(msg, NoiseWarning, stacklevel=3)
+
+
+def weighted_mean(data: NDArray[Any], weights: Weights) -> NDArray[Any]:
+    """The weighted sum of values, shape (n, ny, nx), over the frames."""
+    total = np.zeros(data.shape[1:], dtype=np.float64)
+    for position, value in enumerate(data):
+        weight = weights.values[position]
+        # A value that is left out may be anything, infinity and NaN included.
+        with np.errstate(invalid="ignore"):
+            total += weight * value if weights.uniform else np.where(np.asarray(weight) > 0, weight * value, 0)
+    return total.astype(data.dtype)
+
+
+def inflation_of_mean(
+    clip: str | None, thresholds: tuple[float, float], extremes: tuple[int, int], before: NDArray[np.bool_]
+) -> float | NDArray[Any]:
+    """By how much the variance of a mean after rejection exceeds that of independent values."""
+    if clip is None:
+        return 1.0
+    if clip == "minmax":
+        table = trimmed_factors(len(before), extremes)
+    else:
+        table = [clipped_mean_variance_factor(number, *thresholds) for number in range(1, len(before) + 1)]
+    if before.all():
+        return table[-1]
+    return np.array([1.0, *table], dtype=np.float32)[before.sum(axis=0)]
+
+
+def trimmed_factors(largest: int, extremes: tuple[int, int]) -> list[float]:
+    """The factor of the trimmed mean for 1, 2, ... values; 1 where there are too few to leave any out."""
+    return [
+        trimmed_mean_variance_factor(number, *extremes) if number > sum(extremes) else 1.0
+        for number in range(1, largest + 1)
+    ]
+
+
+def stacked_budget(
+    frames: Sequence[CCDFrame],
+    private: set[tuple[int, Key]],
+    weights: Weights,
+    inflation: float | NDArray[Any],
+    data: NDArray[Any],
+) -> UncertaintyBudget:
+    """Shared sources with their weighted coefficients; the frames' own merged, by name and by axes."""
+    groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
+    shared: dict[Key, list[tuple[int, NoiseSource, Factored]]] = {}
+    for position, frame in enumerate(frames):
+        budget = frame.budget
+        assert budget is not None
+        for source, coefficient in budget.terms:
+            if (position, source.key) in private:
+                bound = coefficient if budget.data is None else coefficient.bound_to(budget.data)
+                groups.setdefault((source.name, source.axes), []).append((source, weights.times(position, bound)))
+            else:
+                shared.setdefault(source.key, []).append((position, source, coefficient))
+    terms: list[tuple[NoiseSource, Factored]] = []
+    for (name, _), group in groups.items():
+        if len(group) == 1 and np.ndim(inflation) == 0 and inflation == 1:
+            terms.append(group[0])
+        else:
+            terms.append(merge_sources(group, data.shape, name, data.dtype, inflation))
+    for members in shared.values():
+        source, coefficient = members[0][1:]
+        if len(members) == len(frames) and all(other == coefficient for _, _, other in members):
+            # The weights add up to one, and the frame's own data in the coefficient become those of the stack.
+            terms.append((source, coefficient))
+            continue
+        for position, member, own in members:
+            budget = frames[position].budget
+            bound = own if budget is None or budget.data is None else own.bound_to(budget.data)
+            terms.append((member, weights.times(position, bound)))
+    return UncertaintyBudget(data.shape, terms, data.dtype, data)
