@@ -8,6 +8,7 @@ has one source for all, the same each time that the same file is read.
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 import warnings
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 from astropy.io import fits, registry
 from astropy.nddata.ccddata import fits_ccddata_reader
 from astropy.wcs import FITSFixedWarning
@@ -26,6 +28,8 @@ from astro_calib.io.whole import read_whole_fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 __all__ = ["read_fits", "write_fits"]
 
@@ -65,14 +69,15 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
     if unsupported:
         msg = f"{' and '.join(sorted(unsupported))} cannot be given: pixels are always scaled."
         raise TypeError(msg)
-    kwargs.setdefault("hdu_flags", FLAGS)
+    flags = kwargs.pop("hdu_flags", FLAGS)
     with warnings.catch_warnings():
         # Remarks on how a date or a unit in the WCS was understood do not concern the pixels.
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
             content = filename.read() if path is None else read_whole_fits(path)
-            _complete_arguments(content, kwargs)
-            return CCDFrame(fits_ccddata_reader(io.BytesIO(content), **kwargs), name=name)
+            flag_values = _complete_arguments(content, kwargs, flags)
+            ccd = fits_ccddata_reader(io.BytesIO(content), **kwargs)
+            return CCDFrame(ccd, name=name, flags=flag_values)
         except FileNotFoundError:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
@@ -80,8 +85,8 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
             raise FrameError(msg) from error
 
 
-def _complete_arguments(content: bytes, arguments: dict[str, Any]) -> None:
-    """Find the image and its unit, where they are not given."""
+def _complete_arguments(content: bytes, arguments: dict[str, Any], flags: str | None) -> NDArray[Any] | None:
+    """Find the image and its unit, where they are not given; return the flags, which astropy 7 does not read."""
     with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
         if "hdu" not in arguments:
             images = [number for number, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
@@ -89,16 +94,21 @@ def _complete_arguments(content: bytes, arguments: dict[str, Any]) -> None:
                 msg = "there is no image in it."
                 raise FrameError(msg)
             arguments["hdu"] = images[0]
-        header = hdus[arguments["hdu"]].header
-        if arguments.get("unit") is None:
-            if "BUNIT" not in header:
-                msg = "it does not say its unit; give it, as in unit='adu'."
-                raise FrameError(msg)
-            if not str(header["BUNIT"]).strip():
+        unit = hdus[arguments["hdu"]].header.get("BUNIT")
+        given = arguments.get("unit")
+        if given is None and unit is None:
+            msg = "it does not say its unit; give it, as in unit='adu'."
+            raise FrameError(msg)
+        if given is None:
+            if not str(unit).strip():
                 arguments["unit"] = u.dimensionless_unscaled
+        elif str(unit).strip().lower() == str(given).lower():
+            # Both say the same, which is not worth a remark.
+            del arguments["unit"]
         else:
             # A unit without name counts as none in astropy.
-            arguments["unit"] = u.Unit(arguments["unit"])
+            arguments["unit"] = u.Unit(given)
+        return np.array(hdus[flags].data) if flags is not None and flags in hdus else None
 
 
 def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool = False, **kwargs: Any) -> None:
@@ -129,14 +139,23 @@ def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool 
     if path.exists() and not overwrite:
         msg = f"{path} exists; give overwrite=True to replace it."
         raise FileExistsError(msg)
-    kwargs.setdefault("hdu_flags", FLAGS)
-    hdus = ccd.to_hdu(**kwargs)
+    flags = kwargs.pop("hdu_flags", FLAGS)
+    hdus = _without_flags(ccd).to_hdu(**kwargs)
+    if flags is not None and ccd.flags is not None:
+        hdus.append(fits.ImageHDU(ccd.flags, name=flags))
     if kwargs.get("as_image_hdu"):
         hdus.insert(0, fits.PrimaryHDU())
     if ccd.unit == u.dimensionless_unscaled:
         hdus[1 if kwargs.get("as_image_hdu") else 0].header["BUNIT"] = ""
     write: Callable[[Path], object] = hdus.writeto
     write_atomically(path, write)
+
+
+def _without_flags(ccd: CCDFrame) -> CCDFrame:
+    """A frame for astropy 7, which does not write flags and stumbles over them."""
+    result = copy.copy(ccd)
+    result.flags = None
+    return result
 
 
 registry.register_reader("fits", CCDFrame, read_fits)
