@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -19,6 +20,7 @@ from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, fit_for_use
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
 from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
@@ -30,7 +32,6 @@ from astro_calib.stacking import (
     own_sigma,
     private_terms,
     stacked_budget,
-    trimmed_factors,
     warn_of_median,
     weighted_mean,
 )
@@ -59,6 +60,8 @@ def combine(
     scale: str | Callable[[NDArray[Any]], float] | Sequence[float] | None = None,
     weights: Sequence[float] | None = None,
     detector: Detector | None = None,
+    pedestal: float | u.Quantity | None = None,
+    shot_noise: str | float | NDArray[Any] = "data",
     unit: Any = None,
 ) -> CCDFrame:
     r"""
@@ -86,7 +89,9 @@ def combine(
         Weights of the frames in a mean; they count as exact. (Weights from each pixel's own variance would bias the
         mean, because low values have low variance.)
     detector : Detector, optional
-        Gives frames without variance their noise (`create_deviation`).
+        Gives frames that have no noise of their own yet their read noise and shot noise.
+    pedestal, shot_noise
+        As in `create_deviation`, for that; raw biases have ``shot_noise=0``.
     unit : unit, optional
         Of files that do not say theirs.
 
@@ -115,7 +120,8 @@ def combine(
     estimator for Gaussian noise at the pixel's own number of values, see `astro_calib.estimators`. The median of
     unlike frames passes on shared noise in proportion to :math:`1/\sigma_i`.
 
-    Frames without variance and without ``detector`` get the scatter of the sample (N - 1) at each pixel.
+    Frames without noise of their own and without ``detector`` get the scatter of the sample (N - 1) at each pixel;
+    after a rejection, times a factor that is found by simulating it.
 
     Examples
     --------
@@ -142,32 +148,26 @@ def combine(
         # A frame without weight is not there.
         inputs = [frame for frame, weight in zip(inputs, weights, strict=True) if weight > 0]
         weights = [float(weight) for weight in weights if weight > 0]
-    by_scatter = _by_scatter(inputs, detector)
     if detector is not None:
-        inputs = [frame if frame.budget is not None else create_deviation(frame, detector) for frame in inputs]
+        options: dict[str, Any] = {"pedestal": pedestal, "shot_noise": shot_noise}
+        inputs = [create_deviation(frame, detector, **options) if _lacks_noise(frame) else frame for frame in inputs]
+    by_scatter = _by_scatter(inputs)
     inputs = _scaled(inputs, scale)
-    whole_numbers = all(frame.data.dtype.kind in "ui" for frame in inputs)
     data = np.stack([floating(frame.data) for frame in inputs])
     before = np.stack([fit_for_use(frame) for frame in inputs])
     center = None if method == "mean" and clip is None else masked_median(data, before)
-    private = set() if by_scatter else private_terms(inputs)
     known = not by_scatter and (method == "median" or clip == "sigma")
-    own = own_sigma(inputs, private, data, center) if known and center is not None else None
-    used = before
-    if clip == "minmax":
-        used = reject_extremes(data, before, *extremes)
-    elif clip is not None:
-        assert center is not None
-        deviation = own if clip == "sigma" and own is not None else _robust_scatter(data, before, center)
-        used = reject_deviant(data, deviation, before, center, lower, upper)
+    own = own_sigma(inputs, private_terms(inputs), data, center) if known and center is not None else None
+    used = _rejected(data, before, center, own, clip, (lower, upper), extremes)
     if by_scatter:
-        inputs = _with_scatter(inputs, data, before, used, clip, (lower, upper), extremes)
-        private = private_terms(inputs)
+        inputs = _with_scatter(inputs, data, before, used, (method, clip, lower, upper, *extremes))
+    private = private_terms(inputs)
     counted = used.sum(axis=0).astype(np.uint16)
     rejected = before.sum(axis=0) > counted
     # Where nothing is fit for use the pixel is masked; it gets the value and the variance of what there is.
     filled = (counted == 0) & np.isfinite(data)
     before, used = before | filled, used | filled
+    inflation: float | NDArray[Any]
     if method == "median":
         sigmas = np.ones((len(data), *[1] * (data.ndim - 1)), dtype=data.dtype) if own is None else own
         result = np.nan_to_num(masked_median(data, used))
@@ -175,11 +175,13 @@ def combine(
         passing, inflation = median_passing(sigmas, before if clip == "minmax" else used, used)
         if own is None:
             own = np.stack([np.sqrt(np.asarray(frame.variance)) for frame in inputs])
-        warn_of_median(inputs, private, own, whole_numbers)
+        warn_of_median(inputs, private, own, max(map(_quantum, inputs)))
     else:
-        passing = mean_weights(used, weights)
+        passing = mean_weights(used, weights, data.dtype)
         result = weighted_mean(data, passing)
         inflation = inflation_of_mean(clip, (lower, upper), extremes, before)
+    if by_scatter:
+        inflation = 1.0  # it is in the variance that was taken from the scatter
     budget = stacked_budget(inputs, private, passing, inflation, np.asarray(result))
     stack = _assembled(inputs, result, budget, counted, rejected, used)
     if method == "sum":
@@ -276,19 +278,39 @@ def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
             warnings.warn(msg, NoiseWarning, stacklevel=4)
 
 
-def _by_scatter(frames: Sequence[CCDFrame], detector: Detector | None) -> bool:
+def _lacks_noise(frame: CCDFrame) -> bool:
+    """Whether nobody has said yet what noise of its own a frame has: masters and overscan bring only theirs."""
+    if frame.budget is None:
+        return True
+    origin = frame._origin
+    return origin is not None and all(
+        source.identity != f"{origin.raw.identity()}:read" for source, _ in frame.budget.terms
+    )
+
+
+def _quantum(frame: CCDFrame) -> float:
+    """The digital step of a frame in its unit, 0 where it is not known."""
+    origin = frame._present_origin()
+    return 0.0 if origin is None else origin.quantum
+
+
+def _by_scatter(frames: Sequence[CCDFrame]) -> bool:
     """Whether the noise has to be taken from the scatter of the sample."""
-    exact = [frame for frame in frames if frame.budget is None]
-    if not exact or detector is not None:
+    lacking = [frame for frame in frames if _lacks_noise(frame)]
+    if not lacking:
         return False
     if len(frames) == 1:
         msg = (
-            f"{exact[0].name}: one frame without variance shows nothing of its noise. Give detector=, or create its "
-            "deviation first."
+            f"{lacking[0].name}: one frame without noise of its own shows nothing of it. Give detector=, or apply "
+            "create_deviation first."
         )
         raise FrameError(msg)
-    if len(exact) < len(frames):
-        msg = f"{exact[0].name} has no variance, but other frames have. Give detector=, or create its deviation first."
+    if len(lacking) < len(frames):
+        msg = (
+            f"{lacking[0].name} has no variance of its own, but other frames have. Give detector=, or apply "
+            "create_deviation "
+            "to it first."
+        )
         raise FrameError(msg)
     return True
 
@@ -327,45 +349,78 @@ def _level(frame: CCDFrame, how: str) -> float:
     return level
 
 
+def _rejected(
+    data: NDArray[Any],
+    before: NDArray[np.bool_],
+    center: NDArray[Any] | None,
+    own: NDArray[Any] | None,
+    clip: str | None,
+    thresholds: tuple[float, float],
+    extremes: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Which values remain; ``own`` is their known standard deviation, if it is known."""
+    if clip is None:
+        return before
+    if clip == "minmax":
+        return reject_extremes(data, before, *extremes)
+    assert center is not None
+    deviation = own
+    if deviation is None or clip == "scatter":
+        deviation = 1.4826 * masked_median(np.abs(data - center), before)
+        if clip == "sigma":
+            # The scatter of a few values is no threshold: it is often far too small. It is not less than it usually is.
+            deviation = np.maximum(deviation, _usual_scatter(data, before))
+    return reject_deviant(data, deviation, before, center, *thresholds)
+
+
+def _usual_scatter(data: NDArray[Any], used: NDArray[np.bool_]) -> float:
+    """The standard deviation of the sample at a typical pixel, from the median of the variances."""
+    from scipy.stats import chi2
+
+    number = used.sum(axis=0)
+    variance = _sample_variance(data, used)[number > 1]
+    freedom = max(float(np.median(number[number > 1])) - 1, 1.0) if variance.size else 1.0
+    return float(np.sqrt(np.median(variance) * freedom / chi2.median(freedom))) if variance.size else 0.0
+
+
+def _sample_variance(data: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The variance of the used values at each pixel, with N - 1; 0 for one value."""
+    mean = weighted_mean(data, mean_weights(used, None, np.float64))
+    with np.errstate(invalid="ignore"):
+        squares = np.where(used, (data - mean) ** 2, 0).sum(axis=0, dtype=np.float64)
+    return np.asarray(squares / np.maximum(used.sum(axis=0) - 1, 1))
+
+
 def _with_scatter(
     frames: Sequence[CCDFrame],
     data: NDArray[Any],
     before: NDArray[np.bool_],
     used: NDArray[np.bool_],
-    clip: str | None,
-    thresholds: tuple[float, float],
-    extremes: tuple[int, int],
+    procedure: tuple[Any, ...],
 ) -> list[CCDFrame]:
-    """The frames, each with the variance of the sample at each pixel as noise of its own."""
-    number = used.sum(axis=0)
-    mean = weighted_mean(data, mean_weights(used, None))
-    if clip == "minmax":
-        # What was left out counts as its nearest neighbour that was not (Tukey & McLaughlin 1963, Sankhya A 25, 331).
-        lowest = np.where(used, data, np.inf).min(axis=0)
-        highest = np.where(used, data, -np.inf).max(axis=0)
-        inside = np.clip(np.where(before, data, mean), lowest, highest)
-        total = before.sum(axis=0)
-        average = weighted_mean(inside, mean_weights(before, None))
-        squares = np.where(before, (inside - average) ** 2, 0).sum(axis=0, dtype=np.float64)
-        factor = np.array([1.0, *trimmed_factors(len(data), extremes)])[total]
-        variance = squares / np.maximum(total - 1, 1) * total / np.maximum(number, 1) / factor
-        known = total > 1
-    else:
-        squares = np.where(used, (data - mean) ** 2, 0).sum(axis=0, dtype=np.float64)
-        # A Gaussian without its wings scatters less.
-        variance = squares / np.maximum(number - 1, 1) / (_cut_variance(*thresholds) if clip else 1.0)
-        known = number > 1
-    if not np.any(variance > 0):
+    """
+    The frames, each with the scatter of the sample at each pixel as noise of its own.
+
+    Times the factor of the procedure, so that a mean with weights 1/n has the variance of the result.
+    """
+    number, total = used.sum(axis=0), before.sum(axis=0)
+    # One value alone shows no scatter: that of all, or else the usual one.
+    variance = np.where(number > 1, _sample_variance(data, used), _sample_variance(data, before))
+    known = total > 1
+    if not np.any(variance[known] > 0):
         msg = (
             f"the frames to combine, such as {frames[0].name}, agree in every pixel: they show nothing of their noise."
         )
         raise FrameError(msg)
-    # One value alone shows no scatter; it gets what the others show on average.
-    variance = np.where(known, variance, np.mean(variance[known])).astype(data.dtype)
+    factors = np.array([1.0, *(_scatter_factor(n, *procedure) for n in range(1, len(data) + 1))])
+    variance = factors[total] * np.where(known, variance, np.mean(variance[known]))
+    variance = variance.astype(data.dtype)
+    private = private_terms([frame for frame in frames if frame.budget is not None])
     result = []
+    position = -1
     for frame in frames:
         origin = frame._present_origin()
-        assert origin is not None  # the frame has no budget
+        assert origin is not None  # the frame lacks noise of its own
         source = NoiseSource(
             "read noise",
             variance,
@@ -373,33 +428,39 @@ def _with_scatter(
             identity=f"{origin.raw.identity()}:read",
             window=origin.window,
         )
-        budget = UncertaintyBudget(frame.shape, [(source, 1.0)], variance.dtype)
-        result.append(CCDFrame(frame, budget=budget))
+        terms: list[Any] = [(source, 1.0)]
+        if frame.budget is not None:
+            # What only this frame has, such as the error of its overscan, is in the scatter already.
+            position += 1
+            terms += [term for term in frame.budget.terms if (position, term[0].key) not in private]
+        budget = UncertaintyBudget(frame.shape, terms, variance.dtype, frame.data)
+        result.append(CCDFrame(frame, budget=budget, _origin=origin))
     return result
 
 
-def _cut_variance(lower: float, upper: float) -> float:
+@cache
+def _scatter_factor(
+    number: int, method: str, clip: str | None, lower: float, upper: float, lowest: int, highest: int
+) -> float:
     """
-    Variance of a standard Gaussian that is cut off at -lower and upper.
+    Variance of the result in units of s^2 / n, with the scatter s of the n values that a rejection leaves.
 
-    Johnson, Kotz & Balakrishnan 1994, Continuous Univariate Distributions 1, section 13.10.1.
+    Without rejection that of the estimator; else by simulation of the procedure itself, to about 1%: the survivors
+    scatter less than all, and by how much depends on them.
     """
-    from math import erf, exp, pi, sqrt
-
-    def density(x: float) -> float:
-        return exp(-(x**2) / 2) / sqrt(2 * pi)
-
-    part = (erf(upper / sqrt(2)) + erf(lower / sqrt(2))) / 2
-    first = (density(lower) - density(upper)) / part
-    return 1 - (upper * density(upper) + lower * density(lower)) / part - first**2
-
-
-def _robust_scatter(data: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any]) -> NDArray[Any]:
-    """1.4826 times the median absolute deviation of the sample at each pixel."""
-    return 1.4826 * masked_median(np.abs(data - center), used)
-
-
-# -- output ----------------------------------------------------------------------------------------------------------
+    if number == 1:
+        return 1.0
+    if clip is None:
+        return median_variance_factor(number) if method == "median" else 1.0
+    rng = np.random.default_rng(number)
+    data = rng.normal(size=(number, 40000))
+    before = np.ones(data.shape, dtype=bool)
+    center = masked_median(data, before)
+    used = _rejected(data, before, center, None, clip, (lower, upper), (lowest, highest))
+    count = used.sum(axis=0)
+    result = masked_median(data, used) if method == "median" else weighted_mean(data, mean_weights(used, None))
+    variance = np.where(count > 1, _sample_variance(data, used), _sample_variance(data, before))
+    return float(np.var(result) / np.mean(variance / count))
 
 
 def _assembled(

@@ -10,6 +10,7 @@ import numpy as np
 
 from astro_calib.errors import NoiseWarning
 from astro_calib.factored import Factored
+from astro_calib.identity import content_digest
 from astro_calib.source import Constituent, NoiseSource, compose_windows, draw_covariances
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from astro_calib.source import Window
 
-__all__ = ["finite_mean", "merge_sources"]
+__all__ = ["finite_mean", "merge_sources", "squared"]
 
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
@@ -68,13 +69,13 @@ def merge_sources(
         # The coefficients vary within a cell, each in its own way: the cells get mean weights, and a common
         # coefficient that keeps the variance of each pixel what it is.
         weights = [Factored(_mean(coefficient)) for _, coefficient in terms]
-        exact = sum(_squared(coefficient, source) for source, coefficient in terms)
-        inner = sum(_squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True))
+        exact = sum(squared(coefficient, source) for source, coefficient in terms)
+        inner = sum(squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.sqrt(np.asarray(exact * inflation / inner))
         common = Factored(np.array(np.broadcast_to(np.where(np.isfinite(ratio), ratio, 0), shape), dtype=dtype))
         inflation = 1.0
-    parts = [_squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True)]
+    parts = [squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True)]
     total = sum(parts[1:], parts[0])
     # What of the sum goes with each source: its own weight, and those of its relatives as far as they go with it.
     regression = [_mean(weight) for weight in weights]
@@ -92,13 +93,16 @@ def merge_sources(
         entry = constituents.get((member.identity, member.window))
         if entry is not None:
             constituents[member.identity, member.window] = Constituent(weight, entry.share)
-    text = repr(sorted((identity, window, *numbers) for (identity, window), numbers in constituents.items()))
+    # Stacks of the same frames with other pixels left out are other noise: the arrays count, not their means.
+    text = repr(sorted((*key, *numbers) for key, numbers in constituents.items()))
+    for value in (*(weight.evaluate() for weight in weights), total):
+        text += content_digest(np.asarray(value)) if np.ndim(value) else repr(float(value))
     identity = "stack:" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     source = NoiseSource(name, variance, axes, identity=identity, constituents=constituents)
     return source, common
 
 
-def _squared(coefficient: Factored, source: NoiseSource) -> Any:
+def squared(coefficient: Factored, source: NoiseSource) -> Any:
     """Part of a variance; 0 where the coefficient is 0, whatever the source's variance is there."""
     c, v = coefficient.evaluate(), source.variance.evaluate()
     with np.errstate(invalid="ignore"):

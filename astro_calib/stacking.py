@@ -23,7 +23,7 @@ from astro_calib.estimators import (
     trimmed_mean_variance_factor,
 )
 from astro_calib.factored import Factored
-from astro_calib.merge import finite_mean, merge_sources
+from astro_calib.merge import finite_mean, merge_sources, squared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,6 @@ __all__ = [
     "own_sigma",
     "private_terms",
     "stacked_budget",
-    "trimmed_factors",
     "warn_of_median",
     "weighted_mean",
 ]
@@ -152,7 +151,7 @@ class Weights:
         return Factored(product.astype(np.asarray(weight).dtype))
 
 
-def mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None) -> Weights:
+def mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None, dtype: Any = np.float64) -> Weights:
     """The weights of a mean over the used values; they add up to one."""
     number = len(used)
     given = np.ones(number) if weights is None else np.asarray(weights, dtype=float)
@@ -160,7 +159,7 @@ def mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None) -> We
         return Weights([float(weight) for weight in given / given.sum()])
     kept = given.reshape(-1, *[1] * (used.ndim - 1)) * used
     total = kept.sum(axis=0)
-    return Weights((kept / np.where(total > 0, total, 1)).astype(np.float32))
+    return Weights((kept / np.where(total > 0, total, 1)).astype(dtype))
 
 
 def median_passing(
@@ -172,7 +171,7 @@ def median_passing(
     ``before`` tells the values that the factor counts, ``used`` those that can be the median.
     """
     if _alike(own, used):
-        weights = mean_weights(used, None)
+        weights = mean_weights(used, None, own.dtype)
         table = np.nan_to_num(median_variance_factors(len(used)), nan=1.0)
         if before.all() and used.all():
             return weights, float(table[-1])
@@ -188,7 +187,7 @@ def median_passing(
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = variance / linear
     inflation = np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
-    return Weights(probabilities.astype(np.float32)), inflation
+    return Weights(probabilities.astype(own.dtype)), inflation
 
 
 def _alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
@@ -209,13 +208,14 @@ def _typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.fl
 
 
 def warn_of_median(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], sigma: NDArray[Any], whole_numbers: bool
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], sigma: NDArray[Any], quantum: float
 ) -> None:
     """Say where the error of a median is less exact than usual."""
     own = np.nanmedian(sigma.reshape(len(sigma), -1), axis=1)
-    if whole_numbers and own.min() < SMALLEST_ROUNDED:
+    if own.min() < SMALLEST_ROUNDED * quantum:
         msg = (
-            f"the noise is {own.min():.2g} digital units, so that the median of whole numbers is dominated by "
+            f"the noise is {own.min() / quantum:.2g} digital units, so that the median of whole numbers is "
+            "dominated by "
             "rounding, and its "
             "error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
         )
@@ -261,7 +261,7 @@ def inflation_of_mean(
     if clip is None:
         return 1.0
     if clip == "minmax":
-        table = trimmed_factors(len(before), extremes)
+        table = _trimmed_factors(len(before), extremes)
     else:
         table = [clipped_mean_variance_factor(number, *thresholds) for number in range(1, len(before) + 1)]
     if before.all():
@@ -269,7 +269,7 @@ def inflation_of_mean(
     return np.array([1.0, *table], dtype=np.float32)[before.sum(axis=0)]
 
 
-def trimmed_factors(largest: int, extremes: tuple[int, int]) -> list[float]:
+def _trimmed_factors(largest: int, extremes: tuple[int, int]) -> list[float]:
     """The factor of the trimmed mean for 1, 2, ... values; 1 where there are too few to leave any out."""
     return [
         trimmed_mean_variance_factor(number, *extremes) if number > sum(extremes) else 1.0
@@ -297,11 +297,13 @@ def stacked_budget(
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
     terms: list[tuple[NoiseSource, Factored]] = []
-    for (name, _), group in groups.items():
-        if len(group) == 1 and np.ndim(inflation) == 0 and inflation == 1:
+    by_pixel = _inflation_by_pixel(list(groups.values()), data.ndim, inflation)
+    for (name, axes), group in groups.items():
+        factor = by_pixel if len(axes) == data.ndim else 1.0
+        if len(group) == 1 and np.ndim(factor) == 0 and factor == 1:
             terms.append(group[0])
         else:
-            terms.append(merge_sources(group, data.shape, name, data.dtype, inflation))
+            terms.append(merge_sources(group, data.shape, name, data.dtype, factor))
     for members in shared.values():
         source, coefficient = members[0][1:]
         if len(members) == len(frames) and all(other == coefficient for _, _, other in members):
@@ -313,3 +315,29 @@ def stacked_budget(
             bound = own if budget is None or budget.data is None else own.bound_to(budget.data)
             terms.append((member, weights.times(position, bound)))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
+
+
+def _inflation_by_pixel(
+    groups: Sequence[Sequence[tuple[NoiseSource, Factored]]], ndim: int, inflation: float | NDArray[Any]
+) -> float | NDArray[Any]:
+    """
+    The factor for noise that is independent from pixel to pixel, where the estimator's is for all of it.
+
+    What is common to a row or to the frame moves all its pixels alike, and an estimator passes it on linearly; the
+    estimator's excess scatter is independent from pixel to pixel, whatever made it.
+    """
+    if np.ndim(inflation) == 0 and inflation == 1:
+        return 1.0
+    single: Any = 0.0
+    common: Any = 0.0
+    for group in groups:
+        part = sum(squared(coefficient, source) for source, coefficient in group)
+        if len(group[0][0].axes) == ndim:
+            single = single + part
+        else:
+            common = common + part
+    if not np.any(common):
+        return inflation
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = inflation + (inflation - 1) * common / single
+    return float(factor) if np.ndim(factor) == 0 else np.where(np.isfinite(factor), factor, inflation)
