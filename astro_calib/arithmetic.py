@@ -60,7 +60,20 @@ def budget_of_sum(
         return a.bound().of_data(data)
     if a is None:
         return UncertaintyBudget.linear([(b, factor)], data.dtype).of_data(data)
-    return UncertaintyBudget.linear([(a, 1.0), (b, factor)], data.dtype).of_data(data)
+    # A source whose effect is proportional to the frame in the same way for both, such as that of the gain, stays so:
+    # k a + factor k b = k data.
+    common = {
+        (source.key, coefficient)
+        for source, coefficient in a.terms
+        if coefficient.is_proportional_to_own and (source, coefficient) in b
+    }
+    kept = [term for term in a.terms if (term[0].key, term[1]) in common]
+    others = [
+        UncertaintyBudget(part.shape, [t for t in part.terms if (t[0].key, t[1]) not in common], part.dtype, part.data)
+        for part in (a, b)
+    ]
+    rest = UncertaintyBudget.linear([(others[0], 1.0), (others[1], factor)], data.dtype).of_data(data)
+    return rest.with_terms(kept) if kept else rest
 
 
 def budget_of_product(
@@ -85,14 +98,16 @@ def budget_of_product(
             coefficient = Factored(1.0).times(a_data)
         else:
             coefficient = (Factored(1.0) * power).times(OWN).times(b_data, -1)
-        bound = b.bound()
-        parts.append(
-            UncertaintyBudget(bound.shape, [(s, c.product(coefficient)) for s, c in bound.terms], data.dtype, data)
-        )
+        terms = b.terms
+        if isinstance(b_data, np.ndarray):
+            # Its coefficients may depend on its data; the product refers to these, and does not write them out.
+            terms = tuple((source, own.referring_to(b_data)) for source, own in terms)
+        else:
+            terms = b.bound().terms
+        parts.append(UncertaintyBudget(data.shape, [(s, c.product(coefficient)) for s, c in terms], data.dtype, data))
     if not parts:
         return None
-    terms = [term for part in parts for term in part.terms]
-    return UncertaintyBudget(data.shape, terms, data.dtype, data)
+    return UncertaintyBudget(data.shape, [term for part in parts for term in part.terms], data.dtype, data)
 
 
 def budget_over_axes(

@@ -152,6 +152,11 @@ class UncertaintyBudget:
         """The names of the sources, each once, in the order in which they came in."""
         return tuple(dict.fromkeys(source.name for source, _ in self._terms.values()))
 
+    def __contains__(self, term: tuple[NoiseSource, Factored]) -> bool:
+        """Whether a source is in the budget with just this coefficient."""
+        known = self._terms.get(term[0].key)
+        return known is not None and known[1] == term[1]
+
     def __repr__(self) -> str:
         return f"<UncertaintyBudget {self.shape}: {', '.join(self.names) or 'exact'}>"
 

@@ -72,7 +72,7 @@ def calibrate(
     bad_pixels : array_like of bool, optional
         True where a pixel of the trimmed frame is bad.
     bias, dark, flat : CCDFrame, optional
-        Masters, trimmed, bias and dark in electrons: made from calibrated frames by `combine`.
+        Masters, trimmed: made from calibrated frames by `combine`. Bias and dark may be in adu, too.
     pedestal : float or Quantity, optional
         What is in the frame without being signal, in adu if it has no unit, for frames without overscan and bias. It is
         subtracted, and counts as exact.
@@ -138,15 +138,23 @@ def calibrate(
         frame = flag_bad_pixels(frame, bad_pixels)
     frame = gain_correct(frame, detector)
     if bias is not None:
-        frame = subtract_bias(frame, bias)
+        frame = subtract_bias(frame, _in_electrons(bias, detector))
     frame = create_deviation(frame, detector, shot_noise=shot_noise)
     if dark is not None:
-        frame = subtract_dark(frame, dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True)
+        frame = subtract_dark(
+            frame, _in_electrons(dark, detector), exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True
+        )
     if flat is not None:
         frame = flat_correct(frame, flat, min_value=min_value, norm_value=norm_value)
     if cosmic_rays:
         frame = cosmicray_lacosmic(frame)
     return frame
+
+
+def _in_electrons(master: CCDFrame, detector: Detector) -> CCDFrame:
+    """A master that was combined from frames in adu, in electrons."""
+    master = as_frame(master)
+    return gain_correct(master, detector) if master.unit == u.adu else master
 
 
 def ccd_process(

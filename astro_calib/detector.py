@@ -43,6 +43,12 @@ def positive_quantity(
     return quantity
 
 
+def _overlap(a: slice, b: slice) -> bool:
+    """Whether two slices of an axis have a pixel in common; None is the end of the axis."""
+    ends = [float("inf") if part.stop is None else part.stop for part in (a, b)]
+    return max(a.start or 0, b.start or 0) < min(ends)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Amplifier:
     """
@@ -91,6 +97,7 @@ class Amplifier:
         if self.gain_uncertainty is not None:
             checked = positive_quantity("gain_uncertainty", self.gain_uncertainty, GAIN_UNIT, zero_allowed=True)
             object.__setattr__(self, "gain_uncertainty", checked)
+        self.slices()
 
     def slices(self) -> tuple[slice, slice]:
         """The (row, column) slices of the section, in the frame as it is in the file; all of it without one."""
@@ -98,7 +105,11 @@ class Amplifier:
             return slice(None), slice(None)
         from ccdproc.utils.slices import slice_from_string
 
-        rows, columns = slice_from_string(self.data_section, fits_convention=True)
+        try:
+            rows, columns = slice_from_string(self.data_section, fits_convention=True)
+        except (ValueError, TypeError, AttributeError) as error:
+            msg = f"data_section is {self.data_section!r}; expected a FITS section such as '[1:512, 1:1024]'."
+            raise ValueError(msg) from error
         return rows, columns
 
 
@@ -166,6 +177,11 @@ class Detector:
         elif len(amplifiers) > 1 and any(amplifier.data_section is None for amplifier in amplifiers):
             msg = "each of several amplifiers needs its data_section, such as '[1:512, 1:1024]'."
             raise ValueError(msg)
+        for index, one in enumerate(amplifiers):
+            for other in amplifiers[index + 1 :]:
+                if all(_overlap(a, b) for a, b in zip(one.slices(), other.slices(), strict=True)):
+                    msg = f"amplifier sections {one.data_section} and {other.data_section} overlap."
+                    raise ValueError(msg)
         object.__setattr__(self, "amplifiers", amplifiers)
         if self.saturation is not None:
             object.__setattr__(self, "saturation", positive_quantity("saturation", self.saturation, u.adu))

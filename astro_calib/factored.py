@@ -220,6 +220,19 @@ class Factored:
                 raise NotImplementedError(msg)
         return self._from(terms)
 
+    def referring_to(self, data: NDArray[Any]) -> Factored:
+        """The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data."""
+        field = Field(data)
+        return self._from(
+            (number, _multiply((), tuple((field if other is OWN else other, power) for other, power in factors)))
+            for number, factors in self._terms.values()
+        )
+
+    @property
+    def is_proportional_to_own(self) -> bool:
+        """Whether every term has the frame's own data as a factor, once."""
+        return all(_power_of(OWN, factors) == 1 for _, factors in self._terms.values())
+
     def bound_to(self, data: NDArray[Any]) -> Factored:
         """The coefficient with the frame's own data written out, so that it no longer follows the frame."""
         if not self.depends_on_own:

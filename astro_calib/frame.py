@@ -41,6 +41,20 @@ UNNAMED = "uncertainty"
 POSITIONAL = ("uncertainty", "mask", "wcs", "meta", "unit", "copy", "psf")
 
 
+class _GuardedVariance(np.ndarray):
+    """The variance as astropy hands it out; says what to do instead of writing into it, as `ccdproc.combine` does."""
+
+    def __setitem__(self, item: Any, value: Any) -> None:
+        if not self.flags.writeable:
+            msg = (
+                "the variance of a CCDFrame cannot be written into, because it belongs to its sources of noise: "
+                "assign to "
+                "frame.uncertainty instead. To combine frames use astro_calib.combine, not ccdproc.combine."
+            )
+            raise ValueError(msg)
+        super().__setitem__(item, value)
+
+
 class CCDFrame(CCDData):
     """
     A CCD image with its variance, split up by the sources of noise that it comes from.
@@ -167,8 +181,9 @@ class CCDFrame(CCDData):
         return UncertaintyBudget(self.shape, [(source, 1.0)], dtype, self.data)
 
     def _wrap_variance(self, budget: UncertaintyBudget) -> None:
-        self._wrapped = budget.variance()
-        self._uncertainty = VarianceUncertainty(self._wrapped, copy=False)
+        self._wrapped = budget.variance().view(_GuardedVariance)
+        self._uncertainty = VarianceUncertainty(budget.variance(), copy=False)
+        self._uncertainty._array = self._wrapped  # past the setter, which would take off the guard
         self._uncertainty.parent_nddata = self
 
     @property
@@ -210,6 +225,9 @@ class CCDFrame(CCDData):
         array = np.array(variance.array, dtype=float_type(self.dtype))
         if variance.unit is not None and self.unit is not None and variance.unit != self.unit**2:
             array *= variance.unit.to(self.unit**2)
+        if np.any(array < 0):
+            msg = f"{self.name}: {np.count_nonzero(array < 0)} variances are negative; an uncertainty cannot be."
+            raise ValueError(msg)
         self._origin = None
         budget = self._own_budget(array, drawn_identity())
         self._set_budget(budget)
@@ -325,6 +343,8 @@ class CCDFrame(CCDData):
             np.multiply: lambda a, b: a * b if isinstance(a, CCDFrame) else b.__rmul__(a),
             np.true_divide: lambda a, b: a / b if isinstance(a, CCDFrame) else b.__rtruediv__(a),
         }
+        if method == "__call__" and not kwargs and ufunc is np.negative:
+            return -self
         if method == "__call__" and not kwargs and ufunc in operators:
             return operators[ufunc](*inputs)
         if any(isinstance(value, CCDFrame) for value in kwargs.get("out", ())):

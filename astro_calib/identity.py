@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["Origin", "RawPixels", "content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
 
 
+#: How identities begin that could not be found.
+DRAWN = "drawn:"
+
+
 def drawn_identity() -> str:
     """An identity that no other noise has."""
-    return "drawn:" + uuid.uuid4().hex
+    return DRAWN + uuid.uuid4().hex
 
 
 def content_identity(pixels: NDArray[Any]) -> str:
@@ -47,38 +51,38 @@ def _varies(pixels: NDArray[Any]) -> bool:
     return bool(np.any(pixels.ravel()[:64] != first) or np.any(pixels != first))
 
 
-_uncertainty_identities: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_constant_identities: weakref.WeakKeyDictionary[Any, tuple[int, str]] = weakref.WeakKeyDictionary()
 
 
 def uncertainty_identity(pixels: NDArray[Any], uncertainty: Any) -> str:
-    """The identity of the noise of a plain CCDData: the same each time that the same object is used."""
-    identity = _uncertainty_identities.get(uncertainty)
-    if identity is None:
-        identity = content_identity(pixels)
-        if uncertainty.array is not None and not identity.startswith("drawn"):
-            # Frames of the same values with other error bars do not have the same noise.
-            identity += ":" + content_digest(np.asarray(uncertainty.array))
-        _uncertainty_identities[uncertainty] = identity
-    return identity
+    """
+    The identity of the noise of a plain CCDData, from its values and its error bars.
+
+    If the values are all the same, from the uncertainty object: the same each time that it is used with the same array.
+    """
+    identity = content_identity(pixels)
+    if not identity.startswith(DRAWN):
+        return f"{identity}:{content_digest(np.asarray(uncertainty.array))}"
+    array, known = _constant_identities.get(uncertainty, (0, ""))
+    if array != id(pixels):
+        known = identity
+        _constant_identities[uncertainty] = (id(pixels), known)
+    return known
 
 
 class RawPixels:
     """
-    The pixels of a raw frame, until their identity has been found; then only that is kept.
+    What is remembered of a raw frame: its shape and its identity.
 
-    Shared by all frames that are made of one raw frame, so that the identity is found once.
+    The identity is found at once, because the array that the pixels were read into may be used again.
     """
 
     def __init__(self, pixels: NDArray[Any]) -> None:
         self.shape = pixels.shape
-        self._pixels: NDArray[Any] | None = pixels
-        self._identity = ""
+        self._identity = content_identity(pixels)
 
     def identity(self) -> str:
         """The identity of the noise in the raw frame."""
-        if self._pixels is not None:
-            self._identity = content_identity(self._pixels)
-            self._pixels = None
         return self._identity
 
 

@@ -325,10 +325,18 @@ def test_a_master_of_another_shape_is_named(raw, kind):
 
 
 @pytest.mark.parametrize("kind", ["bias", "dark"])
-def test_a_master_in_adu_is_an_error(raw, kind):
-    adu = CCDFrame(np.ones((20, 26)), unit="adu", meta={"EXPTIME": 60.0})
-    with pytest.raises(u.UnitConversionError):
-        calibrate(raw, DETECTOR, pedestal=1000, **{kind: adu})
+def test_a_master_in_adu_is_the_same_as_one_in_electrons(raw, kind):
+    adu = CCDFrame(np.full((20, 26), 3.0), unit="adu", meta={"EXPTIME": 60.0}, uncertainty=np.full((20, 26), 2.0))
+    gain = DETECTOR.gain.value
+    electrons = CCDFrame(
+        np.full((20, 26), 3.0 * gain), unit="electron", meta=adu.meta, uncertainty=np.full((20, 26), 2.0 * gain)
+    )
+    one, other = (calibrate(raw, DETECTOR, pedestal=1000, **{kind: master}) for master in (adu, electrons))
+    np.testing.assert_allclose(one.data, other.data, rtol=1e-6)
+    parts, others = one.budget.variances(), other.budget.variances()
+    # Of an adu master it is known that its gain is that of the frame, whose error it shares.
+    for source in parts.keys() - {"gain"}:
+        np.testing.assert_allclose(parts[source], others[source], rtol=1e-5)
 
 
 def test_a_dark_without_exposure_time_is_named(raw):

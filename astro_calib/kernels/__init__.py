@@ -1,1 +1,1 @@
-"""Compiled loops over pixels: arrays in, arrays out; no units, no astropy."""
+"""Loops over pixels, compiled where it matters: arrays in, arrays out; no units, no astropy."""

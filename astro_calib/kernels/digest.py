@@ -1,4 +1,4 @@
-"""A digest of pixel values that runs at nearly the speed of memory."""
+"""A digest of pixel values."""
 
 from __future__ import annotations
 
@@ -14,19 +14,16 @@ __all__ = ["digest"]
 
 
 @numba.njit(cache=True, nogil=True)
-def _accumulate(
-    pixels: NDArray[Any], bits: NDArray[np.uint64], values: NDArray[np.float64]
-) -> tuple[np.uint64, np.uint64]:
-    """Two sums over (row, column) of a mixed position and value; ``bits`` and ``values`` are one buffer."""
+def _accumulate(pixels: NDArray[Any]) -> tuple[np.uint64, np.uint64]:
+    """Two sums over (row, column) of a mixed position and value."""
     first = np.uint64(0)
     second = np.uint64(0)
-    position = np.uint64(0)
+    width = np.uint64(pixels.shape[1])
     for row in range(pixels.shape[0]):
         for column in range(pixels.shape[1]):
-            values[0] = pixels[row, column]
-            position += np.uint64(0x9E3779B97F4A7C15)
+            position = (np.uint64(row) * width + np.uint64(column) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
             # The constants are those of SplitMix64 (Steele, Lea & Flood 2014, OOPSLA).
-            mixed = bits[0] ^ position
+            mixed = np.float64(pixels[row, column]).view(np.uint64) ^ position
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             first += mixed
@@ -66,7 +63,6 @@ def digest(pixels: NDArray[Any]) -> str:
         plane = plane.astype(np.float64)
     elif not plane.dtype.isnative:
         plane = plane.astype(plane.dtype.newbyteorder("="))
-    buffer = np.zeros(1)
-    first, second = _accumulate(plane, buffer.view(np.uint64), buffer)
+    first, second = _accumulate(plane)
     shape = "x".join(str(length) for length in pixels.shape)
     return f"{int(first) & (2**64 - 1):016x}{int(second) & (2**64 - 1):016x}:{shape}"

@@ -11,7 +11,6 @@ from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.identity import Origin
 from astro_calib.source import NoiseSource
 from astro_calib.steps.gain import raw_map
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from astro_calib.detector import Detector
     from astro_calib.frame import CCDFrame
+    from astro_calib.identity import Origin
 
 __all__ = ["create_deviation"]
 
@@ -60,6 +60,7 @@ def create_deviation(
     ------
     FrameError
         If the frame is raw (whole numbers, nothing subtracted) and no pedestal is given: it would count as signal.
+        If it has an uncertainty already that did not come with the calibration of a raw frame.
     astropy.units.UnitConversionError
         If the frame is neither in adu nor in electrons.
     ShapeMismatchError
@@ -112,8 +113,14 @@ def create_deviation(
     shot = _expected_signal(ccd, signal, shot_noise) / electrons_per_unit
     floor = (read_noise / electrons_per_unit) ** 2 / 4 - fixed
     shot = np.where(np.isfinite(shot), np.maximum(shot, floor), 0)
-    kept = [] if origin is None or ccd.budget is None else list(ccd.budget.terms)
-    origin = origin or Origin.of(ccd.data)  # an uncertainty of unknown origin is replaced
+    if origin is None:
+        msg = (
+            f"{ccd.name} has an uncertainty already that is not that of a raw frame (a stack, a file with error "
+            "bars, an "
+            "assigned uncertainty). To replace it, set uncertainty = None first."
+        )
+        raise FrameError(msg)
+    kept = [] if ccd.budget is None else list(ccd.budget.terms)
     identity, window = origin.raw.identity(), origin.window
     by_data = isinstance(shot_noise, str) and shot_noise == "data" and np.ndim(electrons_per_unit) == 0
     sources = [NoiseSource("read noise", _number_or_array(fixed, signal), identity=f"{identity}:read", window=window)]

@@ -102,7 +102,9 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     good = fit_for_use(flat)
     cache: dict[Any, CCDFrame] = flat.__dict__.setdefault("_normalised", {})
     what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
-    key = (what, flat.budget)
+    flags = content_digest(flat.flags) if isinstance(flat.flags, np.ndarray) else None
+    mask = None if flat.mask is None else content_digest(flat.mask)
+    key = (what, flags, mask, flat.budget)
     if key in cache:
         return cache[key]
     if not good.any():
