@@ -116,27 +116,36 @@ class UncertaintyBudget:
         else:
             self._terms[key] = (source, coefficient)
 
+    def _by_identity(self) -> dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]]:
+        """The terms of each source: several, if the frame holds several regions of it."""
+        groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
+        for source, coefficient in self._terms.values():
+            groups.setdefault((source.identity, source.axes), []).append((source, coefficient))
+        return groups
+
     def _bound(self) -> None:
         """Merge the oldest sources of a kind when there are more than can be kept apart."""
-        number = len(self._terms)
-        while len(self._terms) > MAX_SOURCES:
-            kinds: dict[tuple[int, ...], list[tuple[NoiseSource, Factored]]] = {}
-            for source, coefficient in self._terms.values():
-                kinds.setdefault(source.axes, []).append((source, coefficient))
+        if len(self._terms) <= MAX_SOURCES:
+            return
+        merged = 0
+        while len(groups := self._by_identity()) > MAX_SOURCES:
+            kinds: dict[tuple[int, ...], list[list[tuple[NoiseSource, Factored]]]] = {}
+            for (_, axes), group in groups.items():
+                kinds.setdefault(axes, []).append(group)
             largest = max(kinds.values(), key=len)
-            oldest = largest[: max(2, len(largest) // 2)]
+            oldest = [term for group in largest[: max(2, len(largest) // 2)] for term in group]
             for source, _ in oldest:
                 del self._terms[source.key]
             bound = [(s, c if self.data is None else c.bound_to(self.data)) for s, c in oldest]
-            merged, coefficient = merge_sources(bound, self.shape, "merged", self.dtype)
-            self._terms = {merged.key: (merged, coefficient), **self._terms}
-        if len(self._terms) < number:
+            one, coefficient = merge_sources(bound, self.shape, "merged", self.dtype)
+            self._terms = {one.key: (one, coefficient), **self._terms}
+            merged += len(oldest)
+        if merged:
             msg = (
-                f"a frame has more than {MAX_SOURCES} sources of noise; the oldest {number - len(self._terms) + 1} are "
-                "merged. The variance of pixels stays exact; covariances with them, and sums over pixels that hold "
-                "different "
-                "parts of one of them, are now computed from mean shares. Use astro_calib.combine to average many "
-                "frames."
+                f"a frame has more than {MAX_SOURCES} sources of noise; the oldest {merged} are merged. The "
+                "variance of "
+                "pixels stays exact; covariances with them, and sums over pixels that hold different parts of one of "
+                "them, are now computed from mean shares. Use astro_calib.combine to average many frames."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=4)
 
@@ -285,11 +294,11 @@ class UncertaintyBudget:
             raise ShapeMismatchError(msg)
         sums = {source.key: self._cell_sums(weights, source, c) for source, c in self.terms}
         total = dict.fromkeys(self.names, 0.0)
-        for source, _ in self.terms:
-            squares = np.square(sums[source.key])
-            # A cell without weight does not count, whatever its variance is.
-            total[source.name] += float(np.sum(np.where(squares == 0, 0, squares * self._cell_variance(source, 1))))
+        for group in self._by_identity().values():
+            total[group[0][0].name] += self._variance_of_cells([source for source, _ in group], sums)
         for a, _, b, _ in self._pairs():
+            if a.identity == b.identity:
+                continue  # they met in the cells of their source
             for link in links(a, b):
                 in_a, in_b = meeting_cells(link, [self.shape[axis] for axis in a.axes])
                 cells_a = (sums[a.key] * self._cell_variance(a, link.power_a))[np.ix_(*in_a)]
@@ -303,6 +312,29 @@ class UncertaintyBudget:
         """The variance of a weighted sum over pixels: the sum of `variances_of_sum`, not below zero."""
         total = sum(self.variances_of_sum(weights).values())
         return 0.0 if total < 0 else float(total)
+
+    def _variance_of_cells(self, sources: list[NoiseSource], sums: dict[Key, NDArray[Any]]) -> float:
+        """The sum over the cells of one source, of which the frame may hold several regions, one over the other."""
+        first = sources[0]
+        if len(sources) == 1:
+            cells, variance = sums[first.key], self._cell_variance(first, 1)
+        else:
+            lengths = [self.shape[axis] for axis in first.axes]
+            places = [
+                [origin + step * np.arange(n) for (origin, step), n in zip(source.window, lengths, strict=True)]
+                for source in sources
+            ]
+            lowest = [min(int(place[axis].min()) for place in places) for axis in range(len(lengths))]
+            highest = [max(int(place[axis].max()) for place in places) for axis in range(len(lengths))]
+            cells = np.zeros([high - low + 1 for low, high in zip(lowest, highest, strict=True)])
+            variance = np.zeros_like(cells)
+            for source, place in zip(sources, places, strict=True):
+                where = np.ix_(*(axis - low for axis, low in zip(place, lowest, strict=True)))
+                cells[where] += sums[source.key]
+                variance[where] = self._cell_variance(source, 1)
+        squares = np.square(cells)
+        # A cell without weight does not count, whatever its variance is.
+        return float(np.sum(np.where(squares == 0, 0, squares * variance)))
 
     def _cell_sums(self, weights: NDArray[Any], source: NoiseSource, coefficient: Factored) -> NDArray[Any]:
         """Sum of weight times coefficient over the pixels of each cell."""
