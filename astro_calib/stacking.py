@@ -57,18 +57,23 @@ RARE = 0.01
 LARGEST_UNLIKE = 0.5
 
 
+def budget_of(frame: CCDFrame) -> UncertaintyBudget:
+    """The budget of a frame that is known to have one."""
+    budget = frame.budget
+    assert budget is not None
+    return budget
+
+
 def private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
     """(frame, key) of the sources that no other frame has to do with."""
     owners: dict[str, set[int]] = {}
-    for position, frame in enumerate(frames):
-        assert frame.budget is not None
-        for source, _ in frame.budget.terms:
-            for identity in source.family:
-                owners.setdefault(identity, set()).add(position)
+    terms = [(position, source) for position, frame in enumerate(frames) for source, _ in budget_of(frame).terms]
+    for position, source in terms:
+        for identity in source.family:
+            owners.setdefault(identity, set()).add(position)
     return {
         (position, source.key)
-        for position, frame in enumerate(frames)
-        for source, _ in frame.budget.terms  # type: ignore[union-attr]
+        for position, source in terms
         if all(owners[identity] == {position} for identity in source.family)
     }
 
@@ -86,8 +91,7 @@ def own_sigma(
     result = np.empty_like(data)
     means = _mean_coefficients(frames, private)
     for position, frame in enumerate(frames):
-        budget = frame.budget
-        assert budget is not None
+        budget = budget_of(frame)
         variance = np.zeros(frame.shape, dtype=data.dtype)
         slope: Any = 0.0
         floor: Any = 0.0
@@ -119,8 +123,7 @@ def _mean_coefficients(
     """For each source that frames share, its mean coefficient over frames and pixels."""
     result: dict[Key, tuple[NoiseSource, float]] = {}
     for position, frame in enumerate(frames):
-        budget = frame.budget
-        assert budget is not None
+        budget = budget_of(frame)
         for source, coefficient in budget.terms:
             if (position, source.key) not in private:
                 mean = finite_mean(coefficient.evaluate(budget.data)) / len(frames)
@@ -222,8 +225,7 @@ def warn_of_median(
         warnings.warn(msg, NoiseWarning, stacklevel=3)
     shared: dict[Key, tuple[float, dict[int, float]]] = {}
     for position, frame in enumerate(frames):
-        budget = frame.budget
-        assert budget is not None
+        budget = budget_of(frame)
         for source, coefficient in budget.terms:
             if (position, source.key) not in private:
                 spread = np.sqrt(max(finite_mean(source.variance.evaluate()), 0.0))
@@ -234,7 +236,7 @@ def warn_of_median(
         values = [coefficients.get(position, 0.0) for position in range(len(frames))]
         unlike = (max(values) - min(values)) * spread / float(own.min())
         if unlike > LARGEST_UNLIKE:
-            name = next(s.name for frame in frames for s, _ in frame.budget.terms if s.key == key)  # type: ignore[union-attr]
+            name = next(s.name for frame in frames for s, _ in budget_of(frame).terms if s.key == key)
             msg = (
                 f"the frames hold the shared noise {name!r} to different amounts, up to {unlike:.1f} times their "
                 "own noise; the "
@@ -288,8 +290,7 @@ def stacked_budget(
     groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
     shared: dict[Key, list[tuple[int, NoiseSource, Factored]]] = {}
     for position, frame in enumerate(frames):
-        budget = frame.budget
-        assert budget is not None
+        budget = budget_of(frame)
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
                 bound = coefficient if budget.data is None else coefficient.bound_to(budget.data)
