@@ -293,8 +293,8 @@ def stacked_budget(
         budget = budget_of(frame)
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
-                bound = coefficient if budget.data is None else coefficient.bound_to(budget.data)
-                groups.setdefault((source.name, source.axes), []).append((source, weights.times(position, bound)))
+                bound = weights.times(position, _bound(coefficient, budget))
+                groups.setdefault((source.name, source.axes), []).append((source, bound))
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
     terms: list[tuple[NoiseSource, Factored]] = []
@@ -312,10 +312,12 @@ def stacked_budget(
             terms.append((source, coefficient))
             continue
         for position, member, own in members:
-            budget = frames[position].budget
-            bound = own if budget is None or budget.data is None else own.bound_to(budget.data)
-            terms.append((member, weights.times(position, bound)))
+            terms.append((member, weights.times(position, _bound(own, budget_of(frames[position])))))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
+
+
+def _bound(coefficient: Factored, budget: UncertaintyBudget) -> Factored:
+    return coefficient if budget.data is None else coefficient.bound_to(budget.data)
 
 
 def _inflation_by_pixel(
