@@ -11,6 +11,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from astro_calib.night.summary import NightSummary
+
 __all__ = ["main"]
 
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor the summary; errors only.")
@@ -77,7 +79,8 @@ def reduce(
 
     Biases, darks, flats and science frames are told apart by their headers, as the profile says. OUT will
     hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame
-    (ECSV), pictures (PNG) and summary.txt. The exit status is 1 if a science frame could not be reduced.
+    (ECSV), pictures (PNG) and summary.txt. The exit status is 1 if a science frame, or a file that cannot be
+    read and may be one, is not among them.
     """
     with _clear_errors():
         from astro_calib.night import reduce_night
@@ -94,11 +97,27 @@ def reduce(
         )
     if not quiet:
         click.echo(summary)
-    if summary.failures:
-        failed = "\n".join(f"  {failure}" for failure in summary.failures)
-        total = len(summary.plan.science)
-        msg = f"{len(summary.failures)} of {total} science frames could not be reduced:\n{failed}"
-        raise click.ClickException(msg)
+    problems = _lost(summary)
+    if problems:
+        raise click.ClickException(problems)
+
+
+def _lost(summary: NightSummary) -> str:
+    """The science frames that are missing in the results, and files that may be some; empty if there are none."""
+    from astro_calib.night.frames import by_reason
+
+    lost = [file for file in summary.unused if file.lost]
+    science = [*summary.failures, *(file for file in lost if file.kind)]
+    unreadable = [file for file in lost if not file.kind]
+    lines = []
+    if science:
+        total = len(science) + len(summary.frames)
+        lines.append(f"{len(science)} of {total} science frames could not be reduced:")
+        lines += [f"  {line}" for line in by_reason(science)]
+    if unreadable:
+        lines.append(f"files that cannot be read, and may be science frames ({len(unreadable)}):")
+        lines += [f"  {line}" for line in by_reason(unreadable)]
+    return "\n".join(lines)
 
 
 @main.command(epilog=_example("demo", "demo night/ --seed 7"))
@@ -126,11 +145,7 @@ def demo(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
         summary = reduce_night(raw, reduced, profile="generic", overwrite=overwrite, progress=not quiet)
     if not quiet:
         click.echo(summary)
-        click.echo(
-            f"\nraw frames         {raw}\ncalibrated frames  {reduced / 'calibrated'}\n"
-            f"star tables        {reduced / 'tables'}\npictures           {reduced / 'pictures'}\n"
-            f"this summary       {reduced / 'summary.txt'}"
-        )
+        click.echo(f"  raw frames         {raw}")
 
 
 def _forget_demo(raw: Path) -> None:

@@ -42,7 +42,7 @@ def quick(monkeypatch):
     from astro_calib import photometry
 
     monkeypatch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
-    monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: path.write_bytes(b"a picture"))
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
 
 
 def call(*arguments):
@@ -149,6 +149,24 @@ def test_a_science_frame_that_fails_is_named_and_the_exit_status_tells(raw, tmp_
     result = call("reduce", raw, "-o", tmp_path / "out")
     assert "2 of 2 science frames could not be reduced:\n  science-001-V.fits" in message(result)
     assert "4 masters and 0 science frames" in result.stdout
+
+
+def test_a_science_frame_lost_before_it_was_read_is_named_though_quiet(raw, tmp_path):
+    damaged = tmp_path / "raw"
+    shutil.copytree(raw, damaged)
+    (damaged / "notes.txt").write_text("clouds")
+    frame = next(damaged.glob("science*"))
+    shutil.copy(frame, damaged / "zz-copy.fits")
+    assert call("reduce", damaged, "-o", tmp_path / "first", "--quiet").exit_code == 0
+    (damaged / "cut.fits").write_bytes(frame.read_bytes()[:5000])
+    shutil.copy(frame, damaged / "timeless.fits")
+    fits.delval(damaged / "timeless.fits", "EXPTIME")
+    text = message(call("reduce", damaged, "-o", tmp_path / "out", "--quiet"))
+    assert "1 of 3 science frames could not be reduced:\n  timeless.fits: no exposure time" in text
+    assert "files that cannot be read, and may be science frames (1):\n  cut.fits: truncated" in text
+    assert "notes.txt" not in text
+    assert "zz-copy.fits" not in text
+    assert (tmp_path / "out" / "summary.txt").exists()
 
 
 def test_a_fault_of_the_program_is_not_hidden(raw, tmp_path, monkeypatch):

@@ -21,10 +21,14 @@ from astro_calib.errors import FrameError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_whole_fits"]
+__all__ = ["NotFitsError", "read_whole_fits"]
 
 #: FITS files come in blocks of so many bytes.
 BLOCK = 2880
+
+
+class NotFitsError(FrameError):
+    """A file of another format."""
 
 
 def read_whole_fits(path: Path) -> bytes:
@@ -53,7 +57,7 @@ def read_whole_fits(path: Path) -> bytes:
         raise FrameError(msg)
     if not content.startswith(b"SIMPLE"):
         msg = "not a FITS file: it does not begin with SIMPLE"
-        raise FrameError(msg)
+        raise NotFitsError(msg)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -16,15 +16,19 @@ from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from astropy.io.fits import Header
     from numpy.typing import NDArray
 
     from astro_calib.night.profile import Profile
 
-__all__ = ["RawFrame", "UnusedFile", "examine_file", "find_files"]
+__all__ = ["RawFrame", "UnusedFile", "by_reason", "examine_file", "find_files"]
 
 
-#: How headers write that an image is in electrons.
+#: How headers write that an image is in adu, in small letters.
+ADU = frozenset({"", "adu", "adus", "dn", "data number", "count", "counts", "ct", "cts"})
+#: And in electrons.
 ELECTRONS = frozenset({"electron", "electrons", "e-", "e", "el", "photoelectron"})
 
 
@@ -57,6 +61,8 @@ class RawFrame:
         In electron/adu, electron and adu, as far as known.
     digest : str
         Checksum of the pixels.
+    misfit : str
+        Why a section cannot be that of this frame; empty if all can.
     """
 
     path: Path
@@ -73,6 +79,7 @@ class RawFrame:
     read_noise: float | None
     saturation: float | None
     digest: str
+    misfit: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,14 +95,44 @@ class UnusedFile:
         Why.
     kind : str
         The kind of frame that it is, if known.
+    lost : bool
+        Whether it is a science frame that should have been reduced; or may be one, if it cannot be read.
     """
 
     path: Path
     reason: str
     kind: str = ""
+    lost: bool = False
 
     def __str__(self) -> str:
         return f"{printable(self.path.name)}: {printable(self.reason)}"
+
+
+def by_reason(files: Iterable[UnusedFile]) -> list[str]:
+    """
+    Files and why they are left out, those of one reason together.
+
+    Parameters
+    ----------
+    files : iterable of UnusedFile
+        The files.
+
+    Returns
+    -------
+    list of str
+        One for each reason.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from astro_calib.night.frames import UnusedFile, by_reason
+    >>> by_reason([UnusedFile(Path(name), "every pixel is 0") for name in ("a.fits", "b.fits")])
+    ['a.fits, b.fits: every pixel is 0']
+    """
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        groups.setdefault(file.reason, []).append(file.path.name)
+    return [printable(f"{', '.join(names)}: {reason}") for reason, names in groups.items()]
 
 
 def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
@@ -150,9 +187,9 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
     return list(paths.values()), unused
 
 
-def examine_file(path: Path, profile: Profile) -> RawFrame:
+def examine_file(path: Path, profile: Profile) -> RawFrame | UnusedFile:
     """
-    Read a raw file to its end and tell what it is.
+    Read a raw file to its end and tell what it is, or why it cannot be used.
 
     Parameters
     ----------
@@ -163,27 +200,24 @@ def examine_file(path: Path, profile: Profile) -> RawFrame:
 
     Returns
     -------
-    RawFrame
-
-    Raises
-    ------
-    UnusableFileError
-        If it cannot be used; the message is the reason.
+    RawFrame or UnusedFile
     """
-    header, data = read_raw_file(path)
+    try:
+        header, data = read_raw_file(path)
+    except UnusableFileError as error:
+        if error.header is None:
+            return UnusedFile(path, str(error), lost=not error.not_fits)
+        kind = profile.kind(error.header)
+        return UnusedFile(path, str(error), kind or "", lost=kind == "science")
     kind = profile.kind(header)
     if kind is None:
-        found = profile.kind_values(header)
-        msg = f"its kind is not known to profile {profile.name}: {found}"
-        raise UnusableFileError(msg)
+        return UnusedFile(path, f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}")
     if kind == "ignore":
-        msg = f"left out by profile {profile.name}: {profile.kind_values(header)}"
-        raise UnusableFileError(msg)
+        return UnusedFile(path, f"left out by profile {profile.name}: {profile.kind_values(header)}")
     try:
         return _describe(path, header, data, kind, profile)
     except UnusableFileError as error:
-        error.kind = kind
-        raise
+        return UnusedFile(path, str(error), kind, lost=kind == "science")
 
 
 def _describe(
@@ -197,8 +231,13 @@ def _describe(
     if isinstance(unit, str) and unit.casefold() in ELECTRONS:
         msg = f"BUNIT={unit!r}: the gain was applied already; raw frames are in adu"
         raise UnusableFileError(msg)
+    if isinstance(unit, str) and unit.casefold() not in ADU:
+        msg = f"BUNIT={unit!r}: raw frames are in adu (or DN, or counts); this one was calibrated, or is something else"
+        raise UnusableFileError(msg)
     shape = (data.shape[0], data.shape[1])
     texts = {role: profile.find(header, role) for role in ("filter", "object")}
+    overscan, overscan_misfit = _section(header, profile, "overscan", shape)
+    trim, trim_misfit = _section(header, profile, "trim", shape)
     return RawFrame(
         path=path,
         name=file_name(stem(path)),
@@ -208,12 +247,13 @@ def _describe(
         object=str(texts["object"][1]) if texts["object"] else "",
         shape=shape,
         unsigned_16_bit=data.dtype == "uint16",
-        overscan=_section(header, profile, "overscan", shape),
-        trim=_section(header, profile, "trim", shape),
+        overscan=overscan,
+        trim=trim,
         gain=_from_header(header, profile, "gain"),
         read_noise=_from_header(header, profile, "read_noise"),
         saturation=_from_header(header, profile, "saturation"),
         digest=_digest(data),
+        misfit=overscan_misfit or trim_misfit,
     )
 
 
@@ -238,28 +278,27 @@ def _digest(data: NDArray[np.generic]) -> str:
     return checksum.hexdigest()
 
 
-def _section(header: Header, profile: Profile, role: str, shape: tuple[int, int]) -> str | None:
-    """The section that the profile or else the header names, checked against the frame."""
-    section, origin = getattr(profile, role), f"detector.{role} of {profile.source}"
+def _section(header: Header, profile: Profile, role: str, shape: tuple[int, int]) -> tuple[str | None, str]:
+    """The section that the profile or else the header names, and why it cannot be one of this frame, if so."""
+    section: str | None = getattr(profile, role)
+    origin = f"detector.{role} of {profile.source}"
     if section is None:
         found = profile.find(header, role)
         if found is None:
-            return None
+            return None, ""
         origin, section = found[0], str(found[1])
     if section == "none":
-        return None
+        return None, ""
     advice = f"; give detector.{role} in a profile (a section, or 'none')"
     try:
         slices = parse_section(section)
     except ValueError as error:
-        msg = f"{origin}: {error}{advice}"
-        raise UnusableFileError(msg) from error
+        return section, f"{origin}: {error}{advice}"
     for part, length in zip(slices, shape, strict=True):
         if part.stop is not None and part.stop > length:
             frame = f"a frame of {shape[1]} columns and {shape[0]} rows"
-            msg = f"{origin}={section!r} does not fit in {frame}{advice}"
-            raise UnusableFileError(msg)
-    return str(section).replace(" ", "")
+            return section, f"{origin}={section!r} does not fit in {frame}{advice}"
+    return section.replace(" ", ""), ""
 
 
 def _from_header(header: Header, profile: Profile, role: str) -> float | None:

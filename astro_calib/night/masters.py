@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.errors import FrameError
+from astro_calib.io.atomic import write_atomically
+from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.names import file_name, unique_name
-from astro_calib.night.pictures import master_picture, save_picture
+from astro_calib.night.pictures import master_picture, rendered
 from astro_calib.night.pixels import masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.summary import MasterSummary
@@ -44,12 +49,15 @@ class Masters:
         Master flats by filter, on the average level of their frames.
     unused : tuple of UnusedFile
         Frames that turned out to be of no use.
+    remarks : tuple of str
+        What that means for the results.
     """
 
     bias: CCDFrame | None
     darks: Mapping[float, CCDFrame]
     flats: Mapping[str, CCDFrame]
     unused: tuple[UnusedFile, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def titled(self) -> Iterator[tuple[str, str, CCDFrame]]:
         """Of each master a title, a name, which may hold anything that a header can, and the frame."""
@@ -143,58 +151,91 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     Raises
     ------
     FrameError
-        If a frame cannot be calibrated.
+        If there is no overscan and not one of the biases can be calibrated.
     """
-    from astro_calib.combine import combine
+    unused: list[UnusedFile] = []
+    remarks: list[str] = []
 
-    bias = None
-    if plan.biases:
-        # The pattern of a bias is no light and has no shot noise.
-        biases = (calibrate_raw(frame, plan, shot_noise=0.0) for frame in _counted(plan.biases, done))
-        bias = combine(biases, method="mean", clip="sigma")
-    darks = {}
+    def calibrated(frames: Iterable[RawFrame], **options: Any) -> Iterator[CCDFrame]:
+        return _calibrated(frames, lambda frame: calibrate_raw(frame, plan, **options), unused, done)
+
+    # The pattern of a bias is no light and has no shot noise.
+    bias = _combined(calibrated(plan.biases, shot_noise=0.0))
+    if plan.biases and bias is None:
+        if plan.overscan is None:
+            reasons = "".join(f"\n  {line}" for line in by_reason(unused))
+            msg = f"none of the {len(plan.biases)} biases can be used, and there is no overscan:{reasons}"
+            raise FrameError(msg)
+        remarks.append(f"none of the {len(plan.biases)} biases can be used: their pattern stays in the frames")
+    darks: dict[float, CCDFrame] = {}
     for time, frames in plan.darks.items():
-        exposures = (calibrate_raw(frame, plan, bias=bias) for frame in _counted(frames, done))
-        darks[time] = combine(exposures, method="mean", clip="sigma")
-        darks[time].meta[EXPOSURE_TIME] = time
+        dark = _combined(calibrated(frames, bias=bias))
+        if dark is None:
+            remarks.append(f"none of the darks of {time:g} s can be used")
+            continue
+        dark.meta[EXPOSURE_TIME] = time
+        darks[time] = dark
     masters = Masters(bias=bias, darks=darks, flats={})
     flats: dict[str, CCDFrame] = {}
-    unused: list[UnusedFile] = []
     for filter_name, frames in plan.flats.items():
-        calibrated = list(_flats(frames, plan, masters, unused, done))
-        if calibrated:
-            flats[filter_name] = combine(calibrated, method="mean", clip="sigma", scale="median")
-    return replace(masters, flats=flats, unused=tuple(unused))
+        flat = _combined(_lit(frames, plan, masters, unused, done), scale="median")
+        if flat is not None:
+            flats[filter_name] = flat
+            continue
+        names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
+        called = f"filter {filter_name}" if filter_name else "frames without a filter name"
+        remarks.append(f"no flat for {called} can be used{f': reduced without one: {names}' if names else ''}")
+    return replace(masters, flats=flats, unused=tuple(unused), remarks=tuple(remarks))
 
 
-def _counted(frames: Iterable[RawFrame], done: Callable[[RawFrame], object]) -> Iterator[RawFrame]:
+def _calibrated(
+    frames: Iterable[RawFrame],
+    calibrate: Callable[[RawFrame], CCDFrame],
+    unused: list[UnusedFile],
+    done: Callable[[RawFrame], object],
+) -> Iterator[CCDFrame]:
+    """Calibrated frames; those that cannot be go to ``unused``, and do not stop the others."""
     for frame in frames:
-        yield frame
+        try:
+            ccd = calibrate(frame)
+        except FrameError as error:
+            unused.append(UnusedFile(frame.path, str(error).removeprefix(f"{frame.path.name}: "), frame.kind))
+        else:
+            yield ccd
         done(frame)
 
 
-def _flats(
+def _combined(frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
+    """The mean of frames, without what deviates; None if there are none."""
+    from astro_calib.combine import combine
+
+    first = next(frames, None)
+    return None if first is None else combine(chain([first], frames), method="mean", clip="sigma", **options)
+
+
+def _lit(
     frames: Iterable[RawFrame],
     plan: Plan,
     masters: Masters,
     unused: list[UnusedFile],
     done: Callable[[RawFrame], object],
 ) -> Iterator[CCDFrame]:
-    """Calibrated flats; those of no use go to ``unused``."""
-    for frame in _counted(frames, done):
+    """Calibrated flats with light in them; the others go to ``unused``."""
+
+    def calibrate(frame: RawFrame) -> CCDFrame:
         flat = calibrate_raw(frame, plan, bias=masters.bias, dark=masters.dark_for(frame.exposure_time))
         good = usable(flat)
         part = np.count_nonzero(good) / good.size
         if part < USABLE_PART_OF_FLAT:
-            reason = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
-            unused.append(UnusedFile(frame.path, reason, "flat"))
-            continue
+            msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
+            raise FrameError(msg)
         level = float(np.median(flat.data[good]))
         if not level > 0:
-            reason = f"the median of this flat is {level:.4g} electron; there is no light in it"
-            unused.append(UnusedFile(frame.path, reason, "flat"))
-            continue
-        yield flat
+            msg = f"the median of this flat is {level:.4g} electron; there is no light in it"
+            raise FrameError(msg)
+        return flat
+
+    return _calibrated(frames, calibrate, unused, done)
 
 
 def write_masters(masters: Masters, output: Output) -> list[MasterSummary]:
@@ -221,10 +262,11 @@ def write_masters(masters: Masters, output: Output) -> list[MasterSummary]:
     for title, wanted, master in masters.titled():
         name = unique_name(f"master-{file_name(wanted)}", {summary.path.stem for summary in summaries})
         path = output.path("masters", name)
-        master.write(path, overwrite=True)
         assert master.variance is not None  # combine never makes an exact master
         values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
-        save_picture(master_picture(title, values, sigmas, str(master.unit)), output.path("pictures", f"{name}-master"))
+        picture = rendered(master_picture(title, values, sigmas, str(master.unit)))
+        master.write(path, overwrite=True)
+        write_atomically(output.path("pictures", f"{name}-master"), partial(Path.write_bytes, data=picture))
         summaries.append(
             MasterSummary(
                 path=path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
-__all__ = ["Output"]
+__all__ = ["Output", "check_output"]
 
 #: The parts of the results, and how the names of their files end.
 PARTS = {"masters": ".fits", "calibrated": ".fits", "tables": ".ecsv", "pictures": ".png"}
@@ -34,7 +35,7 @@ class Output:
     FileExistsError
         If there are results and ``overwrite`` is False, or raw frames lie in the directory.
     OSError
-        If the directory cannot be made.
+        If the directory cannot be made or written.
 
     Examples
     --------
@@ -49,9 +50,7 @@ class Output:
     def __init__(self, directory: str | PathLike[str], raw: Iterable[Path], *, overwrite: bool = False) -> None:
         self.directory = Path(directory)
         self._asked_for: set[Path] = set()
-        if self.directory.exists() and not self.directory.is_dir():
-            msg = f"{self.directory} is a file; give a directory for the results."
-            raise FileExistsError(msg)
+        check_output(self.directory, overwrite=overwrite)
         places = {(self.directory / part).resolve() for part in ("", *PARTS)}
         for path in raw:
             if path.resolve().parent in places:
@@ -60,16 +59,13 @@ class Output:
                     f"than {self.directory} for them."
                 )
                 raise FileExistsError(msg)
-        if not overwrite and (found := self._results()):
-            msg = (
-                f"{self.directory} holds results already, such as {found[0].relative_to(self.directory)}; give "
-                "another directory, or --overwrite (overwrite=True) to replace them."
-            )
-            raise FileExistsError(msg)
-        for part in PARTS:
-            (self.directory / part).mkdir(parents=True, exist_ok=True)
-        # Without it, what is there is not finished.
-        self.summary.unlink(missing_ok=True)
+        try:
+            for part in PARTS:
+                (self.directory / part).mkdir(parents=True, exist_ok=True)
+            # Without it, what is there is not finished.
+            self.summary.unlink(missing_ok=True)
+        except OSError as error:
+            raise _not_writable(self.directory, error.strerror or str(error)) from error
 
     @property
     def summary(self) -> Path:
@@ -97,8 +93,59 @@ class Output:
 
     def left_over(self) -> list[Path]:
         """Results in the directory that ``path`` was not asked for: from an earlier reduction."""
-        return sorted(set(self._results()) - self._asked_for - {self.summary})
+        return sorted(set(_results(self.directory)) - self._asked_for - {self.summary})
 
-    def _results(self) -> list[Path]:
-        found = [path for part, suffix in PARTS.items() for path in (self.directory / part).glob(f"*{suffix}")]
-        return sorted(found) + ([self.summary] if self.summary.exists() else [])
+
+def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> None:
+    """
+    Find out whether results can go into a directory, without making anything.
+
+    Parameters
+    ----------
+    directory : path
+        The directory, which need not exist.
+    overwrite : bool
+        Whether it may hold results of an earlier reduction.
+
+    Raises
+    ------
+    FileExistsError
+        If it is a file, or there are results and ``overwrite`` is False.
+    OSError
+        If it cannot be made or written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from astro_calib.night.output import check_output
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     check_output(f"{parent}/reduced")
+    """
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        msg = f"{directory} is a file; give a directory for the results."
+        raise FileExistsError(msg)
+    if not overwrite and (found := _results(directory)):
+        msg = (
+            f"{directory} holds results already, such as {found[0].relative_to(directory)}; give "
+            "another directory, or --overwrite (overwrite=True) to replace them."
+        )
+        raise FileExistsError(msg)
+    # What is not there yet is made in the nearest directory above it that is.
+    for place in [directory, *directory.absolute().parents]:
+        if place.exists():
+            if not place.is_dir():
+                raise _not_writable(directory, f"{place} is a file")
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise _not_writable(directory, f"no permission to write in {place}")
+            break
+
+
+def _not_writable(directory: Path, reason: str) -> OSError:
+    msg = f"{directory} cannot be written: {reason}; give another directory for the results (-o)."
+    return OSError(msg)
+
+
+def _results(directory: Path) -> list[Path]:
+    found = [path for part, suffix in PARTS.items() for path in (directory / part).glob(f"*{suffix}")]
+    return sorted(found) + ([directory / SUMMARY] if (directory / SUMMARY).exists() else [])

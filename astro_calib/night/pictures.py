@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.night.headers import printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -17,30 +19,35 @@ if TYPE_CHECKING:
 
     from astro_calib.night.sky_noise import SkyNoise
 
-__all__ = ["before_after_picture", "histogram_picture", "master_picture", "save_picture", "snr_picture"]
+__all__ = ["before_after_picture", "histogram_picture", "master_picture", "rendered", "snr_picture"]
 
 #: Pixels on a side that are shown of an image; of larger ones every second, third, ... is.
 SHOWN = 1024
+#: Width and height of a picture with two frames side by side, inches.
+FRAMES_SIZE = (13.0, 6.6)
 BEFORE, AFTER, PREDICTED, MASKED = "#8a8a8a", "#1f6fb4", "#c8102e", "#a03030"
 
 
-def save_picture(figure: Figure, path: Path) -> None:
+def rendered(figure: Figure) -> bytes:
     """
-    Write a figure as PNG.
+    Draw a figure.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
         As the other functions return it.
-    path : Path
-        The file; whole or not at all.
-    """
-    from astro_calib.io.atomic import write_atomically
 
+    Returns
+    -------
+    bytes
+        The content of a PNG file.
+    """
+    content = io.BytesIO()
     with warnings.catch_warnings():
         # Names of files may have letters that the font has not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))
+        figure.savefig(content, format="png", dpi=110)
+    return content.getvalue()
 
 
 def before_after_picture(title: str, before: NDArray[Any], after: NDArray[Any], labels: tuple[str, str]) -> Figure:
@@ -60,7 +67,7 @@ def before_after_picture(title: str, before: NDArray[Any], after: NDArray[Any], 
     -------
     matplotlib.figure.Figure
     """
-    figure = _figure(title, (12.0, 5.4))
+    figure = _figure(title, FRAMES_SIZE)
     for axes, image, label in zip(figure.subplots(1, 2), (before, after), labels, strict=True):
         _show(axes, image, label)
     return figure
@@ -74,8 +81,8 @@ def histogram_picture(title: str, before: NDArray[Any], after: NDArray[Any], sky
     ----------
     title : str
         The title.
-    before, after : ndarray, shape (ny, nx)
-        Values of usable pixels in electron.
+    before, after : ndarray, shape (n,)
+        Values of the same pixels in electron, all of them finite.
     sky : SkyNoise
         Level and predicted noise of the sky after.
     step : float
@@ -87,27 +94,34 @@ def histogram_picture(title: str, before: NDArray[Any], after: NDArray[Any], sky
     """
     figure = _figure(title, (8.0, 5.0))
     axes = figure.subplots()
-    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
     width = sky.predicted if np.isfinite(sky.predicted) and sky.predicted > 0 else _spread(after)
     # Both around 0, because a pedestal and a flat move the level but not what is looked at here.
-    before, after = before - np.median(before), after - np.median(after)
+    # The median is a value that a pixel has, so that the values before are whole steps from it.
+    before, after = (values - np.quantile(values, 0.5, method="nearest") for values in (before, after))
     reach = float(np.clip(4 * _spread(before), 6 * width, 30 * width))
-    # Each bin holds as many of the steps as any other, or the histogram would be a comb.
-    bin_width = step * max(1, round(width / 5 / step))
-    count = int(np.ceil(reach / bin_width))
-    bins = (np.arange(-count, count + 2) - 0.5) * bin_width
-    for values, color, label in ((before, BEFORE, "before"), (after, AFTER, "after")):
+    # Each bin holds as many of the steps as any other, or the histogram would be a comb; its edges are between them.
+    steps = max(1, round(width / 5 / step))
+    count = int(np.ceil(reach / (steps * step)))
+    bins = (np.arange(-count, count + 2) * steps - steps // 2 - 0.5) * step
+    heights = [np.histogram(values, bins)[0] / (values.size * steps * step) for values in (before, after)]
+    # Not left to matplotlib: on a logarithmic scale it would show the curve's way to nothing and no pixel.
+    lowest = min(height[height > 0].min() for height in heights) / 2
+    highest = max(height.max() for height in heights) * 2
+    for values, height, color, label in zip(
+        (before, after), heights, (BEFORE, AFTER), ("before", "after"), strict=True
+    ):
         scatter = f"{label}: 1.4826 MAD {_spread(values):.4g} electron"
-        axes.hist(values, bins=list(bins), density=True, histtype="step", color=color, linewidth=1.4, label=scatter)
+        axes.stairs(height, bins, baseline=None, color=color, linewidth=1.4, label=scatter)
     if np.isfinite(sky.predicted):
-        curve = np.exp(-0.5 * (bins / width) ** 2) / (width * np.sqrt(2 * np.pi))
+        x = np.linspace(bins[0], bins[-1], 1001)
+        curve = np.exp(-0.5 * (x / width) ** 2) / (width * np.sqrt(2 * np.pi))
+        shown = curve >= lowest
         label = f"predicted noise of the sky: {width:.4g} electron"
-        axes.plot(bins, curve, color=PREDICTED, linestyle="--", linewidth=1.2, label=label)
+        axes.plot(x[shown], curve[shown], color=PREDICTED, linestyle="--", linewidth=1.2, label=label)
     axes.set_yscale("log")
-    peak = axes.get_ylim()[1]
-    axes.set_ylim(peak * 1e-5, peak * 2)
+    axes.set_ylim(lowest, highest)
     axes.set_xlabel("value less the median / electron")
-    axes.set_ylabel("part of the pixels in each electron")
+    axes.set_ylabel("fraction of pixels per electron")
     axes.legend(loc="upper right", fontsize="small", frameon=False)
     return figure
 
@@ -173,7 +187,7 @@ def master_picture(title: str, image: NDArray[Any], sigma: NDArray[Any], unit: s
     -------
     matplotlib.figure.Figure
     """
-    figure = _figure(title, (12.0, 5.4))
+    figure = _figure(title, FRAMES_SIZE)
     of = f" / {unit}" if unit else ""
     for axes, values, label in zip(
         figure.subplots(1, 2), (image, sigma), (f"value{of}", f"standard deviation{of}"), strict=True
@@ -187,15 +201,10 @@ def _figure(title: str, size: tuple[float, float]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # Margins that are given cost nothing; those that matplotlib finds take as long as the drawing.
-    figure = Figure(figsize=size)
-    width, height = size
-    figure.subplots_adjust(
-        left=0.8 / width, right=1 - 0.3 / width, bottom=0.7 / height, top=1 - 0.75 / height, wspace=0.15
-    )
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    # Headers and file names are not formulas.
-    figure.suptitle(title, parse_math=False)
+    # Headers and file names are not formulas, and names of files may hold bytes that are no text.
+    figure.suptitle(printable(title), parse_math=False)
     return figure
 
 
@@ -218,14 +227,14 @@ def _show(axes: Axes, image: NDArray[Any], label: str) -> None:
         cmap=colormaps["gray"].with_extremes(bad=MASKED),
         vmin=low,
         vmax=high,
-        interpolation="nearest",
+        interpolation="antialiased",
     )
     note = " (red: masked)" if finite.size < shown.size else ""
     axes.set_title(label + note, fontsize="medium", parse_math=False)
     axes.set_xlabel("column / pixel")
     axes.set_ylabel("row / pixel")
     assert axes.figure is not None
-    axes.figure.colorbar(drawn, ax=axes, shrink=0.8)
+    axes.figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02, aspect=25)
 
 
 def _spread(values: NDArray[Any]) -> float:

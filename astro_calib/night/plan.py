@@ -11,11 +11,10 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.errors import FrameError, ProfileError
-from astro_calib.night.frames import RawFrame, UnusedFile, examine_file, find_files
+from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, examine_file, find_files
 from astro_calib.night.headers import parse_section, printable
 from astro_calib.night.names import unique_name
 from astro_calib.night.profile import Profile, load_profile
-from astro_calib.night.raw_file import UnusableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +41,7 @@ COMMON = {
     "read_noise": "read noise in electron",
     "saturation": "saturation in adu",
 }
+SAME_PIXELS = "it has the same pixels as "
 UNIT_NAMES = {"gain": "electron/adu", "read_noise": "electron", "saturation": "adu"}
 UNITS = {"gain": u.electron / u.adu, "read_noise": u.electron, "saturation": u.adu}
 
@@ -159,7 +159,7 @@ class Plan:
         lines = [self.table()]
         if self.unused:
             lines.append(f"not used ({len(self.unused)}):")
-            lines += [f"  {file}" for file in self.unused]
+            lines += [f"  {line}" for line in by_reason(self.unused)]
         if self.remarks:
             lines.append("remarks:")
             lines += [f"  {remark}" for remark in self.remarks]
@@ -226,16 +226,17 @@ def plan_night(
     frames: list[RawFrame] = []
     first_with: dict[str, Path] = {}
     for path in watch(paths):
-        try:
-            frame = examine_file(path, profile)
-        except UnusableFileError as error:
-            unused.append(UnusedFile(path, str(error), error.kind))
+        frame = examine_file(path, profile)
+        if isinstance(frame, UnusedFile):
+            unused.append(frame)
             continue
         twin = first_with.setdefault(frame.digest, path)
         if twin is path:
             frames.append(replace(frame, name=unique_name(frame.name, {other.name for other in frames})))
         else:
-            unused.append(UnusedFile(path, f"it has the same pixels as {twin.name}", frame.kind))
+            # The name alone would say that the file is like itself.
+            reason = f"{path} has the same pixels as {twin}" if path.name == twin.name else SAME_PIXELS + twin.name
+            unused.append(UnusedFile(path, reason, frame.kind))
     frames, deviating = _alike(frames)
     unused += deviating
     _check_complete(frames, unused, profile)
@@ -271,6 +272,10 @@ def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
     """Those that agree with most of the others in what is common to a night, and those that do not."""
     unused = []
     for attribute, called in COMMON.items():
+        if attribute != "shape":
+            # In a frame of another shape the sections are not what is wrong.
+            unused += [_left_out(frame, frame.misfit) for frame in frames if frame.misfit]
+            frames = [frame for frame in frames if not frame.misfit]
         values = Counter(getattr(frame, attribute) for frame in frames)
         if attribute in UNITS:
             del values[None]
@@ -285,22 +290,27 @@ def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
                 alike.append(frame)
             else:
                 reason = f"its {called} is {value}, most frames have {usual}; reduce it with frames of its own"
-                unused.append(UnusedFile(frame.path, reason, frame.kind))
+                unused.append(_left_out(frame, reason))
         frames = alike
     return frames, unused
 
 
+def _left_out(frame: RawFrame, reason: str) -> UnusedFile:
+    return UnusedFile(frame.path, reason, frame.kind, lost=frame.kind == "science")
+
+
 def _check_complete(frames: list[RawFrame], unused: list[UnusedFile], profile: Profile) -> None:
     """Raise if there is too little to work with."""
-    reasons = "".join(f"\n  {file}" for file in unused[:20])
-    reasons += f"\n  and {len(unused) - 20} more" if len(unused) > 20 else ""
+    listed = by_reason(unused)
+    reasons = "".join(f"\n  {line}" for line in listed[:20])
+    reasons += f"\n  and {len(listed) - 20} more reasons" if len(listed) > 20 else ""
     if not frames:
         msg = f"none of the {len(unused)} files can be used with profile {profile.name}:{reasons}"
         raise FrameError(msg)
     left_out = f" Not used are:{reasons}" if unused else ""
     kinds = {frame.kind for frame in frames}
     first = frames[0].path
-    if "science" not in kinds and any(file.kind == "science" for file in unused):
+    if "science" not in kinds and any(file.lost and file.kind for file in unused):
         msg = f"none of the science frames can be used:{reasons}"
         raise FrameError(msg)
     if kinds == {"science"}:

@@ -21,6 +21,9 @@ __all__ = ["FITS_SUFFIX", "UnusableFileError", "read_raw_file"]
 #: How the names of FITS files end.
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
 
+#: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
+BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE"})
+
 
 class UnusableFileError(FrameError):
     """
@@ -30,13 +33,16 @@ class UnusableFileError(FrameError):
     ----------
     reason : str
         The reason, without the name of the file.
-    kind : str
-        The kind of frame that it was to be, if that much is known.
+    header : astropy.io.fits.Header, optional
+        Its header, if that can be read.
+    not_fits : bool
+        Whether it is something else than FITS altogether, such as a text.
     """
 
-    def __init__(self, reason: str, kind: str = "") -> None:
+    def __init__(self, reason: str, header: Header | None = None, *, not_fits: bool = False) -> None:
         super().__init__(reason)
-        self.kind = kind
+        self.header = header
+        self.not_fits = not_fits
 
 
 def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
@@ -63,7 +69,7 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
     """
     from astropy.io import fits
 
-    from astro_calib.io.whole import read_whole_fits
+    from astro_calib.io.whole import NotFitsError, read_whole_fits
 
     try:
         content = read_whole_fits(path)
@@ -71,7 +77,7 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
         msg = f"it cannot be read: {error.strerror or error}"
         raise UnusableFileError(msg) from error
     except FrameError as error:
-        raise UnusableFileError(str(error)) from error
+        raise UnusableFileError(str(error), not_fits=isinstance(error, NotFitsError)) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -87,23 +93,28 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
 def _image(hdus: Any) -> tuple[Header, NDArray[np.generic]]:
     import numpy as np
 
-    images = [hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and hdu.data is not None]
+    images = [
+        hdu
+        for number, hdu in enumerate(hdus)
+        if hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and hdu.data is not None
+        if number == 0 or hdu.name not in BESIDE_THE_IMAGE
+    ]
     if len(images) != 1:
         found = f"{len(images)} images" if images else "no image"
         msg = f"{found} in the file; a raw frame has one"
-        raise UnusableFileError(msg)
+        raise UnusableFileError(msg, hdus[0].header)
     hdu = images[0]
-    data = np.asarray(hdu.data)
-    if data.ndim != 2:
-        msg = f"the image has {data.ndim} dimensions; a raw frame has 2"
-        raise UnusableFileError(msg)
-    if not np.isfinite(data).any():
-        msg = "no pixel has a finite value"
-        raise UnusableFileError(msg)
-    if not data.any():
-        msg = "every pixel is 0"
-        raise UnusableFileError(msg)
     header = hdu.header.copy()
     if hdu is not hdus[0]:
         header.extend(hdus[0].header, unique=True)
+    data = np.asarray(hdu.data)
+    if data.ndim != 2:
+        msg = f"the image has {data.ndim} dimensions; a raw frame has 2"
+        raise UnusableFileError(msg, header)
+    if not np.isfinite(data).any():
+        msg = "no pixel has a finite value"
+        raise UnusableFileError(msg, header)
+    if not data.any():
+        msg = "every pixel is 0"
+        raise UnusableFileError(msg, header)
     return header, data

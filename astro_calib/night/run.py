@@ -13,7 +13,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astro_calib.io.atomic import write_atomically
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
-from astro_calib.night.output import Output
+from astro_calib.night.output import Output, check_output
 from astro_calib.night.plan import plan_night
 from astro_calib.night.science import reduce_science
 from astro_calib.night.summary import NightSummary
@@ -92,6 +92,8 @@ def reduce_night(
 
     started = time.monotonic()
     bar = partial(tqdm, unit="file", disable=not progress)
+    # Before all files are read, which takes a while.
+    check_output(out, overwrite=overwrite)
     plan = plan_night(
         raw,
         profile,
@@ -106,12 +108,14 @@ def reduce_night(
     with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, _heard(remarks):
         masters = make_masters(plan, done=lambda _: count.update())
         master_summaries = write_masters(masters, output)
+    remarks |= dict.fromkeys(masters.remarks)
     summaries, failures = [], []
     for frame in bar(plan.science, desc="science"):
         try:
             with _heard(remarks):
                 summaries.append(reduce_science(frame, plan, masters, output))
-        except (ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
+            remarks |= dict.fromkeys(summaries[-1].remarks())
+        except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
             failures.append(UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind))
     old = [path.relative_to(output.directory) for path in output.left_over()]
     if old:
@@ -126,7 +130,7 @@ def reduce_night(
         remarks=tuple(remarks),
         seconds=time.monotonic() - started,
     )
-    write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8"))
+    write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8", errors="replace"))
     return summary
 
 

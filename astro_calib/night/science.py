@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from astro_calib.flags import DataQuality
 from astro_calib.io.atomic import write_atomically
+from astro_calib.night.headers import printable
 from astro_calib.night.masters import calibrate_raw, read_raw
-from astro_calib.night.pictures import before_after_picture, histogram_picture, save_picture, snr_picture
+from astro_calib.night.pictures import before_after_picture, histogram_picture, rendered, snr_picture
 from astro_calib.night.pixels import masked, usable
 from astro_calib.night.sky_noise import measure_sky_noise
 from astro_calib.night.summary import FrameSummary
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from astro_calib.frame import CCDFrame
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.masters import Masters
@@ -68,11 +73,12 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
     stars = measure_snr(image, before=before)
     gain = float(plan.detector.amplifiers[0].gain.value)
     title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
+    same = usable(before) & usable(image)
     pictures = {
         "frames": before_after_picture(
             title, masked(before), masked(image), ("before: raw less its pedestal / electron", "after / electron")
         ),
-        "histogram": histogram_picture(title, before.data[usable(before)], image.data[usable(image)], sky, gain),
+        "histogram": histogram_picture(title, before.data[same], image.data[same], sky, gain),
         "snr": snr_picture(
             title,
             {
@@ -84,11 +90,18 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
             },
         ),
     }
+    # A name of bytes that are no text cannot be written into a table.
+    stars.meta["frame"] = printable(stars.meta["frame"])
+    content = {kind: rendered(picture) for kind, picture in pictures.items()}
     path, table = output.path("calibrated", frame.name), output.path("tables", frame.name)
     image.write(path, overwrite=True)
     write_atomically(table, lambda temporary: stars.write(temporary, format="ascii.ecsv"))
-    for kind, picture in pictures.items():
-        save_picture(picture, output.path("pictures", f"{frame.name}-{kind}"))
+    for kind, png in content.items():
+        write_atomically(output.path("pictures", f"{frame.name}-{kind}"), partial(Path.write_bytes, data=png))
+    # What has no flux, or less, is no star to take an SNR from.
+    bright = stars[(stars["flux"] > 0) & (stars["flux_before"] > 0)]
+    bad = _flagged(image, DataQuality.BAD)
+    scatter, predicted = stars.meta["empty_scatter"], stars.meta["empty_predicted"]
     return FrameSummary(
         path=path,
         table=table,
@@ -97,13 +110,15 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
         exposure_time=frame.exposure_time,
         sky=sky,
         stars=len(stars),
-        snr_before=_median(stars["snr_before"]),
-        snr_after=_median(stars["snr"]),
-        snr_empirical_before=_median(stars["snr_empirical_before"]),
-        snr_empirical_after=_median(stars["snr_empirical"]),
+        stars_found=stars.meta["n_found"],
+        snr_before=_median(bright["snr_before"]),
+        snr_after=_median(bright["snr"]),
+        snr_empirical_before=_median(bright["snr_empirical_before"]),
+        snr_empirical_after=_median(bright["snr_empirical"]),
+        empty_ratio=scatter / predicted if predicted > 0 else np.nan,
         # Those of the frame itself: in the calibrated frame, pixels of the masters are among them.
-        saturated=_flagged(before, DataQuality.SATURATED),
-        bad=_flagged(image, DataQuality.BAD),
+        saturated=int(np.count_nonzero(_flagged(before, DataQuality.SATURATED) & ~bad)),
+        bad=int(np.count_nonzero(bad)),
     )
 
 
@@ -118,8 +133,11 @@ def _before(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
     return before_calibration(raw, plan.detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)
 
 
-def _flagged(frame: CCDFrame, flag: DataQuality) -> int:
-    return 0 if frame.flags is None else int(np.count_nonzero(frame.flags & np.uint16(flag)))
+def _flagged(frame: CCDFrame, flag: DataQuality) -> NDArray[np.bool_]:
+    if frame.flags is None:
+        return np.zeros(frame.shape, dtype=bool)
+    flagged: NDArray[np.bool_] = (frame.flags & np.uint16(flag)) != 0
+    return flagged
 
 
 def _median(column: Any) -> float:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astro_calib.night.frames import by_reason
+from astro_calib.night.headers import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -16,6 +19,11 @@ if TYPE_CHECKING:
     from astro_calib.night.sky_noise import SkyNoise
 
 __all__ = ["FrameSummary", "MasterSummary", "NightSummary"]
+
+#: Between these the sky's observed over its predicted noise is nothing to remark on.
+SKY_RATIO = (0.95, 1.12)
+#: Nor is up to this the scatter of empty apertures over the predicted one.
+EMPTY_RATIO = 1.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +67,18 @@ class FrameSummary:
         In seconds.
     sky : SkyNoise
         Level and noise of the sky, in electron.
-    stars : int
-        How many stars were found.
+    stars, stars_found : int
+        How many stars were measured, and found.
     snr_before, snr_after : float
         Median over the stars of flux over its predicted error; NaN without stars.
     snr_empirical_before, snr_empirical_after : float
         Median over the stars of flux over the scatter of empty apertures, which knows fixed pattern as well.
-    saturated, bad : int
-        How many pixels are flagged so.
+    empty_ratio : float
+        Scatter of empty apertures over their predicted error; NaN if there is no room for them.
+    saturated : int
+        How many pixels are saturated that are not bad anyway.
+    bad : int
+        How many pixels are bad.
     """
 
     path: Path
@@ -76,12 +88,30 @@ class FrameSummary:
     exposure_time: float
     sky: SkyNoise
     stars: int
+    stars_found: int
     snr_before: float
     snr_after: float
     snr_empirical_before: float
     snr_empirical_after: float
+    empty_ratio: float
     saturated: int
     bad: int
+
+    def remarks(self) -> list[str]:
+        """What is to be looked into."""
+        remarks = []
+        low, high = SKY_RATIO
+        if np.isfinite(self.sky.ratio) and not low <= self.sky.ratio <= high:
+            remarks.append(
+                f"{self.path.name}: the noise of the sky is {self.sky.ratio:.3f} of what is predicted; look into it: "
+                "unmasked objects, pattern noise, or gain and read noise that are off"
+            )
+        if self.empty_ratio > EMPTY_RATIO:
+            remarks.append(
+                f"{self.path.name}: empty apertures scatter by {self.empty_ratio:.2f} of what is predicted: "
+                "crowded or structured field"
+            )
+        return remarks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,21 +154,31 @@ class NightSummary:
             lines += ["", "science frames"]
             lines += self._frame_lines()
             lines += [
-                "  sky, noise: level and pixel-to-pixel noise of the sky in electron; ratio: noise over",
-                "  predicted noise",
-                "  SNR: median over the stars of flux over predicted error; empirical: over the scatter of empty",
-                "  apertures, in which the pattern shows that a calibration removes",
+                "  sky, noise: level and pixel-to-pixel noise of the sky in electron. ratio: noise over predicted",
+                "  noise, 1 if the error bars are right.",
+                "  SNR: median over the stars of flux over its predicted error. empirical: flux over the scatter of",
+                "  empty apertures, which also see the fixed pattern that calibration removes: this is the SNR that",
+                "  should rise.",
+                "  saturated, bad: pixels; those that are both count as bad.",
             ]
         for title, files in (
             ("FAILED: these science frames could not be reduced", self.failures),
             ("not used", self.unused),
         ):
             if files:
-                lines += ["", f"{title} ({len(files)})", *(f"  {file}" for file in files)]
+                lines += ["", f"{title} ({len(files)})", *(f"  {line}" for line in by_reason(files))]
         if self.remarks:
             lines += ["", "remarks", *(f"  {remark}" for remark in self.remarks)]
         made = f"{len(self.masters)} masters and {len(self.frames)} science frames in {self.seconds:.1f} s"
-        return "\n".join([*lines, "", f"{made}, written to {self.out}"])
+        lines += ["", f"{made}, written to {self.out}", *self._places()]
+        # Names of files may hold commands to a terminal, and bytes that are no text.
+        return "\n".join(printable(line) for text in lines for line in text.split("\n"))
+
+    def _places(self) -> list[str]:
+        places = [("masters", "masters"), ("pictures", "pictures"), ("this summary", "summary.txt")]
+        if self.frames:
+            places[1:1] = [("calibrated frames", "calibrated"), ("star tables", "tables")]
+        return _columns([(what, str(self.out / where)) for what, where in places], "<<")
 
     def _master_lines(self) -> list[str]:
         rows = [("file", "frames", "median", "sigma")]
@@ -167,6 +207,10 @@ def _columns(rows: Sequence[tuple[str, ...]], alignment: str) -> list[str]:
     return lines
 
 
+def _of(measured: int, found: int) -> str:
+    return str(measured) if measured == found else f"{measured} of {found}"
+
+
 def _before_after(before: float, after: float) -> str:
     return f"{_number(before, '.1f')} / {_number(after, '.1f')}"
 
@@ -180,7 +224,7 @@ FRAME_COLUMNS: tuple[tuple[str, str, Callable[[FrameSummary], str]], ...] = (
     ("sky", ">", lambda frame: _number(frame.sky.level, ".1f")),
     ("noise", ">", lambda frame: _number(frame.sky.observed, ".2f")),
     ("ratio", ">", lambda frame: _number(frame.sky.ratio, ".3f")),
-    ("stars", ">", lambda frame: str(frame.stars)),
+    ("stars", ">", lambda frame: _of(frame.stars, frame.stars_found)),
     ("SNR before / after", ">", lambda frame: _before_after(frame.snr_before, frame.snr_after)),
     (
         "empirical before / after",

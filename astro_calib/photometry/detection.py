@@ -39,6 +39,8 @@ BRIGHT_SIGMA = 20.0
 FWHM_STARS, FWHM_BOX = 25, 11
 #: Narrower than any focused star on a detector that samples it: cosmic rays and hot pixels.
 NARROWEST = 1.5
+#: Wider than this a fit in the box sees a slope and no star, or noise, to which it gives widths of thousands of pixels.
+WIDEST = 2 * FWHM_BOX
 #: Fewer stars than this do not give a width.
 FEWEST = 3
 
@@ -147,7 +149,7 @@ def measure_fwhm(scene: Scene) -> float | None:
     Returns
     -------
     float or None
-        None if there are fewer than three stars to measure it on.
+        None if there are fewer than three stars to measure it on, of a width that the fit can tell.
     """
     from photutils.detection import find_peaks
     from photutils.psf import fit_fwhm
@@ -173,7 +175,7 @@ def measure_fwhm(scene: Scene) -> float | None:
             fit_shape=FWHM_BOX,
             error=np.where(np.isfinite(scene.sigma), scene.sigma, 1.0),
         )
-    widths = np.sort(widths[np.isfinite(widths) & (widths > NARROWEST)])
+    widths = np.sort(widths[np.isfinite(widths) & (widths > NARROWEST) & (widths < WIDEST)])
     if widths.size < FEWEST:
         return None
     half = widths.size // 2 + 1

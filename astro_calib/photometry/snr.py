@@ -93,7 +93,7 @@ def measure_snr(
           rays);
         - ``n_missing``, how many pixels of the aperture are masked or outside of the frame: their light is not in the
           flux; ``n_saturated``, how many are saturated, which are missing as well; ``flags``, the bits of
-          `~astro_calib.DataQuality` that are set in the aperture.
+          `~astro_calib.DataQuality` that are set in the aperture, ``REJECTED`` left out.
 
         Its ``meta`` has the name of the frame (``frame``), ``radius``, ``annulus`` and ``fwhm`` in pixels, the number
         of stars found (``n_found``, measured or not) and of empty apertures (``n_empty``), the robust scatter of their

@@ -37,7 +37,7 @@ DESCRIPTIONS = {
     "err_other": "part of flux_err: the rest",
     "n_missing": "pixels of the aperture that are masked or outside of the frame",
     "n_saturated": "pixels of the aperture that are saturated",
-    "flags": "DataQuality bits set in the aperture",
+    "flags": "DataQuality bits set in the aperture, REJECTED left out",
 }
 
 
@@ -105,7 +105,9 @@ def star_table(
     table["n_missing"] = np.array([one.n_missing for one in stamps], dtype=np.int64)
     saturated = np.uint16(DataQuality.SATURATED)
     table["n_saturated"] = np.array([np.count_nonzero(bits & saturated) for bits in inside], dtype=np.int64)
-    table["flags"] = np.array([np.bitwise_or.reduce(bits) for bits in inside], dtype=np.uint16)
+    # Of a mean of many frames nearly each aperture has a pixel at which a value was rejected: that tells nothing.
+    kept = ~np.uint16(DataQuality.REJECTED)
+    table["flags"] = np.array([np.bitwise_or.reduce(bits) & kept for bits in inside], dtype=np.uint16)
     for name in table.colnames:
         before = name.endswith("_before")
         table[name].info.description = DESCRIPTIONS[name.removesuffix("_before")] + before * ", before calibration"

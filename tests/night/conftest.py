@@ -28,7 +28,7 @@ def quick(monkeypatch):
     from astro_calib import photometry
 
     monkeypatch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
-    monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: path.write_bytes(b"a picture"))
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from astro_calib.night.output import Output
+from astro_calib.night.output import Output, check_output
 
 
 def test_parts_are_made_and_files_belong_to_them(tmp_path):
@@ -71,6 +73,21 @@ def test_a_directory_beside_or_below_the_raw_frames_is_fine(tmp_path):
     raw = tmp_path / "a.fits"
     raw.write_text("photons")
     assert Output(tmp_path / "reduced", [raw]).directory.is_dir()
+
+
+def test_a_directory_that_cannot_be_made_is_named_before_anything_is_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/out cannot be written: .*file is a file; give another directory .*-o"):
+        check_output(tmp_path / "file" / "out")
+    check_output(tmp_path / "new" / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_directory_without_permission(tmp_path, monkeypatch):
+    # The superuser has every permission: what the system would say to others is said for it.
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    with pytest.raises(OSError, match=rf"out cannot be written: no permission to write in {tmp_path}; give another"):
+        check_output(tmp_path / "out")
 
 
 def test_a_file_is_no_directory(tmp_path):

@@ -169,6 +169,67 @@ def test_frames_that_cannot_be_used_are_named_with_the_reason(raw, write_raw):
 
 
 @pytest.mark.usefixtures("small_night")
+def test_lost_are_science_frames_and_what_may_be_some(raw, write_raw):
+    whole = (raw / "m13.fits").read_bytes()
+    (raw / "cut.fits").write_bytes(whole[:3000])
+    (raw / "copy.fits").write_bytes(whole)
+    (raw / "log.fits").write_text("clouds")
+    (raw / "log.txt").write_text("clouds")
+    write_raw("arc.fits", "COMP")
+    write_raw("focus.fits", "FOCUS")
+    write_raw("no_time.fits", "LIGHT", EXPTIME=None)
+    write_raw("no_time_flat.fits", "FLAT", EXPTIME=None)
+    write_raw("window.fits", "LIGHT", shape=(8, 20))
+    for name, kind in (("empty.fits", "LIGHT"), ("empty_bias.fits", "BIAS")):
+        write_raw(name, kind, level=np.nan, dtype=np.float32)
+    plan = plan_night(raw, **CAMERA)
+    assert {file.path.name for file in plan.unused if file.lost} == {
+        "cut.fits",
+        "no_time.fits",
+        "window.fits",
+        "empty.fits",
+    }
+
+
+@pytest.mark.usefixtures("small_night")
+@pytest.mark.parametrize("unit", ["Jy/beam", "adu/s", "mag"])
+def test_an_image_in_another_unit_is_no_raw_frame(raw, write_raw, unit):
+    write_raw("odd.fits", "LIGHT", FILTER="V", BUNIT=unit)
+    for index, usual in enumerate(["ADU", "DN", "counts", ""]):
+        write_raw(f"usual{index}.fits", "LIGHT", FILTER="V", BUNIT=usual)
+    found = reasons(plan_night(raw, **CAMERA))
+    assert found.keys() == {"odd.fits"}
+    assert f"BUNIT={unit!r}" in found["odd.fits"]
+
+
+@pytest.mark.usefixtures("small_night")
+def test_files_of_one_reason_stand_in_one_line(raw, write_raw):
+    for index in range(20):
+        write_raw(f"arc{index:02}.fits", "COMP")
+    (line,) = [line for line in str(plan_night(raw, **CAMERA)).splitlines() if "its kind is not known" in line]
+    assert "arc00.fits, arc01.fits" in line
+    assert "arc19.fits: its kind" in line
+
+
+@pytest.mark.usefixtures("small_night")
+def test_copies_of_the_same_name_are_told_apart(raw, tmp_path):
+    other = tmp_path / "zzz"
+    other.mkdir()
+    shutil.copy(raw / "m13.fits", other)
+    (file,) = plan_night([raw, other], **CAMERA).unused
+    assert file.reason == f"{other / 'm13.fits'} has the same pixels as {raw / 'm13.fits'}"
+
+
+def test_another_shape_is_named_before_a_section_that_does_not_fit(write_raw, raw, tmp_path):
+    profile = tmp_path / "p.toml"
+    profile.write_text("[detector]\ngain = 1\nread_noise = 1\noverscan = '[17:20, 1:16]'")
+    for name, kind in [("a.fits", "BIAS"), ("b.fits", "FLAT"), ("c.fits", "LIGHT")]:
+        write_raw(name, kind)
+    write_raw("window.fits", "LIGHT", shape=(8, 10))
+    assert "shape (rows, columns) is (8, 10)" in reasons(plan_night(raw, profile))["window.fits"]
+
+
+@pytest.mark.usefixtures("small_night")
 def test_the_same_values_in_another_order_are_another_frame(raw):
     data = fits.getdata(raw / "bias0.fits")
     fits.writeto(raw / "flipped.fits", data[::-1], fits.getheader(raw / "bias0.fits"))

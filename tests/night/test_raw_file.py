@@ -120,6 +120,13 @@ def test_files_without_one_image_are_refused(tmp_path, hdus, expected):
     assert expected in reason(path)
 
 
+def test_extensions_beside_the_image_are_no_images_of_their_own(tmp_path):
+    path = tmp_path / "a.fits"
+    beside = [fits.ImageHDU(np.ones(DATA.shape, np.uint8), name=name) for name in ("MASK", "UNCERT", "FLAGS")]
+    fits.HDUList([fits.PrimaryHDU(DATA), *beside]).writeto(path)
+    np.testing.assert_array_equal(read_raw_file(path)[1], DATA)
+
+
 def test_file_that_cannot_be_read(tmp_path):
     assert reason(tmp_path) == "it is no regular file"
     os.mkfifo(tmp_path / "pipe.fits")

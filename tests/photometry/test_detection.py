@@ -58,6 +58,12 @@ def test_width_needs_three_bright_stars():
     assert measure_fwhm(prepared(rng, grid_of_stars(rng, 500.0))) is None
 
 
+def test_what_is_far_wider_than_the_box_of_the_fit_does_not_count_as_a_width():
+    rng = np.random.default_rng(16)
+    clouds = Table({"x": [60.0, 160.0, 260.0, 110.0], "y": [60.0, 150.0, 240.0, 230.0], "flux": [4e6] * 4})
+    assert measure_fwhm(prepared(rng, clouds, fwhm=45.0)) is None
+
+
 @pytest.mark.parametrize("fwhm", [2.0, 3.0, 6.0])
 def test_stars_of_snr_15_are_found_where_they_are(fwhm):
     rng = np.random.default_rng(4)

@@ -270,6 +270,13 @@ def test_few_stars_are_measured_with_a_width_that_is_assumed():
     assert table.meta["radius"] == 4.0
 
 
+def test_what_was_rejected_in_a_mean_is_no_flag_of_a_star():
+    frame = noise_frame(np.random.default_rng(6))
+    frame.flags = np.full(frame.shape, DataQuality.REJECTED | DataQuality.UNCERTAIN_DIVISOR, dtype=np.uint16)
+    table = measure_snr(frame, positions=[[40.0, 40.0]], fwhm=3.0)
+    assert DataQuality(int(table["flags"][0])) == DataQuality.UNCERTAIN_DIVISOR
+
+
 def test_a_saturated_star_says_so(detector):
     camera = simulate.Camera(shape=(200, 220), detector=detector)
     stars = QTable({"x": [60.0, 150.0], "y": [70.0, 140.0], "flux": [3e5, 500.0] * u.electron / u.s})
