@@ -76,8 +76,9 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
         try:
             content = filename.read() if path is None else read_whole_fits(path)
             flag_values = _complete_arguments(content, kwargs, flags)
-            ccd = fits_ccddata_reader(io.BytesIO(content), **kwargs)
-            return CCDFrame(ccd, name=name, flags=flag_values)
+            frame = CCDFrame(fits_ccddata_reader(io.BytesIO(content), **kwargs), name=name)
+            frame.flags = flag_values
+            return frame
         except FileNotFoundError:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
