@@ -78,12 +78,12 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
             flag_values = _complete_arguments(content, kwargs, flags)
             frame = CCDFrame(fits_ccddata_reader(io.BytesIO(content), **kwargs), name=name)
             frame.flags = flag_values
-            return frame
         except FileNotFoundError:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
             msg = f"{name} cannot be read: {error}"
             raise FrameError(msg) from error
+    return frame
 
 
 def _complete_arguments(content: bytes, arguments: dict[str, Any], flags: str | None) -> NDArray[Any] | None:
