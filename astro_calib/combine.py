@@ -180,6 +180,10 @@ def combine(
         passing = mean_weights(used, weights, data.dtype)
         result = weighted_mean(data, passing)
         inflation = inflation_of_mean(clip, (lower, upper), extremes, before)
+        if clip == "scatter":
+            # The threshold is itself uncertain, which the factor for a known one does not count.
+            procedure = (method, clip, lower, upper, *extremes)
+            inflation = _of_number(lambda number: _simulated(number, *procedure)[0], before).astype(data.dtype)
     if by_scatter:
         inflation = 1.0  # it is in the variance that was taken from the scatter
     budget = stacked_budget(inputs, private, passing, inflation, np.asarray(result))
@@ -412,8 +416,9 @@ def _with_scatter(
             f"the frames to combine, such as {frames[0].name}, agree in every pixel: they show nothing of their noise."
         )
         raise FrameError(msg)
-    factors = np.array([1.0, *(_scatter_factor(n, *procedure) for n in range(1, len(data) + 1))])
-    variance = factors[total] * np.where(known, variance, np.mean(variance[known]))
+    variance = _of_number(lambda n: _scatter_factor(n, *procedure), before) * np.where(
+        known, variance, np.mean(variance[known])
+    )
     variance = variance.astype(data.dtype)
     private = private_terms([frame for frame in frames if frame.budget is not None])
     result = []
@@ -438,20 +443,25 @@ def _with_scatter(
     return result
 
 
-@cache
-def _scatter_factor(
-    number: int, method: str, clip: str | None, lower: float, upper: float, lowest: int, highest: int
-) -> float:
-    """
-    Variance of the result in units of s^2 / n, with the scatter s of the n values that a rejection leaves.
+def _scatter_factor(number: int, method: str, clip: str | None, *options: float) -> float:
+    """Variance of the result in units of s^2 / n, with the scatter s of the n values that a rejection leaves."""
+    if clip is not None:
+        return _simulated(number, method, clip, *options)[1]
+    return median_variance_factor(number) if method == "median" else 1.0
 
-    Without rejection that of the estimator; else by simulation of the procedure itself, to about 1%: the survivors
-    scatter less than all, and by how much depends on them.
+
+@cache
+def _simulated(
+    number: int, method: str, clip: str, lower: float, upper: float, lowest: int, highest: int
+) -> tuple[float, float]:
+    """
+    Variance of the result of a rejection by scatter, in units of E[sigma^2 / n] and of E[s^2 / n] of the n survivors.
+
+    By simulation of the procedure itself with Gaussian noise, to about 1%: the survivors scatter less than all, and by
+    how much depends on the rejection.
     """
     if number == 1:
-        return 1.0
-    if clip is None:
-        return median_variance_factor(number) if method == "median" else 1.0
+        return 1.0, 1.0
     rng = np.random.default_rng(number)
     data = rng.normal(size=(number, 40000))
     before = np.ones(data.shape, dtype=bool)
@@ -460,7 +470,16 @@ def _scatter_factor(
     count = used.sum(axis=0)
     result = masked_median(data, used) if method == "median" else weighted_mean(data, mean_weights(used, None))
     variance = np.where(count > 1, _sample_variance(data, used), _sample_variance(data, before))
-    return float(np.var(result) / np.mean(variance / count))
+    return float(np.var(result) / np.mean(1 / count)), float(np.var(result) / np.mean(variance / count))
+
+
+def _of_number(factor: Callable[[int], float], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A factor that depends on the number of used values, at each pixel; 1 where there is none."""
+    number = used.sum(axis=0)
+    table = np.ones(len(used) + 1)
+    for present in np.unique(number[number > 0]):
+        table[present] = factor(int(present))
+    return table[number]
 
 
 def _assembled(

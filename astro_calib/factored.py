@@ -42,7 +42,7 @@ class Field:
         view = array.view()
         view.flags.writeable = False
         self.array = view
-        self._key = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
+        self._key: tuple[Any, ...] = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Field) and self._key == other._key
@@ -50,7 +50,7 @@ class Field:
     def __hash__(self) -> int:
         return hash(self._key)
 
-    def __reduce__(self) -> tuple[type[Field], tuple[NDArray[Any]]]:
+    def __reduce__(self) -> str | tuple[Any, ...]:
         return Field, (self.array,)
 
 
@@ -61,9 +61,9 @@ class _Own(Field):
 
     def __init__(self) -> None:
         self.array = np.empty(())
-        self._key = ("own",)  # type: ignore[assignment]
+        self._key = ("own",)
 
-    def __reduce__(self) -> str:  # type: ignore[override]
+    def __reduce__(self) -> str:
         return "OWN"
 
 

@@ -123,6 +123,9 @@ class CCDFrame(CCDData):
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         self._lasting: tuple[str, NDArray[Any]] | None = None
+        if len(args) > len(POSITIONAL) or kwargs.keys() & set(POSITIONAL[: len(args)]):
+            msg = f"CCDFrame takes {', '.join(POSITIONAL)} after the data, each once."
+            raise TypeError(msg)
         kwargs |= dict(zip(POSITIONAL, args, strict=False))
         given = kwargs.get("uncertainty")
         parent = data if isinstance(data, NDData) else None

@@ -16,6 +16,13 @@ def make_frame(rng, value, sigma, shape=(300, 300), *, unit=u.electron, dtype=np
     return CCDFrame(data, unit=unit, uncertainty=sigmas, **kwargs)
 
 
+def varied_frame(rng, value, sigma, unit="electron", shape=(3, 4), dtype=float):
+    """A frame with one number for its sigma; its pixels differ, so that it can be told from others."""
+    values = rng.uniform(0.8, 1.2, shape) * value
+    sigmas = StdDevUncertainty(np.full(shape, sigma, dtype))
+    return CCDFrame(values.astype(dtype), unit=unit, uncertainty=sigmas)
+
+
 def ratio_of_scatter(errors, variance):
     """
     Root mean square error over the root of the mean predicted variance, with its standard error.

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 
 from astro_calib import CCDFrame
+from tests.noise_checks import varied_frame
 
 SHAPE = (3, 4)
 RNG = np.random.default_rng(40)
 
 
-def frame(value, sigma, unit="electron", dtype=float):
-    """A frame with one number for its sigma; its pixels differ, so that it can be told from others."""
-    values = RNG.uniform(0.8, 1.2, SHAPE) * value
-    sigmas = StdDevUncertainty(np.full(SHAPE, sigma, dtype))
-    return CCDFrame(values.astype(dtype), unit=unit, uncertainty=sigmas)
+frame = partial(varied_frame, RNG)
 
 
 @pytest.fixture

@@ -506,3 +506,8 @@ def test_divisor_with_an_error_above_five_percent_is_flagged():
     np.testing.assert_array_equal((image / divisor).flags, [[0, 0, 64, 64]])
     assert (image * divisor).flags is None
     assert (image / divisor).mask is None
+
+
+def test_too_many_positional_arguments_are_refused():
+    with pytest.raises(TypeError, match="after the data, each once"):
+        CCDFrame(np.ones((2, 2)), None, None, unit="adu", mask=np.zeros((2, 2), dtype=bool))

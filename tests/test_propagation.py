@@ -6,23 +6,18 @@ import astropy.units as u
 import ccdproc
 import numpy as np
 import pytest
-from astropy.nddata import StdDevUncertainty
 from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_calib import CCDFrame, NoiseSource, UncertaintyBudget, covariance, gain_correct
-from tests.noise_checks import assert_scatters_as_predicted
+from tests.noise_checks import assert_scatters_as_predicted, varied_frame
 
 SHAPE = (3, 4)
 RNG = np.random.default_rng(40)
 
 
-def frame(value, sigma, unit="electron", seed=None, shape=SHAPE, dtype=float):
-    """A frame with one number for its sigma; its pixels differ, so that it can be told from others."""
-    rng = RNG if seed is None else np.random.default_rng(seed)
-    values = rng.uniform(0.8, 1.2, shape) * value
-    sigmas = StdDevUncertainty(np.full(shape, sigma, dtype))
-    return CCDFrame(values.astype(dtype), unit=unit, uncertainty=sigmas)
+def frame(value, sigma, seed=None, **options):
+    return varied_frame(RNG if seed is None else np.random.default_rng(seed), value, sigma, **options)
 
 
 @pytest.fixture
