@@ -95,12 +95,12 @@ class UncertaintyBudget:
         for _, factors in value._terms.values():
             for field, _ in factors:
                 try:
-                    fits = np.broadcast_shapes(field.array.shape, self.shape) == self.shape
+                    fits = np.broadcast_shapes(field.shape, self.shape) == self.shape
                 except ValueError:
                     fits = False
                 if not fits:
                     msg = (
-                        f"the {what} of source {source.name!r} has shape {field.array.shape}, which does not "
+                        f"the {what} of source {source.name!r} has shape {field.shape}, which does not "
                         f"broadcast to a frame of shape {self.shape}."
                     )
                     raise ShapeMismatchError(msg)
@@ -301,9 +301,9 @@ class UncertaintyBudget:
                 continue  # they met in the cells of their source
             for link in links(a, b):
                 in_a, in_b = meeting_cells(link, [self.shape[axis] for axis in a.axes])
-                cells_a = (sums[a.key] * self._cell_variance(a, link.power_a))[np.ix_(*in_a)]
-                cells_b = (sums[b.key] * self._cell_variance(b, link.power_b))[np.ix_(*in_b)]
-                common = link.factor * float(np.sum(cells_a * cells_b))
+                cells_a = self._linked_cells(sums[a.key], a, link.a, link.power_a)[np.ix_(*in_a)]
+                cells_b = self._linked_cells(sums[b.key], b, link.b, link.power_b)[np.ix_(*in_b)]
+                common = float(np.sum(cells_a * cells_b))
                 total[a.name] += common
                 total[b.name] += common
         return total
@@ -346,9 +346,19 @@ class UncertaintyBudget:
 
     def _cell_variance(self, source: NoiseSource, power: float) -> NDArray[Any]:
         """Variance of each cell, to a power, with the shape of ``_cell_sums``."""
-        value = np.broadcast_to(np.asarray(variance_power(source.variance, power), dtype=np.float64), self.shape)
+        return self._of_cells(variance_power(source.variance, power), source)
+
+    def _linked_cells(self, sums: NDArray[Any], source: NoiseSource, amplitude: Factored, power: float) -> NDArray[Any]:
+        """The cells' sums times what a link multiplies them by; a cell without weight does not count."""
+        factor = self._of_cells(amplitude.evaluate(), source) * self._cell_variance(source, power)
+        with np.errstate(invalid="ignore"):
+            return np.where(sums == 0, 0, sums * factor)
+
+    def _of_cells(self, value: float | NDArray[Any], source: NoiseSource) -> NDArray[Any]:
+        """A value that is constant over each cell, with the shape of ``_cell_sums``."""
+        spread = np.broadcast_to(np.asarray(value, dtype=np.float64), self.shape)
         first = tuple(slice(None) if axis in source.axes else 0 for axis in range(len(self.shape)))
-        return np.asarray(value[first])
+        return np.asarray(spread[first])
 
     # -- making others -------------------------------------------------------------------------------------------
 

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from astro_calib.identity import content_digest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-__all__ = ["OWN", "Factored", "Field"]
+__all__ = ["OWN", "Factored", "Field", "Kept"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
 MAX_MONOMIALS = 4
-MAX_FACTORS = 4
+MAX_FACTORS = 6
 
 
 class Field:
@@ -36,13 +38,31 @@ class Field:
     Two slices of the same region of a flat are two ndarray objects; as fields they are one.
     """
 
-    __slots__ = ("_key", "array")
+    __slots__ = ("_array", "_key")
 
     def __init__(self, array: NDArray[Any]) -> None:
         view = array.view()
         view.flags.writeable = False
-        self.array = view
+        self._array = view
         self._key: tuple[Any, ...] = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The array, read-only."""
+        return self._array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self._array.shape
+
+    def cut(self, item: tuple[slice, ...]) -> Field:
+        """The field of ``array[item]``."""
+        return Field(self.array[item])
+
+    def digest(self) -> str:
+        """A digest of the values."""
+        return content_digest(self._array)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Field) and self._key == other._key
@@ -51,7 +71,44 @@ class Field:
         return hash(self._key)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return Field, (self.array,)
+        return Field, (self._array,)
+
+
+class Kept(Field):
+    """
+    One where a value was kept, zero where it was left out; a bit a pixel.
+
+    A product with this factor is zero where the value was left out, whatever the other factors are there, NaN included.
+    """
+
+    __slots__ = ("_bits", "_shape")
+
+    def __init__(self, kept: NDArray[np.bool_]) -> None:
+        self._bits = np.packbits(kept)
+        self._shape = kept.shape
+        self._key = ("kept", id(self._bits))
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The values, made anew each time."""
+        size = int(np.prod(self._shape))
+        return np.unpackbits(self._bits, count=size).view(np.bool_).reshape(self._shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self._shape
+
+    def cut(self, item: tuple[slice, ...]) -> Field:
+        """The field of ``array[item]``."""
+        return Kept(self.array[item])
+
+    def digest(self) -> str:
+        """A digest of the values."""
+        return content_digest(self._bits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, (self.array,)
 
 
 class _Own(Field):
@@ -60,7 +117,7 @@ class _Own(Field):
     __slots__ = ()
 
     def __init__(self) -> None:
-        self.array = np.empty(())
+        self._array = np.empty(())
         self._key = ("own",)
 
     def __reduce__(self) -> str:
@@ -146,6 +203,20 @@ class Factored:
         if len(self._terms) == 1 and frozenset() in self._terms:
             return self._terms[frozenset()][0]
         return None
+
+    def digest(self, known: dict[Field, str]) -> str:
+        """
+        A digest of the value, the same for products of the same arrays; the frame's own data must not be in it.
+
+        ``known`` are the digests of arrays that were met before; it is added to.
+        """
+        for _, factors in self._terms.values():
+            known.update((field, field.digest()) for field, _ in factors if field not in known)
+        terms = (
+            f"{number!r}*{sorted((known[field], power) for field, power in factors)}"
+            for number, factors in self._terms.values()
+        )
+        return "+".join(sorted(terms))
 
     def __add__(self, other: Factored) -> Factored:
         return self._from([*self._terms.values(), *other._terms.values()])
@@ -261,15 +332,21 @@ class Factored:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for coefficient, factors in self._terms.values():
                 value: Any = None
+                kept: NDArray[np.bool_] | None = None
                 for field, power in factors:
                     if field is OWN and own is None:
                         msg = "the coefficient depends on the data of its frame, which were not given"
                         raise ValueError(msg)
-                    value = _apply(value, own if field is OWN else field.array, power)
+                    if isinstance(field, Kept):
+                        kept = field.array if kept is None else kept & field.array
+                    else:
+                        value = _apply(value, own if field is OWN else field.array, power)
                 if value is None:
                     value = coefficient
                 elif coefficient != 1:
                     value = value * coefficient
+                if kept is not None:
+                    value = np.where(kept, value, value.dtype.type(0) if isinstance(value, np.ndarray) else 0.0)
                 total = value if total is None else total + value
         result: NDArray[Any] = total
         return result
@@ -291,13 +368,12 @@ class Factored:
             if field is OWN:
                 return OWN
             if field not in cache:
-                array = field.array
-                missing = len(shape) - array.ndim
+                missing = len(shape) - len(field.shape)
                 here = tuple(
-                    slice(None) if array.shape[axis] == 1 and shape[missing + axis] != 1 else part
+                    slice(None) if field.shape[axis] == 1 and shape[missing + axis] != 1 else part
                     for axis, part in enumerate(item[missing:])
                 )
-                cache[field] = Field(array[here])
+                cache[field] = field.cut(here)
             return cache[field]
 
         return self._from(

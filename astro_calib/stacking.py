@@ -7,7 +7,8 @@ The noise of a stack: what each frame has for itself is averaged down, what fram
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from astro_calib.estimators import (
     median_variance_factors,
     trimmed_mean_variance_factor,
 )
-from astro_calib.factored import Factored
-from astro_calib.merge import finite_mean, merge_sources, squared
+from astro_calib.factored import Factored, Field, Kept
+from astro_calib.merge import merge_sources, squared
+from astro_calib.source import finite_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,38 +133,71 @@ def _mean_coefficients(
     return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Weights:
-    """How much of each frame's value is in the result: numbers, or arrays where that differs from pixel to pixel."""
+    """
+    How much of each frame's value is in the result.
 
-    values: Sequence[float] | NDArray[Any]
+    Attributes
+    ----------
+    numbers : sequence of float
+        One for each frame. Where no value is left out they add up to one.
+    used : ndarray of bool, shape (n, ny, nx), optional
+        Which values are in the result, where that differs from pixel to pixel.
+    total : ndarray, shape (ny, nx), optional
+        With ``used``: the sum of the numbers of the used values.
+    exact : ndarray, shape (n, ny, nx), optional
+        The weights themselves, where the numbers are only typical.
+    """
 
-    @property
-    def uniform(self) -> bool:
-        """Whether each frame has one weight for all pixels."""
-        return not isinstance(self.values, np.ndarray)
+    numbers: Sequence[float]
+    used: NDArray[np.bool_] | None = None
+    total: NDArray[Any] | None = None
+    exact: NDArray[Any] | None = None
+
+    def of(self, position: int) -> float | NDArray[Any]:
+        """A frame's weight at each pixel."""
+        if self.exact is not None:
+            return np.asarray(self.exact[position])
+        return self._factors[position].evaluate()
 
     def times(self, position: int, coefficient: Factored) -> Factored:
         """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
-        weight = self.values[position]
-        if self.uniform:
-            return coefficient * float(weight)
+        if self.exact is None:
+            return self.remembered(position, coefficient)
+        weight = self.exact[position]
         if coefficient.number is not None:
             return Factored(weight) * coefficient.number
         with np.errstate(invalid="ignore"):
             product = np.where(weight != 0, weight * coefficient.evaluate(), 0)
-        return Factored(product.astype(np.asarray(weight).dtype))
+        return Factored(product.astype(weight.dtype))
+
+    def remembered(self, position: int, coefficient: Factored) -> Factored:
+        """A frame's coefficient in the result, or a typical one that needs no array of its own."""
+        return coefficient.product(self._factors[position])
+
+    @cached_property
+    def _factors(self) -> list[Factored]:
+        factors = [Factored(number) for number in self.numbers]
+        if self.used is None or self.total is None:
+            return factors
+        total = Field(self.total)
+        return [
+            (factor if used.all() else factor.times(Kept(used))).times(total, -1)
+            for factor, used in zip(factors, self.used, strict=True)
+        ]
 
 
 def mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None, dtype: Any = np.float64) -> Weights:
     """The weights of a mean over the used values; they add up to one."""
-    number = len(used)
-    given = np.ones(number) if weights is None else np.asarray(weights, dtype=float)
+    given = np.ones(len(used)) if weights is None else np.asarray(weights, dtype=float)
+    numbers = [float(weight) for weight in given / given.sum()]
     if used.all():
-        return Weights([float(weight) for weight in given / given.sum()])
-    kept = given.reshape(-1, *[1] * (used.ndim - 1)) * used
-    total = kept.sum(axis=0)
-    return Weights((kept / np.where(total > 0, total, 1)).astype(dtype))
+        return Weights(numbers=numbers)
+    total = np.zeros(used.shape[1:], dtype=dtype)
+    for number, present in zip(numbers, used, strict=True):
+        total += number * present
+    return Weights(numbers=numbers, used=used, total=np.where(total > 0, total, 1).astype(dtype, copy=False))
 
 
 def median_passing(
@@ -190,7 +225,8 @@ def median_passing(
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = variance / linear
     inflation = np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
-    return Weights(probabilities.astype(own.dtype)), inflation
+    of_typical = mean_weights(used, list(1 / typical), own.dtype)
+    return replace(of_typical, exact=probabilities.astype(own.dtype, copy=False)), inflation
 
 
 def _alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
@@ -249,10 +285,10 @@ def weighted_mean(data: NDArray[Any], weights: Weights) -> NDArray[Any]:
     """The weighted sum of values, shape (n, ny, nx), over the frames."""
     total = np.zeros(data.shape[1:], dtype=np.float64)
     for position, value in enumerate(data):
-        weight = weights.values[position]
+        weight = weights.of(position)
         # A value that is left out may be anything, infinity and NaN included.
         with np.errstate(invalid="ignore"):
-            total += weight * value if weights.uniform else np.where(np.asarray(weight) > 0, weight * value, 0)
+            total += weight * value if np.ndim(weight) == 0 else np.where(np.asarray(weight) > 0, weight * value, 0)
     return total.astype(data.dtype)
 
 
@@ -288,13 +324,15 @@ def stacked_budget(
 ) -> UncertaintyBudget:
     """Shared sources with their weighted coefficients; the frames' own merged, by name and by axes."""
     groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
+    remembered: dict[tuple[str, tuple[int, ...]], list[Factored]] = {}
     shared: dict[Key, list[tuple[int, NoiseSource, Factored]]] = {}
     for position, frame in enumerate(frames):
         budget = budget_of(frame)
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
-                bound = weights.times(position, _bound(coefficient, budget))
-                groups.setdefault((source.name, source.axes), []).append((source, bound))
+                kind, bound = (source.name, source.axes), _bound(coefficient, budget)
+                groups.setdefault(kind, []).append((source, weights.times(position, bound)))
+                remembered.setdefault(kind, []).append(weights.remembered(position, bound))
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
     terms: list[tuple[NoiseSource, Factored]] = []
@@ -304,7 +342,8 @@ def stacked_budget(
         if len(group) == 1 and np.ndim(factor) == 0 and factor == 1:
             terms.append(group[0])
         else:
-            terms.append(merge_sources(group, data.shape, name, data.dtype, factor))
+            typical = None if weights.exact is None else remembered[name, axes]
+            terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical))
     for members in shared.values():
         source, coefficient = members[0][1:]
         if len(members) == len(frames) and all(other == coefficient for _, _, other in members):

@@ -332,18 +332,37 @@ def test_a_frame_less_the_robust_stack_that_contains_it(rng, options):
 
 
 def test_a_frame_less_a_stack_with_masked_values(rng):
-    # Of two values the mean has more of each than of four: 1 - 1/2 of the variance remains, not 1 - 1/4. A stack
-    # remembers one weight for each frame, not one for each pixel: where values are missing it is on the safe side.
-    frames = [CCDFrame(f, mask=rng.random(LARGE) < 0.1) for f in frames_of(rng, [5.0] * 4)]
+    # Of two values the mean has more of each than of four: 1 - 1/2 of the variance remains, not 1 - 1/4. A value that
+    # was left out is independent of the mean of the others: 1 + 1/n.
+    frames = [CCDFrame(f, mask=rng.random(LARGE) < 0.2) for f in frames_of(rng, [5.0] * 4)]
     stack = combine(frames)
-    residual = frames[0] - stack
-    for used in (2, 3, 4):
-        chosen = ~frames[0].mask & (stack.n_used == used)
-        observed = np.var(residual.data[chosen])
-        assert observed / 25 == pytest.approx(1 - 1 / used, rel=0.06)
-        assert 0.97 * observed < np.mean(residual.variance[chosen]) < 2 * observed
-    good = ~frames[0].mask & (stack.n_used > 1)
-    assert np.mean(residual.variance[good]) == pytest.approx(np.var(residual.data[good]), rel=0.1)
+    residual = CCDFrame(frames[0], mask=np.zeros(LARGE, dtype=bool)) - stack
+    for used in (1, 2, 3, 4):
+        inside = ~frames[0].mask & (stack.n_used == used)
+        np.testing.assert_allclose(residual.variance[inside], 25 * (1 - 1 / used), atol=1e-10)
+    for used in (1, 2, 3):
+        outside = frames[0].mask & (stack.n_used == used)
+        np.testing.assert_allclose(residual.variance[outside], 25 * (1 + 1 / used))
+    known = stack.n_used > 0
+    assert_scatters_as_predicted(residual.data[known], residual.variance[known])
+
+
+def test_a_cut_of_a_stack_with_masked_values_remembers_its_own_pixels(rng):
+    frames = [CCDFrame(f, mask=rng.random(SMALL) < 0.4) for f in frames_of(rng, [5.0] * 4, SMALL)]
+    residual = frames[0] - combine(frames)
+    item = (slice(1, None), slice(0, -1))
+    first_cut = frames[0][item] - combine(frames)[item]
+    np.testing.assert_allclose(first_cut.variance, residual.variance[item])
+
+
+@pytest.mark.parametrize(
+    ("options", "tolerance"), [({"method": "median"}, 0.035), ({"clip": "sigma", "sigma": 2.5}, 0.01)]
+)
+@pytest.mark.parametrize(("few", "many"), [(5, 10), (3, 9)])
+def test_robust_stacks_of_which_one_contains_the_other(rng, options, tolerance, few, many):
+    frames = frames_of(rng, [5.0] * many)
+    difference = combine(frames[:few], **options) - combine(frames, **options)
+    assert_scatters_as_predicted(difference.data, difference.variance, tolerance)
 
 
 def test_two_stacks_with_common_frames(rng):
