@@ -24,6 +24,7 @@ from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
 from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
+from astro_calib.scaling import level_effects, level_terms, scaled_frames, with_level_errors
 from astro_calib.source import NoiseSource
 from astro_calib.stacking import (
     inflation_of_mean,
@@ -84,7 +85,8 @@ def combine(
         How many of the lowest and of the highest values ``"minmax"`` leaves out.
     scale : {"median", "mean"}, callable or sequence of float, optional
         Frames are multiplied by these numbers first. A name brings all frames to the average of their medians or means
-        over good pixels, as flats of different exposure need; a callable gives the factor for an array of data.
+        over good pixels, as flats of different exposure need; the error of these levels is a source of the stack's
+        ("scale"). A callable gives the factor for an array of data; factors given count as exact.
     weights : sequence of float, optional
         Weights of the frames in a mean; they count as exact. (Weights from each pixel's own variance would bias the
         mean, because low values have low variance.)
@@ -152,7 +154,7 @@ def combine(
         options: dict[str, Any] = {"pedestal": pedestal, "shot_noise": shot_noise}
         inputs = [create_deviation(frame, detector, **options) if _lacks_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
-    inputs = _scaled(inputs, scale)
+    inputs, levels = scaled_frames(inputs, scale)
     data = np.stack([floating(frame.data) for frame in inputs])
     before = np.stack([fit_for_use(frame) for frame in inputs])
     center = None if method == "mean" and clip is None else masked_median(data, before)
@@ -186,7 +188,13 @@ def combine(
             inflation = _of_number(lambda number: _simulated(number, *procedure)[0], before).astype(data.dtype)
     if by_scatter:
         inflation = 1.0  # it is in the variance that was taken from the scatter
-    budget = stacked_budget(inputs, private, passing, inflation, np.asarray(result))
+    if levels is None:
+        budget = stacked_budget(inputs, private, passing, inflation, np.asarray(result))
+    else:
+        effects = level_effects(levels, passing.numbers)
+        with_levels = with_level_errors(inputs, private, effects, passing.numbers)
+        budget = stacked_budget(with_levels, private, passing, inflation, np.asarray(result))
+        budget = budget.with_terms(level_terms(inputs, private, levels, effects))
     stack = _assembled(inputs, result, budget, counted, rejected, used)
     if method == "sum":
         stack = stack.multiply(float(len(inputs)))
@@ -317,40 +325,6 @@ def _by_scatter(frames: Sequence[CCDFrame]) -> bool:
         )
         raise FrameError(msg)
     return True
-
-
-def _scaled(frames: list[CCDFrame], scale: Any) -> list[CCDFrame]:
-    if scale is None:
-        return frames
-    if isinstance(scale, str):
-        if scale not in ("median", "mean"):
-            msg = f"scale is {scale!r}; expected 'median', 'mean', a function or a list of numbers."
-            raise ValueError(msg)
-        levels = np.array([_level(frame, scale) for frame in frames])
-        factors = levels.mean() / levels
-    elif callable(scale):
-        factors = np.array([float(scale(frame.data)) for frame in frames])
-    else:
-        factors = np.asarray(scale, dtype=float)
-        if factors.shape != (len(frames),):
-            msg = f"{factors.size} scale factors for {len(frames)} frames."
-            raise ValueError(msg)
-    if not np.isfinite(factors).all():
-        msg = f"the scale factors are {factors}; they must be finite."
-        raise ValueError(msg)
-    return [frame.multiply(float(factor)) for frame, factor in zip(frames, factors, strict=True)]
-
-
-def _level(frame: CCDFrame, how: str) -> float:
-    good = fit_for_use(frame)
-    level = float((np.median if how == "median" else np.mean)(frame.data[good])) if good.any() else float("nan")
-    if not level > 0:
-        msg = (
-            f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by "
-            "positive levels."
-        )
-        raise FrameError(msg)
-    return level
 
 
 def _rejected(

@@ -1,0 +1,206 @@
+r"""
+Bringing frames to a common level before they are combined, and the error that this adds.
+
+Frame j has the level :math:`L_j`, the mean or the median of its good pixels, and is multiplied by
+:math:`\bar L / L_j` with :math:`\bar L = \sum_j L_j / N`. In a stack S with weights :math:`w_j` the errors of the
+levels are common to the frame,
+
+.. math:: \frac{dS}{S} = \sum_j \Big(\frac{1}{N \bar L} - \frac{w_j}{L_j}\Big) \, dL_j ,
+
+which vanishes for equal levels in a plain mean. :math:`dL_j` is that of a mean over pixels, source by source: noise of
+rows and of the frame does not average down in it, and what frames share adds up coherently. That a pixel is one of
+those that its frame's level is the mean of is left out: sums over a large part of the frame get too large an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.derive import fit_for_use
+from astro_calib.errors import FrameError
+from astro_calib.factored import OWN, Factored
+from astro_calib.frame import CCDFrame
+from astro_calib.source import NoiseSource
+from astro_calib.stacking import budget_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.source import Key
+
+__all__ = ["Levels", "level_effects", "level_terms", "scaled_frames", "with_level_errors"]
+
+#: Part of the pixels about the median over which their density is measured.
+CENTRAL = 0.1
+#: Density of a Gaussian at its median, for sigma 1.
+GAUSSIAN_DENSITY = 1 / np.sqrt(2 * np.pi)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """
+    The levels that frames were scaled by, as measured on them.
+
+    Attributes
+    ----------
+    how : {"median", "mean"}
+        What the level is of the good pixels.
+    values : ndarray of float64, shape (n,)
+        Of the frames as they were.
+    """
+
+    how: str
+    values: NDArray[np.float64]
+
+
+def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame], Levels | None]:
+    """
+    Frames times numbers, and the levels these come from, if they are measured here.
+
+    Parameters
+    ----------
+    frames : sequence of CCDFrame
+    scale : {"median", "mean"}, callable, sequence of float or None
+        As in `astro_calib.combine`. Numbers and a callable's results count as exact.
+
+    Raises
+    ------
+    ValueError
+        If the scale has no meaning, or a factor is not finite.
+    FrameError
+        If a level is not positive.
+    """
+    levels = None
+    if scale is None:
+        return list(frames), None
+    if isinstance(scale, str):
+        if scale not in ("median", "mean"):
+            msg = f"scale is {scale!r}; expected 'median', 'mean', a function or a list of numbers."
+            raise ValueError(msg)
+        levels = Levels(scale, np.array([_level(frame, scale) for frame in frames]))
+        factors = levels.values.mean() / levels.values
+    elif callable(scale):
+        factors = np.array([float(scale(frame.data)) for frame in frames])
+    else:
+        factors = np.asarray(scale, dtype=float)
+        if factors.shape != (len(frames),):
+            msg = f"{factors.size} scale factors for {len(frames)} frames."
+            raise ValueError(msg)
+    if not np.isfinite(factors).all():
+        msg = f"the scale factors are {factors}; they must be finite."
+        raise ValueError(msg)
+    return [frame.multiply(float(factor)) for frame, factor in zip(frames, factors, strict=True)], levels
+
+
+def _level(frame: CCDFrame, how: str) -> float:
+    good = fit_for_use(frame)
+    level = float((np.median if how == "median" else np.mean)(frame.data[good])) if good.any() else float("nan")
+    if not level > 0:
+        msg = (
+            f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by "
+            "positive levels."
+        )
+        raise FrameError(msg)
+    return level
+
+
+def level_effects(levels: Levels, weights: Sequence[float]) -> NDArray[np.float64]:
+    """By how much an error of each scaled frame's level changes the stack, relative to the stack."""
+    common = levels.values.mean()
+    return (levels.values / (len(levels.values) * common) - np.asarray(weights)) / common
+
+
+def with_level_errors(
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], effects: NDArray[np.float64], weights: Sequence[float]
+) -> list[CCDFrame]:
+    """
+    Scaled frames in which noise that is common to a frame, and only this has, acts on its level as well.
+
+    What an overscan adds to every pixel, it adds to the level that the frame is divided by.
+    """
+    result = []
+    for position, (frame, effect, weight) in enumerate(zip(frames, effects, weights, strict=True)):
+        budget = budget_of(frame)
+        common = [(s, c) for s, c in budget.terms if not s.axes and (position, s.key) in private]
+        if not common or effect == 0:
+            result.append(frame)
+            continue
+        terms = [
+            (source, Factored(_mean_of_good(frame, coefficient) * effect / weight).times(OWN))
+            for source, coefficient in common
+        ]
+        result.append(CCDFrame(frame, budget=budget.with_terms(terms), _origin=frame._origin, _stamp=frame._stamp))
+    return result
+
+
+def level_terms(
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], levels: Levels, effects: NDArray[np.float64]
+) -> list[tuple[NoiseSource, Factored]]:
+    """
+    The error of the levels as terms of the stack's budget, but for the part that `with_level_errors` has put in.
+
+    The level's noise from single pixels and rows is a source of its own: any one pixel has little to do with it.
+    """
+    variance = 0.0
+    shared: list[tuple[NoiseSource, Factored]] = []
+    common: dict[Key, tuple[NoiseSource, float]] = {}
+    keys: list[str] = []
+    for position, (frame, effect) in enumerate(zip(frames, effects, strict=True)):
+        budget = budget_of(frame).bound()
+        good = fit_for_use(frame)
+        over_pixels = good / np.count_nonzero(good)
+        excess = _excess_of_median(frame, good) if levels.how == "median" else 1.0
+        pixels: list[tuple[NoiseSource, Factored]] = []
+        rows: list[tuple[NoiseSource, Factored]] = []
+        for source, coefficient in budget.terms:
+            keys.append(source.identity)
+            if (position, source.key) in private:
+                if source.axes:
+                    (pixels if len(source.axes) == frame.ndim else rows).append((source, coefficient))
+            elif source.axes:
+                shared.append((source, coefficient.times(over_pixels) * effect))
+            else:
+                known = common.get(source.key, (source, 0.0))[1]
+                common[source.key] = (source, known + effect * _mean_of_good(frame, coefficient))
+        for terms, factor in ((pixels, excess), (rows, 1.0)):
+            part = UncertaintyBudget(frame.shape, terms, budget.dtype)
+            variance += effect**2 * factor * part.variance_of_sum(over_pixels)
+    shape = frames[0].shape
+    variance += UncertaintyBudget(shape, shared).variance_of_sum(np.ones(shape))
+    result = [(source, Factored(effect).times(OWN)) for source, effect in common.values()]
+    if variance > 0:
+        digest = hashlib.blake2b(repr(sorted(keys)).encode(), digest_size=16).hexdigest()
+        source = NoiseSource("scale", variance, axes=(), identity=f"scale:{levels.how}:{digest}")
+        result.append((source, Factored(1.0).times(OWN)))
+    return result
+
+
+def _mean_of_good(frame: CCDFrame, coefficient: Factored) -> float:
+    """The mean of a coefficient over the pixels that the level is taken of."""
+    value = np.broadcast_to(np.asarray(coefficient.evaluate(frame.data)), frame.shape)
+    return float(np.mean(value, where=fit_for_use(frame), dtype=np.float64))
+
+
+def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_]) -> float:
+    r"""
+    By how much the variance of the median over pixels exceeds that of their mean, for noise of single pixels.
+
+    With P the probability that a pixel is below the median, and f the density of pixel values at it, the variance of
+    the median of n pixels is the mean of :math:`P (1 - P)` over :math:`n f^2`. Where the values of a scene are spread
+    wider than the noise the mean is :math:`\sigma f / \sqrt\pi`; for a scene without structure, where it is 1/4, this
+    is low by 10%.
+    """
+    values = frame.data[good]
+    assert frame.variance is not None
+    sigma = float(np.sqrt(np.mean(frame.variance, where=good, dtype=np.float64)))
+    low, high = np.quantile(values, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
+    # Values cannot be denser than the noise lets them, but rounding can make them look so.
+    narrowest = CENTRAL * sigma / GAUSSIAN_DENSITY
+    return max(float(high - low), narrowest) / (CENTRAL * sigma * np.sqrt(np.pi)) if sigma > 0 else 1.0

@@ -1,0 +1,83 @@
+"""Frames that are brought to a common level: the error of the level."""
+
+import numpy as np
+import pytest
+
+from astro_calib import CCDFrame, NoiseSource, UncertaintyBudget, combine
+
+from .noise_checks import ratio_of_scatter
+
+LEVELS = (1000.0, 3000.0, 9000.0)
+SHAPE = (24, 24)
+
+
+def frame_of(data, terms):
+    return CCDFrame(data, unit="electron", budget=UncertaintyBudget(data.shape, terms))
+
+
+def without_structure(rng, offset_variance=400.0, pixel_variance=1e-6):
+    """Frames of one value each, with an error that is common to the frame."""
+    return [
+        frame_of(
+            rng.normal(level, np.sqrt(pixel_variance), SHAPE),
+            [
+                (NoiseSource("read noise", pixel_variance), 1.0),
+                (NoiseSource("overscan", offset_variance, axes=()), 1.0),
+            ],
+        )
+        for level in LEVELS
+    ]
+
+
+@pytest.mark.parametrize("scale", ["mean", "median"])
+@pytest.mark.parametrize("options", [{}, {"weights": [1, 2, 3]}, {"method": "median"}])
+def test_an_error_common_to_the_frame_moves_the_average_level_alone(scale, options):
+    # Without structure the stack is the average level, whatever the weights are: its error is that of the average.
+    stack = combine(without_structure(np.random.default_rng(5)), scale=scale, **options)
+    np.testing.assert_allclose(stack.data, np.mean(LEVELS), rtol=1e-5)
+    np.testing.assert_allclose(stack.budget.variances()["overscan"], 400 / 3, rtol=1e-3)
+
+
+def test_an_uncertain_gain_stays_proportional_to_the_stack():
+    # All levels and the stack go with the gain: 2 % of the stack.
+    gain = NoiseSource("gain", 0.02**2, axes=(), identity="gain:of this camera")
+    rng = np.random.default_rng(6)
+    frames = []
+    for level in LEVELS:
+        data = rng.normal(level, 1, SHAPE)
+        frames.append(frame_of(data, [(NoiseSource("read noise", 1.0), 1.0), (gain, data)]))
+    stack = combine(frames, scale="mean")
+    np.testing.assert_allclose(np.sqrt(stack.budget.variances()["gain"]), 0.02 * stack.data, rtol=1e-3)
+
+
+def test_frames_of_one_level_have_no_error_of_the_level():
+    rng = np.random.default_rng(7)
+    frames = [frame_of(rng.normal(1000, 1e-3, SHAPE), [(NoiseSource("read noise", 25.0), 1.0)]) for _ in range(4)]
+    stack = combine(frames, scale="mean")
+    assert stack.budget.variances().get("scale", np.zeros(1)).max() < 1e-9
+    np.testing.assert_allclose(stack.variance, 25 / 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "method"), [("mean", "median"), ("median", "mean")])
+def test_sums_over_stars_of_scaled_frames_scatter_as_predicted(scale, method):
+    # A scene with vignetting; the judged aperture is small compared with the frame.
+    rng = np.random.default_rng(8)
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]] - SHAPE[0] / 2
+    scene = 1 - 0.2 * (rows**2 + columns**2) / (2 * (SHAPE[0] / 2) ** 2)
+    scene /= np.mean(scene) if scale == "mean" else np.median(scene)
+    aperture = np.zeros(SHAPE)
+    aperture[5:8, 5:8] = 1
+    errors, variances = [], []
+    for _ in range(800):
+        frames = []
+        for level in LEVELS:
+            sigma = np.sqrt(level * scene)
+            data = rng.normal(level * scene, sigma) + rng.normal(0, 20)
+            terms = [(NoiseSource("shot noise", sigma**2), 1.0), (NoiseSource("overscan", 400.0, axes=()), 1.0)]
+            frames.append(frame_of(data, terms))
+        stack = combine(frames, scale=scale, method=method)
+        errors.append(np.sum(aperture * (stack.data - np.mean(LEVELS) * scene)))
+        variances.append(stack.budget.variance_of_sum(aperture))
+    ratio, standard_error = ratio_of_scatter(errors, variances)
+    assert standard_error < 0.027
+    assert abs(ratio - 1) < 3 * standard_error
