@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 from astropy.io import registry
-from astropy.nddata import CCDData, NDData, NDUncertainty, StdDevUncertainty, VarianceUncertainty
+from astropy.nddata import CCDData, FlagCollection, NDData, NDUncertainty, StdDevUncertainty, VarianceUncertainty
 from astropy.utils.decorators import sharedmethod
 
 from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, float_type, floating
@@ -90,6 +90,11 @@ class CCDFrame(CCDData):
     the variance belongs to one source of the frame's own. The variance array itself cannot be written into; assign to
     ``uncertainty`` instead.
 
+    Functions of ccdproc that calculate with frames, such as ``subtract_bias``, return frames with the right budget.
+    ``block_reduce``, ``median_filter``, ``wcs_project`` and the like return a plain CCDData without uncertainty.
+    ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter and
+    photutils want standard deviations: give them ``np.sqrt(frame.variance)``.
+
     Examples
     --------
     >>> import numpy as np
@@ -158,6 +163,7 @@ class CCDFrame(CCDData):
             # Somebody gave the uncertainty another array.
             uncertainty, self._uncertainty = self._uncertainty, None
             self.uncertainty = uncertainty
+            _warn_of_lost_sources(self.name, "its uncertainty was given another array")
         if self._budget is not None and self._stamp != self._digest():
             # Somebody wrote into the data: what is there now has the old variance, but not the old sources.
             self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
@@ -244,13 +250,16 @@ class CCDFrame(CCDData):
     @data.setter
     def data(self, value: NDArray[Any]) -> None:
         variance = self.variance
+        if variance is not None and np.shape(value) != variance.shape:
+            msg = (
+                f"{self.name} has a variance of shape {variance.shape}, which does not fit data of shape "
+                f"{np.shape(value)}: set its uncertainty to None first."
+            )
+            raise ShapeMismatchError(msg)
         self._data = value
         self._origin = None
         if variance is not None:
-            if variance.shape == self.shape:
-                self._set_budget(self._own_budget(variance, drawn_identity()))
-            else:
-                self._set_budget(None)
+            self._set_budget(self._own_budget(variance, drawn_identity()))
 
     @property
     def unit(self) -> u.UnitBase:
@@ -269,15 +278,18 @@ class CCDFrame(CCDData):
 
     @flags.setter
     def flags(self, value: Any) -> None:
-        if isinstance(value, np.ndarray) and (
-            value.dtype.kind not in "biu"
-            or (value.size and not 0 <= int(value.min()) <= int(value.max()) <= np.iinfo(np.uint16).max)
-        ):
-            msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to 65535."
-            raise ValueError(msg)
-        CCDData.flags.fset(self, value)
-        if isinstance(self._flags, np.ndarray):
-            self._flags = self._flags.astype(np.uint16, copy=False)
+        if isinstance(value, FlagCollection) and value.shape == self.shape:
+            msg = f"{self.name}: flags are bits of DataQuality in one array, not a FlagCollection."
+            raise TypeError(msg)
+        if value is not None and not isinstance(value, FlagCollection):
+            value = np.asarray(value)
+            if value.dtype.kind not in "biu" or (
+                value.size and not 0 <= int(value.min()) <= int(value.max()) <= np.iinfo(np.uint16).max
+            ):
+                msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to 65535."
+                raise ValueError(msg)
+            value = value.astype(np.uint16, copy=False)
+        CCDData.flags.fset(self, value)  # which refuses other shapes
 
     @property
     def name(self) -> str:
@@ -506,7 +518,7 @@ class CCDFrame(CCDData):
             "unit": self.unit,
             "meta": self.meta,
             "name": self._name,
-            "flags": self.flags[item] if isinstance(self.flags, np.ndarray) else None,
+            "flags": None if self.flags is None else self.flags[item],
         }
         slices = plain_slices(item, self.ndim)
         budget, origin = self.budget, self._present_origin()

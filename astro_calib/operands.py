@@ -90,7 +90,7 @@ def weak(data: NDArray[Any]) -> Any:
 
 def merged_flags(a: Any, b: Any) -> Any:
     """The bits of both operands' flags; None if neither has any."""
-    if a is None or not isinstance(a, np.ndarray):
+    if a is None:
         a, b = b, a
     if a is None:
         return None
@@ -102,7 +102,7 @@ def merged_flags(a: Any, b: Any) -> Any:
 def flagged_uncertain(flags: Any, divisor: CCDFrame, shape: tuple[int, ...]) -> Any:
     """The flags of a quotient, with a remark where the divisor is too uncertain for first-order propagation."""
     variance = divisor.variance
-    if variance is None or (flags is not None and not isinstance(flags, np.ndarray)):
+    if variance is None:
         return flags
     uncertain = np.asarray(variance > (MAX_RELATIVE_ERROR * divisor.data) ** 2)
     if divisor.mask is not None:

@@ -43,12 +43,15 @@ __all__ = [
     "own_sigma",
     "private_terms",
     "stacked_budget",
+    "typical_sigmas",
     "warn_of_median",
     "weighted_mean",
 ]
 
 #: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
 LIKE = 0.02
+#: Beyond this ratio of sigmas the factor for rejection from a mean of like frames is off by more than 1%.
+UNLIKE_OF_MEAN = 1.2
 #: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
 UNLIKE = 1.5
 #: Below this many digital units of noise a median of whole numbers is dominated by rounding.
@@ -219,7 +222,7 @@ def median_passing(
     probabilities = median_probabilities(sigma, ~used)
     linear = np.sum(np.where(used, probabilities * sigma, 0) ** 2, axis=0)
     variance = median_variance(sigma, ~before)
-    typical = _typical_sigmas(own, used)
+    typical = typical_sigmas(own, used)
     if typical.max() > UNLIKE * typical.min():
         variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -238,7 +241,7 @@ def _alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
     return bool(np.mean(largest > (1 + LIKE) * smallest) < RARE)
 
 
-def _typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+def typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
     """One sigma a frame: the median over its used pixels."""
     typical = np.array(
         [np.median(sigma[good]) if good.any() else np.nan for sigma, good in zip(own, used, strict=True)], dtype=float

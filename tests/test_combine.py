@@ -828,3 +828,12 @@ def test_the_uncertain_threshold_of_a_clip_by_scatter_counts(rng, number):
     # With the factor of a known threshold the error would be 2 to 4% too small.
     stack = combine(frames_of(rng, [5.0] * number), clip="scatter")
     assert_scatters_as_predicted(stack.data - 100, stack.variance, tolerance=0.015)
+
+
+@pytest.mark.parametrize("sigmas", [(1, 1, 3), (1, 1, 1, 1, 5, 5), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize(
+    "options", [{"clip": "sigma", "sigma": 2.0}, {"clip": "sigma", "sigma": 3.0}, {"clip": "minmax"}]
+)
+def test_rejection_from_a_mean_of_unlike_frames(rng, sigmas, options):
+    stack = combine(frames_of(rng, [float(sigma) for sigma in sigmas]), **options)
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, 0.02)

@@ -215,7 +215,7 @@ def test_flags_that_do_not_fit_are_refused(value):
 
 def test_refused_flags_leave_those_that_were_there(full):
     before = full.flags.copy()
-    for bad in (np.full(SHAPE, 2**16), np.full(SHAPE, 0.5), np.zeros((4, 3), np.uint16)):
+    for bad in (np.full(SHAPE, 2**16), np.full(SHAPE, 0.5), [[0.5] * 4] * 3, np.zeros((4, 3), np.uint16)):
         with pytest.raises(ValueError, match="flags"):
             full.flags = bad
         np.testing.assert_array_equal(full.flags, before)

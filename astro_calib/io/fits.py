@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 from astropy.io import fits, registry
-from astropy.nddata.ccddata import fits_ccddata_reader
+from astropy.nddata.ccddata import CCDData, fits_ccddata_reader
 from astropy.wcs import FITSFixedWarning
 
 from astro_calib.errors import FrameError
@@ -100,15 +100,12 @@ def _complete_arguments(content: bytes, arguments: dict[str, Any], flags: str | 
         if given is None and unit is None:
             msg = "it does not say its unit; give it, as in unit='adu'."
             raise FrameError(msg)
-        if given is None:
-            if not str(unit).strip():
-                arguments["unit"] = u.dimensionless_unscaled
-        elif str(unit).strip().lower() == str(given).lower():
+        if not str(unit if given is None else given).strip():
+            # A unit without name counts as none in astropy.
+            arguments["unit"] = u.dimensionless_unscaled
+        elif given is not None and str(unit).strip().lower() == str(given).lower():
             # Both say the same, which is not worth a remark.
             del arguments["unit"]
-        else:
-            # A unit without name counts as none in astropy.
-            arguments["unit"] = u.Unit(given)
         return np.array(hdus[flags].data) if flags is not None and flags in hdus else None
 
 
@@ -133,15 +130,25 @@ def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool 
         If the file is there and is not to be overwritten.
     OSError
         If it cannot be written; an old file is left as it was.
-    ValueError
-        If the header holds what FITS cannot.
+    FrameError
+        If the header holds what FITS cannot; the message names the keyword.
     """
     path = Path(filename)
     if path.exists() and not overwrite:
         msg = f"{path} exists; give overwrite=True to replace it."
         raise FileExistsError(msg)
     flags = kwargs.pop("hdu_flags", FLAGS)
-    hdus = _without_flags(ccd).to_hdu(**kwargs)
+    try:
+        hdus = _without_flags(ccd).to_hdu(**kwargs)
+    except (TypeError, ValueError) as error:
+        unfit = [f"{keyword} = {value!r}" for keyword, value in ccd.meta.items() if not _fits_can_hold(keyword, value)]
+        if not unfit:
+            raise
+        msg = (
+            f"{ccd.name} cannot be written to {path} because of {', '.join(unfit)} in its header: give text without "
+            "line breaks, finite numbers or truth values, under keywords of up to 8 letters."
+        )
+        raise FrameError(msg) from error
     if flags is not None and ccd.flags is not None:
         hdus.append(fits.ImageHDU(ccd.flags, name=flags))
     if kwargs.get("as_image_hdu"):
@@ -150,6 +157,14 @@ def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool 
         hdus[1 if kwargs.get("as_image_hdu") else 0].header["BUNIT"] = ""
     write: Callable[[Path], object] = hdus.writeto
     write_atomically(path, write)
+
+
+def _fits_can_hold(keyword: str, value: Any) -> bool:
+    try:
+        CCDData([0], unit=u.adu, meta={keyword: value}).to_hdu()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _without_flags(ccd: CCDFrame) -> CCDFrame:

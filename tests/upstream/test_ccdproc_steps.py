@@ -1,0 +1,45 @@
+"""ccdproc's own tests of its calibration steps, as they are installed: its functions are given `CCDFrame`."""
+
+from __future__ import annotations
+
+import pytest
+from ccdproc.tests import pytest_fixtures, test_ccdproc, test_cosmicray, test_gain
+
+from astro_calib.errors import NoiseWarning
+from tests.upstream.substitution import ONLY_THE_CLASS, Difference, Reason, classes_to_try, found_in, substitute
+
+PLAIN_RESULT = Reason(
+    "These functions of ccdproc make a plain CCDData without uncertainty, whatever they are given; it is no frame, and "
+    "does not pass for one."
+)
+INTERPOLATION = Reason(
+    "ccdproc transforms the array of the uncertainty as if it were an image, which is not the error of what it "
+    "interpolates: half a pixel of shift halves sigma. The frame says so.",
+    NoiseWarning,
+)
+
+DIFFERENCES = [
+    Difference("test_create_deviation", ONLY_THE_CLASS, {"expect_success": (True,)}),
+    Difference("test_create_deviation_from_negative_2", ONLY_THE_CLASS),
+    Difference("test_linear_gain_correct", ONLY_THE_CLASS),
+    Difference("test_linear_gain_unit_keyword", ONLY_THE_CLASS),
+    Difference("test_ccd_process", ONLY_THE_CLASS),
+    Difference("test_ccd_process_gain_corrected", ONLY_THE_CLASS),
+    # ccdproc takes the array for sigmas, whatever its class.
+    Difference("test_cosmicray_median_ccddata", ONLY_THE_CLASS),
+    Difference("test_block_reduce", PLAIN_RESULT),
+    Difference("test_block_average", PLAIN_RESULT),
+    Difference("test_block_replicate", PLAIN_RESULT),
+    Difference("test_transform_image", INTERPOLATION, {"uncertainty": (True,)}),
+]
+
+globals().update(found_in(test_ccdproc, test_cosmicray, test_gain))
+
+
+def pytest_generate_tests(metafunc):
+    classes_to_try(metafunc, DIFFERENCES)
+
+
+@pytest.fixture(autouse=True)
+def frames_in_the_place_of_ccddata(frame_class, request, monkeypatch):
+    substitute(frame_class, [pytest_fixtures, test_ccdproc], DIFFERENCES, request, monkeypatch)
