@@ -157,7 +157,7 @@ def combine(
         inputs = [create_deviation(frame, detector, **options) if _lacks_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
     inputs, levels = scaled_frames(inputs, scale)
-    data = np.stack([floating(frame.data) for frame in inputs])
+    data = np.stack([floating(frame._data) for frame in inputs])
     before = np.stack([fit_for_use(frame) for frame in inputs])
     center = None if method == "mean" and clip is None else masked_median(data, before)
     known = not by_scatter and (method == "median" or clip == "sigma")
@@ -196,7 +196,7 @@ def combine(
         budget = stacked_budget(inputs, private, passing, inflation, np.asarray(result))
     else:
         effects = level_effects(levels, passing.numbers)
-        with_levels = with_level_errors(inputs, private, effects, passing.numbers)
+        with_levels = with_level_errors(inputs, private, levels, effects, passing.numbers)
         budget = stacked_budget(with_levels, private, passing, inflation, np.asarray(result))
         budget = budget.with_terms(level_terms(inputs, private, levels, effects))
     stack = _assembled(inputs, result, budget, counted, rejected, used)
@@ -281,7 +281,7 @@ def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
     for position, frame in enumerate(frames):
         if frame.budget is None:
             # Frames that share all their noise hold the same values; exact ones are told apart by their pixels.
-            key: Any = frame._digest() if np.ptp(frame.data) else object()
+            key: Any = frame._digest() if np.ptp(frame._data) else object()
         else:
             key = frozenset(source.key for source, _ in frame.budget.terms)
         earlier = known.setdefault(key, position)
@@ -416,7 +416,7 @@ def _with_scatter(
             # What only this frame has, such as the error of its overscan, is in the scatter already.
             position += 1
             terms += [term for term in frame.budget.terms if (position, term[0].key) not in private]
-        budget = UncertaintyBudget(frame.shape, terms, variance.dtype, frame.data)
+        budget = UncertaintyBudget(frame.shape, terms, variance.dtype, frame._data)
         result.append(CCDFrame(frame, budget=budget, _origin=origin))
     return result
 

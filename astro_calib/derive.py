@@ -9,6 +9,7 @@ import numpy as np
 
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
+from astro_calib.identity import Watch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def rebuilt(
     ----------
     frame : CCDFrame
     data : ndarray
-        The new values, of the same shape.
+        The new values, of the same shape: an array that nobody else holds, or the frame's own.
     budget : UncertaintyBudget or None
         Of the new values.
     unit : unit, optional
@@ -57,7 +58,7 @@ def rebuilt(
         name=frame._name,
         budget=budget,
         _origin=frame._present_origin() if origin is None else origin,
-        _stamp=frame._stamp if data is frame.data else None,
+        _watch=frame._watch if data is frame._data else Watch(),
     )
 
 
@@ -68,7 +69,7 @@ def as_frame(ccd: Any) -> CCDFrame:
 
 def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
-    used: NDArray[np.bool_] = np.isfinite(frame.data)
+    used: NDArray[np.bool_] = np.isfinite(frame._data)
     if frame.mask is not None:
         used &= ~frame.mask
     if isinstance(frame.flags, np.ndarray):
@@ -83,4 +84,4 @@ def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality
     mask = frame.mask
     if quality & DataQuality.UNUSABLE:
         mask = where.copy() if mask is None else mask | where
-    return rebuilt(frame, frame.data, frame.budget, mask=mask, flags=flags)
+    return rebuilt(frame, frame._data, frame.budget, mask=mask, flags=flags)

@@ -15,7 +15,7 @@ from astropy.utils.decorators import sharedmethod
 from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
-from astro_calib.identity import Origin, content_digest, drawn_identity, uncertainty_identity
+from astro_calib.identity import Origin, Watch, content_digest, drawn_identity, uncertainty_identity
 from astro_calib.io.unified import FrameRead
 from astro_calib.operands import (
     flagged_uncertain,
@@ -118,9 +118,10 @@ class CCDFrame(CCDData):
     def __init__(self, data: Any, *args: Any, budget: UncertaintyBudget | None = None, **kwargs: Any) -> None:
         name = kwargs.pop("name", None)
         origin = kwargs.pop("_origin", None)
-        stamp = kwargs.pop("_stamp", None)
+        watch = kwargs.pop("_watch", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
+        self._watch: Watch | None = watch
         self._name: str | None = name
         self._origin: Origin | None = origin
         self._uncertainty: VarianceUncertainty | None = None
@@ -138,13 +139,17 @@ class CCDFrame(CCDData):
             self._name = name or parent._name
             self._origin = origin or parent._origin
             if given is None and budget is None:
-                budget, stamp = parent.budget, parent._stamp
+                budget = parent.budget
+            if self._watch is None:
+                self._watch = parent._watch
             for attribute in ("mask", "wcs", "unit", "psf", "flags"):
                 if kwargs.get(attribute) is None:
                     kwargs[attribute] = getattr(parent, attribute)
             if kwargs.get("meta") is None and kwargs.get("header") is None:
                 kwargs["meta"] = parent.meta
-            data = parent.data
+            data = parent._data
+            if kwargs.get("copy"):
+                self._watch = Watch()
         super().__init__(data, **kwargs)
         if parent is not None and given is None and budget is None and not isinstance(parent, CCDFrame):
             foreign = parent.uncertainty
@@ -152,7 +157,7 @@ class CCDFrame(CCDData):
                 identity = uncertainty_identity(np.asarray(parent.data), foreign)
                 budget = self._own_budget(self._budget.variance(), identity)
         if budget is not None:
-            self._set_budget(budget, stamp)
+            self._set_budget(budget)
 
     # -- the budget and its faces --------------------------------------------------------------------------------
 
@@ -164,30 +169,36 @@ class CCDFrame(CCDData):
             uncertainty, self._uncertainty = self._uncertainty, None
             self.uncertainty = uncertainty
             _warn_of_lost_sources(self.name, "its uncertainty was given another array")
-        if self._budget is not None and self._stamp != self._digest():
+        if self._budget is not None and self._was_written():
             # Somebody wrote into the data: what is there now has the old variance, but not the old sources.
             self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
         return self._budget
 
     def _digest(self) -> str:
-        return content_digest(self.data)
+        return content_digest(self._data)
 
-    def _set_budget(self, budget: UncertaintyBudget | None, stamp: str | None = None) -> None:
+    def _was_written(self) -> bool:
+        """Whether the data are others than when the budget was set, or when somebody else got hold of the array."""
+        stamp = self._stamp or (None if self._watch is None else self._watch.stamp)
+        return stamp is not None and stamp != self._digest()
+
+    def _set_budget(self, budget: UncertaintyBudget | None) -> None:
         if budget is not None:
             if budget.shape != self.shape:
                 msg = f"{self.name}: a budget of shape {budget.shape} for data of shape {self.shape}."
                 raise ShapeMismatchError(msg)
-            budget = budget.of_data(self.data).astype(float_type(self.dtype))
+            budget = budget.of_data(self._data).astype(float_type(self.dtype))
             if any(coefficient.depends_on_own for _, coefficient in budget.terms):
                 budget.variance()  # now, while the data are what the coefficients say
         self._budget = budget
         self._uncertainty = None
-        self._stamp = None if budget is None else stamp or self._digest()
+        untouched = self._watch is not None and self._watch.stamp is None
+        self._stamp = None if budget is None or untouched or not may_be_written(self._data) else self._digest()
 
     def _own_budget(self, variance: NDArray[Any], identity: str) -> UncertaintyBudget:
         source = NoiseSource(UNNAMED, variance, axes=tuple(range(self.ndim)), identity=identity)
         dtype = float_type(self.dtype)
-        return UncertaintyBudget(self.shape, [(source, 1.0)], dtype, self.data)
+        return UncertaintyBudget(self.shape, [(source, 1.0)], dtype, self._data)
 
     def _wrap_variance(self, budget: UncertaintyBudget) -> None:
         self._wrapped = budget.variance().view(_GuardedVariance)
@@ -245,6 +256,8 @@ class CCDFrame(CCDData):
     @property
     def data(self) -> NDArray[Any]:
         """The image; assigning to it cuts the link between its variance and the sources that this came from."""
+        if self._watch is not None and self._watch.stamp is None:
+            self._watch.stamp = self._digest()
         return self._data
 
     @data.setter
@@ -257,9 +270,30 @@ class CCDFrame(CCDData):
             )
             raise ShapeMismatchError(msg)
         self._data = value
+        self._watch = None
         self._origin = None
         if variance is not None:
             self._set_budget(self._own_budget(variance, drawn_identity()))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the data."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of the data."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of pixels."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the data."""
+        return self._data.dtype
 
     @property
     def unit(self) -> u.UnitBase:
@@ -396,6 +430,7 @@ class CCDFrame(CCDData):
             attributes["meta"] = deepcopy(self.meta)
         del attributes["uncertainty"]
         attributes["name"] = self._name or getattr(operand, "_name", None)
+        attributes["_watch"] = Watch()
         if operand is None:
             if propagate_uncertainties:
                 attributes["uncertainty"] = self._collapsed_uncertainty(operation, **kwargs)
@@ -414,7 +449,7 @@ class CCDFrame(CCDData):
     def _arithmetic_data(self, operation: Any, operand: Any, **kwargs: Any) -> Any:
         if operand is None:
             return super()._arithmetic_data(operation, operand, **kwargs)
-        left, right = floating(self.data), weak(operand.data)
+        left, right = floating(self._data), weak(operand._data)
         if operation in (np.add, np.subtract):
             factor = operand.unit.to(self.unit)
             result, unit = operation(left, right if factor == 1 else right * factor), self.unit
@@ -430,7 +465,7 @@ class CCDFrame(CCDData):
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.bound().terms, data.dtype)
-        right = weak(operand.data)
+        right = weak(operand._data)
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
@@ -438,7 +473,7 @@ class CCDFrame(CCDData):
         if operand.ndim:
             right = operand._lasting_data()
         # Referred to only where the other cannot be divided by.
-        left = floating(self.data) if np.all(right) else self._lasting_data()
+        left = floating(self._data) if np.all(right) else self._lasting_data()
         power = 1 if operation is np.multiply else -1
         return budget_of_product(self.budget, other, left, right, power, data)
 
@@ -459,13 +494,13 @@ class CCDFrame(CCDData):
             return origin
         if operand.ndim:
             return origin.scaled(0.0)
-        number = float(operand.data)
+        number = float(operand._data)
         return origin.scaled(number if operation is np.multiply else 1 / number if number else 0.0)
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
         if self._origin is None and self._budget is None:
-            return Origin.of(self.data)
+            return Origin.of(self._data)
         return self._origin
 
     def _collapsed_uncertainty(
@@ -536,7 +571,7 @@ class CCDFrame(CCDData):
     def copy(self) -> CCDFrame:
         """A copy with data, mask, flags and header of its own, and the same noise."""
         result = type(self)(
-            self.data.copy(),
+            self._data.copy(),
             unit=self.unit,
             mask=None if self.mask is None else self.mask.copy(),
             flags=None if self.flags is None else self.flags.copy(),
@@ -546,6 +581,7 @@ class CCDFrame(CCDData):
             name=self._name,
             budget=self.budget,
             _origin=self._origin,
+            _watch=Watch(),
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()
         return result
@@ -593,7 +629,7 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
         msg = f"{a.name} has shape {a.shape}, {b.name} has {b.shape}: no pixels to pair up."
         raise ShapeMismatchError(msg)
     if a.budget is None or b.budget is None:
-        return np.zeros(a.shape, dtype=np.result_type(floating(a.data), floating(b.data)))
+        return np.zeros(a.shape, dtype=np.result_type(floating(a._data), floating(b._data)))
     return a.budget.covariance(b.budget)
 
 

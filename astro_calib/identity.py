@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from astro_calib.source import Window
 
-__all__ = ["Origin", "RawPixels", "content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
+__all__ = ["Origin", "RawPixels", "Watch", "content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
 
 
 #: How identities begin that could not be found.
@@ -68,6 +68,24 @@ def uncertainty_identity(pixels: NDArray[Any], uncertainty: Any) -> str:
         known = identity
         _constant_identities[uncertainty] = (id(pixels), known)
     return known
+
+
+class Watch:
+    """
+    Of an array that was made here: whether somebody else got hold of it, who may write into it.
+
+    Frames that share the array share its watch.
+
+    Attributes
+    ----------
+    stamp : str or None
+        The digest of the array when it was first handed out; None while it was not.
+    """
+
+    __slots__ = ("stamp",)
+
+    def __init__(self) -> None:
+        self.stamp: str | None = None
 
 
 class RawPixels:

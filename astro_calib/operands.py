@@ -59,7 +59,7 @@ def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDF
     except ValueError:
         return frame
     dtype = float_type(other.dtype) if frame.ndim == 0 else frame.dtype
-    data = np.array(np.broadcast_to(frame.data, shape), dtype=dtype)
+    data = np.array(np.broadcast_to(frame._data, shape), dtype=dtype)
     data.flags.writeable = False
     budget = frame.budget
     return type(frame)(
@@ -104,7 +104,7 @@ def flagged_uncertain(flags: Any, divisor: CCDFrame, shape: tuple[int, ...]) -> 
     variance = divisor.variance
     if variance is None:
         return flags
-    uncertain = np.asarray(variance > (MAX_RELATIVE_ERROR * divisor.data) ** 2)
+    uncertain = np.asarray(variance > (MAX_RELATIVE_ERROR * divisor._data) ** 2)
     if divisor.mask is not None:
         uncertain = uncertain & ~divisor.mask
     if not uncertain.any():

@@ -229,7 +229,7 @@ def _lit(
         if part < USABLE_PART_OF_FLAT:
             msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
             raise FrameError(msg)
-        level = float(np.median(flat.data[good]))
+        level = float(np.median(flat._data[good]))
         if not level > 0:
             msg = f"the median of this flat is {level:.4g} electron; there is no light in it"
             raise FrameError(msg)

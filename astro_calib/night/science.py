@@ -78,7 +78,7 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
         "frames": before_after_picture(
             title, masked(before), masked(image), ("before: raw less its pedestal / electron", "after / electron")
         ),
-        "histogram": histogram_picture(title, before.data[same], image.data[same], sky, gain),
+        "histogram": histogram_picture(title, before._data[same], image._data[same], sky, gain),
         "snr": snr_picture(
             title,
             {

@@ -179,7 +179,7 @@ def measure_sky_noise(frame: CCDFrame) -> SkyNoise:
     if budget is None:
         msg = f"{frame.name} has no variance to compare with; calibrate it first."
         raise FrameError(msg)
-    by_pixel = [term for term in budget.terms if len(term[0].axes) == frame.data.ndim]
-    variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame.data).variance()
+    by_pixel = [term for term in budget.terms if len(term[0].axes) == frame._data.ndim]
+    variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame._data).variance()
     mask = np.zeros(frame.shape, dtype=bool) if frame.mask is None else np.asarray(frame.mask, dtype=bool)
-    return sky_noise(frame.data, variance, mask | object_mask(frame.data, variance, mask))
+    return sky_noise(frame._data, variance, mask | object_mask(frame._data, variance, mask))

@@ -164,7 +164,7 @@ def measure_snr(
     flags = _flags(frames)
     # A saturated pixel has too much light; one that is bad as well has nothing to say.
     too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
-    scene = survey(ccd.data, budgets[0].variance(), missing, too_bright)
+    scene = survey(ccd._data, budgets[0].variance(), missing, too_bright)
 
     fwhm_needed = fwhm is None and (positions is None or radius is None or annulus is None)
     if fwhm_needed:
@@ -185,9 +185,9 @@ def measure_snr(
     if len(nowhere) < min(n_empty, FEWEST_EMPTY):
         _warn(f"{ccd.name}: there is room for {len(nowhere)} empty apertures only; their scatter is not measured.")
 
-    stamps, empty_stamps = ([stamp(ccd.data, missing, x, y, aperture) for x, y in where] for where in (places, nowhere))
-    measured = [measure(frame.data, budget, stamps) for frame, budget in zip(frames, budgets, strict=True)]
-    noise = [_noise(measure(frame.data, budget, empty_stamps)) for frame, budget in zip(frames, budgets, strict=True)]
+    stamps, empty_stamps = ([stamp(ccd._data, missing, x, y, aperture) for x, y in where] for where in (places, nowhere))
+    measured = [measure(frame._data, budget, stamps) for frame, budget in zip(frames, budgets, strict=True)]
+    noise = [_noise(measure(frame._data, budget, empty_stamps)) for frame, budget in zip(frames, budgets, strict=True)]
     table = star_table(places, stamps, measured, noise, flags, ccd.unit)
     if positions is None:
         table = table[np.argsort(-table["flux"].value, kind="stable")]
@@ -265,7 +265,7 @@ def _check_numbers(**numbers: float | None) -> None:
 
 
 def _budget(frame: CCDFrame) -> UncertaintyBudget:
-    if frame.data.ndim != 2:
+    if frame._data.ndim != 2:
         msg = f"{frame.name} has shape {frame.shape}; stars are measured on an image of two axes."
         raise FrameError(msg)
     budget = frame.budget
@@ -294,7 +294,7 @@ def _missing(frames: list[CCDFrame]) -> NDArray[np.bool_]:
     """True where a pixel of one of the frames cannot be used."""
     missing = np.zeros(frames[0].shape, dtype=bool)
     for frame in frames:
-        missing |= ~np.isfinite(frame.data)
+        missing |= ~np.isfinite(frame._data)
         if frame.mask is not None:
             missing |= frame.mask
     if missing.all():

@@ -78,7 +78,7 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
         raise u.UnitConversionError(msg)
     import ccdproc
 
-    data = floating(ccd.data)
+    data = floating(ccd._data)
     finite = np.where(np.isfinite(data), data, 0).astype(np.float32)
     variance = ccd.variance
     if variance is not None:

@@ -91,14 +91,14 @@ def create_deviation(
         msg = f"{ccd.name} is in {ccd.unit}; its noise can be computed in adu or in electron."
         raise u.UnitConversionError(msg)
     origin = ccd._present_origin()
-    if pedestal is None and ccd.data.dtype.kind in "ui":
+    if pedestal is None and ccd._data.dtype.kind in "ui":
         msg = (
             f"{ccd.name} is a raw frame of whole numbers: its pedestal would count as signal, and the error come "
             "out too "
             "large. Subtract overscan and bias first, or give pedestal= (0 if there is none)."
         )
         raise FrameError(msg)
-    signal = floating(ccd.data)
+    signal = floating(ccd._data)
     if not np.isfinite(signal).any():
         msg = f"{ccd.name}: no pixel is a finite number."
         raise FrameError(msg)
@@ -136,7 +136,7 @@ def create_deviation(
         )
     own = {f"{identity}:read", f"{identity}:shot"}
     terms = [term for term in kept if term[0].identity not in own]
-    data = floating(ccd.data)
+    data = floating(ccd._data)
     budget = UncertaintyBudget(ccd.shape, [*terms, *((source, 1.0) for source in sources)], data.dtype, data)
     return rebuilt(ccd, data, budget, origin=origin)
 

@@ -77,7 +77,7 @@ def flat_correct(
     >>> flat = CCDFrame(np.array([[500.0, 1000.0, 1500.0, 0.0]]), unit="electron", mask=[[False, False, False, True]])
     >>> image = CCDFrame(np.full((1, 4), 100.0), unit="electron", uncertainty=StdDevUncertainty(np.full((1, 4), 10.0)))
     >>> result = flat_correct(image, flat)
-    >>> result.data.round(2)
+    >>> result._data.round(2)
     array([[200.  , 100.  ,  66.67, 100.  ]])
     >>> np.sqrt(result.variance[0, :3]).round(2)
     array([20.  , 10.  ,  6.67])
@@ -98,7 +98,7 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
 
     Kept with the flat: 25 frames under one flat refer to one array.
     """
-    data = floating(flat.data)
+    data = floating(flat._data)
     good = fit_for_use(flat)
     cache: dict[Any, CCDFrame] = flat.__dict__.setdefault("_normalised", {})
     what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"

@@ -103,7 +103,7 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
         msg = f"{ccd.name} is in {ccd.unit}; only a frame in adu can be multiplied by a detector's gain in {GAIN_UNIT}."
         raise u.UnitConversionError(msg)
     value = raw_map(ccd, gain, "gain")
-    data = floating(ccd.data)
+    data = floating(ccd._data)
     factor = value if isinstance(value, float) else value.astype(data.dtype)
     product = data * factor
     budget = ccd.budget.scaled(factor, 1, product) if ccd.budget is not None else None

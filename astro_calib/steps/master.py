@@ -44,7 +44,7 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
             "same section, and make masters from frames of the same size and binning."
         )
         raise ShapeMismatchError(msg)
-    if not np.isfinite(master.data).any():
+    if not np.isfinite(master._data).any():
         msg = f"the master {kind} ({master.name}) holds no finite number."
         raise FrameError(msg)
     return master
@@ -54,7 +54,7 @@ def relabelled(master: CCDFrame, kind: str) -> CCDFrame:
     """The master with its own noise under the name of its kind."""
     if master.budget is None:
         return master
-    return rebuilt(master, master.data, master.budget.named(kind, FRAME_NOISE))
+    return rebuilt(master, master._data, master.budget.named(kind, FRAME_NOISE))
 
 
 def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
@@ -70,7 +70,7 @@ def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
     if result.dtype == dtype:
         return result
     budget = None if result.budget is None else result.budget.bound()
-    return rebuilt(result, result.data.astype(dtype), budget)
+    return rebuilt(result, result._data.astype(dtype), budget)
 
 
 def exposure(ccd: CCDFrame, keyword: str, unit: Any) -> u.Quantity:

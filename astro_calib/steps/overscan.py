@@ -129,7 +129,7 @@ def subtract_overscan(
     else:
         msg = f"{ccd.name}: some rows or columns of the overscan have no good pixel; use overscan_axis=(0, 1)."
         raise FrameError(msg)
-    data = floating(ccd.data)
+    data = floating(ccd._data)
     result = data - np.asarray(level, dtype=data.dtype)
     own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
     budget = own if ccd.budget is None else UncertaintyBudget.linear([(ccd.budget, 1.0), (own, 1.0)]).of_data(result)
@@ -166,7 +166,7 @@ def _good_values(
     ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None, step: float
 ) -> NDArray[np.float64]:
     """The overscan, NaN where a pixel does not count."""
-    values = overscan.data.astype(np.float64)
+    values = overscan._data.astype(np.float64)
     values[~fit_for_use(overscan)] = np.nan
     if clip is not None:
         with warnings.catch_warnings():

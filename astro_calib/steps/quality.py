@@ -51,8 +51,8 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
     array([[0, 4]], dtype=uint16)
     """
     result = ccd = as_frame(ccd)
-    if ccd.data.dtype.kind == "f":
-        missing = ~np.isfinite(ccd.data)
+    if ccd._data.dtype.kind == "f":
+        missing = ~np.isfinite(ccd._data)
         if missing.all():
             msg = f"{ccd.name}: no pixel is a finite number; the file holds no image that could be calibrated."
             raise FrameError(msg)
@@ -60,7 +60,7 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
             result = with_quality(result, missing, DataQuality.NO_DATA)
     if detector.saturation is not None:
         with np.errstate(invalid="ignore"):
-            saturated = ccd.data >= detector.saturation.to(ccd.unit).value
+            saturated = ccd._data >= detector.saturation.to(ccd.unit).value
         result = with_quality(result, saturated, DataQuality.SATURATED)
     return result
 

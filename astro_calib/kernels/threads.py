@@ -1,0 +1,54 @@
+"""Rows of an image shared out among threads: the compiled loops let go of the interpreter's lock."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["over_rows"]
+
+#: Smaller work than this many values is not worth a second thread.
+SMALLEST = 1 << 18
+
+
+@cache
+def _threads(process: int) -> tuple[ThreadPoolExecutor, int]:
+    """The pool of this process: one that was made before a fork has no threads after it."""
+    del process
+    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ThreadPoolExecutor(number, thread_name_prefix="astro-calib"), number
+
+
+def over_rows(work: Callable[[slice], None], rows: int, values: int, block: int | None = None) -> None:
+    """
+    Call ``work`` for slices of the rows that together are all of them.
+
+    Parameters
+    ----------
+    work : callable
+        Takes a slice of rows; writes its result where no other slice's goes.
+    rows : int
+        How many there are.
+    values : int
+        How many values are worked on in all; for few, the calling thread does it by itself.
+    block : int, optional
+        Largest number of rows in a slice; an equal share for each thread by default.
+    """
+    pool, number = _threads(os.getpid())
+    if values < SMALLEST:
+        number = 1
+    step = max(1, -(-rows // number))
+    if block is not None:
+        step = max(1, min(step, block))
+    parts = [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+    if number == 1 or len(parts) == 1:
+        for part in parts:
+            work(part)
+        return
+    for done in [pool.submit(work, part) for part in parts]:
+        done.result()
