@@ -196,7 +196,7 @@ def combine(
         budget = stacked_budget(inputs, private, passing, inflation, np.asarray(result))
     else:
         effects = level_effects(levels, passing.numbers)
-        with_levels = with_level_errors(inputs, private, effects, passing.numbers)
+        with_levels = with_level_errors(inputs, private, levels, effects, passing.numbers)
         budget = stacked_budget(with_levels, private, passing, inflation, np.asarray(result))
         budget = budget.with_terms(level_terms(inputs, private, levels, effects))
     stack = _assembled(inputs, result, budget, counted, rejected, used)

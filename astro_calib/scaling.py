@@ -26,7 +26,7 @@ from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.frame import CCDFrame
 from astro_calib.source import NoiseSource
-from astro_calib.stacking import budget_of
+from astro_calib.stacking import bound, budget_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,11 @@ class Levels:
     how: str
     values: NDArray[np.float64]
 
+    @property
+    def common(self) -> float:
+        """The level to which the frames are brought."""
+        return float(self.values.mean())
+
 
 def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame], Levels | None]:
     """
@@ -85,7 +90,7 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
             msg = f"scale is {scale!r}; expected 'median', 'mean', a function or a list of numbers."
             raise ValueError(msg)
         levels = Levels(scale, np.array([_level(frame, scale) for frame in frames]))
-        factors = levels.values.mean() / levels.values
+        factors = levels.common / levels.values
     elif callable(scale):
         factors = np.array([float(scale(frame.data)) for frame in frames])
     else:
@@ -113,12 +118,15 @@ def _level(frame: CCDFrame, how: str) -> float:
 
 def level_effects(levels: Levels, weights: Sequence[float]) -> NDArray[np.float64]:
     """By how much an error of each scaled frame's level changes the stack, relative to the stack."""
-    common = levels.values.mean()
-    return (levels.values / (len(levels.values) * common) - np.asarray(weights)) / common
+    return (levels.values / (len(levels.values) * levels.common) - np.asarray(weights)) / levels.common
 
 
 def with_level_errors(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], effects: NDArray[np.float64], weights: Sequence[float]
+    frames: Sequence[CCDFrame],
+    private: set[tuple[int, Key]],
+    levels: Levels,
+    effects: NDArray[np.float64],
+    weights: Sequence[float],
 ) -> list[CCDFrame]:
     """
     Scaled frames in which noise that is common to a frame, and only this has, acts on its level as well.
@@ -133,7 +141,7 @@ def with_level_errors(
             result.append(frame)
             continue
         terms = [
-            (source, Factored(_mean_of_good(frame, coefficient) * effect / weight).times(OWN))
+            (source, Factored(_in_level(frame, coefficient, levels.common) * effect / weight).times(OWN))
             for source, coefficient in common
         ]
         result.append(CCDFrame(frame, budget=budget.with_terms(terms), _origin=frame._origin, _stamp=frame._stamp))
@@ -153,7 +161,7 @@ def level_terms(
     common: dict[Key, tuple[NoiseSource, float]] = {}
     keys: list[str] = []
     for position, (frame, effect) in enumerate(zip(frames, effects, strict=True)):
-        budget = budget_of(frame).bound()
+        budget = budget_of(frame)
         good = fit_for_use(frame)
         over_pixels = good / np.count_nonzero(good)
         excess = _excess_of_median(frame, good) if levels.how == "median" else 1.0
@@ -165,12 +173,12 @@ def level_terms(
                 if source.axes:
                     (pixels if len(source.axes) == frame.ndim else rows).append((source, coefficient))
             elif source.axes:
-                shared.append((source, coefficient.times(over_pixels) * effect))
+                shared.append((source, bound(coefficient, budget).times(over_pixels) * effect))
             else:
                 known = common.get(source.key, (source, 0.0))[1]
-                common[source.key] = (source, known + effect * _mean_of_good(frame, coefficient))
+                common[source.key] = (source, known + effect * _in_level(frame, coefficient, levels.common))
         for terms, factor in ((pixels, excess), (rows, 1.0)):
-            part = UncertaintyBudget(frame.shape, terms, budget.dtype)
+            part = UncertaintyBudget(frame.shape, terms, budget.dtype, budget.data)
             variance += effect**2 * factor * part.variance_of_sum(over_pixels)
     shape = frames[0].shape
     variance += UncertaintyBudget(shape, shared).variance_of_sum(np.ones(shape))
@@ -182,10 +190,15 @@ def level_terms(
     return result
 
 
-def _mean_of_good(frame: CCDFrame, coefficient: Factored) -> float:
-    """The mean of a coefficient over the pixels that the level is taken of."""
+def _in_level(frame: CCDFrame, coefficient: Factored, level: float) -> float:
+    """The coefficient of noise that is common to a frame in the frame's level."""
+    good = fit_for_use(frame)
     value = np.broadcast_to(np.asarray(coefficient.evaluate(frame.data)), frame.shape)
-    return float(np.mean(value, where=fit_for_use(frame), dtype=np.float64))
+    mean = float(np.mean(value, where=good, dtype=np.float64))
+    if coefficient.is_proportional_to_own:
+        # A median goes with a factor as the mean does, each from its own value.
+        mean *= level / float(np.mean(frame.data, where=good, dtype=np.float64))
+    return mean
 
 
 def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_]) -> float:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Weights",
+    "bound",
+    "budget_of",
     "inflation_of_mean",
     "mean_weights",
     "median_passing",
@@ -333,9 +335,9 @@ def stacked_budget(
         budget = budget_of(frame)
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
-                kind, bound = (source.name, source.axes), _bound(coefficient, budget)
-                groups.setdefault(kind, []).append((source, weights.times(position, bound)))
-                remembered.setdefault(kind, []).append(weights.remembered(position, bound))
+                kind, written = (source.name, source.axes), bound(coefficient, budget)
+                groups.setdefault(kind, []).append((source, weights.times(position, written)))
+                remembered.setdefault(kind, []).append(weights.remembered(position, written))
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
     terms: list[tuple[NoiseSource, Factored]] = []
@@ -354,11 +356,12 @@ def stacked_budget(
             terms.append((source, coefficient))
             continue
         for position, member, own in members:
-            terms.append((member, weights.times(position, _bound(own, budget_of(frames[position])))))
+            terms.append((member, weights.times(position, bound(own, budget_of(frames[position])))))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
 
 
-def _bound(coefficient: Factored, budget: UncertaintyBudget) -> Factored:
+def bound(coefficient: Factored, budget: UncertaintyBudget) -> Factored:
+    """A coefficient with its frame's own data written out."""
     return coefficient if budget.data is None else coefficient.bound_to(budget.data)
 
 
