@@ -11,8 +11,10 @@ from astro_calib.detector import Amplifier, Detector
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame, covariance
 from astro_calib.io import fits as _fits  # noqa: F401  (registers how frames are read and written)
+from astro_calib.linearity import Linearity, LinearityPolynomial, LinearityTable
 from astro_calib.source import NoiseSource
 from astro_calib.steps import (
+    correct_linearity,
     cosmicray_lacosmic,
     create_deviation,
     flag_bad_pixels,
@@ -45,12 +47,16 @@ __all__ = [
     "CCDFrame",
     "DataQuality",
     "Detector",
+    "Linearity",
+    "LinearityPolynomial",
+    "LinearityTable",
     "NoiseSource",
     "UncertaintyBudget",
     "calibrate",
     "ccd_process",
     "combine",
     "compare_snr",
+    "correct_linearity",
     "cosmicray_lacosmic",
     "covariance",
     "create_deviation",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 
 from astro_calib.derive import as_frame
 from astro_calib.detector import GAIN_UNIT, Detector
 from astro_calib.errors import FrameError
 from astro_calib.steps import (
+    correct_linearity,
     cosmicray_lacosmic,
     create_deviation,
     flag_bad_pixels,
@@ -35,7 +37,7 @@ def calibrate(
     ccd: CCDFrame,
     detector: Detector,
     *,
-    overscan: str | None = None,
+    overscan: str | CCDFrame | None = None,
     overscan_axis: int | tuple[int, int] | None = (0, 1),
     overscan_median: bool = True,
     overscan_model: Model | None = None,
@@ -56,28 +58,33 @@ def calibrate(
     Calibrate a raw frame: from digital units to electrons with an error that says where it came from.
 
     The order is: flag saturated pixels, subtract the overscan, trim, multiply by the gain, subtract the bias, add read
-    noise and shot noise, subtract the dark scaled by exposure time, divide by the flat, repair cosmic rays. Each is a
-    function of its own, and one at a time they give the same numbers. What is not given is left out.
+    noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, divide by the flat, repair
+    cosmic rays. Each is a function of its own, and one at a time they give the same numbers. What is not given is left
+    out.
 
     Parameters
     ----------
     ccd : CCDFrame, shape (ny, nx)
         A raw frame in adu.
     detector : Detector
-        Gain, read noise and saturation.
-    overscan, trim : str, optional
-        FITS sections of the raw frame, such as ``"[1025:1056, 1:1024]"``.
+        Gain, read noise, saturation, and linearity if it has one.
+    overscan : str or CCDFrame, optional
+        FITS section of the raw frame, such as ``"[1025:1056, 1:1024]"``, or the overscan as a cut of it.
+    trim : str, optional
+        FITS section of the raw frame.
     overscan_axis, overscan_median, overscan_model
         As ``overscan_axis``, ``median`` and ``model`` of `subtract_overscan`; one median for the frame by default.
     bad_pixels : array_like of bool, optional
         True where a pixel of the trimmed frame is bad.
     bias, dark, flat : CCDFrame, optional
-        Masters, trimmed: made from calibrated frames by `combine`. Bias and dark may be in adu, too.
+        Masters, trimmed: made from calibrated frames by `combine`. Bias and dark may be in adu, too; a dark in adu is
+        not corrected for linearity here.
     pedestal : float or Quantity, optional
         What is in the frame without being signal, in adu if it has no unit, for frames without overscan and bias. It is
         subtracted, and counts as exact.
     shot_noise : {"data", "smooth"}, float or ndarray
-        As in `create_deviation`, in electrons; 0 for a bias frame, which has none.
+        As in `create_deviation`, in electrons; 0 for a bias frame, which has none, and whose linearity is not corrected
+        either. A model is one of the signal as it was measured, before its linearity is corrected.
     exposure_time, exposure_unit
         Header keyword of the exposure time, and its unit.
     min_value, norm_value : float, optional
@@ -116,12 +123,12 @@ def calibrate(
            [125.33, 125.33, 125.33]], dtype=float32)
     """
     ccd = as_frame(ccd)
-    by_signal = isinstance(shot_noise, str)
+    linearity = detector.has_linearity and bool(np.any(shot_noise))
+    by_signal = isinstance(shot_noise, str) or linearity
     if by_signal and overscan is None and bias is None and pedestal is None:
         msg = (
             f"{ccd.name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as "
-            "signal and "
-            "the error come out too large. Give one of them; pedestal=0 if there is none."
+            "signal and the error come out too large. Give one of them; pedestal=0 if there is none."
         )
         raise FrameError(msg)
     frame = flag_saturated(ccd, detector)
@@ -129,8 +136,9 @@ def calibrate(
         level = pedestal if isinstance(pedestal, u.Quantity) else pedestal * ccd.unit
         frame = frame.subtract(level)
     if overscan is not None:
+        where: dict[str, Any] = {"fits_section" if isinstance(overscan, str) else "overscan": overscan}
         frame = subtract_overscan(
-            frame, fits_section=overscan, overscan_axis=overscan_axis, median=overscan_median, model=overscan_model
+            frame, overscan_axis=overscan_axis, median=overscan_median, model=overscan_model, **where
         )
     if trim is not None:
         frame = trim_image(frame, trim)
@@ -140,6 +148,8 @@ def calibrate(
     if bias is not None:
         frame = subtract_bias(frame, _in_electrons(bias, detector))
     frame = create_deviation(frame, detector, shot_noise=shot_noise)
+    if linearity:
+        frame = correct_linearity(frame, detector)
     if dark is not None:
         frame = subtract_dark(
             frame, _in_electrons(dark, detector), exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True
@@ -159,7 +169,7 @@ def _in_electrons(master: CCDFrame, detector: Detector) -> CCDFrame:
 
 def ccd_process(
     ccd: CCDFrame,
-    oscan: str | None = None,
+    oscan: str | CCDFrame | None = None,
     trim: str | None = None,
     error: bool = False,
     master_bias: CCDFrame | None = None,
@@ -171,33 +181,47 @@ def ccd_process(
     oscan_median: bool = True,
     oscan_model: Model | None = None,
     min_value: float | None = None,
+    dark_exposure: u.Quantity | None = None,
+    data_exposure: u.Quantity | None = None,
     exposure_key: Any = None,
-    exposure_unit: Any = u.s,
+    exposure_unit: Any = None,
+    dark_scale: bool = False,
+    gain_corrected: bool = True,
 ) -> CCDFrame:
     """
     `calibrate` with the arguments of `ccdproc.ccd_process`, for scripts that come from there.
 
     The deviation is created after the bias was subtracted, so that the pedestal does not count as signal; the overscan
-    is taken row by row; a dark is always scaled by exposure time; the result is in electrons.
+    is taken row by row; the result is in electrons.
 
     Parameters
     ----------
     ccd : CCDFrame, shape (ny, nx)
         A raw frame in adu.
-    oscan, trim : str, optional
-        FITS sections of overscan and image.
+    oscan : str or CCDFrame, optional
+        FITS section of the overscan, or the overscan as a cut of ``ccd``.
+    trim : str, optional
+        FITS section of the image.
     error : bool
         Must be True: a calibration without error is what ccdproc is for.
     master_bias, dark_frame, master_flat : CCDFrame, optional
-        The masters, bias and dark in electrons.
+        The masters.
     bad_pixel_mask : array_like of bool, optional
         True where a pixel is bad.
     gain, readnoise : Quantity
         In electron / adu and electron.
     oscan_median, oscan_model, min_value
         As in ccdproc.
-    exposure_key, exposure_unit
-        Header keyword of the exposure time, and its unit.
+    dark_exposure, data_exposure : Quantity, optional
+        Exposure times of the dark and of the frame; both or neither.
+    exposure_key : str or ccdproc.Keyword, optional
+        Header keyword of the exposure time, instead.
+    exposure_unit : unit, optional
+        Unit of the exposure time in the header; that of the keyword, or seconds, by default.
+    dark_scale : bool
+        Whether to multiply the dark by the ratio of the exposure times.
+    gain_corrected : bool
+        Whether bias and dark are in electrons; False if they are in adu. The order of the steps is the same.
 
     Returns
     -------
@@ -208,6 +232,10 @@ def ccd_process(
     ------
     ValueError
         If ``error`` is not True, or gain or read noise is missing.
+    TypeError
+        If a dark is to be scaled and nothing tells the exposure times, or only one of them is given.
+    astropy.units.UnitConversionError
+        If a master is not in the unit that ``gain_corrected`` says.
 
     Examples
     --------
@@ -223,12 +251,16 @@ def ccd_process(
     if not error or gain is None or readnoise is None:
         msg = (
             "ccd_process needs error=True, gain (in electron / adu) and readnoise (in electron). For a calibration "
-            "without "
-            "errors use ccdproc.ccd_process."
+            "without errors use ccdproc.ccd_process."
         )
         raise ValueError(msg)
+    expected = u.electron if gain_corrected else u.adu
+    for kind, master in (("bias", master_bias), ("dark", dark_frame)):
+        if master is not None and master.unit != expected:
+            msg = f"the master {kind} is in {master.unit}, but gain_corrected={gain_corrected} says {expected}."
+            raise u.UnitConversionError(msg)
     detector = Detector(gain=u.Quantity(gain).to(GAIN_UNIT), read_noise=readnoise)
-    return calibrate(
+    frame = calibrate(
         ccd,
         detector,
         overscan=oscan,
@@ -238,9 +270,17 @@ def ccd_process(
         trim=trim,
         bad_pixels=bad_pixel_mask,
         bias=master_bias,
-        dark=dark_frame,
-        exposure_time=getattr(exposure_key, "name", exposure_key) or "EXPTIME",
-        exposure_unit=exposure_unit,
-        flat=master_flat,
-        min_value=min_value,
     )
+    if dark_frame is not None:
+        frame = subtract_dark(
+            frame,
+            _in_electrons(dark_frame, detector),
+            dark_exposure=dark_exposure,
+            data_exposure=data_exposure,
+            exposure_time=exposure_key,
+            exposure_unit=getattr(exposure_key, "unit", None) or exposure_unit or u.s,
+            scale=dark_scale,
+        )
+    if master_flat is not None:
+        frame = flat_correct(frame, master_flat, min_value=min_value)
+    return frame

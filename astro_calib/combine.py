@@ -408,7 +408,8 @@ def _with_scatter(
             "read noise",
             variance,
             axes=tuple(range(frame.ndim)),
-            identity=f"{origin.raw.identity()}:read",
+            # Not the identity that a detector gives it, whose variance is in electrons.
+            identity=f"{origin.raw.identity()}:scatter",
             window=origin.window,
         )
         terms: list[Any] = [(source, 1.0)]

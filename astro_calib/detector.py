@@ -1,4 +1,4 @@
-"""What a detector does to the light: gain, read noise, saturation, and the sections of its amplifiers."""
+"""What a detector does to the light: gain, read noise, linearity, saturation, and the sections of its amplifiers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.linearity import Linearity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,11 +67,15 @@ class Amplifier:
     data_section : str, optional
         The pixels that this amplifier reads, as a FITS section (first axis first, counted from 1, ends
         included) of the frame as it is in the file. Needed when a detector has several amplifiers.
+    linearity : LinearityPolynomial or LinearityTable, optional
+        How its response departs from a straight line. Without it the response counts as linear.
 
     Raises
     ------
     astropy.units.UnitConversionError
         If a quantity has the wrong unit.
+    TypeError
+        If the linearity is something else.
     ValueError
         If a gain is not positive, or a noise is negative.
 
@@ -88,6 +93,7 @@ class Amplifier:
     read_noise: u.Quantity
     gain_uncertainty: u.Quantity | None = None
     data_section: str | None = None
+    linearity: Linearity | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gain", positive_quantity("gain", self.gain, GAIN_UNIT))
@@ -97,6 +103,9 @@ class Amplifier:
         if self.gain_uncertainty is not None:
             checked = positive_quantity("gain_uncertainty", self.gain_uncertainty, GAIN_UNIT, zero_allowed=True)
             object.__setattr__(self, "gain_uncertainty", checked)
+        if self.linearity is not None and not isinstance(self.linearity, Linearity):
+            msg = f"linearity is {self.linearity!r}; expected a LinearityPolynomial or a LinearityTable."
+            raise TypeError(msg)
         self.slices()
 
     def slices(self) -> tuple[slice, slice]:
@@ -122,17 +131,21 @@ class Detector:
     ----------
     gain, read_noise, gain_uncertainty : Quantity, optional
         As in `Amplifier`, for a detector with one amplifier.
+    linearity : LinearityPolynomial or LinearityTable, optional
+        As in `Amplifier`, for a detector with one amplifier.
     saturation : Quantity, adu, optional
         Raw level at and above which a pixel is flagged as saturated. Without it none is.
     amplifiers : sequence of Amplifier, optional
         Instead of ``gain`` and ``read_noise``, for a detector with several; each with its ``data_section``.
     name : str
-        Tells detectors apart: the noise of the gain is shared by all frames of one detector.
+        Tells detectors apart: the noise of gain and linearity is shared by all frames of one detector.
 
     Raises
     ------
     astropy.units.UnitConversionError
         If a quantity has the wrong unit.
+    TypeError
+        If the linearity is something else.
     ValueError
         If neither ``gain`` and ``read_noise`` nor ``amplifiers`` are given, or both are, or a value is
         out of range.
@@ -153,10 +166,12 @@ class Detector:
     saturation: u.Quantity | None = None
     amplifiers: tuple[Amplifier, ...] = field(default=())
     name: str = "detector"
+    linearity: Linearity | None = None
 
     def __post_init__(self) -> None:
         amplifiers = tuple(self.amplifiers)
-        if amplifiers and not (self.gain is None and self.read_noise is None and self.gain_uncertainty is None):
+        own = (self.gain, self.read_noise, self.gain_uncertainty, self.linearity)
+        if amplifiers and any(value is not None for value in own):
             msg = "give a Detector either gain and read_noise, or amplifiers that each have their own; not both."
             raise ValueError(msg)
         if not amplifiers:
@@ -169,7 +184,12 @@ class Detector:
                 raise ValueError(msg)
             assert self.gain is not None
             assert self.read_noise is not None
-            only = Amplifier(gain=self.gain, read_noise=self.read_noise, gain_uncertainty=self.gain_uncertainty)
+            only = Amplifier(
+                gain=self.gain,
+                read_noise=self.read_noise,
+                gain_uncertainty=self.gain_uncertainty,
+                linearity=self.linearity,
+            )
             object.__setattr__(self, "gain", only.gain)
             object.__setattr__(self, "read_noise", only.read_noise)
             object.__setattr__(self, "gain_uncertainty", only.gain_uncertainty)
@@ -191,6 +211,18 @@ class Detector:
         amplifier = self.amplifiers[index]
         text = f"{self.name}|{index}|{amplifier.gain}|{amplifier.gain_uncertainty}|{amplifier.data_section}"
         return "gain:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    @property
+    def has_linearity(self) -> bool:
+        """Whether the response of any amplifier is known to depart from a straight line."""
+        return any(amplifier.linearity is not None for amplifier in self.amplifiers)
+
+    def linearity_identity(self, index: int) -> str:
+        """Identity of the noise of the linearity of amplifier ``index``: the same for every frame of this detector."""
+        amplifier = self.amplifiers[index]
+        assert amplifier.linearity is not None
+        text = f"{self.name}|{index}|{amplifier.linearity.identity()}|{amplifier.data_section}"
+        return "linearity:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def pixel_map(self, attribute: str, shape: tuple[int, int]) -> float | NDArray[np.float64]:
         """

@@ -27,7 +27,7 @@ class DataQuality(IntFlag):
 
     #: A defect of the detector: dead, hot, or in a bad column.
     BAD = 1
-    #: The response was corrected for by an amount that is itself uncertain.
+    #: Above the range in which the response is known: corrected by an amount that is itself uncertain.
     NONLINEAR = 2
     #: At or above the saturation level.
     SATURATED = 4

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+
 import astropy.units as u
+import ccdproc
 import numpy as np
 import pytest
 from astropy.modeling.models import Polynomial1D
+from astropy.nddata import CCDData
 
 from astro_calib import (
     Amplifier,
     CCDFrame,
     DataQuality,
     Detector,
+    LinearityPolynomial,
     calibrate,
     ccd_process,
     combine,
+    correct_linearity,
     cosmicray_lacosmic,
     create_deviation,
     flag_bad_pixels,
@@ -38,15 +44,23 @@ DETECTOR = Detector(
 OVERSCAN = f"[{SHAPE[1] + 1}:{SHAPE[1] + 32},1:{SHAPE[0]}]"
 TRIM = f"[1:{SHAPE[1]},1:{SHAPE[0]}]"
 SECTIONS = {"overscan": OVERSCAN, "trim": TRIM, "overscan_median": False}
+#: 10% low at 50000 adu, known to a percent of that.
+NONLINEAR = Detector(
+    gain=1.5 * E_PER_ADU,
+    read_noise=8 * u.electron,
+    saturation=60000 * u.adu,
+    linearity=LinearityPolynomial([2e-6], limit=60000 * u.adu, uncertainties=[2e-8]),
+)
 
 
 class Observatory:
     """Raw frames of one camera and the masters made of them."""
 
-    def __init__(self, *, integer=True):
+    def __init__(self, *, integer=True, detector=DETECTOR):
         self.rng = np.random.default_rng(42)
         self.integer = integer
-        self.camera = simulate.camera(SHAPE, seed=7, detector=DETECTOR)
+        self.detector = detector
+        self.camera = simulate.camera(SHAPE, seed=7, detector=detector)
         biases = [self.calibrated("bias", 0, shot_noise=0) for _ in range(5)]
         self.bias = combine(biases)
         self.dark = combine([self.calibrated("dark", 120, bias=self.bias) for _ in range(3)])
@@ -62,7 +76,7 @@ class Observatory:
 
     def calibrated(self, kind, time, light=None, **masters):
         raw, _ = self.raw(kind, time, light)
-        return calibrate(raw, DETECTOR, **SECTIONS, **masters)
+        return calibrate(raw, self.detector, **SECTIONS, **masters)
 
     def science(self, **light):
         return self.raw("science", 60, {"filter": "V", "sky": 10.0, **light})
@@ -71,6 +85,11 @@ class Observatory:
 @pytest.fixture(scope="module")
 def observatory():
     return Observatory()
+
+
+@pytest.fixture(scope="module")
+def nonlinear():
+    return Observatory(detector=NONLINEAR)
 
 
 def without_gain(frame):
@@ -98,6 +117,21 @@ def test_a_science_frame_scatters_about_the_truth_as_predicted(observatory):
     assert result.unit == u.electron
     assert_scatters_as_predicted((result.data - light)[cold], without_gain(result)[cold], tolerance=0.012)
     assert np.mean((result.data - light)[cold]) == pytest.approx(0, abs=4 * 30 / SHAPE[0] + 0.2)
+
+
+def test_a_nonlinear_detector_is_corrected_in_frames_and_masters(nonlinear):
+    # Flats of 22000 adu and a sky of 40000 adu, which the response compresses by 4% and 7%.
+    raw, truth = nonlinear.science(sky=1000.0)
+    result = calibrate(raw, NONLINEAR, **SECTIONS, **nonlinear.masters)
+    cold = nonlinear.camera.dark_rate < 1
+    light = truth.light / truth.sensitivity
+    # What is common to the frame is one draw: its part of the error is that of the mean, not of the scatter.
+    errors = (result.data - light)[cold]
+    common = result.budget.variances()
+    own = (result.variance - common["linearity"] - common["overscan"])[cold]
+    assert_scatters_as_predicted(errors - errors.mean(dtype=float), own, tolerance=0.012)
+    # The camera has just the coefficient of its description. Without the correction this were -4000.
+    assert errors.mean(dtype=float) == pytest.approx(0, abs=4 * 330 / SHAPE[0] + 2)
 
 
 def test_what_the_error_is_made_of(observatory):
@@ -163,6 +197,42 @@ def test_one_step_at_a_time_gives_the_same_numbers(observatory, model):
     assert np.all(difference[untouched] <= 1e-5 * all_at_once.variance[untouched])
 
 
+def test_one_step_at_a_time_gives_the_same_numbers_for_a_nonlinear_detector(nonlinear):
+    raw, _ = nonlinear.science(sky=1000.0)
+    raw.data[5, 6] = 65535
+    all_at_once = calibrate(raw, NONLINEAR, **SECTIONS, **nonlinear.masters)
+    frame = subtract_overscan(flag_saturated(raw, NONLINEAR), fits_section=OVERSCAN, overscan_axis=(0, 1))
+    frame = subtract_bias(gain_correct(trim_image(frame, TRIM), NONLINEAR), nonlinear.bias)
+    frame = correct_linearity(create_deviation(frame, NONLINEAR), NONLINEAR)
+    frame = subtract_dark(frame, nonlinear.dark, exposure_time="EXPTIME", scale=True)
+    frame = flat_correct(frame, nonlinear.flat)
+    assert_same_frame(all_at_once, frame)
+    assert np.all((all_at_once - frame).variance <= 1e-5 * all_at_once.variance)
+    assert all_at_once.flags[5, 6] == DataQuality.SATURATED | DataQuality.NONLINEAR
+    assert "linearity" in all_at_once.budget.names
+
+
+def test_a_bias_frame_has_no_signal_to_be_corrected():
+    # Without an overscan the pedestal stays in the bias frames, and is subtracted with their mean.
+    raw = CCDFrame(np.full((4, 5), 20000, dtype=np.uint16), unit="adu")
+    np.testing.assert_array_equal(calibrate(raw, NONLINEAR, shot_noise=0).data, 30000.0)
+
+
+def test_a_pedestal_is_no_signal_to_be_corrected(raw):
+    with pytest.raises(FrameError, match=r"d1048\.fits.*overscan.*bias.*pedestal=0"):
+        calibrate(raw, NONLINEAR, shot_noise=np.full((20, 26), 70.0))
+
+
+def test_an_overscan_can_be_given_as_a_cut_of_the_frame(observatory):
+    raw, _ = observatory.science()
+    cut = raw[:, SHAPE[1] : SHAPE[1] + 32]
+    expected = calibrate(raw, DETECTOR, **SECTIONS)
+    assert_same_frame(calibrate(raw, DETECTOR, **(SECTIONS | {"overscan": cut})), expected)
+
+
+# ---- ccd_process
+
+
 def test_ccd_process_is_calibrate_with_the_overscan_row_by_row(observatory):
     raw, _ = observatory.science()
     plain = Detector(gain=DETECTOR.gain, read_noise=DETECTOR.read_noise)
@@ -180,8 +250,71 @@ def test_ccd_process_is_calibrate_with_the_overscan_row_by_row(observatory):
         gain=DETECTOR.gain,
         readnoise=DETECTOR.read_noise,
         exposure_key="EXPTIME",
+        dark_scale=True,
     )
     assert_same_frame(result, expected)
+
+
+def test_ccd_process_has_the_arguments_of_ccdproc_in_their_order():
+    theirs = inspect.signature(ccdproc.ccd_process).parameters
+    # ccdproc's decorator adds a keyword argument for its log.
+    assert list(inspect.signature(ccd_process).parameters) == [name for name in theirs if name != "add_keyword"]
+
+
+@pytest.mark.parametrize("gain_corrected", [True, False])
+@pytest.mark.parametrize(
+    "times",
+    [
+        {},
+        {"exposure_key": "EXPTIME", "exposure_unit": u.s, "dark_scale": False},
+        {"exposure_key": "EXPTIME", "exposure_unit": u.s, "dark_scale": True},
+        {"exposure_key": ccdproc.Keyword("EXPTIME", unit=u.s), "dark_scale": True},
+        {"dark_exposure": 2 * u.min, "data_exposure": 30 * u.s, "dark_scale": True},
+    ],
+)
+def test_ccd_process_gives_the_values_that_ccdproc_gives(observatory, gain_corrected, times):
+    raw, _ = observatory.science()
+    masters = {"master_bias": observatory.bias, "dark_frame": observatory.dark, "master_flat": observatory.flat}
+    if not gain_corrected:
+        per_electron = 1 / DETECTOR.gain
+        masters = {kind: gain_correct(frame, per_electron) for kind, frame in masters.items()}
+    # The means of the overscan, because our median is interpolated within the digital step.
+    arguments = {"oscan": OVERSCAN, "oscan_median": False, "trim": TRIM, "gain": DETECTOR.gain, **times}
+    arguments |= {"readnoise": DETECTOR.read_noise, "gain_corrected": gain_corrected}
+    result = ccd_process(raw, error=True, **masters, **arguments)
+    if not times:
+        # ccdproc wants to know the times of a dark that it does not scale.
+        arguments["exposure_key"], arguments["exposure_unit"] = "EXPTIME", u.s
+    plain = {kind: CCDData(frame.data, unit=frame.unit, meta=frame.meta) for kind, frame in masters.items()}
+    theirs = ccdproc.ccd_process(CCDData(raw.data.astype(float), unit="adu", meta=raw.meta), **plain, **arguments)
+    assert result.unit == theirs.unit == u.electron
+    np.testing.assert_allclose(result.data, theirs.data, rtol=1e-5, atol=1e-2)
+
+
+@pytest.mark.parametrize("gain_corrected", [True, False])
+@pytest.mark.parametrize("kind", ["bias", "dark"])
+def test_ccd_process_says_which_master_is_in_another_unit(raw, kind, gain_corrected):
+    unit = "adu" if gain_corrected else "electron"
+    frame = CCDFrame(np.full((20, 26), 3.0), unit=unit, meta={"EXPTIME": 60.0})
+    arguments = {"error": True, "gain": 2 * E_PER_ADU, "readnoise": 5 * u.electron, "oscan": "[21:26,1:20]"}
+    arguments |= {"master_bias" if kind == "bias" else "dark_frame": frame}
+    with pytest.raises(u.UnitConversionError, match=f"master {kind} is in {unit}, but gain_corrected={gain_corrected}"):
+        ccd_process(raw, **arguments, gain_corrected=gain_corrected)
+
+
+def test_ccd_process_takes_the_overscan_as_a_cut(raw):
+    arguments = {"error": True, "gain": 2 * E_PER_ADU, "readnoise": 5 * u.electron}
+    one, other = (ccd_process(raw, oscan=oscan, **arguments) for oscan in ("[21:26,1:20]", raw[:, 20:26]))
+    assert_same_frame(one, other)
+
+
+def test_ccd_process_needs_the_times_of_a_dark_that_it_scales(raw):
+    arguments = {"error": True, "gain": 2 * E_PER_ADU, "readnoise": 5 * u.electron, "oscan": "[21:26,1:20]"}
+    arguments |= {"dark_frame": master(meta={"EXPTIME": 60.0}), "dark_scale": True}
+    with pytest.raises(TypeError, match="exposure_time"):
+        ccd_process(raw, **arguments)
+    with pytest.raises(TypeError, match="both dark_exposure and data_exposure"):
+        ccd_process(raw, **arguments, dark_exposure=30 * u.s)
 
 
 # ---- identity

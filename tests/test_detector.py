@@ -8,11 +8,12 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from astro_calib import Amplifier, Detector
+from astro_calib import Amplifier, Detector, LinearityPolynomial, LinearityTable
 from astro_calib.errors import FrameError
 
 GAIN = 1.8 * u.electron / u.adu
 READ_NOISE = 9.4 * u.electron
+LINEARITY = LinearityPolynomial([1e-6], limit=60000 * u.adu, uncertainties=[1e-7])
 
 
 def left_and_right(**kwargs):
@@ -77,7 +78,7 @@ def test_what_is_missing_is_named():
 
 @pytest.mark.parametrize(
     "given",
-    [{"gain": GAIN}, {"read_noise": READ_NOISE}, {"gain_uncertainty": 0.01 * GAIN.unit}],
+    [{"gain": GAIN}, {"read_noise": READ_NOISE}, {"gain_uncertainty": 0.01 * GAIN.unit}, {"linearity": LINEARITY}],
     ids=lambda given: str(*given),
 )
 def test_amplifiers_have_their_own_values(given):
@@ -122,11 +123,43 @@ def test_gain_is_the_same_noise_for_every_frame_of_a_detector_and_of_no_other():
     assert halves.gain_identity(0) != halves.gain_identity(1)
 
 
+def test_linearity_is_that_of_an_amplifier():
+    table = LinearityTable([10000, 60000] * u.adu, [10000, 62000] * u.adu)
+    for linearity in (LINEARITY, table):
+        camera = Detector(gain=GAIN, read_noise=READ_NOISE, linearity=linearity)
+        assert camera.amplifiers[0].linearity == camera.linearity == linearity
+        assert camera.has_linearity
+    left, right = (
+        Amplifier(gain=GAIN, read_noise=READ_NOISE, data_section=section, linearity=linearity)
+        for section, linearity in (("[1:3, 1:4]", None), ("[4:6, 1:4]", table))
+    )
+    assert Detector(amplifiers=[left, right]).has_linearity
+    assert not Detector(amplifiers=[left]).has_linearity
+
+
+@pytest.mark.parametrize("linearity", [1e-6, [1e-6], "polynomial"])
+def test_linearity_is_a_polynomial_or_a_table(linearity):
+    with pytest.raises(TypeError, match=r"linearity is .*expected a LinearityPolynomial or a LinearityTable\."):
+        Detector(gain=GAIN, read_noise=READ_NOISE, linearity=linearity)
+
+
+def test_linearity_is_the_same_noise_for_every_frame_of_a_detector_and_of_no_other():
+    camera, again, other = (
+        Detector(gain=GAIN, read_noise=READ_NOISE, linearity=LINEARITY, name=name) for name in ("red", "red", "blue")
+    )
+    assert camera.linearity_identity(0) == again.linearity_identity(0)
+    assert camera.linearity_identity(0) != other.linearity_identity(0)
+    halves = left_and_right(linearity=LINEARITY)
+    assert halves.linearity_identity(0) != halves.linearity_identity(1)
+
+
 def test_detectors_compare_by_value_and_can_be_sent_to_another_process():
-    camera = Detector(gain=GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu)
+    camera = Detector(gain=GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu, linearity=LINEARITY)
     again = pickle.loads(pickle.dumps(camera))  # noqa: S301
     assert again == camera
     assert again.gain_identity(0) == camera.gain_identity(0)
-    assert camera != Detector(gain=2 * GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu)
+    assert again.linearity_identity(0) == camera.linearity_identity(0)
+    assert camera != Detector(gain=2 * GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu, linearity=LINEARITY)
+    assert camera != Detector(gain=GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu)
     with pytest.raises(AttributeError):
         camera.gain = 2 * GAIN

@@ -353,7 +353,7 @@ def _detector(frames: list[RawFrame], profile: Profile) -> tuple[Detector, list[
             remarks.append("the saturation level is not known; no pixel counts as saturated (--saturation)")
     if profile.gain_uncertainty is not None:
         values["gain_uncertainty"] = profile.gain_uncertainty * UNITS["gain"]
-    return Detector(**values, name=profile.name), remarks
+    return Detector(**values, linearity=profile.linearity, name=profile.name), remarks
 
 
 def _check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:

@@ -31,6 +31,7 @@ A complete one, with everything that a profile can hold::
     gain_uncertainty = 0.02                 # electron/adu; without it the gain counts as exact
     read_noise = 8.0                        # electron
     saturation = 60000                      # adu
+    linearity = { coefficients = [6e-7, -2e-12], uncertainties = [3e-8, 5e-13], limit = 55000 }
     overscan = "[1025:1056, 1:1024]"        # FITS convention: columns first, from 1; "none": there is none
     trim = "[1:1024, 1:1024]"               # what is kept; "none": everything
     overscan_level = "frame"                # one level for the "frame", for each "row" or each "column"
@@ -58,6 +59,10 @@ A complete one, with everything that a profile can hold::
 Text is compared without regard to capitals, underscores, hyphens and spaces at the ends. A kind that is
 recognised in several ways is written several times, as ``[[flat]]``. The kinds are tried in the order
 ignore, bias, dark, flat, science; the first that fits is taken.
+
+The linearity says what a signal x, in adu and net of pedestal, would be if the response were linear: x (1 + a1 x +
+a2 x^2 + ...) up to a limit, with these coefficients, or what a look-up table says, ``{ measured = [...], corrected =
+[...] }``. Both may have ``uncertainties``; see `~astro_calib.LinearityPolynomial` and `~astro_calib.LinearityTable`.
 """
 
 from __future__ import annotations
@@ -80,6 +85,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from astropy.io.fits import Header
+
+    from astro_calib.linearity import Linearity
 
 __all__ = ["KINDS", "Profile", "builtin_profiles", "load_profile"]
 
@@ -109,6 +116,8 @@ class Profile:
         In electron.
     saturation : float, optional
         In adu.
+    linearity : LinearityPolynomial or LinearityTable, optional
+        How the response departs from a straight line.
     overscan, trim : str, optional
         Sections in FITS convention, ``"none"``, or None if the header has to say it.
     overscan_level : {"frame", "row", "column"}
@@ -128,6 +137,7 @@ class Profile:
     gain_uncertainty: float | None = None
     read_noise: float | None = None
     saturation: float | None = None
+    linearity: Linearity | None = None
     overscan: str | None = None
     trim: str | None = None
     overscan_level: str = "frame"

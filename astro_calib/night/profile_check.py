@@ -6,10 +6,16 @@ import difflib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
 
 from astro_calib.errors import ProfileError
+from astro_calib.linearity import LinearityPolynomial, LinearityTable
 from astro_calib.night.headers import as_number, parse_section
+
+if TYPE_CHECKING:
+    from astro_calib.linearity import Linearity
 
 __all__ = ["KINDS", "OVERSCAN_AXES", "Rule", "checked_fields"]
 
@@ -37,7 +43,9 @@ Rule = Mapping[str, tuple[Any, ...]]
 
 NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation")
 ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
-DETECTOR_KEYS = (*NUMBERS, "overscan", "trim", "overscan_level", "bad", "darks_expected")
+DETECTOR_KEYS = (*NUMBERS, "linearity", "overscan", "trim", "overscan_level", "bad", "darks_expected")
+#: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
+LINEARITY_KEYS = {"coefficients": ("coefficients", "limit"), "measured": ("measured", "corrected")}
 KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
 
 
@@ -123,6 +131,8 @@ def _detector_value(source: str, key: str, value: Any) -> Any:
         if number is None or number < 0 or (number == 0 and not zero_allowed):
             raise _fail(source, name, value, f"it must be a number{', 0 or' if zero_allowed else ''} above 0")
         return number
+    if key == "linearity":
+        return _linearity(source, name, value)
     if key in ("overscan", "trim"):
         if value != "none":
             _check_section(source, name, value, "; 'none' stands for no section")
@@ -140,6 +150,30 @@ def _detector_value(source: str, key: str, value: Any) -> Any:
     if not isinstance(value, bool):
         raise _fail(source, name, value, "it must be true or false")
     return value
+
+
+def _linearity(source: str, name: str, table: Any) -> Linearity:
+    kind = next((key for key in LINEARITY_KEYS if isinstance(table, dict) and key in table), None)
+    if kind is None:
+        allowed = "it must be { coefficients = [...], limit = number } or { measured = [...], corrected = [...] }"
+        raise _fail(source, name, table, allowed)
+    _known(source, f"in {name}", table, (*LINEARITY_KEYS[kind], "uncertainties"))
+    missing = [key for key in LINEARITY_KEYS[kind] if key not in table]
+    if missing:
+        raise _fail(source, name, table, f"it needs {missing[0]} as well")
+    for key, value in table.items():
+        numbers = value if isinstance(value, list) else [value]
+        if any(isinstance(number, str) or as_number(number) is None for number in numbers):
+            raise _fail(source, f"{name}.{key}", value, "it must hold numbers only")
+    try:
+        if kind == "coefficients":
+            return LinearityPolynomial(
+                table["coefficients"], limit=table["limit"] * u.adu, uncertainties=table.get("uncertainties")
+            )
+        return LinearityTable(**{key: column * u.adu for key, column in table.items()})
+    except (TypeError, ValueError) as error:
+        msg = f"{source}: {name}: {error}"
+        raise ProfileError(msg) from error
 
 
 def _check_section(source: str, name: str, value: Any, also: str) -> None:

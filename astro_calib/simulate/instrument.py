@@ -49,8 +49,8 @@ class Camera:
     shape : (int, int)
         Shape (ny, nx) of the imaging area, without overscan.
     detector : Detector
-        Gain, read noise and saturation, of one amplifier. Raw values of integer frames end at the saturation,
-        whether a full well or the converter is the cause, or at 65535.
+        Gain, read noise, linearity and saturation, of one amplifier. Raw values of integer frames end at the
+        saturation, whether a full well or the converter is the cause, or at 65535.
     bias_level : float or Quantity
         Level of the overscan, adu.
     bias_drift : float or Quantity
@@ -205,7 +205,8 @@ class Camera:
                 + \mathrm{cosmic\ rays}\right] \\
             \mathrm{raw} &= (N + R) / \mathrm{gain} + \mathrm{bias}
 
-        with Gaussian read noise :math:`R`. The overscan is read noise and the level of the bias only.
+        with Gaussian read noise :math:`R`. The overscan is read noise and the level of the bias only. If the detector
+        has a linearity, :math:`N / \mathrm{gain}` is what that corrects to.
 
         Examples
         --------
@@ -274,7 +275,11 @@ class Camera:
         """Raw values of the frame and its overscan, adu, before rounding."""
         ny, nx = self.shape
         data = draw_read_noise((ny, nx + self.overscan_columns), self.read_noise, rng)
-        data[:, :nx] += rng.poisson(truth.electrons)
+        collected = rng.poisson(truth.electrons).astype(np.float64)
+        linearity = self.detector.amplifiers[0].linearity
+        if linearity is not None:
+            collected = linearity.response(collected / self.gain) * self.gain
+        data[:, :nx] += collected
         data /= self.gain
         data += truth.bias_level
         data[:, :nx] += self.bias_structure

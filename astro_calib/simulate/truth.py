@@ -91,12 +91,14 @@ class Truth:
     @property
     def mean(self) -> NDArray[np.float64]:
         """Expected raw value, adu, as if nothing saturated."""
-        return self.electrons / self.camera.gain + self.bias
+        linearity = self.camera.detector.amplifiers[0].linearity
+        signal = self.electrons / self.camera.gain
+        return (signal if linearity is None else linearity.response(signal)) + self.bias
 
     @property
     def variance(self) -> NDArray[np.float64]:
         """
-        Variance of a pixel's noise, electron squared, as if nothing saturated.
+        Variance of a pixel's noise, electron squared, as if nothing saturated and the response were linear.
 
         Shot noise of all electrons, read noise, and for rounded frames the quantisation, gain squared / 12.
         """

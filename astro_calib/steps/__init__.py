@@ -6,11 +6,13 @@ from astro_calib.steps.dark import subtract_dark
 from astro_calib.steps.deviation import create_deviation
 from astro_calib.steps.flat import flat_correct
 from astro_calib.steps.gain import gain_correct
+from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.overscan import subtract_overscan
 from astro_calib.steps.quality import flag_bad_pixels, flag_saturated
 from astro_calib.steps.trim import trim_image
 
 __all__ = [
+    "correct_linearity",
     "cosmicray_lacosmic",
     "create_deviation",
     "flag_bad_pixels",

@@ -11,6 +11,7 @@ from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.factored import Factored
 from astro_calib.source import NoiseSource
 from astro_calib.steps.gain import raw_map
 
@@ -107,11 +108,12 @@ def create_deviation(
         signal = signal - _like(ccd, "pedestal", level)
     gain = raw_map(ccd, detector, "gain")
     read_noise = raw_map(ccd, detector, "read_noise")
+    # The noise of a raw frame is one thing in adu and in electrons: its variances are in electrons, squared.
     electrons_per_unit: Any = 1.0 if ccd.unit == u.electron else gain
-    step = _digital_step(ccd, origin, gain)
-    fixed = (read_noise / electrons_per_unit) ** 2 + step**2 / 12
-    shot = _expected_signal(ccd, signal, shot_noise) / electrons_per_unit
-    floor = (read_noise / electrons_per_unit) ** 2 / 4 - fixed
+    step = _digital_step(ccd, origin, gain) * electrons_per_unit
+    fixed = read_noise**2 + step**2 / 12
+    shot = _expected_signal(ccd, signal, shot_noise) * electrons_per_unit
+    floor = read_noise**2 / 4 - fixed
     shot = np.where(np.isfinite(shot), np.maximum(shot, floor), 0)
     if origin is None:
         msg = (
@@ -122,7 +124,7 @@ def create_deviation(
         raise FrameError(msg)
     kept = [] if ccd.budget is None else list(ccd.budget.terms)
     identity, window = origin.raw.identity(), origin.window
-    by_data = isinstance(shot_noise, str) and shot_noise == "data" and np.ndim(electrons_per_unit) == 0
+    by_data = isinstance(shot_noise, str) and shot_noise == "data"
     sources = [NoiseSource("read noise", _number_or_array(fixed, signal), identity=f"{identity}:read", window=window)]
     if np.any(shot):
         sources.append(
@@ -131,13 +133,14 @@ def create_deviation(
                 _number_or_array(shot, signal),
                 identity=f"{identity}:shot",
                 window=window,
-                slope=1 / float(electrons_per_unit) if by_data else 0.0,
+                slope=1.0 if by_data else 0.0,
             )
         )
     own = {f"{identity}:read", f"{identity}:shot"}
     terms = [term for term in kept if term[0].identity not in own]
     data = floating(ccd._data)
-    budget = UncertaintyBudget(ccd.shape, [*terms, *((source, 1.0) for source in sources)], data.dtype, data)
+    coefficient = Factored(1.0).times(_number_or_array(electrons_per_unit, signal), -1)
+    budget = UncertaintyBudget(ccd.shape, [*terms, *((source, coefficient) for source in sources)], data.dtype, data)
     return rebuilt(ccd, data, budget, origin=origin)
 
 
