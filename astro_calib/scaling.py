@@ -193,19 +193,11 @@ def level_terms(
 def _in_level(frame: CCDFrame, coefficient: Factored, level: float) -> float:
     """The coefficient of noise that is common to a frame in the frame's level."""
     good = fit_for_use(frame)
-<<<<<<< HEAD
     value = np.broadcast_to(np.asarray(coefficient.evaluate(frame._data)), frame.shape)
     mean = float(np.mean(value, where=good, dtype=np.float64))
     if coefficient.is_proportional_to_own:
         # A median goes with a factor as the mean does, each from its own value.
         mean *= level / float(np.mean(frame._data, where=good, dtype=np.float64))
-=======
-    value = np.broadcast_to(np.asarray(coefficient.evaluate(frame._data)), frame.shape)
-    mean = float(np.mean(value, where=good, dtype=np.float64))
-    if coefficient.is_proportional_to_own:
-        # A median goes with a factor as the mean does, each from its own value.
-        mean *= level / float(np.mean(frame._data, where=good, dtype=np.float64))
->>>>>>> main
     return mean
 
 
