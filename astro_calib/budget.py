@@ -19,7 +19,7 @@ import numpy as np
 
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
 from astro_calib.factored import Factored
-from astro_calib.merge import merge_sources
+from astro_calib.merge import merge_sources, without_arrays
 from astro_calib.source import draw_covariances, links, meeting_cells, variance_power
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ class UncertaintyBudget:
                 del self._terms[source.key]
             bound = [(s, c if self.data is None else c.bound_to(self.data)) for s, c in oldest]
             one, coefficient = merge_sources(bound, self.shape, "merged", self.dtype)
+            one = without_arrays(one)
             self._terms = {one.key: (one, coefficient), **self._terms}
             merged += len(oldest)
         if merged:

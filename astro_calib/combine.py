@@ -10,33 +10,31 @@ from __future__ import annotations
 
 import os
 import warnings
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, fit_for_use
+from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
-from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
-from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
+from astro_calib.identity import Watch
+from astro_calib.rejection import excess_of_median, excess_of_unlike, factor_of_sample, factor_of_survivors, of_number
 from astro_calib.scaling import level_effects, level_terms, scaled_frames, with_level_errors
+from astro_calib.slabs import Procedure, StackedValues, gathered, sampled, stacked_values
 from astro_calib.source import NoiseSource
 from astro_calib.stacking import (
-    UNLIKE_OF_MEAN,
+    OwnNoise,
+    Weights,
+    alike,
     inflation_of_mean,
-    mean_weights,
-    median_passing,
-    own_sigma,
+    inflation_of_median,
     private_terms,
     stacked_budget,
     typical_sigmas,
     warn_of_median,
-    weighted_mean,
 )
 from astro_calib.steps.deviation import create_deviation
 
@@ -157,53 +155,67 @@ def combine(
         inputs = [create_deviation(frame, detector, **options) if _lacks_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
     inputs, levels = scaled_frames(inputs, scale)
-    data = np.stack([floating(frame._data) for frame in inputs])
-    before = np.stack([fit_for_use(frame) for frame in inputs])
-    center = None if method == "mean" and clip is None else masked_median(data, before)
-    known = not by_scatter and (method == "median" or clip == "sigma")
-    own = own_sigma(inputs, private_terms(inputs), data, center) if known and center is not None else None
-    used = _rejected(data, before, center, own, clip, (lower, upper), extremes)
+    procedure = Procedure(method, clip, lower, upper, extremes)
+    given = np.ones(len(inputs)) if weights is None else np.asarray(weights, dtype=float)
+    numbers = [float(weight) for weight in given / given.sum()]
     if by_scatter:
-        inputs = _with_scatter(inputs, data, before, used, (method, clip, lower, upper, *extremes))
+        values = stacked_values(inputs, procedure, numbers, None, scatter=True)
+        inputs = _with_scatter(inputs, values, procedure)
     private = private_terms(inputs)
-    counted = used.sum(axis=0).astype(np.uint16)
-    rejected = before.sum(axis=0) > counted
-    # Where nothing is fit for use the pixel is masked; it gets the value and the variance of what there is.
-    filled = (counted == 0) & np.isfinite(data)
-    before, used = before | filled, used | filled
-    inflation: float | NDArray[Any]
+    typical, like = _typical(inputs, OwnNoise(inputs, private))
     if method == "median":
-        sigmas = np.ones((len(data), *[1] * (data.ndim - 1)), dtype=data.dtype) if own is None else own
-        result = np.nan_to_num(masked_median(data, used))
-        # The median is the same after the lowest and the highest are left out, so that their number counts too.
-        passing, inflation = median_passing(sigmas, before if clip == "minmax" else used, used)
-        if own is None:
-            own = np.stack([np.sqrt(np.asarray(frame.variance)) for frame in inputs])
-        warn_of_median(inputs, private, own, max(map(_quantum, inputs)))
-    else:
-        passing = mean_weights(used, weights, data.dtype)
-        result = weighted_mean(data, passing)
-        inflation = inflation_of_mean(clip, (lower, upper), extremes, before)
-        if clip == "scatter":
-            # The threshold is itself uncertain, which the factor for a known one does not count.
-            procedure = (method, clip, lower, upper, *extremes)
-            inflation = _of_number(lambda number: _simulated(number, *procedure)[0], before).astype(data.dtype)
-        if clip is not None and not by_scatter:
-            inflation = inflation * _excess_of_unlike(inputs, used, passing.numbers, clip, (lower, upper), extremes)
-    if by_scatter:
-        inflation = 1.0  # it is in the variance that was taken from the scatter
+        warn_of_median(inputs, private, typical, max(map(_quantum, inputs)))
+    inflation: float | NDArray[Any] = 1.0
+    if not by_scatter:
+        unlike_median = method == "median" and not like
+        if unlike_median:
+            numbers = (1 / typical / np.sum(1 / typical)).tolist()
+        own = OwnNoise(inputs, private) if clip == "sigma" or unlike_median else None
+        values = stacked_values(inputs, procedure, numbers, own, typical=typical if unlike_median else None)
+        inflation = _inflation(values, typical, numbers, procedure)
+    passing = Weights(numbers=numbers, kept=values.kept, total=values.total, exact=values.exact)
     if levels is None:
-        budget = stacked_budget(inputs, private, passing, inflation, np.asarray(result))
+        budget = stacked_budget(inputs, private, passing, inflation, values.data)
     else:
-        effects = level_effects(levels, passing.numbers)
-        with_levels = with_level_errors(inputs, private, levels, effects, passing.numbers)
-        budget = stacked_budget(with_levels, private, passing, inflation, np.asarray(result))
-        budget = budget.with_terms(level_terms(inputs, private, levels, effects))
-    stack = _assembled(inputs, result, budget, counted, rejected, used)
+        effects = level_effects(levels, numbers)
+        with_levels = with_level_errors(inputs, private, levels, effects, numbers)
+        budget = stacked_budget(with_levels, private, passing, inflation, values.data)
+        budget = budget.with_terms(level_terms(inputs, private, levels, effects, numbers))
+    stack = _assembled(inputs, values, budget)
     if method == "sum":
         stack = stack.multiply(float(len(inputs)))
-    stack._n_used = counted
+    stack._n_used = values.counted
     return stack
+
+
+def _typical(frames: Sequence[CCDFrame], own: OwnNoise) -> tuple[NDArray[np.float64], bool]:
+    """Typical sigmas of the frames' own noise, and whether they are alike nearly everywhere."""
+    from astro_calib.kernels.stack import masked_median
+
+    item = sampled(frames[0].shape)
+    values, used = gathered(frames, item)
+    used = used | ~used.any(axis=0)
+    sigma = own.sigma(item, values, masked_median(values, used & np.isfinite(values)))
+    used &= np.isfinite(sigma)
+    return typical_sigmas(sigma, used), alike(sigma, used)
+
+
+def _inflation(
+    values: StackedValues, typical: NDArray[np.float64], weights: Sequence[float], procedure: Procedure
+) -> float | NDArray[Any]:
+    """By how much the variance of the frames' own noise exceeds that of a mean with these weights."""
+    clip, number = procedure.clip, len(weights)
+    if procedure.method == "median":
+        factor = inflation_of_median(values, clip, number) if values.inflation is None else values.inflation
+        return factor * excess_of_median(number, procedure)
+    if clip is None:
+        return 1.0
+    if clip == "scatter":
+        # The threshold is itself uncertain, which the factor for a known one does not count.
+        like: Any = of_number(lambda n: factor_of_survivors(n, procedure), values.before, values.data.dtype)
+    else:
+        like = inflation_of_mean(clip, (procedure.lower, procedure.upper), procedure.extremes, values, number)
+    return like * excess_of_unlike(typical, weights, procedure)
 
 
 # -- input -----------------------------------------------------------------------------------------------------------
@@ -331,73 +343,23 @@ def _by_scatter(frames: Sequence[CCDFrame]) -> bool:
     return True
 
 
-def _rejected(
-    data: NDArray[Any],
-    before: NDArray[np.bool_],
-    center: NDArray[Any] | None,
-    own: NDArray[Any] | None,
-    clip: str | None,
-    thresholds: tuple[float, float],
-    extremes: tuple[int, int],
-) -> NDArray[np.bool_]:
-    """Which values remain; ``own`` is their known standard deviation, if it is known."""
-    if clip is None:
-        return before
-    if clip == "minmax":
-        return reject_extremes(data, before, *extremes)
-    assert center is not None
-    deviation = own
-    if deviation is None or clip == "scatter":
-        deviation = 1.4826 * masked_median(np.abs(data - center), before)
-        if clip == "sigma":
-            # The scatter of a few values is no threshold: it is often far too small. It is not less than it usually is.
-            deviation = np.maximum(deviation, _usual_scatter(data, before))
-    return reject_deviant(data, deviation, before, center, *thresholds)
-
-
-def _usual_scatter(data: NDArray[Any], used: NDArray[np.bool_]) -> float:
-    """The standard deviation of the sample at a typical pixel, from the median of the variances."""
-    from scipy.stats import chi2
-
-    number = used.sum(axis=0)
-    variance = _sample_variance(data, used)[number > 1]
-    freedom = max(float(np.median(number[number > 1])) - 1, 1.0) if variance.size else 1.0
-    return float(np.sqrt(np.median(variance) * freedom / chi2.median(freedom))) if variance.size else 0.0
-
-
-def _sample_variance(data: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The variance of the used values at each pixel, with N - 1; 0 for one value."""
-    mean = weighted_mean(data, mean_weights(used, None, np.float64))
-    with np.errstate(invalid="ignore"):
-        squares = np.where(used, (data - mean) ** 2, 0).sum(axis=0, dtype=np.float64)
-    return np.asarray(squares / np.maximum(used.sum(axis=0) - 1, 1))
-
-
-def _with_scatter(
-    frames: Sequence[CCDFrame],
-    data: NDArray[Any],
-    before: NDArray[np.bool_],
-    used: NDArray[np.bool_],
-    procedure: tuple[Any, ...],
-) -> list[CCDFrame]:
+def _with_scatter(frames: Sequence[CCDFrame], values: StackedValues, procedure: Procedure) -> list[CCDFrame]:
     """
     The frames, each with the scatter of the sample at each pixel as noise of its own.
 
     Times the factor of the procedure, so that a mean with weights 1/n has the variance of the result.
     """
-    number, total = used.sum(axis=0), before.sum(axis=0)
-    # One value alone shows no scatter: that of all, or else the usual one.
-    variance = np.where(number > 1, _sample_variance(data, used), _sample_variance(data, before))
-    known = total > 1
-    if not np.any(variance[known] > 0):
+    # One value alone shows no scatter: it has the usual one.
+    known = values.before > 1
+    assert values.scatter is not None
+    if not np.any(values.scatter[known] > 0):
         msg = (
             f"the frames to combine, such as {frames[0].name}, agree in every pixel: they show nothing of their noise."
         )
         raise FrameError(msg)
-    variance = _of_number(lambda n: _scatter_factor(n, *procedure), before) * np.where(
-        known, variance, np.mean(variance[known])
-    )
-    variance = variance.astype(data.dtype)
+    usual = np.mean(values.scatter[known], dtype=np.float64)
+    variance = np.where(known, values.scatter, values.scatter.dtype.type(usual))
+    variance *= of_number(lambda n: factor_of_sample(n, procedure), values.before, variance.dtype)
     private = private_terms([frame for frame in frames if frame.budget is not None])
     result = []
     position = -1
@@ -422,114 +384,22 @@ def _with_scatter(
     return result
 
 
-def _scatter_factor(number: int, method: str, clip: str | None, *options: float) -> float:
-    """Variance of the result in units of s^2 / n, with the scatter s of the n values that a rejection leaves."""
-    if clip is not None:
-        return _simulated(number, method, clip, *options)[1]
-    return median_variance_factor(number) if method == "median" else 1.0
-
-
-@cache
-def _simulated(
-    number: int, method: str, clip: str, lower: float, upper: float, lowest: int, highest: int
-) -> tuple[float, float]:
-    """
-    Variance of the result of a rejection by scatter, in units of E[sigma^2 / n] and of E[s^2 / n] of the n survivors.
-
-    By simulation of the procedure itself with Gaussian noise, to about 1%: the survivors scatter less than all, and by
-    how much depends on the rejection.
-    """
-    if number == 1:
-        return 1.0, 1.0
-    rng = np.random.default_rng(number)
-    data = rng.normal(size=(number, 40000))
-    before = np.ones(data.shape, dtype=bool)
-    center = masked_median(data, before)
-    used = _rejected(data, before, center, None, clip, (lower, upper), (lowest, highest))
-    count = used.sum(axis=0)
-    result = masked_median(data, used) if method == "median" else weighted_mean(data, mean_weights(used, None))
-    variance = np.where(count > 1, _sample_variance(data, used), _sample_variance(data, before))
-    return float(np.var(result) / np.mean(1 / count)), float(np.var(result) / np.mean(variance / count))
-
-
-def _excess_of_unlike(
-    frames: Sequence[CCDFrame],
-    used: NDArray[np.bool_],
-    weights: Sequence[float],
-    clip: str,
-    thresholds: tuple[float, float],
-    extremes: tuple[int, int],
-) -> float:
-    """By how much the factor of a mean after rejection differs from that for frames of like noise and weight."""
-    typical = typical_sigmas(np.stack([np.sqrt(np.asarray(frame.variance)) for frame in frames]), used)
-    relative = typical / typical.min()
-    if relative.max() <= UNLIKE_OF_MEAN and max(weights) <= UNLIKE_OF_MEAN * min(weights):
-        return 1.0
-    options = (clip, thresholds, extremes)
-    like = (1.0,) * len(frames)
-    return _simulated_of_unlike(tuple(relative.round(2)), tuple(weights), *options) / _simulated_of_unlike(
-        like, like, *options
-    )
-
-
-@cache
-def _simulated_of_unlike(
-    sigmas: tuple[float, ...],
-    weights: tuple[float, ...],
-    clip: str,
-    thresholds: tuple[float, float],
-    extremes: tuple[int, int],
-) -> float:
-    """
-    Variance of a weighted mean after rejection, in units of the expectation of that of independent values.
-
-    By simulation of the procedure itself with Gaussian noise, to about 1%.
-    """
-    rng = np.random.default_rng(len(sigmas))
-    spread = np.array(sigmas)[:, np.newaxis]
-    data = spread * rng.normal(size=(len(sigmas), 40000))
-    before = np.ones(data.shape, dtype=bool)
-    used = _rejected(data, before, masked_median(data, before), spread, clip, thresholds, extremes)
-    passing = mean_weights(used, weights)
-    parts = sum(np.square(passing.of(position) * sigma) for position, sigma in enumerate(sigmas))
-    return float(np.var(weighted_mean(data, passing)) / np.mean(parts))
-
-
-def _of_number(factor: Callable[[int], float], used: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A factor that depends on the number of used values, at each pixel; 1 where there is none."""
-    number = used.sum(axis=0)
-    table = np.ones(len(used) + 1)
-    for present in np.unique(number[number > 0]):
-        table[present] = factor(int(present))
-    return table[number]
-
-
-def _assembled(
-    frames: Sequence[CCDFrame],
-    result: NDArray[Any],
-    budget: UncertaintyBudget,
-    counted: NDArray[np.uint16],
-    rejected: NDArray[np.bool_],
-    used: NDArray[np.bool_],
-) -> CCDFrame:
+def _assembled(frames: Sequence[CCDFrame], values: StackedValues, budget: UncertaintyBudget) -> CCDFrame:
     first = frames[0]
-    empty = counted == 0
-    flags = np.zeros(first.shape, dtype=np.uint16)
-    for frame, kept in zip(frames, used, strict=True):
-        if isinstance(frame.flags, np.ndarray):
-            # The flags of the values that are in the result.
-            flags |= np.where(kept, frame.flags, 0).astype(np.uint16)
-    flags[rejected] |= np.uint16(DataQuality.REJECTED)
-    flags[~used.any(axis=0)] |= np.uint16(DataQuality.NO_DATA)
+    empty = values.counted == 0
+    flags = values.flags
+    flags[values.used < values.before] |= np.uint16(DataQuality.REJECTED)
+    flags[values.used == 0] |= np.uint16(DataQuality.NO_DATA)
     meta = first.meta.copy()
     meta["NCOMBINE"] = len(frames)
     return CCDFrame(
-        result,
+        values.data,
         unit=first.unit,
-        budget=budget.of_data(result),
+        budget=budget,
         mask=empty if empty.any() or any(frame.mask is not None for frame in frames) else None,
         flags=flags,
         meta=meta,
         wcs=first.wcs,
         name=f"the stack of {len(frames)} frames from {first.name}",
+        _watch=Watch(),
     )

@@ -224,7 +224,7 @@ class Detector:
         text = f"{self.name}|{index}|{amplifier.linearity.identity()}|{amplifier.data_section}"
         return "linearity:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
-    def pixel_map(self, attribute: str, shape: tuple[int, int]) -> float | NDArray[np.float64]:
+    def pixel_map(self, attribute: str, shape: tuple[int, ...]) -> float | NDArray[np.float64]:
         """
         An attribute of the amplifiers as a number, or for several amplifiers as an array.
 

@@ -84,13 +84,31 @@ class Kept(Field):
     __slots__ = ("_bits", "_shape")
 
     def __init__(self, kept: NDArray[np.bool_]) -> None:
-        self._bits = np.packbits(kept)
+        self._bits: NDArray[np.uint8] | None = None
+        self._array = kept
         self._shape = kept.shape
-        self._key = ("kept", id(self._bits))
+        self._key = ("kept", id(self))
+
+    @classmethod
+    def of_bits(cls, bits: NDArray[np.uint8], shape: tuple[int, ...]) -> Kept:
+        """
+        From `numpy.packbits` of the flat array.
+
+        Parameters
+        ----------
+        bits : ndarray of uint8
+        shape : tuple of int
+            Of the array.
+        """
+        result = cls(np.empty(shape[:0], dtype=np.bool_))
+        result._bits, result._shape = bits, shape
+        return result
 
     @property
     def array(self) -> NDArray[Any]:
         """The values, made anew each time."""
+        if self._bits is None:
+            return self._array
         size = int(np.prod(self._shape))
         return np.unpackbits(self._bits, count=size).view(np.bool_).reshape(self._shape)
 
@@ -101,14 +119,23 @@ class Kept(Field):
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """The field of ``array[item]``."""
-        return Kept(self.array[item])
+        if self._bits is None or len(self._shape) != 2 or item[0].step not in (None, 1):
+            return Kept(self.array[item])
+        # Only the rows asked for are made of bits.
+        start, stop, _ = item[0].indices(self._shape[0])
+        width = self._shape[1]
+        first, last = start * width, max(stop, start) * width
+        part = np.unpackbits(self._bits[first // 8 : -(-last // 8)]).view(np.bool_)
+        rows = part[first % 8 : first % 8 + last - first].reshape(-1, width)
+        return Kept(rows[:, item[1]])
 
     def digest(self) -> str:
         """A digest of the values."""
-        return content_digest(self._bits)
+        return content_digest(np.packbits(self._array) if self._bits is None else self._bits)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, (self.array,)
+        bits = np.packbits(self._array) if self._bits is None else self._bits
+        return Kept.of_bits, (bits, self._shape)
 
 
 class _Own(Field):
@@ -242,6 +269,17 @@ class Factored:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Factored:
         return self
+
+    def split(self) -> tuple[float, Kept | None, Factored] | None:
+        """Number, `Kept` and the rest, whose product this is; None if it is a sum, or has several of them."""
+        if len(self._terms) != 1:
+            return None
+        ((number, factors),) = self._terms.values()
+        kept = [field for field, _ in factors if isinstance(field, Kept)]
+        if len(kept) > 1:
+            return None
+        rest = self._from([(1.0, tuple((field, power) for field, power in factors if not isinstance(field, Kept)))])
+        return number, kept[0] if kept else None, rest
 
     def ratio_to(self, other: Factored) -> float | None:
         """The number that ``other`` has to be multiplied by to give this, None if there is no such number."""

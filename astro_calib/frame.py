@@ -361,19 +361,19 @@ class CCDFrame(CCDData):
         return self.add(other)
 
     def __radd__(self, other: Any) -> CCDFrame:
-        return type(self).add(other, self)
+        return self.add(other)
 
     def __sub__(self, other: Any) -> CCDFrame:
         return self.subtract(other)
 
     def __rsub__(self, other: Any) -> CCDFrame:
-        return type(self).subtract(other, self)
+        return (-self).add(other)
 
     def __mul__(self, other: Any) -> CCDFrame:
         return self.multiply(other)
 
     def __rmul__(self, other: Any) -> CCDFrame:
-        return type(self).multiply(other, self)
+        return self.multiply(other)
 
     def __truediv__(self, other: Any) -> CCDFrame:
         return self.divide(other)

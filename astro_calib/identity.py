@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from astro_calib.source import Window
 
-__all__ = ["Origin", "RawPixels", "Watch", "content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
+__all__ = [
+    "Origin",
+    "RawPixels",
+    "Watch",
+    "content_digest",
+    "content_identity",
+    "drawn_identity",
+    "uncertainty_identity",
+]
 
 
 #: How identities begin that could not be found.

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.factored import Field
+    from astro_calib.factored import Field, Kept
     from astro_calib.source import Window
 
-__all__ = ["merge_sources", "squared"]
+__all__ = ["merge_sources", "squared", "without_arrays"]
 
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
+#: Pixels that are summed up at a time, so that the sum stays in the cache.
+SLAB = 1 << 16
 
 
 def merge_sources(
@@ -79,7 +81,8 @@ def merge_sources(
             ratio = np.sqrt(np.asarray(exact * inflation / inner))
         common = Factored(np.array(np.broadcast_to(np.where(np.isfinite(ratio), ratio, 0), shape), dtype=dtype))
         inflation = 1.0
-    linear = sum(squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True))
+    members = [source for source, _ in terms]
+    linear = sum_of_squares(list(zip(members, weights, strict=True)), shape, dtype)
     # What of the sum goes with each source: its own weight, and those of its relatives as far as they go with it.
     shares = list(weights if remembered is None else remembered)
     with_relatives = list(shares)
@@ -92,7 +95,7 @@ def merge_sources(
                 with_relatives[other] += shares[index] * (mean / finite_mean(b.variance.evaluate()))
     total = linear * inflation
     variance = Factored(float(total)) if np.ndim(total) == 0 else Factored(np.asarray(total, dtype=dtype))
-    constituents = _constituents([source for source, _ in terms], shares)
+    constituents = _constituents(members, shares)
     for (member, _), weight in zip(terms, with_relatives, strict=True):
         entry = constituents[member.identity, member.window]
         if weight != entry.weight:
@@ -111,11 +114,64 @@ def merge_sources(
     return source, common
 
 
+def without_arrays(source: NoiseSource) -> NoiseSource:
+    """A merged source that remembers one weight for each constituent, the mean over its pixels."""
+    constituents = {
+        key: Constituent(Factored(_mean(one.weight)), one.variance) for key, one in source.constituents.items()
+    }
+    return source._replaced(constituents=constituents)
+
+
 def squared(coefficient: Factored, source: NoiseSource) -> Any:
     """Part of a variance; 0 where the coefficient is 0, whatever the source's variance is there."""
     c, v = coefficient.evaluate(), source.variance.evaluate()
     with np.errstate(invalid="ignore"):
         return np.square(c) * v if np.ndim(c) == 0 else np.where(c != 0, np.square(c) * v, 0)
+
+
+def sum_of_squares(terms: Sequence[tuple[NoiseSource, Factored]], shape: tuple[int, ...], dtype: Any) -> Any:
+    """
+    The variance of a sum of independent terms, a number if it is one; each array is read once.
+
+    A coefficient that is 0 counts as 0, whatever the source's variance is there.
+    """
+    parts: dict[Factored, list[tuple[Factored, float, Kept | None]]] = {}
+    others: list[tuple[NoiseSource, Factored]] = []
+    for source, coefficient in terms:
+        split = coefficient.split()
+        if split is None:
+            others.append((source, coefficient))
+        else:
+            parts.setdefault(split[2], []).append((source.variance, split[0] ** 2, split[1]))
+    if not others and all(
+        rest.number is not None and kept is None and variance.number is not None
+        for rest, members in parts.items()
+        for variance, _, kept in members
+    ):
+        return sum(squared(coefficient, source) for source, coefficient in terms)
+    from astro_calib.kernels.sums import add_scaled
+    from astro_calib.kernels.threads import over_rows
+
+    total = np.zeros(shape, dtype=dtype)
+
+    def add_rows(rows: slice) -> None:
+        item = (rows, *[slice(None)] * (len(shape) - 1))
+        here = total[rows]
+        for rest, members in parts.items():
+            scale = rest.cut(item, shape).evaluate()
+            one = np.ndim(scale) == 0 and scale == 1
+            part = here if one else np.zeros_like(here)
+            for variance, factor, kept in members:
+                where = None if kept is None else kept.cut(item).array
+                add_scaled(part, variance.cut(item, shape).evaluate(), factor, where)
+            if not one:
+                with np.errstate(invalid="ignore"):
+                    here += np.where(part != 0, np.square(scale) * part, 0)
+        for source, coefficient in others:
+            here += squared(coefficient.cut(item, shape), source.cut(item, shape))
+
+    over_rows(add_rows, shape[0], len(terms) * total.size, max(1, SLAB // max(total[0].size, 1)))
+    return total
 
 
 def _constituents(sources: Sequence[NoiseSource], weights: Sequence[Factored]) -> dict[tuple[str, Window], Constituent]:

@@ -8,8 +8,9 @@ levels are common to the frame,
 .. math:: \frac{dS}{S} = \sum_j \Big(\frac{1}{N \bar L} - \frac{w_j}{L_j}\Big) \, dL_j ,
 
 which vanishes for equal levels in a plain mean. :math:`dL_j` is that of a mean over pixels, source by source: noise of
-rows and of the frame does not average down in it, and what frames share adds up coherently. That a pixel is one of
-those that its frame's level is the mean of is left out: sums over a large part of the frame get too large an error.
+rows and of the frame does not average down in it, and what frames share adds up coherently. Each pixel is one of those
+that its frame's level is the mean of: the covariance of the two counts as if the scene had the mean level there, so
+that the source of noise that the level makes may have a negative variance.
 """
 
 from __future__ import annotations
@@ -149,18 +150,22 @@ def with_level_errors(
 
 
 def level_terms(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], levels: Levels, effects: NDArray[np.float64]
+    frames: Sequence[CCDFrame],
+    private: set[tuple[int, Key]],
+    levels: Levels,
+    effects: NDArray[np.float64],
+    weights: Sequence[float],
 ) -> list[tuple[NoiseSource, Factored]]:
     """
     The error of the levels as terms of the stack's budget, but for the part that `with_level_errors` has put in.
 
-    The level's noise from single pixels and rows is a source of its own: any one pixel has little to do with it.
+    The level's noise from single pixels and rows is a source of its own.
     """
     variance = 0.0
     shared: list[tuple[NoiseSource, Factored]] = []
     common: dict[Key, tuple[NoiseSource, float]] = {}
     keys: list[str] = []
-    for position, (frame, effect) in enumerate(zip(frames, effects, strict=True)):
+    for position, (frame, effect, weight) in enumerate(zip(frames, effects, weights, strict=True)):
         budget = budget_of(frame)
         good = fit_for_use(frame)
         over_pixels = good / np.count_nonzero(good)
@@ -179,11 +184,12 @@ def level_terms(
                 common[source.key] = (source, known + effect * _in_level(frame, coefficient, levels.common))
         for terms, factor in ((pixels, excess), (rows, 1.0)):
             part = UncertaintyBudget(frame.shape, terms, budget.dtype, budget.data)
-            variance += effect**2 * factor * part.variance_of_sum(over_pixels)
+            with_pixels = 2 * effect * weight / levels.common
+            variance += (effect**2 * factor + with_pixels) * part.variance_of_sum(over_pixels)
     shape = frames[0].shape
     variance += UncertaintyBudget(shape, shared).variance_of_sum(np.ones(shape))
     result = [(source, Factored(effect).times(OWN)) for source, effect in common.values()]
-    if variance > 0:
+    if variance != 0:
         digest = hashlib.blake2b(repr(sorted(keys)).encode(), digest_size=16).hexdigest()
         source = NoiseSource("scale", variance, axes=(), identity=f"scale:{levels.how}:{digest}")
         result.append((source, Factored(1.0).times(OWN)))

@@ -140,7 +140,16 @@ class NoiseSource:
         with np.errstate(divide="ignore"):
             inverse = np.where(total > 0, 1 / np.sqrt(total), 0)
         norm = Factored(float(inverse) if inverse.ndim == 0 else inverse)
-        return {key: one.weight.product(norm) * float(np.sqrt(one.variance)) for key, one in self.constituents.items()}
+        return {
+            key: one.weight.product(norm) * float(np.sqrt(max(one.variance, 0.0)))
+            for key, one in self.constituents.items()
+        }
+
+    @property
+    def effective_number(self) -> float:
+        """How many constituents of like share would make the same sum."""
+        fourth = sum(finite_mean(np.square(one.evaluate())) ** 2 for one in self.amplitudes.values())
+        return 1 / fourth if fourth > 0 else 0.0
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> NoiseSource:
         """The source as ``frame[item]`` sees it, the frame having ``shape``: the window moves, the identity stays."""
@@ -191,8 +200,9 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
 
     A merged source is S = sum w_i e_i + r, so that Cov(S, e_i) = w_i v_i. Two merged sources that hold the same
     constituents are correlated through each of them by the product of their amplitudes. What is not linear in them,
-    r, goes along less: it mostly depends on several values at once, each of which has to be among the common ones. Its
-    correlation is taken as the square of that of the sums, from which that of nested medians differs by about 0.1.
+    r, goes along less: it depends on differences of values, of which there is one less than values. Of k constituents
+    common to n and m its correlation is taken as (k - 1)^2 / [(n - 1) (m - 1)], from which that of nested medians
+    differs by up to 0.06.
     """
     if a.axes != b.axes or a.family.isdisjoint(b.family):
         return
@@ -218,9 +228,12 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
                 yield Link(*windows, one * float(np.sqrt(a.linear)), two * float(np.sqrt(b.linear)), 0.5, 0.5)
                 common[windows] = common.get(windows, 0.0) + finite_mean(one.evaluate()) * finite_mean(two.evaluate())
     excess = float(np.sqrt((1 - a.linear) * (1 - b.linear)))
-    if excess > 0:
+    n, m = a.effective_number, b.effective_number
+    if excess > 0 and min(n, m) > 1:
         for windows, correlation in common.items():
-            yield Link(*windows, Factored(excess * correlation * abs(correlation)), ONE, 0.5, 0.5)
+            k = abs(correlation) * np.sqrt(n * m)
+            share = np.sign(correlation) * max(k - 1, 0.0) ** 2 / ((n - 1) * (m - 1))
+            yield Link(*windows, Factored(float(excess * share)), ONE, 0.5, 0.5)
 
 
 def meeting_cells(link: Link, lengths: Sequence[int]) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]:

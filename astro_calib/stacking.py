@@ -7,7 +7,7 @@ The noise of a stack: what each frame has for itself is averaged down, what fram
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,21 +33,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame import CCDFrame
+    from astro_calib.slabs import StackedValues
     from astro_calib.source import Key, NoiseSource
 
 __all__ = [
+    "UNLIKE_OF_MEAN",
+    "OwnNoise",
     "Weights",
+    "alike",
     "bound",
     "budget_of",
     "inflation_of_mean",
-    "mean_weights",
+    "inflation_of_median",
     "median_passing",
-    "own_sigma",
     "private_terms",
     "stacked_budget",
     "typical_sigmas",
     "warn_of_median",
-    "weighted_mean",
 ]
 
 #: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
@@ -85,43 +87,72 @@ def private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
     }
 
 
-def own_sigma(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], data: NDArray[Any], center: NDArray[Any]
-) -> NDArray[Any]:
+class OwnNoise:
     """
-    Standard deviation of each frame's noise less what all share, shape (n, ny, nx), were its value that of the centre.
+    The noise that each frame has for itself, from which rejection and medians take their measure.
 
-    The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias the
-    mean; so it is moved along its slope to the count at the centre. Of a source that frames share, only the difference
-    from the mean coefficient moves a frame away from the others.
+    Parameters
+    ----------
+    frames : sequence of CCDFrame
+    private : set of (position, key)
+        The sources that only one frame has.
     """
-    result = np.empty_like(data)
-    means = _mean_coefficients(frames, private)
-    for position, frame in enumerate(frames):
-        budget = budget_of(frame)
-        variance = np.zeros(frame.shape, dtype=data.dtype)
+
+    def __init__(self, frames: Sequence[CCDFrame], private: set[tuple[int, Key]]) -> None:
+        self._budgets = [budget_of(frame) for frame in frames]
+        self._private = private
+        self._shared = _mean_coefficients(frames, private)
+        self._means = {
+            (position, source.key): finite_mean(coefficient.evaluate(budget.data))
+            for position, budget in enumerate(self._budgets)
+            for source, coefficient in budget.terms
+            if (position, source.key) not in private
+        }
+
+    def variance(self, position: int, item: tuple[slice, ...]) -> tuple[Any, Any, Any]:
+        """
+        The variance of a part of a frame less what all share, its slope with signal, and its part without shot noise.
+
+        Of a source that frames share, only the difference from the mean coefficient moves a frame away from the others.
+        """
+        budget = self._budgets[position]
+        data = None if budget.data is None else budget.data[item]
+        total: Any = 0.0
         slope: Any = 0.0
         floor: Any = 0.0
-        present = {source.key for source, _ in budget.terms}
+        missing = dict(self._shared)
         for source, coefficient in budget.terms:
-            c = coefficient.evaluate(budget.data)
-            if (position, source.key) not in private:
-                c = finite_mean(c) - means[source.key][1]
-                variance += c**2 * source.variance.evaluate()
+            variance = source.variance.cut(item, budget.shape).evaluate()
+            if (position, source.key) not in self._private:
+                missing.pop(source.key, None)
+                total = total + (self._means[position, source.key] - self._shared[source.key][1]) ** 2 * variance
                 continue
-            part = np.square(c) * source.variance.evaluate()
-            variance += part
+            c = coefficient.cut(item, budget.shape).evaluate(data)
+            part = variance if np.ndim(c) == 0 and c == 1 else np.square(c) * variance
+            total = part if np.ndim(total) == 0 and total == 0 else total + part
             if source.slope:
                 slope = slope + np.abs(c) * source.slope
-            elif len(source.axes) == frame.ndim:
+            elif len(source.axes) == len(budget.shape):
                 floor = floor + part
-        for key, (source, mean) in means.items():
-            if key not in present:
-                variance += mean**2 * source.variance.evaluate()
-        with np.errstate(invalid="ignore"):
-            moved = variance + slope * (center - data[position])
-            result[position] = np.sqrt(np.maximum(moved, np.asarray(floor) / 4))
-    return result
+        for source, mean in missing.values():
+            total = total + mean**2 * source.variance.cut(item, budget.shape).evaluate()
+        return total, slope, floor
+
+    def sigma(self, item: tuple[slice, ...], values: NDArray[Any], center: NDArray[Any]) -> NDArray[Any]:
+        """
+        Standard deviation of each frame's noise, shape (n, ny, nx), were its value that of the centre.
+
+        The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias
+        the mean; so it is moved along its slope to the count at the centre.
+        """
+        result = np.empty_like(values)
+        for position, value in enumerate(values):
+            total, slope, floor = self.variance(position, item)
+            with np.errstate(invalid="ignore"):
+                if np.ndim(slope) or slope != 0:
+                    total = np.maximum(total + slope * (center - value), np.asarray(floor) / 4)
+                np.sqrt(np.maximum(total, 0), out=result[position])
+        return result
 
 
 def _mean_coefficients(
@@ -147,24 +178,18 @@ class Weights:
     ----------
     numbers : sequence of float
         One for each frame. Where no value is left out they add up to one.
-    used : ndarray of bool, shape (n, ny, nx), optional
-        Which values are in the result, where that differs from pixel to pixel.
+    kept : sequence of Kept
+        Which values are in the result, where that differs from pixel to pixel; else empty.
     total : ndarray, shape (ny, nx), optional
-        With ``used``: the sum of the numbers of the used values.
+        With ``kept``: the sum of the numbers of the kept values.
     exact : ndarray, shape (n, ny, nx), optional
         The weights themselves, where the numbers are only typical.
     """
 
     numbers: Sequence[float]
-    used: NDArray[np.bool_] | None = None
+    kept: Sequence[Kept] = ()
     total: NDArray[Any] | None = None
     exact: NDArray[Any] | None = None
-
-    def of(self, position: int) -> float | NDArray[Any]:
-        """A frame's weight at each pixel."""
-        if self.exact is not None:
-            return np.asarray(self.exact[position])
-        return self._factors[position].evaluate()
 
     def times(self, position: int, coefficient: Factored) -> Factored:
         """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
@@ -184,60 +209,56 @@ class Weights:
     @cached_property
     def _factors(self) -> list[Factored]:
         factors = [Factored(number) for number in self.numbers]
-        if self.used is None or self.total is None:
+        if not self.kept or self.total is None:
             return factors
         total = Field(self.total)
-        return [
-            (factor if used.all() else factor.times(Kept(used))).times(total, -1)
-            for factor, used in zip(factors, self.used, strict=True)
-        ]
-
-
-def mean_weights(used: NDArray[np.bool_], weights: Sequence[float] | None, dtype: Any = np.float64) -> Weights:
-    """The weights of a mean over the used values; they add up to one."""
-    given = np.ones(len(used)) if weights is None else np.asarray(weights, dtype=float)
-    numbers = [float(weight) for weight in given / given.sum()]
-    if used.all():
-        return Weights(numbers=numbers)
-    total = np.zeros(used.shape[1:], dtype=dtype)
-    for number, present in zip(numbers, used, strict=True):
-        total += number * present
-    return Weights(numbers=numbers, used=used, total=np.where(total > 0, total, 1).astype(dtype, copy=False))
+        return [factor.times(kept).times(total, -1) for factor, kept in zip(factors, self.kept, strict=True)]
 
 
 def median_passing(
-    own: NDArray[Any], before: NDArray[np.bool_], used: NDArray[np.bool_]
-) -> tuple[Weights, float | NDArray[Any]]:
+    own: NDArray[Any], typical: NDArray[np.float64], before: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """
-    How a median passes on noise: the probability that a frame is it, and the factor for the frames' own noise.
+    How a median of unlike frames passes on noise.
 
-    ``before`` tells the values that the factor counts, ``used`` those that can be the median.
+    Parameters
+    ----------
+    own : ndarray, shape (n, ny, nx)
+        Sigma of each frame's own noise.
+    typical : ndarray, shape (n,)
+        Its typical values, for what no formula says of each pixel.
+    before, used : ndarray of bool, shape (n, ny, nx)
+        The values that the factor counts, and those that can be the median.
+
+    Returns
+    -------
+    probabilities : ndarray, shape (n, ny, nx)
+        That a frame is the median.
+    inflation : ndarray of float32, shape (ny, nx)
+        By how much the variance exceeds that of a mean with these weights.
     """
-    if _alike(own, used):
-        weights = mean_weights(used, None, own.dtype)
-        table = np.nan_to_num(median_variance_factors(len(used)), nan=1.0)
-        if before.all() and used.all():
-            return weights, float(table[-1])
-        number = before.sum(axis=0)
-        return weights, (table[number] * used.sum(axis=0) / np.maximum(number, 1)).astype(np.float32)
-    sigma = np.broadcast_to(own, used.shape)
-    probabilities = median_probabilities(sigma, ~used)
-    linear = np.sum(np.where(used, probabilities * sigma, 0) ** 2, axis=0)
-    variance = median_variance(sigma, ~before)
-    typical = typical_sigmas(own, used)
+    probabilities = median_probabilities(own, ~used)
+    linear = np.sum(np.where(used, probabilities * own, 0) ** 2, axis=0)
+    variance = median_variance(own, ~before)
     if typical.max() > UNLIKE * typical.min():
         variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = variance / linear
-    inflation = np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
-    of_typical = mean_weights(used, list(1 / typical), own.dtype)
-    return replace(of_typical, exact=probabilities.astype(own.dtype, copy=False)), inflation
+    return probabilities, np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
 
 
-def _alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
-    """Whether the frames have the same noise at nearly every pixel."""
-    if own.size == len(own):
-        return bool(own.max() <= (1 + LIKE) * own.min())
+def inflation_of_median(values: StackedValues, clip: str | None, number: int) -> float | NDArray[np.float32]:
+    """The factor by which the variance of a median of like frames exceeds that of their mean."""
+    table = np.nan_to_num(median_variance_factors(number), nan=1.0)
+    if values.complete:
+        return float(table[-1])
+    # The median is the same after the lowest and the highest are left out, so that their number counts too.
+    before = values.before if clip == "minmax" else values.used
+    return (table[before] * values.used / np.maximum(before, 1)).astype(np.float32)
+
+
+def alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
+    """Whether the frames have the same noise at nearly every pixel, from a sample of shape (n, ...)."""
     largest = np.where(used, own, 0).max(axis=0)
     smallest = np.where(used, own, np.inf).min(axis=0)
     return bool(np.mean(largest > (1 + LIKE) * smallest) < RARE)
@@ -252,10 +273,9 @@ def typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.flo
 
 
 def warn_of_median(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], sigma: NDArray[Any], quantum: float
+    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], own: NDArray[np.float64], quantum: float
 ) -> None:
-    """Say where the error of a median is less exact than usual."""
-    own = np.nanmedian(sigma.reshape(len(sigma), -1), axis=1)
+    """Say where the error of a median is less exact than usual; ``own`` are the frames' typical sigmas."""
     if own.min() < SMALLEST_ROUNDED * quantum:
         msg = (
             f"the noise is {own.min() / quantum:.2g} digital units, so that the median of whole numbers is "
@@ -286,30 +306,19 @@ def warn_of_median(
             warnings.warn(msg, NoiseWarning, stacklevel=3)
 
 
-def weighted_mean(data: NDArray[Any], weights: Weights) -> NDArray[Any]:
-    """The weighted sum of values, shape (n, ny, nx), over the frames."""
-    total = np.zeros(data.shape[1:], dtype=np.float64)
-    for position, value in enumerate(data):
-        weight = weights.of(position)
-        # A value that is left out may be anything, infinity and NaN included.
-        with np.errstate(invalid="ignore"):
-            total += weight * value if np.ndim(weight) == 0 else np.where(np.asarray(weight) > 0, weight * value, 0)
-    return total.astype(data.dtype)
-
-
 def inflation_of_mean(
-    clip: str | None, thresholds: tuple[float, float], extremes: tuple[int, int], before: NDArray[np.bool_]
-) -> float | NDArray[Any]:
+    clip: str | None, thresholds: tuple[float, float], extremes: tuple[int, int], values: StackedValues, number: int
+) -> float | NDArray[np.float32]:
     """By how much the variance of a mean after rejection exceeds that of independent values."""
     if clip is None:
         return 1.0
     if clip == "minmax":
-        table = _trimmed_factors(len(before), extremes)
+        table = _trimmed_factors(number, extremes)
     else:
-        table = [clipped_mean_variance_factor(number, *thresholds) for number in range(1, len(before) + 1)]
-    if before.all():
+        table = [clipped_mean_variance_factor(count, *thresholds) for count in range(1, number + 1)]
+    if values.before.min() == number:
         return table[-1]
-    return np.array([1.0, *table], dtype=np.float32)[before.sum(axis=0)]
+    return np.array([1.0, *table], dtype=np.float32)[values.before]
 
 
 def _trimmed_factors(largest: int, extremes: tuple[int, int]) -> list[float]:

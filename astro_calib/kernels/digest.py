@@ -18,7 +18,7 @@ __all__ = ["digest"]
 TILE = 1024
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mixed(values: Any) -> Any:
     """Bits of numbers scattered over all places; the constants are those of SplitMix64 (Steele, Lea & Flood 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -72,7 +72,7 @@ def _long_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.
                 value = np.float64(tile[index])
                 values[index] = np.float32(value)
                 left = np.float32(value - np.float64(values[index]))
-                rest[index] = left if left == left and left != 0 else np.float32(0)
+                rest[index] = left if np.isfinite(left) and left != 0 else np.float32(0)
             number = tile.shape[0]
             mixed = _mix(mixed ^ (_weighted(bits[:number], keys) + _weighted(rest_bits[:number], keys[TILE:])))
         rows[row] = mixed

@@ -24,7 +24,9 @@ def _threads(process: int) -> tuple[ThreadPoolExecutor, int]:
     return ThreadPoolExecutor(number, thread_name_prefix="astro-calib"), number
 
 
-def over_rows(work: Callable[[slice], None], rows: int, values: int, block: int | None = None) -> None:
+def over_rows(
+    work: Callable[[slice], None], rows: int, values: int, block: int | None = None, multiple: int = 1
+) -> None:
     """
     Call ``work`` for slices of the rows that together are all of them.
 
@@ -38,6 +40,8 @@ def over_rows(work: Callable[[slice], None], rows: int, values: int, block: int 
         How many values are worked on in all; for few, the calling thread does it by itself.
     block : int, optional
         Largest number of rows in a slice; an equal share for each thread by default.
+    multiple : int
+        All slices but the last have a multiple of this many rows.
     """
     pool, number = _threads(os.getpid())
     if values < SMALLEST:
@@ -45,6 +49,7 @@ def over_rows(work: Callable[[slice], None], rows: int, values: int, block: int 
     step = max(1, -(-rows // number))
     if block is not None:
         step = max(1, min(step, block))
+    step = -(-step // multiple) * multiple
     parts = [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
     if number == 1 or len(parts) == 1:
         for part in parts:

@@ -185,7 +185,8 @@ def measure_snr(
     if len(nowhere) < min(n_empty, FEWEST_EMPTY):
         _warn(f"{ccd.name}: there is room for {len(nowhere)} empty apertures only; their scatter is not measured.")
 
-    stamps, empty_stamps = ([stamp(ccd._data, missing, x, y, aperture) for x, y in where] for where in (places, nowhere))
+    data = ccd._data
+    stamps, empty_stamps = ([stamp(data, missing, x, y, aperture) for x, y in where] for where in (places, nowhere))
     measured = [measure(frame._data, budget, stamps) for frame, budget in zip(frames, budgets, strict=True)]
     noise = [_noise(measure(frame._data, budget, empty_stamps)) for frame, budget in zip(frames, budgets, strict=True)]
     table = star_table(places, stamps, measured, noise, flags, ccd.unit)

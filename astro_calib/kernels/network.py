@@ -1,0 +1,132 @@
+"""
+The median of many frames at each pixel by a sorting network: the same few instructions for every pixel.
+
+Batcher's merge exchange (Knuth, The Art of Computer Programming, vol. 3, 2nd ed., section 5.2.2, algorithm M), less
+the comparisons on which the middle places do not depend. A value that is left out counts as infinite, plus and minus
+in turn, so that the median of the others stays in the middle.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["comparators", "median_of_lines"]
+
+#: Pixels that are sorted at a time: all frames' values of them stay in the fastest cache.
+WIDTH = 256
+
+
+@cache
+def comparators(number: int) -> NDArray[np.int64]:
+    """
+    The comparisons that bring the middle values of some numbers to their places.
+
+    Parameters
+    ----------
+    number : int
+        How many values, 2 or more.
+
+    Returns
+    -------
+    ndarray of int64, shape (k, 2)
+        Pairs (i, j), i < j: the smaller value goes to i. Afterwards the places (number - 1) // 2 and number // 2 hold
+        what a full sort would put there; for an odd number the place below the middle does, too.
+    """
+    pairs: list[tuple[int, int]] = []
+    highest = 1 << ((number - 1).bit_length() - 1)
+    p = highest
+    while p > 0:
+        q, r, d = highest, 0, p
+        while d > 0:
+            pairs += [(i, i + d) for i in range(number - d) if i & p == r]
+            d, q, r = q - p, q >> 1, p
+        p >>= 1
+    needed = {(number - 1) // 2, number // 2, max((number - 1) // 2 - number % 2, 0)}
+    kept = []
+    for low, high in reversed(pairs):
+        if low in needed or high in needed:
+            needed |= {low, high}
+            kept.append((low, high))
+    return np.array(kept[::-1], dtype=np.int64).reshape(-1, 2)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _exchange(a: NDArray[Any], b: NDArray[Any], smaller: NDArray[Any], larger: NDArray[Any]) -> None:
+    # To other lines than those that are read, which the compiler turns into plain minimum and maximum.
+    for index in range(a.shape[0]):
+        x, y = a[index], b[index]
+        smaller[index] = min(x, y)
+        larger[index] = max(x, y)
+
+
+@numba.njit(cache=True, nogil=True)
+def median_of_lines(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    complete: bool,
+    pairs: NDArray[np.int64],
+    median: NDArray[Any],
+    number: NDArray[np.uint16],
+) -> None:
+    """
+    The median of the used values at each pixel.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, m)
+        Floating; finite where used.
+    used : ndarray of bool, shape (n, m)
+        Which values count; not read if ``complete``.
+    complete : bool
+        Whether all do.
+    pairs : ndarray of int64, shape (k, 2)
+        `comparators` of n.
+    median : ndarray, shape (m,)
+        Of the type of ``values``, to be written; NaN where no value is used.
+    number : ndarray of uint16, shape (m,)
+        To be written: how many values are used.
+    """
+    n, m = values.shape
+    lines = np.empty((n + 2, WIDTH), dtype=values.dtype)
+    place = np.empty(n, dtype=np.int64)
+    middle = (n - 1) // 2
+    upper = n // 2
+    below = middle - 1 if n % 2 == 1 and n > 1 else middle
+    for start in range(0, m, WIDTH):
+        width = min(WIDTH, m - start)
+        for frame in range(n):
+            place[frame] = frame
+            lines[frame, :width] = values[frame, start : start + width]
+        count = number[start : start + width]
+        count[:] = n
+        if not complete:
+            for frame in range(n):
+                line = lines[frame]
+                here = used[frame]
+                for index in range(width):
+                    if not here[start + index]:
+                        # The first that is left out counts as large, the second as small, and so on.
+                        line[index] = np.inf if (n - count[index]) % 2 == 0 else -np.inf
+                        count[index] -= 1
+        spare, other = n, n + 1
+        for pair in range(pairs.shape[0]):
+            i, j = place[pairs[pair, 0]], place[pairs[pair, 1]]
+            _exchange(lines[i, :width], lines[j, :width], lines[spare, :width], lines[other, :width])
+            place[pairs[pair, 0]], place[pairs[pair, 1]] = spare, other
+            spare, other = i, j
+        low, mid, high = lines[place[below]], lines[place[middle]], lines[place[upper]]
+        for index in range(width):
+            missing = n - count[index]
+            if count[index] == 0:
+                median[start + index] = np.nan
+            elif missing % 2 == 0:
+                median[start + index] = mid[index] if n % 2 == 1 else (mid[index] + high[index]) / 2
+            else:
+                median[start + index] = (low[index] + mid[index]) / 2 if n % 2 == 1 else mid[index]

@@ -1,0 +1,285 @@
+"""
+The values of a stack, computed in slabs of rows of all frames that stay in the processor's cache.
+
+`astro_calib.combine` says what is to be done; here it is done to the pixels, and what the errors need to know of it is
+kept: how many values there were, which were left out, and how much the sample scatters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from astro_calib.arithmetic import float_type
+from astro_calib.factored import Kept
+from astro_calib.flags import DataQuality
+from astro_calib.kernels.threads import over_rows
+from astro_calib.stacking import median_passing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.frame import CCDFrame
+    from astro_calib.stacking import OwnNoise
+
+__all__ = ["Procedure", "StackedValues", "gathered", "rejected", "sample_variance", "sampled", "stacked_values"]
+
+#: Values of all frames in a slab, so that the slab stays in the cache.
+SLAB = 1 << 20
+#: Pixels from which typical values are taken.
+SAMPLE = 1 << 16
+
+
+class Procedure(NamedTuple):
+    """What is done to the values at each pixel; the arguments of `astro_calib.combine`."""
+
+    method: str
+    clip: str | None
+    lower: float
+    upper: float
+    extremes: tuple[int, int]
+
+
+@dataclass
+class StackedValues:
+    """
+    What a combination gives, and what its errors need to know.
+
+    Attributes
+    ----------
+    data : ndarray, shape (ny, nx)
+        The values.
+    flags : ndarray of uint16, shape (ny, nx)
+        Those of the values that are in the result.
+    counted : ndarray of uint16, shape (ny, nx)
+        How many values were used.
+    before, used : ndarray of uint16, shape (ny, nx)
+        How many values there were before rejection, and how many of them are in the result. Where none was fit for use
+        the result is made of what there is, and these count that.
+    complete : bool
+        Whether every value of every frame is in the result.
+    kept : list of Kept
+        Which values are in the result; empty if all are.
+    total : ndarray, shape (ny, nx), or None
+        The sum of the weights of the values that are in the result; None if all are.
+    scatter : ndarray, shape (ny, nx), or None
+        The sample's variance at each pixel, where it was asked for.
+    exact, inflation : ndarray or None
+        For a median of unlike frames: weights, shape (n, ny, nx), and the factor of its variance.
+    """
+
+    data: NDArray[Any]
+    flags: NDArray[np.uint16]
+    counted: NDArray[np.uint16]
+    before: NDArray[np.uint16]
+    used: NDArray[np.uint16]
+    complete: bool
+    kept: list[Kept]
+    total: NDArray[Any] | None
+    scatter: NDArray[Any] | None
+    exact: NDArray[Any] | None
+    inflation: NDArray[Any] | None
+
+
+def rejected(
+    values: NDArray[Any],
+    before: NDArray[np.bool_],
+    center: NDArray[Any] | None,
+    sigma: NDArray[Any] | None,
+    procedure: Procedure,
+    usual: float = 0.0,
+) -> NDArray[np.bool_]:
+    """
+    Which values remain.
+
+    Parameters
+    ----------
+    values, before : ndarray, shape (n, ...)
+        The values, and which are fit for use.
+    center : ndarray, shape (...)
+        Their median, if it is needed.
+    sigma : ndarray, shape (n, ...), or None
+        Their known standard deviation, if it is known.
+    procedure : Procedure
+    usual : float
+        Where the noise is not known: the usual scatter of a sample, see `usual_scatter`.
+    """
+    if procedure.clip is None:
+        return before
+    from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
+
+    if procedure.clip == "minmax":
+        return reject_extremes(values, before, *procedure.extremes)
+    assert center is not None
+    deviation = sigma
+    if deviation is None or procedure.clip == "scatter":
+        with np.errstate(invalid="ignore"):
+            deviation = 1.4826 * masked_median(np.abs(values - center), before)
+        if procedure.clip == "sigma":
+            # The scatter of a few values is no threshold: it is often far too small. It is not less than usual.
+            deviation = np.maximum(deviation, values.dtype.type(usual))
+    return reject_deviant(values, deviation, before, center, procedure.lower, procedure.upper)
+
+
+def sample_variance(values: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The variance of the used values at each pixel, with N - 1; 0 for one value."""
+    from astro_calib.kernels.stack import weighted_sums
+
+    total, number, _ = weighted_sums(values, used, [1.0] * len(values))
+    mean = total / np.maximum(number, 1)
+    with np.errstate(invalid="ignore"):
+        squares = np.where(used, (values - mean) ** 2, 0).sum(axis=0, dtype=np.float64)
+    return np.asarray(squares / np.maximum(number - 1, 1))
+
+
+def usual_scatter(frames: Sequence[CCDFrame]) -> float:
+    """The standard deviation of the sample at a typical pixel, from the median of the variances."""
+    from scipy.stats import chi2
+
+    item = sampled(frames[0].shape)
+    values, used = gathered(frames, item)
+    number = used.sum(axis=0)
+    variance = sample_variance(values, used)[number > 1]
+    freedom = max(float(np.median(number[number > 1])) - 1, 1.0) if variance.size else 1.0
+    return float(np.sqrt(np.median(variance) * freedom / chi2.median(freedom))) if variance.size else 0.0
+
+
+def sampled(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """An index that takes every n-th row of an image, so that some ten thousand pixels are left."""
+    step = max(1, int(np.prod(shape)) // SAMPLE)
+    return (slice(None, None, min(step, max(shape[0] // 8, 1))), *[slice(None)] * (len(shape) - 1))
+
+
+def gathered(frames: Sequence[CCDFrame], item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """A part of all frames as floating-point numbers, shape (n, ...), and where it is fit for use."""
+    first = frames[0]._data[item]
+    dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
+    values = np.empty((len(frames), *first.shape), dtype=dtype)
+    used = np.empty(values.shape, dtype=np.bool_)
+    for position, frame in enumerate(frames):
+        np.copyto(values[position], frame._data[item], casting="unsafe")
+        here = used[position]
+        if frame.dtype.kind == "f":
+            np.isfinite(values[position], out=here)
+        else:
+            here[...] = True
+        if frame.mask is not None:
+            here &= ~frame.mask[item]
+        if frame.flags is not None:
+            here &= (frame.flags[item] & np.uint16(DataQuality.UNUSABLE)) == 0
+    return values, used
+
+
+def stacked_values(
+    frames: Sequence[CCDFrame],
+    procedure: Procedure,
+    weights: Sequence[float],
+    own: OwnNoise | None,
+    *,
+    typical: NDArray[np.float64] | None = None,
+    scatter: bool = False,
+) -> StackedValues:
+    """
+    Combine the frames' values.
+
+    Parameters
+    ----------
+    frames : sequence of CCDFrame, each of shape (ny, nx)
+    procedure : Procedure
+    weights : sequence of float
+        They add up to one.
+    own : OwnNoise or None
+        The noise that each frame has for itself, if it is known.
+    typical : ndarray, shape (n,), optional
+        For a median of unlike frames: their typical sigmas.
+    scatter : bool
+        Whether the sample's variance is wanted.
+    """
+    from astro_calib.kernels.stack import masked_median, weighted_sums
+
+    shape = frames[0].shape
+    number = len(frames)
+    dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
+    by_scatter = own is None and procedure.clip == "sigma"
+    usual = usual_scatter(frames) if by_scatter else 0.0
+    bits = np.zeros((number, -(-int(np.prod(shape)) // 8)), dtype=np.uint8)
+    result = StackedValues(
+        data=np.empty(shape, dtype=dtype),
+        flags=np.zeros(shape, dtype=np.uint16),
+        counted=np.empty(shape, dtype=np.uint16),
+        before=np.empty(shape, dtype=np.uint16),
+        used=np.empty(shape, dtype=np.uint16),
+        complete=True,
+        kept=[],
+        total=np.empty(shape, dtype=dtype),
+        scatter=np.empty(shape, dtype=dtype) if scatter else None,
+        exact=None if typical is None else np.empty((number, *shape), dtype=dtype),
+        inflation=None if typical is None else np.empty(shape, dtype=np.float32),
+    )
+    incomplete: list[slice] = []
+
+    def combine_rows(rows: slice) -> None:
+        item = (rows, *[slice(None)] * (len(shape) - 1))
+        values, before = gathered(frames, item)
+        complete = bool(before.all())
+        needs_center = procedure.method == "median" or procedure.clip in ("sigma", "scatter")
+        center = masked_median(values, before, complete) if needs_center else None
+        sigma = None
+        if own is not None and center is not None and (procedure.clip == "sigma" or typical is not None):
+            sigma = own.sigma(item, values, center)
+        used = rejected(values, before, center, sigma, procedure, usual)
+        total, weight, count = weighted_sums(values, used, weights)
+        result.counted[rows] = count
+        empty = count == 0
+        filling = bool(empty.any())
+        if filling:
+            # Where nothing is fit for use the pixel gets the value and the variance of what there is.
+            filled = empty & np.isfinite(values)
+            before, used = before | filled, used | filled
+            total, weight, count = weighted_sums(values, used, weights)
+        result.used[rows] = count
+        result.before[rows] = number if complete else before.sum(axis=0)
+        if not (count == number).all():
+            incomplete.append(rows)
+        if procedure.method == "median":
+            as_before = procedure.clip is None and not filling
+            middle = center if as_before and center is not None else masked_median(values, used)
+            result.data[rows] = np.nan_to_num(middle)
+        else:
+            result.data[rows] = total / np.where(weight > 0, weight, 1)
+        assert result.total is not None
+        result.total[rows] = np.where(weight > 0, weight, 1)
+        if result.scatter is not None:
+            sample = sample_variance(values, used)
+            result.scatter[rows] = np.where(count > 1, sample, sample_variance(values, before))
+        if result.exact is not None and result.inflation is not None and sigma is not None and typical is not None:
+            counting = before if procedure.clip == "minmax" else used
+            result.exact[:, rows], result.inflation[rows] = median_passing(sigma, typical, counting, used)
+        _remember_flags(result.flags[rows], frames, item, used)
+        start = rows.start * int(np.prod(shape[1:]))
+        for position in range(number):
+            packed = np.packbits(used[position])
+            bits[position, start // 8 : start // 8 + len(packed)] = packed
+
+    # Whole bytes of bits for each slab.
+    block = max(8, SLAB // (number * max(int(np.prod(shape[1:])), 1)) // 8 * 8)
+    over_rows(combine_rows, shape[0], number * int(np.prod(shape)), block, multiple=8)
+    result.complete = not incomplete
+    if result.complete:
+        result.total = None
+    else:
+        result.kept = [Kept.of_bits(line, shape) for line in bits]
+    return result
+
+
+def _remember_flags(
+    flags: NDArray[np.uint16], frames: Sequence[CCDFrame], item: tuple[slice, ...], used: NDArray[np.bool_]
+) -> None:
+    """Add the flags of the values that are in the result."""
+    for frame, kept in zip(frames, used, strict=True):
+        if frame.flags is not None:
+            flags |= np.where(kept, frame.flags[item], np.uint16(0))
