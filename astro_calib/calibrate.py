@@ -10,6 +10,8 @@ import numpy as np
 from astro_calib.derive import as_frame
 from astro_calib.detector import GAIN_UNIT, Detector
 from astro_calib.errors import FrameError
+from astro_calib.frame import CCDFrame
+from astro_calib.one_pass import calibrated_at_once
 from astro_calib.steps import (
     correct_linearity,
     cosmicray_lacosmic,
@@ -23,12 +25,20 @@ from astro_calib.steps import (
     subtract_overscan,
     trim_image,
 )
+from astro_calib.steps.dark import exposure_ratio
+from astro_calib.steps.flat import normalised
+from astro_calib.steps.master import check_master, exposure, relabelled
+from astro_calib.steps.overscan import CLIP, overscan_level
+from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from astropy.modeling import Model
     from numpy.typing import ArrayLike, NDArray
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.factored import Factored
+    from astro_calib.source import NoiseSource
 
 __all__ = ["calibrate", "ccd_process"]
 
@@ -131,6 +141,26 @@ def calibrate(
             "signal and the error come out too large. Give one of them; pedestal=0 if there is none."
         )
         raise FrameError(msg)
+    if overscan_model is None and not linearity and _is_plain(ccd, detector, (bias, dark, flat), shot_noise):
+        frame = _at_once(
+            ccd,
+            detector,
+            overscan=overscan,
+            overscan_axis=overscan_axis,
+            overscan_median=overscan_median,
+            trim=trim,
+            bad_pixels=bad_pixels,
+            bias=bias,
+            pedestal=pedestal,
+            shot_noise=isinstance(shot_noise, str),
+            dark=dark,
+            exposure_time=exposure_time,
+            exposure_unit=exposure_unit,
+            flat=flat,
+            min_value=min_value,
+            norm_value=norm_value,
+        )
+        return cosmicray_lacosmic(frame) if cosmic_rays else frame
     frame = flag_saturated(ccd, detector)
     if pedestal is not None:
         level = pedestal if isinstance(pedestal, u.Quantity) else pedestal * ccd.unit
@@ -159,6 +189,82 @@ def calibrate(
     if cosmic_rays:
         frame = cosmicray_lacosmic(frame)
     return frame
+
+
+def _is_plain(
+    ccd: CCDFrame, detector: Detector, masters: Sequence[CCDFrame | None], shot_noise: str | float | NDArray[Any]
+) -> bool:
+    """Whether a frame can be calibrated in one pass over its pixels; all others take the steps one by one."""
+    by_signal = isinstance(shot_noise, str) and shot_noise == "data"
+    without = not isinstance(shot_noise, str) and np.ndim(shot_noise) == 0 and shot_noise == 0
+    return (
+        (by_signal or without)
+        and len(detector.amplifiers) == 1
+        and ccd.ndim == 2
+        and ccd.unit == u.adu
+        and ccd.budget is None
+        and ccd.dtype.isnative
+        and all(isinstance(master, CCDFrame) for master in masters if master is not None)
+        and (ccd.dtype.kind != "f" or bool(np.isfinite(ccd._data).any()))
+    )
+
+
+def _at_once(
+    ccd: CCDFrame,
+    detector: Detector,
+    *,
+    overscan: str | CCDFrame | None,
+    overscan_axis: int | tuple[int, int] | None,
+    overscan_median: bool,
+    trim: str | None,
+    bad_pixels: ArrayLike | None,
+    bias: CCDFrame | None,
+    pedestal: float | u.Quantity | None,
+    shot_noise: bool,
+    dark: CCDFrame | None,
+    exposure_time: str,
+    exposure_unit: Any,
+    flat: CCDFrame | None,
+    min_value: float | None,
+    norm_value: float | None,
+) -> CCDFrame:
+    """What the steps would make of a frame with one amplifier, with the same checks."""
+    level: NDArray[np.float64] = np.zeros(())
+    terms: list[tuple[NoiseSource, Factored]] = []
+    if overscan is not None:
+        cut = section_slices(ccd, overscan, "the overscan section") if isinstance(overscan, str) else None
+        section = flag_saturated(overscan if isinstance(overscan, CCDFrame) else ccd[cut], detector)
+        level, terms = overscan_level(ccd, section, overscan_axis, None, overscan_median, None, CLIP)
+    if trim is not None:
+        item = section_slices(ccd, trim, "the section to trim to")
+        terms = [(source.cut(item, ccd.shape), coefficient.cut(item, ccd.shape)) for source, coefficient in terms]
+        if level.ndim:
+            level = level[tuple(item[axis] if level.shape[axis] > 1 else slice(None) for axis in (0, 1))]
+        ccd = ccd[item]
+    if pedestal is not None:
+        level = level + (pedestal.to_value(u.adu) if isinstance(pedestal, u.Quantity) else float(pedestal))
+    if bad_pixels is not None:
+        ccd = flag_bad_pixels(ccd, bad_pixels)
+    if bias is not None:
+        bias = relabelled(check_master(ccd, _in_electrons(bias, detector), "bias"), "bias")
+    ratio = 1.0
+    if dark is not None:
+        dark = relabelled(check_master(ccd, _in_electrons(dark, detector), "dark"), "dark")
+        own, of_dark = (exposure(frame, exposure_time, exposure_unit) for frame in (ccd, dark))
+        ratio = exposure_ratio(own, of_dark, dark)
+    if flat is not None:
+        flat = normalised(check_master(ccd, flat, "flat"), min_value, norm_value)
+    return calibrated_at_once(
+        ccd,
+        detector,
+        level=level,
+        level_terms=terms,
+        shot_noise=shot_noise,
+        bias=bias,
+        dark=dark,
+        ratio=ratio,
+        flat=flat,
+    )
 
 
 def _in_electrons(master: CCDFrame, detector: Detector) -> CCDFrame:

@@ -13,7 +13,7 @@ from astro_calib.steps.master import check_exposure, check_master, exposure, rel
 if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
 
-__all__ = ["subtract_dark"]
+__all__ = ["exposure_ratio", "subtract_dark"]
 
 
 def subtract_dark(
@@ -92,14 +92,25 @@ def subtract_dark(
         if exposure_time is None:
             msg = "to scale a dark give its exposure and the frame's, or the header keyword of both as exposure_time."
             raise TypeError(msg)
-        keyword = getattr(exposure_time, "name", exposure_time)
-        data_exposure = exposure(ccd, keyword, exposure_unit)
-        dark_exposure = exposure(master, keyword, exposure_unit)
+        data_exposure = exposure(ccd, exposure_time, exposure_unit)
+        dark_exposure = exposure(master, exposure_time, exposure_unit)
+    ratio = exposure_ratio(data_exposure, dark_exposure, master)
+    return subtracted(ccd, master if ratio == 1 else master.multiply(ratio))
+
+
+def exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master: CCDFrame) -> float:
+    """
+    What a dark is multiplied by.
+
+    Raises
+    ------
+    FrameError
+        If the dark has no exposure time.
+    """
     if not dark_exposure > 0 * u.s:
         msg = (
             f"the master dark ({master.name}) has an exposure of {dark_exposure}; it cannot be scaled to "
             f"{data_exposure}."
         )
         raise FrameError(msg)
-    ratio = float((data_exposure / dark_exposure).to_value(u.dimensionless_unscaled))
-    return subtracted(ccd, master if ratio == 1 else master.multiply(ratio))
+    return float((data_exposure / dark_exposure).to_value(u.dimensionless_unscaled))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from astro_calib.frame import CCDFrame
 
-__all__ = ["flat_correct"]
+__all__ = ["flat_correct", "normalised"]
 
 #: A pixel with less than this part of the flat's mean has no usable sensitivity.
 MIN_SENSITIVITY = 0.01
@@ -87,12 +87,12 @@ def flat_correct(
     if norm_value is not None and not norm_value > 0:
         msg = f"norm_value is {norm_value}; it must be positive."
         raise ValueError(msg)
-    result = like_frame(ccd.divide(_normalised(flat, min_value, norm_value)), ccd)
+    result = like_frame(ccd.divide(normalised(flat, min_value, norm_value)), ccd)
     result._origin = None
     return result
 
 
-def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
+def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
     """
     The flat with a mean of one, and one where it cannot be divided by.
 

@@ -73,15 +73,16 @@ def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
     return rebuilt(result, result._data.astype(dtype), budget)
 
 
-def exposure(ccd: CCDFrame, keyword: str, unit: Any) -> u.Quantity:
+def exposure(ccd: CCDFrame, keyword: Any, unit: Any) -> u.Quantity:
     """
-    The exposure time in a frame's header.
+    The exposure time in a frame's header, under a name or a `ccdproc.Keyword`.
 
     Raises
     ------
     FrameError
         If the keyword is missing, or its value is no positive number.
     """
+    keyword = getattr(keyword, "name", keyword)
     value = ccd.meta.get(keyword)
     if value is None:
         msg = (

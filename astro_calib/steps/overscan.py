@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
     from astro_calib.source import Window
 
-__all__ = ["subtract_overscan"]
+__all__ = ["overscan_level", "subtract_overscan"]
+
+#: Overscan pixels further than this many standard deviations from the median are left out.
+CLIP = 5.0
 
 Terms: TypeAlias = list[tuple[NoiseSource, Factored]]
 
@@ -37,7 +40,7 @@ def subtract_overscan(
     median: bool = False,
     model: Model | None = None,
     *,
-    clip: float | None = 5.0,
+    clip: float | None = CLIP,
 ) -> CCDFrame:
     r"""
     Subtract the level of the overscan, whose error becomes a source of noise.
@@ -97,6 +100,24 @@ def subtract_overscan(
     0.0062
     """
     ccd = as_frame(ccd)
+    level, terms = overscan_level(ccd, overscan, overscan_axis, fits_section, median, model, clip)
+    data = floating(ccd._data)
+    result = data - np.asarray(level, dtype=data.dtype)
+    own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
+    budget = own if ccd.budget is None else UncertaintyBudget.linear([(ccd.budget, 1.0), (own, 1.0)]).of_data(result)
+    return rebuilt(ccd, result, budget)
+
+
+def overscan_level(
+    ccd: CCDFrame,
+    overscan: CCDFrame | None,
+    overscan_axis: int | tuple[int, int] | None,
+    fits_section: str | None,
+    median: bool,
+    model: Model | None,
+    clip: float | None,
+) -> tuple[NDArray[np.float64], Terms]:
+    """The level that `subtract_overscan` takes off, of shape (), (ny, 1) or (1, nx), and its sources of noise."""
     if (overscan is None) == (fits_section is None):
         msg = "give the overscan either as overscan (a cut of the frame) or as fits_section, not both."
         raise TypeError(msg)
@@ -129,11 +150,7 @@ def subtract_overscan(
     else:
         msg = f"{ccd.name}: some rows or columns of the overscan have no good pixel; use overscan_axis=(0, 1)."
         raise FrameError(msg)
-    data = floating(ccd._data)
-    result = data - np.asarray(level, dtype=data.dtype)
-    own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
-    budget = own if ccd.budget is None else UncertaintyBudget.linear([(ccd.budget, 1.0), (own, 1.0)]).of_data(result)
-    return rebuilt(ccd, result, budget)
+    return np.asarray(level), terms
 
 
 def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | None) -> tuple[int, ...]:
