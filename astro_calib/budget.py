@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
-from astro_calib.factored import Factored
+from astro_calib.factored import Factored, Field
 from astro_calib.merge import merge_sources, without_arrays
 from astro_calib.source import draw_covariances, links, meeting_cells, variance_power
 
@@ -79,7 +79,7 @@ class UncertaintyBudget:
         dtype: Any = np.float64,
         data: NDArray[Any] | None = None,
     ) -> None:
-        self.data = data
+        self.data = None if data is None else _read_only(data)
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
         self._terms: dict[Key, tuple[NoiseSource, Factored]] = {}
@@ -231,8 +231,8 @@ class UncertaintyBudget:
             for a, c_a, b, c_b in self._pairs():
                 for covariance in draw_covariances(a, b, self.shape):
                     total += 2 * covariance * c_a.evaluate(self.data) * c_b.evaluate(self.data)
-                    # Rounding: what cancels to the last digit must not come out below zero.
-                    np.maximum(total, 0, out=total)
+            # Rounding: what cancels to the last digit must not come out below zero.
+            np.maximum(total, 0, out=total)
             total.flags.writeable = False
             self._total = total
         return self._total
@@ -429,7 +429,8 @@ class UncertaintyBudget:
 
     def of_data(self, data: NDArray[Any]) -> UncertaintyBudget:
         """This budget for the same values in another array."""
-        return self if data is self.data else self._mapped(lambda source, c: (source, c), data)
+        same = self.data is not None and Field(data) == Field(self.data)
+        return self if same else self._mapped(lambda source, c: (source, c), data)
 
     def _mapped(
         self,
@@ -460,3 +461,9 @@ class UncertaintyBudget:
         if self._total is not None:
             result._total = self._total[item]
         return result
+
+
+def _read_only(data: NDArray[Any]) -> NDArray[Any]:
+    view = data.view()
+    view.flags.writeable = False
+    return view

@@ -16,7 +16,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame
+from astro_calib.derive import as_frame, lacks_own_noise
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
@@ -147,12 +147,14 @@ def combine(
         if len(weights) != len(inputs):
             msg = f"{len(weights)} weights for {len(inputs)} frames."
             raise ValueError(msg)
+        if not (scale is None or isinstance(scale, str) or callable(scale)) and len(scale) == len(inputs):
+            scale = [factor for factor, weight in zip(scale, weights, strict=True) if weight > 0]
         # A frame without weight is not there.
         inputs = [frame for frame, weight in zip(inputs, weights, strict=True) if weight > 0]
         weights = [float(weight) for weight in weights if weight > 0]
     if detector is not None:
         options: dict[str, Any] = {"pedestal": pedestal, "shot_noise": shot_noise}
-        inputs = [create_deviation(frame, detector, **options) if _lacks_noise(frame) else frame for frame in inputs]
+        inputs = [create_deviation(frame, detector, **options) if lacks_own_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
     inputs, levels = scaled_frames(inputs, scale)
     procedure = Procedure(method, clip, lower, upper, extremes)
@@ -162,16 +164,21 @@ def combine(
         values = stacked_values(inputs, procedure, numbers, None, scatter=True)
         inputs = _with_scatter(inputs, values, procedure)
     private = private_terms(inputs)
-    typical, like = _typical(inputs, OwnNoise(inputs, private))
+    own = OwnNoise(inputs, private)
+    typical, like = _typical(inputs, own)
     if method == "median":
         warn_of_median(inputs, private, typical, max(map(_quantum, inputs)))
     inflation: float | NDArray[Any] = 1.0
-    if not by_scatter:
+    if by_scatter:
+        # The factor of the procedure is in the variance that was taken from the scatter; that of weights is not.
+        if method != "median" and clip is not None:
+            inflation = excess_of_unlike(np.ones(len(inputs)), numbers, procedure)
+    else:
         unlike_median = method == "median" and not like
         if unlike_median:
             numbers = (1 / typical / np.sum(1 / typical)).tolist()
-        own = OwnNoise(inputs, private) if clip == "sigma" or unlike_median else None
-        values = stacked_values(inputs, procedure, numbers, own, typical=typical if unlike_median else None)
+        known = own if clip == "sigma" or unlike_median else None
+        values = stacked_values(inputs, procedure, numbers, known, typical=typical if unlike_median else None)
         inflation = _inflation(values, typical, numbers, procedure)
     passing = Weights(numbers=numbers, kept=values.kept, total=values.total, exact=values.exact)
     if levels is None:
@@ -207,7 +214,9 @@ def _inflation(
     clip, number = procedure.clip, len(weights)
     if procedure.method == "median":
         factor = inflation_of_median(values, clip, number) if values.inflation is None else values.inflation
-        return factor * excess_of_median(number, procedure)
+        if clip is None or clip == "minmax":
+            return factor
+        return factor * of_number(lambda n: excess_of_median(n, procedure), values.before, values.data.dtype)
     if clip is None:
         return 1.0
     if clip == "scatter":
@@ -265,6 +274,9 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
         msg = "there are no frames to combine."
         raise FrameError(msg)
     first = loaded[0]
+    if first.ndim == 0 or first.size == 0:
+        msg = f"{first.name} has no pixels (shape {first.shape})."
+        raise FrameError(msg)
     for position, frame in enumerate(loaded[1:], start=1):
         if frame.shape != first.shape:
             msg = (
@@ -306,16 +318,6 @@ def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
             warnings.warn(msg, NoiseWarning, stacklevel=4)
 
 
-def _lacks_noise(frame: CCDFrame) -> bool:
-    """Whether nobody has said yet what noise of its own a frame has: masters and overscan bring only theirs."""
-    if frame.budget is None:
-        return True
-    origin = frame._origin
-    return origin is not None and all(
-        source.identity != f"{origin.raw.identity()}:read" for source, _ in frame.budget.terms
-    )
-
-
 def _quantum(frame: CCDFrame) -> float:
     """The digital step of a frame in its unit, 0 where it is not known."""
     origin = frame._present_origin()
@@ -324,7 +326,7 @@ def _quantum(frame: CCDFrame) -> float:
 
 def _by_scatter(frames: Sequence[CCDFrame]) -> bool:
     """Whether the noise has to be taken from the scatter of the sample."""
-    lacking = [frame for frame in frames if _lacks_noise(frame)]
+    lacking = [frame for frame in frames if lacks_own_noise(frame)]
     if not lacking:
         return False
     if len(frames) == 1:

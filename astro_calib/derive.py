@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astro_calib.budget import UncertaintyBudget
     from astro_calib.identity import Origin
 
-__all__ = ["as_frame", "fit_for_use", "rebuilt", "with_quality"]
+__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "rebuilt", "with_quality"]
 
 
 def rebuilt(
@@ -85,3 +85,13 @@ def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality
     if quality & DataQuality.UNUSABLE:
         mask = where.copy() if mask is None else mask | where
     return rebuilt(frame, frame._data, frame.budget, mask=mask, flags=flags)
+
+
+def lacks_own_noise(frame: CCDFrame) -> bool:
+    """Whether nobody has said yet what noise of its own a frame has: masters and overscan bring only theirs."""
+    if frame.budget is None:
+        return True
+    origin = frame._origin
+    return origin is not None and all(
+        source.identity != f"{origin.raw.identity()}:read" for source, _ in frame.budget.terms
+    )

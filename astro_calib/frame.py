@@ -158,6 +158,9 @@ class CCDFrame(CCDData):
                 budget = self._own_budget(self._budget.variance(), identity)
         if budget is not None:
             self._set_budget(budget)
+        elif self._origin is not None and self._watch is None:
+            # A part of a raw frame, whose array is in other hands.
+            self._stamp = self._digest()
 
     # -- the budget and its faces --------------------------------------------------------------------------------
 
@@ -169,9 +172,13 @@ class CCDFrame(CCDData):
             uncertainty, self._uncertainty = self._uncertainty, None
             self.uncertainty = uncertainty
             _warn_of_lost_sources(self.name, "its uncertainty was given another array")
-        if self._budget is not None and self._was_written():
+        if self._was_written():
             # Somebody wrote into the data: what is there now has the old variance, but not the old sources.
-            self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
+            self._origin = None
+            if self._budget is None:
+                self._watch = self._stamp = None
+            else:
+                self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
         return self._budget
 
     def _digest(self) -> str:
@@ -499,7 +506,7 @@ class CCDFrame(CCDData):
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
-        if self._origin is None and self._budget is None:
+        if self.budget is None and self._origin is None:
             return Origin.of(self._data)
         return self._origin
 
@@ -591,6 +598,8 @@ class CCDFrame(CCDData):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
+        if self._watch is None and self._stamp is None:
+            state["_watch"] = Watch()  # a read-only array comes back as one that can be written into
         state["_uncertainty"] = state["_wrapped"] = state["_lasting"] = None
         state.pop("_normalised", None)
         return state

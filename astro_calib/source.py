@@ -267,7 +267,8 @@ def variance_power(variance: Factored, power: float) -> float | NDArray[Any]:
     value = variance.evaluate()
     if power == 1:
         return value
-    return 1.0 if power == 0 else np.sqrt(value)
+    # What is a part of a sum, such as the error of levels, may have a negative variance.
+    return 1.0 if power == 0 else np.sqrt(np.maximum(value, 0))
 
 
 def draw_covariances(a: NoiseSource, b: NoiseSource, shape: tuple[int, ...]) -> Iterator[Any]:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from astro_calib.source import Key, NoiseSource
 
 __all__ = [
-    "UNLIKE_OF_MEAN",
     "OwnNoise",
     "Weights",
     "alike",
@@ -54,8 +53,6 @@ __all__ = [
 
 #: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
 LIKE = 0.02
-#: Beyond this ratio of sigmas the factor for rejection from a mean of like frames is off by more than 1%.
-UNLIKE_OF_MEAN = 1.2
 #: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
 UNLIKE = 1.5
 #: Below this many digital units of noise a median of whole numbers is dominated by rounding.

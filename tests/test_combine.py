@@ -837,3 +837,50 @@ def test_the_uncertain_threshold_of_a_clip_by_scatter_counts(rng, number):
 def test_rejection_from_a_mean_of_unlike_frames(rng, sigmas, options):
     stack = combine(frames_of(rng, [float(sigma) for sigma in sigmas]), **options)
     assert_scatters_as_predicted(stack.data - 100, stack.variance, 0.02)
+
+
+@pytest.mark.parametrize("number", [3, 5, 10])
+@pytest.mark.parametrize("method", ["mean", "median"])
+def test_rejection_from_frames_whose_noise_is_not_known(rng, number, method):
+    frames = [CCDFrame(rng.normal(100, 5, LARGE), unit="adu") for _ in range(number)]
+    stack = combine(frames, method=method, clip="sigma")
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, 0.02)
+
+
+def test_a_median_after_rejection_with_masked_values(rng):
+    frames = [CCDFrame(f, mask=rng.random(LARGE) < 0.5) for f in frames_of(rng, [5.0] * 5)]
+    stack = combine(frames, method="median", clip="sigma", sigma=2.0)
+    good = stack.n_used > 0
+    assert_scatters_as_predicted((stack.data - 100)[good], stack.variance[good], 0.015)
+
+
+def test_weights_with_rejection_from_frames_whose_noise_is_not_known(rng):
+    frames = [CCDFrame(rng.normal(100, 5, LARGE), unit="adu") for _ in range(5)]
+    stack = combine(frames, clip="scatter", sigma=2.5, weights=[1, 1, 1, 4, 4])
+    assert_scatters_as_predicted(stack.data - 100, stack.variance, 0.02)
+
+
+def test_stacks_of_stacks_of_scaled_frames_have_a_variance(rng):
+    pairs = [frames_of(rng, [30.0, 50.0], SMALL, value=1000.0) for _ in range(3)]
+    x, y, z = (combine([pair[0], 3 * pair[1]], scale="median") for pair in pairs)
+    assert np.isfinite((combine([x, y]) - combine([y, z])).variance).all()
+    assert np.isfinite(combine([combine([x, y]), combine([y, z])]).variance).all()
+
+
+def test_relatives_that_cancel_on_the_way_to_a_sum(rng):
+    # b - (a + b)/4 - (b + 0.05 c)/2.1: the variance of a pixel is that of a sum over it.
+    a, b, c = frames_of(rng, [5.0] * 3, SMALL)
+    difference = b - (combine([a, b]) + combine([b, c], weights=[1, 0.05])) * 0.5
+    truth = 25 * ((1 / 4) ** 2 + (1 - 1 / 4 - 1 / 2.1) ** 2 + (0.05 / 2.1) ** 2)
+    np.testing.assert_allclose(difference.variance, truth, rtol=1e-6)
+
+
+def test_scale_factors_of_frames_without_weight_are_left_out(rng):
+    frames = frames_of(rng, [5.0] * 3, SMALL)
+    stack = combine(frames, weights=[1, 0, 1], scale=[1, 100, 3])
+    np.testing.assert_allclose(stack.data, (frames[0].data + 3 * frames[2].data) / 2)
+
+
+def test_frames_without_pixels_are_refused():
+    with pytest.raises(FrameError, match="no pixels"):
+        combine([CCDFrame(np.zeros((0, 3)), unit="adu")] * 2, detector=None)

@@ -13,8 +13,17 @@ from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astro_calib import CCDFrame, Detector, NoiseSource, UncertaintyBudget, covariance, create_deviation
-from astro_calib.errors import NoiseWarning
+from astro_calib import (
+    CCDFrame,
+    Detector,
+    NoiseSource,
+    UncertaintyBudget,
+    calibrate,
+    combine,
+    covariance,
+    create_deviation,
+)
+from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.identity import Origin, content_identity, drawn_identity, uncertainty_identity
 
 SHAPE = (6, 8)
@@ -433,3 +442,41 @@ def test_writing_into_a_raw_frame_makes_it_another_exposure():
     replaced = raw(1)
     replaced.data = raw(2).data
     np.testing.assert_array_equal((with_noise(replaced) - with_noise(raw(2))).variance, 0)
+
+
+def test_writing_in_place_forgets_which_raw_pixels_these_were():
+    rng = np.random.default_rng(3)
+    raw = CCDFrame(rng.integers(900, 1100, (20, 30)).astype(np.uint16), unit="adu")
+    camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+
+    def deviation(ccd):
+        return create_deviation(ccd, camera, pedestal=1000, shot_noise=0)
+
+    part = raw[1:15, 1:15]
+    whole = raw - 1000 * u.adu
+    for ccd, original in ((part.copy(), part), (whole, raw - 1000 * u.adu)):
+        reference = deviation(original)
+        ccd.data[...] = rng.normal(0, 5, ccd.shape)
+        np.testing.assert_array_equal(covariance(deviation(ccd), reference), 0)
+
+
+def test_a_patched_calibrated_frame_keeps_its_variance_in_a_stack():
+    rng = np.random.default_rng(4)
+    camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+    raws = [CCDFrame(rng.integers(1040, 1060, (20, 30)).astype(np.uint16), unit="adu") for _ in range(3)]
+    frames = [calibrate(raw, camera, pedestal=1000) for raw in raws]
+    expected = combine(frames).variance
+    for ccd in frames:
+        ccd.data[0, 0] = 50.0
+    np.testing.assert_allclose(combine(frames).variance, expected, rtol=1e-5)
+    with pytest.raises(FrameError, match="uncertainty already"):
+        create_deviation(frames[0], camera)
+
+
+def test_a_pickled_frame_over_read_only_memory_notices_writing():
+    a = frame()
+    a.data.flags.writeable = False
+    b = pickle.loads(pickle.dumps(CCDFrame(a.data, unit="electron", uncertainty=a.uncertainty)))  # noqa: S301
+    reference = b.copy()
+    b.data[0, 0] += 1
+    np.testing.assert_array_equal(covariance(b, reference), 0)

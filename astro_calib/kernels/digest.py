@@ -27,7 +27,7 @@ def _mixed(values: Any) -> Any:
 
 _mix = numba.njit(inline="always")(_mixed)
 
-#: Odd, so that no change of a value goes unnoticed, and different, so that no exchange does.
+#: Odd, so that no change of one value's bits goes unnoticed, and different, so that no exchange of two does.
 KEYS = (_mixed(np.arange(1, 2 * TILE + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)).astype(
     np.uint32
 )

@@ -92,7 +92,7 @@ def create_deviation(
         msg = f"{ccd.name} is in {ccd.unit}; its noise can be computed in adu or in electron."
         raise u.UnitConversionError(msg)
     origin = ccd._present_origin()
-    if pedestal is None and ccd._data.dtype.kind in "ui":
+    if pedestal is None and ccd.dtype.kind in "ui" and isinstance(shot_noise, str):
         msg = (
             f"{ccd.name} is a raw frame of whole numbers: its pedestal would count as signal, and the error come "
             "out too "

@@ -10,7 +10,7 @@ import numpy as np
 
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, rebuilt, with_quality
+from astro_calib.derive import as_frame, lacks_own_noise, rebuilt, with_quality
 from astro_calib.detector import Detector
 from astro_calib.errors import FrameError
 from astro_calib.factored import Factored
@@ -149,7 +149,7 @@ def _checked_budget(ccd: CCDFrame) -> UncertaintyBudget:
         raise u.UnitConversionError(msg)
     budget = ccd.budget
     names = () if budget is None else budget.names
-    if budget is None or (ccd._present_origin() is not None and "read noise" not in names):
+    if budget is None or (ccd._present_origin() is not None and lacks_own_noise(ccd)):
         msg = (
             f"{ccd.name} has no read noise and shot noise yet, and they depend on the signal as it was measured. "
             "Subtract overscan and bias, call create_deviation, and then correct_linearity."
