@@ -429,7 +429,7 @@ class UncertaintyBudget:
 
     def of_data(self, data: NDArray[Any]) -> UncertaintyBudget:
         """This budget for the same values in another array."""
-        same = self.data is not None and Field(data) == Field(self.data)
+        same = self.data is not None and Field(np.asarray(data)) == Field(self.data)
         return self if same else self._mapped(lambda source, c: (source, c), data)
 
     def _mapped(
@@ -464,6 +464,6 @@ class UncertaintyBudget:
 
 
 def _read_only(data: NDArray[Any]) -> NDArray[Any]:
-    view = data.view()
+    view = np.asarray(data).view()
     view.flags.writeable = False
     return view

@@ -368,19 +368,19 @@ class CCDFrame(CCDData):
         return self.add(other)
 
     def __radd__(self, other: Any) -> CCDFrame:
-        return self.add(other)
+        return self.add(other) if _is_number(other) else type(self).add(other, self)
 
     def __sub__(self, other: Any) -> CCDFrame:
         return self.subtract(other)
 
     def __rsub__(self, other: Any) -> CCDFrame:
-        return (-self).add(other)
+        return (-self).add(other) if _is_number(other) else type(self).subtract(other, self)
 
     def __mul__(self, other: Any) -> CCDFrame:
         return self.multiply(other)
 
     def __rmul__(self, other: Any) -> CCDFrame:
-        return self.multiply(other)
+        return self.multiply(other) if _is_number(other) else type(self).multiply(other, self)
 
     def __truediv__(self, other: Any) -> CCDFrame:
         return self.divide(other)
@@ -640,6 +640,11 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
     if a.budget is None or b.budget is None:
         return np.zeros(a.shape, dtype=np.result_type(floating(a._data), floating(b._data)))
     return a.budget.covariance(b.budget)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether an operand from the left is a plain number, of which no array has to be made."""
+    return isinstance(value, (int, float, np.integer, np.floating))
 
 
 def _warn_of_lost_sources(name: str, why: str) -> None:
