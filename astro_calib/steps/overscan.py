@@ -218,7 +218,8 @@ def _levels(
             level = np.nanmean(values, axis=axes, keepdims=True)
         else:
             level = _median(values, axes, median_step)
-        residual = values - level
+        # About the mean: about the median it is larger, the more so the fewer there are.
+        residual = values - np.nanmean(values, axis=axes, keepdims=True)
         freedom = np.isfinite(residual).sum() - np.isfinite(level).sum()
         scatter = np.nansum(residual**2) / max(freedom, 1)
         factor = 1.0 if median_step is None else median_variance_factor(max(round(float(np.median(number))), 1))
@@ -253,7 +254,9 @@ def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> 
     # Linear, where all pixels on one side of the median have its value.
     linear = (number / 2 - below) / inside
     fraction = np.where(np.isfinite(part), -part / (upper - part), linear)
-    return np.where(inside > 0, lower + step * (fraction - 0.5), median)
+    # Halfway between two values of an even number of pixels the plain median is right.
+    between = 2 * (below + inside) == number
+    return np.where((inside > 0) & ~between, lower + step * (fraction - 0.5), median)
 
 
 def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:
@@ -261,8 +264,8 @@ def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:
     Variance of levels from differences of neighbours, if it is significantly larger than the formal one, else 0.
 
     A slow drift does not count in the differences. The relative standard error of the squared, scaled median absolute
-    deviation of n Gaussian differences is 2.3 / sqrt(n); below three of those an excess is chance, and always taking
-    the larger of two estimates would be biased.
+    deviation of n differences of neighbours is 2.6 / sqrt(n); below four of those an excess is chance, and always
+    taking the larger of two estimates would be biased.
     """
     from astropy.stats import mad_std
 
@@ -271,7 +274,7 @@ def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:
     if differences.size < 2:
         return 0.0
     seen = float(mad_std(differences)) ** 2 / 2
-    return seen if seen > formal * (1 + 3 * 2.3 / np.sqrt(differences.size)) else 0.0
+    return seen if seen > formal * (1 + 4 * 2.6 / np.sqrt(differences.size)) else 0.0
 
 
 def _fitted(level: NDArray[np.float64], model: Model, identity: str) -> tuple[NDArray[np.float64], Terms]:
