@@ -156,6 +156,7 @@ def combine(
         options: dict[str, Any] = {"pedestal": pedestal, "shot_noise": shot_noise}
         inputs = [create_deviation(frame, detector, **options) if lacks_own_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
+    inputs = [_looked_at_once(frame) for frame in inputs]
     inputs, levels = scaled_frames(inputs, scale)
     procedure = Procedure(method, clip, lower, upper, extremes)
     given = np.ones(len(inputs)) if weights is None else np.asarray(weights, dtype=float)
@@ -316,6 +317,11 @@ def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
                 "does not average down with itself. Give each frame once."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=4)
+
+
+def _looked_at_once(frame: CCDFrame) -> CCDFrame:
+    """The frame for the time of a calculation, in which nobody writes into it."""
+    return CCDFrame(frame, budget=frame.budget, _origin=frame._present_origin(), _watch=Watch())
 
 
 def _quantum(frame: CCDFrame) -> float:

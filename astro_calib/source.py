@@ -284,5 +284,6 @@ def finite_mean(value: float | NDArray[Any]) -> float:
     """The mean over finite values; 0 if there are none."""
     if np.ndim(value) == 0:
         return float(value)
-    finite = np.isfinite(value)
-    return float(np.mean(value, where=finite, dtype=np.float64)) if np.any(finite) else 0.0
+    from astro_calib.kernels.sums import mean_of_finite
+
+    return mean_of_finite(np.asarray(value))

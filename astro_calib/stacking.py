@@ -382,6 +382,8 @@ def _inflation_by_pixel(
     """
     if np.ndim(inflation) == 0 and inflation == 1:
         return 1.0
+    if all(len(group[0][0].axes) == ndim for group in groups):
+        return inflation
     single: Any = 0.0
     common: Any = 0.0
     for group in groups:

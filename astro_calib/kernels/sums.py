@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from astro_calib.kernels.threads import over_rows
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["add_scaled"]
+__all__ = ["add_scaled", "mean_of_finite"]
+
+
+#: For fewer values than this, NumPy is as fast.
+SMALL = 1 << 14
 
 
 @numba.njit(cache=True, nogil=True)
@@ -64,3 +70,41 @@ def add_scaled(
         _add(flat, line, factor)
     else:
         _add_kept(flat, line, np.ascontiguousarray(kept).reshape(-1), factor)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_of_finite(values: NDArray[Any]) -> tuple[float, int]:
+    total, number = 0.0, 0
+    for row in range(values.shape[0]):
+        part, count = 0.0, 0
+        for index in range(values.shape[1]):
+            value = np.float64(values[row, index])
+            finite = abs(value) < np.inf
+            part += value if finite else 0.0
+            count += finite
+        total += part
+        number += count
+    return total, number
+
+
+def mean_of_finite(values: NDArray[Any]) -> float:
+    """
+    The mean over finite values; 0 if there are none.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        Real numbers.
+    """
+    plane = np.atleast_2d(values) if values.ndim <= 2 else values.reshape(-1, values.shape[-1])
+    if plane.size < SMALL:
+        finite = np.isfinite(plane)
+        return float(np.mean(plane, where=finite, dtype=np.float64)) if finite.any() else 0.0
+    sums = np.zeros((len(plane), 2))
+
+    def work(rows: slice) -> None:
+        sums[rows.start] = _sum_of_finite(plane[rows])
+
+    over_rows(work, len(plane), plane.size)
+    total, number = sums.sum(axis=0)
+    return float(total / number) if number else 0.0
