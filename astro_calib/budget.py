@@ -33,6 +33,8 @@ __all__ = ["MAX_SOURCES", "UncertaintyBudget"]
 
 #: A budget keeps this many sources apart; beyond, the oldest that vary from pixel to pixel are merged into one.
 MAX_SOURCES = 64
+#: A pixel that is no number has no variance either, and nothing is said about it.
+NO_NUMBER = np.errstate(invalid="ignore", over="ignore")
 
 
 class UncertaintyBudget:
@@ -186,6 +188,7 @@ class UncertaintyBudget:
                 if not a.family.isdisjoint(b.family):
                     yield a, coefficient_a, b, coefficient_b
 
+    @NO_NUMBER
     def variances(self) -> dict[str, NDArray[Any]]:
         """
         The variance by source, added up over sources of one name.
@@ -214,6 +217,7 @@ class UncertaintyBudget:
                     add(name, c_a.evaluate(self.data) * c_b.evaluate(self.data) * covariance)
         return {name: value.astype(self.dtype, copy=False) for name, value in total.items()}
 
+    @NO_NUMBER
     def variance(self) -> NDArray[Any]:
         """
         The variance of each pixel.
@@ -237,6 +241,7 @@ class UncertaintyBudget:
             self._total = total
         return self._total
 
+    @NO_NUMBER
     def covariance(self, other: UncertaintyBudget) -> NDArray[Any]:
         """
         The covariance of each pixel with the same pixel of another frame, from the sources that both hold.

@@ -111,7 +111,8 @@ class NoiseSource:
 
     def _replaced(self, **changes: Any) -> NoiseSource:
         """The same source with other attributes."""
-        attributes = {name: value for name, value in self.__dict__.items() if name not in ("family", "amplitudes")}
+        cached = ("family", "amplitudes", "effective_number")
+        attributes = {name: value for name, value in self.__dict__.items() if name not in cached}
         return NoiseSource(**(attributes | changes))
 
     @property
@@ -145,7 +146,7 @@ class NoiseSource:
             for key, one in self.constituents.items()
         }
 
-    @property
+    @cached_property
     def effective_number(self) -> float:
         """How many constituents of like share would make the same sum."""
         fourth = sum(finite_mean(np.square(one.evaluate())) ** 2 for one in self.amplitudes.values())
@@ -221,19 +222,29 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
     if direct:
         return
     common: dict[tuple[Window, Window], float] = {}
+    numbers: dict[tuple[Window, Window], float] = {}
+    of_b: dict[str, list[tuple[Window, Factored]]] = {}
+    for (identity, window_b), two in b.amplitudes.items():
+        of_b.setdefault(identity, []).append((window_b, two))
+    scale_a, scale_b = float(np.sqrt(a.linear)), float(np.sqrt(b.linear))
     for (identity, window_a), one in a.amplitudes.items():
-        for (other, window_b), two in b.amplitudes.items():
-            if identity == other:
-                windows = compose_windows(window_a, a.window), compose_windows(window_b, b.window)
-                yield Link(*windows, one * float(np.sqrt(a.linear)), two * float(np.sqrt(b.linear)), 0.5, 0.5)
-                common[windows] = common.get(windows, 0.0) + finite_mean(one.evaluate()) * finite_mean(two.evaluate())
+        for window_b, two in of_b.get(identity, ()):
+            windows = compose_windows(window_a, a.window), compose_windows(window_b, b.window)
+            product = finite_mean(one.evaluate()) * finite_mean(two.evaluate())
+            common[windows] = common.get(windows, 0.0) + product
+            if one.number is None or two.number is None:
+                yield Link(*windows, one * scale_a, two * scale_b, 0.5, 0.5)
+            else:
+                numbers[windows] = numbers.get(windows, 0.0) + scale_a * scale_b * product
     excess = float(np.sqrt((1 - a.linear) * (1 - b.linear)))
     n, m = a.effective_number, b.effective_number
     if excess > 0 and min(n, m) > 1:
         for windows, correlation in common.items():
             k = abs(correlation) * np.sqrt(n * m)
-            share = np.sign(correlation) * max(k - 1, 0.0) ** 2 / ((n - 1) * (m - 1))
-            yield Link(*windows, Factored(float(excess * share)), ONE, 0.5, 0.5)
+            share = float(np.sign(correlation) * max(k - 1, 0.0) ** 2 / ((n - 1) * (m - 1)))
+            numbers[windows] = numbers.get(windows, 0.0) + excess * share
+    for windows, correlation in numbers.items():
+        yield Link(*windows, Factored(correlation), ONE, 0.5, 0.5)
 
 
 def meeting_cells(link: Link, lengths: Sequence[int]) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]:

@@ -73,15 +73,15 @@ def add_scaled(
 
 
 @numba.njit(cache=True, nogil=True)
-def _sum_of_finite(values: NDArray[Any]) -> tuple[float, int]:
-    total, number = 0.0, 0
+def _sum_of_finite(values: NDArray[Any]) -> tuple[float, float]:
+    total, number = 0.0, 0.0
     for row in range(values.shape[0]):
-        part, count = 0.0, 0
+        part, count = 0.0, 0.0
         for index in range(values.shape[1]):
             value = np.float64(values[row, index])
             finite = abs(value) < np.inf
             part += value if finite else 0.0
-            count += finite
+            count += 1.0 if finite else 0.0
         total += part
         number += count
     return total, number

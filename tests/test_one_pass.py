@@ -1,0 +1,195 @@
+"""One pass over the pixels gives what the steps give one at a time, and what the formulas of NumPy give."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+
+from astro_calib import (
+    CCDFrame,
+    Detector,
+    calibrate,
+    combine,
+    covariance,
+    create_deviation,
+    flag_bad_pixels,
+    flag_saturated,
+    flat_correct,
+    gain_correct,
+    subtract_bias,
+    subtract_dark,
+    subtract_overscan,
+    trim_image,
+)
+from astro_calib.kernels.calibrate import Recipe, calibrate_pixels
+
+SHAPE = (30, 44)
+OVERSCAN, TRIM = "[41:44, 1:30]", "[3:40, 2:29]"
+SECTION = {(0, 1): OVERSCAN, 1: OVERSCAN, 0: "[1:44, 30:30]"}
+TRIMMED = (28, 38)
+GAIN = 1.5 * u.electron / u.adu
+CAMERA = Detector(gain=GAIN, read_noise=6 * u.electron, saturation=60000 * u.adu)
+UNCERTAIN = Detector(
+    gain=GAIN, read_noise=6 * u.electron, gain_uncertainty=0.02 * u.electron / u.adu, saturation=60000 * u.adu
+)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(12)
+
+
+def raw_frame(rng, dtype=np.uint16, value=400.0):
+    pixels = rng.poisson(value, SHAPE) + rng.normal(1000, 4, SHAPE)
+    pixels[5, 7] = 65535
+    if np.dtype(dtype).kind == "f":
+        pixels[8, 9], pixels[10, 11] = np.nan, np.inf
+    return CCDFrame(pixels.astype(dtype), unit="adu", meta={"EXPTIME": 50.0})
+
+
+def masters(rng, detector, dtype=np.float32, marked=False):
+    """Bias, dark and flat that share the bias and the gain, as they do."""
+
+    def of(level, exposure, **parts):
+        raws = [CCDFrame((rng.normal(level, 20, TRIMMED) + 1000).astype(dtype), unit="adu") for _ in range(3)]
+        for raw in raws:
+            raw.meta["EXPTIME"] = exposure
+        return [calibrate(raw, detector, pedestal=0, **parts) for raw in raws]
+
+    bias = combine(of(0, 0.0, shot_noise=0))
+    dark = combine(of(30, 100.0, bias=bias))
+    flat = combine(of(20000, 5.0, bias=bias, dark=dark), scale="mean")
+    dark.meta["EXPTIME"] = 100.0
+    if marked:
+        for master, where in ((bias, (1, 2)), (dark, (3, 4)), (flat, (5, 6))):
+            master.mask = np.zeros(TRIMMED, dtype=bool)
+            master.mask[where] = True
+            master.flags = master.flags.copy()
+            master.flags[where] |= 1
+    return {"bias": bias, "dark": dark, "flat": flat}
+
+
+def step_by_step(raw, detector, given, *, axis=(0, 1), shot_noise="data", bad=None):
+    frame = flag_saturated(raw, detector)
+    frame = subtract_overscan(frame, fits_section=SECTION[axis], overscan_axis=axis, median=True)
+    frame = trim_image(frame, TRIM)
+    if bad is not None:
+        frame = flag_bad_pixels(frame, bad)
+    frame = gain_correct(frame, detector)
+    if "bias" in given:
+        frame = subtract_bias(frame, given["bias"])
+    frame = create_deviation(frame, detector, shot_noise=shot_noise)
+    if "dark" in given:
+        frame = subtract_dark(frame, given["dark"], exposure_time="EXPTIME", scale=True)
+    return flat_correct(frame, given["flat"]) if "flat" in given else frame
+
+
+def assert_same(one, other):
+    """To the rounding of float32: the steps round in between."""
+    tolerance = 2e-4 if one.dtype == np.float32 else 1e-9
+    assert one.dtype == other.dtype
+    assert one.unit == other.unit
+    assert dict(one.meta) == dict(other.meta)
+    np.testing.assert_allclose(one.data, other.data, rtol=tolerance, atol=tolerance * 400)
+    numbers = np.isfinite(other.data)
+    np.testing.assert_allclose(one.variance[numbers], other.variance[numbers], rtol=tolerance)
+    flags = [np.zeros(one.shape, np.uint16) if frame.flags is None else frame.flags for frame in (one, other)]
+    np.testing.assert_array_equal(*flags)
+    masks = [np.zeros(one.shape, bool) if frame.mask is None else frame.mask for frame in (one, other)]
+    np.testing.assert_array_equal(*masks)
+    good = ~masks[0] & np.isfinite(other.data)
+    parts, expected = one.budget.variances(), other.budget.variances()
+    assert parts.keys() == expected.keys()
+    scale = other.variance[good].max()
+    for name in parts:
+        np.testing.assert_allclose(parts[name][good], expected[name][good], rtol=1e-3, atol=tolerance * scale)
+    # It is the same noise: what one is less the other has none.
+    np.testing.assert_allclose(covariance(one, other)[good], other.variance[good], rtol=1e-3)
+    weights = np.where(good, 1.0, 0.0)
+    sums = [frame.budget.variance_of_sum(weights) for frame in (one, other)]
+    assert sums[0] == pytest.approx(sums[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("detector", [CAMERA, UNCERTAIN], ids=["exact gain", "uncertain gain"])
+@pytest.mark.parametrize("axis", [(0, 1), 1, 0])
+@pytest.mark.parametrize("names", [(), ("bias",), ("bias", "dark"), ("flat",), ("bias", "dark", "flat")])
+def test_the_same_as_the_steps(rng, dtype, detector, axis, names):
+    every = masters(rng, detector, dtype=np.float64 if dtype == np.float64 else np.float32)
+    given = {name: every[name] for name in names}
+    raw = raw_frame(rng, dtype)
+    one = calibrate(raw, detector, overscan=SECTION[axis], overscan_axis=axis, trim=TRIM, **given)
+    assert_same(one, step_by_step(raw, detector, given, axis=axis))
+
+
+def test_masks_and_flags_of_all_frames_are_there(rng):
+    every = masters(rng, CAMERA, marked=True)
+    raw = raw_frame(rng)
+    raw.mask = np.zeros(SHAPE, dtype=bool)
+    raw.mask[20, 20] = True
+    raw.flags = raw.mask * np.uint16(8)
+    bad = np.zeros(TRIMMED, dtype=bool)
+    bad[9, 9] = True
+    one = calibrate(raw, CAMERA, overscan=OVERSCAN, trim=TRIM, bad_pixels=bad, **every)
+    assert_same(one, step_by_step(raw, CAMERA, every, bad=bad))
+    for where in ((1, 2), (3, 4), (5, 6), (4, 5), (9, 9), (19, 18)):
+        assert one.mask[where], where
+
+
+def test_a_bias_frame_has_no_shot_noise(rng):
+    raw = raw_frame(rng, value=0.0)
+    one = calibrate(raw, CAMERA, overscan=OVERSCAN, trim=TRIM, shot_noise=0)
+    assert_same(one, step_by_step(raw, CAMERA, {}, shot_noise=0))
+    assert "shot noise" not in one.budget.names
+
+
+def test_a_flat_that_is_too_uncertain_is_flagged(rng):
+    flat = CCDFrame(np.full(TRIMMED, 2.0), unit="adu", uncertainty=np.full(TRIMMED, 0.02))
+    flat.data[0, 0] = 0.1
+    raw = raw_frame(rng)
+    one = calibrate(raw, CAMERA, overscan=OVERSCAN, trim=TRIM, flat=flat, min_value=0.05)
+    assert_same(one, flat_correct(step_by_step(raw, CAMERA, {}), flat, min_value=0.05))
+    assert one.flags[0, 0] & 64
+
+
+def test_frames_that_are_cut_the_wrong_way_round_in_memory(rng):
+    raw = raw_frame(rng)
+    turned = CCDFrame(np.asfortranarray(raw.data)[:, ::-1], unit="adu", meta=raw.meta)
+    one = calibrate(turned, CAMERA, pedestal=1000)
+    straight = CCDFrame(np.ascontiguousarray(turned.data), unit="adu", meta=raw.meta)
+    np.testing.assert_array_equal(one.data, calibrate(straight, CAMERA, pedestal=1000).data)
+
+
+def test_the_kernel_is_the_formula(rng):
+    shape = (17, 1030)
+    raw = rng.integers(0, 65536, shape).astype(np.uint16)
+    bias, dark, flat = (rng.uniform(0.5, 2, shape).astype(np.float32) for _ in range(3))
+    of_masters, of_flat, shared = (rng.uniform(0.01, 0.02, shape).astype(np.float32) for _ in range(3))
+    level = rng.uniform(900, 1000, (17, 1))
+    of_level = rng.uniform(0, 1, (17, 1))
+    found = calibrate_pixels(
+        raw,
+        level,
+        of_level,
+        Recipe(gain=1.5, fixed=36.2, floor=-27.2, shot_noise=True, saturation=60000.0, uncertain=0.05),
+        dtype=np.dtype(np.float32),
+        bias=bias,
+        dark=dark,
+        ratio=0.5,
+        of_masters=of_masters,
+        flat=flat,
+        of_flat=of_flat,
+        shared=shared,
+        masks=[],
+        quality=[],
+        bits=np.array([4, 16, 64], dtype=np.uint16),
+    )
+    signal = 1.5 * (raw - level) - bias
+    z = (signal - 0.5 * dark) / flat
+    shot = np.maximum(signal, -27.2)
+    variance = (shot + 36.2 + of_level + of_masters) / flat**2 + z**2 / flat**2 * of_flat + 2 * z / flat**2 * shared
+    np.testing.assert_allclose(found.data, z, rtol=1e-5, atol=1e-2)
+    np.testing.assert_allclose(found.shot, shot, rtol=1e-5, atol=1e-2)
+    np.testing.assert_allclose(found.variance, variance, rtol=1e-4)
+    np.testing.assert_array_equal(found.flags & 4 != 0, raw >= 60000)
+    np.testing.assert_array_equal(found.mask, raw >= 60000)
+    np.testing.assert_array_equal(found.flags & 64 != 0, of_flat > (0.05 * flat) ** 2)
