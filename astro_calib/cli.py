@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,3 +156,62 @@ def _forget_demo(raw: Path) -> None:
     for path in raw.glob("*.fits"):
         if fits.getheader(path).get("TELESCOP") == "simulated":
             path.unlink()
+
+
+@main.command(
+    epilog=_example(
+        "validate --quick",
+        "validate --step overscan --step chain",
+        "validate --against ccdproc -o validation.ecsv",
+    )
+)
+@click.option("--quick", is_flag=True, help="Seconds instead of minutes: find only what is off by ten per cent or so.")
+@click.option("--against", type=click.Choice(["ccdproc"]), help="Do the same with another package.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same table.")
+@click.option("--step", "steps", multiple=True, metavar="NAME", help="Try this step only; may be given again.")
+@click.option("-j", "--jobs", type=int, help="How many processes share the work; as many as there are CPUs by default.")
+@click.option("-o", "--out", type=PATH, help="Write the table to this file, as ECSV.")
+@OVERWRITE
+@QUIET
+def validate(
+    quick: bool,
+    against: str | None,
+    seed: int,
+    steps: tuple[str, ...],
+    jobs: int | None,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """
+    Find out whether the error bars are true.
+
+    Raw frames are simulated many times over, reduced step by step and from end to end, and the errors that are made
+    are compared with the errors that are predicted. A line for each trial says: the step; the error of what; the
+    error predicted and the error observed (electron, or adu); their ratio, with its standard error; within how much
+    of 1 it must be. With --against ccdproc the last column is the ratio for ccdproc and its own error bars. The exit
+    status is 1 if an error bar is wrong.
+    """
+    with _clear_errors():
+        from astro_calib.characterize import validate as validated
+        from astro_calib.io.atomic import write_atomically
+
+        if out is not None:
+            _check_writable(out, overwrite)
+        result = validated(quick=quick, against=against, seed=seed, steps=steps or None, jobs=jobs, progress=not quiet)
+        if out is not None:
+            write_atomically(out, partial(result.table.write, format="ascii.ecsv"))
+    if not quiet:
+        click.echo(result)
+    if not result.passed:
+        raise click.ClickException("wrong error bars:\n" + "\n".join(f"  {failure}" for failure in result.failures))
+
+
+def _check_writable(out: Path, overwrite: bool) -> None:
+    """Say what is wrong with a path before the work begins, not after."""
+    if out.exists() and not overwrite:
+        msg = f"{out} exists already; give another file, or --overwrite to replace it."
+        raise FileExistsError(msg)
+    if not out.parent.is_dir():
+        msg = f"{out.parent} is not a directory; make it first."
+        raise NotADirectoryError(msg)

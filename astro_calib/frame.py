@@ -670,7 +670,10 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
     else:
         left, right = operand, operand2
     left, right = (value if isinstance(value, CCDFrame) else cls(with_unit(value)) for value in (left, right))
-    shape = left.shape if left.ndim >= right.ndim else right.shape
+    try:
+        shape = np.broadcast_shapes(left.shape, right.shape)
+    except ValueError:
+        shape = left.shape  # which is refused below
     left, right = spread_out(left, shape, right), right if right.ndim == 0 else spread_out(right, shape, left)
     if right.ndim and right.shape != left.shape:
         msg = (

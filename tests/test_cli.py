@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 from functools import partial
 
+import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from click.testing import CliRunner
 
 import astro_calib
 from astro_calib import simulate
+from astro_calib.characterize import trials
+from astro_calib.characterize.trial import Trial
 from astro_calib.cli import main
 from astro_calib.errors import FrameError
 
@@ -58,7 +62,7 @@ def message(result):
     return result.stderr.partition("Error: ")[2]
 
 
-@pytest.mark.parametrize("command", [[], ["reduce"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["reduce"], ["demo"], ["validate"]])
 def test_help_shows_an_example(command):
     result = call(*command, "--help")
     assert result.exit_code == 0
@@ -192,3 +196,101 @@ def test_demo(tmp_path, monkeypatch):
     assert str(tmp_path / "demo" / "reduced" / "pictures") in result.stdout
     assert len(list((tmp_path / "demo" / "raw").glob("*.fits"))) == 34
     assert "--overwrite" in message(call("demo", tmp_path / "demo"))
+
+
+# ---- validate
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """A self-test of one trial, of errors of sigma 5 with a given variance predicted for them."""
+
+    def install(variance):
+        trial = Trial(
+            step="errors",
+            what=f"variance {variance}",
+            draw=lambda rng: rng.normal(0, 5, 500),
+            reduce=lambda errors: (errors, np.full(errors.shape, variance)),
+            with_ccdproc=lambda errors: (errors, np.full(errors.shape, 100.0)),
+            realisations=500,
+        )
+        monkeypatch.setattr(trials, "TRIALS", (trial,))
+
+    return install
+
+
+def test_validate_prints_a_line_a_trial_and_one_to_sum_up(only):
+    only(25.0)
+    result = call("validate", "--seed", 4, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    heading, trial, summary = result.stdout.splitlines()
+    assert "predicted" in heading
+    assert trial.startswith("pass  errors  variance 25.0")
+    assert summary == "all 1 error bars are right (full run, seed 4)."
+    assert "validating" in result.stderr
+
+
+def test_a_wrong_error_bar_is_named_and_the_exit_status_tells(only):
+    only(12.5)
+    result = call("validate", "--quick")
+    assert message(result) == "wrong error bars:\n  errors, variance 12.5\n"
+    assert result.stdout.splitlines()[1].startswith("FAIL  errors")
+    assert result.stdout.splitlines()[-1] == "1 of 1 error bars are wrong (quick run, seed 0)."
+    quiet = call("validate", "--quick", "--quiet")
+    assert quiet.exit_code == 1
+    assert quiet.stdout == ""
+
+
+def test_validate_quietly(only):
+    only(25.0)
+    result = call("validate", "--quick", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_validate_against_ccdproc_writes_what_it_prints(only, tmp_path):
+    only(25.0)
+    path = tmp_path / "table.ecsv"
+    result = call("validate", "--quick", "--against", "ccdproc", "-o", path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0].split()[-1] == "ccdproc"
+    (row,) = Table.read(path)
+    assert row["ccdproc_ratio"] == pytest.approx(0.5, rel=0.05)
+    assert result.stdout.splitlines()[1].split()[-1] == f"{row['ccdproc_ratio']:.3f}"
+
+
+def test_the_table_is_written_though_an_error_bar_is_wrong(only, tmp_path):
+    only(12.5)
+    assert call("validate", "--quick", "-o", tmp_path / "table.ecsv").exit_code == 1
+    assert not Table.read(tmp_path / "table.ecsv")["passed"][0]
+
+
+def test_a_table_is_replaced_only_if_asked_for_and_before_any_work(only, tmp_path):
+    only(25.0)
+    path = tmp_path / "table.ecsv"
+    path.write_text("precious")
+    refused = call("validate", "--quick", "-o", path)
+    assert "--overwrite" in message(refused)
+    assert refused.stdout == ""
+    assert path.read_text() == "precious"
+    assert call("validate", "--quick", "-o", path, "--overwrite").exit_code == 0
+    assert len(Table.read(path)) == 1
+    assert "is not a directory" in message(call("validate", "-o", tmp_path / "nowhere" / "table.ecsv"))
+
+
+def test_a_step_that_does_not_exist_is_named_with_those_that_do():
+    assert "there is no step 'overscans'; there are overscan, gain" in message(call("validate", "--step", "overscans"))
+
+
+@pytest.mark.parametrize(("option", "value"), [("--jobs", 0), ("--seed", -1)])
+def test_numbers_without_meaning(option, value):
+    assert f"{option[2:]} is {value}" in message(call("validate", option, value))
+
+
+def test_only_known_packages_can_be_compared_with():
+    assert call("validate", "--against", "iraf").exit_code == 2
+
+
+def test_a_chosen_step():
+    result = call("validate", "--quick", "--step", "deviation", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert {line.split()[1] for line in result.stdout.splitlines()[1:-1]} == {"deviation"}

@@ -1,0 +1,37 @@
+"""The trials of the self-test, in the order of its table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from astro_calib.characterize.trials import (
+    chains,
+    combining,
+    cosmic_rays,
+    deviation,
+    gain,
+    linearity,
+    masters,
+    overscan,
+    sharing,
+    shot_noise,
+)
+
+if TYPE_CHECKING:
+    from astro_calib.characterize.trial import Trial
+
+__all__ = ["TRIALS"]
+
+#: All trials, those of one step together.
+TRIALS: tuple[Trial, ...] = (
+    *overscan.TRIALS,
+    *gain.TRIALS,
+    *deviation.TRIALS,
+    *shot_noise.TRIALS,
+    *linearity.TRIALS,
+    *masters.TRIALS,
+    *cosmic_rays.TRIALS,
+    *combining.TRIALS,
+    *sharing.TRIALS,
+    *chains.TRIALS,
+)

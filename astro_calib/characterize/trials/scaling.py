@@ -1,0 +1,71 @@
+"""Trials of flats of different exposure that are scaled to each other before they are combined."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.nddata import CCDData
+
+from astro_calib.characterize.trial import Errors, Trial
+from astro_calib.characterize.trials import raw
+from astro_calib.characterize.trials.boxes import box_errors, box_errors_of_ccddata
+from astro_calib.characterize.trials.combiner import combined_by_ccdproc
+from astro_calib.combine import combine
+from astro_calib.frame import CCDFrame
+from astro_calib.steps import create_deviation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TRIALS"]
+
+#: Electrons in each pixel of the flats: the faintest is multiplied by 7, and with it the error of its level.
+LEVELS = (1000.0, 4000.0, 16000.0)
+LEVEL = float(np.mean(LEVELS))
+#: Of a flat: so few pixels that the error of its level is a twelfth of that of a pixel, and moves with it.
+SHAPE = (12, 12)
+FUNCTIONS: dict[str, Any] = {"mean": np.mean, "median": np.median}
+
+
+def _draw(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Flats in electrons, shape (n, ny, nx)."""
+    shape = (len(LEVELS), *SHAPE)
+    return rng.poisson(np.reshape(LEVELS, (-1, 1, 1)), shape) + raw.READ_NOISE * rng.standard_normal(shape)
+
+
+def _stack(drawn: NDArray[np.float64], box: tuple[int, int], scale: str, **options: Any) -> Errors:
+    camera = raw.detector()
+    flats = [create_deviation(CCDFrame(values, unit="electron"), camera) for values in drawn]
+    return box_errors(combine(flats, scale=scale, **options), box, LEVEL)
+
+
+def _stack_by_ccdproc(drawn: NDArray[np.float64], box: tuple[int, int], scale: str, **options: Any) -> Errors:
+    levels = FUNCTIONS[scale](drawn, axis=(1, 2))
+    flats = [CCDData(values, unit="electron") for values in drawn]
+    stack = combined_by_ccdproc(flats, scale=levels.mean() / levels, **options)
+    return box_errors_of_ccddata(stack, box, LEVEL)
+
+
+def _trial(what: str, box: tuple[int, int], scale: str, realisations: int, tolerance: float, **options: Any) -> Trial:
+    bound = {"box": box, "scale": scale, **options}
+    return Trial(
+        step="combine",
+        what=f"{options.get('method', 'mean')} of 3 unequal flats scaled by their {scale}s: {what}",
+        draw=_draw,
+        reduce=partial(_stack, **bound),
+        with_ccdproc=partial(_stack_by_ccdproc, **bound),
+        realisations=realisations,
+        tolerance=tolerance,
+    )
+
+
+TRIALS = (
+    _trial("pixel", (1, 1), "mean", 500, 0.01),
+    _trial("sum over a quarter", (6, 6), "mean", 3600, 0.02),
+    _trial("pixel", (1, 1), "median", 200, 0.02),
+    _trial("sum over 4 x 4 pixels", (4, 4), "median", 1600, 0.02),
+    _trial("pixel", (1, 1), "median", 60, 0.05, method="median"),
+    _trial("sum over 4 x 4 pixels", (4, 4), "median", 400, 0.05, method="median"),
+)

@@ -1,0 +1,311 @@
+"""A Monte Carlo test of the error bars: simulate raw frames, reduce them, compare errors made with errors predicted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from astro_calib.characterize.trial import Comparison, Sums
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from astropy.table import Table
+
+    from astro_calib.characterize.trial import Trial
+
+__all__ = ["Validation", "validate"]
+
+#: With what the result can be compared.
+AGAINST = ("ccdproc",)
+#: The other package takes this part of the realisations: how far off it is need not be known to a thousandth.
+PART_AGAINST = 10
+#: A part of a trial that one process does at a time is this many realisations, and such a part of all of them.
+SMALLEST_SHARE, SHARES = 10, 20
+
+
+@dataclass(frozen=True)
+class Validation:
+    """
+    The result of `validate`.
+
+    Attributes
+    ----------
+    table : `~astropy.table.Table`
+        A row for each trial, with the columns
+
+        - ``step`` and ``what``: what is tried, and the error of what;
+        - ``predicted``: root of the mean variance predicted; ``observed``: root of the mean squared error made, both in
+          the unit of the result, which is electron (adu where it says so);
+        - ``ratio``, observed over predicted, and ``ratio_error``, its standard error;
+        - ``tolerance``: largest difference of the ratio from 1; ``passed``: whether the error bar is right.
+
+        Against ccdproc also ``ccdproc_predicted``, ``ccdproc_observed``, ``ccdproc_ratio`` and ``ccdproc_ratio_error``,
+        for ccdproc's own result, from a tenth of the realisations; masked where it has no such thing.
+
+        Its ``meta`` tells ``seed``, ``quick``, ``date`` and the ``versions`` of the packages.
+    """
+
+    table: Table
+
+    @property
+    def passed(self) -> bool:
+        """Whether all error bars are right."""
+        return bool(np.all(self.table["passed"]))
+
+    @property
+    def failures(self) -> list[str]:
+        """The trials that did not pass, by step and what."""
+        failed = self.table[~self.table["passed"]]
+        return [f"{row['step']}, {row['what']}" for row in failed]
+
+    def __str__(self) -> str:
+        """The table, a line a trial, and what it amounts to."""
+        return "\n".join([*_lines(self.table), _summary(self.table)])
+
+
+def validate(
+    *,
+    quick: bool = False,
+    against: str | None = None,
+    seed: int = 0,
+    steps: Iterable[str] | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Validation:
+    r"""
+    Find out whether the error bars are true.
+
+    Raw frames are simulated, with all their noise and that of their masters drawn anew each time, and reduced by the
+    public functions of this package; the errors made are compared with the errors predicted, step by step and from end
+    to end.
+
+    Parameters
+    ----------
+    quick : bool
+        Take seconds instead of minutes: a hundredth of the realisations, so that only an error bar that is off by
+        ten per cent or so is found.
+    against : {"ccdproc"}, optional
+        Do the same with ccdproc, where it can, and compare its errors with what it predicts.
+    seed : int
+        The same seed gives the same frames, however many processes there are and whatever else is tried.
+    steps : iterable of str, optional
+        The steps to be tried, such as ``["overscan", "chain"]``; all by default.
+    jobs : int, optional
+        How many processes share the work; by default as many as there are CPUs.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Validation
+        With a table of the trials, and whether they passed.
+
+    Raises
+    ------
+    ValueError
+        If an argument has no meaning; the message names the steps that there are.
+
+    Notes
+    -----
+    The ratio is that of the root mean square error over the root of the mean predicted variance. Its standard error is
+    from the scatter between realisations, so that noise which is common to a frame counts once a frame. In a full run
+    it is at most a third of the tolerance, or the trial fails. In a quick run a difference fails if it is larger than
+    the tolerance, and than chance would make it once in ten thousand trials.
+
+    A script that calls this with more than one job must do so under ``if __name__ == "__main__":``, because the
+    processes import it again.
+
+    Examples
+    --------
+    >>> from astro_calib.characterize import validate
+    >>> result = validate(quick=True, steps=["deviation"], jobs=1, progress=False)
+    >>> result.passed
+    True
+    >>> print(result.table["what"][0])
+    in adu, 8 electrons a step: pixel
+    """
+    from tqdm import tqdm
+
+    if against is not None and against not in AGAINST:
+        msg = f"against is {against!r}; expected one of {', '.join(AGAINST)}, or None."
+        raise ValueError(msg)
+    number = (os.cpu_count() or 1) if jobs is None else jobs
+    if number < 1:
+        msg = f"jobs is {jobs}; at least one process has to do the work."
+        raise ValueError(msg)
+    if seed < 0:
+        msg = f"seed is {seed}; it must be zero or positive."
+        raise ValueError(msg)
+    trials = _chosen(steps)
+    shares = [share for trial in trials for share in _shares(trial, quick, against, seed)]
+    ours: dict[str, list[Sums]] = {}
+    theirs: dict[str, list[Sums]] = {}
+    total = sum(share.number for share in shares)
+    with tqdm(total=total, desc="validating", unit="draw", disable=not progress) as bar:
+        for share, (own, other) in zip(shares, _done(shares, number), strict=True):
+            ours.setdefault(share.name, []).extend(own)
+            theirs.setdefault(share.name, []).extend(other)
+            bar.update(share.number)
+    found = [Comparison.of(ours[_name(trial)]) for trial in trials]
+    others = [Comparison.of(sums) if (sums := theirs[_name(trial)]) else None for trial in trials]
+    passed = [trial.passes(one, quick=quick) for trial, one in zip(trials, found, strict=True)]
+    return Validation(_table(trials, found, passed, others if against else None, {"seed": seed, "quick": quick}))
+
+
+class _Share(NamedTuple):
+    """A part of the realisations of a trial, for one process."""
+
+    name: str
+    seed: int
+    first: int
+    number: int
+    #: Realisations before this one are done with the other package, too.
+    against: int
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.step}: {trial.what}"
+
+
+def _known() -> dict[str, Trial]:
+    from astro_calib.characterize import trials
+
+    return {_name(trial): trial for trial in trials.TRIALS}
+
+
+def _chosen(steps: Iterable[str] | None) -> list[Trial]:
+    trials = list(_known().values())
+    if steps is None:
+        return trials
+    wanted = [steps] if isinstance(steps, str) else list(steps)
+    known = list(dict.fromkeys(trial.step for trial in trials))
+    unknown = [step for step in wanted if step not in known]
+    if unknown or not wanted:
+        what = f"there is no step {unknown[0]!r}" if unknown else "no step is given"
+        msg = f"{what}; there are {', '.join(known)}."
+        raise ValueError(msg)
+    return [trial for trial in trials if trial.step in wanted]
+
+
+def _shares(trial: Trial, quick: bool, against: str | None, seed: int) -> Iterator[_Share]:
+    total = trial.number(quick=quick)
+    other = max(trial.number(quick=True), total // PART_AGAINST) if against and trial.with_ccdproc else 0
+    size = max(SMALLEST_SHARE, -(-total // SHARES))
+    for first in range(0, total, size):
+        yield _Share(_name(trial), seed, first, min(size, total - first), other)
+
+
+def _done(shares: Sequence[_Share], jobs: int) -> Iterator[tuple[list[Sums], list[Sums]]]:
+    """The results of the shares, in their order."""
+    jobs = min(jobs, len(shares))
+    if jobs == 1:
+        yield from map(_of_share, shares)
+        return
+    from multiprocessing import get_context
+
+    # Not by a fork, after which threads of this process could be waited for in vain.
+    with get_context("spawn").Pool(jobs, _one_thread) as pool:
+        yield from pool.imap(_of_share, shares)
+
+
+def _one_thread() -> None:
+    """Keep a process to one core: L.A.Cosmic would take all of them, and the processes wait for each other."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _of_share(share: _Share) -> tuple[list[Sums], list[Sums]]:
+    """The sums of each realisation, and those of the other package."""
+    import warnings
+
+    from astro_calib.errors import NoiseWarning
+
+    trial = _known()[share.name]
+    key = tuple(share.name.encode())
+    own, other = [], []
+    with warnings.catch_warnings():
+        # Where the package says that it is less exact than usual it is tried, too.
+        warnings.simplefilter("ignore", NoiseWarning)
+        for position in range(share.first, share.first + share.number):
+            seed = np.random.SeedSequence(share.seed, spawn_key=(*key, position))
+            drawn = trial.draw(np.random.default_rng(seed))
+            try:
+                own.append(Sums.of(*trial.reduce(drawn)))
+                if position < share.against:
+                    assert trial.with_ccdproc is not None
+                    other.append(Sums.of(*trial.with_ccdproc(drawn)))
+            except Exception as error:
+                msg = f"{share.name}, realisation {position} of seed {share.seed}: {type(error).__name__}: {error}"
+                raise RuntimeError(msg) from error
+    return own, other
+
+
+def _table(
+    trials: Sequence[Trial],
+    found: Sequence[Comparison],
+    passed: Sequence[bool],
+    others: Sequence[Comparison | None] | None,
+    run: dict[str, Any],
+) -> Table:
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    from astropy.table import MaskedColumn, Table
+
+    packages = ("astro-calib", "astropy", "numpy", *(AGAINST if others else ()))
+    today = datetime.now(UTC).date().isoformat()
+    table = Table(meta={**run, "date": today, "versions": {name: version(name) for name in packages}})
+    table["step"] = [trial.step for trial in trials]
+    table["what"] = [trial.what for trial in trials]
+    for name in ("predicted", "observed", "ratio", "ratio_error"):
+        table[name] = [getattr(one, name) for one in found]
+    table["tolerance"] = [trial.tolerance for trial in trials]
+    table["passed"] = passed
+    if others is not None:
+        for name in ("predicted", "observed", "ratio", "ratio_error"):
+            values = [np.nan if one is None else getattr(one, name) for one in others]
+            table[f"ccdproc_{name}"] = MaskedColumn(values, mask=[one is None for one in others])
+    return table
+
+
+def _lines(table: Table) -> list[str]:
+    """A line for each trial, under one that says what the columns are."""
+    rows = [["", "step", "error of", "predicted", "observed", "ratio", "", "within"]]
+    against = "ccdproc_ratio" in table.colnames
+    if against:
+        rows[0].append("ccdproc")
+    for row in table:
+        rows.append(
+            [
+                "pass" if row["passed"] else "FAIL",
+                row["step"],
+                row["what"],
+                f"{row['predicted']:.4g}",
+                f"{row['observed']:.4g}",
+                f"{row['ratio']:.4f}",
+                f"+- {row['ratio_error']:.4f}",
+                f"{row['tolerance']:.2%}",
+            ]
+        )
+        if against:
+            rows[-1].append("" if row["ccdproc_ratio"] is np.ma.masked else f"{row['ccdproc_ratio']:.3f}")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    words = 3
+    return [
+        "  ".join(
+            cell.ljust(width) if place < words else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _summary(table: Table) -> str:
+    kind = f"{'quick' if table.meta['quick'] else 'full'} run, seed {table.meta['seed']}"
+    wrong = int(np.count_nonzero(~table["passed"]))
+    if wrong:
+        return f"{wrong} of {len(table)} error bars are wrong ({kind})."
+    return f"all {len(table)} error bars are right ({kind})."
