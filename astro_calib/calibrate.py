@@ -91,7 +91,7 @@ def calibrate(
         not corrected for linearity here.
     pedestal : float or Quantity, optional
         What is in the frame without being signal, in adu if it has no unit, for frames without overscan and bias. It is
-        subtracted, and counts as exact.
+        subtracted, after the overscan if there is one, and counts as exact.
     shot_noise : {"data", "smooth"}, float or ndarray
         As in `create_deviation`, in electrons; 0 for a bias frame, which has none, and whose linearity is not corrected
         either. A model is one of the signal as it was measured, before its linearity is corrected.
@@ -162,14 +162,14 @@ def calibrate(
         )
         return cosmicray_lacosmic(frame) if cosmic_rays else frame
     frame = flag_saturated(ccd, detector)
-    if pedestal is not None:
-        level = pedestal if isinstance(pedestal, u.Quantity) else pedestal * ccd.unit
-        frame = frame.subtract(level)
     if overscan is not None:
         where: dict[str, Any] = {"fits_section" if isinstance(overscan, str) else "overscan": overscan}
         frame = subtract_overscan(
             frame, overscan_axis=overscan_axis, median=overscan_median, model=overscan_model, **where
         )
+    if pedestal is not None:
+        level = pedestal if isinstance(pedestal, u.Quantity) else pedestal * ccd.unit
+        frame = frame.subtract(level)
     if trim is not None:
         frame = trim_image(frame, trim)
     if bad_pixels is not None:

@@ -124,6 +124,8 @@ class CCDFrame(CCDData):
         self._watch: Watch | None = watch
         self._name: str | None = name
         self._origin: Origin | None = origin
+        #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
+        self._constant = False
         self._uncertainty: VarianceUncertainty | None = None
         self._n_used: NDArray[np.uint16] | None = None
         self._flags: Any = None
@@ -506,7 +508,7 @@ class CCDFrame(CCDData):
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
-        if self.budget is None and self._origin is None:
+        if self.budget is None and self._origin is None and not self._constant:
             return Origin.of(self._data)
         return self._origin
 
@@ -653,6 +655,13 @@ def _warn_of_lost_sources(name: str, why: str) -> None:
     warnings.warn(msg, NoiseWarning, stacklevel=3)
 
 
+def _as_operand(cls: type[CCDFrame], value: Any) -> CCDFrame:
+    """A frame that stands for a number, an array or a CCDData."""
+    frame = cls(with_unit(value))
+    frame._constant = not isinstance(value, NDData)
+    return frame
+
+
 def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kwargs: dict[str, Any]) -> CCDFrame:
     """
     Call astropy's arithmetic with operands that all have a unit.
@@ -669,7 +678,7 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
         left, right = first, operand
     else:
         left, right = operand, operand2
-    left, right = (value if isinstance(value, CCDFrame) else cls(with_unit(value)) for value in (left, right))
+    left, right = (value if isinstance(value, CCDFrame) else _as_operand(cls, value) for value in (left, right))
     try:
         shape = np.broadcast_shapes(left.shape, right.shape)
     except ValueError:

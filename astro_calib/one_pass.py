@@ -115,7 +115,8 @@ def calibrated_at_once(
         bits=np.array(BITS, dtype=np.uint16),
     )
     over_flat = Factored(1.0) if flat is None else Factored(1.0).times(flat._data, -1)
-    terms = _own_terms(raw, fixed, pixels.shot if shot_noise else None, over_flat)
+    own = _own_terms(raw, fixed, pixels.shot if shot_noise else None, over_flat)
+    terms = list(own)
     terms += [(source, coefficient.product(over_flat) * gain) for source, coefficient in level_terms]
     if amplifier.gain_uncertainty is not None and amplifier.gain_uncertainty.value > 0:
         collected = Factored(1.0).times(OWN)
@@ -132,7 +133,10 @@ def calibrated_at_once(
         by_flat = over_flat.times(OWN) * -1
         terms += [(s, c.referring_to(flat._data).product(by_flat)) for s, c in of_flat.terms]
     budget = UncertaintyBudget(raw.shape, terms, dtype, pixels.data)
-    if of_level is not None and "gain" not in budget.names:
+    of_others = _family(masters) | _family(of_flat)
+    private = of_others.isdisjoint(source.identity for source, _ in [*own, *level_terms])
+    if private and of_level is not None and "gain" not in budget.names:
+        # Else the frame is one of those that a master was made of, and the variance has to be asked for.
         pixels.variance.flags.writeable = False
         budget._total = pixels.variance
     mask, flags = pixels.mask, pixels.flags
@@ -187,5 +191,9 @@ def _shared(masters: UncertaintyBudget | None, flat: UncertaintyBudget | None) -
     """The covariance of masters and flat, None if they have nothing in common."""
     if masters is None or flat is None:
         return None
-    families = [frozenset().union(*(source.family for source, _ in budget.terms)) for budget in (masters, flat)]
-    return None if families[0].isdisjoint(families[1]) else masters.covariance(flat)
+    return None if _family(masters).isdisjoint(_family(flat)) else masters.covariance(flat)
+
+
+def _family(budget: UncertaintyBudget | None) -> frozenset[str]:
+    """The identities of all that is in a budget, and of what went into it."""
+    return frozenset() if budget is None else frozenset().union(*(source.family for source, _ in budget.terms))

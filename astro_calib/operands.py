@@ -62,7 +62,7 @@ def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDF
     data = np.array(np.broadcast_to(frame._data, shape), dtype=dtype)
     data.flags.writeable = False
     budget = frame.budget
-    return type(frame)(
+    result = type(frame)(
         data,
         unit=frame.unit,
         mask=None if frame.mask is None else np.broadcast_to(frame.mask, shape),
@@ -71,6 +71,8 @@ def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDF
         name=frame._name,
         budget=None if budget is None else UncertaintyBudget(shape, budget.bound().terms, budget.dtype),
     )
+    result._constant = frame._constant
+    return result
 
 
 def may_be_written(array: NDArray[Any]) -> bool:

@@ -48,7 +48,7 @@ def trials(table: Table) -> str:
             for row in table[table["step"] == step]
         ]
         title = step.capitalize()
-        parts.append(f"{title}\n{'^' * len(title)}\n\n{list_table(heading, rows, '40 10 10 16 8 8 8')}")
+        parts.append(f"{title}\n{'~' * len(title)}\n\n{list_table(heading, rows, '40 10 10 16 8 8 8')}")
     return "\n".join(parts)
 
 
@@ -58,7 +58,8 @@ def shot_noise(table: Table) -> str:
     for one in table[table["model"] == MODELS[0]]:
         same = (table["read_noise"] == one["read_noise"]) & (table["sky"] == one["sky"])
         cells = [table[same & (table["model"] == model)][0] for model in MODELS]
-        biases = [f"{100 * (row['ratio'] - 1):+.2f} ± {100 * row['ratio_error']:.2f}" for row in cells]
+        # Plus zero: what is rounded to nothing has no sign.
+        biases = [f"{round(100 * (row['ratio'] - 1), 2) + 0.0:.2f} ± {100 * row['ratio_error']:.2f}" for row in cells]
         rows.append([f"{one['read_noise']:g}", f"{one['sky']:g}", *biases])
     return list_table(["read noise", "sky", *(f'``"{model}"``' for model in MODELS)], rows)
 

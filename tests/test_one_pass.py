@@ -193,3 +193,12 @@ def test_the_kernel_is_the_formula(rng):
     np.testing.assert_array_equal(found.flags & 4 != 0, raw >= 60000)
     np.testing.assert_array_equal(found.mask, raw >= 60000)
     np.testing.assert_array_equal(found.flags & 64 != 0, of_flat > (0.05 * flat) ** 2)
+
+
+def test_a_frame_that_is_in_its_master(rng):
+    raws = [raw_frame(rng, value=0.0) for _ in range(3)]
+    bias = combine([calibrate(raw, CAMERA, overscan=OVERSCAN, trim=TRIM, shot_noise=0) for raw in raws])
+    one = calibrate(raws[0], CAMERA, overscan=OVERSCAN, trim=TRIM, shot_noise=0, bias=bias)
+    assert_same(one, step_by_step(raws[0], CAMERA, {"bias": bias}, shot_noise=0))
+    good = ~one.mask
+    np.testing.assert_allclose(one.budget.variances()["read noise"][good].mean(), 36.19 * (1 - 2 / 3 / 2), rtol=0.02)

@@ -38,11 +38,12 @@ class Telescope:
 
     def __init__(self, draw):
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-        self.shape = draw(st.tuples(st.integers(2, 5), st.integers(2, 5)))
-        self.overscan = draw(st.sampled_from([0, 3]))
+        self.shape = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)).filter(lambda shape: max(shape) > 1))
+        #: Rows and columns of overscan.
+        self.overscan = draw(st.sampled_from([(0, 0), (0, 3), (3, 0)]))
         self.dtype = draw(st.sampled_from([np.uint16, np.float32, np.float64]))
         ny, nx = self.shape
-        columns = [(0, nx)] if draw(st.booleans()) else [(0, nx // 2), (nx // 2, nx)]
+        columns = [(0, nx)] if nx == 1 or draw(st.booleans()) else [(0, nx // 2), (nx // 2, nx)]
         uncertain = draw(st.booleans())
         self.amplifiers = [
             Amplifier(
@@ -65,8 +66,8 @@ class Telescope:
                 saturation=saturation,
             )
         )
-        self.sections = [np.zeros(self.shape) for _ in columns]
-        for section, (first, last) in zip(self.sections, columns, strict=True):
+        self.of_amplifier = [np.zeros(self.shape) for _ in columns]
+        for section, (first, last) in zip(self.of_amplifier, columns, strict=True):
             section[:, first:last] = 1
         self.gain = self._gain()
 
@@ -76,39 +77,36 @@ class Telescope:
     def of_amplifiers(self, attribute):
         """An attribute at each pixel."""
         values = [getattr(amplifier, attribute).value for amplifier in self.amplifiers]
-        return sum(value * section for value, section in zip(values, self.sections, strict=True))
+        return sum(value * section for value, section in zip(values, self.of_amplifier, strict=True))
 
     def _gain(self):
         jacobian = {
             Noise(amplifier.gain_uncertainty.value**2): section[..., None]
-            for amplifier, section in zip(self.amplifiers, self.sections, strict=True)
+            for amplifier, section in zip(self.amplifiers, self.of_amplifier, strict=True)
             if amplifier.gain_uncertainty is not None
         }
         return LinearModel(self.of_amplifiers("gain"), E_PER_ADU, np.float32, jacobian, epsilon=0.0)
 
     def raw(self, kind):
         """A raw frame, with its overscan."""
-        ny, nx = self.shape
-        pixels = self.rng.normal(LEVELS[kind], np.sqrt(LEVELS[kind]), (ny, nx + self.overscan))
-        pixels[:, nx:] = self.rng.normal(60, 5, (ny, self.overscan))
+        (ny, nx), (rows, columns) = self.shape, self.overscan
+        pixels = self.rng.normal(60, 5, (ny + rows, nx + columns))
+        pixels[:ny, :nx] = self.rng.normal(LEVELS[kind], np.sqrt(LEVELS[kind]), (ny, nx))
         return CCDFrame(np.round(pixels).astype(self.dtype), unit="adu", meta={"EXPTIME": TIMES[kind]}, name=kind)
 
-    @property
-    def trim(self):
-        return f"[1:{self.shape[1]},1:{self.shape[0]}]"
-
-    @property
-    def overscan_section(self):
-        return f"[{self.shape[1] + 1}:{self.shape[1] + self.overscan},1:{self.shape[0]}]"
+    def sections(self):
+        """FITS sections of the image and of the overscan."""
+        (ny, nx), (rows, columns) = self.shape, self.overscan
+        first, below = (nx + 1, 1) if columns else (1, ny + 1)
+        return f"[1:{nx},1:{ny}]", f"[{first}:{nx + columns},{below}:{ny + rows}]"
 
 
 def options_of(draw, telescope):
     """Which steps are done, and how; the masters are added later."""
     options = {"pedestal": draw(st.sampled_from([0, 40, 40 * u.adu]))}
-    if telescope.overscan:
-        options["overscan"] = telescope.overscan_section
-        options["trim"] = telescope.trim
-        options["overscan_axis"] = draw(st.sampled_from([(0, 1), 1]))
+    if any(telescope.overscan):
+        options["trim"], options["overscan"] = telescope.sections()
+        options["overscan_axis"] = draw(st.sampled_from([(0, 1), 1 if telescope.overscan[1] else 0]))
         options["overscan_median"] = draw(st.booleans())
     return options
 
@@ -183,15 +181,13 @@ class Notebook:
     def _level(self, raw, options):
         ny, nx = self.telescope.shape
         axis, median = options["overscan_axis"], options["overscan_median"]
-        kept = {(0, 1): (), 1: (0,)}[axis]
-        section = options["overscan"]
-        one = subtract_overscan(raw, fits_section=section, overscan_axis=axis, median=median)
-        level = raw.data[:ny, :nx].astype(float) - one.data[:ny, :nx]
-        key = id(raw), axis, median
-        if key not in self.levels:
-            self.levels[key] = raw, Noise(one.variance[:, 0] if kept else one.variance[0, 0])
-        cells = np.broadcast_to(np.arange(ny)[:, None] if kept else 0, (ny, nx))
-        jacobian = {self.levels[key][1]: one_hot(cells, ny if kept else 1)}
+        one = subtract_overscan(raw, fits_section=options["overscan"], overscan_axis=axis, median=median)
+        level = (raw.data.astype(float) - one.data)[:ny, :nx]
+        # One draw for the frame, for each row or for each column.
+        cells = {(0, 1): np.zeros((1, 1), int), 1: np.arange(ny)[:, None], 0: np.arange(nx)[None]}[axis]
+        variance = one.variance[:ny, :nx][tuple(slice(length) for length in cells.shape)]
+        noise = self.levels.setdefault((id(raw), axis, median), (raw, Noise(variance)))[1]
+        jacobian = {noise: one_hot(np.broadcast_to(cells, (ny, nx)), cells.size)}
         return LinearModel(level, u.adu, one.dtype, jacobian)
 
     def _own_noise(self, raw, frame, shot_noise):

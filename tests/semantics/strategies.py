@@ -204,7 +204,7 @@ def add_calibrated(pool, names, draw):
 
 
 def add_stacks(pool, names, draw):
-    """Means of some of a few frames, and these frames; what several stacks share is exact for sigmas that go together."""
+    """Means of some frames, and these frames; what stacks share is exact for sigmas that go together."""
     pattern = pool.sigmas(1.0)
     inputs = [f"{names[0]} of {number}" for number in range(4)]
     for name in inputs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ IDENTITIES = {
     "(a + b) - b = a": (lambda a, b, c, s, t: (a + b) - b, lambda a, b, c, s, t: a),
     "a - (b - c) = (a - b) + c": (lambda a, b, c, s, t: a - (b - c), lambda a, b, c, s, t: (a - b) + c),
     "-(a - b) = b - a": (lambda a, b, c, s, t: -(a - b), lambda a, b, c, s, t: b - a),
-    "-(-a) = a": (lambda a, b, c, s, t: -(-a), lambda a, b, c, s, t: a),
+    "-(-a) = a": (lambda a, b, c, s, t: operator.neg(-a), lambda a, b, c, s, t: a),
     "a b = b a": (lambda a, b, c, s, t: a * b, lambda a, b, c, s, t: b * a),
     "(a b) c = a (b c)": (lambda a, b, c, s, t: (a * b) * c, lambda a, b, c, s, t: a * (b * c)),
     "a (b + c) = a b + a c": (lambda a, b, c, s, t: a * (b + c), lambda a, b, c, s, t: a * b + a * c),

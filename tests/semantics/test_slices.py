@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from astro_calib import CCDFrame, covariance
 from tests.semantics import linear_model
-from tests.semantics.calculations import calculations, evaluated, slices
+from tests.semantics.calculations import calculations, slices
 from tests.semantics.checks import assert_agrees, assert_same_noise, assert_within, flags_of
 from tests.semantics.strategies import examples, pools
 
