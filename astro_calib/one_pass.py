@@ -116,8 +116,8 @@ def calibrated_at_once(
     )
     over_flat = Factored(1.0) if flat is None else Factored(1.0).times(flat._data, -1)
     own = _own_terms(raw, fixed, pixels.shot if shot_noise else None, over_flat)
-    terms = list(own)
-    terms += [(source, coefficient.product(over_flat) * gain) for source, coefficient in level_terms]
+    terms = [(source, coefficient.product(over_flat) * gain) for source, coefficient in level_terms]
+    terms += own
     if amplifier.gain_uncertainty is not None and amplifier.gain_uncertainty.value > 0:
         collected = Factored(1.0).times(OWN)
         for master, factor in ((bias, 1.0), (dark, ratio)):

@@ -336,6 +336,7 @@ def stacked_budget(
     """Shared sources with their weighted coefficients; the frames' own merged, by name and by axes."""
     groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
     remembered: dict[tuple[str, tuple[int, ...]], list[Factored]] = {}
+    owners: dict[tuple[str, tuple[int, ...]], set[int]] = {}
     shared: dict[Key, list[tuple[int, NoiseSource, Factored]]] = {}
     for position, frame in enumerate(frames):
         budget = budget_of(frame)
@@ -344,14 +345,15 @@ def stacked_budget(
                 kind, written = (source.name, source.axes), bound(coefficient, budget)
                 groups.setdefault(kind, []).append((source, weights.times(position, written)))
                 remembered.setdefault(kind, []).append(weights.remembered(position, written))
+                owners.setdefault(kind, set()).add(position)
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
     terms: list[tuple[NoiseSource, Factored]] = []
     by_pixel = _inflation_by_pixel(list(groups.values()), data.ndim, inflation)
     for (name, axes), group in groups.items():
         factor = by_pixel if len(axes) == data.ndim else 1.0
-        if len(group) == 1 and np.ndim(factor) == 0 and factor == 1:
-            terms.append(group[0])
+        if len(owners[name, axes]) == 1 and np.ndim(factor) == 0 and factor == 1:
+            terms += group
         else:
             typical = None if weights.exact is None else remembered[name, axes]
             terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FRAME_NOISE", "check_exposure", "check_master", "exposure", "like_frame", "relabelled", "subtracted"]
 
 #: Names of the noise of a frame's own; in a frame that a master was applied to, it is the master's noise.
-FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "merged", UNNAMED})
+FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "scale", "merged", UNNAMED})
 
 
 def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
