@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from astro_calib.characterize.trial import Comparison, Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from astropy.table import Table
 
@@ -145,8 +146,11 @@ def validate(
     ours: dict[str, list[Sums]] = {}
     theirs: dict[str, list[Sums]] = {}
     total = sum(share.number for share in shares)
-    with tqdm(total=total, desc="validating", unit="draw", disable=not progress) as bar:
-        for share, (own, other) in zip(shares, _done(shares, number), strict=True):
+    with (
+        closing(_done(shares, number)) as done,
+        tqdm(total=total, desc="validating", unit="draw", disable=not progress) as bar,
+    ):
+        for share, (own, other) in zip(shares, done, strict=True):
             ours.setdefault(share.name, []).extend(own)
             theirs.setdefault(share.name, []).extend(other)
             bar.update(share.number)
@@ -199,17 +203,22 @@ def _shares(trial: Trial, quick: bool, against: str | None, seed: int) -> Iterat
         yield _Share(_name(trial), seed, first, min(size, total - first), other)
 
 
-def _done(shares: Sequence[_Share], jobs: int) -> Iterator[tuple[list[Sums], list[Sums]]]:
+def _done(shares: Sequence[_Share], jobs: int) -> Generator[tuple[list[Sums], list[Sums]]]:
     """The results of the shares, in their order."""
     jobs = min(jobs, len(shares))
     if jobs == 1:
         yield from map(_of_share, shares)
         return
+    from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    # Not by a fork, after which threads of this process could be waited for in vain.
-    with get_context("spawn").Pool(jobs, _one_thread) as pool:
-        yield from pool.imap(_of_share, shares)
+    # Not by a fork, after which threads of this process could be waited for in vain; and not a Pool, which would wait
+    # in vain for a process that was killed.
+    executor = ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread)
+    try:
+        yield from executor.map(_of_share, shares)
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _one_thread() -> None:
