@@ -201,9 +201,10 @@ def _typical(frames: Sequence[CCDFrame], own: OwnNoise) -> tuple[NDArray[np.floa
     from astro_calib.kernels.stack import masked_median
 
     item = sampled(frames[0].shape)
-    values, used = gathered(frames, item)
+    values, used, _ = gathered(frames, item)
     used = used | ~used.any(axis=0)
-    sigma = own.sigma(item, values, masked_median(values, used & np.isfinite(values)))
+    variances = own.at_center(item, values, masked_median(values, used & np.isfinite(values)))
+    sigma = np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=values.dtype))
     used &= np.isfinite(sigma)
     return typical_sigmas(sigma, used), alike(sigma, used)
 

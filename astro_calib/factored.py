@@ -38,12 +38,13 @@ class Field:
     Two slices of the same region of a flat are two ndarray objects; as fields they are one.
     """
 
-    __slots__ = ("_array", "_key")
+    __slots__ = ("_array", "_digest", "_key")
 
     def __init__(self, array: NDArray[Any]) -> None:
         view = array.view()
         view.flags.writeable = False
         self._array = view
+        self._digest: str | None = None
         self._key: tuple[Any, ...] = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
 
     @property
@@ -62,7 +63,9 @@ class Field:
 
     def digest(self) -> str:
         """A digest of the values."""
-        return content_digest(self._array)
+        if self._digest is None:
+            self._digest = content_digest(self._array)
+        return self._digest
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Field) and self._key == other._key
@@ -76,66 +79,46 @@ class Field:
 
 class Kept(Field):
     """
-    One where a value was kept, zero where it was left out; a bit a pixel.
+    One where a frame's value was kept, zero where it was left out; a bit a pixel.
 
     A product with this factor is zero where the value was left out, whatever the other factors are there, NaN included.
+
+    Parameters
+    ----------
+    plane : ndarray of unsigned integers
+        Which frames' values were kept at each pixel.
+    bit : int
+        The bit of this frame.
     """
 
-    __slots__ = ("_bits", "_shape")
+    __slots__ = ("bit", "plane")
 
-    def __init__(self, kept: NDArray[np.bool_]) -> None:
-        self._bits: NDArray[np.uint8] | None = None
-        self._array = kept
-        self._shape = kept.shape
-        self._key = ("kept", id(self))
-
-    @classmethod
-    def of_bits(cls, bits: NDArray[np.uint8], shape: tuple[int, ...]) -> Kept:
-        """
-        From `numpy.packbits` of the flat array.
-
-        Parameters
-        ----------
-        bits : ndarray of uint8
-        shape : tuple of int
-            Of the array.
-        """
-        result = cls(np.empty(shape[:0], dtype=np.bool_))
-        result._bits, result._shape = bits, shape
-        return result
+    def __init__(self, plane: Field, bit: int) -> None:
+        self.plane = plane
+        self.bit = bit
+        self._key = (*plane._key, bit)
 
     @property
     def array(self) -> NDArray[Any]:
         """The values, made anew each time."""
-        if self._bits is None:
-            return self._array
-        size = int(np.prod(self._shape))
-        return np.unpackbits(self._bits, count=size).view(np.bool_).reshape(self._shape)
+        plane = self.plane.array
+        return np.asarray((plane & plane.dtype.type(1 << self.bit)) != 0)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array."""
-        return self._shape
+        return self.plane.shape
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """The field of ``array[item]``."""
-        if self._bits is None or len(self._shape) != 2 or item[0].step not in (None, 1):
-            return Kept(self.array[item])
-        # Only the rows asked for are made of bits.
-        start, stop, _ = item[0].indices(self._shape[0])
-        width = self._shape[1]
-        first, last = start * width, max(stop, start) * width
-        part = np.unpackbits(self._bits[first // 8 : -(-last // 8)]).view(np.bool_)
-        rows = part[first % 8 : first % 8 + last - first].reshape(-1, width)
-        return Kept(rows[:, item[1]])
+        return Kept(self.plane.cut(item), self.bit)
 
     def digest(self) -> str:
         """A digest of the values."""
-        return content_digest(np.packbits(self._array) if self._bits is None else self._bits)
+        return f"{self.plane.digest()}:{self.bit}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        bits = np.packbits(self._array) if self._bits is None else self._bits
-        return Kept.of_bits, (bits, self._shape)
+        return Kept, (self.plane, self.bit)
 
 
 class _Own(Field):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.estimators import median_variance_factor
-from astro_calib.slabs import rejected, sample_variance
+from astro_calib.slabs import rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def _simulated(number: int, procedure: Procedure) -> tuple[float, float]:
 
     The survivors scatter less than all, and by how much depends on the rejection.
     """
-    from astro_calib.kernels.stack import masked_median, weighted_sums
+    from astro_calib.kernels.stack import masked_median, sample_variance, weighted_sums
 
     if number == 1:
         return 1.0, 1.0
@@ -89,8 +89,8 @@ def excess_of_median(number: int, procedure: Procedure) -> float:
     from astro_calib.kernels.stack import masked_median
 
     data = _gaussian(number)
-    before, sigma = np.ones(data.shape, dtype=bool), np.ones(data.shape)
-    used = rejected(data, before, masked_median(data, before), sigma, procedure)
+    before = np.ones(data.shape, dtype=bool)
+    used = rejected(data, before, masked_median(data, before), [1.0] * number, procedure)
     count = used.sum(axis=0)
     factors = np.array([1.0, *(median_variance_factor(left) for left in range(1, number + 1))])
     return float(np.var(masked_median(data, used)) / np.mean(factors[count] / count))
@@ -129,7 +129,7 @@ def _simulated_of_unlike(sigmas: tuple[float, ...], weights: tuple[float, ...], 
     spread = np.array(sigmas)[:, np.newaxis]
     data = spread * _gaussian(len(sigmas))
     before = np.ones(data.shape, dtype=bool)
-    used = rejected(data, before, masked_median(data, before), spread, procedure)
+    used = rejected(data, before, masked_median(data, before), np.square(spread), procedure)
     total, weight, _ = weighted_sums(data, used, weights)
     squares = sum(np.square(own * sigma) * kept for own, sigma, kept in zip(weights, sigmas, used, strict=True))
     return float(np.var(total / weight) / np.mean(squares / weight**2))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.arithmetic import float_type
-from astro_calib.factored import Kept
+from astro_calib.factored import Field, Kept
 from astro_calib.flags import DataQuality
 from astro_calib.kernels.threads import over_rows
 from astro_calib.stacking import median_passing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
     from astro_calib.stacking import OwnNoise
 
-__all__ = ["Procedure", "StackedValues", "gathered", "rejected", "sample_variance", "sampled", "stacked_values"]
+__all__ = ["Procedure", "StackedValues", "gathered", "rejected", "sampled", "stacked_values"]
 
 #: Values of all frames in a slab, so that the slab stays in the cache.
 SLAB = 1 << 20
@@ -89,7 +89,7 @@ def rejected(
     values: NDArray[Any],
     before: NDArray[np.bool_],
     center: NDArray[Any] | None,
-    sigma: NDArray[Any] | None,
+    variances: Sequence[Any] | NDArray[Any] | None,
     procedure: Procedure,
     usual: float = 0.0,
 ) -> NDArray[np.bool_]:
@@ -102,8 +102,8 @@ def rejected(
         The values, and which are fit for use.
     center : ndarray, shape (...)
         Their median, if it is needed.
-    sigma : ndarray, shape (n, ...), or None
-        Their known standard deviation, if it is known.
+    variances : sequence of n numbers or arrays of shape (...), or None
+        Those of the frames' known noise, if it is known.
     procedure : Procedure
     usual : float
         Where the noise is not known: the usual scatter of a sample, see `usual_scatter`.
@@ -115,33 +115,24 @@ def rejected(
     if procedure.clip == "minmax":
         return reject_extremes(values, before, *procedure.extremes)
     assert center is not None
-    deviation = sigma
-    if deviation is None or procedure.clip == "scatter":
+    if variances is None or procedure.clip == "scatter":
         with np.errstate(invalid="ignore"):
             deviation = 1.4826 * masked_median(np.abs(values - center), before)
         if procedure.clip == "sigma":
             # The scatter of a few values is no threshold: it is often far too small. It is not less than usual.
             deviation = np.maximum(deviation, values.dtype.type(usual))
-    return reject_deviant(values, deviation, before, center, procedure.lower, procedure.upper)
-
-
-def sample_variance(values: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The variance of the used values at each pixel, with N - 1; 0 for one value."""
-    from astro_calib.kernels.stack import weighted_sums
-
-    total, number, _ = weighted_sums(values, used, [1.0] * len(values))
-    mean = total / np.maximum(number, 1)
-    with np.errstate(invalid="ignore"):
-        squares = np.where(used, (values - mean) ** 2, 0).sum(axis=0, dtype=np.float64)
-    return np.asarray(squares / np.maximum(number - 1, 1))
+        variances = [np.square(deviation)] * len(values)
+    return reject_deviant(values, variances, before, center, procedure.lower, procedure.upper)
 
 
 def usual_scatter(frames: Sequence[CCDFrame]) -> float:
     """The standard deviation of the sample at a typical pixel, from the median of the variances."""
     from scipy.stats import chi2
 
+    from astro_calib.kernels.stack import sample_variance
+
     item = sampled(frames[0].shape)
-    values, used = gathered(frames, item)
+    values, used, _ = gathered(frames, item)
     number = used.sum(axis=0)
     variance = sample_variance(values, used)[number > 1]
     freedom = max(float(np.median(number[number > 1])) - 1, 1.0) if variance.size else 1.0
@@ -154,24 +145,22 @@ def sampled(shape: tuple[int, ...]) -> tuple[slice, ...]:
     return (slice(None, None, min(step, max(shape[0] // 8, 1))), *[slice(None)] * (len(shape) - 1))
 
 
-def gathered(frames: Sequence[CCDFrame], item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """A part of all frames as floating-point numbers, shape (n, ...), and where it is fit for use."""
-    first = frames[0]._data[item]
+def gathered(
+    frames: Sequence[CCDFrame], item: tuple[slice, ...]
+) -> tuple[NDArray[Any], NDArray[np.bool_], bool]:
+    """A part of all frames as floating-point numbers, shape (n, ...), where it is fit for use, and whether all is."""
+    from astro_calib.kernels.stack import collect
+
     dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
-    values = np.empty((len(frames), *first.shape), dtype=dtype)
+    shape = frames[0]._data[item].shape
+    values = np.empty((len(frames), *shape), dtype=dtype)
     used = np.empty(values.shape, dtype=np.bool_)
-    for position, frame in enumerate(frames):
-        np.copyto(values[position], frame._data[item], casting="unsafe")
-        here = used[position]
-        if frame.dtype.kind == "f":
-            np.isfinite(values[position], out=here)
-        else:
-            here[...] = True
-        if frame.mask is not None:
-            here &= ~frame.mask[item]
-        if frame.flags is not None:
-            here &= (frame.flags[item] & np.uint16(DataQuality.UNUSABLE)) == 0
-    return values, used
+    complete = True
+    for frame, result, here in zip(frames, values, used, strict=True):
+        mask = None if frame.mask is None else frame.mask[item]
+        flags = None if frame.flags is None else frame.flags[item]
+        complete &= collect(frame._data[item], mask, flags, int(DataQuality.UNUSABLE), result, here)
+    return values, used, complete
 
 
 def stacked_values(
@@ -199,14 +188,14 @@ def stacked_values(
     scatter : bool
         Whether the sample's variance is wanted.
     """
-    from astro_calib.kernels.stack import masked_median, weighted_sums
+    from astro_calib.kernels.stack import masked_median, merge_flags, sample_variance, survivors, weighted_sums
 
     shape = frames[0].shape
     number = len(frames)
     dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
-    by_scatter = own is None and procedure.clip == "sigma"
-    usual = usual_scatter(frames) if by_scatter else 0.0
-    bits = np.zeros((number, -(-int(np.prod(shape)) // 8)), dtype=np.uint8)
+    usual = usual_scatter(frames) if own is None and procedure.clip == "sigma" else 0.0
+    needs_center = procedure.method == "median" or procedure.clip in ("sigma", "scatter")
+    planes = np.empty((-(-number // 32), *shape), dtype=np.uint32)
     result = StackedValues(
         data=np.empty(shape, dtype=dtype),
         flags=np.zeros(shape, dtype=np.uint16),
@@ -220,66 +209,59 @@ def stacked_values(
         exact=None if typical is None else np.empty((number, *shape), dtype=dtype),
         inflation=None if typical is None else np.empty(shape, dtype=np.float32),
     )
-    incomplete: list[slice] = []
+    complete_rows: list[slice] = []
 
     def combine_rows(rows: slice) -> None:
         item = (rows, *[slice(None)] * (len(shape) - 1))
-        values, before = gathered(frames, item)
-        complete = bool(before.all())
-        needs_center = procedure.method == "median" or procedure.clip in ("sigma", "scatter")
+        values, before, complete = gathered(frames, item)
         center = masked_median(values, before, complete) if needs_center else None
-        sigma = None
+        variances = None
         if own is not None and center is not None and (procedure.clip == "sigma" or typical is not None):
-            sigma = own.sigma(item, values, center)
-        used = rejected(values, before, center, sigma, procedure, usual)
-        total, weight, count = weighted_sums(values, used, weights)
+            variances = own.at_center(item, values, center)
+        used = rejected(values, before, center, variances, procedure, usual)
+        whole = complete and (used is before or bool(used.all()))
+        total, weight, count = weighted_sums(values, used, weights, whole)
         result.counted[rows] = count
         empty = count == 0
-        filling = bool(empty.any())
+        filling = not whole and bool(empty.any())
         if filling:
             # Where nothing is fit for use the pixel gets the value and the variance of what there is.
             filled = empty & np.isfinite(values)
             before, used = before | filled, used | filled
             total, weight, count = weighted_sums(values, used, weights)
         result.used[rows] = count
-        result.before[rows] = number if complete else before.sum(axis=0)
-        if not (count == number).all():
-            incomplete.append(rows)
+        result.before[rows] = number if complete else before.sum(axis=0, dtype=np.uint16)
         if procedure.method == "median":
             as_before = procedure.clip is None and not filling
-            middle = center if as_before and center is not None else masked_median(values, used)
-            result.data[rows] = np.nan_to_num(middle)
+            middle = center if as_before and center is not None else masked_median(values, used, whole)
+            result.data[rows] = middle if whole else np.nan_to_num(middle)
         else:
             result.data[rows] = total / np.where(weight > 0, weight, 1)
         assert result.total is not None
         result.total[rows] = np.where(weight > 0, weight, 1)
         if result.scatter is not None:
-            sample = sample_variance(values, used)
-            result.scatter[rows] = np.where(count > 1, sample, sample_variance(values, before))
-        if result.exact is not None and result.inflation is not None and sigma is not None and typical is not None:
+            sample = sample_variance(values, used, whole)
+            result.scatter[rows] = np.where(count > 1, sample, sample_variance(values, before, complete))
+        if result.exact is not None and result.inflation is not None and variances is not None and typical is not None:
             counting = before if procedure.clip == "minmax" else used
+            sigma = np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=dtype))
             result.exact[:, rows], result.inflation[rows] = median_passing(sigma, typical, counting, used)
-        _remember_flags(result.flags[rows], frames, item, used)
-        start = rows.start * int(np.prod(shape[1:]))
-        for position in range(number):
-            packed = np.packbits(used[position])
-            bits[position, start // 8 : start // 8 + len(packed)] = packed
+        for frame, kept in zip(frames, used, strict=True):
+            if frame.flags is not None:
+                merge_flags(frame.flags[item], kept, result.flags[rows])
+        if whole:
+            complete_rows.append(rows)
+        else:
+            survivors(used, planes[:, rows])
 
-    # Whole bytes of bits for each slab.
-    block = max(8, SLAB // (number * max(int(np.prod(shape[1:])), 1)) // 8 * 8)
-    over_rows(combine_rows, shape[0], number * int(np.prod(shape)), block, multiple=8)
-    result.complete = not incomplete
+    block = max(1, SLAB // (number * max(int(np.prod(shape[1:])), 1)))
+    over_rows(combine_rows, shape[0], number * int(np.prod(shape)), block)
+    result.complete = sum(rows.stop - rows.start for rows in complete_rows) == shape[0]
     if result.complete:
         result.total = None
     else:
-        result.kept = [Kept.of_bits(line, shape) for line in bits]
+        for rows in complete_rows:
+            planes[:, rows] = np.iinfo(planes.dtype).max
+        fields = [Field(plane) for plane in planes]
+        result.kept = [Kept(fields[position // 32], position % 32) for position in range(number)]
     return result
-
-
-def _remember_flags(
-    flags: NDArray[np.uint16], frames: Sequence[CCDFrame], item: tuple[slice, ...], used: NDArray[np.bool_]
-) -> None:
-    """Add the flags of the values that are in the result."""
-    for frame, kept in zip(frames, used, strict=True):
-        if frame.flags is not None:
-            flags |= np.where(kept, frame.flags[item], np.uint16(0))

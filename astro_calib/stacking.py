@@ -135,20 +135,20 @@ class OwnNoise:
             total = total + mean**2 * source.variance.cut(item, budget.shape).evaluate()
         return total, slope, floor
 
-    def sigma(self, item: tuple[slice, ...], values: NDArray[Any], center: NDArray[Any]) -> NDArray[Any]:
+    def at_center(self, item: tuple[slice, ...], values: NDArray[Any], center: NDArray[Any]) -> list[Any]:
         """
-        Standard deviation of each frame's noise, shape (n, ny, nx), were its value that of the centre.
+        The variance of each frame's noise, n numbers or arrays of shape (ny, nx), were its value that of the centre.
 
         The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias
         the mean; so it is moved along its slope to the count at the centre.
         """
-        result = np.empty_like(values)
+        from astro_calib.kernels.stack import at_center
+
+        result = []
         for position, value in enumerate(values):
             total, slope, floor = self.variance(position, item)
-            with np.errstate(invalid="ignore"):
-                if np.ndim(slope) or slope != 0:
-                    total = np.maximum(total + slope * (center - value), np.asarray(floor) / 4)
-                np.sqrt(np.maximum(total, 0), out=result[position])
+            moves = np.ndim(slope) or slope != 0
+            result.append(at_center(total, slope, floor, value, center) if moves else np.maximum(total, 0))
         return result
 
 

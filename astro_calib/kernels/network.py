@@ -67,13 +67,43 @@ def _exchange(a: NDArray[Any], b: NDArray[Any], smaller: NDArray[Any], larger: N
 
 
 @numba.njit(cache=True, nogil=True)
+def _fill(line: NDArray[Any], here: NDArray[np.bool_], filling: NDArray[Any], number: NDArray[np.uint16]) -> None:
+    # The first that is left out counts as large, the second as small, and so on.
+    for index in range(line.shape[0]):
+        used, value, other = here[index], line[index], filling[index]
+        line[index] = value if used else other
+        filling[index] = other if used else -other
+        number[index] += used
+
+
+@numba.njit(cache=True, nogil=True)
+def _middle(
+    low: NDArray[Any],
+    mid: NDArray[Any],
+    high: NDArray[Any],
+    odd: bool,
+    filling: NDArray[Any],
+    number: NDArray[np.uint16],
+    median: NDArray[Any],
+) -> None:
+    kind = median.dtype.type
+    half, nothing, no_number = kind(0.5), kind(0), kind(np.nan)
+    for index in range(median.shape[0]):
+        even_missing = filling[index] > nothing
+        if odd:
+            value = mid[index] if even_missing else (low[index] + mid[index]) * half
+        else:
+            value = (mid[index] + high[index]) * half if even_missing else mid[index]
+        median[index] = value if number[index] > 0 else no_number
+
+
+@numba.njit(cache=True, nogil=True)
 def median_of_lines(
     values: NDArray[Any],
     used: NDArray[np.bool_],
     complete: bool,
     pairs: NDArray[np.int64],
     median: NDArray[Any],
-    number: NDArray[np.uint16],
 ) -> None:
     """
     The median of the used values at each pixel.
@@ -90,43 +120,29 @@ def median_of_lines(
         `comparators` of n.
     median : ndarray, shape (m,)
         Of the type of ``values``, to be written; NaN where no value is used.
-    number : ndarray of uint16, shape (m,)
-        To be written: how many values are used.
     """
     n, m = values.shape
     lines = np.empty((n + 2, WIDTH), dtype=values.dtype)
+    filling = np.empty(WIDTH, dtype=values.dtype)
+    number = np.empty(WIDTH, dtype=np.uint16)
     place = np.empty(n, dtype=np.int64)
     middle = (n - 1) // 2
     upper = n // 2
     below = middle - 1 if n % 2 == 1 and n > 1 else middle
     for start in range(0, m, WIDTH):
         width = min(WIDTH, m - start)
+        filling[:] = np.inf
+        number[:] = n if complete else 0
         for frame in range(n):
             place[frame] = frame
             lines[frame, :width] = values[frame, start : start + width]
-        count = number[start : start + width]
-        count[:] = n
-        if not complete:
-            for frame in range(n):
-                line = lines[frame]
-                here = used[frame]
-                for index in range(width):
-                    if not here[start + index]:
-                        # The first that is left out counts as large, the second as small, and so on.
-                        line[index] = np.inf if (n - count[index]) % 2 == 0 else -np.inf
-                        count[index] -= 1
+            if not complete:
+                _fill(lines[frame, :width], used[frame, start : start + width], filling, number)
         spare, other = n, n + 1
         for pair in range(pairs.shape[0]):
             i, j = place[pairs[pair, 0]], place[pairs[pair, 1]]
             _exchange(lines[i, :width], lines[j, :width], lines[spare, :width], lines[other, :width])
             place[pairs[pair, 0]], place[pairs[pair, 1]] = spare, other
             spare, other = i, j
-        low, mid, high = lines[place[below]], lines[place[middle]], lines[place[upper]]
-        for index in range(width):
-            missing = n - count[index]
-            if count[index] == 0:
-                median[start + index] = np.nan
-            elif missing % 2 == 0:
-                median[start + index] = mid[index] if n % 2 == 1 else (mid[index] + high[index]) / 2
-            else:
-                median[start + index] = (low[index] + mid[index]) / 2 if n % 2 == 1 else mid[index]
+        low, mid, high = lines[place[below], :width], lines[place[middle], :width], lines[place[upper], :width]
+        _middle(low, mid, high, n % 2 == 1, filling, number, median[start : start + width])
