@@ -156,7 +156,6 @@ def combine(
         options: dict[str, Any] = {"pedestal": pedestal, "shot_noise": shot_noise}
         inputs = [create_deviation(frame, detector, **options) if lacks_own_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
-    inputs = [_looked_at_once(frame) for frame in inputs]
     inputs, levels = scaled_frames(inputs, scale)
     procedure = Procedure(method, clip, lower, upper, extremes)
     given = np.ones(len(inputs)) if weights is None else np.asarray(weights, dtype=float)
@@ -271,7 +270,7 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
         if isinstance(frame, (str, os.PathLike)):
             loaded.append(CCDFrame.read(frame, unit=unit))
         else:
-            loaded.append(as_frame(frame))
+            loaded.append(_looked_at_once(as_frame(frame)))
     if not loaded:
         msg = "there are no frames to combine."
         raise FrameError(msg)
@@ -321,8 +320,9 @@ def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
 
 
 def _looked_at_once(frame: CCDFrame) -> CCDFrame:
-    """The frame for the time of a calculation, in which nobody writes into it."""
-    return CCDFrame(frame, budget=frame.budget, _origin=frame._present_origin(), _watch=Watch())
+    """The frame for the time of a calculation, in which nobody writes into it: its pixels are digested once."""
+    budget = frame.budget
+    return CCDFrame(frame, budget=budget, _origin=frame._origin, _watch=Watch())
 
 
 def _quantum(frame: CCDFrame) -> float:

@@ -188,7 +188,7 @@ def stacked_values(
     scatter : bool
         Whether the sample's variance is wanted.
     """
-    from astro_calib.kernels.stack import masked_median, merge_flags, sample_variance, survivors, weighted_sums
+    from astro_calib.kernels.stack import counted, masked_median, merge_flags, sample_variance, survivors, weighted_sums
 
     shape = frames[0].shape
     number = len(frames)
@@ -220,25 +220,25 @@ def stacked_values(
             variances = own.at_center(item, values, center)
         used = rejected(values, before, center, variances, procedure, usual)
         whole = complete and (used is before or bool(used.all()))
-        total, weight, count = weighted_sums(values, used, weights, whole)
-        result.counted[rows] = count
-        empty = count == 0
-        filling = not whole and bool(empty.any())
+        result.counted[rows] = number if whole else counted(used)
+        filling = not whole and bool(np.any(result.counted[rows] == 0))
         if filling:
             # Where nothing is fit for use the pixel gets the value and the variance of what there is.
-            filled = empty & np.isfinite(values)
+            filled = (result.counted[rows] == 0) & np.isfinite(values)
             before, used = before | filled, used | filled
-            total, weight, count = weighted_sums(values, used, weights)
+        weighted = procedure.method != "median" or not whole
+        total, weight, count = weighted_sums(values, used, weights, whole) if weighted else (0.0, 1.0, number)
         result.used[rows] = count
-        result.before[rows] = number if complete else before.sum(axis=0, dtype=np.uint16)
+        result.before[rows] = number if complete else count if procedure.clip is None else counted(before)
+        weight = np.where(weight > 0, weight, 1)
         if procedure.method == "median":
             as_before = procedure.clip is None and not filling
             middle = center if as_before and center is not None else masked_median(values, used, whole)
             result.data[rows] = middle if whole else np.nan_to_num(middle)
         else:
-            result.data[rows] = total / np.where(weight > 0, weight, 1)
+            np.divide(total, weight, out=result.data[rows], casting="same_kind")
         assert result.total is not None
-        result.total[rows] = np.where(weight > 0, weight, 1)
+        result.total[rows] = weight
         if result.scatter is not None:
             sample = sample_variance(values, used, whole)
             result.scatter[rows] = np.where(count > 1, sample, sample_variance(values, before, complete))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "at_center",
     "collect",
+    "counted",
     "masked_median",
     "merge_flags",
     "reject_deviant",
@@ -150,7 +151,8 @@ def _within(
     kind = values.dtype.type
     below, above, nothing = kind(lower * lower), kind(upper * upper), kind(0)
     if variance.shape[0] == 1:
-        low, high = below * kind(variance[0]), above * kind(variance[0])
+        single = max(kind(variance[0]), nothing)
+        low, high = below * single, above * single
         for index in range(values.shape[0]):
             deviation = values[index] - center[index]
             limit = high if deviation > nothing else low
@@ -158,7 +160,8 @@ def _within(
         return
     for index in range(values.shape[0]):
         deviation = values[index] - center[index]
-        limit = (above if deviation > nothing else below) * kind(variance[index])
+        # Rounding can leave a variance of nothing below zero.
+        limit = (above if deviation > nothing else below) * max(kind(variance[index]), nothing)
         kept[index] = used[index] & (deviation * deviation <= limit)
 
 
@@ -339,6 +342,35 @@ def _add_used(
                 own_weights[index] += own if here[index] else 0.0
             for index in range(stop - start):
                 counts[index] += here[index]
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(used: NDArray[np.bool_], number: NDArray[np.uint16]) -> None:
+    n, m = used.shape
+    for start in range(0, m, WIDTH):
+        stop = min(start + WIDTH, m)
+        counts = number[start:stop]
+        for frame in range(n):
+            here = used[frame, start:stop]
+            for index in range(stop - start):
+                counts[index] += here[index]
+
+
+def counted(used: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """
+    How many values are used at each pixel.
+
+    Parameters
+    ----------
+    used : ndarray of bool, shape (n, ...)
+
+    Returns
+    -------
+    ndarray of uint16, shape (...)
+    """
+    number = np.zeros(used.shape[1:], dtype=np.uint16)
+    _count(_lines(used), number.reshape(-1))
+    return number
 
 
 @numba.njit(cache=True, nogil=True)
