@@ -265,8 +265,8 @@ class CCDFrame(CCDData):
     @property
     def data(self) -> NDArray[Any]:
         """The image; assigning to it cuts the link between its variance and the sources that this came from."""
-        if self._watch is not None and self._watch.stamp is None:
-            self._watch.stamp = self._digest()
+        if self._watch is not None:
+            self._watch.handed_out(self._data)
         return self._data
 
     @data.setter
@@ -315,6 +315,22 @@ class CCDFrame(CCDData):
         self._uncertainty = None
 
     @property
+    def mask(self) -> Any:
+        """True where a pixel is not to be used, or None."""
+        return None if self._mask is np.ma.nomask else self._mask
+
+    @mask.setter
+    def mask(self, value: Any) -> None:
+        if value is None or value is np.ma.nomask:
+            self._mask: Any = np.ma.nomask
+            return
+        mask = np.asarray(value, dtype=np.bool_)
+        if mask.shape != self.shape:
+            msg = f"dimensions of mask {mask.shape} and data {self.shape} do not match"
+            raise ValueError(msg)
+        self._mask = mask
+
+    @property
     def flags(self) -> Any:
         """Bits of `DataQuality` for each pixel, or None."""
         return self._flags
@@ -327,7 +343,9 @@ class CCDFrame(CCDData):
         if value is not None and not isinstance(value, FlagCollection):
             value = np.asarray(value)
             if value.dtype.kind not in "biu" or (
-                value.size and not 0 <= int(value.min()) <= int(value.max()) <= np.iinfo(np.uint16).max
+                not np.can_cast(value.dtype, np.uint16)
+                and value.size
+                and not 0 <= int(value.min()) <= int(value.max()) <= np.iinfo(np.uint16).max
             ):
                 msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to 65535."
                 raise ValueError(msg)
@@ -554,9 +572,19 @@ class CCDFrame(CCDData):
 
     # -- cutting and copying -------------------------------------------------------------------------------------
 
+    def __getitem__(self, item: Any) -> CCDFrame:
+        if self.shape == ():
+            msg = "scalars cannot be sliced."
+            raise TypeError(msg)
+        return type(self)(**self._slice(item))
+
     def _slice(self, item: Any) -> dict[str, Any]:
+        slices = plain_slices(item, self.ndim)
+        watch = None if slices is None or self._watch is None or self._watch.stamp is not None else self._watch
+        part = self.data[item] if watch is None else self._data[item]
         kwargs: dict[str, Any] = {
-            "data": self.data[item],
+            "data": part,
+            "_watch": None if watch is None else watch.of_part(self._data, part),
             "mask": self._slice_mask(item),
             "wcs": self._slice_wcs(item),
             "unit": self.unit,
@@ -564,7 +592,6 @@ class CCDFrame(CCDData):
             "name": self._name,
             "flags": None if self.flags is None else self.flags[item],
         }
-        slices = plain_slices(item, self.ndim)
         budget, origin = self.budget, self._present_origin()
         if slices is not None:
             if origin is not None:

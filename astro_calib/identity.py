@@ -82,18 +82,40 @@ class Watch:
     """
     Of an array that was made here: whether somebody else got hold of it, who may write into it.
 
-    Frames that share the array share its watch.
+    Frames that hold the same array share its watch; those that hold parts of it have watches of their own, which know
+    of each other, since whoever has one of the arrays may change all.
 
     Attributes
     ----------
     stamp : str or None
-        The digest of the array when it was first handed out; None while it was not.
+        The digest of the array when it, or one that shares its memory, was first handed out; None while none was.
     """
 
-    __slots__ = ("stamp",)
+    __slots__ = ("__weakref__", "array", "relatives", "stamp")
 
     def __init__(self) -> None:
+        self.array: NDArray[Any] | None = None
         self.stamp: str | None = None
+        self.relatives: weakref.WeakSet[Watch] = weakref.WeakSet((self,))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Watch, ()
+
+    def handed_out(self, array: NDArray[Any]) -> None:
+        """Note that somebody gets hold of the array."""
+        if self.stamp is None:
+            self.array = array
+            for watch in list(self.relatives):
+                assert watch.array is not None
+                watch.stamp = content_digest(watch.array)
+
+    def of_part(self, array: NDArray[Any], part: NDArray[Any]) -> Watch:
+        """The watch of a view of the array, neither of which was handed out."""
+        self.array = array
+        result = Watch()
+        result.array, result.relatives = part, self.relatives
+        self.relatives.add(result)
+        return result
 
 
 class RawPixels:

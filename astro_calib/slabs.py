@@ -145,9 +145,7 @@ def sampled(shape: tuple[int, ...]) -> tuple[slice, ...]:
     return (slice(None, None, min(step, max(shape[0] // 8, 1))), *[slice(None)] * (len(shape) - 1))
 
 
-def gathered(
-    frames: Sequence[CCDFrame], item: tuple[slice, ...]
-) -> tuple[NDArray[Any], NDArray[np.bool_], bool]:
+def gathered(frames: Sequence[CCDFrame], item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[np.bool_], bool]:
     """A part of all frames as floating-point numbers, shape (n, ...), where it is fit for use, and whether all is."""
     from astro_calib.kernels.stack import collect
 
@@ -156,10 +154,10 @@ def gathered(
     values = np.empty((len(frames), *shape), dtype=dtype)
     used = np.empty(values.shape, dtype=np.bool_)
     complete = True
-    for frame, result, here in zip(frames, values, used, strict=True):
+    for position, frame in enumerate(frames):
         mask = None if frame.mask is None else frame.mask[item]
         flags = None if frame.flags is None else frame.flags[item]
-        complete &= collect(frame._data[item], mask, flags, int(DataQuality.UNUSABLE), result, here)
+        complete &= collect(frame._data[item], mask, flags, int(DataQuality.UNUSABLE), values[position], used[position])
     return values, used, complete
 
 

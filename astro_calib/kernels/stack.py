@@ -220,7 +220,12 @@ def reject_deviant(
         middle ones stay where none would.
     """
     remaining = np.empty(values.shape, dtype=np.bool_)
-    lines, here, kept, middle = _lines(values), _lines(used), _lines(remaining), np.ascontiguousarray(center).reshape(-1)
+    lines, here, kept, middle = (
+        _lines(values),
+        _lines(used),
+        _lines(remaining),
+        np.ascontiguousarray(center).reshape(-1),
+    )
     for frame, variance in enumerate(variances):
         noise = np.ascontiguousarray(variance).reshape(-1)
         if noise.size not in (1, middle.size):
@@ -244,7 +249,7 @@ def _at_center(
     for index in range(values.shape[0]):
         moved = kind(total[index]) + kind(slope[index]) * (center[index] - values[index])
         lowest = quarter * kind(floor[index])
-        result[index] = lowest if moved < lowest else moved
+        result[index] = max(moved, lowest)
 
 
 def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: NDArray[Any]) -> NDArray[Any]:
@@ -262,8 +267,11 @@ def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: 
         Of the type of ``values``.
     """
     result = np.empty(values.shape, dtype=values.dtype)
-    parts = (np.ascontiguousarray(np.broadcast_to(part, values.shape)).reshape(-1) for part in (total, slope, floor))
-    _at_center(*parts, *(np.ascontiguousarray(line).reshape(-1) for line in (values, center)), result.reshape(-1))
+    lines = [
+        np.ascontiguousarray(np.broadcast_to(part, values.shape)).reshape(-1)
+        for part in (total, slope, floor, values, center)
+    ]
+    _at_center(lines[0], lines[1], lines[2], lines[3], lines[4], result.reshape(-1))
     return result
 
 
