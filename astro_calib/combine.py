@@ -16,7 +16,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, lacks_own_noise
+from astro_calib.derive import as_frame, lacks_own_noise, looked_at_once
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
@@ -270,7 +270,7 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
         if isinstance(frame, (str, os.PathLike)):
             loaded.append(CCDFrame.read(frame, unit=unit))
         else:
-            loaded.append(_looked_at_once(as_frame(frame)))
+            loaded.append(looked_at_once(as_frame(frame)))
     if not loaded:
         msg = "there are no frames to combine."
         raise FrameError(msg)
@@ -317,12 +317,6 @@ def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
                 "does not average down with itself. Give each frame once."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=4)
-
-
-def _looked_at_once(frame: CCDFrame) -> CCDFrame:
-    """The frame for the time of a calculation, in which nobody writes into it: its pixels are digested once."""
-    budget = frame.budget
-    return CCDFrame(frame, budget=budget, _origin=frame._origin, _watch=Watch())
 
 
 def _quantum(frame: CCDFrame) -> float:

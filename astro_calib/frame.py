@@ -130,7 +130,8 @@ class CCDFrame(CCDData):
         self._n_used: NDArray[np.uint16] | None = None
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
-        self._lasting: tuple[str, NDArray[Any]] | None = None
+        #: What was made of the values for later use, with what it was made of.
+        self._made: dict[str, tuple[Any, Any]] = {}
         if len(args) > len(POSITIONAL) or kwargs.keys() & set(POSITIONAL[: len(args)]):
             msg = f"CCDFrame takes {', '.join(POSITIONAL)} after the data, each once."
             raise TypeError(msg)
@@ -508,12 +509,22 @@ class CCDFrame(CCDData):
         """The data as an array that nobody writes into, for the budgets of other frames to refer to."""
         if not may_be_written(self._data):
             return floating(self._data)
-        stamp = self._digest()
-        if self._lasting is None or self._lasting[0] != stamp:
-            array = np.array(floating(self._data))
-            array.flags.writeable = False
-            self._lasting = (stamp, array)
-        return self._lasting[1]
+        array: NDArray[Any] = self._once("lasting", (), self._copy_of_data)
+        return array
+
+    def _copy_of_data(self) -> NDArray[Any]:
+        array = np.array(floating(self._data))
+        array.flags.writeable = False
+        return array
+
+    def _once(self, what: str, given: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """What ``make`` makes of the frame's values and of what is given; made anew when one of them has changed."""
+        # A frame whose data somebody writes into gets another budget.
+        budget = self.budget
+        key = (budget, self._digest() if budget is None else None, *given)
+        if what not in self._made or self._made[what][0] != key:
+            self._made[what] = key, make()
+        return self._made[what][1]
 
     def _origin_after(self, operation: Any, operand: CCDFrame) -> Origin | None:
         origin = self._present_origin()
@@ -527,7 +538,11 @@ class CCDFrame(CCDData):
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
         if self.budget is None and self._origin is None and not self._constant:
-            return Origin.of(self._data)
+            origin = Origin.of(self._data)
+            if self._watch is None or self._watch.stamp is not None:
+                return origin
+            # Nobody can have written into the data, and if somebody does, it is noticed.
+            self._origin = origin
         return self._origin
 
     def _collapsed_uncertainty(
@@ -629,8 +644,8 @@ class CCDFrame(CCDData):
         state = self.__dict__.copy()
         if self._watch is None and self._stamp is None:
             state["_watch"] = Watch()  # a read-only array comes back as one that can be written into
-        state["_uncertainty"] = state["_wrapped"] = state["_lasting"] = None
-        state.pop("_normalised", None)
+        state["_uncertainty"] = state["_wrapped"] = None
+        state["_made"] = {}
         return state
 
 
