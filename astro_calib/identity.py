@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 
+#: How identities begin that were found from the pixels.
+PIXELS = "pixels:"
 #: How identities begin that could not be found.
 DRAWN = "drawn:"
 
@@ -43,7 +45,7 @@ def content_identity(pixels: NDArray[Any]) -> str:
     """
     if pixels.size < 2 or not _varies(pixels):
         return drawn_identity()
-    return "pixels:" + content_digest(pixels)
+    return PIXELS + content_digest(pixels)
 
 
 def content_digest(pixels: NDArray[Any]) -> str:
@@ -125,9 +127,9 @@ class RawPixels:
     The identity is found at once, because the array that the pixels were read into may be used again.
     """
 
-    def __init__(self, pixels: NDArray[Any]) -> None:
-        self.shape = pixels.shape
-        self._identity = content_identity(pixels)
+    def __init__(self, shape: tuple[int, ...], identity: str) -> None:
+        self.shape = shape
+        self._identity = identity
 
     def identity(self) -> str:
         """The identity of the noise in the raw frame."""
@@ -157,7 +159,7 @@ class Origin:
     def of(cls, pixels: NDArray[Any]) -> Origin:
         """The origin of a frame that was not touched yet."""
         quantum = 1.0 if pixels.dtype.kind in "ui" else 0.0
-        return cls(RawPixels(pixels), ((0, 1),) * pixels.ndim, quantum)
+        return cls(RawPixels(pixels.shape, content_identity(pixels)), ((0, 1),) * pixels.ndim, quantum)
 
     def cells(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
         """The index that takes the pixels of a frame of ``shape`` out of an array like the raw frame."""

@@ -28,12 +28,17 @@ NODES = 16
 UNLIKE = 1.2
 
 
-def of_number(factor: Callable[[int], float], number: NDArray[np.uint16], dtype: Any) -> NDArray[Any]:
+def of_number(factor: Callable[[int], float], number: NDArray[np.uint16], dtype: Any) -> float | NDArray[Any]:
     """A factor that depends on the number of values, at each pixel; 1 where there is none."""
-    present = np.flatnonzero(np.bincount(number.ravel()))
+    largest = int(number.max())
+    # Row by row: NumPy counts in 64 bits.
+    counts = sum(np.bincount(row, minlength=largest + 1) for row in np.atleast_2d(number))
+    present = np.flatnonzero(counts)
+    if len(present) == 1 and present[0] > 0:
+        return factor(int(present[0]))
     present = present[present > 0]
     if not present.size:
-        return np.ones(number.shape, dtype=dtype)
+        return 1.0
     # The factor changes slowly for large numbers: some are enough.
     nodes = np.unique(np.geomspace(present[0], present[-1], NODES).round()) if len(present) > NODES else present
     values = [factor(int(node)) for node in nodes]
@@ -72,7 +77,7 @@ def _simulated(number: int, procedure: Procedure) -> tuple[float, float]:
     used = rejected(data, before, masked_median(data, before), None, procedure, usual=1.0)
     total, count, _ = weighted_sums(data, used, [1.0] * number)
     result = masked_median(data, used) if procedure.method == "median" else total / count
-    variance = np.where(count > 1, sample_variance(data, used), sample_variance(data, before))
+    variance = np.where(count > 1, sample_variance(data, used, result), sample_variance(data, before, result))
     return float(np.var(result) / np.mean(1 / count)), float(np.var(result) / np.mean(variance / count))
 
 

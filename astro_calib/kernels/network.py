@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["comparators", "median_of_lines"]
 
-#: Pixels that are sorted at a time: all frames' values of them stay in the fastest cache.
-WIDTH = 256
+#: Pixels that are sorted at a time: all frames' values of them stay in a fast cache.
+WIDTH = 512
 
 
 @cache
@@ -58,12 +58,13 @@ def comparators(number: int) -> NDArray[np.int64]:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _exchange(a: NDArray[Any], b: NDArray[Any], smaller: NDArray[Any], larger: NDArray[Any]) -> None:
-    # To other lines than those that are read, which the compiler turns into plain minimum and maximum.
-    for index in range(a.shape[0]):
-        x, y = a[index], b[index]
-        smaller[index] = min(x, y)
-        larger[index] = max(x, y)
+def _exchange(lines: NDArray[Any], i: int, j: int, smaller: int, larger: int) -> None:
+    # To other lines than those that are read, which the compiler turns into plain minimum and maximum; always as many
+    # values, for which it needs no loop over the rest.
+    for index in range(WIDTH):
+        x, y = lines[i, index], lines[j, index]
+        lines[smaller, index] = min(x, y)
+        lines[larger, index] = max(x, y)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -91,9 +92,9 @@ def _middle(
     for index in range(median.shape[0]):
         even_missing = filling[index] > nothing
         if odd:
-            value = mid[index] if even_missing else (low[index] + mid[index]) * half
+            value = kind(mid[index]) if even_missing else (kind(low[index]) + kind(mid[index])) * half
         else:
-            value = (mid[index] + high[index]) * half if even_missing else mid[index]
+            value = (kind(mid[index]) + kind(high[index])) * half if even_missing else kind(mid[index])
         median[index] = value if number[index] > 0 else no_number
 
 
@@ -111,7 +112,7 @@ def median_of_lines(
     Parameters
     ----------
     values : ndarray, shape (n, m)
-        Floating; finite where used.
+        Finite where used; floating, if not all are used.
     used : ndarray of bool, shape (n, m)
         Which values count; not read if ``complete``.
     complete : bool
@@ -119,11 +120,11 @@ def median_of_lines(
     pairs : ndarray of int64, shape (k, 2)
         `comparators` of n.
     median : ndarray, shape (m,)
-        Of the type of ``values``, to be written; NaN where no value is used.
+        Floating, to be written; NaN where no value is used.
     """
     n, m = values.shape
-    lines = np.empty((n + 2, WIDTH), dtype=values.dtype)
-    filling = np.empty(WIDTH, dtype=values.dtype)
+    lines = np.zeros((n + 2, WIDTH), dtype=values.dtype)
+    filling = np.empty(WIDTH, dtype=median.dtype)
     number = np.empty(WIDTH, dtype=np.uint16)
     place = np.empty(n, dtype=np.int64)
     middle = (n - 1) // 2
@@ -141,7 +142,7 @@ def median_of_lines(
         spare, other = n, n + 1
         for pair in range(pairs.shape[0]):
             i, j = place[pairs[pair, 0]], place[pairs[pair, 1]]
-            _exchange(lines[i, :width], lines[j, :width], lines[spare, :width], lines[other, :width])
+            _exchange(lines, i, j, spare, other)
             place[pairs[pair, 0]], place[pairs[pair, 1]] = spare, other
             spare, other = i, j
         low, mid, high = lines[place[below], :width], lines[place[middle], :width], lines[place[upper], :width]

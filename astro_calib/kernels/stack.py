@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from astro_calib.arithmetic import float_type
 from astro_calib.kernels.network import comparators, median_of_lines
 
 if TYPE_CHECKING:
@@ -114,20 +115,20 @@ def masked_median(values: NDArray[Any], used: NDArray[np.bool_], complete: bool 
     Parameters
     ----------
     values : ndarray, shape (n, ...)
-        Floating.
+        Floating, or whole numbers that are all used.
     used : ndarray of bool, shape (n, ...)
-        Which values count.
+        Which values count; not read if ``complete``.
     complete : bool, optional
         Whether all do, if that is known.
 
     Returns
     -------
     ndarray, shape (...)
-        Of the type of ``values``; NaN where no value is used.
+        Of the type of ``values``, float32 for whole numbers of 16 bits; NaN where no value is used.
     """
     number = len(values)
     lines, here = _lines(values), _lines(used)
-    median = np.empty(lines.shape[1], dtype=values.dtype)
+    median = np.empty(lines.shape[1], dtype=float_type(values.dtype))
     pairs = comparators(number) if number > 1 else np.empty((0, 2), dtype=np.int64)
     median_of_lines(lines, here, bool(used.all()) if complete is None else complete, pairs, median)
     return median.reshape(values.shape[1:])
@@ -428,21 +429,43 @@ def weighted_sums(
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_squares(
-    values: NDArray[Any], used: NDArray[np.bool_], mean: NDArray[np.float64], total: NDArray[np.float64]
+def _sample_variance(
+    values: NDArray[Any], used: NDArray[np.bool_], about: NDArray[Any], complete: bool, variance: NDArray[Any]
 ) -> None:
     n, m = values.shape
+    kind = about.dtype.type
+    nothing, one = kind(0), kind(1)
+    number = np.empty(WIDTH, dtype=about.dtype)
+    sums = np.empty(WIDTH, dtype=about.dtype)
+    squares = np.empty(WIDTH, dtype=about.dtype)
     for start in range(0, m, WIDTH):
         stop = min(start + WIDTH, m)
-        sums, middle = total[start:stop], mean[start:stop]
+        width = stop - start
+        middle, result = about[start:stop], variance[start:stop]
+        number[:width] = kind(n) if complete else nothing
+        sums[:width] = nothing
+        squares[:width] = nothing
         for frame in range(n):
             line, here = values[frame, start:stop], used[frame, start:stop]
-            for index in range(stop - start):
-                deviation = np.float64(line[index]) - middle[index]
-                sums[index] += deviation * deviation if here[index] else 0.0
+            if complete:
+                for index in range(width):
+                    deviation = kind(line[index]) - middle[index]
+                    sums[index] += deviation
+                    squares[index] += deviation * deviation
+            else:
+                for index in range(width):
+                    deviation = kind(line[index]) - middle[index] if here[index] else nothing
+                    sums[index] += deviation
+                    squares[index] += deviation * deviation
+                    number[index] += one if here[index] else nothing
+        for index in range(width):
+            around_mean = squares[index] - sums[index] * sums[index] / max(number[index], one)
+            result[index] = max(around_mean, nothing) / max(number[index] - one, one)
 
 
-def sample_variance(values: NDArray[Any], used: NDArray[np.bool_], complete: bool = False) -> NDArray[np.float64]:
+def sample_variance(
+    values: NDArray[Any], used: NDArray[np.bool_], about: NDArray[Any], complete: bool = False
+) -> NDArray[Any]:
     """
     The variance of the used values at each pixel, with N - 1; 0 for one value.
 
@@ -450,18 +473,20 @@ def sample_variance(values: NDArray[Any], used: NDArray[np.bool_], complete: boo
     ----------
     values : ndarray, shape (n, ...)
     used : ndarray of bool, shape (n, ...)
+    about : ndarray, shape (...)
+        Floating: about where the values are, such as their median: rounding is relative to the distance from there.
     complete : bool
         Whether all values are known to be used.
 
     Returns
     -------
-    ndarray of float64, shape (...)
+    ndarray, shape (...)
+        Of the type of ``about``.
     """
-    total, _, number = weighted_sums(values, used, [1.0] * len(values), complete)
-    total /= np.maximum(number, 1)
-    squares = np.zeros(total.size)
-    _add_squares(_lines(values), _lines(used), total.reshape(-1), squares)
-    return squares.reshape(total.shape) / np.maximum(number.astype(np.int64) - 1, 1)
+    variance = np.empty(values.shape[1:], dtype=about.dtype)
+    middle = np.ascontiguousarray(about).reshape(-1)
+    _sample_variance(_lines(values), _lines(used), middle, complete, variance.reshape(-1))
+    return variance
 
 
 @numba.njit(cache=True, nogil=True)
