@@ -189,7 +189,18 @@ def _passed_on(
 
 
 def _variances(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, flat: CCDFrame | None) -> dict[str, Any]:
-    """The masters' variances, and what these have in common."""
+    """The masters' variances, and what these have in common; found once for all frames that they are applied to."""
+    known = [frame for frame in (flat, dark, bias) if frame is not None and frame.budget is not None]
+    if not known:
+        return {}
+    given = (ratio, *(None if frame is None else frame.budget for frame in (bias, dark, flat)))
+    found: dict[str, Any] = known[0]._once("variances", given, lambda: _found_variances(bias, dark, ratio, flat))
+    return found
+
+
+def _found_variances(
+    bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, flat: CCDFrame | None
+) -> dict[str, Any]:
     found = {
         f"of_{kind}": frame.variance
         for kind, frame in (("bias", bias), ("dark", dark), ("flat", flat))
@@ -202,7 +213,9 @@ def _variances(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, flat:
     ]
     if not _family(bias).isdisjoint(_family(dark)):
         found |= {"of_bias": UncertaintyBudget.linear(parts).variance(), "of_dark": None}
-    if flat is not None and flat.budget is not None and not (_family(bias) | _family(dark)).isdisjoint(_family(flat)):
+    if not (_family(bias) | _family(dark)).isdisjoint(_family(flat)):
+        assert flat is not None
+        assert flat.budget is not None
         found["shared"] = UncertaintyBudget.linear(parts).covariance(flat.budget)
     return found
 

@@ -12,7 +12,7 @@ from astro_calib.kernels.threads import over_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["add_scaled", "mean_of_finite"]
+__all__ = ["add_scaled", "mean_of_finite", "weighted_sum_of_squares"]
 
 
 #: For fewer values than this, NumPy is as fast.
@@ -100,6 +100,39 @@ def add_scaled(
     if plane is None or kept is None:
         return _add(flat, line, factor)
     return _add_kept(flat, line, plane, kept[1], factor)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _sum_of_squares(weights: NDArray[Any], coefficients: NDArray[Any], variances: NDArray[Any]) -> float:
+    # One coefficient or variance stands for all.
+    single_coefficient, single_variance = coefficients.shape[0] == 1, variances.shape[0] == 1
+    total = 0.0
+    for index in range(weights.shape[0]):
+        weight = np.float64(weights[index])
+        coefficient = coefficients[0 if single_coefficient else index]
+        variance = variances[0 if single_variance else index]
+        part = weight * np.float64(coefficient)
+        # What has no weight does not count, whatever its variance is.
+        total += part * part * np.float64(variance) if part != 0.0 and weight != 0.0 else 0.0
+    return total
+
+
+def weighted_sum_of_squares(
+    weights: NDArray[Any], coefficients: float | NDArray[Any], variances: float | NDArray[Any]
+) -> float:
+    """
+    The sum of ``(weights * coefficients)**2 * variances``; what has no weight, or no coefficient, does not count.
+
+    Parameters
+    ----------
+    weights : ndarray, any shape
+    coefficients, variances : float or ndarray, broadcasting to that shape
+    """
+    lines = [
+        np.ascontiguousarray(part if np.ndim(part) == 0 else np.broadcast_to(part, weights.shape)).reshape(-1)
+        for part in (coefficients, variances)
+    ]
+    return float(_sum_of_squares(np.ascontiguousarray(weights).reshape(-1), lines[0], lines[1]))
 
 
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
