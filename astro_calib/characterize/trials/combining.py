@@ -31,7 +31,7 @@ OWN = 5.0
 #: very unlike frames.
 LINEAR, ROBUST, UNLIKE = 0.01, 0.02, 0.05
 #: As many frames of 40 x 40 pixels as give the ratio a standard error of 0.2%, or of 0.3%.
-REALISATIONS = {LINEAR: 80, ROBUST: 50, UNLIKE: 50}
+REALISATIONS = {LINEAR: 110, ROBUST: 50, UNLIKE: 50}
 
 
 def _stack(drawn: Frames, *, known: bool = True, truth: float = LEVEL, **options: Any) -> Errors:
@@ -184,6 +184,34 @@ ONE_MASTER = tuple(
     )
 )
 
+FEW_UNDER_ONE_MASTER = tuple(
+    _trial(
+        f"{name} of {number} under one master of sigma 5", _like(number, master_sigma=5.0), options, tolerance=tolerance
+    )
+    for number, name, options, tolerance in (
+        (2, "mean", {}, LINEAR),
+        (5, "mean", {}, LINEAR),
+        (5, "median", MEDIAN, ROBUST),
+        (5, "mean after rejection", _clip(3.0), ROBUST),
+    )
+)
+
+#: Frames of different exposure times, which hold the noise of one dark as often: own sigma 5, and 2 of the dark.
+EXPOSURES = (0.5, 0.75, 1.0, 1.25, 1.5)
+ONE_DARK = tuple(
+    _trial(
+        f"{name} of 5 less one dark, t/td from 1/2 to 3/2",
+        _like(5, master_sigma=2.0, ratios=EXPOSURES),
+        options,
+        tolerance=tolerance,
+    )
+    for name, options, tolerance in (
+        ("mean", {}, LINEAR),
+        ("median", MEDIAN, ROBUST),
+        ("mean after rejection", _clip(2.5), ROBUST),
+    )
+)
+
 TRIALS = (
     *ESTIMATORS,
     *MASKED,
@@ -191,6 +219,8 @@ TRIALS = (
     *UNLIKE_FRAMES,
     *BY_SCATTER,
     *ONE_MASTER,
+    *FEW_UNDER_ONE_MASTER,
+    *ONE_DARK,
     *biases.TRIALS,
     *scaling.TRIALS,
 )
