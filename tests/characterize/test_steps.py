@@ -85,7 +85,7 @@ def test_predicted_variances_are_those_worked_out_by_hand(name, variance):
         "flat: means of 5 biases, darks and flats: pixel",
         "flat: masked pixels: pixel",
         "flat: least value: pixel above it",
-        "flat: 6 x 6 dim pixels, norm_value given: sum over the frame",
+        "flat: 6 x 6 pixels, norm_value given: sum over the frame",
         "chain: mean of 5: pixel",
         "chain: mean of 5: sum over an aperture",
         "chain: median of 5: pixel",

@@ -65,9 +65,9 @@ def exposed(rng: np.random.Generator, light: list[NDArray[np.float64]], linearit
     return Exposed(frames, light, linearity, rng.random(2))
 
 
-def levels(light: ArrayLike, pixels: int) -> NDArray[np.float64]:
-    """A row of so many pixels for each level."""
-    return np.repeat(np.reshape(np.asarray(light, dtype=np.float64), (-1, 1)), pixels, axis=1)
+def levels(light: ArrayLike, columns: int, rows: int = 1) -> NDArray[np.float64]:
+    """So many pixels for each level, beside and above each other."""
+    return np.repeat(np.reshape(np.repeat(np.asarray(light, dtype=np.float64), rows), (-1, 1)), columns, axis=1)
 
 
 def by_exact_polynomial(rng: np.random.Generator) -> Exposed:
@@ -89,14 +89,14 @@ def correlated(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.array([first, CORRELATION * first + np.sqrt(1 - CORRELATION**2) * second])
 
 
-def by_table(rng: np.random.Generator, pixels: int, part: float = 1.0) -> Exposed:
+def by_table(rng: np.random.Generator, columns: int, rows: int = 1, part: float = 1.0) -> Exposed:
     """Levels of light between the nodes of a table, and a table whose values are off."""
     # Between its nodes the table is straight: the light is put where that is no error, on a node and near it.
     truth = correction(NODES)
     sigmas = part * NODE_SIGMA * (NODES > 0)
     values = truth + sigmas * rng.standard_normal(NODES.size)
     table = LinearityTable(NODES * u.adu, values * u.adu, sigmas * u.adu)
-    return exposed(rng, [levels(GAIN * truth[1:5], pixels)], table)
+    return exposed(rng, [levels(GAIN * truth[1:5], columns, rows)], table)
 
 
 def corrected(drawn: Exposed) -> list[CCDFrame]:
@@ -136,8 +136,8 @@ def trial(what: str, draw: Any, reduce: Any, realisations: int) -> Trial:
 
 
 LIGHT = (20000.0, 40000.0, 60000.0)
-#: For sums over columns: how many, and the part of the uncertainties that leaves most of the variance to the pixels.
-COLUMNS, PART = 24, 0.3
+#: For sums over columns: columns, rows of a level, and a part of the uncertainties for a quarter of the variance.
+COLUMNS, ROWS, PART = 24, 4, 0.3
 PAIR = [levels(60000.0, 16), levels(40000.0, 16)]
 TRIALS = (
     trial("exact polynomial: pixel over sigma of its light", by_exact_polynomial, pixels, 100),
@@ -149,9 +149,9 @@ TRIALS = (
     ),
     trial(
         "polynomial with covariance: sum over a column",
-        partial(by_polynomial, light=[levels(LIGHT, COLUMNS)], part=PART),
+        partial(by_polynomial, light=[levels(LIGHT, COLUMNS, ROWS)], part=PART),
         sums,
-        3500,
+        9000,
     ),
     trial(
         "polynomial with covariance: difference of two frames",
@@ -159,6 +159,6 @@ TRIALS = (
         difference,
         7200,
     ),
-    trial("uncertain table: pixel over sigma of its light", partial(by_table, pixels=8), pixels, 8600),
-    trial("uncertain table: sum over a column", partial(by_table, pixels=COLUMNS, part=PART), sums, 3500),
+    trial("uncertain table: pixel over sigma of its light", partial(by_table, columns=8), pixels, 8600),
+    trial("uncertain table: sum over a column", partial(by_table, columns=COLUMNS, rows=ROWS, part=PART), sums, 8200),
 )

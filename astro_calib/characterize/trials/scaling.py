@@ -62,7 +62,7 @@ def _trial(what: str, box: tuple[int, int], scale: str, realisations: int, toler
 #: The level is a median of like values, and known to 2%; a median of the flats is one of very unlike frames.
 TRIALS = (
     _trial("pixel", (1, 1), "mean", 600, 0.01),
-    _trial("sum over 2 x 2 pixels", (2, 2), "mean", 2000, 0.01),
+    _trial("sum over 4 x 4 pixels", (4, 4), "mean", 9500, 0.01),
     _trial("pixel", (1, 1), "median", 200, 0.02),
     _trial("sum over 4 x 4 pixels", (4, 4), "median", 2300, 0.02),
     _trial("pixel", (1, 1), "median", 60, 0.05, method="median"),

@@ -1,4 +1,4 @@
-"""Trials of a flat so small and dim that its noise, and that of its mean, matter in sums over the frame."""
+"""Trials of a flat so small that its noise, and that of its mean, matter in sums over the frame."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["TRIALS"]
 
 SHAPE, CAMERA = (6, 6), raw.detector()
-#: Light of the sky and of the lamp, electron: the flat brings a good third of the variance of a pixel.
-SKY, LAMP = 400.0, 600.0
+#: Light of the sky and of the lamp, electron: the flat brings a fifth of the variance of a pixel.
+SKY, LAMP = 400.0, 1500.0
 
 
 def draw(rng: np.random.Generator) -> Drawn:
@@ -42,7 +42,7 @@ def sums_by_ccdproc(drawn: Drawn, norm_value: float | None) -> Errors:
 def trial(what: str, norm_value: float | None, **attributes: Any) -> Trial:
     return Trial(
         step="flat",
-        what=f"6 x 6 dim pixels, {what}",
+        what=f"6 x 6 pixels, {what}",
         draw=draw,
         reduce=partial(sums, norm_value=norm_value),
         with_ccdproc=partial(sums_by_ccdproc, norm_value=norm_value),
