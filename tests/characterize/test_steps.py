@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from astro_calib.budget import UncertaintyBudget
 from astro_calib.characterize.trial import compare
 from astro_calib.characterize.trials import chains, deviation, gain, linearity, masters, overscan, small_flats
 from astro_calib.detector import Detector
@@ -109,6 +110,29 @@ def test_a_read_noise_at_the_wrong_amplifier_is_seen(monkeypatch):
     monkeypatch.setattr(deviation, "AMPLIFIERS", Detector(amplifiers=tuple(swapped)))
     realisations = [trial.reduce(trial.draw(np.random.default_rng(seed))) for seed in range(4)]
     assert not trial.passes(compare(realisations), quick=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "overscan: line through the rows: sum over half a column",
+        "overscan: mean for each of two amplifiers: difference of sums over columns",
+        "gain: uncertain gain: sum over a column",
+        "linearity: polynomial with covariance: sum over a column",
+        "linearity: uncertain table: sum over a column",
+    ],
+)
+def test_sums_added_in_quadrature_are_seen(monkeypatch, name):
+    trial = TRIALS[name]
+
+    def ratio():
+        return compare([trial.reduce(trial.draw(np.random.default_rng(seed))) for seed in range(250)])
+
+    assert trial.passes(ratio(), quick=True)
+    monkeypatch.setattr(
+        UncertaintyBudget, "variance_of_sum", lambda budget, weights: float(np.sum(weights**2 * budget.variance()))
+    )
+    assert not trial.passes(ratio(), quick=True)
 
 
 def test_the_response_of_the_simulated_detector_is_what_the_true_correction_undoes():

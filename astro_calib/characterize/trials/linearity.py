@@ -151,7 +151,7 @@ TRIALS = (
         "polynomial with covariance: sum over a column",
         partial(by_polynomial, light=[levels(LIGHT, COLUMNS, ROWS)], part=PART),
         sums,
-        9000,
+        9800,
     ),
     trial(
         "polynomial with covariance: difference of two frames",
