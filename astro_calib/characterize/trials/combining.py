@@ -196,15 +196,15 @@ FEW_UNDER_ONE_MASTER = tuple(
     )
 )
 
-#: Frames of different exposure times, the longer of which have more noise, and more of that of one dark, of sigma 2.
+#: Frames of different exposure times, the longer of which have more noise, and more of that of one dark, of sigma 1.8.
 OF_EXPOSURES: dict[str, Any] = {
     "sigmas": (3.0, 4.0, 5.0, 6.0, 7.0),
-    "ratios": (0.5, 0.75, 1.0, 1.25, 1.5),
-    "master_sigma": 2.0,
+    "ratios": (0.5, 0.7, 0.9, 1.1, 1.3),
+    "master_sigma": 1.8,
 }
 ONE_DARK = tuple(
     _trial(
-        f"{name} of 5 less one dark, t/td from 1/2 to 3/2",
+        f"{name} of 5 less one dark, t/td from 0.5 to 1.3",
         OF_EXPOSURES,
         options,
         tolerance=tolerance,

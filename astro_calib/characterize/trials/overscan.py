@@ -199,7 +199,7 @@ TRIALS = (
         LINE,
         across,
         across_by_ccdproc,
-        4000,
+        5000,
         part=2,
         model=Polynomial1D(1),
     ),
