@@ -20,7 +20,7 @@ import numpy as np
 from astro_calib.identity import content_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -400,22 +400,44 @@ class Factored:
         shape : tuple of int
             The frame's shape before the cut; axes along which an array has length 1 are left as they are.
         """
-        cache: dict[Field, Field] = {}
 
         def cut_field(field: Field) -> Field:
-            if field is OWN:
-                return OWN
-            if field not in cache:
-                missing = len(shape) - len(field.shape)
-                here = tuple(
-                    slice(None) if field.shape[axis] == 1 and shape[missing + axis] != 1 else part
-                    for axis, part in enumerate(item[missing:])
-                )
-                cache[field] = field.cut(here)
-            return cache[field]
+            missing = len(shape) - len(field.shape)
+            here = tuple(
+                slice(None) if field.shape[axis] == 1 and shape[missing + axis] != 1 else part
+                for axis, part in enumerate(item[missing:])
+            )
+            return field.cut(here)
 
+        return self._with_fields(cut_field, {})
+
+    def at(self, pixels: tuple[NDArray[np.intp], ...], shape: tuple[int, ...], known: dict[Field, Field]) -> Factored:
+        """
+        The values for some pixels, one after another; the frame's own data stay what they are.
+
+        Parameters
+        ----------
+        pixels : tuple of ndarray of int, each of shape (n,)
+            For each axis of the frame, where they are.
+        shape : tuple of int
+            The frame's shape.
+        known : dict
+            The arrays that were looked up before; it is added to.
+        """
+
+        def look_up(field: Field) -> Field:
+            return (Kept if isinstance(field, Kept) else Field)(np.broadcast_to(field.array, shape)[pixels])
+
+        return self._with_fields(look_up, known)
+
+    def _with_fields(self, function: Callable[[Field], Field], known: dict[Field, Field]) -> Factored:
+        """The same with other arrays, each made once."""
+        for _, factors in self._terms.values():
+            for field, _ in factors:
+                if field not in known:
+                    known[field] = OWN if field is OWN else function(field)
         return self._from(
-            (number, tuple((cut_field(field), power) for field, power in factors))
+            (number, tuple((known[field], power) for field, power in factors))
             for number, factors in self._terms.values()
         )
 
