@@ -411,14 +411,14 @@ class Factored:
 
         return self._with_fields(cut_field, {})
 
-    def at(self, pixels: tuple[NDArray[np.intp], ...], shape: tuple[int, ...], known: dict[Field, Field]) -> Factored:
+    def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...], known: dict[Field, Field]) -> Factored:
         """
         The values for some pixels, one after another; the frame's own data stay what they are.
 
         Parameters
         ----------
-        pixels : tuple of ndarray of int, each of shape (n,)
-            For each axis of the frame, where they are.
+        pixels : ndarray of int, shape (n,)
+            Where they are in the flattened frame.
         shape : tuple of int
             The frame's shape.
         known : dict
@@ -426,7 +426,12 @@ class Factored:
         """
 
         def look_up(field: Field) -> Field:
-            return (Kept if isinstance(field, Kept) else Field)(np.broadcast_to(field.array, shape)[pixels])
+            array = field.array
+            if array.shape == shape and array.flags.c_contiguous:
+                values = array.take(pixels)
+            else:
+                values = np.broadcast_to(array, shape)[np.unravel_index(pixels, shape)]
+            return (Kept if isinstance(field, Kept) else Field)(values)
 
         return self._with_fields(look_up, known)
 

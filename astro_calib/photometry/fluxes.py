@@ -79,11 +79,9 @@ def _parts(listed: Listed) -> Iterator[Listed]:
 
 
 def _measure(data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> Fluxes:
-    number = len(listed.n_missing)
-    pixels = data[listed.row, listed.column].astype(np.float64)
-    looked_up = _LookedUp(budget, listed)
-    parts = {name: np.zeros(number) for name in COMPONENTS}
-    shot = np.zeros(number)
+    looked_up = _LookedUp(data, budget, listed)
+    parts = {name: np.zeros(looked_up.number) for name in COMPONENTS}
+    shot = np.zeros(looked_up.number)
     with np.errstate(invalid="ignore", over="ignore"):
         sums = _one_by_one(budget, listed) if any(budget._pairs()) else looked_up.variances_of_sums()
         for name, variance in sums.items():
@@ -91,66 +89,73 @@ def _measure(data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> F
                 shot = variance
             else:
                 parts[SOURCE_NAMES.get(name, "other")] += variance
-        of_star = looked_up.shot_noise_of_source(pixels)
+        of_star = looked_up.shot_noise_of_source()
         parts["source"] = np.minimum(np.maximum(of_star, 0.0), np.maximum(shot, 0.0))
         parts["sky"] = shot - parts["source"]
         variances = _without_negative(parts)
-        fluxes = _totals(listed.place, listed.weight * pixels, number)
-    nothing = np.bincount(listed.place, minlength=number) == 0
+        fluxes = looked_up.totals(listed.weight * looked_up.pixels)
+    nothing = np.ones(looked_up.number, dtype=bool)
+    nothing[looked_up.measured] = False
     for values in (fluxes, *variances.values()):
         values[nothing] = np.nan
     return Fluxes(fluxes, variances)
 
 
-def _totals(place: NDArray[np.intp], values: NDArray[Any], number: int) -> NDArray[np.float64]:
-    """The sum of the values of each place."""
-    # Of nothing bincount makes whole numbers.
-    return np.bincount(place, weights=values, minlength=number).astype(np.float64)
-
-
 class _LookedUp:
-    """The budget of a frame at the pixels of a list: each of its arrays is looked up once, for all terms."""
+    """A frame and its budget at the pixels of a list: each array is looked up once, for all terms."""
 
-    def __init__(self, budget: UncertaintyBudget, listed: Listed) -> None:
+    def __init__(self, data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> None:
         self.budget, self.listed = budget, listed
-        self.where = (listed.row, listed.column)
-        self.own = None if budget.data is None else budget.data[self.where]
+        self.number = len(listed.n_missing)
+        self.measured, self.first = np.unique(listed.place, return_index=True)
+        self.where = np.ravel_multi_index((listed.row, listed.column), budget.shape)
+        self.pixels = data[listed.row, listed.column].astype(np.float64)
+        self.own = None if budget.data is None else budget.data[listed.row, listed.column]
         self.known: dict[Field, Field] = {}
         self.cells: dict[tuple[int, ...], tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
 
     def values(self, factored: Factored) -> NDArray[np.float64]:
         value = factored.at(self.where, self.budget.shape, self.known).evaluate(self.own)
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), self.listed.place.shape)
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), self.where.shape)
+
+    def totals(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The sum of the values of each place."""
+        sums = np.zeros(self.number)
+        if len(self.first):
+            sums[self.measured] = np.add.reduceat(values, self.first, dtype=np.float64)
+        return sums
 
     def variances_of_sums(self) -> dict[str, NDArray[np.float64]]:
         """`UncertaintyBudget.variances_of_sum` for each place, if no two terms have noise in common."""
-        listed = self.listed
-        total = {name: np.zeros(len(listed.n_missing)) for name in self.budget.names}
+        total = {name: np.zeros(self.number) for name in self.budget.names}
         for source, coefficient in self.budget.terms:
-            weighted, variance = listed.weight * self.values(coefficient), self.values(source.variance)
-            place = listed.place
-            if len(source.axes) < len(self.where):
+            weighted, variance = self.listed.weight * self.values(coefficient), self.values(source.variance)
+            by_cell = len(source.axes) < len(self.budget.shape) and len(self.first) > 0
+            if by_cell:
                 order, first = self._cells(source.axes)
-                chosen = order[first]
-                weighted = np.add.reduceat(weighted[order], first) if len(first) else weighted
-                place, variance = place[chosen], variance[chosen]
+                weighted, variance = np.add.reduceat(weighted[order], first), variance[order[first]]
             squares = np.square(weighted)
             # A cell without weight does not count, whatever its variance is.
             values = np.where(squares == 0, 0.0, squares * variance)
-            total[source.name] += _totals(place, values, len(listed.n_missing))
+            if by_cell:
+                place = self.listed.place[order[first]]
+                total[source.name] += np.bincount(place, weights=values, minlength=self.number)
+            else:
+                total[source.name] += self.totals(values)
         return total
 
     def _cells(self, axes: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """An order of the pixels in which those of one cell of a source follow each other, and where each begins."""
         if axes not in self.cells:
-            keys = [self.listed.place, *(self.where[axis] for axis in axes)]
+            along = (self.listed.row, self.listed.column)
+            keys = [self.listed.place, *(along[axis] for axis in axes)]
             order = np.lexsort(keys[::-1])
             changes = np.ones(len(order), dtype=bool)
             changes[1:] = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
             self.cells[axes] = order, np.flatnonzero(changes)
         return self.cells[axes]
 
-    def shot_noise_of_source(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    def shot_noise_of_source(self) -> NDArray[np.float64]:
         """
         The part of the shot noise's variance that the electrons of the star bring.
 
@@ -158,27 +163,25 @@ class _LookedUp:
         where it is known how the variance goes with the signal: the electrons of a hot pixel, whose dark current was
         subtracted, are no starlight.
         """
-        listed = self.listed
-        squared = np.square(listed.inside)
-        beside = np.flatnonzero(listed.background)
-        number = len(listed.n_missing)
-        n_beside = np.bincount(listed.place[beside], minlength=number)
+        inside, place, background = self.listed.inside, self.listed.place, self.listed.background
+        n_beside = np.maximum(self.totals(background), 1)
+        in_aperture = np.flatnonzero(inside > 0)
+        squared = np.square(inside[in_aperture])
 
-        def above_annulus(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            level = _totals(listed.place[beside], values[beside], number) / np.maximum(n_beside, 1)
-            return values - level[listed.place]
+        def excess_of(values: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
+            """The sum over the aperture of what is above the mean of the annulus."""
+            level = self.totals(np.where(background, values, 0.0)) / n_beside
+            above = factor * (values[in_aperture] - level[place[in_aperture]])
+            return np.bincount(place[in_aperture], weights=above, minlength=self.number).astype(np.float64)
 
-        excess, of_flux = np.zeros(number), np.zeros(number)
+        excess, of_flux = np.zeros(self.number), np.zeros(self.number)
         slopes_known = True
-        signal = above_annulus(pixels)
         for source, coefficient in self.budget.terms:
             if source.name != SHOT_NOISE:
                 continue
             c = self.values(coefficient)
-            aperture = squared > 0
-            parts = np.where(aperture, squared * above_annulus(c * c * self.values(source.variance)), 0.0)
-            excess += _totals(listed.place, parts, number)
-            of_flux += source.slope * _totals(listed.place, squared * np.abs(c) * signal, number)
+            excess += excess_of(c * c * self.values(source.variance), squared)
+            of_flux += source.slope * excess_of(self.pixels, squared * np.abs(c[in_aperture]))
             slopes_known &= source.slope > 0
         return np.minimum(excess, of_flux) if slopes_known else excess
 
