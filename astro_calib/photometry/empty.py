@@ -45,7 +45,7 @@ def empty_positions(
     rng = np.random.default_rng(seed)
     # Half a pixel for the place within a pixel, half to the edge of the occupied one, rounded up.
     centers = np.flatnonzero(~within_disc(occupied, radius + margin + 1.5, outside=True))
-    chosen = centers[rng.permutation(centers.size)[: TRIES * number]]
+    chosen = rng.choice(centers, min(TRIES * number, centers.size), replace=False)
     y, x = np.unravel_index(chosen, occupied.shape)
     candidates = np.stack([x, y], axis=1) + rng.uniform(-0.5, 0.5, size=(chosen.size, 2))
     places = np.empty((number, 2))
