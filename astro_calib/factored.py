@@ -415,17 +415,46 @@ class Factored:
         shape : tuple of int
             The frame's shape before the cut; axes along which an array has length 1 are left as they are.
         """
-        cache: dict[Field, Field] = {}
 
         def cut_field(field: Field) -> Field:
-            if field is OWN:
-                return OWN
-            if field not in cache:
-                cache[field] = field.cut(_along(field.shape, item, shape))
-            return cache[field]
+            return field.cut(_along(field.shape, item, shape))
 
+        return self._with_fields(cut_field, {})
+
+    def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...], known: dict[Field, Field]) -> Factored:
+        """
+        The values for some pixels, one after another; the frame's own data stay what they are.
+
+        Parameters
+        ----------
+        pixels : ndarray of int, shape (n,)
+            Where they are in the flattened frame.
+        shape : tuple of int
+            The frame's shape.
+        known : dict
+            The arrays that were looked up before; it is added to.
+        """
+
+        def look_up(field: Field) -> Field:
+            if isinstance(field, Kept):
+                if field.plane not in known:
+                    known[field.plane] = look_up(field.plane)
+                return Kept(known[field.plane], field.bit)
+            array = field.array
+            if array.shape == shape and array.flags.c_contiguous:
+                return Field(array.take(pixels))
+            return Field(np.broadcast_to(array, shape)[np.unravel_index(pixels, shape)])
+
+        return self._with_fields(look_up, known)
+
+    def _with_fields(self, function: Callable[[Field], Field], known: dict[Field, Field]) -> Factored:
+        """The same with other arrays, each made once."""
+        for _, factors in self._terms.values():
+            for field, _ in factors:
+                if field not in known:
+                    known[field] = OWN if field is OWN else function(field)
         return self._from(
-            (number, tuple((cut_field(field), power) for field, power in factors))
+            (number, tuple((known[field], power) for field, power in factors))
             for number, factors in self._terms.values()
         )
 

@@ -28,6 +28,7 @@ from astro_calib.derive import fit_for_use
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.frame import CCDFrame
+from astro_calib.slabs import sampled
 from astro_calib.source import NoiseSource
 from astro_calib.stacking import bound, budget_of
 
@@ -42,8 +43,6 @@ __all__ = ["Levels", "level_effects", "level_terms", "scaled_frames", "with_leve
 
 #: Part of the pixels about the median over which their density is measured.
 CENTRAL = 0.1
-#: So many pixels are enough to measure it.
-SAMPLE = 1 << 17
 #: Frames whose levels are found at a time: NumPy lets go of the interpreter's lock while it sorts.
 THREADS = 4
 #: Density of a Gaussian at its median, for sigma 1.
@@ -172,10 +171,10 @@ def level_terms(
     shared: list[tuple[NoiseSource, Factored]] = []
     common: dict[Key, tuple[NoiseSource, float]] = {}
     keys: list[str] = []
+    means: list[tuple[NDArray[np.bool_], NDArray[np.float32]]] = []
     for position, (frame, effect, weight) in enumerate(zip(frames, effects, weights, strict=True)):
         budget = budget_of(frame)
-        good = fit_for_use(frame)
-        over_pixels = good / np.count_nonzero(good)
+        good, over_pixels = _mean_over(fit_for_use(frame), means)
         excess = _excess_of_median(frame, good) if levels.how == "median" else 1.0
         pixels: list[tuple[NoiseSource, Factored]] = []
         rows: list[tuple[NoiseSource, Factored]] = []
@@ -203,6 +202,17 @@ def level_terms(
     return result
 
 
+def _mean_over(
+    good: NDArray[np.bool_], known: list[tuple[NDArray[np.bool_], NDArray[np.float32]]]
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """The pixels, and the weights of the mean over them; one array for frames that have the same good pixels."""
+    for other, weights in known:
+        if np.array_equal(good, other):
+            return other, weights
+    known.append((good, good.astype(np.float32) / np.float32(np.count_nonzero(good))))
+    return known[-1]
+
+
 def _in_level(frame: CCDFrame, coefficient: Factored, level: float) -> float:
     """The coefficient of noise that is common to a frame in the frame's level."""
     good = fit_for_use(frame)
@@ -223,11 +233,14 @@ def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_]) -> float:
     wider than the noise the mean is :math:`\sigma f / \sqrt\pi`; for a scene without structure, where it is 1/4, this
     is low by 10%.
     """
-    values = frame._data[good]
-    assert frame.variance is not None
-    sigma = float(np.sqrt(np.mean(frame.variance, where=good, dtype=np.float64)))
-    # The density need not be known better than the formula is.
-    low, high = np.quantile(values[:: max(values.size // SAMPLE, 1)], [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
+    # Some pixels are enough: the density need not be known better than the formula is.
+    item = sampled(frame.shape)
+    if not good[item].any():
+        item = (slice(None),) * frame.ndim
+    values = frame._data[item][good[item]]
+    variance = budget_of(frame)[item].variance()
+    sigma = float(np.sqrt(np.mean(variance, where=good[item], dtype=np.float64)))
+    low, high = np.quantile(values, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
     # Values cannot be denser than the noise lets them, but rounding can make them look so.
     narrowest = CENTRAL * sigma / GAUSSIAN_DENSITY
     return max(float(high - low), narrowest) / (CENTRAL * sigma * np.sqrt(np.pi)) if sigma > 0 else 1.0

@@ -94,7 +94,7 @@ def theirs(paths: dict[str, list[Path]], out: Path) -> None:
 
 def bare(paths: dict[str, list[Path]], made: Path, out: Path) -> Callable[[], None]:
     """Reading the inputs, and writing what `ours` has written, with astropy.io.fits alone."""
-    outputs: dict[str, list[tuple[str, np.ndarray, fits.Header]]] = {}
+    outputs: dict[str, list[tuple[str, np.ndarray]]] = {}
     for path in sorted(made.iterdir()):
         with fits.open(path) as hdus:
             outputs[path.name] = [
@@ -107,9 +107,9 @@ def bare(paths: dict[str, list[Path]], made: Path, out: Path) -> Callable[[], No
         for several in paths.values():
             for path in several:
                 fits.getdata(path)
-        for name, arrays in outputs.items():
-            arrays = one if name.startswith("science") else arrays
-            hdus = [fits.PrimaryHDU(arrays[0][1]), *(fits.ImageHDU(data, name=label) for label, data, _ in arrays[1:])]
+        for name, own in outputs.items():
+            (_, image), *others = one if name.startswith("science") else own
+            hdus = [fits.PrimaryHDU(image), *(fits.ImageHDU(data, name=label) for label, data in others)]
             fits.HDUList(hdus).writeto(out / name, overwrite=True)
 
     return run
