@@ -233,6 +233,15 @@ def stacked_values(
     complete_rows: list[slice] = []
     refilled: list[tuple[slice, NDArray[np.intp]]] = []
 
+    like = all(weight == weights[0] for weight in weights)
+
+    def summed(values: NDArray[Any], used: NDArray[np.bool_], whole: bool) -> tuple[Any, Any, Any]:
+        """The weighted sum, the sum of weights and the number of values, as far as they are needed."""
+        if procedure.method == "median" and (whole or like):
+            count = number if whole else counted(used)
+            return None, count * weights[0], count
+        return weighted_sums(values, used, weights, whole)
+
     def combine_rows(rows: slice) -> None:
         item = (rows, *[slice(None)] * (len(shape) - 1))
         values, before, complete = as_stored(frames, item) if whole_numbers else gathered(frames, item)
@@ -249,8 +258,7 @@ def stacked_values(
             filled = empty & np.isfinite(values)
             refilled.append((rows, np.flatnonzero(empty)))
             before, used = before | filled, used | filled
-        weighted = procedure.method != "median" or not whole
-        total, weight, count = weighted_sums(values, used, weights, whole) if weighted else (0.0, 1.0, number)
+        total, weight, count = summed(values, used, whole)
         result.used[rows] = count
         if procedure.clip is not None:
             result.before[rows] = number if complete else counted(before)

@@ -334,6 +334,7 @@ def _add_used(
     values: NDArray[Any],
     used: NDArray[np.bool_],
     weights: NDArray[np.float64],
+    alike: bool,
     total: NDArray[np.float64],
     weight: NDArray[np.float64],
     number: NDArray[np.uint16],
@@ -347,10 +348,14 @@ def _add_used(
             for index in range(stop - start):
                 # A value that is left out may be anything, infinity and NaN included.
                 sums[index] += own * np.float64(line[index]) if here[index] else 0.0
-            for index in range(stop - start):
-                own_weights[index] += own if here[index] else 0.0
+            if not alike:
+                for index in range(stop - start):
+                    own_weights[index] += own if here[index] else 0.0
             for index in range(stop - start):
                 counts[index] += here[index]
+        if alike:
+            for index in range(stop - start):
+                own_weights[index] = weights[0] * counts[index]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -424,7 +429,8 @@ def weighted_sums(
         _add_all(_lines(values), own, total)
     else:
         weight, number = np.zeros(size), np.zeros(size, dtype=np.uint16)
-        _add_used(_lines(values), _lines(used), own, total, weight, number)
+        alike = bool(np.all(own == own[0]))
+        _add_used(_lines(values), _lines(used), own, alike, total, weight, number)
     return total.reshape(shape), weight.reshape(shape), number.reshape(shape)
 
 
