@@ -29,6 +29,8 @@ __all__ = ["OWN", "Factored", "Field", "Kept"]
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
 MAX_MONOMIALS = 4
 MAX_FACTORS = 6
+#: Pixels of which a product is written out at a time.
+SLAB = 1 << 16
 
 
 class Field:
@@ -207,8 +209,27 @@ class Factored:
             return
         parts = Factored(0.0)
         parts._terms = {key: self._terms.pop(key) for key in long}
-        factors: Factors = ((Field(np.asarray(parts.evaluate())), 1),)
+        factors: Factors = ((Field(parts._written_out()), 1),)
         self._terms[frozenset(factors)] = (1.0, factors)
+
+    def _written_out(self) -> NDArray[Any]:
+        """The value as an array, computed in pieces that stay in the cache, by all threads."""
+        shape = np.broadcast_shapes(*(field.shape for _, factors in self._terms.values() for field, _ in factors))
+        rows = max(SLAB // max(int(np.prod(shape[1:])), 1), 1)
+        if not shape or shape[0] <= rows:
+            return np.asarray(self.evaluate())
+        from astro_calib.kernels.threads import over_rows
+
+        def of_rows(part: slice) -> NDArray[Any]:
+            return np.asarray(self.part((part, *[slice(None)] * (len(shape) - 1)), shape))
+
+        result = np.empty(shape, dtype=of_rows(slice(0, 1)).dtype)
+
+        def work(part: slice) -> None:
+            result[part] = of_rows(part)
+
+        over_rows(work, shape[0], result.size, rows)
+        return result
 
     @property
     def is_zero(self) -> bool:

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import fit_for_use
+from astro_calib.derive import fit_for_use, rebuilt
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.frame import CCDFrame
@@ -108,12 +109,22 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
     if not np.isfinite(factors).all():
         msg = f"the scale factors are {factors}; they must be finite."
         raise ValueError(msg)
-    return [frame.multiply(float(factor)) for frame, factor in zip(frames, factors, strict=True)], levels
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(_scaled, frames, factors.tolist())), levels
+
+
+def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
+    """The frame times a number; mask and flags, which do not change, are shared with it."""
+    data = floating(frame._data) * factor
+    budget = None if frame.budget is None else frame.budget.scaled(factor, 1, data)
+    origin = frame._present_origin()
+    return rebuilt(frame, data, budget, origin=None if origin is None else origin.scaled(factor))
 
 
 def _level(frame: CCDFrame, how: str) -> float:
     good = fit_for_use(frame)
-    level = float((np.median if how == "median" else np.mean)(frame._data[good])) if good.any() else float("nan")
+    values = frame._data if good.all() else frame._data[good]
+    level = float((np.median if how == "median" else np.mean)(values)) if good.any() else float("nan")
     if not level > 0:
         msg = (
             f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by "
