@@ -253,6 +253,16 @@ def _at_center(
         result[index] = max(moved, lowest)
 
 
+@numba.njit(cache=True, nogil=True)
+def _at_center_alike(
+    total: NDArray[Any], slope: float, floor: float, values: NDArray[Any], center: NDArray[Any], result: NDArray[Any]
+) -> None:
+    kind = result.dtype.type
+    lowest, steepness = kind(floor / 4), kind(slope)
+    for index in range(values.shape[0]):
+        result[index] = max(kind(total[index]) + steepness * (center[index] - values[index]), lowest)
+
+
 def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: NDArray[Any]) -> NDArray[Any]:
     """
     The variance that values would have at the centre: moved along its slope, not below a quarter of its floor.
@@ -268,6 +278,10 @@ def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: 
         Of the type of ``values``.
     """
     result = np.empty(values.shape, dtype=values.dtype)
+    if np.ndim(slope) == np.ndim(floor) == 0 and np.shape(total) == values.shape:
+        arrays = [np.ascontiguousarray(part).reshape(-1) for part in (total, values, center)]
+        _at_center_alike(arrays[0], float(slope), float(floor), arrays[1], arrays[2], result.reshape(-1))
+        return result
     lines = [
         np.ascontiguousarray(np.broadcast_to(part, values.shape)).reshape(-1)
         for part in (total, slope, floor, values, center)
