@@ -153,7 +153,7 @@ def sum_of_squares(
         for variance, members in group.items()
     ):
         return sum(squared(coefficient, source) for source, coefficient in terms), means
-    from astro_calib.kernels.sums import add_scaled
+    from astro_calib.kernels.sums import add_many, add_scaled
     from astro_calib.kernels.threads import over_rows
 
     total = np.zeros(shape, dtype=dtype)
@@ -166,7 +166,13 @@ def sum_of_squares(
             scale = rest.part(item, shape)
             one = np.ndim(scale) == 0 and scale == 1
             part = here if one else np.zeros_like(here)
+            alike = _alike(group, item, shape, part.shape)
+            if alike:
+                totals, counts = add_many(part, *alike[1:])
+                sums.extend(zip(alike[0], zip(totals.tolist(), counts.tolist(), strict=True), strict=True))
             for variance, members in group.items():
+                if alike and variance in alike[0]:
+                    continue
                 values = variance.part(item, shape)
                 whole = sum(factor for factor, kept in members if kept is None)
                 some = [(factor, kept) for factor, kept in members if kept is not None]
@@ -199,6 +205,44 @@ def sum_of_squares(
         if source.variance not in means:
             means[source.variance] = finite_mean(source.variance.evaluate())
     return total, means
+
+
+def _alike(
+    group: Mapping[Factored, list[tuple[float, Kept | None]]],
+    item: tuple[slice, ...],
+    shape: tuple[int, ...],
+    here: tuple[int, ...],
+) -> tuple[Any, ...]:
+    """
+    The terms that one call can add up: arrays of their own, of one type and of the shape of the part that is asked for.
+
+    Their variances, arrays, factors, bits, and the planes; nothing if there are fewer than two.
+    """
+    chosen: dict[Factored, tuple[NDArray[Any], float, int]] = {}
+    fields: list[Field] = []
+    for variance, members in group.items():
+        if len(members) > 1:
+            continue
+        ((factor, kept),) = members
+        values = variance.part(item, shape)
+        if not isinstance(values, np.ndarray) or values.shape != here or not values.flags.c_contiguous:
+            continue
+        if chosen and values.dtype != next(iter(chosen.values()))[0].dtype:
+            continue
+        mark = -1
+        if kept is not None:
+            if kept.plane not in fields:
+                fields.append(kept.plane)
+            mark = 32 * fields.index(kept.plane) + kept.bit
+        chosen[variance] = (values, factor, mark)
+    if len(chosen) < 2:
+        return ()
+    planes = [field.part(item) for field in fields]
+    if any(plane.dtype != np.uint32 or plane.shape != here for plane in planes):
+        return ()
+    arrays, factors, marks = zip(*chosen.values(), strict=True)
+    stacked = np.stack(planes) if planes else np.empty((0,), dtype=np.uint32)
+    return chosen.keys(), arrays, factors, marks, stacked
 
 
 def _constituents(

@@ -10,11 +10,15 @@ import numpy as np
 from astro_calib.kernels.threads import over_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["add_scaled", "mean_of_finite", "weighted_sum_of_squares"]
+__all__ = ["add_many", "add_scaled", "mean_of_finite", "weighted_sum_of_squares"]
 
 
+#: Values of all arrays that are added before the next ones, so that their sum stays in the fastest cache.
+WIDTH = 4096
 #: For fewer values than this, NumPy is as fast.
 SMALL = 1 << 14
 
@@ -59,6 +63,83 @@ def _count_kept(total: NDArray[Any], plane: NDArray[Any], bit: int, factor: floa
     marked = plane.dtype.type(1 << bit)
     for index in range(total.shape[0]):
         total[index] += scale if plane[index] & marked else nothing
+
+
+def _to_pointer(context: Any, address: Any) -> Any:
+    """An address as a pointer to what is there."""
+    del context
+    signature = numba.types.voidptr(address)
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], target.get_value_type(signature.return_type))
+
+    return signature, generate
+
+
+_pointer: Any = numba.extending.intrinsic(_to_pointer)
+_array_at: Any = vars(numba)["carray"]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _add_many(
+    total: NDArray[Any],
+    like: NDArray[Any],
+    addresses: NDArray[np.uintp],
+    factors: NDArray[np.float64],
+    planes: NDArray[Any],
+    frames: NDArray[np.int64],
+    added: NDArray[np.float64],
+    number: NDArray[np.int64],
+) -> None:
+    for start in range(0, total.shape[0], WIDTH):
+        width = min(WIDTH, total.shape[0] - start)
+        here = total[start : start + width]
+        for term in range(addresses.shape[0]):
+            address = addresses[term] + np.uintp(start * like.itemsize)
+            values = _array_at(_pointer(address), (width,), like.dtype)
+            if frames[term] < 0:
+                found = _add(here, values, factors[term])
+            else:
+                plane = planes[frames[term] // 32, start : start + width]
+                found = _add_kept(here, values, plane, frames[term] % 32, factors[term])
+            added[term] += found[0]
+            number[term] += found[1]
+
+
+def add_many(
+    total: NDArray[Any],
+    values: Sequence[NDArray[Any]],
+    factors: Sequence[float],
+    frames: Sequence[int],
+    planes: NDArray[np.uint32],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """
+    Add ``factor * values`` to ``total`` in place for many arrays, by one call, so that threads need not wait in turn.
+
+    Parameters
+    ----------
+    total : ndarray, C-contiguous
+    values : sequence of ndarray, each of the same type and shape, C-contiguous
+    factors : sequence of float
+    frames : sequence of int
+        For each array: it counts where this bit is set, 32 in a plane; -1 if it counts everywhere.
+    planes : ndarray of uint32, shape (number of planes, ...)
+        Contiguous in each plane.
+
+    Returns
+    -------
+    added : ndarray of float64
+        For each array: the sum over its finite values, kept or not.
+    number : ndarray of int64
+        How many these are.
+    """
+    added, number = np.zeros(len(values)), np.zeros(len(values), dtype=np.int64)
+    addresses = np.array([array.__array_interface__["data"][0] for array in values], dtype=np.uintp)
+    marks = np.array(frames, dtype=np.int64)
+    lines = np.ascontiguousarray(planes).reshape(len(planes), -1) if len(planes) else np.empty((0, 0), dtype=np.uint32)
+    like = values[0].reshape(-1)[:0]
+    _add_many(total.reshape(-1), like, addresses, np.array(factors, dtype=float), lines, marks, added, number)
+    return added, number
 
 
 def add_scaled(
