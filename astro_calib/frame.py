@@ -17,6 +17,7 @@ from astro_calib.budget import UncertaintyBudget
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
 from astro_calib.identity import Origin, Watch, content_digest, drawn_identity, uncertainty_identity
 from astro_calib.io.unified import FrameRead
+from astro_calib.masters import used_as_operand
 from astro_calib.operands import (
     flagged_uncertain,
     may_be_written,
@@ -29,7 +30,7 @@ from astro_calib.operands import (
 from astro_calib.source import NoiseSource, compose_windows, window_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -128,6 +129,7 @@ class CCDFrame(CCDData):
         self._constant = False
         self._uncertainty: VarianceUncertainty | None = None
         self._n_used: NDArray[np.uint16] | None = None
+        self._provenance: tuple[Mapping[str, Any], ...] = ()
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         self._lasting: tuple[str, NDArray[Any]] | None = None
@@ -471,6 +473,7 @@ class CCDFrame(CCDData):
         other = operand.budget
         if self.budget is None and other is None:
             return None
+        used_as_operand(operand)
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.bound().terms, data.dtype)
@@ -481,6 +484,7 @@ class CCDFrame(CCDData):
             return budget_of_sum(self.budget, other, factor, addend, data)
         if operand.ndim:
             right = operand._lasting_data()
+            used_as_operand(operand, right)
         # Referred to only where the other cannot be divided by.
         left = floating(self._data) if np.all(right) else self._lasting_data()
         power = 1 if operation is np.multiply else -1
