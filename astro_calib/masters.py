@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.arithmetic import floating
-from astro_calib.factored import Deferred
+from astro_calib.factored import OWN, Deferred, Kept
 from astro_calib.identity import content_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from astro_calib.factored import Field
+    from astro_calib.factored import Factored, Field
     from astro_calib.frame import CCDFrame
     from astro_calib.source import Key, NoiseSource
 
@@ -33,6 +33,7 @@ __all__ = [
     "Place",
     "applied",
     "array_in_memory",
+    "coefficient_field",
     "filed",
     "frame_identity",
     "home",
@@ -80,7 +81,8 @@ class Place(NamedTuple):
     master : Master
         The master that it belongs to.
     role : mapping
-        What it is there: ``{"array": "data"}``, or ``"normalised"`` with the arguments of `flat_correct`.
+        What it is there: ``{"array": "data"}``, ``"normalised"`` with the arguments of `flat_correct`, or
+        ``"coefficient"`` with a source and the number of the factor.
     item : tuple of slice
         Which part of that.
     """
@@ -147,12 +149,38 @@ def _remembered(frame: CCDFrame, master: Master) -> None:
 def applied(frame: CCDFrame) -> None:
     """Take note that a frame is a master: what others have of it is not written into their files."""
     master = master_of(frame)
-    remember_array(floating(frame._data), master, {"array": "data"})
     if frame.budget is not None:
-        for source, _ in frame.budget.terms:
+        for source, coefficient in frame.budget.terms:
             key = source.identity, source.axes
             if key not in _homes:
                 _homes[key] = _filed.get(key, master)
+            for number, field in enumerate(_fields(coefficient)):
+                if field is not OWN and not isinstance(field, Deferred):
+                    remember_array(_memory(field), master, coefficient_role(source, number))
+    remember_array(floating(frame._data), master, {"array": "data"})
+
+
+def coefficient_role(source: NoiseSource, number: int) -> dict[str, Any]:
+    """What the array of a factor is that is in a coefficient of a master."""
+    window = [list(part) for part in source.window]
+    return {"array": "coefficient", "source": [source.identity, list(source.axes), window], "number": number}
+
+
+def coefficient_field(terms: Iterable[tuple[NoiseSource, Factored]], role: Mapping[str, Any]) -> Field | None:
+    """The factor of that role in a master's budget; None if there is none."""
+    for source, coefficient in terms:
+        if coefficient_role(source, role["number"]) == role:
+            fields = _fields(coefficient)
+            return fields[role["number"]] if 0 <= role["number"] < len(fields) else None
+    return None
+
+
+def _fields(coefficient: Factored) -> list[Field]:
+    return [field for _, factors in coefficient.monomials for field, _ in factors]
+
+
+def _memory(field: Field) -> NDArray[Any]:
+    return field.bits if isinstance(field, Kept) else field.array
 
 
 def used_as_operand(frame: CCDFrame, array: NDArray[Any] | None = None) -> None:
@@ -236,7 +264,7 @@ def locate(field: Field) -> Place | None:
     if isinstance(field, Deferred) and field.place is not None:
         place: Place = field.place
         return place
-    array = field.array
+    array = _memory(field)
     for known in list(_arrays.values()):
         item = None if known.owner() is None else _slices(array, known)
         if item is not None:

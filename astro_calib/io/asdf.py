@@ -34,7 +34,7 @@ FRAME = "frame"
 
 
 def read_asdf(
-    filename: str | os.PathLike[str],
+    filename: Any,
     *,
     masters: Any = None,
     checksum: bool = False,
@@ -46,7 +46,7 @@ def read_asdf(
 
     Parameters
     ----------
-    filename : str or path
+    filename : str, path or open file
         The file. It is refused if any byte is missing.
     masters : path or list of paths, optional
         Files of masters, or directories with them, to look in before the directory of the file.
@@ -76,7 +76,11 @@ def read_asdf(
     NoiseWarning
         If a master is not found; what the frame shares with others through it then counts as its own noise.
     """
-    path = Path(filename)
+    where = filename if isinstance(filename, (str, os.PathLike)) else getattr(filename, "name", None)
+    if not isinstance(where, (str, os.PathLike)):
+        msg = f"{filename!r} is not the name of a file."
+        raise TypeError(msg)
+    path = Path(where)
     with _named(path):
         return _stored(path, Finder(path, masters), key, checksum=checksum).frame(copy=not memmap)
 

@@ -333,3 +333,4 @@ def _fits_can_hold(keyword: str, value: Any) -> bool:
 
 registry.register_reader("fits", CCDFrame, read_fits)
 registry.register_writer("fits", CCDFrame, write_fits)
+registry.register_identifier("fits", CCDFrame, fits.connect.is_fits)

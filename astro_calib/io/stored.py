@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 import weakref
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from astro_calib.masters import (
     Master,
     Place,
     array_in_memory,
+    coefficient_field,
     filed,
     master_in_memory,
     remember_source,
@@ -92,9 +94,9 @@ class Stored:
         return _Reading(self.tree["budget"], self.data, self.total, self.find)
 
     @cached_property
-    def sources(self) -> tuple[NoiseSource, ...]:
-        """The sources of noise that are known; their arrays are read when they are asked for."""
-        return tuple(source for source, _, _ in self.reading.terms)
+    def terms(self) -> tuple[tuple[NoiseSource, Factored], ...]:
+        """The sources of noise that are known, with their coefficients; arrays are read when they are asked for."""
+        return tuple((source, coefficient) for source, coefficient, _ in self.reading.terms)
 
     @cached_property
     def whole(self) -> CCDFrame:
@@ -337,12 +339,7 @@ class _Reading:
         if entry == "data":
             return Deferred(self.shape, lambda: native(self.data))
         if "bits" in entry:
-            shape = tuple(int(length) for length in entry["shape"])
-            bits = native(entry["bits"])
-            if bits.dtype != np.uint8 or bits.shape != (-(-int(np.prod(shape)) // 8),):
-                msg = f"{bits.size} bytes of bits for an array of shape {shape}."
-                raise FrameError(msg)
-            return Kept.of_bits(bits, shape)
+            return _kept(native(entry["bits"]), entry)
         if "array" in entry and "master" not in entry:
             array = entry["array"]
             return Deferred(tuple(array.shape), partial(native, array))
@@ -365,8 +362,8 @@ class _Reading:
             found: Any = master_in_memory(str(master["identity"])) or self._stored(master)
             if found is None:
                 raise _UnresolvedError(master)
-            shape, sources = _sources_of(found)
-            for source in sources:
+            shape, terms = _terms_of(found)
+            for source, _ in terms:
                 item = _item(source, shape, window, self.shape)
                 if source.identity == identity and source.axes == axes and item is not None:
                     known = source.cut(item, shape)
@@ -380,8 +377,10 @@ class _Reading:
     def _field_of_master(self, entry: Mapping[str, Any]) -> Field:
         master = self._tree["masters"][int(entry["master"])]
         identity, shape = str(master["identity"]), tuple(int(length) for length in entry["shape"])
+        if entry.get("kept"):
+            return self._kept_of_master(entry, master)
         item = tuple(slice(*map(int, part)) for part in entry["item"])
-        role = {key: value for key, value in entry.items() if key not in ("master", "item", "shape")}
+        role = {key: _plain(value) for key, value in entry.items() if key not in ("master", "item", "shape")}
         key = (identity, json.dumps([role, [list(part) for part in entry["item"]]], sort_keys=True))
         shared = _shared.get(key)
         if shared is not None:
@@ -400,15 +399,41 @@ class _Reading:
         return _shared.setdefault(key, Deferred(shape, load, place))
 
 
+    def _kept_of_master(self, entry: Mapping[str, Any], master: Mapping[str, Any]) -> Field:
+        identity = str(master["identity"])
+        role = {key: _plain(entry[key]) for key in ("array", "source", "number")}
+        bits = array_in_memory(identity, role)
+        if bits is not None:
+            return _kept(bits, entry)
+        found: Any = master_in_memory(identity) or self._stored(master)
+        field = None if found is None else coefficient_field(_terms_of(found)[1], role)
+        if not isinstance(field, Kept):
+            raise _UnresolvedError(master)
+        return field
+
+
+def _plain(value: Any) -> Any:
+    """Lists of whichever type as lists."""
+    return value if isinstance(value, (str, int, float, type(None))) else [_plain(part) for part in value]
+
+
+def _kept(bits: NDArray[Any], entry: Mapping[str, Any]) -> Kept:
+    shape = tuple(int(length) for length in entry["shape"])
+    if bits.dtype != np.uint8 or bits.shape != (-(-math.prod(shape) // 8),):
+        msg = f"{bits.size} bytes of bits for an array of shape {shape}."
+        raise FrameError(msg)
+    return Kept.of_bits(bits, shape)
+
+
 def _remembered(found: Any, entry: Mapping[str, Any]) -> Master:
     path = found.path if isinstance(found, Stored) else None
     return Master(str(entry["identity"]), str(entry["name"]), str(entry["checksum"]), path)
 
 
-def _sources_of(found: Any) -> tuple[tuple[int, ...], Sequence[NoiseSource]]:
+def _terms_of(found: Any) -> tuple[tuple[int, ...], Sequence[tuple[NoiseSource, Factored]]]:
     if isinstance(found, Stored):
-        return tuple(np.shape(found.data)), found.sources if found.tree.get("budget") else ()
-    return found.shape, () if found.budget is None else [source for source, _ in found.budget.terms]
+        return tuple(np.shape(found.data)), found.terms if found.tree.get("budget") else ()
+    return found.shape, () if found.budget is None else found.budget.terms
 
 
 def _array_of(found: Any, role: Mapping[str, Any], checksum: str) -> NDArray[Any]:
@@ -417,6 +442,12 @@ def _array_of(found: Any, role: Mapping[str, Any], checksum: str) -> NDArray[Any
     from astro_calib.identity import content_digest
     from astro_calib.steps.flat import normalised
 
+    if role["array"] == "coefficient":
+        field = coefficient_field(_terms_of(found)[1], role)
+        if field is None:
+            msg = f"the master {found.name} has no coefficient like that which was used."
+            raise FrameError(msg)
+        return field.array
     if isinstance(found, Stored):
         if content_digest(native(found.data)) != checksum:
             msg = f"the pixels of the master {found.name} are not those that were used: their checksum differs."

@@ -70,11 +70,13 @@ class _Writer:
             return "own"
         if field == self.data:
             return "data"
-        if isinstance(field, Kept):
-            return {"bits": field.bits, "shape": list(field.shape)}
         place = None if self.whole else locate(field)
         if place is None or place.master.identity == self.identity:
+            if isinstance(field, Kept):
+                return {"bits": field.bits, "shape": list(field.shape)}
             return {"array": np.asarray(field.array)}
+        if isinstance(field, Kept):
+            return {"master": self.master(place.master), **place.role, "kept": True, "shape": list(field.shape)}
         item = [[part.start, part.stop, part.step] for part in place.item]
         return {"master": self.master(place.master), **place.role, "item": item, "shape": list(field.shape)}
 
