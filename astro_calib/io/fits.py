@@ -9,6 +9,7 @@ the uncertainty is one source of noise, the same each time that the file is read
 from __future__ import annotations
 
 import io
+import math
 import mmap
 import os
 import warnings
@@ -157,6 +158,9 @@ def _found(
         tree["budget"] = None
     for keyword in tree.get("added", ()):
         header.remove(str(keyword), ignore_missing=True, remove_all=True)
+    for keyword, value in tree.get("exact", {}).items():
+        if keyword in header and math.isclose(header[keyword], value, rel_tol=1e-12):
+            header[keyword] = float(value)
     return Stored(
         name=name,
         path=None if path is None else path.absolute(),
@@ -266,7 +270,9 @@ def write_fits(
         hdus.append(fits.ImageHDU(storable(ccd.flags), name=flags))
     tree["wcs"] = ccd.wcs is not None
     tree["added"] = sorted({*image.header, *OF_THE_FILE} - {"", *(str(keyword).upper() for keyword in ccd.meta)})
-    hdus.extend(tree_extensions(tree))
+    tree["exact"] = _rounded(image.header)
+    for extension in tree_extensions(tree):
+        hdus.append(extension)
     if kwargs.get("as_image_hdu"):
         hdus.insert(0, fits.PrimaryHDU())
     if compress or path.suffix == ".fz":
@@ -309,6 +315,16 @@ def _image_hdus(ccd: CCDFrame, path: Path, arguments: dict[str, Any]) -> fits.HD
         raise FrameError(msg) from error
 
 
+def _rounded(header: fits.Header) -> dict[str, float]:
+    """Values of which a FITS header does not hold all digits."""
+    numbers = {card.keyword: card for card in header.cards if isinstance(card.value, float)}
+    return {
+        keyword: float(card.value)
+        for keyword, card in numbers.items()
+        if fits.Card.fromstring(str(card)).value != card.value
+    }
+
+
 def _compressed(hdus: fits.HDUList) -> fits.HDUList:
     """The same images in extensions that are compressed tile by tile."""
     result = fits.HDUList([fits.PrimaryHDU()])
@@ -331,6 +347,12 @@ def _fits_can_hold(keyword: str, value: Any) -> bool:
     return True
 
 
+def _is_fits(origin: str, path: Any, *arguments: Any, **options: Any) -> bool:
+    """Whether a file is FITS, from what it is called or how it begins."""
+    name = "" if path is None else str(path).lower()
+    return name.endswith(".fz") or bool(fits.connect.is_fits(origin, path, *arguments, **options))
+
+
 registry.register_reader("fits", CCDFrame, read_fits)
 registry.register_writer("fits", CCDFrame, write_fits)
-registry.register_identifier("fits", CCDFrame, fits.connect.is_fits)
+registry.register_identifier("fits", CCDFrame, _is_fits)

@@ -33,7 +33,7 @@ BLOCK = 2880
 MAX_HEADER_BLOCKS = 4000
 #: So many bytes of padding may follow the last extension.
 MAX_PADDING = 1 << 20
-COMPRESSED = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File}
+COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
 DAMAGED = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, MemoryError, zlib.error, fits.VerifyError)
 
 
