@@ -9,7 +9,6 @@ the uncertainty is one source of noise, the same each time that the file is read
 from __future__ import annotations
 
 import io
-import math
 import mmap
 import os
 import warnings
@@ -158,9 +157,9 @@ def _found(
         tree["budget"] = None
     for keyword in tree.get("added", ()):
         header.remove(str(keyword), ignore_missing=True, remove_all=True)
-    for keyword, value in tree.get("exact", {}).items():
-        if keyword in header and math.isclose(header[keyword], value, rel_tol=1e-12):
-            header[keyword] = float(value)
+    for keyword, (found, value) in tree.get("exact", {}).items():
+        if keyword in header and header[keyword] == found:
+            header[keyword] = value
     return Stored(
         name=name,
         path=None if path is None else path.absolute(),
@@ -270,7 +269,7 @@ def write_fits(
         hdus.append(fits.ImageHDU(storable(ccd.flags), name=flags))
     tree["wcs"] = ccd.wcs is not None
     tree["added"] = sorted({*image.header, *OF_THE_FILE} - {"", *(str(keyword).upper() for keyword in ccd.meta)})
-    tree["exact"] = _rounded(image.header)
+    tree["exact"] = _inexact(image.header)
     for extension in tree_extensions(tree):
         hdus.append(extension)
     if kwargs.get("as_image_hdu"):
@@ -315,14 +314,15 @@ def _image_hdus(ccd: CCDFrame, path: Path, arguments: dict[str, Any]) -> fits.HD
         raise FrameError(msg) from error
 
 
-def _rounded(header: fits.Header) -> dict[str, float]:
-    """Values of which a FITS header does not hold all digits."""
-    numbers = {card.keyword: card for card in header.cards if isinstance(card.value, float)}
-    return {
-        keyword: float(card.value)
-        for keyword, card in numbers.items()
-        if fits.Card.fromstring(str(card)).value != card.value
-    }
+def _inexact(header: fits.Header) -> dict[str, list[Any]]:
+    """Numbers of which a FITS header does not hold all digits, and texts that it changes: as read, and as they are."""
+    result = {}
+    for card in header.cards:
+        if isinstance(card.value, (float, str)) and card.keyword not in ("", "COMMENT", "HISTORY"):
+            found = fits.Card.fromstring(str(card)).value
+            if found != card.value and isinstance(found, (float, str)):
+                result[card.keyword] = [found, card.value]
+    return result
 
 
 def _compressed(hdus: fits.HDUList) -> fits.HDUList:

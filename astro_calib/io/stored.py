@@ -262,11 +262,12 @@ class _Reading:
         named = json.dumps([term["source"]["identity"] for term in self._tree["terms"]])
         identity = "unresolved:" + hashlib.blake2b(named.encode(), digest_size=12).hexdigest()
         axes = tuple(range(len(self.shape)))
+        known_terms = tuple(terms)
         if not terms:
             return NoiseSource(UNNAMED, total, axes, identity=identity)
 
         def load() -> NDArray[Any]:
-            known = UncertaintyBudget(self.shape, terms, self.dtype, self._data())
+            known = UncertaintyBudget(self.shape, known_terms, self.dtype, self._data())
             parts: Any = sum(known.variances().values())
             return np.maximum(native(self.total) - parts, 0).astype(self.dtype)
 

@@ -54,10 +54,10 @@ class Night:
         raw.wcs = tangent_plane()
         return calibrate(raw, self.camera, bias=self.bias, dark=self.dark, flat=self.flat)
 
-    def write_masters(self, directory, ending):
+    def write_masters(self, directory, ending, **options):
         """Write the three masters."""
         for name in ("bias", "dark", "flat"):
-            getattr(self, name).write(directory / f"{name}.{ending}")
+            getattr(self, name).write(directory / f"{name}.{ending}", **options)
 
 
 def assert_same(again, frame):
