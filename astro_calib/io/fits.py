@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import mmap
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from astro_calib.io.fits_budget import (
 )
 from astro_calib.io.frame_tree import frame_tree, note_file
 from astro_calib.io.stored import MALFORMED, Stored, native
-from astro_calib.io.whole import check_whole_fits, header_units
+from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units
 from astro_calib.masters import Master, filed, master_of
 
 __all__ = ["read_fits", "stored_fits", "write_fits"]
@@ -46,6 +47,8 @@ __all__ = ["read_fits", "stored_fits", "write_fits"]
 #: Name of the extension with the data quality flags.
 FLAGS = "FLAGS"
 UNREADABLE = (OSError, EOFError, MemoryError, fits.VerifyError, *MALFORMED)
+#: What tells a file of ours.
+MARK = re.compile(rf"{IDENTITY:8}= |EXTNAME = '{BUDGET}".encode())
 #: Ways of tile compression that lose nothing, by the kind of numbers.
 LOSSLESS: dict[str, dict[str, Any]] = {
     "f": {"compression_type": "GZIP_2", "quantize_level": 0.0},
@@ -120,14 +123,22 @@ def _found(
 ) -> Stored | CCDFrame:
     """What is in a file: all that is known of one of ours, or else a frame."""
     path = filename if isinstance(filename, Path) else None
-    source = filename.read() if path is None else check_whole_fits(path)
+    if path is None:
+        source: Path | bytes = filename.read()
+        units = list(header_units(io.BytesIO(source)))
+    else:
+        source, units = check_whole_fits(path)
+    # Before anything in the headers is believed.
+    ours = any(MARK.search(unit.header) for unit in units)
+    if checksum or (checksum is None and ours):
+        check_headers(units)
+    if checksum:
+        _check_data(source, units)
     flags = arguments.pop("hdu_flags", FLAGS)
     with warnings.catch_warnings():
         # Remarks on how a date or a unit in the WCS was understood do not concern the pixels.
         warnings.simplefilter("ignore", FITSFixedWarning)
         with fits.open(_opened(source), lazy_load_hdus=False) as hdus:
-            ours = IDENTITY in hdus[0].header or BUDGET in hdus
-            _check_sums(source, checksum, ours=ours)
             _complete_arguments(hdus, arguments)
             if not ours:
                 flag_values = np.array(hdus[flags].data) if flags is not None and flags in hdus else None
@@ -177,20 +188,11 @@ def _opened(source: Path | bytes) -> Any:
     return source if isinstance(source, Path) else io.BytesIO(source)
 
 
-def _check_sums(source: Path | bytes, checksum: bool | None, *, ours: bool) -> None:
-    if checksum is False or (checksum is None and not ours):
+def _check_data(source: Path | bytes, units: list[HeaderUnit]) -> None:
+    if isinstance(source, bytes):
+        check_data(units, source)
         return
-    if isinstance(source, Path):
-        with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            _compare(file, content, whole=bool(checksum))
-    else:
-        _compare(io.BytesIO(source), source, whole=bool(checksum))
-
-
-def _compare(file: Any, content: Any, *, whole: bool) -> None:
-    units = list(header_units(file))
-    check_headers(units)
-    if whole:
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         check_data(units, content)
 
 

@@ -80,20 +80,24 @@ def read_whole_fits(path: Path) -> bytes:
         reason, not the name.
     """
     with _opened(path) as file:
-        compressed = _compression(file)
-        if compressed is None:
-            _check(file)
-            file.seek(0)
-            content = file.read()
-        else:
-            kept = _Kept(compressed(file))
-            _check(kept)
-            content = bytes(kept.content)
+        return _content(file)[0]
+
+
+def _content(file: BinaryIO) -> tuple[bytes, list[HeaderUnit]]:
+    compressed = _compression(file)
+    if compressed is None:
+        units = _checked(file)
+        file.seek(0)
+        content = file.read()
+    else:
+        kept = _Kept(compressed(file))
+        units = _checked(kept)
+        content = bytes(kept.content)
     # Some programs leave out the padding of the last block, which holds nothing.
-    return content + bytes(-len(content) % BLOCK)
+    return content + bytes(-len(content) % BLOCK), units
 
 
-def check_whole_fits(path: Path) -> Path | bytes:
+def check_whole_fits(path: Path) -> tuple[Path | bytes, list[HeaderUnit]]:
     """
     Make sure that no byte of a FITS file is missing.
 
@@ -104,16 +108,18 @@ def check_whole_fits(path: Path) -> Path | bytes:
 
     Returns
     -------
-    Path or bytes
+    source : Path or bytes
         The file itself if it is plain, so that its data need not be read; else what is in it.
+    units : list of HeaderUnit
+        Its headers.
     """
     with _opened(path) as file:
         if _compression(file) is None:
-            _check(file)
-            padded = file.seek(0, os.SEEK_END) % BLOCK == 0
-        else:
-            padded = False
-    return path if padded else read_whole_fits(path)
+            units = _checked(file)
+            if file.seek(0, os.SEEK_END) % BLOCK == 0:
+                return path, units
+            file.seek(0)
+        return _content(file)
 
 
 def header_units(file: Any) -> Iterator[HeaderUnit]:
@@ -217,12 +223,12 @@ def _compression(file: BinaryIO) -> Any:
     return next((kind for magic, kind in COMPRESSED.items() if beginning.startswith(magic)), None)
 
 
-def _check(file: Any) -> None:
+def _checked(file: Any) -> list[HeaderUnit]:
+    """The headers of a file that is whole."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            for _ in header_units(file):
-                pass
+            return list(header_units(file))
         except DAMAGED as error:
             if isinstance(error, FrameError):
                 raise
