@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserList
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -69,6 +70,17 @@ def _own_arrays(node: Any) -> Any:
     return [_own_arrays(value) for value in node] if isinstance(node, (list, tuple)) else node
 
 
+def _loaded(node: Any) -> Any:
+    """A tree with arrays that outlive the file: read, or mapped."""
+    from collections.abc import Mapping
+
+    if hasattr(node, "__array__"):
+        return np.asarray(node)
+    if isinstance(node, Mapping):
+        return {key: _loaded(value) for key, value in node.items()}
+    return [_loaded(value) for value in node] if isinstance(node, (list, tuple, UserList)) else node
+
+
 def _present(**nodes: Any) -> dict[str, Any]:
     return {key: value for key, value in nodes.items() if value is not None}
 
@@ -107,6 +119,8 @@ class FrameConverter(Converter):
         if where is None:
             path = _local(getattr(ctx, "url", None))
             where = Reading(path, Finder(path), stored=False)
+        meta, wcs = meta_of_tree(node["meta"]), node.get("wcs")
+        node = _loaded({key: value for key, value in node.items() if key not in ("meta", "wcs")})
         stored = Stored(
             name="the frame" if where.path is None else where.path.name,
             path=where.path,
@@ -114,8 +128,8 @@ class FrameConverter(Converter):
             total=node.get("variance"),
             tree=node,
             unit=node["unit"],
-            meta=meta_of_tree(node["meta"]),
-            wcs=node.get("wcs"),
+            meta=meta,
+            wcs=wcs,
             mask=node.get("mask"),
             flags=node.get("flags"),
             psf=node.get("psf"),
@@ -151,6 +165,7 @@ class BudgetConverter(Converter):
         """The budget."""
         from astro_calib.io.stored import budget_of_tree
 
+        node = _loaded(node)
         return budget_of_tree(node, node.get("data"))
 
 
@@ -171,7 +186,7 @@ class SourceConverter(Converter):
         """The source."""
         from astro_calib.io.stored import source_of_tree
 
-        return source_of_tree(node)
+        return source_of_tree(_loaded(node))
 
 
 class DetectorConverter(Converter):
