@@ -122,7 +122,8 @@ class CCDFrame(CCDData):
         watch = kwargs.pop("_watch", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
-        self._watch: Watch | None = watch
+        # Not before it is needed: looking at the data's shape, as astropy does, is no getting hold of them.
+        self._watch: Watch | None = None
         self._name: str | None = name
         self._origin: Origin | None = origin
         #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
@@ -144,8 +145,8 @@ class CCDFrame(CCDData):
             self._origin = origin or parent._origin
             if given is None and budget is None:
                 budget = parent.budget
-            if self._watch is None:
-                self._watch = parent._watch
+            if watch is None:
+                watch = parent._watch
             for attribute in ("mask", "wcs", "unit", "psf", "flags"):
                 if kwargs.get(attribute) is None:
                     kwargs[attribute] = getattr(parent, attribute)
@@ -153,8 +154,11 @@ class CCDFrame(CCDData):
                 kwargs["meta"] = parent.meta
             data = parent._data
             if kwargs.get("copy"):
-                self._watch = Watch()
+                watch = Watch()
         super().__init__(data, **kwargs)
+        self._watch = watch
+        if watch is not None and watch.stamp is None:
+            self._stamp = None
         if parent is not None and given is None and budget is None and not isinstance(parent, CCDFrame):
             foreign = parent.uncertainty
             if foreign is not None and self._budget is not None:
@@ -188,9 +192,13 @@ class CCDFrame(CCDData):
     def _digest(self) -> str:
         return content_digest(self._data)
 
+    def _known_digest(self) -> str | None:
+        """The digest of the data, if it was needed before."""
+        return self._stamp or (None if self._watch is None else self._watch.stamp)
+
     def _was_written(self) -> bool:
         """Whether the data are others than when the budget was set, or when somebody else got hold of the array."""
-        stamp = self._stamp or (None if self._watch is None else self._watch.stamp)
+        stamp = self._known_digest()
         return stamp is not None and stamp != self._digest()
 
     def _set_budget(self, budget: UncertaintyBudget | None) -> None:

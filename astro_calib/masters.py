@@ -57,15 +57,15 @@ class Master:
         Of the frame: of its pixels, its unit and its sources of noise.
     name : str
         What the frame is called.
-    checksum : str
-        Digest of its pixels.
+    checksum : str or None
+        Digest of its pixels, once it was needed.
     path : Path, optional
         The file that it is in, if it is in one.
     """
 
     __slots__ = ("__weakref__", "checksum", "identity", "name", "path")
 
-    def __init__(self, identity: str, name: str, checksum: str, path: Path | None = None) -> None:
+    def __init__(self, identity: str, name: str, checksum: str | None, path: Path | None = None) -> None:
         self.identity = identity
         self.name = name
         self.checksum = checksum
@@ -108,49 +108,49 @@ _frames: weakref.WeakValueDictionary[str, CCDFrame] = weakref.WeakValueDictionar
 _homes: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
 _filed: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
 _sources: weakref.WeakValueDictionary[Key, NoiseSource] = weakref.WeakValueDictionary()
+#: So many pixels along each axis are in a frame's identity.
+PIXELS = 64
 #: By the memory that they are in, for as long as somebody holds it.
 _arrays: dict[tuple[Any, ...], _Known] = {}
 
 
-def frame_identity(frame: CCDFrame, checksum: str) -> str:
-    """
-    The identity of a frame as a master.
-
-    Parameters
-    ----------
-    frame : CCDFrame
-    checksum : str
-        The digest of its pixels.
-    """
-    budget = frame.budget
+def frame_identity(frame: CCDFrame) -> str:
+    """The identity of a frame as a master: from its sources of noise, its unit, and some of its pixels."""
+    budget = frame._budget
     keys = [] if budget is None else sorted(source.key for source, _ in budget.terms)
-    text = f"{checksum}|{frame.unit}|{keys}"
-    return "frame:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    some = frame._data[tuple(slice(None, None, max(1, length // PIXELS)) for length in frame.shape)]
+    text = hashlib.blake2b(f"{frame.shape}|{frame.unit}|{keys}".encode(), digest_size=12)
+    text.update(np.ascontiguousarray(some, dtype=np.float64).tobytes())
+    return "frame:" + text.hexdigest()
 
 
 def master_of(frame: CCDFrame) -> Master:
     """What is remembered of a frame; made when it is first asked for, and anew after the frame has changed."""
-    present = (frame.budget, frame._data.__array_interface__["data"][0], str(frame.unit))
+    _ = frame.budget  # which notices whether the data were written into
     known = _masters.get(frame)
-    if known is not None and known[0] == present:
+    if known is not None and known[0] == _present(frame):
         return known[1]
-    checksum = content_digest(frame._data)
-    master = Master(frame_identity(frame, checksum), frame.name, checksum)
+    master = Master(frame_identity(frame), frame.name, None)
     _remembered(frame, master)
     return master
 
 
+def _present(frame: CCDFrame) -> tuple[Any, ...]:
+    return frame._budget, frame._data.__array_interface__["data"][0], str(frame.unit)
+
+
 def _remembered(frame: CCDFrame, master: Master) -> None:
-    present = (frame.budget, frame._data.__array_interface__["data"][0], str(frame.unit))
-    _masters[frame] = (present, master)
+    _masters[frame] = (_present(frame), master)
     _frames[master.identity] = frame
 
 
 def applied(frame: CCDFrame) -> None:
     """Take note that a frame is a master: what others have of it is not written into their files."""
     master = master_of(frame)
-    if frame.budget is not None:
-        for source, coefficient in frame.budget.terms:
+    if master.checksum is None:
+        master.checksum = content_digest(frame._data)
+    if frame._budget is not None:
+        for source, coefficient in frame._budget.terms:
             key = source.identity, source.axes
             if key not in _homes:
                 _homes[key] = _filed.get(key, master)
@@ -206,8 +206,8 @@ def filed(frame: CCDFrame, master: Master, elsewhere: frozenset[str] = frozenset
         Identities of sources that are not in this file, but in that of another master.
     """
     _remembered(frame, master)
-    if frame.budget is not None:
-        for source, _ in frame.budget.terms:
+    if frame._budget is not None:
+        for source, _ in frame._budget.terms:
             if source.identity not in elsewhere:
                 _filed[source.identity, source.axes] = master
 

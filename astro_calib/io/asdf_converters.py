@@ -101,7 +101,7 @@ class FrameConverter(Converter):
         return tree | _present(
             unit=obj.unit.to_string(),
             data=_own(obj._data),
-            variance=_own(obj.variance),
+            variance=None if obj._budget is None else _own(obj._budget.variance()),
             mask=_own(obj.mask),
             flags=_own(obj.flags),
             psf=_own(obj.psf),

@@ -6,14 +6,13 @@ import bz2
 import gzip
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from astro_calib.frame import CCDFrame
     from astro_calib.io.stored import Stored
@@ -110,6 +109,7 @@ def _opened(path: Path, identity: str, find: Finder) -> Stored | CCDFrame | None
     """What is in a file, if it is the frame of that identity."""
     from astro_calib.io.asdf import stored_asdf
     from astro_calib.io.fits import stored_fits
+    from astro_calib.io.stored import Stored
     from astro_calib.masters import master_of
 
     asdf = path.suffix == ".asdf"
@@ -125,7 +125,7 @@ def _opened(path: Path, identity: str, find: Finder) -> Stored | CCDFrame | None
         return None
     if said is None:
         # A file of another origin is known by what is in it.
-        return found if hasattr(found, "budget") and master_of(found).identity == identity else None
+        return None if isinstance(found, Stored) or master_of(found).identity != identity else found
     return found
 
 

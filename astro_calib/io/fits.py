@@ -31,12 +31,11 @@ from astro_calib.io.fits_budget import (
     BUDGET,
     IDENTITY,
     NUMBER_OF_EXTENSIONS,
-    check_data,
-    check_headers,
     read_tree,
     storable,
     tree_extensions,
 )
+from astro_calib.io.fits_checksum import PLACEHOLDERS, check_data, check_headers, fill_in_checksums
 from astro_calib.io.frame_tree import frame_tree, note_file
 from astro_calib.io.stored import MALFORMED, Stored, native
 from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units
@@ -47,6 +46,8 @@ __all__ = ["read_fits", "stored_fits", "write_fits"]
 #: Name of the extension with the data quality flags.
 FLAGS = "FLAGS"
 UNREADABLE = (OSError, EOFError, MemoryError, fits.VerifyError, *MALFORMED)
+#: Endings of files that astropy compresses as a whole.
+COMPRESSED = (".gz", ".bz2", ".zip")
 #: What tells a file of ours.
 MARK = re.compile(rf"{IDENTITY:8}= |EXTNAME = '{BUDGET}".encode())
 #: Ways of tile compression that lose nothing, by the kind of numbers.
@@ -124,8 +125,9 @@ def _found(
     """What is in a file: all that is known of one of ours, or else a frame."""
     path = filename if isinstance(filename, Path) else None
     if path is None:
-        source: Path | bytes = filename.read()
-        units = list(header_units(io.BytesIO(source)))
+        content: bytes = filename.read()
+        source: Path | bytes = content
+        units = list(header_units(io.BytesIO(content)))
     else:
         source, units = check_whole_fits(path)
     # Before anything in the headers is believed.
@@ -276,13 +278,20 @@ def write_fits(
         hdus.append(extension)
     if kwargs.get("as_image_hdu"):
         hdus.insert(0, fits.PrimaryHDU())
-    if compress or path.suffix == ".fz":
+    tiles = compress or path.suffix == ".fz"
+    if tiles:
         hdus = _compressed(hdus)
     hdus[0].header[IDENTITY] = (str(tree["frame_id"]), "identity of this frame")
     hdus[0].header[NUMBER_OF_EXTENSIONS] = (len(hdus) - 1, "number of extensions")
 
     def write(temporary: Path) -> None:
-        hdus.writeto(temporary, checksum=True)
+        if tiles or path.suffix in COMPRESSED:
+            hdus.writeto(temporary, checksum=True)
+            return
+        for hdu in hdus:
+            hdu.header.extend(PLACEHOLDERS, update=True)
+        hdus.writeto(temporary)
+        fill_in_checksums(temporary)
 
     write_atomically(path, write)
     note_file(ccd, path)
@@ -290,7 +299,7 @@ def write_fits(
 
 def _image_hdus(ccd: CCDFrame, path: Path, arguments: dict[str, Any]) -> fits.HDUList:
     """Image, variance, mask and PSF, as astropy lays them out; it does not write flags before version 8."""
-    variance = ccd.variance
+    variance = None if ccd._budget is None else ccd._budget.variance()
     try:
         plain = CCDData(
             storable(ccd._data),

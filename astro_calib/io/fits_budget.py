@@ -19,18 +19,14 @@ from astro_calib.errors import FrameError
 from astro_calib.io.stored import native
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
-
-    from astro_calib.io.whole import HeaderUnit
 
 __all__ = [
     "BUDGET",
     "IDENTITY",
     "NUMBER_OF_EXTENSIONS",
-    "check_data",
-    "check_headers",
     "read_tree",
     "storable",
     "tree_extensions",
@@ -125,62 +121,3 @@ def read_tree(hdus: fits.HDUList) -> dict[str, Any]:
         msg = f"damaged: its extension {BUDGET} holds a {type(tree).__name__}"
         raise FrameError(msg)
     return tree
-
-
-# -- checksums -------------------------------------------------------------------------------------------------------
-
-
-def ones_complement_sum(content: Any) -> int:
-    """The 32-bit ones' complement sum of bytes (FITS standard 4.0, appendix J)."""
-    total = int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
-def check_headers(units: Iterable[HeaderUnit]) -> None:
-    """
-    Compare each header that has a CHECKSUM with it; the data are not read.
-
-    Raises
-    ------
-    FrameError
-        If one was changed.
-    """
-    for number, unit in enumerate(units):
-        header = fits.Header.fromstring(unit.header.decode("latin-1"))
-        if "CHECKSUM" not in header:
-            continue
-        total = ones_complement_sum(unit.header) + int(header.get("DATASUM", 0))
-        if (total & 0xFFFFFFFF) + (total >> 32) not in (0, 0xFFFFFFFF):
-            msg = (
-                f"header {number} is not as it was written: its CHECKSUM differs. If it was changed on purpose, read "
-                "with checksum=False"
-            )
-            raise FrameError(msg)
-
-
-def check_data(units: Iterable[HeaderUnit], content: Any) -> None:
-    """
-    Compare the data with the DATASUM of their headers.
-
-    Parameters
-    ----------
-    units : iterable of HeaderUnit
-    content : buffer
-        The whole file.
-
-    Raises
-    ------
-    FrameError
-        If some were changed, or there is nothing to compare with.
-    """
-    for number, unit in enumerate(units):
-        header = fits.Header.fromstring(unit.header.decode("latin-1"))
-        if "DATASUM" not in header:
-            msg = f"it cannot be checked: header {number} has no DATASUM; read without checksum=True"
-            raise FrameError(msg)
-        found = ones_complement_sum(memoryview(content)[unit.data : unit.data + unit.size + -unit.size % 2880])
-        if found != int(header["DATASUM"]):
-            msg = f"the data of header {number} ({header.get('EXTNAME', 'primary')}) differ from their DATASUM: damaged"
-            raise FrameError(msg)

@@ -32,15 +32,18 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
     dict
         Of plain Python objects and ndarrays.
     """
-    budget, master = frame.budget, master_of(frame)
+    master = master_of(frame)
+    # Now that it is known to be that of the data.
+    budget = frame._budget
     tree: dict[str, Any] = {
         "version": VERSION,
         "frame_id": master.identity,
-        "checksum": master.checksum,
         "dtype": frame.dtype.name,
         "provenance": [dict(step) for step in frame._provenance],
         "budget": None,
     }
+    if master.checksum is not None:
+        tree["checksum"] = master.checksum
     if budget is not None:
         tree["budget"] = budget_tree(
             budget,
@@ -61,10 +64,8 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
 
 
 def note_file(frame: CCDFrame, path: Path) -> None:
-    """Take note of the file that a frame was written to."""
+    """Take note of the file that a frame was just written to."""
     known = master_of(frame)
     known.name, known.path = path.name, path.absolute()
-    sources = [] if frame.budget is None else [source for source, _ in frame.budget.terms]
+    sources = [] if frame._budget is None else [source for source, _ in frame._budget.terms]
     filed(frame, known, frozenset(source.identity for source in sources if home(source) not in (None, known)))
-
-

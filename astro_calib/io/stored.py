@@ -159,7 +159,7 @@ class Stored:
             self._warn_of_missing(missing)
         else:
             elsewhere = frozenset() if budget is None else self.reading.elsewhere
-            master = Master(str(self.tree["frame_id"]), self.name, str(self.tree["checksum"]), self.path)
+            master = Master(str(self.tree["frame_id"]), self.name, self.tree.get("checksum"), self.path)
             filed(frame, master, elsewhere)
         return frame
 
@@ -271,8 +271,9 @@ class _Reading:
             parts: Any = sum(known.variances().values())
             return np.maximum(native(self.total) - parts, 0).astype(self.dtype)
 
-        return NoiseSource(UNNAMED, Factored.of_monomials([(1.0, ((Deferred(self.shape, load), 1),))]), axes,
-                           identity=identity)
+        return NoiseSource(
+            UNNAMED, Factored.of_monomials([(1.0, ((Deferred(self.shape, load), 1),))]), axes, identity=identity
+        )
 
     def _rest_source(self, entry: Mapping[str, Any], dtype: str) -> NoiseSource:
         """The source whose variance is what the other terms leave of the total."""
@@ -399,7 +400,6 @@ class _Reading:
 
         return _shared.setdefault(key, Deferred(shape, load, place))
 
-
     def _kept_of_master(self, entry: Mapping[str, Any], master: Mapping[str, Any]) -> Field:
         identity = str(master["identity"])
         role = {key: _plain(entry[key]) for key in ("array", "source", "number")}
@@ -489,5 +489,7 @@ def source_of_tree(tree: Mapping[str, Any]) -> NoiseSource:
     """A source from a tree of its own."""
     axes = tree["axes"]
     shape = [1] * (max(axes, default=-1) + 1)
-    reading = _Reading({"shape": shape, "dtype": "float64", "fields": tree["fields"], "terms": []}, None, None, lambda _: None)
+    reading = _Reading(
+        {"shape": shape, "dtype": "float64", "fields": tree["fields"], "terms": []}, None, None, lambda _: None
+    )
     return reading.source(tree)

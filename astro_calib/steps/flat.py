@@ -125,9 +125,7 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
     divisor = data / data.dtype.type(norm)
     divisor[unusable] = 1
     divisor.flags.writeable = False
-    remember_array(
-        divisor, master_of(flat), {"array": "normalised", "min_value": min_value, "norm_value": norm_value}
-    )
+    remember_array(divisor, master_of(flat), {"array": "normalised", "min_value": min_value, "norm_value": norm_value})
     budget = None
     if flat.budget is not None:
         named = relabelled(flat, "flat").budget

@@ -87,7 +87,9 @@ def test_entry_points_are_installed(group):
 
 
 def test_registration_loads_nothing_heavy():
-    code = "import asdf, sys; asdf.AsdfFile().extension_manager; asdf.get_config().resource_manager; print(*sys.modules)"
+    code = (
+        "import asdf, sys; asdf.AsdfFile().extension_manager; asdf.get_config().resource_manager; print(*sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(run.stdout.split())
     assert "astro_calib.io.asdf_converters" in loaded
