@@ -152,6 +152,7 @@ class CCDFrame(CCDData):
                     kwargs[attribute] = getattr(parent, attribute)
             if kwargs.get("meta") is None and kwargs.get("header") is None:
                 kwargs["meta"] = parent.meta
+            self._provenance = parent._provenance
             data = parent._data
             if kwargs.get("copy"):
                 watch = Watch()
@@ -353,6 +354,16 @@ class CCDFrame(CCDData):
     def n_used(self) -> NDArray[np.uint16] | None:
         """For a stack made by `combine`, how many values were used at each pixel; None for other frames."""
         return self._n_used
+
+    @property
+    def provenance(self) -> tuple[Mapping[str, Any], ...]:
+        """
+        What was done to the frame, the oldest step first, as far as `~astro_calib.provenance.record` was told.
+
+        Each step has ``step``, ``date``, ``masters`` (kind, identity, name, checksum, file), ``parameters`` and
+        ``versions``.
+        """
+        return self._provenance
 
     # -- arithmetic ----------------------------------------------------------------------------------------------
 
@@ -605,6 +616,7 @@ class CCDFrame(CCDData):
             _watch=Watch(),
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()
+        result._provenance = self._provenance
         return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CCDFrame:

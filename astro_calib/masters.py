@@ -40,6 +40,7 @@ __all__ = [
     "locate",
     "master_in_memory",
     "master_of",
+    "path_of",
     "remember_array",
     "remember_source",
     "source_in_memory",
@@ -212,6 +213,13 @@ def filed(frame: CCDFrame, master: Master, elsewhere: frozenset[str] = frozenset
                 _filed[source.identity, source.axes] = master
 
 
+def path_of(identity: str) -> Path | None:
+    """The file of a master; None if it is in none, or nobody holds the master any more."""
+    frame = _frames.get(identity)
+    known = None if frame is None else _masters.get(frame)
+    return None if known is None or known[1].identity != identity else known[1].path
+
+
 def home(source: NoiseSource) -> Master | None:
     """The master in whose file a source is written; None for a frame's own."""
     return _homes.get((source.identity, source.axes))
@@ -249,9 +257,11 @@ def source_in_memory(key: Key) -> NoiseSource | None:
 
 
 def remember_array(array: NDArray[Any], master: Master, role: Mapping[str, Any]) -> None:
-    """Take note that an array can be had from a master."""
+    """Take note that an array can be had from a master; the first that it is known of counts."""
     address = array.__array_interface__["data"][0]
     key = (address, array.shape, array.strides, array.dtype.str)
+    if key in _arrays:
+        return
     owner = array
     while isinstance(owner.base, np.ndarray):
         owner = owner.base

@@ -95,6 +95,7 @@ class FrameConverter(Converter):
         """The tree of a frame."""
         from astro_calib.io.frame_tree import frame_tree
         from astro_calib.io.headers import meta_tree
+        from astro_calib.provenance import meta_with_history
 
         to = writing.get()
         tree = _own_arrays(frame_tree(obj, to.path, include_masters=to.include_masters))
@@ -106,7 +107,7 @@ class FrameConverter(Converter):
             flags=_own(obj.flags),
             psf=_own(obj.psf),
             wcs=obj.wcs,
-            meta=meta_tree(obj.meta),
+            meta=meta_tree(meta_with_history(obj)),
         )
 
     def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:

@@ -40,6 +40,7 @@ from astro_calib.io.frame_tree import frame_tree, note_file
 from astro_calib.io.stored import MALFORMED, Stored, native
 from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units
 from astro_calib.masters import Master, filed, master_of
+from astro_calib.provenance import meta_with_history
 
 __all__ = ["read_fits", "stored_fits", "write_fits"]
 
@@ -272,7 +273,8 @@ def write_fits(
     if flags is not None and ccd.flags is not None:
         hdus.append(fits.ImageHDU(storable(ccd.flags), name=flags))
     tree["wcs"] = ccd.wcs is not None
-    tree["added"] = sorted({*image.header, *OF_THE_FILE} - {"", *(str(keyword).upper() for keyword in ccd.meta)})
+    meta = meta_with_history(ccd)
+    tree["added"] = sorted({*image.header, *OF_THE_FILE} - {"", *(str(keyword).upper() for keyword in meta)})
     tree["exact"] = _inexact(image.header)
     for extension in tree_extensions(tree):
         hdus.append(extension)
@@ -306,7 +308,7 @@ def _image_hdus(ccd: CCDFrame, path: Path, arguments: dict[str, Any]) -> fits.HD
             unit=ccd.unit,
             uncertainty=None if variance is None else VarianceUncertainty(storable(variance), copy=False),
             mask=ccd.mask,
-            meta=ccd.meta,
+            meta=meta_with_history(ccd),
             wcs=ccd.wcs,
             psf=None if ccd.psf is None else storable(ccd.psf),
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.io.tree import VERSION, budget_tree
 from astro_calib.masters import filed, home, master_of
+from astro_calib.provenance import steps_to_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
         "version": VERSION,
         "frame_id": master.identity,
         "dtype": frame.dtype.name,
-        "provenance": [dict(step) for step in frame._provenance],
+        "provenance": steps_to_write(frame),
         "budget": None,
     }
     if master.checksum is not None:
