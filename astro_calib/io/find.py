@@ -56,6 +56,12 @@ class Finder:
             raise FileNotFoundError(msg)
         self._under_way: set[str] = set()
 
+    def _of_master(self, path: Path) -> Finder:
+        """What finds the masters of a master, which names files as seen from its own directory."""
+        result = Finder(path, self._places if self._beside is None else [*self._places, self._beside])
+        result._under_way = self._under_way
+        return result
+
     def __call__(self, entry: Mapping[str, Any]) -> Stored | CCDFrame | None:
         """
         The master, of which as little as possible has been read; None if it is nowhere.
@@ -72,7 +78,7 @@ class Finder:
         self._under_way.add(identity)
         try:
             for path in self._candidates(entry):
-                found = _opened(path, identity, self)
+                found = _opened(path, identity, self._of_master(path))
                 if found is not None:
                     return found
         finally:
