@@ -44,8 +44,7 @@ class Reading(NamedTuple):
     stored: bool
 
 
-#: A file that somebody puts together of several objects holds all that belongs to each of them.
-writing: ContextVar[Writing] = ContextVar("writing", default=Writing(None, include_masters=True))
+writing: ContextVar[Writing | None] = ContextVar("writing", default=None)
 reading: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
 
@@ -91,13 +90,14 @@ class FrameConverter(Converter):
     tags = (f"{TAGS}ccd_frame-*",)
     types = ("astro_calib.frame.CCDFrame",)
 
-    def to_yaml_tree(self, obj: Any, tag: str, ctx: Any) -> dict[str, Any]:
+    def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a frame."""
         from astro_calib.io.frame_tree import frame_tree
         from astro_calib.io.headers import meta_tree
         from astro_calib.provenance import meta_with_history
 
-        to = writing.get()
+        # A file that somebody puts together of several objects holds all that belongs to each of them.
+        to = writing.get() or Writing(None, include_masters=True)
         tree = _own_arrays(frame_tree(obj, to.path, include_masters=to.include_masters))
         return tree | _present(
             unit=obj.unit.to_string(),
@@ -110,7 +110,7 @@ class FrameConverter(Converter):
             meta=meta_tree(meta_with_history(obj)),
         )
 
-    def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:
+    def from_yaml_tree(self, node: Any, _tag: str, ctx: Any) -> Any:
         """The frame; or what is stored of it, where only that was asked for."""
         from astro_calib.io.find import Finder
         from astro_calib.io.headers import meta_of_tree
@@ -153,7 +153,7 @@ class BudgetConverter(Converter):
     tags = (f"{TAGS}uncertainty_budget-*",)
     types = ("astro_calib.budget.UncertaintyBudget",)
 
-    def to_yaml_tree(self, obj: Any, tag: str, ctx: Any) -> dict[str, Any]:
+    def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a budget, with all that it refers to."""
         from astro_calib.io.tree import budget_tree
 
@@ -162,7 +162,7 @@ class BudgetConverter(Converter):
             tree["data"] = _own(obj.data)
         return tree
 
-    def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:
+    def from_yaml_tree(self, node: Any, _tag: str, _ctx: Any) -> Any:
         """The budget."""
         from astro_calib.io.stored import budget_of_tree
 
@@ -176,14 +176,14 @@ class SourceConverter(Converter):
     tags = (f"{TAGS}noise_source-*",)
     types = ("astro_calib.source.NoiseSource",)
 
-    def to_yaml_tree(self, obj: Any, tag: str, ctx: Any) -> dict[str, Any]:
+    def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a source, with all that it refers to."""
         from astro_calib.io.tree import source_tree
 
         tree: dict[str, Any] = _own_arrays(source_tree(obj))
         return tree
 
-    def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:
+    def from_yaml_tree(self, node: Any, _tag: str, _ctx: Any) -> Any:
         """The source."""
         from astro_calib.io.stored import source_of_tree
 
@@ -196,7 +196,7 @@ class DetectorConverter(Converter):
     tags = (f"{TAGS}detector-*",)
     types = ("astro_calib.detector.Detector",)
 
-    def to_yaml_tree(self, obj: Any, tag: str, ctx: Any) -> dict[str, Any]:
+    def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a detector."""
         saturation = None if obj.saturation is None else float(obj.saturation.value)
         single = obj.gain is not None
@@ -207,7 +207,7 @@ class DetectorConverter(Converter):
             amplifiers=[_amplifier_tree(amplifier) for amplifier in obj.amplifiers],
         )
 
-    def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:
+    def from_yaml_tree(self, node: Any, _tag: str, _ctx: Any) -> Any:
         """The detector."""
         import astropy.units as u
 
@@ -292,7 +292,7 @@ class CCDDataConverter(Converter):
     tags = (f"{TAGS}ccd_data-*",)
     types = ("astropy.nddata.ccddata.CCDData",)
 
-    def to_yaml_tree(self, obj: Any, tag: str, ctx: Any) -> dict[str, Any]:
+    def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a CCDData."""
         from astropy.nddata import FlagCollection
 
@@ -312,7 +312,7 @@ class CCDDataConverter(Converter):
             psf=_own(obj.psf),
         )
 
-    def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:
+    def from_yaml_tree(self, node: Any, _tag: str, _ctx: Any) -> Any:
         """The CCDData."""
         from collections.abc import Mapping
 
@@ -350,11 +350,11 @@ class InverseVarianceConverter(Converter):
     tags = (f"{TAGS}inverse_variance-*",)
     types = ("astropy.nddata.nduncertainty.InverseVariance",)
 
-    def to_yaml_tree(self, obj: Any, tag: str, ctx: Any) -> dict[str, Any]:
+    def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of an inverse variance."""
         return _present(array=_own(obj.array), unit=None if obj.unit is None else obj.unit.to_string())
 
-    def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:
+    def from_yaml_tree(self, node: Any, _tag: str, _ctx: Any) -> Any:
         """The inverse variance."""
         from astropy.nddata import InverseVariance
 

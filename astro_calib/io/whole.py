@@ -270,5 +270,5 @@ def _skip(file: Any, start: int, size: int, *, needed: bool = True) -> None:
         left = max(0, start + size - end)
         file.seek(min(start + size, end))
     if left and needed:
-        msg = f"truncated: the data that begin at byte {start} are {size} bytes long, and {left} of them are missing"
+        msg = f"truncated: {start + size - left} bytes, where its header announces {start + size}"
         raise FrameError(msg)

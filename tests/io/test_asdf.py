@@ -147,7 +147,7 @@ def test_arrays_that_were_read_outlive_the_file_and_can_be_written_into(night, t
     assert again.budget.names == ("uncertainty",)
 
 
-def test_compression_makes_files_smaller(night, tmp_path):
+def test_compression_makes_files_smaller(tmp_path):
     frame = CCDFrame(np.zeros((300, 300)), unit="adu")
     frame.write(tmp_path / "plain.asdf")
     frame.write(tmp_path / "zlib.asdf", compression="zlib")
