@@ -109,6 +109,8 @@ _frames: weakref.WeakValueDictionary[str, CCDFrame] = weakref.WeakValueDictionar
 _homes: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
 _filed: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
 _sources: weakref.WeakValueDictionary[Key, NoiseSource] = weakref.WeakValueDictionary()
+#: Those of which all is noted.
+_applied: weakref.WeakSet[Master] = weakref.WeakSet()
 #: So many pixels along each axis are in a frame's identity.
 PIXELS = 64
 #: By the memory that they are in, for as long as somebody holds it.
@@ -147,7 +149,11 @@ def _remembered(frame: CCDFrame, master: Master) -> None:
 
 def applied(frame: CCDFrame) -> None:
     """Take note that a frame is a master: what others have of it is not written into their files."""
+    known = _masters.get(frame)
+    if known is not None and known[1] in _applied and known[0] == _present(frame):
+        return
     master = master_of(frame)
+    _applied.add(master)
     if master.checksum is None:
         master.checksum = content_digest(frame._data)
     if frame._budget is not None:

@@ -123,6 +123,23 @@ def test_format_is_found_out_and_old_files_are_kept(night, tmp_path):
     assert CCDFrame.read(str(tmp_path / "frame")).name == "frame"
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_failure_while_writing_leaves_the_old_file(night, tmp_path, monkeypatch, error):
+    path = tmp_path / "frame.asdf"
+    night.bias.write(path)
+    before = path.read_bytes()
+
+    def fail(_self, name, **_options):
+        name.write_bytes(b"half of it")
+        raise error
+
+    monkeypatch.setattr(asdf.AsdfFile, "write_to", fail)
+    with pytest.raises(type(error)):
+        night.flat.write(path, overwrite=True)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["frame.asdf"]
+
+
 def test_mapped_arrays_stay_on_disk_and_outlive_the_file(night, tmp_path):
     frame, path = night.science(), tmp_path / "frame.asdf"
     frame.write(path)

@@ -98,7 +98,7 @@ def test_history_is_told_once_however_often_a_frame_is_written(tmp_path, ending)
     record(frame, "calibrate", masters={"flat": night.flat, "dark": None}, parameters={"trim": "[1:30, 1:24]"})
     for name in ("one", "two"):
         frame.write(tmp_path / f"{name}.{ending}")
-    again = CCDFrame.read(tmp_path / "two.{}".format(ending))
+    again = CCDFrame.read(tmp_path / f"two.{ending}")
     again.write(tmp_path / f"three.{ending}")
     first, third = (CCDFrame.read(tmp_path / f"{name}.{ending}") for name in ("one", "three"))
     assert list(third.meta["HISTORY"]) == list(first.meta["HISTORY"])
