@@ -246,9 +246,10 @@ def array_in_memory(identity: str, role: Mapping[str, Any]) -> NDArray[Any] | No
     for known in list(_arrays.values()):
         owner = known.owner()
         if owner is not None and known.master.identity == identity and known.role == role:
-            offset = known.address - owner.__array_interface__["data"][0]
-            flat = owner.reshape(-1, copy=False) if owner.flags.c_contiguous else owner
-            return np.ndarray(known.shape, known.dtype, flat.data, offset, known.strides)
+            memory = owner if owner.flags.c_contiguous else owner.T
+            if memory.flags.c_contiguous:
+                offset = known.address - owner.__array_interface__["data"][0]
+                return np.ndarray(known.shape, known.dtype, memory.data, offset, known.strides)
     return None
 
 

@@ -37,7 +37,7 @@ def record(
     Add a step to what is remembered of a frame's making.
 
     Files of the frame tell it in their headers (HISTORY; BIASFILE and BIASID, and so on for dark and flat; CALVERS,
-    CALDATE), and as a tree beside the budget. `CCDFrame.provenance` gives it.
+    CALDATE), and as a tree beside the budget. `~astro_calib.CCDFrame.provenance` gives it.
 
     Parameters
     ----------

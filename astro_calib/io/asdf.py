@@ -61,7 +61,7 @@ def read_asdf(
     Returns
     -------
     CCDFrame
-        Whose `~CCDFrame.name` is that of the file.
+        Whose `~astro_calib.CCDFrame.name` is that of the file.
 
     Raises
     ------

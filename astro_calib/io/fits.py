@@ -84,7 +84,7 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
     Returns
     -------
     CCDFrame
-        Whose `~CCDFrame.name` is that of the file.
+        Whose `~astro_calib.CCDFrame.name` is that of the file.
 
     Raises
     ------
