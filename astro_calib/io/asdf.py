@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astropy.io import registry
+from astropy.utils.exceptions import AstropyWarning
 
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
@@ -120,6 +121,8 @@ def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False) -> St
         with warnings.catch_warnings():
             # Objects of other packages may lie beside the frame.
             warnings.simplefilter("ignore", AsdfWarning)
+            # Remarks on how a unit in the WCS was understood do not concern the pixels.
+            warnings.simplefilter("ignore", AstropyWarning)
             with asdf.open(path, memmap=True, lazy_load=False, validate_checksums=checksum) as file:
                 if key not in file:
                     msg = f"there is no {key!r} in it; found: {', '.join(map(str, file.keys()))}."

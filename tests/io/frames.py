@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 import warnings
 
@@ -34,8 +35,11 @@ def tangent_plane():
 class Night:
     """Masters made of simulated frames, and science frames that they were applied to."""
 
-    def __init__(self, seed=1, shape=SHAPE, camera=CAMERA):
-        self.rng = np.random.default_rng(seed)
+    #: Each night is another, so that no test finds what another test has left in memory.
+    seeds = itertools.count(100)
+
+    def __init__(self, seed=None, shape=SHAPE, camera=CAMERA):
+        self.rng = np.random.default_rng(next(self.seeds) if seed is None else seed)
         self.shape, self.camera = shape, camera
         self.bias = combine([calibrate(self.raw(0), camera, pedestal=0, shot_noise=0) for _ in range(5)])
         self.dark = combine([calibrate(self.raw(20), camera, bias=self.bias) for _ in range(5)], clip="sigma")
