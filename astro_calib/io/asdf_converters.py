@@ -93,7 +93,7 @@ class FrameConverter(Converter):
     def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a frame."""
         from astro_calib.io.frame_tree import frame_tree
-        from astro_calib.io.headers import meta_tree
+        from astro_calib.io.headers import meta_tree, wcs_tree
         from astro_calib.provenance import meta_with_history
 
         # A file that somebody puts together of several objects holds all that belongs to each of them.
@@ -106,21 +106,21 @@ class FrameConverter(Converter):
             mask=_own(obj.mask),
             flags=_own(obj.flags),
             psf=_own(obj.psf),
-            wcs=obj.wcs,
+            wcs=wcs_tree(obj.wcs),
             meta=meta_tree(meta_with_history(obj)),
         )
 
     def from_yaml_tree(self, node: Any, _tag: str, ctx: Any) -> Any:
         """The frame; or what is stored of it, where only that was asked for."""
         from astro_calib.io.find import Finder
-        from astro_calib.io.headers import meta_of_tree
+        from astro_calib.io.headers import meta_of_tree, wcs_of_tree
         from astro_calib.io.stored import Stored
 
         where = reading.get()
         if where is None:
             path = _local(getattr(ctx, "url", None))
             where = Reading(path, Finder(path), stored=False)
-        meta, wcs = meta_of_tree(node["meta"]), node.get("wcs")
+        meta, wcs = meta_of_tree(node["meta"]), wcs_of_tree(node.get("wcs"))
         node = _loaded({key: value for key, value in node.items() if key not in ("meta", "wcs")})
         stored = Stored(
             name="the frame" if where.path is None else where.path.name,
@@ -296,7 +296,7 @@ class CCDDataConverter(Converter):
         """The tree of a CCDData."""
         from astropy.nddata import FlagCollection
 
-        from astro_calib.io.headers import meta_tree
+        from astro_calib.io.headers import meta_tree, wcs_tree
 
         flags = obj.flags
         return _present(
@@ -308,7 +308,7 @@ class CCDDataConverter(Converter):
             if isinstance(flags, FlagCollection)
             else _own(flags),
             meta=meta_tree(obj.meta),
-            wcs=obj.wcs,
+            wcs=wcs_tree(obj.wcs),
             psf=_own(obj.psf),
         )
 
@@ -319,7 +319,7 @@ class CCDDataConverter(Converter):
         import astropy.units as u
         from astropy.nddata import CCDData, FlagCollection
 
-        from astro_calib.io.headers import meta_of_tree
+        from astro_calib.io.headers import meta_of_tree, wcs_of_tree
         from astro_calib.io.stored import native
 
         arrays = {name: native(node[name]) for name in ("data", "mask", "psf") if node.get(name) is not None}
@@ -340,7 +340,7 @@ class CCDDataConverter(Converter):
             uncertainty=uncertainty,
             flags=flags,
             meta=meta_of_tree(node["meta"]),
-            wcs=node.get("wcs"),
+            wcs=wcs_of_tree(node.get("wcs")),
         )
 
 

@@ -1,7 +1,8 @@
-"""FITS headers as plain lists."""
+"""FITS headers and WCS as plain lists and mappings."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
-__all__ = ["header_cards", "header_of_cards", "meta_of_tree", "meta_tree"]
+__all__ = ["header_cards", "header_of_cards", "meta_of_tree", "meta_tree", "wcs_of_tree", "wcs_tree"]
 
 
 def header_cards(header: Header) -> list[list[Any]]:
@@ -46,3 +47,35 @@ def meta_tree(meta: Any) -> dict[str, Any]:
 def meta_of_tree(tree: Any) -> Any:
     """What `meta_tree` was made of."""
     return header_of_cards(tree["cards"]) if "cards" in tree else dict(tree["mapping"])
+
+
+def wcs_tree(wcs: Any) -> Any:
+    """A WCS of FITS as a tree: its header, and the images of its distortion tables; any other as it is."""
+    from astropy.wcs import WCS
+
+    if not isinstance(wcs, WCS):
+        return wcs
+    hdus = wcs.to_fits(relax=True)
+    if not all(hdu.is_image for hdu in hdus):
+        return wcs
+    return {
+        "header": header_cards(hdus[0].header),
+        "naxis": int(wcs.naxis),
+        "pixel_shape": None if wcs.pixel_shape is None else [int(length) for length in wcs.pixel_shape],
+        "tables": [{"header": header_cards(hdu.header), "data": np.asarray(hdu.data)} for hdu in hdus[1:]],
+    }
+
+
+def wcs_of_tree(tree: Any) -> Any:
+    """What `wcs_tree` was made of."""
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    if not isinstance(tree, Mapping):
+        return tree
+    header = header_of_cards(tree["header"])
+    tables = [fits.ImageHDU(np.asarray(table["data"]), header_of_cards(table["header"])) for table in tree["tables"]]
+    header["NAXIS"] = int(tree["naxis"])
+    wcs = WCS(header, fobj=fits.HDUList([fits.PrimaryHDU(), *tables]))
+    wcs.pixel_shape = tree.get("pixel_shape")
+    return wcs
