@@ -21,12 +21,13 @@ def header_cards(header: Header) -> list[list[Any]]:
 
     cards = []
     for card in header.cards:
-        value = card.value
+        # As they are in the file: some cards have a name in their value, as in DP1 = 'EXTVER: 1'.
+        value = card.rawvalue
         if isinstance(value, Undefined):
             value = None
         elif isinstance(value, np.generic):
             value = value.item()
-        cards.append([str(card.keyword), value, str(card.comment)])
+        cards.append([str(card.rawkeyword), value, str(card.comment)])
     return cards
 
 

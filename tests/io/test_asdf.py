@@ -21,6 +21,7 @@ from astropy.nddata import (
     UnknownUncertainty,
     VarianceUncertainty,
 )
+from astropy.wcs import DistortionLookupTable, Sip
 
 from astro_calib import (
     Amplifier,
@@ -192,6 +193,33 @@ def test_fits_header_comes_back_with_comments_and_history(tmp_path):
     again = CCDFrame.read(tmp_path / "frame.asdf").meta
     assert isinstance(again, fits.Header)
     assert again.tostring() == meta.tostring()
+
+
+def with_tables():
+    wcs = tangent_plane()
+    rng = np.random.default_rng(4)
+    for axis in ("cpdis1", "cpdis2"):
+        setattr(wcs, axis, DistortionLookupTable(rng.random((4, 5), np.float32), (1, 1), (1, 1), (10, 10)))
+    wcs.pixel_shape = SHAPE[::-1]
+    return wcs
+
+
+def with_polynomial():
+    wcs = tangent_plane()
+    wcs.wcs.ctype = "RA---TAN-SIP", "DEC--TAN-SIP"
+    a, b = np.zeros((2, 3, 3))
+    a[2, 0], b[1, 1] = 1.234567890123e-5, 2e-5
+    wcs.sip = Sip(a, b, None, None, (20, 15))
+    return wcs
+
+
+@pytest.mark.parametrize("make", [with_tables, with_polynomial])
+def test_distorted_wcs_comes_back(make, tmp_path):
+    wcs, pixels = make(), np.random.default_rng(5).uniform(1, 6, (50, 2))
+    CCDFrame(np.ones(SHAPE), unit="adu", wcs=wcs).write(tmp_path / "frame.asdf")
+    again = CCDFrame.read(tmp_path / "frame.asdf").wcs
+    np.testing.assert_array_equal(again.all_pix2world(pixels, 0), wcs.all_pix2world(pixels, 0))
+    assert again.pixel_shape == wcs.pixel_shape
 
 
 def test_file_without_a_frame_says_what_is_in_it(tmp_path):
