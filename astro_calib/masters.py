@@ -34,6 +34,7 @@ __all__ = [
     "applied",
     "array_in_memory",
     "coefficient_field",
+    "converted",
     "filed",
     "frame_identity",
     "home",
@@ -165,6 +166,25 @@ def applied(frame: CCDFrame) -> None:
                 if field is not OWN and not isinstance(field, Deferred):
                     remember_array(_memory(field), master, coefficient_role(source, number))
     remember_array(floating(frame._data), master, {"array": "data"})
+
+
+def converted(frame: CCDFrame, master: CCDFrame, factor: float | None) -> None:
+    """
+    Take note that a frame is a master in another unit.
+
+    Parameters
+    ----------
+    frame : CCDFrame
+        The master times the factor.
+    master : CCDFrame
+        The master as it was given, and noted as applied.
+    factor : float or None
+        None if it is not the same for all pixels.
+    """
+    known = master_of(master)
+    _masters[frame] = (_present(frame), known)
+    if factor is not None:
+        remember_array(frame._data, known, {"array": "data", "factor": factor})
 
 
 def coefficient_role(source: NoiseSource, number: int) -> dict[str, Any]:

@@ -455,7 +455,8 @@ def _array_of(found: Any, role: Mapping[str, Any], checksum: str) -> NDArray[Any
             raise FrameError(msg)
         found = found.whole
     if role["array"] == "data":
-        return floating(found._data)
+        data = floating(found._data)
+        return data * float(role["factor"]) if "factor" in role else data
     if role["array"] == "normalised":
         return normalised(found, role["min_value"], role["norm_value"])._data
     msg = f"{role['array']!r} is no array of a master; is the file from a later version?"

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 
-from astro_calib import CCDFrame, combine, covariance, subtract_bias
+from astro_calib import CCDFrame, Detector, calibrate, combine, covariance, create_deviation, subtract_bias
 from astro_calib.errors import FrameError, NoiseWarning
 from tests.io.frames import Night
 
@@ -85,6 +86,21 @@ def test_stack_made_from_files_has_the_variance_of_that_made_in_memory(tmp_path,
     stack, shared = combine(frames), covariance(*frames[:2])
     expected = [*np.quantile(np.sqrt(stack.variance), [0, 1]), *np.quantile(shared, [0, 1])]
     assert in_another_process(tmp_path, ending, 3) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("uncertainty", [None, 0.02 * u.electron / u.adu], ids=["exact gain", "uncertain gain"])
+def test_master_in_adu_is_found_although_it_was_converted_to_electrons(tmp_path, uncertainty):
+    night = Night()
+    camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron, gain_uncertainty=uncertainty)
+    raw = [create_deviation(night.raw(0), camera, pedestal=1000, shot_noise=0) for _ in range(5)]
+    bias = combine(raw)
+    assert bias.unit == u.adu
+    frames = [calibrate(night.raw(100), camera, bias=bias) for _ in range(2)]
+    for number, frame in enumerate(frames):
+        frame.write(tmp_path / f"frame{number}.fits")
+    bias.write(tmp_path / "bias.fits")
+    expected = [*np.quantile(np.sqrt(combine(frames).variance), [0, 1]), *np.quantile(covariance(*frames), [0, 1])]
+    assert in_another_process(tmp_path, "fits", 2) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
