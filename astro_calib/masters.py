@@ -105,7 +105,8 @@ class _Known(NamedTuple):
 
 
 _masters: weakref.WeakKeyDictionary[CCDFrame, tuple[Any, Master]] = weakref.WeakKeyDictionary()
-_frames: weakref.WeakValueDictionary[str, CCDFrame] = weakref.WeakValueDictionary()
+#: Masters in another unit than that which they were given in.
+_conversions: weakref.WeakSet[CCDFrame] = weakref.WeakSet()
 #: The master in whose file a source is written, and the one in whose file it would be if that were applied.
 _homes: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
 _filed: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
@@ -145,7 +146,6 @@ def _present(frame: CCDFrame) -> tuple[Any, ...]:
 
 def _remembered(frame: CCDFrame, master: Master) -> None:
     _masters[frame] = (_present(frame), master)
-    _frames[master.identity] = frame
 
 
 def applied(frame: CCDFrame) -> None:
@@ -183,6 +183,7 @@ def converted(frame: CCDFrame, master: CCDFrame, factor: float | None) -> None:
     """
     known = master_of(master)
     _masters[frame] = (_present(frame), known)
+    _conversions.add(frame)
     if factor is not None:
         remember_array(frame._data, known, {"array": "data", "factor": factor})
 
@@ -241,9 +242,8 @@ def filed(frame: CCDFrame, master: Master, elsewhere: frozenset[str] = frozenset
 
 def path_of(identity: str) -> Path | None:
     """The file of a master; None if it is in none, or nobody holds the master any more."""
-    frame = _frames.get(identity)
-    known = None if frame is None else _masters.get(frame)
-    return None if known is None or known[1].identity != identity else known[1].path
+    paths = (master.path for _, master in list(_masters.values()) if master.identity == identity)
+    return next((path for path in paths if path is not None), None)
 
 
 def home(source: NoiseSource) -> Master | None:
@@ -252,13 +252,12 @@ def home(source: NoiseSource) -> Master | None:
 
 
 def master_in_memory(identity: str) -> CCDFrame | None:
-    """A frame of that identity, if there is one in this process."""
-    frame = _frames.get(identity)
-    if frame is None:
-        return None
-    known = _masters.get(frame)
-    # It may have been changed since.
-    return frame if known is not None and master_of(frame).identity == identity else None
+    """A frame of that identity, if there is one in this process that was not changed since."""
+    for frame, (_, master) in list(_masters.items()):
+        same = master.identity == identity and frame not in _conversions
+        if same and master_of(frame).identity == identity:
+            return frame
+    return None
 
 
 def array_in_memory(identity: str, role: Mapping[str, Any]) -> NDArray[Any] | None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 from astropy.io import registry
 from astropy.utils.exceptions import AstropyWarning
 
@@ -41,6 +42,7 @@ def read_asdf(
     checksum: bool = False,
     memmap: bool = False,
     key: str = FRAME,
+    unit: Any = None,
 ) -> CCDFrame:
     """
     Read a frame; this is what ``CCDFrame.read`` calls for ASDF.
@@ -58,6 +60,8 @@ def read_asdf(
         written into, and can be used for as long as they are wanted.
     key : str
         Where the frame is in the tree.
+    unit : unit, optional
+        That of the frame, which the file says itself; it is refused if it is another.
 
     Returns
     -------
@@ -83,7 +87,11 @@ def read_asdf(
         raise TypeError(msg)
     path = Path(where)
     with _named(path):
-        return _stored(path, Finder(path, masters), key, checksum=checksum).frame(copy=not memmap)
+        frame = _stored(path, Finder(path, masters), key, checksum=checksum).frame(copy=not memmap)
+        if unit is not None and u.Unit(unit) != frame.unit:
+            msg = f"it is in {frame.unit or 'no unit'}, not in {unit}: read it without unit, and convert it."
+            raise FrameError(msg)
+        return frame
 
 
 def stored_asdf(path: Path, find: Finder) -> Stored:

@@ -31,6 +31,7 @@ from astro_calib import (
     LinearityTable,
     NoiseSource,
     UncertaintyBudget,
+    combine,
 )
 from astro_calib.errors import FrameError
 from astro_calib.io.asdf_registration import get_extensions, get_resource_mappings
@@ -140,6 +141,17 @@ def test_failure_while_writing_leaves_the_old_file(night, tmp_path, monkeypatch,
         night.flat.write(path, overwrite=True)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["frame.asdf"]
+
+
+def test_files_are_combined_by_their_names_and_say_their_unit(night, tmp_path):
+    paths = [tmp_path / f"frame{number}.asdf" for number in range(3)]
+    frames = [night.science() for _ in paths]
+    for frame, path in zip(frames, paths, strict=True):
+        frame.write(path)
+    np.testing.assert_allclose(combine(paths).variance, combine(frames).variance, rtol=1e-6)
+    assert CCDFrame.read(paths[0], unit="electron").unit == u.electron
+    with pytest.raises(FrameError, match=r"frame0\.asdf.*electron.*adu"):
+        CCDFrame.read(paths[0], unit="adu")
 
 
 def test_mapped_arrays_stay_on_disk_and_outlive_the_file(night, tmp_path):
