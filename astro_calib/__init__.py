@@ -1,7 +1,6 @@
 """CCD reduction with error bars that know where they came from."""
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.budget import UncertaintyBudget
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from astro_calib import simulate
     from astro_calib.night import reduce_night
     from astro_calib.photometry import compare_snr, measure_snr
-
-__version__ = _version("astro-calib")
 
 #: Names that are imported when they are first asked for, because of what they import in turn.
 _LATER = {
@@ -76,6 +73,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("astro-calib")
     if name not in _LATER:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

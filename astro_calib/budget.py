@@ -33,6 +33,8 @@ __all__ = ["MAX_SOURCES", "UncertaintyBudget"]
 
 #: A budget keeps this many sources apart; beyond, the oldest that vary from pixel to pixel are merged into one.
 MAX_SOURCES = 64
+#: Pixels that are worked on at a time, so that they stay in the cache.
+SLAB = 1 << 16
 #: A pixel that is no number has no variance either, and nothing is said about it.
 NO_NUMBER = np.errstate(invalid="ignore", over="ignore")
 
@@ -229,9 +231,7 @@ class UncertaintyBudget:
         """
         if self._total is None:
             total = np.zeros(self.shape, dtype=self.dtype)
-            for source, coefficient in self.terms:
-                c, v = coefficient.evaluate(self.data), source.variance.evaluate()
-                total += c * c * v if np.ndim(c) == 0 else np.square(c) * v
+            self._add_independent(total)
             for a, c_a, b, c_b in self._pairs():
                 for covariance in draw_covariances(a, b, self.shape):
                     total += 2 * covariance * c_a.evaluate(self.data) * c_b.evaluate(self.data)
@@ -240,6 +240,28 @@ class UncertaintyBudget:
             total.flags.writeable = False
             self._total = total
         return self._total
+
+    @property
+    def _rows_at_a_time(self) -> int:
+        return max(1, SLAB // max(int(np.prod(self.shape[1:])), 1))
+
+    def _add_independent(self, total: NDArray[Any]) -> None:
+        """Add the variances of all terms, in pieces for the threads."""
+        if not self.shape:
+            for source, coefficient in self.terms:
+                total += np.square(coefficient.evaluate(self.data)) * source.variance.evaluate()
+            return
+        from astro_calib.kernels.threads import over_rows
+
+        def add_rows(rows: slice) -> None:
+            item = (rows, *[slice(None)] * (len(self.shape) - 1))
+            own = None if self.data is None else self.data[item]
+            with np.errstate(invalid="ignore", over="ignore"):
+                for source, coefficient in self.terms:
+                    c = coefficient.part(item, self.shape, own)
+                    total[rows] += np.square(c) * source.variance.part(item, self.shape)
+
+        over_rows(add_rows, self.shape[0], total.size, self._rows_at_a_time)
 
     @NO_NUMBER
     def covariance(self, other: UncertaintyBudget) -> NDArray[Any]:
@@ -298,11 +320,20 @@ class UncertaintyBudget:
         if np.shape(weights) != self.shape:
             msg = f"weights of shape {np.shape(weights)} for a frame of shape {self.shape}."
             raise ShapeMismatchError(msg)
-        sums = {source.key: self._cell_sums(weights, source, c) for source, c in self.terms}
+        pairs = list(self._pairs())
+        paired = {source.key for a, _, b, _ in pairs for source in (a, b)}
         total = dict.fromkeys(self.names, 0.0)
+        for source, coefficient in self.terms:
+            if self.shape and source.key not in paired and len(source.axes) == len(self.shape):
+                # Each pixel is a cell, about which nobody else wants to know.
+                total[source.name] += self._variance_of_pixels(weights, source, coefficient)
+            else:
+                paired.add(source.key)
+        sums = {source.key: self._cell_sums(weights, source, c) for source, c in self.terms if source.key in paired}
         for group in self._by_identity().values():
-            total[group[0][0].name] += self._variance_of_cells([source for source, _ in group], sums)
-        for a, _, b, _ in self._pairs():
+            if group[0][0].key in paired:
+                total[group[0][0].name] += self._variance_of_cells([source for source, _ in group], sums)
+        for a, _, b, _ in pairs:
             if a.identity == b.identity:
                 continue  # they met in the cells of their source
             for link in links(a, b):
@@ -318,6 +349,22 @@ class UncertaintyBudget:
         """The variance of a weighted sum over pixels: the sum of `variances_of_sum`, not below zero."""
         total = sum(self.variances_of_sum(weights).values())
         return 0.0 if total < 0 else float(total)
+
+    def _variance_of_pixels(self, weights: NDArray[Any], source: NoiseSource, coefficient: Factored) -> float:
+        """The sum over the pixels of a source that is independent from pixel to pixel, in pieces for the threads."""
+        from astro_calib.kernels.sums import weighted_sum_of_squares
+        from astro_calib.kernels.threads import over_rows
+
+        parts: dict[int, float] = {}
+
+        def add_rows(rows: slice) -> None:
+            item = (rows, *[slice(None)] * (len(self.shape) - 1))
+            own = None if self.data is None else self.data[item]
+            c = coefficient.part(item, self.shape, own)
+            parts[rows.start] = weighted_sum_of_squares(weights[rows], c, source.variance.part(item, self.shape))
+
+        over_rows(add_rows, self.shape[0], weights.size, self._rows_at_a_time)
+        return sum(parts[start] for start in sorted(parts))
 
     def _variance_of_cells(self, sources: list[NoiseSource], sums: dict[Key, NDArray[Any]]) -> float:
         """The sum over the cells of one source, of which the frame may hold several regions, one over the other."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.derive import as_frame
+from astro_calib.derive import as_frame, looked_at_once
 from astro_calib.detector import GAIN_UNIT, Detector
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
@@ -28,7 +28,7 @@ from astro_calib.steps import (
 )
 from astro_calib.steps.dark import exposure_ratio
 from astro_calib.steps.flat import normalised
-from astro_calib.steps.master import check_master, exposure, relabelled
+from astro_calib.steps.master import check_master, exposure
 from astro_calib.steps.overscan import CLIP, overscan_level
 from astro_calib.steps.section import section_slices
 
@@ -133,7 +133,10 @@ def calibrate(
     array([[125.33, 125.33, 125.33],
            [125.33, 125.33, 125.33]], dtype=float32)
     """
-    ccd = as_frame(ccd)
+    ccd = looked_at_once(as_frame(ccd))
+    bias, dark, flat = (
+        looked_at_once(master) if isinstance(master, CCDFrame) else master for master in (bias, dark, flat)
+    )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
     by_signal = isinstance(shot_noise, str) or linearity
     if by_signal and overscan is None and bias is None and pedestal is None:
@@ -142,6 +145,10 @@ def calibrate(
             "signal and the error come out too large. Give one of them; pedestal=0 if there is none."
         )
         raise FrameError(msg)
+    if pedestal is not None:
+        pedestal = _one_level(ccd, pedestal)
+    if overscan is not None and not isinstance(overscan, str):
+        overscan = flag_saturated(overscan, detector)
     if overscan_model is None and not linearity and _is_plain(ccd, detector, (bias, dark, flat), shot_noise):
         frame = _at_once(
             ccd,
@@ -169,8 +176,7 @@ def calibrate(
             frame, overscan_axis=overscan_axis, median=overscan_median, model=overscan_model, **where
         )
     if pedestal is not None:
-        level = pedestal if isinstance(pedestal, u.Quantity) else pedestal * ccd.unit
-        frame = frame.subtract(level)
+        frame = frame.subtract(pedestal)
     if trim is not None:
         frame = trim_image(frame, trim)
     if bad_pixels is not None:
@@ -192,6 +198,17 @@ def calibrate(
     return frame
 
 
+def _one_level(ccd: CCDFrame, pedestal: float | u.Quantity) -> u.Quantity:
+    """The pedestal as one number in adu."""
+    level = pedestal if isinstance(pedestal, u.Quantity) else u.Quantity(pedestal, u.adu)
+    if not level.isscalar or not np.isfinite(level.value):
+        msg = (
+            f"{ccd.name}: the pedestal is {pedestal}; expected one finite number, in adu. Subtract an image as a bias."
+        )
+        raise FrameError(msg)
+    return level.to(u.adu)
+
+
 def _is_plain(
     ccd: CCDFrame, detector: Detector, masters: Sequence[CCDFrame | None], shot_noise: str | float | NDArray[Any]
 ) -> bool:
@@ -204,7 +221,9 @@ def _is_plain(
         and ccd.ndim == 2
         and ccd.unit == u.adu
         and ccd.budget is None
+        and ccd.size > 0
         and ccd.dtype.isnative
+        and (ccd.dtype.kind in "iu" or ccd.dtype in (np.float32, np.float64))
         and all(isinstance(master, CCDFrame) for master in masters if master is not None)
         and (ccd.dtype.kind != "f" or bool(np.isfinite(ccd._data).any()))
     )
@@ -220,7 +239,7 @@ def _at_once(
     trim: str | None,
     bad_pixels: ArrayLike | None,
     bias: CCDFrame | None,
-    pedestal: float | u.Quantity | None,
+    pedestal: u.Quantity | None,
     shot_noise: bool,
     dark: CCDFrame | None,
     exposure_time: str,
@@ -233,8 +252,9 @@ def _at_once(
     level: NDArray[np.float64] = np.zeros(())
     terms: list[tuple[NoiseSource, Factored]] = []
     if overscan is not None:
-        cut = section_slices(ccd, overscan, "the overscan section") if isinstance(overscan, str) else None
-        section = flag_saturated(overscan if isinstance(overscan, CCDFrame) else ccd[cut], detector)
+        section = overscan
+        if isinstance(section, str):
+            section = flag_saturated(ccd[section_slices(ccd, section, "the overscan section")], detector)
         level, terms = overscan_level(ccd, section, overscan_axis, None, overscan_median, None, CLIP)
     if trim is not None:
         item = section_slices(ccd, trim, "the section to trim to")
@@ -243,14 +263,14 @@ def _at_once(
             level = level[tuple(item[axis] if level.shape[axis] > 1 else slice(None) for axis in (0, 1))]
         ccd = ccd[item]
     if pedestal is not None:
-        level = level + (pedestal.to_value(u.adu) if isinstance(pedestal, u.Quantity) else float(pedestal))
+        level = level + pedestal.to_value(u.adu)
     if bad_pixels is not None:
         ccd = flag_bad_pixels(ccd, bad_pixels)
     if bias is not None:
-        bias = relabelled(check_master(ccd, _in_electrons(bias, detector), "bias"), "bias")
+        bias = check_master(ccd, _in_electrons(bias, detector), "bias")
     ratio = 1.0
     if dark is not None:
-        dark = relabelled(check_master(ccd, _in_electrons(dark, detector), "dark"), "dark")
+        dark = check_master(ccd, _in_electrons(dark, detector), "dark")
         own, of_dark = (exposure(frame, exposure_time, exposure_unit) for frame in (ccd, dark))
         ratio = exposure_ratio(own, of_dark, dark)
     if flat is not None:

@@ -189,8 +189,8 @@ def validate(
     Raw frames are simulated many times over, reduced step by step and from end to end, and the errors that are made
     are compared with the errors that are predicted. A line for each trial says: the step; the error of what; the
     error predicted and the error observed (electron, or adu); their ratio, with its standard error; within how much
-    of 1 it must be. With --against ccdproc the last column is the ratio for ccdproc and its own error bars. The exit
-    status is 1 if an error bar is wrong.
+    of 1 it must be, or what it may be at most. With --against ccdproc the last column is the ratio for ccdproc and its
+    own error bars. The exit status is 1 if an error bar is wrong, or needs more draws to tell ("more").
     """
     with _clear_errors():
         from astro_calib.characterize import validate as validated
@@ -199,19 +199,35 @@ def validate(
         if out is not None:
             _check_writable(out, overwrite)
         result = validated(quick=quick, against=against, seed=seed, steps=steps or None, jobs=jobs, progress=not quiet)
+        # First, so that nothing is lost if the table cannot be written.
+        if not quiet:
+            click.echo(result)
         if out is not None:
             write_atomically(out, partial(result.table.write, format="ascii.ecsv"))
-    if not quiet:
-        click.echo(result)
-    if not result.passed:
-        raise click.ClickException("wrong error bars:\n" + "\n".join(f"  {failure}" for failure in result.failures))
+    problems = {"wrong error bars": result.failures, "not known well enough, more draws are needed": result.unknown}
+    lines = [
+        line for what, names in problems.items() if names for line in (f"{what}:", *(f"  {name}" for name in names))
+    ]
+    if lines:
+        raise click.ClickException("\n".join(lines))
 
 
 def _check_writable(out: Path, overwrite: bool) -> None:
     """Say what is wrong with a path before the work begins, not after."""
+    from tempfile import TemporaryFile
+
+    if out.is_dir():
+        msg = f"{out} is a directory; give the name of a file."
+        raise IsADirectoryError(msg)
     if out.exists() and not overwrite:
         msg = f"{out} exists already; give another file, or --overwrite to replace it."
         raise FileExistsError(msg)
     if not out.parent.is_dir():
         msg = f"{out.parent} is not a directory; make it first."
         raise NotADirectoryError(msg)
+    try:
+        with TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        msg = f"no file can be made in {out.parent}: {error.strerror}; give another place."
+        raise OSError(msg) from error

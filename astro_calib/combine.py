@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, lacks_own_noise
+from astro_calib.derive import as_frame, lacks_own_noise, looked_at_once
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
 from astro_calib.identity import Watch
 from astro_calib.rejection import excess_of_median, excess_of_unlike, factor_of_sample, factor_of_survivors, of_number
 from astro_calib.scaling import level_effects, level_terms, scaled_frames, with_level_errors
-from astro_calib.slabs import Procedure, StackedValues, gathered, sampled, stacked_values
+from astro_calib.slabs import SLAB, Procedure, StackedValues, gathered, sampled, stacked_values
 from astro_calib.source import NoiseSource
 from astro_calib.stacking import (
     OwnNoise,
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
 
 __all__ = ["combine"]
 
+#: Values that are read from files at a time, so that a file is not read in too small pieces.
+SLAB_ON_DISK = 1 << 23
+#: Memory for one of them in all threads, at most.
+BYTES_A_VALUE = 64
 METHODS = ("mean", "median", "sum")
 CLIPS = (None, "sigma", "scatter", "minmax")
 
@@ -64,6 +70,7 @@ def combine(
     pedestal: float | u.Quantity | None = None,
     shot_noise: str | float | NDArray[Any] = "data",
     unit: Any = None,
+    memory_limit: float = 1e9,
 ) -> CCDFrame:
     r"""
     Combine frames pixel by pixel.
@@ -96,6 +103,10 @@ def combine(
         As in `create_deviation`, for that; raw biases have ``shot_noise=0``.
     unit : unit, optional
         Of files that do not say theirs.
+    memory_limit : float
+        Raw frames that are given as files, and are neither scaled nor given a ``detector``, are read some rows at a
+        time, so that all of them together take about this many bytes at most, beside the result. Compressed ones that
+        do not fit are decompressed into temporary files.
 
     Returns
     -------
@@ -142,7 +153,8 @@ def combine(
     """
     lower, upper = (float(value) for value in np.broadcast_to(np.asarray(sigma, dtype=float), 2))
     _check_choices(method, clip, lower, upper, extremes, weights)
-    inputs = _loaded(frames, unit)
+    by_rows = scale is None and detector is None
+    inputs = _loaded(frames, unit, memory_limit if by_rows else np.inf)
     if weights is not None:
         if len(weights) != len(inputs):
             msg = f"{len(weights)} weights for {len(inputs)} frames."
@@ -156,13 +168,16 @@ def combine(
         options: dict[str, Any] = {"pedestal": pedestal, "shot_noise": shot_noise}
         inputs = [create_deviation(frame, detector, **options) if lacks_own_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
-    inputs = [_looked_at_once(frame) for frame in inputs]
     inputs, levels = scaled_frames(inputs, scale)
     procedure = Procedure(method, clip, lower, upper, extremes)
     given = np.ones(len(inputs)) if weights is None else np.asarray(weights, dtype=float)
     numbers = [float(weight) for weight in given / given.sum()]
     if by_scatter:
-        values = stacked_values(inputs, procedure, numbers, None, scatter=True)
+        slab = SLAB if all(isinstance(frame, CCDFrame) for frame in inputs) else _slab_on_disk(memory_limit)
+        values = stacked_values(inputs, procedure, numbers, None, scatter=True, slab=slab)
+    if len(inputs) > 1:
+        _warn_of_repetition(inputs)
+    if by_scatter:
         inputs = _with_scatter(inputs, values, procedure)
     private = private_terms(inputs)
     own = OwnNoise(inputs, private)
@@ -201,9 +216,10 @@ def _typical(frames: Sequence[CCDFrame], own: OwnNoise) -> tuple[NDArray[np.floa
     from astro_calib.kernels.stack import masked_median
 
     item = sampled(frames[0].shape)
-    values, used = gathered(frames, item)
+    values, used, _ = gathered(frames, item)
     used = used | ~used.any(axis=0)
-    sigma = own.sigma(item, values, masked_median(values, used & np.isfinite(values)))
+    variances = own.at_center(item, values, masked_median(values, used & np.isfinite(values)))
+    sigma = np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=values.dtype))
     used &= np.isfinite(sigma)
     return typical_sigmas(sigma, used), alike(sigma, used)
 
@@ -261,16 +277,19 @@ def _check_choices(
             raise ValueError(msg)
 
 
-def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> list[CCDFrame]:
+def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any, memory_limit: float) -> list[Any]:
+    """The frames; raw ones in files stay there, if the memory is limited."""
     if isinstance(frames, (str, os.PathLike, CCDFrame)):
         msg = "combine takes several frames: give a list."
         raise TypeError(msg)
-    loaded = []
+    loaded: list[Any] = []
     for frame in frames:
-        if isinstance(frame, (str, os.PathLike)):
-            loaded.append(CCDFrame.read(frame, unit=unit))
+        if not isinstance(frame, (str, os.PathLike)):
+            loaded.append(looked_at_once(as_frame(frame)))
+        elif loaded and _is_raw(loaded[0]) and memory_limit < np.inf:
+            loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))
         else:
-            loaded.append(as_frame(frame))
+            loaded.append(CCDFrame.read(frame, unit=unit))
     if not loaded:
         msg = "there are no frames to combine."
         raise FrameError(msg)
@@ -295,18 +314,38 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any) -> l
             raise u.UnitConversionError(msg)
         if frame.unit != first.unit:
             loaded[position] = frame.convert_unit_to(first.unit)
-    if len(loaded) > 1:
-        _warn_of_repetition(loaded)
     return loaded
 
 
-def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
+def _is_raw(frame: Any) -> bool:
+    return frame.budget is None and frame.mask is None and frame.flags is None and frame.ndim == 2
+
+
+def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) -> Any:
+    """A raw frame in a file to be read by rows; another as it is, or in a file of its own if there is no room."""
+    from astro_calib.io.rows import RawOnDisk, raw_on_disk, spilled
+
+    first = loaded[0]
+    frame = raw_on_disk(path, first.unit, stated=unit is None)
+    if frame is not None and frame.shape == first.shape:
+        return frame
+    read = CCDFrame.read(path, unit=unit)
+    in_memory = sum(one._data.nbytes for one in loaded if isinstance(one, CCDFrame))
+    if not _is_raw(read) or in_memory + read._data.nbytes < memory_limit / 2:
+        return looked_at_once(read)
+    directories = [one._directory for one in loaded if isinstance(one, RawOnDisk) and one._directory is not None]
+    directory = directories[0] if directories else TemporaryDirectory(prefix="astro-calib-")
+    return spilled(read, directory, len(loaded))
+
+
+def _warn_of_repetition(frames: Sequence[Any]) -> None:
     """The same exposure given twice does not average down; say so, since it is hardly ever meant."""
     known: dict[Any, int] = {}
     for position, frame in enumerate(frames):
         if frame.budget is None:
             # Frames that share all their noise hold the same values; exact ones are told apart by their pixels.
-            key: Any = frame._digest() if np.ptp(frame._data) else object()
+            origin = frame._present_origin()
+            key: Any = (origin.raw.identity(), origin.window)
         else:
             key = frozenset(source.key for source, _ in frame.budget.terms)
         earlier = known.setdefault(key, position)
@@ -316,12 +355,7 @@ def _warn_of_repetition(frames: Sequence[CCDFrame]) -> None:
                 "its noise "
                 "does not average down with itself. Give each frame once."
             )
-            warnings.warn(msg, NoiseWarning, stacklevel=4)
-
-
-def _looked_at_once(frame: CCDFrame) -> CCDFrame:
-    """The frame for the time of a calculation, in which nobody writes into it."""
-    return CCDFrame(frame, budget=frame.budget, _origin=frame._present_origin(), _watch=Watch())
+            warnings.warn(msg, NoiseWarning, stacklevel=3)
 
 
 def _quantum(frame: CCDFrame) -> float:
@@ -351,7 +385,12 @@ def _by_scatter(frames: Sequence[CCDFrame]) -> bool:
     return True
 
 
-def _with_scatter(frames: Sequence[CCDFrame], values: StackedValues, procedure: Procedure) -> list[CCDFrame]:
+def _slab_on_disk(memory_limit: float) -> int:
+    """How many values are read at a time by each thread, which needs some bytes for each."""
+    return int(max(min(SLAB_ON_DISK, memory_limit / BYTES_A_VALUE), 1))
+
+
+def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Procedure) -> list[Any]:
     """
     The frames, each with the scatter of the sample at each pixel as noise of its own.
 
@@ -360,13 +399,15 @@ def _with_scatter(frames: Sequence[CCDFrame], values: StackedValues, procedure: 
     # One value alone shows no scatter: it has the usual one.
     known = values.before > 1
     assert values.scatter is not None
-    if not np.any(values.scatter[known] > 0):
+    if not np.any(values.scatter[known] > 0) if not known.all() else not np.any(values.scatter):
         msg = (
             f"the frames to combine, such as {frames[0].name}, agree in every pixel: they show nothing of their noise."
         )
         raise FrameError(msg)
-    usual = np.mean(values.scatter[known], dtype=np.float64)
-    variance = np.where(known, values.scatter, values.scatter.dtype.type(usual))
+    variance = values.scatter
+    if not known.all():
+        usual = np.mean(values.scatter[known], dtype=np.float64)
+        variance[~known] = usual
     variance *= of_number(lambda n: factor_of_sample(n, procedure), values.before, variance.dtype)
     private = private_terms([frame for frame in frames if frame.budget is not None])
     result = []
@@ -387,8 +428,11 @@ def _with_scatter(frames: Sequence[CCDFrame], values: StackedValues, procedure: 
             # What only this frame has, such as the error of its overscan, is in the scatter already.
             position += 1
             terms += [term for term in frame.budget.terms if (position, term[0].key) not in private]
-        budget = UncertaintyBudget(frame.shape, terms, variance.dtype, frame._data)
-        result.append(CCDFrame(frame, budget=budget, _origin=origin))
+        data = frame._data if isinstance(frame, CCDFrame) else None
+        budget = UncertaintyBudget(frame.shape, terms, variance.dtype, data)
+        result.append(
+            CCDFrame(frame, budget=budget, _origin=origin) if isinstance(frame, CCDFrame) else frame.with_budget(budget)
+        )
     return result
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astro_calib.budget import UncertaintyBudget
     from astro_calib.identity import Origin
 
-__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "rebuilt", "with_quality"]
+__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "looked_at_once", "rebuilt", "with_quality"]
 
 
 def rebuilt(
@@ -65,6 +65,15 @@ def rebuilt(
 def as_frame(ccd: Any) -> CCDFrame:
     """A CCDFrame of anything that can be one, such as a plain CCDData."""
     return ccd if isinstance(ccd, CCDFrame) else CCDFrame(ccd)
+
+
+def looked_at_once(frame: CCDFrame) -> CCDFrame:
+    """The frame for the time of a calculation, in which nobody writes into it: its pixels are digested once."""
+    budget = frame.budget
+    result = type(frame)(frame, budget=budget, _origin=frame._origin, _watch=Watch())
+    result._made = frame._made
+    result._constant = frame._constant
+    return result
 
 
 def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:

@@ -31,6 +31,8 @@ __all__ = ["OWN", "Deferred", "Factored", "Field", "Kept"]
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
 MAX_MONOMIALS = 4
 MAX_FACTORS = 6
+#: Pixels of which a product is written out at a time.
+SLAB = 1 << 16
 
 
 class Field:
@@ -40,12 +42,13 @@ class Field:
     Two slices of the same region of a flat are two ndarray objects; as fields they are one.
     """
 
-    __slots__ = ("_array", "_key")
+    __slots__ = ("_array", "_digest", "_key")
 
     def __init__(self, array: NDArray[Any]) -> None:
         view = array.view()
         view.flags.writeable = False
         self._array = view
+        self._digest: str | None = None
         self._key: tuple[Any, ...] = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
 
     @property
@@ -58,13 +61,19 @@ class Field:
         """The shape of the array."""
         return self._array.shape
 
+    def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
+        """``array[item]``, for when the rest of the array is not needed."""
+        return self._array[item]
+
     def cut(self, item: tuple[slice, ...]) -> Field:
         """The field of ``array[item]``."""
         return Field(self.array[item])
 
     def digest(self) -> str:
         """A digest of the values."""
-        return content_digest(self.array)
+        if self._digest is None:
+            self._digest = content_digest(self.array)
+        return self._digest
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Field) and self._key == other._key
@@ -98,6 +107,7 @@ class Deferred(Field):
         self._load: Callable[[], NDArray[Any]] | None = load
         self._loaded: NDArray[Any] | None = None
         self._lock = RLock()
+        self._digest = None
         self._key = ("deferred", id(self))
 
     @property
@@ -119,73 +129,59 @@ class Deferred(Field):
         """The shape of the array."""
         return self._shape
 
+    def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
+        """``array[item]``."""
+        return self.array[item]
+
 
 class Kept(Field):
     """
-    One where a value was kept, zero where it was left out; a bit a pixel.
+    One where a frame's value was kept, zero where it was left out; a bit a pixel.
 
     A product with this factor is zero where the value was left out, whatever the other factors are there, NaN included.
+
+    Parameters
+    ----------
+    plane : ndarray of unsigned integers
+        Which frames' values were kept at each pixel.
+    bit : int
+        The bit of this frame.
     """
 
-    __slots__ = ("_bits", "_shape")
+    __slots__ = ("bit", "plane")
 
-    def __init__(self, kept: NDArray[np.bool_]) -> None:
-        self._bits: NDArray[np.uint8] | None = None
-        self._array = kept
-        self._shape = kept.shape
-        self._key = ("kept", id(self))
-
-    @classmethod
-    def of_bits(cls, bits: NDArray[np.uint8], shape: tuple[int, ...]) -> Kept:
-        """
-        From `numpy.packbits` of the flat array.
-
-        Parameters
-        ----------
-        bits : ndarray of uint8
-        shape : tuple of int
-            Of the array.
-        """
-        result = cls(np.empty(shape[:0], dtype=np.bool_))
-        result._bits, result._shape = bits, shape
-        return result
+    def __init__(self, plane: Field, bit: int) -> None:
+        self.plane = plane
+        self.bit = bit
+        self._key = (*plane._key, bit)
 
     @property
     def array(self) -> NDArray[Any]:
         """The values, made anew each time."""
-        if self._bits is None:
-            return self._array
-        size = int(np.prod(self._shape))
-        return np.unpackbits(self._bits, count=size).view(np.bool_).reshape(self._shape)
+        return self._of_plane(self.plane.array)
+
+    def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
+        """``array[item]``, for when the rest of the array is not needed."""
+        return self._of_plane(self.plane.part(item))
+
+    def _of_plane(self, plane: NDArray[Any]) -> NDArray[np.bool_]:
+        return np.asarray((plane & plane.dtype.type(1 << self.bit)) != 0)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array."""
-        return self._shape
-
-    @property
-    def bits(self) -> NDArray[np.uint8]:
-        """The values as `numpy.packbits` of the flat array gives them."""
-        return np.packbits(self._array) if self._bits is None else self._bits
+        return self.plane.shape
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """The field of ``array[item]``."""
-        if self._bits is None or len(self._shape) != 2 or item[0].step not in (None, 1):
-            return Kept(self.array[item])
-        # Only the rows asked for are made of bits.
-        start, stop, _ = item[0].indices(self._shape[0])
-        width = self._shape[1]
-        first, last = start * width, max(stop, start) * width
-        part = np.unpackbits(self._bits[first // 8 : -(-last // 8)]).view(np.bool_)
-        rows = part[first % 8 : first % 8 + last - first].reshape(-1, width)
-        return Kept(rows[:, item[1]])
+        return Kept(self.plane.cut(item), self.bit)
 
     def digest(self) -> str:
         """A digest of the values."""
-        return content_digest(self.bits)
+        return f"{self.plane.digest()}:{self.bit}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kept.of_bits, (self.bits, self._shape)
+        return Kept, (self.plane, self.bit)
 
 
 class _Own(Field):
@@ -264,8 +260,27 @@ class Factored:
             return
         parts = Factored(0.0)
         parts._terms = {key: self._terms.pop(key) for key in long}
-        factors: Factors = ((Field(np.asarray(parts.evaluate())), 1),)
+        factors: Factors = ((Field(parts._written_out()), 1),)
         self._terms[frozenset(factors)] = (1.0, factors)
+
+    def _written_out(self) -> NDArray[Any]:
+        """The value as an array, computed in pieces that stay in the cache, by all threads."""
+        shape = np.broadcast_shapes(*(field.shape for _, factors in self._terms.values() for field, _ in factors))
+        rows = max(SLAB // max(int(np.prod(shape[1:])), 1), 1)
+        if not shape or shape[0] <= rows:
+            return np.asarray(self.evaluate())
+        from astro_calib.kernels.threads import over_rows
+
+        def of_rows(part: slice) -> NDArray[Any]:
+            return np.asarray(self.part((part, *[slice(None)] * (len(shape) - 1)), shape))
+
+        result = np.empty(shape, dtype=of_rows(slice(0, 1)).dtype)
+
+        def work(part: slice) -> None:
+            result[part] = of_rows(part)
+
+        over_rows(work, shape[0], result.size, rows)
+        return result
 
     @property
     def is_zero(self) -> bool:
@@ -423,6 +438,26 @@ class Factored:
         The array may be one that others refer to, and is read-only then. ``own`` is the data of the frame that this
         belongs to; needed where `depends_on_own`.
         """
+        return self._value(own, lambda field: field.array)
+
+    def part(
+        self, item: tuple[slice, ...], shape: tuple[int, ...], own: NDArray[Any] | None = None
+    ) -> float | NDArray[Any]:
+        """
+        The value for ``frame[item]``: that of `cut`, without the cost of making one.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the frame.
+        shape : tuple of int
+            The frame's shape.
+        own : ndarray, optional
+            The part of the frame's own data.
+        """
+        return self._value(own, lambda field: field.part(_along(field.shape, item, shape)))
+
+    def _value(self, own: NDArray[Any] | None, array_of: Callable[[Field], NDArray[Any]]) -> float | NDArray[Any]:
         number = self.number
         if number is not None:
             return number
@@ -432,13 +467,15 @@ class Factored:
                 value: Any = None
                 kept: NDArray[np.bool_] | None = None
                 for field, power in factors:
-                    if field is OWN and own is None:
-                        msg = "the coefficient depends on the data of its frame, which were not given"
-                        raise ValueError(msg)
-                    if isinstance(field, Kept):
-                        kept = field.array if kept is None else kept & field.array
+                    if field is OWN:
+                        if own is None:
+                            msg = "the coefficient depends on the data of its frame, which were not given"
+                            raise ValueError(msg)
+                        value = _apply(value, own, power)
+                    elif isinstance(field, Kept):
+                        kept = array_of(field) if kept is None else kept & array_of(field)
                     else:
-                        value = _apply(value, own if field is OWN else field.array, power)
+                        value = _apply(value, array_of(field), power)
                 if value is None:
                     value = coefficient
                 elif coefficient != 1:
@@ -460,24 +497,59 @@ class Factored:
         shape : tuple of int
             The frame's shape before the cut; axes along which an array has length 1 are left as they are.
         """
-        cache: dict[Field, Field] = {}
 
         def cut_field(field: Field) -> Field:
-            if field is OWN:
-                return OWN
-            if field not in cache:
-                missing = len(shape) - len(field.shape)
-                here = tuple(
-                    slice(None) if field.shape[axis] == 1 and shape[missing + axis] != 1 else part
-                    for axis, part in enumerate(item[missing:])
-                )
-                cache[field] = field.cut(here)
-            return cache[field]
+            return field.cut(_along(field.shape, item, shape))
 
+        return self._with_fields(cut_field, {})
+
+    def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...], known: dict[Field, Field]) -> Factored:
+        """
+        The values for some pixels, one after another; the frame's own data stay what they are.
+
+        Parameters
+        ----------
+        pixels : ndarray of int, shape (n,)
+            Where they are in the flattened frame.
+        shape : tuple of int
+            The frame's shape.
+        known : dict
+            The arrays that were looked up before; it is added to.
+        """
+
+        def look_up(field: Field) -> Field:
+            if isinstance(field, Kept):
+                if field.plane not in known:
+                    known[field.plane] = look_up(field.plane)
+                return Kept(known[field.plane], field.bit)
+            array = field.array
+            if array.shape == shape and array.flags.c_contiguous:
+                return Field(array.take(pixels))
+            return Field(np.broadcast_to(array, shape)[np.unravel_index(pixels, shape)])
+
+        return self._with_fields(look_up, known)
+
+    def _with_fields(self, function: Callable[[Field], Field], known: dict[Field, Field]) -> Factored:
+        """The same with other arrays, each made once."""
+        for _, factors in self._terms.values():
+            for field, _ in factors:
+                if field not in known:
+                    known[field] = OWN if field is OWN else function(field)
         return self._from(
-            (number, tuple((cut_field(field), power) for field, power in factors))
+            (number, tuple((known[field], power) for field, power in factors))
             for number, factors in self._terms.values()
         )
+
+
+def _along(lengths: tuple[int, ...], item: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The index of a part of a frame for an array that broadcasts to the frame."""
+    if lengths == shape:
+        return item
+    missing = len(shape) - len(lengths)
+    return tuple(
+        slice(None) if length == 1 and shape[missing + axis] != 1 else part
+        for axis, (length, part) in enumerate(zip(lengths, item[missing:], strict=True))
+    )
 
 
 def _rebuild(terms: tuple[tuple[float, Factors], ...]) -> Factored:

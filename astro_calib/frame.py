@@ -133,7 +133,8 @@ class CCDFrame(CCDData):
         self._provenance: tuple[Mapping[str, Any], ...] = ()
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
-        self._lasting: tuple[str, NDArray[Any]] | None = None
+        #: What was made of the values for later use, with what it was made of.
+        self._made: dict[str, tuple[Any, Any]] = {}
         if len(args) > len(POSITIONAL) or kwargs.keys() & set(POSITIONAL[: len(args)]):
             msg = f"CCDFrame takes {', '.join(POSITIONAL)} after the data, each once."
             raise TypeError(msg)
@@ -276,8 +277,8 @@ class CCDFrame(CCDData):
     @property
     def data(self) -> NDArray[Any]:
         """The image; assigning to it cuts the link between its variance and the sources that this came from."""
-        if self._watch is not None and self._watch.stamp is None:
-            self._watch.stamp = self._digest()
+        if self._watch is not None:
+            self._watch.handed_out(self._data)
         return self._data
 
     @data.setter
@@ -326,6 +327,22 @@ class CCDFrame(CCDData):
         self._uncertainty = None
 
     @property
+    def mask(self) -> Any:
+        """True where a pixel is not to be used, or None."""
+        return None if self._mask is np.ma.nomask else self._mask
+
+    @mask.setter
+    def mask(self, value: Any) -> None:
+        if value is None or value is np.ma.nomask:
+            self._mask: Any = np.ma.nomask
+            return
+        mask = np.asarray(value, dtype=np.bool_)
+        if mask.shape != self.shape:
+            msg = f"dimensions of mask {mask.shape} and data {self.shape} do not match"
+            raise ValueError(msg)
+        self._mask = mask
+
+    @property
     def flags(self) -> Any:
         """Bits of `DataQuality` for each pixel, or None."""
         return self._flags
@@ -338,7 +355,9 @@ class CCDFrame(CCDData):
         if value is not None and not isinstance(value, FlagCollection):
             value = np.asarray(value)
             if value.dtype.kind not in "biu" or (
-                value.size and not 0 <= int(value.min()) <= int(value.max()) <= np.iinfo(np.uint16).max
+                not np.can_cast(value.dtype, np.uint16)
+                and value.size
+                and not 0 <= int(value.min()) <= int(value.max()) <= np.iinfo(np.uint16).max
             ):
                 msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to 65535."
                 raise ValueError(msg)
@@ -513,12 +532,22 @@ class CCDFrame(CCDData):
         """The data as an array that nobody writes into, for the budgets of other frames to refer to."""
         if not may_be_written(self._data):
             return floating(self._data)
-        stamp = self._digest()
-        if self._lasting is None or self._lasting[0] != stamp:
-            array = np.array(floating(self._data))
-            array.flags.writeable = False
-            self._lasting = (stamp, array)
-        return self._lasting[1]
+        array: NDArray[Any] = self._once("lasting", (), self._copy_of_data)
+        return array
+
+    def _copy_of_data(self) -> NDArray[Any]:
+        array = np.array(floating(self._data))
+        array.flags.writeable = False
+        return array
+
+    def _once(self, what: str, given: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """What ``make`` makes of the frame's values and of what is given; made anew when one of them has changed."""
+        # A frame whose data somebody writes into gets another budget.
+        budget = self.budget
+        key = (budget, self._digest() if budget is None else None, *given)
+        if what not in self._made or self._made[what][0] != key:
+            self._made[what] = key, make()
+        return self._made[what][1]
 
     def _origin_after(self, operation: Any, operand: CCDFrame) -> Origin | None:
         origin = self._present_origin()
@@ -532,7 +561,11 @@ class CCDFrame(CCDData):
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
         if self.budget is None and self._origin is None and not self._constant:
-            return Origin.of(self._data)
+            origin = Origin.of(self._data)
+            if self._watch is None or self._watch.stamp is not None:
+                return origin
+            # Nobody can have written into the data, and if somebody does, it is noticed.
+            self._origin = origin
         return self._origin
 
     def _collapsed_uncertainty(
@@ -577,9 +610,19 @@ class CCDFrame(CCDData):
 
     # -- cutting and copying -------------------------------------------------------------------------------------
 
+    def __getitem__(self, item: Any) -> CCDFrame:
+        if self.shape == ():
+            msg = "scalars cannot be sliced."
+            raise TypeError(msg)
+        return type(self)(**self._slice(item))
+
     def _slice(self, item: Any) -> dict[str, Any]:
+        slices = plain_slices(item, self.ndim)
+        watch = None if slices is None or self._watch is None or self._watch.stamp is not None else self._watch
+        part = self.data[item] if watch is None else self._data[item]
         kwargs: dict[str, Any] = {
-            "data": self.data[item],
+            "data": part,
+            "_watch": None if watch is None else watch.of_part(self._data, part),
             "mask": self._slice_mask(item),
             "wcs": self._slice_wcs(item),
             "unit": self.unit,
@@ -587,7 +630,6 @@ class CCDFrame(CCDData):
             "name": self._name,
             "flags": None if self.flags is None else self.flags[item],
         }
-        slices = plain_slices(item, self.ndim)
         budget, origin = self.budget, self._present_origin()
         if slices is not None:
             if origin is not None:
@@ -626,8 +668,8 @@ class CCDFrame(CCDData):
         state = self.__dict__.copy()
         if self._watch is None and self._stamp is None:
             state["_watch"] = Watch()  # a read-only array comes back as one that can be written into
-        state["_uncertainty"] = state["_wrapped"] = state["_lasting"] = None
-        state.pop("_normalised", None)
+        state["_uncertainty"] = state["_wrapped"] = None
+        state["_made"] = {}
         return state
 
 

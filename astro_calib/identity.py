@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 
+#: How identities begin that were found from the pixels.
+PIXELS = "pixels:"
 #: How identities begin that could not be found.
 DRAWN = "drawn:"
 
@@ -43,7 +45,7 @@ def content_identity(pixels: NDArray[Any]) -> str:
     """
     if pixels.size < 2 or not _varies(pixels):
         return drawn_identity()
-    return "pixels:" + content_digest(pixels)
+    return PIXELS + content_digest(pixels)
 
 
 def content_digest(pixels: NDArray[Any]) -> str:
@@ -82,18 +84,40 @@ class Watch:
     """
     Of an array that was made here: whether somebody else got hold of it, who may write into it.
 
-    Frames that share the array share its watch.
+    Frames that hold the same array share its watch; those that hold parts of it have watches of their own, which know
+    of each other, since whoever has one of the arrays may change all.
 
     Attributes
     ----------
     stamp : str or None
-        The digest of the array when it was first handed out; None while it was not.
+        The digest of the array when it, or one that shares its memory, was first handed out; None while none was.
     """
 
-    __slots__ = ("stamp",)
+    __slots__ = ("__weakref__", "array", "relatives", "stamp")
 
     def __init__(self) -> None:
+        self.array: NDArray[Any] | None = None
         self.stamp: str | None = None
+        self.relatives: weakref.WeakSet[Watch] = weakref.WeakSet((self,))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Watch, ()
+
+    def handed_out(self, array: NDArray[Any]) -> None:
+        """Note that somebody gets hold of the array."""
+        if self.stamp is None:
+            self.array = array
+            for watch in list(self.relatives):
+                assert watch.array is not None
+                watch.stamp = content_digest(watch.array)
+
+    def of_part(self, array: NDArray[Any], part: NDArray[Any]) -> Watch:
+        """The watch of a view of the array, neither of which was handed out."""
+        self.array = array
+        result = Watch()
+        result.array, result.relatives = part, self.relatives
+        self.relatives.add(result)
+        return result
 
 
 class RawPixels:
@@ -103,9 +127,9 @@ class RawPixels:
     The identity is found at once, because the array that the pixels were read into may be used again.
     """
 
-    def __init__(self, pixels: NDArray[Any]) -> None:
-        self.shape = pixels.shape
-        self._identity = content_identity(pixels)
+    def __init__(self, shape: tuple[int, ...], identity: str) -> None:
+        self.shape = shape
+        self._identity = identity
 
     @classmethod
     def known(cls, shape: tuple[int, ...], identity: str) -> RawPixels:
@@ -142,7 +166,7 @@ class Origin:
     def of(cls, pixels: NDArray[Any]) -> Origin:
         """The origin of a frame that was not touched yet."""
         quantum = 1.0 if pixels.dtype.kind in "ui" else 0.0
-        return cls(RawPixels(pixels), ((0, 1),) * pixels.ndim, quantum)
+        return cls(RawPixels(pixels.shape, content_identity(pixels)), ((0, 1),) * pixels.ndim, quantum)
 
     def cells(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
         """The index that takes the pixels of a frame of ``shape`` out of an array like the raw frame."""

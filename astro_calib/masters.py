@@ -163,7 +163,7 @@ def applied(frame: CCDFrame) -> None:
             if key not in _homes:
                 _homes[key] = _filed.get(key, master)
             for number, field in enumerate(_fields(coefficient)):
-                if field is not OWN and not isinstance(field, Deferred):
+                if field is not OWN and not isinstance(field.plane if isinstance(field, Kept) else field, Deferred):
                     remember_array(_memory(field), master, coefficient_role(source, number))
     remember_array(floating(frame._data), master, {"array": "data"})
 
@@ -208,7 +208,7 @@ def _fields(coefficient: Factored) -> list[Field]:
 
 
 def _memory(field: Field) -> NDArray[Any]:
-    return field.bits if isinstance(field, Kept) else field.array
+    return field.plane.array if isinstance(field, Kept) else field.array
 
 
 def used_as_operand(frame: CCDFrame, array: NDArray[Any] | None = None) -> None:

@@ -14,7 +14,7 @@ from astro_calib.identity import content_digest
 from astro_calib.source import Constituent, NoiseSource, compose_windows, draw_covariances, finite_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,7 +82,7 @@ def merge_sources(
         common = Factored(np.array(np.broadcast_to(np.where(np.isfinite(ratio), ratio, 0), shape), dtype=dtype))
         inflation = 1.0
     members = [source for source, _ in terms]
-    linear = sum_of_squares(list(zip(members, weights, strict=True)), shape, dtype)
+    linear, means = sum_of_squares(list(zip(members, weights, strict=True)), shape, dtype)
     # What of the sum goes with each source: its own weight, and those of its relatives as far as they go with it.
     shares = list(weights if remembered is None else remembered)
     with_relatives = list(shares)
@@ -91,11 +91,11 @@ def merge_sources(
             for covariance in draw_covariances(a, b, shape):
                 linear = linear + 2 * covariance * weights[index].evaluate() * weights[other].evaluate()
                 mean = finite_mean(covariance)
-                with_relatives[index] += shares[other] * (mean / finite_mean(a.variance.evaluate()))
-                with_relatives[other] += shares[index] * (mean / finite_mean(b.variance.evaluate()))
+                with_relatives[index] += shares[other] * (mean / means[a.variance])
+                with_relatives[other] += shares[index] * (mean / means[b.variance])
     total = linear * inflation
     variance = Factored(float(total)) if np.ndim(total) == 0 else Factored(np.asarray(total, dtype=dtype))
-    constituents = _constituents(members, shares)
+    constituents = _constituents(members, shares, means)
     for (member, _), weight in zip(terms, with_relatives, strict=True):
         entry = constituents[member.identity, member.window]
         if weight != entry.weight:
@@ -129,41 +129,60 @@ def squared(coefficient: Factored, source: NoiseSource) -> Any:
         return np.square(c) * v if np.ndim(c) == 0 else np.where(c != 0, np.square(c) * v, 0)
 
 
-def sum_of_squares(terms: Sequence[tuple[NoiseSource, Factored]], shape: tuple[int, ...], dtype: Any) -> Any:
+def sum_of_squares(
+    terms: Sequence[tuple[NoiseSource, Factored]], shape: tuple[int, ...], dtype: Any
+) -> tuple[Any, dict[Factored, float]]:
     """
-    The variance of a sum of independent terms, a number if it is one; each array is read once.
+    The variance of a sum of independent terms, a number if it is one; and the mean of each source's variance.
 
-    A coefficient that is 0 counts as 0, whatever the source's variance is there.
+    Each array is read once. A coefficient that is 0 counts as 0, whatever the source's variance is there.
     """
-    parts: dict[Factored, list[tuple[Factored, float, Kept | None]]] = {}
+    means = {source.variance: source.variance.number for source, _ in terms if source.variance.number is not None}
+    parts: dict[Factored, dict[Factored, list[tuple[float, Kept | None]]]] = {}
     others: list[tuple[NoiseSource, Factored]] = []
     for source, coefficient in terms:
         split = coefficient.split()
         if split is None:
             others.append((source, coefficient))
         else:
-            parts.setdefault(split[2], []).append((source.variance, split[0] ** 2, split[1]))
+            number, kept, rest = split
+            parts.setdefault(rest, {}).setdefault(source.variance, []).append((number**2, kept))
     if not others and all(
-        rest.number is not None and kept is None and variance.number is not None
-        for rest, members in parts.items()
-        for variance, _, kept in members
+        rest.number is not None and variance in means and all(kept is None for _, kept in members)
+        for rest, group in parts.items()
+        for variance, members in group.items()
     ):
-        return sum(squared(coefficient, source) for source, coefficient in terms)
+        return sum(squared(coefficient, source) for source, coefficient in terms), means
     from astro_calib.kernels.sums import add_scaled
     from astro_calib.kernels.threads import over_rows
 
     total = np.zeros(shape, dtype=dtype)
+    sums: list[tuple[Factored, tuple[float, int]]] = []
 
     def add_rows(rows: slice) -> None:
         item = (rows, *[slice(None)] * (len(shape) - 1))
         here = total[rows]
-        for rest, members in parts.items():
-            scale = rest.cut(item, shape).evaluate()
+        for rest, group in parts.items():
+            scale = rest.part(item, shape)
             one = np.ndim(scale) == 0 and scale == 1
             part = here if one else np.zeros_like(here)
-            for variance, factor, kept in members:
-                where = None if kept is None else kept.cut(item).array
-                add_scaled(part, variance.cut(item, shape).evaluate(), factor, where)
+            for variance, members in group.items():
+                values = variance.part(item, shape)
+                whole = sum(factor for factor, kept in members if kept is None)
+                some = [(factor, kept) for factor, kept in members if kept is not None]
+                added = add_scaled(part, values, whole) if whole else None
+                if len(some) > 1:
+                    # What many frames have alike is multiplied once.
+                    factors = np.zeros_like(here)
+                    for factor, kept in some:
+                        add_scaled(factors, 1.0, factor, (kept.plane.part(item), kept.bit))
+                    with np.errstate(invalid="ignore"):
+                        part += np.where(factors != 0, factors * values, 0)
+                elif some:
+                    ((factor, kept),) = some
+                    added = add_scaled(part, values, factor, (kept.plane.part(item), kept.bit))
+                if variance not in means and added is not None:
+                    sums.append((variance, added))
             if not one:
                 with np.errstate(invalid="ignore"):
                     here += np.where(part != 0, np.square(scale) * part, 0)
@@ -171,14 +190,24 @@ def sum_of_squares(terms: Sequence[tuple[NoiseSource, Factored]], shape: tuple[i
             here += squared(coefficient.cut(item, shape), source.cut(item, shape))
 
     over_rows(add_rows, shape[0], len(terms) * total.size, max(1, SLAB // max(total[0].size, 1)))
-    return total
+    found: dict[Factored, tuple[float, int]] = {}
+    for variance, (added, count) in sums:
+        before = found.get(variance, (0.0, 0))
+        found[variance] = (before[0] + added, before[1] + count)
+    means |= {variance: added / count if count else 0.0 for variance, (added, count) in found.items()}
+    for source, _ in terms:
+        if source.variance not in means:
+            means[source.variance] = finite_mean(source.variance.evaluate())
+    return total, means
 
 
-def _constituents(sources: Sequence[NoiseSource], weights: Sequence[Factored]) -> dict[tuple[str, Window], Constituent]:
-    """The sources that went in, and those that had gone into them."""
+def _constituents(
+    sources: Sequence[NoiseSource], weights: Sequence[Factored], means: Mapping[Factored, float]
+) -> dict[tuple[str, Window], Constituent]:
+    """The sources that went in, whose variances have these means, and those that had gone into them."""
     result: dict[tuple[str, Window], Constituent] = {}
     for source, weight in zip(sources, weights, strict=True):
-        own = finite_mean(source.variance.evaluate()) * (1 - source.linear if source.constituents else 1.0)
+        own = means[source.variance] * (1 - source.linear if source.constituents else 1.0)
         entries = {(source.identity, source.window): Constituent(weight, own)}
         for (identity, window), inner in source.constituents.items():
             entries[identity, compose_windows(window, source.window)] = Constituent(

@@ -24,11 +24,9 @@ import numpy as np
 from astro_calib.arithmetic import float_type
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.factored import OWN, Factored
-from astro_calib.flags import DataQuality
-from astro_calib.frame import CCDFrame
 from astro_calib.identity import Watch
-from astro_calib.operands import MAX_RELATIVE_ERROR
 from astro_calib.source import NoiseSource
+from astro_calib.steps.master import relabelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +34,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.detector import Detector
+    from astro_calib.frame import CCDFrame
+    from astro_calib.identity import Origin
 
 __all__ = ["calibrated_at_once"]
-
-BITS = (DataQuality.SATURATED, DataQuality.NO_DATA, DataQuality.UNCERTAIN_DIVISOR)
 
 
 def calibrated_at_once(
@@ -70,7 +68,7 @@ def calibrated_at_once(
     shot_noise : bool
         Whether each pixel's own signal tells its shot noise; without, it has none.
     bias, dark : CCDFrame, shape (ny, nx), optional
-        In electrons, their own noise named after them.
+        In electrons.
     ratio : float
         The dark is multiplied by this.
     flat : CCDFrame, shape (ny, nx), optional
@@ -85,68 +83,59 @@ def calibrated_at_once(
     assert origin is not None
     fixed = float(amplifier.read_noise.value) ** 2 + (origin.quantum * gain) ** 2 / 12
     floor = float(amplifier.read_noise.value) ** 2 / 4 - fixed
-    masters = _masters(bias, dark, ratio)
-    of_flat = None if flat is None else flat.budget
+    saturation = None if detector.saturation is None else float(detector.saturation.to_value(raw.unit))
+    uncertain_gain = amplifier.gain_uncertainty is not None and amplifier.gain_uncertainty.value > 0
+    of_level = None if uncertain_gain else _variance_of_level(level_terms)
+    own = _own_identities(origin)
+    level_identities = {source.identity for source, _ in level_terms}
+    related = not (_family(bias) | _family(dark) | _family(flat)).isdisjoint([*own, *level_identities])
+    # A frame that is one of those that a master was made of, or whose gain is uncertain, shares noise with the masters:
+    # its variance has to be asked for.
+    add_up = of_level is not None and not related
+    variances = _variances(bias, dark, ratio, flat) if add_up else {}
     present = [frame for frame in (raw, bias, dark, flat) if frame is not None]
-    of_level = _variance_of_level(level_terms)
-    recipe = Recipe(
-        gain=gain,
-        fixed=fixed,
-        floor=floor,
-        shot_noise=shot_noise,
-        saturation=np.inf if detector.saturation is None else float(detector.saturation.to_value(raw.unit)),
-        uncertain=MAX_RELATIVE_ERROR,
-    )
+    masks = [frame.mask for frame in present if frame.mask is not None]
+    quality = [frame.flags for frame in present if frame.flags is not None]
     pixels = calibrate_pixels(
         raw._data,
         level,
         np.zeros(()) if of_level is None else of_level * gain**2,
-        recipe,
+        Recipe(gain=gain, ratio=ratio, fixed=fixed, floor=floor, shot_noise=shot_noise),
         dtype=dtype,
+        saturation=saturation,
         bias=None if bias is None else bias._data,
         dark=None if dark is None else dark._data,
-        ratio=ratio,
-        of_masters=None if masters is None else masters.variance(),
         flat=None if flat is None else flat._data,
-        of_flat=None if of_flat is None else of_flat.variance(),
-        shared=_shared(masters, of_flat),
-        masks=[frame.mask for frame in present if frame.mask is not None],
-        quality=[frame.flags for frame in present if frame.flags is not None],
-        bits=np.array(BITS, dtype=np.uint16),
+        masks=masks,
+        quality=quality,
+        **variances,
     )
     over_flat = Factored(1.0) if flat is None else Factored(1.0).times(flat._data, -1)
-    own = _own_terms(raw, fixed, pixels.shot if shot_noise else None, over_flat)
     terms = [(source, coefficient.product(over_flat) * gain) for source, coefficient in level_terms]
-    terms += own
-    if amplifier.gain_uncertainty is not None and amplifier.gain_uncertainty.value > 0:
-        collected = Factored(1.0).times(OWN)
-        for master, factor in ((bias, 1.0), (dark, ratio)):
-            if master is not None:
-                collected = collected + over_flat.times(master._data) * factor
-        variance = float(amplifier.gain_uncertainty.value) ** 2
-        terms.append(
-            (NoiseSource("gain", variance, axes=(), identity=detector.gain_identity(0)), collected * (1 / gain))
-        )
-    if masters is not None:
-        terms += [(source, coefficient.product(over_flat) * -1) for source, coefficient in masters.terms]
-    if flat is not None and of_flat is not None:
+    if uncertain_gain:
+        terms.append((_gain_noise(detector), _collected(bias, dark, ratio, over_flat) * (1 / gain)))
+    terms += _passed_on(bias, -1.0, "bias", over_flat)
+    window = origin.window
+    terms.append((NoiseSource("read noise", fixed, identity=own[0], window=window), over_flat))
+    if shot_noise:
+        shot = NoiseSource("shot noise", pixels.shot, identity=own[1], window=window, slope=1.0)
+        terms.append((shot, over_flat))
+    terms += _passed_on(dark, -ratio, "dark", over_flat)
+    if flat is not None and flat.budget is not None:
         by_flat = over_flat.times(OWN) * -1
-        terms += [(s, c.referring_to(flat._data).product(by_flat)) for s, c in of_flat.terms]
+        terms += [(s, c.referring_to(flat._data).product(by_flat)) for s, c in flat.budget.terms]
     budget = UncertaintyBudget(raw.shape, terms, dtype, pixels.data)
-    of_others = _family(masters) | _family(of_flat)
-    private = of_others.isdisjoint(source.identity for source, _ in [*own, *level_terms])
-    if private and of_level is not None and "gain" not in budget.names:
-        # Else the frame is one of those that a master was made of, and the variance has to be asked for.
+    if add_up:
         pixels.variance.flags.writeable = False
         budget._total = pixels.variance
-    mask, flags = pixels.mask, pixels.flags
-    return CCDFrame(
+    flagged = saturation is not None or flat is not None
+    return type(raw)(
         pixels.data,
         unit=u.electron,
-        mask=mask if mask.any() or any(frame.mask is not None for frame in present) else None,
-        flags=flags if flags.any() or any(frame.flags is not None for frame in present) else None,
+        mask=pixels.mask if flagged or masks or pixels.mask.any() else None,
+        flags=pixels.flags if flagged or quality or pixels.flags.any() else None,
         meta=deepcopy(raw.meta),
-        wcs=raw.wcs,
+        wcs=None if raw.wcs is None else raw.wcs.deepcopy(),
         psf=raw.psf,
         name=raw._name,
         budget=budget,
@@ -166,34 +155,73 @@ def _variance_of_level(terms: Sequence[tuple[NoiseSource, Factored]]) -> NDArray
     return total
 
 
-def _own_terms(
-    raw: CCDFrame, fixed: float, shot: NDArray[Any] | None, coefficient: Factored
+def _own_identities(origin: Origin) -> tuple[str, str]:
+    """Those of read noise and shot noise of a raw frame."""
+    identity = origin.raw.identity()
+    return f"{identity}:read", f"{identity}:shot"
+
+
+def _gain_noise(detector: Detector) -> NoiseSource:
+    """The error of the gain, in electrons per adu."""
+    uncertainty = detector.amplifiers[0].gain_uncertainty
+    assert uncertainty is not None
+    return NoiseSource("gain", float(uncertainty.value) ** 2, axes=(), identity=detector.gain_identity(0))
+
+
+def _collected(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, over_flat: Factored) -> Factored:
+    """All electrons that the gain has made of the raw frame, over the flat."""
+    collected = Factored(1.0).times(OWN)
+    for master, factor in ((bias, 1.0), (dark, ratio)):
+        if master is not None:
+            collected = collected + over_flat.times(master._lasting_data()) * factor
+    return collected
+
+
+def _passed_on(
+    master: CCDFrame | None, factor: float, kind: str, over_flat: Factored
 ) -> list[tuple[NoiseSource, Factored]]:
-    """Read noise and shot noise of the raw frame, in electrons."""
-    origin = raw._present_origin()
-    assert origin is not None
-    identity, window = origin.raw.identity(), origin.window
-    terms = [(NoiseSource("read noise", fixed, identity=f"{identity}:read", window=window), coefficient)]
-    if shot is not None:
-        source = NoiseSource("shot noise", shot, identity=f"{identity}:shot", window=window, slope=1.0)
-        terms.append((source, coefficient))
-    return terms
+    """The terms of a master that is added with a factor, its own noise under the name of its kind."""
+    if master is None or master.budget is None:
+        return []
+    budget = relabelled(master, kind).budget
+    assert budget is not None
+    return [(source, coefficient.product(over_flat) * factor) for source, coefficient in budget.bound().terms]
 
 
-def _masters(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float) -> UncertaintyBudget | None:
-    """The budget of bias and scaled dark together."""
-    budgets = [(None if master is None else master.budget, factor) for master, factor in ((bias, 1.0), (dark, ratio))]
-    parts = [(budget, factor) for budget, factor in budgets if budget is not None]
-    return UncertaintyBudget.linear(parts) if parts else None
+def _variances(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, flat: CCDFrame | None) -> dict[str, Any]:
+    """The masters' variances, and what these have in common; found once for all frames that they are applied to."""
+    known = [frame for frame in (flat, dark, bias) if frame is not None and frame.budget is not None]
+    if not known:
+        return {}
+    given = (ratio, *(None if frame is None else frame.budget for frame in (bias, dark, flat)))
+    found: dict[str, Any] = known[0]._once("variances", given, lambda: _found_variances(bias, dark, ratio, flat))
+    return found
 
 
-def _shared(masters: UncertaintyBudget | None, flat: UncertaintyBudget | None) -> NDArray[Any] | None:
-    """The covariance of masters and flat, None if they have nothing in common."""
-    if masters is None or flat is None:
-        return None
-    return None if _family(masters).isdisjoint(_family(flat)) else masters.covariance(flat)
+def _found_variances(
+    bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, flat: CCDFrame | None
+) -> dict[str, Any]:
+    found = {
+        f"of_{kind}": frame.variance
+        for kind, frame in (("bias", bias), ("dark", dark), ("flat", flat))
+        if frame is not None and frame.budget is not None
+    }
+    parts = [
+        (frame.budget, factor)
+        for frame, factor in ((bias, 1.0), (dark, ratio))
+        if frame is not None and frame.budget is not None
+    ]
+    if not _family(bias).isdisjoint(_family(dark)):
+        found |= {"of_bias": UncertaintyBudget.linear(parts).variance(), "of_dark": None}
+    if not (_family(bias) | _family(dark)).isdisjoint(_family(flat)):
+        assert flat is not None
+        assert flat.budget is not None
+        found["shared"] = UncertaintyBudget.linear(parts).covariance(flat.budget)
+    return found
 
 
-def _family(budget: UncertaintyBudget | None) -> frozenset[str]:
-    """The identities of all that is in a budget, and of what went into it."""
-    return frozenset() if budget is None else frozenset().union(*(source.family for source, _ in budget.terms))
+def _family(master: CCDFrame | None) -> frozenset[str]:
+    """The identities of all noise that is in a master, and of what went into it."""
+    if master is None or master.budget is None:
+        return frozenset()
+    return frozenset().union(*(source.family for source, _ in master.budget.terms))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from astro_calib.identity import content_digest
 from astro_calib.masters import master_of, path_of
 
 if TYPE_CHECKING:
@@ -72,10 +73,9 @@ def record(
 
 def _entry(kind: str, master: CCDFrame) -> dict[str, Any]:
     known = master_of(master)
-    entry = {"kind": kind, "identity": known.identity, "name": known.name}
-    if known.checksum is not None:
-        entry["checksum"] = known.checksum
-    return entry
+    if known.checksum is None:
+        known.checksum = content_digest(master._data)
+    return {"kind": kind, "identity": known.identity, "name": known.name, "checksum": known.checksum}
 
 
 def _plain(value: Any) -> Any:

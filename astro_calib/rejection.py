@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.estimators import median_variance_factor
-from astro_calib.slabs import rejected, sample_variance
+from astro_calib.slabs import rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,12 +28,17 @@ NODES = 16
 UNLIKE = 1.2
 
 
-def of_number(factor: Callable[[int], float], number: NDArray[np.uint16], dtype: Any) -> NDArray[Any]:
+def of_number(factor: Callable[[int], float], number: NDArray[np.uint16], dtype: Any) -> float | NDArray[Any]:
     """A factor that depends on the number of values, at each pixel; 1 where there is none."""
-    present = np.flatnonzero(np.bincount(number.ravel()))
+    largest = int(number.max())
+    # Row by row: NumPy counts in 64 bits.
+    counts = sum(np.bincount(row, minlength=largest + 1) for row in np.atleast_2d(number))
+    present = np.flatnonzero(counts)
+    if len(present) == 1 and present[0] > 0:
+        return factor(int(present[0]))
     present = present[present > 0]
     if not present.size:
-        return np.ones(number.shape, dtype=dtype)
+        return 1.0
     # The factor changes slowly for large numbers: some are enough.
     nodes = np.unique(np.geomspace(present[0], present[-1], NODES).round()) if len(present) > NODES else present
     values = [factor(int(node)) for node in nodes]
@@ -62,7 +67,7 @@ def _simulated(number: int, procedure: Procedure) -> tuple[float, float]:
 
     The survivors scatter less than all, and by how much depends on the rejection.
     """
-    from astro_calib.kernels.stack import masked_median, weighted_sums
+    from astro_calib.kernels.stack import masked_median, sample_variance, weighted_sums
 
     if number == 1:
         return 1.0, 1.0
@@ -72,7 +77,7 @@ def _simulated(number: int, procedure: Procedure) -> tuple[float, float]:
     used = rejected(data, before, masked_median(data, before), None, procedure, usual=1.0)
     total, count, _ = weighted_sums(data, used, [1.0] * number)
     result = masked_median(data, used) if procedure.method == "median" else total / count
-    variance = np.where(count > 1, sample_variance(data, used), sample_variance(data, before))
+    variance = np.where(count > 1, sample_variance(data, used, result), sample_variance(data, before, result))
     return float(np.var(result) / np.mean(1 / count)), float(np.var(result) / np.mean(variance / count))
 
 
@@ -89,8 +94,8 @@ def excess_of_median(number: int, procedure: Procedure) -> float:
     from astro_calib.kernels.stack import masked_median
 
     data = _gaussian(number)
-    before, sigma = np.ones(data.shape, dtype=bool), np.ones(data.shape)
-    used = rejected(data, before, masked_median(data, before), sigma, procedure)
+    before = np.ones(data.shape, dtype=bool)
+    used = rejected(data, before, masked_median(data, before), [1.0] * number, procedure)
     count = used.sum(axis=0)
     factors = np.array([1.0, *(median_variance_factor(left) for left in range(1, number + 1))])
     return float(np.var(masked_median(data, used)) / np.mean(factors[count] / count))
@@ -129,7 +134,7 @@ def _simulated_of_unlike(sigmas: tuple[float, ...], weights: tuple[float, ...], 
     spread = np.array(sigmas)[:, np.newaxis]
     data = spread * _gaussian(len(sigmas))
     before = np.ones(data.shape, dtype=bool)
-    used = rejected(data, before, masked_median(data, before), spread, procedure)
+    used = rejected(data, before, masked_median(data, before), np.square(spread), procedure)
     total, weight, _ = weighted_sums(data, used, weights)
     squares = sum(np.square(own * sigma) * kept for own, sigma, kept in zip(weights, sigmas, used, strict=True))
     return float(np.var(total / weight) / np.mean(squares / weight**2))

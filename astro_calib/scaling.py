@@ -16,16 +16,20 @@ that the source of noise that the level makes may have a negative variance.
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import fit_for_use
+from astro_calib.derive import fit_for_use, rebuilt
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.frame import CCDFrame
+from astro_calib.slabs import sampled
 from astro_calib.source import NoiseSource
 from astro_calib.stacking import bound, budget_of
 
@@ -40,6 +44,8 @@ __all__ = ["Levels", "level_effects", "level_terms", "scaled_frames", "with_leve
 
 #: Part of the pixels about the median over which their density is measured.
 CENTRAL = 0.1
+#: Frames whose levels are found at a time: NumPy lets go of the interpreter's lock while it sorts.
+THREADS = 4
 #: Density of a Gaussian at its median, for sigma 1.
 GAUSSIAN_DENSITY = 1 / np.sqrt(2 * np.pi)
 
@@ -90,7 +96,8 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
         if scale not in ("median", "mean"):
             msg = f"scale is {scale!r}; expected 'median', 'mean', a function or a list of numbers."
             raise ValueError(msg)
-        levels = Levels(scale, np.array([_level(frame, scale) for frame in frames]))
+        with ThreadPoolExecutor(THREADS) as pool:
+            levels = Levels(scale, np.array(list(pool.map(partial(_level, how=scale), frames))))
         factors = levels.common / levels.values
     elif callable(scale):
         factors = np.array([float(scale(frame._data)) for frame in frames])
@@ -102,12 +109,22 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
     if not np.isfinite(factors).all():
         msg = f"the scale factors are {factors}; they must be finite."
         raise ValueError(msg)
-    return [frame.multiply(float(factor)) for frame, factor in zip(frames, factors, strict=True)], levels
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(_scaled, frames, factors.tolist())), levels
+
+
+def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
+    """The frame times a number; mask and flags, which do not change, are shared with it."""
+    data = floating(frame._data) * factor
+    budget = None if frame.budget is None else frame.budget.scaled(factor, 1, data)
+    origin = frame._present_origin()
+    return rebuilt(frame, data, budget, origin=None if origin is None else origin.scaled(factor))
 
 
 def _level(frame: CCDFrame, how: str) -> float:
     good = fit_for_use(frame)
-    level = float((np.median if how == "median" else np.mean)(frame._data[good])) if good.any() else float("nan")
+    values = frame._data if good.all() else frame._data[good]
+    level = float((np.median if how == "median" else np.mean)(values)) if good.any() else float("nan")
     if not level > 0:
         msg = (
             f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by "
@@ -165,10 +182,10 @@ def level_terms(
     shared: list[tuple[NoiseSource, Factored]] = []
     common: dict[Key, tuple[NoiseSource, float]] = {}
     keys: list[str] = []
+    means: list[tuple[NDArray[np.bool_], NDArray[np.float32]]] = []
     for position, (frame, effect, weight) in enumerate(zip(frames, effects, weights, strict=True)):
         budget = budget_of(frame)
-        good = fit_for_use(frame)
-        over_pixels = good / np.count_nonzero(good)
+        good, over_pixels = _mean_over(fit_for_use(frame), means)
         excess = _excess_of_median(frame, good) if levels.how == "median" else 1.0
         pixels: list[tuple[NoiseSource, Factored]] = []
         rows: list[tuple[NoiseSource, Factored]] = []
@@ -196,6 +213,17 @@ def level_terms(
     return result
 
 
+def _mean_over(
+    good: NDArray[np.bool_], known: list[tuple[NDArray[np.bool_], NDArray[np.float32]]]
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """The pixels, and the weights of the mean over them; one array for frames that have the same good pixels."""
+    for other, weights in known:
+        if np.array_equal(good, other):
+            return other, weights
+    known.append((good, good.astype(np.float32) / np.float32(np.count_nonzero(good))))
+    return known[-1]
+
+
 def _in_level(frame: CCDFrame, coefficient: Factored, level: float) -> float:
     """The coefficient of noise that is common to a frame in the frame's level."""
     good = fit_for_use(frame)
@@ -216,9 +244,13 @@ def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_]) -> float:
     wider than the noise the mean is :math:`\sigma f / \sqrt\pi`; for a scene without structure, where it is 1/4, this
     is low by 10%.
     """
-    values = frame._data[good]
-    assert frame.variance is not None
-    sigma = float(np.sqrt(np.mean(frame.variance, where=good, dtype=np.float64)))
+    # Some pixels are enough: the density need not be known better than the formula is.
+    item = sampled(frame.shape)
+    if not good[item].any():
+        item = (slice(None),) * frame.ndim
+    values = frame._data[item][good[item]]
+    variance = budget_of(frame)[item].variance()
+    sigma = float(np.sqrt(np.mean(variance, where=good[item], dtype=np.float64)))
     low, high = np.quantile(values, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
     # Values cannot be denser than the noise lets them, but rounding can make them look so.
     narrowest = CENTRAL * sigma / GAUSSIAN_DENSITY

@@ -119,36 +119,36 @@ class OwnNoise:
         floor: Any = 0.0
         missing = dict(self._shared)
         for source, coefficient in budget.terms:
-            variance = source.variance.cut(item, budget.shape).evaluate()
+            variance = source.variance.part(item, budget.shape)
             if (position, source.key) not in self._private:
                 missing.pop(source.key, None)
                 total = total + (self._means[position, source.key] - self._shared[source.key][1]) ** 2 * variance
                 continue
-            c = coefficient.cut(item, budget.shape).evaluate(data)
+            c = coefficient.part(item, budget.shape, data)
             part = variance if np.ndim(c) == 0 and c == 1 else np.square(c) * variance
             total = part if np.ndim(total) == 0 and total == 0 else total + part
             if source.slope:
                 slope = slope + np.abs(c) * source.slope
             elif len(source.axes) == len(budget.shape):
-                floor = floor + part
+                floor = part if np.ndim(floor) == 0 and floor == 0 else floor + part
         for source, mean in missing.values():
-            total = total + mean**2 * source.variance.cut(item, budget.shape).evaluate()
+            total = total + mean**2 * source.variance.part(item, budget.shape)
         return total, slope, floor
 
-    def sigma(self, item: tuple[slice, ...], values: NDArray[Any], center: NDArray[Any]) -> NDArray[Any]:
+    def at_center(self, item: tuple[slice, ...], values: NDArray[Any], center: NDArray[Any]) -> list[Any]:
         """
-        Standard deviation of each frame's noise, shape (n, ny, nx), were its value that of the centre.
+        The variance of each frame's noise, n numbers or arrays of shape (ny, nx), were its value that of the centre.
 
         The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias
         the mean; so it is moved along its slope to the count at the centre.
         """
-        result = np.empty_like(values)
+        from astro_calib.kernels.stack import at_center
+
+        result = []
         for position, value in enumerate(values):
             total, slope, floor = self.variance(position, item)
-            with np.errstate(invalid="ignore"):
-                if np.ndim(slope) or slope != 0:
-                    total = np.maximum(total + slope * (center - value), np.asarray(floor) / 4)
-                np.sqrt(np.maximum(total, 0), out=result[position])
+            moves = np.ndim(slope) or slope != 0
+            result.append(at_center(total, slope, floor, value, center) if moves else total)
         return result
 
 
@@ -249,8 +249,10 @@ def inflation_of_median(values: StackedValues, clip: str | None, number: int) ->
     table = np.nan_to_num(median_variance_factors(number), nan=1.0)
     if values.complete:
         return float(table[-1])
+    if clip != "minmax":
+        return np.asarray(table.astype(np.float32)[values.used])
     # The median is the same after the lowest and the highest are left out, so that their number counts too.
-    before = values.before if clip == "minmax" else values.used
+    before = values.before
     return (table[before] * values.used / np.maximum(before, 1)).astype(np.float32)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.table import Table
 
 from astro_calib.characterize import shot_noise_bias
+from astro_calib.characterize.validate import within
 
 DOCS = Path(__file__).parent
 MODELS = ("data", "smooth", "array")
@@ -41,7 +42,7 @@ def trials(table: Table) -> str:
                 f"{row['predicted']:.4g}",
                 f"{row['observed']:.4g}",
                 f"{row['ratio']:.4f} ± {row['ratio_error']:.4f}",
-                f"{row['tolerance']:.2%}",
+                within(row),
                 number(row["ccdproc_predicted"], ".4g"),
                 number(row["ccdproc_ratio"], ".3f"),
             ]

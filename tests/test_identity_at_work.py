@@ -9,6 +9,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.nddata import StdDevUncertainty
 from photutils.aperture import CircularAnnulus, CircularAperture
 
 from astro_calib import (
@@ -227,3 +228,39 @@ def test_a_star_table_of_dithered_frames_knows_the_master_under_them(rng):
     weights = aperture_less_annulus(stack.shape)
     assert measured_error(stack) == pytest.approx(np.sqrt(variance_by_overlap(weights, offsets)), rel=1e-6)
     assert measured_error(stack) > 2 * np.sqrt(np.sum(weights**2 * stack.variance))
+
+
+# ---- writing into memory that frames share
+
+
+def made_here(rng):
+    """A frame whose array nobody else has."""
+    values = rng.normal(100, 5, (6, 8))
+    return CCDFrame(values, unit="electron", uncertainty=StdDevUncertainty(np.full((6, 8), 5.0))).copy()
+
+
+def test_writing_into_a_cut_is_noticed_by_the_frame_and_the_other_way_round(rng):
+    whole = made_here(rng)
+    other = whole.copy()
+    part = whole[2:5, 1:]
+    assert np.all(covariance(part, other[2:5, 1:]) == 25)
+    part.data[0, 0] = 0
+    assert np.all(covariance(whole, other) == 0)
+    assert np.all(covariance(part, other[2:5, 1:]) == 0)
+    whole = other.copy()
+    part = whole[2:5, 1:]
+    whole.data[2:5] += 1
+    assert np.all(covariance(part, other[2:5, 1:]) == 0)
+
+
+def test_cuts_that_nobody_writes_into_keep_their_sources(rng):
+    whole = made_here(rng)
+    part = whole[2:5, 1:][1:, ::2]
+    whole.data[0, 0] = 0
+    assert np.all(covariance(part, part.copy()) == 25)
+
+
+def test_masks_do_not_count_as_getting_hold_of_the_data(rng):
+    frame = made_here(rng)
+    frame.mask = frame.shape[0] * [[True] * frame.shape[1]]
+    assert frame[1:, 1:]._watch.stamp is None

@@ -1,12 +1,17 @@
 """One pass over the pixels gives what the steps give one at a time, and what the formulas of NumPy give."""
 
+import sys
+
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.modeling.models import Polynomial1D
 
 from astro_calib import (
     CCDFrame,
     Detector,
+    NoiseSource,
+    UncertaintyBudget,
     calibrate,
     combine,
     covariance,
@@ -20,6 +25,8 @@ from astro_calib import (
     subtract_overscan,
     trim_image,
 )
+from astro_calib.derive import lacks_own_noise
+from astro_calib.errors import FrameError
 from astro_calib.kernels.calibrate import Recipe, calibrate_pixels
 
 SHAPE = (30, 44)
@@ -81,6 +88,25 @@ def step_by_step(raw, detector, given, *, axis=(0, 1), shot_noise="data", bad=No
     if "dark" in given:
         frame = subtract_dark(frame, given["dark"], exposure_time="EXPTIME", scale=True)
     return flat_correct(frame, given["flat"]) if "flat" in given else frame
+
+
+@pytest.fixture
+def both_ways(monkeypatch):
+    """Calibrates in one pass and by the steps."""
+
+    def run(raw, detector, **arguments):
+        one = calibrate(raw, detector, **arguments)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules["astro_calib.calibrate"], "_is_plain", lambda *_: False)
+            other = calibrate(raw, detector, **arguments)
+        assert_same(one, other)
+        orders = [[s.key for s, _ in frame.budget.terms if s.name != "gain"] for frame in (one, other)]
+        assert orders[0] == orders[1]
+        assert (one.mask is None, one.flags is None) == (other.mask is None, other.flags is None)
+        assert lacks_own_noise(one) == lacks_own_noise(other)
+        return one
+
+    return run
 
 
 def assert_same(one, other):
@@ -163,36 +189,37 @@ def test_the_kernel_is_the_formula(rng):
     shape = (17, 1030)
     raw = rng.integers(0, 65536, shape).astype(np.uint16)
     bias, dark, flat = (rng.uniform(0.5, 2, shape).astype(np.float32) for _ in range(3))
-    of_masters, of_flat, shared = (rng.uniform(0.01, 0.02, shape).astype(np.float32) for _ in range(3))
+    of_bias, of_dark, of_flat, shared = (rng.uniform(0.01, 0.02, shape).astype(np.float32) for _ in range(4))
     level = rng.uniform(900, 1000, (17, 1))
     of_level = rng.uniform(0, 1, (17, 1))
     found = calibrate_pixels(
         raw,
         level,
         of_level,
-        Recipe(gain=1.5, fixed=36.2, floor=-27.2, shot_noise=True, saturation=60000.0, uncertain=0.05),
+        Recipe(gain=1.5, ratio=0.5, fixed=36.2, floor=-27.2, shot_noise=True),
         dtype=np.dtype(np.float32),
+        saturation=60000.0,
         bias=bias,
+        of_bias=of_bias,
         dark=dark,
-        ratio=0.5,
-        of_masters=of_masters,
+        of_dark=of_dark,
         flat=flat,
         of_flat=of_flat,
         shared=shared,
-        masks=[],
-        quality=[],
-        bits=np.array([4, 16, 64], dtype=np.uint16),
     )
     signal = 1.5 * (raw - level) - bias
     z = (signal - 0.5 * dark) / flat
     shot = np.maximum(signal, -27.2)
-    variance = (shot + 36.2 + of_level + of_masters) / flat**2 + z**2 / flat**2 * of_flat + 2 * z / flat**2 * shared
+    variance = (
+        (shot + 36.2 + of_level + of_bias + 0.25 * of_dark) / flat**2
+        + z**2 / flat**2 * of_flat
+        + 2 * z / flat**2 * shared
+    )
     np.testing.assert_allclose(found.data, z, rtol=1e-5, atol=1e-2)
     np.testing.assert_allclose(found.shot, shot, rtol=1e-5, atol=1e-2)
     np.testing.assert_allclose(found.variance, variance, rtol=1e-4)
     np.testing.assert_array_equal(found.flags & 4 != 0, raw >= 60000)
     np.testing.assert_array_equal(found.mask, raw >= 60000)
-    np.testing.assert_array_equal(found.flags & 64 != 0, of_flat > (0.05 * flat) ** 2)
 
 
 def test_a_frame_that_is_in_its_master(rng):
@@ -202,3 +229,106 @@ def test_a_frame_that_is_in_its_master(rng):
     assert_same(one, step_by_step(raws[0], CAMERA, {"bias": bias}, shot_noise=0))
     good = ~one.mask
     np.testing.assert_allclose(one.budget.variances()["read noise"][good].mean(), 36.19 * (1 - 2 / 3 / 2), rtol=0.02)
+
+
+@pytest.mark.parametrize("detector", [CAMERA, UNCERTAIN], ids=["exact gain", "uncertain gain"])
+def test_masters_that_were_read_from_files(rng, both_ways, tmp_path, detector):
+    every = masters(rng, detector)
+    for name, master in every.items():
+        master.write(tmp_path / f"{name}.fits")
+    every = {name: CCDFrame.read(tmp_path / f"{name}.fits") for name in every}
+    assert not all(master.dtype.isnative for master in every.values())
+    both_ways(raw_frame(rng), detector, overscan=OVERSCAN, trim=TRIM, **every)
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">f4", "f2", "i4", "u1"])
+def test_raw_frames_of_other_types(rng, both_ways, dtype):
+    raw = CCDFrame(rng.integers(20, 90, SHAPE).astype(dtype), unit="adu")
+    both_ways(raw, CAMERA, pedestal=10)
+
+
+def test_a_frame_without_a_pixel_that_differs(both_ways):
+    raw = CCDFrame(np.full(SHAPE, 1100, dtype=np.uint16), unit="adu")
+    raw = CCDFrame(raw, _origin=raw._present_origin())
+    one = both_ways(raw, CAMERA, pedestal=1000)
+    assert not lacks_own_noise(one)
+
+
+def test_nobody_changes_the_noise_by_writing_into_a_master_afterwards(rng):
+    bias = masters(rng, UNCERTAIN)["bias"]
+    one = calibrate(raw_frame(rng), UNCERTAIN, overscan=OVERSCAN, trim=TRIM, bias=bias)
+    before = one.budget.variances()["gain"], covariance(one, one)
+    bias.data[...] = 0
+    np.testing.assert_array_equal(one.budget.variances()["gain"], before[0])
+    np.testing.assert_array_equal(covariance(one, one), before[1])
+
+
+@pytest.mark.parametrize("axis", [0, 1, (0, 1)])
+def test_frames_of_one_row(rng, both_ways, axis):
+    raw = CCDFrame((rng.normal(1000, 4, (2, 40)) + 300).astype(np.uint16), unit="adu")
+    both_ways(raw, CAMERA, overscan="[1:40, 1:1]", overscan_axis=0, trim="[1:40, 2:2]")
+    both_ways(raw[1:], CAMERA, overscan="[31:40, 1:1]", overscan_axis=axis if axis != 0 else 1, trim="[1:30, 1:1]")
+
+
+def test_without_a_saturation_level_nothing_is_saturated(rng, both_ways):
+    raw = raw_frame(rng, np.float32)
+    one = both_ways(raw, Detector(gain=GAIN, read_noise=6 * u.electron), pedestal=1000)
+    assert one.flags[10, 11] == 16
+    assert not np.any(one.flags & 4)
+
+
+def test_a_clean_frame_has_mask_and_flags_as_any_other(rng, both_ways):
+    raw = CCDFrame(rng.integers(1000, 1100, SHAPE).astype(np.uint16), unit="adu")
+    assert not both_ways(raw, CAMERA, pedestal=1000).mask.any()
+
+
+def test_the_flat_is_uncertain_only_where_it_is_used(rng, both_ways):
+    values, sigmas = rng.normal(1000, 5, SHAPE), np.full(SHAPE, 5.0)
+    sigmas[1, 1] = sigmas[2, 2] = sigmas[3, 3] = 300
+    values[2, 2] = 1
+    flat = CCDFrame(values, unit="electron", uncertainty=sigmas, mask=np.zeros(SHAPE, dtype=bool))
+    flat.mask[1, 1] = True
+    one = both_ways(raw_frame(rng), CAMERA, pedestal=1000, flat=flat)
+    assert [int(one.flags[place] & 64) for place in ((1, 1), (2, 2), (3, 3))] == [0, 0, 64]
+
+
+@pytest.mark.parametrize("detector", [CAMERA, UNCERTAIN], ids=["exact gain", "uncertain gain"])
+def test_the_order_of_the_sources_is_that_of_the_steps(rng, both_ways, detector):
+    both_ways(raw_frame(rng), detector, overscan=OVERSCAN, trim=TRIM, **masters(rng, detector))
+    terms = [(NoiseSource(f"part {index}", 1.0, identity=f"part {index}"), 1.0) for index in range(62)]
+    bias = CCDFrame(np.full(TRIMMED, 3.0), unit="electron", budget=UncertaintyBudget(TRIMMED, terms))
+    with pytest.warns(UserWarning, match="sources of noise"):
+        both_ways(raw_frame(rng), UNCERTAIN, overscan=OVERSCAN, trim=TRIM, bias=bias)
+
+
+@pytest.mark.parametrize("model", [None, Polynomial1D(0)])
+def test_an_overscan_that_was_cut_out_is_looked_at_for_saturation(rng, model):
+    raw = raw_frame(rng)
+    raw.data[:, 40:] = 1000
+    raw.data[:, 41] = 65535
+    how = {"overscan_model": model, "overscan_axis": 1, "overscan_median": False}
+    one = calibrate(raw, CAMERA, overscan=raw[:, 40:], **how)
+    np.testing.assert_allclose(one.data[:, 0], 1.5 * (raw.data[:, 0] - 1000.0), rtol=1e-6)
+
+
+def test_frames_that_are_cut_up_for_threads(rng, both_ways):
+    shape = (517, 1031)
+    raw = CCDFrame(rng.integers(900, 1100, shape).astype(np.uint16), unit="adu", meta={"EXPTIME": 50.0})
+    bias, dark, flat = (
+        CCDFrame(rng.normal(level, 1, shape).astype(np.float32), unit="electron", uncertainty=np.ones(shape, "f4"))
+        for level in (1000, 20, 300)
+    )
+    dark.meta["EXPTIME"] = 100.0
+    both_ways(raw, CAMERA, bias=bias, dark=dark, flat=flat)
+
+
+@pytest.mark.parametrize("pedestal", [np.nan, np.arange(30.0), np.arange(30) * u.adu])
+def test_a_pedestal_is_one_number(rng, pedestal):
+    with pytest.raises(FrameError, match="one finite number"):
+        calibrate(raw_frame(rng), CAMERA, pedestal=pedestal)
+
+
+def test_a_norm_that_is_not_positive_is_refused(rng):
+    flat = CCDFrame(np.ones(SHAPE), unit="adu")
+    with pytest.raises(ValueError, match="norm_value is -1"):
+        calibrate(raw_frame(rng), CAMERA, pedestal=1000, flat=flat, norm_value=-1)

@@ -29,7 +29,8 @@ def shot_noise_bias(*, frames: int = 64, seed: int = 0) -> Table:
     Table
         A row for each model, read noise and sky (``model``; ``read_noise`` and ``sky`` in electrons), with the mean
         variance predicted over the true one (``ratio``) and its standard error (``ratio_error``). The true variance is
-        that of a sky of Poisson and a read noise of Gaussian statistics, rounded to whole numbers of electrons.
+        the sum of those of a sky of Poisson and a read noise of Gaussian statistics, and of rounding to whole numbers
+        of electrons. With an array of the true sky the same sum is predicted, so that its ratio is 1.
 
     Raises
     ------

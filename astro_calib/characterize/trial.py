@@ -31,8 +31,10 @@ Errors: TypeAlias = "tuple[ArrayLike, ArrayLike]"
 FEWEST = 10
 #: A quick run takes this part of the realisations.
 QUICK = 100
-#: How often chance may make a quick run fail where the error bar is right.
+#: How often chance may make a trial of a quick run fail where the error bar is right.
 CHANCE = 1e-4
+#: Errors that are a smaller part than this of those predicted make a limit useless.
+LEAST = 0.1
 
 
 class Sums(NamedTuple):
@@ -154,7 +156,7 @@ class Trial:
     tolerance : float
         Largest difference of the ratio from 1.
     limit : bool
-        Whether the error predicted is a limit, so that the error made may be smaller by any amount.
+        Whether the error predicted is an upper limit, so that the error made may be smaller, down to a tenth.
     """
 
     step: str
@@ -170,18 +172,22 @@ class Trial:
         """How many realisations a run takes."""
         return max(FEWEST, self.realisations // QUICK) if quick else self.realisations
 
+    def known(self, found: Comparison, *, quick: bool) -> bool:
+        """Whether the ratio is known as well as it has to be: in a full run to a third of the tolerance."""
+        return quick or 3 * found.ratio_error <= self.tolerance
+
     def passes(self, found: Comparison, *, quick: bool) -> bool:
         """
         Whether the error predicted is right.
 
-        In a full run the ratio must be 1 within the tolerance, and known to a third of it; in a quick run a difference
-        must only be more than chance to fail.
+        In a full run the ratio must be 1 within the tolerance; in a quick run, or if it is not known well enough, a
+        difference must only be more than chance to fail.
         """
-        if quick:
+        if quick or not self.known(found, quick=quick):
             right = found.agrees(self.tolerance)
         else:
-            right = abs(found.ratio - 1) <= self.tolerance and 3 * found.ratio_error <= self.tolerance
-        return right or (self.limit and found.ratio < 1)
+            right = abs(found.ratio - 1) <= self.tolerance
+        return right or (self.limit and LEAST < found.ratio < 1)
 
 
 def compare(realisations: list[Errors]) -> Comparison:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,11 +14,11 @@ from astro_calib.characterize.trial import Comparison, Sums
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
-    from astropy.table import Table
+    from astropy.table import Row, Table
 
     from astro_calib.characterize.trial import Trial
 
-__all__ = ["Validation", "validate"]
+__all__ = ["Validation", "validate", "within"]
 
 #: With what the result can be compared.
 AGAINST = ("ccdproc",)
@@ -42,7 +42,10 @@ class Validation:
         - ``predicted``: root of the mean variance predicted; ``observed``: root of the mean squared error made, both in
           the unit of the result, which is electron (adu where it says so);
         - ``ratio``, observed over predicted, and ``ratio_error``, its standard error;
-        - ``tolerance``: largest difference of the ratio from 1; ``passed``: whether the error bar is right.
+        - ``tolerance``: largest difference of the ratio from 1; ``limit``: whether the error predicted is an upper
+          limit, so that the ratio may be smaller;
+        - ``passed``: whether the error bar is right, as far as the run can tell; ``known``: whether the ratio is known
+          as well as it has to be, in a full run to a third of the tolerance.
 
         Against ccdproc also ``ccdproc_predicted``, ``ccdproc_observed``, ``ccdproc_ratio`` and ``ccdproc_ratio_error``,
         for ccdproc's own result, from a tenth of the realisations; masked where it has no such thing.
@@ -54,18 +57,22 @@ class Validation:
 
     @property
     def passed(self) -> bool:
-        """Whether all error bars are right."""
-        return bool(np.all(self.table["passed"]))
+        """Whether all error bars are right, and known well enough to say so."""
+        return not self.failures and not self.unknown
 
     @property
     def failures(self) -> list[str]:
-        """The trials that did not pass, by step and what."""
-        failed = self.table[~self.table["passed"]]
-        return [f"{row['step']}, {row['what']}" for row in failed]
+        """The trials whose error bar is wrong, by step and what."""
+        return _named(self.table[~self.table["passed"]])
+
+    @property
+    def unknown(self) -> list[str]:
+        """The others that too few realisations were drawn of to tell, by step and what."""
+        return _named(self.table[self.table["passed"] & ~self.table["known"]])
 
     def __str__(self) -> str:
         """The table, a line a trial, and what it amounts to."""
-        return "\n".join([*_lines(self.table), _summary(self.table)])
+        return "\n".join([*_lines(self.table), _summary(self)])
 
 
 def validate(
@@ -96,7 +103,7 @@ def validate(
     steps : iterable of str, optional
         The steps to be tried, such as ``["overscan", "chain"]``; all by default.
     jobs : int, optional
-        How many processes share the work; by default as many as there are CPUs.
+        How many processes share the work, each of one thread; by default as many as there are CPUs that it may use.
     progress : bool
         Whether to show a progress bar.
 
@@ -114,8 +121,9 @@ def validate(
     -----
     The ratio is that of the root mean square error over the root of the mean predicted variance. Its standard error is
     from the scatter between realisations, so that noise which is common to a frame counts once a frame. In a full run
-    it is at most a third of the tolerance, or the trial fails. In a quick run a difference fails if it is larger than
-    the tolerance, and than chance would make it once in ten thousand trials.
+    it is at most a third of the tolerance, or the trial needs more realisations. In a quick run a difference fails if
+    it is larger than the tolerance, and than chance would make it once in ten thousand trials: with some 150 trials,
+    in one or two of a hundred quick runs chance makes one of them fail.
 
     A script that calls this with more than one job must do so under ``if __name__ == "__main__":``, because the
     processes import it again.
@@ -134,7 +142,7 @@ def validate(
     if against is not None and against not in AGAINST:
         msg = f"against is {against!r}; expected one of {', '.join(AGAINST)}, or None."
         raise ValueError(msg)
-    number = (os.cpu_count() or 1) if jobs is None else jobs
+    number = _cpus() if jobs is None else jobs
     if number < 1:
         msg = f"jobs is {jobs}; at least one process has to do the work."
         raise ValueError(msg)
@@ -156,8 +164,7 @@ def validate(
             bar.update(share.number)
     found = [Comparison.of(ours[_name(trial)]) for trial in trials]
     others = [Comparison.of(sums) if (sums := theirs[_name(trial)]) else None for trial in trials]
-    passed = [trial.passes(one, quick=quick) for trial, one in zip(trials, found, strict=True)]
-    return Validation(_table(trials, found, passed, others if against else None, {"seed": seed, "quick": quick}))
+    return Validation(_table(trials, found, others if against else None, seed=seed, quick=quick))
 
 
 class _Share(NamedTuple):
@@ -206,24 +213,43 @@ def _shares(trial: Trial, quick: bool, against: str | None, seed: int) -> Iterat
 def _done(shares: Sequence[_Share], jobs: int) -> Generator[tuple[list[Sums], list[Sums]]]:
     """The results of the shares, in their order."""
     jobs = min(jobs, len(shares))
-    if jobs == 1:
-        yield from map(_of_share, shares)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    with _one_thread():
+        if jobs == 1:
+            yield from map(_of_share, shares)
+            return
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
 
-    # Not by a fork, after which threads of this process could be waited for in vain; and not a Pool, which would wait
-    # in vain for a process that was killed.
-    executor = ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread)
-    try:
-        yield from executor.map(_of_share, shares)
-    finally:
-        executor.shutdown(cancel_futures=True)
+        # Not by a fork, after which threads of this process could be waited for in vain; and not a Pool, which would
+        # wait in vain for a process that was killed.
+        executor = ProcessPoolExecutor(jobs, get_context("spawn"))
+        try:
+            yield from executor.map(_of_share, shares)
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
-def _one_thread() -> None:
-    """Keep a process to one core: L.A.Cosmic would take all of them, and the processes wait for each other."""
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """
+    Keep this process, and those that it starts, to one core each.
+
+    L.A.Cosmic would take all of them, and the processes wait for each other. It looks when it is loaded, once.
+    """
+    before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _cpus() -> int:
+    """How many CPUs this process may use: a batch system gives fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _of_share(share: _Share) -> tuple[list[Sums], list[Sums]]:
@@ -255,9 +281,10 @@ def _of_share(share: _Share) -> tuple[list[Sums], list[Sums]]:
 def _table(
     trials: Sequence[Trial],
     found: Sequence[Comparison],
-    passed: Sequence[bool],
     others: Sequence[Comparison | None] | None,
-    run: dict[str, Any],
+    *,
+    seed: int,
+    quick: bool,
 ) -> Table:
     from datetime import UTC, datetime
     from importlib.metadata import version
@@ -266,18 +293,30 @@ def _table(
 
     packages = ("astro-calib", "astropy", "numpy", *(AGAINST if others else ()))
     today = datetime.now(UTC).date().isoformat()
-    table = Table(meta={**run, "date": today, "versions": {name: version(name) for name in packages}})
+    versions = {name: version(name) for name in packages}
+    table = Table(meta={"seed": seed, "quick": quick, "date": today, "versions": versions})
     table["step"] = [trial.step for trial in trials]
     table["what"] = [trial.what for trial in trials]
     for name in ("predicted", "observed", "ratio", "ratio_error"):
         table[name] = [getattr(one, name) for one in found]
     table["tolerance"] = [trial.tolerance for trial in trials]
-    table["passed"] = passed
+    table["limit"] = [trial.limit for trial in trials]
+    table["passed"] = [trial.passes(one, quick=quick) for trial, one in zip(trials, found, strict=True)]
+    table["known"] = [trial.known(one, quick=quick) for trial, one in zip(trials, found, strict=True)]
     if others is not None:
         for name in ("predicted", "observed", "ratio", "ratio_error"):
             values = [np.nan if one is None else getattr(one, name) for one in others]
             table[f"ccdproc_{name}"] = MaskedColumn(values, mask=[one is None for one in others])
     return table
+
+
+def within(row: Row) -> str:
+    """Of a row of the table, what the ratio may be: within so much of 1, or for an upper limit at most so much."""
+    return f"<= {1 + row['tolerance']:.2f}" if row["limit"] else f"{row['tolerance']:.2%}"
+
+
+def _named(rows: Table) -> list[str]:
+    return [f"{row['step']}, {row['what']}" for row in rows]
 
 
 def _lines(table: Table) -> list[str]:
@@ -289,14 +328,14 @@ def _lines(table: Table) -> list[str]:
     for row in table:
         rows.append(
             [
-                "pass" if row["passed"] else "FAIL",
+                "FAIL" if not row["passed"] else "pass" if row["known"] else "more",
                 row["step"],
                 row["what"],
                 f"{row['predicted']:.4g}",
                 f"{row['observed']:.4g}",
                 f"{row['ratio']:.4f}",
                 f"+- {row['ratio_error']:.4f}",
-                f"{row['tolerance']:.2%}",
+                within(row),
             ]
         )
         if against:
@@ -312,9 +351,12 @@ def _lines(table: Table) -> list[str]:
     ]
 
 
-def _summary(table: Table) -> str:
+def _summary(result: Validation) -> str:
+    table = result.table
     kind = f"{'quick' if table.meta['quick'] else 'full'} run, seed {table.meta['seed']}"
-    wrong = int(np.count_nonzero(~table["passed"]))
-    if wrong:
-        return f"{wrong} of {len(table)} error bars are wrong ({kind})."
-    return f"all {len(table)} error bars are right ({kind})."
+    wrong, unknown = len(result.failures), len(result.unknown)
+    if not wrong and not unknown:
+        return f"all {len(table)} error bars are right ({kind})."
+    parts = [f"{wrong} of {len(table)} error bars are wrong"] if wrong else []
+    parts += [f"{unknown} of {len(table)} are not known well enough: more draws are needed"] if unknown else []
+    return f"{'; '.join(parts)} ({kind})."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import warnings
 import weakref
 from collections.abc import Mapping
@@ -340,8 +339,8 @@ class _Reading:
             return OWN
         if entry == "data":
             return Deferred(self.shape, lambda: native(self.data))
-        if "bits" in entry:
-            return _kept(native(entry["bits"]), entry)
+        if "plane" in entry:
+            return Kept(self.field(int(entry["plane"])), int(entry["bit"]))
         if "array" in entry and "master" not in entry:
             array = entry["array"]
             return Deferred(tuple(array.shape), partial(native, array))
@@ -379,8 +378,6 @@ class _Reading:
     def _field_of_master(self, entry: Mapping[str, Any]) -> Field:
         master = self._tree["masters"][int(entry["master"])]
         identity, shape = str(master["identity"]), tuple(int(length) for length in entry["shape"])
-        if entry.get("kept"):
-            return self._kept_of_master(entry, master)
         item = tuple(slice(*map(int, part)) for part in entry["item"])
         role = {key: _plain(value) for key, value in entry.items() if key not in ("master", "item", "shape")}
         key = (identity, json.dumps([role, [list(part) for part in entry["item"]]], sort_keys=True))
@@ -400,30 +397,10 @@ class _Reading:
 
         return _shared.setdefault(key, Deferred(shape, load, place))
 
-    def _kept_of_master(self, entry: Mapping[str, Any], master: Mapping[str, Any]) -> Field:
-        identity = str(master["identity"])
-        role = {key: _plain(entry[key]) for key in ("array", "source", "number")}
-        bits = array_in_memory(identity, role)
-        if bits is not None:
-            return _kept(bits, entry)
-        found: Any = master_in_memory(identity) or self._stored(master)
-        field = None if found is None else coefficient_field(_terms_of(found)[1], role)
-        if not isinstance(field, Kept):
-            raise _UnresolvedError(master)
-        return field
-
 
 def _plain(value: Any) -> Any:
     """Lists of whichever type as lists."""
     return value if isinstance(value, (str, int, float, type(None))) else [_plain(part) for part in value]
-
-
-def _kept(bits: NDArray[Any], entry: Mapping[str, Any]) -> Kept:
-    shape = tuple(int(length) for length in entry["shape"])
-    if bits.dtype != np.uint8 or bits.shape != (-(-math.prod(shape) // 8),):
-        msg = f"{bits.size} bytes of bits for an array of shape {shape}."
-        raise FrameError(msg)
-    return Kept.of_bits(bits, shape)
 
 
 def _remembered(found: Any, entry: Mapping[str, Any]) -> Master:
@@ -448,7 +425,7 @@ def _array_of(found: Any, role: Mapping[str, Any], checksum: str) -> NDArray[Any
         if field is None:
             msg = f"the master {found.name} has no coefficient like that which was used."
             raise FrameError(msg)
-        return field.array
+        return field.plane.array if isinstance(field, Kept) else field.array
     if isinstance(found, Stored):
         if content_digest(native(found.data)) != checksum:
             msg = f"the pixels of the master {found.name} are not those that were used: their checksum differs."

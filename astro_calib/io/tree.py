@@ -10,7 +10,7 @@ written either: it is what the other terms leave of the total variance, which is
     shape, dtype        of the frame, and of its variances
     masters             list of {identity, name, checksum, file}
     fields              list: "own" (the frame's data, whatever happens to them), "data" (as they are in the file),
-                        {array}, {bits, shape}, {master, array, shape, ...}
+                        {array}, {plane, bit}, {master, array, shape, ...}
     terms               list of {source, coefficient}
     source              {name, axes, identity, window} and {variance, slope, linear, constituents} or {master}
     variance            a number, {rest: dtype}, or products
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.factored import OWN, Field, Kept
-from astro_calib.masters import home, locate, remember_source
+from astro_calib.masters import home, locate, path_of, remember_source
 
 if TYPE_CHECKING:
     from astro_calib.budget import UncertaintyBudget
@@ -59,9 +59,11 @@ class _Writer:
     def master(self, master: Master) -> int:
         """The number of a master."""
         if master.identity not in self.masters:
-            entry = {"identity": master.identity, "name": master.name, "checksum": master.checksum}
-            if master.path is not None:
-                entry["file"] = _from_directory(master.path, self.directory)
+            path = master.path or path_of(master.identity)
+            name = master.name if path is None else path.name
+            entry = {"identity": master.identity, "name": name, "checksum": master.checksum}
+            if path is not None:
+                entry["file"] = _from_directory(path, self.directory)
             self.masters[master.identity] = (len(self.masters), entry)
         return self.masters[master.identity][0]
 
@@ -70,13 +72,11 @@ class _Writer:
             return "own"
         if field == self.data:
             return "data"
+        if isinstance(field, Kept):
+            return {"plane": self.field(field.plane), "bit": int(field.bit)}
         place = None if self.whole else locate(field)
         if place is None or place.master.identity == self.identity:
-            if isinstance(field, Kept):
-                return {"bits": field.bits, "shape": list(field.shape)}
             return {"array": np.asarray(field.array)}
-        if isinstance(field, Kept):
-            return {"master": self.master(place.master), **place.role, "kept": True, "shape": list(field.shape)}
         item = [[part.start, part.stop, part.step] for part in place.item]
         return {"master": self.master(place.master), **place.role, "item": item, "shape": list(field.shape)}
 
@@ -92,7 +92,8 @@ class _Writer:
     def field(self, field: Field) -> int:
         """The number of a field."""
         if field not in self.fields:
-            self.fields[field] = (len(self.fields), self._field_entry(field))
+            entry = self._field_entry(field)  # which may add another
+            self.fields[field] = (len(self.fields), entry)
         return self.fields[field][0]
 
     def source(self, source: NoiseSource, rest: str | None) -> dict[str, Any]:

@@ -7,44 +7,48 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numba
 import numpy as np
 
+from astro_calib.flags import DataQuality
 from astro_calib.kernels.threads import over_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["CalibratedPixels", "Recipe", "calibrate_pixels"]
 
 
-#: Pixels that are worked on at a time.
-SLAB = 1 << 16
+#: Pixels that one call of the compiled loops works on.
+SLAB = 1 << 18
+#: Pixels of a row that are taken through all steps before the next ones: their arrays stay in the fastest cache.
+WIDTH = 1024
+SATURATED = np.uint16(DataQuality.SATURATED)
+NO_DATA = np.uint16(DataQuality.NO_DATA)
 
 
 class Recipe(NamedTuple):
     """
-    What is done to each pixel: ``z = (gain (raw - level) - masters) / flat``.
+    What is done to each pixel: ``z = (gain (raw - level) - bias - ratio dark) / flat``.
 
     Attributes
     ----------
     gain : float
         Electrons for each digital unit.
+    ratio : float
+        The dark is multiplied by this.
     fixed : float
         Variance of read noise and digitisation, in electrons squared.
     floor : float
         The shot noise's variance is not less than this, in electrons squared; it may be negative.
     shot_noise : bool
         Whether the signal brings shot noise.
-    saturation : float
-        Raw values from here on are flagged; infinity for none.
-    uncertain : float
-        Relative error of the flat above which a pixel is flagged.
     """
 
     gain: float
+    ratio: float
     fixed: float
     floor: float
     shot_noise: bool
-    saturation: float
-    uncertain: float
 
 
 class CalibratedPixels(NamedTuple):
@@ -66,13 +70,6 @@ def _signal(raw: NDArray[Any], level: float, columns: NDArray[Any], gain: float,
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _subtract(data: NDArray[Any], values: NDArray[Any], factor: float) -> None:
-    scale = data.dtype.type(factor)
-    for index in range(data.shape[0]):
-        data[index] -= scale * values[index]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _own_noise(data: NDArray[Any], fixed: float, floor: float, shot: NDArray[Any], variance: NDArray[Any]) -> None:
     kind = data.dtype.type
     lowest, constant, nothing, infinite = kind(floor), kind(fixed), kind(0), kind(np.inf)
@@ -86,61 +83,50 @@ def _own_noise(data: NDArray[Any], fixed: float, floor: float, shot: NDArray[Any
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _add(total: NDArray[Any], values: NDArray[Any]) -> None:
+def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> None:
+    scale = total.dtype.type(factor)
     for index in range(total.shape[0]):
-        total[index] += values[index]
+        total[index] += scale * values[index]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _divide(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any]) -> None:
+def _divide(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any], inverse: NDArray[Any]) -> None:
     one = data.dtype.type(1)
     for index in range(data.shape[0]):
-        inverse = one / flat[index]
-        data[index] *= inverse
-        variance[index] *= inverse * inverse
+        over = one / flat[index]
+        inverse[index] = over
+        data[index] *= over
+        variance[index] *= over * over
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _add_flat_noise(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any], of_flat: NDArray[Any]) -> None:
+def _add_flat_noise(data: NDArray[Any], variance: NDArray[Any], inverse: NDArray[Any], of_flat: NDArray[Any]) -> None:
     for index in range(data.shape[0]):
-        relative = data[index] / flat[index]
+        relative = data[index] * inverse[index]
         variance[index] += relative * relative * of_flat[index]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _add_shared_noise(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any], shared: NDArray[Any]) -> None:
-    one, two = data.dtype.type(1), data.dtype.type(2)
+def _add_shared_noise(data: NDArray[Any], variance: NDArray[Any], inverse: NDArray[Any], shared: NDArray[Any]) -> None:
+    two = data.dtype.type(2)
     for index in range(data.shape[0]):
-        inverse = one / flat[index]
-        variance[index] += two * data[index] * inverse * inverse * shared[index]
+        variance[index] += two * data[index] * inverse[index] * inverse[index] * shared[index]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _merge(flags: NDArray[Any], more: NDArray[Any]) -> None:
-    for index in range(flags.shape[0]):
-        flags[index] |= more[index]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _flag_raw(
-    raw: NDArray[Any], saturation: float, bits: NDArray[np.uint16], flags: NDArray[np.uint16], mask: NDArray[np.bool_]
-) -> None:
-    saturated, missing, none = bits[0], bits[1], np.uint16(0)
+def _flag_saturated(raw: NDArray[Any], saturation: Any, flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
     for index in range(raw.shape[0]):
-        value = np.float64(raw[index])
-        over, lost = value >= saturation, not abs(value) < np.inf
-        flags[index] |= (saturated if over else none) | (missing if lost else none)
-        mask[index] |= over | lost
+        over = raw[index] >= saturation
+        flags[index] |= SATURATED if over else np.uint16(0)
+        mask[index] |= over
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _flag_flat(
-    flat: NDArray[Any], of_flat: NDArray[Any], uncertain: float, bit: np.uint16, flags: NDArray[np.uint16]
-) -> None:
-    limit = flat.dtype.type(uncertain)
-    for index in range(flat.shape[0]):
-        largest = limit * flat[index]
-        flags[index] |= bit if of_flat[index] > largest * largest else np.uint16(0)
+def _flag_missing(raw: NDArray[Any], flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
+    for index in range(raw.shape[0]):
+        lost = not abs(np.float64(raw[index])) < np.inf
+        flags[index] |= NO_DATA if lost else np.uint16(0)
+        mask[index] |= lost
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -150,14 +136,16 @@ def _calibrate(
     columns: NDArray[Any],
     of_rows: NDArray[Any],
     recipe: Recipe,
+    saturating: bool,
+    saturation: Any,
+    missing: bool,
     bias: NDArray[Any],
+    of_bias: NDArray[Any],
     dark: NDArray[Any],
-    ratio: float,
-    of_masters: NDArray[Any],
+    of_dark: NDArray[Any],
     flat: NDArray[Any],
     of_flat: NDArray[Any],
     shared: NDArray[Any],
-    bits: NDArray[np.uint16],
     data: NDArray[Any],
     variance: NDArray[Any],
     shot: NDArray[Any],
@@ -165,28 +153,36 @@ def _calibrate(
     mask: NDArray[np.bool_],
 ) -> None:
     # An array without rows stands for one that is not there.
+    inverse = np.empty(WIDTH, dtype=data.dtype)
     for row in range(raw.shape[0]):
-        z, v, flag = data[row], variance[row], flags[row]
-        _signal(raw[row], rows[row], columns, recipe.gain, z)
-        if bias.shape[0]:
-            _subtract(z, bias[row], 1.0)
-        if recipe.shot_noise:
-            _own_noise(z, recipe.fixed + of_rows[row], recipe.floor, shot[row], v)
-        else:
-            v[:] = recipe.fixed + of_rows[row]
-        if dark.shape[0]:
-            _subtract(z, dark[row], ratio)
-        if of_masters.shape[0]:
-            _add(v, of_masters[row])
-        if flat.shape[0]:
-            _divide(z, v, flat[row])
-            if of_flat.shape[0]:
-                _add_flat_noise(z, v, flat[row], of_flat[row])
-            if shared.shape[0]:
-                _add_shared_noise(z, v, flat[row], shared[row])
-        _flag_raw(raw[row], recipe.saturation, bits, flag, mask[row])
-        if of_flat.shape[0]:
-            _flag_flat(flat[row], of_flat[row], recipe.uncertain, bits[2], flag)
+        for start in range(0, raw.shape[1], WIDTH):
+            stop = min(start + WIDTH, raw.shape[1])
+            z, v, pixels = data[row, start:stop], variance[row, start:stop], raw[row, start:stop]
+            _signal(pixels, rows[row], columns[start:stop], recipe.gain, z)
+            if bias.shape[0]:
+                _add(z, bias[row, start:stop], -1.0)
+            fixed = recipe.fixed + of_rows[row]
+            if recipe.shot_noise:
+                _own_noise(z, fixed, recipe.floor, shot[row, start:stop], v)
+            else:
+                v[:] = fixed
+            if of_bias.shape[0]:
+                _add(v, of_bias[row, start:stop], 1.0)
+            if dark.shape[0]:
+                _add(z, dark[row, start:stop], -recipe.ratio)
+            if of_dark.shape[0]:
+                _add(v, of_dark[row, start:stop], recipe.ratio * recipe.ratio)
+            if flat.shape[0]:
+                over = inverse[: stop - start]
+                _divide(z, v, flat[row, start:stop], over)
+                if of_flat.shape[0]:
+                    _add_flat_noise(z, v, over, of_flat[row, start:stop])
+                if shared.shape[0]:
+                    _add_shared_noise(z, v, over, shared[row, start:stop])
+            if saturating:
+                _flag_saturated(pixels, saturation, flags[row, start:stop], mask[row, start:stop])
+            if missing:
+                _flag_missing(pixels, flags[row, start:stop], mask[row, start:stop])
 
 
 def calibrate_pixels(
@@ -196,16 +192,16 @@ def calibrate_pixels(
     recipe: Recipe,
     *,
     dtype: np.dtype[Any],
-    bias: NDArray[Any] | None,
-    dark: NDArray[Any] | None,
-    ratio: float,
-    of_masters: NDArray[Any] | None,
-    flat: NDArray[Any] | None,
-    of_flat: NDArray[Any] | None,
-    shared: NDArray[Any] | None,
-    masks: list[NDArray[np.bool_]],
-    quality: list[NDArray[np.uint16]],
-    bits: NDArray[np.uint16],
+    saturation: float | None = None,
+    bias: NDArray[Any] | None = None,
+    of_bias: NDArray[Any] | None = None,
+    dark: NDArray[Any] | None = None,
+    of_dark: NDArray[Any] | None = None,
+    flat: NDArray[Any] | None = None,
+    of_flat: NDArray[Any] | None = None,
+    shared: NDArray[Any] | None = None,
+    masks: Sequence[NDArray[np.bool_]] = (),
+    quality: Sequence[NDArray[np.uint16]] = (),
 ) -> CalibratedPixels:
     """
     Calibrate the pixels of a frame.
@@ -213,7 +209,7 @@ def calibrate_pixels(
     Parameters
     ----------
     raw : ndarray, shape (ny, nx)
-        Digital units.
+        Digital units; integers, float32 or float64.
     level : ndarray, shape (), (ny, 1) or (1, nx)
         What is subtracted first, in digital units.
     of_level : ndarray, shape () or (ny, 1)
@@ -221,21 +217,24 @@ def calibrate_pixels(
     recipe : Recipe
     dtype : dtype
         Of the result, float32 or float64.
+    saturation : float, optional
+        Raw values from here on are flagged and masked.
     bias, dark, flat : ndarray, shape (ny, nx), optional
-        The masters; the dark is multiplied by ``ratio`` first.
-    of_masters, of_flat, shared : ndarray, shape (ny, nx), optional
-        The variance of ``bias + ratio dark``, that of the flat, and the covariance of the two.
-    masks, quality : list of ndarray, shape (ny, nx)
-        Masks and flags of raw frame and masters, which are ORed.
-    bits : ndarray of uint16, shape (3,)
-        The flags for saturated, missing, and too uncertain a flat; the first two also mask a pixel.
+        The masters.
+    of_bias, of_dark, of_flat : ndarray, shape (ny, nx), optional
+        Their variances. If bias and dark share noise ``of_bias`` is that of ``bias + ratio dark``, and ``of_dark``
+        is not given.
+    shared : ndarray, shape (ny, nx), optional
+        The covariance of ``bias + ratio dark`` and the flat.
+    masks, quality : sequence of ndarray, shape (ny, nx)
+        Masks and flags of raw frame and masters, which are ORed. Raw values that are not finite are flagged and masked.
     """
     shape = raw.shape
     none = np.empty((0, shape[1]), dtype=dtype)
     rows, of_rows = np.zeros(shape[0], dtype=dtype), np.zeros(shape[0], dtype=dtype)
     of_rows[:] = of_level.reshape(-1)
     columns = np.zeros(shape[1], dtype=dtype)
-    if level.ndim == 2 and level.shape[0] == 1 and shape[0] != 1:
+    if level.ndim == 2 and level.shape[1] != 1:
         columns[:] = level[0]
     else:
         rows[:] = level.reshape(-1)
@@ -246,28 +245,38 @@ def calibrate_pixels(
         np.empty(shape, dtype=np.uint16),
         np.empty(shape, dtype=np.bool_),
     )
-    arrays = [none if array is None else array for array in (bias, dark, of_masters, flat, of_flat, shared)]
+    whole = raw.dtype.kind in "iu"
+    if saturation is not None and whole:
+        # The lowest whole number that counts as saturated, if there is one of this type.
+        saturation = max(float(np.ceil(saturation)), float(np.iinfo(raw.dtype).min))
+        saturation = saturation if saturation <= np.iinfo(raw.dtype).max else None
+    highest = raw.dtype.type(0 if saturation is None else saturation)
+    arrays = [none if array is None else array for array in (bias, of_bias, dark, of_dark, flat, of_flat, shared)]
 
     def work(part: slice) -> None:
-        own_bias, own_dark, own_masters, own_flat, own_of_flat, own_shared = (array[part] for array in arrays)
-        for planes, whole in ((quality, result.flags), (masks, result.mask)):
-            whole[part] = planes[0][part] if planes else 0
+        for planes, merged in ((quality, result.flags[part]), (masks, result.mask[part])):
+            merged[...] = planes[0][part] if planes else 0
             for plane in planes[1:]:
-                np.bitwise_or(whole[part], plane[part], out=whole[part])
+                np.bitwise_or(merged, plane[part], out=merged)
+        own_bias, own_of_bias, own_dark, own_of_dark, own_flat, own_of_flat, own_shared = (
+            _plain(array[part], dtype) for array in arrays
+        )
         _calibrate(
-            raw[part],
+            _plain(raw[part], raw.dtype),
             rows[part],
             columns,
             of_rows[part],
             recipe,
+            saturation is not None,
+            highest,
+            not whole,
             own_bias,
+            own_of_bias,
             own_dark,
-            ratio,
-            own_masters,
+            own_of_dark,
             own_flat,
             own_of_flat,
             own_shared,
-            bits,
             result.data[part],
             result.variance[part],
             result.shot[part],
@@ -276,4 +285,11 @@ def calibrate_pixels(
         )
 
     over_rows(work, shape[0], raw.size, max(1, SLAB // max(shape[1], 1)))
+    return result
+
+
+def _plain(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The array as the compiled code is made for: contiguous, in the machine's byte order, read-only."""
+    result = np.ascontiguousarray(array, dtype=dtype).view()
+    result.flags.writeable = False
     return result

@@ -12,7 +12,7 @@ from astro_calib.kernels.threads import over_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["digest"]
+__all__ = ["digest", "digest_of_rows", "digest_rows"]
 
 #: Values that are multiplied by keys of their own before they are mixed.
 TILE = 1024
@@ -106,6 +106,21 @@ def digest(pixels: NDArray[Any]) -> str:
     False
     """
     plane = pixels if pixels.ndim == 2 else pixels.reshape(-1, pixels.shape[-1] or 1 if pixels.ndim else 1)
+    return digest_of_rows(digest_rows(plane), pixels.shape)
+
+
+def digest_rows(plane: NDArray[Any]) -> NDArray[np.uint64]:
+    """
+    A number for each row of an image.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (ny, nx)
+
+    Returns
+    -------
+    ndarray of uint64, shape (ny,)
+    """
     if plane.dtype.kind == "f" and plane.dtype.itemsize not in (4, 8):
         plane = plane.astype(np.float64)
     elif not plane.dtype.isnative:
@@ -114,7 +129,20 @@ def digest(pixels: NDArray[Any]) -> str:
     kernel = _short_rows if short else _long_rows
     rows = np.empty(len(plane), dtype=np.uint64)
     over_rows(lambda part: kernel(plane[part], KEYS, rows[part]), len(plane), plane.size)
+    return rows
+
+
+def digest_of_rows(rows: NDArray[np.uint64], shape: tuple[int, ...]) -> str:
+    """
+    The digest of an image of which the numbers of its rows are known.
+
+    Parameters
+    ----------
+    rows : ndarray of uint64, shape (ny,)
+        As `digest_rows` finds them.
+    shape : tuple of int
+        Of the image.
+    """
     positions = np.arange(1, len(rows) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     whole = int(np.sum(_mixed(rows ^ positions), dtype=np.uint64))
-    shape = "x".join(str(length) for length in pixels.shape)
-    return f"{whole:016x}:{shape}"
+    return f"{whole:016x}:{'x'.join(str(length) for length in shape)}"

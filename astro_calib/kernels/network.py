@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["comparators", "median_of_lines"]
 
-#: Pixels that are sorted at a time: all frames' values of them stay in the fastest cache.
-WIDTH = 256
+#: Pixels that are sorted at a time: all frames' values of them stay in a fast cache.
+WIDTH = 512
 
 
 @cache
@@ -58,12 +58,44 @@ def comparators(number: int) -> NDArray[np.int64]:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _exchange(a: NDArray[Any], b: NDArray[Any], smaller: NDArray[Any], larger: NDArray[Any]) -> None:
-    # To other lines than those that are read, which the compiler turns into plain minimum and maximum.
-    for index in range(a.shape[0]):
-        x, y = a[index], b[index]
-        smaller[index] = min(x, y)
-        larger[index] = max(x, y)
+def _exchange(lines: NDArray[Any], i: int, j: int, smaller: int, larger: int) -> None:
+    # To other lines than those that are read, which the compiler turns into plain minimum and maximum; always as many
+    # values, for which it needs no loop over the rest.
+    for index in range(WIDTH):
+        x, y = lines[i, index], lines[j, index]
+        lines[smaller, index] = min(x, y)
+        lines[larger, index] = max(x, y)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(line: NDArray[Any], here: NDArray[np.bool_], filling: NDArray[Any], number: NDArray[np.uint16]) -> None:
+    # The first that is left out counts as large, the second as small, and so on.
+    for index in range(line.shape[0]):
+        used, value, other = here[index], line[index], filling[index]
+        line[index] = value if used else other
+        filling[index] = other if used else -other
+        number[index] += used
+
+
+@numba.njit(cache=True, nogil=True)
+def _middle(
+    low: NDArray[Any],
+    mid: NDArray[Any],
+    high: NDArray[Any],
+    odd: bool,
+    filling: NDArray[Any],
+    number: NDArray[np.uint16],
+    median: NDArray[Any],
+) -> None:
+    kind = median.dtype.type
+    half, nothing, no_number = kind(0.5), kind(0), kind(np.nan)
+    for index in range(median.shape[0]):
+        even_missing = filling[index] > nothing
+        if odd:
+            value = kind(mid[index]) if even_missing else (kind(low[index]) + kind(mid[index])) * half
+        else:
+            value = (kind(mid[index]) + kind(high[index])) * half if even_missing else kind(mid[index])
+        median[index] = value if number[index] > 0 else no_number
 
 
 @numba.njit(cache=True, nogil=True)
@@ -73,7 +105,6 @@ def median_of_lines(
     complete: bool,
     pairs: NDArray[np.int64],
     median: NDArray[Any],
-    number: NDArray[np.uint16],
 ) -> None:
     """
     The median of the used values at each pixel.
@@ -81,7 +112,7 @@ def median_of_lines(
     Parameters
     ----------
     values : ndarray, shape (n, m)
-        Floating; finite where used.
+        Finite where used; floating, if not all are used.
     used : ndarray of bool, shape (n, m)
         Which values count; not read if ``complete``.
     complete : bool
@@ -89,44 +120,30 @@ def median_of_lines(
     pairs : ndarray of int64, shape (k, 2)
         `comparators` of n.
     median : ndarray, shape (m,)
-        Of the type of ``values``, to be written; NaN where no value is used.
-    number : ndarray of uint16, shape (m,)
-        To be written: how many values are used.
+        Floating, to be written; NaN where no value is used.
     """
     n, m = values.shape
-    lines = np.empty((n + 2, WIDTH), dtype=values.dtype)
+    lines = np.zeros((n + 2, WIDTH), dtype=values.dtype)
+    filling = np.empty(WIDTH, dtype=median.dtype)
+    number = np.empty(WIDTH, dtype=np.uint16)
     place = np.empty(n, dtype=np.int64)
     middle = (n - 1) // 2
     upper = n // 2
     below = middle - 1 if n % 2 == 1 and n > 1 else middle
     for start in range(0, m, WIDTH):
         width = min(WIDTH, m - start)
+        filling[:] = np.inf
+        number[:] = n if complete else 0
         for frame in range(n):
             place[frame] = frame
             lines[frame, :width] = values[frame, start : start + width]
-        count = number[start : start + width]
-        count[:] = n
-        if not complete:
-            for frame in range(n):
-                line = lines[frame]
-                here = used[frame]
-                for index in range(width):
-                    if not here[start + index]:
-                        # The first that is left out counts as large, the second as small, and so on.
-                        line[index] = np.inf if (n - count[index]) % 2 == 0 else -np.inf
-                        count[index] -= 1
+            if not complete:
+                _fill(lines[frame, :width], used[frame, start : start + width], filling, number)
         spare, other = n, n + 1
         for pair in range(pairs.shape[0]):
             i, j = place[pairs[pair, 0]], place[pairs[pair, 1]]
-            _exchange(lines[i, :width], lines[j, :width], lines[spare, :width], lines[other, :width])
+            _exchange(lines, i, j, spare, other)
             place[pairs[pair, 0]], place[pairs[pair, 1]] = spare, other
             spare, other = i, j
-        low, mid, high = lines[place[below]], lines[place[middle]], lines[place[upper]]
-        for index in range(width):
-            missing = n - count[index]
-            if count[index] == 0:
-                median[start + index] = np.nan
-            elif missing % 2 == 0:
-                median[start + index] = mid[index] if n % 2 == 1 else (mid[index] + high[index]) / 2
-            else:
-                median[start + index] = (low[index] + mid[index]) / 2 if n % 2 == 1 else mid[index]
+        low, mid, high = lines[place[below], :width], lines[place[middle], :width], lines[place[upper], :width]
+        _middle(low, mid, high, n % 2 == 1, filling, number, median[start : start + width])

@@ -12,76 +12,140 @@ from astro_calib.kernels.threads import over_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["add_scaled", "mean_of_finite"]
+__all__ = ["add_scaled", "mean_of_finite", "weighted_sum_of_squares"]
 
 
 #: For fewer values than this, NumPy is as fast.
 SMALL = 1 << 14
 
 
-@numba.njit(cache=True, nogil=True)
-def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> None:
-    scale = total.dtype.type(factor)
-    for index in range(total.shape[0]):
-        total[index] += scale * values[index]
+#: Sums may be taken in any order, so that several are added at a time.
+ANY_ORDER = {"reassoc", "nsz"}
 
 
-@numba.njit(cache=True, nogil=True)
-def _add_kept(total: NDArray[Any], values: NDArray[Any], kept: NDArray[np.bool_], factor: float) -> None:
-    scale = total.dtype.type(factor)
-    nothing = total.dtype.type(0)
+@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> tuple[float, int]:
+    scale, infinite = total.dtype.type(factor), values.dtype.type(np.inf)
+    added, number = 0.0, 0
     for index in range(total.shape[0]):
+        value = values[index]
+        total[index] += scale * value
+        finite = abs(value) < infinite
+        added += np.float64(value) if finite else 0.0
+        number += finite
+    return added, number
+
+
+@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _add_kept(
+    total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bit: int, factor: float
+) -> tuple[float, int]:
+    scale, infinite, nothing = total.dtype.type(factor), values.dtype.type(np.inf), total.dtype.type(0)
+    marked = plane.dtype.type(1 << bit)
+    added, number = 0.0, 0
+    for index in range(total.shape[0]):
+        value = values[index]
         # What is left out may be anything, infinity and NaN included.
-        total[index] += scale * values[index] if kept[index] else nothing
+        total[index] += scale * value if plane[index] & marked else nothing
+        finite = abs(value) < infinite
+        added += np.float64(value) if finite else 0.0
+        number += finite
+    return added, number
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_kept(total: NDArray[Any], kept: NDArray[np.bool_], factor: float) -> None:
-    scale = total.dtype.type(factor)
+def _count_kept(total: NDArray[Any], plane: NDArray[Any], bit: int, factor: float) -> None:
+    scale, nothing = total.dtype.type(factor), total.dtype.type(0)
+    marked = plane.dtype.type(1 << bit)
     for index in range(total.shape[0]):
-        total[index] += scale * kept[index]
+        total[index] += scale if plane[index] & marked else nothing
 
 
 def add_scaled(
-    total: NDArray[Any], values: float | NDArray[Any], factor: float, kept: NDArray[np.bool_] | None = None
-) -> None:
+    total: NDArray[Any],
+    values: float | NDArray[Any],
+    factor: float,
+    kept: tuple[NDArray[Any], int] | None = None,
+) -> tuple[float, int]:
     """
-    Add ``factor * values`` to ``total`` in place, where ``kept``.
+    Add ``factor * values`` to ``total`` in place, where they were kept.
 
     Parameters
     ----------
     total : ndarray, C-contiguous
     values : float or ndarray, of the same shape or broadcasting to it
     factor : float
-    kept : ndarray of bool, of the same shape, optional
+    kept : (ndarray of unsigned integers of the same shape, int), optional
+        Values count where this bit of the integers is set.
+
+    Returns
+    -------
+    added : float
+        The sum over those ``values`` that are finite, kept or not.
+    number : int
+        How many these are.
     """
     flat = total.reshape(-1)
+    plane = None if kept is None else np.ascontiguousarray(kept[0]).reshape(-1)
     if np.ndim(values) == 0:
-        number = float(values) * factor
-        if kept is None:
-            total += total.dtype.type(number)
+        value = float(values)
+        if plane is None or kept is None:
+            total += total.dtype.type(value * factor)
         else:
-            _count_kept(flat, np.ascontiguousarray(kept).reshape(-1), number)
-        return
+            _count_kept(flat, plane, kept[1], value * factor)
+        return value * total.size, total.size
     if np.shape(values) != total.shape:
         values = np.broadcast_to(values, total.shape)
     line = np.ascontiguousarray(values).reshape(-1)
-    if kept is None:
-        _add(flat, line, factor)
-    else:
-        _add_kept(flat, line, np.ascontiguousarray(kept).reshape(-1), factor)
+    if plane is None or kept is None:
+        return _add(flat, line, factor)
+    return _add_kept(flat, line, plane, kept[1], factor)
 
 
-@numba.njit(cache=True, nogil=True)
-def _sum_of_finite(values: NDArray[Any]) -> tuple[float, float]:
-    total, number = 0.0, 0.0
+@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _sum_of_squares(weights: NDArray[Any], coefficients: NDArray[Any], variances: NDArray[Any]) -> float:
+    # One coefficient or variance stands for all.
+    single_coefficient, single_variance = coefficients.shape[0] == 1, variances.shape[0] == 1
+    total = 0.0
+    for index in range(weights.shape[0]):
+        weight = np.float64(weights[index])
+        coefficient = coefficients[0 if single_coefficient else index]
+        variance = variances[0 if single_variance else index]
+        part = weight * np.float64(coefficient)
+        # What has no weight does not count, whatever its variance is.
+        total += part * part * np.float64(variance) if part != 0.0 and weight != 0.0 else 0.0
+    return total
+
+
+def weighted_sum_of_squares(
+    weights: NDArray[Any], coefficients: float | NDArray[Any], variances: float | NDArray[Any]
+) -> float:
+    """
+    The sum of ``(weights * coefficients)**2 * variances``; what has no weight, or no coefficient, does not count.
+
+    Parameters
+    ----------
+    weights : ndarray, any shape
+    coefficients, variances : float or ndarray, broadcasting to that shape
+    """
+    lines = [
+        np.ascontiguousarray(part if np.ndim(part) == 0 else np.broadcast_to(part, weights.shape)).reshape(-1)
+        for part in (coefficients, variances)
+    ]
+    return float(_sum_of_squares(np.ascontiguousarray(weights).reshape(-1), lines[0], lines[1]))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _sum_of_finite(values: NDArray[Any]) -> tuple[float, int]:
+    infinite = values.dtype.type(np.inf)
+    total, number = 0.0, 0
     for row in range(values.shape[0]):
-        part, count = 0.0, 0.0
-        for index in range(values.shape[1]):
-            value = np.float64(values[row, index])
-            finite = abs(value) < np.inf
-            part += value if finite else 0.0
-            count += 1.0 if finite else 0.0
+        line = values[row]
+        part, count = 0.0, 0
+        for index in range(line.shape[0]):
+            finite = abs(line[index]) < infinite
+            part += np.float64(line[index]) if finite else 0.0
+            count += finite
         total += part
         number += count
     return total, number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,12 +17,16 @@ __all__ = ["over_rows"]
 SMALLEST = 1 << 18
 
 
+#: How the names of the threads begin.
+NAME = "astro-calib rows"
+
+
 @cache
 def _threads(process: int) -> tuple[ThreadPoolExecutor, int]:
     """The pool of this process: one that was made before a fork has no threads after it."""
     del process
     number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(number, thread_name_prefix="astro-calib"), number
+    return ThreadPoolExecutor(number, thread_name_prefix=NAME), number
 
 
 def over_rows(
@@ -44,7 +49,8 @@ def over_rows(
         All slices but the last have a multiple of this many rows.
     """
     pool, number = _threads(os.getpid())
-    if values < SMALLEST:
+    if values < SMALLEST or threading.current_thread().name.startswith(NAME):
+        # A thread that waited for another of the pool could wait for ever.
         number = 1
     step = max(1, -(-rows // number))
     if block is not None:

@@ -18,6 +18,7 @@ from astro_calib.night.sky_noise import measure_sky_noise
 from astro_calib.night.summary import FrameSummary
 
 if TYPE_CHECKING:
+    from astropy.table import QTable
     from numpy.typing import NDArray
 
     from astro_calib.frame import CCDFrame
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from astro_calib.night.masters import Masters
     from astro_calib.night.output import Output
     from astro_calib.night.plan import Plan
+    from astro_calib.night.sky_noise import SkyNoise
 
-__all__ = ["reduce_science"]
+__all__ = ["calibrated", "measured", "reduce_science"]
 
 
 def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output) -> FrameSummary:
@@ -57,20 +59,8 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
     OSError
         If a file cannot be written.
     """
-    from astro_calib.photometry import measure_snr
-
-    raw = read_raw(frame)
-    before = _before(raw, plan, masters)
-    image = calibrate_raw(
-        frame,
-        plan,
-        raw,
-        bias=masters.bias,
-        dark=masters.dark_for(frame.exposure_time),
-        flat=masters.flats.get(frame.filter),
-    )
-    sky = measure_sky_noise(image)
-    stars = measure_snr(image, before=before)
+    image, before = calibrated(frame, plan, masters)
+    stars, sky = measured(image, before)
     gain = float(plan.detector.amplifiers[0].gain.value)
     title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
     same = usable(before) & usable(image)
@@ -120,6 +110,56 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
         saturated=int(np.count_nonzero(_flagged(before, DataQuality.SATURATED) & ~bad)),
         bad=int(np.count_nonzero(bad)),
     )
+
+
+def calibrated(frame: RawFrame, plan: Plan, masters: Masters) -> tuple[CCDFrame, CCDFrame]:
+    """
+    A science frame, calibrated, and what it was before.
+
+    Parameters
+    ----------
+    frame, plan, masters
+        As for ``reduce_science``.
+
+    Returns
+    -------
+    image, before : CCDFrame, shape (ny, nx)
+        Both in electron.
+    """
+    raw = read_raw(frame)
+    before = _before(raw, plan, masters)
+    image = calibrate_raw(
+        frame,
+        plan,
+        raw,
+        bias=masters.bias,
+        dark=masters.dark_for(frame.exposure_time),
+        flat=masters.flats.get(frame.filter),
+    )
+    return image, before
+
+
+def measured(image: CCDFrame, before: CCDFrame) -> tuple[QTable, SkyNoise]:
+    """
+    The stars of a science frame, and the noise of the sky between them; objects are searched for once.
+
+    Parameters
+    ----------
+    image, before : CCDFrame, shape (ny, nx)
+        As ``calibrated`` returns them.
+
+    Returns
+    -------
+    stars : QTable
+        That of `~astro_calib.measure_snr`.
+    sky : SkyNoise
+        Of the calibrated frame.
+    """
+    from astro_calib.photometry.search import search
+    from astro_calib.photometry.snr import measure_searched
+
+    searched = search(image, before)
+    return measure_searched(searched), measure_sky_noise(image, searched.scene.objects)
 
 
 def _before(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:

@@ -8,6 +8,7 @@ import numpy as np
 
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.errors import FrameError
+from astro_calib.photometry.growth import within_square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,17 +94,16 @@ def sky_noise(
         usable &= ~mask
     if not usable.any():
         return SkyNoise(np.nan, np.nan, np.nan, np.nan)
-    values = np.where(usable, data, np.nan).astype(np.float64)
-    values = _blocks(values, block_size)
-    predicted = _blocks(np.where(usable, variance, np.nan).astype(np.float64), block_size)
-    enough = np.isfinite(values).mean(axis=1) >= USABLE_PART
+    values, number = _blocks(data, usable, block_size)
+    enough = number >= USABLE_PART * block_size**2
     if not enough.any():
         return SkyNoise(float(np.median(data[usable])), np.nan, np.nan, np.nan)
-    values, predicted = values[enough], predicted[enough]
-    deviation = np.abs(values - np.nanmedian(values, axis=1, keepdims=True))
-    observed_sigma = MAD_TO_SIGMA * np.nanmedian(deviation, axis=1)
+    values, number = values[enough], number[enough]
+    predicted = _blocks(variance, usable, block_size)[0][enough]
+    deviation = np.abs(values - _medians(values, number)[:, np.newaxis])
+    observed_sigma = MAD_TO_SIGMA * _medians(deviation, number)
     # The median, like that of the deviations, does not notice a few pixels of an object that was not masked.
-    predicted_sigma = np.sqrt(np.nanmedian(predicted, axis=1))
+    predicted_sigma = np.sqrt(_medians(predicted, number))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = observed_sigma / predicted_sigma
     return SkyNoise(
@@ -114,11 +114,23 @@ def sky_noise(
     )
 
 
-def _blocks(array: NDArray[Any], size: int) -> NDArray[Any]:
-    """The full blocks of an array, shape (number of blocks, size**2)."""
+def _blocks(array: NDArray[Any], usable: NDArray[np.bool_], size: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The full blocks of an array, shape (number of blocks, size**2), NaN where unusable; and how many are usable."""
     rows, columns = (length // size for length in array.shape)
-    cut = array[: rows * size, : columns * size]
-    return cut.reshape(rows, size, columns, size).swapaxes(1, 2).reshape(-1, size * size)
+
+    def cut(values: NDArray[Any]) -> NDArray[Any]:
+        return values[: rows * size, : columns * size].reshape(rows, size, columns, size).swapaxes(1, 2)
+
+    kept = cut(usable)
+    return np.where(kept, cut(array), np.nan).reshape(-1, size * size), np.count_nonzero(kept, axis=(2, 3)).ravel()
+
+
+def _medians(blocks: NDArray[Any], number: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The median of the numbers in each row, of which there are so many; the others are NaN."""
+    # Which come last: with another place for the middle in each row, sorting all is faster than looking for it.
+    ordered = np.sort(blocks, axis=1)
+    rows = np.arange(len(blocks))
+    return (ordered[rows, (number - 1) // 2].astype(np.float64) + ordered[rows, number // 2]) / 2
 
 
 def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
@@ -139,8 +151,6 @@ def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.boo
     ndarray of bool, shape (ny, nx)
         True within 7 pixels of what ``astro_calib.photometry`` finds to be an object.
     """
-    from scipy.ndimage import maximum_filter
-
     from astro_calib.photometry.detection import survey
 
     missing = ~(np.isfinite(data) & np.isfinite(variance))
@@ -149,12 +159,10 @@ def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.boo
     nothing = np.zeros(data.shape, dtype=bool)
     if missing.all():
         return nothing
-    objects = survey(data, variance, missing, nothing).objects
-    result: NDArray[np.bool_] = maximum_filter(objects, 2 * MARGIN + 1)
-    return result
+    return within_square(survey(data, variance, missing, nothing).objects, MARGIN)
 
 
-def measure_sky_noise(frame: CCDFrame) -> SkyNoise:
+def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None) -> SkyNoise:
     """
     The sky noise of a calibrated frame against its budget.
 
@@ -164,6 +172,9 @@ def measure_sky_noise(frame: CCDFrame) -> SkyNoise:
     ----------
     frame : CCDFrame, shape (ny, nx)
         A calibrated frame with its budget.
+    objects : ndarray of bool, shape (ny, nx), optional
+        True where something is that is brighter than the sky; 7 pixels around it are left out too. Without it, objects
+        are searched for.
 
     Returns
     -------
@@ -182,4 +193,5 @@ def measure_sky_noise(frame: CCDFrame) -> SkyNoise:
     by_pixel = [term for term in budget.terms if len(term[0].axes) == frame._data.ndim]
     variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame._data).variance()
     mask = np.zeros(frame.shape, dtype=bool) if frame.mask is None else np.asarray(frame.mask, dtype=bool)
-    return sky_noise(frame._data, variance, mask | object_mask(frame._data, variance, mask))
+    near = object_mask(frame._data, variance, mask) if objects is None else within_square(objects, MARGIN)
+    return sky_noise(frame._data, variance, mask | near)

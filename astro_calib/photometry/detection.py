@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.photometry.growth import within_square
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -93,23 +95,21 @@ def survey(
     -------
     Scene
     """
-    from scipy.ndimage import gaussian_filter
+    from astro_calib.kernels.plain import plain
+    from astro_calib.kernels.survey import significance
 
+    data, variance = plain(data), plain(variance)
     blind = (missing & ~saturated) | ~np.isfinite(data) | ~(variance >= 0)
-    values = np.where(blind, 0.0, data)
-    residual = np.where(blind, 0.0, values - _background(values, missing | blind))
-    sigma = np.where(blind, np.inf, np.sqrt(np.where(blind, 0.0, variance), dtype=np.float64))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(residual == 0, 0.0, residual / sigma)
-    # White noise of sigma 1 has this sigma after smoothing with a Gaussian.
-    smoothed_sigma = 1 / (2 * np.sqrt(np.pi) * SMOOTHING)
-    significance = gaussian_filter(np.nan_to_num(relative), SMOOTHING, mode="constant") / smoothed_sigma
+    background = _background(np.where(blind, 0.0, data), missing | blind)
+    residual, sigma, significant = significance(data, variance, blind, background, SMOOTHING)
     # What is flagged because it was saturated in a flat is not bright here.
-    overexposed = saturated & ~blind & (residual > BRIGHT_SIGMA * sigma)
-    return Scene(residual, sigma, significance, missing, _objects(significance) | overexposed, overexposed)
+    overexposed = saturated & ~blind
+    if overexposed.any():
+        overexposed &= residual > BRIGHT_SIGMA * sigma
+    return Scene(residual, sigma, significant, missing, _objects(significant) | overexposed, overexposed)
 
 
-def _background(values: NDArray[np.float64], unfit: NDArray[np.bool_]) -> NDArray[np.float64] | float:
+def _background(values: NDArray[Any], unfit: NDArray[np.bool_]) -> NDArray[np.float64]:
     from photutils.background import Background2D, MedianBackground
 
     box = tuple(min(BACKGROUND_BOX, length) for length in values.shape)
@@ -119,8 +119,8 @@ def _background(values: NDArray[np.float64], unfit: NDArray[np.bool_]) -> NDArra
         )
     except ValueError:
         # Not one box has enough pixels: one level for all.
-        return float(np.median(values[~unfit])) if not unfit.all() else 0.0
-    return np.asarray(background.background, dtype=np.float64)
+        return np.full(values.shape, np.median(values[~unfit]) if not unfit.all() else 0.0, dtype=np.float64)
+    return np.ascontiguousarray(background.background, dtype=np.float64)
 
 
 def _objects(significance: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -154,10 +154,9 @@ def measure_fwhm(scene: Scene) -> float | None:
     from photutils.detection import find_peaks
     from photutils.psf import fit_fwhm
     from photutils.utils.exceptions import NoDetectionsWarning
-    from scipy.ndimage import maximum_filter
 
     # The whole box of the fit must be there.
-    unfit = maximum_filter(scene.missing, FWHM_BOX, mode="constant", cval=True)
+    unfit = within_square(scene.missing, FWHM_BOX // 2, outside=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         peaks = find_peaks(
@@ -234,12 +233,16 @@ def find_stars(scene: Scene, fwhm: float, threshold: float, min_separation: floa
 
 def _centers(where: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Positions (x, y) of the centres of connected pixels, the largest groups first."""
-    from scipy.ndimage import center_of_mass, label
+    from scipy.ndimage import label
 
+    if not where.any():
+        return np.empty((0, 2))
     groups, number = label(where, structure=np.ones((3, 3)))
-    sizes = np.bincount(groups.ravel(), minlength=number + 1)[1:]
-    order = 1 + np.argsort(-sizes, kind="stable")
-    return np.array(center_of_mass(where, groups, order), dtype=np.float64).reshape(-1, 2)[:, ::-1]
+    rows, columns = np.nonzero(where)
+    group = groups[rows, columns] - 1
+    sizes = np.bincount(group, minlength=number)
+    centers = [np.bincount(group, weights=along, minlength=number) / sizes for along in (columns, rows)]
+    return np.stack(centers, axis=1)[np.argsort(-sizes, kind="stable")]
 
 
 def _apart(positions: NDArray[np.float64], distance: float) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astro_calib.photometry.apertures import MAD_TO_SIGMA
+from astro_calib.photometry.growth import within_disc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,14 +42,10 @@ def empty_positions(
     ndarray of float64, shape (n, 2)
         x and y, from 0 at the centre of the first pixel; fewer than ``number`` where there is no room.
     """
-    from scipy.ndimage import distance_transform_edt
-
     rng = np.random.default_rng(seed)
-    # Outside of the frame everything is occupied.
-    distance = distance_transform_edt(np.pad(~occupied, 1))[1:-1, 1:-1]
     # Half a pixel for the place within a pixel, half to the edge of the occupied one, rounded up.
-    centers = np.flatnonzero(distance > radius + margin + 1.5)
-    chosen = centers[rng.permutation(centers.size)[: TRIES * number]]
+    centers = np.flatnonzero(~within_disc(occupied, radius + margin + 1.5, outside=True))
+    chosen = rng.choice(centers, min(TRIES * number, centers.size), replace=False)
     y, x = np.unravel_index(chosen, occupied.shape)
     candidates = np.stack([x, y], axis=1) + rng.uniform(-0.5, 0.5, size=(chosen.size, 2))
     places = np.empty((number, 2))

@@ -9,22 +9,22 @@ import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.flags import DataQuality
-from astro_calib.photometry.apertures import Aperture, measure, stamp
-from astro_calib.photometry.detection import find_stars, measure_fwhm, survey
+from astro_calib.photometry.apertures import Aperture, weigh
+from astro_calib.photometry.detection import find_stars, measure_fwhm
 from astro_calib.photometry.empty import empty_positions, robust_scatter
+from astro_calib.photometry.fluxes import measure
+from astro_calib.photometry.search import search
 from astro_calib.photometry.star_table import EmptyNoise, star_table
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
     from numpy.typing import ArrayLike, NDArray
 
-    from astro_calib.budget import UncertaintyBudget
     from astro_calib.frame import CCDFrame
-    from astro_calib.photometry.apertures import Fluxes
+    from astro_calib.photometry.fluxes import Fluxes
+    from astro_calib.photometry.search import Searched
 
-__all__ = ["compare_snr", "measure_snr"]
+__all__ = ["compare_snr", "measure_searched", "measure_snr"]
 
 #: Width that is assumed where no star shows it, pixels.
 USUAL_FWHM = 4.0
@@ -156,16 +156,47 @@ def measure_snr(
     True
     """
     _check_numbers(threshold=threshold, fwhm=fwhm, radius=radius, max_stars=max_stars)
-    frames = [ccd] if before is None else [ccd, before]
-    budgets = [_budget(frame) for frame in frames]
-    if before is not None:
-        _check_pair(ccd, before)
-    missing = _missing(frames)
-    flags = _flags(frames)
-    # A saturated pixel has too much light; one that is bad as well has nothing to say.
-    too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
-    scene = survey(ccd._data, budgets[0].variance(), missing, too_bright)
+    return measure_searched(
+        search(ccd, before),
+        positions=positions,
+        fwhm=fwhm,
+        radius=radius,
+        annulus=annulus,
+        threshold=threshold,
+        max_stars=max_stars,
+        n_empty=n_empty,
+        seed=seed,
+    )
 
+
+def measure_searched(
+    searched: Searched,
+    *,
+    positions: ArrayLike | Table | None = None,
+    fwhm: float | None = None,
+    radius: float | None = None,
+    annulus: tuple[float, float] | None = None,
+    threshold: float = 5.0,
+    max_stars: int = 1000,
+    n_empty: int = 300,
+    seed: int = 0,
+) -> QTable:
+    """
+    Measure stars on frames in which objects were searched for.
+
+    Parameters
+    ----------
+    searched : Searched
+        As ``search`` made it.
+    positions, fwhm, radius, annulus, threshold, max_stars, n_empty, seed
+        As for `~astro_calib.measure_snr`.
+
+    Returns
+    -------
+    QTable
+        That of `~astro_calib.measure_snr`.
+    """
+    ccd, scene = searched.frames[0], searched.scene
     fwhm_needed = fwhm is None and (positions is None or radius is None or annulus is None)
     if fwhm_needed:
         fwhm = measure_fwhm(scene)
@@ -181,15 +212,15 @@ def measure_snr(
         _warn(f"{ccd.name}: too few bright stars to measure their width; a fwhm of {width:g} pixels is assumed.")
     n_found = len(places)
     places = places[:max_stars] if positions is None else places
-    nowhere = empty_positions(scene.objects | missing, aperture.radius, width, n_empty, seed)
+    nowhere = empty_positions(scene.objects | scene.missing, aperture.radius, width, n_empty, seed)
     if len(nowhere) < min(n_empty, FEWEST_EMPTY):
         _warn(f"{ccd.name}: there is room for {len(nowhere)} empty apertures only; their scatter is not measured.")
 
-    data = ccd._data
-    stamps, empty_stamps = ([stamp(data, missing, x, y, aperture) for x, y in where] for where in (places, nowhere))
-    measured = [measure(frame._data, budget, stamps) for frame, budget in zip(frames, budgets, strict=True)]
-    noise = [_noise(measure(frame._data, budget, empty_stamps)) for frame, budget in zip(frames, budgets, strict=True)]
-    table = star_table(places, stamps, measured, noise, flags, ccd.unit)
+    stars, empty = (weigh(ccd._data, scene.missing, where, aperture, searched.flags) for where in (places, nowhere))
+    pairs = list(zip(searched.frames, searched.budgets, strict=True))
+    measured = [measure(frame._data, budget, stars) for frame, budget in pairs]
+    noise = [_noise(measure(frame._data, budget, empty)) for frame, budget in pairs]
+    table = star_table(places, stars, measured, noise, ccd.unit)
     if positions is None:
         table = table[np.argsort(-table["flux"].value, kind="stable")]
         table["id"][:] = np.arange(1, len(table) + 1)
@@ -255,7 +286,7 @@ def _noise(empty: Fluxes) -> EmptyNoise:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, AstropyUserWarning, stacklevel=3)
+    warnings.warn(message, AstropyUserWarning, stacklevel=4)
 
 
 def _check_numbers(**numbers: float | None) -> None:
@@ -263,55 +294,6 @@ def _check_numbers(**numbers: float | None) -> None:
         if value is not None and not (np.isfinite(value) and value > 0):
             msg = f"{name} is {value}; it must be a positive number."
             raise ValueError(msg)
-
-
-def _budget(frame: CCDFrame) -> UncertaintyBudget:
-    if frame._data.ndim != 2:
-        msg = f"{frame.name} has shape {frame.shape}; stars are measured on an image of two axes."
-        raise FrameError(msg)
-    budget = frame.budget
-    if budget is None:
-        msg = f"{frame.name} has no variance, so that nothing has an error. Calibrate it, or apply create_deviation."
-        raise FrameError(msg)
-    return budget
-
-
-def _check_pair(ccd: CCDFrame, before: CCDFrame) -> None:
-    if before.shape != ccd.shape:
-        msg = (
-            f"{ccd.name} has shape {ccd.shape}, and before calibration ({before.name}) {before.shape}; trim both to "
-            "the same section."
-        )
-        raise ShapeMismatchError(msg)
-    if before.unit != ccd.unit:
-        msg = (
-            f"{ccd.name} is in {ccd.unit}, and before calibration ({before.name}) in {before.unit}; fluxes are "
-            "compared in one unit. Apply gain_correct, or convert_unit_to."
-        )
-        raise u.UnitConversionError(msg)
-
-
-def _missing(frames: list[CCDFrame]) -> NDArray[np.bool_]:
-    """True where a pixel of one of the frames cannot be used."""
-    missing = np.zeros(frames[0].shape, dtype=bool)
-    for frame in frames:
-        missing |= ~np.isfinite(frame._data)
-        if frame.mask is not None:
-            missing |= frame.mask
-    if missing.all():
-        names = " and ".join(frame.name for frame in frames)
-        msg = f"{names}: no pixel can be measured; all are masked or not finite. Look at what was masked, and why."
-        raise FrameError(msg)
-    return missing
-
-
-def _flags(frames: list[CCDFrame]) -> NDArray[np.uint16]:
-    """The flags of all frames together."""
-    flags = np.zeros(frames[0].shape, dtype=np.uint16)
-    for frame in frames:
-        if isinstance(frame.flags, np.ndarray):
-            flags |= frame.flags
-    return flags
 
 
 def _aperture(fwhm: float, radius: float | None, annulus: tuple[float, float] | None) -> Aperture:

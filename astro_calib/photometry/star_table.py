@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.flags import DataQuality
-from astro_calib.photometry.apertures import COMPONENTS
+from astro_calib.photometry.fluxes import COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from astropy.table import QTable
     from numpy.typing import NDArray
 
-    from astro_calib.photometry.apertures import Fluxes, Stamp
+    from astro_calib.kernels.apertures import Listed
+    from astro_calib.photometry.fluxes import Fluxes
 
 __all__ = ["EmptyNoise", "star_table"]
 
@@ -59,10 +60,9 @@ class EmptyNoise(NamedTuple):
 
 def star_table(
     places: NDArray[np.float64],
-    stamps: Sequence[Stamp],
+    listed: Listed,
     measured: Sequence[Fluxes],
     noise: Sequence[EmptyNoise],
-    flags: NDArray[np.uint16],
     unit: u.UnitBase,
 ) -> QTable:
     """
@@ -72,14 +72,12 @@ def star_table(
     ----------
     places : ndarray of float64, shape (n, 2)
         x and y.
-    stamps : sequence of Stamp
-        What was measured, one for each star.
+    listed : Listed
+        What was measured.
     measured : sequence of Fluxes
         Of the frame, and of that before calibration if there is one.
     noise : sequence of EmptyNoise
         Of the same frames.
-    flags : ndarray of uint16, shape (ny, nx)
-        Bits of `~astro_calib.DataQuality`.
     unit : unit
         Of the fluxes.
 
@@ -101,13 +99,9 @@ def star_table(
             table[f"snr_empirical{suffix}"] = result.flux / empty.scatter
     for component in COMPONENTS:
         table[f"err_{component}"] = np.sqrt(measured[0].variances[component]) * unit
-    inside = [flags[one.slices][one.touched] for one in stamps]
-    table["n_missing"] = np.array([one.n_missing for one in stamps], dtype=np.int64)
-    saturated = np.uint16(DataQuality.SATURATED)
-    table["n_saturated"] = np.array([np.count_nonzero(bits & saturated) for bits in inside], dtype=np.int64)
+    table["n_missing"], table["n_saturated"] = listed.n_missing, listed.n_saturated
     # Of a mean of many frames nearly each aperture has a pixel at which a value was rejected: that tells nothing.
-    kept = ~np.uint16(DataQuality.REJECTED)
-    table["flags"] = np.array([np.bitwise_or.reduce(bits) & kept for bits in inside], dtype=np.uint16)
+    table["flags"] = listed.flags & ~np.uint16(DataQuality.REJECTED)
     for name in table.colnames:
         before = name.endswith("_before")
         table[name].info.description = DESCRIPTIONS[name.removesuffix("_before")] + before * ", before calibration"

@@ -15,6 +15,7 @@ from astro_calib.factored import OWN, Factored
 from astro_calib.flags import DataQuality
 from astro_calib.identity import content_digest
 from astro_calib.masters import master_of, remember_array
+from astro_calib.operands import flagged_uncertain
 from astro_calib.source import NoiseSource
 from astro_calib.steps.master import check_master, like_frame, relabelled
 
@@ -85,9 +86,6 @@ def flat_correct(
     """
     ccd = as_frame(ccd)
     flat = check_master(ccd, flat, "flat")
-    if norm_value is not None and not norm_value > 0:
-        msg = f"norm_value is {norm_value}; it must be positive."
-        raise ValueError(msg)
     result = like_frame(ccd.divide(normalised(flat, min_value, norm_value)), ccd)
     result._origin = None
     return result
@@ -99,15 +97,20 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
 
     Kept with the flat: 25 frames under one flat refer to one array.
     """
-    data = floating(flat._data)
-    good = fit_for_use(flat)
-    cache: dict[Any, CCDFrame] = flat.__dict__.setdefault("_normalised", {})
-    what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
+    if norm_value is not None and not norm_value > 0:
+        msg = f"norm_value is {norm_value}; it must be positive."
+        raise ValueError(msg)
     flags = content_digest(flat.flags) if isinstance(flat.flags, np.ndarray) else None
     mask = None if flat.mask is None else content_digest(flat.mask)
-    key = (what, flags, mask, flat.budget)
-    if key in cache:
-        return cache[key]
+    given = (flags, mask, min_value, norm_value)
+    result: CCDFrame = flat._once("normalised", given, lambda: _normalised(flat, min_value, norm_value))
+    return result
+
+
+def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
+    data, budget = floating(flat._data), flat.budget
+    good = fit_for_use(flat)
+    what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
     if not good.any():
         msg = f"the flat ({flat.name}) has no good pixel to be normalised by."
         raise FrameError(msg)
@@ -126,8 +129,7 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
     divisor[unusable] = 1
     divisor.flags.writeable = False
     remember_array(divisor, master_of(flat), {"array": "normalised", "min_value": min_value, "norm_value": norm_value})
-    budget = None
-    if flat.budget is not None:
+    if budget is not None:
         named = relabelled(flat, "flat").budget
         assert named is not None
         budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor, what)
@@ -138,8 +140,7 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
         unusable |= spoiled
         result.flags = np.where(spoiled, result.flags & ~np.uint16(SPOILED), result.flags)
     result = with_quality(result, unusable, DataQuality.NO_FLAT)
-    cache.clear()
-    cache[key] = result
+    result.flags = flagged_uncertain(result.flags, result, result.shape)
     return result
 
 

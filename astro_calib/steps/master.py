@@ -45,7 +45,7 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
             "same section, and make masters from frames of the same size and binning."
         )
         raise ShapeMismatchError(msg)
-    if not np.isfinite(master._data).any():
+    if not any(np.isfinite(row).any() for row in np.atleast_1d(master._data)):
         msg = f"the master {kind} ({master.name}) holds no finite number."
         raise FrameError(msg)
     applied(master)

@@ -28,6 +28,10 @@ __all__ = ["overscan_level", "subtract_overscan"]
 
 #: Overscan pixels further than this many standard deviations from the median are left out.
 CLIP = 5.0
+#: Fewer values than this are too few for what many of them gain by the interpolation of their median.
+MANY = 10
+#: Digital steps wider than this, in units of sigma, leave nothing to interpolate: all but a few values are the same.
+WIDEST = 2.0
 
 Terms: TypeAlias = list[tuple[NoiseSource, Factored]]
 
@@ -81,9 +85,11 @@ def subtract_overscan(
     Notes
     -----
     The level of n pixels with scatter s has the variance :math:`f s^2/n`, with f = 1 for a mean and the factor of
-    `~astro_calib.estimators.median_variance_factor` for a median. Where levels scatter from row to row by more than
-    that, and not by chance, their scatter is taken. A model with p parameters has p sources, each common to the frame:
-    an orthonormal basis of the space that its derivatives span, with the residual scatter of the levels.
+    `~astro_calib.estimators.median_variance_factor` for a median. A median of whole numbers is interpolated, which is
+    a little better than the plain median of values that are not rounded, and f is less, by 7% at a scatter of 4 adu.
+    Where levels scatter from row to row by more than that, and not by chance, their scatter is taken. A model with p
+    parameters has p sources, each common to the frame: an orthonormal basis of the space that its derivatives span,
+    with the residual scatter of the levels.
 
     The level of a row is common to the row's pixels. Over an aperture it adds up coherently.
 
@@ -222,7 +228,8 @@ def _levels(
         residual = values - np.nanmean(values, axis=axes, keepdims=True)
         freedom = np.isfinite(residual).sum() - np.isfinite(level).sum()
         scatter = np.nansum(residual**2) / max(freedom, 1)
-        factor = 1.0 if median_step is None else median_variance_factor(max(round(float(np.median(number))), 1))
+        typical = max(round(float(np.median(number))), 1)
+        factor = 1.0 if median_step is None else _median_factor(typical, median_step, float(scatter))
         variance = factor * scatter / number
         levels = np.nanmean(values, axis=1) if whole else level.ravel()
     formal = float(np.nanmean(variance))
@@ -257,6 +264,38 @@ def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> 
     # Halfway between two values of an even number of pixels the plain median is right.
     between = 2 * (below + inside) == number
     return np.where((inside > 0) & ~between, lower + step * (fraction - 0.5), median)
+
+
+def _median_factor(number: int, step: float, variance: float) -> float:
+    r"""
+    Variance of the median that `_median` gives, in units of that of the mean of values of so much variance.
+
+    Between the edges of a step, at distances u and v from the truth in units of sigma, the median is interpolated from
+    the parts of the values that lie below them, P(u) and P(v). First-order propagation of the binomial errors of these
+    two, averaged over where in the step the truth may lie, gives less than for the plain median of values that are not
+    rounded. What the average of the middle two of an even number gains is lost; the plain median's factor is a bound.
+    """
+    from scipy.special import ndtr
+
+    plain = median_variance_factor(number)
+    # Of the scatter, step^2 / 12 is rounding.
+    own = variance - step**2 / 12
+    if number < MANY or step <= 0 or own < (step / WIDEST) ** 2:
+        return plain
+    width = step / np.sqrt(own)
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    u = width * (nodes + 1) / 2
+    v = width - u
+    below, above = ndtr(-u), ndtr(-v)
+    density_u, density_v = (np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) for x in (u, v))
+    terms = (
+        (v / density_u) ** 2 * below * (1 - below)
+        + (u / density_v) ** 2 * above * (1 - above)
+        + 2 * u * v / (density_u * density_v) * below * above
+    )
+    gain = float(weights @ terms) / (2 * width**2) / (np.pi / 2)
+    odd = median_variance_factor(number + 1 - number % 2)
+    return min(plain, odd * gain * own / variance)
 
 
 def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:

@@ -98,12 +98,20 @@ def test_what_cannot_be_compared_is_an_error(realisations, message):
         (0.9901, 0.0001, True),
         (1.011, 0.0033, False),
         (0.989, 0.0001, False),
-        # So many realisations that the ratio is known to a third of the tolerance are a part of the claim.
-        (1.000, 0.0034, False),
     ],
 )
-def test_a_full_run_asks_for_the_tolerance_and_a_ratio_known_to_a_third_of_it(ratio, error, right):
+def test_a_full_run_asks_for_the_tolerance(ratio, error, right):
+    assert trial(tolerance=0.01).known(found(ratio, error), quick=False)
     assert trial(tolerance=0.01).passes(found(ratio, error), quick=False) is right
+
+
+@pytest.mark.parametrize(("ratio", "right"), [(1.0, True), (1.012, True), (1.03, False), (0.97, False)])
+def test_a_full_run_asks_for_a_ratio_known_to_a_third_of_the_tolerance(ratio, right):
+    # That there are too few realisations is one thing, that the error bar is wrong another.
+    vague = found(ratio, 0.0034)
+    assert not trial(tolerance=0.01).known(vague, quick=False)
+    assert trial(tolerance=0.01).known(vague, quick=True)
+    assert trial(tolerance=0.01).passes(vague, quick=False) is right
 
 
 @pytest.mark.parametrize(
@@ -135,6 +143,9 @@ def test_a_limit_is_kept_by_smaller_errors_and_not_by_larger_ones():
     assert limit.passes(found(0.2, 0.01), quick=False)
     assert limit.passes(found(1.05, 0.03), quick=False)
     assert not limit.passes(found(1.2, 0.03), quick=False)
+    # A limit ten times too large says nothing.
+    assert not limit.passes(found(0.09, 0.001), quick=False)
+    assert not limit.passes(found(0.09, 0.001), quick=True)
     assert not limit.passes(found(1.5, 0.03), quick=True)
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
+import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,9 +80,24 @@ def test_an_error_bar_that_is_off_by_twice_the_tolerance_is_found_by_the_full_ru
     assert run(quick=True).passed
 
 
-def test_too_few_realisations_fail_however_good_the_ratio(only):
-    only(predicting(25.0, realisations=2))
-    assert not run().passed
+def test_too_few_realisations_are_not_enough_however_good_the_ratio(only):
+    only(predicting(25.0, realisations=2), predicting(12.5))
+    result = run()
+    assert not result.passed
+    assert result.unknown == ["errors, variance 25.0"]
+    assert result.failures == ["errors, variance 12.5"]
+    lines = str(result).splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["more", "FAIL"]
+    assert lines[-1].startswith(
+        "1 of 2 error bars are wrong; 1 of 2 are not known well enough: more draws are needed (full run"
+    )
+
+
+def test_a_limit_says_how_large_the_ratio_may_be(only):
+    only(predicting(100.0, limit=True, tolerance=0.1), predicting(25.0))
+    lines = str(run()).splitlines()
+    assert lines[1].endswith("<= 1.10")
+    assert lines[2].endswith("1.00%")
 
 
 def test_predicted_and_observed_are_in_the_table(only):
@@ -103,6 +121,23 @@ def test_the_other_package_stands_beside_it_where_it_has_such_a_thing(only):
     # It does not count: the error bars that are tried are ours.
     assert run(against="ccdproc").passed
     assert "ccdproc_ratio" not in run().table.colnames
+
+
+# ---- on which cores
+
+
+def test_processes_and_their_threads_are_as_many_as_the_cpus_that_may_be_used(only, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    seen = []
+    only(predicting(25.0, what="threads", with_ccdproc=lambda errors: seen.append(os.environ["OMP_NUM_THREADS"])))
+    with pytest.raises(RuntimeError, match="threads, realisation 0"):
+        run(against="ccdproc")
+    assert seen == ["1"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    only(predicting(25.0))
+    # In this process, for another would not know the trial.
+    assert validate(quick=True, progress=False).passed
 
 
 # ---- which numbers
@@ -184,6 +219,30 @@ def test_an_argument_without_meaning_is_an_error(options, message):
 
 
 # ---- the documentation
+
+
+@pytest.fixture(scope="module")
+def make_validation():
+    """The script that makes the tables of the documentation."""
+    spec = importlib.util.spec_from_file_location("make_validation", DOCS / "make_validation.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("part", ["versions", "trials"])
+def test_the_documentation_shows_the_table_of_that_run(make_validation, part):
+    table = Table.read(DOCS / "validation.ecsv")
+    shown = (DOCS / f"validation_{part}.inc").read_text(encoding="utf-8")
+    assert shown == getattr(make_validation, part)(table)
+
+
+def test_no_number_of_the_documentation_is_a_negative_nothing(make_validation):
+    rows = [(model, 3.0, 1.0, 1 - 1e-6, 1e-6) for model in make_validation.MODELS]
+    table = Table(rows=rows, names=("model", "read_noise", "sky", "ratio", "ratio_error"))
+    assert "- 0.00 ± 0.00" in make_validation.shot_noise(table)
+    for path in DOCS.glob("validation_*.inc"):
+        assert not re.search(r"(^|\s)[-+]0\.0+( |$)", path.read_text(encoding="utf-8"), re.MULTILINE), path
 
 
 def test_the_documentation_has_a_full_run_of_these_trials_that_passed():

@@ -60,7 +60,7 @@ def survivors(values, sigma, used=None, lower=3.0, upper=3.0):
     values = column(*values)
     used = np.ones(values.shape, dtype=bool) if used is None else used_of(*used)
     sigma = np.broadcast_to(column(*np.atleast_1d(sigma)), values.shape)
-    return reject_deviant(values, sigma, used, masked_median(values, used), lower, upper).ravel().tolist()
+    return reject_deviant(values, np.square(sigma), used, masked_median(values, used), lower, upper).ravel().tolist()
 
 
 def test_values_beyond_the_thresholds_go():
@@ -99,7 +99,7 @@ def test_what_was_left_out_stays_out():
 def test_something_remains_wherever_there_was_something(rng, number):
     values = rng.standard_cauchy((number, 50, 60))
     used = rng.random(values.shape) < 0.7
-    remaining = reject_deviant(values, np.full_like(values, 0.01), used, masked_median(values, used), 1.0, 1.0)
+    remaining = reject_deviant(values, np.full_like(values, 1e-4), used, masked_median(values, used), 1.0, 1.0)
     np.testing.assert_array_equal(remaining.any(axis=0), used.any(axis=0))
     assert not (remaining & ~used).any()
 

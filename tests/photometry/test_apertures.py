@@ -9,7 +9,8 @@ from astropy.table import Table
 from photutils.aperture import CircularAnnulus, CircularAperture
 
 from astro_calib import CCDFrame, Detector, NoiseSource, UncertaintyBudget, combine, create_deviation, simulate
-from astro_calib.photometry.apertures import COMPONENTS, Aperture, measure, stamp
+from astro_calib.photometry.apertures import Aperture, weigh
+from astro_calib.photometry.fluxes import COMPONENTS, measure
 from tests.noise_checks import assert_scatters_as_predicted
 
 SHAPE = (121, 131)
@@ -24,9 +25,21 @@ def weights_of_photutils(aperture=APERTURE, center=CENTER):
     return inside - inside.sum() / around.sum() * around
 
 
-def measured(frame, aperture=APERTURE, center=CENTER, missing=None):
+def weighed(frame, aperture=APERTURE, centers=(CENTER,), missing=None):
     missing = np.zeros(frame.shape, dtype=bool) if missing is None else missing
-    return measure(frame.data, frame.budget, [stamp(frame.data, missing, *center, aperture)])
+    return weigh(frame.data, missing, np.reshape(centers, (-1, 2)).astype(float), aperture)
+
+
+def measured(frame, aperture=APERTURE, center=CENTER, missing=None):
+    return measure(frame.data, frame.budget, weighed(frame, aperture, [center], missing))
+
+
+def weights_of(listed, shape, index=0):
+    """The weights of one place as an array of the frame's shape."""
+    here = listed.place == index
+    whole = np.zeros(shape)
+    whole[listed.row[here], listed.column[here]] = listed.weight[here]
+    return whole
 
 
 def exact_frame(data, *sources):
@@ -80,11 +93,11 @@ def test_fluxes_scatter_by_the_noise_of_rows_and_pixels_as_predicted():
     rng = np.random.default_rng(1)
     frame = exact_frame(np.zeros(SHAPE), NoiseSource("overscan", 1.0, axes=(0,)), NoiseSource("read noise", 4.0))
     predicted = measured(frame).variances
-    one = stamp(frame.data, np.zeros(SHAPE, dtype=bool), *CENTER, APERTURE)
-    shape = one.weights.shape
-    rows, pixels = rng.normal(0, 1.0, (4000, shape[0], 1)), rng.normal(0, 2.0, (4000, *shape))
+    weights = weights_of(weighed(frame), SHAPE)
+    weights = weights[np.ix_(*(np.flatnonzero(weights.any(axis=axis)) for axis in (1, 0)))]
+    rows, pixels = rng.normal(0, 1.0, (4000, len(weights), 1)), rng.normal(0, 2.0, (4000, *weights.shape))
     for name, draws in (("other", rows), ("read_noise", pixels)):
-        fluxes = np.sum(one.weights * draws, axis=(1, 2))
+        fluxes = np.sum(weights * draws, axis=(1, 2))
         assert_scatters_as_predicted(fluxes, predicted[name], 0.04)
 
 
@@ -97,15 +110,12 @@ def test_a_level_of_the_frame_cancels():
 
 
 def test_parts_add_up_for_every_star(patterned):
-    missing = np.zeros(patterned.after.shape, dtype=bool)
     budget = patterned.after.budget
-    aperture = Aperture(3.0, 7.5, 12.0)
-    stamps = [stamp(patterned.after.data, missing, x, y, aperture) for x, y in ((150.2, 150.0), (300.4, 90.1))]
-    result = measure(patterned.after.data, budget, stamps)
+    listed = weighed(patterned.after, Aperture(3.0, 7.5, 12.0), [(150.2, 150.0), (300.4, 90.1)])
+    result = measure(patterned.after.data, budget, listed)
     assert set(result.variances) == set(COMPONENTS)
-    for index, one in enumerate(stamps):
-        whole = np.zeros(patterned.after.shape)
-        whole[one.slices] = one.weights
+    for index in range(2):
+        whole = weights_of(listed, patterned.after.shape, index)
         assert sum(result.variances[name][index] for name in COMPONENTS) == pytest.approx(
             budget.variance_of_sum(whole), rel=1e-6
         )
@@ -166,8 +176,7 @@ def test_missing_pixels_do_not_count_whatever_is_in_them(detector):
         other = CCDFrame(data, unit="electron", budget=frame.budget)
         np.testing.assert_array_equal(measured(other, missing=missing).flux, holed.flux)
         np.testing.assert_allclose(measured(other, missing=missing).error, holed.error)
-    one = stamp(frame.data, missing, *CENTER, APERTURE)
-    assert one.n_missing == 3
+    assert weighed(frame, missing=missing).n_missing[0] == 3
     lost = frame.data[57:60, 64].sum() - 3 * 100.0
     assert holed.flux[0] == pytest.approx(whole.flux[0] - lost, rel=1e-6)
 
@@ -178,8 +187,9 @@ def test_nothing_is_measured_outside_of_the_frame(detector, center):
     result = measured(frame, center=center)
     assert np.isnan(result.flux[0])
     assert np.isnan(result.error[0])
-    one = stamp(frame.data, np.zeros(SHAPE, dtype=bool), *center, APERTURE)
-    assert one.n_missing == np.count_nonzero(CircularAperture(center, APERTURE.radius).to_mask(method="exact").data)
+    assert weighed(frame, centers=[center]).n_missing[0] == np.count_nonzero(
+        CircularAperture(center, APERTURE.radius).to_mask(method="exact").data
+    )
 
 
 def test_half_an_aperture_on_the_frame_has_half_of_its_pixels(detector):
@@ -197,5 +207,52 @@ def test_nothing_is_measured_without_a_background(detector):
 
 def test_no_stars_give_empty_arrays(detector):
     frame = star_on_sky(5000.0, 100.0, detector)
-    result = measure(frame.data, frame.budget, [])
+    result = measure(frame.data, frame.budget, weighed(frame, centers=[]))
     assert result.flux.shape == result.error.shape == (0,)
+
+
+def frame_with_noise_in_common(rng):
+    """A frame times the gain plus half of itself moved by two rows and a column, so that pixels share noise."""
+    sources = (
+        NoiseSource("read noise", rng.uniform(5, 20, (SHAPE[0] + 2, SHAPE[1] + 1))),
+        NoiseSource("overscan", rng.uniform(0.1, 0.5, (SHAPE[0] + 2, 1)), axes=(0,)),
+        NoiseSource("flat", rng.uniform(0.1, 0.5, (1, SHAPE[1] + 1)), axes=(1,)),
+    )
+    data = rng.uniform(0, 1, (SHAPE[0] + 2, SHAPE[1] + 1))
+    whole = exact_frame(data, *sources)
+    return whole[2:, 1:] + whole[:-2, :-1] * 0.5
+
+
+@pytest.mark.parametrize("kind", ["apart", "in common"])
+def test_variances_of_all_places_are_those_of_the_weighted_sums_one_by_one(kind):
+    rng = np.random.default_rng(8)
+    frame = frame_with_noise_in_common(rng)
+    if kind == "apart":
+        sources = [
+            NoiseSource("read noise", rng.uniform(5, 20, SHAPE)),
+            NoiseSource("overscan", rng.uniform(0.1, 0.5, (SHAPE[0], 1)), axes=(0,)),
+            NoiseSource("flat", rng.uniform(0.1, 0.5, (1, SHAPE[1])), axes=(1,)),
+            NoiseSource("bias", 0.3, axes=()),
+        ]
+        terms = [(source, rng.uniform(0.5, 2.0, SHAPE)) for source in sources]
+        frame = CCDFrame(frame.data, unit="electron", budget=UncertaintyBudget(SHAPE, terms))
+    centers = [(64.3, 59.8), (200.0, 300.0), (30.0, 3.2), (66.1, 61.5)]
+    listed = weighed(frame, centers=centers)
+    result = measure(frame.data, frame.budget, listed)
+    assert np.isnan(result.flux).tolist() == [False, True, False, False]
+    for index in (0, 2, 3):
+        parts = frame.budget.variances_of_sum(weights_of(listed, SHAPE, index))
+        names = {"read noise": "read_noise", "overscan": "other", "flat": "flat", "bias": "bias"}
+        for name, variance in parts.items():
+            assert result.variances[names[name]][index] == pytest.approx(variance, rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["f4", ">f4", "f8", "i4"])
+def test_a_frame_may_be_of_any_type_and_any_layout(detector, dtype):
+    frame = star_on_sky(5000.0, 100.0, detector)
+    missing = np.zeros(SHAPE, dtype=bool)
+    places = np.array([CENTER])
+    expected = weigh(np.rint(frame.data), missing, places, APERTURE)
+    wide = np.repeat(np.rint(frame.data).astype(dtype), 2, axis=1)[:, ::2]
+    for name, values in weigh(wide, missing, places, APERTURE)._asdict().items():
+        np.testing.assert_array_equal(values, getattr(expected, name))

@@ -6,6 +6,8 @@ from astropy.modeling.models import Chebyshev1D, Const1D, Exponential1D, Polynom
 
 from astro_calib import CCDFrame, subtract_overscan
 from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.estimators import median_variance_factor
+from astro_calib.steps.overscan import _median_factor
 from tests.noise_checks import assert_scatters_as_predicted
 
 SIGMA = 5.0
@@ -157,6 +159,29 @@ def test_whole_numbers_scatter_as_predicted(rng, median, sigma):
         errors.append(error[0, 0])
         variances.append(variance[0, 0])
     assert_scatters_as_predicted(errors, variances, tolerance=0.25)
+
+
+@pytest.mark.parametrize(("sigma", "pixels"), [(1.0, 64), (1.0, 255), (4.0, 16), (4.0, 256)])
+def test_medians_of_many_whole_numbers_scatter_as_predicted(rng, sigma, pixels):
+    # The levels of many columns, so that a variance too large by a fifteenth is seen; where in a step they lie matters.
+    errors, variances = [], []
+    for level in 1000.0 + (np.arange(160) + rng.uniform()) / 160:
+        raw = CCDFrame(np.rint(rng.normal(level, sigma, (pixels, 100))).astype(np.uint16), unit="adu")
+        arguments = {"fits_section": f"[1:100,1:{pixels}]", "overscan_axis": 0}
+        error, variance = error_and_variance(raw, level, median=True, **arguments)
+        errors.append(error[0])
+        variances.append(variance[0])
+    assert_scatters_as_predicted(errors, variances, tolerance=0.02)
+
+
+def test_the_median_of_rounded_values_is_better_known_than_that_of_others():
+    # Of the factor pi / 2 narrow steps take the part 2 p / 3, with p the part of the values in the middle step.
+    for sigma in (5.0, 10.0, 20.0):
+        expected = np.pi / 2 * (1 - 2 / 3 / (np.sqrt(2 * np.pi) * sigma))
+        assert _median_factor(10**6, 1.0, sigma**2) == pytest.approx(expected, rel=0.004)
+    # Where there are no steps, or they hide the scatter, or there are few values, it is the plain one.
+    for number, step, variance in ((1000, 0.0, 1.0), (1000, 1.0, 0.09), (1000, 1.0, 0.0), (5, 1.0, 1.0)):
+        assert _median_factor(number, step, variance) == median_variance_factor(number)
 
 
 # ---- what does not count

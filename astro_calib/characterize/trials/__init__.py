@@ -15,6 +15,7 @@ from astro_calib.characterize.trials import (
     overscan,
     sharing,
     shot_noise,
+    small_flats,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ TRIALS: tuple[Trial, ...] = (
     *shot_noise.TRIALS,
     *linearity.TRIALS,
     *masters.TRIALS,
+    *small_flats.TRIALS,
     *cosmic_rays.TRIALS,
     *combining.TRIALS,
     *sharing.TRIALS,

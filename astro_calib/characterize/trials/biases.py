@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.characterize.trial import Errors, Trial
 from astro_calib.characterize.trials import ccdproc_way, raw
-from astro_calib.characterize.trials.boxes import box_errors, box_errors_of_ccddata
+from astro_calib.characterize.trials.boxes import Drawn, box_errors, box_errors_of_ccddata
 from astro_calib.characterize.trials.combiner import combined_by_ccdproc
 from astro_calib.combine import combine
 from astro_calib.steps import create_deviation, gain_correct, subtract_overscan, trim_image
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["TRIALS"]
 
@@ -39,30 +38,31 @@ class Layout(NamedTuple):
         return raw.section((0, self.rows), (0, self.light))
 
 
-#: The error of the level has the same variance as the sum over a quarter of the frame has for itself.
-ONE_LEVEL = Layout(rows=128, light=4, overscan=1, axes=(0, 1))
+#: The error of the level has a quarter of the variance that the sum over 8 x 4 pixels has for itself.
+ONE_LEVEL = Layout(rows=128, light=16, overscan=1, axes=(0, 1))
 #: The error of the level has twice the variance that the sum over a row has for itself.
 LEVEL_A_ROW = Layout(rows=256, light=16, overscan=8, axes=1)
 
 
-def _draw(rng: np.random.Generator, number: int, layout: Layout) -> list[NDArray[np.uint16]]:
+def _draw(rng: np.random.Generator, number: int, layout: Layout) -> Drawn:
     """Raw biases, each with a level of its own."""
     shape = (layout.rows, layout.light + layout.overscan)
-    return [raw.digitised(rng, 0.0, shape, pedestal=rng.normal(raw.PEDESTAL, 3.0)) for _ in range(number)]
+    biases = [raw.digitised(rng, 0.0, shape, pedestal=rng.normal(raw.PEDESTAL, 3.0)) for _ in range(number)]
+    return Drawn.at_random(rng, biases)
 
 
-def _stack(drawn: list[NDArray[np.uint16]], layout: Layout, box: tuple[int, int], method: str) -> Errors:
+def _stack(drawn: Drawn, layout: Layout, box: tuple[int, int], method: str) -> Errors:
     camera = raw.detector()
     biases = []
-    for pixels in drawn:
+    for pixels in drawn.frames:
         bias = trim_image(subtract_overscan(raw.frame(pixels), **layout.arguments), layout.trim)
         biases.append(create_deviation(gain_correct(bias, camera), camera, shot_noise=0))
-    return box_errors(combine(biases, method=method), box, 0.0)
+    return box_errors(combine(biases, method=method), box, 0.0, drawn.place)
 
 
-def _stack_by_ccdproc(drawn: list[NDArray[np.uint16]], layout: Layout, box: tuple[int, int], method: str) -> Errors:
+def _stack_by_ccdproc(drawn: Drawn, layout: Layout, box: tuple[int, int], method: str) -> Errors:
     options: dict[str, Any] = {"overscan": layout.arguments, "trim": layout.trim, "light": False}
-    biases = [ccdproc_way.in_electrons(ccdproc_way.frame(pixels), **options) for pixels in drawn]
+    biases = [ccdproc_way.in_electrons(ccdproc_way.frame(pixels), **options) for pixels in drawn.frames]
     return box_errors_of_ccddata(combined_by_ccdproc(biases, method=method), box, 0.0)
 
 
@@ -84,13 +84,13 @@ def _trial(
 
 
 TRIALS = (
-    _trial("mean", 2, ONE_LEVEL, (1, 1), "pixel", 200, 0.01),
-    _trial("mean", 2, ONE_LEVEL, (32, 4), "sum over a quarter", 5500, 0.02),
-    _trial("median", 3, ONE_LEVEL, (1, 1), "pixel", 100, 0.02),
-    _trial("median", 3, ONE_LEVEL, (8, 4), "sum over 8 x 4 pixels", 1600, 0.02),
+    _trial("mean", 2, ONE_LEVEL, (1, 1), "pixel", 60, 0.01),
+    _trial("mean", 2, ONE_LEVEL, (8, 4), "sum over 8 x 4 pixels", 4300, 0.01),
+    _trial("median", 3, ONE_LEVEL, (1, 1), "pixel", 40, 0.02),
+    _trial("median", 3, ONE_LEVEL, (8, 4), "sum over 8 x 4 pixels", 800, 0.02),
     _trial("mean", 3, LEVEL_A_ROW, (1, 1), "pixel", 60, 0.01),
-    _trial("mean", 3, LEVEL_A_ROW, (1, 16), "sum over a row", 250, 0.01),
+    _trial("mean", 3, LEVEL_A_ROW, (1, 16), "sum over a row", 290, 0.01),
     _trial("median", 3, LEVEL_A_ROW, (1, 1), "pixel", 40, 0.02),
-    _trial("median", 3, LEVEL_A_ROW, (1, 16), "sum over a row", 80, 0.02),
-    _trial("median", 3, LEVEL_A_ROW, (16, 16), "sum over 16 rows", 900, 0.02),
+    _trial("median", 3, LEVEL_A_ROW, (1, 16), "sum over a row", 100, 0.02),
+    _trial("median", 3, LEVEL_A_ROW, (16, 16), "sum over 16 rows", 1300, 0.02),
 )

@@ -1,9 +1,10 @@
 """
 The same steps with ccdproc alone, in the order of its documentation, for comparison.
 
-Each choice is that of an expert: the pedestal is off before the deviation is created, negative
-pixels get the read noise instead of NaN, a lone bias frame gets its read noise, and a master the error that
-`ccdproc.combine` gives it. Errors of sums are added in quadrature, as there is nothing else to add.
+Its defaults are taken, with these choices: the pedestal is off before the deviation is created, negative pixels get the
+read noise instead of NaN, and a lone bias frame gets its read noise. A master has the error that `ccdproc.combine`
+gives it, which for a mean is that of a standard deviation with N and not N - 1. Errors of sums are added in quadrature,
+as there is nothing else to add.
 """
 
 from __future__ import annotations

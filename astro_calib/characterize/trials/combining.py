@@ -31,7 +31,7 @@ OWN = 5.0
 #: very unlike frames.
 LINEAR, ROBUST, UNLIKE = 0.01, 0.02, 0.05
 #: As many frames of 40 x 40 pixels as give the ratio a standard error of 0.2%, or of 0.3%.
-REALISATIONS = {LINEAR: 80, ROBUST: 50, UNLIKE: 50}
+REALISATIONS = {LINEAR: 110, ROBUST: 50, UNLIKE: 50}
 
 
 def _stack(drawn: Frames, *, known: bool = True, truth: float = LEVEL, **options: Any) -> Errors:
@@ -184,6 +184,38 @@ ONE_MASTER = tuple(
     )
 )
 
+FEW_UNDER_ONE_MASTER = tuple(
+    _trial(
+        f"{name} of {number} under one master of sigma 5", _like(number, master_sigma=5.0), options, tolerance=tolerance
+    )
+    for number, name, options, tolerance in (
+        (2, "mean", {}, LINEAR),
+        (5, "mean", {}, LINEAR),
+        (5, "median", MEDIAN, ROBUST),
+        (5, "mean after rejection", _clip(3.0), ROBUST),
+    )
+)
+
+#: Frames of different exposure times, the longer of which have more noise, and more of that of one dark, of sigma 1.8.
+OF_EXPOSURES: dict[str, Any] = {
+    "sigmas": (3.0, 4.0, 5.0, 6.0, 7.0),
+    "ratios": (0.5, 0.7, 0.9, 1.1, 1.3),
+    "master_sigma": 1.8,
+}
+ONE_DARK = tuple(
+    _trial(
+        f"{name} of 5 less one dark, t/td from 0.5 to 1.3",
+        OF_EXPOSURES,
+        options,
+        tolerance=tolerance,
+    )
+    for name, options, tolerance in (
+        ("mean", {}, LINEAR),
+        ("median", MEDIAN, ROBUST),
+        ("mean after rejection", _clip(2.5), ROBUST),
+    )
+)
+
 TRIALS = (
     *ESTIMATORS,
     *MASKED,
@@ -191,6 +223,8 @@ TRIALS = (
     *UNLIKE_FRAMES,
     *BY_SCATTER,
     *ONE_MASTER,
+    *FEW_UNDER_ONE_MASTER,
+    *ONE_DARK,
     *biases.TRIALS,
     *scaling.TRIALS,
 )

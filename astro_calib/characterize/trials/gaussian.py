@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
 
 from astro_calib.frame import CCDFrame
-from astro_calib.steps import subtract_bias
+from astro_calib.steps import subtract_bias, subtract_dark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +39,11 @@ class Frames(NamedTuple):
     masks : ndarray of bool, shape (n, ny, nx), optional
         Which values are masked.
     master : ndarray, shape (ny, nx), optional
-        A bias that is to be subtracted from all frames: 0 and its noise.
+        A bias, or a dark, that is to be subtracted from all frames: 0 and its noise.
     master_sigma : float
         Standard deviation of its noise.
+    ratios : sequence of float, length n, optional
+        How often it is subtracted from each frame, if it is a dark and the frames have other exposure times.
     """
 
     values: NDArray[np.float64]
@@ -48,6 +51,7 @@ class Frames(NamedTuple):
     masks: NDArray[np.bool_] | None = None
     master: NDArray[np.float64] | None = None
     master_sigma: float = 0.0
+    ratios: Sequence[float] | None = None
 
 
 def simulate_frames(
@@ -57,6 +61,7 @@ def simulate_frames(
     shape: tuple[int, int] = SHAPE,
     masked: float = 0.0,
     master_sigma: float = 0.0,
+    ratios: Sequence[float] | None = None,
 ) -> Frames:
     """
     Draw frames.
@@ -72,12 +77,14 @@ def simulate_frames(
     masked : float
         Part of the values that is masked.
     master_sigma : float
-        Standard deviation of the noise of a master bias under all of them; 0 for no master.
+        Standard deviation of the noise of a master under all of them; 0 for no master.
+    ratios : sequence of float, length n, optional
+        Exposure times of the frames, if that master is a dark: in units of its own.
     """
     master = rng.normal(0.0, master_sigma, shape) if master_sigma else None
     values = rng.standard_normal((len(sigmas), *shape)) * np.reshape(sigmas, (-1, 1, 1)) + LEVEL
     masks = rng.random(values.shape) < masked if masked else None
-    return Frames(values, sigmas, masks, master, master_sigma)
+    return Frames(values, sigmas, masks, master, master_sigma, ratios)
 
 
 def as_frames(drawn: Frames, *, known: bool = True) -> list[CCDFrame]:
@@ -95,7 +102,10 @@ def as_frames(drawn: Frames, *, known: bool = True) -> list[CCDFrame]:
     if drawn.master is None:
         return frames
     master = CCDFrame(drawn.master, unit="electron", uncertainty=_sigma(drawn.master, drawn.master_sigma))
-    return [subtract_bias(frame, master) for frame in frames]
+    if drawn.ratios is None:
+        return [subtract_bias(frame, master) for frame in frames]
+    times = [_exposures(ratio) for ratio in drawn.ratios]
+    return [subtract_dark(frame, master, scale=True, **time) for frame, time in zip(frames, times, strict=True)]
 
 
 def as_ccddata(drawn: Frames) -> list[CCDData]:
@@ -106,7 +116,14 @@ def as_ccddata(drawn: Frames) -> list[CCDData]:
     if drawn.master is None:
         return frames
     master = CCDData(drawn.master, unit="electron", uncertainty=_sigma(drawn.master, drawn.master_sigma))
-    return [ccdproc.subtract_bias(frame, master) for frame in frames]
+    if drawn.ratios is None:
+        return [ccdproc.subtract_bias(frame, master) for frame in frames]
+    times = [_exposures(ratio) for ratio in drawn.ratios]
+    return [ccdproc.subtract_dark(frame, master, scale=True, **time) for frame, time in zip(frames, times, strict=True)]
+
+
+def _exposures(ratio: float) -> dict[str, u.Quantity]:
+    return {"data_exposure": ratio * 60 * u.s, "dark_exposure": 60 * u.s}
 
 
 def _arguments(drawn: Frames, *, known: bool) -> list[dict[str, Any]]:

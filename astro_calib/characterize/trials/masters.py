@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from astro_calib.characterize.trials import ccdproc_way, raw
 from astro_calib.combine import combine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,8 +54,10 @@ class Ways(NamedTuple):
     """The functions that a package has for the steps below."""
 
     calibrate: Callable[..., Any]
-    combine: Callable[[Sequence[Any]], Any]
+    combine: Callable[..., Any]
     errors: Callable[[Any, Any], tuple[NDArray[Any], NDArray[Any]]]
+    #: More options to combine flats with.
+    of_flats: Mapping[str, Any] = MappingProxyType({})
 
 
 def draw(
@@ -67,14 +70,15 @@ def draw(
     sky: float = FAINT,
     sensitivity: NDArray[np.float64] = SENSITIVITY,
     stuck: bool = False,
+    fading: float = 0.0,
 ) -> Night:
-    """So many frames of each kind; without darks there is no dark current."""
+    """So many frames of each kind; without darks there is no dark current. Each flat has less light by ``fading``."""
 
     def exposed(number: int, light: float, seconds: float) -> list[NDArray[np.uint16]]:
         expected = light * sensitivity + DARK_RATE * seconds * bool(darks)
         return [raw.digitised(rng, expected, SHAPE, pedestal=raw.PEDESTAL + PATTERN) for _ in range(number)]
 
-    drawn_flats = exposed(flats, LAMP, FLAT_TIME)
+    drawn_flats = [exposed(1, LAMP * (1 - fading) ** index, FLAT_TIME)[0] for index in range(flats)]
     for flat in drawn_flats if stuck else []:
         flat[STUCK] = 60000
     return Night(
@@ -115,17 +119,19 @@ def calibrated_by_ccdproc(
     return ccdproc_way.flattened(ccd, flat, min_value=min_value, norm_value=norm)
 
 
-def averaged_by_ccdproc(frames: Sequence[Any]) -> Any:
-    """The average; a lone frame keeps the error that it has, for ccdproc gives the average of one none."""
-    return ccdproc_way.combined(frames, method="average") if len(frames) > 1 else frames[0]
+def combined_by_ccdproc(frames: Sequence[Any], **options: Any) -> Any:
+    """The stack; a lone frame keeps the error that it has, for ccdproc gives the stack of one none."""
+    return ccdproc_way.combined(frames, **options) if len(frames) > 1 else frames[0]
 
 
-def ours(**options: Any) -> Ways:
+def ours(of_flats: Mapping[str, Any], **options: Any) -> Ways:
     """This package's, with options of `combine`."""
-    return Ways(calibrated, partial(combine, **options), raw.errors)
+    return Ways(calibrated, partial(combine, **options), raw.errors, of_flats)
 
 
-CCDPROC = Ways(calibrated_by_ccdproc, averaged_by_ccdproc, ccdproc_way.errors)
+def theirs(method: str) -> Ways:
+    """Those of ccdproc, with its name of a method."""
+    return Ways(calibrated_by_ccdproc, partial(combined_by_ccdproc, method=method), ccdproc_way.errors)
 
 
 def reduced(night: Night, ways: Ways, **options: Any) -> Any:
@@ -136,7 +142,7 @@ def reduced(night: Night, ways: Ways, **options: Any) -> Any:
         dark = ways.combine([ways.calibrate(one, DARK_TIME, bias=bias) for one in night.darks])
     if night.flats:
         flats = [ways.calibrate(one, FLAT_TIME, mask=night.mask, bias=bias, dark=dark) for one in night.flats]
-        flat = ways.combine(flats)
+        flat = ways.combine(flats, **ways.of_flats)
     return ways.calibrate(night.science, night.time, bias=bias, dark=dark, flat=flat, **options)
 
 
@@ -169,17 +175,27 @@ def flattened(
 
 
 def trial(
-    step: str, what: str, reduce: Callable[..., Errors], drawn: dict[str, Any], *, method: str = "mean", **options: Any
+    step: str,
+    what: str,
+    reduce: Callable[..., Errors],
+    drawn: dict[str, Any],
+    *,
+    method: str = "mean",
+    clip: str | None = None,
+    of_flats: Mapping[str, Any] = MappingProxyType({}),
+    **options: Any,
 ) -> Trial:
-    """A trial of the pixels of one frame; a median is off by up to 2%."""
+    """A trial of the pixels of one frame; a median, or a mean after rejection, is off by up to 2%."""
+    of_ccdproc = theirs({"mean": "average", "median": "median"}[method])
     return Trial(
         step=step,
         what=what,
         draw=partial(draw, **drawn),
-        reduce=partial(reduce, ways=ours(method=method), **options),
-        with_ccdproc=partial(reduce, ways=CCDPROC, **options) if method == "mean" else None,
+        reduce=partial(reduce, ways=ours(of_flats, method=method, clip=clip), **options),
+        # Its rejection goes by the scatter alone.
+        with_ccdproc=partial(reduce, ways=of_ccdproc, **options) if clip is None else None,
         realisations=100,
-        tolerance=0.02 if method == "median" else 0.01,
+        tolerance=0.02 if method == "median" or clip else 0.01,
     )
 
 
@@ -197,6 +213,14 @@ TRIALS = (
     trial("dark", "mean of 5 with the bias in it: pixel", subtracted_with_bias, MEANS),
     trial("flat", "one bias, dark and flat: pixel", flattened, {"darks": 1, "flats": 1, "sky": BRIGHT}),
     trial("flat", "means of 5 biases, darks and flats: pixel", flattened, {**MEANS, "flats": 5, "sky": BRIGHT}),
+    trial(
+        "flat",
+        "means of 5 after rejection, fading flats scaled by their medians: pixel",
+        flattened,
+        {**MEANS, "flats": 5, "sky": BRIGHT, "fading": 0.1},
+        clip="sigma",
+        of_flats={"scale": "median"},
+    ),
     trial("flat", "masked pixels: pixel", flattened, {"flats": 3, "stuck": True, "sky": BRIGHT}),
     trial(
         "flat",

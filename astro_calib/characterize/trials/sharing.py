@@ -37,7 +37,7 @@ __all__ = ["TRIALS"]
 OWN = 5.0
 LINEAR, ROBUST = 0.01, 0.02
 #: As many frames of 40 x 40 pixels as give the ratio a standard error of 0.2%, or of 0.3%.
-REALISATIONS = {LINEAR: 80, ROBUST: 50}
+REALISATIONS = {LINEAR: 110, ROBUST: 50}
 
 
 def _trial(
@@ -198,7 +198,7 @@ LEAVE_ONE_OUT = (
                 partial(_residual_where_masked, method=name),
                 None,
                 tolerance,
-                150,
+                200,
             ),
         )
     ),
@@ -355,7 +355,7 @@ OTHERS = (
         partial(_draw_raw, signal=SIGNAL, number=4, gain_uncertainty=GAIN_UNCERTAINTY),
         _with_uncertain_gain,
         _with_uncertain_gain_by_ccdproc,
-        realisations=1500,
+        realisations=2200,
     ),
 )
 

@@ -1,0 +1,232 @@
+"""Raw FITS images that stay on disk, and are read some rows at a time."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.identity import PIXELS, Origin, RawPixels, drawn_identity
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
+    from numpy.typing import NDArray
+
+    from astro_calib.budget import UncertaintyBudget
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["RawOnDisk", "RowsOnDisk", "raw_on_disk", "spilled"]
+
+#: FITS files come in blocks of so many bytes.
+BLOCK = 2880
+#: The stored types of FITS images by BITPIX.
+STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+#: What turns stored whole numbers into unsigned ones.
+UNSIGNED: dict[str, tuple[int, Any]] = {">i2": (1 << 15, np.dtype(np.uint16)), ">i4": (1 << 31, np.dtype(np.uint32))}
+
+
+class RowsOnDisk:
+    """
+    An image in a file, of which an index reads the rows that it names, and which is not kept.
+
+    Parameters
+    ----------
+    path : Path
+        An uncompressed FITS file.
+    offset : int
+        Where the first pixel is, in bytes.
+    shape : (int, int)
+        Of the image.
+    stored : str
+        The type of the numbers in the file.
+    zero, scale : float
+        BZERO and BSCALE.
+    """
+
+    def __init__(
+        self, path: Path, offset: int, shape: tuple[int, int], stored: str, zero: float = 0.0, scale: float = 1.0
+    ) -> None:
+        self.path = path
+        self.shape = shape
+        self._offset = offset
+        self._stored = np.dtype(stored)
+        self._zero, self._scale = zero, scale
+        self._unsigned = scale == 1 and stored in UNSIGNED and zero == UNSIGNED[stored][0]
+        # As astropy does it.
+        self.dtype: np.dtype[Any] = np.dtype(np.float32 if self._stored.itemsize <= 2 else np.float64)
+        if self._unsigned:
+            self.dtype = UNSIGNED[stored][1]
+        elif zero == 0 and scale == 1:
+            self.dtype = np.dtype(stored.replace(">", "="))
+        self._digests = np.zeros(shape[0], dtype=np.uint64)
+        self._digested = np.zeros(shape[0], dtype=np.bool_)
+
+    ndim = 2
+
+    @property
+    def size(self) -> int:
+        """The number of pixels."""
+        return self.shape[0] * self.shape[1]
+
+    def __getitem__(self, item: tuple[slice, ...] | slice) -> NDArray[Any]:
+        rows, columns = item if isinstance(item, tuple) else (item, slice(None))
+        start, stop, step = rows.indices(self.shape[0])
+        if step == 1:
+            return self._read(start, max(stop, start))[:, columns]
+        return np.concatenate([self._read(row, row + 1) for row in range(start, stop, step)])[:, columns]
+
+    def _read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows as they are meant, in a new array."""
+        row = self.shape[1] * self._stored.itemsize
+        values = np.empty((stop - start, self.shape[1]), dtype=self._stored)
+        # Not as a map of the file, whose pages would count as memory in use.
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self._offset + start * row)
+            view: Any = values.data.cast("B")
+            while view:
+                number = file.readinto(view)
+                if not number:
+                    msg = f"{self.path.name} has become shorter while it was read."
+                    raise OSError(msg)
+                view = view[number:]
+        values = self._meant(values)
+        self._digest(values, start, stop)
+        return values
+
+    def _meant(self, values: NDArray[Any]) -> NDArray[Any]:
+        if not self._stored.isnative:
+            values = values.byteswap(inplace=True).view(self._stored.newbyteorder("="))
+        if self._unsigned:
+            values = values.view(self.dtype)
+            values ^= self.dtype.type(1 << (8 * self.dtype.itemsize - 1))
+        elif values.dtype != self.dtype:
+            values = values.astype(self.dtype)
+            values *= self.dtype.type(self._scale)
+            values += self.dtype.type(self._zero)
+        return values
+
+    def _digest(self, values: NDArray[Any], start: int, stop: int) -> None:
+        from astro_calib.kernels.digest import digest_rows
+
+        if not self._digested[start:stop].all():
+            self._digests[start:stop] = digest_rows(values)
+            self._digested[start:stop] = True
+
+    def identity(self) -> str:
+        """The identity of the noise in the image, as of an array; rows that were read before are not read again."""
+        from astro_calib.kernels.digest import digest_of_rows
+
+        for row in np.flatnonzero(~self._digested).tolist():
+            self._read(row, row + 1)
+        if np.all(self._digests == self._digests[0]):
+            first = self._read(0, 1)
+            if np.all(first == first[0, 0]):
+                return drawn_identity()
+        return PIXELS + digest_of_rows(self._digests, self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawOnDisk:
+    """
+    What `astro_calib.combine` has to know of a raw frame, under the names that a CCDFrame has for it.
+
+    Attributes
+    ----------
+    name : str
+        Of the file.
+    unit : Unit
+    budget : UncertaintyBudget or None
+        None until the noise is found.
+    """
+
+    name: str
+    unit: u.UnitBase
+    _data: RowsOnDisk
+    budget: UncertaintyBudget | None = None
+    mask: None = None
+    flags: None = None
+    _origin: Origin | None = None
+    _directory: TemporaryDirectory[str] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of the image."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of pixels."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the pixels."""
+        return self._data.dtype
+
+    def _present_origin(self) -> Origin:
+        if self._origin is not None:
+            return self._origin
+        quantum = 1.0 if self.dtype.kind in "ui" else 0.0
+        return Origin(RawPixels(self.shape, self._data.identity()), ((0, 1), (0, 1)), quantum)
+
+    def with_budget(self, budget: UncertaintyBudget) -> RawOnDisk:
+        """The same frame with its noise."""
+        return replace(self, budget=budget, _origin=self._present_origin())
+
+
+def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | None:
+    """
+    A raw frame that can be read by rows where it is.
+
+    Parameters
+    ----------
+    path : Path
+    unit : Unit
+        The one that it should have.
+    stated : bool
+        Whether the file has to say so; else the unit was given by the user.
+
+    Returns
+    -------
+    RawOnDisk or None
+        None if the file is anything else than one plain image in this unit: compressed, cut off, or with extensions.
+    """
+    from astropy.io import fits
+
+    try:
+        with path.open("rb") as file:
+            if file.read(6) != b"SIMPLE":
+                return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
+                header, offset = hdus[0].header, hdus[0].fileinfo()["datLoc"]
+        same_unit = not stated or u.Unit(header["BUNIT"].strip().lower()) == unit
+        stored, zero, scale = STORED[header["BITPIX"]], header.get("BZERO", 0), header.get("BSCALE", 1)
+        shape = (header["NAXIS2"], header["NAXIS1"])
+        plain = header["NAXIS"] == 2 and min(shape) > 0 and "BLANK" not in header and (stored != "u1" or zero == 0)
+        size = shape[0] * shape[1] * np.dtype(stored).itemsize
+        whole = size <= path.stat().st_size - offset < size + BLOCK
+    except (OSError, KeyError, ValueError, TypeError, AttributeError):
+        return None
+    if not (plain and whole and same_unit):
+        return None
+    return RawOnDisk(name=path.name, unit=unit, _data=RowsOnDisk(path, offset, shape, stored, zero, scale))
+
+
+def spilled(frame: CCDFrame, directory: TemporaryDirectory[str], number: int) -> RawOnDisk:
+    """A raw frame that was decompressed, put into a file from which it can be read by rows."""
+    path = Path(directory.name) / str(number)
+    frame._data.tofile(path)
+    rows = RowsOnDisk(path, 0, (frame.shape[0], frame.shape[1]), frame.dtype.str)
+    return RawOnDisk(name=frame.name, unit=frame.unit, _data=rows, _directory=directory)

@@ -1,0 +1,126 @@
+"""Frames made ready for measuring stars: which of their pixels can be used, and where something is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.flags import DataQuality
+from astro_calib.photometry.detection import Scene, survey
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.budget import UncertaintyBudget
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["Searched", "search"]
+
+
+class Searched(NamedTuple):
+    """
+    A frame, or two of the same exposure, that were searched for objects.
+
+    Attributes
+    ----------
+    frames : tuple of CCDFrame
+        The calibrated frame, and that before calibration if there is one.
+    budgets : tuple of UncertaintyBudget
+        Theirs.
+    flags : ndarray of uint16, shape (ny, nx)
+        Those of all frames together.
+    scene : Scene
+        What is on the calibrated frame; missing is what one of the frames misses.
+    """
+
+    frames: tuple[CCDFrame, ...]
+    budgets: tuple[UncertaintyBudget, ...]
+    flags: NDArray[np.uint16]
+    scene: Scene
+
+
+def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
+    """
+    Take off the background of a frame and look for objects.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        A calibrated frame with its budget.
+    before : CCDFrame, shape (ny, nx), optional
+        The same exposure before calibration, in the same unit.
+
+    Returns
+    -------
+    Searched
+
+    Raises
+    ------
+    FrameError
+        If a frame has no variance, is no image, or has no pixel that can be measured.
+    ShapeMismatchError
+        If the frames differ in shape.
+    astropy.units.UnitConversionError
+        If the frames differ in unit.
+    """
+    frames = (ccd,) if before is None else (ccd, before)
+    budgets = tuple(_budget(frame) for frame in frames)
+    if before is not None:
+        _check_pair(ccd, before)
+    missing = _missing(frames)
+    flags = _flags(frames)
+    # A saturated pixel has too much light; one that is bad as well has nothing to say.
+    too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
+    return Searched(frames, budgets, flags, survey(ccd._data, budgets[0].variance(), missing, too_bright))
+
+
+def _budget(frame: CCDFrame) -> UncertaintyBudget:
+    if frame._data.ndim != 2:
+        msg = f"{frame.name} has shape {frame.shape}; stars are measured on an image of two axes."
+        raise FrameError(msg)
+    budget = frame.budget
+    if budget is None:
+        msg = f"{frame.name} has no variance, so that nothing has an error. Calibrate it, or apply create_deviation."
+        raise FrameError(msg)
+    return budget
+
+
+def _check_pair(ccd: CCDFrame, before: CCDFrame) -> None:
+    if before.shape != ccd.shape:
+        msg = (
+            f"{ccd.name} has shape {ccd.shape}, and before calibration ({before.name}) {before.shape}; trim both to "
+            "the same section."
+        )
+        raise ShapeMismatchError(msg)
+    if before.unit != ccd.unit:
+        msg = (
+            f"{ccd.name} is in {ccd.unit}, and before calibration ({before.name}) in {before.unit}; fluxes are "
+            "compared in one unit. Apply gain_correct, or convert_unit_to."
+        )
+        raise u.UnitConversionError(msg)
+
+
+def _missing(frames: tuple[CCDFrame, ...]) -> NDArray[np.bool_]:
+    """True where a pixel of one of the frames cannot be used."""
+    missing = np.zeros(frames[0].shape, dtype=bool)
+    for frame in frames:
+        missing |= ~np.isfinite(frame._data)
+        if frame.mask is not None:
+            missing |= frame.mask
+    if missing.all():
+        names = " and ".join(frame.name for frame in frames)
+        msg = f"{names}: no pixel can be measured; all are masked or not finite. Look at what was masked, and why."
+        raise FrameError(msg)
+    return missing
+
+
+def _flags(frames: tuple[CCDFrame, ...]) -> NDArray[np.uint16]:
+    """The flags of all frames together."""
+    flags = np.zeros(frames[0].shape, dtype=np.uint16)
+    for frame in frames:
+        if isinstance(frame.flags, np.ndarray):
+            flags |= frame.flags
+    return flags

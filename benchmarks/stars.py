@@ -1,0 +1,172 @@
+"""
+How long the star measurement of a science frame takes, beside the bare calls of photutils that it makes.
+
+Frames are calibrated as ``reduce`` does it. What is called in photutils while the stars of a frame are measured is
+noted with its arguments, and called again, once each and by itself; both are timed in turn, so that a busy machine
+slows both. Told are medians, in seconds of the processor. Run it alone:
+
+    python benchmarks/stars.py
+    python benchmarks/stars.py --raw raw/ --profile nickel
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import statistics
+import tempfile
+import time
+import warnings
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import numpy as np
+
+from astro_calib import simulate
+from astro_calib.night import plan_night
+from astro_calib.night.masters import make_masters
+from astro_calib.night.science import calibrated, measured
+from astro_calib.night.sky_noise import measure_sky_noise
+from astro_calib.photometry import measure_snr
+from astro_calib.photometry.search import search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from astro_calib import CCDFrame
+
+#: What is used of photutils: the name, its module, and what is asked of the object where it is a class.
+USED = {
+    "Background2D": ("photutils.background", lambda made: made.background),
+    "detect_sources": ("photutils.segmentation", None),
+    "find_peaks": ("photutils.detection", None),
+    "fit_fwhm": ("photutils.psf", None),
+    "DAOStarFinder": ("photutils.detection", None),
+    "circular_overlap_grid": ("photutils.geometry", None),
+}
+
+
+class Noted:
+    """A function or class of photutils that takes a note of each call."""
+
+    def __init__(self, name: str, real: Any, calls: list[tuple[str, Callable[[], Any]]]) -> None:
+        self.name, self.real, self.calls = name, real, calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it, and note what it was called with."""
+        result = self.real(*args, **kwargs)
+        if self.name == "DAOStarFinder":
+            return NotedFinder(partial(self.real, *args, **kwargs), result, self.calls)
+        then = USED[self.name][1]
+        if then is None:
+            self.calls.append((self.name, partial(self.real, *args, **kwargs)))
+        else:
+            self.calls.append((self.name, lambda: then(self.real(*args, **kwargs))))
+        return result
+
+
+class NotedFinder:
+    """A star finder that takes a note of what it searched."""
+
+    def __init__(self, make: Callable[[], Any], made: Any, calls: list[tuple[str, Callable[[], Any]]]) -> None:
+        self.make, self.made, self.calls = make, made, calls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.made, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Search, and note what was searched."""
+        self.calls.append(("DAOStarFinder", lambda: self.make()(*args, **kwargs)))
+        return self.made(*args, **kwargs)
+
+
+@contextmanager
+def noted() -> Iterator[list[tuple[str, Callable[[], Any]]]]:
+    """The calls of photutils that are made meanwhile."""
+    calls: list[tuple[str, Callable[[], Any]]] = []
+    with ExitStack() as stack:
+        for name, (module, _) in USED.items():
+            real = getattr(importlib.import_module(module), name)
+            stack.enter_context(mock.patch(f"{module}.{name}", Noted(name, real, calls)))
+        yield calls
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Processor time of one call."""
+    start = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        work()
+    return time.process_time() - start
+
+
+def frames(raw: str, profile: str) -> Iterator[tuple[str, CCDFrame, CCDFrame]]:
+    """The science frames of a night, calibrated and before."""
+    plan = plan_night(raw, profile)
+    masters = make_masters(plan)
+    for frame in plan.science:
+        yield frame.name, *calibrated(frame, plan, masters)
+
+
+def compare(name: str, image: CCDFrame, before: CCDFrame, repeats: int) -> float:
+    """Print a line for a frame, and return the ratio of the times."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with noted() as calls:
+            stars, _ = measured(image, before)
+        objects = search(image, before).scene.objects
+    numbers = Counter(called for called, _ in calls)
+    # An overlap of pixels and circle belongs to each star and each empty aperture, all else to the frame.
+    overlaps = numbers.pop("circular_overlap_grid", 0)
+    assert overlaps <= len(stars) + stars.meta["n_empty"]
+    assert set(numbers.values()) == {1}, f"called more than once: {numbers}"
+
+    def bare() -> None:
+        for _, call in calls:
+            call()
+
+    works = {
+        "bare": bare,
+        "stars": lambda: measure_snr(image, before=before),
+        "sky": lambda: measure_sky_noise(image, objects),
+        "both": lambda: measured(image, before),
+    }
+    times: dict[str, list[float]] = {work: [] for work in works}
+    for _ in range(repeats):
+        for work, function in works.items():
+            times[work].append(seconds(function))
+    bare_s, stars_s, sky_s, both_s = (statistics.median(times[work]) for work in works)
+    print(
+        f"{name:22} {'x'.join(map(str, image.shape)):>11} {len(stars):6} {bare_s:8.3f} {stars_s:8.3f} "
+        f"{stars_s / bare_s:6.2f} {sky_s:8.3f} {both_s:8.3f} {both_s / bare_s:6.2f}",
+        flush=True,
+    )
+    return stars_s / bare_s
+
+
+def main() -> None:
+    """Read the arguments and print the table."""
+    parser = argparse.ArgumentParser(description="Time the star measurement beside the bare calls of photutils.")
+    parser.add_argument("--raw", help="directory of raw frames; a simulated night without it")
+    parser.add_argument("--profile", default="generic", help="of the camera that took them")
+    parser.add_argument("--size", type=int, default=2048, help="pixels on a side of a simulated frame")
+    parser.add_argument("--stars", type=int, default=600, help="on a simulated frame")
+    parser.add_argument("--repeats", type=int, default=7)
+    given = parser.parse_args()
+    print(
+        f"{'frame':22} {'pixels':>11} {'stars':>6} {'bare/s':>8} {'stars/s':>8} {'ratio':>6} {'sky/s':>8} "
+        f"{'both/s':>8} {'ratio':>6}"
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        if given.raw is None:
+            camera = simulate.camera((given.size, given.size), seed=1, filters=["V"])
+            simulate.night(directory, seed=1, camera=camera, biases=3, darks=3, flats=3, science=2, stars=given.stars)
+        ratios = [compare(*frame, given.repeats) for frame in frames(given.raw or directory, given.profile)]
+    print(f"star measurement over bare calls, median of the frames: {np.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
