@@ -11,6 +11,7 @@ from astro_calib.derive import as_frame, looked_at_once
 from astro_calib.detector import GAIN_UNIT, Detector
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
+from astro_calib.masters import applied, converted
 from astro_calib.one_pass import calibrated_at_once
 from astro_calib.steps import (
     correct_linearity,
@@ -290,7 +291,13 @@ def _at_once(
 def _in_electrons(master: CCDFrame, detector: Detector) -> CCDFrame:
     """A master that was combined from frames in adu, in electrons."""
     master = as_frame(master)
-    return gain_correct(master, detector) if master.unit == u.adu else master
+    applied(master)
+    if master.unit != u.adu:
+        return master
+    result = gain_correct(master, detector)
+    gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
+    converted(result, master, gains[0] if len(gains) == 1 else None)
+    return result
 
 
 def ccd_process(

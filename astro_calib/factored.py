@@ -13,10 +13,12 @@ scaled by afterwards.
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from astro_calib.errors import FrameError
 from astro_calib.identity import content_digest
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["OWN", "Factored", "Field", "Kept"]
+__all__ = ["OWN", "Deferred", "Factored", "Field", "Kept"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
 MAX_MONOMIALS = 4
@@ -70,7 +72,7 @@ class Field:
     def digest(self) -> str:
         """A digest of the values."""
         if self._digest is None:
-            self._digest = content_digest(self._array)
+            self._digest = content_digest(self.array)
         return self._digest
 
     def __eq__(self, other: object) -> bool:
@@ -80,7 +82,56 @@ class Field:
         return hash(self._key)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return Field, (self._array,)
+        return Field, (self.array,)
+
+
+class Deferred(Field):
+    """
+    An array that is made or read when it is first asked for, and kept then.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape that it will have.
+    load : callable
+        Gives the array.
+    place : object, optional
+        Where the array comes from, for those who write it to a file.
+    """
+
+    __slots__ = ("__weakref__", "_load", "_loaded", "_lock", "_shape", "place")
+
+    def __init__(self, shape: tuple[int, ...], load: Callable[[], NDArray[Any]], place: Any = None) -> None:
+        self.place = place
+        self._shape = shape
+        self._load: Callable[[], NDArray[Any]] | None = load
+        self._loaded: NDArray[Any] | None = None
+        self._lock = RLock()
+        self._digest = None
+        self._key = ("deferred", id(self))
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The array, read-only."""
+        with self._lock:
+            if self._loaded is None:
+                assert self._load is not None
+                view = self._load().view()
+                if view.shape != self._shape:
+                    msg = f"an array of shape {view.shape} was found; {self._shape} was expected."
+                    raise FrameError(msg)
+                view.flags.writeable = False
+                self._loaded, self._load = view, None
+            return self._loaded
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self._shape
+
+    def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
+        """``array[item]``."""
+        return self.array[item]
 
 
 class Kept(Field):
@@ -283,6 +334,16 @@ class Factored:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Factored:
         return self
+
+    @property
+    def monomials(self) -> tuple[tuple[float, Factors], ...]:
+        """The number and the factors of each product, to be given to `of_monomials`."""
+        return tuple(self._terms.values())
+
+    @classmethod
+    def of_monomials(cls, monomials: Iterable[tuple[float, Factors]]) -> Factored:
+        """A sum of products, each of a number and of factors with their powers."""
+        return cls._from(monomials)
 
     def split(self) -> tuple[float, Kept | None, Factored] | None:
         """Number, `Kept` and the rest, whose product this is; None if it is a sum, or has several of them."""

@@ -17,6 +17,7 @@ from astro_calib.budget import UncertaintyBudget
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
 from astro_calib.identity import Origin, Watch, content_digest, drawn_identity, uncertainty_identity
 from astro_calib.io.unified import FrameRead
+from astro_calib.masters import used_as_operand
 from astro_calib.operands import (
     flagged_uncertain,
     may_be_written,
@@ -29,7 +30,7 @@ from astro_calib.operands import (
 from astro_calib.source import NoiseSource, compose_windows, window_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -121,13 +122,15 @@ class CCDFrame(CCDData):
         watch = kwargs.pop("_watch", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
-        self._watch: Watch | None = watch
+        # Not before it is needed: looking at the data's shape, as astropy does, is no getting hold of them.
+        self._watch: Watch | None = None
         self._name: str | None = name
         self._origin: Origin | None = origin
         #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
         self._constant = False
         self._uncertainty: VarianceUncertainty | None = None
         self._n_used: NDArray[np.uint16] | None = None
+        self._provenance: tuple[Mapping[str, Any], ...] = ()
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         #: What was made of the values for later use, with what it was made of.
@@ -143,17 +146,21 @@ class CCDFrame(CCDData):
             self._origin = origin or parent._origin
             if given is None and budget is None:
                 budget = parent.budget
-            if self._watch is None:
-                self._watch = parent._watch
+            if watch is None:
+                watch = parent._watch
             for attribute in ("mask", "wcs", "unit", "psf", "flags"):
                 if kwargs.get(attribute) is None:
                     kwargs[attribute] = getattr(parent, attribute)
             if kwargs.get("meta") is None and kwargs.get("header") is None:
                 kwargs["meta"] = parent.meta
+            self._provenance = parent._provenance
             data = parent._data
             if kwargs.get("copy"):
-                self._watch = Watch()
+                watch = Watch()
         super().__init__(data, **kwargs)
+        self._watch = watch
+        if watch is not None and watch.stamp is None:
+            self._stamp = None
         if parent is not None and given is None and budget is None and not isinstance(parent, CCDFrame):
             foreign = parent.uncertainty
             if foreign is not None and self._budget is not None:
@@ -187,9 +194,13 @@ class CCDFrame(CCDData):
     def _digest(self) -> str:
         return content_digest(self._data)
 
+    def _known_digest(self) -> str | None:
+        """The digest of the data, if it was needed before."""
+        return self._stamp or (None if self._watch is None else self._watch.stamp)
+
     def _was_written(self) -> bool:
         """Whether the data are others than when the budget was set, or when somebody else got hold of the array."""
-        stamp = self._stamp or (None if self._watch is None else self._watch.stamp)
+        stamp = self._known_digest()
         return stamp is not None and stamp != self._digest()
 
     def _set_budget(self, budget: UncertaintyBudget | None) -> None:
@@ -363,6 +374,16 @@ class CCDFrame(CCDData):
         """For a stack made by `combine`, how many values were used at each pixel; None for other frames."""
         return self._n_used
 
+    @property
+    def provenance(self) -> tuple[Mapping[str, Any], ...]:
+        """
+        What was done to the frame, the oldest step first, as far as `~astro_calib.provenance.record` was told.
+
+        Each step has ``step``, ``date``, ``masters`` (kind, identity, name, checksum, file), ``parameters`` and
+        ``versions``.
+        """
+        return self._provenance
+
     # -- arithmetic ----------------------------------------------------------------------------------------------
 
     @sharedmethod
@@ -490,6 +511,7 @@ class CCDFrame(CCDData):
         other = operand.budget
         if self.budget is None and other is None:
             return None
+        used_as_operand(operand)
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.bound().terms, data.dtype)
@@ -500,6 +522,7 @@ class CCDFrame(CCDData):
             return budget_of_sum(self.budget, other, factor, addend, data)
         if operand.ndim:
             right = operand._lasting_data()
+            used_as_operand(operand, right)
         # Referred to only where the other cannot be divided by.
         left = floating(self._data) if np.all(right) else self._lasting_data()
         power = 1 if operation is np.multiply else -1
@@ -635,6 +658,7 @@ class CCDFrame(CCDData):
             _watch=Watch(),
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()
+        result._provenance = self._provenance
         return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CCDFrame:

@@ -131,6 +131,13 @@ class RawPixels:
         self.shape = shape
         self._identity = identity
 
+    @classmethod
+    def known(cls, shape: tuple[int, ...], identity: str) -> RawPixels:
+        """What a file remembers of a raw frame that was read long ago."""
+        result = cls.__new__(cls)
+        result.shape, result._identity = shape, identity
+        return result
+
     def identity(self) -> str:
         """The identity of the noise in the raw frame."""
         return self._identity

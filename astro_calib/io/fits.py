@@ -2,42 +2,68 @@
 Frames as FITS files that a plain CCDData reads too.
 
 The image is in the primary HDU; UNCERT holds the variance (UTYPE = 'VarianceUncertainty'), MASK the mask, FLAGS the
-bits of `~astro_calib.DataQuality`, PSFIMAGE the PSF. The sources of the variance are not written: a frame that is read
-has one source for all, the same each time that the same file is read.
+bits of `~astro_calib.DataQuality`, PSFIMAGE the PSF, BUDGET and ARRAY the sources of noise. Of a file of another origin
+the uncertainty is one source of noise, the same each time that the file is read.
 """
 
 from __future__ import annotations
 
-import copy
 import io
+import mmap
 import os
+import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.io import fits, registry
+from astropy.nddata import VarianceUncertainty
 from astropy.nddata.ccddata import CCDData, fits_ccddata_reader
 from astropy.wcs import FITSFixedWarning
 
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
 from astro_calib.io.atomic import write_atomically
-from astro_calib.io.whole import read_whole_fits
+from astro_calib.io.find import Finder
+from astro_calib.io.fits_budget import (
+    BUDGET,
+    IDENTITY,
+    NUMBER_OF_EXTENSIONS,
+    read_tree,
+    storable,
+    tree_extensions,
+)
+from astro_calib.io.fits_checksum import PLACEHOLDERS, check_data, check_headers, fill_in_checksums
+from astro_calib.io.frame_tree import frame_tree, note_file
+from astro_calib.io.stored import MALFORMED, Stored, native
+from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units
+from astro_calib.masters import Master, filed, master_of
+from astro_calib.provenance import meta_with_history
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-__all__ = ["read_fits", "write_fits"]
+__all__ = ["read_fits", "stored_fits", "write_fits"]
 
 #: Name of the extension with the data quality flags.
 FLAGS = "FLAGS"
+UNREADABLE = (OSError, EOFError, MemoryError, fits.VerifyError, *MALFORMED)
+#: Endings of files that astropy compresses as a whole.
+COMPRESSED = (".gz", ".bz2", ".zip")
+#: What tells a file of ours.
+MARK = re.compile(rf"{IDENTITY:8}= |EXTNAME = '{BUDGET}".encode())
+#: Ways of tile compression that lose nothing, by the kind of numbers.
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "f": {"compression_type": "GZIP_2", "quantize_level": 0.0},
+    "i": {"compression_type": "GZIP_2"},
+}
+#: Keywords that belong to the file, not to the frame.
+OF_THE_FILE = (
+    *("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "PCOUNT", "GCOUNT", "BSCALE", "BZERO"),
+    *("CHECKSUM", "DATASUM", "EXTNAME", "INHERIT", IDENTITY, NUMBER_OF_EXTENSIONS),
+)
 
 
-def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
+def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = None, **kwargs: Any) -> CCDFrame:
     """
     Read a frame; this is what ``CCDFrame.read`` calls for FITS.
 
@@ -46,6 +72,11 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
     filename : str, path or file object
         The file; plain, compressed (.gz, .bz2) or tile-compressed (.fz). It is read to its end, and refused if any
         byte is missing.
+    masters : path or list of paths, optional
+        Files of masters, or directories with them, to look in before the directory of the file.
+    checksum : bool, optional
+        Whether to compare everything with the checksums in the file. By default the headers of files that were
+        written by this package are; with False nothing is, for a file whose header was edited by other programs.
     **kwargs
         Arguments of `astropy.nddata.fits_ccddata_reader`: ``unit`` for files that do not say theirs, ``hdu`` for the
         number of the image where that is not the first.
@@ -53,14 +84,19 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
     Returns
     -------
     CCDFrame
-        Whose `~CCDFrame.name` is that of the file.
+        Whose `~astro_calib.CCDFrame.name` is that of the file.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FrameError
-        If the file cannot be read as FITS, is cut off, or holds no image; the message names it.
+        If the file cannot be read as FITS, is cut off or damaged, or holds no image; the message names it.
+
+    Warns
+    -----
+    NoiseWarning
+        If a master is not found; what the frame shares with others through it then counts as its own noise.
     """
     where = filename if isinstance(filename, (str, os.PathLike)) else getattr(filename, "name", None)
     path = Path(where) if isinstance(where, (str, os.PathLike)) else None
@@ -69,47 +105,130 @@ def read_fits(filename: Any, **kwargs: Any) -> CCDFrame:
     if unsupported:
         msg = f"{' and '.join(sorted(unsupported))} cannot be given: pixels are always scaled."
         raise TypeError(msg)
-    flags = kwargs.pop("hdu_flags", FLAGS)
+    try:
+        found = _found(filename if path is None else path, name, kwargs, checksum, Finder(path, masters))
+        return found.frame() if isinstance(found, Stored) else found
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        msg = f"{name} cannot be read: {error}"
+        raise FrameError(msg) from error
+
+
+def stored_fits(path: Path, find: Finder) -> Stored | CCDFrame:
+    """A file of which only the headers are read, as far as that can be; errors are those of `read_fits`."""
+    return _found(path, path.name, {}, None, find)
+
+
+def _found(
+    filename: Any, name: str, arguments: dict[str, Any], checksum: bool | None, find: Finder
+) -> Stored | CCDFrame:
+    """What is in a file: all that is known of one of ours, or else a frame."""
+    path = filename if isinstance(filename, Path) else None
+    if path is None:
+        content: bytes = filename.read()
+        source: Path | bytes = content
+        units = list(header_units(io.BytesIO(content)))
+    else:
+        source, units = check_whole_fits(path)
+    # Before anything in the headers is believed.
+    ours = any(MARK.search(unit.header) for unit in units)
+    if checksum or (checksum is None and ours):
+        check_headers(units)
+    if checksum:
+        _check_data(source, units)
+    flags = arguments.pop("hdu_flags", FLAGS)
     with warnings.catch_warnings():
         # Remarks on how a date or a unit in the WCS was understood do not concern the pixels.
         warnings.simplefilter("ignore", FITSFixedWarning)
-        try:
-            content = filename.read() if path is None else read_whole_fits(path)
-            flag_values = _complete_arguments(content, kwargs, flags)
-            frame = CCDFrame(fits_ccddata_reader(io.BytesIO(content), **kwargs), name=name)
+        with fits.open(_opened(source), lazy_load_hdus=False) as hdus:
+            _complete_arguments(hdus, arguments)
+            if not ours:
+                flag_values = np.array(hdus[flags].data) if flags is not None and flags in hdus else None
+            else:
+                tree = read_tree(hdus)
+                names = {
+                    "total": arguments.pop("hdu_uncertainty", "UNCERT"),
+                    "mask": arguments.pop("hdu_mask", "MASK"),
+                    "psf": arguments.pop("hdu_psf", "PSFIMAGE"),
+                    "flags": flags,
+                }
+                arrays = {what: hdus[where].data for what, where in names.items() if where and where in hdus}
+                arrays["data"] = hdus[arguments["hdu"]].data
+                header = hdus[arguments["hdu"]].header.copy()
+                # The header alone, for the unit and the WCS.
+                ccd = fits_ccddata_reader(
+                    _opened(source), hdu_uncertainty=None, hdu_mask=None, hdu_psf=None, **arguments
+                )
+        if not ours:
+            frame = CCDFrame(fits_ccddata_reader(_opened(source), **arguments), name=name)
             frame.flags = flag_values
-        except FileNotFoundError:
-            raise
-        except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
-            msg = f"{name} cannot be read: {error}"
-            raise FrameError(msg) from error
-    return frame
+            if path is not None:
+                known = master_of(frame)
+                filed(frame, Master(known.identity, name, known.checksum, path.absolute()))
+            return frame
+    if names["total"] is None:
+        tree["budget"] = None
+    for keyword in tree.get("added", ()):
+        header.remove(str(keyword), ignore_missing=True, remove_all=True)
+    for keyword, (found, value) in tree.get("exact", {}).items():
+        if keyword in header and header[keyword] == found:
+            header[keyword] = value
+    return Stored(
+        name=name,
+        path=None if path is None else path.absolute(),
+        total=arrays.pop("total", None),
+        tree=tree,
+        unit=ccd.unit,
+        meta=header,
+        wcs=ccd.wcs if tree.get("wcs", True) else None,
+        find=find,
+        **arrays,
+    )
 
 
-def _complete_arguments(content: bytes, arguments: dict[str, Any], flags: str | None) -> NDArray[Any] | None:
-    """Find the image and its unit, where they are not given; return the flags, which astropy 7 does not read."""
-    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
-        if "hdu" not in arguments:
-            images = [number for number, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
-            if not images:
-                msg = "there is no image in it."
-                raise FrameError(msg)
-            arguments["hdu"] = images[0]
-        unit = hdus[arguments["hdu"]].header.get("BUNIT")
-        given = arguments.get("unit")
-        if given is None and unit is None:
-            msg = "it does not say its unit; give it, as in unit='adu'."
+def _opened(source: Path | bytes) -> Any:
+    return source if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _check_data(source: Path | bytes, units: list[HeaderUnit]) -> None:
+    if isinstance(source, bytes):
+        check_data(units, source)
+        return
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        check_data(units, content)
+
+
+def _complete_arguments(hdus: fits.HDUList, arguments: dict[str, Any]) -> None:
+    """Find the image and its unit, where they are not given."""
+    if "hdu" not in arguments:
+        images = [number for number, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
+        if not images:
+            msg = "there is no image in it."
             raise FrameError(msg)
-        if not str(unit if given is None else given).strip():
-            # A unit without name counts as none in astropy.
-            arguments["unit"] = u.dimensionless_unscaled
-        elif given is not None and str(unit).strip().lower() == str(given).lower():
-            # Both say the same, which is not worth a remark.
-            del arguments["unit"]
-        return np.array(hdus[flags].data) if flags is not None and flags in hdus else None
+        arguments["hdu"] = images[0]
+    unit = hdus[arguments["hdu"]].header.get("BUNIT")
+    given = arguments.get("unit")
+    if given is None and unit is None:
+        msg = "it does not say its unit; give it, as in unit='adu'."
+        raise FrameError(msg)
+    if not str(unit if given is None else given).strip():
+        # A unit without name counts as none in astropy.
+        arguments["unit"] = u.dimensionless_unscaled
+    elif given is not None and str(unit).strip().lower() == str(given).lower():
+        # Both say the same, which is not worth a remark.
+        del arguments["unit"]
 
 
-def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool = False, **kwargs: Any) -> None:
+def write_fits(
+    ccd: CCDFrame,
+    filename: str | os.PathLike[str],
+    overwrite: bool = False,
+    *,
+    compress: bool = False,
+    include_masters: bool = False,
+    **kwargs: Any,
+) -> None:
     """
     Write a frame; this is what ``CCDFrame.write`` calls for FITS.
 
@@ -121,6 +240,12 @@ def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool 
         Where to; a name that ends in .gz is compressed. The file is there whole or not at all.
     overwrite : bool
         Whether to replace a file that is there.
+    compress : bool
+        Whether to compress the arrays tile by tile, without loss. A name that ends in .fz says so, too. The image is
+        in the first extension then: ``CCDData.read(filename, hdu=1)``.
+    include_masters : bool
+        Whether to write the noise and the arrays of masters into this file as well. Without, the file refers to the
+        files of the masters, and is not larger than data, variance, mask and flags need.
     **kwargs
         Arguments of `astropy.nddata.CCDData.to_hdu`.
 
@@ -131,15 +256,66 @@ def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool 
     OSError
         If it cannot be written; an old file is left as it was.
     FrameError
-        If the header holds what FITS cannot; the message names the keyword.
+        If the frame holds what FITS cannot; the message names the keyword.
     """
     path = Path(filename)
     if path.exists() and not overwrite:
         msg = f"{path} exists; give overwrite=True to replace it."
         raise FileExistsError(msg)
     flags = kwargs.pop("hdu_flags", FLAGS)
+    tree = frame_tree(ccd, path, include_masters=include_masters)
+    if kwargs.get("hdu_uncertainty", "UNCERT") is None:
+        tree["budget"] = None
+    hdus = _image_hdus(ccd, path, kwargs)
+    image = hdus[0]
+    if ccd.unit == u.dimensionless_unscaled:
+        image.header["BUNIT"] = ""
+    if flags is not None and ccd.flags is not None:
+        hdus.append(fits.ImageHDU(storable(ccd.flags), name=flags))
+    tree["wcs"] = ccd.wcs is not None
+    meta = meta_with_history(ccd)
+    tree["added"] = sorted({*image.header, *OF_THE_FILE} - {"", *(str(keyword).upper() for keyword in meta)})
+    tree["exact"] = _inexact(image.header)
+    for extension in tree_extensions(tree):
+        hdus.append(extension)
+    if kwargs.get("as_image_hdu"):
+        hdus.insert(0, fits.PrimaryHDU())
+    tiles = compress or path.suffix == ".fz"
+    if tiles:
+        hdus = _compressed(hdus)
+    hdus[0].header[IDENTITY] = (str(tree["frame_id"]), "identity of this frame")
+    hdus[0].header[NUMBER_OF_EXTENSIONS] = (len(hdus) - 1, "number of extensions")
+
+    def write(temporary: Path) -> None:
+        if tiles or path.suffix in COMPRESSED:
+            hdus.writeto(temporary, checksum=True)
+            return
+        for hdu in hdus:
+            hdu.header.extend(PLACEHOLDERS, update=True)
+        hdus.writeto(temporary)
+        fill_in_checksums(temporary)
+
+    write_atomically(path, write)
+    note_file(ccd, path)
+
+
+def _image_hdus(ccd: CCDFrame, path: Path, arguments: dict[str, Any]) -> fits.HDUList:
+    """Image, variance, mask and PSF, as astropy lays them out; it does not write flags before version 8."""
+    variance = None if ccd._budget is None else ccd._budget.variance()
     try:
-        hdus = _without_flags(ccd).to_hdu(**kwargs)
+        plain = CCDData(
+            storable(ccd._data),
+            unit=ccd.unit,
+            uncertainty=None if variance is None else VarianceUncertainty(storable(variance), copy=False),
+            mask=ccd.mask,
+            meta=meta_with_history(ccd),
+            wcs=ccd.wcs,
+            psf=None if ccd.psf is None else storable(ccd.psf),
+        )
+        return plain.to_hdu(**arguments)
+    except FrameError as error:
+        msg = f"{ccd.name} cannot be written to {path}: {error}"
+        raise FrameError(msg) from error
     except (TypeError, ValueError) as error:
         unfit = [f"{keyword} = {value!r}" for keyword, value in ccd.meta.items() if not _fits_can_hold(keyword, value)]
         if not unfit:
@@ -149,14 +325,31 @@ def write_fits(ccd: CCDFrame, filename: str | os.PathLike[str], overwrite: bool 
             "line breaks, finite numbers or truth values, under keywords of up to 8 letters."
         )
         raise FrameError(msg) from error
-    if flags is not None and ccd.flags is not None:
-        hdus.append(fits.ImageHDU(ccd.flags, name=flags))
-    if kwargs.get("as_image_hdu"):
-        hdus.insert(0, fits.PrimaryHDU())
-    if ccd.unit == u.dimensionless_unscaled:
-        hdus[1 if kwargs.get("as_image_hdu") else 0].header["BUNIT"] = ""
-    write: Callable[[Path], object] = hdus.writeto
-    write_atomically(path, write)
+
+
+def _inexact(header: fits.Header) -> dict[str, list[Any]]:
+    """Numbers of which a FITS header does not hold all digits, and texts that it changes: as read, and as they are."""
+    result = {}
+    for card in header.cards:
+        if isinstance(card.value, (float, str)) and card.keyword not in ("", "COMMENT", "HISTORY"):
+            found = fits.Card.fromstring(str(card)).value
+            if found != card.value and isinstance(found, (float, str)):
+                result[card.keyword] = [found, card.value]
+    return result
+
+
+def _compressed(hdus: fits.HDUList) -> fits.HDUList:
+    """The same images in extensions that are compressed tile by tile."""
+    result = fits.HDUList([fits.PrimaryHDU()])
+    for hdu in hdus:
+        if hdu.data is None:
+            continue
+        if hdu.name == BUDGET or hdu.data.ndim < 2:
+            result.append(fits.ImageHDU(hdu.data, hdu.header))
+        else:
+            way = LOSSLESS["f" if hdu.data.dtype.kind == "f" else "i"]
+            result.append(fits.CompImageHDU(native(hdu.data), hdu.header, **way))
+    return result
 
 
 def _fits_can_hold(keyword: str, value: Any) -> bool:
@@ -167,12 +360,12 @@ def _fits_can_hold(keyword: str, value: Any) -> bool:
     return True
 
 
-def _without_flags(ccd: CCDFrame) -> CCDFrame:
-    """A frame for astropy 7, which does not write flags and stumbles over them."""
-    result = copy.copy(ccd)
-    result.flags = None
-    return result
+def _is_fits(origin: str, path: Any, *arguments: Any, **options: Any) -> bool:
+    """Whether a file is FITS, from what it is called or how it begins."""
+    name = "" if path is None else str(path).lower()
+    return name.endswith(".fz") or bool(fits.connect.is_fits(origin, path, *arguments, **options))
 
 
 registry.register_reader("fits", CCDFrame, read_fits)
 registry.register_writer("fits", CCDFrame, write_fits)
+registry.register_identifier("fits", CCDFrame, _is_fits)

@@ -47,5 +47,5 @@ class FrameRead(registry.UnifiedReadWrite):
             return self.registry.read(self._cls, *args, **kwargs)
         except registry.IORegistryError as error:
             name = args[0] if args else "the file"
-            msg = f"{name} cannot be read: it is not a FITS file, or is empty or damaged."
+            msg = f"{name} cannot be read: it is neither a FITS nor an ASDF file, or is empty or damaged."
             raise FrameError(msg) from error

@@ -119,8 +119,9 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
         In electron.
     """
     from astro_calib.calibrate import calibrate
+    from astro_calib.provenance import record
 
-    return calibrate(
+    result = calibrate(
         read_raw(frame) if ccd is None else ccd,
         plan.detector,
         overscan=plan.overscan,
@@ -131,6 +132,23 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
         exposure_time=EXPOSURE_TIME,
         **options,
     )
+    amplifiers = plan.detector.amplifiers
+    record(
+        result,
+        "calibrate",
+        masters={kind: options.get(kind) for kind in ("bias", "dark", "flat")},
+        parameters={
+            "raw": frame.path.name,
+            "overscan": plan.overscan,
+            "overscan_axis": plan.profile.overscan_axis,
+            "trim": plan.trim,
+            "gain": [amplifier.gain for amplifier in amplifiers],
+            "read_noise": [amplifier.read_noise for amplifier in amplifiers],
+            "saturation": plan.detector.saturation,
+            "shot_noise": options.get("shot_noise", "data"),
+        },
+    )
+    return result
 
 
 def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: None) -> Masters:
@@ -208,9 +226,24 @@ def _calibrated(
 def _combined(frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
     """The mean of frames, without what deviates; None if there are none."""
     from astro_calib.combine import combine
+    from astro_calib.provenance import record
 
     first = next(frames, None)
-    return None if first is None else combine(chain([first], frames), method="mean", clip="sigma", **options)
+    if first is None:
+        return None
+    names = [first.name]
+
+    def named() -> Iterator[CCDFrame]:
+        for frame in frames:
+            names.append(frame.name)
+            yield frame
+
+    choices: dict[str, Any] = {"method": "mean", "clip": "sigma", **options}
+    stack = combine(chain([first], named()), **choices)
+    # All were calibrated like the first.
+    stack._provenance = first.provenance
+    record(stack, "combine", parameters={**choices, "frames": names})
+    return stack
 
 
 def _lit(

@@ -22,7 +22,7 @@ __all__ = ["FITS_SUFFIX", "UnusableFileError", "read_raw_file"]
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
 
 #: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
-BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE"})
+BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE", "BUDGET", "ARRAY"})
 
 
 class UnusableFileError(FrameError):

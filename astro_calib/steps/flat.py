@@ -14,6 +14,7 @@ from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.flags import DataQuality
 from astro_calib.identity import content_digest
+from astro_calib.masters import master_of, remember_array
 from astro_calib.operands import flagged_uncertain
 from astro_calib.source import NoiseSource
 from astro_calib.steps.master import check_master, like_frame, relabelled
@@ -127,6 +128,7 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     divisor = data / data.dtype.type(norm)
     divisor[unusable] = 1
     divisor.flags.writeable = False
+    remember_array(divisor, master_of(flat), {"array": "normalised", "min_value": min_value, "norm_value": norm_value})
     if budget is not None:
         named = relabelled(flat, "flat").budget
         assert named is not None

@@ -12,6 +12,7 @@ from astro_calib.arithmetic import float_type
 from astro_calib.derive import rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame import UNNAMED, CCDFrame
+from astro_calib.masters import applied
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
@@ -47,6 +48,7 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
     if not any(np.isfinite(row).any() for row in np.atleast_1d(master._data)):
         msg = f"the master {kind} ({master.name}) holds no finite number."
         raise FrameError(msg)
+    applied(master)
     return master
 
 

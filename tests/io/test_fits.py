@@ -221,6 +221,49 @@ def test_missing_file_is_named(tmp_path):
         CCDFrame.read(tmp_path / "nothing.fits", unit="adu")
 
 
+def test_standard_is_kept_and_every_header_has_its_checksums(frame, tmp_path):
+    for name in ("frame.fits", "frame.fits.fz"):
+        frame.write(tmp_path / name)
+        with fits.open(tmp_path / name, checksum=True) as hdus:
+            hdus.verify("exception")
+            assert hdus[0].header["NEXTEND"] == len(hdus) - 1
+            assert hdus["BUDGET"].data.tobytes().startswith(b'{"version":1,')
+        with fits.open(tmp_path / name, disable_image_compression=True) as hdus:
+            assert all({"CHECKSUM", "DATASUM"} <= set(hdu.header) for hdu in hdus)
+
+
+def test_tiles_are_compressed_on_request_without_loss(frame, tmp_path):
+    smooth = CCDFrame(np.zeros((500, 500), np.float32), unit="adu", mask=np.zeros((500, 500), bool))
+    smooth.write(tmp_path / "plain.fits")
+    for name, options in (("image.fits.fz", {}), ("image.fits", {"compress": True})):
+        smooth.write(tmp_path / name, **options)
+        assert (tmp_path / name).stat().st_size < 0.2 * (tmp_path / "plain.fits").stat().st_size
+        frame.write(tmp_path / name, overwrite=True, **options)
+        np.testing.assert_array_equal(CCDFrame.read(tmp_path / name).variance, frame.variance)
+        plain = CCDData.read(tmp_path / name, hdu=1, format="fits")
+        np.testing.assert_array_equal(plain.data, frame.data)
+        np.testing.assert_array_equal(plain.uncertainty.array, frame.variance)
+
+
+def test_frame_without_unit_is_read_by_plain_ccddata_when_told_so(tmp_path):
+    path = tmp_path / "flat.fits"
+    CCDFrame(np.ones(SHAPE), unit="", uncertainty=np.full(SHAPE, 0.1)).write(path)
+    assert CCDData.read(path, unit=u.dimensionless_unscaled).unit == u.dimensionless_unscaled
+
+
+def test_header_comes_back_without_what_belongs_to_the_file(frame, tmp_path):
+    path = tmp_path / "frame.fits"
+    frame.write(path)
+    assert list(CCDFrame.read(path).meta) == list(frame.meta)
+
+
+def test_number_with_more_digits_than_a_header_holds_comes_back(tmp_path):
+    path = tmp_path / "frame.fits"
+    CCDFrame(np.ones(SHAPE), unit="adu", meta={"SEEING": 1e-300 / 3}).write(path)
+    assert fits.getheader(path)["SEEING"] != 1e-300 / 3
+    assert CCDFrame.read(path).meta["SEEING"] == 1e-300 / 3
+
+
 def image_of_another_shape(extension):
     def make(path):
         whole = CCDData(

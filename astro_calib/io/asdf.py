@@ -1,0 +1,222 @@
+"""
+Frames as ASDF files.
+
+The tree holds the frame under "frame"; more can be put beside it with `asdf.AsdfFile`, which knows the frames of this
+package by their tags.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+from astropy.io import registry
+from astropy.utils.exceptions import AstropyWarning
+
+from astro_calib.errors import FrameError
+from astro_calib.frame import CCDFrame
+from astro_calib.io.asdf_structure import check_whole_asdf
+from astro_calib.io.atomic import write_atomically
+from astro_calib.io.find import Finder
+from astro_calib.io.frame_tree import note_file
+from astro_calib.io.stored import MALFORMED, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["read_asdf", "stored_asdf", "write_asdf"]
+
+#: Where the frame is in the tree.
+FRAME = "frame"
+
+
+def read_asdf(
+    filename: Any,
+    *,
+    masters: Any = None,
+    checksum: bool = False,
+    memmap: bool = False,
+    key: str = FRAME,
+    unit: Any = None,
+) -> CCDFrame:
+    """
+    Read a frame; this is what ``CCDFrame.read`` calls for ASDF.
+
+    Parameters
+    ----------
+    filename : str, path or open file
+        The file. It is refused if any byte is missing.
+    masters : path or list of paths, optional
+        Files of masters, or directories with them, to look in before the directory of the file.
+    checksum : bool
+        Whether to compare the arrays with the checksums in the file.
+    memmap : bool
+        Whether arrays stay on disk until their pixels are asked for, as far as they are not compressed. They cannot be
+        written into, and can be used for as long as they are wanted.
+    key : str
+        Where the frame is in the tree.
+    unit : unit, optional
+        That of the frame, which the file says itself; it is refused if it is another.
+
+    Returns
+    -------
+    CCDFrame
+        Whose `~astro_calib.CCDFrame.name` is that of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FrameError
+        If the file cannot be read as ASDF, is cut off or damaged, was written by a later version, or holds no frame;
+        the message names it.
+
+    Warns
+    -----
+    NoiseWarning
+        If a master is not found; what the frame shares with others through it then counts as its own noise.
+    """
+    where = filename if isinstance(filename, (str, os.PathLike)) else getattr(filename, "name", None)
+    if not isinstance(where, (str, os.PathLike)):
+        msg = f"{filename!r} is not the name of a file."
+        raise TypeError(msg)
+    path = Path(where)
+    with _named(path):
+        frame = _stored(path, Finder(path, masters), key, checksum=checksum).frame(copy=not memmap)
+        if unit is not None and u.Unit(unit) != frame.unit:
+            msg = f"it is in {frame.unit or 'no unit'}, not in {unit}: read it without unit, and convert it."
+            raise FrameError(msg)
+        return frame
+
+
+def stored_asdf(path: Path, find: Finder) -> Stored:
+    """A file of which only the text is read; errors are those of `read_asdf`."""
+    with _named(path):
+        return _stored(path, find, FRAME)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors that name the file."""
+    from asdf.exceptions import AsdfWarning, ValidationError
+    from yaml import YAMLError
+
+    damaged = (OSError, EOFError, MemoryError, RuntimeError, AssertionError, zlib.error, *MALFORMED)
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (*damaged, ValidationError, YAMLError, AsdfWarning) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        msg = f"{path.name} cannot be read: {reason}"
+        raise FrameError(msg) from error
+
+
+def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False) -> Stored:
+    import asdf
+    from asdf.exceptions import AsdfWarning
+
+    from astro_calib.io.asdf_converters import Reading, reading
+
+    check_whole_asdf(path)
+    token = reading.set(Reading(path.absolute(), find, stored=True))
+    try:
+        with warnings.catch_warnings():
+            # Objects of other packages may lie beside the frame.
+            warnings.simplefilter("ignore", AsdfWarning)
+            # Remarks on how a unit in the WCS was understood do not concern the pixels.
+            warnings.simplefilter("ignore", AstropyWarning)
+            with asdf.open(path, memmap=True, lazy_load=False, validate_checksums=checksum) as file:
+                if key not in file:
+                    msg = f"there is no {key!r} in it; found: {', '.join(map(str, file.keys()))}."
+                    raise FrameError(msg)
+                found = file[key]
+    finally:
+        reading.reset(token)
+    if not isinstance(found, Stored):
+        tag = getattr(found, "_tag", None)
+        msg = f"what it holds under {key!r} is a {type(found).__name__}, not a frame"
+        if tag is not None:
+            msg = f"this version of astro-calib does not know {tag}, which was written by a later one: update it."
+        raise FrameError(msg)
+    return found
+
+
+def write_asdf(
+    ccd: CCDFrame,
+    filename: str | os.PathLike[str],
+    overwrite: bool = False,
+    *,
+    compression: str | None = None,
+    include_masters: bool = False,
+) -> None:
+    """
+    Write a frame; this is what ``CCDFrame.write`` calls for ASDF.
+
+    Parameters
+    ----------
+    ccd : CCDFrame
+        The frame.
+    filename : str or path
+        Where to. The file is there whole or not at all.
+    overwrite : bool
+        Whether to replace a file that is there.
+    compression : {"zlib", "bzp2", "lz4"}, optional
+        How to compress the arrays; the last needs a package of its own.
+    include_masters : bool
+        Whether to write the noise and the arrays of masters into this file as well. Without, the file refers to the
+        files of the masters, and is not larger than data, variance, mask and flags need.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there and is not to be overwritten.
+    OSError
+        If it cannot be written; an old file is left as it was.
+    FrameError
+        If the header holds what ASDF cannot.
+    """
+    import asdf
+    from yaml.representer import RepresenterError
+
+    from astro_calib.io.asdf_converters import Writing, writing
+
+    path = Path(filename)
+    if path.exists() and not overwrite:
+        msg = f"{path} exists; give overwrite=True to replace it."
+        raise FileExistsError(msg)
+
+    def write(temporary: Path) -> None:
+        asdf.AsdfFile({FRAME: ccd}).write_to(temporary, all_array_compression=compression)
+
+    token = writing.set(Writing(path, include_masters))
+    try:
+        write_atomically(path, write)
+    except RepresenterError as error:
+        msg = f"{ccd.name} cannot be written to {path}: {error}"
+        raise FrameError(msg) from error
+    finally:
+        writing.reset(token)
+    note_file(ccd, path)
+
+
+def _is_asdf(_origin: str, path: Any, fileobj: Any, *_args: Any, **_kwargs: Any) -> bool:
+    """Whether a file is ASDF, from what it is called or how it begins."""
+    if path is not None and str(path).lower().endswith(".asdf"):
+        return True
+    if fileobj is None or not hasattr(fileobj, "seek"):
+        return False
+    where = fileobj.tell()
+    start = fileobj.read(5)
+    fileobj.seek(where)
+    return bool(start == b"#ASDF")
+
+
+registry.register_reader("asdf", CCDFrame, read_asdf)
+registry.register_writer("asdf", CCDFrame, write_asdf)
+registry.register_identifier("asdf", CCDFrame, _is_asdf)

@@ -1,0 +1,123 @@
+"""
+The tree of a frame as extensions of a FITS file.
+
+BUDGET holds the tree as JSON text, one byte a pixel; the arrays in it are ARRAY extensions, numbered by EXTVER. The
+primary header says how many extensions there are (NEXTEND), so that a file that was cut off between two of them is not
+taken for whole, and what the frame's identity is (FRAMEID).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.io import fits
+
+from astro_calib.errors import FrameError
+from astro_calib.io.stored import native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "BUDGET",
+    "IDENTITY",
+    "NUMBER_OF_EXTENSIONS",
+    "read_tree",
+    "storable",
+    "tree_extensions",
+]
+
+BUDGET = "BUDGET"
+ARRAY = "ARRAY"
+IDENTITY = "FRAMEID"
+NUMBER_OF_EXTENSIONS = "NEXTEND"
+#: Types that FITS has no code for, and what holds all their values.
+HELD_BY = {"bool": np.uint8, "float16": np.float32}
+
+
+def storable(array: Any) -> NDArray[Any]:
+    """
+    An array as FITS can hold it: big-endian, so that it need not be swapped again and again.
+
+    Raises
+    ------
+    FrameError
+        If FITS cannot hold it.
+    """
+    array = np.asarray(array)
+    array = array.astype(HELD_BY.get(array.dtype.name, array.dtype), copy=False)
+    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8 or not array.size or not array.ndim:
+        msg = f"FITS cannot hold an array of shape {array.shape} and type {array.dtype}."
+        raise FrameError(msg)
+    return np.ascontiguousarray(array).astype(array.dtype.newbyteorder(">"), copy=False)
+
+
+def tree_extensions(tree: Mapping[str, Any]) -> Iterator[fits.ImageHDU]:
+    """
+    The extensions that hold a tree: first its text, then its arrays.
+
+    Parameters
+    ----------
+    tree : mapping
+        Of plain Python objects and ndarrays.
+    """
+    arrays: list[NDArray[Any]] = []
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, np.ndarray):
+            arrays.append(node)
+            return {"extension": len(arrays), "dtype": node.dtype.name}
+        if isinstance(node, dict):
+            return {str(key): plain(value) for key, value in node.items()}
+        if isinstance(node, (list, tuple)):
+            return [plain(value) for value in node]
+        if isinstance(node, float) and not math.isfinite(node):
+            return repr(node)
+        return node
+
+    text = json.dumps(plain(tree), separators=(",", ":"), allow_nan=False).encode()
+    yield fits.ImageHDU(np.frombuffer(text, np.uint8), name=BUDGET)
+    for number, array in enumerate(arrays, start=1):
+        yield fits.ImageHDU(storable(array), name=ARRAY, ver=number)
+
+
+def read_tree(hdus: fits.HDUList) -> dict[str, Any]:
+    """
+    The tree of a file, with its arrays.
+
+    Raises
+    ------
+    FrameError
+        If extensions are missing, or the text is damaged.
+    """
+    expected, found = hdus[0].header.get(NUMBER_OF_EXTENSIONS), len(hdus) - 1
+    if isinstance(expected, int) and found < expected:
+        msg = f"truncated: {found} extensions, where its header announces {expected}"
+        raise FrameError(msg)
+    if BUDGET not in hdus:
+        msg = f"truncated or damaged: its extension {BUDGET} is missing"
+        raise FrameError(msg)
+
+    def whole(node: Any) -> Any:
+        if isinstance(node, dict):
+            if node.keys() == {"extension", "dtype"}:
+                array = hdus[ARRAY, int(node["extension"])].data
+                name = str(node["dtype"])
+                return native(array).astype(name) if name in HELD_BY else array
+            return {key: whole(value) for key, value in node.items()}
+        return [whole(value) for value in node] if isinstance(node, list) else node
+
+    try:
+        tree = whole(json.loads(np.asarray(hdus[BUDGET].data, np.uint8).tobytes()))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        msg = f"damaged: its extension {BUDGET} cannot be understood: {error}"
+        raise FrameError(msg) from error
+    if not isinstance(tree, dict):
+        msg = f"damaged: its extension {BUDGET} holds a {type(tree).__name__}"
+        raise FrameError(msg)
+    return tree

@@ -1,0 +1,72 @@
+"""What both file formats write of a frame beside its arrays, header and WCS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from astro_calib.io.tree import VERSION, budget_tree
+from astro_calib.masters import filed, home, master_of
+from astro_calib.provenance import steps_to_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from astro_calib.frame import CCDFrame
+
+__all__ = ["frame_tree", "note_file"]
+
+
+def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> dict[str, Any]:
+    """
+    Version, identity, origin, budget and provenance of a frame.
+
+    Parameters
+    ----------
+    frame : CCDFrame
+    path : Path or None
+        The file that it is written to.
+    include_masters : bool
+        Whether to write what belongs to masters, too.
+
+    Returns
+    -------
+    dict
+        Of plain Python objects and ndarrays.
+    """
+    master = master_of(frame)
+    # Now that it is known to be that of the data.
+    budget = frame._budget
+    tree: dict[str, Any] = {
+        "version": VERSION,
+        "frame_id": master.identity,
+        "dtype": frame.dtype.name,
+        "provenance": steps_to_write(frame),
+        "budget": None,
+    }
+    if master.checksum is not None:
+        tree["checksum"] = master.checksum
+    if budget is not None:
+        tree["budget"] = budget_tree(
+            budget,
+            identity=master.identity,
+            directory=None if path is None else path.absolute().parent,
+            whole=include_masters,
+        )
+    if frame._origin is not None:
+        tree["origin"] = {
+            "identity": frame._origin.raw.identity(),
+            "shape": list(frame._origin.raw.shape),
+            "window": [list(part) for part in frame._origin.window],
+            "quantum": float(frame._origin.quantum),
+        }
+    if frame.n_used is not None:
+        tree["n_used"] = frame.n_used
+    return tree
+
+
+def note_file(frame: CCDFrame, path: Path) -> None:
+    """Take note of the file that a frame was just written to."""
+    known = master_of(frame)
+    known.name, known.path = path.name, path.absolute()
+    sources = [] if frame._budget is None else [source for source, _ in frame._budget.terms]
+    filed(frame, known, frozenset(source.identity for source in sources if home(source) not in (None, known)))

@@ -1,0 +1,239 @@
+"""
+A frame's budget as a plain tree of mappings, lists, numbers, texts and arrays, which both file formats write.
+
+Numbers are written as numbers, and each array once. What belongs to a master (its sources of noise, the flat's data) is
+not written but referred to by the master's identity. One source of the frame's own, its shot noise as a rule, is not
+written either: it is what the other terms leave of the total variance, which is in the file anyway.
+
+.. code-block:: text
+
+    shape, dtype        of the frame, and of its variances
+    masters             list of {identity, name, checksum, file}
+    fields              list: "own" (the frame's data, whatever happens to them), "data" (as they are in the file),
+                        {array}, {plane, bit}, {master, array, shape, ...}
+    terms               list of {source, coefficient}
+    source              {name, axes, identity, window} and {variance, slope, linear, constituents} or {master}
+    variance            a number, {rest: dtype}, or products
+    products            list of [number, [[field, power], ...]]
+    constituents        list of [identity, window, weight, variance]
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.factored import OWN, Field, Kept
+from astro_calib.masters import home, locate, path_of, remember_source
+
+if TYPE_CHECKING:
+    from astro_calib.budget import UncertaintyBudget
+    from astro_calib.factored import Factored
+    from astro_calib.masters import Master
+    from astro_calib.source import NoiseSource
+
+__all__ = ["VERSION", "budget_tree", "rest_of_variance", "source_tree"]
+
+#: Of the tree; a reader refuses what is newer than itself.
+VERSION = 1
+#: The rest may differ from the source's variance by this part of the total variance.
+ROUNDING = 1e-5
+#: Pixels along each axis at which that is tested.
+TESTED = 64
+
+
+class _Writer:
+    """Collects the fields and masters that a budget refers to."""
+
+    def __init__(self, data: Field | None, identity: str | None, directory: Path | None, *, whole: bool) -> None:
+        self.data = data
+        self.identity = identity
+        self.directory = directory
+        self.whole = whole
+        self.masters: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.fields: dict[Field, tuple[int, Any]] = {}
+
+    def master(self, master: Master) -> int:
+        """The number of a master."""
+        if master.identity not in self.masters:
+            path = master.path or path_of(master.identity)
+            name = master.name if path is None else path.name
+            entry = {"identity": master.identity, "name": name, "checksum": master.checksum}
+            if path is not None:
+                entry["file"] = _from_directory(path, self.directory)
+            self.masters[master.identity] = (len(self.masters), entry)
+        return self.masters[master.identity][0]
+
+    def _field_entry(self, field: Field) -> Any:
+        if field is OWN:
+            return "own"
+        if field == self.data:
+            return "data"
+        if isinstance(field, Kept):
+            return {"plane": self.field(field.plane), "bit": int(field.bit)}
+        place = None if self.whole else locate(field)
+        if place is None or place.master.identity == self.identity:
+            return {"array": np.asarray(field.array)}
+        item = [[part.start, part.stop, part.step] for part in place.item]
+        return {"master": self.master(place.master), **place.role, "item": item, "shape": list(field.shape)}
+
+    def factored(self, value: Factored) -> Any:
+        """A number, or products."""
+        if value.number is not None:
+            return float(value.number)
+        return [
+            [float(number), [[self.field(field), power] for field, power in factors]]
+            for number, factors in value.monomials
+        ]
+
+    def field(self, field: Field) -> int:
+        """The number of a field."""
+        if field not in self.fields:
+            entry = self._field_entry(field)  # which may add another
+            self.fields[field] = (len(self.fields), entry)
+        return self.fields[field][0]
+
+    def source(self, source: NoiseSource, rest: str | None) -> dict[str, Any]:
+        """A source, in full or by its master."""
+        entry: dict[str, Any] = {
+            "name": source.name,
+            "axes": list(source.axes),
+            "identity": source.identity,
+            "window": [list(part) for part in source.window],
+        }
+        if not self.whole and (master := self.home(source)) is not None:
+            remember_source(source)
+            return {**entry, "master": self.master(master)}
+        entry["variance"] = self.factored(source.variance) if rest is None else {"rest": rest}
+        if source.slope:
+            entry["slope"] = float(source.slope)
+        if source.constituents:
+            entry["linear"] = float(source.linear)
+            entry["constituents"] = [
+                [identity, [list(part) for part in window], self.factored(one.weight), float(one.variance)]
+                for (identity, window), one in source.constituents.items()
+            ]
+        return entry
+
+    def home(self, source: NoiseSource) -> Master | None:
+        """The master that a source is to be looked for in; None for one that is written here."""
+        if source.variance.number is not None and not source.constituents:
+            return None
+        master = home(source)
+        return None if master is None or master.identity == self.identity else master
+
+
+def budget_tree(
+    budget: UncertaintyBudget,
+    *,
+    identity: str | None = None,
+    directory: Path | None = None,
+    whole: bool = False,
+    with_rest: bool = True,
+) -> dict[str, Any]:
+    """
+    The tree of a budget.
+
+    Parameters
+    ----------
+    budget : UncertaintyBudget
+    identity : str, optional
+        Of the frame that it belongs to.
+    directory : Path, optional
+        Where the file is to be; the files of masters are named as seen from there.
+    whole : bool
+        Whether to write what belongs to masters, too.
+    with_rest : bool
+        Whether one source may be left to be computed from the total variance, which is written beside the tree.
+
+    Returns
+    -------
+    dict
+        Of plain Python objects and ndarrays.
+    """
+    data = None if budget.data is None else Field(budget.data)
+    writer = _Writer(data, identity, directory, whole=whole)
+    rest = _rest(budget, writer) if with_rest else None
+    terms = [
+        {"source": writer.source(source, rest[1] if rest and rest[0] == index else None), "coefficient": c}
+        for index, (source, c) in enumerate((source, writer.factored(c)) for source, c in budget.terms)
+    ]
+    return {
+        "shape": list(budget.shape),
+        "dtype": budget.dtype.name,
+        "masters": [entry for _, entry in writer.masters.values()],
+        "fields": [entry for _, entry in writer.fields.values()],
+        "terms": terms,
+    }
+
+
+def source_tree(source: NoiseSource) -> dict[str, Any]:
+    """The tree of one source, with the fields that it refers to; nothing is left to masters."""
+    writer = _Writer(None, None, None, whole=True)
+    entry = writer.source(source, None)
+    return {**entry, "fields": [field for _, field in writer.fields.values()]}
+
+
+def _rest(budget: UncertaintyBudget, writer: _Writer) -> tuple[int, str] | None:
+    """Which term can be told from the total variance and the other terms, and the type of its variance."""
+    families = [source.family for source, _ in budget.terms]
+    for index, (source, _) in enumerate(budget.terms):
+        array = _single_array(source)
+        others = frozenset().union(*families[:index], *families[index + 1 :])
+        if (
+            array is not None
+            and array.shape == budget.shape
+            and not source.constituents
+            and families[index].isdisjoint(others)
+            and (writer.whole or writer.home(source) is None)
+            and _is_rest(budget, index)
+        ):
+            return index, array.array.dtype.name
+    return None
+
+
+def _single_array(source: NoiseSource) -> Field | None:
+    """The variance of a source, if it is just an array."""
+    monomials = source.variance.monomials
+    if len(monomials) != 1 or monomials[0][0] != 1 or len(monomials[0][1]) != 1:
+        return None
+    field, power = monomials[0][1][0]
+    return field if power == 1 and not isinstance(field, Kept) and field.array.dtype.kind == "f" else None
+
+
+def _is_rest(budget: UncertaintyBudget, index: int) -> bool:
+    """Whether the rest gives a source's variance to rounding, tested at some of the pixels."""
+    item = tuple(slice(None, None, max(1, length // TESTED)) for length in budget.shape)
+    budget.variance()
+    part = budget[item]
+    (source, coefficient), total = part.terms[index], part.variance()
+    found = rest_of_variance(part, index, total)
+    expected = np.asarray(source.variance.evaluate())
+    with np.errstate(all="ignore"):
+        scale = np.square(coefficient.evaluate(part.data))
+        close = np.abs(found - expected) * scale <= ROUNDING * np.abs(total)
+        # A pixel without a finite variance tells nothing of it, and nothing is to be told of it.
+        return bool(np.all(close | ~np.isfinite(total)))
+
+
+def rest_of_variance(budget: UncertaintyBudget, index: int, total: Any) -> Any:
+    """What the other terms of a budget leave of the total variance for the source of one term."""
+    terms = budget.terms
+    others = type(budget)(budget.shape, [*terms[:index], *terms[index + 1 :]], budget.dtype, budget.data)
+    parts: Any = sum(others.variances().values())
+    with np.errstate(all="ignore"):
+        scale = np.square(terms[index][1].evaluate(budget.data))
+        return np.where(scale == 0, 0, (total - parts) / scale)
+
+
+def _from_directory(path: Path, directory: Path | None) -> str:
+    """A file as seen from a directory, with forward slashes; its name alone if there is no way."""
+    if directory is None:
+        return path.name
+    try:
+        return Path(os.path.relpath(path, directory)).as_posix()
+    except ValueError:  # another drive
+        return path.name

@@ -1,0 +1,32 @@
+"""The sum of 32-bit words, at the speed of memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["sum_of_swapped"]
+
+
+@numba.njit(cache=True, nogil=True)
+def sum_of_swapped(words: NDArray[np.uint32]) -> np.uint64:
+    """
+    The sum of words whose bytes are in the opposite order.
+
+    Parameters
+    ----------
+    words : ndarray of uint32, shape (n,)
+        Fewer than 2**32.
+    """
+    total = np.uint64(0)
+    low, high = np.uint32(0x00FF00FF), np.uint32(8)
+    for index in range(words.shape[0]):
+        word = words[index]
+        word = ((word & low) << high) | ((word >> high) & low)
+        total += np.uint64((word << np.uint32(16)) | (word >> np.uint32(16)))
+    return total

@@ -1,0 +1,191 @@
+"""Frames of all kinds for the tests of files, and what it means that one came back as it was."""
+
+from __future__ import annotations
+
+import itertools
+import string
+import warnings
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from astro_calib import CCDFrame, Detector, NoiseSource, UncertaintyBudget, calibrate, combine
+from astro_calib.errors import NoiseWarning
+from astro_calib.factored import OWN, Factored
+from astro_calib.identity import Watch
+
+CAMERA = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+SHAPE = (24, 30)
+
+
+def tangent_plane():
+    """A WCS."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval = 250.42, 36.46
+    wcs.wcs.crpix = 20, 15
+    wcs.wcs.cdelt = -1e-4, 1e-4
+    return wcs
+
+
+class Night:
+    """Masters made of simulated frames, and science frames that they were applied to."""
+
+    #: Each night is another, so that no test finds what another test has left in memory.
+    seeds = itertools.count(100)
+
+    def __init__(self, seed=None, shape=SHAPE, camera=CAMERA):
+        self.rng = np.random.default_rng(next(self.seeds) if seed is None else seed)
+        self.shape, self.camera = shape, camera
+        self.bias = combine([calibrate(self.raw(0), camera, pedestal=0, shot_noise=0) for _ in range(5)])
+        self.dark = combine([calibrate(self.raw(20), camera, bias=self.bias) for _ in range(5)], clip="sigma")
+        self.dark.meta["EXPTIME"] = 10.0
+        flats = [calibrate(self.raw(20000), camera, bias=self.bias, dark=self.dark) for _ in range(5)]
+        self.flat = combine(flats, clip="sigma", scale="median")
+
+    def raw(self, level):
+        """A raw frame with a pedestal of 1000 adu."""
+        pixels = self.rng.poisson(level, self.shape) + self.rng.normal(1000, 2.5, self.shape)
+        return CCDFrame(pixels.round().astype(np.uint16), unit="adu", meta=fits.Header([("EXPTIME", 10.0)]))
+
+    def science(self):
+        """A calibrated frame."""
+        raw = self.raw(500)
+        raw.wcs = tangent_plane()
+        return calibrate(raw, self.camera, bias=self.bias, dark=self.dark, flat=self.flat)
+
+    def write_masters(self, directory, ending, **options):
+        """Write the three masters."""
+        for name in ("bias", "dark", "flat"):
+            getattr(self, name).write(directory / f"{name}.{ending}", **options)
+
+
+def assert_same(again, frame):
+    """That a frame came back as it was."""
+    assert isinstance(again, CCDFrame)
+    assert again._data.dtype == frame._data.dtype
+    assert again.unit == frame.unit
+    for attribute in ("data", "variance", "mask", "flags", "psf", "n_used"):
+        one, other = getattr(again, attribute), getattr(frame, attribute)
+        assert (one is None) == (other is None), attribute
+        if other is not None:
+            assert one.dtype == other.dtype, attribute
+            assert one.dtype.isnative
+            np.testing.assert_array_equal(one, other, err_msg=attribute)
+    assert {str(key).upper(): again.meta[key] for key in again.meta} == {
+        str(key).upper(): frame.meta[key] for key in frame.meta
+    }
+    assert (again.wcs is None) == (frame.wcs is None)
+    if frame.wcs is not None:
+        assert again.wcs.wcs.compare(frame.wcs.wcs)
+    one, other = again._present_origin(), frame._present_origin()
+    assert (one is None) == (other is None)
+    # A raw frame of one constant value has nothing to be known by: its identity is another one each time.
+    if other is not None and not (frame._origin is None and other.raw.identity().startswith("drawn:")):
+        assert (one.raw.identity(), tuple(one.raw.shape)) == (other.raw.identity(), tuple(other.raw.shape))
+        assert (one.window, one.quantum) == (other.window, other.quantum)
+    assert_same_budget(again.budget, frame.budget)
+    if frame.budget is not None:
+        difference = again.budget.covariance(frame.budget)
+        np.testing.assert_allclose(difference, frame.variance, rtol=2e-5)
+
+
+def assert_same_budget(again, budget):
+    """That a budget came back as it was, one source to the rounding of the total."""
+    assert (again is None) == (budget is None)
+    if budget is None:
+        return
+    assert (again.shape, again.dtype, again.names) == (budget.shape, budget.dtype, budget.names)
+    assert len(again.terms) == len(budget.terms)
+    for (one, c_one), (other, c_other) in zip(again.terms, budget.terms, strict=True):
+        assert one.key == other.key
+        assert (one.name, one.slope) == (other.name, other.slope)
+        assert one.linear == other.linear or not other.constituents
+        np.testing.assert_array_equal(c_one.evaluate(again.data), c_other.evaluate(budget.data))
+        assert list(one.constituents) == list(other.constituents)
+        for key, constituent in other.constituents.items():
+            assert one.constituents[key].variance == constituent.variance
+            np.testing.assert_array_equal(one.constituents[key].weight.evaluate(), constituent.weight.evaluate())
+        scale = np.square(c_other.evaluate(budget.data))
+        error = np.abs(one.variance.evaluate() - np.asarray(other.variance.evaluate())) * scale
+        assert np.all(error <= 2e-5 * budget.variance())
+
+
+# -- strategies ------------------------------------------------------------------------------------------------------
+
+NUMBERS = st.floats(-1e4, 1e4, width=32).map(lambda x: round(x, 3))
+POSITIVE = st.floats(0.125, 1e4, width=32)
+UNITS = st.sampled_from(["", "adu", "electron", "electron / s", "adu2", "1e-3 electron"])
+TYPES = st.sampled_from(["float32", "float64", "uint8", "int16", "uint16", "int32", "float16"])
+TEXT = st.text(string.ascii_letters + string.digits + " '&/", max_size=30).map(str.strip)
+HEADERS = st.dictionaries(
+    st.text(string.ascii_uppercase, min_size=3, max_size=8).map(lambda name: "Q" + name[:7]),
+    st.one_of(st.booleans(), st.integers(-(10**9), 10**9), st.floats(-1e30, 1e30), TEXT),
+    max_size=4,
+)
+
+
+@st.composite
+def coefficients(draw, shape, dtype):
+    """A number, an array, or a product that the frame's own data may be a factor of."""
+    kind = draw(st.sampled_from(["number", "array", "product", "own"]))
+    if kind == "number":
+        return Factored(draw(NUMBERS.filter(lambda x: x != 0)))
+    array = draw(hnp.arrays(dtype, shape, elements=POSITIVE))
+    if kind == "array":
+        return Factored(array)
+    if kind == "product":
+        return Factored(draw(POSITIVE)).times(array, -1) + Factored(draw(POSITIVE))
+    return Factored(draw(POSITIVE)).times(OWN).times(array, -1)
+
+
+@st.composite
+def sources(draw, shape, dtype):
+    """A source of noise of any shape, some of them merged of others."""
+    axes = draw(st.sampled_from([(), (0,), (1,), (0, 1)]))
+    whole = tuple(length if axis in axes else 1 for axis, length in enumerate(shape))
+    variance = draw(st.one_of(POSITIVE, hnp.arrays(dtype, whole, elements=POSITIVE)))
+    window = tuple((draw(st.integers(0, 9)), draw(st.integers(1, 3))) for _ in axes)
+    slope = draw(st.sampled_from([0.0, 1.0, 0.5]))
+    return NoiseSource(draw(TEXT.filter(bool)), variance, axes, window=window, slope=slope)
+
+
+@st.composite
+def frames(draw):
+    """A frame with whatever a frame can have."""
+    shape = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    dtype = np.dtype(draw(TYPES))
+    elements = NUMBERS if dtype.kind == "f" else st.integers(0, 100)
+    data = draw(hnp.arrays(dtype, shape, elements=elements if dtype != np.float16 else st.integers(0, 100)))
+    floating = np.float64 if dtype in (np.float64, np.int32) else np.float32
+    terms = draw(st.lists(st.tuples(sources(shape, floating), coefficients(shape, floating)), max_size=4))
+    budget = UncertaintyBudget(shape, terms, floating, data) if draw(st.booleans()) else None
+    maybe = st.booleans()
+    step = draw(st.sampled_from(["none", "slice", "twice", "stack", "difference"]))
+    frame = CCDFrame(
+        data,
+        unit=draw(UNITS),
+        budget=budget,
+        mask=draw(hnp.arrays(bool, shape)) if draw(maybe) else None,
+        flags=draw(hnp.arrays(np.uint16, shape)) if draw(maybe) else None,
+        psf=draw(hnp.arrays(np.float64, (3, 3), elements=POSITIVE)) if step == "none" and draw(maybe) else None,
+        meta=fits.Header(draw(HEADERS)) if draw(maybe) else draw(HEADERS),
+        wcs=tangent_plane() if draw(maybe) else None,
+        _watch=Watch(),
+    )
+    if step == "slice":
+        return frame[: draw(st.integers(1, shape[0])), :: draw(st.integers(1, 2))]
+    if step == "twice":
+        return frame * draw(POSITIVE)
+    if budget is not None and terms and step == "stack":
+        with warnings.catch_warnings():
+            # It is the same exposure several times.
+            warnings.simplefilter("ignore", NoiseWarning)
+            return combine([frame, frame * 2.0, frame * 3.0])
+    if budget is not None and step == "difference":
+        return frame - frame * 0.5
+    return frame

@@ -1,0 +1,225 @@
+"""What frames share through a master survives files, and a master that is missing is missed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData, StdDevUncertainty
+
+from astro_calib import CCDFrame, Detector, calibrate, combine, covariance, create_deviation, subtract_bias
+from astro_calib.errors import FrameError, NoiseWarning
+from tests.io.frames import Night
+
+ENDINGS = ["fits", "asdf"]
+SHAPE = (12, 16)
+
+FRESH = """
+import sys, warnings
+warnings.simplefilter("error")
+import numpy as np
+from astro_calib import CCDFrame, combine, covariance
+directory, ending, number = sys.argv[1:4]
+frames = [CCDFrame.read(f"{directory}/frame{i}.{ending}", masters=sys.argv[4:] or None) for i in range(int(number))]
+stack = combine(frames)
+print(*np.quantile(np.sqrt(stack.variance), [0, 1]), *np.quantile(covariance(*frames[:2]), [0, 1]))
+"""
+
+
+def in_another_process(directory, ending, number, *masters):
+    """Extremes of the sigma of a stack of files, and of the covariance of the first two."""
+    command = [sys.executable, "-c", FRESH, str(directory), ending, str(number), *map(str, masters)]
+    run = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=os.environ | {"NUMBA_NUM_THREADS": "1"}
+    )
+    assert run.returncode == 0, run.stderr
+    return [float(number) for number in run.stdout.split()]
+
+
+def noisy(rng, sigma):
+    sigmas = StdDevUncertainty(np.full(SHAPE, sigma, dtype=np.float32))
+    return CCDFrame(rng.normal(100, sigma, SHAPE).astype(np.float32), unit="electron", uncertainty=sigmas)
+
+
+def by_function(frame, master):
+    return subtract_bias(frame, master)
+
+
+def by_operator(frame, master):
+    return frame - master
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    ("subtracted", "order"),
+    [(by_function, "masters first"), (by_function, "masters last"), (by_operator, "masters first")],
+)
+def test_25_frames_of_sigma_5_under_one_master_of_sigma_5_average_to_5_10(tmp_path, ending, subtracted, order):
+    rng = np.random.default_rng(3)
+    master = noisy(rng, 5.0)
+    if order == "masters first":
+        master.write(tmp_path / f"master.{ending}")
+    for number in range(25):
+        subtracted(noisy(rng, 5.0), master).write(tmp_path / f"frame{number}.{ending}")
+    if order == "masters last":
+        master.write(tmp_path / f"master.{ending}")
+    lowest, highest, *shared = in_another_process(tmp_path, ending, 25)
+    assert lowest == pytest.approx(np.sqrt(25 / 25 + 25), rel=1e-5)
+    assert highest == pytest.approx(5.10, abs=0.005)
+    assert shared == pytest.approx([25, 25], rel=1e-5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_stack_made_from_files_has_the_variance_of_that_made_in_memory(tmp_path, ending):
+    night = Night()
+    frames = [night.science() for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame.write(tmp_path / f"frame{number}.{ending}")
+    night.write_masters(tmp_path, ending)
+    stack, shared = combine(frames), covariance(*frames[:2])
+    expected = [*np.quantile(np.sqrt(stack.variance), [0, 1]), *np.quantile(shared, [0, 1])]
+    assert in_another_process(tmp_path, ending, 3) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("uncertainty", [None, 0.02 * u.electron / u.adu], ids=["exact gain", "uncertain gain"])
+def test_master_in_adu_is_found_although_it_was_converted_to_electrons(tmp_path, uncertainty):
+    night = Night()
+    camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron, gain_uncertainty=uncertainty)
+    raw = [create_deviation(night.raw(0), camera, pedestal=1000, shot_noise=0) for _ in range(5)]
+    bias = combine(raw)
+    assert bias.unit == u.adu
+    frames = [calibrate(night.raw(100), camera, bias=bias) for _ in range(2)]
+    for number, frame in enumerate(frames):
+        frame.write(tmp_path / f"frame{number}.fits")
+    bias.write(tmp_path / "bias.fits")
+    expected = [*np.quantile(np.sqrt(combine(frames).variance), [0, 1]), *np.quantile(covariance(*frames), [0, 1])]
+    assert in_another_process(tmp_path, "fits", 2) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_masters_are_found_in_a_directory_that_is_given_and_under_another_name(tmp_path, ending):
+    night = Night()
+    (tmp_path / "masters").mkdir()
+    (tmp_path / "science").mkdir()
+    night.write_masters(tmp_path, ending)
+    for number in range(2):
+        night.science().write(tmp_path / "science" / f"frame{number}.{ending}")
+    for number, name in enumerate(("bias", "dark", "flat")):
+        shutil.move(tmp_path / f"{name}.{ending}", tmp_path / "masters" / f"other{number}.{ending}")
+    found = in_another_process(tmp_path / "science", ending, 2, tmp_path / "masters")
+    assert found[2] > 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_missing_master_is_named_and_its_noise_counts_as_independent(tmp_path, ending):
+    night = Night()
+    night.write_masters(tmp_path, ending)
+    frames = [night.science() for _ in range(2)]
+    (tmp_path / "alone").mkdir()
+    for number, frame in enumerate(frames):
+        frame.write(tmp_path / f"frame{number}.{ending}")
+        shutil.move(tmp_path / f"frame{number}.{ending}", tmp_path / "alone")
+    data, variances = [frame.data for frame in frames], [frame.variance for frame in frames]
+    total, shared = variances[0] + variances[1], covariance(*frames)
+    del night, frames, frame  # and what is in memory
+    again = []
+    for number in range(2):
+        with pytest.warns(NoiseWarning, match=rf"frame{number}.*flat\.{ending}.*independent.*masters=") as warned:
+            again.append(CCDFrame.read(tmp_path / "alone" / f"frame{number}.{ending}"))
+        assert len(warned) == 1
+        np.testing.assert_array_equal(again[number].data, data[number])
+        np.testing.assert_array_equal(again[number].variance, variances[number])
+    # What is left is the error of the level of the flat, which is a number and in each file.
+    assert covariance(*again).max() < 0.01 * shared.min()
+    np.testing.assert_allclose((again[0] - again[1]).variance, total, rtol=1e-4)
+    # The same file is the same noise all the same.
+    with pytest.warns(NoiseWarning):
+        twin = CCDFrame.read(tmp_path / "alone" / f"frame0.{ending}")
+    assert (twin - again[0]).variance.max() == 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_master_with_other_pixels_of_the_same_name_is_not_taken(tmp_path, ending):
+    night = Night()
+    night.write_masters(tmp_path, ending)
+    night.science().write(tmp_path / f"frame0.{ending}")
+    del night
+    Night(seed=2).write_masters(tmp_path, ending, overwrite=True)
+    with pytest.warns(NoiseWarning, match="flat"):
+        CCDFrame.read(tmp_path / f"frame0.{ending}")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_file_with_its_masters_included_needs_no_other(tmp_path, ending):
+    night = Night()
+    frames = [night.science() for _ in range(2)]
+    for number, frame in enumerate(frames):
+        frame.write(tmp_path / f"frame{number}.{ending}", include_masters=True)
+    expected = [*np.quantile(np.sqrt(combine(frames).variance), [0, 1]), *np.quantile(covariance(*frames), [0, 1])]
+    assert in_another_process(tmp_path, ending, 2) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_noise_of_masters_is_not_written_with_each_frame(tmp_path, ending):
+    night = Night(shape=(200, 300))
+    frame = night.science()
+    night.write_masters(tmp_path, ending)
+    frame.write(tmp_path / f"frame.{ending}")
+    arrays = [array for array in (frame.data, frame.variance, frame.mask, frame.flags) if array is not None]
+    bare = sum(array.nbytes for array in arrays)
+    # Headers and padding of five extensions, or the text of the tree, are no more for larger frames.
+    assert (tmp_path / f"frame.{ending}").stat().st_size < bare + 45000
+    assert {source.name for source, _ in frame.budget.terms} >= {"bias", "dark", "flat", "read noise", "shot noise"} - {
+        "bias"
+    }
+
+
+def test_master_that_another_program_has_written_is_found(tmp_path):
+    rng = np.random.default_rng(4)
+    plain = CCDData(rng.normal(0, 1, SHAPE), unit="electron", uncertainty=StdDevUncertainty(np.full(SHAPE, 5.0)))
+    plain.write(tmp_path / "master.fits")
+    master = CCDFrame.read(tmp_path / "master.fits")
+    for number in range(2):
+        subtract_bias(noisy(rng, 3.0), master).write(tmp_path / f"frame{number}.fits")
+    assert in_another_process(tmp_path, "fits", 2)[2:] == pytest.approx([25, 25], rel=1e-5)
+
+
+def test_masters_are_told_by_name_identity_and_checksum(tmp_path):
+    night = Night()
+    night.write_masters(tmp_path, "fits")
+    night.science().write(tmp_path / "frame.fits")
+    text = fits.getdata(tmp_path / "frame.fits", "BUDGET").tobytes().decode()
+    for name in ("dark", "flat"):
+        header = fits.getheader(tmp_path / f"{name}.fits")
+        pattern = (
+            rf'"identity":"{header["FRAMEID"]}","name":"{name}\.fits","checksum":"\w+:24x30","file":"{name}\.fits"'
+        )
+        assert re.search(pattern, text)
+
+
+def test_directory_of_masters_that_does_not_exist_is_named(tmp_path):
+    CCDFrame(np.ones(SHAPE), unit="adu").write(tmp_path / "frame.fits")
+    with pytest.raises((FrameError, FileNotFoundError), match="nowhere"):
+        CCDFrame.read(tmp_path / "frame.fits", masters=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_changed_pixels_of_a_master_are_noticed_when_they_are_needed(tmp_path, ending):
+    night = Night()
+    night.write_masters(tmp_path, ending)
+    night.science().write(tmp_path / f"frame.{ending}")
+    content, order = (tmp_path / f"flat.{ending}").read_bytes(), ">" if ending == "fits" else "<"
+    pixels = night.flat.data[5].astype(f"{order}f4")
+    assert content.count(pixels.tobytes()) == 1
+    del night
+    (tmp_path / f"flat.{ending}").write_bytes(content.replace(pixels.tobytes(), (pixels * 1.01).tobytes()))
+    frame = CCDFrame.read(tmp_path / f"frame.{ending}")
+    with pytest.raises(FrameError, match=rf"flat\.{ending}.*checksum"):
+        frame.budget.variances()
