@@ -11,7 +11,7 @@ from astro_calib.derive import as_frame, looked_at_once
 from astro_calib.detector import GAIN_UNIT, Detector
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
-from astro_calib.masters import applied, converted
+from astro_calib.masters import applied, converted, stands_for
 from astro_calib.one_pass import calibrated_at_once
 from astro_calib.steps import (
     correct_linearity,
@@ -134,9 +134,7 @@ def calibrate(
            [125.33, 125.33, 125.33]], dtype=float32)
     """
     ccd = looked_at_once(as_frame(ccd))
-    bias, dark, flat = (
-        looked_at_once(master) if isinstance(master, CCDFrame) else master for master in (bias, dark, flat)
-    )
+    bias, dark, flat = (_master_looked_at_once(master) for master in (bias, dark, flat))
     linearity = detector.has_linearity and bool(np.any(shot_noise))
     by_signal = isinstance(shot_noise, str) or linearity
     if by_signal and overscan is None and bias is None and pedestal is None:
@@ -286,6 +284,16 @@ def _at_once(
         ratio=ratio,
         flat=flat,
     )
+
+
+def _master_looked_at_once(master: Any) -> Any:
+    """A master for the time of a calculation, noted as applied under its own name; what is no frame as it is."""
+    if not isinstance(master, CCDFrame):
+        return master
+    applied(master)
+    result = looked_at_once(master)
+    stands_for(result, master)
+    return result
 
 
 def _in_electrons(master: CCDFrame, detector: Detector) -> CCDFrame:

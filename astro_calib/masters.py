@@ -45,6 +45,7 @@ __all__ = [
     "remember_array",
     "remember_source",
     "source_in_memory",
+    "stands_for",
     "used_as_operand",
 ]
 
@@ -166,6 +167,11 @@ def applied(frame: CCDFrame) -> None:
                 if field is not OWN and not isinstance(field.plane if isinstance(field, Kept) else field, Deferred):
                     remember_array(_memory(field), master, coefficient_role(source, number))
     remember_array(floating(frame._data), master, {"array": "data"})
+
+
+def stands_for(frame: CCDFrame, master: CCDFrame) -> None:
+    """Take note that a frame is a master, noted as applied, under another object for the time of a calculation."""
+    _remembered(frame, master_of(master))
 
 
 def converted(frame: CCDFrame, master: CCDFrame, factor: float | None) -> None:
