@@ -1,0 +1,1 @@
+"""What `asv` follows from commit to commit."""
