@@ -155,6 +155,7 @@ def combine(
     _check_choices(method, clip, lower, upper, extremes, weights)
     by_rows = scale is None and detector is None
     inputs = _loaded(frames, unit, memory_limit if by_rows else np.inf)
+    named_after = inputs[0]
     if weights is not None:
         if len(weights) != len(inputs):
             msg = f"{len(weights)} weights for {len(inputs)} frames."
@@ -204,7 +205,7 @@ def combine(
         with_levels = with_level_errors(inputs, private, levels, effects, numbers)
         budget = stacked_budget(with_levels, private, passing, inflation, values.data)
         budget = budget.with_terms(level_terms(inputs, private, levels, effects, numbers))
-    stack = _assembled(inputs, values, budget)
+    stack = _assembled(inputs, named_after, values, budget)
     if method == "sum":
         stack = stack.multiply(float(len(inputs)))
     stack._n_used = values.counted
@@ -327,7 +328,8 @@ def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) 
 
     first = loaded[0]
     frame = raw_on_disk(path, first.unit, stated=unit is None)
-    if frame is not None and frame.shape == first.shape:
+    same_unit = unit is None or u.Unit(unit) == first.unit
+    if frame is not None and same_unit and frame.shape == first.shape:
         return frame
     read = CCDFrame.read(path, unit=unit)
     in_memory = sum(one._data.nbytes for one in loaded if isinstance(one, CCDFrame))
@@ -436,8 +438,7 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Proce
     return result
 
 
-def _assembled(frames: Sequence[CCDFrame], values: StackedValues, budget: UncertaintyBudget) -> CCDFrame:
-    first = frames[0]
+def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, budget: UncertaintyBudget) -> CCDFrame:
     empty = values.counted == 0
     flags = values.flags
     flags[values.used < values.before] |= np.uint16(DataQuality.REJECTED)

@@ -231,6 +231,11 @@ class Factored:
     def __init__(self, value: float | NDArray[Any] = 1.0) -> None:
         self._terms: dict[frozenset[tuple[Field, int]], tuple[float, Factors]] = {}
         if isinstance(value, np.ndarray) and value.ndim > 0:
+            if not value.dtype.isnative or (value.dtype.kind == "f" and value.dtype.itemsize not in (4, 8)):
+                # As the compiled loops take it.
+                value = value.astype(
+                    np.float32 if value.dtype.kind == "f" and value.dtype.itemsize <= 4 else np.float64
+                )
             factors: Factors = ((Field(value), 1),)
             self._terms[frozenset(factors)] = (1.0, factors)
         elif value != 0:

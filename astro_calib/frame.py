@@ -545,9 +545,10 @@ class CCDFrame(CCDData):
         # A frame whose data somebody writes into gets another budget.
         budget = self.budget
         key = (budget, self._digest() if budget is None else None, *given)
-        if what not in self._made or self._made[what][0] != key:
-            self._made[what] = key, make()
-        return self._made[what][1]
+        found = self._made.get(what)
+        if found is None or found[0] != key:
+            found = self._made[what] = (key, make())
+        return found[1]
 
     def _origin_after(self, operation: Any, operand: CCDFrame) -> Origin | None:
         origin = self._present_origin()
@@ -659,6 +660,12 @@ class CCDFrame(CCDData):
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()
         result._provenance = self._provenance
+        return result
+
+    def __copy__(self) -> CCDFrame:
+        result = type(self)(self, psf=self.psf)
+        result._n_used, result._provenance = self._n_used, self._provenance
+        result._constant = self._constant
         return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CCDFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ def merge_sources(
     constituents, remembered_part = _largest(constituents)
     # Stacks of the same frames with other pixels left out are other noise: the arrays count, not their means.
     known: dict[Field, str] = {}
-    text = repr(sorted((*key, one.weight.digest(known), one.variance) for key, one in constituents.items()))
+    text = repr(sorted((*key, one.weight.digest(known)) for key, one in constituents.items()))
     text += content_digest(np.asarray(total)) if np.ndim(total) else repr(float(total))
     identity = "stack:" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     source = NoiseSource(
@@ -191,16 +192,18 @@ def sum_of_squares(
                     sums.append((variance, added))
             if not one:
                 with np.errstate(invalid="ignore"):
-                    here += np.where(part != 0, np.square(scale) * part, 0)
+                    here += np.where((part != 0) & (scale != 0), np.square(scale) * part, 0)
         for source, coefficient in others:
             here += squared(coefficient.cut(item, shape), source.cut(item, shape))
 
     over_rows(add_rows, shape[0], len(terms) * total.size, max(1, SLAB // max(total[0].size, 1)))
-    found: dict[Factored, tuple[float, int]] = {}
-    for variance, (added, count) in sums:
-        before = found.get(variance, (0.0, 0))
-        found[variance] = (before[0] + added, before[1] + count)
-    means |= {variance: added / count if count else 0.0 for variance, (added, count) in found.items()}
+    found: dict[Factored, list[tuple[float, int]]] = {}
+    for variance, sum_and_number in sums:
+        found.setdefault(variance, []).append(sum_and_number)
+    for variance, several in found.items():
+        # Exactly, since the threads finish in any order.
+        count = sum(number for _, number in several)
+        means[variance] = math.fsum(added for added, _ in several) / count if count else 0.0
     for source, _ in terms:
         if source.variance not in means:
             means[source.variance] = finite_mean(source.variance.evaluate())

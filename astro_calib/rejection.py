@@ -32,7 +32,7 @@ def of_number(factor: Callable[[int], float], number: NDArray[np.uint16], dtype:
     """A factor that depends on the number of values, at each pixel; 1 where there is none."""
     largest = int(number.max())
     # Row by row: NumPy counts in 64 bits.
-    counts = sum(np.bincount(row, minlength=largest + 1) for row in np.atleast_2d(number))
+    counts = sum(np.bincount(row, minlength=largest + 1) for row in number.reshape(-1, number.shape[-1]))
     present = np.flatnonzero(counts)
     if len(present) == 1 and present[0] > 0:
         return factor(int(present[0]))

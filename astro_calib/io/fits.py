@@ -156,7 +156,7 @@ def _found(
                 arrays = {what: hdus[where].data for what, where in names.items() if where and where in hdus}
                 arrays["data"] = hdus[arguments["hdu"]].data
                 header = hdus[arguments["hdu"]].header.copy()
-                # The header alone, for the unit and the WCS.
+                # Unit and WCS as astropy has them.
                 ccd = fits_ccddata_reader(
                     _opened(source), hdu_uncertainty=None, hdu_mask=None, hdu_psf=None, **arguments
                 )
@@ -167,8 +167,12 @@ def _found(
                 known = master_of(frame)
                 filed(frame, Master(known.identity, name, known.checksum, path.absolute()))
             return frame
-    if names["total"] is None:
+    if "total" not in arrays:
+        # Under another name, or not asked for: the numbers of the budget alone are no noise.
         tree["budget"] = None
+    if ccd.wcs is not None and not tree.get("wcs", True):
+        # A WCS that was in the header alone.
+        header = ccd.meta
     for keyword in tree.get("added", ()):
         header.remove(str(keyword), ignore_missing=True, remove_all=True)
     for keyword, (found, value) in tree.get("exact", {}).items():
@@ -181,7 +185,7 @@ def _found(
         tree=tree,
         unit=ccd.unit,
         meta=header,
-        wcs=ccd.wcs if tree.get("wcs", True) else None,
+        wcs=ccd.wcs,
         find=find,
         **arrays,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +64,7 @@ class RowsOnDisk:
             self.dtype = UNSIGNED[stored][1]
         elif zero == 0 and scale == 1:
             self.dtype = np.dtype(stored.replace(">", "="))
+        self._version = _version(path.stat())
         self._digests = np.zeros(shape[0], dtype=np.uint64)
         self._digested = np.zeros(shape[0], dtype=np.bool_)
 
@@ -86,12 +88,15 @@ class RowsOnDisk:
         values = np.empty((stop - start, self.shape[1]), dtype=self._stored)
         # Not as a map of the file, whose pages would count as memory in use.
         with self.path.open("rb", buffering=0) as file:
+            if _version(os.fstat(file.fileno())) != self._version:
+                msg = f"{self.path.name} was changed while it was read."
+                raise OSError(msg)
             file.seek(self._offset + start * row)
             view: Any = values.data.cast("B")
             while view:
                 number = file.readinto(view)
                 if not number:
-                    msg = f"{self.path.name} has become shorter while it was read."
+                    msg = f"{self.path.name} was changed while it was read."
                     raise OSError(msg)
                 view = view[number:]
         values = self._meant(values)
@@ -128,6 +133,11 @@ class RowsOnDisk:
             if np.all(first == first[0, 0]):
                 return drawn_identity()
         return PIXELS + digest_of_rows(self._digests, self.shape)
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    """What changes when a file is written to, or another is put in its place."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,14 +224,18 @@ def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | No
         same_unit = not stated or u.Unit(header["BUNIT"].strip().lower()) == unit
         stored, zero, scale = STORED[header["BITPIX"]], header.get("BZERO", 0), header.get("BSCALE", 1)
         shape = (header["NAXIS2"], header["NAXIS1"])
-        plain = header["NAXIS"] == 2 and min(shape) > 0 and "BLANK" not in header and (stored != "u1" or zero == 0)
+        # Numbers that astropy scales in another way are left to it.
+        scaled = (zero, scale) != (0, 1)
+        as_meant = not scaled or stored in UNSIGNED or (stored == "u1" and zero == 0)
+        plain = header["NAXIS"] == 2 and min(shape) > 0 and "BLANK" not in header and as_meant
         size = shape[0] * shape[1] * np.dtype(stored).itemsize
         whole = size <= path.stat().st_size - offset < size + BLOCK
     except (OSError, KeyError, ValueError, TypeError, AttributeError):
         return None
     if not (plain and whole and same_unit):
         return None
-    return RawOnDisk(name=path.name, unit=unit, _data=RowsOnDisk(path, offset, shape, stored, zero, scale))
+    rows = RowsOnDisk(path, offset, shape, stored, zero, scale)
+    return RawOnDisk(name=path.name, unit=unit, _data=rows)
 
 
 def spilled(frame: CCDFrame, directory: TemporaryDirectory[str], number: int) -> RawOnDisk:

@@ -99,8 +99,8 @@ def collect(
     bool
         Whether all are fit for use.
     """
-    if not values.dtype.isnative:
-        values = values.astype(values.dtype.newbyteorder("="))
+    if not values.dtype.isnative or (values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8)):
+        values = values.astype(result.dtype)
     line = np.ascontiguousarray(values).reshape(-1)
     masked = NO_MASK if mask is None else np.ascontiguousarray(mask, dtype=np.bool_).reshape(-1)
     flagged = NO_FLAGS if flags is None else np.ascontiguousarray(flags, dtype=np.uint16).reshape(-1)

@@ -209,6 +209,8 @@ def weighted_sum_of_squares(
     weights : ndarray, any shape
     coefficients, variances : float or ndarray, broadcasting to that shape
     """
+    if not weights.dtype.isnative:
+        weights = weights.astype(np.float64)
     lines = [
         np.ascontiguousarray(part if np.ndim(part) == 0 else np.broadcast_to(part, weights.shape)).reshape(-1)
         for part in (coefficients, variances)

@@ -61,5 +61,11 @@ def over_rows(
         for part in parts:
             work(part)
         return
-    for done in [pool.submit(work, part) for part in parts]:
-        done.result()
+    pending = [pool.submit(work, part) for part in parts]
+    try:
+        for done in pending:
+            done.result()
+    finally:
+        # After an error, what has not begun is not worth it any more.
+        for other in pending:
+            other.cancel()

@@ -54,6 +54,20 @@ def test_scaled_whole_numbers_are_what_astropy_makes_of_them(rng, tmp_path):
     assert frame.dtype == fits.getdata(path).dtype.newbyteorder("=")
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "u8"])
+def test_other_scaled_numbers_are_left_to_astropy(rng, tmp_path, dtype):
+    hdu = fits.PrimaryHDU(rng.integers(1, 100, SHAPE).astype(dtype))
+    if dtype != "u8":
+        hdu.header["BSCALE"], hdu.header["BZERO"] = 0.1, 3.0
+    paths = [tmp_path / "a.fits", tmp_path / "b.fits"]
+    for path in paths:
+        hdu.writeto(path)
+        hdu.data = hdu.data[::-1]
+    assert raw_on_disk(paths[0], u.adu, stated=False) is None
+    expected = combine([CCDFrame.read(path, unit="adu") for path in paths])
+    np.testing.assert_array_equal(combine(paths, unit="adu").data, expected.data)
+
+
 def test_only_plain_images_are_left_on_disk(rng, tmp_path):
     data = rng.integers(0, 99, SHAPE).astype(np.int16)
     plain = written(tmp_path / "plain.fits", data, BUNIT="ADU")
@@ -151,8 +165,28 @@ def test_the_same_file_twice_is_noticed(night):
 def test_a_file_that_shrinks_is_an_error(night):
     frame = raw_on_disk(night[1], u.adu, stated=False)
     night[1].write_bytes(night[1].read_bytes()[:3000])
-    with pytest.raises(OSError, match=r"1\.fits has become shorter"):
+    with pytest.raises(OSError, match=r"1\.fits was changed while it was read"):
         frame._data[:]
+
+
+def test_a_file_that_is_replaced_is_an_error(night):
+    frame = raw_on_disk(night[1], u.adu, stated=False)
+    night[2].replace(night[1])
+    with pytest.raises(OSError, match=r"1\.fits was changed while it was read"):
+        frame._data[:]
+
+
+def test_the_first_frame_may_have_no_weight(night):
+    stack = combine(night, unit="adu", weights=[0, *[1] * 6])
+    frames = [CCDFrame.read(path, unit="adu") for path in night]
+    assert_same_stack(stack, combine(frames, weights=[0, *[1] * 6]))
+    assert stack.meta["OBJECT"] == "frame 0"
+
+
+def test_files_in_another_unit_than_a_frame_are_not_taken_for_it(rng, night):
+    frame = CCDFrame(rng.normal(1000, 4, SHAPE), unit="electron")
+    with pytest.raises(u.UnitConversionError):
+        combine([frame, *night], unit="adu")
 
 
 def test_files_that_do_not_fit_together_are_named(night, tmp_path):

@@ -23,6 +23,10 @@ QUIET_READING = Reason(
     "file of a night. The frame is the same.",
     pytest.fail.Exception,
 )
+STATED_CONTENT = Reason(
+    "A file has one extension more, which says what the frame is: one that was cut off is not taken for an exact one.",
+    AssertionError,
+)
 
 ROUND_TRIPS = (
     "test_write_read_multiextensionfits_uncertainty_default",
@@ -40,6 +44,7 @@ DIFFERENCES = [
     ),
     Difference("test_arithmetic_overload_ccddata_operand", HEADER_AND_COPY),
     Difference("test_wcs_keywords_removed_from_header", QUIET_READING),
+    Difference("test_ccddata_writer_as_imagehdu", STATED_CONTENT),
     Difference("test_write_read_with_array_flags", FLOATING_FLAGS),
     Difference("test_write_read_with_flag_collection", NAMED_FLAGS),
 ]
