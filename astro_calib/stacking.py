@@ -235,7 +235,8 @@ def median_passing(
         By how much the variance exceeds that of a mean with these weights.
     """
     probabilities = median_probabilities(own, ~used)
-    linear = np.sum(np.where(used, probabilities * own, 0) ** 2, axis=0)
+    with np.errstate(invalid="ignore"):
+        linear = np.sum(np.where(used, probabilities * own, 0) ** 2, axis=0)
     variance = median_variance(own, ~before)
     if typical.max() > UNLIKE * typical.min():
         variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))

@@ -7,9 +7,19 @@ import warnings
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 
-from astro_calib import CCDFrame, DataQuality, Detector, calibrate, combine, covariance, create_deviation
+from astro_calib import (
+    CCDFrame,
+    DataQuality,
+    Detector,
+    NoiseSource,
+    UncertaintyBudget,
+    calibrate,
+    combine,
+    covariance,
+    create_deviation,
+)
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from tests.noise_checks import assert_scatters_as_predicted, make_frame
 
@@ -884,3 +894,63 @@ def test_scale_factors_of_frames_without_weight_are_left_out(rng):
 def test_frames_without_pixels_are_refused():
     with pytest.raises(FrameError, match="no pixels"):
         combine([CCDFrame(np.zeros((0, 3)), unit="adu")] * 2, detector=None)
+
+
+# ---- odd input
+
+
+@pytest.mark.parametrize("options", [{"method": "median"}, {"method": "mean"}, {"method": "median", "clip": "sigma"}])
+@pytest.mark.parametrize("spoiled", [np.inf, np.nan])
+def test_a_masked_value_has_no_part_in_the_variance_whatever_its_own_is(options, spoiled):
+    def stack(variance):
+        frames = []
+        for sigma in (1.0, 1.0, 1.0, 3.0, 3.0):
+            variances = np.full((4, 5), sigma**2)
+            values = np.full((4, 5), 100.0) + len(frames)
+            frames.append(CCDFrame(values, unit="adu", uncertainty=VarianceUncertainty(variances)))
+        frames[0].mask = np.zeros((4, 5), dtype=bool)
+        frames[0].mask[1, 1] = True
+        variances = np.ones((4, 5))
+        variances[1, 1] = variance
+        frames[0].uncertainty = VarianceUncertainty(variances)
+        return combine(frames, **options)
+
+    np.testing.assert_allclose(stack(spoiled).variance, stack(1.0).variance)
+
+
+def test_a_stack_is_known_by_its_frames_not_by_the_order_in_which_threads_finish(rng):
+    shape = (900, 700)
+    frames = []
+    for _ in range(4):
+        sigmas = StdDevUncertainty(rng.uniform(4, 6, shape))
+        frames.append(CCDFrame(rng.normal(100, 5, shape), unit="adu", uncertainty=sigmas).copy())
+    stacks = [combine(frames, clip="sigma") for _ in range(6)]
+    assert len({source.identity for stack in stacks for source, _ in stack.budget.terms}) == 1
+    assert np.all(covariance(stacks[0], stacks[5]) == stacks[0].variance)
+
+
+@pytest.mark.parametrize("options", [{}, {"clip": "scatter"}, {"method": "median", "clip": "sigma"}])
+def test_raw_cubes_and_single_rows_can_be_combined(rng, options):
+    for shape in ((3, 4, 5), (60,)):
+        values = rng.normal(1000, 5, (5, *shape))
+        stack = combine([CCDFrame(one, unit="adu") for one in values], **options)
+        assert stack.shape == stack.variance.shape == shape
+        np.testing.assert_allclose(stack.data, values.mean(axis=0), atol=15)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8"])
+def test_arrays_in_the_byte_order_of_files_can_be_combined(rng, dtype):
+    values = rng.integers(90, 110, (5, 6, 7))
+    frames = [
+        CCDFrame(
+            one.astype(dtype),
+            unit="adu",
+            budget=UncertaintyBudget((6, 7), [(NoiseSource("read noise", np.full((6, 7), 4.0).astype(dtype)), 1.0)]),
+        )
+        for one in values
+    ]
+    stack = combine(frames)
+    np.testing.assert_allclose(stack.data, values.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(stack.variance, 4 / 5)
+    weights = np.ones((6, 7)).astype(dtype)
+    assert stack.budget.variance_of_sum(weights) == pytest.approx(42 * 4 / 5)

@@ -511,3 +511,14 @@ def test_divisor_with_an_error_above_five_percent_is_flagged():
 def test_too_many_positional_arguments_are_refused():
     with pytest.raises(TypeError, match="after the data, each once"):
         CCDFrame(np.ones((2, 2)), None, None, unit="adu", mask=np.zeros((2, 2), dtype=bool))
+
+
+def test_a_shallow_copy_shares_the_array_and_notices_that_it_is_written_into():
+    buffer = np.random.default_rng(4).normal(100, 5, (6, 7))
+    frame = CCDFrame(buffer, unit="adu", uncertainty=StdDevUncertainty(np.full((6, 7), 5.0)), name="one")
+    twin = copy.copy(frame)
+    assert twin.data is frame.data
+    assert (twin.name, twin.unit) == (frame.name, frame.unit)
+    np.testing.assert_array_equal(covariance(frame, twin), 25)
+    buffer += 1
+    np.testing.assert_array_equal(covariance(frame, twin), 0)
