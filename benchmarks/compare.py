@@ -283,7 +283,19 @@ def main() -> None:
             found = peak(options.only, options.peak, size) if options.peak else measure(options.only, size, repeats)
         print(json.dumps(found))
         return
-    rows = [["operation", "s", "ccdproc", "times faster", "MB", "copy", "times a copy", "peak MB", "ccdproc"]]
+    rows = [
+        [
+            "operation",
+            "s",
+            "ccdproc, s",
+            "times faster",
+            "MB to move",
+            "copy, s",
+            "times a copy",
+            "peak MB",
+            "ccdproc, MB",
+        ]
+    ]
     for name in OPERATIONS:
         found = in_a_process("--only", name, *quick)
         memory = [in_a_process("--only", name, "--peak", who, *quick)["peak"] for who in ("ours", "theirs")]
