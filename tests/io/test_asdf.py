@@ -96,7 +96,8 @@ def test_registration_loads_nothing_heavy():
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(run.stdout.split())
     assert "astro_calib.io.asdf_converters" in loaded
-    assert not loaded & {"numba", "photutils", "matplotlib", "ccdproc"}
+    # Not photutils, whose newer versions asdf loads for their own sake.
+    assert not loaded & {"numba", "matplotlib", "ccdproc"}
 
 
 # -- frames ----------------------------------------------------------------------------------------------------------
