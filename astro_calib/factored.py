@@ -460,6 +460,13 @@ class Factored:
         own : ndarray, optional
             The part of the frame's own data.
         """
+        if len(self._terms) == 1:
+            ((number, factors),) = self._terms.values()
+            if not factors:
+                return number
+            if number == 1 and len(factors) == 1 and factors[0][1] == 1 and type(factors[0][0]) is Field:
+                field = factors[0][0]
+                return field.part(_along(field.shape, item, shape))
         return self._value(own, lambda field: field.part(_along(field.shape, item, shape)))
 
     def _value(self, own: NDArray[Any] | None, array_of: Callable[[Field], NDArray[Any]]) -> float | NDArray[Any]:

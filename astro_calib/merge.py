@@ -27,7 +27,7 @@ __all__ = ["merge_sources", "squared", "without_arrays"]
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
 #: Pixels that are summed up at a time, so that the sum stays in the cache.
-SLAB = 1 << 16
+SLAB = 1 << 18
 
 
 def merge_sources(

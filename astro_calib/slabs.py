@@ -110,7 +110,8 @@ def rejected(
     """
     if procedure.clip is None:
         return before
-    from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
+    from astro_calib.kernels.reject import reject_deviant, reject_extremes
+    from astro_calib.kernels.stack import masked_median
 
     if procedure.clip == "minmax":
         return reject_extremes(values, before, *procedure.extremes)
@@ -147,16 +148,14 @@ def sampled(shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 def gathered(frames: Sequence[CCDFrame], item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[np.bool_], bool]:
     """A part of all frames as floating-point numbers, shape (n, ...), where it is fit for use, and whether all is."""
-    from astro_calib.kernels.stack import collect
+    from astro_calib.kernels.usable import collect
 
     dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
     values = np.empty((len(frames), *_shape_of(frames[0].shape, item)), dtype=dtype)
     used = np.empty(values.shape, dtype=np.bool_)
-    complete = True
-    for position, frame in enumerate(frames):
-        mask = None if frame.mask is None else frame.mask[item]
-        flags = None if frame.flags is None else frame.flags[item]
-        complete &= collect(frame._data[item], mask, flags, int(DataQuality.UNUSABLE), values[position], used[position])
+    masks = [None if frame.mask is None else frame.mask[item] for frame in frames]
+    flags = [None if frame.flags is None else frame.flags[item] for frame in frames]
+    complete = collect([frame._data[item] for frame in frames], masks, flags, int(DataQuality.UNUSABLE), values, used)
     return values, used, complete
 
 
@@ -203,7 +202,8 @@ def stacked_values(
     slab : int
         How many values are worked on at a time.
     """
-    from astro_calib.kernels.stack import counted, masked_median, merge_flags, sample_variance, survivors, weighted_sums
+    from astro_calib.kernels.stack import masked_median, sample_variance, weighted_sums
+    from astro_calib.kernels.usable import counted, merge_flags, survivors
 
     shape = frames[0].shape
     number = len(frames)
@@ -280,9 +280,7 @@ def stacked_values(
             counting = before if procedure.clip == "minmax" else used
             sigma = np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=dtype))
             result.exact[:, rows], result.inflation[rows] = median_passing(sigma, typical, counting, used)
-        for frame, kept in zip(frames, used, strict=True):
-            if frame.flags is not None:
-                merge_flags(frame.flags[item], kept, result.flags[rows])
+        merge_flags([None if frame.flags is None else frame.flags[item] for frame in frames], used, result.flags[rows])
         if whole:
             complete_rows.append(rows)
         else:

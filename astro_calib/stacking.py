@@ -97,14 +97,30 @@ class OwnNoise:
 
     def __init__(self, frames: Sequence[CCDFrame], private: set[tuple[int, Key]]) -> None:
         self._budgets = [budget_of(frame) for frame in frames]
-        self._private = private
-        self._shared = _mean_coefficients(frames, private)
-        self._means = {
-            (position, source.key): finite_mean(coefficient.evaluate(budget.data))
+        self._own = [
+            [term for term in budget.terms if (position, term[0].key) in private]
             for position, budget in enumerate(self._budgets)
-            for source, coefficient in budget.terms
-            if (position, source.key) not in private
-        }
+        ]
+        means = [
+            {
+                source.key: (source, finite_mean(coefficient.evaluate(budget.data)))
+                for source, coefficient in budget.terms
+                if (position, source.key) not in private
+            }
+            for position, budget in enumerate(self._budgets)
+        ]
+        sums: dict[Key, tuple[NoiseSource, float]] = {}
+        for one in means:
+            for key, (source, mean) in one.items():
+                sums[key] = (source, mean + sums.get(key, (source, 0.0))[1])
+        # By how much each frame holds more or less of what is shared than all do on average.
+        self._apart = [
+            [
+                (one.get(key, (source, 0.0))[0], (one.get(key, (source, 0.0))[1] - total / len(frames)) ** 2)
+                for key, (source, total) in sums.items()
+            ]
+            for one in means
+        ]
 
     def variance(self, position: int, item: tuple[slice, ...]) -> tuple[Any, Any, Any]:
         """
@@ -117,13 +133,8 @@ class OwnNoise:
         total: Any = 0.0
         slope: Any = 0.0
         floor: Any = 0.0
-        missing = dict(self._shared)
-        for source, coefficient in budget.terms:
+        for source, coefficient in self._own[position]:
             variance = source.variance.part(item, budget.shape)
-            if (position, source.key) not in self._private:
-                missing.pop(source.key, None)
-                total = total + (self._means[position, source.key] - self._shared[source.key][1]) ** 2 * variance
-                continue
             c = coefficient.part(item, budget.shape, data)
             part = variance if np.ndim(c) == 0 and c == 1 else np.square(c) * variance
             total = part if np.ndim(total) == 0 and total == 0 else total + part
@@ -131,8 +142,9 @@ class OwnNoise:
                 slope = slope + np.abs(c) * source.slope
             elif len(source.axes) == len(budget.shape):
                 floor = part if np.ndim(floor) == 0 and floor == 0 else floor + part
-        for source, mean in missing.values():
-            total = total + mean**2 * source.variance.part(item, budget.shape)
+        for source, square in self._apart[position]:
+            if square:
+                total = total + square * source.variance.part(item, budget.shape)
         return total, slope, floor
 
     def at_center(self, item: tuple[slice, ...], values: NDArray[Any], center: NDArray[Any]) -> list[Any]:
@@ -142,7 +154,7 @@ class OwnNoise:
         The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias
         the mean; so it is moved along its slope to the count at the centre.
         """
-        from astro_calib.kernels.stack import at_center
+        from astro_calib.kernels.reject import at_center
 
         result = []
         for position, value in enumerate(values):
@@ -150,20 +162,6 @@ class OwnNoise:
             moves = np.ndim(slope) or slope != 0
             result.append(at_center(total, slope, floor, value, center) if moves else total)
         return result
-
-
-def _mean_coefficients(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]]
-) -> dict[Key, tuple[NoiseSource, float]]:
-    """For each source that frames share, its mean coefficient over frames and pixels."""
-    result: dict[Key, tuple[NoiseSource, float]] = {}
-    for position, frame in enumerate(frames):
-        budget = budget_of(frame)
-        for source, coefficient in budget.terms:
-            if (position, source.key) not in private:
-                mean = finite_mean(coefficient.evaluate(budget.data)) / len(frames)
-                result[source.key] = (source, mean + result.get(source.key, (source, 0.0))[1])
-    return result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from astro_calib.kernels.many import addresses, array_at
 from astro_calib.kernels.threads import over_rows
 
 if TYPE_CHECKING:
@@ -65,26 +66,11 @@ def _count_kept(total: NDArray[Any], plane: NDArray[Any], bit: int, factor: floa
         total[index] += scale if plane[index] & marked else nothing
 
 
-def _to_pointer(context: Any, address: Any) -> Any:
-    """An address as a pointer to what is there."""
-    del context
-    signature = numba.types.voidptr(address)
-
-    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], target.get_value_type(signature.return_type))
-
-    return signature, generate
-
-
-_pointer: Any = numba.extending.intrinsic(_to_pointer)
-_array_at: Any = vars(numba)["carray"]
-
-
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
 def _add_many(
     total: NDArray[Any],
     like: NDArray[Any],
-    addresses: NDArray[np.uintp],
+    places: NDArray[np.uintp],
     factors: NDArray[np.float64],
     planes: NDArray[Any],
     frames: NDArray[np.int64],
@@ -94,9 +80,8 @@ def _add_many(
     for start in range(0, total.shape[0], WIDTH):
         width = min(WIDTH, total.shape[0] - start)
         here = total[start : start + width]
-        for term in range(addresses.shape[0]):
-            address = addresses[term] + np.uintp(start * like.itemsize)
-            values = _array_at(_pointer(address), (width,), like.dtype)
+        for term in range(places.shape[0]):
+            values = array_at(places[term], start, width, like)
             if frames[term] < 0:
                 found = _add(here, values, factors[term])
             else:
@@ -134,11 +119,10 @@ def add_many(
         How many these are.
     """
     added, number = np.zeros(len(values)), np.zeros(len(values), dtype=np.int64)
-    addresses = np.array([array.__array_interface__["data"][0] for array in values], dtype=np.uintp)
     marks = np.array(frames, dtype=np.int64)
     lines = np.ascontiguousarray(planes).reshape(len(planes), -1) if len(planes) else np.empty((0, 0), dtype=np.uint32)
     like = values[0].reshape(-1)[:0]
-    _add_many(total.reshape(-1), like, addresses, np.array(factors, dtype=float), lines, marks, added, number)
+    _add_many(total.reshape(-1), like, addresses(values), np.array(factors, dtype=float), lines, marks, added, number)
     return added, number
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astro_calib.kernels.stack import masked_median, reject_deviant, reject_extremes
+from astro_calib.kernels.reject import reject_deviant, reject_extremes
+from astro_calib.kernels.stack import masked_median
 
 
 @pytest.fixture

@@ -1,0 +1,236 @@
+"""Which values at each pixel are too far from the others, on plain arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from astro_calib.kernels.many import addresses, alike, array_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["at_center", "reject_deviant", "reject_extremes"]
+
+#: Pixels whose values and counts stay in a fast cache while all frames are gone through.
+WIDTH = 1024
+
+
+@numba.njit(cache=True, nogil=True)
+def _within(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    variance: NDArray[Any],
+    center: NDArray[Any],
+    below: Any,
+    above: Any,
+    kept: NDArray[np.bool_],
+) -> None:
+    nothing = values.dtype.type(0)
+    for index in range(values.shape[0]):
+        deviation = values[index] - center[index]
+        # Rounding can leave a variance of nothing below zero.
+        limit = (above if deviation > nothing else below) * max(variance[index], nothing)
+        kept[index] = used[index] & (deviation * deviation <= limit)
+
+
+@numba.njit(cache=True, nogil=True)
+def _within_number(
+    values: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any], low: Any, high: Any, kept: NDArray[np.bool_]
+) -> None:
+    nothing = values.dtype.type(0)
+    for index in range(values.shape[0]):
+        deviation = values[index] - center[index]
+        limit = high if deviation > nothing else low
+        kept[index] = used[index] & (deviation * deviation <= limit)
+
+
+@numba.njit(cache=True, nogil=True)
+def _reject_deviant(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    variances: NDArray[np.uintp],
+    numbers: NDArray[np.float64],
+    center: NDArray[Any],
+    lower: float,
+    upper: float,
+    remaining: NDArray[np.bool_],
+) -> None:
+    n, m = values.shape
+    kind = values.dtype.type
+    below, above = kind(lower * lower), kind(upper * upper)
+    before = np.empty(WIDTH, dtype=np.uint16)
+    after = np.empty(WIDTH, dtype=np.uint16)
+    for start in range(0, m, WIDTH):
+        width = min(WIDTH, m - start)
+        middle = center[start : start + width]
+        before[:] = 0
+        after[:] = 0
+        for frame in range(n):
+            line, here = values[frame, start : start + width], used[frame, start : start + width]
+            kept = remaining[frame, start : start + width]
+            if variances[frame]:
+                _within(line, here, array_at(variances[frame], start, width, line), middle, below, above, kept)
+            else:
+                single = max(kind(numbers[frame]), kind(0))
+                _within_number(line, here, middle, below * single, above * single, kept)
+            for index in range(width):
+                before[index] += here[index]
+                after[index] += kept[index]
+        for index in range(width):
+            if (before[index] == 2 and after[index] < 2) or (before[index] > 0 and after[index] == 0):
+                where = start + index
+                for frame in range(n):
+                    if used[frame, where] and values[frame, where] <= center[where]:
+                        remaining[frame, where] = True
+
+
+def reject_deviant(
+    values: NDArray[Any],
+    variances: Sequence[Any] | NDArray[Any],
+    used: NDArray[np.bool_],
+    center: NDArray[Any],
+    lower: float,
+    upper: float,
+) -> NDArray[np.bool_]:
+    """
+    Leave out values that are too many standard deviations from the centre.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, ...)
+    variances : sequence of n numbers or arrays, each of shape (...)
+        The square of the standard deviation of each frame's values.
+    used : ndarray of bool, shape (n, ...)
+        Which values are considered.
+    center : ndarray, shape (...)
+        The median of the used values.
+    lower, upper : float
+        Thresholds below and above the centre.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, ...)
+        Which values remain. Of two values only the higher may go; all never do: the values up to the lower of the two
+        middle ones stay where none would.
+    """
+    remaining = np.empty(values.shape, dtype=np.bool_)
+    lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
+    middle = np.ascontiguousarray(center, dtype=values.dtype).reshape(-1)
+    numbers = np.array([np.ravel(one)[0] if np.size(one) == 1 else 0.0 for one in variances], dtype=float)
+    arrays = [None if np.size(one) == 1 else alike([one], values.dtype, center.shape)[0] for one in variances]
+    kept = remaining.reshape(len(values), -1)
+    _reject_deviant(lines, here, addresses(arrays), numbers, middle, lower, upper, kept)
+    return remaining
+
+
+@numba.njit(cache=True, nogil=True)
+def _at_center(
+    total: NDArray[Any],
+    slope: NDArray[Any],
+    floor: NDArray[Any],
+    values: NDArray[Any],
+    center: NDArray[Any],
+    result: NDArray[Any],
+) -> None:
+    kind = result.dtype.type
+    quarter = kind(0.25)
+    for index in range(values.shape[0]):
+        moved = kind(total[index]) + kind(slope[index]) * (center[index] - values[index])
+        lowest = quarter * kind(floor[index])
+        result[index] = max(moved, lowest)
+
+
+@numba.njit(cache=True, nogil=True)
+def _at_center_alike(
+    total: NDArray[Any], slope: float, floor: float, values: NDArray[Any], center: NDArray[Any], result: NDArray[Any]
+) -> None:
+    kind = result.dtype.type
+    lowest, steepness = kind(floor / 4), kind(slope)
+    for index in range(values.shape[0]):
+        result[index] = max(kind(total[index]) + steepness * (center[index] - values[index]), lowest)
+
+
+def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: NDArray[Any]) -> NDArray[Any]:
+    """
+    The variance that values would have at the centre: moved along its slope, not below a quarter of its floor.
+
+    Parameters
+    ----------
+    total, slope, floor : float or ndarray, broadcasting to shape (...)
+    values, center : ndarray, shape (...)
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Of the type of ``values``.
+    """
+    result = np.empty(values.shape, dtype=values.dtype)
+    if np.ndim(slope) == np.ndim(floor) == 0 and np.shape(total) == values.shape:
+        arrays = [np.ascontiguousarray(part).reshape(-1) for part in (total, values, center)]
+        _at_center_alike(arrays[0], float(slope), float(floor), arrays[1], arrays[2], result.reshape(-1))
+        return result
+    lines = [
+        np.ascontiguousarray(np.broadcast_to(part, values.shape)).reshape(-1)
+        for part in (total, slope, floor, values, center)
+    ]
+    _at_center(lines[0], lines[1], lines[2], lines[3], lines[4], result.reshape(-1))
+    return result
+
+
+@numba.njit(cache=True, nogil=True)
+def _reject_extremes(
+    values: NDArray[Any], used: NDArray[np.bool_], lowest: int, highest: int, remaining: NDArray[np.bool_]
+) -> None:
+    n, m = values.shape
+    rank = np.empty(WIDTH, dtype=np.uint16)
+    number = np.empty(WIDTH, dtype=np.uint16)
+    for start in range(0, m, WIDTH):
+        stop = min(start + WIDTH, m)
+        width = stop - start
+        number[:width] = 0
+        for frame in range(n):
+            here = used[frame, start:stop]
+            for index in range(width):
+                number[index] += here[index]
+        for frame in range(n):
+            line, here, kept = values[frame, start:stop], used[frame, start:stop], remaining[frame, start:stop]
+            rank[:width] = 0
+            # Of equal values the earlier frame's is the lower.
+            for other in range(frame):
+                beside, there = values[other, start:stop], used[other, start:stop]
+                for index in range(width):
+                    rank[index] += there[index] & (beside[index] <= line[index])
+            for other in range(frame + 1, n):
+                beside, there = values[other, start:stop], used[other, start:stop]
+                for index in range(width):
+                    rank[index] += there[index] & (beside[index] < line[index])
+            for index in range(width):
+                inside = (rank[index] >= lowest) & (rank[index] + highest < number[index])
+                kept[index] = here[index] & (inside | (number[index] <= lowest + highest))
+
+
+def reject_extremes(values: NDArray[Any], used: NDArray[np.bool_], lowest: int, highest: int) -> NDArray[np.bool_]:
+    """
+    Leave out the lowest and the highest values at each pixel.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, ...)
+    used : ndarray of bool, shape (n, ...)
+    lowest, highest : int
+        How many to leave out at each end. Where too few values are used to leave one over, none is left out.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, ...)
+        Which values remain.
+    """
+    remaining = np.empty(values.shape, dtype=np.bool_)
+    lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
+    _reject_extremes(lines, here, lowest, highest, remaining.reshape(len(values), -1))
+    return remaining

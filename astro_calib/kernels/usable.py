@@ -1,0 +1,197 @@
+"""Which values of many frames are fit for use or in a result, and what comes with them; on plain arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from astro_calib.kernels.many import addresses, alike, array_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["collect", "counted", "merge_flags", "survivors"]
+
+#: Pixels that stay in the fastest cache while all frames are counted.
+WIDTH = 4096
+NO_FLAGS = np.empty(0, dtype=np.uint16)
+NO_MASK = np.empty(0, dtype=np.bool_)
+
+
+@numba.njit(cache=True, nogil=True)
+def _take(values: NDArray[Any], result: NDArray[Any], used: NDArray[np.bool_]) -> None:
+    kind = result.dtype.type
+    infinite = kind(np.inf)
+    for index in range(values.shape[0]):
+        value = kind(values[index])
+        result[index] = value
+        used[index] = abs(value) < infinite
+
+
+@numba.njit(cache=True, nogil=True)
+def _collect(
+    values: NDArray[np.uintp],
+    masks: NDArray[np.uintp],
+    flags: NDArray[np.uintp],
+    like: NDArray[Any],
+    no_mask: NDArray[np.bool_],
+    no_flags: NDArray[np.uint16],
+    unusable: np.uint16,
+    result: NDArray[Any],
+    used: NDArray[np.bool_],
+) -> int:
+    number = 0
+    for frame in range(result.shape[0]):
+        for start in range(0, result.shape[1], WIDTH):
+            width = min(WIDTH, result.shape[1] - start)
+            here = used[frame, start : start + width]
+            _take(array_at(values[frame], start, width, like), result[frame, start : start + width], here)
+            if masks[frame]:
+                mask = array_at(masks[frame], start, width, no_mask)
+                for index in range(width):
+                    here[index] &= not mask[index]
+            if flags[frame]:
+                flagged = array_at(flags[frame], start, width, no_flags)
+                for index in range(width):
+                    here[index] &= (flagged[index] & unusable) == 0
+            for index in range(width):
+                number += here[index]
+    return number
+
+
+def collect(
+    values: Sequence[NDArray[Any]],
+    masks: Sequence[NDArray[np.bool_] | None],
+    flags: Sequence[NDArray[np.uint16] | None],
+    unusable: int,
+    result: NDArray[Any],
+    used: NDArray[np.bool_],
+) -> bool:
+    """
+    Take the values of frames, and find which are fit for use.
+
+    Parameters
+    ----------
+    values : sequence of n ndarrays, shape (...)
+        Real numbers of any type that ``result`` can hold.
+    masks : sequence of n ndarrays of bool, shape (...), or None
+        True where a value is not to be used.
+    flags : sequence of n ndarrays of uint16, shape (...), or None
+    unusable : int
+        Flags with one of these bits say that a value is not to be used.
+    result : ndarray, shape (n, ...), floating, C-contiguous
+        The values are written here.
+    used : ndarray of bool, shape (n, ...), C-contiguous
+        Written: where a value is finite, not masked and not flagged.
+
+    Returns
+    -------
+    bool
+        Whether all are fit for use.
+    """
+    first, shape = values[0].dtype, result.shape[1:]
+    compiled = first.isnative and (first.kind in "iu" or first in (np.float32, np.float64))
+    one_type = compiled and all(array.dtype == first for array in values)
+    arrays = alike(values, first if one_type else result.dtype, shape)
+    masked = [None if mask is None else np.ascontiguousarray(mask, dtype=np.bool_) for mask in masks]
+    flagged = [None if flag is None else np.ascontiguousarray(flag, dtype=np.uint16) for flag in flags]
+    number = _collect(
+        addresses(arrays),
+        addresses(masked),
+        addresses(flagged),
+        arrays[0].reshape(-1)[:0],
+        NO_MASK,
+        NO_FLAGS,
+        np.uint16(unusable),
+        result.reshape(len(result), -1),
+        used.reshape(len(used), -1),
+    )
+    return bool(number == result.size)
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(used: NDArray[np.bool_], number: NDArray[np.uint16]) -> None:
+    for start in range(0, used.shape[1], WIDTH):
+        width = min(WIDTH, used.shape[1] - start)
+        counts = number[start : start + width]
+        for frame in range(used.shape[0]):
+            here = used[frame, start : start + width]
+            for index in range(width):
+                counts[index] += here[index]
+
+
+def counted(used: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """
+    How many values are used at each pixel.
+
+    Parameters
+    ----------
+    used : ndarray of bool, shape (n, ...)
+
+    Returns
+    -------
+    ndarray of uint16, shape (...)
+    """
+    number = np.zeros(used.shape[1:], dtype=np.uint16)
+    _count(np.ascontiguousarray(used).reshape(len(used), -1), number.reshape(-1))
+    return number
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark(kept: NDArray[np.bool_], plane: NDArray[np.uint32]) -> None:
+    for start in range(0, kept.shape[1], WIDTH):
+        width = min(WIDTH, kept.shape[1] - start)
+        marks = plane[start : start + width]
+        marks[:] = 0
+        for frame in range(kept.shape[0]):
+            here, bit = kept[frame, start : start + width], np.uint32(1) << np.uint32(frame)
+            for index in range(width):
+                marks[index] |= bit if here[index] else np.uint32(0)
+
+
+def survivors(kept: NDArray[np.bool_], planes: NDArray[np.uint32]) -> None:
+    """
+    Note which values are in a result, 32 frames in a plane.
+
+    Parameters
+    ----------
+    kept : ndarray of bool, shape (n, ...), C-contiguous
+    planes : ndarray of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane
+        Written: bit i of plane p is that of frame 32 p + i.
+    """
+    lines = kept.reshape(len(kept), -1)
+    for position, plane in enumerate(planes):
+        _mark(lines[32 * position : 32 * position + 32], plane.reshape(-1))
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge_flags(
+    more: NDArray[np.uintp], like: NDArray[np.uint16], kept: NDArray[np.bool_], flags: NDArray[np.uint16]
+) -> None:
+    for start in range(0, flags.shape[0], WIDTH):
+        width = min(WIDTH, flags.shape[0] - start)
+        merged = flags[start : start + width]
+        for frame in range(kept.shape[0]):
+            if more[frame]:
+                own, here = array_at(more[frame], start, width, like), kept[frame, start : start + width]
+                for index in range(width):
+                    merged[index] |= own[index] if here[index] else np.uint16(0)
+
+
+def merge_flags(more: Sequence[NDArray[np.uint16] | None], kept: NDArray[np.bool_], flags: NDArray[np.uint16]) -> None:
+    """
+    Add the flags of the values that are kept to ``flags``, in place.
+
+    Parameters
+    ----------
+    more : sequence of n ndarrays of uint16, shape (...), or None
+    kept : ndarray of bool, shape (n, ...), C-contiguous
+    flags : ndarray of uint16, shape (...), C-contiguous
+    """
+    arrays = [None if own is None else np.ascontiguousarray(own, dtype=np.uint16) for own in more]
+    if any(own is not None for own in arrays):
+        _merge_flags(addresses(arrays), NO_FLAGS, kept.reshape(len(kept), -1), flags.reshape(-1))
