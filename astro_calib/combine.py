@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 __all__ = ["combine"]
 
 #: Values that are read from files at a time, so that a file is not read in too small pieces.
-SLAB_ON_DISK = 1 << 23
-#: Memory for one of them in all threads, at most.
-BYTES_A_VALUE = 64
+SLAB_ON_DISK = 1 << 24
+#: Memory that a thread needs for one of them, at most: double precision, and its distance from the centre.
+BYTES_A_VALUE = 24
 METHODS = ("mean", "median", "sum")
 CLIPS = (None, "sigma", "scatter", "minmax")
 
@@ -389,7 +389,9 @@ def _by_scatter(frames: Sequence[CCDFrame]) -> bool:
 
 def _slab_on_disk(memory_limit: float) -> int:
     """How many values are read at a time by each thread, which needs some bytes for each."""
-    return int(max(min(SLAB_ON_DISK, memory_limit / BYTES_A_VALUE), 1))
+    from astro_calib.kernels.threads import number_of_threads
+
+    return int(max(min(SLAB_ON_DISK, memory_limit / (BYTES_A_VALUE * number_of_threads())), 1))
 
 
 def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Procedure) -> list[Any]:

@@ -99,8 +99,16 @@ class RowsOnDisk:
                     msg = f"{self.path.name} was changed while it was read."
                     raise OSError(msg)
                 view = view[number:]
-        values = self._meant(values)
-        self._digest(values, start, stop)
+        from astro_calib.kernels.digest import digest_rows, unsigned_rows
+
+        if self.dtype == np.uint16 and self._stored.itemsize == 2 and not self._stored.isnative:
+            values = values.view(np.uint16)
+            self._digests[start:stop] = unsigned_rows(values)
+        else:
+            values = self._meant(values)
+            if not self._digested[start:stop].all():
+                self._digests[start:stop] = digest_rows(values)
+        self._digested[start:stop] = True
         return values
 
     def _meant(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -114,13 +122,6 @@ class RowsOnDisk:
             values *= self.dtype.type(self._scale)
             values += self.dtype.type(self._zero)
         return values
-
-    def _digest(self, values: NDArray[Any], start: int, stop: int) -> None:
-        from astro_calib.kernels.digest import digest_rows
-
-        if not self._digested[start:stop].all():
-            self._digests[start:stop] = digest_rows(values)
-            self._digested[start:stop] = True
 
     def identity(self) -> str:
         """The identity of the noise in the image, as of an array; rows that were read before are not read again."""

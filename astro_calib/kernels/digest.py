@@ -12,7 +12,7 @@ from astro_calib.kernels.threads import over_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["digest", "digest_of_rows", "digest_rows"]
+__all__ = ["digest", "digest_of_rows", "digest_rows", "unsigned_rows"]
 
 #: Values that are multiplied by keys of their own before they are mixed.
 TILE = 1024
@@ -76,6 +76,37 @@ def _long_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.
             number = tile.shape[0]
             mixed = _mix(mixed ^ (_weighted(bits[:number], keys) + _weighted(rest_bits[:number], keys[TILE:])))
         rows[row] = mixed
+
+
+@numba.njit(cache=True, nogil=True)
+def _unsigned_rows(pixels: NDArray[np.uint16], keys: NDArray[np.uint32], rows: NDArray[np.uint64]) -> None:
+    """Row by row, so that a row is still in the fastest cache when its number is found."""
+    byte, sign = np.uint16(8), np.uint16(1 << 15)
+    for row in range(pixels.shape[0]):
+        line = pixels[row]
+        for index in range(line.shape[0]):
+            value = line[index]
+            line[index] = ((value << byte) | (value >> byte)) ^ sign
+        _short_rows(pixels[row : row + 1], keys, rows[row : row + 1])
+
+
+def unsigned_rows(pixels: NDArray[np.uint16]) -> NDArray[np.uint64]:
+    """
+    Make unsigned numbers of 16 bits of those that FITS stores for them, in place, and find a number for each row.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint16, shape (ny, nx), C-contiguous
+        The bytes of big-endian signed numbers that are 32768 too small.
+
+    Returns
+    -------
+    ndarray of uint64, shape (ny,)
+        As `digest_rows` finds them for the result.
+    """
+    rows = np.empty(len(pixels), dtype=np.uint64)
+    over_rows(lambda part: _unsigned_rows(pixels[part], KEYS, rows[part]), len(pixels), pixels.size)
+    return rows
 
 
 def digest(pixels: NDArray[Any]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["over_rows"]
+__all__ = ["number_of_threads", "over_rows"]
 
 #: Smaller work than this many values is not worth a second thread.
 SMALLEST = 1 << 18
@@ -21,11 +21,16 @@ SMALLEST = 1 << 18
 NAME = "astro-calib rows"
 
 
+def number_of_threads() -> int:
+    """As many as there are processors for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def _threads(process: int) -> tuple[ThreadPoolExecutor, int]:
     """The pool of this process: one that was made before a fork has no threads after it."""
     del process
-    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    number = number_of_threads()
     return ThreadPoolExecutor(number, thread_name_prefix=NAME), number
 
 
