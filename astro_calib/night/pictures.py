@@ -116,13 +116,13 @@ def histogram_picture(title: str, before: NDArray[Any], after: NDArray[Any], sky
     lowest = min(height[height > 0].min() for height in heights) / 2
     highest = max(height.max() for height in heights) * 2
     for spread, height, color, label in zip(spreads, heights, (BEFORE, AFTER), ("before", "after"), strict=True):
-        scatter = f"{label}: 1.4826 MAD {spread:.4g} electron"
+        scatter = f"{label}: 1.4826 MAD {spread:.4g}"
         axes.stairs(height, bins, baseline=None, color=color, linewidth=1.4, label=scatter)
     if np.isfinite(sky.predicted):
         x = np.linspace(bins[0], bins[-1], 1001)
         curve = np.exp(-0.5 * (x / width) ** 2) / (width * np.sqrt(2 * np.pi))
         shown = curve >= lowest
-        label = f"predicted noise of the sky: {width:.4g} electron"
+        label = f"predicted noise of the sky: {width:.4g}"
         axes.plot(x[shown], curve[shown], color=PREDICTED, linestyle="--", linewidth=1.2, label=label)
     axes.set_yscale("log")
     axes.set_ylim(lowest, highest)
