@@ -195,7 +195,7 @@ def _good_values(
         with warnings.catch_warnings():
             # A row without a good pixel has no median; the caller says so.
             warnings.simplefilter("ignore", RuntimeWarning)
-            deviation = np.abs(values - np.nanmedian(values, axis=axes, keepdims=True))
+            deviation = np.abs(values - _plain_median(values, axes))
             # One scatter for all: with a few dozen pixels a row, each row's own would be too uncertain. It is not less
             # than one digital step, where most pixels may have the same value.
             sigma = max(1.4826 * float(np.nanmedian(deviation)), step)
@@ -240,6 +240,13 @@ def _levels(
     return level, np.maximum(variance, _excess_variance(levels, formal))
 
 
+def _plain_median(values: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
+    """The median of each row, column or frame, of the values that are not NaN."""
+    # NumPy looks for NaN in each row by itself, which takes twenty times longer.
+    median = np.nanmedian if np.isnan(values).any() else np.median
+    return np.asarray(median(values, axis=axes, keepdims=True))
+
+
 def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> NDArray[np.float64]:
     """
     The median of each row, column or frame, interpolated within a digital step.
@@ -249,7 +256,7 @@ def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> 
     """
     from scipy.special import ndtri
 
-    median = np.nanmedian(values, axis=axes, keepdims=True)
+    median = _plain_median(values, axes)
     if step <= 0:
         return median
     lower = np.nanmax(np.where(values <= median, values, np.nan), axis=axes, keepdims=True)
