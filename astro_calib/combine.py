@@ -20,7 +20,6 @@ import numpy as np
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, lacks_own_noise, looked_at_once
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
-from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
 from astro_calib.identity import Watch
 from astro_calib.rejection import excess_of_median, excess_of_unlike, factor_of_sample, factor_of_survivors, of_number
@@ -442,9 +441,6 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Proce
 
 def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, budget: UncertaintyBudget) -> CCDFrame:
     empty = values.counted == 0
-    flags = values.flags
-    flags[values.used < values.before] |= np.uint16(DataQuality.REJECTED)
-    flags[values.used == 0] |= np.uint16(DataQuality.NO_DATA)
     meta = first.meta.copy()
     meta["NCOMBINE"] = len(frames)
     return CCDFrame(
@@ -452,7 +448,7 @@ def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, bu
         unit=first.unit,
         budget=budget,
         mask=empty if empty.any() or any(frame.mask is not None for frame in frames) else None,
-        flags=flags,
+        flags=values.flags,
         meta=meta,
         wcs=first.wcs,
         name=f"the stack of {len(frames)} frames from {first.name}",

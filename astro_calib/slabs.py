@@ -54,7 +54,7 @@ class StackedValues:
     data : ndarray, shape (ny, nx)
         The values.
     flags : ndarray of uint16, shape (ny, nx)
-        Those of the values that are in the result.
+        Those of the values that are in the result, and what the combination adds to them.
     counted : ndarray of uint16, shape (ny, nx)
         How many values were used.
     before, used : ndarray of uint16, shape (ny, nx)
@@ -280,6 +280,10 @@ def stacked_values(
             counting = before if procedure.clip == "minmax" else used
             sigma = np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=dtype))
             result.exact[:, rows], result.inflation[rows] = median_passing(sigma, typical, counting, used)
+        if not whole:
+            result.flags[rows] |= (result.used[rows] < result.before[rows]) * np.uint16(DataQuality.REJECTED)
+            if filling:
+                result.flags[rows] |= (result.used[rows] == 0) * np.uint16(DataQuality.NO_DATA)
         merge_flags([None if frame.flags is None else frame.flags[item] for frame in frames], used, result.flags[rows])
         if whole:
             complete_rows.append(rows)
