@@ -81,7 +81,7 @@ best = ac.calibrate(raw, detector, bias=master_bias, dark=master_dark)
 
 frames = {"raw, less 1100 e": before, "one bias, one dark": after, "masters of 25": best}
 corner = (slice(130, 250), slice(60, 180))
-low, high = PercentileInterval(99).get_limits(before[corner].data)
+low, high = PercentileInterval(96).get_limits(before[corner].data)
 figure, panels = plt.subplots(1, 3, figsize=(8, 3.4), sharey=True, layout="constrained")
 for panel, (label, frame) in zip(panels, frames.items(), strict=True):
     picture = panel.imshow(frame[corner].data, cmap="gray", origin="lower", vmin=low, vmax=high)
