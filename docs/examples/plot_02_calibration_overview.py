@@ -104,7 +104,7 @@ plt.show()
 
 light = truth.star_rate * truth.exposure_time
 hot = camera.dark_rate > 5
-places = {"hot pixels": hot, "bright stars": (light > 1000) & ~hot, "sky": (light < 1) & ~hot}
+places = {"hot pixels": hot & (camera.dark_rate < 50), "bright stars": (light > 1000) & ~hot, "sky": (light < 1) & ~hot}
 variances = image.budget.variances()
 colors = {
     "shot noise": "#56B4E9",
@@ -147,7 +147,7 @@ contributions = [
     ("sky", "the raw frame", reduce(**true)["image"].data - scene, own),
     *((place, "everything", image.data - scene, image.variance) for place in places),
 ]
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"ffff"])
+comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"dddd"])
 for place, source, error, variance in contributions:
     squares = np.square(error[places[place]], dtype=float)
     predicted, observed = np.sqrt(variance[places[place]].mean()), np.sqrt(squares.mean())

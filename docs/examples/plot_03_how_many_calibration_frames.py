@@ -125,7 +125,7 @@ enough
 # deviate together.
 
 n_pixels = np.prod(SHAPE)
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"ffff"])
+comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"dddd"])
 for kind, (title, _, _) in cases.items():
     for number, expected, found in zip(NUMBERS, predicted[kind], observed[kind], strict=True):
         ratio = found / expected

@@ -139,7 +139,7 @@ n_pixels = np.prod(SHAPE)
 cases = {f"mean of {number}": (stack, sky) for number, stack in stacks.items()}
 cases["difference of two frames"] = (frames[0] - frames[1], 0)
 cases["difference of two means of 12"] = (ac.combine(frames[:12]) - ac.combine(frames[12:24]), 0)
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"ffff"])
+comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"dddd"])
 for name, (result, value) in cases.items():
     predicted, observed = np.sqrt(result.variance.mean(dtype=float)), root_mean_square(result.data - value)
     ratio = observed / predicted

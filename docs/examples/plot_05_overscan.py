@@ -150,7 +150,7 @@ plt.show()
 # Some points of the two figures. Levels of rows and sums over apertures of one frame may share noise, so that their
 # mean square in each frame counts as one value, and the standard error is that of the mean over the frames.
 
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U70", *"ffff"])
+comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U70", *"dddd"])
 
 
 def compare(quantity: str, errors: np.ndarray, variances: np.ndarray | float) -> None:
