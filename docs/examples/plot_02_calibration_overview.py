@@ -28,8 +28,8 @@ from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
 
-SHAPE = (400, 400)
-SECTIONS = {"overscan": "[401:432, 1:400]", "trim": "[1:400, 1:400]"}
+SHAPE = (500, 500)
+SECTIONS = {"overscan": "[501:532, 1:500]", "trim": "[1:500, 1:500]"}
 rng = np.random.default_rng(2)
 camera = ac.simulate.camera(SHAPE, seed=2)
 detector = camera.detector
@@ -38,9 +38,9 @@ raw, truth = camera.expose("science", 60, filter="V", sky=5, stars=stars, rng=rn
 
 noiseless = truth.mean * camera.gain
 terms = {
-    "raw (less 1500 e)": raw.data[:, :400] * camera.gain - 1500,
+    "raw (less 1500 e)": raw.data[:, :500] * camera.gain - 1500,
     "bias": camera.bias_structure * camera.gain,
-    "noise": raw.data[:, :400] * camera.gain - noiseless,
+    "noise": raw.data[:, :500] * camera.gain - noiseless,
     "dark": truth.dark,
     "flat (no unit)": truth.sensitivity,
     "sky + stars": (truth.sky_rate + truth.star_rate) * truth.exposure_time,

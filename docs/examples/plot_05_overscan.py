@@ -113,7 +113,8 @@ plt.show()
 # sum over an aperture the read noise adds in quadrature, the level's noise in full along each row: its variance is
 # :math:`\sigma^2 \sum_y n_y^2` with :math:`n_y` pixels of the aperture in row y. For a disc of radius r that is
 # :math:`\sigma^2\,16\,r^3/3`, which outgrows the :math:`\pi r^2 R^2` of the pixels. An error bar for each pixel, added
-# in quadrature, misses it. The budget knows which pixels share a draw, `astro_calib.UncertaintyBudget.variance_of_sum`.
+# in quadrature, misses it. The budget knows which pixels share a draw:
+# `~astro_calib.UncertaintyBudget.variance_of_sum` adds what has to be added.
 # An annulus around the aperture takes out the error of one level for the frame, but that of a row's level only in part.
 
 RADII = np.array([2, 5, 8, 12, 15, 19])
