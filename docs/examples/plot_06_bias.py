@@ -51,7 +51,14 @@ def take_bias(cosmic_rays: int = 0) -> ac.CCDFrame:
 
 
 biases = [take_bias(cosmic_rays=40) for _ in range(25)]
-print({name: f"{np.sqrt(np.mean(variance)):.2f} e" for name, variance in biases[0].budget.variances().items()})
+
+
+def terms(frame: ac.CCDFrame) -> str:
+    """What the error is made of, in electrons."""
+    return ", ".join(f"{name} {np.sqrt(np.mean(value)):.2f}" for name, value in frame.budget.variances().items())
+
+
+print("one bias:", terms(biases[0]))
 
 # %%
 # The master bias
@@ -107,11 +114,8 @@ one = take_bias()
 raws = [camera.expose("science", 10, filter="V", sky=2, rng=rng)[0] for _ in range(2)]
 for label, bias in (("no bias", None), ("one bias", one), ("master of 25", master)):
     frame = calibrated(raws[0], bias=bias)
-    print(
-        f"{label:13s} scatter {np.std(frame.data):5.2f} e, predicted {np.sqrt(np.mean(frame.variance)):5.2f} e:",
-        end=" ",
-    )
-    print({name: f"{np.sqrt(np.mean(variance)):.2f}" for name, variance in frame.budget.variances().items()})
+    predicted = np.sqrt(np.mean(frame.variance))
+    print(f"{label}: scatter {np.std(frame.data):.2f} e, predicted {predicted:.2f} e ({terms(frame)})")
 
 # %%
 # Without a bias the scatter is larger than the prediction: a pattern is not noise, and no budget knows of it.
@@ -132,12 +136,13 @@ cases = [
     ("mean of two frames less one bias (e)", ac.combine([first, second]), SKY),
     ("difference of two frames less one bias (e)", first - second, 0),
 ]
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=[object] + [float] * 4)
+rows = []
 for quantity, frame, expected in cases:
     squares = np.square(frame.data - expected, dtype=float)
     predicted, observed = np.sqrt(np.mean(frame.variance, dtype=float)), np.sqrt(squares.mean())
-    error = squares.std() / squares.mean() / 2 / np.sqrt(squares.size)
-    comparison.add_row([quantity, predicted, observed, observed / predicted, error * observed / predicted])
-for name in comparison.colnames[1:]:
-    comparison[name].format = ".4f"
+    ratio = observed / predicted
+    rows.append((quantity, predicted, observed, ratio, ratio * squares.std() / squares.mean() / 2 / squares.size**0.5))
+comparison = Table(rows=rows, names=["quantity", "predicted", "observed", "ratio", "standard error"])
+for name, digits in (("predicted", 2), ("observed", 2), ("ratio", 4), ("standard error", 4)):
+    comparison[name].format = f".{digits}f"
 comparison
