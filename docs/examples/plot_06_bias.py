@@ -109,7 +109,6 @@ plt.show()
 # Two frames of a dark sky: 20 e in each pixel. Without a bias the pattern stays in. With a single bias it is gone, but
 # the noise of that bias is there instead. In the error budget it is a term of its own.
 
-
 one = take_bias()
 raws = [camera.expose("science", 10, filter="V", sky=2, rng=rng)[0] for _ in range(2)]
 for label, bias in (("no bias", None), ("one bias", one), ("master of 25", master)):
