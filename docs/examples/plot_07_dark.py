@@ -89,14 +89,14 @@ scaled = calibrated(raw, bias=bias, dark=calibrated(long_dark, bias=bias))
 wrong = calibrated(raw, dark=calibrated(long_dark))
 
 figure, axes = plt.subplots(1, 3, figsize=(8, 3.6), layout="constrained", sharey=True)
-cut = (slice(0, 80), slice(0, 80))
+cut = (slice(0, 60), slice(0, 60))
 pictures = (calibrated(raw, bias=bias), scaled, wrong)
 titles = (
     "bias subtracted:\nhot pixels stay",
     "bias and scaled dark\nsubtracted",
     "dark scaled with\nbias left in: stripes",
 )
-low, high = AsymmetricPercentileInterval(1, 99.4).get_limits(pictures[0].data[cut])
+low, high = AsymmetricPercentileInterval(1, 99.5).get_limits(pictures[0].data)
 for ax, frame, title in zip(axes, pictures, titles, strict=True):
     image = ax.imshow(frame.data[cut], origin="lower", cmap="gray", vmin=low, vmax=high)
     ax.set_title(title, fontsize="medium")
