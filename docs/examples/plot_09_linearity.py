@@ -92,11 +92,11 @@ plt.show()
 # The noise is compressed, too
 # ----------------------------
 #
-# Shot noise arises before the response flattens. Where the slope :math:`f'(x)` is 1.1, a measured frame has a tenth less
-# of it than its electrons should give, which misleads whoever measures the gain from it. The correction multiplies each
-# deviation by :math:`f'(x)`: shot noise becomes that of the corrected signal, as it should, and read noise, which came
-# after, becomes more than it was. Half the variance of the difference of two flats shows it; what is common to both,
-# such as the error of the correction, drops out.
+# Shot noise arises before the response flattens. Where the slope :math:`f'(x)` is 1.1, a measured frame has a tenth
+# less of it than its electrons should give, which misleads whoever measures the gain from it. The correction multiplies
+# each deviation by :math:`f'(x)`: shot noise becomes that of the corrected signal, as it should, and read noise, which
+# came after, becomes more than it was. Half the variance of the difference of two flats shows it; what is common to
+# both, such as the error of the correction, drops out.
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 pairs = {"not corrected": before, "corrected": after}
