@@ -113,8 +113,9 @@ plt.show()
 #
 # .. math:: \sigma^2 = \sigma_r^2 + (t/t_d)^2\,\sigma_D^2 + (t/t_d - 1)^2\,\sigma_B^2 .
 #
-# Adding up the errors of four frames in quadrature, as if the two biases were not the same one, gives
-# :math:`[1 + (t/t_d)^2]\,\sigma_B^2` for the last term: always too much, and most so where the exposures are equal.
+# Adding up the errors of the four frames in quadrature, as if there were two biases, gives
+# :math:`[1 + (t/t_d)^2]\,\sigma_B^2` for the last term: always too much, and at equal exposures twice
+# :math:`\sigma_B^2` where there is nothing.
 
 times = [100, 150, 200, 300, 450, 600, 900, 1800]
 images = {time: calibrated(raw, bias=bias, dark=calibrated(take("dark", time), bias=bias)) for time in times}
