@@ -93,9 +93,10 @@ plt.show()
 # -----------------------------
 #
 # It cannot be the shot noise of electrons that were not counted. The package takes the scatter of the good pixels
-# around it, because the truth may lie anywhere among them, and adds the error of their median. That is a limit rather
-# than a prediction, so that it has a table of its own: on an even sky, where the neighbours are a good guess, the true
-# error is much less; on a star, which a few pixels cannot describe, the limit is needed. Repaired pixels stay masked.
+# around it, because the truth may lie anywhere among them, and adds the error of their median. As a prediction that is
+# too careful on an even sky, where the neighbours are a good guess. On a star, which a few pixels cannot describe, it is
+# needed: of Gaussian errors 68 % lie within one standard deviation. So it has a table of its own, as an upper limit.
+# Repaired pixels stay masked.
 
 errors = np.abs([image.data - light for image in repaired])
 limits = np.sqrt([image.variance for image in repaired])
@@ -103,7 +104,7 @@ rows = []
 for name, where in (("of the sky", light < 1.1 * SKY), ("of stars", light > 1.5 * SKY)):
     error, limit = errors[true_hits & where], limits[true_hits & where]
     rows.append((name, error.size, np.median(limit), np.median(error), 100 * np.mean(error < limit)))
-names = ["repaired pixels", "number", "median limit (e)", "median error (e)", "within the limit (%)"]
+names = ["repaired pixels", "number", "median limit (e)", "median true error (e)", "within the limit (%)"]
 repairs = Table(rows=rows, names=names)
 repairs.round(1)
 repairs
@@ -142,8 +143,8 @@ plt.show()
 # Predicted and observed
 # ----------------------
 #
-# Errors against the truth of pixels that are not bad. Where one exposure was hit the stack is as good as a mean of the
-# other five.
+# Errors against the truth of pixels that are not bad. Where one exposure was hit the stack is about as good as a mean of
+# the other five.
 
 quiet = good & ~hits[0]
 cases = [
