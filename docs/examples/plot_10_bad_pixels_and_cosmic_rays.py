@@ -93,10 +93,10 @@ plt.show()
 # -----------------------------
 #
 # It cannot be the shot noise of electrons that were not counted. The package takes the scatter of the good pixels
-# around it, because the truth may lie anywhere among them, and adds the error of their median. As a prediction that is
-# too careful on an even sky, where the neighbours are a good guess. On a star, which a few pixels cannot describe, it is
-# needed: of Gaussian errors 68 % lie within one standard deviation. So it has a table of its own, as an upper limit.
-# Repaired pixels stay masked.
+# around it, because the truth may lie anywhere among them, and adds the error of their median. As a prediction that
+# is too careful on an even sky, where the neighbours are a good guess. On a star, which a few pixels cannot describe,
+# it is needed: of Gaussian errors 68 % lie within one standard deviation. So it has a table of its own, as an upper
+# limit. Repaired pixels stay masked.
 
 errors = np.abs([image.data - light for image in repaired])
 limits = np.sqrt([image.variance for image in repaired])
@@ -143,8 +143,8 @@ plt.show()
 # Predicted and observed
 # ----------------------
 #
-# Errors against the truth of pixels that are not bad. Where one exposure was hit the stack is about as good as a mean of
-# the other five.
+# Errors against the truth of pixels that are not bad. Where one exposure was hit the stack is about as good as a mean
+# of the other five.
 
 quiet = good & ~hits[0]
 cases = [
