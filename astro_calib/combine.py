@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, lacks_own_noise, looked_at_once
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.detector import Detector
+    from astro_calib.source import Key
 
 __all__ = ["combine"]
 
@@ -105,7 +107,8 @@ def combine(
     memory_limit : float
         Raw frames that are given as files, and are neither scaled nor given a ``detector``, are read some rows at a
         time, so that all of them together take about this many bytes at most, beside the result. Compressed ones that
-        do not fit are decompressed into temporary files.
+        do not fit are decompressed into temporary files. All others are held in memory; a warning says when they take
+        more.
 
     Returns
     -------
@@ -153,7 +156,7 @@ def combine(
     lower, upper = (float(value) for value in np.broadcast_to(np.asarray(sigma, dtype=float), 2))
     _check_choices(method, clip, lower, upper, extremes, weights)
     by_rows = scale is None and detector is None
-    inputs = _loaded(frames, unit, memory_limit if by_rows else np.inf)
+    inputs = _loaded(frames, unit, memory_limit, by_rows=by_rows)
     named_after = inputs[0]
     if weights is not None:
         if len(weights) != len(inputs):
@@ -277,19 +280,29 @@ def _check_choices(
             raise ValueError(msg)
 
 
-def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any, memory_limit: float) -> list[Any]:
-    """The frames; raw ones in files stay there, if the memory is limited."""
+def _loaded(
+    frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any, memory_limit: float, *, by_rows: bool
+) -> list[Any]:
+    """The frames; raw ones in files stay there, if they can be read by rows."""
     if isinstance(frames, (str, os.PathLike, CCDFrame)):
         msg = "combine takes several frames: give a list."
         raise TypeError(msg)
     loaded: list[Any] = []
+    taken, said = 0, False
+    known: set[Key] = set()
     for frame in frames:
         if not isinstance(frame, (str, os.PathLike)):
             loaded.append(looked_at_once(as_frame(frame)))
-        elif loaded and _is_raw(loaded[0]) and memory_limit < np.inf:
+            continue
+        if loaded and by_rows and _is_raw(loaded[0]):
             loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))
         else:
             loaded.append(CCDFrame.read(frame, unit=unit))
+        more = _bytes_of(loaded[-1], known)
+        taken += more
+        if more and len(loaded) > 1 and taken > memory_limit and not said:
+            _warn_of_memory(len(loaded), taken, memory_limit)
+            said = True
     if not loaded:
         msg = "there are no frames to combine."
         raise FrameError(msg)
@@ -315,6 +328,26 @@ def _loaded(frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any, memo
         if frame.unit != first.unit:
             loaded[position] = frame.convert_unit_to(first.unit)
     return loaded
+
+
+def _bytes_of(frame: Any, known: set[Key]) -> int:
+    """What a frame that was read takes in memory, less the noise that is known already; it is added to that."""
+    if not isinstance(frame, CCDFrame):
+        return 0
+    planes = [plane for plane in (frame._data, frame.mask, frame.flags) if plane is not None]
+    sources = [] if frame.budget is None else [source for source, _ in frame.budget.terms]
+    own = {one.key for one in sources if one.variance.number is None and len(one.axes) == frame.ndim} - known
+    known |= own
+    return sum(plane.nbytes for plane in planes) + len(own) * frame.size * 4
+
+
+def _warn_of_memory(number: int, taken: int, memory_limit: float) -> None:
+    msg = (
+        f"the first {number} frames take {taken / 1e9:.2g} GB of memory, and more are to come: more than memory_limit "
+        f"({memory_limit / 1e9:.2g} GB). Only raw frames that are neither scaled nor given a detector are read by "
+        "rows. Combine fewer at a time, or raise memory_limit."
+    )
+    warnings.warn(msg, AstropyUserWarning, stacklevel=4)
 
 
 def _is_raw(frame: Any) -> bool:

@@ -11,6 +11,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib import CCDFrame, combine, covariance
 from astro_calib.errors import FrameError, NoiseWarning
@@ -155,6 +156,16 @@ def test_each_byte_is_read_once(rng, tmp_path, monkeypatch):
     )
     combine(paths, unit="adu", method="median", memory_limit=1e6)
     assert 3 * 512 <= sum(read) <= 3 * 512 * 1.3
+
+
+def test_frames_that_are_held_in_memory_are_said_to_be_too_many(rng, tmp_path):
+    paths = [written(tmp_path / f"{i}.fits", rng.integers(900, 1100, SHAPE).astype(np.uint16)) for i in range(4)]
+    whole = SHAPE[0] * SHAPE[1] * 2
+    combine(paths, unit="adu", scale="median", memory_limit=4 * whole)
+    with pytest.warns(AstropyUserWarning, match="the first 4 frames take .* more than memory_limit"):
+        combine(paths, unit="adu", scale="median", memory_limit=3 * whole)
+    # By rows they are not in memory.
+    combine(paths, unit="adu", memory_limit=3 * whole)
 
 
 def test_the_same_file_twice_is_noticed(night):
