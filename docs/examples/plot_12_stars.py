@@ -81,10 +81,10 @@ stars = stars[(stars["n_saturated"] == 0) & np.isfinite(stars["flux_err"])]
 # Before and after
 # ----------------
 #
-# Every column of `~astro_calib.compare_snr` is there twice, after the calibration and before. The truth is known here, so
-# that the errors need not be believed: the points are the light over the error that was really made. Before calibration
-# the error claimed (``flux_err_before``) knows shot noise and read noise only. Stripes and hot pixels make faint stars
-# worse than it says; for bright ones dust and vignetting do, which grow with the star and set a limit.
+# `~astro_calib.compare_snr` gives flux, error and SNR twice, after the calibration and before. The truth is known here,
+# so that the errors need not be believed: the points are the light over the error that was really made. Before
+# calibration the error claimed (``flux_err_before``) knows shot noise and read noise only. Stripes and hot pixels make
+# faint stars worse than it says; for bright ones dust and vignetting do, which grow with the star and set a limit.
 
 
 def signal_to_noise(stars: Table, suffix: str = "") -> tuple[float, float]:
@@ -164,9 +164,9 @@ budget
 # Predicted and observed
 # ----------------------
 #
-# The errors of the fluxes after calibration, in electrons, for thirds of the stars from faint to bright: the root of the
-# mean of ``flux_err`` squared, and of the errors made squared. The standard error is that of as many independent
-# Gaussian values; among stars of unlike errors a few count more, which the kurtosis of the errors made takes in.
+# The errors of the fluxes after calibration, in electrons, for thirds of the stars from faint to bright: the root of
+# the mean of ``flux_err`` squared, and of the errors made squared. The standard error comes from the scatter of the
+# latter, since among stars of unlike brightness those with the largest errors count most.
 
 thirds = np.array_split(np.argsort(stars["truth"]), 3)
 comparison = Table({"quantity": [f"error of the flux of {word} stars, e" for word in ("faint", "middling", "bright")]})
