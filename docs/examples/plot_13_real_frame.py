@@ -59,13 +59,13 @@ plt.show()
 # What its pixels say
 # -------------------
 #
-# Nothing but read noise and the rounding to whole adu, :math:`g^2/12`, is in the overscan. Its scatter is larger than the
-# header has it. The sky agrees: it is noisier than predicted, but as expected with the read noise of the overscan. So
-# the header is out of date, and the frame is calibrated again.
+# Nothing but read noise and the rounding to whole adu, :math:`g^2/12`, is in the overscan. Its scatter is larger than
+# the header has it. The sky agrees: it is noisier than predicted, but as expected with the read noise of the overscan.
+# So the header is too optimistic, and the frame is calibrated again.
 #
 # The noise of the sky is that of differences of one row and the next over the root of two, from which gradients drop
-# out. Stars and defects are left out by clipping at four standard deviations, which takes less than 0.1% off the scatter
-# of a Gaussian.
+# out. Stars and defects are left out by clipping at four standard deviations, which takes less than 0.1% off the
+# scatter of a Gaussian.
 
 
 def clipped(values: np.ndarray) -> np.ma.MaskedArray:
@@ -96,7 +96,8 @@ for says, detector, frame in (("header", camera, image), ("overscan", better, ag
 #
 # The demo on the command line, ``astro-calib demo``, does the same with a larger camera: it writes the raw frames of a
 # night and reduces them. `~astro_calib.reduce_night` finds out what each file is, makes the masters, calibrates the
-# science frames, and measures their stars. ``print(summary)`` is the text of ``summary.txt``; here are its science frames.
+# science frames, and measures their stars. ``print(summary)`` is the text of ``summary.txt``; here are its science
+# frames.
 
 instrument = ac.simulate.camera((256, 256), seed=13, filters=["V"])
 with tempfile.TemporaryDirectory() as directory:
