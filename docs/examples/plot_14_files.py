@@ -64,9 +64,9 @@ evening(np.random.default_rng(14))
 # What is in a file
 # -----------------
 #
-# Data, variance, and the mask if there is one, are where `~astropy.nddata.CCDData` expects them, and any FITS viewer shows them. ``BUDGET``
-# names the sources of noise; that of the master is not repeated, but referred to. The shot noise takes no place at all:
-# it is what the other sources leave of the variance.
+# Data, variance, and the mask if there is one, are where `~astropy.nddata.CCDData` expects them, and any FITS viewer
+# shows them. ``BUDGET`` names the sources of noise; that of the master is not repeated, but referred to. The shot noise
+# takes no place at all: it is what the other sources leave of the variance.
 
 first = directory / "sky-00.fits"
 with fits.open(first) as extensions:
