@@ -75,13 +75,13 @@ def clipped(values: np.ndarray) -> np.ma.MaskedArray:
 
 def sky_noise(frame: ac.CCDFrame) -> tuple[float, float, int]:
     """Predicted and observed noise of the sky's pixels, and from how many differences."""
-    upper, lower = frame[11:501:2], frame[10:500:2]
+    upper, lower = frame[11:501:2], frame[10:500:2]  # the last rows were not exposed
     difference = clipped((upper.data - lower.data) / np.sqrt(2))
     variance = (upper.variance + lower.variance)[~difference.mask] / 2
     return float(np.sqrt(np.mean(variance))), float(np.std(difference)), difference.count()
 
 
-overscan = clipped(raw[:, 3:13].data * gain.value)
+overscan = clipped(raw[:, 3:13].data * gain.value)  # BIASSEC
 read_noise = float(np.sqrt(np.var(overscan) - gain.value**2 / 12)) * u.electron
 better = ac.Detector(gain=gain, read_noise=read_noise, saturation=65000 * u.adu)
 again = ac.calibrate(raw, better, **sections)
