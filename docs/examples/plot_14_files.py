@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import gc
 import tempfile
+import textwrap
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -80,9 +81,10 @@ contents
 # on request.
 
 frame, same = ac.CCDFrame.read(first), ac.CCDFrame.read(first.with_suffix(".asdf"))
-print(f"CCDData reads {type(CCDData.read(first).uncertainty).__name__}, CCDFrame {frame.budget}")
-print(f"FITS and ASDF: the same pixels {np.array_equal(frame.data, same.data)}, the same variance", end=" ")
-print(f"{np.array_equal(frame.variance, same.variance)}, the same noise {not (frame - same).variance.any()}")
+print("CCDData reads:", type(CCDData.read(first).uncertainty).__name__)
+print("CCDFrame reads:", ", ".join(frame.budget.names))
+print("FITS and ASDF have the same pixels:", np.array_equal(frame.data, same.data))
+print("and the same noise, which cancels:", not (frame - same).variance.any())
 frame.write(directory / "compressed.fits.fz")
 frame.write(directory / "compressed.asdf", compression="zlib")
 
@@ -140,7 +142,7 @@ gc.collect()  # a master that is still in memory would be found there
 paths = sorted(directory.glob("sky-*.fits"))
 with warnings.catch_warnings(record=True, category=NoiseWarning, action="always") as caught:
     without_master = [ac.CCDFrame.read(path) for path in paths]
-print(f"{len(caught)} warnings; the first: {caught[0].message}")
+print(f"{len(caught)} warnings; the first:", *textwrap.wrap(str(caught[0].message), 60), sep="\n")
 
 # %%
 # Told where to look, the master is found by its identity, whatever it is called. Its noise then does not average down
