@@ -26,7 +26,7 @@ from astro_calib.steps import (
     subtract_overscan,
     trim_image,
 )
-from astro_calib.steps.dark import exposure_ratio
+from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
 from astro_calib.steps.flat import normalised
 from astro_calib.steps.master import check_master, exposure
 from astro_calib.steps.overscan import CLIP, overscan_level
@@ -271,6 +271,7 @@ def _at_once(
         dark = check_master(ccd, _in_electrons(dark, detector), "dark")
         own, of_dark = (exposure(frame, exposure_time, exposure_unit) for frame in (ccd, dark))
         ratio = exposure_ratio(own, of_dark, dark)
+        warn_of_bias_in_dark(bias, dark, ratio)
     if flat is not None:
         flat = normalised(check_master(ccd, flat, "flat"), min_value, norm_value)
     return calibrated_at_once(

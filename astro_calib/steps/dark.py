@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
 from astro_calib.derive import as_frame
-from astro_calib.errors import FrameError
+from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted
 
 if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
 
-__all__ = ["exposure_ratio", "subtract_dark"]
+__all__ = ["exposure_ratio", "subtract_dark", "warn_of_bias_in_dark"]
 
 
 def subtract_dark(
@@ -79,7 +80,8 @@ def subtract_dark(
     array([[7.07, 7.07]])
     """
     ccd = as_frame(ccd)
-    master = relabelled(check_master(ccd, master, "dark"), "dark")
+    given = check_master(ccd, master, "dark")
+    master = relabelled(given, "dark")
     if (dark_exposure is None) != (data_exposure is None):
         msg = "give both dark_exposure and data_exposure, or neither."
         raise TypeError(msg)
@@ -95,6 +97,8 @@ def subtract_dark(
         data_exposure = exposure(ccd, exposure_time, exposure_unit)
         dark_exposure = exposure(master, exposure_time, exposure_unit)
     ratio = exposure_ratio(data_exposure, dark_exposure, master)
+    has_bias = ccd.budget is not None and any(source.name == "bias" for source, _ in ccd.budget.terms)
+    warn_of_bias_in_dark(ccd if has_bias else None, given, ratio)
     return subtracted(ccd, master if ratio == 1 else master.multiply(ratio))
 
 
@@ -114,3 +118,28 @@ def exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master:
         )
         raise FrameError(msg)
     return float((data_exposure / dark_exposure).to_value(u.dimensionless_unscaled))
+
+
+def warn_of_bias_in_dark(bias: CCDFrame | None, dark: CCDFrame, ratio: float) -> None:
+    """
+    Say that a dark is scaled with its bias in it, as far as its noise tells.
+
+    Parameters
+    ----------
+    bias : CCDFrame or None
+        The bias, or a frame that it was subtracted from.
+    dark : CCDFrame
+    ratio : float
+        What the dark is multiplied by.
+    """
+    if ratio == 1 or bias is None or bias.budget is None or dark.budget is None:
+        return
+    names = {source.name for source, _ in dark.budget.terms}
+    # Of a dark that comes with an uncertainty from elsewhere nothing is known.
+    if "read noise" in names and "bias" not in names:
+        msg = (
+            f"the master dark ({dark.name}) is scaled by {ratio:.3g}, but no bias was subtracted from it: what is left "
+            "of the bias in it is scaled, too. Subtract the bias from each dark before they are combined, or take "
+            "darks of the frame's exposure time."
+        )
+        warnings.warn(msg, NoiseWarning, stacklevel=4)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import astropy.units as u
 import ccdproc
 import numpy as np
 import pytest
 
-from astro_calib import CCDFrame, subtract_bias, subtract_dark
-from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib import CCDFrame, Detector, calibrate, combine, subtract_bias, subtract_dark
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from tests.noise_checks import assert_scatters_as_predicted, make_frame
 
 # Noise-model.md, section 5, item 1: sigmas of 5, 2 and 3 of frame, dark and bias.
@@ -132,3 +134,24 @@ def test_masks_and_flags_are_united():
     result = subtract_dark(frame, dark, data_exposure=30 * u.s, dark_exposure=60 * u.s, scale=True)
     np.testing.assert_array_equal(result.mask, [[True, True]])
     np.testing.assert_array_equal(result.flags, [[4, 3]])
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(("seconds", "less_bias", "said"), [(30, False, True), (60, False, False), (30, True, False)])
+def test_a_bias_that_is_scaled_with_the_dark_is_said(rng, at_once, seconds, less_bias, said):
+    camera = Detector(gain=1 * u.electron / u.adu, read_noise=5 * u.electron)
+
+    def raw(level, time):
+        return CCDFrame(rng.normal(level, 5, (8, 9)), unit="adu", meta={"EXPTIME": time})
+
+    bias = combine([calibrate(raw(1000, 0), camera, pedestal=0, shot_noise=0) for _ in range(3)])
+    options = {"bias": bias} if less_bias else {"pedestal": 1000}
+    dark = combine([calibrate(raw(1060, 60.0), camera, **options) for _ in range(3)])
+    dark.meta["EXPTIME"] = 60.0
+    science = raw(1100, float(seconds))
+    with pytest.warns(NoiseWarning, match="no bias was subtracted") if said else nullcontext():
+        if at_once:
+            calibrate(science, camera, bias=bias, dark=dark)
+        else:
+            frame = calibrate(science, camera, bias=bias)
+            subtract_dark(frame, dark, exposure_time="EXPTIME", scale=True)
