@@ -63,6 +63,7 @@ def main() -> None:
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
+@click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
 @OVERWRITE
 @QUIET
 def reduce(
@@ -72,6 +73,7 @@ def reduce(
     gain: float | None,
     read_noise: float | None,
     saturation: float | None,
+    no_pictures: bool,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -94,6 +96,7 @@ def reduce(
             read_noise=read_noise,
             saturation=saturation,
             overwrite=overwrite,
+            pictures=not no_pictures,
             progress=not quiet,
         )
     if not quiet:

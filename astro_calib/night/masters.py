@@ -271,7 +271,7 @@ def _lit(
     return _calibrated(frames, calibrate, unused, done)
 
 
-def write_masters(masters: Masters, output: Output) -> list[MasterSummary]:
+def write_masters(masters: Masters, output: Output, *, pictures: bool = True) -> list[MasterSummary]:
     """
     Write masters and pictures of them.
 
@@ -281,6 +281,8 @@ def write_masters(masters: Masters, output: Output) -> list[MasterSummary]:
         What to write.
     output : Output
         Where to.
+    pictures : bool
+        Whether to draw pictures of them.
 
     Returns
     -------
@@ -297,9 +299,10 @@ def write_masters(masters: Masters, output: Output) -> list[MasterSummary]:
         path = output.path("masters", name)
         assert master.variance is not None  # combine never makes an exact master
         values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
-        picture = rendered(master_picture(title, values, sigmas, str(master.unit)))
+        picture = rendered(master_picture(title, values, sigmas, str(master.unit))) if pictures else None
         master.write(path, overwrite=True)
-        write_atomically(output.path("pictures", f"{name}-master"), partial(Path.write_bytes, data=picture))
+        if picture is not None:
+            write_atomically(output.path("pictures", f"{name}-master"), partial(Path.write_bytes, data=picture))
         summaries.append(
             MasterSummary(
                 path=path,

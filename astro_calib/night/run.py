@@ -38,6 +38,7 @@ def reduce_night(
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     overwrite: bool = False,
+    pictures: bool = True,
     progress: bool = True,
 ) -> NightSummary:
     """
@@ -59,6 +60,8 @@ def reduce_night(
         In electron/adu, electron and adu; go before what the profile and the headers say.
     overwrite : bool
         Whether results that are in ``out`` already may be replaced.
+    pictures : bool
+        Whether to draw pictures, which takes about as long as the rest.
     progress : bool
         Whether to show progress bars.
 
@@ -107,13 +110,13 @@ def reduce_night(
     remarks = dict.fromkeys(plan.remarks)
     with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, _heard(remarks):
         masters = make_masters(plan, done=lambda _: count.update())
-        master_summaries = write_masters(masters, output)
+        master_summaries = write_masters(masters, output, pictures=pictures)
     remarks |= dict.fromkeys(masters.remarks)
     summaries, failures = [], []
     for frame in bar(plan.science, desc="science"):
         try:
             with _heard(remarks):
-                summaries.append(reduce_science(frame, plan, masters, output))
+                summaries.append(reduce_science(frame, plan, masters, output, pictures=pictures))
             remarks |= dict.fromkeys(summaries[-1].remarks())
         except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
             failures.append(UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind))
@@ -129,6 +132,7 @@ def reduce_night(
         unused=plan.unused + masters.unused,
         remarks=tuple(remarks),
         seconds=time.monotonic() - started,
+        pictures=pictures,
     )
     write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8", errors="replace"))
     return summary

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["calibrated", "measured", "reduce_science"]
 
 
-def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output) -> FrameSummary:
+def reduce_science(
+    frame: RawFrame, plan: Plan, masters: Masters, output: Output, *, pictures: bool = True
+) -> FrameSummary:
     """
     Calibrate a science frame, measure its stars, write all that is to be known about it.
 
@@ -47,6 +49,8 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
         What to calibrate it with; a filter without a flat is reduced without one.
     output : Output
         Where the results go.
+    pictures : bool
+        Whether to draw pictures of it.
 
     Returns
     -------
@@ -61,28 +65,9 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
     """
     image, before = calibrated(frame, plan, masters)
     stars, sky = measured(image, before)
-    gain = float(plan.detector.amplifiers[0].gain.value)
-    title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
-    same = usable(before) & usable(image)
-    pictures = {
-        "frames": before_after_picture(
-            title, masked(before), masked(image), ("before: raw less its pedestal / electron", "after / electron")
-        ),
-        "histogram": histogram_picture(title, before._data[same], image._data[same], sky, gain),
-        "snr": snr_picture(
-            title,
-            {
-                "flux / its predicted error": (stars["snr_before"], stars["snr"]),
-                "flux / scatter of empty apertures": (
-                    stars["snr_empirical_before"],
-                    stars["snr_empirical"],
-                ),
-            },
-        ),
-    }
+    content = _drawn(frame, plan, image, before, stars, sky) if pictures else {}
     # A name of bytes that are no text cannot be written into a table.
     stars.meta["frame"] = printable(stars.meta["frame"])
-    content = {kind: rendered(picture) for kind, picture in pictures.items()}
     path, table = output.path("calibrated", frame.name), output.path("tables", frame.name)
     image.write(path, overwrite=True)
     write_atomically(table, lambda temporary: stars.write(temporary, format="ascii.ecsv"))
@@ -110,6 +95,32 @@ def reduce_science(frame: RawFrame, plan: Plan, masters: Masters, output: Output
         saturated=int(np.count_nonzero(_flagged(before, DataQuality.SATURATED) & ~bad)),
         bad=int(np.count_nonzero(bad)),
     )
+
+
+def _drawn(
+    frame: RawFrame, plan: Plan, image: CCDFrame, before: CCDFrame, stars: QTable, sky: SkyNoise
+) -> dict[str, bytes]:
+    """The pictures of a frame as PNG, by the ends of their names."""
+    gain = float(plan.detector.amplifiers[0].gain.value)
+    title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
+    same = usable(before) & usable(image)
+    figures = {
+        "frames": before_after_picture(
+            title, masked(before), masked(image), ("before: raw less its pedestal / electron", "after / electron")
+        ),
+        "histogram": histogram_picture(title, before._data[same], image._data[same], sky, gain),
+        "snr": snr_picture(
+            title,
+            {
+                "flux / its predicted error": (stars["snr_before"], stars["snr"]),
+                "flux / scatter of empty apertures": (
+                    stars["snr_empirical_before"],
+                    stars["snr_empirical"],
+                ),
+            },
+        ),
+    }
+    return {kind: rendered(figure) for kind, figure in figures.items()}
 
 
 def calibrated(frame: RawFrame, plan: Plan, masters: Masters) -> tuple[CCDFrame, CCDFrame]:

@@ -137,6 +137,8 @@ class NightSummary:
         What should be known about the results.
     seconds : float
         How long it took.
+    pictures : bool
+        Whether pictures were drawn.
     """
 
     out: Path
@@ -147,6 +149,7 @@ class NightSummary:
     unused: tuple[UnusedFile, ...] = ()
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
+    pictures: bool = True
 
     def __str__(self) -> str:
         lines = [self.plan.table(), "", "masters (in electron)", *self._master_lines()]
@@ -175,9 +178,12 @@ class NightSummary:
         return "\n".join(printable(line) for text in lines for line in text.split("\n"))
 
     def _places(self) -> list[str]:
-        places = [("masters", "masters"), ("pictures", "pictures"), ("this summary", "summary.txt")]
+        places = [("masters", "masters")]
         if self.frames:
-            places[1:1] = [("calibrated frames", "calibrated"), ("star tables", "tables")]
+            places += [("calibrated frames", "calibrated"), ("star tables", "tables")]
+        if self.pictures:
+            places.append(("pictures", "pictures"))
+        places.append(("this summary", "summary.txt"))
         return _columns([(what, str(self.out / where)) for what, where in places], "<<")
 
     def _master_lines(self) -> list[str]:

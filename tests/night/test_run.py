@@ -116,6 +116,17 @@ def test_pictures_are_pictures(reduced):
         assert np.ptp(pixels[..., :3]) > 0.5
 
 
+def test_without_pictures_all_else_is_the_same(reduced, night, tmp_path):
+    whole = reduced[0]
+    summary = reduce_night(night.directory, tmp_path / "out", pictures=False, progress=False)
+    assert not list((tmp_path / "out").rglob("*.png"))
+    assert "\n  pictures " not in str(summary)
+    assert "\n  pictures " in str(whole)
+    assert [frame.snr_after for frame in summary.frames] == [frame.snr_after for frame in whole.frames]
+    for one, other in zip(summary.frames, whole.frames, strict=True):
+        np.testing.assert_array_equal(fits.getdata(one.path), fits.getdata(other.path))
+
+
 def test_summary_file_is_what_is_printed(reduced):
     summary, _ = reduced
     text = (summary.out / "summary.txt").read_text(encoding="utf-8")
@@ -144,11 +155,11 @@ def test_saturated_pixels_are_those_of_the_frame(night, reduced):
 def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(night, tmp_path, monkeypatch):
     original = run.reduce_science
 
-    def fail_for_one(frame, *arguments):
+    def fail_for_one(frame, *arguments, **options):
         if frame.name == "science-001-V":
             msg = "science-001-V.fits: the dog ate it"
             raise FrameError(msg)
-        return original(frame, *arguments)
+        return original(frame, *arguments, **options)
 
     monkeypatch.setattr(run, "reduce_science", fail_for_one)
     summary = reduce_night(night.directory, tmp_path / "out", progress=False)
