@@ -35,7 +35,10 @@ def _within(
         deviation = values[index] - center[index]
         # Rounding can leave a variance of nothing below zero.
         limit = (above if deviation > nothing else below) * max(variance[index], nothing)
-        kept[index] = used[index] & (deviation * deviation <= limit)
+        kept[index] = deviation * deviation <= limit
+    # By itself, as the counting below: a loop over numbers and bits at once is slower than two.
+    for index in range(values.shape[0]):
+        kept[index] &= used[index]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -46,7 +49,15 @@ def _within_number(
     for index in range(values.shape[0]):
         deviation = values[index] - center[index]
         limit = high if deviation > nothing else low
-        kept[index] = used[index] & (deviation * deviation <= limit)
+        kept[index] = deviation * deviation <= limit
+    for index in range(values.shape[0]):
+        kept[index] &= used[index]
+
+
+@numba.njit(cache=True, nogil=True)
+def _too_few(before: int, after: int) -> bool:
+    """Of two values only the higher may go, and all never do."""
+    return ((before == 2) & (after < 2)) | ((before > 0) & (after == 0))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -80,9 +91,15 @@ def _reject_deviant(
                 _within_number(line, here, middle, below * single, above * single, kept)
             for index in range(width):
                 before[index] += here[index]
+            for index in range(width):
                 after[index] += kept[index]
+        lost = 0
         for index in range(width):
-            if (before[index] == 2 and after[index] < 2) or (before[index] > 0 and after[index] == 0):
+            lost += _too_few(before[index], after[index])
+        if lost == 0:
+            continue
+        for index in range(width):
+            if _too_few(before[index], after[index]):
                 where = start + index
                 for frame in range(n):
                     if used[frame, where] and values[frame, where] <= center[where]:
