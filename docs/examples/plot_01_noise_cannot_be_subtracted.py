@@ -17,10 +17,10 @@ from __future__ import annotations
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.table import Table
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SHAPE = (700, 700)
 rng = np.random.default_rng(1)
@@ -111,9 +111,9 @@ axes.legend(fontsize="small")
 plt.show()
 
 # %%
-# The same in numbers, for all pixels: the root of the mean predicted variance, and the root mean square difference from
-# what the simulation put in. For n pixels of independent noise the relative standard error of the latter is
-# :math:`1/\sqrt{2n}`.
+# The same in numbers, for all pixels, by `~astro_calib.characterize.compare_noise`: the root of the mean predicted
+# variance, and the root mean square difference from what the simulation put in. For n pixels of independent Gaussian
+# noise the relative standard error of the latter is :math:`1/\sqrt{2n}`.
 
 expected = {
     "one bias": (noise, 1100),
@@ -122,11 +122,7 @@ expected = {
     "one bias, one dark": (after, truth.light),
     "masters of 25": (best, truth.light),
 }
-comparison = Table({"quantity": [f"noise of a pixel, {name} (e)" for name in expected]})
-comparison["predicted"] = [np.sqrt(np.mean(frame.variance, dtype=float)) for frame, _ in expected.values()]
-comparison["observed"] = [np.sqrt(np.mean(np.square(frame.data - value))) for frame, value in expected.values()]
-comparison["ratio"] = comparison["observed"] / comparison["predicted"]
-comparison["standard error"] = comparison["ratio"] / np.sqrt(2 * np.prod(SHAPE))
-for column, digits in (("predicted", ".1f"), ("observed", ".1f"), ("ratio", ".4f"), ("standard error", ".4f")):
-    comparison[column].format = digits
+comparison = compare_noise(
+    {f"noise of a pixel, {name} (e)": (frame.data - value, frame.variance) for name, (frame, value) in expected.items()}
+)
 comparison

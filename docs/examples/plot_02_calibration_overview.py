@@ -23,10 +23,10 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.table import Table
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SHAPE = (500, 500)
 SECTIONS = {"overscan": "[501:532, 1:500]", "trim": "[1:500, 1:500]"}
@@ -147,14 +147,10 @@ contributions = [
     ("sky", "the raw frame", reduce(**true)["image"].data - scene, own),
     *((place, "everything", image.data - scene, image.variance) for place in places),
 ]
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"dddd"])
-for place, source, error, variance in contributions:
-    squares = np.square(error[places[place]], dtype=float)
-    predicted, observed = np.sqrt(variance[places[place]].mean()), np.sqrt(squares.mean())
-    # The relative standard error of a mean square is that of its terms over the root of their number.
-    relative = squares.std() / squares.mean() / np.sqrt(squares.size) / 2
-    ratio = observed / predicted
-    comparison.add_row((f"noise of {place}, from {source} (e)", predicted, observed, ratio, ratio * relative))
-for column, digits in (("predicted", ".2f"), ("observed", ".2f"), ("ratio", ".3f"), ("standard error", ".3f")):
-    comparison[column].format = digits
+comparison = compare_noise(
+    {
+        f"noise of {place}, from {source} (e)": (error[places[place]], variance[places[place]])
+        for place, source, error, variance in contributions
+    }
+)
 comparison

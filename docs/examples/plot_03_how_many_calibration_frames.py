@@ -24,6 +24,7 @@ import numpy as np
 from astropy.table import Table
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SHAPE = (300, 300)
 MOST = 32
@@ -124,13 +125,11 @@ enough
 # The points of the figure in numbers. All rows for one frame share that frame's own noise: where they deviate, they
 # deviate together.
 
-n_pixels = np.prod(SHAPE)
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"dddd"])
-for kind, (title, _, _) in cases.items():
-    for number, expected, found in zip(NUMBERS, predicted[kind], observed[kind], strict=True):
-        ratio = found / expected
-        quantity = f"noise of the {title}, {kind}: {number} (e)"
-        comparison.add_row((quantity, expected, found, ratio, ratio / np.sqrt(2 * n_pixels)))
-for column, digits in (("predicted", ".2f"), ("observed", ".2f"), ("ratio", ".4f"), ("standard error", ".4f")):
-    comparison[column].format = digits
+comparison = compare_noise(
+    {
+        f"noise of the {title}, {kind}: {number} (e)": (image.data - scene, image.variance)
+        for kind, (title, _, scene) in cases.items()
+        for number, image in zip(NUMBERS, images[kind], strict=True)
+    }
+)
 comparison

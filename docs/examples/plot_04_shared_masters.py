@@ -24,6 +24,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SHAPE = (300, 300)
 rng = np.random.default_rng(4)
@@ -135,20 +136,15 @@ plt.show()
 # two pictures above, predicted with `astro_calib.covariance`; for n pixels its standard error is
 # :math:`(1 - r^2)/\sqrt{n}`.
 
-n_pixels = np.prod(SHAPE)
 cases = {f"mean of {number}": (stack, sky) for number, stack in stacks.items()}
 cases["difference of two frames"] = (frames[0] - frames[1], 0)
 cases["difference of two means of 12"] = (ac.combine(frames[:12]) - ac.combine(frames[12:24]), 0)
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U60", *"dddd"])
-for name, (result, value) in cases.items():
-    predicted, observed = np.sqrt(result.variance.mean(dtype=float)), root_mean_square(result.data - value)
-    ratio = observed / predicted
-    comparison.add_row((f"noise of a pixel, {name} (e)", predicted, observed, ratio, ratio / np.sqrt(2 * n_pixels)))
+comparison = compare_noise(
+    {f"noise of a pixel, {name} (e)": (result.data - value, result.variance) for name, (result, value) in cases.items()}
+)
 shared = -ac.covariance(stacks[25], master).mean(dtype=float)
 predicted = shared / np.sqrt(stacks[25].variance.mean(dtype=float) * master.variance.mean(dtype=float))
 observed = np.corrcoef([error.ravel() for error in errors.values()])[0, 1]
-standard_error = (1 - observed**2) / np.sqrt(n_pixels) / predicted
+standard_error = (1 - observed**2) / np.sqrt(np.prod(SHAPE)) / predicted
 comparison.add_row(("correlation of stack and master", predicted, observed, observed / predicted, standard_error))
-for column, digits in (("predicted", ".3f"), ("observed", ".3f"), ("ratio", ".4f"), ("standard error", ".4f")):
-    comparison[column].format = digits
 comparison

@@ -21,9 +21,9 @@ import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy.modeling.models import Chebyshev1D
-from astropy.table import Table
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 from astro_calib.estimators import median_variance_factor
 
 SHAPE = (200, 200)
@@ -151,23 +151,19 @@ plt.show()
 # Some points of the two figures. Levels of rows and sums over apertures of one frame may share noise, so that their
 # mean square in each frame counts as one value, and the standard error is that of the mean over the frames.
 
-comparison = Table(names=["quantity", "predicted", "observed", "ratio", "standard error"], dtype=["U70", *"dddd"])
+
+def each_frame(errors: np.ndarray) -> np.ndarray:
+    """The root mean square in each frame."""
+    return np.sqrt(np.mean(np.square(errors, dtype=float), axis=1))
 
 
-def compare(quantity: str, errors: np.ndarray, variances: np.ndarray | float) -> None:
-    """Add a row; the first axis of the errors is that of the frames."""
-    squares = np.mean(np.reshape(errors, (len(errors), -1)) ** 2, axis=1)
-    predicted, observed = np.sqrt(np.mean(variances)), np.sqrt(np.mean(squares))
-    relative = squares.std(ddof=1) / squares.mean() / np.sqrt(len(squares)) / 2
-    comparison.add_row((quantity, predicted, observed, observed / predicted, observed / predicted * relative))
-
-
+cases = {}
 for word in ("mean", "median"):
     for width in (4, 16, 64):
-        compare(f"level of a row, {word} of {width} columns (adu)", *found[word, width])
+        errors, variances = found[word, width]
+        cases[f"level of a row, {word} of {width} columns (adu)"] = each_frame(errors), variances.mean()
 for choice, (sums, variances) in apertures.items():
     for index in (0, 3, 5):
-        compare(f"sum in radius {RADII[index]}, {choice} (e)", sums[:, index], variances[index])
-for column, digits in (("predicted", ".2f"), ("observed", ".2f"), ("ratio", ".3f"), ("standard error", ".3f")):
-    comparison[column].format = digits
+        cases[f"sum in radius {RADII[index]}, {choice} (e)"] = each_frame(sums[:, index]), variances[index]
+comparison = compare_noise(cases)
 comparison

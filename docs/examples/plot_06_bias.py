@@ -17,10 +17,10 @@ from __future__ import annotations
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.table import Table
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SHAPE = (500, 500)
 rng = np.random.default_rng(6)
@@ -135,13 +135,5 @@ cases = [
     ("mean of two frames less one bias (e)", ac.combine([first, second]), SKY),
     ("difference of two frames less one bias (e)", first - second, 0),
 ]
-rows = []
-for quantity, frame, expected in cases:
-    squares = np.square(frame.data - expected, dtype=float)
-    predicted, observed = np.sqrt(np.mean(frame.variance, dtype=float)), np.sqrt(squares.mean())
-    ratio = observed / predicted
-    rows.append((quantity, predicted, observed, ratio, ratio * squares.std() / squares.mean() / 2 / squares.size**0.5))
-comparison = Table(rows=rows, names=["quantity", "predicted", "observed", "ratio", "standard error"])
-for name, digits in (("predicted", 2), ("observed", 2), ("ratio", 4), ("standard error", 4)):
-    comparison[name].format = f".{digits}f"
+comparison = compare_noise({quantity: (frame.data - expected, frame.variance) for quantity, frame, expected in cases})
 comparison

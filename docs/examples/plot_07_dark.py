@@ -16,10 +16,10 @@ from __future__ import annotations
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.table import Table
 from astropy.visualization import AsymmetricPercentileInterval
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SHAPE = (400, 400)
 #: Exposure time (s), dark current of an ordinary pixel and light of the sky (e/s), and electrons of the sky.
@@ -181,16 +181,11 @@ for time in (60, 150, 300, 600, 1200, 2400):
 # Errors against the truth, with one bias and one dark. The mean of a hot pixel can be subtracted, but its shot noise
 # stays, that of the frame and that of the dark.
 
-rows = []
-for time in (100, 300, 900):
-    image = images[time]
-    for which, pixels in (("ordinary", ordinary), ("hot", ~ordinary)):
-        squares = np.square(image.data - SIGNAL, dtype=float)[pixels]
-        predicted, observed = np.sqrt(image.variance[pixels].mean(dtype=float)), np.sqrt(squares.mean())
-        ratio = observed / predicted
-        error = ratio * squares.std() / squares.mean() / 2 / squares.size**0.5
-        rows.append((f"{which} pixels, dark of {time} s (e)", predicted, observed, ratio, error))
-comparison = Table(rows=rows, names=["quantity", "predicted", "observed", "ratio", "standard error"])
-for name, digits in (("predicted", 2), ("observed", 2), ("ratio", 4), ("standard error", 4)):
-    comparison[name].format = f".{digits}f"
+comparison = compare_noise(
+    {
+        f"{which} pixels, dark of {time} s (e)": (images[time].data[pixels] - SIGNAL, images[time].variance[pixels])
+        for time in (100, 300, 900)
+        for which, pixels in (("ordinary", ordinary), ("hot", ~ordinary))
+    }
+)
 comparison

@@ -16,10 +16,10 @@ from __future__ import annotations
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.table import Table
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SHAPE = (400, 400)
 rng = np.random.default_rng(8)
@@ -28,7 +28,7 @@ sensitivity = ac.simulate.sensitivity_variations(SHAPE, vignetting=0.1, dust=12,
 camera = ac.simulate.Camera(shape=SHAPE, detector=detector, bias_level=1000, sensitivity={"V": sensitivity})
 
 
-def take(kind: str, light: float | np.ndarray, stars: Table | None = None, **options: object) -> ac.CCDFrame:
+def take(kind: str, light: float | np.ndarray, stars: object = None, **options: object) -> ac.CCDFrame:
     """A frame with that light (electron), calibrated."""
     raw, _ = camera.expose(kind, 1, filter="V", sky=light, stars=stars, rng=rng)
     return ac.calibrate(raw, detector, pedestal=1000, **options)
@@ -145,24 +145,18 @@ for number in (1, 4, 16):
 # The masters' relative errors, and the errors of frames that were divided by them, against the truth; pixels where one
 # of the flats has a star are left out.
 
-cases = [
-    (f"flat, {name} (%)", 1e4 * master.variance / np.square(master.data), 100 * relative_errors(master))
+one, mean, difference = take("science", LEVEL, flat=faint), ac.combine(frames), frames[0] - frames[1]
+cases = {
+    f"flat, {name} (%)": (100 * relative_errors(master), 1e4 * master.variance / np.square(master.data))
     for name, master in masters.items()
-]
-one, mean = take("science", LEVEL, flat=faint), ac.combine(frames)
-cases += [
-    ("bright frame, one faint flat (e)", one.variance, one.data - LEVEL),
-    ("bright frame, master (e)", frames[0].variance, frames[0].data - LEVEL),
-    ("mean of 16, same master (e)", mean.variance, mean.data - LEVEL),
-    ("difference of two, same master (e)", (frames[0] - frames[1]).variance, frames[0].data - frames[1].data),
-]
-rows = []
-for quantity, variance, errors in cases:
-    squares = np.square(errors, dtype=float)[starless]
-    predicted, observed = np.sqrt(np.mean(variance[starless], dtype=float)), np.sqrt(squares.mean())
-    ratio = observed / predicted
-    rows.append((quantity, predicted, observed, ratio, ratio * squares.std() / squares.mean() / 2 / squares.size**0.5))
-comparison = Table(rows=rows, names=["quantity", "predicted", "observed", "ratio", "standard error"])
-for name, digits in (("predicted", 3), ("observed", 3), ("ratio", 4), ("standard error", 4)):
-    comparison[name].format = f".{digits}f"
+}
+cases |= {
+    "bright frame, one faint flat (e)": (one.data - LEVEL, one.variance),
+    "bright frame, master (e)": (frames[0].data - LEVEL, frames[0].variance),
+    "mean of 16, same master (e)": (mean.data - LEVEL, mean.variance),
+    "difference of two, same master (e)": (difference.data, difference.variance),
+}
+comparison = compare_noise(
+    {quantity: (errors[starless], variance[starless]) for quantity, (errors, variance) in cases.items()}
+)
 comparison

@@ -22,9 +22,9 @@ from __future__ import annotations
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.table import Table
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 GAIN, BIAS, LIMIT = 1.5, 1000, 50000 * u.adu
 COEFFICIENTS = np.array([5e-7, 1e-11])
@@ -154,25 +154,13 @@ means = {
 # The difference of two flats, at columns around three levels, before and after; for what was not corrected the
 # prediction is not claimed to hold, and is not in the table. Then the means of flats, over users.
 
-rows = []
-
-
-def compare(quantity: str, errors: np.ndarray, variances: np.ndarray) -> None:
-    """A row of the table."""
-    squares = np.square(errors, dtype=float)
-    predicted, observed = np.sqrt(np.mean(variances, dtype=float)), np.sqrt(squares.mean())
-    ratio = observed / predicted
-    rows.append((quantity, predicted, observed, ratio, ratio * squares.std() / squares.mean() / 2 / squares.size**0.5))
-
-
 difference = after[0] - after[1]
+cases = {}
 for level in (15, 40, 70):
     columns = np.abs(signal - level) < 3
     name = f"difference of flats, {level} x 1000 e (e)"
-    compare(name, difference.data[:, columns], difference.variance[:, columns])
+    cases[name] = difference.data[:, columns], difference.variance[:, columns]
 for how, results in means.items():
-    compare(f"mean of 2500 pixels, corrected {how} (%)", *np.transpose(results))
-comparison = Table(rows=rows, names=["quantity", "predicted", "observed", "ratio", "standard error"])
-for name, digits in (("predicted", 3), ("observed", 3), ("ratio", 4), ("standard error", 4)):
-    comparison[name].format = f".{digits}f"
+    cases[f"mean of 2500 pixels, corrected {how} (%)"] = tuple(np.transpose(results))
+comparison = compare_noise(cases)
 comparison

@@ -20,6 +20,7 @@ from astropy.table import Table
 from matplotlib.colors import ListedColormap
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SHAPE, BIAS, SKY = (400, 400), 1000, 150.0
 rng = np.random.default_rng(10)
@@ -152,13 +153,7 @@ cases = [
     ("clipped stack, never hit (e)", stack, never),
     ("clipped stack, hit in one exposure (e)", stack, once),
 ]
-rows = []
-for quantity, frame, pixels in cases:
-    squares = np.square(frame.data - light, dtype=float)[pixels]
-    predicted, observed = np.sqrt(np.mean(frame.variance[pixels], dtype=float)), np.sqrt(squares.mean())
-    ratio = observed / predicted
-    rows.append((quantity, predicted, observed, ratio, ratio * squares.std() / squares.mean() / 2 / squares.size**0.5))
-comparison = Table(rows=rows, names=["quantity", "predicted", "observed", "ratio", "standard error"])
-for name, digits in (("predicted", 2), ("observed", 2), ("ratio", 4), ("standard error", 4)):
-    comparison[name].format = f".{digits}f"
+comparison = compare_noise(
+    {quantity: ((frame.data - light)[pixels], frame.variance[pixels]) for quantity, frame, pixels in cases}
+)
 comparison

@@ -25,6 +25,7 @@ from astropy.table import Table
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 SKY = 100.0
 NUMBER = 12
@@ -135,19 +136,13 @@ costs
 # The last two rows are the stacks with cosmic rays, in pixels that nothing hit. For the pixels that were hit no error
 # bar is claimed: clipping leaves in what is below its threshold, as the corner of a pixel that a track grazed.
 
-rows = []
+cases = {}
 for number in (5, NUMBER):
     for label, options in WAYS.items():
         stack = ac.combine(clean[:number], **options)
-        rows.append((f"{label} of {number}, e", predicted(stack.variance), observed(stack.data), stack.size))
+        cases[f"{label} of {number}, e"] = stack.data - SKY, stack.variance
 for label in ("mean, clipped at 3 sigma", "median"):
     stack = stacks[label]
-    good = f"{label} of {NUMBER}, with cosmic rays, e"
-    rows.append((good, predicted(stack.variance[~hit]), observed(stack.data[~hit]), np.count_nonzero(~hit)))
-quantity, says, seen, independent = zip(*rows, strict=True)
-comparison = Table({"quantity": quantity, "predicted": says, "observed": seen})
-comparison["ratio"] = comparison["observed"] / comparison["predicted"]
-comparison["standard error"] = 1 / np.sqrt(2 * np.array(independent))
-for name, places in (("predicted", 3), ("observed", 3), ("ratio", 4), ("standard error", 4)):
-    comparison[name].format = f".{places}f"
+    cases[f"{label} of {NUMBER}, with cosmic rays, e"] = stack.data[~hit] - SKY, stack.variance[~hit]
+comparison = compare_noise(cases)
 comparison

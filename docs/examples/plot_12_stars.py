@@ -24,6 +24,7 @@ from astropy.table import Table, vstack
 from photutils.aperture import CircularAperture
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 from astro_calib.photometry import before_calibration
 
 SHAPE = (450, 450)
@@ -169,12 +170,11 @@ budget
 # latter, since among stars of unlike brightness those with the largest errors count most.
 
 thirds = np.array_split(np.argsort(stars["truth"]), 3)
-comparison = Table({"quantity": [f"error of the flux of {word} stars, e" for word in ("faint", "middling", "bright")]})
-made = [(stars["flux"][part] - stars["truth"][part]).value for part in thirds]
-comparison["predicted"] = [np.sqrt(np.mean(stars["flux_err"][part].value ** 2)) for part in thirds]
-comparison["observed"] = [np.sqrt(np.mean(errors**2)) for errors in made]
-comparison["ratio"] = comparison["observed"] / comparison["predicted"]
-comparison["standard error"] = [np.std(errors**2) / (2 * np.mean(errors**2) * np.sqrt(errors.size)) for errors in made]
-for column, places in (("predicted", 1), ("observed", 1), ("ratio", 3), ("standard error", 3)):
-    comparison[column].format = f".{places}f"
+errors, variances = (stars["flux"] - stars["truth"]).value, stars["flux_err"].value ** 2
+comparison = compare_noise(
+    {
+        f"error of the flux of {word} stars, e": (errors[part], variances[part])
+        for word, part in zip(("faint", "middling", "bright"), thirds, strict=True)
+    }
+)
 comparison

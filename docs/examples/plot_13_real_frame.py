@@ -28,6 +28,7 @@ from astropy.utils.data import get_pkg_data_filename
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 raw = ac.CCDFrame.read(get_pkg_data_filename("data/a8280271.fits", package="ccdproc.tests"), unit="adu")
 gain = raw.meta["GAIN"] * u.electron / u.adu
@@ -73,12 +74,11 @@ def clipped(values: np.ndarray) -> np.ma.MaskedArray:
     return sigma_clip(values, sigma=4, maxiters=10)
 
 
-def sky_noise(frame: ac.CCDFrame) -> tuple[float, float, int]:
-    """Predicted and observed noise of the sky's pixels, and from how many differences."""
+def sky_noise(frame: ac.CCDFrame) -> tuple[np.ma.MaskedArray, np.ma.MaskedArray]:
+    """Differences of the sky's pixels over the root of two, less their mean, and the variances predicted for them."""
     upper, lower = frame[11:501:2], frame[10:500:2]  # the last rows were not exposed
     difference = clipped((upper.data - lower.data) / np.sqrt(2))
-    variance = (upper.variance + lower.variance)[~difference.mask] / 2
-    return float(np.sqrt(np.mean(variance))), float(np.std(difference)), difference.count()
+    return difference - difference.mean(), np.ma.array((upper.variance + lower.variance) / 2, mask=difference.mask)
 
 
 overscan = clipped(raw[:, 3:13].data * gain.value)  # BIASSEC
@@ -86,7 +86,8 @@ read_noise = float(np.sqrt(np.var(overscan) - gain.value**2 / 12)) * u.electron
 better = ac.Detector(gain=gain, read_noise=read_noise, saturation=65000 * u.adu)
 again = ac.calibrate(raw, better, **sections)
 for says, detector, frame in (("header", camera, image), ("overscan", better, again)):
-    predicted, observed, _ = sky_noise(frame)
+    errors, variance = sky_noise(frame)
+    predicted, observed = np.sqrt(variance.mean()), errors.std()
     noise = detector.amplifiers[0].read_noise
     print(f"read noise of the {says}, {noise:.2f}: sky predicted {predicted:.2f} e, observed {observed:.2f} e")
 
@@ -143,37 +144,25 @@ plt.show()
 #
 # Of the night: the error in pixels of the sky and of the masters against the truth, without hot pixels and cosmic rays.
 
-rows = []
 last = clipped(raw[:, 528:].data * gain.value)
-error = np.sqrt(1 / (2 * last.count()) + 1 / (2 * overscan.count()))
-rows.append(("SAAO: overscan of the last columns, e", np.std(overscan), np.std(last), error))
-predicted, observed, number = sky_noise(again)
-part = (read_noise.value / predicted) ** 2
-error = np.sqrt(1 / (2 * number) + part**2 / (2 * overscan.count()))
-rows.append(("SAAO: sky, e", predicted, observed, error))
-
-
-def night_row(
-    quantity: str, frame: ac.CCDFrame, truth: np.ndarray, good: np.ndarray
-) -> tuple[str, float, float, float]:
-    """The root mean square of the errors made in good pixels, and the one predicted."""
-    good = good & ~(np.zeros(frame.shape, dtype=bool) if frame.mask is None else frame.mask)
-    observed = np.std((frame.data - truth)[good], dtype=float)
-    return quantity, float(np.sqrt(np.mean(frame.variance[good]))), float(observed), 1 / np.sqrt(2 * good.sum())
-
-
-cool = instrument.dark_rate < 3
-rows.append(night_row("night: master bias, e", bias, instrument.bias_structure * instrument.gain, cool))
-rows.append(night_row("night: master dark, e", dark, instrument.dark_rate * 120, cool))
-rows.append(night_row("night: master flat, e", flat, instrument.sensitivity["V"] * np.mean(flat.data), cool))
+sky_errors, sky_variance = sky_noise(again)
+cases = {
+    "SAAO: overscan of the last columns, e": (last - last.mean(), np.var(overscan)),
+    "SAAO: sky, e": (sky_errors, sky_variance),
+}
 truth = night.truths[raw_path]
-light = (truth.sky_rate + truth.star_rate) * truth.exposure_time
+cool = instrument.dark_rate < 3
 sky = cool & ~truth.cosmic_ray_mask & (truth.star_rate < 1)
-rows.append(night_row("night: sky, e", science, light, sky))
-quantity, predicted, observed, error = zip(*rows, strict=True)
-comparison = Table({"quantity": quantity, "predicted": predicted, "observed": observed})
-comparison["ratio"] = comparison["observed"] / comparison["predicted"]
-comparison["standard error"] = error
-for name, places in (("predicted", 2), ("observed", 2), ("ratio", 3), ("standard error", 3)):
-    comparison[name].format = f".{places}f"
+for name, frame, expected, good in (
+    ("master bias", bias, instrument.bias_structure * instrument.gain, cool),
+    ("master dark", dark, instrument.dark_rate * 120, cool),
+    ("master flat", flat, instrument.sensitivity["V"] * np.mean(flat.data), cool),
+    ("sky", science, (truth.sky_rate + truth.star_rate) * truth.exposure_time, sky),
+):
+    used = good if frame.mask is None else good & ~frame.mask
+    errors = (frame.data - expected)[used]
+    cases[f"night: {name}, e"] = errors - errors.mean(), frame.variance[used]
+comparison = compare_noise(cases)
+share = np.array([1, read_noise.value**2 / sky_variance.mean()])  # of the variance, known from the overscan only
+comparison["standard error"][:2] = np.hypot(comparison["standard error"][:2], share / np.sqrt(2 * overscan.count()))
 comparison

@@ -31,6 +31,7 @@ from astropy.nddata import CCDData
 from astropy.table import Table
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 from astro_calib.errors import NoiseWarning
 from astro_calib.provenance import record
 
@@ -151,9 +152,9 @@ print(f"{len(caught)} warnings; the first:", *textwrap.wrap(str(caught[0].messag
 frames = [ac.CCDFrame.read(path, masters=directory / "archive") for path in paths]
 
 
-def observed(stack: ac.CCDFrame, truth: float = 0.0) -> float:
+def observed(stack: ac.CCDFrame) -> float:
     """Root mean square of the error made, in electrons."""
-    return float(np.sqrt(np.mean((stack.data - truth) ** 2, dtype=float)))
+    return float(np.sqrt(np.mean((stack.data - SKY) ** 2, dtype=float)))
 
 
 def predicted(stack: ac.CCDFrame) -> float:
@@ -165,7 +166,7 @@ numbers = [1, 2, 3, 4, 6, 8, 12, 16]
 stacks = [ac.combine(frames[:number]) for number in numbers]
 forgetful = [ac.combine(without_master[:number]) for number in numbers]
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-axes.plot(numbers, [observed(stack, SKY) for stack in stacks], "o", color="black", label="observed")
+axes.plot(numbers, [observed(stack) for stack in stacks], "o", color="black", label="observed")
 axes.plot(numbers, [predicted(stack) for stack in stacks], color="#0072B2", label="predicted, master found")
 axes.plot(numbers, [predicted(stack) for stack in forgetful], "--", color="#D55E00", label="predicted, master missing")
 axes.set_ylim(0, None)
@@ -183,17 +184,14 @@ plt.show()
 # in a frame less the stack, which holds a sixteenth of that very frame.
 
 halves = ac.combine(frames[:8]) - ac.combine(frames[8:])
-stack = stacks[-1]
-rows = [
-    ("one frame, e", predicted(frames[0]), observed(frames[0], SKY)),
-    ("mean of 16, e", predicted(stack), observed(stack, SKY)),
-    ("mean of 8 less mean of the other 8, e", predicted(halves), observed(halves)),
-    ("one frame less the mean of 16, e", predicted(frames[0] - stack), observed(frames[0] - stack)),
-]
-comparison = Table(rows=rows, names=("quantity", "predicted", "observed"))
-comparison["ratio"] = comparison["observed"] / comparison["predicted"]
-comparison["standard error"] = 1 / np.sqrt(2 * stack.size)
-for name, places in (("predicted", 3), ("observed", 3), ("ratio", 4), ("standard error", 4)):
-    comparison[name].format = f".{places}f"
+cases = {
+    "one frame, e": (frames[0], SKY),
+    "mean of 16, e": (stacks[-1], SKY),
+    "mean of 8 less mean of the other 8, e": (halves, 0),
+    "one frame less the mean of 16, e": (frames[0] - stacks[-1], 0),
+}
+comparison = compare_noise(
+    {quantity: (frame.data - truth, frame.variance) for quantity, (frame, truth) in cases.items()}
+)
 night.cleanup()
 comparison

@@ -28,6 +28,7 @@ from astropy.nddata import CCDData, VarianceUncertainty
 from astropy.table import Table
 
 import astro_calib as ac
+from astro_calib.characterize import compare_noise
 
 GAIN = 1.5 * u.electron / u.adu
 READ_NOISE = 8 * u.electron
@@ -129,19 +130,21 @@ for name in nights[0][0]:
 
 middle = np.zeros(SHAPE)
 middle[SHAPE[0] // 2] = 1
-rows = []
+cases, theirs = {}, []
 for name in nights[0][0]:
     truth = 0.0 if name == "difference of two" else SKY
-    observed = np.sqrt(np.mean([np.mean((ours[name].data - truth) ** 2, dtype=float) for _, ours in nights]))
-    theirs, own = (np.sqrt(np.mean([variance(pair[package][name]) for pair in nights])) for package in (0, 1))
-    rows.append((f"{name}, a pixel (e)", observed, theirs, own, len(nights) * middle.size))
+    made = np.array([ours[name].data - truth for _, ours in nights])
+    cases[f"{name}, a pixel (e)"] = made, np.array([variance(ours[name]) for _, ours in nights])
+    theirs.append(np.sqrt(np.mean([variance(image[name]) for image, _ in nights])))
 sums = np.sum([ours["one frame"].data - SKY for _, ours in nights], axis=2, dtype=float)
-theirs = np.sqrt(np.mean([np.sum(middle * variance(image["one frame"])) for image, _ in nights]))
-own = np.sqrt(np.mean([image["one frame"].budget.variance_of_sum(middle) for _, image in nights]))
-rows.append(("one frame, the sum of a row (e)", np.sqrt(np.mean(sums**2)), theirs, own, sums.size))
+own = np.mean([ours["one frame"].budget.variance_of_sum(middle) for _, ours in nights])
+cases["one frame, the sum of a row (e)"] = sums, own
+theirs.append(np.sqrt(np.mean([np.sum(middle * variance(image["one frame"])) for image, _ in nights])))
 
-errors = Table(rows=rows, names=("error of", "true (repeated)", "by ccdproc", "by astro-calib", "values"))
-for name in errors.colnames[1:4]:
+comparison = compare_noise(cases)
+errors = Table({"error of": comparison["quantity"], "true (repeated)": comparison["observed"], "by ccdproc": theirs})
+errors["by astro-calib"] = comparison["predicted"]
+for name in errors.colnames[1:]:
     errors[name].format = ".1f"
 errors
 
@@ -188,10 +191,4 @@ print({name: f"{np.sqrt(np.mean(part)):.2f} e" for name, part in bias.budget.var
 # all nights together, or sums of rows; what the pixels of a row have in common is less than one per cent of their
 # variance, and changes it little.
 
-comparison = Table({"quantity": errors["error of"], "predicted": errors["by astro-calib"]})
-comparison["observed"] = errors["true (repeated)"]
-comparison["ratio"] = comparison["observed"] / comparison["predicted"]
-comparison["standard error"] = 1 / np.sqrt(2 * errors["values"])
-for name, digits in (("predicted", 2), ("observed", 2), ("ratio", 4), ("standard error", 4)):
-    comparison[name].format = f".{digits}f"
 comparison
