@@ -51,12 +51,11 @@ def compare_noise(cases: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Table:
     Of n errors e with the predicted variances V the ratio and its standard error are
 
     .. math:: r^2 = \frac{\overline{e^2}}{\overline{V}}, \qquad
-        s_r = \frac{r}{2\sqrt{n}}\,\frac{s(e^2)}{\overline{e^2}},
+        s_r = \frac{1}{2 r}\,\frac{s(e^2 - r^2 V)}{\sqrt{n}\,\overline{V}},
 
-    where :math:`s(e^2)` is the sample standard deviation of the squares: the mean of n independent squares has the
-    standard error :math:`s(e^2)/\sqrt{n}`, and to first order the relative error of a root is half that of its argument
-    (Kendall & Stuart, *The Advanced Theory of Statistics*, vol. 1, ch. 10). For Gaussian errors of one variance it is
-    :math:`r/\sqrt{2n}`. The errors of the variances are neglected.
+    where s is the sample standard deviation. It is the standard error of a ratio of two means to first order (Cochran,
+    *Sampling Techniques*, 3rd ed., section 2.11), and half the relative error of a square is that of its root. How the
+    variances differ among the values does not add to it. For Gaussian errors of one variance it is :math:`r/\sqrt{2n}`.
 
     The ratio is right whether the errors are independent or not; its standard error holds for independent ones. The
     pixels of a frame are independent but for what masters and overscan have in common. Of errors that are correlated
@@ -122,8 +121,8 @@ def _compared(quantity: str, errors: ArrayLike, variances: ArrayLike) -> tuple[f
         raise ValueError(msg)
     squares = np.square(made)
     predicted, observed = np.sqrt(expected.mean()), np.sqrt(squares.mean())
-    # r s(e^2) / (2 mean(e^2) sqrt(n)), written so that errors that are all zero do not divide by zero.
-    spread = squares.std(ddof=1) / np.sqrt(squares.size)
+    spread = (squares - (observed / predicted) ** 2 * expected).std(ddof=1) / np.sqrt(squares.size)
+    # The ratio times the mean variance is the product of the roots.
     standard_error = spread / (2 * observed * predicted) if observed else 0.0
     return float(predicted), float(observed), float(observed / predicted), float(standard_error)
 

@@ -28,7 +28,16 @@ def test_by_hand():
     assert row["predicted"] == pytest.approx(5)
     assert row["observed"] == pytest.approx(np.sqrt(21))
     assert row["ratio"] == pytest.approx(np.sqrt(21) / 5)
-    assert row["standard error"] == pytest.approx(np.sqrt(21) / 5 * np.sqrt(448) / (2 * 21 * np.sqrt(4)))
+    # Squares less 0.84 times the variances: -7.4, -7.8, -0.2, 15.4.
+    assert row["standard error"] == pytest.approx(np.sqrt(352.8 / 3) / (2 * np.sqrt(21) * 5 * np.sqrt(4)))
+
+
+def test_gaussian_errors_of_unlike_variances(rng):
+    # The variance of e^2 - V is 2 V^2.
+    variances = np.repeat([1.0, 100.0], [50000, 1000])
+    expected = np.sqrt(np.sum(variances**2) / 2) / np.sum(variances)
+    row = row_of(rng.normal(0, np.sqrt(variances)), variances)
+    assert row["standard error"] == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1, 2000])
