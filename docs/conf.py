@@ -25,7 +25,7 @@ release = metadata.version("astro-calib")
 version = ".".join(release.split(".")[:2])
 
 extensions += ["mathml", "sphinx_click", "sphinx_gallery.gen_gallery"]
-exclude_patterns += ["examples"]    # the gallery is made from them
+exclude_patterns += ["examples"]  # the gallery is made from them
 
 html_title = f"{project} {release}"
 html_static_path = ["_static"]
