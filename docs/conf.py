@@ -31,6 +31,7 @@ html_title = f"{project} {release}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_math_renderer = "mathml"
+smartquotes_action = "qe"  # two hyphens begin an option, they are no dash
 # The theme would count visits for astropy.org, by a script from elsewhere.
 html_theme_options = {"goatcounter_analytics_url": ""}
 
@@ -92,6 +93,13 @@ def without_addresses(_: Sphinx, document: str, source: list[str]) -> None:
         source[0] = re.sub(r'<table id="table\d+"', "<table", source[0])
 
 
+def literal_examples(_: Sphinx, __: object, lines: list[str]) -> None:
+    """Show the examples of a command as they are typed; their lines come with a bar, as lines of text that stay apart."""
+    if lines:
+        lines[:] = ["Example::", "", *(f"   {line.removeprefix('|').strip()}" for line in lines[1:])]
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("sphinx-click-process-epilog", literal_examples)
     app.connect("source-read", without_addresses)
