@@ -80,6 +80,8 @@ intersphinx_mapping = {
     }.items()
     if answers(base)
 }
+# Where none of them answers there is no network, and the links lead nowhere that could be looked at.
+linkcheck_ignore = [] if intersphinx_mapping else [r"https?://"]
 nitpick_ignore_regex = [
     ("py:.*", r"(astropy|ccdproc|numpy|photutils|u|np)\..*"),
     ("py:.*", r"(collections|datetime|enum|os|pathlib|typing)\..*"),
@@ -94,7 +96,7 @@ def without_addresses(_: Sphinx, document: str, source: list[str]) -> None:
 
 
 def literal_examples(_: Sphinx, __: object, lines: list[str]) -> None:
-    """Show the examples of a command as they are typed; their lines come with a bar, as lines of text that stay apart."""
+    """Show the examples of a command as they are typed; their lines come with a bar, which keeps lines apart."""
     if lines:
         lines[:] = ["Example::", "", *(f"   {line.removeprefix('|').strip()}" for line in lines[1:])]
 

@@ -26,7 +26,7 @@ EXCEPTIONS = {("masters", "arithmetic"), ("kernels", "arithmetic"), ("frame", "i
 
 
 def imports() -> set[tuple[str, str]]:
-    """(importing, imported) modules or packages of the first level, from the import statements that modules begin with."""
+    """(importing, imported) modules or packages of the first level, by the imports at the top of each module."""
     found = set()
     for path in PACKAGE.rglob("*.py"):
         importing = path.relative_to(PACKAGE).with_suffix("").parts[0]
