@@ -201,6 +201,13 @@ class UncertaintyBudget:
             Arrays of the frame's shape, in the square of its unit, that add up to `variance`. What two related
             sources have in common is shared out between them, half each, so that one part may be negative; shot
             noise from a pixel's own count is, where the count is.
+
+        Examples
+        --------
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
+        >>> UncertaintyBudget((1, 2), [(source, 1.0) for source in sources]).variances()
+        {'read noise': array([[25., 25.]]), 'overscan': array([[0.04, 0.04]])}
         """
         total: dict[str, NDArray[Any]] = {}
 
@@ -228,6 +235,12 @@ class UncertaintyBudget:
         -------
         ndarray
             Read-only, of the frame's shape and ``dtype``, in the square of the frame's unit.
+
+        Examples
+        --------
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> UncertaintyBudget((1, 2), [(NoiseSource("read noise", 25.0), 2.0)]).variance()
+        array([[100., 100.]])
         """
         if self._total is None:
             total = np.zeros(self.shape, dtype=self.dtype)
@@ -282,6 +295,16 @@ class UncertaintyBudget:
         ------
         ShapeMismatchError
             If the shapes differ.
+
+        Examples
+        --------
+        Two frames with one bias of sigma 3 subtracted from both:
+
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> bias = NoiseSource("bias", 9.0)
+        >>> a, b = (UncertaintyBudget((1, 2), [(NoiseSource("read noise", 25.0), 1.0), (bias, -1.0)]) for _ in range(2))
+        >>> a.covariance(b)
+        array([[9., 9.]])
         """
         if self.shape != other.shape:
             msg = f"frames of shapes {self.shape} and {other.shape} have no covariance pixel by pixel."
@@ -316,6 +339,20 @@ class UncertaintyBudget:
         -------
         dict of str to float
             In the square of the frame's unit times that of the weights; the parts add up to the variance.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the weights have another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
+        >>> budget = UncertaintyBudget((3, 3), [(source, 1.0) for source in sources])
+        >>> {name: round(part, 2) for name, part in budget.variances_of_sum(np.ones((3, 3))).items()}
+        {'read noise': 225.0, 'overscan': 3.24}
         """
         if np.shape(weights) != self.shape:
             msg = f"weights of shape {np.shape(weights)} for a frame of shape {self.shape}."
@@ -346,7 +383,35 @@ class UncertaintyBudget:
         return total
 
     def variance_of_sum(self, weights: NDArray[Any]) -> float:
-        """The variance of a weighted sum over pixels: the sum of `variances_of_sum`, not below zero."""
+        """
+        The variance of a weighted sum over pixels: the sum of `variances_of_sum`, not below zero.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Of the frame's shape.
+
+        Returns
+        -------
+        float
+            In the square of the frame's unit times that of the weights.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the weights have another shape.
+
+        Examples
+        --------
+        The read noise of nine pixels adds in quadrature, the error of one overscan level adds in full:
+
+        >>> import numpy as np
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
+        >>> budget = UncertaintyBudget((3, 3), [(source, 1.0) for source in sources])
+        >>> round(budget.variance_of_sum(np.ones((3, 3))), 2)      # 9 x 25 + 81 x 0.04
+        228.24
+        """
         total = sum(self.variances_of_sum(weights).values())
         return 0.0 if total < 0 else float(total)
 
@@ -429,6 +494,11 @@ class UncertaintyBudget:
         dtype : dtype, optional
             Of the result; the widest among the parts by default.
 
+        Returns
+        -------
+        UncertaintyBudget
+            Coefficients of sources that the parts share are added up, with their signs.
+
         Raises
         ------
         ShapeMismatchError
@@ -449,7 +519,14 @@ class UncertaintyBudget:
         return result
 
     def bound(self) -> UncertaintyBudget:
-        """This budget with coefficients that depend on the frame's data written out as arrays."""
+        """
+        This budget with coefficients that depend on the frame's data written out as arrays.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Itself, if no coefficient depends on the data.
+        """
         if not any(coefficient.depends_on_own for _, coefficient in self.terms):
             return self
         assert self.data is not None
@@ -457,17 +534,59 @@ class UncertaintyBudget:
         return self._mapped(lambda source, c: (source, c.bound_to(data)))
 
     def scaled(self, value: float | NDArray[Any], power: int, data: NDArray[Any]) -> UncertaintyBudget:
-        """The budget of the frame times ``value**power``, an exact number or array; ``data`` are the new data."""
+        """
+        The budget of the frame times ``value**power``, an exact number or array; ``data`` are the new data.
+
+        Parameters
+        ----------
+        value : float or ndarray
+            An exact factor; an array broadcasts to the frame.
+        power : int
+            1 to multiply, -1 to divide.
+        data : ndarray
+            The new frame's data, of the frame's shape.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Every coefficient multiplied by the factor.
+        """
         result = self._mapped(lambda source, c: (source, c.frame_scaled(value, power)), data)
         result._total = None
         return result
 
     def shifted(self, offset: float, data: NDArray[Any]) -> UncertaintyBudget:
-        """The budget of the frame plus an exact number; ``data`` are the new data."""
+        """
+        The budget of the frame plus an exact number; ``data`` are the new data.
+
+        Parameters
+        ----------
+        offset : float
+            An exact number, in the unit of the frame.
+        data : ndarray
+            The new frame's data, of the frame's shape.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Of the same variance.
+        """
         return self._mapped(lambda source, c: (source, c.frame_shifted(offset)), data)
 
     def with_terms(self, terms: Iterable[tuple[NoiseSource, Factored | float | NDArray[Any]]]) -> UncertaintyBudget:
-        """This budget and more terms."""
+        """
+        This budget and more terms.
+
+        Parameters
+        ----------
+        terms : iterable of (NoiseSource, coefficient)
+            As for `UncertaintyBudget`.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Terms of one source are added up.
+        """
         return UncertaintyBudget(self.shape, [*self.terms, *terms], self.dtype, self.data)
 
     def named(self, name: str, instead_of: Iterable[str]) -> UncertaintyBudget:
@@ -475,12 +594,36 @@ class UncertaintyBudget:
         This budget, some of its sources under another name.
 
         What is read noise in a bias is "bias" in the frame from which the bias was subtracted.
+
+        Parameters
+        ----------
+        name : str
+            The new name.
+        instead_of : iterable of str
+            The names that it takes the place of.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With sources of the same identities.
         """
         chosen = frozenset(instead_of)
         return self._mapped(lambda source, c: (source._replaced(name=name) if source.name in chosen else source, c))
 
     def of_data(self, data: NDArray[Any]) -> UncertaintyBudget:
-        """This budget for the same values in another array."""
+        """
+        This budget for the same values in another array.
+
+        Parameters
+        ----------
+        data : ndarray
+            The same values in another place.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same terms.
+        """
         same = self.data is not None and Field(np.asarray(data)) == Field(self.data)
         return self if same else self._mapped(lambda source, c: (source, c), data)
 
@@ -496,7 +639,19 @@ class UncertaintyBudget:
         return result
 
     def astype(self, dtype: Any) -> UncertaintyBudget:
-        """This budget with variances of another floating type."""
+        """
+        This budget with variances of another floating type.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Floating type, such as float32.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same terms.
+        """
         if np.dtype(dtype) == self.dtype:
             return self
         result = UncertaintyBudget(self.shape, dtype=dtype, data=self.data)

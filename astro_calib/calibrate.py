@@ -352,7 +352,11 @@ def ccd_process(
         True where a pixel is bad.
     gain, readnoise : Quantity
         In electron / adu and electron.
-    oscan_median, oscan_model, min_value
+    oscan_median : bool
+        As in ccdproc.
+    oscan_model : astropy.modeling.Model, optional
+        As in ccdproc.
+    min_value : float, optional
         As in ccdproc.
     dark_exposure, data_exposure : Quantity, optional
         Exposure times of the dark and of the frame; both or neither.

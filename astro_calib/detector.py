@@ -109,7 +109,19 @@ class Amplifier:
         self.slices()
 
     def slices(self) -> tuple[slice, slice]:
-        """The (row, column) slices of the section, in the frame as it is in the file; all of it without one."""
+        """
+        The (row, column) slices of the section, in the frame as it is in the file; all of it without one.
+
+        Returns
+        -------
+        (slice, slice)
+            Rows and columns of the frame as it is in the file; all of it without a section.
+
+        Raises
+        ------
+        ValueError
+            If ``data_section`` is not a FITS section of two axes.
+        """
         if self.data_section is None:
             return slice(None), slice(None)
         from ccdproc.utils.slices import slice_from_string
@@ -131,14 +143,14 @@ class Detector:
     ----------
     gain, read_noise, gain_uncertainty : Quantity, optional
         As in `Amplifier`, for a detector with one amplifier.
-    linearity : LinearityPolynomial or LinearityTable, optional
-        As in `Amplifier`, for a detector with one amplifier.
     saturation : Quantity, adu, optional
         Raw level at and above which a pixel is flagged as saturated. Without it none is.
     amplifiers : sequence of Amplifier, optional
         Instead of ``gain`` and ``read_noise``, for a detector with several; each with its ``data_section``.
     name : str
         Tells detectors apart: the noise of gain and linearity is shared by all frames of one detector.
+    linearity : LinearityPolynomial or LinearityTable, optional
+        As in `Amplifier`, for a detector with one amplifier.
 
     Raises
     ------
@@ -207,7 +219,19 @@ class Detector:
             object.__setattr__(self, "saturation", positive_quantity("saturation", self.saturation, u.adu))
 
     def gain_identity(self, index: int) -> str:
-        """Identity of the gain's noise for amplifier ``index``: the same for every frame of this detector."""
+        """
+        Identity of the gain's noise for amplifier ``index``: the same for every frame of this detector.
+
+        Parameters
+        ----------
+        index : int
+            Which of the ``amplifiers``.
+
+        Returns
+        -------
+        str
+            A checksum of what the source depends on.
+        """
         amplifier = self.amplifiers[index]
         text = f"{self.name}|{index}|{amplifier.gain}|{amplifier.gain_uncertainty}|{amplifier.data_section}"
         return "gain:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
@@ -218,7 +242,19 @@ class Detector:
         return any(amplifier.linearity is not None for amplifier in self.amplifiers)
 
     def linearity_identity(self, index: int) -> str:
-        """Identity of the noise of the linearity of amplifier ``index``: the same for every frame of this detector."""
+        """
+        Identity of the noise of the linearity of amplifier ``index``: the same for every frame of this detector.
+
+        Parameters
+        ----------
+        index : int
+            Which of the ``amplifiers``.
+
+        Returns
+        -------
+        str
+            A checksum of what the source depends on.
+        """
         amplifier = self.amplifiers[index]
         assert amplifier.linearity is not None
         text = f"{self.name}|{index}|{amplifier.linearity.identity()}|{amplifier.data_section}"

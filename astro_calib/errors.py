@@ -8,16 +8,74 @@ __all__ = ["FrameError", "NoiseWarning", "ProfileError", "ShapeMismatchError"]
 
 
 class FrameError(ValueError):
-    """A frame cannot be used for what was asked; the message names it, and says what to do."""
+    """
+    A frame cannot be used for what was asked; the message names it, and says what to do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame, combine
+    >>> from astro_calib.errors import FrameError
+    >>> try:
+    ...     combine([CCDFrame(np.zeros((2, 2)), unit="adu")])
+    ... except FrameError as error:
+    ...     print(error)
+    the frame: one frame without noise of its own shows nothing of it. Give detector=, or apply
+    create_deviation first.
+    """
 
 
 class ShapeMismatchError(FrameError):
-    """Two frames, or a frame and a section, do not fit together."""
+    """
+    Two frames, or a frame and a section, do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame, subtract_bias
+    >>> from astro_calib.errors import ShapeMismatchError
+    >>> try:
+    ...     subtract_bias(CCDFrame(np.zeros((2, 2)), unit="adu"), CCDFrame(np.zeros((2, 3)), unit="adu"))
+    ... except ShapeMismatchError as error:
+    ...     print(error)
+    the frame has shape (2, 2), the master bias (the frame) has (2, 3); trim both to the same
+    section, and make masters from frames of the same size and binning.
+    """
 
 
 class ProfileError(ValueError):
-    """An instrument profile is incomplete or contradicts itself."""
+    """
+    An instrument profile is incomplete or contradicts itself.
+
+    Examples
+    --------
+    >>> from astro_calib.errors import ProfileError
+    >>> from astro_calib.night import load_profile
+    >>> try:
+    ...     load_profile("keck")
+    ... except ProfileError as error:
+    ...     print(error)
+    there is no profile 'keck'; built in are generic, nickel, or give the path of a .toml file.
+    """
 
 
 class NoiseWarning(AstropyUserWarning):
-    """An error bar is less exact than usual; the message says what was given up and why."""
+    """
+    An error bar is less exact than usual; the message says what was given up and why.
+
+    Examples
+    --------
+    Pixels that are chosen by an array of places, and not by slices, are no longer cells of a source:
+
+    >>> import warnings
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame
+    >>> from astro_calib.errors import NoiseWarning
+    >>> frame = CCDFrame(np.zeros((2, 2)), unit="adu", uncertainty=np.ones((2, 2)))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", NoiseWarning)
+    ...     part = frame[[0, 1], [1, 0]]
+    >>> print(caught[0].message)
+    the frame: an index other than slices takes out single pixels, so that its sources of noise cannot
+    be followed; the result's noise is treated as its own.
+    """

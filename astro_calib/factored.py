@@ -40,6 +40,19 @@ class Field:
     A reference to an array that is not to be written to, equal to any other reference to the same memory.
 
     Two slices of the same region of a flat are two ndarray objects; as fields they are one.
+
+    Parameters
+    ----------
+    array : ndarray
+        The array, of which a read-only view is kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.factored import Field
+    >>> flat = np.ones((4, 4))
+    >>> Field(flat[:2]) == Field(flat[:2]), Field(flat[:2]) == Field(flat[2:])
+    (True, False)
     """
 
     __slots__ = ("_array", "_digest", "_key")
@@ -62,15 +75,46 @@ class Field:
         return self._array.shape
 
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
-        """``array[item]``, for when the rest of the array is not needed."""
+        """
+        ``array[item]``, for when the rest of the array is not needed.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the array.
+
+        Returns
+        -------
+        ndarray
+            Of the type of the array.
+        """
         return self._array[item]
 
     def cut(self, item: tuple[slice, ...]) -> Field:
-        """The field of ``array[item]``."""
+        """
+        The field of ``array[item]``.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the array.
+
+        Returns
+        -------
+        Field
+            A reference to that part.
+        """
         return Field(self.array[item])
 
     def digest(self) -> str:
-        """A digest of the values."""
+        """
+        A digest of the values.
+
+        Returns
+        -------
+        str
+            The same for equal values.
+        """
         if self._digest is None:
             self._digest = content_digest(self.array)
         return self._digest
@@ -97,6 +141,21 @@ class Deferred(Field):
         Gives the array.
     place : object, optional
         Where the array comes from, for those who write it to a file.
+
+    Raises
+    ------
+    FrameError
+        When the array is asked for, if it turns out to have another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.factored import Deferred
+    >>> field = Deferred((2, 2), lambda: np.ones((2, 2)))
+    >>> field.shape                # nothing is loaded for this
+    (2, 2)
+    >>> field.array.sum()
+    np.float64(4.0)
     """
 
     __slots__ = ("__weakref__", "_load", "_loaded", "_lock", "_shape", "place")
@@ -130,7 +189,19 @@ class Deferred(Field):
         return self._shape
 
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
-        """``array[item]``."""
+        """
+        ``array[item]``.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the array.
+
+        Returns
+        -------
+        ndarray
+            Of the type of the array.
+        """
         return self.array[item]
 
 
@@ -146,6 +217,15 @@ class Kept(Field):
         Which frames' values were kept at each pixel.
     bit : int
         The bit of this frame.
+
+    Examples
+    --------
+    The value of the first frame was kept at the first two of three pixels:
+
+    >>> import numpy as np
+    >>> from astro_calib.factored import Field, Kept
+    >>> Kept(Field(np.array([0b01, 0b11, 0b10], dtype=np.uint8)), 0).array
+    array([ True,  True, False])
     """
 
     __slots__ = ("bit", "plane")
@@ -161,7 +241,19 @@ class Kept(Field):
         return self._of_plane(self.plane.array)
 
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
-        """``array[item]``, for when the rest of the array is not needed."""
+        """
+        ``array[item]``, for when the rest of the array is not needed.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the array.
+
+        Returns
+        -------
+        ndarray
+            Of the type of the array.
+        """
         return self._of_plane(self.plane.part(item))
 
     def _of_plane(self, plane: NDArray[Any]) -> NDArray[np.bool_]:
@@ -173,11 +265,30 @@ class Kept(Field):
         return self.plane.shape
 
     def cut(self, item: tuple[slice, ...]) -> Field:
-        """The field of ``array[item]``."""
+        """
+        The field of ``array[item]``.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the array.
+
+        Returns
+        -------
+        Field
+            A reference to that part.
+        """
         return Kept(self.plane.cut(item), self.bit)
 
     def digest(self) -> str:
-        """A digest of the values."""
+        """
+        A digest of the values.
+
+        Returns
+        -------
+        str
+            The same for equal values.
+        """
         return f"{self.plane.digest()}:{self.bit}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -305,7 +416,15 @@ class Factored:
         """
         A digest of the value, the same for products of the same arrays; the frame's own data must not be in it.
 
-        ``known`` are the digests of arrays that were met before; it is added to.
+        Parameters
+        ----------
+        known : dict of Field to str
+            Digests of arrays that were met before; it is added to.
+
+        Returns
+        -------
+        str
+            The same for equal values.
         """
         for _, factors in self._terms.values():
             known.update((field, field.digest()) for field, _ in factors if field not in known)
@@ -347,11 +466,30 @@ class Factored:
 
     @classmethod
     def of_monomials(cls, monomials: Iterable[tuple[float, Factors]]) -> Factored:
-        """A sum of products, each of a number and of factors with their powers."""
+        """
+        A sum of products, each of a number and of factors with their powers.
+
+        Parameters
+        ----------
+        monomials : iterable of (float, factors)
+            As from `monomials`.
+
+        Returns
+        -------
+        Factored
+            Like products are added up.
+        """
         return cls._from(monomials)
 
     def split(self) -> tuple[float, Kept | None, Factored] | None:
-        """Number, `Kept` and the rest, whose product this is; None if it is a sum, or has several of them."""
+        """
+        Number, `Kept` and the rest, whose product this is; None if it is a sum, or has several of them.
+
+        Returns
+        -------
+        (float, Kept or None, Factored) or None
+            Their product is this.
+        """
         if len(self._terms) != 1:
             return None
         ((number, factors),) = self._terms.values()
@@ -362,14 +500,40 @@ class Factored:
         return number, kept[0] if kept else None, rest
 
     def ratio_to(self, other: Factored) -> float | None:
-        """The number that ``other`` has to be multiplied by to give this, None if there is no such number."""
+        """
+        The number that ``other`` has to be multiplied by to give this, None if there is no such number.
+
+        Parameters
+        ----------
+        other : Factored
+            The divisor.
+
+        Returns
+        -------
+        float or None
+            This divided by ``other``.
+        """
         if self._terms.keys() != other._terms.keys() or not self._terms:
             return None
         ratios = {self._terms[key][0] / other._terms[key][0] for key in self._terms}
         return ratios.pop() if len(ratios) == 1 else None
 
     def times(self, value: float | NDArray[Any] | Field, power: int = 1) -> Factored:
-        """This times ``value**power``; the array is referenced, not copied."""
+        """
+        This times ``value**power``; the array is referenced, not copied.
+
+        Parameters
+        ----------
+        value : float, ndarray or Field
+            The factor; an array broadcasts to the frame.
+        power : int
+            Its power.
+
+        Returns
+        -------
+        Factored
+            The product.
+        """
         if not isinstance(value, Field):
             if not isinstance(value, np.ndarray) or value.ndim == 0:
                 return self * float(value) ** power
@@ -387,6 +551,18 @@ class Factored:
         The coefficient after the frame, too, was multiplied by ``value**power``.
 
         With z' = b z the coefficient is c' = b c, in which z stands for z'/b.
+
+        Parameters
+        ----------
+        value : float, ndarray or Field
+            The factor; an array broadcasts to the frame.
+        power : int
+            Its power.
+
+        Returns
+        -------
+        Factored
+            The coefficient of the new frame.
         """
         one = Factored(1.0)
         result = Factored(0.0)
@@ -397,7 +573,24 @@ class Factored:
         return result
 
     def frame_shifted(self, offset: float) -> Factored:
-        """The coefficient after a number was added to the frame: z stands for z' - offset."""
+        """
+        The coefficient after a number was added to the frame: z stands for z' - offset.
+
+        Parameters
+        ----------
+        offset : float
+            The number, in the unit of the frame.
+
+        Returns
+        -------
+        Factored
+            The coefficient of the new frame.
+
+        Raises
+        ------
+        NotImplementedError
+            If the frame's own data are in it to another power than the first.
+        """
         terms: list[tuple[float, Factors]] = []
         for number, factors in self._terms.values():
             terms.append((number, factors))
@@ -410,7 +603,19 @@ class Factored:
         return self._from(terms)
 
     def referring_to(self, data: NDArray[Any]) -> Factored:
-        """The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data."""
+        """
+        The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data.
+
+        Parameters
+        ----------
+        data : ndarray
+            The frame's data.
+
+        Returns
+        -------
+        Factored
+            With ``data`` as a factor where the frame's own data were one.
+        """
         field = Field(data)
         return self._from(
             (number, _multiply((), tuple((field if other is OWN else other, power) for other, power in factors)))
@@ -423,7 +628,19 @@ class Factored:
         return all(_power_of(OWN, factors) == 1 for _, factors in self._terms.values())
 
     def bound_to(self, data: NDArray[Any]) -> Factored:
-        """The coefficient with the frame's own data written out, so that it no longer follows the frame."""
+        """
+        The coefficient with the frame's own data written out, so that it no longer follows the frame.
+
+        Parameters
+        ----------
+        data : ndarray
+            The frame's data.
+
+        Returns
+        -------
+        Factored
+            Without the frame's own data among its factors.
+        """
         if not self.depends_on_own:
             return self
         own = [term for term in self._terms.values() if _power_of(OWN, term[1])]
@@ -431,7 +648,19 @@ class Factored:
         return self._from(others) + Factored(np.asarray(self._from(own).evaluate(data)))
 
     def product(self, other: Factored) -> Factored:
-        """This times another."""
+        """
+        This times another.
+
+        Parameters
+        ----------
+        other : Factored
+            The other factor.
+
+        Returns
+        -------
+        Factored
+            The product, of every pair of terms.
+        """
         return self._from(
             (n * m, _multiply(left, right)) for n, left in self._terms.values() for m, right in other._terms.values()
         )
@@ -442,6 +671,21 @@ class Factored:
 
         The array may be one that others refer to, and is read-only then. ``own`` is the data of the frame that this
         belongs to; needed where `depends_on_own`.
+
+        Parameters
+        ----------
+        own : ndarray, optional
+            The data of the frame that this belongs to.
+
+        Returns
+        -------
+        float or ndarray
+            An array broadcasts to the frame.
+
+        Raises
+        ------
+        ValueError
+            If the frame's own data are needed and not given.
         """
         return self._value(own, lambda field: field.array)
 
@@ -459,6 +703,11 @@ class Factored:
             The frame's shape.
         own : ndarray, optional
             The part of the frame's own data.
+
+        Returns
+        -------
+        float or ndarray
+            As from `evaluate`.
         """
         if len(self._terms) == 1:
             ((number, factors),) = self._terms.values()
@@ -508,6 +757,11 @@ class Factored:
             One slice for each axis of the frame.
         shape : tuple of int
             The frame's shape before the cut; axes along which an array has length 1 are left as they are.
+
+        Returns
+        -------
+        Factored
+            With references to parts of the arrays.
         """
 
         def cut_field(field: Field) -> Field:
@@ -527,6 +781,11 @@ class Factored:
             The frame's shape.
         known : dict
             The arrays that were looked up before; it is added to.
+
+        Returns
+        -------
+        Factored
+            Of arrays of shape (n,).
         """
 
         def look_up(field: Field) -> Field:

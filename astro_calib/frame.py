@@ -388,22 +388,113 @@ class CCDFrame(CCDData):
 
     @sharedmethod
     def add(self, operand: Any, operand2: Any = None, **kwargs: Any) -> CCDFrame:
-        """The sum of two frames, or of a frame and a number, array or Quantity."""
+        """
+        The sum of two frames, or of a frame and a number, array or Quantity.
+
+        Parameters
+        ----------
+        operand : CCDFrame, CCDData, Quantity, array-like or float
+            The other operand, which broadcasts to the frame. Without an uncertainty it counts as exact.
+        operand2 : same, optional
+            If the method is called on the class, the second operand; the first one is ``operand`` then.
+        **kwargs
+            As for `astropy.nddata.NDArithmeticMixin.add`; ``propagate_uncertainties=None`` leaves the uncertainty out.
+
+        Returns
+        -------
+        CCDFrame
+            The sum, with each source of noise followed. Flags are ORed, masks too; header and WCS are those of the
+            frame.
+
+        Raises
+        ------
+        ValueError
+            If shapes or units do not fit; the message names the frame.
+        """
         return _operate(self, np.add, operand, operand2, kwargs)
 
     @sharedmethod
     def subtract(self, operand: Any, operand2: Any = None, **kwargs: Any) -> CCDFrame:
-        """The difference of two frames, or of a frame and a number, array or Quantity."""
+        """
+        The difference of two frames, or of a frame and a number, array or Quantity.
+
+        Parameters
+        ----------
+        operand : CCDFrame, CCDData, Quantity, array-like or float
+            The other operand, which broadcasts to the frame. Without an uncertainty it counts as exact.
+        operand2 : same, optional
+            If the method is called on the class, the second operand; the first one is ``operand`` then.
+        **kwargs
+            As for `astropy.nddata.NDArithmeticMixin.subtract`; ``propagate_uncertainties=None`` leaves the uncertainty
+            out.
+
+        Returns
+        -------
+        CCDFrame
+            The difference, with each source of noise followed. Flags are ORed, masks too; header and WCS are those of
+            the frame.
+
+        Raises
+        ------
+        ValueError
+            If shapes or units do not fit; the message names the frame.
+        """
         return _operate(self, np.subtract, operand, operand2, kwargs)
 
     @sharedmethod
     def multiply(self, operand: Any, operand2: Any = None, **kwargs: Any) -> CCDFrame:
-        """The product of two frames, or of a frame and a number, array or Quantity."""
+        """
+        The product of two frames, or of a frame and a number, array or Quantity.
+
+        Parameters
+        ----------
+        operand : CCDFrame, CCDData, Quantity, array-like or float
+            The other operand, which broadcasts to the frame. Without an uncertainty it counts as exact.
+        operand2 : same, optional
+            If the method is called on the class, the second operand; the first one is ``operand`` then.
+        **kwargs
+            As for `astropy.nddata.NDArithmeticMixin.multiply`; ``propagate_uncertainties=None`` leaves the uncertainty
+            out.
+
+        Returns
+        -------
+        CCDFrame
+            The product, with each source of noise followed. Flags are ORed, masks too; header and WCS are those of the
+            frame.
+
+        Raises
+        ------
+        ValueError
+            If shapes or units do not fit; the message names the frame.
+        """
         return _operate(self, np.multiply, operand, operand2, kwargs)
 
     @sharedmethod
     def divide(self, operand: Any, operand2: Any = None, **kwargs: Any) -> CCDFrame:
-        """The quotient of two frames, or of a frame and a number, array or Quantity."""
+        """
+        The quotient of two frames, or of a frame and a number, array or Quantity.
+
+        Parameters
+        ----------
+        operand : CCDFrame, CCDData, Quantity, array-like or float
+            The other operand, which broadcasts to the frame. Without an uncertainty it counts as exact.
+        operand2 : same, optional
+            If the method is called on the class, the second operand; the first one is ``operand`` then.
+        **kwargs
+            As for `astropy.nddata.NDArithmeticMixin.divide`; ``propagate_uncertainties=None`` leaves the uncertainty
+            out.
+
+        Returns
+        -------
+        CCDFrame
+            The quotient, with each source of noise followed. Flags are ORed, masks too; header and WCS are those of the
+            frame.
+
+        Raises
+        ------
+        ValueError
+            If shapes or units do not fit; the message names the frame.
+        """
         return _operate(self, np.true_divide, operand, operand2, kwargs)
 
     def __add__(self, other: Any) -> CCDFrame:
@@ -596,10 +687,23 @@ class CCDFrame(CCDData):
         equivalencies : list, optional
             As in `astropy.units.UnitBase.to`; the conversion must be a multiplication by a number.
 
+        Returns
+        -------
+        CCDFrame
+            With data, and coefficients of the sources, multiplied by the factor.
+
         Raises
         ------
         astropy.units.UnitConversionError
             If the units cannot be converted, or not by a factor.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import CCDFrame
+        >>> CCDFrame(np.ones((2, 2)), unit="V").convert_unit_to("mV").data
+        array([[1000., 1000.],
+               [1000., 1000.]])
         """
         zero, one, two = self.unit.to(unit, [0.0, 1.0, 2.0], equivalencies=list(equivalencies))
         if zero != 0 or not np.isclose(two, 2 * one, rtol=1e-12):
@@ -644,7 +748,14 @@ class CCDFrame(CCDData):
         return kwargs
 
     def copy(self) -> CCDFrame:
-        """A copy with data, mask, flags and header of its own, and the same noise."""
+        """
+        A copy with data, mask, flags and header of its own, and the same noise.
+
+        Returns
+        -------
+        CCDFrame
+            Equal to this frame; in a difference of the two all noise cancels.
+        """
         result = type(self)(
             self._data.copy(),
             unit=self.unit,

@@ -29,21 +29,70 @@ class Linearity(metaclass=ABCMeta):
 
     Its methods take plain arrays in adu, net of pedestal, and keep their type. Below 0 and above ``limit`` the
     correction is continued as a straight line.
+
+    Examples
+    --------
+    The two kinds of it are `LinearityPolynomial` and `LinearityTable`:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astro_calib import Linearity, LinearityTable
+    >>> table = LinearityTable(measured=[0, 10000] * u.adu, corrected=[0, 11000] * u.adu)
+    >>> isinstance(table, Linearity)
+    True
+    >>> table.correct(np.array([5000.0])), table.response(np.array([5500.0]))
+    (array([5500.]), array([5000.]))
     """
 
     limit: u.Quantity
 
     @abstractmethod
     def correct(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """The corrected signal, f(x)."""
+        """
+        The corrected signal, f(x).
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        ndarray
+            Corrected signal, adu; shape and type of ``measured``.
+        """
 
     @abstractmethod
     def slope(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """The derivative of the corrected signal with respect to the measured one."""
+        """
+        The derivative of the corrected signal with respect to the measured one.
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        ndarray
+            Without unit; shape and type of ``measured``.
+        """
 
     @abstractmethod
     def error_components(self, measured: NDArray[Any]) -> list[NDArray[Any]]:
-        """The standard deviations of the correction from each of its independent causes; empty if it is exact."""
+        """
+        The standard deviations of the correction from each of its independent causes; empty if it is exact.
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        list of ndarray
+            In adu, each of the shape of ``measured``; the sum of their squares is the variance of the correction.
+        """
 
     @abstractmethod
     def _nodes(self) -> NDArray[np.float64]:
@@ -54,7 +103,19 @@ class Linearity(metaclass=ABCMeta):
         """All that makes this what it is, as plain numbers."""
 
     def response(self, true: NDArray[Any]) -> NDArray[Any]:
-        """What the detector makes of a signal: the inverse of `correct`."""
+        """
+        What the detector makes of a signal: the inverse of `correct`.
+
+        Parameters
+        ----------
+        true : ndarray of float, any shape
+            Signal that a linear detector would give, net of pedestal, adu.
+
+        Returns
+        -------
+        ndarray
+            Signal measured, adu; shape and type of ``true``.
+        """
         nodes = self._nodes()
         values = self.correct(nodes)
         inside = np.clip(true, 0, float(values[-1]))
@@ -62,7 +123,14 @@ class Linearity(metaclass=ABCMeta):
         return np.asarray(found + (true - inside) / self.slope(found))
 
     def identity(self) -> str:
-        """A text that is the same for equal corrections and different for others."""
+        """
+        A text that is the same for equal corrections and different for others.
+
+        Returns
+        -------
+        str
+            A checksum of the parameters.
+        """
         text = f"{type(self).__name__}|{self._parameters()}"
         return "linearity:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
@@ -204,16 +272,52 @@ class LinearityPolynomial(Linearity):
         )
 
     def correct(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """The corrected signal, f(x)."""
+        """
+        The corrected signal, f(x).
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        ndarray
+            Corrected signal, adu; shape and type of ``measured``.
+        """
         return self._continued(measured, self._scaled())
 
     def slope(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """The derivative of the corrected signal with respect to the measured one."""
+        """
+        The derivative of the corrected signal with respect to the measured one.
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        ndarray
+            Without unit; shape and type of ``measured``.
+        """
         limit = float(self.limit.value)
         return _polynomial(_of_slope(self._scaled()), np.clip(measured, 0, limit) / limit)
 
     def error_components(self, measured: NDArray[Any]) -> list[NDArray[Any]]:
-        """The standard deviations of the correction along each eigenvector of the coefficients' covariance."""
+        """
+        The standard deviations of the correction along each eigenvector of the coefficients' covariance.
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        list of ndarray
+            In adu, each of the shape of ``measured``; the sum of their squares is the variance of the correction.
+        """
         if self.covariance is not None:
             covariance = np.asarray(self.covariance, dtype=float)
         elif self.uncertainties is not None:
@@ -324,19 +428,55 @@ class LinearityTable(Linearity):
         return below, (measured - nodes[below]) / np.diff(nodes)[below]
 
     def correct(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """The corrected signal, f(x)."""
+        """
+        The corrected signal, f(x).
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        ndarray
+            Corrected signal, adu; shape and type of ``measured``.
+        """
         below, part = self._segment(measured)
         values = self.corrected.value.astype(measured.dtype)
         return np.asarray(values[below] + part * np.diff(values)[below])
 
     def slope(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """The derivative of the corrected signal with respect to the measured one."""
+        """
+        The derivative of the corrected signal with respect to the measured one.
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        ndarray
+            Without unit; shape and type of ``measured``.
+        """
         below, part = self._segment(measured)
         slopes = np.diff(self.corrected.value) / np.diff(self.measured.value)
         return np.asarray(slopes.astype(part.dtype)[below])
 
     def error_components(self, measured: NDArray[Any]) -> list[NDArray[Any]]:
-        """The standard deviations of the correction from each node, or from each group of neighbouring nodes."""
+        """
+        The standard deviations of the correction from each node, or from each group of neighbouring nodes.
+
+        Parameters
+        ----------
+        measured : ndarray of float, any shape
+            Signal net of pedestal, adu.
+
+        Returns
+        -------
+        list of ndarray
+            In adu, each of the shape of ``measured``; the sum of their squares is the variance of the correction.
+        """
         if self.uncertainties is None:
             return []
         below, part = self._segment(measured)

@@ -153,7 +153,21 @@ class NoiseSource:
         return 1 / fourth if fourth > 0 else 0.0
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> NoiseSource:
-        """The source as ``frame[item]`` sees it, the frame having ``shape``: the window moves, the identity stays."""
+        """
+        The source as ``frame[item]`` sees it, the frame having ``shape``: the window moves, the identity stays.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the frame.
+        shape : tuple of int
+            The frame's shape before the cut.
+
+        Returns
+        -------
+        NoiseSource
+            Of the same identity.
+        """
         moves = [window_of(part, length) for part, length in zip(item, shape, strict=True)]
         window = compose_windows(self.window, tuple(moves[axis] for axis in self.axes))
         constituents = {

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import re
+import sys
 import urllib.error
 import urllib.request
 from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sphinx_astropy.conf.v3 import *
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+sys.path.append(str(Path(__file__).parent / "_extensions"))
 
 project = "astro-calib"
 author = "astro-calib developers"
@@ -15,14 +24,38 @@ copyright = f"2026, {author}"
 release = metadata.version("astro-calib")
 version = ".".join(release.split(".")[:2])
 
+extensions += ["mathml", "sphinx_click", "sphinx_gallery.gen_gallery"]
+exclude_patterns += ["examples"]  # the gallery is made from them
+
 html_title = f"{project} {release}"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_math_renderer = "mathml"
+smartquotes_action = "qe"  # two hyphens begin an option, they are no dash
+# The theme would count visits for astropy.org, by a script from elsewhere.
+html_theme_options = {"goatcounter_analytics_url": ""}
 
 nitpicky = True
 # The docstrings give the types, in words that can also say shape and unit.
 autodoc_typehints = "none"
 # An amount, a shape or a choice in a docstring's type is not a class to link to.
 numpydoc_xref_param_type = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    # Names in the code link to the reference.
+    "reference_url": {"astro_calib": None},
+    # Tables are shown; the text of other objects may hold their address in memory.
+    "capture_repr": ("_repr_html_",),
+    "image_srcset": ["2x"],
+    "min_reported_time": 10,
+    "write_computation_times": False,
+    "show_signature": False,
+    "download_all_examples": False,
+}
 
 
 def answers(base: str) -> bool:
@@ -47,8 +80,28 @@ intersphinx_mapping = {
     }.items()
     if answers(base)
 }
+# Where none of them answers there is no network, and the links lead nowhere that could be looked at.
+linkcheck_ignore = [] if intersphinx_mapping else [r"https?://"]
 nitpick_ignore_regex = [
     ("py:.*", r"(astropy|ccdproc|numpy|photutils|u|np)\..*"),
     ("py:.*", r"(collections|datetime|enum|os|pathlib|typing)\..*"),
     ("py:.*", "|".join(name for name in dir(builtins) if not name.startswith("_"))),
 ]
+
+
+def without_addresses(_: Sphinx, document: str, source: list[str]) -> None:
+    """Take the address in memory out of the name of a table, so that the same code gives the same page."""
+    if document.startswith("gallery/"):
+        source[0] = re.sub(r'<table id="table\d+"', "<table", source[0])
+
+
+def literal_examples(_: Sphinx, __: object, lines: list[str]) -> None:
+    """Show the examples of a command as they are typed; their lines come with a bar, which keeps lines apart."""
+    if lines:
+        lines[:] = ["Example::", "", *(f"   {line.removeprefix('|').strip()}" for line in lines[1:])]
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("sphinx-click-process-epilog", literal_examples)
+    app.connect("source-read", without_addresses)

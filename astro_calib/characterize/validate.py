@@ -33,7 +33,7 @@ class Validation:
     """
     The result of `validate`.
 
-    Attributes
+    Parameters
     ----------
     table : `~astropy.table.Table`
         A row for each trial, with the columns
@@ -51,6 +51,15 @@ class Validation:
         for ccdproc's own result, from a tenth of the realisations; masked where it has no such thing.
 
         Its ``meta`` tells ``seed``, ``quick``, ``date`` and the ``versions`` of the packages.
+
+    Examples
+    --------
+    >>> from astro_calib.characterize import validate
+    >>> validation = validate(quick=True, steps=["gain"], jobs=1, progress=False)
+    >>> validation.passed, validation.failures
+    (True, [])
+    >>> validation.table.colnames[:5]
+    ['step', 'what', 'predicted', 'observed', 'ratio']
     """
 
     table: Table

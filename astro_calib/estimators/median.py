@@ -73,6 +73,11 @@ def median_variance_factors(up_to: int) -> Array:
     """
     Table of `median_variance_factor`, to be looked up by each pixel's number of values.
 
+    Parameters
+    ----------
+    up_to : int
+        The largest number of values in the table.
+
     Returns
     -------
     ndarray of float64, shape (up_to + 1,)

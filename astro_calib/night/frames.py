@@ -63,6 +63,18 @@ class RawFrame:
         Checksum of the pixels.
     misfit : str
         Why a section cannot be that of this frame; empty if all can.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from astro_calib import simulate
+    >>> from astro_calib.night import plan_night
+    >>> with TemporaryDirectory() as directory:
+    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     plan = plan_night(directory)
+    >>> frame = plan.science[0]
+    >>> frame.kind, frame.filter, frame.shape, frame.gain
+    ('science', 'V', (64, 128), 1.5)
     """
 
     path: Path
@@ -97,6 +109,13 @@ class UnusedFile:
         The kind of frame that it is, if known.
     lost : bool
         Whether it is a science frame that should have been reduced; or may be one, if it cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from astro_calib.night import UnusedFile
+    >>> print(UnusedFile(Path("d1050.fits"), "no filter in its header", kind="flat"))
+    d1050.fits: no filter in its header
     """
 
     path: Path

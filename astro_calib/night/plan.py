@@ -64,6 +64,19 @@ class Plan:
         What is known of the detector.
     remarks : tuple of str
         What should be known about the result.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from astro_calib import simulate
+    >>> from astro_calib.night import plan_night
+    >>> with TemporaryDirectory() as directory:
+    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     plan = plan_night(directory)
+    >>> len(plan.biases), {filter: len(frames) for filter, frames in plan.flats.items()}, len(plan.science)
+    (10, {'V': 5}, 1)
+    >>> plan.overscan, plan.trim
+    ('[97:128,1:64]', '[1:96,1:64]')
     """
 
     profile: Profile
@@ -73,7 +86,19 @@ class Plan:
     remarks: tuple[str, ...] = ()
 
     def of_kind(self, kind: str) -> tuple[RawFrame, ...]:
-        """The frames of one kind."""
+        """
+        The frames of one kind.
+
+        Parameters
+        ----------
+        kind : {"bias", "dark", "flat", "science"}
+            Which one.
+
+        Returns
+        -------
+        tuple of RawFrame
+            In the order of their files.
+        """
         return tuple(frame for frame in self.frames if frame.kind == kind)
 
     @property
@@ -114,7 +139,14 @@ class Plan:
         return self.frames[0].trim
 
     def bad_pixels(self) -> NDArray[np.bool_] | None:
-        """The map of the profile's bad pixels, cut as the frames are; None if it names none."""
+        """
+        The map of the profile's bad pixels, cut as the frames are; None if it names none.
+
+        Returns
+        -------
+        ndarray of bool, shape (ny, nx), or None
+            True where a pixel is bad.
+        """
         if not self.profile.bad:
             return None
         bad = np.zeros(self.frames[0].shape, dtype=bool)
@@ -123,7 +155,14 @@ class Plan:
         return bad if self.trim is None else bad[parse_section(self.trim)]
 
     def table(self) -> str:
-        """The frames by kind and filter, and what is known of the detector, as text."""
+        """
+        The frames by kind and filter, and what is known of the detector, as text.
+
+        Returns
+        -------
+        str
+            Several lines.
+        """
         rows, columns = self.frames[0].shape
         lines = [
             f"{len(self.frames)} raw frames, {columns} columns x {rows} rows, profile {self.profile.name}",
@@ -192,6 +231,7 @@ def plan_night(
     Returns
     -------
     Plan
+        What there is to reduce, and what is left out.
 
     Raises
     ------

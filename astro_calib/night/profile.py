@@ -126,6 +126,13 @@ class Profile:
         Sections of bad pixels, of the frame as it is in the file.
     darks_expected : bool
         Whether missing darks are worth a remark.
+
+    Examples
+    --------
+    >>> from astro_calib.night import load_profile
+    >>> profile = load_profile("nickel")
+    >>> profile.gain, profile.read_noise, profile.overscan
+    (1.8, 9.4, '[1033:1056, 1:1024]')
     """
 
     name: str
@@ -199,7 +206,19 @@ class Profile:
         return None
 
     def kind_values(self, header: Header) -> str:
-        """What the header holds where the rules look, for a message about a frame of no known kind."""
+        """
+        What the header holds where the rules look, for a message about a frame of no known kind.
+
+        Parameters
+        ----------
+        header : astropy.io.fits.Header
+            A raw frame's header.
+
+        Returns
+        -------
+        str
+            Keywords and values.
+        """
         named: dict[str, None] = {}
         for kind in KINDS:
             for rule in self.rules[kind]:
@@ -239,6 +258,7 @@ def builtin_profiles() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
+        In alphabetical order.
 
     Examples
     --------
@@ -263,6 +283,7 @@ def load_profile(profile: str | PathLike[str] | Profile) -> Profile:
     Returns
     -------
     Profile
+        With all that it leaves out as in ``generic``.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class SkyNoise(NamedTuple):
     """
     The sky's level and noise, in the unit of the frame.
 
-    Attributes
+    Parameters
     ----------
     level : float
         Median of the sky's pixels.
@@ -40,6 +40,16 @@ class SkyNoise(NamedTuple):
         Median over the blocks of the root of the median predicted variance.
     ratio : float
         Median over the blocks of observed over predicted noise; 1 if the error bars are right.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame
+    >>> from astro_calib.night import measure_sky_noise
+    >>> sky = np.random.default_rng(1).normal(100, 10, (256, 256))
+    >>> noise = measure_sky_noise(CCDFrame(sky, unit="electron", uncertainty=np.full((256, 256), 10.0)))
+    >>> print(f"{noise.predicted:.1f} electron predicted, {noise.observed / noise.predicted:.2f} of it observed")
+    10.0 electron predicted, 0.99 of it observed
     """
 
     level: float
@@ -185,6 +195,16 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     ------
     FrameError
         If the frame has no variance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame
+    >>> from astro_calib.night import measure_sky_noise
+    >>> sky = np.random.default_rng(1).normal(100, 10, (256, 256))
+    >>> noise = measure_sky_noise(CCDFrame(sky, unit="electron", uncertainty=np.full((256, 256), 10.0)))
+    >>> print(f"{noise.ratio:.2f}")
+    0.99
     """
     budget = frame.budget
     if budget is None:

@@ -43,6 +43,14 @@ class MasterSummary:
         Median of its good pixels, in electron.
     sigma : float
         Median of their standard deviations, in electron.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from astro_calib.night import MasterSummary
+    >>> made = MasterSummary(path=Path("master-bias.fits"), title="bias", number=25, level=0.1, sigma=1.8)
+    >>> print(f"{made.title} of {made.number} frames, noise {made.sigma} electron")
+    bias of 25 frames, noise 1.8 electron
     """
 
     path: Path
@@ -79,6 +87,18 @@ class FrameSummary:
         How many pixels are saturated that are not bad anyway.
     bad : int
         How many pixels are bad.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from astro_calib.night import FrameSummary, SkyNoise
+    >>> frame = FrameSummary(
+    ...     path=Path("m13.fits"), table=Path("m13-stars.ecsv"), object="M 13", filter="V", exposure_time=60.0,
+    ...     sky=SkyNoise(level=212.0, observed=18.4, predicted=18.3, ratio=1.005), stars=120, stars_found=131,
+    ...     snr_before=31.0, snr_after=38.0, snr_empirical_before=22.0, snr_empirical_after=37.0, empty_ratio=1.6,
+    ...     saturated=3, bad=2048)
+    >>> frame.remarks()
+    ['m13.fits: empty apertures scatter by 1.60 of what is predicted: crowded or structured field']
     """
 
     path: Path
@@ -98,7 +118,14 @@ class FrameSummary:
     bad: int
 
     def remarks(self) -> list[str]:
-        """What is to be looked into."""
+        """
+        What is to be looked into.
+
+        Returns
+        -------
+        list of str
+            Empty if nothing is.
+        """
         remarks = []
         low, high = SKY_RATIO
         if np.isfinite(self.sky.ratio) and not low <= self.sky.ratio <= high:
@@ -139,6 +166,19 @@ class NightSummary:
         How long it took.
     pictures : bool
         Whether pictures were drawn.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from astro_calib import reduce_night, simulate
+    >>> camera = simulate.camera((96, 128), seed=1, filters=["V"])
+    >>> with TemporaryDirectory() as directory:
+    ...     taken = simulate.night(f"{directory}/raw", seed=1, camera=camera, science=1)
+    ...     summary = reduce_night(f"{directory}/raw", f"{directory}/reduced", pictures=False, progress=False)
+    >>> [(master.title, master.number) for master in summary.masters]
+    [('master bias', 10), ('master dark, 120 s', 10), ('master flat, V', 5)]
+    >>> len(summary.frames), len(summary.failures), len(summary.unused)
+    (1, 0, 0)
     """
 
     out: Path

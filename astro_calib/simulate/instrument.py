@@ -355,6 +355,7 @@ def camera(
     Returns
     -------
     Camera
+        The same for the same arguments.
 
     Raises
     ------

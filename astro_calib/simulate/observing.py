@@ -46,7 +46,7 @@ class Night:
     """
     A simulated night on disk.
 
-    Attributes
+    Parameters
     ----------
     directory : pathlib.Path
         Where the files are.
@@ -54,6 +54,17 @@ class Night:
         The camera that took them.
     truths : dict of pathlib.Path to Truth
         The truth about each file, in the order in which the files were taken.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from astro_calib import simulate
+    >>> with TemporaryDirectory() as directory:
+    ...     night = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    >>> len(night.paths("bias")), len(night.paths("flat", filter="V"))
+    (10, 5)
+    >>> night.truths[night.paths("dark")[0]].exposure_time
+    120.0
     """
 
     directory: Path
@@ -74,6 +85,7 @@ class Night:
         Returns
         -------
         list of pathlib.Path
+            Empty if there are none.
         """
         return [
             path for path, truth in self.truths.items() if kind in (None, truth.kind) and filter in (None, truth.filter)
@@ -167,6 +179,7 @@ def night(
     Returns
     -------
     Night
+        The files, and the truth about each.
 
     Raises
     ------

@@ -24,7 +24,7 @@ class Truth:
     All arrays have the shape (ny, nx) of the imaging area, without overscan, and hold expected values, before
     Poisson noise.
 
-    Attributes
+    Parameters
     ----------
     camera : Camera
         The camera that took the frame.
@@ -47,6 +47,15 @@ class Truth:
         the whole exposure collects at a sensitivity of 1.
     integer : bool
         Whether the frame was rounded and clipped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib import simulate
+    >>> camera = simulate.camera((64, 96), seed=3)
+    >>> frame, truth = camera.expose("science", 60, filter="V", sky=20, rng=np.random.default_rng(1))
+    >>> round(truth.light.mean()), round(truth.variance.mean() - truth.electrons.mean())   # 8^2 + 1.5^2 / 12
+    (1200, 64)
     """
 
     camera: Camera

@@ -58,6 +58,8 @@ def subtract_dark(
         If an exposure time is needed and missing or not positive.
     astropy.units.UnitConversionError
         If units cannot be converted.
+    TypeError
+        If only one of the exposures is given, or ``scale`` without any.
 
     Notes
     -----

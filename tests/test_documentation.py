@@ -1,0 +1,82 @@
+"""What the documentation states about names, files and keys is so."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from click.testing import CliRunner
+
+from astro_calib.cli import main
+from astro_calib.night import load_profile
+from astro_calib.night.profile_check import DETECTOR_KEYS, KINDS, ROLES
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The code blocks of a page in one language, with their options, without indentation."""
+    found = re.findall(rf"^\.\. code-block:: {language}\n((?:   .*\n|\n)+)", text(name), re.MULTILINE)
+    return [re.sub(r"^   ", "", block, flags=re.MULTILINE).strip() for block in found]
+
+
+def test_no_public_name_of_ccdproc_is_missing():
+    import ccdproc
+
+    modules = {"ccddata", "combiner", "core", "image_collection", "log_meta", "utils"}
+    public = {name for name in dir(ccdproc) if not name.startswith("_")} - modules
+    table = text("fromccdproc.rst").partition("* - ccdproc\n")[2].partition("\nCombining\n")[0]
+    listed = re.findall(r"^   \* - ``(\w+)``$", table, re.MULTILINE)
+    assert sorted(listed) == sorted(public)
+
+
+def test_no_method_of_the_combiner_is_missing():
+    from ccdproc import Combiner
+
+    section = text("fromccdproc.rst").partition("\nCombining\n")[2]
+    methods = {name for name in dir(Combiner) if not name.startswith("_")} - {"dtype"}
+    assert {name for name in methods if f"``{name}" not in section} == set()
+
+
+def test_quick_start_makes_the_plot(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    mpl.use("Agg")
+    (commands, *_), (script,) = blocks("quickstart.rst", "bash"), blocks("quickstart.rst", "python")
+    name, _, code = script.partition("\n\n")
+    assert name == ":name: snr.py"
+    *_, command = commands.splitlines()
+    result = CliRunner().invoke(main, command.split()[1:])
+    assert result.exit_code == 0, result.output
+
+    Path("snr.py").write_text(code, encoding="utf-8")
+    runpy.run_path("snr.py")
+
+    assert Path("snr.png").stat().st_size > 10_000
+    printed = capsys.readouterr().out
+    total, *parts = (float(number) for number in re.findall(r"(?:\+-|:) ([\d.]+)", printed))
+    # The squares of the parts add up, the overscan's apart, which is not printed; the total is a whole number.
+    assert sum(part**2 for part in parts) == pytest.approx(total**2, rel=0.01)
+
+
+def test_page_on_profiles_lists_every_key():
+    first_cells = set(re.findall(r"^``(\w+)``", text("profiles.rst"), re.MULTILINE))
+    assert first_cells == {"name", "description", *ROLES, *DETECTOR_KEYS}
+    assert all(f"``[{kind}]``" in text("profiles.rst") for kind in KINDS)
+
+
+def test_complete_profile_is_valid_and_complete(tmp_path):
+    path = tmp_path / "mountain.toml"
+    path.write_text(blocks("profiles.rst", "toml")[-1], encoding="utf-8")
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert set(table) == {"name", "description", "keywords", "detector", *KINDS}
+    assert set(table["keywords"]) == set(ROLES)
+    assert set(table["detector"]) == set(DETECTOR_KEYS)
+    assert load_profile(path).gain == 1.5
