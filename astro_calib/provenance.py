@@ -119,7 +119,7 @@ def meta_with_history(frame: CCDFrame) -> Any:
             if entry["kind"] in KINDS:
                 name = entry["kind"].upper()
                 values[f"{name}FILE"] = (entry.get("file", entry["name"]), f"master {entry['kind']}")
-                values[f"{name}ID"] = (entry["identity"], f"FRAMEID of the master {entry['kind']}")
+                values[f"{name}ID"] = (entry["identity"], f"CALID of the master {entry['kind']}")
         for keyword, (value, comment) in values.items():
             meta[keyword] = (value, comment) if isinstance(meta, Header) else value
         if isinstance(meta, Header):

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import io
 import mmap
-import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -37,10 +36,16 @@ from astro_calib.io.fits_budget import (
 )
 from astro_calib.io.fits_checksum import PLACEHOLDERS, check_data, check_headers, fill_in_checksums
 from astro_calib.io.frame_tree import frame_tree, note_file
-from astro_calib.io.stored import MALFORMED, Stored, native
+from astro_calib.io.headers import has_tables, wcs_of_tree, wcs_tree
+from astro_calib.io.paths import file_to_read, file_to_write
+from astro_calib.io.stored import Stored
+from astro_calib.io.stored_arrays import MALFORMED, native
 from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units
 from astro_calib.masters import Master, filed, master_of
 from astro_calib.provenance import meta_with_history
+
+if TYPE_CHECKING:
+    import os
 
 __all__ = ["read_fits", "stored_fits", "write_fits"]
 
@@ -50,7 +55,15 @@ UNREADABLE = (OSError, EOFError, MemoryError, fits.VerifyError, *MALFORMED)
 #: Endings of files that astropy compresses as a whole.
 COMPRESSED = (".gz", ".bz2", ".zip")
 #: What tells a file of ours.
-MARK = re.compile(rf"{IDENTITY:8}= |EXTNAME = '{BUDGET}".encode())
+MARK_OF_BUDGET = f"EXTNAME = '{BUDGET}".encode()
+MARK = re.compile(rf"{IDENTITY:8}= 'frame:".encode() + b"|" + MARK_OF_BUDGET)
+#: Where the arrays of a frame are, and the arguments that say otherwise.
+EXTENSIONS = {
+    "total": ("hdu_uncertainty", "UNCERT"),
+    "mask": ("hdu_mask", "MASK"),
+    "psf": ("hdu_psf", "PSFIMAGE"),
+    "flags": ("hdu_flags", FLAGS),
+}
 #: Ways of tile compression that lose nothing, by the kind of numbers.
 LOSSLESS: dict[str, dict[str, Any]] = {
     "f": {"compression_type": "GZIP_2", "quantize_level": 0.0},
@@ -98,8 +111,7 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
     NoiseWarning
         If a master is not found; what the frame shares with others through it then counts as its own noise.
     """
-    where = filename if isinstance(filename, (str, os.PathLike)) else getattr(filename, "name", None)
-    path = Path(where) if isinstance(where, (str, os.PathLike)) else None
+    path = file_to_read(filename)
     name = "the file" if path is None else path.name
     unsupported = {"do_not_scale_image_data", "scale_back"} & kwargs.keys()
     if unsupported:
@@ -124,11 +136,11 @@ def _found(
     filename: Any, name: str, arguments: dict[str, Any], checksum: bool | None, find: Finder
 ) -> Stored | CCDFrame:
     """What is in a file: all that is known of one of ours, or else a frame."""
-    path = filename if isinstance(filename, Path) else None
+    path = filename.absolute() if isinstance(filename, Path) else None
+    source: Path | bytes
     if path is None:
-        content: bytes = filename.read()
-        source: Path | bytes = content
-        units = list(header_units(io.BytesIO(content)))
+        source = bytes(filename.read())
+        units = list(header_units(io.BytesIO(source)))
     else:
         source, units = check_whole_fits(path)
     # Before anything in the headers is believed.
@@ -137,40 +149,53 @@ def _found(
         check_headers(units)
     if checksum:
         _check_data(source, units)
-    flags = arguments.pop("hdu_flags", FLAGS)
+    if checksum is False:
+        # Another program may have written our header with what it has made of the frame.
+        ours = any(MARK_OF_BUDGET in unit.header for unit in units)
     with warnings.catch_warnings():
         # Remarks on how a date or a unit in the WCS was understood do not concern the pixels.
         warnings.simplefilter("ignore", FITSFixedWarning)
         with fits.open(_opened(source), lazy_load_hdus=False) as hdus:
             _complete_arguments(hdus, arguments)
-            if not ours:
-                flag_values = np.array(hdus[flags].data) if flags is not None and flags in hdus else None
-            else:
-                tree = read_tree(hdus)
-                names = {
-                    "total": arguments.pop("hdu_uncertainty", "UNCERT"),
-                    "mask": arguments.pop("hdu_mask", "MASK"),
-                    "psf": arguments.pop("hdu_psf", "PSFIMAGE"),
-                    "flags": flags,
-                }
-                arrays = {what: hdus[where].data for what, where in names.items() if where and where in hdus}
-                arrays["data"] = hdus[arguments["hdu"]].data
-                header = hdus[arguments["hdu"]].header.copy()
-                # Unit and WCS as astropy has them.
-                ccd = fits_ccddata_reader(
-                    _opened(source), hdu_uncertainty=None, hdu_mask=None, hdu_psf=None, **arguments
-                )
-        if not ours:
-            frame = CCDFrame(fits_ccddata_reader(_opened(source), **arguments), name=name)
-            frame.flags = flag_values
-            if path is not None:
-                known = master_of(frame)
-                filed(frame, Master(known.identity, name, known.checksum, path.absolute()))
-            return frame
+            if ours:
+                return _ours(hdus, source, path, name, arguments, find)
+            flags = _flags(hdus, arguments)
+        frame = CCDFrame(fits_ccddata_reader(_opened(source), **arguments), name=name)
+    frame.flags = flags
+    frame.meta.pop(IDENTITY, None)
+    if path is not None:
+        known = master_of(frame)
+        filed(frame, Master(known.identity, name, known.checksum, path))
+    return frame
+
+
+def _flags(hdus: fits.HDUList, arguments: dict[str, Any]) -> Any:
+    """The flags of a frame that this package has not written."""
+    extension = arguments.pop("hdu_flags", FLAGS)
+    return np.array(hdus[extension].data) if extension is not None and extension in hdus else None
+
+
+def _ours(
+    hdus: fits.HDUList,
+    source: Path | bytes,
+    path: Path | None,
+    name: str,
+    arguments: dict[str, Any],
+    find: Finder,
+) -> Stored:
+    """What is in a file of this package."""
+    tree = read_tree(hdus)
+    names = {what: arguments.pop(argument, extension) for what, (argument, extension) in EXTENSIONS.items()}
+    arrays = {what: hdus[where].data for what, where in names.items() if where and where in hdus}
+    image = hdus[arguments["hdu"]]
+    header = image.header.copy()
+    # Unit and WCS as astropy has them.
+    ccd = fits_ccddata_reader(_opened(source), hdu_uncertainty=None, hdu_mask=None, hdu_psf=None, **arguments)
     if "total" not in arrays:
         # Under another name, or not asked for: the numbers of the budget alone are no noise.
         tree["budget"] = None
-    if ccd.wcs is not None and not tree.get("wcs", True):
+    wcs = tree.get("wcs", True)
+    if ccd.wcs is not None and not wcs:
         # A WCS that was in the header alone.
         header = ccd.meta
     for keyword in tree.get("added", ()):
@@ -180,12 +205,13 @@ def _found(
             header[keyword] = value
     return Stored(
         name=name,
-        path=None if path is None else path.absolute(),
+        path=path,
+        data=image.data,
         total=arrays.pop("total", None),
         tree=tree,
         unit=ccd.unit,
         meta=header,
-        wcs=ccd.wcs,
+        wcs=wcs_of_tree(wcs) if isinstance(wcs, dict) else ccd.wcs,
         find=find,
         **arrays,
     )
@@ -262,10 +288,7 @@ def write_fits(
     FrameError
         If the frame holds what FITS cannot; the message names the keyword.
     """
-    path = Path(filename)
-    if path.exists() and not overwrite:
-        msg = f"{path} exists; give overwrite=True to replace it."
-        raise FileExistsError(msg)
+    path = file_to_write(filename, overwrite=overwrite)
     flags = kwargs.pop("hdu_flags", FLAGS)
     tree = frame_tree(ccd, path, include_masters=include_masters)
     if kwargs.get("hdu_uncertainty", "UNCERT") is None:
@@ -276,9 +299,10 @@ def write_fits(
         image.header["BUNIT"] = ""
     if flags is not None and ccd.flags is not None:
         hdus.append(fits.ImageHDU(storable(ccd.flags), name=flags))
-    tree["wcs"] = ccd.wcs is not None
-    meta = meta_with_history(ccd)
-    tree["added"] = sorted({*image.header, *OF_THE_FILE} - {"", *(str(keyword).upper() for keyword in meta)})
+    # A header alone holds no tables of distortion.
+    tree["wcs"] = wcs_tree(ccd.wcs) if has_tables(ccd.wcs) else ccd.wcs is not None
+    known = {"", *(str(keyword).upper() for keyword in meta_with_history(ccd))}
+    tree["added"] = sorted(one for one in {*image.header, *OF_THE_FILE} if one.upper() not in known)
     tree["exact"] = _inexact(image.header)
     for extension in tree_extensions(tree):
         hdus.append(extension)

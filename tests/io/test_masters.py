@@ -198,9 +198,7 @@ def test_masters_are_told_by_name_identity_and_checksum(tmp_path):
     text = fits.getdata(tmp_path / "frame.fits", "BUDGET").tobytes().decode()
     for name in ("dark", "flat"):
         header = fits.getheader(tmp_path / f"{name}.fits")
-        pattern = (
-            rf'"identity":"{header["FRAMEID"]}","name":"{name}\.fits","checksum":"\w+:24x30","file":"{name}\.fits"'
-        )
+        pattern = rf'"identity":"{header["CALID"]}","name":"{name}\.fits","checksum":"\w+:24x30","file":"{name}\.fits"'
         assert re.search(pattern, text)
 
 

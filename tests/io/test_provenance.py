@@ -31,7 +31,7 @@ def test_header_of_a_reduced_frame_tells_its_masters_with_identity_and_checksum(
     header = fits.getheader(summary.frames[0].path)
     history = "".join(header["HISTORY"])
     for kind, name in (("BIAS", "master-bias"), ("DARK", "master-dark-120s"), ("FLAT", "master-flat-V")):
-        identity = fits.getheader(directory / "masters" / f"{name}.fits")["FRAMEID"]
+        identity = fits.getheader(directory / "masters" / f"{name}.fits")["CALID"]
         assert header[f"{kind}FILE"] == f"{name}.fits"
         assert header[f"{kind}ID"] == identity
         assert identity in history
@@ -70,7 +70,7 @@ def test_masters_tell_what_they_were_made_of(reduced):
 
 def test_frames_that_used_a_master_are_found_by_their_headers(reduced):
     directory, summary = reduced
-    identity = fits.getheader(directory / "masters" / "master-flat-V.fits")["FRAMEID"]
+    identity = fits.getheader(directory / "masters" / "master-flat-V.fits")["CALID"]
     found = ImageFileCollection(directory / "calibrated").files_filtered(FLATID=identity)
     assert sorted(found) == sorted(frame.path.name for frame in summary.frames)
 
