@@ -133,11 +133,12 @@ class BudgetReader:
 
     def _rest_of_total(self, dtype: str) -> Factored:
         """The variance that the other terms leave of the total."""
+        kind = np.dtype(dtype)
 
         def load() -> NDArray[Any]:
             assert self._rest is not None
             rest = rest_of_variance(self._of(self.terms), self._rest, native(self._total))
-            return np.asarray(rest).astype(dtype)
+            return np.asarray(rest).astype(kind)
 
         return self._deferred(load)
 

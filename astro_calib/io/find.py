@@ -6,6 +6,7 @@ import bz2
 import gzip
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,7 @@ def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored |
         if said != identity and (said is not None or asdf or not named):
             return None
         found = stored_asdf(path, find) if asdf else stored_fits(path, find)
-    except (FrameError, OSError, EOFError, ValueError):
+    except (FrameError, OSError, EOFError, ValueError, zlib.error):
         # Some other file, which happens to lie here.
         return None
     if said is None:

@@ -12,6 +12,7 @@ import io
 import mmap
 import re
 import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ __all__ = ["read_fits", "stored_fits", "write_fits"]
 
 #: Name of the extension with the data quality flags.
 FLAGS = "FLAGS"
-UNREADABLE = (OSError, EOFError, MemoryError, fits.VerifyError, *MALFORMED)
+UNREADABLE = (OSError, EOFError, MemoryError, zlib.error, fits.VerifyError, *MALFORMED)
 #: Endings of files that astropy compresses as a whole.
 COMPRESSED = (".gz", ".bz2", ".zip")
 #: What tells a file of ours.
@@ -323,7 +324,11 @@ def write_fits(
         hdus.writeto(temporary)
         fill_in_checksums(temporary)
 
-    write_atomically(path, write)
+    try:
+        write_atomically(path, write)
+    except fits.VerifyError as error:
+        msg = f"{ccd.name} cannot be written to {path}: {' '.join(str(error).split())}"
+        raise FrameError(msg) from error
     note_file(ccd, path)
 
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.errors import FrameError
 from astro_calib.factored import Deferred, Field, Kept
-from astro_calib.io.stored_arrays import native, window_of_entry
+from astro_calib.io.stored_arrays import MALFORMED, native, window_of_entry
 from astro_calib.masters import (
     Master,
     Place,
     array_in_memory,
     coefficient_field,
+    found_in,
     master_in_memory,
+    path_of,
+    remember_array,
     remember_source,
     source_in_memory,
 )
@@ -89,7 +92,8 @@ class MasterParts:
         known = source_in_memory((identity, axes, window))
         if known is None:
             master = self._masters[int(entry["master"])]
-            shape, terms = _terms_of(self._stored(master))
+            found = self._stored(master)
+            shape, terms = _terms_of(found)
             for source, _ in terms:
                 item = _item(source, shape, window, self._shape)
                 if source.identity == identity and source.axes == axes and item is not None:
@@ -97,6 +101,7 @@ class MasterParts:
                     break
             else:
                 raise MissingMasterError(master)
+            found_in(known, _remembered(found, master))
         result = known._replaced(name=str(entry["name"]))
         remember_source(result)
         return result
@@ -125,7 +130,16 @@ class MasterParts:
         place = Place(_remembered(found, master), role, item)
 
         def load() -> NDArray[Any]:
-            return _array_of(found, role, str(master["checksum"]))[item]
+            try:
+                array = _array_of(found, role, str(master["checksum"]))
+            except FrameError:
+                raise
+            except MALFORMED as error:
+                msg = f"the master {found.name} cannot be used: {error!r}"
+                raise FrameError(msg) from error
+            # So that parts of it are known, too.
+            remember_array(array, place.master, role)
+            return array[item]
 
         return _shared.setdefault(key, Deferred(shape, load, place))
 
@@ -147,7 +161,9 @@ def _plain(value: Any) -> Any:
 
 
 def _remembered(found: Stored | CCDFrame, entry: Mapping[str, Any]) -> Master:
-    path = getattr(found, "path", None)
+    from astro_calib.frame import CCDFrame
+
+    path = path_of(str(entry["identity"])) if isinstance(found, CCDFrame) else found.path
     return Master(str(entry["identity"]), str(entry["name"]), str(entry["checksum"]), path)
 
 

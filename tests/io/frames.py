@@ -134,6 +134,7 @@ def forget():
             if isinstance(value, (WeakKeyDictionary, WeakValueDictionary, WeakSet)):
                 value.clear()
     masters._arrays.clear()
+    masters._found.clear()
 
 
 # -- strategies ------------------------------------------------------------------------------------------------------

@@ -192,6 +192,26 @@ def test_noise_of_masters_is_not_written_with_each_frame(tmp_path, ending):
     }
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_frame_that_was_read_is_written_without_the_noise_of_its_masters_too(tmp_path, ending):
+    night = Night(shape=(100, 150))
+    frame = night.science()
+    night.write_masters(tmp_path, ending)
+    frame.write(tmp_path / f"frame0.{ending}")
+    variance = frame.variance
+    del night, frame
+    forget()
+    (tmp_path / "other").mkdir()
+    for number, name in enumerate((f"frame0.{ending}", f"other/frame0.{ending}")):
+        CCDFrame.read(tmp_path / name)[:, : 150 - number].write(tmp_path / "other" / f"frame{number}.{ending}")
+        forget()
+    sizes = [(tmp_path / name).stat().st_size for name in (f"frame0.{ending}", f"other/frame1.{ending}")]
+    assert sizes[1] < sizes[0] + 3000
+    again = CCDFrame.read(tmp_path / "other" / f"frame1.{ending}")
+    np.testing.assert_array_equal(again.variance, variance[:, :149])
+    assert covariance(again, CCDFrame.read(tmp_path / f"frame0.{ending}")[:, :149]) == pytest.approx(again.variance)
+
+
 def test_master_that_another_program_has_written_is_found(tmp_path):
     rng = np.random.default_rng(4)
     plain = CCDData(rng.normal(0, 1, SHAPE), unit="electron", uncertainty=StdDevUncertainty(np.full(SHAPE, 5.0)))
