@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUDGET",
+    "FLAGS",
     "IDENTITY",
     "NUMBER_OF_EXTENSIONS",
     "read_tree",
@@ -32,6 +33,8 @@ __all__ = [
     "tree_extensions",
 ]
 
+#: Name of the extension with the data quality flags.
+FLAGS = "FLAGS"
 BUDGET = "BUDGET"
 ARRAY = "ARRAY"
 IDENTITY = "CALID"

@@ -291,6 +291,18 @@ def test_tiles_are_compressed_on_request_without_loss(frame, tmp_path):
         np.testing.assert_array_equal(plain.uncertainty.array, frame.variance)
 
 
+@pytest.mark.parametrize(("ending", "known"), [("bz2", True), ("zip", False), ("xz", False)])
+def test_what_is_written_can_be_read(frame, tmp_path, ending, known):
+    path = tmp_path / f"frame.fits.{ending}"
+    if known:
+        frame.write(path, format="fits")
+        np.testing.assert_array_equal(CCDFrame.read(path, format="fits").variance, frame.variance)
+    else:
+        with pytest.raises(FrameError, match=rf"{ending}.*\.gz"):
+            frame.write(path, format="fits")
+        assert names(tmp_path) == []
+
+
 def test_frame_without_unit_is_read_by_plain_ccddata_when_told_so(tmp_path):
     path = tmp_path / "flat.fits"
     CCDFrame(np.ones(SHAPE), unit="", uncertainty=np.full(SHAPE, 0.1)).write(path)
