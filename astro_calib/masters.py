@@ -36,6 +36,7 @@ __all__ = [
     "coefficient_field",
     "converted",
     "filed",
+    "found_in",
     "frame_identity",
     "home",
     "locate",
@@ -112,6 +113,8 @@ _conversions: weakref.WeakSet[CCDFrame] = weakref.WeakSet()
 _homes: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
 _filed: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
 _sources: weakref.WeakValueDictionary[Key, NoiseSource] = weakref.WeakValueDictionary()
+#: Those that were found in files by their identities, for as long as this process runs: a few words each.
+_found: dict[str, Master] = {}
 #: Those of which all is noted.
 _applied: weakref.WeakSet[Master] = weakref.WeakSet()
 #: So many pixels along each axis are in a frame's identity.
@@ -286,6 +289,11 @@ def remember_source(source: NoiseSource) -> None:
 def source_in_memory(key: Key) -> NoiseSource | None:
     """A source that some frame still holds, just this region of it."""
     return _sources.get(key)
+
+
+def found_in(source: NoiseSource, master: Master) -> None:
+    """Take note of the master in whose file a source was found, so that it need not be written with other frames."""
+    _homes.setdefault((source.identity, source.axes), _found.setdefault(master.identity, master))
 
 
 def remember_array(array: NDArray[Any], master: Master, role: Mapping[str, Any]) -> None:

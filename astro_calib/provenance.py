@@ -114,12 +114,15 @@ def meta_with_history(frame: CCDFrame) -> Any:
     meta = deepcopy(frame.meta)
     for step in new:
         software = f"astro-calib {step['versions']['astro-calib']}"
-        values: dict[str, Any] = {"CALVERS": (software, "what calibrated it"), "CALDATE": (step["date"], "and when")}
+        values: dict[str, Any] = {
+            "CALVERS": (software, "what calibrated it"),
+            "CALDATE": (_date(step), "and when, UTC"),
+        }
         for entry in step["masters"]:
             if entry["kind"] in KINDS:
                 name = entry["kind"].upper()
                 values[f"{name}FILE"] = (entry.get("file", entry["name"]), f"master {entry['kind']}")
-                values[f"{name}ID"] = (entry["identity"], f"FRAMEID of the master {entry['kind']}")
+                values[f"{name}ID"] = (entry["identity"], f"CALID of the master {entry['kind']}")
         for keyword, (value, comment) in values.items():
             meta[keyword] = (value, comment) if isinstance(meta, Header) else value
         if isinstance(meta, Header):
@@ -128,16 +131,23 @@ def meta_with_history(frame: CCDFrame) -> Any:
     return meta
 
 
+def _date(step: Mapping[str, Any]) -> str:
+    """When a step was done, as FITS writes it: UTC without saying so."""
+    return str(step["date"]).removesuffix("+00:00")
+
+
 def _history(step: Mapping[str, Any], software: str) -> list[str]:
-    """A step in words."""
-    lines = [f"{step['date']} {software}: {step['step']}"]
-    lines += [
-        f"  {entry['kind']}: {entry.get('file', entry['name'])}, {entry['identity']}, checksum "
-        f"{entry.get('checksum', 'unknown')}"
-        for entry in step["masters"]
-    ]
+    """A step in words, in lines that fit into a header as far as can be."""
+    lines = [f"{_date(step)} {software}: {step['step']}"]
+    for entry in step["masters"]:
+        lines.append(f"  {entry['kind']}: {entry.get('file', entry['name'])}")
+        lines.append(f"    {entry['identity']}, checksum {entry.get('checksum', 'unknown')}")
     for name, value in step["parameters"].items():
         parts = value.items() if isinstance(value, Mapping) else [("", value)]
-        lines += [f"  {name}{f'.{part}' if part else ''} = {text}" for part, text in parts]
+        lines += [f"  {name}{f'.{part}' if part else ''} = {_words(text)}" for part, text in parts]
     lines.append("  " + ", ".join(f"{package} {number}" for package, number in step["versions"].items()))
     return ["".join(char if char.isprintable() else "?" for char in line) for line in lines]
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(_words, value)) if isinstance(value, (list, tuple)) else str(value)

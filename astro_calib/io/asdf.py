@@ -7,11 +7,9 @@ package by their tags.
 
 from __future__ import annotations
 
-import os
 import warnings
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -20,14 +18,18 @@ from astropy.utils.exceptions import AstropyWarning
 
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
-from astro_calib.io.asdf_structure import check_whole_asdf
+from astro_calib.io.asdf_structure import check_tree, check_whole_asdf
 from astro_calib.io.atomic import write_atomically
 from astro_calib.io.find import Finder
 from astro_calib.io.frame_tree import note_file
-from astro_calib.io.stored import MALFORMED, Stored
+from astro_calib.io.paths import file_to_read, file_to_write
+from astro_calib.io.stored import Stored
+from astro_calib.io.stored_arrays import MALFORMED
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["read_asdf", "stored_asdf", "write_asdf"]
 
@@ -81,11 +83,10 @@ def read_asdf(
     NoiseWarning
         If a master is not found; what the frame shares with others through it then counts as its own noise.
     """
-    where = filename if isinstance(filename, (str, os.PathLike)) else getattr(filename, "name", None)
-    if not isinstance(where, (str, os.PathLike)):
+    path = file_to_read(filename)
+    if path is None:
         msg = f"{filename!r} is not the name of a file."
         raise TypeError(msg)
-    path = Path(where)
     with _named(path):
         frame = _stored(path, Finder(path, masters), key, checksum=checksum).frame(copy=not memmap)
         if unit is not None and u.Unit(unit) != frame.unit:
@@ -120,15 +121,19 @@ def _named(path: Path) -> Iterator[None]:
 def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False) -> Stored:
     import asdf
     from asdf.exceptions import AsdfWarning
+    from asdf.util import load_yaml
 
     from astro_calib.io.asdf_converters import Reading, reading
 
     check_whole_asdf(path)
+    check_tree(load_yaml(path, tagged=True))
     token = reading.set(Reading(path.absolute(), find, stored=True))
     try:
         with warnings.catch_warnings():
             # Objects of other packages may lie beside the frame.
             warnings.simplefilter("ignore", AsdfWarning)
+            # What cannot be made of its tree is an error, and not left as the tree.
+            warnings.filterwarnings("error", "A node failed to convert", AsdfWarning)
             # Remarks on how a unit in the WCS was understood do not concern the pixels.
             warnings.simplefilter("ignore", AstropyWarning)
             with asdf.open(path, memmap=True, lazy_load=False, validate_checksums=checksum) as file:
@@ -186,10 +191,7 @@ def write_asdf(
 
     from astro_calib.io.asdf_converters import Writing, writing
 
-    path = Path(filename)
-    if path.exists() and not overwrite:
-        msg = f"{path} exists; give overwrite=True to replace it."
-        raise FileExistsError(msg)
+    path = file_to_write(filename, overwrite=overwrite)
 
     def write(temporary: Path) -> None:
         asdf.AsdfFile({FRAME: ccd}).write_to(temporary, all_array_compression=compression)

@@ -69,15 +69,24 @@ def _own_arrays(node: Any) -> Any:
     return [_own_arrays(value) for value in node] if isinstance(node, (list, tuple)) else node
 
 
-def _loaded(node: Any) -> Any:
-    """A tree with arrays that outlive the file: read, or mapped."""
+def _loaded(node: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
+    """A tree with arrays that outlive the file: read, or mapped. What is in it several times is loaded once."""
     from collections.abc import Mapping
 
+    known = {} if known is None else known
+    if id(node) in known:
+        return known[id(node)][1]
     if hasattr(node, "__array__"):
-        return np.asarray(node)
-    if isinstance(node, Mapping):
-        return {key: _loaded(value) for key, value in node.items()}
-    return [_loaded(value) for value in node] if isinstance(node, (list, tuple, UserList)) else node
+        result: Any = np.asarray(node)
+    elif isinstance(node, Mapping):
+        result = {key: _loaded(value, known) for key, value in node.items()}
+    elif isinstance(node, (list, tuple, UserList)):
+        result = [_loaded(value, known) for value in node]
+    else:
+        return node
+    # With the node, so that no other one gets its id.
+    known[id(node)] = node, result
+    return result
 
 
 def _present(**nodes: Any) -> dict[str, Any]:
@@ -164,7 +173,7 @@ class BudgetConverter(Converter):
 
     def from_yaml_tree(self, node: Any, _tag: str, _ctx: Any) -> Any:
         """The budget."""
-        from astro_calib.io.stored import budget_of_tree
+        from astro_calib.io.budget_reader import budget_of_tree
 
         node = _loaded(node)
         return budget_of_tree(node, node.get("data"))
@@ -185,7 +194,7 @@ class SourceConverter(Converter):
 
     def from_yaml_tree(self, node: Any, _tag: str, _ctx: Any) -> Any:
         """The source."""
-        from astro_calib.io.stored import source_of_tree
+        from astro_calib.io.budget_reader import source_of_tree
 
         return source_of_tree(_loaded(node))
 
@@ -320,7 +329,7 @@ class CCDDataConverter(Converter):
         from astropy.nddata import CCDData, FlagCollection
 
         from astro_calib.io.headers import meta_of_tree, wcs_of_tree
-        from astro_calib.io.stored import native
+        from astro_calib.io.stored_arrays import native
 
         arrays = {name: native(node[name]) for name in ("data", "mask", "psf") if node.get(name) is not None}
         flags = node.get("flags")
@@ -358,6 +367,6 @@ class InverseVarianceConverter(Converter):
         """The inverse variance."""
         from astropy.nddata import InverseVariance
 
-        from astro_calib.io.stored import native
+        from astro_calib.io.stored_arrays import native
 
         return InverseVariance(native(node["array"]), unit=node.get("unit"), copy=False)

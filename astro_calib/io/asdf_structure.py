@@ -1,5 +1,5 @@
 """
-Whether an ASDF file is whole, before memory is taken for anything in it.
+Whether an ASDF file is whole and harmless, before memory is taken for anything in it.
 
 After the text come blocks, each with a header of its own that tells its size (ASDF standard 1.6, "Low-level file
 layout"); then an index of the blocks, which may be missing.
@@ -7,16 +7,20 @@ layout"); then an index of the blocks, which may be missing.
 
 from __future__ import annotations
 
+import os
 import struct
-from typing import TYPE_CHECKING, Any
+from collections import UserString
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from astro_calib.errors import FrameError
 from astro_calib.io.whole import memory_limit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["check_whole_asdf"]
+__all__ = ["MAX_TEXT", "check_tree", "check_whole_asdf"]
 
 BEGINNING = b"#ASDF "
 BLOCK = b"\xd3BLK"
@@ -24,8 +28,11 @@ INDEX = b"#ASDF BLOCK INDEX"
 #: Flags, compression, bytes allocated, used, and after decompression, checksum.
 HEADER = struct.Struct(">I4sQQQ16s")
 STREAMED = 1
-#: A text of more bytes than this is none.
-MAX_TEXT = 1 << 28
+NDARRAY = "tag:stsci.edu:asdf/core/ndarray-"
+#: A text of more bytes than this is none; it takes minutes to read.
+MAX_TEXT = 1 << 24
+#: A tree of more nodes than this, each counted wherever it is referred to, is none.
+MAX_NODES = 10**7
 #: No compression makes data smaller than by this factor.
 MAX_RATIO = 2000
 
@@ -49,42 +56,47 @@ def check_whole_asdf(path: Path) -> None:
     if path.exists() and not path.is_file():
         msg = "it is no regular file"
         raise FrameError(msg)
-    size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(len(BEGINNING))
         if start != BEGINNING:
             msg = "not an ASDF file: it does not begin with #ASDF" if start else "the file is empty"
             raise FrameError(msg)
-        position = _end_of_text(file)
-        while position < size:
-            file.seek(position)
-            beginning = file.read(len(INDEX))
-            if not beginning.startswith(BLOCK):
-                if not (beginning == INDEX and file.seek(-4, 2) and b"..." in file.read()):
-                    msg = f"truncated or damaged: what begins at byte {position} is neither a block nor the index"
-                    raise FrameError(msg)
-                return
-            position = _end_of_block(file, position, size)
-    if not _may_lack_index(path):
+        _check_blocks(file, _end_of_text(file), path.stat().st_size)
+
+
+def _end_of_text(file: BinaryIO) -> int:
+    """Where the first block begins."""
+    while file.tell() < MAX_TEXT:
+        line = file.readline(MAX_TEXT)
+        if line.rstrip(b"\r\n") == b"..." and line.endswith(b"\n"):
+            return file.tell()
+        if not line:
+            break
+    msg = f"truncated or damaged: its text has no end within {MAX_TEXT} bytes"
+    raise FrameError(msg)
+
+
+def _check_blocks(file: BinaryIO, position: int, size: int) -> None:
+    """That all blocks are whole, and their index is there if there has to be one."""
+    # Files without blocks have no index, and those whose last block is streamed.
+    index_needed = False
+    while position < size:
+        file.seek(position)
+        beginning = file.read(len(INDEX))
+        if not beginning.startswith(BLOCK):
+            if not (beginning == INDEX and file.seek(-4, os.SEEK_END) and b"..." in file.read()):
+                msg = f"truncated or damaged: what begins at byte {position} is neither a block nor the index"
+                raise FrameError(msg)
+            return
+        end, streamed = _end_of_block(file, position, size)
+        position, index_needed = end, not streamed
+    if index_needed:
         msg = "truncated: the index of its blocks is missing"
         raise FrameError(msg)
 
 
-def _end_of_text(file: Any) -> int:
-    """Where the first block begins."""
-    length = 0
-    for line in file:
-        length += len(line)
-        if line.rstrip(b"\r\n") == b"..." and line.endswith(b"\n"):
-            return int(file.tell())
-        if length > MAX_TEXT:
-            break
-    msg = "truncated or damaged: its text has no end"
-    raise FrameError(msg)
-
-
-def _end_of_block(file: Any, position: int, size: int) -> int:
-    """Where a block ends that begins at some position."""
+def _end_of_block(file: BinaryIO, position: int, size: int) -> tuple[int, bool]:
+    """Where a block ends that begins at some position, and whether it is streamed."""
     file.seek(position + len(BLOCK))
     head = file.read(2)
     length = int.from_bytes(head, "big") if len(head) == 2 else 0
@@ -95,7 +107,7 @@ def _end_of_block(file: Any, position: int, size: int) -> int:
         raise FrameError(msg)
     flags, compression, allocated, used, data, _ = HEADER.unpack(header[: HEADER.size])
     if flags & STREAMED:
-        return size
+        return size, True
     plain = compression == b"\0\0\0\0"
     if used > allocated or (plain and data != used) or data > max(used, 64) * MAX_RATIO:
         msg = f"damaged: the sizes of the block at byte {position} contradict each other"
@@ -106,17 +118,51 @@ def _end_of_block(file: Any, position: int, size: int) -> int:
     if start + allocated > size:
         msg = f"truncated: of the block at byte {position}, {start + allocated - size} bytes are missing"
         raise FrameError(msg)
-    return int(start + allocated)
+    return start + allocated, False
 
 
-def _may_lack_index(path: Path) -> bool:
-    """Files without blocks have no index, and those whose last block is streamed."""
-    with path.open("rb") as file:
-        position, size = _end_of_text(file), path.stat().st_size
-        last = position
-        while position < size:
-            last, position = position, _end_of_block(file, position, size)
-        if last == position:
-            return True
-        file.seek(last + len(BLOCK) + 2)
-        return bool(int.from_bytes(file.read(4), "big") & STREAMED)
+def check_tree(tree: Any) -> None:
+    """
+    Make sure that a tree is of a size that can be worked on, and that its arrays are in the file itself.
+
+    Parameters
+    ----------
+    tree : object
+        With tags, of which nothing was converted yet.
+
+    Raises
+    ------
+    FrameError
+        If it contains itself, grows too large where it refers to its own parts, or has an array in another file or
+        before the beginning of a block, which numpy would read from memory that is not the file's.
+    """
+    sizes: dict[int, int] = {}
+
+    def size_of(node: Any) -> int:
+        if not isinstance(node, (Mapping, Sequence)) or isinstance(node, (str, bytes, UserString)):
+            return 1
+        if id(node) not in sizes:
+            # As that of what contains itself, until it is known.
+            sizes[id(node)] = MAX_NODES
+            if isinstance(node, Mapping):
+                if str(getattr(node, "_tag", "")).startswith(NDARRAY):
+                    _check_array(node)
+                parts: Iterable[Any] = node.values()
+            else:
+                parts = node
+            sizes[id(node)] = 1 + sum(map(size_of, parts))
+        return sizes[id(node)]
+
+    if size_of(tree) >= MAX_NODES:
+        msg = f"its tree has more than {MAX_NODES} nodes, or contains itself"
+        raise FrameError(msg)
+
+
+def _check_array(node: Mapping[str, Any]) -> None:
+    source, offset = node.get("source", 0), node.get("offset", 0)
+    if not isinstance(source, int):
+        msg = f"an array is in another file, {str(source)!r}, which is not opened"
+        raise FrameError(msg)
+    if not isinstance(offset, int) or offset < 0:
+        msg = f"an array begins at byte {offset} of its block"
+        raise FrameError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["write_atomically"]
 
+#: So much of a file's name is in that of the temporary one, which may be no longer than the directory allows.
+SUFFIX = 40
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
@@ -20,7 +24,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Parameters
     ----------
     path : Path
-        The file to make; its directory must exist.
+        The file to make; its directory must exist. If it is a symbolic link, what that points to is made.
     write : callable
         Called with the path of a temporary file in the same directory and with the same suffix, which does
         not exist yet.
@@ -28,7 +32,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises
     ------
     OSError
-        If it cannot be written. Nothing is left behind then, nor after any other error.
+        If it cannot be written; it names the file. Nothing is left behind then, nor after any other error.
 
     Examples
     --------
@@ -41,12 +45,20 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     ...     path.read_text()
     '4 frames'
     """
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix="-" + path.name, dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    # Where a link points to, for who has put the file on another disk wants it there.
+    path = Path(os.path.realpath(path))
+    temporary = None
     try:
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix="-" + path.name[-SUFFIX:], dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
         temporary.unlink()
         write(temporary)
         temporary.replace(path)
+    except OSError as error:
+        # Under the name that the user knows. What numpy says of a full disk has no number.
+        reason = error.strerror or f"is the disk full? {error}"
+        raise OSError(error.errno or errno.EIO, reason, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

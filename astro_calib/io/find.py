@@ -6,10 +6,13 @@ import bz2
 import gzip
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.errors import FrameError
+from astro_calib.io.asdf_structure import MAX_TEXT
+from astro_calib.io.fits_budget import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,11 +25,10 @@ __all__ = ["Finder"]
 #: How the names of files end that may hold a master.
 ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.bz2", ".fits.fz", ".fz", ".asdf")
 #: How an identity is written: in a FITS header, and in the text at the beginning of an ASDF file.
-IN_FITS = re.compile(rb"FRAMEID = '(frame:[0-9a-f]+)")
+IN_FITS = re.compile(rf"{IDENTITY:8}= '(frame:[0-9a-f]+)".encode())
 IN_ASDF = re.compile(rb"frame_id: ['\"]?(frame:[0-9a-f]+)")
-#: Where the header of a FITS file and the text of an ASDF file end at the latest, for looking into it.
-HEADER = 1 << 16
-TEXT = 1 << 24
+#: So many bytes are looked into at a time; the header of a FITS file is not looked into further.
+PART = 1 << 16
 
 
 class Finder:
@@ -77,15 +79,16 @@ class Finder:
             return None
         self._under_way.add(identity)
         try:
-            for path in self._candidates(entry):
-                found = _opened(path, identity, self._of_master(path))
+            for path, named in self._candidates(entry):
+                found = _opened(path, identity, self._of_master(path), named=named)
                 if found is not None:
                     return found
         finally:
             self._under_way.discard(identity)
         return None
 
-    def _candidates(self, entry: Mapping[str, Any]) -> Iterator[Path]:
+    def _candidates(self, entry: Mapping[str, Any]) -> Iterator[tuple[Path, bool]]:
+        """Files to look into, and whether that is because of their names."""
         file = str(entry.get("file") or "")
         name = file.rpartition("/")[2]
         directories = [place for place in self._places if place.is_dir()]
@@ -102,51 +105,52 @@ class Finder:
                 directories.append((self._beside / file).parent)
         for path in self._places:
             if new(path):
-                yield path
+                yield path, True
         if name:
-            yield from (path for directory in directories if new(path := directory / name))
+            yield from ((path, True) for directory in directories if new(path := directory / name))
         for directory in directories:
             if directory.is_dir():
                 inside = sorted(path for path in directory.iterdir() if path.name.lower().endswith(ENDINGS))
-                yield from (path for path in inside if new(path))
+                yield from ((path, False) for path in inside if new(path))
 
 
-def _opened(path: Path, identity: str, find: Finder) -> Stored | CCDFrame | None:
+def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored | CCDFrame | None:
     """What is in a file, if it is the frame of that identity."""
     from astro_calib.io.asdf import stored_asdf
     from astro_calib.io.fits import stored_fits
     from astro_calib.io.stored import Stored
     from astro_calib.masters import master_of
 
-    asdf = path.suffix == ".asdf"
-    said = _identity(path, asdf=asdf)
-    if said not in (identity, None):
-        return None
-    if said is None and asdf:
-        return None
     try:
+        asdf, said = _identity(path)
+        if said != identity and (said is not None or asdf or not named):
+            return None
         found = stored_asdf(path, find) if asdf else stored_fits(path, find)
-    except (FrameError, OSError, ValueError):
+    except (FrameError, OSError, EOFError, ValueError, zlib.error):
         # Some other file, which happens to lie here.
         return None
     if said is None:
-        # A file of another origin is known by what is in it.
+        # A file of another origin is known by all that is in it, which is read only if the name is the right one.
         return None if isinstance(found, Stored) or master_of(found).identity != identity else found
     return found
 
 
-def _identity(path: Path, *, asdf: bool) -> str | None:
-    """What a file says that it is, from its first bytes."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(TEXT if asdf else HEADER)
+def _identity(path: Path) -> tuple[bool, str | None]:
+    """Whether a file is ASDF, and what it says that it is."""
+    with path.open("rb") as file:
+        start = file.read(PART)
+        asdf = start.startswith(b"#ASDF")
         if start.startswith(b"\x1f\x8b"):
             with gzip.open(path) as unpacked:
-                start = unpacked.read(HEADER)
+                start = unpacked.read(PART)
         elif start.startswith(b"BZh"):
             with bz2.open(path) as unpacked:
-                start = unpacked.read(HEADER)
-    except (OSError, EOFError):
-        return None
-    found = (IN_ASDF if asdf else IN_FITS).search(start)
-    return None if found is None else found[1].decode()
+                start = unpacked.read(PART)
+        pattern = IN_ASDF if asdf else IN_FITS
+        while asdf and not pattern.search(start) and b"\n..." not in start and len(start) < MAX_TEXT:
+            part = file.read(PART)
+            if not part:
+                break
+            start += part
+    found = pattern.search(start)
+    return asdf, None if found is None else found[1].decode()

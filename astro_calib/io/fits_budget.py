@@ -3,7 +3,7 @@ The tree of a frame as extensions of a FITS file.
 
 BUDGET holds the tree as JSON text, one byte a pixel; the arrays in it are ARRAY extensions, numbered by EXTVER. The
 primary header says how many extensions there are (NEXTEND), so that a file that was cut off between two of them is not
-taken for whole, and what the frame's identity is (FRAMEID).
+taken for whole, and what the frame's identity is (CALID).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from astropy.io import fits
 
 from astro_calib.errors import FrameError
-from astro_calib.io.stored import native
+from astro_calib.io.stored_arrays import MALFORMED, native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUDGET",
+    "FLAGS",
     "IDENTITY",
     "NUMBER_OF_EXTENSIONS",
     "read_tree",
@@ -32,10 +33,13 @@ __all__ = [
     "tree_extensions",
 ]
 
+#: Name of the extension with the data quality flags.
+FLAGS = "FLAGS"
 BUDGET = "BUDGET"
 ARRAY = "ARRAY"
-IDENTITY = "FRAMEID"
+IDENTITY = "CALID"
 NUMBER_OF_EXTENSIONS = "NEXTEND"
+ANEW = "If another program has written it anew, read it with checksum=False"
 #: Types that FITS has no code for, and what holds all their values.
 HELD_BY = {"bool": np.uint8, "float16": np.float32}
 
@@ -97,24 +101,29 @@ def read_tree(hdus: fits.HDUList) -> dict[str, Any]:
     """
     expected, found = hdus[0].header.get(NUMBER_OF_EXTENSIONS), len(hdus) - 1
     if isinstance(expected, int) and found < expected:
-        msg = f"truncated: {found} extensions, where its header announces {expected}"
+        msg = f"truncated: {found} extensions, where its header announces {expected}. {ANEW}"
         raise FrameError(msg)
     if BUDGET not in hdus:
-        msg = f"truncated or damaged: its extension {BUDGET} is missing"
+        msg = f"truncated or damaged: its extension {BUDGET} is missing. {ANEW}"
         raise FrameError(msg)
+    arrays: dict[tuple[int, str], NDArray[Any]] = {}
+
+    def array_of(number: int, name: str) -> NDArray[Any]:
+        if (number, name) not in arrays:
+            array = hdus[ARRAY, number].data
+            arrays[number, name] = native(array).astype(name) if name in HELD_BY else array
+        return arrays[number, name]
 
     def whole(node: Any) -> Any:
         if isinstance(node, dict):
             if node.keys() == {"extension", "dtype"}:
-                array = hdus[ARRAY, int(node["extension"])].data
-                name = str(node["dtype"])
-                return native(array).astype(name) if name in HELD_BY else array
+                return array_of(int(node["extension"]), str(node["dtype"]))
             return {key: whole(value) for key, value in node.items()}
         return [whole(value) for value in node] if isinstance(node, list) else node
 
     try:
         tree = whole(json.loads(np.asarray(hdus[BUDGET].data, np.uint8).tobytes()))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except MALFORMED as error:
         msg = f"damaged: its extension {BUDGET} cannot be understood: {error}"
         raise FrameError(msg) from error
     if not isinstance(tree, dict):

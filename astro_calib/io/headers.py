@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
-__all__ = ["header_cards", "header_of_cards", "meta_of_tree", "meta_tree", "wcs_of_tree", "wcs_tree"]
+__all__ = ["has_tables", "header_cards", "header_of_cards", "meta_of_tree", "meta_tree", "wcs_of_tree", "wcs_tree"]
 
 
 def header_cards(header: Header) -> list[list[Any]]:
@@ -48,6 +48,11 @@ def meta_tree(meta: Any) -> dict[str, Any]:
 def meta_of_tree(tree: Any) -> Any:
     """What `meta_tree` was made of."""
     return header_of_cards(tree["cards"]) if "cards" in tree else dict(tree["mapping"])
+
+
+def has_tables(wcs: Any) -> bool:
+    """Whether a WCS has tables of distortion, which are not in its header."""
+    return any(getattr(wcs, name, None) is not None for name in ("cpdis1", "cpdis2", "det2im1", "det2im2"))
 
 
 def wcs_tree(wcs: Any) -> Any:

@@ -23,10 +23,12 @@ def sum_of_swapped(words: NDArray[np.uint32]) -> np.uint64:
     words : ndarray of uint32, shape (n,)
         Fewer than 2**32.
     """
-    total = np.uint64(0)
-    low, high = np.uint32(0x00FF00FF), np.uint32(8)
+    first, second = np.uint64(0), np.uint64(0)
+    low, half, eight, sixteen = np.uint32(0x00FF00FF), np.uint32(0xFFFF), np.uint32(8), np.uint32(16)
     for index in range(words.shape[0]):
         word = words[index]
-        word = ((word & low) << high) | ((word >> high) & low)
-        total += np.uint64((word << np.uint32(16)) | (word >> np.uint32(16)))
-    return total
+        word = ((word & low) << eight) | ((word >> eight) & low)
+        # The halves change places; each has a sum of its own, as a shift to the left would go beyond 32 bits.
+        first += np.uint64(word & half)
+        second += np.uint64(word >> sixteen)
+    return (first << np.uint64(16)) + second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import string
 import warnings
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import astropy.units as u
 import numpy as np
@@ -13,10 +14,21 @@ from astropy.wcs import WCS
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from astro_calib import CCDFrame, Detector, NoiseSource, UncertaintyBudget, calibrate, combine
+from astro_calib import (
+    Amplifier,
+    CCDFrame,
+    Detector,
+    LinearityPolynomial,
+    NoiseSource,
+    UncertaintyBudget,
+    calibrate,
+    combine,
+    masters,
+)
 from astro_calib.errors import NoiseWarning
 from astro_calib.factored import OWN, Factored
 from astro_calib.identity import Watch
+from astro_calib.io import master_parts
 
 CAMERA = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
 SHAPE = (24, 30)
@@ -115,6 +127,16 @@ def assert_same_budget(again, budget):
         assert np.all(error <= 2e-5 * budget.variance())
 
 
+def forget():
+    """Forget what this process knows of masters, as if another one had made the files."""
+    for module in (masters, master_parts):
+        for value in vars(module).values():
+            if isinstance(value, (WeakKeyDictionary, WeakValueDictionary, WeakSet)):
+                value.clear()
+    masters._arrays.clear()
+    masters._found.clear()
+
+
 # -- strategies ------------------------------------------------------------------------------------------------------
 
 NUMBERS = st.floats(-1e4, 1e4, width=32).map(lambda x: round(x, 3))
@@ -189,3 +211,80 @@ def frames(draw):
     if budget is not None and step == "difference":
         return frame - frame * 0.5
     return frame
+
+
+GAIN = u.electron / u.adu
+
+
+@st.composite
+def cameras(draw):
+    """A detector with one or two amplifiers, whose gain may be uncertain and whose response may be curved."""
+    height, width = SHAPE
+    uncertainty = draw(st.sampled_from([None, 0.02 * GAIN]))
+    curve = LinearityPolynomial([1e-6], limit=6e4 * u.adu, uncertainties=[1e-7])
+    options = {"gain_uncertainty": uncertainty, "linearity": draw(st.sampled_from([None, curve]))}
+    if draw(st.booleans()):
+        return Detector(gain=2 * GAIN, read_noise=5 * u.electron, saturation=6e4 * u.adu, **options)
+    sections = f"[1:{width // 2},1:{height}]", f"[{width // 2 + 1}:{width},1:{height}]"
+    amplifiers = [
+        Amplifier(gain=gain * GAIN, read_noise=noise * u.electron, data_section=section, **options)
+        for gain, noise, section in zip((2.0, 2.2), (5.0, 6.0), sections, strict=True)
+    ]
+    return Detector(amplifiers=amplifiers)
+
+
+def sliced(frames):
+    """A region of each."""
+    return [frame[2:20, 1:25:3] for frame in frames]
+
+
+def upside_down(frames):
+    """Each with its rows in the opposite order."""
+    return [frame[::-1] for frame in frames]
+
+
+def rates(frames):
+    """Electrons in each second."""
+    return [frame / (10 * u.s) if frame.unit == u.electron else frame * 0.5 for frame in frames]
+
+
+def stacks(frames):
+    """Stacks, some of whose frames are the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseWarning)
+        return [combine(frames), combine(frames[:2], method="median"), frames[0]]
+
+
+def differences(frames):
+    """Each less the last."""
+    return [*(frame - frames[-1] * 0.5 for frame in frames[:-1]), frames[-1]]
+
+
+@st.composite
+def reductions(draw):
+    """Masters by their kinds, and frames that were made with them."""
+    camera, rng = draw(cameras()), np.random.default_rng(draw(st.integers(0, 2**32)))
+    dtype = draw(st.sampled_from([np.uint16, np.float32, np.float64]))
+    kinds = draw(st.sets(st.sampled_from(["bias", "dark", "flat"])))
+
+    def raw(level):
+        pixels = (rng.poisson(level, SHAPE) + rng.normal(1000, 2.5, SHAPE)).round()
+        pixels[tuple(rng.integers(0, SHAPE))] = 60000
+        return CCDFrame(pixels.astype(dtype), unit="adu", meta=fits.Header([("EXPTIME", 10.0)]))
+
+    made = {}
+
+    def calibrated(level, *used):
+        known = {kind: made[kind] for kind in used if kind in made}
+        return calibrate(raw(level), camera, **known, **({} if "bias" in known else {"pedestal": 1000}))
+
+    levels = {"bias": (0, ()), "dark": (20, ("bias",)), "flat": (20000, ("bias", "dark"))}
+    for kind, (level, used) in levels.items():
+        if kind in kinds:
+            how = {"method": draw(st.sampled_from(["mean", "median"])), "clip": draw(st.sampled_from([None, "sigma"]))}
+            made[kind] = combine([calibrated(level, *used) for _ in range(draw(st.integers(2, 4)))], **how)
+            made[kind].meta["EXPTIME"] = 10.0
+    frames = [calibrated(500, "bias", "dark", "flat") for _ in range(3)]
+    for change in draw(st.lists(st.sampled_from([sliced, upside_down, rates, stacks, differences]), max_size=3)):
+        frames = change(frames)
+    return made, frames

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
 import pytest
 
+from astro_calib import CCDFrame
 from astro_calib.io.atomic import write_atomically
 
 
@@ -60,3 +69,85 @@ def test_permissions_are_those_of_any_new_file(tmp_path):
     plain.write_text("x")
     write_atomically(atomic, lambda temporary: temporary.write_text("x"))
     assert atomic.stat().st_mode == plain.stat().st_mode
+
+
+def test_link_is_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "table.ecsv"
+    link.symlink_to(tmp_path / "disk" / "table.ecsv")
+    for text in ("new", "newer"):
+        write_atomically(link, lambda temporary, text=text: temporary.write_text(text))
+        assert link.is_symlink()
+        assert (tmp_path / "disk" / "table.ecsv").read_text() == text
+    assert names(tmp_path) == ["disk", "table.ecsv"]
+
+
+def test_name_of_the_greatest_length(tmp_path):
+    path = tmp_path / ("x" * 250 + ".fits")
+    write_atomically(path, lambda temporary: temporary.write_text("x"))
+    assert path.exists()
+
+
+# -- frames ----------------------------------------------------------------------------------------------------------
+
+ENDINGS = ["fits", "fits.gz", "asdf"]
+OTHER_PROCESS = """
+import sys
+import numpy as np
+from astro_calib import CCDFrame
+frame = CCDFrame(np.random.default_rng(2).random((700, 700)), unit="adu", uncertainty=np.ones((700, 700)))
+{}
+"""
+
+
+def random_frame(seed):
+    pixels = np.random.default_rng(seed).random((700, 700))
+    return CCDFrame(pixels, unit="adu", uncertainty=np.ones((700, 700)))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_full_disk_leaves_the_old_frame_and_is_told_with_its_name(tmp_path, ending):
+    path = tmp_path / f"frame.{ending}"
+    frame = random_frame(1)
+    frame.write(path)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        with pytest.raises(OSError, match=rf"frame\.{ending}"):
+            frame.write(path, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == before
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_process_that_is_killed_leaves_a_whole_frame(tmp_path, ending):
+    path = tmp_path / f"frame.{ending}"
+    random_frame(1).write(path)
+    code = OTHER_PROCESS.format("print(flush=True)\nwhile True: frame.write(sys.argv[1], overwrite=True)")
+    for delay in (0.03, 0.11):
+        with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(delay)
+            process.kill()
+        pixels = CCDFrame.read(path, checksum=True).data
+        assert any(np.array_equal(pixels, random_frame(seed).data) for seed in (1, 2))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_directory_that_cannot_be_written_to_is_told_with_the_name_of_the_frame(tmp_path, ending, monkeypatch):
+    # As a user other than root finds it.
+    def refuse(**options):
+        raise PermissionError(errno.EACCES, "Permission denied", f"{options['dir']}/.temporary")
+
+    path = tmp_path / f"frame.{ending}"
+    random_frame(1).write(path)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(PermissionError, match=rf"frame\.{ending}"):
+        random_frame(2).write(path, overwrite=True)
+    np.testing.assert_array_equal(CCDFrame.read(path).data, random_frame(1).data)
+    assert names(tmp_path) == [path.name]

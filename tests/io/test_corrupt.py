@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import time
+import tracemalloc
 from io import BytesIO
 
+import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -169,6 +171,13 @@ CHANGES = {
     "enormous shape": lambda tree: tree["budget"].update(shape=[10**9, 10**9]),
     "other type": lambda tree: tree["budget"].update(dtype="object"),
     "data of objects": lambda tree: tree.update(dtype="object"),
+    "bit that no integer has": lambda tree: (
+        tree["budget"]["fields"].append({"plane": 0, "bit": 10**12}),
+        term(tree).update(coefficient=[[1.0, [[len(tree["budget"]["fields"]) - 1, 1]]]]),
+    ),
+    "two sources that are the rest": lambda tree: [
+        part["source"].update(variance={"rest": "float32"}) for part in tree["budget"]["terms"]
+    ],
     "origin without identity": lambda tree: tree.update(origin={"shape": [1, 1]}),
 }
 
@@ -179,6 +188,28 @@ def test_budget_that_makes_no_sense_is_refused(frame, tmp_path, change):
     with_tree(frame, path, change)
     with pytest.raises(FrameError, match=r"odd\.fits"):
         CCDFrame.read(path)
+
+
+def test_later_version_is_told_before_anything_else_is_looked_at(frame, tmp_path):
+    def of_the_future(tree):
+        tree.clear()
+        tree.update(version=99)
+
+    with_tree(frame, tmp_path / "later.fits", of_the_future)
+    with pytest.raises(FrameError, match=r"later\.fits.*version 99.*update"):
+        CCDFrame.read(tmp_path / "later.fits")
+
+
+def test_array_that_is_referred_to_many_times_is_held_once(frame, tmp_path):
+    path = tmp_path / "many.fits"
+    mask = [{"extension": 1, "dtype": "float16"}]
+    with_tree(frame, path, lambda tree: tree.update(more=mask * 50000))
+    tracemalloc.start()
+    CCDFrame.read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Each of them would be 4 kB.
+    assert peak < 60e6
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1, 2]", b"\xff\xfe", b"[" * 100000])
@@ -246,6 +277,69 @@ def test_asdf_file_that_makes_no_sense_is_refused(whole_files, tmp_path, old, ne
     assert old in content
     start = content.index(b"\n...")
     refused(tmp_path / "odd.asdf", content[:start].replace(old, new) + content[start:])
+
+
+def changed(content, *changes):
+    """A file whose text is another at the first place where it is found."""
+    start = content.index(b"\n...")
+    text = content[:start]
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text + content[start:]
+
+
+@pytest.mark.parametrize("source", ["other.asdf", "file:///etc/passwd", "'http://127.0.0.1:9/other.asdf'"])
+def test_array_in_another_file_is_not_looked_for(frame, whole_files, tmp_path, source):
+    asdf.AsdfFile({"x": frame.data}).write_to(tmp_path / "other.asdf")
+    path = tmp_path / "t.asdf"
+    path.write_bytes(changed(whole_files["asdf"], (b"source: 0", f"source: {source}".encode())))
+    with pytest.raises(FrameError, match=r"t\.asdf.*another file"):
+        CCDFrame.read(path)
+
+
+@pytest.mark.parametrize("offset", [-8, -(10**12)])
+def test_array_before_the_beginning_of_its_block_is_refused(whole_files, tmp_path, offset):
+    # numpy reads there whatever is in memory.
+    refused(
+        tmp_path / "t.asdf", changed(whole_files["asdf"], (b"source: 0", f"source: 0\n    offset: {offset}".encode()))
+    )
+
+
+def test_array_that_repeats_its_numbers_beyond_the_memory_is_refused(whole_files, tmp_path):
+    shape = (b"shape: [40, 50]", b"shape: [900000, 900000]\n    strides: [0, 0]")
+    content = whole_files["asdf"]
+    for _ in range(content[: content.index(b"\n...")].count(shape[0])):
+        content = changed(content, shape)
+    refused(tmp_path / "t.asdf", content)
+
+
+BOMB = ", ".join(["b0: &b0 [x, x, x]", *(f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]" for n in range(1, 20))])
+
+
+@pytest.mark.parametrize("text", [BOMB, "A: &a [*a]", "A: " + "[" * 3000 + "]" * 3000], ids=["bomb", "circle", "deep"])
+@pytest.mark.parametrize("place", ["  meta:\n", "  provenance: []\n"])
+def test_tree_that_grows_without_bound_is_refused_at_once(whole_files, tmp_path, text, place):
+    more = f"  more: {{{text}}}\n{place}".encode()
+    started = time.monotonic()
+    refused(tmp_path / "t.asdf", changed(whole_files["asdf"], (place.encode(), more)))
+    assert time.monotonic() - started < 5
+
+
+def test_text_without_end_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "long.asdf"
+    with path.open("wb") as file:
+        file.write(b"#ASDF 1.0.0\n")
+        file.truncate(1 << 36)
+    with pytest.raises(FrameError, match=r"long\.asdf"):
+        CCDFrame.read(path)
+
+
+def test_reason_why_a_part_of_a_tree_is_refused_is_told(whole_files, tmp_path):
+    path = tmp_path / "t.asdf"
+    path.write_bytes(changed(whole_files["asdf"], (b"datatype: float32", b"datatype: flout32")))
+    with pytest.raises(FrameError, match=r"t\.asdf.*flout32"):
+        CCDFrame.read(path)
 
 
 def test_no_code_is_run_from_an_asdf_file(whole_files, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import astropy.units as u
 import numpy as np
@@ -232,6 +233,51 @@ def test_standard_is_kept_and_every_header_has_its_checksums(frame, tmp_path):
             assert all({"CHECKSUM", "DATASUM"} <= set(hdu.header) for hdu in hdus)
 
 
+@pytest.mark.parametrize("name", ["frame.fits", "frame.fits.gz", "frame.fits.fz"])
+@pytest.mark.parametrize("length", [1000, 1 << 20, (1 << 20) + 4, 3000000])
+def test_checksums_are_right_for_astropy_and_those_of_astropy_for_us(tmp_path, name, length):
+    path = tmp_path / name
+    pixels = np.frombuffer(np.random.default_rng(7).bytes(length), np.int16).reshape(2, -1)
+    CCDFrame(pixels, unit="adu").write(path)
+    # astropy checks some when it opens the file, and the others when it reads their data: by warnings.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with fits.open(path, checksum=True) as hdus:
+            assert sum(hdu.data is not None for hdu in hdus) == 2
+    np.testing.assert_array_equal(CCDFrame.read(path, checksum=True).data, pixels)
+    fits.PrimaryHDU(pixels).writeto(tmp_path / "other.fits", checksum=True)
+    np.testing.assert_array_equal(CCDFrame.read(tmp_path / "other.fits", unit="adu", checksum=True).data, pixels)
+
+
+def test_keyword_of_an_observatory_that_is_like_ours_comes_back(tmp_path):
+    # Subaru gives each exposure a FRAMEID.
+    header = fits.Header([("FRAMEID", "SUPA01234567"), ("HIERARCH ESO Det Chip name", "CCD-44"), ("CALID", "calspec")])
+    fits.PrimaryHDU(np.ones(SHAPE), header).writeto(tmp_path / "raw.fits")
+    raw = CCDFrame.read(tmp_path / "raw.fits", unit="adu")
+    raw.write(tmp_path / "frame.fits")
+    again = CCDFrame.read(tmp_path / "frame.fits").meta
+    assert again["FRAMEID"] == "SUPA01234567"
+    assert again["ESO Det Chip name"] == "CCD-44"
+
+
+def test_frame_that_another_program_has_written_anew_is_read_when_told_so(frame, tmp_path):
+    frame.write(tmp_path / "frame.fits")
+    plain = CCDData.read(tmp_path / "frame.fits")
+    for checksum in (False, True):
+        path = tmp_path / f"anew{checksum}.fits"
+        plain.multiply(2).to_hdu().writeto(path, checksum=checksum)
+        # The header of ours, but no budget.
+        fits.setval(path, "CALID", value=fits.getheader(tmp_path / "frame.fits")["CALID"])
+        fits.setval(path, "NEXTEND", value=4)
+        with pytest.raises(FrameError, match=r"anew.*checksum=False"):
+            CCDFrame.read(path)
+        again = CCDFrame.read(path, checksum=False)
+        np.testing.assert_allclose(again.variance, 4 * frame.variance, rtol=1e-6)
+        assert "CALID" not in again.meta
+        again.write(path, overwrite=True)
+        np.testing.assert_array_equal(CCDFrame.read(path).variance, again.variance)
+
+
 def test_tiles_are_compressed_on_request_without_loss(frame, tmp_path):
     smooth = CCDFrame(np.zeros((500, 500), np.float32), unit="adu", mask=np.zeros((500, 500), bool))
     smooth.write(tmp_path / "plain.fits")
@@ -243,6 +289,18 @@ def test_tiles_are_compressed_on_request_without_loss(frame, tmp_path):
         plain = CCDData.read(tmp_path / name, hdu=1, format="fits")
         np.testing.assert_array_equal(plain.data, frame.data)
         np.testing.assert_array_equal(plain.uncertainty.array, frame.variance)
+
+
+@pytest.mark.parametrize(("ending", "known"), [("bz2", True), ("zip", False), ("xz", False)])
+def test_what_is_written_can_be_read(frame, tmp_path, ending, known):
+    path = tmp_path / f"frame.fits.{ending}"
+    if known:
+        frame.write(path, format="fits")
+        np.testing.assert_array_equal(CCDFrame.read(path, format="fits").variance, frame.variance)
+    else:
+        with pytest.raises(FrameError, match=rf"{ending}.*\.gz"):
+            frame.write(path, format="fits")
+        assert names(tmp_path) == []
 
 
 def test_frame_without_unit_is_read_by_plain_ccddata_when_told_so(tmp_path):

@@ -14,9 +14,20 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 
-from astro_calib import CCDFrame, Detector, calibrate, combine, covariance, create_deviation, subtract_bias
+from astro_calib import (
+    CCDFrame,
+    Detector,
+    NoiseSource,
+    UncertaintyBudget,
+    calibrate,
+    combine,
+    covariance,
+    create_deviation,
+    subtract_bias,
+)
 from astro_calib.errors import FrameError, NoiseWarning
-from tests.io.frames import Night
+from astro_calib.io import fits as module_fits
+from tests.io.frames import Night, forget
 
 ENDINGS = ["fits", "asdf"]
 SHAPE = (12, 16)
@@ -181,6 +192,26 @@ def test_noise_of_masters_is_not_written_with_each_frame(tmp_path, ending):
     }
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_frame_that_was_read_is_written_without_the_noise_of_its_masters_too(tmp_path, ending):
+    night = Night(shape=(100, 150))
+    frame = night.science()
+    night.write_masters(tmp_path, ending)
+    frame.write(tmp_path / f"frame0.{ending}")
+    variance = frame.variance
+    del night, frame
+    forget()
+    (tmp_path / "other").mkdir()
+    for number, name in enumerate((f"frame0.{ending}", f"other/frame0.{ending}")):
+        CCDFrame.read(tmp_path / name)[:, : 150 - number].write(tmp_path / "other" / f"frame{number}.{ending}")
+        forget()
+    sizes = [(tmp_path / name).stat().st_size for name in (f"frame0.{ending}", f"other/frame1.{ending}")]
+    assert sizes[1] < sizes[0] + 3000
+    again = CCDFrame.read(tmp_path / "other" / f"frame1.{ending}")
+    np.testing.assert_array_equal(again.variance, variance[:, :149])
+    assert covariance(again, CCDFrame.read(tmp_path / f"frame0.{ending}")[:, :149]) == pytest.approx(again.variance)
+
+
 def test_master_that_another_program_has_written_is_found(tmp_path):
     rng = np.random.default_rng(4)
     plain = CCDData(rng.normal(0, 1, SHAPE), unit="electron", uncertainty=StdDevUncertainty(np.full(SHAPE, 5.0)))
@@ -198,9 +229,7 @@ def test_masters_are_told_by_name_identity_and_checksum(tmp_path):
     text = fits.getdata(tmp_path / "frame.fits", "BUDGET").tobytes().decode()
     for name in ("dark", "flat"):
         header = fits.getheader(tmp_path / f"{name}.fits")
-        pattern = (
-            rf'"identity":"{header["FRAMEID"]}","name":"{name}\.fits","checksum":"\w+:24x30","file":"{name}\.fits"'
-        )
+        pattern = rf'"identity":"{header["CALID"]}","name":"{name}\.fits","checksum":"\w+:24x30","file":"{name}\.fits"'
         assert re.search(pattern, text)
 
 
@@ -223,3 +252,37 @@ def test_changed_pixels_of_a_master_are_noticed_when_they_are_needed(tmp_path, e
     frame = CCDFrame.read(tmp_path / f"frame.{ending}")
     with pytest.raises(FrameError, match=rf"flat\.{ending}.*checksum"):
         frame.budget.variances()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_master_whose_budget_takes_more_than_a_look_at_its_beginning_is_found(tmp_path, ending):
+    rng = np.random.default_rng(5)
+    master = noisy(rng, 5.0)
+    names = ["read noise", *(f"source {number}: " + "x" * 9000 for number in range(12))]
+    terms = [(NoiseSource(name, 4.0), 1.0) for name in names]
+    master = CCDFrame(master.data, unit="electron", budget=UncertaintyBudget(SHAPE, terms, np.float32))
+    master.write(tmp_path / f"master.{ending}")
+    for number in range(2):
+        subtract_bias(noisy(rng, 3.0), master).write(tmp_path / f"frame{number}.{ending}")
+    (tmp_path / f"master.{ending}").rename(tmp_path / f"renamed.{ending}")
+    assert in_another_process(tmp_path, ending, 2)[2:] == pytest.approx([52, 52], rel=1e-5)
+
+
+def test_other_files_that_say_nothing_of_themselves_are_not_read_for_a_master_that_is_missing(tmp_path, monkeypatch):
+    rng = np.random.default_rng(6)
+    plain = CCDData(rng.normal(0, 1, SHAPE), unit="electron", uncertainty=StdDevUncertainty(np.full(SHAPE, 5.0)))
+    plain.write(tmp_path / "master.fits")
+    master = CCDFrame.read(tmp_path / "master.fits")
+    subtract_bias(noisy(rng, 3.0), master).write(tmp_path / "frame.fits")
+    (tmp_path / "master.fits").rename(tmp_path / "raw.fits")
+    del master
+    forget()
+    read = []
+    real = module_fits.check_whole_fits
+    monkeypatch.setattr(module_fits, "check_whole_fits", lambda path: read.append(path.name) or real(path))
+    with pytest.warns(NoiseWarning, match=r"master\.fits"):
+        CCDFrame.read(tmp_path / "frame.fits")
+    assert read == ["frame.fits"]
+    # It is taken where it is named.
+    frame = CCDFrame.read(tmp_path / "frame.fits", masters=tmp_path / "raw.fits")
+    assert covariance(frame, CCDFrame.read(tmp_path / "raw.fits")).max() == pytest.approx(-25)

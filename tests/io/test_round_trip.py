@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from astro_calib import CCDFrame
-from tests.io.frames import Night, assert_same, frames
+from astro_calib import CCDFrame, covariance
+from astro_calib.errors import NoiseWarning
+from tests.io.frames import Night, assert_same, forget, frames, reductions
 
 ENDINGS = ["fits", "asdf"]
 
@@ -32,6 +34,39 @@ def night():
 @given(made=frames())
 def test_any_frame_comes_back_equal(ending, made):
     assert_same(round_trip(made, ending), made)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(made=reductions())
+def test_any_reduction_comes_back_equal_from_files_alone(ending, made):
+    masters, frames = made
+    covariances = [covariance(*pair) for pair in pairs(frames)]
+    sigmas = [np.sqrt(one.variance * other.variance) for one, other in pairs(frames)]
+    with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
+        # A master that is not found is none.
+        warnings.simplefilter("error", NoiseWarning)
+        for number, frame in enumerate(frames):
+            frame.write(Path(directory) / f"{number}.{ending}")
+        for kind, master in masters.items():
+            master.write(Path(directory) / f"{kind}.{ending}")
+        forget()
+        again = [CCDFrame.read(Path(directory) / f"{number}.{ending}") for number in range(len(frames))]
+        for one, frame in zip(again, frames, strict=True):
+            for attribute in ("data", "variance", "mask", "flags", "n_used"):
+                np.testing.assert_array_equal(getattr(one, attribute), getattr(frame, attribute), err_msg=attribute)
+            assert one.budget.names == frame.budget.names
+            parts = one.budget.variances()
+            for name, part in frame.budget.variances().items():
+                assert np.all(np.abs(parts[name] - part) <= 3e-5 * frame.variance), name
+        # What was shared in memory is shared.
+        for pair, expected, sigma in zip(pairs(again), covariances, sigmas, strict=True):
+            assert np.all(np.abs(covariance(*pair) - expected) <= 3e-5 * sigma)
+
+
+def pairs(frames):
+    """Those of the first with the others."""
+    return [(frames[0], other) for other in frames[1:]]
 
 
 @pytest.mark.parametrize("ending", ["fits", "fits.gz", "fits.fz", "asdf"])

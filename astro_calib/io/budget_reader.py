@@ -1,0 +1,226 @@
+"""Sources of noise and sensitivity coefficients from a tree (`astro_calib.io.tree`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.budget import UncertaintyBudget
+from astro_calib.errors import FrameError
+from astro_calib.factored import OWN, Deferred, Factored, Field, Kept
+from astro_calib.io.master_parts import MasterParts, MissingMasterError
+from astro_calib.io.stored_arrays import native, window_of_entry
+from astro_calib.io.tree import rest_of_variance
+from astro_calib.source import Constituent, NoiseSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["BudgetReader", "budget_of_tree", "source_of_tree"]
+
+
+class BudgetReader:
+    """
+    Reads the budget of a frame; arrays are read when they are asked for.
+
+    Parameters
+    ----------
+    tree : mapping
+        That of the budget.
+    data, total : array_like or None
+        The frame's data and its variance.
+    find : callable
+        Given an entry of the list of masters, finds what is stored of it; None if it is nowhere.
+
+    Attributes
+    ----------
+    terms : list of (NoiseSource, Factored)
+        The sources that are known, with their coefficients.
+    missing : list of mapping
+        The masters that were not found. What depends on them is not among the terms, nor what the rest is of.
+    elsewhere : frozenset of str
+        The identities of sources that are in the files of masters.
+
+    Raises
+    ------
+    FrameError
+        If the tree makes no sense.
+    """
+
+    def __init__(
+        self, tree: Mapping[str, Any], data: Any, total: Any, find: Callable[[Mapping[str, Any]], Any] = lambda _: None
+    ) -> None:
+        self.shape = tuple(int(length) for length in tree["shape"])
+        self.dtype = np.dtype(str(tree["dtype"]))
+        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            msg = f"its variances are of type {self.dtype}; expected float32 or float64."
+            raise FrameError(msg)
+        self._data, self._total = data, total
+        self._tree = tree
+        self._of_masters = MasterParts(tree.get("masters", ()), self.shape, find)
+        self._fields: dict[int, Field] = {}
+        self.elsewhere = frozenset(
+            str(term["source"]["identity"]) for term in tree["terms"] if "master" in term["source"]
+        )
+        self.terms: list[tuple[NoiseSource, Factored]] = []
+        missing: dict[str, Mapping[str, Any]] = {}
+        #: Which of the terms is the rest.
+        self._rest: int | None = None
+        for term in tree["terms"]:
+            try:
+                coefficient = self._factored(term["coefficient"])
+                variance = term["source"].get("variance")
+                if isinstance(variance, Mapping):
+                    if self._rest is not None:
+                        msg = "two of its sources are what the others leave of the variance."
+                        raise FrameError(msg)
+                    self._rest = len(self.terms)
+                    source = self._source(term["source"], self._rest_of_total(str(variance["rest"])))
+                else:
+                    source = self.source(term["source"])
+                self.terms.append((source, coefficient))
+            except MissingMasterError as error:
+                missing[str(error.entry["identity"])] = error.entry
+        self.missing = list(missing.values())
+        if missing and self._rest is not None:
+            # What the other terms leave is not known any more.
+            del self.terms[self._rest]
+
+    def budget(self, total: NDArray[Any]) -> UncertaintyBudget:
+        """
+        The budget; what is not known of its sources is one of their own.
+
+        Parameters
+        ----------
+        total : ndarray
+            The total variance, read-only from now on.
+        """
+        terms = list(self.terms)
+        if self.missing:
+            terms.append((self._unresolved(total), Factored(1.0)))
+        budget = self._of(terms)
+        view = total.view()
+        view.flags.writeable = False
+        budget._total = view
+        return budget
+
+    def _of(self, terms: list[tuple[NoiseSource, Factored]]) -> UncertaintyBudget:
+        data = None if self._data is None else np.asarray(self._data)
+        return UncertaintyBudget(self.shape, terms, self.dtype, data)
+
+    def _unresolved(self, total: NDArray[Any]) -> NoiseSource:
+        """One source for all that depends on masters that are missing."""
+        from astro_calib.frame import UNNAMED
+
+        named = json.dumps([term["source"]["identity"] for term in self._tree["terms"]])
+        identity = "unresolved:" + hashlib.blake2b(named.encode(), digest_size=12).hexdigest()
+        axes = tuple(range(len(self.shape)))
+        if not self.terms:
+            return NoiseSource(UNNAMED, total, axes, identity=identity)
+
+        def load() -> NDArray[Any]:
+            parts: Any = sum(self._of(self.terms).variances().values())
+            return np.maximum(native(self._total) - parts, 0).astype(self.dtype)
+
+        return NoiseSource(UNNAMED, self._deferred(load), axes, identity=identity)
+
+    def _rest_of_total(self, dtype: str) -> Factored:
+        """The variance that the other terms leave of the total."""
+        kind = np.dtype(dtype)
+
+        def load() -> NDArray[Any]:
+            assert self._rest is not None
+            rest = rest_of_variance(self._of(self.terms), self._rest, native(self._total))
+            return np.asarray(rest).astype(kind)
+
+        return self._deferred(load)
+
+    def _deferred(self, load: Callable[[], NDArray[Any]]) -> Factored:
+        return Factored.of_monomials([(1.0, ((Deferred(self.shape, load), 1),))])
+
+    def source(self, entry: Mapping[str, Any]) -> NoiseSource:
+        """A source from its entry."""
+        if "master" in entry:
+            return self._of_masters.source(entry)
+        return self._source(entry, self._factored(entry["variance"]))
+
+    def _source(self, entry: Mapping[str, Any], variance: Factored) -> NoiseSource:
+        axes, window = tuple(int(axis) for axis in entry["axes"]), window_of_entry(entry["window"])
+        if list(axes) != sorted(set(axes)) or not set(axes) <= set(range(len(self.shape))):
+            msg = f"the axes {axes} of source {entry['name']!r} are not axes of a frame of shape {self.shape}."
+            raise FrameError(msg)
+        if len(window) != len(axes) or any(step == 0 for _, step in window):
+            msg = f"the window {window} of source {entry['name']!r} does not fit its axes {axes}."
+            raise FrameError(msg)
+        return NoiseSource(
+            str(entry["name"]),
+            variance,
+            axes,
+            identity=str(entry["identity"]),
+            window=window,
+            slope=float(entry.get("slope", 0.0)),
+            linear=float(entry.get("linear", 1.0)),
+            constituents={
+                (str(identity), window_of_entry(part)): Constituent(self._factored(weight), float(size))
+                for identity, part, weight, size in entry.get("constituents", ())
+            },
+        )
+
+    def _factored(self, entry: Any) -> Factored:
+        """A number or products from their entry."""
+        if isinstance(entry, (str, int, float)):
+            return Factored(float(entry))
+        return Factored.of_monomials(
+            (float(number), tuple((self._field(int(index)), int(power)) for index, power in factors))
+            for number, factors in entry
+        )
+
+    def _field(self, index: int) -> Field:
+        """A field by its number."""
+        if index not in self._fields:
+            if index < 0:
+                msg = f"there is no field {index}."
+                raise FrameError(msg)
+            self._fields[index] = self._field_of(self._tree["fields"][index])
+        return self._fields[index]
+
+    def _field_of(self, entry: Any) -> Field:
+        if entry == "own":
+            return OWN
+        if entry == "data":
+            return Deferred(self.shape, lambda: native(self._data))
+        if "plane" in entry:
+            return self._kept(int(entry["plane"]), int(entry["bit"]))
+        if "master" in entry:
+            return self._of_masters.field(entry)
+        array = entry["array"]
+        return Deferred(tuple(array.shape), partial(native, array))
+
+    def _kept(self, index: int, bit: int) -> Kept:
+        entry = self._tree["fields"][index]
+        plane = entry["array"] if "master" not in entry else None
+        bits = 64 if plane is None else 8 * plane.dtype.itemsize
+        if not 0 <= bit < bits or (plane is not None and plane.dtype.kind != "u"):
+            msg = f"field {index} has no bit {bit}."
+            raise FrameError(msg)
+        return Kept(self._field(index), bit)
+
+
+def budget_of_tree(tree: Mapping[str, Any], data: Any = None) -> UncertaintyBudget:
+    """A budget from a tree that refers to nothing outside."""
+    reader = BudgetReader(tree, data, None)
+    return UncertaintyBudget(reader.shape, reader.terms, reader.dtype, None if data is None else native(data))
+
+
+def source_of_tree(tree: Mapping[str, Any]) -> NoiseSource:
+    """A source from a tree of its own."""
+    shape = [1] * (max(tree["axes"], default=-1) + 1)
+    reader = BudgetReader({"shape": shape, "dtype": "float64", "fields": tree["fields"], "terms": []}, None, None)
+    return reader.source(tree)
