@@ -97,13 +97,13 @@ for says, detector, frame in (("header", camera, image), ("overscan", better, ag
 #
 # The demo on the command line, ``astro-calib demo``, does the same with a larger camera: it writes the raw frames of a
 # night and reduces them. `~astro_calib.reduce_night` finds out what each file is, makes the masters, calibrates the
-# science frames, and measures their stars. Here are the files that it writes, and what it says of the science frame;
+# science frames, and measures their stars. Here are the files that it writes, but for the pictures, and what it says;
 # ``print(summary)`` is the text of ``summary.txt``.
 
 instrument = ac.simulate.camera((256, 256), seed=13, filters=["V"])
 with tempfile.TemporaryDirectory() as directory:
     night = ac.simulate.night(Path(directory, "raw"), seed=13, camera=instrument, darks=5, science=1)
-    summary = ac.reduce_night(night.directory, Path(directory, "reduced"), progress=False)
+    summary = ac.reduce_night(night.directory, Path(directory, "reduced"), pictures=False, progress=False)
     files = [path.relative_to(summary.out) for path in sorted(summary.out.rglob("*")) if path.is_file()]
     bias, dark, flat = (ac.CCDFrame.read(master.path) for master in summary.masters)
     (raw_path,) = night.paths("science")
