@@ -112,7 +112,7 @@ _conversions: weakref.WeakSet[CCDFrame] = weakref.WeakSet()
 #: The master in whose file a source is written, and the one in whose file it would be if that were applied.
 _homes: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
 _filed: weakref.WeakValueDictionary[tuple[str, tuple[int, ...]], Master] = weakref.WeakValueDictionary()
-_sources: weakref.WeakValueDictionary[Key, NoiseSource] = weakref.WeakValueDictionary()
+_sources: weakref.WeakValueDictionary[tuple[Key, tuple[int, ...]], NoiseSource] = weakref.WeakValueDictionary()
 #: Those that were found in files by their identities, for as long as this process runs: a few words each.
 _found: dict[str, Master] = {}
 #: Those of which all is noted.
@@ -281,14 +281,14 @@ def array_in_memory(identity: str, role: Mapping[str, Any]) -> NDArray[Any] | No
     return None
 
 
-def remember_source(source: NoiseSource) -> None:
-    """Take note of a source that is written in the file of another frame."""
-    _sources[source.key] = source
+def remember_source(source: NoiseSource, shape: tuple[int, ...]) -> None:
+    """Take note of a source, as a frame of some shape holds it, that is written in the file of another."""
+    _sources[source.key, shape] = source
 
 
-def source_in_memory(key: Key) -> NoiseSource | None:
+def source_in_memory(key: Key, shape: tuple[int, ...]) -> NoiseSource | None:
     """A source that some frame still holds, just this region of it."""
-    return _sources.get(key)
+    return _sources.get((key, shape))
 
 
 def found_in(source: NoiseSource, master: Master) -> None:

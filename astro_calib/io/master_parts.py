@@ -89,7 +89,7 @@ class MasterParts:
         """
         identity, axes = str(entry["identity"]), tuple(map(int, entry["axes"]))
         window = window_of_entry(entry["window"])
-        known = source_in_memory((identity, axes, window))
+        known = source_in_memory((identity, axes, window), self._shape)
         if known is None:
             master = self._masters[int(entry["master"])]
             found = self._stored(master)
@@ -103,7 +103,7 @@ class MasterParts:
                 raise MissingMasterError(master)
             found_in(known, _remembered(found, master))
         result = known._replaced(name=str(entry["name"]))
-        remember_source(result)
+        remember_source(result, self._shape)
         return result
 
     def field(self, entry: Mapping[str, Any]) -> Field:

@@ -48,7 +48,16 @@ TESTED = 64
 class _Writer:
     """Collects the fields and masters that a budget refers to."""
 
-    def __init__(self, data: Field | None, identity: str | None, directory: Path | None, *, whole: bool) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        data: Field | None,
+        identity: str | None,
+        directory: Path | None,
+        *,
+        whole: bool,
+    ) -> None:
+        self.shape = shape
         self.data = data
         self.identity = identity
         self.directory = directory
@@ -105,7 +114,7 @@ class _Writer:
             "window": [list(part) for part in source.window],
         }
         if not self.whole and (master := self.home(source)) is not None:
-            remember_source(source)
+            remember_source(source, self.shape)
             return {**entry, "master": self.master(master)}
         entry["variance"] = self.factored(source.variance) if rest is None else {"rest": rest}
         if source.slope:
@@ -155,7 +164,7 @@ def budget_tree(
         Of plain Python objects and ndarrays.
     """
     data = None if budget.data is None else Field(budget.data)
-    writer = _Writer(data, identity, directory, whole=whole)
+    writer = _Writer(budget.shape, data, identity, directory, whole=whole)
     rest = _rest(budget, writer) if with_rest else None
     terms = [
         {"source": writer.source(source, rest[1] if rest and rest[0] == index else None), "coefficient": c}
@@ -172,7 +181,7 @@ def budget_tree(
 
 def source_tree(source: NoiseSource) -> dict[str, Any]:
     """The tree of one source, with the fields that it refers to; nothing is left to masters."""
-    writer = _Writer(None, None, None, whole=True)
+    writer = _Writer((), None, None, None, whole=True)
     entry = writer.source(source, None)
     return {**entry, "fields": [field for _, field in writer.fields.values()]}
 

@@ -193,6 +193,18 @@ def test_noise_of_masters_is_not_written_with_each_frame(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
+def test_frame_is_read_while_a_corner_of_another_is_in_memory(tmp_path, ending):
+    night = Night()
+    night.write_masters(tmp_path, ending)
+    frames = [night.science(), night.science()[:7, :9]]
+    for number, frame in enumerate(frames):
+        frame.write(tmp_path / f"{number}.{ending}")
+    again = [CCDFrame.read(tmp_path / f"{number}.{ending}") for number in (0, 1)]
+    expected = covariance(frames[0][:7, :9], frames[1])
+    np.testing.assert_allclose(covariance(again[0][:7, :9], again[1]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_frame_that_was_read_is_written_without_the_noise_of_its_masters_too(tmp_path, ending):
     night = Night(shape=(100, 150))
     frame = night.science()
