@@ -185,7 +185,9 @@ def _passed_on(
         return []
     budget = relabelled(master, kind).budget
     assert budget is not None
-    return [(source, coefficient.product(over_flat) * factor) for source, coefficient in budget.bound().terms]
+    # With a reference to the master's data, not with what they make written out: the gain's part cancels then.
+    data = master._lasting_data()
+    return [(s, c.referring_to(data).product(over_flat) * factor) for s, c in budget.terms]
 
 
 def _variances(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, flat: CCDFrame | None) -> dict[str, Any]:

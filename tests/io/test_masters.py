@@ -178,8 +178,10 @@ def test_file_with_its_masters_included_needs_no_other(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_noise_of_masters_is_not_written_with_each_frame(tmp_path, ending):
-    night = Night(shape=(200, 300))
+@pytest.mark.parametrize("uncertainty", [None, 0.02 * u.electron / u.adu], ids=["exact gain", "uncertain gain"])
+def test_noise_of_masters_is_not_written_with_each_frame(tmp_path, ending, uncertainty):
+    camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron, gain_uncertainty=uncertainty)
+    night = Night(shape=(200, 300), camera=camera)
     frame = night.science()
     night.write_masters(tmp_path, ending)
     frame.write(tmp_path / f"frame.{ending}")
