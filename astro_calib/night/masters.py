@@ -148,7 +148,23 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
             "shot_noise": options.get("shot_noise", "data"),
         },
     )
+    _forget_raw(result.meta, plan)
     return result
+
+
+def _forget_raw(meta: Any, plan: Plan) -> None:
+    """Take out of a header what it says of the raw frame alone: its sections, and levels in adu."""
+    profile = plan.profile
+    stale = [] if plan.trim is None else [*profile.keywords["overscan"], *profile.keywords["trim"]]
+    if profile.saturation is None:
+        stale += profile.keywords["saturation"]
+    for keyword in stale:
+        if keyword in meta:
+            del meta[keyword]
+    found = profile.find(meta, "gain") if profile.gain is None else None
+    if found is not None:
+        # Whoever reads it would convert the frame once more.
+        meta[found[0]] = (1.0, "the frame is in electron; see HISTORY")
 
 
 def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: None) -> Masters:

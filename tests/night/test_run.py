@@ -400,3 +400,15 @@ def test_nickel_sky_noise_is_as_predicted(nickel_summary):
     crowded = ratios.pop("d1059")
     assert crowded > 1.12
     assert all(0.95 < ratio < 1.12 for ratio in ratios.values()), ratios
+
+
+def test_headers_say_nothing_that_holds_for_the_raw_frame_only(reduced, night):
+    raw = fits.getheader(night.paths("science")[0])
+    assert {"BIASSEC", "TRIMSEC", "GAIN", "SATURATE"} <= set(raw)
+    for path in [frame.path for frame in reduced[0].frames] + [master.path for master in reduced[0].masters]:
+        header = fits.getheader(path)
+        assert header["BUNIT"] == "electron"
+        assert header["GAIN"] == 1
+        assert not {"BIASSEC", "TRIMSEC", "DATASEC", "SATURATE"} & set(header)
+        # What the gain was is told.
+        assert any("1.5" in line for line in header["HISTORY"])
