@@ -34,8 +34,16 @@ def ones_complement_sum(content: Any) -> int:
         total = int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
     else:
         from astro_calib.kernels.checksum import sum_of_swapped
+        from astro_calib.kernels.threads import over_rows
 
-        total = int(sum_of_swapped(np.frombuffer(content, np.uint32)))
+        words = np.frombuffer(content, np.uint32)
+        sums: list[int] = []
+
+        def add(part: slice) -> None:
+            sums.append(int(sum_of_swapped(words[part])))
+
+        over_rows(add, words.size, words.size)
+        total = sum(sums)
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
