@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import string
 import warnings
+from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import astropy.units as u
@@ -260,9 +261,20 @@ def differences(frames):
     return [*(frame - frames[-1] * 0.5 for frame in frames[:-1]), frames[-1]]
 
 
+class Reduction(NamedTuple):
+    """Masters by their kinds, and frames that were made with them."""
+
+    masters: dict[str, CCDFrame]
+    frames: list[CCDFrame]
+
+    def __repr__(self):
+        # Not all their pixels.
+        return f"{len(self.frames)} frames with masters {sorted(self.masters)}"
+
+
 @st.composite
 def reductions(draw):
-    """Masters by their kinds, and frames that were made with them."""
+    """A `Reduction` of any kind."""
     camera, rng = draw(cameras()), np.random.default_rng(draw(st.integers(0, 2**32)))
     dtype = draw(st.sampled_from([np.uint16, np.float32, np.float64]))
     kinds = draw(st.sets(st.sampled_from(["bias", "dark", "flat"])))
@@ -287,4 +299,4 @@ def reductions(draw):
     frames = [calibrated(500, "bias", "dark", "flat") for _ in range(3)]
     for change in draw(st.lists(st.sampled_from([sliced, upside_down, rates, stacks, differences]), max_size=3)):
         frames = change(frames)
-    return made, frames
+    return Reduction(made, frames)
