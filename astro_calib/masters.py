@@ -164,12 +164,18 @@ def applied(frame: CCDFrame) -> None:
     if frame._budget is not None:
         for source, coefficient in frame._budget.terms:
             key = source.identity, source.axes
-            if key not in _homes:
-                _homes[key] = _filed.get(key, master)
+            if _lost(_homes.get(key)):
+                in_file = _filed.get(key)
+                _homes[key] = master if in_file is None or _lost(in_file) else in_file
             for number, field in enumerate(_fields(coefficient)):
                 if field is not OWN and not isinstance(field.plane if isinstance(field, Kept) else field, Deferred):
                     remember_array(_memory(field), master, coefficient_role(source, number))
     remember_array(floating(frame._data), master, {"array": "data"})
+
+
+def _lost(master: Master | None) -> bool:
+    """Whether there is no such master, or none any more: its file was removed."""
+    return master is None or (master.path is not None and not master.path.exists())
 
 
 def stands_for(frame: CCDFrame, master: CCDFrame) -> None:
@@ -293,7 +299,9 @@ def source_in_memory(key: Key, shape: tuple[int, ...]) -> NoiseSource | None:
 
 def found_in(source: NoiseSource, master: Master) -> None:
     """Take note of the master in whose file a source was found, so that it need not be written with other frames."""
-    _homes.setdefault((source.identity, source.axes), _found.setdefault(master.identity, master))
+    key = source.identity, source.axes
+    if _lost(_homes.get(key)):
+        _homes[key] = _found[master.identity] = master
 
 
 def remember_array(array: NDArray[Any], master: Master, role: Mapping[str, Any]) -> None:

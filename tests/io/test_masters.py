@@ -300,3 +300,25 @@ def test_other_files_that_say_nothing_of_themselves_are_not_read_for_a_master_th
     # It is taken where it is named.
     frame = CCDFrame.read(tmp_path / "frame.fits", masters=tmp_path / "raw.fits")
     assert covariance(frame, CCDFrame.read(tmp_path / "raw.fits")).max() == pytest.approx(-25)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_master_whose_file_was_removed_is_not_referred_to(tmp_path, ending):
+    # The same noise is in another master, which is there.
+    night = Night()
+    for part in ("old", "new"):
+        (tmp_path / part).mkdir()
+    night.bias.write(tmp_path / "old" / f"bias.{ending}")
+    forget()
+    old = CCDFrame.read(tmp_path / "old" / f"bias.{ending}")
+    subtract_bias(night.raw(0).multiply(2 * u.electron / u.adu), old)
+    shutil.rmtree(tmp_path / "old")
+    bias = old.subtract(1 * u.electron)
+    frames = [calibrate(night.raw(500), night.camera, bias=bias) for _ in range(2)]
+    bias.write(tmp_path / "new" / f"bias.{ending}")
+    for number, frame in enumerate(frames):
+        frame.write(tmp_path / "new" / f"frame{number}.{ending}")
+    expected = covariance(*frames)
+    forget()
+    again = [CCDFrame.read(tmp_path / "new" / f"frame{number}.{ending}") for number in range(2)]
+    np.testing.assert_allclose(covariance(*again), expected, rtol=1e-5)
