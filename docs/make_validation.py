@@ -20,7 +20,7 @@ MODELS = ("data", "smooth", "array")
 
 def list_table(heading: list[str], rows: list[list[str]], widths: str = "auto") -> str:
     """A table of reStructuredText."""
-    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    lines = [".. list-table::", "   :class: dense", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in [heading, *rows]:
         lines += [f"   {'*' if place == 0 else ' '} - {cell}".rstrip() for place, cell in enumerate(row)]
     return "\n".join(lines) + "\n"

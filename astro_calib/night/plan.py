@@ -345,7 +345,8 @@ def _check_complete(frames: list[RawFrame], unused: list[UnusedFile], profile: P
     reasons = "".join(f"\n  {line}" for line in listed[:20])
     reasons += f"\n  and {len(listed) - 20} more reasons" if len(listed) > 20 else ""
     if not frames:
-        msg = f"none of the {len(unused)} files can be used with profile {profile.name}:{reasons}"
+        msg = f"none of the {len(unused)} files can be used with profile {profile.name}"
+        msg += f" (a profile of your own can say what their headers mean):{reasons}"
         raise FrameError(msg)
     left_out = f" Not used are:{reasons}" if unused else ""
     kinds = {frame.kind for frame in frames}

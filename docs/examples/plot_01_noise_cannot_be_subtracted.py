@@ -45,7 +45,7 @@ def take_dark(bias: ac.CCDFrame) -> ac.CCDFrame:
 # Subtracting noise from noise
 # ----------------------------
 #
-# The width of the difference of two biases is :math:`\sqrt{2}\; 700 = 990` e.
+# The width of the difference of two biases is :math:`\sqrt{2} \times 700 = 990` e.
 
 noise, other_noise = take_bias(), take_bias()
 worse = noise - other_noise
@@ -57,8 +57,8 @@ worse = noise - other_noise
 # A science frame of 30 s, a dark of 60 s, and one bias that is subtracted from both. The bias enters twice, with
 # opposite signs: once in the science frame, and half of it through the scaled dark. With the ratio :math:`t/t_d` of the
 # exposure times, its noise in the result is :math:`(t/t_d - 1)\,\sigma_B`, so that the sum is
-# :math:`\sqrt{1 + 1/4 + 1/4}\; 700 = 857` e. Adding up the three in quadrature, as if the two biases were independent,
-# gives :math:`\sqrt{1 + 1 + 1/4 + 1/4}\; 700 = 1107` e.
+# :math:`\sqrt{1 + 1/4 + 1/4} \times 700 = 857` e. Adding up the three in quadrature, as if the two biases were
+# independent, gives :math:`\sqrt{1 + 1 + 1/4 + 1/4} \times 700 = 1107` e.
 
 bias = take_bias()
 dark = take_dark(bias)
@@ -68,7 +68,7 @@ after = ac.calibrate(raw, detector, bias=bias, dark=dark)
 
 # %%
 # With means of 25 biases and 25 darks hardly any noise of the masters is left:
-# :math:`\sqrt{1 + 1/100 + 1/100}\; 700 = 707` e.
+# :math:`\sqrt{1 + 1/100 + 1/100} \times 700 = 707` e.
 
 master_bias = ac.combine([take_bias() for _ in range(25)])
 master_dark = ac.combine([take_dark(master_bias) for _ in range(25)])
@@ -113,7 +113,8 @@ plt.show()
 # %%
 # The same in numbers, for all pixels, by `~astro_calib.characterize.compare_noise`: the root of the mean predicted
 # variance, and the root mean square difference from what the simulation put in. For n pixels of independent Gaussian
-# noise the relative standard error of the latter is :math:`1/\sqrt{2n}`.
+# noise the relative standard error of the latter is :math:`1/\sqrt{2n}`. The last three rows are one raw frame,
+# calibrated in three ways: where they deviate, they deviate together.
 
 expected = {
     "one bias": (noise, 1100),

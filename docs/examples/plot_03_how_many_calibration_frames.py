@@ -71,7 +71,7 @@ def calibrated(raw: ac.CCDFrame, *, n_biases: int = MOST, n_darks: int = MOST, n
 # pixels, predicted is the budget's variance, and observed the difference from what the simulation put in.
 #
 # The exposure time of the faint frame is twice that of the darks: whatever noise a dark has enters twice as large. The
-# bias is subtracted once from the frame, and -2 times with the dark, so that its coefficient is
+# bias is subtracted once from the frame, and comes back twice with the dark, so that its coefficient is
 # :math:`t/t_d - 1 = 1`. Had the darks been as long as the frame, the biases would not matter at all.
 
 NUMBERS = (1, 2, 4, 8, 16, 32)
@@ -110,7 +110,7 @@ plt.show()
 # calibration frame is 1% larger than s alone for :math:`N = m^2 / (0.0201\, s^2)`. Both are in the budget of a frame
 # calibrated with one frame of the kind.
 
-enough = Table(names=["frames", "of a", "needed for 1%"], dtype=["U10", "U20", "i8"])
+enough = Table(names=["frames", "for the", "needed for 1%"], dtype=["U10", "U20", "i8"])
 for kind, (title, _, _) in cases.items():
     parts = {name: float(part.mean()) for name, part in images[kind][0].budget.variances().items()}
     own = parts["shot noise"] + parts["read noise"]

@@ -3,9 +3,9 @@ Shared masters: why averaging 25 frames does not give a fifth of the noise
 ==========================================================================
 
 Averaging N frames divides their noise by :math:`\\sqrt{N}`, if it is independent. That of frames that were calibrated
-with one master is not: the master's noise is the same in all of them, and their mean has all of it. Most packages
-forget this, because a frame with one error bar for each pixel cannot say where it came from. The error of a deep stack
-then comes out too small, and faint things in it seem more certain than they are.
+with one master is not: the master's noise is the same in all of them, and their mean has all of it. A frame that has
+one error bar for each pixel, and no more, cannot say so, because the error bar does not tell where it came from. The
+error of a deep stack then comes out too small, and faint things in it seem more certain than they are.
 """
 
 # %%
@@ -51,7 +51,7 @@ frames = [ac.calibrate(one, detector, bias=bias, dark=dark) for one in raw]
 
 
 def without_budget(frame: ac.CCDFrame) -> CCDData:
-    """The same values and the same standard deviations, as any other package has them."""
+    """The same values and the same standard deviations, without their sources."""
     return CCDData(frame.data, unit=frame.unit, uncertainty=StdDevUncertainty(np.sqrt(frame.variance)), meta=frame.meta)
 
 
@@ -103,8 +103,10 @@ plt.show()
 # master dark, the mean of five, has :math:`(R^2 + D)/5 = 19`, and keeps it. The bias drops out, because frame and dark
 # are exposed equally long.
 
-ratios = [round(values[-1] / truth[-1], 2) for values in reported.values()]
-Table({"reported by": list(reported), "reported / true": ratios})
+ratios = [values[-1] / truth[-1] for values in reported.values()]
+claims = Table({"reported by": list(reported), "reported / true": ratios})
+claims["reported / true"].format = ".2f"
+claims
 
 # %%
 # To see is to believe: on the left the error of the stack, on the right the error that was taken out of each of its

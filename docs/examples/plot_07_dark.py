@@ -172,7 +172,8 @@ for time in (60, 150, 300, 600, 1200, 2400):
     print(f"{number:2d} x {time:4d} s: predicted {predicted:5.2f} e, observed {observed:5.2f} e")
 
 # %%
-# So: for one exposure time, darks of that time. For many (flats among them) long darks, and many biases. A long dark
+# So: darks that are longer than the frame have less read noise, the more so the more biases there are, and one set of
+# them serves all exposure times, those of flats among them. Darks of the frame's own time need no bias. And a long dark
 # has its own troubles, which no formula shows: more cosmic rays, and hot pixels that saturate.
 #
 # Predicted and observed

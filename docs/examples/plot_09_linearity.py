@@ -151,8 +151,8 @@ means = {
 # Predicted and observed
 # ----------------------
 #
-# The difference of two flats, at columns around three levels, before and after; for what was not corrected the
-# prediction is not claimed to hold, and is not in the table. Then the means of flats, over users.
+# The difference of the two corrected flats, at columns around three levels; without a correction the prediction does
+# not hold, as the figure shows. Then the means of flats, over users.
 
 difference = after[0] - after[1]
 cases = {}

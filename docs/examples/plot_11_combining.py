@@ -134,7 +134,8 @@ costs
 # In electrons, over all pixels of stacks without cosmic rays. The factor counts for as many values as there are: the
 # rejection has thrown out a few of them, and `CCDFrame.n_used <astro_calib.CCDFrame.n_used>` says how many are left.
 # The last two rows are the stacks with cosmic rays, in pixels that nothing hit. For the pixels that were hit no error
-# bar is claimed: clipping leaves in what is below its threshold, as the corner of a pixel that a track grazed.
+# bar is claimed: clipping leaves in what is below its threshold, as the corner of a pixel that a track grazed. Stacks
+# of the same frames deviate together.
 
 cases = {}
 for number in (5, NUMBER):

@@ -11,8 +11,8 @@ simulated, written as raw FITS files, and reduced with one call.
 # A frame and its header
 # ----------------------
 #
-# Gain, read noise and sections are those of the header. One calls a detector by its properties, and gets the frame in
-# electrons, with a variance for each source of noise.
+# Gain, read noise and sections are those of the header. They say what detector it is, and `~astro_calib.calibrate`
+# gives the frame in electrons, with a variance for each source of noise.
 
 from __future__ import annotations
 

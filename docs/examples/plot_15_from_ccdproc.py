@@ -181,7 +181,8 @@ biases = [
     for frame in raw["bias"]
 ]
 bias = ac.combine(biases, clip="sigma")
-print({name: f"{np.sqrt(np.mean(part)):.2f} e" for name, part in bias.budget.variances().items()})
+for name, part in bias.budget.variances().items():
+    print(f"{name}: {np.sqrt(np.mean(part)):.2f} e")
 
 # %%
 # Predicted and observed
