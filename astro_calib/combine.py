@@ -54,6 +54,8 @@ __all__ = ["combine"]
 SLAB_ON_DISK = 1 << 24
 #: Memory that a thread needs for one of them, at most: double precision, and its distance from the centre.
 BYTES_A_VALUE = 24
+#: The number of values at a pixel is counted in 16 bits.
+MAX_FRAMES = np.iinfo(np.uint16).max
 METHODS = ("mean", "median", "sum")
 CLIPS = (None, "sigma", "scatter", "minmax")
 
@@ -120,7 +122,8 @@ def combine(
     Raises
     ------
     FrameError
-        If there are no frames, or there is one frame only and its noise is not known: an exact master is never made.
+        If there are no frames, or more than 65535, or there is one frame only and its noise is not known: an exact
+        master is never made.
     ShapeMismatchError
         If shapes differ; the message names the frames.
     astropy.units.UnitConversionError
@@ -305,6 +308,9 @@ def _loaded(
             said = True
     if not loaded:
         msg = "there are no frames to combine."
+        raise FrameError(msg)
+    if len(loaded) > MAX_FRAMES:
+        msg = f"there are {len(loaded)} frames to combine; expected {MAX_FRAMES} at most. Combine groups of them first."
         raise FrameError(msg)
     first = loaded[0]
     if first.ndim == 0 or first.size == 0:

@@ -210,7 +210,7 @@ def stacked_values(
     dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
     usual = usual_scatter(frames) if own is None and procedure.clip == "sigma" else 0.0
     # Whole numbers of 16 bits are sorted as they are, twice as fast.
-    whole_numbers = procedure.clip is None and all(
+    whole_numbers = (procedure.clip is None and typical is None) and all(
         frame.dtype == np.uint16 and frame.mask is None and frame.flags is None for frame in frames
     )
     needs_center = procedure.method == "median" or procedure.clip in ("sigma", "scatter")
