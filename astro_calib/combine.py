@@ -189,7 +189,7 @@ def combine(
     own = OwnNoise(inputs, private)
     typical, like = _typical(inputs, own)
     if method == "median":
-        warn_of_median(inputs, private, typical, max(map(_quantum, inputs)))
+        warn_of_median(own, typical, max(map(_quantum, inputs)))
     inflation: float | NDArray[Any] = 1.0
     if by_scatter:
         # The factor of the procedure is in the variance that was taken from the scatter; that of weights is not.
