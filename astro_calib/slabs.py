@@ -202,7 +202,7 @@ def stacked_values(
     slab : int
         How many values are worked on at a time.
     """
-    from astro_calib.kernels.stack import masked_median, sample_variance, weighted_sums
+    from astro_calib.kernels.stack import masked_median, sample_variance, sum_of_weights, weighted_sums
     from astro_calib.kernels.usable import counted, merge_flags, survivors
 
     shape = frames[0].shape
@@ -300,7 +300,7 @@ def stacked_values(
         for position, plane in enumerate(planes):
             plane[rows] = (1 << min(number - 32 * position, 32)) - 1
         if result.total is not None:
-            result.total[rows] = sum(weights)
+            result.total[rows] = sum_of_weights(weights)
     fields = [Field(plane) for plane in planes]
     result.kept = [Kept(fields[position // 32], position % 32) for position in range(number)]
     if refilled:

@@ -995,3 +995,24 @@ def test_more_frames_than_can_be_counted_are_refused(monkeypatch):
     combine(frames[:3])
     with pytest.raises(FrameError, match="there are 4 frames to combine; expected 3 at most"):
         combine(frames)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": [1, 2, 3, 1, 2, 3, 1]}, {"method": "median"}, {"clip": "sigma"}])
+def test_a_stack_does_not_depend_on_how_the_rows_are_shared_out(rng, options, monkeypatch):
+    # Some rows are without gaps, so that there are parts of which every value counts.
+    values = rng.normal(100, 5, (7, 40, 30))
+    values[:, 20:][rng.random((7, 20, 30)) < 0.3] = np.nan
+    frames = [CCDFrame(one, unit="adu", uncertainty=StdDevUncertainty(np.full((40, 30), 5.0))) for one in values]
+
+    def stack(step):
+        def shared_out(work, rows, *_):
+            for start in range(0, rows, step):
+                work(slice(start, min(start + step, rows)))
+
+        monkeypatch.setattr("astro_calib.slabs.over_rows", shared_out)
+        return combine(frames, **options)
+
+    whole = stack(40)
+    for step in (1, 10, 13, 20):
+        np.testing.assert_array_equal(stack(step).data, whole.data)
+        np.testing.assert_array_equal(stack(step).variance, whole.variance)
