@@ -9,7 +9,7 @@ import ccdproc
 import numpy as np
 import pytest
 from astropy.modeling.models import Polynomial1D
-from astropy.nddata import CCDData
+from astropy.nddata import CCDData, StdDevUncertainty
 
 from astro_calib import (
     Amplifier,
