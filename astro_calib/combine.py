@@ -221,7 +221,7 @@ def _typical(frames: Sequence[CCDFrame], own: OwnNoise) -> tuple[NDArray[np.floa
     """Typical sigmas of the frames' own noise, and whether they are alike nearly everywhere."""
     from astro_calib.kernels.stack import masked_median
 
-    item = sampled(frames[0].shape)
+    item = sampled(frames[0].shape, len(frames))
     values, used, _ = gathered(frames, item)
     used = used | ~used.any(axis=0)
     variances = own.at_center(item, values, masked_median(values, used & np.isfinite(values)))

@@ -132,7 +132,7 @@ def usual_scatter(frames: Sequence[CCDFrame]) -> float:
 
     from astro_calib.kernels.stack import masked_median, sample_variance
 
-    item = sampled(frames[0].shape)
+    item = sampled(frames[0].shape, len(frames))
     values, used, _ = gathered(frames, item)
     number = used.sum(axis=0)
     variance = sample_variance(values, used, masked_median(values, used))[number > 1]
@@ -140,10 +140,11 @@ def usual_scatter(frames: Sequence[CCDFrame]) -> float:
     return float(np.sqrt(np.median(variance) * freedom / chi2.median(freedom))) if variance.size else 0.0
 
 
-def sampled(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """An index that takes every n-th row of an image, so that some ten thousand pixels are left."""
-    step = max(1, int(np.prod(shape)) // SAMPLE)
-    return (slice(None, None, min(step, max(shape[0] // 8, 1))), *[slice(None)] * (len(shape) - 1))
+def sampled(shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
+    """An index that takes every n-th row of images: some ten thousand pixels, fewer of many, not less than 8 rows."""
+    pixels = min(SAMPLE, SLAB // number)
+    step = int(np.prod(shape)) // max(pixels, 1)
+    return (slice(None, None, max(min(step, shape[0] // 8), 1)), *[slice(None)] * (len(shape) - 1))
 
 
 def gathered(frames: Sequence[CCDFrame], item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[np.bool_], bool]:

@@ -22,6 +22,7 @@ from astro_calib import (
     create_deviation,
 )
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from astro_calib.slabs import SLAB, sampled
 from tests.noise_checks import assert_scatters_as_predicted, make_frame
 
 E_PER_ADU = u.electron / u.adu
@@ -1016,3 +1017,11 @@ def test_a_stack_does_not_depend_on_how_the_rows_are_shared_out(rng, options, mo
     for step in (1, 10, 13, 20):
         np.testing.assert_array_equal(stack(step).data, whole.data)
         np.testing.assert_array_equal(stack(step).variance, whole.variance)
+
+
+@pytest.mark.parametrize("shape", [(2048, 2048), (100, 4), (5, 1000000), (1, 1), (70,)])
+def test_a_sample_of_many_frames_is_not_larger_than_a_slab_of_them(shape):
+    for number in (1, 10, 1000, 65535):
+        rows = np.empty(shape[0])[sampled(shape, number)[0]]
+        assert len(rows) >= min(8, shape[0])
+        assert len(rows) <= 15 or number * len(rows) * np.prod(shape[1:]) <= 2 * SLAB
