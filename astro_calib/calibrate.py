@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.derive import as_frame, looked_at_once
+from astro_calib.derive import as_frame, looked_at_once, rebuilt
 from astro_calib.detector import GAIN_UNIT, Detector
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
@@ -298,12 +298,14 @@ def _master_looked_at_once(master: Any) -> Any:
 
 
 def _in_electrons(master: CCDFrame, detector: Detector) -> CCDFrame:
-    """A master that was combined from frames in adu, in electrons."""
+    """A master that was combined from frames in adu, in electrons; its pixels are multiplied once for all frames."""
     master = as_frame(master)
     applied(master)
     if master.unit != u.adu:
         return master
-    result = gain_correct(master, detector)
+    given = tuple(detector.gain_identity(index) for index in range(len(detector.amplifiers)))
+    made: CCDFrame = master._once("electrons", given, lambda: gain_correct(master, detector))
+    result = rebuilt(master, made._data, made.budget, unit=u.electron, origin=made._origin)
     gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
     converted(result, master, gains[0] if len(gains) == 1 else None)
     return result

@@ -54,6 +54,8 @@ __all__ = ["combine"]
 SLAB_ON_DISK = 1 << 24
 #: Memory that a thread needs for one of them, at most: double precision, and its distance from the centre.
 BYTES_A_VALUE = 24
+#: The number of values at a pixel is counted in 16 bits.
+MAX_FRAMES = np.iinfo(np.uint16).max
 METHODS = ("mean", "median", "sum")
 CLIPS = (None, "sigma", "scatter", "minmax")
 
@@ -120,7 +122,8 @@ def combine(
     Raises
     ------
     FrameError
-        If there are no frames, or there is one frame only and its noise is not known: an exact master is never made.
+        If there are no frames, or more than 65535, or there is one frame only and its noise is not known: an exact
+        master is never made.
     ShapeMismatchError
         If shapes differ; the message names the frames.
     astropy.units.UnitConversionError
@@ -186,7 +189,7 @@ def combine(
     own = OwnNoise(inputs, private)
     typical, like = _typical(inputs, own)
     if method == "median":
-        warn_of_median(inputs, private, typical, max(map(_quantum, inputs)))
+        warn_of_median(own, typical, max(map(_quantum, inputs)))
     inflation: float | NDArray[Any] = 1.0
     if by_scatter:
         # The factor of the procedure is in the variance that was taken from the scatter; that of weights is not.
@@ -218,7 +221,7 @@ def _typical(frames: Sequence[CCDFrame], own: OwnNoise) -> tuple[NDArray[np.floa
     """Typical sigmas of the frames' own noise, and whether they are alike nearly everywhere."""
     from astro_calib.kernels.stack import masked_median
 
-    item = sampled(frames[0].shape)
+    item = sampled(frames[0].shape, len(frames))
     values, used, _ = gathered(frames, item)
     used = used | ~used.any(axis=0)
     variances = own.at_center(item, values, masked_median(values, used & np.isfinite(values)))
@@ -305,6 +308,9 @@ def _loaded(
             said = True
     if not loaded:
         msg = "there are no frames to combine."
+        raise FrameError(msg)
+    if len(loaded) > MAX_FRAMES:
+        msg = f"there are {len(loaded)} frames to combine; expected {MAX_FRAMES} at most. Combine groups of them first."
         raise FrameError(msg)
     first = loaded[0]
     if first.ndim == 0 or first.size == 0:

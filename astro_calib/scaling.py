@@ -245,7 +245,7 @@ def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_]) -> float:
     is low by 10%.
     """
     # Some pixels are enough: the density need not be known better than the formula is.
-    item = sampled(frame.shape)
+    item = sampled(frame.shape, 1)
     if not good[item].any():
         item = (slice(None),) * frame.ndim
     values = frame._data[item][good[item]]

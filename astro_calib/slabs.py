@@ -132,7 +132,7 @@ def usual_scatter(frames: Sequence[CCDFrame]) -> float:
 
     from astro_calib.kernels.stack import masked_median, sample_variance
 
-    item = sampled(frames[0].shape)
+    item = sampled(frames[0].shape, len(frames))
     values, used, _ = gathered(frames, item)
     number = used.sum(axis=0)
     variance = sample_variance(values, used, masked_median(values, used))[number > 1]
@@ -140,10 +140,11 @@ def usual_scatter(frames: Sequence[CCDFrame]) -> float:
     return float(np.sqrt(np.median(variance) * freedom / chi2.median(freedom))) if variance.size else 0.0
 
 
-def sampled(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """An index that takes every n-th row of an image, so that some ten thousand pixels are left."""
-    step = max(1, int(np.prod(shape)) // SAMPLE)
-    return (slice(None, None, min(step, max(shape[0] // 8, 1))), *[slice(None)] * (len(shape) - 1))
+def sampled(shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
+    """An index that takes every n-th row of images: some ten thousand pixels, fewer of many, not less than 8 rows."""
+    pixels = min(SAMPLE, SLAB // number)
+    step = int(np.prod(shape)) // max(pixels, 1)
+    return (slice(None, None, max(min(step, shape[0] // 8), 1)), *[slice(None)] * (len(shape) - 1))
 
 
 def gathered(frames: Sequence[CCDFrame], item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[np.bool_], bool]:
@@ -202,7 +203,7 @@ def stacked_values(
     slab : int
         How many values are worked on at a time.
     """
-    from astro_calib.kernels.stack import masked_median, sample_variance, weighted_sums
+    from astro_calib.kernels.stack import masked_median, sample_variance, sum_of_weights, weighted_sums
     from astro_calib.kernels.usable import counted, merge_flags, survivors
 
     shape = frames[0].shape
@@ -210,7 +211,7 @@ def stacked_values(
     dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
     usual = usual_scatter(frames) if own is None and procedure.clip == "sigma" else 0.0
     # Whole numbers of 16 bits are sorted as they are, twice as fast.
-    whole_numbers = procedure.clip is None and all(
+    whole_numbers = (procedure.clip is None and typical is None) and all(
         frame.dtype == np.uint16 and frame.mask is None and frame.flags is None for frame in frames
     )
     needs_center = procedure.method == "median" or procedure.clip in ("sigma", "scatter")
@@ -300,7 +301,7 @@ def stacked_values(
         for position, plane in enumerate(planes):
             plane[rows] = (1 << min(number - 32 * position, 32)) - 1
         if result.total is not None:
-            result.total[rows] = sum(weights)
+            result.total[rows] = sum_of_weights(weights)
     fields = [Field(plane) for plane in planes]
     result.kept = [Kept(fields[position // 32], position % 32) for position in range(number)]
     if refilled:

@@ -93,6 +93,11 @@ class OwnNoise:
     frames : sequence of CCDFrame
     private : set of (position, key)
         The sources that only one frame has.
+
+    Attributes
+    ----------
+    shared : list of dict
+        For each frame its other sources by their keys, each with the mean of its coefficient.
     """
 
     def __init__(self, frames: Sequence[CCDFrame], private: set[tuple[int, Key]]) -> None:
@@ -101,16 +106,19 @@ class OwnNoise:
             [term for term in budget.terms if (position, term[0].key) in private]
             for position, budget in enumerate(self._budgets)
         ]
-        means = [
-            {
-                source.key: (source, finite_mean(coefficient.evaluate(budget.data)))
-                for source, coefficient in budget.terms
-                if (position, source.key) not in private
-            }
-            for position, budget in enumerate(self._budgets)
-        ]
+        known: dict[Factored, float] = {}
+        self.shared: list[dict[Key, tuple[NoiseSource, float]]] = []
+        for position, budget in enumerate(self._budgets):
+            of_frame: dict[Factored, float] = {}
+            self.shared.append(
+                {
+                    source.key: (source, _mean(coefficient, budget.data, known, of_frame))
+                    for source, coefficient in budget.terms
+                    if (position, source.key) not in private
+                }
+            )
         sums: dict[Key, tuple[NoiseSource, float]] = {}
-        for one in means:
+        for one in self.shared:
             for key, (source, mean) in one.items():
                 sums[key] = (source, mean + sums.get(key, (source, 0.0))[1])
         # By how much each frame holds more or less of what is shared than all do on average.
@@ -119,7 +127,7 @@ class OwnNoise:
                 (one.get(key, (source, 0.0))[0], (one.get(key, (source, 0.0))[1] - total / len(frames)) ** 2)
                 for key, (source, total) in sums.items()
             ]
-            for one in means
+            for one in self.shared
         ]
 
     def variance(self, position: int, item: tuple[slice, ...]) -> tuple[Any, Any, Any]:
@@ -162,6 +170,20 @@ class OwnNoise:
             moves = np.ndim(slope) or slope != 0
             result.append(at_center(total, slope, floor, value, center) if moves else total)
         return result
+
+
+def _mean(
+    coefficient: Factored, data: NDArray[Any] | None, known: dict[Factored, float], of_frame: dict[Factored, float]
+) -> float:
+    """The mean over finite pixels; that of a product of arrays, which many coefficients have in them, is found once."""
+    total = 0.0
+    for number, factors in coefficient.monomials:
+        product = Factored.of_monomials([(1.0, factors)])
+        means = of_frame if product.depends_on_own else known
+        if product not in means:
+            means[product] = finite_mean(product.evaluate(data))
+        total += number * means[product]
+    return total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,36 +292,27 @@ def typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.flo
     return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
 
 
-def warn_of_median(
-    frames: Sequence[CCDFrame], private: set[tuple[int, Key]], own: NDArray[np.float64], quantum: float
-) -> None:
-    """Say where the error of a median is less exact than usual; ``own`` are the frames' typical sigmas."""
-    if own.min() < SMALLEST_ROUNDED * quantum:
+def warn_of_median(own: OwnNoise, typical: NDArray[np.float64], quantum: float) -> None:
+    """Say where the error of a median is less exact than usual; ``typical`` are the sigmas of the frames' own noise."""
+    lowest = float(typical.min())
+    if lowest < SMALLEST_ROUNDED * quantum:
         msg = (
-            f"the noise is {own.min() / quantum:.2g} digital units, so that the median of whole numbers is "
-            "dominated by "
-            "rounding, and its "
-            "error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
+            f"the noise is {lowest / quantum:.2g} digital units, so that the median of whole numbers is dominated by "
+            "rounding, and its error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
         )
         warnings.warn(msg, NoiseWarning, stacklevel=3)
-    shared: dict[Key, tuple[float, dict[int, float]]] = {}
-    for position, frame in enumerate(frames):
-        budget = budget_of(frame)
-        for source, coefficient in budget.terms:
-            if (position, source.key) not in private:
-                spread = np.sqrt(max(finite_mean(source.variance.evaluate()), 0.0))
-                shared.setdefault(source.key, (spread, {}))[1][position] = finite_mean(
-                    coefficient.evaluate(budget.data)
-                )
-    for key, (spread, coefficients) in shared.items():
-        values = [coefficients.get(position, 0.0) for position in range(len(frames))]
-        unlike = (max(values) - min(values)) * spread / float(own.min())
+    sources = {key: source for one in reversed(own.shared) for key, (source, _) in one.items()}
+    for key, source in sources.items():
+        means = [one[key][1] if key in one else 0.0 for one in own.shared]
+        apart = max(means) - min(means)
+        if not apart:
+            continue
+        unlike = apart * np.sqrt(max(finite_mean(source.variance.evaluate()), 0.0)) / lowest
         if unlike > LARGEST_UNLIKE:
-            name = next(s.name for frame in frames for s, _ in budget_of(frame).terms if s.key == key)
             msg = (
-                f"the frames hold the shared noise {name!r} to different amounts, up to {unlike:.1f} times their "
-                "own noise; the "
-                "error of their median is only first order in that. Use method='mean', or frames of like exposure."
+                f"the frames hold the shared noise {source.name!r} to different amounts, up to {unlike:.1f} times "
+                "their own noise; the error of their median is only first order in that. Use method='mean', or frames "
+                "of like exposure."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=3)
 

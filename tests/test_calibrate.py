@@ -9,7 +9,7 @@ import ccdproc
 import numpy as np
 import pytest
 from astropy.modeling.models import Polynomial1D
-from astropy.nddata import CCDData
+from astropy.nddata import CCDData, StdDevUncertainty
 
 from astro_calib import (
     Amplifier,
@@ -519,3 +519,24 @@ def test_ccd_process_says_what_it_needs(raw, missing):
     del arguments[missing]
     with pytest.raises(ValueError, match=missing):
         ccd_process(raw, **arguments)
+
+
+def test_a_master_in_adu_counts_as_it_is_now_not_as_it_was_for_another_frame():
+    shape = (4, 5)
+    sigmas = StdDevUncertainty(np.full(shape, 1.0))
+    dark = CCDFrame(np.full(shape, 10.0), unit="adu", uncertainty=sigmas, meta={"EXPTIME": 10.0})
+    raw = CCDFrame(np.full(shape, 100, dtype=np.uint16), unit="adu", meta={"EXPTIME": 10.0})
+
+    def calibrated(gain):
+        camera = Detector(gain=gain * u.electron / u.adu, read_noise=1 * u.electron)
+        return calibrate(raw, camera, dark=dark, pedestal=0)
+
+    np.testing.assert_allclose(calibrated(1).data, 100 - 10)
+    np.testing.assert_allclose(calibrated(2).data, 200 - 20)
+    np.testing.assert_allclose(calibrated(2).variance, 200 + 1 + 4 * 1 + 4 / 12, rtol=1e-6)
+    dark.meta["EXPTIME"] = 20.0
+    np.testing.assert_allclose(calibrated(2).data, 200 - 10)
+    dark.mask = np.eye(*shape, dtype=bool)
+    np.testing.assert_array_equal(calibrated(2).mask, dark.mask)
+    dark.data[...] = 20.0
+    np.testing.assert_allclose(calibrated(2).data, 200 - 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
 import astropy.units as u
@@ -21,6 +22,7 @@ from astro_calib import (
     create_deviation,
 )
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from astro_calib.slabs import SLAB, sampled
 from tests.noise_checks import assert_scatters_as_predicted, make_frame
 
 E_PER_ADU = u.electron / u.adu
@@ -954,3 +956,72 @@ def test_arrays_in_the_byte_order_of_files_can_be_combined(rng, dtype):
     np.testing.assert_allclose(stack.variance, 4 / 5)
     weights = np.ones((6, 7)).astype(dtype)
     assert stack.budget.variance_of_sum(weights) == pytest.approx(42 * 4 / 5)
+
+
+def test_the_median_of_unlike_frames_of_whole_numbers_is_that_of_the_same_numbers(rng):
+    values = rng.normal(1000, 10, (4, 50, 60)).astype(np.uint16)
+
+    def stack(dtype):
+        sigmas = [StdDevUncertainty(np.full((50, 60), sigma)) for sigma in (5.0, 10.0, 10.0, 20.0)]
+        frames = [
+            CCDFrame(one.astype(dtype), unit="adu", uncertainty=sigma)
+            for one, sigma in zip(values, sigmas, strict=True)
+        ]
+        return combine(frames, method="median")
+
+    np.testing.assert_array_equal(stack(np.uint16).data, np.median(values, axis=0))
+    np.testing.assert_allclose(stack(np.uint16).variance, stack(np.float32).variance, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "expected"),
+    [((3, np.inf), [10, 10, 10, 10, 10, 11, 30]), ((np.inf, 3), [10, 10, 10, 10, 10, 9])],
+)
+@pytest.mark.parametrize("clip", ["sigma", "scatter"])
+def test_an_infinite_threshold_leaves_nothing_out_where_the_noise_is_nothing(clip, thresholds, expected):
+    # The median absolute deviation of these is 0, too.
+    values = np.array([10, 10, 10, 10, 10, 11, 30, 9], dtype=float)
+    for sigmas in (np.zeros((2, 3)), np.where(np.arange(3) == 1, 1e3, np.zeros((2, 3)))):
+        frames = [CCDFrame(np.full((2, 3), one), unit="adu", uncertainty=StdDevUncertainty(sigmas)) for one in values]
+        stack = combine(frames, clip=clip, sigma=thresholds)
+        assert stack.n_used[0, 0] == len(expected)
+        assert stack.data[0, 0] == pytest.approx(np.mean(expected))
+
+
+def test_more_frames_than_can_be_counted_are_refused(monkeypatch):
+    module = importlib.import_module("astro_calib.combine")
+    assert np.full((), module.MAX_FRAMES).astype(np.uint16) == module.MAX_FRAMES
+    monkeypatch.setattr(module, "MAX_FRAMES", 3)
+    frames = [make_frame(np.random.default_rng(number), 1.0, 1.0, SMALL) for number in range(4)]
+    combine(frames[:3])
+    with pytest.raises(FrameError, match="there are 4 frames to combine; expected 3 at most"):
+        combine(frames)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": [1, 2, 3, 1, 2, 3, 1]}, {"method": "median"}, {"clip": "sigma"}])
+def test_a_stack_does_not_depend_on_how_the_rows_are_shared_out(rng, options, monkeypatch):
+    # Some rows are without gaps, so that there are parts of which every value counts.
+    values = rng.normal(100, 5, (7, 40, 30))
+    values[:, 20:][rng.random((7, 20, 30)) < 0.3] = np.nan
+    frames = [CCDFrame(one, unit="adu", uncertainty=StdDevUncertainty(np.full((40, 30), 5.0))) for one in values]
+
+    def stack(step):
+        def shared_out(work, rows, *_):
+            for start in range(0, rows, step):
+                work(slice(start, min(start + step, rows)))
+
+        monkeypatch.setattr("astro_calib.slabs.over_rows", shared_out)
+        return combine(frames, **options)
+
+    whole = stack(40)
+    for step in (1, 10, 13, 20):
+        np.testing.assert_array_equal(stack(step).data, whole.data)
+        np.testing.assert_array_equal(stack(step).variance, whole.variance)
+
+
+@pytest.mark.parametrize("shape", [(2048, 2048), (100, 4), (5, 1000000), (1, 1), (70,)])
+def test_a_sample_of_many_frames_is_not_larger_than_a_slab_of_them(shape):
+    for number in (1, 10, 1000, 65535):
+        rows = np.empty(shape[0])[sampled(shape, number)[0]]
+        assert len(rows) >= min(8, shape[0])
+        assert len(rows) <= 15 or number * len(rows) * np.prod(shape[1:]) <= 2 * SLAB

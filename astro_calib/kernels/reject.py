@@ -30,12 +30,14 @@ def _within(
     above: Any,
     kept: NDArray[np.bool_],
 ) -> None:
-    nothing = values.dtype.type(0)
+    nothing, infinite = values.dtype.type(0), values.dtype.type(np.inf)
     for index in range(values.shape[0]):
         deviation = values[index] - center[index]
+        threshold = above if deviation > nothing else below
         # Rounding can leave a variance of nothing below zero.
-        limit = (above if deviation > nothing else below) * max(variance[index], nothing)
-        kept[index] = deviation * deviation <= limit
+        limit = threshold * max(variance[index], nothing)
+        # Infinity times nothing is no number, and leaves nothing out.
+        kept[index] = (deviation * deviation <= limit) | (threshold == infinite)
     # By itself, as the counting below: a loop over numbers and bits at once is slower than two.
     for index in range(values.shape[0]):
         kept[index] &= used[index]
@@ -73,7 +75,7 @@ def _reject_deviant(
 ) -> None:
     n, m = values.shape
     kind = values.dtype.type
-    below, above = kind(lower * lower), kind(upper * upper)
+    below, above, infinite = kind(lower * lower), kind(upper * upper), kind(np.inf)
     before = np.empty(WIDTH, dtype=np.uint16)
     after = np.empty(WIDTH, dtype=np.uint16)
     for start in range(0, m, WIDTH):
@@ -88,7 +90,9 @@ def _reject_deviant(
                 _within(line, here, array_at(variances[frame], start, width, line), middle, below, above, kept)
             else:
                 single = max(kind(numbers[frame]), kind(0))
-                _within_number(line, here, middle, below * single, above * single, kept)
+                low = below if below == infinite else below * single
+                high = above if above == infinite else above * single
+                _within_number(line, here, middle, low, high, kept)
             for index in range(width):
                 before[index] += here[index]
             for index in range(width):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["masked_median", "sample_variance", "weighted_sums"]
+__all__ = ["masked_median", "sample_variance", "sum_of_weights", "weighted_sums"]
 
 #: Pixels whose sums stay in the fastest cache while all frames are added.
 WIDTH = 1024
@@ -94,6 +94,11 @@ def _add_all(values: NDArray[Any], weights: NDArray[np.float64], total: NDArray[
                 sums[index] += own * np.float64(line[index])
 
 
+def sum_of_weights(weights: Sequence[float]) -> float:
+    """The sum of all, to the last digit as `weighted_sums` finds it for each pixel."""
+    return weights[0] * len(weights) if all(weight == weights[0] for weight in weights) else sum(weights)
+
+
 def weighted_sums(
     values: NDArray[Any], used: NDArray[np.bool_], weights: Sequence[float], complete: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint16]]:
@@ -120,7 +125,7 @@ def weighted_sums(
     own = np.asarray(weights, dtype=np.float64)
     total = np.zeros(size)
     if complete:
-        weight, number = np.full(size, own.sum()), np.full(size, count, dtype=np.uint16)
+        weight, number = np.full(size, sum_of_weights(weights)), np.full(size, count, dtype=np.uint16)
         _add_all(_lines(values), own, total)
     else:
         weight, number = np.zeros(size), np.zeros(size, dtype=np.uint16)

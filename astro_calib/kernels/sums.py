@@ -203,9 +203,8 @@ def weighted_sum_of_squares(
 
 
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _sum_of_finite(values: NDArray[Any]) -> tuple[float, int]:
+def _sum_of_finite(values: NDArray[Any], sums: NDArray[np.float64]) -> None:
     infinite = values.dtype.type(np.inf)
-    total, number = 0.0, 0
     for row in range(values.shape[0]):
         line = values[row]
         part, count = 0.0, 0
@@ -213,9 +212,7 @@ def _sum_of_finite(values: NDArray[Any]) -> tuple[float, int]:
             finite = abs(line[index]) < infinite
             part += np.float64(line[index]) if finite else 0.0
             count += finite
-        total += part
-        number += count
-    return total, number
+        sums[row, 0], sums[row, 1] = part, count
 
 
 def mean_of_finite(values: NDArray[Any]) -> float:
@@ -231,11 +228,8 @@ def mean_of_finite(values: NDArray[Any]) -> float:
     if plane.size < SMALL:
         finite = np.isfinite(plane)
         return float(np.mean(plane, where=finite, dtype=np.float64)) if finite.any() else 0.0
-    sums = np.zeros((len(plane), 2))
-
-    def work(rows: slice) -> None:
-        sums[rows.start] = _sum_of_finite(plane[rows])
-
-    over_rows(work, len(plane), plane.size)
+    # Of each row, so that the mean does not depend on how the rows are shared out.
+    sums = np.empty((len(plane), 2))
+    over_rows(lambda rows: _sum_of_finite(plane[rows], sums[rows]), len(plane), plane.size)
     total, number = sums.sum(axis=0)
     return float(total / number) if number else 0.0

@@ -31,7 +31,8 @@ def _threads(process: int) -> tuple[ThreadPoolExecutor, int]:
     """The pool of this process: one that was made before a fork has no threads after it."""
     del process
     number = number_of_threads()
-    return ThreadPoolExecutor(number, thread_name_prefix=NAME), number
+    # The thread that calls is one of them.
+    return ThreadPoolExecutor(max(number - 1, 1), thread_name_prefix=NAME), number
 
 
 def over_rows(
@@ -66,11 +67,23 @@ def over_rows(
         for part in parts:
             work(part)
         return
-    pending = [pool.submit(work, part) for part in parts]
+    left = iter(parts)
+
+    def take() -> None:
+        try:
+            for part in left:
+                work(part)
+        finally:
+            # After an error, what has not begun is not worth it any more.
+            for _ in left:
+                pass
+
+    # The calling thread works, too, and waits for nothing that has not begun: those of the pool may be waiting for a
+    # lock that it holds.
+    others = [pool.submit(take) for _ in range(min(number, len(parts)) - 1)]
     try:
-        for done in pending:
-            done.result()
+        take()
     finally:
-        # After an error, what has not begun is not worth it any more.
-        for other in pending:
-            other.cancel()
+        begun = [other for other in others if not other.cancel()]
+    for other in begun:
+        other.result()

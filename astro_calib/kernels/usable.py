@@ -93,10 +93,10 @@ def collect(
     bool
         Whether all are fit for use.
     """
-    first, shape = values[0].dtype, result.shape[1:]
-    compiled = first.isnative and (first.kind in "iu" or first in (np.float32, np.float64))
-    one_type = compiled and all(array.dtype == first for array in values)
-    arrays = alike(values, first if one_type else result.dtype, shape)
+    # What was read from FITS has its bytes in the other order.
+    native = {array.dtype.newbyteorder("=") for array in values}
+    one_type = len(native) == 1 and all(dtype.kind in "iu" or dtype in (np.float32, np.float64) for dtype in native)
+    arrays = alike(values, native.pop() if one_type else result.dtype, result.shape[1:])
     masked = [None if mask is None else np.ascontiguousarray(mask, dtype=np.bool_) for mask in masks]
     flagged = [None if flag is None else np.ascontiguousarray(flag, dtype=np.uint16) for flag in flags]
     number = _collect(
