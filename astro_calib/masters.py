@@ -300,8 +300,10 @@ def source_in_memory(key: Key, shape: tuple[int, ...]) -> NoiseSource | None:
 def found_in(source: NoiseSource, master: Master) -> None:
     """Take note of the master in whose file a source was found, so that it need not be written with other frames."""
     key = source.identity, source.axes
+    if _lost(_found.get(master.identity)):
+        _found[master.identity] = master
     if _lost(_homes.get(key)):
-        _homes[key] = _found[master.identity] = master
+        _homes[key] = _found[master.identity]
 
 
 def remember_array(array: NDArray[Any], master: Master, role: Mapping[str, Any]) -> None:

@@ -43,6 +43,8 @@ def ones_complement_sum(content: Any) -> int:
             sums.append(int(sum_of_swapped(words[part])))
 
         over_rows(add, words.size, words.size)
+        # A thread may remember the last work it did, and the file could not be closed.
+        del words
         total = sum(sums)
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
