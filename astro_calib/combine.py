@@ -342,9 +342,9 @@ def _bytes_of(frame: Any, known: set[Key]) -> int:
         return 0
     planes = [plane for plane in (frame._data, frame.mask, frame.flags) if plane is not None]
     sources = [] if frame.budget is None else [source for source, _ in frame.budget.terms]
-    own = {one.key for one in sources if one.variance.number is None and len(one.axes) == frame.ndim} - known
-    known |= own
-    return sum(plane.nbytes for plane in planes) + len(own) * frame.size * 4
+    own = [source for source in sources if source.key not in known]
+    known |= {source.key for source in own}
+    return sum(plane.nbytes for plane in planes) + sum(source.variance.nbytes for source in own)
 
 
 def _warn_of_memory(number: int, taken: int, memory_limit: float) -> None:

@@ -74,6 +74,26 @@ class Field:
         """The shape of the array."""
         return self._array.shape
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the array."""
+        return self.array.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the array takes that is there for this field."""
+        return self._array.nbytes
+
+    def used_with(self, data: NDArray[Any] | None) -> None:
+        """
+        Note that a budget refers to this; for fields that depend on data.
+
+        Parameters
+        ----------
+        data : ndarray or None
+            The data of the frame that the budget belongs to.
+        """
+
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
         """
         ``array[item]``, for when the rest of the array is not needed.
@@ -188,6 +208,11 @@ class Deferred(Field):
         """The shape of the array."""
         return self._shape
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory the array takes: none before it is asked for."""
+        return 0 if self._loaded is None else self._loaded.nbytes
+
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
         """
         ``array[item]``.
@@ -255,6 +280,11 @@ class Kept(Field):
             Of the type of the array.
         """
         return self._of_plane(self.plane.part(item))
+
+    @property
+    def nbytes(self) -> int:
+        """None: the plane is there for all frames."""
+        return 0
 
     def _of_plane(self, plane: NDArray[Any]) -> NDArray[np.bool_]:
         return np.asarray((plane & plane.dtype.type(1 << self.bit)) != 0)
@@ -540,6 +570,24 @@ class Factored:
             value = Field(value)
         field = value
         return self._from((n, _multiply(factors, ((field, power),))) for n, factors in self._terms.values())
+
+    def used_with(self, data: NDArray[Any] | None) -> None:
+        """
+        Note that a budget refers to this; see `Field.used_with`.
+
+        Parameters
+        ----------
+        data : ndarray or None
+            The data of the frame that the budget belongs to.
+        """
+        for _, factors in self._terms.values():
+            for field, _ in factors:
+                field.used_with(data)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the arrays take that are there for this."""
+        return sum(field.nbytes for _, factors in self._terms.values() for field, _ in factors)
 
     @property
     def depends_on_own(self) -> bool:

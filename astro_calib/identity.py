@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astro_calib.shot_variance import ShotVariance
     from astro_calib.source import Window
 
 __all__ = [
@@ -91,14 +92,17 @@ class Watch:
     ----------
     stamp : str or None
         The digest of the array when it, or one that shares its memory, was first handed out; None while none was.
+    readers : mapping
+        What is told from the values of the array, and has to be told before somebody writes into it.
     """
 
-    __slots__ = ("__weakref__", "array", "relatives", "stamp")
+    __slots__ = ("__weakref__", "array", "readers", "relatives", "stamp")
 
     def __init__(self) -> None:
         self.array: NDArray[Any] | None = None
         self.stamp: str | None = None
         self.relatives: weakref.WeakSet[Watch] = weakref.WeakSet((self,))
+        self.readers: weakref.WeakValueDictionary[int, ShotVariance] = weakref.WeakValueDictionary()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Watch, ()
@@ -110,12 +114,14 @@ class Watch:
             for watch in list(self.relatives):
                 assert watch.array is not None
                 watch.stamp = content_digest(watch.array)
+            for reader in list(self.readers.values()):
+                reader.values_handed_out()
 
     def of_part(self, array: NDArray[Any], part: NDArray[Any]) -> Watch:
         """The watch of a view of the array, neither of which was handed out."""
         self.array = array
         result = Watch()
-        result.array, result.relatives = part, self.relatives
+        result.array, result.relatives, result.readers = part, self.relatives, self.readers
         self.relatives.add(result)
         return result
 

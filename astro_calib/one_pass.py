@@ -25,6 +25,7 @@ from astro_calib.arithmetic import float_type
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.factored import OWN, Factored
 from astro_calib.identity import Watch
+from astro_calib.shot_variance import ShotVariance
 from astro_calib.source import NoiseSource
 from astro_calib.steps.master import relabelled
 
@@ -110,6 +111,7 @@ def calibrated_at_once(
         quality=quality,
         **variances,
     )
+    watch = Watch()
     over_flat = Factored(1.0) if flat is None else Factored(1.0).times(flat._data, -1)
     terms = [(source, coefficient.product(over_flat) * gain) for source, coefficient in level_terms]
     if uncertain_gain:
@@ -118,8 +120,16 @@ def calibrated_at_once(
     window = origin.window
     terms.append((NoiseSource("read noise", fixed, identity=own[0], window=window), over_flat))
     if shot_noise:
-        shot = NoiseSource("shot noise", pixels.shot, identity=own[1], window=window, slope=1.0)
-        terms.append((shot, over_flat))
+        collected = ShotVariance(
+            pixels.data,
+            watch,
+            flat=None if flat is None else flat._data,
+            dark=None if dark is None else dark._lasting_data(),
+            ratio=ratio,
+            floor=floor,
+        )
+        of_shot = Factored(1.0).times(collected)
+        terms.append((NoiseSource("shot noise", of_shot, identity=own[1], window=window, slope=1.0), over_flat))
     terms += _passed_on(dark, -ratio, "dark", over_flat)
     if flat is not None and flat.budget is not None:
         by_flat = over_flat.times(OWN) * -1
@@ -140,7 +150,7 @@ def calibrated_at_once(
         name=raw._name,
         budget=budget,
         _origin=None if flat is not None else origin.scaled(gain),
-        _watch=Watch(),
+        _watch=watch,
     )
 
 

@@ -98,8 +98,8 @@ def calibration(size: int) -> Work:
         return np.asarray(ccdproc.flat_correct(ccd, plain["flat"]).data)
 
     # In: raw frame, three masters, the variance of bias and dark together and of the flat, flags of all four. Out:
-    # data, variance, shot noise, flags, mask.
-    return Work(ours, theirs, size * size * (2 + 3 * 4 + 2 * 4 + 4 * 2 + 3 * 4 + 2 + 1))
+    # data, variance, flags, mask.
+    return Work(ours, theirs, size * size * (2 + 3 * 4 + 2 * 4 + 4 * 2 + 2 * 4 + 2 + 1))
 
 
 def combination(size: int, number: int, masked: float, **options: object) -> Work:

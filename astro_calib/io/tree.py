@@ -200,7 +200,7 @@ def _rest(budget: UncertaintyBudget, writer: _Writer) -> tuple[int, str] | None:
             and (writer.whole or writer.home(source) is None)
             and _is_rest(budget, index)
         ):
-            return index, array.array.dtype.name
+            return index, array.dtype.name
     return None
 
 
@@ -210,7 +210,7 @@ def _single_array(source: NoiseSource) -> Field | None:
     if len(monomials) != 1 or monomials[0][0] != 1 or len(monomials[0][1]) != 1:
         return None
     field, power = monomials[0][1][0]
-    return field if power == 1 and not isinstance(field, Kept) and field.array.dtype.kind == "f" else None
+    return field if power == 1 and not isinstance(field, Kept) and field.dtype.kind == "f" else None
 
 
 def _is_rest(budget: UncertaintyBudget, index: int) -> bool:

@@ -52,11 +52,10 @@ class Recipe(NamedTuple):
 
 
 class CalibratedPixels(NamedTuple):
-    """The result: value, variance, the shot noise's variance before the flat, flags, and whether a pixel is unfit."""
+    """The result: value, variance, flags, and whether a pixel is unfit."""
 
     data: NDArray[Any]
     variance: NDArray[Any]
-    shot: NDArray[Any]
     flags: NDArray[np.uint16]
     mask: NDArray[np.bool_]
 
@@ -70,16 +69,14 @@ def _signal(raw: NDArray[Any], level: float, columns: NDArray[Any], gain: float,
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _own_noise(data: NDArray[Any], fixed: float, floor: float, shot: NDArray[Any], variance: NDArray[Any]) -> None:
+def _own_noise(data: NDArray[Any], fixed: float, floor: float, variance: NDArray[Any]) -> None:
     kind = data.dtype.type
     lowest, constant, nothing, infinite = kind(floor), kind(fixed), kind(0), kind(np.inf)
     for index in range(data.shape[0]):
         signal = data[index]
         noise = max(lowest, signal)
         # A pixel that is no number brings no shot noise.
-        noise = noise if abs(signal) < infinite else nothing
-        shot[index] = noise
-        variance[index] = noise + constant
+        variance[index] = (noise if abs(signal) < infinite else nothing) + constant
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -148,7 +145,6 @@ def _calibrate(
     shared: NDArray[Any],
     data: NDArray[Any],
     variance: NDArray[Any],
-    shot: NDArray[Any],
     flags: NDArray[np.uint16],
     mask: NDArray[np.bool_],
 ) -> None:
@@ -163,7 +159,7 @@ def _calibrate(
                 _add(z, bias[row, start:stop], -1.0)
             fixed = recipe.fixed + of_rows[row]
             if recipe.shot_noise:
-                _own_noise(z, fixed, recipe.floor, shot[row, start:stop], v)
+                _own_noise(z, fixed, recipe.floor, v)
             else:
                 v[:] = fixed
             if of_bias.shape[0]:
@@ -241,7 +237,6 @@ def calibrate_pixels(
     result = CalibratedPixels(
         np.empty(shape, dtype=dtype),
         np.empty(shape, dtype=dtype),
-        np.empty(shape if recipe.shot_noise else (0, shape[1]), dtype=dtype),
         np.empty(shape, dtype=np.uint16),
         np.empty(shape, dtype=np.bool_),
     )
@@ -279,12 +274,71 @@ def calibrate_pixels(
             own_shared,
             result.data[part],
             result.variance[part],
-            result.shot[part],
             result.flags[part],
             result.mask[part],
         )
 
     over_rows(work, shape[0], raw.size, max(1, SLAB // max(shape[1], 1)))
+    return result
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _shot_variance(
+    data: NDArray[Any],
+    flat: NDArray[Any],
+    dark: NDArray[Any],
+    ratio: float,
+    floor: float,
+    variance: NDArray[Any],
+) -> None:
+    kind = variance.dtype.type
+    lowest, factor, nothing, infinite = kind(floor), kind(ratio), kind(0), kind(np.inf)
+    # An array without pixels stands for one that is not there.
+    for start in range(0, data.shape[0], WIDTH):
+        stop = min(start + WIDTH, data.shape[0])
+        collected = variance[start:stop]
+        collected[:] = data[start:stop]
+        if flat.shape[0]:
+            collected *= flat[start:stop]
+        if dark.shape[0]:
+            _add(collected, dark[start:stop], factor)
+        for index in range(stop - start):
+            signal = collected[index]
+            # A pixel that is no number brings no shot noise.
+            collected[index] = max(lowest, signal) if abs(signal) < infinite else nothing
+
+
+def shot_variance(
+    data: NDArray[Any], flat: NDArray[Any] | None, dark: NDArray[Any] | None, ratio: float, floor: float
+) -> NDArray[Any]:
+    """
+    The variance of the shot noise in calibrated pixels, before their division by the flat.
+
+    Parameters
+    ----------
+    data : ndarray, any shape
+        Calibrated values.
+    flat, dark : ndarray, of the same shape, optional
+        What they were divided by, and what was subtracted before.
+    ratio : float
+        The dark was multiplied by this.
+    floor : float
+        The result is not less than this.
+
+    Returns
+    -------
+    ndarray
+        Of the type of ``data``: ``data * flat + ratio * dark``, 0 where that is no finite number.
+    """
+    result = np.empty(data.shape, dtype=data.dtype)
+    none = np.empty((0, *data.shape[1:]), dtype=data.dtype)
+    arrays = [none if array is None else array for array in (data, flat, dark)]
+
+    def work(rows: slice) -> None:
+        values, own_flat, own_dark = (_plain(array[rows], data.dtype).reshape(-1) for array in arrays)
+        _shot_variance(values, own_flat, own_dark, ratio, floor, result[rows].reshape(-1))
+
+    over_rows(work, data.shape[0], data.size)
     return result
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy.table import Table, vstack
-from photutils.aperture import CircularAperture
+from photutils.aperture import ApertureStats, CircularAperture
 
 import astro_calib as ac
 from astro_calib.characterize import compare_noise
@@ -65,8 +65,8 @@ def measure(shift_x: int, shift_y: int) -> Table:
     after = ac.calibrate(raw, detector, **sections, bias=bias, dark=dark, flat=flat)
     table = ac.compare_snr(before, after, positions=stars, fwhm=FWHM)
     places = np.transpose([stars["x"], stars["y"]])
-    light = CircularAperture(places, r=table.meta["radius"]).do_photometry(truth.star_rate * truth.exposure_time)
-    table["truth"] = light[0] * table["flux"].unit
+    light = ApertureStats(truth.star_rate * truth.exposure_time, CircularAperture(places, r=table.meta["radius"])).sum
+    table["truth"] = light * table["flux"].unit
     return table
 
 
