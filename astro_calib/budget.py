@@ -218,13 +218,15 @@ class UncertaintyBudget:
             else:
                 total[name] = np.array(np.broadcast_to(value, self.shape), dtype=np.float64)
 
+        everywhere = (slice(None),) * len(self.shape)
         for source, coefficient in self.terms:
             c = coefficient.evaluate(self.data)
             add(source.name, c * c * np.asarray(source.variance.evaluate()))
         for a, c_a, b, c_b in self._pairs():
             for covariance in draw_covariances(a, b, self.shape):
+                part = c_a.evaluate(self.data) * c_b.evaluate(self.data) * covariance(everywhere)
                 for name in (a.name, b.name):
-                    add(name, c_a.evaluate(self.data) * c_b.evaluate(self.data) * covariance)
+                    add(name, part)
         return {name: value.astype(self.dtype, copy=False) for name, value in total.items()}
 
     @NO_NUMBER
@@ -246,9 +248,12 @@ class UncertaintyBudget:
         if self._total is None:
             total = np.zeros(self.shape, dtype=self.dtype)
             self._add_independent(total)
-            for a, c_a, b, c_b in self._pairs():
-                for covariance in draw_covariances(a, b, self.shape):
-                    total += 2 * covariance * c_a.evaluate(self.data) * c_b.evaluate(self.data)
+            pairs = [
+                (draws, c_a * 2, c_b)
+                for a, c_a, b, c_b in self._pairs()
+                for draws in draw_covariances(a, b, self.shape)
+            ]
+            self._add_covariances(total, pairs, self)
             # Rounding: what cancels to the last digit must not come out below zero.
             np.maximum(total, 0, out=total)
             total.flags.writeable = False
@@ -260,22 +265,43 @@ class UncertaintyBudget:
         return max(1, SLAB // max(int(np.prod(self.shape[1:])), 1))
 
     def _add_independent(self, total: NDArray[Any]) -> None:
-        """Add the variances of all terms, in pieces for the threads."""
-        if not self.shape:
+        """Add the variances of all terms."""
+
+        def add_part(item: tuple[slice, ...]) -> None:
+            own = None if self.data is None else self.data[item]
             for source, coefficient in self.terms:
-                total += np.square(coefficient.evaluate(self.data)) * source.variance.evaluate()
+                c = coefficient.part(item, self.shape, own)
+                total[item] += np.square(c) * source.variance.part(item, self.shape)
+
+        self._in_parts(add_part)
+
+    def _add_covariances(
+        self, total: NDArray[Any], pairs: Sequence[tuple[Any, Factored, Factored]], other: UncertaintyBudget
+    ) -> None:
+        """Add what pairs of terms have in common: the covariance of the draws, and the two coefficients."""
+
+        def add_part(item: tuple[slice, ...]) -> None:
+            own, others = (None if budget.data is None else budget.data[item] for budget in (self, other))
+            for draws, c_a, c_b in pairs:
+                total[item] += draws(item) * c_a.part(item, self.shape, own) * c_b.part(item, self.shape, others)
+
+        if pairs:
+            self._in_parts(add_part)
+
+    def _in_parts(self, add_part: Callable[[tuple[slice, ...]], None]) -> None:
+        """Call a function for parts of the frame that stay in the cache, by all threads."""
+        if not self.shape:
+            add_part(())
             return
         from astro_calib.kernels.threads import over_rows
 
-        def add_rows(rows: slice) -> None:
-            item = (rows, *[slice(None)] * (len(self.shape) - 1))
-            own = None if self.data is None else self.data[item]
-            with np.errstate(invalid="ignore", over="ignore"):
-                for source, coefficient in self.terms:
-                    c = coefficient.part(item, self.shape, own)
-                    total[rows] += np.square(c) * source.variance.part(item, self.shape)
+        along = (slice(None),) * (len(self.shape) - 1)
 
-        over_rows(add_rows, self.shape[0], total.size, self._rows_at_a_time)
+        def add_rows(rows: slice) -> None:
+            with np.errstate(invalid="ignore", over="ignore"):
+                add_part((rows, *along))
+
+        over_rows(add_rows, self.shape[0], int(np.prod(self.shape)), self._rows_at_a_time)
 
     @NO_NUMBER
     def covariance(self, other: UncertaintyBudget) -> NDArray[Any]:
@@ -311,10 +337,13 @@ class UncertaintyBudget:
             msg = f"frames of shapes {self.shape} and {other.shape} have no covariance pixel by pixel."
             raise ShapeMismatchError(msg)
         total = np.zeros(self.shape, dtype=np.result_type(self.dtype, other.dtype))
-        for a, c_a in self.terms:
-            for b, c_b in other.terms:
-                for covariance in draw_covariances(a, b, self.shape):
-                    total += covariance * c_a.evaluate(self.data) * c_b.evaluate(other.data)
+        pairs = [
+            (draws, c_a, c_b)
+            for a, c_a in self.terms
+            for b, c_b in other.terms
+            for draws in draw_covariances(a, b, self.shape)
+        ]
+        self._add_covariances(total, pairs, other)
         return total
 
     # -- sums ----------------------------------------------------------------------------------------------------
@@ -465,7 +494,7 @@ class UncertaintyBudget:
 
     def _cell_variance(self, source: NoiseSource, power: float) -> NDArray[Any]:
         """Variance of each cell, to a power, with the shape of ``_cell_sums``."""
-        return self._of_cells(variance_power(source.variance, power), source)
+        return self._of_cells(variance_power(source.variance.evaluate(), power), source)
 
     def _linked_cells(self, sums: NDArray[Any], source: NoiseSource, amplitude: Factored, power: float) -> NDArray[Any]:
         """The cells' sums times what a link multiplies them by; a cell without weight does not count."""

@@ -89,7 +89,8 @@ def merge_sources(
     with_relatives = list(shares)
     for index, (a, _) in enumerate(terms):
         for other, (b, _) in enumerate(terms[index + 1 :], start=index + 1):
-            for covariance in draw_covariances(a, b, shape):
+            for draws in draw_covariances(a, b, shape):
+                covariance = draws((slice(None),) * len(shape))
                 linear = linear + 2 * covariance * weights[index].evaluate() * weights[other].evaluate()
                 mean = finite_mean(covariance)
                 with_relatives[index] += shares[other] * (mean / means[a.variance])

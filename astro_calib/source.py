@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ from astro_calib.factored import Factored
 from astro_calib.identity import drawn_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -287,22 +287,41 @@ def pixel_overlap(link: Link, axes: tuple[int, ...], shape: tuple[int, ...]) -> 
     return overlap
 
 
-def variance_power(variance: Factored, power: float) -> float | NDArray[Any]:
+def variance_power(variance: float | NDArray[Any], power: float) -> float | NDArray[Any]:
     """A variance to the power of 0, 1/2 or 1."""
-    value = variance.evaluate()
     if power == 1:
-        return value
+        return variance
     # What is a part of a sum, such as the error of levels, may have a negative variance.
-    return 1.0 if power == 0 else np.sqrt(np.maximum(value, 0))
+    return 1.0 if power == 0 else np.sqrt(np.maximum(variance, 0))
 
 
-def draw_covariances(a: NoiseSource, b: NoiseSource, shape: tuple[int, ...]) -> Iterator[Any]:
-    """The covariance of two sources' draws at each pixel, one number or array for each link between them."""
+def draw_covariances(
+    a: NoiseSource, b: NoiseSource, shape: tuple[int, ...]
+) -> Iterator[Callable[[tuple[slice, ...]], Any]]:
+    """
+    The covariance of two sources' draws at each pixel, for each link between them.
+
+    What is given back takes the index of a part of the frame, one slice for each axis, and finds the covariance there.
+    """
     for link in links(a, b):
         overlap = pixel_overlap(link, a.axes, shape)
         if overlap is not False:
-            common = variance_power(a.variance, link.power_a) * variance_power(b.variance, link.power_b)
-            yield link.a.evaluate() * link.b.evaluate() * common * overlap
+            yield partial(_covariance_of_part, link, overlap, a, b, shape)
+
+
+def _covariance_of_part(
+    link: Link, overlap: Any, a: NoiseSource, b: NoiseSource, shape: tuple[int, ...], item: tuple[slice, ...]
+) -> Any:
+    result = link.a.part(item, shape) * link.b.part(item, shape)
+    for source, power in ((a, link.power_a), (b, link.power_b)):
+        if power:
+            result = result * variance_power(source.variance.part(item, shape), power)
+    if overlap is True:
+        return result
+    return (
+        result
+        * overlap[tuple(part if length > 1 else slice(None) for part, length in zip(item, overlap.shape, strict=True))]
+    )
 
 
 def finite_mean(value: float | NDArray[Any]) -> float:
