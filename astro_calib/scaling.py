@@ -44,6 +44,10 @@ __all__ = ["Levels", "level_effects", "level_terms", "scaled_frames", "with_leve
 
 #: Part of the pixels about the median over which their density is measured.
 CENTRAL = 0.1
+#: Of more values than these a median is looked for near that of a sample of so many.
+MANY, SAMPLE = 1 << 19, 1 << 15
+#: The part of the values on either side of the sample's median that is sorted.
+AROUND = 0.02
 #: Frames whose levels are found at a time: NumPy lets go of the interpreter's lock while it sorts.
 THREADS = 4
 #: Density of a Gaussian at its median, for sigma 1.
@@ -124,7 +128,7 @@ def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
 def _level(frame: CCDFrame, how: str) -> float:
     good = fit_for_use(frame)
     values = frame._data if good.all() else frame._data[good]
-    level = float((np.median if how == "median" else np.mean)(values)) if good.any() else float("nan")
+    level = float((_median if how == "median" else np.mean)(values)) if good.any() else float("nan")
     if not level > 0:
         msg = (
             f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by "
@@ -132,6 +136,20 @@ def _level(frame: CCDFrame, how: str) -> float:
         )
         raise FrameError(msg)
     return level
+
+
+def _median(values: NDArray[Any]) -> Any:
+    """The median; of many values only those are sorted that a sample says are near it."""
+    line = values.reshape(-1)
+    if line.size < MANY:
+        return np.median(line)
+    low, high = np.quantile(line[:: line.size // SAMPLE], [0.5 - AROUND, 0.5 + AROUND])
+    below = np.count_nonzero(line < low)
+    near = line[(line >= low) & (line <= high)]
+    places = [(line.size - 1) // 2 - below, line.size // 2 - below]
+    if places[0] < 0 or places[1] >= near.size:
+        return np.median(line)
+    return np.partition(near, places)[places].mean()
 
 
 def level_effects(levels: Levels, weights: Sequence[float]) -> NDArray[np.float64]:
@@ -204,7 +222,7 @@ def level_terms(
             with_pixels = 2 * effect * weight / levels.common
             variance += (effect**2 * factor + with_pixels) * part.variance_of_sum(over_pixels)
     shape = frames[0].shape
-    variance += UncertaintyBudget(shape, shared).variance_of_sum(np.ones(shape))
+    variance += UncertaintyBudget(shape, shared).variance_of_sum(np.broadcast_to(1.0, shape))
     result = [(source, Factored(effect).times(OWN)) for source, effect in common.values()]
     if variance != 0:
         digest = hashlib.blake2b(repr(sorted(keys)).encode(), digest_size=16).hexdigest()

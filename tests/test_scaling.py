@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from astro_calib import CCDFrame, NoiseSource, UncertaintyBudget, combine
+from astro_calib.scaling import _median
 
 from .noise_checks import ratio_of_scatter
 
@@ -81,3 +82,24 @@ def test_sums_over_stars_of_scaled_frames_scatter_as_predicted(scale, method):
     ratio, standard_error = ratio_of_scatter(errors, variances)
     assert standard_error < 0.027
     assert abs(ratio - 1) < 3 * standard_error
+
+
+def values_of_a_flat(rng):
+    return rng.normal(20000, 150, 1_500_001).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "values_of",
+    [
+        values_of_a_flat,
+        lambda rng: values_of_a_flat(rng)[1:].reshape(1500, 1000),
+        lambda rng: rng.poisson(20000, (1000, 1000)).astype(np.uint16),
+        lambda rng: np.where(rng.random(1_000_000) < 0.5, 1.0, 1000.0),  # nothing is near the median
+        lambda rng: np.arange(1_000_000.0)[::-1],
+        # A sample that takes every so manieth value sees the first half of them alone.
+        lambda rng: np.where(np.arange(1_000_000) % 30, rng.normal(5, 1, 1_000_000), rng.normal(1, 1, 1_000_000)),
+    ],
+)
+def test_the_level_is_the_median_to_the_last_digit(values_of):
+    values = values_of(np.random.default_rng(3))
+    assert _median(values) == np.median(values)
