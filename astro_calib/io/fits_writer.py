@@ -18,7 +18,7 @@ from astro_calib.io.fits_budget import (
     storable,
     tree_extensions,
 )
-from astro_calib.io.fits_checksum import PLACEHOLDERS, fill_in_checksums
+from astro_calib.io.fits_stream import write_hdus
 from astro_calib.io.frame_tree import frame_tree, note_file
 from astro_calib.io.headers import has_tables, wcs_tree
 from astro_calib.io.paths import file_to_write
@@ -118,13 +118,11 @@ def write_fits(
     hdus[0].header[NUMBER_OF_EXTENSIONS] = (len(hdus) - 1, "number of extensions")
 
     def write(temporary: Path) -> None:
+        hdus.verify("exception")
         if tiles or path.suffix in COMPRESSED:
             hdus.writeto(temporary, checksum=True)
-            return
-        for hdu in hdus:
-            hdu.header.extend(PLACEHOLDERS, update=True)
-        hdus.writeto(temporary)
-        fill_in_checksums(temporary)
+        else:
+            write_hdus(hdus, temporary)
 
     try:
         write_atomically(path, write)
