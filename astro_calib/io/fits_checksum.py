@@ -14,9 +14,11 @@ from astro_calib.io.whole import BLOCK
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from astro_calib.io.whole import HeaderUnit
 
-__all__ = ["LARGE", "check_data", "check_headers", "encoded", "folded", "ones_complement_sum"]
+__all__ = ["LARGE", "check_data", "check_headers", "encoded", "folded", "ones_complement_sum", "sum_of_words"]
 
 #: Below so many bytes it is not worth while to load the compiled loop; so many stay in the cache.
 LARGE = 1 << 19
@@ -24,25 +26,31 @@ LARGE = 1 << 19
 NOT_ALNUM = frozenset(b":;<=>?@[\\]^_`")
 
 
+def sum_of_words(words: NDArray[np.uint32]) -> int:
+    """The sum of big-endian words, whatever their dtype says; of fewer than 2**32."""
+    if words.nbytes < LARGE or sys.byteorder == "big":
+        return int(words.view(">u4").sum(dtype=np.uint64))
+    from astro_calib.kernels.checksum import sum_of_swapped
+
+    return int(sum_of_swapped(words))
+
+
 def ones_complement_sum(content: Any) -> int:
     """The 32-bit ones' complement sum of big-endian words."""
-    if len(content) < LARGE or sys.byteorder == "big":
-        total = int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
-    else:
-        from astro_calib.kernels.checksum import sum_of_swapped
-        from astro_calib.kernels.threads import over_rows
+    words = np.frombuffer(content, np.uint32)
+    if words.nbytes < LARGE:
+        return folded(sum_of_words(words))
+    from astro_calib.kernels.threads import over_rows
 
-        words = np.frombuffer(content, np.uint32)
-        sums: list[int] = []
+    sums: list[int] = []
 
-        def add(part: slice) -> None:
-            sums.append(int(sum_of_swapped(words[part])))
+    def add(part: slice) -> None:
+        sums.append(sum_of_words(words[part]))
 
-        over_rows(add, words.size, words.size)
-        # A thread may remember the last work it did, and the file could not be closed.
-        del words
-        total = sum(sums)
-    return folded(total)
+    over_rows(add, words.size, words.size)
+    # A thread may remember the last work it did, and the file could not be closed.
+    del words
+    return folded(sum(sums))
 
 
 def folded(total: int) -> int:

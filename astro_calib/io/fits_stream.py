@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from astro_calib.io.fits_checksum import LARGE, encoded, folded, ones_complement_sum
+from astro_calib.io.fits_checksum import LARGE, encoded, folded, ones_complement_sum, sum_of_words
 from astro_calib.io.whole import BLOCK
 
 if TYPE_CHECKING:
@@ -58,20 +58,22 @@ def write_hdus(hdus: fits.HDUList, path: Path) -> None:
 def _write_array(array: NDArray[Any], file: BinaryIO) -> int:
     """Write an array with the padding that follows it; return the sum of both."""
     size = array.dtype.itemsize
-    # FITS has unsigned integers as signed ones, and bytes the other way round, with a BZERO: all but the sign is alike.
-    other_sign = array.dtype.kind == ("i" if size == 1 else "u")
-    sign = np.array(1 << 8 * size - 1 if other_sign else 0, f"u{size}")
     buffer = np.empty(LARGE, np.uint8)
-    swapped = buffer.view(f">u{size}")
-    words = array.view(np.dtype(f"u{size}").newbyteorder(array.dtype.byteorder))
+    swapped, bits, words = (buffer.view(dtype) for dtype in (array.dtype.newbyteorder(">"), f"u{size}", np.uint32))
+    # FITS has unsigned integers, and signed bytes, with a BZERO: as those of the other kind, with another first bit.
+    other_kind = array.dtype.kind == ("i" if size == 1 else "u")
+    sign = np.frombuffer(b"\x80".ljust(size, b"\0"), bits.dtype)
     total = written = 0
-    for piece in np.nditer(words, ["external_loop", "buffered"], order="C", buffersize=swapped.size):
-        np.bitwise_xor(piece, sign, out=swapped[: piece.size])
-        length = piece.size * size
+    for piece in np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=swapped.size):
+        part = slice(piece.size)
+        np.copyto(swapped[part], piece)
+        if other_kind:
+            np.bitwise_xor(bits[part], sign, out=bits[part])
+        length = piece.nbytes
         file.write(buffer[:length])
         buffer[length : length + -length % 4] = 0
         # A sum of words that begin in the middle of those of the file has its bytes turned round.
-        total += ones_complement_sum(buffer[: length + -length % 4]) << 8 * (-written % 4)
+        total += sum_of_words(words[: -(-length // 4)]) << 8 * (-written % 4)
         written += length
     file.write(bytes(-written % BLOCK))
     return folded(total)
