@@ -37,20 +37,22 @@ def sum_of_words(words: NDArray[np.uint32]) -> int:
 
 def ones_complement_sum(content: Any) -> int:
     """The 32-bit ones' complement sum of big-endian words."""
-    words = np.frombuffer(content, np.uint32)
-    if words.nbytes < LARGE:
-        return folded(sum_of_words(words))
-    from astro_calib.kernels.threads import over_rows
+    if len(content) < LARGE:
+        total = sum_of_words(np.frombuffer(content, np.uint32))
+    else:
+        from astro_calib.kernels.threads import over_rows
 
-    sums: list[int] = []
+        words = np.frombuffer(content, np.uint32)
+        sums: list[int] = []
 
-    def add(part: slice) -> None:
-        sums.append(sum_of_words(words[part]))
+        def add(part: slice) -> None:
+            sums.append(sum_of_words(words[part]))
 
-    over_rows(add, words.size, words.size)
-    # A thread may remember the last work it did, and the file could not be closed.
-    del words
-    return folded(sum(sums))
+        over_rows(add, words.size, words.size)
+        # A thread may remember the last work it did, and the file could not be closed.
+        del words
+        total = sum(sums)
+    return folded(total)
 
 
 def folded(total: int) -> int:

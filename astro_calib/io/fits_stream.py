@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from astro_calib.io.whole import BLOCK
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from astropy.io import fits
     from numpy.typing import NDArray
@@ -64,13 +63,14 @@ def _write_array(array: NDArray[Any], file: BinaryIO) -> int:
     other_kind = array.dtype.kind == ("i" if size == 1 else "u")
     sign = np.frombuffer(b"\x80".ljust(size, b"\0"), bits.dtype)
     total = written = 0
-    for piece in np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=swapped.size):
+    pieces: Any = np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=swapped.size)
+    for piece in pieces:
         part = slice(piece.size)
         np.copyto(swapped[part], piece)
         if other_kind:
             np.bitwise_xor(bits[part], sign, out=bits[part])
         length = piece.nbytes
-        file.write(buffer[:length])
+        file.write(buffer.data[:length])
         buffer[length : length + -length % 4] = 0
         # A sum of words that begin in the middle of those of the file has its bytes turned round.
         total += sum_of_words(words[: -(-length // 4)]) << 8 * (-written % 4)

@@ -151,10 +151,6 @@ def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any])
             psf=None if ccd.psf is None else storable(ccd.psf),
         )
         hdus = plain.to_hdu(**arguments)
-        if name_of_mask and ccd.mask is not None:
-            # astropy would copy it.
-            hdus.insert(1, fits.ImageHDU(storable(ccd.mask), name=name_of_mask))
-        return hdus
     except FrameError as error:
         msg = f"{ccd.name} cannot be written to {path}: {error}"
         raise FrameError(msg) from error
@@ -167,6 +163,10 @@ def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any])
             "line breaks, finite numbers or truth values, under keywords of up to 8 letters."
         )
         raise FrameError(msg) from error
+    if name_of_mask and ccd.mask is not None:
+        # astropy would copy it.
+        hdus.insert(1, fits.ImageHDU(storable(ccd.mask), name=name_of_mask))
+    return hdus
 
 
 def _inexact(header: fits.Header) -> dict[str, list[Any]]:
