@@ -46,7 +46,7 @@ HELD_BY = {"bool": np.uint8, "float16": np.float32}
 
 def storable(array: Any) -> NDArray[Any]:
     """
-    An array as FITS can hold it: big-endian, so that it need not be swapped again and again.
+    An array as FITS can hold it; read-only, for astropy would swap the bytes of another in place while it writes them.
 
     Raises
     ------
@@ -54,11 +54,13 @@ def storable(array: Any) -> NDArray[Any]:
         If FITS cannot hold it.
     """
     array = np.asarray(array)
-    array = array.astype(HELD_BY.get(array.dtype.name, array.dtype), copy=False)
+    held_by = HELD_BY.get(array.dtype.name, array.dtype)
+    array = array.view(held_by) if array.dtype == np.bool_ else array.astype(held_by, copy=False).view()
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8 or not array.size or not array.ndim:
         msg = f"FITS cannot hold an array of shape {array.shape} and type {array.dtype}."
         raise FrameError(msg)
-    return np.ascontiguousarray(array).astype(array.dtype.newbyteorder(">"), copy=False)
+    array.flags.writeable = False
+    return array
 
 
 def tree_extensions(tree: Mapping[str, Any]) -> Iterator[fits.ImageHDU]:

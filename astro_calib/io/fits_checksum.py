@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,48 +9,60 @@ import numpy as np
 from astropy.io import fits
 
 from astro_calib.errors import FrameError
-from astro_calib.io.whole import BLOCK, header_units
+from astro_calib.io.whole import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from astro_calib.io.whole import HeaderUnit
 
-__all__ = ["PLACEHOLDERS", "check_data", "check_headers", "fill_in_checksums"]
+__all__ = ["LARGE", "check_data", "check_headers", "encoded", "folded", "ones_complement_sum", "sum_of_words"]
 
-#: What stands for the checksums in a header until they are known.
-PLACEHOLDERS = (("CHECKSUM", "0" * 16, "of header and data"), ("DATASUM", "0" * 10, "of the data"))
-#: Below so many bytes it is not worth while to load the compiled loop.
-LARGE = 1 << 20
+#: Below so many bytes it is not worth while to load the compiled loop; so many stay in the cache.
+LARGE = 1 << 19
 #: Punctuation between digits and letters, and between capital and small ones.
 NOT_ALNUM = frozenset(b":;<=>?@[\\]^_`")
 
 
+def sum_of_words(words: NDArray[np.uint32]) -> int:
+    """The sum of big-endian words, whatever their dtype says; of fewer than 2**32."""
+    if words.nbytes < LARGE or sys.byteorder == "big":
+        return int(words.view(">u4").sum(dtype=np.uint64))
+    from astro_calib.kernels.checksum import sum_of_swapped
+
+    return int(sum_of_swapped(words))
+
+
 def ones_complement_sum(content: Any) -> int:
     """The 32-bit ones' complement sum of big-endian words."""
-    if len(content) < LARGE or sys.byteorder == "big":
-        total = int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
+    if len(content) < LARGE:
+        total = sum_of_words(np.frombuffer(content, np.uint32))
     else:
-        from astro_calib.kernels.checksum import sum_of_swapped
         from astro_calib.kernels.threads import over_rows
 
         words = np.frombuffer(content, np.uint32)
         sums: list[int] = []
 
         def add(part: slice) -> None:
-            sums.append(int(sum_of_swapped(words[part])))
+            sums.append(sum_of_words(words[part]))
 
         over_rows(add, words.size, words.size)
         # A thread may remember the last work it did, and the file could not be closed.
         del words
         total = sum(sums)
+    return folded(total)
+
+
+def folded(total: int) -> int:
+    """A sum with what is beyond 32 bits added again."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
 
 
-def encoded(number: int) -> bytes:
+def encoded(number: int) -> str:
     """A number as 16 letters and digits, so that a header in which they stand sums up to it."""
     lines = []
     for byte in number.to_bytes(4, "big"):
@@ -63,34 +74,9 @@ def encoded(number: int) -> bytes:
                     letters[first] += 1
                     letters[second] -= 1
         lines.append(letters)
-    text = bytes(lines[byte][place] for place in range(4) for byte in range(4))
+    text = "".join(chr(lines[byte][place]) for place in range(4) for byte in range(4))
     # The value begins in the last byte of a word.
     return text[-1:] + text[:-1]
-
-
-def fill_in_checksums(path: Path) -> None:
-    """
-    Put the checksums in the place of their placeholders.
-
-    Parameters
-    ----------
-    path : Path
-        A FITS file whose headers hold the ``PLACEHOLDERS``.
-    """
-    with path.open("r+b") as file:
-        units = list(header_units(file))
-        with mmap.mmap(file.fileno(), 0) as content:
-            for unit in units:
-                start = unit.data - len(unit.header)
-                view = memoryview(content)
-                data = ones_complement_sum(view[unit.data : unit.data + unit.size + -unit.size % BLOCK])
-                view.release()
-                place = start + unit.header.index(b"DATASUM = '") + 11
-                content[place : place + 10] = f"{data:<10}".encode()
-                total = ones_complement_sum(content[start : unit.data]) + data
-                total = (total & 0xFFFFFFFF) + (total >> 32)
-                place = start + unit.header.index(b"CHECKSUM= '") + 11
-                content[place : place + 16] = encoded(0xFFFFFFFF ^ total)
 
 
 def check_headers(units: Iterable[HeaderUnit]) -> None:
@@ -106,8 +92,8 @@ def check_headers(units: Iterable[HeaderUnit]) -> None:
         header = fits.Header.fromstring(unit.header.decode("latin-1"))
         if "CHECKSUM" not in header:
             continue
-        total = ones_complement_sum(unit.header) + int(header.get("DATASUM", 0))
-        if (total & 0xFFFFFFFF) + (total >> 32) not in (0, 0xFFFFFFFF):
+        total = folded(ones_complement_sum(unit.header) + int(header.get("DATASUM", 0)))
+        if total not in (0, 0xFFFFFFFF):
             msg = (
                 f"header {number} is not as it was written: its CHECKSUM differs. If it was changed on purpose, read "
                 "with checksum=False"
@@ -135,7 +121,7 @@ def check_data(units: Iterable[HeaderUnit], content: Any) -> None:
         if "DATASUM" not in header:
             msg = f"it cannot be checked: header {number} has no DATASUM; read without checksum=True"
             raise FrameError(msg)
-        found = ones_complement_sum(memoryview(content)[unit.data : unit.data + unit.size + -unit.size % 2880])
+        found = ones_complement_sum(memoryview(content)[unit.data : unit.data + unit.size + -unit.size % BLOCK])
         if found != int(header["DATASUM"]):
             msg = f"the data of header {number} ({header.get('EXTNAME', 'primary')}) differ from their DATASUM: damaged"
             raise FrameError(msg)

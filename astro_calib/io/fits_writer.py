@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 from astropy.io import fits
 from astropy.nddata import CCDData, VarianceUncertainty
 
@@ -18,7 +19,7 @@ from astro_calib.io.fits_budget import (
     storable,
     tree_extensions,
 )
-from astro_calib.io.fits_checksum import PLACEHOLDERS, fill_in_checksums
+from astro_calib.io.fits_stream import write_hdus
 from astro_calib.io.frame_tree import frame_tree, note_file
 from astro_calib.io.headers import has_tables, wcs_tree
 from astro_calib.io.paths import file_to_write
@@ -96,7 +97,8 @@ def write_fits(
     tree = frame_tree(ccd, path, include_masters=include_masters)
     if kwargs.get("hdu_uncertainty", "UNCERT") is None:
         tree["budget"] = None
-    hdus = _image_hdus(ccd, path, kwargs)
+    meta = meta_with_history(ccd)
+    hdus = _image_hdus(ccd, meta, path, kwargs)
     image = hdus[0]
     if ccd.unit == u.dimensionless_unscaled:
         image.header["BUNIT"] = ""
@@ -104,7 +106,7 @@ def write_fits(
         hdus.append(fits.ImageHDU(storable(ccd.flags), name=flags))
     # A header alone holds no tables of distortion.
     tree["wcs"] = wcs_tree(ccd.wcs) if has_tables(ccd.wcs) else ccd.wcs is not None
-    known = {"", *(str(keyword).upper() for keyword in meta_with_history(ccd))}
+    known = {"", *(str(keyword).upper() for keyword in meta)}
     tree["added"] = sorted(one for one in {*image.header, *OF_THE_FILE} if one.upper() not in known)
     tree["exact"] = _inexact(image.header)
     for extension in tree_extensions(tree):
@@ -114,19 +116,20 @@ def write_fits(
     tiles = compress or path.suffix == ".fz"
     if tiles:
         hdus = _compressed(hdus)
+    elif path.suffix in COMPRESSED:
+        hdus = _contiguous(hdus)
     hdus[0].header[IDENTITY] = (str(tree["frame_id"]), "identity of this frame")
     hdus[0].header[NUMBER_OF_EXTENSIONS] = (len(hdus) - 1, "number of extensions")
 
     def write(temporary: Path) -> None:
         if tiles or path.suffix in COMPRESSED:
             hdus.writeto(temporary, checksum=True)
-            return
-        for hdu in hdus:
-            hdu.header.extend(PLACEHOLDERS, update=True)
-        hdus.writeto(temporary)
-        fill_in_checksums(temporary)
+        else:
+            write_hdus(hdus, temporary)
 
     try:
+        # The other headers hold nothing of the frame's own.
+        image.verify("exception")
         write_atomically(path, write)
     except fits.VerifyError as error:
         msg = f"{ccd.name} cannot be written to {path}: {' '.join(str(error).split())}"
@@ -134,20 +137,20 @@ def write_fits(
     note_file(ccd, path)
 
 
-def _image_hdus(ccd: CCDFrame, path: Path, arguments: dict[str, Any]) -> fits.HDUList:
-    """Image, variance, mask and PSF, as astropy lays them out; it does not write flags before version 8."""
+def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any]) -> fits.HDUList:
+    """Image, mask, variance and PSF, as astropy lays them out; it does not write flags before version 8."""
+    name_of_mask = arguments.pop("hdu_mask", "MASK")
     variance = None if ccd._budget is None else ccd._budget.variance()
     try:
         plain = CCDData(
             storable(ccd._data),
             unit=ccd.unit,
             uncertainty=None if variance is None else VarianceUncertainty(storable(variance), copy=False),
-            mask=ccd.mask,
-            meta=meta_with_history(ccd),
+            meta=meta,
             wcs=ccd.wcs,
             psf=None if ccd.psf is None else storable(ccd.psf),
         )
-        return plain.to_hdu(**arguments)
+        hdus = plain.to_hdu(**arguments)
     except FrameError as error:
         msg = f"{ccd.name} cannot be written to {path}: {error}"
         raise FrameError(msg) from error
@@ -160,6 +163,10 @@ def _image_hdus(ccd: CCDFrame, path: Path, arguments: dict[str, Any]) -> fits.HD
             "line breaks, finite numbers or truth values, under keywords of up to 8 letters."
         )
         raise FrameError(msg) from error
+    if name_of_mask and ccd.mask is not None:
+        # astropy would copy it.
+        hdus.insert(1, fits.ImageHDU(storable(ccd.mask), name=name_of_mask))
+    return hdus
 
 
 def _inexact(header: fits.Header) -> dict[str, list[Any]]:
@@ -171,6 +178,12 @@ def _inexact(header: fits.Header) -> dict[str, list[Any]]:
             if found != card.value and isinstance(found, (float, str)):
                 result[card.keyword] = [found, card.value]
     return result
+
+
+def _contiguous(hdus: fits.HDUList) -> fits.HDUList:
+    """The same, with arrays that astropy does not write value by value."""
+    arrays = [None if hdu.data is None else np.ascontiguousarray(hdu.data) for hdu in hdus]
+    return fits.HDUList([type(hdu)(array, hdu.header) for hdu, array in zip(hdus, arrays, strict=True)])
 
 
 def _compressed(hdus: fits.HDUList) -> fits.HDUList:

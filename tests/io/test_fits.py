@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 from astro_calib import CCDFrame, create_deviation
 from astro_calib.detector import Detector
 from astro_calib.errors import FrameError
+from astro_calib.io import fits_writer
 
 SHAPE = (30, 40)
 
@@ -411,11 +412,11 @@ def test_failure_while_writing_leaves_the_old_file(frame, tmp_path, monkeypatch)
     frame.write(path)
     before = path.read_bytes()
 
-    def fail(_self, name, *_args, **_kwargs):
+    def fail(_hdus, name):
         name.write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fits.HDUList, "writeto", fail)
+    monkeypatch.setattr(fits_writer, "write_hdus", fail)
     with pytest.raises(OSError, match="No space left"):
         (frame * 2).write(path, overwrite=True)
     assert path.read_bytes() == before
