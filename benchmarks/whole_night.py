@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 GAIN = 1.5 * u.electron / u.adu
 READ_NOISE = 6.0 * u.electron
 NUMBERS = {"bias": 10, "dark": 10, "flat": 10, "science": 20}
+#: Seconds.
+PAUSE = 4
 LEVELS = {"bias": 1000, "dark": 1020, "flat": 21000, "science": 1400}
 
 
@@ -133,6 +135,9 @@ def measured(size: int, repeats: int) -> dict[str, float]:
             # Replacing a file waits for the disk on some systems.
             shutil.rmtree(directory / part, ignore_errors=True)
             (directory / part).mkdir()
+            # A virtual machine gives freed memory back after a second or two, and gets new memory slowly: none may live
+            # on what was freed just before.
+            time.sleep(PAUSE)
             return directory / part
 
         paths = take(fresh("raw"), size)
