@@ -59,6 +59,8 @@ UNLIKE = 1.5
 SMALLEST_ROUNDED = 2.0
 #: Fewer pixels than this part may have unlike noise in frames that count as alike.
 RARE = 0.01
+#: Ratios that agree to so many digits are the same.
+DIGITS = 13
 #: Above this difference of shared noise, in units of their own, the median of frames is not linear any more.
 LARGEST_UNLIKE = 0.5
 
@@ -371,11 +373,23 @@ def stacked_budget(
         else:
             typical = None if weights.exact is None else remembered[name, axes]
             terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical))
+    sums: dict[tuple[Any, ...], Factored] = {}
     for members in shared.values():
         source, coefficient = members[0][1:]
         if len(members) == len(frames) and all(other == coefficient for _, _, other in members):
             # The weights add up to one, and the frame's own data in the coefficient become those of the stack.
             terms.append((source, coefficient))
+            continue
+        numbers = {position: own.number for position, _, own in members}
+        first = coefficient.number
+        if first and None not in numbers.values():
+            # One array serves what goes alike with the frames, such as the bias and the dark in flats of one exposure.
+            ratios = {position: float(number or 0.0) / first for position, number in numbers.items()}
+            key = tuple((position, round(ratio, DIGITS)) for position, ratio in ratios.items())
+            if key not in sums:
+                parts = [weights.times(position, Factored(ratio)) for position, ratio in ratios.items()]
+                sums[key] = Factored.of_monomials(monomial for part in parts for monomial in part.monomials)
+            terms.append((source, sums[key] * first))
             continue
         for position, member, own in members:
             terms.append((member, weights.times(position, bound(own, budget_of(frames[position])))))
