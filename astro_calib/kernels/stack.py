@@ -42,8 +42,7 @@ def masked_median(values: NDArray[Any], used: NDArray[np.bool_], complete: bool 
     number = len(values)
     lines, here = _lines(values), _lines(used)
     median = np.empty(lines.shape[1], dtype=float_type(values.dtype))
-    pairs = comparators(number) if number > 1 else np.empty((0, 2), dtype=np.int64)
-    median_of_lines(lines, here, bool(used.all()) if complete is None else complete, pairs, median)
+    median_of_lines(lines, here, bool(used.all()) if complete is None else complete, comparators(number), median)
     return median.reshape(values.shape[1:])
 
 
