@@ -33,6 +33,15 @@ def _take(values: NDArray[Any], result: NDArray[Any], used: NDArray[np.bool_]) -
 
 
 @numba.njit(cache=True, nogil=True)
+def _all(used: NDArray[np.bool_]) -> bool:
+    # Of single bytes, which is faster than to count them in wider numbers.
+    every = np.uint8(1)
+    for index in range(used.shape[0]):
+        every &= np.uint8(used[index])
+    return every != 0
+
+
+@numba.njit(cache=True, nogil=True)
 def _collect(
     values: NDArray[np.uintp],
     masks: NDArray[np.uintp],
@@ -43,8 +52,8 @@ def _collect(
     unusable: np.uint16,
     result: NDArray[Any],
     used: NDArray[np.bool_],
-) -> int:
-    number = 0
+) -> bool:
+    complete = True
     for frame in range(result.shape[0]):
         for start in range(0, result.shape[1], WIDTH):
             width = min(WIDTH, result.shape[1] - start)
@@ -58,9 +67,8 @@ def _collect(
                 flagged = array_at(flags[frame], start, width, no_flags)
                 for index in range(width):
                     here[index] &= (flagged[index] & unusable) == 0
-            for index in range(width):
-                number += here[index]
-    return number
+            complete &= _all(here)
+    return complete
 
 
 def collect(
@@ -99,7 +107,7 @@ def collect(
     arrays = alike(values, native.pop() if one_type else result.dtype, result.shape[1:])
     masked = [None if mask is None else np.ascontiguousarray(mask, dtype=np.bool_) for mask in masks]
     flagged = [None if flag is None else np.ascontiguousarray(flag, dtype=np.uint16) for flag in flags]
-    number = _collect(
+    complete = _collect(
         addresses(arrays),
         addresses(masked),
         addresses(flagged),
@@ -110,7 +118,7 @@ def collect(
         result.reshape(len(result), -1),
         used.reshape(len(used), -1),
     )
-    return bool(number == result.size)
+    return bool(complete)
 
 
 @numba.njit(cache=True, nogil=True)
