@@ -203,6 +203,7 @@ def stacked_values(
     slab : int
         How many values are worked on at a time.
     """
+    from astro_calib.kernels.clipped import clipped_sums
     from astro_calib.kernels.stack import masked_median, sample_variance, sum_of_weights, weighted_sums
     from astro_calib.kernels.usable import counted, merge_flags, survivors
 
@@ -250,19 +251,33 @@ def stacked_values(
         variances = None
         if own is not None and center is not None and (procedure.clip == "sigma" or typical is not None):
             variances = own.at_center(item, values, center)
-        used = rejected(values, before, center, variances, procedure, usual)
-        whole = complete and (used is before or bool(used.all()))
-        empty = np.zeros(1, dtype=np.bool_) if whole else counted(used) == 0
-        filling = bool(empty.any())
+        if center is not None and variances is not None and procedure.method != "median":
+            # What is asked for most goes through the values once; what is left out is known by its marks alone.
+            thresholds = procedure.lower, procedure.upper
+            total, weight, count, fit = clipped_sums(
+                values, before, complete, variances, center, thresholds, weights, planes[:, rows]
+            )
+            whole = complete and bool((count == number).all())
+            empty = fit == 0
+            filling = bool(empty.any())
+            result.before[rows] = np.where(empty, count, fit) if filling else fit
+        else:
+            used = rejected(values, before, center, variances, procedure, usual)
+            whole = complete and (used is before or bool(used.all()))
+            empty = np.zeros(1, dtype=np.bool_) if whole else counted(used) == 0
+            filling = bool(empty.any())
+            if filling:
+                filled = empty & np.isfinite(values)
+                before, used = before | filled, used | filled
+            total, weight, count = summed(values, used, whole)
+            if procedure.clip is not None:
+                result.before[rows] = number if complete else counted(before)
+            if not whole:
+                survivors(used, planes[:, rows])
         if filling:
             # Where nothing is fit for use the pixel gets the value and the variance of what there is.
-            filled = empty & np.isfinite(values)
             refilled.append((rows, np.flatnonzero(empty)))
-            before, used = before | filled, used | filled
-        total, weight, count = summed(values, used, whole)
         result.used[rows] = count
-        if procedure.clip is not None:
-            result.before[rows] = number if complete else counted(before)
         if procedure.method == "median":
             as_before = procedure.clip is None and not filling
             middle = center if as_before and center is not None else masked_median(values, used, whole)
@@ -285,11 +300,10 @@ def stacked_values(
             result.flags[rows] |= (result.used[rows] < result.before[rows]) * np.uint16(DataQuality.REJECTED)
             if filling:
                 result.flags[rows] |= (result.used[rows] == 0) * np.uint16(DataQuality.NO_DATA)
-        merge_flags([None if frame.flags is None else frame.flags[item] for frame in frames], used, result.flags[rows])
+        flags = [None if frame.flags is None else frame.flags[item] for frame in frames]
+        merge_flags(flags, None if whole else planes[:, rows], result.flags[rows])
         if whole:
             complete_rows.append(rows)
-        else:
-            survivors(used, planes[:, rows])
 
     block = max(1, slab // (number * max(int(np.prod(shape[1:])), 1)))
     over_rows(combine_rows, shape[0], number * int(np.prod(shape)), block)

@@ -1,0 +1,241 @@
+"""The sums of the values that are near enough to the centre, on plain arrays: rejection and mean in one go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from astro_calib.kernels.many import addresses, alike, array_at
+from astro_calib.kernels.reject import too_few
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["clipped_sums"]
+
+#: Pixels whose sums stay in the fastest cache while all frames are gone through.
+WIDTH = 1024
+NO_MARKS = np.empty(0, dtype=np.uint32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _choose(
+    values: NDArray[Any],
+    variance: NDArray[Any],
+    center: NDArray[Any],
+    below: Any,
+    above: Any,
+    used: NDArray[np.bool_],
+    complete: bool,
+    bit: np.uint32,
+    chosen: NDArray[Any],
+    marks: NDArray[np.uint32],
+) -> None:
+    """Take the values that are near the centre, 0 for the others, and mark their places."""
+    nothing, infinite, no_mark = values.dtype.type(0), values.dtype.type(np.inf), np.uint32(0)
+    if complete:
+        for index in range(values.shape[0]):
+            value = values[index]
+            deviation = value - center[index]
+            threshold = above if deviation > nothing else below
+            # Rounding can leave a variance of nothing below zero; infinity times nothing is no number, and leaves
+            # nothing out.
+            limit = threshold * max(variance[index], nothing)
+            near = (deviation * deviation <= limit) | (threshold == infinite)
+            chosen[index] = value if near else nothing
+            marks[index] |= bit if near else no_mark
+    else:
+        for index in range(values.shape[0]):
+            value = values[index]
+            deviation = value - center[index]
+            threshold = above if deviation > nothing else below
+            limit = threshold * max(variance[index], nothing)
+            near = ((deviation * deviation <= limit) | (threshold == infinite)) & used[index]
+            chosen[index] = value if near else nothing
+            marks[index] |= bit if near else no_mark
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_four(lines: NDArray[Any], weights: NDArray[np.float64], total: NDArray[np.float64]) -> None:
+    # Four at a time, so that the sum is read and written less often.
+    a, b, c, d = lines[0], lines[1], lines[2], lines[3]
+    of_a, of_b, of_c, of_d = weights[0], weights[1], weights[2], weights[3]
+    for index in range(total.shape[0]):
+        two = total[index] + of_a * np.float64(a[index]) + of_b * np.float64(b[index])
+        total[index] = two + of_c * np.float64(c[index]) + of_d * np.float64(d[index])
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
+    """Add the number of bits that are set, counted in pairs, in fours, in bytes."""
+    kind = np.uint32
+    for index in range(marks.shape[0]):
+        bits = marks[index]
+        bits = kind(bits - (kind(bits >> 1) & kind(0x55555555)))
+        bits = kind((bits & kind(0x33333333)) + (kind(bits >> 2) & kind(0x33333333)))
+        bits = kind(kind(bits + kind(bits >> 4)) & kind(0x0F0F0F0F))
+        number[index] += np.uint16(kind(bits * kind(0x01010101)) >> 24)
+
+
+@numba.njit(cache=True, nogil=True)
+def _mend(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    places: NDArray[np.uintp],
+    where: int,
+    center: Any,
+    weights: NDArray[np.float64],
+    nothing_fit: bool,
+) -> tuple[float, float, int]:
+    """The sums and the number of the values of a pixel, after those have come back that may not all go."""
+    total, weight, number = 0.0, 0.0, 0
+    for frame in range(values.shape[0]):
+        value, bit = values[frame, where], np.uint32(1) << np.uint32(frame % 32)
+        marks = array_at(places[frame // 32], where, 1, NO_MARKS)
+        if np.isfinite(value) if nothing_fit else used[frame, where] and value <= center:
+            marks[0] |= bit
+        if marks[0] & bit:
+            total += weights[frame] * np.float64(value)
+            weight += weights[frame]
+            number += 1
+    return total, weight, number
+
+
+@numba.njit(cache=True, nogil=True)
+def _clipped_sums(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    complete: bool,
+    variances: NDArray[np.uintp],
+    numbers: NDArray[np.float64],
+    center: NDArray[Any],
+    lower: float,
+    upper: float,
+    weights: NDArray[np.float64],
+    same: bool,
+    places: NDArray[np.uintp],
+    total: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    number: NDArray[np.uint16],
+    before: NDArray[np.uint16],
+) -> None:
+    n, m = values.shape
+    kind = values.dtype.type
+    below, above = kind(lower * lower), kind(upper * upper)
+    chosen = np.zeros((4, WIDTH), dtype=values.dtype)
+    single = np.empty(WIDTH, dtype=values.dtype)
+    for start in range(0, m, WIDTH):
+        stop = min(start + WIDTH, m)
+        width = stop - start
+        middle, sums, own_weights = center[start:stop], total[start:stop], weight[start:stop]
+        counts, fit = number[start:stop], before[start:stop]
+        fit[:] = n if complete else 0
+        for frame in range(n):
+            marks = array_at(places[frame // 32], start, width, NO_MARKS)
+            bit = np.uint32(1) << np.uint32(frame % 32)
+            if frame % 32 == 0:
+                marks[:] = 0
+            if variances[frame]:
+                variance = array_at(variances[frame], start, width, values)
+            else:
+                single[:] = kind(numbers[frame])
+                variance = single[:width]
+            here = used[frame, start:stop] if not complete else used[0, :0]
+            line = chosen[frame % 4, :width]
+            _choose(values[frame, start:stop], variance, middle, below, above, here, complete, bit, line, marks)
+            if not complete:
+                for index in range(width):
+                    fit[index] += here[index]
+            if not same:
+                for index in range(width):
+                    own_weights[index] += weights[frame] if np.uint32(marks[index] & bit) else 0.0
+            if frame % 4 == 3:
+                _add_four(chosen, weights[frame - 3 : frame + 1], sums)
+            elif frame >= n - n % 4:
+                for index in range(width):
+                    sums[index] += weights[frame] * np.float64(line[index])
+        for plane in range(places.shape[0]):
+            _count_marks(array_at(places[plane], start, width, NO_MARKS), counts)
+        if same:
+            for index in range(width):
+                own_weights[index] = weights[0] * counts[index]
+        lost = 0
+        for index in range(width):
+            lost += too_few(fit[index], counts[index]) | (fit[index] == 0)
+        if lost == 0:
+            continue
+        for index in range(width):
+            nothing_fit = fit[index] == 0
+            if nothing_fit or too_few(fit[index], counts[index]):
+                found = _mend(values, used, places, start + index, middle[index], weights, nothing_fit)
+                sums[index], own_weights[index], counts[index] = found
+                if same:
+                    own_weights[index] = weights[0] * found[2]
+
+
+def clipped_sums(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    complete: bool,
+    variances: Sequence[Any],
+    center: NDArray[Any],
+    thresholds: tuple[float, float],
+    weights: Sequence[float],
+    planes: NDArray[np.uint32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint16], NDArray[np.uint16]]:
+    """
+    Sums at each pixel over the values that `astro_calib.kernels.reject.reject_deviant` leaves.
+
+    Where no value is fit for use all that are finite are taken, so that the pixel gets a value.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, ...), floating
+    used : ndarray of bool, shape (n, ...)
+        Which values are fit for use.
+    complete : bool
+        Whether all are.
+    variances : sequence of n numbers or arrays, each of shape (...)
+    center : ndarray, shape (...)
+        The median of the used values.
+    thresholds : (float, float)
+        Below and above the centre, in standard deviations.
+    weights : sequence of float, length n
+    planes : ndarray of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane
+        Written: which values were taken; bit i of plane p is that of frame 32 p + i.
+
+    Returns
+    -------
+    total, weight : ndarray of float64, shape (...)
+        The sums of weight times value, and of the weights.
+    number, before : ndarray of uint16, shape (...)
+        How many values were taken, and how many are fit for use.
+    """
+    shape = center.shape
+    lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
+    numbers = np.array([np.ravel(one)[0] if np.size(one) == 1 else 0.0 for one in variances], dtype=float)
+    arrays = [None if np.size(one) == 1 else alike([one], values.dtype, shape)[0] for one in variances]
+    own = np.asarray(weights, dtype=np.float64)
+    total, weight = np.zeros(center.size), np.zeros(center.size)
+    number, before = np.zeros(center.size, dtype=np.uint16), np.empty(center.size, dtype=np.uint16)
+    _clipped_sums(
+        lines,
+        here,
+        complete,
+        addresses(arrays),
+        numbers,
+        np.ascontiguousarray(center, dtype=values.dtype).reshape(-1),
+        *thresholds,
+        own,
+        bool(np.all(own == own[0])),
+        addresses(list(planes)),
+        total,
+        weight,
+        number,
+        before,
+    )
+    return total.reshape(shape), weight.reshape(shape), number.reshape(shape), before.reshape(shape)
