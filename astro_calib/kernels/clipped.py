@@ -1,4 +1,4 @@
-"""The sums of the values that are near enough to the centre, on plain arrays: rejection and mean in one go."""
+"""The mean of the values that are near enough to the centre, on plain arrays: rejection and mean in one go."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["clipped_sums"]
+__all__ = ["clipped_mean"]
 
 #: Pixels whose sums stay in the fastest cache while all frames are gone through.
 WIDTH = 1024
@@ -106,7 +106,7 @@ def _mend(
 
 
 @numba.njit(cache=True, nogil=True)
-def _clipped_sums(
+def _clipped_mean(
     values: NDArray[Any],
     used: NDArray[np.bool_],
     complete: bool,
@@ -118,22 +118,25 @@ def _clipped_sums(
     weights: NDArray[np.float64],
     same: bool,
     places: NDArray[np.uintp],
-    total: NDArray[np.float64],
-    weight: NDArray[np.float64],
+    mean: NDArray[Any],
+    weight: NDArray[Any],
     number: NDArray[np.uint16],
     before: NDArray[np.uint16],
-) -> None:
+) -> tuple[bool, bool]:
     n, m = values.shape
+    whole, empty = complete, False
     kind = values.dtype.type
     below, above = kind(lower * lower), kind(upper * upper)
     chosen = np.zeros((4, WIDTH), dtype=values.dtype)
     single = np.empty(WIDTH, dtype=values.dtype)
+    all_sums, all_weights = np.empty(WIDTH), np.empty(WIDTH)
     for start in range(0, m, WIDTH):
         stop = min(start + WIDTH, m)
         width = stop - start
-        middle, sums, own_weights = center[start:stop], total[start:stop], weight[start:stop]
+        middle, sums, own_weights = center[start:stop], all_sums[:width], all_weights[:width]
         counts, fit = number[start:stop], before[start:stop]
         fit[:] = n if complete else 0
+        sums[:], own_weights[:], counts[:] = 0, 0, 0
         for frame in range(n):
             marks = array_at(places[frame // 32], start, width, NO_MARKS)
             bit = np.uint32(1) << np.uint32(frame % 32)
@@ -163,21 +166,28 @@ def _clipped_sums(
         if same:
             for index in range(width):
                 own_weights[index] = weights[0] * counts[index]
-        lost = 0
+        lost, left = 0, 0
         for index in range(width):
             lost += too_few(fit[index], counts[index]) | (fit[index] == 0)
-        if lost == 0:
-            continue
-        for index in range(width):
+            left += n - counts[index]
+        for index in range(width if lost else 0):
             nothing_fit = fit[index] == 0
             if nothing_fit or too_few(fit[index], counts[index]):
                 found = _mend(values, used, places, start + index, middle[index], weights, nothing_fit)
                 sums[index], own_weights[index], counts[index] = found
                 if same:
                     own_weights[index] = weights[0] * found[2]
+                if nothing_fit:
+                    empty = True
+        whole &= left == 0
+        for index in range(width):
+            own = own_weights[index] if own_weights[index] > 0 else 1.0
+            mean[start + index] = sums[index] / own
+            weight[start + index] = own
+    return whole, empty
 
 
-def clipped_sums(
+def clipped_mean(
     values: NDArray[Any],
     used: NDArray[np.bool_],
     complete: bool,
@@ -185,10 +195,10 @@ def clipped_sums(
     center: NDArray[Any],
     thresholds: tuple[float, float],
     weights: Sequence[float],
-    planes: NDArray[np.uint32],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint16], NDArray[np.uint16]]:
+    results: tuple[NDArray[Any], NDArray[Any], NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint32]],
+) -> tuple[bool, bool]:
     """
-    Sums at each pixel over the values that `astro_calib.kernels.reject.reject_deviant` leaves.
+    The mean at each pixel of the values that `astro_calib.kernels.reject.reject_deviant` leaves.
 
     Where no value is fit for use all that are finite are taken, so that the pixel gets a value.
 
@@ -205,24 +215,22 @@ def clipped_sums(
     thresholds : (float, float)
         Below and above the centre, in standard deviations.
     weights : sequence of float, length n
-    planes : ndarray of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane
-        Written: which values were taken; bit i of plane p is that of frame 32 p + i.
+    results : tuple of ndarray, each of shape (...) and C-contiguous
+        Written: the mean; the sum of the weights of the values taken, 1 if there are none; of uint16 how many are
+        taken, and how many are fit for use; of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane, which
+        are taken: bit i of plane p is that of frame 32 p + i.
 
     Returns
     -------
-    total, weight : ndarray of float64, shape (...)
-        The sums of weight times value, and of the weights.
-    number, before : ndarray of uint16, shape (...)
-        How many values were taken, and how many are fit for use.
+    whole, empty : bool
+        Whether all values are taken; whether there are pixels where no value is fit for use.
     """
-    shape = center.shape
+    mean, weight, number, before, planes = results
     lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
     numbers = np.array([np.ravel(one)[0] if np.size(one) == 1 else 0.0 for one in variances], dtype=float)
-    arrays = [None if np.size(one) == 1 else alike([one], values.dtype, shape)[0] for one in variances]
+    arrays = [None if np.size(one) == 1 else alike([one], values.dtype, center.shape)[0] for one in variances]
     own = np.asarray(weights, dtype=np.float64)
-    total, weight = np.zeros(center.size), np.zeros(center.size)
-    number, before = np.zeros(center.size, dtype=np.uint16), np.empty(center.size, dtype=np.uint16)
-    _clipped_sums(
+    whole, empty = _clipped_mean(
         lines,
         here,
         complete,
@@ -233,9 +241,6 @@ def clipped_sums(
         own,
         bool(np.all(own == own[0])),
         addresses(list(planes)),
-        total,
-        weight,
-        number,
-        before,
+        *(array.reshape(-1) for array in (mean, weight, number, before)),
     )
-    return total.reshape(shape), weight.reshape(shape), number.reshape(shape), before.reshape(shape)
+    return bool(whole), bool(empty)
