@@ -154,7 +154,7 @@ def sum_of_squares(
         for variance, members in group.items()
     ):
         return sum(squared(coefficient, source) for source, coefficient in terms), means
-    from astro_calib.kernels.sums import add_many, add_scaled
+    from astro_calib.kernels.sums import add_many, add_scaled, add_times_square
     from astro_calib.kernels.threads import over_rows
 
     total = np.zeros(shape, dtype=dtype)
@@ -191,8 +191,7 @@ def sum_of_squares(
                 if variance not in means and added is not None:
                     sums.append((variance, added))
             if not one:
-                with np.errstate(invalid="ignore"):
-                    here += np.where((part != 0) & (scale != 0), np.square(scale) * part, 0)
+                add_times_square(here, part, scale)
         for source, coefficient in others:
             here += squared(coefficient.cut(item, shape), source.cut(item, shape))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["add_many", "add_scaled", "mean_of_finite", "weighted_sum_of_squares"]
+__all__ = ["add_many", "add_scaled", "add_times_square", "mean_of_finite", "weighted_sum_of_squares"]
 
 
 #: Values of all arrays that are added before the next ones, so that their sum stays in the fastest cache.
@@ -175,6 +175,27 @@ def add_scaled(
     factors, bits = np.array([factor], dtype=float), np.array([bit], dtype=np.int64)
     _add_many(flat, line[:0], addresses([line]), factors, planes, bits, added, number)
     return float(added[0]), int(number[0])
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_times_square(total: NDArray[Any], values: NDArray[Any], scale: NDArray[Any]) -> None:
+    nothing = total.dtype.type(0)
+    for index in range(total.shape[0]):
+        value, factor = values[index], scale[index]
+        total[index] += factor * factor * value if (value != 0) & (factor != 0) else nothing
+
+
+def add_times_square(total: NDArray[Any], values: NDArray[Any], scale: float | NDArray[Any]) -> None:
+    """
+    Add ``values * scale**2`` to ``total`` in place; 0 where one of the two is 0, whatever the other is.
+
+    Parameters
+    ----------
+    total, values : ndarray, of the same shape, C-contiguous
+    scale : float or ndarray, broadcasting to that shape
+    """
+    factors = np.ascontiguousarray(np.broadcast_to(scale, total.shape)).reshape(-1)
+    _add_times_square(total.reshape(-1), values.reshape(-1), factors)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
