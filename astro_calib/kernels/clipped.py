@@ -9,6 +9,7 @@ import numpy as np
 
 from astro_calib.kernels.many import addresses, alike, array_at
 from astro_calib.kernels.reject import too_few
+from astro_calib.kernels.stack import TOGETHER, add_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,16 +58,6 @@ def _choose(
             near = ((deviation * deviation <= limit) | (threshold == infinite)) & used[index]
             chosen[index] = value if near else nothing
             marks[index] |= bit if near else no_mark
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_four(lines: NDArray[Any], weights: NDArray[np.float64], total: NDArray[np.float64]) -> None:
-    # Four at a time, so that the sum is read and written less often.
-    a, b, c, d = lines[0], lines[1], lines[2], lines[3]
-    of_a, of_b, of_c, of_d = weights[0], weights[1], weights[2], weights[3]
-    for index in range(total.shape[0]):
-        two = total[index] + of_a * np.float64(a[index]) + of_b * np.float64(b[index])
-        total[index] = two + of_c * np.float64(c[index]) + of_d * np.float64(d[index])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -127,7 +118,7 @@ def _clipped_mean(
     whole, empty = complete, False
     kind = values.dtype.type
     below, above = kind(lower * lower), kind(upper * upper)
-    chosen = np.zeros((4, WIDTH), dtype=values.dtype)
+    chosen = np.empty((TOGETHER, WIDTH), dtype=values.dtype)
     single = np.empty(WIDTH, dtype=values.dtype)
     all_sums, all_weights = np.empty(WIDTH), np.empty(WIDTH)
     for start in range(0, m, WIDTH):
@@ -148,7 +139,8 @@ def _clipped_mean(
                 single[:] = kind(numbers[frame])
                 variance = single[:width]
             here = used[frame, start:stop] if not complete else used[0, :0]
-            line = chosen[frame % 4, :width]
+            first = frame - frame % TOGETHER
+            line = chosen[frame - first, :width]
             _choose(values[frame, start:stop], variance, middle, below, above, here, complete, bit, line, marks)
             if not complete:
                 for index in range(width):
@@ -156,11 +148,8 @@ def _clipped_mean(
             if not same:
                 for index in range(width):
                     own_weights[index] += weights[frame] if np.uint32(marks[index] & bit) else 0.0
-            if frame % 4 == 3:
-                _add_four(chosen, weights[frame - 3 : frame + 1], sums)
-            elif frame >= n - n % 4:
-                for index in range(width):
-                    sums[index] += weights[frame] * np.float64(line[index])
+            if frame - first == TOGETHER - 1 or frame == n - 1:
+                add_lines(chosen, slice(0, frame + 1 - first), slice(0, width), weights[first : frame + 1], sums)
         for plane in range(places.shape[0]):
             _count_marks(array_at(places[plane], start, width, NO_MARKS), counts)
         if same:

@@ -191,7 +191,11 @@ def _merge_flags(
         for frame in range(more.shape[0]):
             if not more[frame]:
                 continue
-            own = array_at(more[frame], start, width, like)
+            own, any_flag = array_at(more[frame], start, width, like), np.uint16(0)
+            for index in range(width):
+                any_flag |= own[index]
+            if any_flag == 0:
+                continue
             if planes.shape[0]:
                 marks, bit = array_at(planes[frame // 32], start, width, no_marks), np.uint32(1 << (frame % 32))
                 for index in range(width):
