@@ -27,7 +27,7 @@ __all__ = ["merge_sources", "squared", "without_arrays"]
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
 #: Pixels that are summed up at a time, so that the sum stays in the cache.
-SLAB = 1 << 18
+SLAB = 1 << 17
 
 
 def merge_sources(
@@ -195,7 +195,9 @@ def sum_of_squares(
         for source, coefficient in others:
             here += squared(coefficient.cut(item, shape), source.cut(item, shape))
 
-    over_rows(add_rows, shape[0], len(terms) * total.size, max(1, SLAB // max(total[0].size, 1)))
+    # The same slabs however many threads there are, and so the same sums to the last digit.
+    block = max(1, SLAB // max(total[0].size, 1))
+    over_rows(add_rows, shape[0], len(terms) * total.size, block, multiple=block)
     found: dict[Factored, list[tuple[float, int]]] = {}
     for variance, sum_and_number in sums:
         found.setdefault(variance, []).append(sum_and_number)

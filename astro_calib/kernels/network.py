@@ -50,10 +50,9 @@ def comparators(number: int) -> NDArray[np.int64]:
     while p < number:
         d = p
         while d > 0:
-            for start in range(d % p, number - d, 2 * d):
-                for i in range(start, min(start + d, number - d)):
-                    if i // (2 * p) == (i + d) // (2 * p) and (p >= BLOCK or i >= sorted_already):
-                        pairs.append((i, i + d))
+            starts = range(d % p, number - d, 2 * d)
+            apart = [(i, i + d) for start in starts for i in range(start, min(start + d, number - d))]
+            pairs += [(i, j) for i, j in apart if i // (2 * p) == j // (2 * p) and (p >= BLOCK or i >= sorted_already)]
             d //= 2
         p *= 2
     needed = {(number - 1) // 2, number // 2, max((number - 1) // 2 - number % 2, 0)}

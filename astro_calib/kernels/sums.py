@@ -85,7 +85,7 @@ def _add_many(
         here = total[start : start + width]
         for term in range(places.shape[0]):
             values = array_at(places[term], start, width, like)
-            # A sum of so few numbers of the values' own type is right to a part in ten million; it shows in the same
+            # A sum of so few numbers of the values' own type is right to some parts in ten million; it shows in the same
             # loop whether all are finite.
             if frames[term] < 0:
                 found, finite = _add(here, values, factors[term]), width
