@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,28 +63,26 @@ def comparators(number: int) -> NDArray[np.int64]:
     return np.array(kept[::-1], dtype=np.int64).reshape(-1, 2)
 
 
-def _of_two(name: str) -> Any:
-    """The smaller ("min") or the larger ("max") of two numbers by one instruction, not by a choice."""
+def _of_two(sign: str) -> Any:
+    """The smaller ("<") or the larger (">") of two numbers, neither NaN, by one instruction, not by a choice."""
 
     def chosen(context: Any, one: Any, other: Any) -> Any:
         del context, other
 
         def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             del target, signature
-            kind = arguments[0].type
             if isinstance(one, numba.types.Float):
-                called = ir.FunctionType(kind, [kind, kind])
-                function = builder.module.declare_intrinsic(f"llvm.{name}num", [kind], called)
-                return builder.call(function, arguments, fastmath=("nnan", "nsz"))
+                flags = "nnan", "nsz"
+                return builder.select(builder.fcmp_ordered(sign, *arguments, flags=flags), *arguments, flags=flags)
             compare = builder.icmp_signed if one.signed else builder.icmp_unsigned
-            return builder.select(compare("<" if name == "min" else ">", *arguments), *arguments)
+            return builder.select(compare(sign, *arguments), *arguments)
 
         return one(one, one), generate
 
     return numba.extending.intrinsic(chosen)
 
 
-_smaller, _larger = _of_two("min"), _of_two("max")
+_smaller, _larger = _of_two("<"), _of_two(">")
 
 
 @numba.njit(cache=True, nogil=True)
