@@ -85,8 +85,8 @@ def _add_many(
         here = total[start : start + width]
         for term in range(places.shape[0]):
             values = array_at(places[term], start, width, like)
-            # A sum of so few numbers of the values' own type is right to some parts in ten million; it shows in the same
-            # loop whether all are finite.
+            # A sum of so few numbers of the values' own type is right to some parts in ten million; whether all are
+            # finite shows in it.
             if frames[term] < 0:
                 found, finite = _add(here, values, factors[term]), width
             else:
