@@ -27,7 +27,7 @@ __all__ = ["merge_sources", "squared", "without_arrays"]
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
 #: Pixels that are summed up at a time, so that the sum stays in the cache.
-SLAB = 1 << 18
+SLAB = 1 << 17
 
 
 def merge_sources(
@@ -155,7 +155,7 @@ def sum_of_squares(
         for variance, members in group.items()
     ):
         return sum(squared(coefficient, source) for source, coefficient in terms), means
-    from astro_calib.kernels.sums import add_many, add_scaled
+    from astro_calib.kernels.sums import add_many, add_scaled, add_times_square
     from astro_calib.kernels.threads import over_rows
 
     total = np.zeros(shape, dtype=dtype)
@@ -192,12 +192,13 @@ def sum_of_squares(
                 if variance not in means and added is not None:
                     sums.append((variance, added))
             if not one:
-                with np.errstate(invalid="ignore"):
-                    here += np.where((part != 0) & (scale != 0), np.square(scale) * part, 0)
+                add_times_square(here, part, scale)
         for source, coefficient in others:
             here += squared(coefficient.cut(item, shape), source.cut(item, shape))
 
-    over_rows(add_rows, shape[0], len(terms) * total.size, max(1, SLAB // max(total[0].size, 1)))
+    # The same slabs however many threads there are, and so the same sums to the last digit.
+    block = max(1, SLAB // max(total[0].size, 1))
+    over_rows(add_rows, shape[0], len(terms) * total.size, block, multiple=block)
     found: dict[Factored, list[tuple[float, int]]] = {}
     for variance, sum_and_number in sums:
         found.setdefault(variance, []).append(sum_and_number)

@@ -203,6 +203,7 @@ def stacked_values(
     slab : int
         How many values are worked on at a time.
     """
+    from astro_calib.kernels.clipped import clipped_mean
     from astro_calib.kernels.stack import masked_median, sample_variance, sum_of_weights, weighted_sums
     from astro_calib.kernels.usable import counted, merge_flags, survivors
 
@@ -243,21 +244,21 @@ def stacked_values(
             return None, count * weights[0], count
         return weighted_sums(values, used, weights, whole)
 
-    def combine_rows(rows: slice) -> None:
-        item = (rows, *[slice(None)] * (len(shape) - 1))
-        values, before, complete = as_stored(frames, item) if whole_numbers else gathered(frames, item)
-        center = masked_median(values, before, complete) if needs_center else None
-        variances = None
-        if own is not None and center is not None and (procedure.clip == "sigma" or typical is not None):
-            variances = own.at_center(item, values, center)
+    def in_steps(
+        rows: slice,
+        values: NDArray[Any],
+        before: NDArray[np.bool_],
+        complete: bool,
+        center: NDArray[Any] | None,
+        variances: list[Any] | None,
+    ) -> tuple[bool, NDArray[np.bool_] | None]:
+        """Write the values; whether all are in them, and where nothing is fit for use."""
         used = rejected(values, before, center, variances, procedure, usual)
         whole = complete and (used is before or bool(used.all()))
         empty = np.zeros(1, dtype=np.bool_) if whole else counted(used) == 0
         filling = bool(empty.any())
         if filling:
-            # Where nothing is fit for use the pixel gets the value and the variance of what there is.
             filled = empty & np.isfinite(values)
-            refilled.append((rows, np.flatnonzero(empty)))
             before, used = before | filled, used | filled
         total, weight, count = summed(values, used, whole)
         result.used[rows] = count
@@ -282,14 +283,38 @@ def stacked_values(
             sigma = np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=dtype))
             result.exact[:, rows], result.inflation[rows] = median_passing(sigma, typical, counting, used)
         if not whole:
-            result.flags[rows] |= (result.used[rows] < result.before[rows]) * np.uint16(DataQuality.REJECTED)
-            if filling:
-                result.flags[rows] |= (result.used[rows] == 0) * np.uint16(DataQuality.NO_DATA)
-        merge_flags([None if frame.flags is None else frame.flags[item] for frame in frames], used, result.flags[rows])
+            survivors(used, planes[:, rows])
+        return whole, empty if filling else None
+
+    def combine_rows(rows: slice) -> None:
+        item = (rows, *[slice(None)] * (len(shape) - 1))
+        values, before, complete = as_stored(frames, item) if whole_numbers else gathered(frames, item)
+        center = masked_median(values, before, complete) if needs_center else None
+        variances = None
+        if own is not None and center is not None and (procedure.clip == "sigma" or typical is not None):
+            variances = own.at_center(item, values, center)
+        if center is not None and variances is not None and procedure.method != "median" and result.total is not None:
+            # What is asked for most goes through the values once.
+            thresholds, fit = (procedure.lower, procedure.upper), result.before[rows]
+            parts = result.data[rows], result.total[rows], result.used[rows], fit, planes[:, rows]
+            whole, filling = clipped_mean(values, before, complete, variances, center, thresholds, weights, parts)
+            empty = fit == 0 if filling else None
+            if empty is not None:
+                np.copyto(fit, result.used[rows], where=empty)
+        else:
+            whole, empty = in_steps(rows, values, before, complete, center, variances)
+        if empty is not None:
+            # Where nothing is fit for use the pixel gets the value and the variance of what there is.
+            refilled.append((rows, np.flatnonzero(empty)))
+        flags = [None if frame.flags is None else frame.flags[item] for frame in frames]
+        merge_flags(flags, None if whole else planes[:, rows], result.flags[rows])
         if whole:
             complete_rows.append(rows)
-        else:
-            survivors(used, planes[:, rows])
+            return
+        if procedure.clip is not None:
+            result.flags[rows] |= (result.used[rows] < result.before[rows]) * np.uint16(DataQuality.REJECTED)
+        if empty is not None:
+            result.flags[rows] |= (result.used[rows] == 0) * np.uint16(DataQuality.NO_DATA)
 
     block = max(1, slab // (number * max(int(np.prod(shape[1:])), 1)))
     over_rows(combine_rows, shape[0], number * int(np.prod(shape)), block)

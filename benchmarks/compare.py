@@ -33,6 +33,8 @@ from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import astro_calib as ac
+
 GAIN = 1.5 * u.electron / u.adu
 READ_NOISE = 6.0 * u.electron
 
@@ -104,8 +106,6 @@ def calibration(size: int) -> Work:
 
 def combination(size: int, number: int, masked: float, **options: object) -> Work:
     """A stack of frames with variance; ``masked`` is the part of the values that are masked."""
-    import ccdproc
-
     import astro_calib as ac
 
     rng = np.random.default_rng(0)
@@ -116,6 +116,37 @@ def combination(size: int, number: int, masked: float, **options: object) -> Wor
         mask = rng.random((size, size)) < masked if masked else None
         frames.append(ac.CCDFrame(data, unit="electron", uncertainty=VarianceUncertainty(variance), mask=mask).copy())
         plain.append(CCDData(data, unit="electron", mask=mask))
+    return combined(frames, plain, size * size * (number * (8 + bool(masked)) + 10), **options)
+
+
+def calibrated_combination(size: int, number: int, **options: object) -> Work:
+    """A stack of frames as they come from `calibrate`, whose bias, dark and flat are the same."""
+    import astro_calib as ac
+
+    rng = np.random.default_rng(0)
+    masters = {
+        name: ac.CCDFrame(
+            data, unit="electron", uncertainty=VarianceUncertainty(variance), meta={"EXPTIME": 100.0}
+        ).copy()
+        for name, (data, variance) in _masters(size).items()
+    }
+    camera = ac.Detector(gain=GAIN, read_noise=READ_NOISE, saturation=60000 * u.adu)
+    frames = []
+    for _ in range(number):
+        pixels = (200 + rng.poisson(400, (size, size))).astype(np.uint16)
+        raw = ac.CCDFrame(pixels, unit="adu", meta={"EXPTIME": 50.0})
+        frames.append(ac.calibrate(raw, camera, **masters))
+    plain = [CCDData(np.array(frame.data), unit=frame.unit) for frame in frames]
+    # Data, variance and flags of each frame.
+    return combined(frames, plain, size * size * (number * 10 + 10), **options)
+
+
+def combined(frames: list[ac.CCDFrame], plain: list[CCDData], traffic: int, **options: object) -> Work:
+    """The same combination of frames and of plain images."""
+    import ccdproc
+
+    import astro_calib as ac
+
     arguments: dict[str, object] = {"method": "median" if options["method"] == "median" else "average"}
     if "clip" in options:
         arguments |= {"sigma_clip": True, "sigma_clip_low_thresh": 3, "sigma_clip_high_thresh": 3}
@@ -128,7 +159,7 @@ def combination(size: int, number: int, masked: float, **options: object) -> Wor
     def theirs() -> np.ndarray:
         return np.asarray(ccdproc.combine(plain, **arguments).data)
 
-    return Work(ours, theirs, size * size * (number * (8 + bool(masked)) + 10))
+    return Work(ours, theirs, traffic)
 
 
 OPERATIONS: dict[str, tuple[Callable[[int], Work], int, int]] = {
@@ -139,6 +170,11 @@ OPERATIONS: dict[str, tuple[Callable[[int], Work], int, int]] = {
     "mean of 20 after 3 sigma": (lambda size: combination(size, 20, 0.0, method="mean", clip="sigma"), 2048, 512),
     "mean of 20 after 3 sigma, 5% masked": (
         lambda size: combination(size, 20, 0.05, method="mean", clip="sigma"),
+        2048,
+        512,
+    ),
+    "mean of 10 calibrated frames, 3 sigma": (
+        lambda size: calibrated_combination(size, 10, method="mean", clip="sigma"),
         2048,
         512,
     ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["at_center", "reject_deviant", "reject_extremes"]
+__all__ = ["at_center", "reject_deviant", "reject_extremes", "too_few"]
 
 #: Pixels whose values and counts stay in a fast cache while all frames are gone through.
 WIDTH = 1024
@@ -57,7 +57,7 @@ def _within_number(
 
 
 @numba.njit(cache=True, nogil=True)
-def _too_few(before: int, after: int) -> bool:
+def too_few(before: int, after: int) -> bool:
     """Of two values only the higher may go, and all never do."""
     return ((before == 2) & (after < 2)) | ((before > 0) & (after == 0))
 
@@ -99,11 +99,11 @@ def _reject_deviant(
                 after[index] += kept[index]
         lost = 0
         for index in range(width):
-            lost += _too_few(before[index], after[index])
+            lost += too_few(before[index], after[index])
         if lost == 0:
             continue
         for index in range(width):
-            if _too_few(before[index], after[index]):
+            if too_few(before[index], after[index]):
                 where = start + index
                 for frame in range(n):
                     if used[frame, where] and values[frame, where] <= center[where]:

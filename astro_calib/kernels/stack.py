@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["masked_median", "sample_variance", "sum_of_weights", "weighted_sums"]
+__all__ = ["TOGETHER", "add_lines", "masked_median", "sample_variance", "sum_of_weights", "weighted_sums"]
 
 #: Pixels whose sums stay in the fastest cache while all frames are added.
 WIDTH = 1024
+#: Frames that are added at a time, so that their sum is read and written less often.
+TOGETHER = 4
 
 
 def masked_median(values: NDArray[Any], used: NDArray[np.bool_], complete: bool | None = None) -> NDArray[Any]:
@@ -42,14 +44,40 @@ def masked_median(values: NDArray[Any], used: NDArray[np.bool_], complete: bool 
     number = len(values)
     lines, here = _lines(values), _lines(used)
     median = np.empty(lines.shape[1], dtype=float_type(values.dtype))
-    pairs = comparators(number) if number > 1 else np.empty((0, 2), dtype=np.int64)
-    median_of_lines(lines, here, bool(used.all()) if complete is None else complete, pairs, median)
+    median_of_lines(lines, here, bool(used.all()) if complete is None else complete, comparators(number), median)
     return median.reshape(values.shape[1:])
 
 
 def _lines(values: NDArray[Any]) -> NDArray[Any]:
     """Values of each frame in a line, C-contiguous."""
     return np.ascontiguousarray(values).reshape(len(values), -1)
+
+
+@numba.njit(cache=True, nogil=True)
+def add_lines(
+    values: NDArray[Any], lines: slice, places: slice, weights: NDArray[np.float64], total: NDArray[np.float64]
+) -> None:
+    """In compiled code: add ``weights * values[lines, places]``, `TOGETHER` lines or fewer, to the total."""
+    first, number = lines.start, lines.stop - lines.start
+    if number < TOGETHER:
+        for line in range(number):
+            one, own = values[first + line, places], weights[line]
+            for index in range(total.shape[0]):
+                total[index] += own * np.float64(one[index])
+        return
+    a, b, c, d = values[first, places], values[first + 1, places], values[first + 2, places], values[first + 3, places]
+    of_a, of_b, of_c, of_d = weights[0], weights[1], weights[2], weights[3]
+    for index in range(total.shape[0]):
+        two = total[index] + of_a * np.float64(a[index]) + of_b * np.float64(b[index])
+        total[index] = two + of_c * np.float64(c[index]) + of_d * np.float64(d[index])
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_used(values: NDArray[Any], used: NDArray[np.bool_], line: NDArray[Any]) -> None:
+    nothing = line.dtype.type(0)
+    for index in range(line.shape[0]):
+        # A value that is left out may be anything, infinity and NaN included.
+        line[index] = values[index] if used[index] else nothing
 
 
 @numba.njit(cache=True, nogil=True)
@@ -63,22 +91,23 @@ def _add_used(
     number: NDArray[np.uint16],
 ) -> None:
     n, m = values.shape
-    nothing = values.dtype.type(0)
+    lines = np.empty((TOGETHER, WIDTH), dtype=values.dtype)
     for start in range(0, m, WIDTH):
         stop = min(start + WIDTH, m)
+        width = stop - start
         sums, own_weights, counts = total[start:stop], weight[start:stop], number[start:stop]
         for frame in range(n):
-            line, here, own = values[frame, start:stop], used[frame, start:stop], weights[frame]
-            for index in range(stop - start):
-                # A value that is left out may be anything, infinity and NaN included.
-                sums[index] += own * np.float64(line[index] if here[index] else nothing)
+            first, here, own = frame - frame % TOGETHER, used[frame, start:stop], weights[frame]
+            _take_used(values[frame, start:stop], here, lines[frame - first, :width])
+            if frame - first == TOGETHER - 1 or frame == n - 1:
+                add_lines(lines, slice(0, frame + 1 - first), slice(0, width), weights[first : frame + 1], sums)
             if not alike:
-                for index in range(stop - start):
+                for index in range(width):
                     own_weights[index] += own if here[index] else 0.0
-            for index in range(stop - start):
+            for index in range(width):
                 counts[index] += here[index]
         if alike:
-            for index in range(stop - start):
+            for index in range(width):
                 own_weights[index] = weights[0] * counts[index]
 
 
@@ -87,11 +116,9 @@ def _add_all(values: NDArray[Any], weights: NDArray[np.float64], total: NDArray[
     n, m = values.shape
     for start in range(0, m, WIDTH):
         stop = min(start + WIDTH, m)
-        sums = total[start:stop]
-        for frame in range(n):
-            line, own = values[frame, start:stop], weights[frame]
-            for index in range(stop - start):
-                sums[index] += own * np.float64(line[index])
+        for first in range(0, n, TOGETHER):
+            last = min(first + TOGETHER, n)
+            add_lines(values, slice(first, last), slice(start, stop), weights[first:last], total[start:stop])
 
 
 def sum_of_weights(weights: Sequence[float]) -> float:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["add_many", "add_scaled", "mean_of_finite", "weighted_sum_of_squares"]
+__all__ = ["add_many", "add_scaled", "add_times_square", "mean_of_finite", "weighted_sum_of_squares"]
 
 
 #: Values of all arrays that are added before the next ones, so that their sum stays in the fastest cache.
-WIDTH = 4096
+WIDTH = 2048
 #: For fewer values than this, NumPy is as fast.
 SMALL = 1 << 14
 
@@ -29,32 +29,35 @@ ANY_ORDER = {"reassoc", "nsz"}
 
 
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> tuple[float, int]:
-    scale, infinite = total.dtype.type(factor), values.dtype.type(np.inf)
-    added, number = 0.0, 0
+def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> float:
+    scale, added = total.dtype.type(factor), values.dtype.type(0)
     for index in range(total.shape[0]):
         value = values[index]
         total[index] += scale * value
-        finite = abs(value) < infinite
-        added += np.float64(value) if finite else 0.0
-        number += finite
-    return added, number
+        added += value
+    return np.float64(added)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _add_kept(
-    total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bit: int, factor: float
-) -> tuple[float, int]:
-    scale, infinite, nothing = total.dtype.type(factor), values.dtype.type(np.inf), total.dtype.type(0)
-    marked = plane.dtype.type(1 << bit)
-    added, number = 0.0, 0
+def _add_kept(total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bit: int, factor: float) -> float:
+    kind = plane.dtype.type
+    scale, nothing, added = total.dtype.type(factor), total.dtype.type(0), values.dtype.type(0)
+    marked = kind(1 << bit)
     for index in range(total.shape[0]):
         value = values[index]
         # What is left out may be anything, infinity and NaN included.
-        total[index] += scale * value if plane[index] & marked else nothing
-        finite = abs(value) < infinite
-        added += np.float64(value) if finite else 0.0
-        number += finite
+        total[index] += scale * value if kind(plane[index] & marked) else nothing
+        added += value
+    return np.float64(added)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_and_number(values: NDArray[Any]) -> tuple[float, int]:
+    added, number = 0.0, 0
+    for index in range(values.shape[0]):
+        if np.isfinite(values[index]):
+            added += np.float64(values[index])
+            number += 1
     return added, number
 
 
@@ -82,13 +85,17 @@ def _add_many(
         here = total[start : start + width]
         for term in range(places.shape[0]):
             values = array_at(places[term], start, width, like)
+            # A sum of so few numbers of the values' own type is right to some parts in ten million; whether all are
+            # finite shows in it.
             if frames[term] < 0:
-                found = _add(here, values, factors[term])
+                found, finite = _add(here, values, factors[term]), width
             else:
                 plane = planes[frames[term] // 32, start : start + width]
-                found = _add_kept(here, values, plane, frames[term] % 32, factors[term])
-            added[term] += found[0]
-            number[term] += found[1]
+                found, finite = _add_kept(here, values, plane, frames[term] % 32, factors[term]), width
+            if not np.isfinite(found):
+                found, finite = _sum_and_number(values)
+            added[term] += found
+            number[term] += finite
 
 
 def add_many(
@@ -162,9 +169,33 @@ def add_scaled(
     if np.shape(values) != total.shape:
         values = np.broadcast_to(values, total.shape)
     line = np.ascontiguousarray(values).reshape(-1)
-    if plane is None or kept is None:
-        return _add(flat, line, factor)
-    return _add_kept(flat, line, plane, kept[1], factor)
+    planes = np.empty((0, 0), dtype=np.uint32) if plane is None else plane.reshape(1, -1)
+    bit = -1 if kept is None else kept[1]
+    added, number = np.zeros(1), np.zeros(1, dtype=np.int64)
+    factors, bits = np.array([factor], dtype=float), np.array([bit], dtype=np.int64)
+    _add_many(flat, line[:0], addresses([line]), factors, planes, bits, added, number)
+    return float(added[0]), int(number[0])
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_times_square(total: NDArray[Any], values: NDArray[Any], scale: NDArray[Any]) -> None:
+    nothing = total.dtype.type(0)
+    for index in range(total.shape[0]):
+        value, factor = values[index], scale[index]
+        total[index] += factor * factor * value if (value != 0) & (factor != 0) else nothing
+
+
+def add_times_square(total: NDArray[Any], values: NDArray[Any], scale: float | NDArray[Any]) -> None:
+    """
+    Add ``values * scale**2`` to ``total`` in place; 0 where one of the two is 0, whatever the other is.
+
+    Parameters
+    ----------
+    total, values : ndarray, of the same shape, C-contiguous
+    scale : float or ndarray, broadcasting to that shape
+    """
+    factors = np.ascontiguousarray(np.broadcast_to(scale, total.shape)).reshape(-1)
+    _add_times_square(total.reshape(-1), values.reshape(-1), factors)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)

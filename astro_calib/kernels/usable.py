@@ -20,6 +20,7 @@ __all__ = ["collect", "counted", "merge_flags", "survivors"]
 WIDTH = 4096
 NO_FLAGS = np.empty(0, dtype=np.uint16)
 NO_MASK = np.empty(0, dtype=np.bool_)
+NO_MARKS = np.empty(0, dtype=np.uint32)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -33,6 +34,15 @@ def _take(values: NDArray[Any], result: NDArray[Any], used: NDArray[np.bool_]) -
 
 
 @numba.njit(cache=True, nogil=True)
+def _all(used: NDArray[np.bool_]) -> bool:
+    # Of single bytes, which is faster than to count them in wider numbers.
+    every = np.uint8(1)
+    for index in range(used.shape[0]):
+        every &= np.uint8(used[index])
+    return every != 0
+
+
+@numba.njit(cache=True, nogil=True)
 def _collect(
     values: NDArray[np.uintp],
     masks: NDArray[np.uintp],
@@ -43,8 +53,8 @@ def _collect(
     unusable: np.uint16,
     result: NDArray[Any],
     used: NDArray[np.bool_],
-) -> int:
-    number = 0
+) -> bool:
+    complete = True
     for frame in range(result.shape[0]):
         for start in range(0, result.shape[1], WIDTH):
             width = min(WIDTH, result.shape[1] - start)
@@ -58,9 +68,8 @@ def _collect(
                 flagged = array_at(flags[frame], start, width, no_flags)
                 for index in range(width):
                     here[index] &= (flagged[index] & unusable) == 0
-            for index in range(width):
-                number += here[index]
-    return number
+            complete &= _all(here)
+    return complete
 
 
 def collect(
@@ -99,7 +108,7 @@ def collect(
     arrays = alike(values, native.pop() if one_type else result.dtype, result.shape[1:])
     masked = [None if mask is None else np.ascontiguousarray(mask, dtype=np.bool_) for mask in masks]
     flagged = [None if flag is None else np.ascontiguousarray(flag, dtype=np.uint16) for flag in flags]
-    number = _collect(
+    complete = _collect(
         addresses(arrays),
         addresses(masked),
         addresses(flagged),
@@ -110,7 +119,7 @@ def collect(
         result.reshape(len(result), -1),
         used.reshape(len(used), -1),
     )
-    return bool(number == result.size)
+    return bool(complete)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -170,28 +179,46 @@ def survivors(kept: NDArray[np.bool_], planes: NDArray[np.uint32]) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _merge_flags(
-    more: NDArray[np.uintp], like: NDArray[np.uint16], kept: NDArray[np.bool_], flags: NDArray[np.uint16]
+    more: NDArray[np.uintp],
+    like: NDArray[np.uint16],
+    planes: NDArray[np.uintp],
+    no_marks: NDArray[np.uint32],
+    flags: NDArray[np.uint16],
 ) -> None:
     for start in range(0, flags.shape[0], WIDTH):
         width = min(WIDTH, flags.shape[0] - start)
         merged = flags[start : start + width]
-        for frame in range(kept.shape[0]):
-            if more[frame]:
-                own, here = array_at(more[frame], start, width, like), kept[frame, start : start + width]
+        for frame in range(more.shape[0]):
+            if not more[frame]:
+                continue
+            own, any_flag = array_at(more[frame], start, width, like), np.uint16(0)
+            for index in range(width):
+                any_flag |= own[index]
+            if any_flag == 0:
+                continue
+            if planes.shape[0]:
+                marks, bit = array_at(planes[frame // 32], start, width, no_marks), np.uint32(1 << (frame % 32))
                 for index in range(width):
-                    merged[index] |= own[index] if here[index] else np.uint16(0)
+                    merged[index] |= own[index] if np.uint32(marks[index] & bit) else np.uint16(0)
+            else:
+                for index in range(width):
+                    merged[index] |= own[index]
 
 
-def merge_flags(more: Sequence[NDArray[np.uint16] | None], kept: NDArray[np.bool_], flags: NDArray[np.uint16]) -> None:
+def merge_flags(
+    more: Sequence[NDArray[np.uint16] | None], planes: NDArray[np.uint32] | None, flags: NDArray[np.uint16]
+) -> None:
     """
-    Add the flags of the values that are kept to ``flags``, in place.
+    Add the flags of the values that are in a result to ``flags``, in place.
 
     Parameters
     ----------
     more : sequence of n ndarrays of uint16, shape (...), or None
-    kept : ndarray of bool, shape (n, ...), C-contiguous
+    planes : ndarray of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane, or None
+        Which values these are, as `survivors` writes it; all, if None.
     flags : ndarray of uint16, shape (...), C-contiguous
     """
     arrays = [None if own is None else np.ascontiguousarray(own, dtype=np.uint16) for own in more]
     if any(own is not None for own in arrays):
-        _merge_flags(addresses(arrays), NO_FLAGS, kept.reshape(len(kept), -1), flags.reshape(-1))
+        marked = addresses([] if planes is None else list(planes))
+        _merge_flags(addresses(arrays), NO_FLAGS, marked, NO_MARKS, flags.reshape(-1))

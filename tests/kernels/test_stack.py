@@ -23,7 +23,7 @@ def used_of(*numbers):
 # ---- median
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 7, 10, 25])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 7, 8, 10, 16, 17, 25, 100])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_median_is_that_of_numpys_masked_arrays(rng, number, dtype):
     values = rng.normal(size=(number, 30, 40)).astype(dtype)
@@ -33,6 +33,14 @@ def test_the_median_is_that_of_numpys_masked_arrays(rng, number, dtype):
     assert result.dtype == dtype
     np.testing.assert_allclose(result, expected.filled(np.nan), rtol=1e-6)
     np.testing.assert_array_equal(masked_median(values, np.ones_like(used)), np.median(values, axis=0))
+
+
+@pytest.mark.parametrize("number", [*range(1, 14), 16, 17])
+def test_the_network_sorts_what_has_two_values_and_so_everything(number):
+    # All sequences of zeros and ones: a network that sorts these sorts all others (Knuth, section 5.3.4, theorem Z).
+    values = ((np.arange(1 << number) >> np.arange(number)[:, np.newaxis]) & 1).astype(np.uint16)
+    found = masked_median(values, np.ones((number, 1), dtype=bool))
+    np.testing.assert_array_equal(found, np.median(values, axis=0))
 
 
 @pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf, 1e300])

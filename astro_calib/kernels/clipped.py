@@ -1,0 +1,235 @@
+"""The mean of the values that are near enough to the centre, on plain arrays: rejection and mean in one go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from astro_calib.kernels.many import addresses, alike, array_at
+from astro_calib.kernels.reject import too_few
+from astro_calib.kernels.stack import TOGETHER, add_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["clipped_mean"]
+
+#: Pixels whose sums stay in the fastest cache while all frames are gone through.
+WIDTH = 1024
+NO_MARKS = np.empty(0, dtype=np.uint32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _choose(
+    values: NDArray[Any],
+    variance: NDArray[Any],
+    center: NDArray[Any],
+    below: Any,
+    above: Any,
+    used: NDArray[np.bool_],
+    complete: bool,
+    bit: np.uint32,
+    chosen: NDArray[Any],
+    marks: NDArray[np.uint32],
+) -> None:
+    """Take the values that are near the centre, 0 for the others, and mark their places."""
+    nothing, infinite, no_mark = values.dtype.type(0), values.dtype.type(np.inf), np.uint32(0)
+    if complete:
+        for index in range(values.shape[0]):
+            value = values[index]
+            deviation = value - center[index]
+            threshold = above if deviation > nothing else below
+            # Rounding can leave a variance of nothing below zero; infinity times nothing is no number, and leaves
+            # nothing out.
+            limit = threshold * max(variance[index], nothing)
+            near = (deviation * deviation <= limit) | (threshold == infinite)
+            chosen[index] = value if near else nothing
+            marks[index] |= bit if near else no_mark
+    else:
+        for index in range(values.shape[0]):
+            value = values[index]
+            deviation = value - center[index]
+            threshold = above if deviation > nothing else below
+            limit = threshold * max(variance[index], nothing)
+            near = ((deviation * deviation <= limit) | (threshold == infinite)) & used[index]
+            chosen[index] = value if near else nothing
+            marks[index] |= bit if near else no_mark
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
+    """Add the number of bits that are set, counted in pairs, in fours, in bytes."""
+    kind = np.uint32
+    for index in range(marks.shape[0]):
+        bits = marks[index]
+        bits = kind(bits - (kind(bits >> 1) & kind(0x55555555)))
+        bits = kind((bits & kind(0x33333333)) + (kind(bits >> 2) & kind(0x33333333)))
+        bits = kind(kind(bits + kind(bits >> 4)) & kind(0x0F0F0F0F))
+        number[index] += np.uint16(kind(bits * kind(0x01010101)) >> 24)
+
+
+@numba.njit(cache=True, nogil=True)
+def _mend(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    places: NDArray[np.uintp],
+    where: int,
+    center: Any,
+    weights: NDArray[np.float64],
+    nothing_fit: bool,
+) -> tuple[float, float, int]:
+    """The sums and the number of the values of a pixel, after those have come back that may not all go."""
+    total, weight, number = 0.0, 0.0, 0
+    for frame in range(values.shape[0]):
+        value, bit = values[frame, where], np.uint32(1) << np.uint32(frame % 32)
+        marks = array_at(places[frame // 32], where, 1, NO_MARKS)
+        if np.isfinite(value) if nothing_fit else used[frame, where] and value <= center:
+            marks[0] |= bit
+        if marks[0] & bit:
+            total += weights[frame] * np.float64(value)
+            weight += weights[frame]
+            number += 1
+    return total, weight, number
+
+
+@numba.njit(cache=True, nogil=True)
+def _clipped_mean(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    complete: bool,
+    variances: NDArray[np.uintp],
+    numbers: NDArray[np.float64],
+    center: NDArray[Any],
+    lower: float,
+    upper: float,
+    weights: NDArray[np.float64],
+    same: bool,
+    places: NDArray[np.uintp],
+    mean: NDArray[Any],
+    weight: NDArray[Any],
+    number: NDArray[np.uint16],
+    before: NDArray[np.uint16],
+) -> tuple[bool, bool]:
+    n, m = values.shape
+    whole, empty = complete, False
+    kind = values.dtype.type
+    below, above = kind(lower * lower), kind(upper * upper)
+    chosen = np.empty((TOGETHER, WIDTH), dtype=values.dtype)
+    single = np.empty(WIDTH, dtype=values.dtype)
+    all_sums, all_weights = np.empty(WIDTH), np.empty(WIDTH)
+    for start in range(0, m, WIDTH):
+        stop = min(start + WIDTH, m)
+        width = stop - start
+        middle, sums, own_weights = center[start:stop], all_sums[:width], all_weights[:width]
+        counts, fit = number[start:stop], before[start:stop]
+        fit[:] = n if complete else 0
+        sums[:], own_weights[:], counts[:] = 0, 0, 0
+        for frame in range(n):
+            marks = array_at(places[frame // 32], start, width, NO_MARKS)
+            bit = np.uint32(1) << np.uint32(frame % 32)
+            if frame % 32 == 0:
+                marks[:] = 0
+            if variances[frame]:
+                variance = array_at(variances[frame], start, width, values)
+            else:
+                single[:] = kind(numbers[frame])
+                variance = single[:width]
+            here = used[frame, start:stop] if not complete else used[0, :0]
+            first = frame - frame % TOGETHER
+            line = chosen[frame - first, :width]
+            _choose(values[frame, start:stop], variance, middle, below, above, here, complete, bit, line, marks)
+            if not complete:
+                for index in range(width):
+                    fit[index] += here[index]
+            if not same:
+                for index in range(width):
+                    own_weights[index] += weights[frame] if np.uint32(marks[index] & bit) else 0.0
+            if frame - first == TOGETHER - 1 or frame == n - 1:
+                add_lines(chosen, slice(0, frame + 1 - first), slice(0, width), weights[first : frame + 1], sums)
+        for plane in range(places.shape[0]):
+            _count_marks(array_at(places[plane], start, width, NO_MARKS), counts)
+        if same:
+            for index in range(width):
+                own_weights[index] = weights[0] * counts[index]
+        lost, left = 0, 0
+        for index in range(width):
+            lost += too_few(fit[index], counts[index]) | (fit[index] == 0)
+            left += n - counts[index]
+        for index in range(width if lost else 0):
+            nothing_fit = fit[index] == 0
+            if nothing_fit or too_few(fit[index], counts[index]):
+                found = _mend(values, used, places, start + index, middle[index], weights, nothing_fit)
+                sums[index], own_weights[index], counts[index] = found
+                if same:
+                    own_weights[index] = weights[0] * found[2]
+                if nothing_fit:
+                    empty = True
+        whole &= left == 0
+        for index in range(width):
+            own = own_weights[index] if own_weights[index] > 0 else 1.0
+            mean[start + index] = sums[index] / own
+            weight[start + index] = own
+    return whole, empty
+
+
+def clipped_mean(
+    values: NDArray[Any],
+    used: NDArray[np.bool_],
+    complete: bool,
+    variances: Sequence[Any],
+    center: NDArray[Any],
+    thresholds: tuple[float, float],
+    weights: Sequence[float],
+    results: tuple[NDArray[Any], NDArray[Any], NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint32]],
+) -> tuple[bool, bool]:
+    """
+    The mean at each pixel of the values that `astro_calib.kernels.reject.reject_deviant` leaves.
+
+    Where no value is fit for use all that are finite are taken, so that the pixel gets a value.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, ...), floating
+    used : ndarray of bool, shape (n, ...)
+        Which values are fit for use.
+    complete : bool
+        Whether all are.
+    variances : sequence of n numbers or arrays, each of shape (...)
+    center : ndarray, shape (...)
+        The median of the used values.
+    thresholds : (float, float)
+        Below and above the centre, in standard deviations.
+    weights : sequence of float, length n
+    results : tuple of ndarray, each of shape (...) and C-contiguous
+        Written: the mean; the sum of the weights of the values taken, 1 if there are none; of uint16 how many are
+        taken, and how many are fit for use; of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane, which
+        are taken: bit i of plane p is that of frame 32 p + i.
+
+    Returns
+    -------
+    whole, empty : bool
+        Whether all values are taken; whether there are pixels where no value is fit for use.
+    """
+    mean, weight, number, before, planes = results
+    lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
+    numbers = np.array([np.ravel(one)[0] if np.size(one) == 1 else 0.0 for one in variances], dtype=float)
+    arrays = [None if np.size(one) == 1 else alike([one], values.dtype, center.shape)[0] for one in variances]
+    own = np.asarray(weights, dtype=np.float64)
+    whole, empty = _clipped_mean(
+        lines,
+        here,
+        complete,
+        addresses(arrays),
+        numbers,
+        np.ascontiguousarray(center, dtype=values.dtype).reshape(-1),
+        *thresholds,
+        own,
+        bool(np.all(own == own[0])),
+        addresses(list(planes)),
+        *(array.reshape(-1) for array in (mean, weight, number, before)),
+    )
+    return bool(whole), bool(empty)
