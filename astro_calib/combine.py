@@ -25,7 +25,7 @@ from astro_calib.frame import CCDFrame
 from astro_calib.identity import Watch
 from astro_calib.rejection import excess_of_median, excess_of_unlike, factor_of_sample, factor_of_survivors, of_number
 from astro_calib.scaling import level_effects, level_terms, scaled_frames, with_level_errors
-from astro_calib.slabs import SLAB, Procedure, StackedValues, gathered, sampled, stacked_values
+from astro_calib.slabs import SLAB, Procedure, StackedValues, gathered, stacked_values
 from astro_calib.source import NoiseSource
 from astro_calib.stacking import (
     OwnNoise,
@@ -34,6 +34,7 @@ from astro_calib.stacking import (
     inflation_of_mean,
     inflation_of_median,
     private_terms,
+    sampled,
     stacked_budget,
     typical_sigmas,
     warn_of_median,

@@ -29,9 +29,8 @@ from astro_calib.derive import fit_for_use, rebuilt
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.frame import CCDFrame
-from astro_calib.slabs import sampled
 from astro_calib.source import NoiseSource
-from astro_calib.stacking import budget_of
+from astro_calib.stacking import budget_of, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

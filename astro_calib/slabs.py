@@ -16,7 +16,7 @@ from astro_calib.arithmetic import float_type
 from astro_calib.factored import Field, Kept
 from astro_calib.flags import DataQuality
 from astro_calib.kernels.threads import over_rows
-from astro_calib.stacking import median_passing
+from astro_calib.stacking import median_passing, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
     from astro_calib.stacking import OwnNoise
 
-__all__ = ["Procedure", "StackedValues", "gathered", "rejected", "sampled", "stacked_values"]
+__all__ = ["Procedure", "StackedValues", "gathered", "rejected", "stacked_values"]
 
 #: Values of all frames in a slab, so that the slab stays in the cache.
 SLAB = 1 << 20
-#: Pixels from which typical values are taken.
-SAMPLE = 1 << 16
 
 
 class Procedure(NamedTuple):
@@ -138,13 +136,6 @@ def usual_scatter(frames: Sequence[CCDFrame]) -> float:
     variance = sample_variance(values, used, masked_median(values, used))[number > 1]
     freedom = max(float(np.median(number[number > 1])) - 1, 1.0) if variance.size else 1.0
     return float(np.sqrt(np.median(variance) * freedom / chi2.median(freedom))) if variance.size else 0.0
-
-
-def sampled(shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
-    """An index that takes every n-th row of images: some ten thousand pixels, fewer of many, not less than 8 rows."""
-    pixels = min(SAMPLE, SLAB // number)
-    step = int(np.prod(shape)) // max(pixels, 1)
-    return (slice(None, None, max(min(step, shape[0] // 8), 1)), *[slice(None)] * (len(shape) - 1))
 
 
 def gathered(frames: Sequence[CCDFrame], item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[np.bool_], bool]:

@@ -46,6 +46,7 @@ __all__ = [
     "inflation_of_median",
     "median_passing",
     "private_terms",
+    "sampled",
     "stacked_budget",
     "typical_sigmas",
     "warn_of_median",
@@ -61,6 +62,10 @@ SMALLEST_ROUNDED = 2.0
 RARE = 0.01
 #: Ratios that agree to so many digits are the same.
 DIGITS = 13
+#: Pixels from which typical values are taken, and values of all frames there.
+SAMPLE, SAMPLED_VALUES = 1 << 16, 1 << 20
+#: By less than this part of its variance a frame's noise is not changed.
+NEGLIGIBLE = 1e-5
 #: Above this difference of shared noise, in units of their own, the median of frames is not linear any more.
 LARGEST_UNLIKE = 0.5
 
@@ -70,6 +75,13 @@ def budget_of(frame: CCDFrame) -> UncertaintyBudget:
     budget = frame.budget
     assert budget is not None
     return budget
+
+
+def sampled(shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
+    """An index that takes every n-th row of images: some ten thousand pixels, fewer of many, not less than 8 rows."""
+    pixels = min(SAMPLE, SAMPLED_VALUES // number)
+    step = int(np.prod(shape)) // max(pixels, 1)
+    return (slice(None, None, max(min(step, shape[0] // 8), 1)), *[slice(None)] * (len(shape) - 1))
 
 
 def private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
@@ -131,13 +143,33 @@ class OwnNoise:
             ]
             for one in self.shared
         ]
+        # Under the same masters that is next to nothing, and not worth an array.
+        item = sampled(frames[0].shape, len(frames))
+        for position, apart in enumerate(self._apart):
+            own, *_ = self._of_its_own(position, item, {})
+            self._apart[position] = [
+                (source, square)
+                for source, square in apart
+                if square and np.any(square * source.variance.part(item, frames[0].shape) > NEGLIGIBLE * own)
+            ]
 
-    def variance(self, position: int, item: tuple[slice, ...]) -> tuple[Any, Any, Any]:
+    def variance(
+        self, position: int, item: tuple[slice, ...], known: dict[Factored, tuple[Any, Any]]
+    ) -> tuple[Any, Any, Any]:
         """
         The variance of a part of a frame less what all share, its slope with signal, and its part without shot noise.
 
         Of a source that frames share, only the difference from the mean coefficient moves a frame away from the others.
+        What coefficients are in this part, and their squares, goes to ``known`` for other sources and frames.
         """
+        total, slope, floor = self._of_its_own(position, item, known)
+        for source, square in self._apart[position]:
+            total = total + square * source.variance.part(item, self._budgets[position].shape)
+        return total, slope, floor
+
+    def _of_its_own(
+        self, position: int, item: tuple[slice, ...], known: dict[Factored, tuple[Any, Any]]
+    ) -> tuple[Any, Any, Any]:
         budget = self._budgets[position]
         data = None if budget.data is None else budget.data[item]
         total: Any = 0.0
@@ -145,16 +177,19 @@ class OwnNoise:
         floor: Any = 0.0
         for source, coefficient in self._own[position]:
             variance = source.variance.part(item, budget.shape)
-            c = coefficient.part(item, budget.shape, data)
-            part = variance if np.ndim(c) == 0 and c == 1 else np.square(c) * variance
+            if coefficient in known:
+                c, square = known[coefficient]
+            else:
+                c = coefficient.part(item, budget.shape, data)
+                square = np.square(c)
+                if not coefficient.depends_on_own:
+                    known[coefficient] = c, square
+            part = variance if np.ndim(c) == 0 and c == 1 else square * variance
             total = part if np.ndim(total) == 0 and total == 0 else total + part
             if source.slope:
                 slope = slope + np.abs(c) * source.slope
             elif len(source.axes) == len(budget.shape):
                 floor = part if np.ndim(floor) == 0 and floor == 0 else floor + part
-        for source, square in self._apart[position]:
-            if square:
-                total = total + square * source.variance.part(item, budget.shape)
         return total, slope, floor
 
     def at_center(self, item: tuple[slice, ...], values: NDArray[Any], center: NDArray[Any]) -> list[Any]:
@@ -167,8 +202,9 @@ class OwnNoise:
         from astro_calib.kernels.reject import at_center
 
         result = []
+        known: dict[Factored, tuple[Any, Any]] = {}
         for position, value in enumerate(values):
-            total, slope, floor = self.variance(position, item)
+            total, slope, floor = self.variance(position, item, known)
             moves = np.ndim(slope) or slope != 0
             result.append(at_center(total, slope, floor, value, center) if moves else total)
         return result

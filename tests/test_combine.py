@@ -22,7 +22,8 @@ from astro_calib import (
     create_deviation,
 )
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
-from astro_calib.slabs import SLAB, sampled
+from astro_calib.slabs import SLAB
+from astro_calib.stacking import sampled
 from tests.noise_checks import assert_scatters_as_predicted, make_frame
 
 E_PER_ADU = u.electron / u.adu
