@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.arithmetic import float_type
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
 from astro_calib.identity import Watch
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from astro_calib.identity import Origin
 
 __all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "looked_at_once", "rebuilt", "with_quality"]
+
+#: Pixels that are looked at together.
+SLAB = 1 << 17
 
 
 def rebuilt(
@@ -78,12 +82,21 @@ def looked_at_once(frame: CCDFrame) -> CCDFrame:
 
 def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
-    used: NDArray[np.bool_] = np.isfinite(frame._data)
-    if frame.mask is not None:
-        used &= ~frame.mask
-    if isinstance(frame.flags, np.ndarray):
-        used &= (frame.flags & np.uint16(DataQuality.UNUSABLE)) == 0
-    return used
+    from astro_calib.kernels.threads import over_rows
+    from astro_calib.kernels.usable import collect
+
+    data = np.atleast_1d(frame._data)
+    mask = None if frame.mask is None else np.atleast_1d(frame.mask)
+    flags = np.atleast_1d(frame.flags) if isinstance(frame.flags, np.ndarray) else None
+    used = np.empty(data.shape, dtype=np.bool_)
+
+    def find(rows: slice) -> None:
+        values = np.empty((1, *data[rows].shape), dtype=float_type(data.dtype))
+        own_mask, own_flags = (None if plane is None else plane[rows] for plane in (mask, flags))
+        collect([data[rows]], [own_mask], [own_flags], int(DataQuality.UNUSABLE), values, used[np.newaxis, rows])
+
+    over_rows(find, len(data), data.size, max(1, SLAB * len(data) // max(data.size, 1)))
+    return used.reshape(frame.shape)
 
 
 def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:

@@ -270,13 +270,16 @@ def variance_of_means(means: Sequence[Mean]) -> float:
         item = (slice(None),) * len(shape)
     single: list[tuple[NoiseSource, Factored]] = []
     others: list[tuple[NoiseSource, Factored]] = []
+    cuts: dict[Key, NoiseSource] = {}
     for terms, good, factor, data in means:
         weight = factor / np.count_nonzero(good)
         for source, coefficient in terms:
             if len(source.axes) == len(shape):
                 c = coefficient.cut(item, shape)
                 c = c if data is None else c.bound_to(data[item])
-                single.append((source.cut(item, shape), c.times(good[item].astype(np.float32)) * weight))
+                if source.key not in cuts:
+                    cuts[source.key] = source.cut(item, shape)
+                single.append((cuts[source.key], c.times(good[item].astype(np.float32)) * weight))
             else:
                 c = coefficient if data is None else coefficient.bound_to(data)
                 others.append((source, c.times(good.astype(np.float32)) * weight))
