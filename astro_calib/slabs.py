@@ -162,7 +162,11 @@ def as_stored(
     """What `gathered` gives for frames of whole numbers, all fit for use, without a conversion."""
     values = np.empty((len(frames), *_shape_of(frames[0].shape, item)), dtype=np.uint16)
     for frame, result in zip(frames, values, strict=True):
-        result[...] = frame._data[item]
+        if isinstance(frame._data, np.ndarray):
+            result[...] = frame._data[item]
+        else:
+            # Of a file: straight to where it is to be.
+            frame._data.read_into(item[0], result)
     return values, np.ones((len(frames), 1), dtype=np.bool_), True
 
 

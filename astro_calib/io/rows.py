@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +83,29 @@ class RowsOnDisk:
             return self._read(start, max(stop, start))[:, columns]
         return np.concatenate([self._read(row, row + 1) for row in range(start, stop, step)])[:, columns]
 
-    def _read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows as they are meant, in a new array."""
+    def read_into(self, rows: slice, result: NDArray[np.uint16]) -> None:
+        """
+        Read rows of whole numbers of 16 bits without another array.
+
+        Parameters
+        ----------
+        rows : slice
+            With a step of one.
+        result : ndarray of uint16, shape (number of rows, nx), C-contiguous
+            Written.
+        """
+        start, stop, _ = rows.indices(self.shape[0])
+        values = self._read(start, stop, result.view(self._stored))
+        if not np.may_share_memory(values, result):
+            result[...] = values
+
+    def _read(self, start: int, stop: int, values: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Rows as they are meant, in a new array, or in the memory of one of the type that is stored."""
         row = self.shape[1] * self._stored.itemsize
-        values = np.empty((stop - start, self.shape[1]), dtype=self._stored)
+        if values is None:
+            values = np.empty((stop - start, self.shape[1]), dtype=self._stored)
         # Not as a map of the file, whose pages would count as memory in use.
-        with self.path.open("rb", buffering=0) as file:
+        with FileIO(self.path) as file:
             if _version(os.fstat(file.fileno())) != self._version:
                 msg = f"{self.path.name} was changed while it was read."
                 raise OSError(msg)
