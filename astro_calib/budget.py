@@ -119,7 +119,6 @@ class UncertaintyBudget:
             self._terms.pop(key, None)
         else:
             self._terms[key] = (source, coefficient)
-            source.variance.used_with(self.data)
 
     def _by_identity(self) -> dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]]:
         """The terms of each source: several, if the frame holds several regions of it."""

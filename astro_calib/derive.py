@@ -74,7 +74,10 @@ def as_frame(ccd: Any) -> CCDFrame:
 def looked_at_once(frame: CCDFrame) -> CCDFrame:
     """The frame for the time of a calculation, in which nobody writes into it: its pixels are digested once."""
     budget = frame.budget
-    result = type(frame)(frame, budget=budget, _origin=frame._origin, _watch=Watch())
+    watch = Watch()
+    if frame._watch is not None:
+        watch.readers = frame._watch.readers
+    result = type(frame)(frame, budget=budget, _origin=frame._origin, _watch=watch)
     result._made = frame._made
     result._constant = frame._constant
     return result

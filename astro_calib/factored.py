@@ -84,16 +84,6 @@ class Field:
         """How much memory the array takes that is there for this field."""
         return self._array.nbytes
 
-    def used_with(self, data: NDArray[Any] | None) -> None:
-        """
-        Note that a budget refers to this; for fields that depend on data.
-
-        Parameters
-        ----------
-        data : ndarray or None
-            The data of the frame that the budget belongs to.
-        """
-
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
         """
         ``array[item]``, for when the rest of the array is not needed.
@@ -570,19 +560,6 @@ class Factored:
             value = Field(value)
         field = value
         return self._from((n, _multiply(factors, ((field, power),))) for n, factors in self._terms.values())
-
-    def used_with(self, data: NDArray[Any] | None) -> None:
-        """
-        Note that a budget refers to this; see `Field.used_with`.
-
-        Parameters
-        ----------
-        data : ndarray or None
-            The data of the frame that the budget belongs to.
-        """
-        for _, factors in self._terms.values():
-            for field, _ in factors:
-                field.used_with(data)
 
     @property
     def nbytes(self) -> int:

@@ -93,7 +93,7 @@ class Watch:
     stamp : str or None
         The digest of the array when it, or one that shares its memory, was first handed out; None while none was.
     readers : mapping
-        What is told from the values of the array, and has to be told before somebody writes into it.
+        What is found from the values of the array, and has to be kept before somebody writes into them.
     """
 
     __slots__ = ("__weakref__", "array", "readers", "relatives", "stamp")
@@ -111,11 +111,11 @@ class Watch:
         """Note that somebody gets hold of the array."""
         if self.stamp is None:
             self.array = array
+            for reader in list(self.readers.values()):
+                reader.keep()
             for watch in list(self.relatives):
                 assert watch.array is not None
                 watch.stamp = content_digest(watch.array)
-            for reader in list(self.readers.values()):
-                reader.values_handed_out()
 
     def of_part(self, array: NDArray[Any], part: NDArray[Any]) -> Watch:
         """The watch of a view of the array, neither of which was handed out."""

@@ -19,7 +19,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.frame import CCDFrame
 from astro_calib.source import NoiseSource
-from astro_calib.stacking import budget_of, sampled
+from astro_calib.stacking import bound, budget_of, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,20 +39,12 @@ if TYPE_CHECKING:
 
     from astro_calib.source import Key
 
-__all__ = [
-    "Levels",
-    "Mean",
-    "level_effects",
-    "level_terms",
-    "scaled_frames",
-    "variance_of_means",
-    "with_level_errors",
-]
+__all__ = ["Levels", "level_effects", "level_terms", "scaled_frames", "with_level_errors"]
 
 #: Part of the pixels about the median over which their density is measured.
 CENTRAL = 0.1
 #: Of more values than these a median is looked for near that of a sample of so many.
-MANY, SAMPLE = 1 << 19, 1 << 15
+MANY, SOME = 1 << 19, 1 << 15
 #: The part of the values on either side of the sample's median that is sorted.
 AROUND = 0.02
 #: Frames whose levels are found at a time: NumPy lets go of the interpreter's lock while it sorts.
@@ -150,7 +142,7 @@ def _median(values: NDArray[Any]) -> Any:
     line = values.reshape(-1)
     if line.size < MANY:
         return np.median(line)
-    low, high = np.quantile(line[:: line.size // SAMPLE], [0.5 - AROUND, 0.5 + AROUND])
+    low, high = np.quantile(line[:: line.size // SOME], [0.5 - AROUND, 0.5 + AROUND])
     below = np.count_nonzero(line < low)
     near = line[(line >= low) & (line <= high)]
     places = [(line.size - 1) // 2 - below, line.size // 2 - below]
@@ -204,30 +196,32 @@ def level_terms(
     The level's noise from single pixels and rows is a source of its own.
     """
     variance = 0.0
-    shared: list[Mean] = []
+    shared: list[tuple[NoiseSource, Factored]] = []
     common: dict[Key, tuple[NoiseSource, float]] = {}
     keys: list[str] = []
+    means: list[tuple[NDArray[np.bool_], NDArray[np.float32]]] = []
     for position, (frame, effect, weight) in enumerate(zip(frames, effects, weights, strict=True)):
-        budget, good = budget_of(frame), fit_for_use(frame)
+        budget = budget_of(frame)
+        good, over_pixels = _mean_over(fit_for_use(frame), means)
         excess = _excess_of_median(frame, good) if levels.how == "median" else 1.0
         pixels: list[tuple[NoiseSource, Factored]] = []
         rows: list[tuple[NoiseSource, Factored]] = []
-        others: list[tuple[NoiseSource, Factored]] = []
         for source, coefficient in budget.terms:
             keys.append(source.identity)
             if (position, source.key) in private:
                 if source.axes:
                     (pixels if len(source.axes) == frame.ndim else rows).append((source, coefficient))
             elif source.axes:
-                others.append((source, coefficient))
+                shared.append((source, bound(coefficient, budget).times(over_pixels) * effect))
             else:
                 known = common.get(source.key, (source, 0.0))[1]
                 common[source.key] = (source, known + effect * _in_level(frame, coefficient, levels.common))
-        shared.append(Mean(others, good, effect, budget.data))
         for terms, factor in ((pixels, excess), (rows, 1.0)):
+            part = UncertaintyBudget(frame.shape, terms, budget.dtype, budget.data)
             with_pixels = 2 * effect * weight / levels.common
-            variance += (effect**2 * factor + with_pixels) * variance_of_means([Mean(terms, good, 1.0, budget.data)])
-    variance += variance_of_means(shared)
+            variance += (effect**2 * factor + with_pixels) * part.variance_of_sum(over_pixels)
+    shape = frames[0].shape
+    variance += UncertaintyBudget(shape, shared).variance_of_sum(np.broadcast_to(1.0, shape))
     result = [(source, Factored(effect).times(OWN)) for source, effect in common.values()]
     if variance != 0:
         digest = hashlib.blake2b(repr(sorted(keys)).encode(), digest_size=16).hexdigest()
@@ -236,57 +230,15 @@ def level_terms(
     return result
 
 
-class Mean(NamedTuple):
-    """
-    The mean of a frame over its good pixels, times a number.
-
-    Attributes
-    ----------
-    terms : sequence of (NoiseSource, Factored)
-        The frame's noise.
-    good : ndarray of bool, shape (ny, nx)
-        The pixels, of which there is one at least.
-    factor : float
-        The number.
-    data : ndarray, shape (ny, nx), or None
-        The frame's data, for coefficients that depend on them.
-    """
-
-    terms: Sequence[tuple[NoiseSource, Factored]]
-    good: NDArray[np.bool_]
-    factor: float
-    data: NDArray[Any] | None
-
-
-def variance_of_means(means: Sequence[Mean]) -> float:
-    """
-    The variance of the sum of means over frames of one shape, which may have noise in common.
-
-    What the noise of single pixels adds is told by some ten thousand of them; that of rows and columns by all.
-    """
-    shape = means[0].good.shape
-    item = sampled(shape, 1)
-    if not all(mean.good[item].any() for mean in means):
-        item = (slice(None),) * len(shape)
-    single: list[tuple[NoiseSource, Factored]] = []
-    others: list[tuple[NoiseSource, Factored]] = []
-    cuts: dict[Key, NoiseSource] = {}
-    for terms, good, factor, data in means:
-        weight = factor / np.count_nonzero(good)
-        for source, coefficient in terms:
-            if len(source.axes) == len(shape):
-                c = coefficient.cut(item, shape)
-                c = c if data is None else c.bound_to(data[item])
-                if source.key not in cuts:
-                    cuts[source.key] = source.cut(item, shape)
-                single.append((cuts[source.key], c.times(good[item].astype(np.float32)) * weight))
-            else:
-                c = coefficient if data is None else coefficient.bound_to(data)
-                others.append((source, c.times(good.astype(np.float32)) * weight))
-    part = means[0].good[item].shape
-    more = sum(np.count_nonzero(mean.good) for mean in means) / sum(np.count_nonzero(mean.good[item]) for mean in means)
-    of_pixels = UncertaintyBudget(part, single).variance_of_sum(np.broadcast_to(1.0, part))
-    return more * of_pixels + UncertaintyBudget(shape, others).variance_of_sum(np.broadcast_to(1.0, shape))
+def _mean_over(
+    good: NDArray[np.bool_], known: list[tuple[NDArray[np.bool_], NDArray[np.float32]]]
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """The pixels, and the weights of the mean over them; one array for frames that have the same good pixels."""
+    for other, weights in known:
+        if np.array_equal(good, other):
+            return other, weights
+    known.append((good, good.astype(np.float32) / np.float32(np.count_nonzero(good))))
+    return known[-1]
 
 
 def _in_level(frame: CCDFrame, coefficient: Factored, level: float) -> float:

@@ -7,14 +7,14 @@ values z, its normalised flat F and the dark D that was subtracted with the fact
 
 from __future__ import annotations
 
+from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from astro_calib.factored import Field
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from astro_calib.identity import Watch
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["ShotVariance"]
 
 
+#: For keys that no other field has or gets.
+_numbers = count()
+
+
 class ShotVariance(Field):
     """
     The variance of the shot noise in a calibrated frame, found from its values when it is asked for.
 
-    The frame's values may be written into once somebody has got hold of them. The variance is an array of its own from
-    then on, if anybody besides that frame needs it: the frame itself then has other sources of noise.
+    It becomes an array of its own before somebody gets hold of the values, who may write into them.
 
     Parameters
     ----------
@@ -53,7 +56,7 @@ class ShotVariance(Field):
     array([[100.,  -9.]])
     """
 
-    __slots__ = ("__weakref__", "_fields", "_floor", "_kept", "_lock", "_ratio", "_shared", "_watch")
+    __slots__ = ("__weakref__", "_arrays", "_dtype", "_floor", "_kept", "_lock", "_ratio", "_shape", "_watch")
 
     def __init__(
         self,
@@ -65,37 +68,31 @@ class ShotVariance(Field):
         ratio: float = 0.0,
         floor: float = 0.0,
     ) -> None:
-        #: Values, flat and dark; None once the variance is kept.
-        self._fields: tuple[Field, Field | None, Field | None] | None = (
-            Field(data),
-            None if flat is None else Field(flat),
-            None if dark is None else Field(dark),
-        )
-        self._ratio, self._floor = ratio, floor
-        self._watch = watch
-        self._kept: NDArray[Any] | None = None
-        self._shared = False
-        self._lock = RLock()
+        self._key = ("shot variance", next(_numbers))
         self._digest = None
-        keys = (None if field is None else field._key for field in self._fields)
-        self._key = ("shot variance", *keys, ratio, floor)
+        self._shape, self._dtype = data.shape, data.dtype
+        self._ratio, self._floor = ratio, floor
+        self._kept: NDArray[Any] | None = None
+        #: Values, flat and dark, and what watches the values; None once the variance is kept.
+        self._arrays: tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None] | None = (data, flat, dark)
+        self._watch: Watch | None = watch
+        self._lock = RLock()
         watch.readers[id(self)] = self
 
     @property
     def array(self) -> NDArray[Any]:
         """The values, made anew each time, unless they had to be kept."""
-        return self.part((slice(None),) * len(self.shape))
+        return self.part((slice(None),) * len(self._shape))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array."""
-        shape: tuple[int, ...] = self._key[1][1]
-        return shape
+        return self._shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the array."""
-        return np.dtype(self._key[1][3])
+        return self._dtype
 
     @property
     def nbytes(self) -> int:
@@ -119,12 +116,10 @@ class ShotVariance(Field):
         from astro_calib.kernels.calibrate import shot_variance
 
         with self._lock:
-            if self._fields is None:
-                assert self._kept is not None
+            if self._kept is not None:
                 return self._kept[item]
-            data, flat, dark = (None if field is None else field.part(item) for field in self._fields)
-        assert data is not None
-        return shot_variance(data, flat, dark, self._ratio, self._floor)
+            arrays = self._cut_arrays(item)
+        return shot_variance(*arrays, self._ratio, self._floor)
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """
@@ -141,43 +136,24 @@ class ShotVariance(Field):
             A reference to that part.
         """
         with self._lock:
-            if self._fields is None:
-                assert self._kept is not None
+            if self._kept is not None:
                 return Field(self._kept[item])
-            data, flat, dark = (None if field is None else field.part(item) for field in self._fields)
-        assert data is not None
-        result = ShotVariance(data, self._watch, flat=flat, dark=dark, ratio=self._ratio, floor=self._floor)
-        if self._shared:
-            result.used_with(None)
-        return result
+            assert self._watch is not None
+            data, flat, dark = self._cut_arrays(item)
+            return ShotVariance(data, self._watch, flat=flat, dark=dark, ratio=self._ratio, floor=self._floor)
 
-    def used_with(self, data: NDArray[Any] | None) -> None:
-        """
-        Note that a budget refers to this.
-
-        Parameters
-        ----------
-        data : ndarray or None
-            The values of the frame that the budget belongs to.
-        """
-        if self._fields is None or (data is not None and Field(data) == self._fields[0]):
-            return
-        self._shared = True
-        if self._watch.stamp is not None:
-            self.keep()
-
-    def values_handed_out(self) -> None:
-        """Note that the values may be written into from now on."""
-        if self._shared:
-            self.keep()
+    def _cut_arrays(self, item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
+        assert self._arrays is not None
+        data, flat, dark = self._arrays
+        return data[item], None if flat is None else flat[item], None if dark is None else dark[item]
 
     def keep(self) -> None:
         """Make an array of its own, which does not depend on the values any more."""
         with self._lock:
-            if self._fields is not None:
+            if self._kept is None:
                 kept = self.array
                 kept.flags.writeable = False
-                self._kept, self._fields = kept, None
+                self._kept, self._arrays, self._watch = kept, None, None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Field, (self.array,)

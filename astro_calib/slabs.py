@@ -290,6 +290,7 @@ def stacked_values(
             variances = own.at_center(item, values, center)
         if center is not None and variances is not None and procedure.method != "median" and result.total is not None:
             # What is asked for most goes through the values once.
+            assert result.scatter is None
             thresholds, fit = (procedure.lower, procedure.upper), result.before[rows]
             parts = result.data[rows], result.total[rows], result.used[rows], fit, planes[:, rows]
             whole, filling = clipped_mean(values, before, complete, variances, center, thresholds, weights, parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -305,23 +305,20 @@ def draw_covariances(
     """
     for link in links(a, b):
         overlap = pixel_overlap(link, a.axes, shape)
-        if overlap is not False:
-            yield partial(_covariance_of_part, link, overlap, a, b, shape)
+        if overlap is False:
+            continue
 
+        def of_part(item: tuple[slice, ...], link: Link = link, overlap: Any = overlap) -> Any:
+            result: Any = link.a.part(item, shape) * link.b.part(item, shape)
+            for source, power in ((a, link.power_a), (b, link.power_b)):
+                if power:
+                    result = result * variance_power(source.variance.part(item, shape), power)
+            if overlap is True:
+                return result
+            # Where the overlap is the same along an axis it has a length of one there.
+            return result * np.broadcast_to(overlap, shape)[item]
 
-def _covariance_of_part(
-    link: Link, overlap: Any, a: NoiseSource, b: NoiseSource, shape: tuple[int, ...], item: tuple[slice, ...]
-) -> Any:
-    result = link.a.part(item, shape) * link.b.part(item, shape)
-    for source, power in ((a, link.power_a), (b, link.power_b)):
-        if power:
-            result = result * variance_power(source.variance.part(item, shape), power)
-    if overlap is True:
-        return result
-    return (
-        result
-        * overlap[tuple(part if length > 1 else slice(None) for part, length in zip(item, overlap.shape, strict=True))]
-    )
+        yield of_part
 
 
 def finite_mean(value: float | NDArray[Any]) -> float:

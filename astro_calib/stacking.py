@@ -60,8 +60,6 @@ UNLIKE = 1.5
 SMALLEST_ROUNDED = 2.0
 #: Fewer pixels than this part may have unlike noise in frames that count as alike.
 RARE = 0.01
-#: Ratios that agree to so many digits are the same.
-DIGITS = 13
 #: Pixels from which typical values are taken, and values of all frames there.
 SAMPLE, SAMPLED_VALUES = 1 << 16, 1 << 20
 #: By less than this part of its variance a frame's noise is not changed.
@@ -143,14 +141,15 @@ class OwnNoise:
             ]
             for one in self.shared
         ]
-        # Under the same masters that is next to nothing, and not worth an array.
+        # Under the same masters that is next to nothing everywhere, and not worth an array.
         item = sampled(frames[0].shape, len(frames))
+        largest = {key: float(np.max(source.variance.evaluate())) for key, (source, _) in sums.items()}
         for position, apart in enumerate(self._apart):
             own, *_ = self._of_its_own(position, item, {})
+            least = NEGLIGIBLE * float(np.min(own))
+            # What is no number is not passed over.
             self._apart[position] = [
-                (source, square)
-                for source, square in apart
-                if square and np.any(square * source.variance.part(item, frames[0].shape) > NEGLIGIBLE * own)
+                (source, square) for source, square in apart if square and not square * largest[source.key] <= least
             ]
 
     def variance(
@@ -421,7 +420,7 @@ def stacked_budget(
         if first and None not in numbers.values():
             # One array serves what goes alike with the frames, such as the bias and the dark in flats of one exposure.
             ratios = {position: float(number or 0.0) / first for position, number in numbers.items()}
-            key = tuple((position, round(ratio, DIGITS)) for position, ratio in ratios.items())
+            key = tuple((position, f"{ratio:.12e}") for position, ratio in ratios.items())
             if key not in sums:
                 parts = [weights.times(position, Factored(ratio)) for position, ratio in ratios.items()]
                 sums[key] = Factored.of_monomials(monomial for part in parts for monomial in part.monomials)

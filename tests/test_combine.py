@@ -1026,3 +1026,21 @@ def test_a_sample_of_many_frames_is_not_larger_than_a_slab_of_them(shape):
         rows = np.empty(shape[0])[sampled(shape, number)[0]]
         assert len(rows) >= min(8, shape[0])
         assert len(rows) <= 15 or number * len(rows) * np.prod(shape[1:]) <= 2 * SLAB
+
+
+def test_noise_that_is_shared_in_a_few_rows_only_does_not_reject_what_is_good_there():
+    # A dark that is exact but for three rows, in frames of unlike exposure.
+    rng = np.random.default_rng(7)
+    shape = (1024, 128)
+    sigma = np.full(shape, 0.002)
+    sigma[501:504] = 60.0
+    dark = NoiseSource("dark", sigma**2)
+    error = rng.normal(0, sigma)
+    frames = []
+    for ratio in (*[0.2] * 9, 5.0):
+        budget = UncertaintyBudget(shape, [(NoiseSource("read noise", 36.0), 1.0), (dark, -ratio)])
+        frames.append(CCDFrame(rng.normal(1000, 6, shape) - ratio * error, unit="electron", budget=budget))
+    stack = combine(frames, clip="sigma")
+    assert stack.n_used[501:504].mean() > 9.9
+    band = stack.data[501:504] - 1000
+    assert band.std() == pytest.approx(np.sqrt(stack.variance[501:504].mean()), rel=0.15)

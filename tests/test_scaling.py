@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from astro_calib import CCDFrame, NoiseSource, UncertaintyBudget, combine
-from astro_calib.factored import Factored
-from astro_calib.scaling import Mean, _median, variance_of_means
+from astro_calib.scaling import _median
 
 from .noise_checks import ratio_of_scatter
 
@@ -104,30 +103,3 @@ def values_of_a_flat(rng):
 def test_the_level_is_the_median_to_the_last_digit(values_of):
     values = values_of(np.random.default_rng(3))
     assert _median(values) == np.median(values)
-
-
-def test_some_pixels_tell_the_variance_of_a_mean_over_all():
-    # Illumination that falls off to the corners, and a region that is left out.
-    rng = np.random.default_rng(4)
-    y, x = np.mgrid[-1:1:600j, -1:1:800j]
-    illumination = (1 / (1 + x**2 + y**2)).astype(np.float32)
-    good = rng.random((600, 800)) > 0.1
-    good[100:200, 300:500] = False
-    shared = NoiseSource("bias", illumination**2)
-    rows = NoiseSource("rows", np.linspace(1, 2, 600)[:, np.newaxis], axes=(0,))
-    shot = NoiseSource("shot noise", 1000 * illumination)
-    one = [(shot, Factored(illumination)), (shared, Factored(-1.0)), (rows, Factored(1.0))]
-    other = [(shared, Factored(illumination)), (rows, Factored(1.0))]
-    means = [Mean(one, good, 2.0, None), Mean(other, good, -1.0, None)]
-    over = good / good.sum()
-    exact = np.sum(over**2 * 4 * illumination**2 * 1000 * illumination)
-    exact += np.sum(over**2 * (-2 - illumination) ** 2 * illumination**2)
-    exact += np.sum(over.sum(axis=1) ** 2 * np.linspace(1, 2, 600))
-    assert variance_of_means(means) == pytest.approx(exact, rel=0.01)
-
-
-def test_all_pixels_tell_it_where_a_sample_has_none():
-    good = np.zeros((4000, 300), dtype=bool)
-    good[1, 7] = good[5, 8] = True
-    noise = NoiseSource("read noise", np.where(good, 16.0, np.nan))
-    assert variance_of_means([Mean([(noise, Factored(1.0))], good, 1.0, None)]) == pytest.approx(16 / 2)

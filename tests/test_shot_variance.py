@@ -6,13 +6,13 @@ import copy
 import gc
 import pickle
 import tracemalloc
+import weakref
 
 import astropy.units as u
 import numpy as np
 import pytest
 
 from astro_calib import CCDFrame, Detector, calibrate, combine
-from astro_calib.shot_variance import ShotVariance
 
 SHAPE = (40, 60)
 GAIN, READ_NOISE = 1.5, 6.0
@@ -116,13 +116,52 @@ def test_nor_who_writes_into_a_part_of_it(night):
     np.testing.assert_allclose(shot_noise(whole).evaluate(), expected(raw, arrays), rtol=1e-5, atol=1e-3)
 
 
-def test_the_frame_itself_keeps_its_variance(night):
+def with_overscan_of_columns(raw, _):
+    """Whose variance is not found with its values."""
+    rows = np.vstack([np.full((4, SHAPE[1]), 100, dtype=np.uint16), raw])
+    sections = {"overscan": "[1:60,1:4]", "overscan_axis": 0, "trim": "[1:60,5:44]"}
+    return calibrate(CCDFrame(rows, unit="adu"), CAMERA, **sections)
+
+
+def under_a_master_that_it_is_in(raw, _):
+    frames = [CCDFrame(one, unit="adu") for one in (raw, raw[::-1].copy())]
+    bias = combine([calibrate(frame, CAMERA, pedestal=0, shot_noise=0) for frame in frames])
+    return calibrate(frames[0], CAMERA, bias=bias)
+
+
+@pytest.mark.parametrize("make", [calibrated, with_overscan_of_columns, under_a_master_that_it_is_in])
+@pytest.mark.parametrize("cut", [(slice(None), slice(None)), (slice(5, 20), slice(None, None, 2))])
+def test_the_frame_itself_keeps_its_variance(night, make, cut):
+    raw, _, masters = night
+    variance = make(raw, masters)[cut].variance.copy()
+    image = make(raw, masters)
+    part = image[cut]
+    part.data[...] = 0
+    np.testing.assert_allclose(part.variance, variance, rtol=1e-6)
+    np.testing.assert_allclose(image.variance[cut], variance, rtol=1e-6)
+    assert "shot noise" not in part.budget.names
+
+
+def test_a_budget_that_somebody_holds_stays_what_it_is(night):
+    raw, arrays, masters = night
+    image = calibrated(raw, {"bias": masters["bias"]})
+    budget = image.budget
+    image.data[...] = 0
+    np.testing.assert_allclose(budget.variances()["shot noise"], expected(raw, arrays), rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(sum(budget.variances().values()), budget.variance(), rtol=1e-5)
+    other = CCDFrame(np.ones(SHAPE), unit="electron", budget=budget)
+    np.testing.assert_allclose(other.variance, budget.variance(), rtol=1e-5)
+
+
+def test_the_values_are_let_go_when_the_variance_is_kept(night):
     raw, _, masters = night
     image = calibrated(raw, masters)
-    variance = image.variance.copy()
-    image.data[...] = 0
-    np.testing.assert_array_equal(image.variance, variance)
-    assert "shot noise" not in image.budget.names
+    doubled = image.multiply(2.0)
+    values = weakref.ref(image.data)
+    del image
+    gc.collect()
+    assert values() is None
+    assert shot_noise(doubled).nbytes == raw.size * 4
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, CCDFrame.copy, lambda f: pickle.loads(pickle.dumps(f))])  # noqa: S301
@@ -151,13 +190,3 @@ def test_pixels_that_are_no_numbers_bring_none():
     values = np.array([[np.nan, np.inf, -np.inf, 4.0]], dtype=np.float32)
     image = calibrate(CCDFrame(values, unit="adu"), CAMERA, pedestal=0)
     np.testing.assert_array_equal(shot_noise(image).evaluate(), [[0, 0, 0, 6]])
-
-
-def test_two_of_the_same_values_are_one():
-    from astro_calib.identity import Watch
-
-    data, watch = np.ones((3, 4)), Watch()
-    whole = ShotVariance(data, watch)
-    item = (slice(1, 3), slice(None))
-    assert whole.cut(item) == whole.cut(item)
-    assert whole.cut(item) != whole

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from astro_calib.kernels.many import addresses, alike, array_at
-from astro_calib.kernels.reject import too_few
+from astro_calib.kernels.many import addresses, array_at
+from astro_calib.kernels.reject import numbers_and_arrays, too_few
 from astro_calib.kernels.stack import TOGETHER, add_lines
 
 if TYPE_CHECKING:
@@ -158,7 +158,6 @@ def _clipped_mean(
         lost, left = 0, 0
         for index in range(width):
             lost += too_few(fit[index], counts[index]) | (fit[index] == 0)
-            left += n - counts[index]
         for index in range(width if lost else 0):
             nothing_fit = fit[index] == 0
             if nothing_fit or too_few(fit[index], counts[index]):
@@ -168,6 +167,8 @@ def _clipped_mean(
                     own_weights[index] = weights[0] * found[2]
                 if nothing_fit:
                     empty = True
+        for index in range(width):
+            left += n - counts[index]
         whole &= left == 0
         for index in range(width):
             own = own_weights[index] if own_weights[index] > 0 else 1.0
@@ -216,8 +217,7 @@ def clipped_mean(
     """
     mean, weight, number, before, planes = results
     lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
-    numbers = np.array([np.ravel(one)[0] if np.size(one) == 1 else 0.0 for one in variances], dtype=float)
-    arrays = [None if np.size(one) == 1 else alike([one], values.dtype, center.shape)[0] for one in variances]
+    numbers, arrays = numbers_and_arrays(variances, values.dtype, center.shape)
     own = np.asarray(weights, dtype=np.float64)
     whole, empty = _clipped_mean(
         lines,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["at_center", "reject_deviant", "reject_extremes", "too_few"]
+__all__ = ["at_center", "numbers_and_arrays", "reject_deviant", "reject_extremes", "too_few"]
 
 #: Pixels whose values and counts stay in a fast cache while all frames are gone through.
 WIDTH = 1024
@@ -110,6 +110,14 @@ def _reject_deviant(
                         remaining[frame, where] = True
 
 
+def numbers_and_arrays(
+    values: Sequence[Any] | NDArray[Any], dtype: Any, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], list[NDArray[Any] | None]]:
+    """For a compiled loop over frames, of each of which a number is known, or an array: 0 or None for the other."""
+    numbers = np.array([np.ravel(one)[0] if np.size(one) == 1 else 0.0 for one in values], dtype=float)
+    return numbers, [None if np.size(one) == 1 else alike([one], dtype, shape)[0] for one in values]
+
+
 def reject_deviant(
     values: NDArray[Any],
     variances: Sequence[Any] | NDArray[Any],
@@ -142,8 +150,7 @@ def reject_deviant(
     remaining = np.empty(values.shape, dtype=np.bool_)
     lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
     middle = np.ascontiguousarray(center, dtype=values.dtype).reshape(-1)
-    numbers = np.array([np.ravel(one)[0] if np.size(one) == 1 else 0.0 for one in variances], dtype=float)
-    arrays = [None if np.size(one) == 1 else alike([one], values.dtype, center.shape)[0] for one in variances]
+    numbers, arrays = numbers_and_arrays(variances, values.dtype, center.shape)
     kept = remaining.reshape(len(values), -1)
     _reject_deviant(lines, here, addresses(arrays), numbers, middle, lower, upper, kept)
     return remaining

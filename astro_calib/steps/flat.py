@@ -16,7 +16,6 @@ from astro_calib.flags import DataQuality
 from astro_calib.identity import content_digest
 from astro_calib.masters import master_of, remember_array
 from astro_calib.operands import flagged_uncertain
-from astro_calib.scaling import Mean, variance_of_means
 from astro_calib.source import NoiseSource
 from astro_calib.steps.master import check_master, like_frame, relabelled
 
@@ -157,14 +156,14 @@ def _budget_of_normalised(
     scaled = budget.scaled(norm, -1, divisor)
     if good is None:
         return scaled
+    mean = good / np.count_nonzero(good)
+    common = UncertaintyBudget(budget.shape, [t for t in budget.terms if not t[0].axes], budget.dtype, budget.data)
+    single = UncertaintyBudget(budget.shape, [t for t in budget.terms if t[0].axes], budget.dtype, budget.data)
     terms = list(scaled.terms)
-    for source, coefficient in budget.terms:
-        if not source.axes:
-            value = np.broadcast_to(np.asarray(coefficient.evaluate(budget.data)), budget.shape)
-            of_mean = float(np.mean(value, where=good, dtype=np.float64))
-            terms.append((source, Factored(-of_mean / norm).times(OWN)))
-    single = [(source, coefficient) for source, coefficient in budget.terms if source.axes]
-    variance = variance_of_means([Mean(single, good, 1 / norm, budget.data)])
+    for source, coefficient in common.terms:
+        of_mean = float(np.sum(mean * np.asarray(coefficient.evaluate(budget.data)), where=good))
+        terms.append((source, Factored(-of_mean / norm).times(OWN)))
+    variance = single.variance_of_sum(mean) / norm**2
     normalisation = NoiseSource("flat", variance, axes=(), identity=f"normalisation:{what}")
     terms.append((normalisation, Factored(-1.0).times(OWN)))
     return UncertaintyBudget(budget.shape, terms, budget.dtype, divisor)
