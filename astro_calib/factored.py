@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["OWN", "Deferred", "Factored", "Field", "Kept"]
+__all__ = ["OWN", "Deferred", "Factored", "Field", "Kept", "taken"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
 MAX_MONOMIALS = 4
@@ -99,6 +99,24 @@ class Field:
             Of the type of the array.
         """
         return self._array[item]
+
+    def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
+        """
+        The values for some pixels of a frame.
+
+        Parameters
+        ----------
+        pixels : ndarray of int, shape (n,)
+            Where they are in the flattened frame.
+        shape : tuple of int
+            The frame's shape.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            Of the type of the array.
+        """
+        return taken(self.array, pixels, shape)
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """
@@ -818,10 +836,7 @@ class Factored:
                 if field.plane not in known:
                     known[field.plane] = look_up(field.plane)
                 return Kept(known[field.plane], field.bit)
-            array = field.array
-            if array.shape == shape and array.flags.c_contiguous:
-                return Field(array.take(pixels))
-            return Field(np.broadcast_to(array, shape)[np.unravel_index(pixels, shape)])
+            return Field(field.at(pixels, shape))
 
         return self._with_fields(look_up, known)
 
@@ -835,6 +850,14 @@ class Factored:
             (number, tuple((known[field], power) for field, power in factors))
             for number, factors in self._terms.values()
         )
+
+
+def taken(array: NDArray[Any], pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The values of an array that broadcasts to a frame for some of the frame's flattened pixels."""
+    if array.shape == shape and array.flags.c_contiguous:
+        return array.take(pixels)
+    taken: NDArray[Any] = np.broadcast_to(array, shape)[np.unravel_index(pixels, shape)]
+    return taken
 
 
 def _along(lengths: tuple[int, ...], item: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:

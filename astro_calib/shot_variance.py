@@ -11,7 +11,7 @@ from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.factored import Field
+from astro_calib.factored import Field, taken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,6 +120,33 @@ class ShotVariance(Field):
                 return self._kept[item]
             arrays = self._cut_arrays(item)
         return shot_variance(*arrays, self._ratio, self._floor)
+
+    def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
+        """
+        The values for some pixels of a frame, without the others.
+
+        Parameters
+        ----------
+        pixels : ndarray of int, shape (n,)
+            Where they are in the flattened frame.
+        shape : tuple of int
+            The frame's shape.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            Of the type of the values.
+        """
+        from astro_calib.kernels.calibrate import shot_variance
+
+        with self._lock:
+            arrays, kept = self._arrays, self._kept
+        if arrays is None:
+            assert kept is not None
+            return taken(kept, pixels, shape)
+        data, flat, dark = (None if array is None else taken(array, pixels, shape) for array in arrays)
+        assert data is not None
+        return shot_variance(data, flat, dark, self._ratio, self._floor)
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """

@@ -68,6 +68,14 @@ def test_whatever_masters_there_are(night, kinds):
     np.testing.assert_allclose(shot_noise(image).evaluate(), np.maximum(electrons, FLOOR), rtol=1e-5, atol=1e-3)
 
 
+def test_some_pixels_of_it(night):
+    raw, arrays, masters = night
+    variance = shot_noise(calibrated(raw, masters))
+    pixels = np.array([0, 7, 2399, 61])
+    found = variance.at(pixels, SHAPE, {}).evaluate()
+    np.testing.assert_allclose(found, expected(raw, arrays).ravel()[pixels], rtol=1e-5, atol=1e-3)
+
+
 def test_it_takes_no_array(night):
     raw, _, masters = night
     calibrated(raw, masters)
