@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["OWN", "Deferred", "Factored", "Field", "Kept", "taken"]
+__all__ = ["OWN", "Deferred", "Factored", "Field", "Kept"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
 MAX_MONOMIALS = 4
@@ -116,7 +116,11 @@ class Field:
         ndarray, shape (n,)
             Of the type of the array.
         """
-        return taken(self.array, pixels, shape)
+        array = self.array
+        if array.shape == shape and array.flags.c_contiguous:
+            return array.take(pixels)
+        taken: NDArray[Any] = np.broadcast_to(array, shape)[np.unravel_index(pixels, shape)]
+        return taken
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """
@@ -850,14 +854,6 @@ class Factored:
             (number, tuple((known[field], power) for field, power in factors))
             for number, factors in self._terms.values()
         )
-
-
-def taken(array: NDArray[Any], pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The values of an array that broadcasts to a frame for some of the frame's flattened pixels."""
-    if array.shape == shape and array.flags.c_contiguous:
-        return array.take(pixels)
-    taken: NDArray[Any] = np.broadcast_to(array, shape)[np.unravel_index(pixels, shape)]
-    return taken
 
 
 def _along(lengths: tuple[int, ...], item: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:

@@ -11,7 +11,7 @@ from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.factored import Field, taken
+from astro_calib.factored import Field
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,8 +143,8 @@ class ShotVariance(Field):
             arrays, kept = self._arrays, self._kept
         if arrays is None:
             assert kept is not None
-            return taken(kept, pixels, shape)
-        data, flat, dark = (None if array is None else taken(array, pixels, shape) for array in arrays)
+            return Field(kept).at(pixels, shape)
+        data, flat, dark = (None if array is None else Field(array).at(pixels, shape) for array in arrays)
         assert data is not None
         return shot_variance(data, flat, dark, self._ratio, self._floor)
 
