@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.factored import Field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -113,13 +115,7 @@ class ShotVariance(Field):
         ndarray
             Of the type of the values.
         """
-        from astro_calib.kernels.calibrate import shot_variance
-
-        with self._lock:
-            if self._kept is not None:
-                return self._kept[item]
-            arrays = self._cut_arrays(item)
-        return shot_variance(*arrays, self._ratio, self._floor)
+        return self._found(lambda array: array[item])
 
     def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
         """
@@ -137,16 +133,20 @@ class ShotVariance(Field):
         ndarray, shape (n,)
             Of the type of the values.
         """
+        return self._found(lambda array: Field(array).at(pixels, shape))
+
+    def _found(self, take: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+        """What is taken of the variance: of what is kept, or found from what is taken of the values."""
         from astro_calib.kernels.calibrate import shot_variance
 
         with self._lock:
             arrays, kept = self._arrays, self._kept
         if arrays is None:
             assert kept is not None
-            return Field(kept).at(pixels, shape)
-        data, flat, dark = (None if array is None else Field(array).at(pixels, shape) for array in arrays)
-        assert data is not None
-        return shot_variance(data, flat, dark, self._ratio, self._floor)
+            return take(kept)
+        data, flat, dark = arrays
+        own_flat, own_dark = (None if array is None else take(array) for array in (flat, dark))
+        return shot_variance(take(data), own_flat, own_dark, self._ratio, self._floor)
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """
@@ -166,13 +166,16 @@ class ShotVariance(Field):
             if self._kept is not None:
                 return Field(self._kept[item])
             assert self._watch is not None
-            data, flat, dark = self._cut_arrays(item)
-            return ShotVariance(data, self._watch, flat=flat, dark=dark, ratio=self._ratio, floor=self._floor)
-
-    def _cut_arrays(self, item: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
-        assert self._arrays is not None
-        data, flat, dark = self._arrays
-        return data[item], None if flat is None else flat[item], None if dark is None else dark[item]
+            assert self._arrays is not None
+            data, flat, dark = self._arrays
+            return ShotVariance(
+                data[item],
+                self._watch,
+                flat=None if flat is None else flat[item],
+                dark=None if dark is None else dark[item],
+                ratio=self._ratio,
+                floor=self._floor,
+            )
 
     def keep(self) -> None:
         """Make an array of its own, which does not depend on the values any more."""
