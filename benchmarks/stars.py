@@ -3,7 +3,8 @@ How long the star measurement of a science frame takes, beside the bare calls of
 
 Frames are calibrated as ``reduce`` does it. What is called in photutils while the stars of a frame are measured is
 noted with its arguments, and called again, once each and by itself; both are timed in turn, so that a busy machine
-slows both. Told are medians, in seconds of the processor. Run it alone:
+slows both. Told are medians, in seconds of the processor, and the medians of the ratios of two that were timed one after
+the other: a machine that is slow for a second makes one ratio wrong, not the median. Run it alone:
 
     python benchmarks/stars.py
     python benchmarks/stars.py --raw raw/ --profile nickel
@@ -139,12 +140,15 @@ def compare(name: str, image: CCDFrame, before: CCDFrame, repeats: int) -> float
         for work, function in works.items():
             times[work].append(seconds(function))
     bare_s, stars_s, sky_s, both_s = (statistics.median(times[work]) for work in works)
+    stars_ratio, both_ratio = (
+        statistics.median(np.divide(times[work], times["bare"])) for work in ("stars", "both")
+    )
     print(
         f"{name:22} {'x'.join(map(str, image.shape)):>11} {len(stars):6} {bare_s:8.3f} {stars_s:8.3f} "
-        f"{stars_s / bare_s:6.2f} {sky_s:8.3f} {both_s:8.3f} {both_s / bare_s:6.2f}",
+        f"{stars_ratio:6.2f} {sky_s:8.3f} {both_s:8.3f} {both_ratio:6.2f}",
         flush=True,
     )
-    return stars_s / bare_s
+    return stars_ratio
 
 
 def main() -> None:
@@ -154,7 +158,7 @@ def main() -> None:
     parser.add_argument("--profile", default="generic", help="of the camera that took them")
     parser.add_argument("--size", type=int, default=2048, help="pixels on a side of a simulated frame")
     parser.add_argument("--stars", type=int, default=600, help="on a simulated frame")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=15)
     given = parser.parse_args()
     print(
         f"{'frame':22} {'pixels':>11} {'stars':>6} {'bare/s':>8} {'stars/s':>8} {'ratio':>6} {'sky/s':>8} "

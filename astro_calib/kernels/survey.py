@@ -1,4 +1,4 @@
-"""From a frame and its background to how significant what is left is, each pixel read once."""
+"""What of a frame can be searched, and how significant what is left after the background is; each pixel read once."""
 
 from __future__ import annotations
 
@@ -12,110 +12,172 @@ from astro_calib.kernels.threads import over_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["significance"]
+__all__ = ["searchable", "significance"]
 
 #: Rows that are smoothed together: with those above and below they stay in the cache.
 BLOCK = 32
 #: The Gaussian ends at this many of its standard deviations.
 TRUNCATE = 4.0
+#: How far from the background, in standard deviations, a pixel without noise is at most: so little that sums of it are
+#: finite in float32.
+FURTHEST = 1e30
 
 
 @numba.njit(cache=True, nogil=True)
-def _weigh_one(values: NDArray[np.float64], weight: float, total: NDArray[np.float64]) -> None:
+def _searchable(
+    data: NDArray[Any],
+    variance: NDArray[Any],
+    missing: NDArray[np.bool_],
+    saturated: NDArray[np.bool_],
+    values: NDArray[Any],
+    blind: NDArray[np.bool_],
+    unfit: NDArray[np.bool_],
+) -> None:
+    for row in range(len(data)):
+        # Without a branch, many pixels at once.
+        value, variances, absent, bright = data[row], variance[row], missing[row], saturated[row]
+        result, hidden, useless = values[row], blind[row], unfit[row]
+        for column in range(data.shape[1]):
+            here = np.isfinite(value[column]) & (variances[column] >= 0)
+            seen = here & (bright[column] | ~absent[column])
+            useless[column] = absent[column] | ~here
+            hidden[column] = ~seen
+            result[column] = value[column] if seen else 0.0
+
+
+def searchable(
+    data: NDArray[Any], variance: NDArray[Any], missing: NDArray[np.bool_], saturated: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]:
+    """
+    Tell what of a frame can be searched.
+
+    Parameters
+    ----------
+    data, variance : ndarray of float32 or float64, shape (ny, nx)
+        The frame.
+    missing : ndarray of bool, shape (ny, nx)
+        True where a pixel cannot be measured.
+    saturated : ndarray of bool, shape (ny, nx)
+        Those of the missing pixels in which there is too much light rather than none.
+
+    Returns
+    -------
+    values : ndarray, shape (ny, nx)
+        The data, 0 where blind; of their type.
+    blind : ndarray of bool, shape (ny, nx)
+        True where there is nothing to look at: what is missing and not saturated, and what is no number.
+    unfit : ndarray of bool, shape (ny, nx)
+        True where a pixel says nothing of the background: what is missing or blind.
+    """
+    values = np.empty_like(data)
+    blind, unfit = np.empty((2, *data.shape), dtype=np.bool_)
+
+    def work(rows: slice) -> None:
+        _searchable(data[rows], variance[rows], missing[rows], saturated[rows], values[rows], blind[rows], unfit[rows])
+
+    over_rows(work, len(data), data.size)
+    return values, blind, unfit
+
+
+@numba.njit(cache=True, nogil=True)
+def _weigh_one(values: NDArray[Any], weight: np.floating[Any], total: NDArray[Any]) -> None:
     for index in range(len(total)):
         total[index] = values[index] * weight
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_pair(left: NDArray[np.float64], right: NDArray[np.float64], weight: float, total: NDArray[np.float64]) -> None:
+def _add_pair(left: NDArray[Any], right: NDArray[Any], weight: np.floating[Any], total: NDArray[Any]) -> None:
     for index in range(len(total)):
         total[index] += (left[index] + right[index]) * weight
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _significance(
-    data: NDArray[Any],
+    values: NDArray[Any],
     variance: NDArray[Any],
     blind: NDArray[np.bool_],
-    background: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    scale: float,
+    background: NDArray[Any],
+    down: NDArray[Any],
+    across: NDArray[Any],
+    furthest: np.floating[Any],
     start: int,
     stop: int,
-    residual: NDArray[np.float64],
-    sigma: NDArray[np.float64],
-    result: NDArray[np.float64],
+    residual: NDArray[Any],
+    sigma: NDArray[Any],
+    result: NDArray[Any],
 ) -> None:
-    ny, nx = data.shape
-    reach = len(weights) - 1
+    ny, nx = values.shape
+    reach = len(down) - 1
     first, end = max(start - reach, 0), min(stop + reach, ny)
-    relative = np.zeros((stop - start + 2 * reach, nx))
-    spare = np.empty((2, nx))
-    largest = np.finfo(np.float64).max
+    relative = np.zeros((stop - start + 2 * reach, nx), dtype=result.dtype)
+    spare = np.empty((2, nx), dtype=result.dtype)
     for row in range(first, end):
         line = relative[row - start + reach]
         # Rows above and below are worked out for their part in these, and written by their own block.
         inside = start <= row < stop
         rest, error = (residual[row], sigma[row]) if inside else (spare[0], spare[1])
-        values, variances, hidden, level = data[row], variance[row], blind[row], background[row]
+        value, variances, hidden, level = values[row], variance[row], blind[row], background[row]
         for column in range(nx):
             seen = not hidden[column]
-            rest[column] = values[column] - level[column] if seen else 0.0
-            error[column] = np.sqrt(np.float64(variances[column])) if seen else np.inf
+            rest[column] = value[column] - level[column] if seen else 0.0
+            error[column] = np.sqrt(variances[column]) if seen else 1.0
         for column in range(nx):
             # Infinite where a pixel without noise differs from the background, no number where it does not.
             ratio = rest[column] / error[column]
-            ratio = 0.0 if np.isnan(ratio) else min(ratio, largest)
-            line[column] = max(ratio, -largest)
-    along = np.zeros(nx + 2 * reach)
+            ratio = min(ratio, furthest) if ratio == ratio else furthest * 0
+            line[column] = max(ratio, -furthest)
+    along = np.zeros(nx + 2 * reach, dtype=result.dtype)
     for row in range(start, stop):
         middle = row - start + reach
-        _weigh_one(relative[middle], weights[0], along[reach : reach + nx])
+        _weigh_one(relative[middle], down[0], along[reach : reach + nx])
         for step in range(reach, 0, -1):
-            _add_pair(relative[middle - step], relative[middle + step], weights[step], along[reach : reach + nx])
+            _add_pair(relative[middle - step], relative[middle + step], down[step], along[reach : reach + nx])
         smooth = result[row]
-        _weigh_one(along[reach : reach + nx], weights[0] * scale, smooth)
+        _weigh_one(along[reach : reach + nx], across[0], smooth)
         for step in range(reach, 0, -1):
             left, right = along[reach - step : reach - step + nx], along[reach + step : reach + step + nx]
-            _add_pair(left, right, weights[step] * scale, smooth)
+            _add_pair(left, right, across[step], smooth)
 
 
 def significance(
-    data: NDArray[Any],
+    values: NDArray[Any],
     variance: NDArray[Any],
     blind: NDArray[np.bool_],
-    background: NDArray[np.float64],
+    background: NDArray[Any],
     smoothing: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """
     What is left after the background, its standard deviation, and the smoothed ratio of the two.
 
     Parameters
     ----------
-    data, variance : ndarray of float32 or float64, shape (ny, nx)
+    values, variance : ndarray of float32 or float64, shape (ny, nx)
         The frame.
     blind : ndarray of bool, shape (ny, nx)
-        True where there is nothing to look at; elsewhere the data are finite and the variance is not negative.
-    background : ndarray of float64, shape (ny, nx)
+        True where there is nothing to look at; elsewhere the values are finite and the variance is not negative.
+    background : ndarray of float32 or float64, shape (ny, nx)
         What is subtracted.
     smoothing : float
         Standard deviation in pixels of the Gaussian. Beyond the edges there is nothing.
 
     Returns
     -------
-    residual, sigma, significance : ndarray of float64, shape (ny, nx)
-        0, infinite and that of the neighbours' light where blind. White noise has a significance of standard deviation
-        1.
+    residual, sigma, significance : ndarray of the type of the values, shape (ny, nx)
+        0, 1 and that of the neighbours' light where blind. White noise has a significance of standard deviation 1.
     """
     steps = np.arange(int(TRUNCATE * smoothing + 0.5) + 1)
     weights = np.exp(-0.5 * np.square(steps / smoothing))
     weights /= weights[0] + 2 * weights[1:].sum()
     # White noise of sigma 1 has this sigma after smoothing with a Gaussian.
     scale = 2 * np.sqrt(np.pi) * smoothing
-    results = np.empty((3, *data.shape))
+    down, across = (factors.astype(values.dtype) for factors in (weights, weights * scale))
+    results = np.empty((3, *values.shape), dtype=values.dtype)
+    furthest = values.dtype.type(FURTHEST)
 
     def work(rows: slice) -> None:
-        _significance(data, variance, blind, background, weights, scale, rows.start, rows.stop, *results)
+        _significance(
+            values, variance, blind, background, down, across, furthest, rows.start, rows.stop, *results
+        )
 
-    over_rows(work, len(data), data.size, block=BLOCK)
+    over_rows(work, len(values), values.size, block=BLOCK)
     return results[0], results[1], results[2]

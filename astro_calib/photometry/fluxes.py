@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.factored import Field
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from astro_calib.budget import UncertaintyBudget
-    from astro_calib.factored import Factored, Field
+    from astro_calib.factored import Factored
     from astro_calib.kernels.apertures import Listed
 
 __all__ = ["COMPONENTS", "Fluxes", "measure"]
@@ -24,7 +26,7 @@ COMPONENTS = ("source", "sky", "read_noise", "dark", "bias", "flat", "other")
 SOURCE_NAMES = {"read noise": "read_noise", "dark": "dark", "bias": "bias", "flat": "flat"}
 SHOT_NOISE = "shot noise"
 #: About so many pixels are worked on together.
-PIXELS = 1 << 15
+PIXELS = 1 << 17
 
 
 class Fluxes(NamedTuple):
@@ -71,7 +73,7 @@ def measure(data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> Fl
 
 
 def _parts(listed: Listed) -> Iterator[Listed]:
-    """The list a number of places at a time, so few that what is worked out for their pixels stays in the cache."""
+    """The list a number of places at a time, so few that what is worked out for their pixels takes little memory."""
     number = len(listed.n_missing)
     step = max(1, PIXELS * number // max(1, len(listed.place)))
     for first in range(0, max(1, number), step):
@@ -107,12 +109,13 @@ class _LookedUp:
     def __init__(self, data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> None:
         self.budget, self.listed = budget, listed
         self.number = len(listed.n_missing)
-        self.measured, self.first = np.unique(listed.place, return_index=True)
-        self.where = np.ravel_multi_index((listed.row, listed.column), budget.shape)
-        self.pixels = data[listed.row, listed.column].astype(np.float64)
-        self.own = None if budget.data is None else budget.data[listed.row, listed.column]
+        self.first = _beginnings(listed.place)
+        self.measured = listed.place[self.first]
+        self.where = listed.row * budget.shape[1] + listed.column
+        self.pixels = Field(data).at(self.where, budget.shape).astype(np.float64)
+        self.own = None if budget.data is None else Field(budget.data).at(self.where, budget.shape)
         self.known: dict[Field, Field] = {}
-        self.cells: dict[tuple[int, ...], tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
+        self.cells: dict[tuple[int, ...], tuple[NDArray[np.intp] | slice, NDArray[np.intp]]] = {}
 
     def values(self, factored: Factored) -> NDArray[np.float64]:
         value = factored.at(self.where, self.budget.shape, self.known).evaluate(self.own)
@@ -133,26 +136,24 @@ class _LookedUp:
             by_cell = len(source.axes) < len(self.budget.shape) and len(self.first) > 0
             if by_cell:
                 order, first = self._cells(source.axes)
-                weighted, variance = np.add.reduceat(weighted[order], first), variance[order[first]]
+                weighted, variance = np.add.reduceat(weighted[order], first), variance[order][first]
             squares = np.square(weighted)
             # A cell without weight does not count, whatever its variance is.
             values = np.where(squares == 0, 0.0, squares * variance)
             if by_cell:
-                place = self.listed.place[order[first]]
+                place = self.listed.place[order][first]
                 total[source.name] += np.bincount(place, weights=values, minlength=self.number)
             else:
                 total[source.name] += self.totals(values)
         return total
 
-    def _cells(self, axes: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def _cells(self, axes: tuple[int, ...]) -> tuple[NDArray[np.intp] | slice, NDArray[np.intp]]:
         """An order of the pixels in which those of one cell of a source follow each other, and where each begins."""
         if axes not in self.cells:
-            along = (self.listed.row, self.listed.column)
-            keys = [self.listed.place, *(along[axis] for axis in axes)]
-            order = np.lexsort(keys[::-1])
-            changes = np.ones(len(order), dtype=bool)
-            changes[1:] = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
-            self.cells[axes] = order, np.flatnonzero(changes)
+            place, along = self.listed.place, (self.listed.row, self.listed.column)
+            # Place by place and row by row they are already.
+            order = np.lexsort((along[1], place)) if axes == (1,) else slice(None)
+            self.cells[axes] = order, _beginnings(place[order], *(along[axis][order] for axis in axes))
         return self.cells[axes]
 
     def shot_noise_of_source(self) -> NDArray[np.float64]:
@@ -184,6 +185,13 @@ class _LookedUp:
             of_flux += source.slope * excess_of(self.pixels, squared * np.abs(c[in_aperture]))
             slopes_known &= source.slope > 0
         return np.minimum(excess, of_flux) if slopes_known else excess
+
+
+def _beginnings(*keys: NDArray[Any]) -> NDArray[np.intp]:
+    """Where each run of equal keys begins."""
+    changes = np.ones(len(keys[0]), dtype=bool)
+    changes[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    return np.flatnonzero(changes)
 
 
 def _one_by_one(budget: UncertaintyBudget, listed: Listed) -> dict[str, NDArray[np.float64]]:

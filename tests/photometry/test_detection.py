@@ -187,8 +187,8 @@ def test_pixels_that_are_not_numbers_are_not_searched():
     assert measure_fwhm(scene) == pytest.approx(3.0, rel=0.03)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_significance_is_that_of_a_gaussian_filter(dtype):
+@pytest.mark.parametrize(("dtype", "rounding"), [(np.float32, 2e-6), (np.float64, 1e-12)])
+def test_significance_is_that_of_a_gaussian_filter(dtype, rounding):
     rng = np.random.default_rng(17)
     data = rng.normal(SKY, 9.0, SHAPE).astype(dtype)
     variance = rng.uniform(60.0, 100.0, SHAPE).astype(dtype)
@@ -197,14 +197,15 @@ def test_significance_is_that_of_a_gaussian_filter(dtype):
     missing = rng.random(SHAPE) < 0.01
     scene = survey(data, variance, missing, np.zeros(SHAPE, dtype=bool))
     seen = ~missing
-    assert np.isinf(scene.sigma[missing]).all()
+    assert scene.significance.dtype == dtype
+    np.testing.assert_array_equal(scene.blind, missing)
     assert (scene.residual[missing] == 0).all()
-    np.testing.assert_allclose(scene.sigma[seen], np.sqrt(variance[seen], dtype=np.float64))
+    np.testing.assert_allclose(scene.sigma[seen], np.sqrt(variance[seen]), rtol=1e-6)
     assert np.ptp((data - scene.residual)[seen]) < 10.0
     away = np.ones(SHAPE, dtype=bool)
     away[190:211, 90:111] = False
     relative = np.divide(scene.residual, scene.sigma, where=scene.sigma > 0, out=np.zeros(SHAPE))
     expected = gaussian_filter(relative, 1.5, mode="constant") * 2 * np.sqrt(np.pi) * 1.5
-    np.testing.assert_allclose(scene.significance[away], expected[away], atol=1e-12)
+    np.testing.assert_allclose(scene.significance[away], expected[away], atol=rounding)
     assert np.std(scene.significance[away]) == pytest.approx(1, rel=0.05)
-    assert abs(scene.significance[200, 100]) > 1e300
+    assert abs(scene.significance[200, 100]) > 1e28
