@@ -3,8 +3,8 @@ How long the star measurement of a science frame takes, beside the bare calls of
 
 Frames are calibrated as ``reduce`` does it. What is called in photutils while the stars of a frame are measured is
 noted with its arguments, and called again, once each and by itself; both are timed in turn, so that a busy machine
-slows both. Told are medians, in seconds of the processor, and the medians of the ratios of two that were timed one after
-the other: a machine that is slow for a second makes one ratio wrong, not the median. Run it alone:
+slows both. Told are medians, in seconds of the processor, and the medians of the ratios of two timed one after the
+other: a machine that is slow for a second makes one ratio wrong, not the median. Run it alone:
 
     python benchmarks/stars.py
     python benchmarks/stars.py --raw raw/ --profile nickel
@@ -112,8 +112,8 @@ def frames(raw: str, profile: str) -> Iterator[tuple[str, CCDFrame, CCDFrame]]:
         yield frame.name, *calibrated(frame, plan, masters)
 
 
-def compare(name: str, image: CCDFrame, before: CCDFrame, repeats: int) -> float:
-    """Print a line for a frame, and return the ratio of the times."""
+def compare(image: CCDFrame, before: CCDFrame, repeats: int) -> dict[str, float]:
+    """Seconds for the calls of photutils, the stars, the sky's noise and both; the ratios; the number of stars."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with noted() as calls:
@@ -139,16 +139,24 @@ def compare(name: str, image: CCDFrame, before: CCDFrame, repeats: int) -> float
     for _ in range(repeats):
         for work, function in works.items():
             times[work].append(seconds(function))
-    bare_s, stars_s, sky_s, both_s = (statistics.median(times[work]) for work in works)
-    stars_ratio, both_ratio = (
-        statistics.median(np.divide(times[work], times["bare"])) for work in ("stars", "both")
-    )
-    print(
-        f"{name:22} {'x'.join(map(str, image.shape)):>11} {len(stars):6} {bare_s:8.3f} {stars_s:8.3f} "
-        f"{stars_ratio:6.2f} {sky_s:8.3f} {both_s:8.3f} {both_ratio:6.2f}",
-        flush=True,
-    )
-    return stars_ratio
+    found = {work: statistics.median(each) for work, each in times.items()}
+    for work in ("stars", "both"):
+        found[f"{work} ratio"] = statistics.median(np.divide(times[work], times["bare"]))
+    return {**found, "number": len(stars)}
+
+
+def of_simulated(size: int, number: int, repeats: int) -> dict[str, float]:
+    """The medians of `compare` for two simulated frames with so many stars."""
+    with tempfile.TemporaryDirectory() as directory:
+        simulated(directory, size, number)
+        found = [compare(*pair, repeats) for _, *pair in frames(directory, "generic")]
+    return {what: statistics.median(one[what] for one in found) for what in found[0]}
+
+
+def simulated(directory: str, size: int, number: int) -> None:
+    """Write a night with two science frames."""
+    camera = simulate.camera((size, size), seed=1, filters=["V"])
+    simulate.night(directory, seed=1, camera=camera, biases=3, darks=3, flats=3, science=2, stars=number)
 
 
 def main() -> None:
@@ -164,11 +172,19 @@ def main() -> None:
         f"{'frame':22} {'pixels':>11} {'stars':>6} {'bare/s':>8} {'stars/s':>8} {'ratio':>6} {'sky/s':>8} "
         f"{'both/s':>8} {'ratio':>6}"
     )
+    ratios = []
     with tempfile.TemporaryDirectory() as directory:
         if given.raw is None:
-            camera = simulate.camera((given.size, given.size), seed=1, filters=["V"])
-            simulate.night(directory, seed=1, camera=camera, biases=3, darks=3, flats=3, science=2, stars=given.stars)
-        ratios = [compare(*frame, given.repeats) for frame in frames(given.raw or directory, given.profile)]
+            simulated(directory, given.size, given.stars)
+        for name, image, before in frames(given.raw or directory, given.profile):
+            found = compare(image, before, given.repeats)
+            ratios.append(found["stars ratio"])
+            print(
+                f"{name:22} {'x'.join(map(str, image.shape)):>11} {found['number']:6.0f} {found['bare']:8.3f} "
+                f"{found['stars']:8.3f} {found['stars ratio']:6.2f} {found['sky']:8.3f} {found['both']:8.3f} "
+                f"{found['both ratio']:6.2f}",
+                flush=True,
+            )
     print(f"star measurement over bare calls, median of the frames: {np.median(ratios):.2f}")
 
 

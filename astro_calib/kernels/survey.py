@@ -124,7 +124,7 @@ def _significance(
         for column in range(nx):
             # Infinite where a pixel without noise differs from the background, no number where it does not.
             ratio = rest[column] / error[column]
-            ratio = min(ratio, furthest) if ratio == ratio else furthest * 0
+            ratio = furthest * 0 if np.isnan(ratio) else min(ratio, furthest)
             line[column] = max(ratio, -furthest)
     along = np.zeros(nx + 2 * reach, dtype=result.dtype)
     for row in range(start, stop):
@@ -175,9 +175,7 @@ def significance(
     furthest = values.dtype.type(FURTHEST)
 
     def work(rows: slice) -> None:
-        _significance(
-            values, variance, blind, background, down, across, furthest, rows.start, rows.stop, *results
-        )
+        _significance(values, variance, blind, background, down, across, furthest, rows.start, rows.stop, *results)
 
     over_rows(work, len(values), values.size, block=BLOCK)
     return results[0], results[1], results[2]

@@ -162,9 +162,7 @@ def measure_fwhm(scene: Scene) -> float | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         # Alone in a square rather than in a disc: photutils looks for its peaks in half the time.
-        peaks = find_peaks(
-            scene.significance, BRIGHT_SIGMA, box_size=4 * FWHM_BOX + 1, mask=unfit, n_peaks=FWHM_STARS
-        )
+        peaks = find_peaks(scene.significance, BRIGHT_SIGMA, box_size=4 * FWHM_BOX + 1, mask=unfit, n_peaks=FWHM_STARS)
     if peaks is None or len(peaks) < FEWEST:
         return None
     with warnings.catch_warnings():
