@@ -171,11 +171,11 @@ def significance(
     # White noise of sigma 1 has this sigma after smoothing with a Gaussian.
     scale = 2 * np.sqrt(np.pi) * smoothing
     down, across = (factors.astype(values.dtype) for factors in (weights, weights * scale))
-    results = np.empty((3, *values.shape), dtype=values.dtype)
+    results = np.empty_like(values), np.empty_like(values), np.empty_like(values)
     furthest = values.dtype.type(FURTHEST)
 
     def work(rows: slice) -> None:
         _significance(values, variance, blind, background, down, across, furthest, rows.start, rows.stop, *results)
 
     over_rows(work, len(values), values.size, block=BLOCK)
-    return results[0], results[1], results[2]
+    return results
