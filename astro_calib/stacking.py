@@ -278,7 +278,8 @@ def median_passing(
     Parameters
     ----------
     own : ndarray, shape (n, ny, nx)
-        Sigma of each frame's own noise.
+        Sigma of each frame's own noise. Where it is no positive, finite number, the frame's typical one decides how much
+        of the value comes through; that the result has no error then, or an infinite one, is for the value's own term.
     typical : ndarray, shape (n,)
         Its typical values, for what no formula says of each pixel.
     before, used : ndarray of bool, shape (n, ny, nx)
@@ -291,6 +292,7 @@ def median_passing(
     inflation : ndarray of float32, shape (ny, nx)
         By how much the variance exceeds that of a mean with these weights.
     """
+    own = np.where((own > 0) & (own < np.inf), own, typical.reshape(-1, *[1] * (own.ndim - 1)).astype(own.dtype))
     probabilities = median_probabilities(own, ~used)
     with np.errstate(invalid="ignore"):
         linear = np.sum(np.where(used, probabilities * own, 0) ** 2, axis=0)

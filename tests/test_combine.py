@@ -974,6 +974,41 @@ def test_the_median_of_unlike_frames_of_whole_numbers_is_that_of_the_same_number
     np.testing.assert_allclose(stack(np.uint16).variance, stack(np.float32).variance, rtol=1e-6)
 
 
+@pytest.mark.parametrize("sigmas", [(5.0, 5.0, 5.0), (5.0, 8.0, 8.0)])
+@pytest.mark.parametrize(("sigma", "variance"), [(np.nan, np.nan), (np.inf, np.inf)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_median_with_a_value_of_unknown_noise_has_unknown_noise_unless_it_is_masked(
+    sigmas, sigma, variance, masked
+):
+    frames = []
+    for value, own in zip((95.0, 90.0, 100.0), sigmas, strict=True):
+        uncertainty, mask = np.full((40, 50), own), np.zeros((40, 50), dtype=bool)
+        if not frames:
+            uncertainty[3, 4], mask[3, 4] = sigma, masked
+        frames.append(CCDFrame(np.full((40, 50), value), unit="adu", uncertainty=uncertainty, mask=mask))
+    stack = combine(frames, method="median")
+    assert stack.data[3, 4] == 95.0
+    # The median of two is their mean.
+    expected = (sigmas[1] ** 2 + sigmas[2] ** 2) / 4 if masked else variance
+    np.testing.assert_allclose(stack.variance[3, 4], expected, rtol=0.05)
+    assert np.isfinite(np.delete(stack.variance.ravel(), 3 * 50 + 4)).all()
+
+
+@pytest.mark.parametrize("sigmas", [(5.0, 5.0, 5.0), (5.0, 8.0, 8.0)])
+def test_a_value_without_noise_adds_none_to_the_median(sigmas):
+    frames = []
+    for own in sigmas:
+        uncertainty = np.full((40, 50), own)
+        if not frames:
+            uncertainty[3, 4] = 0
+        frames.append(CCDFrame(np.zeros((40, 50)), unit="adu", uncertainty=uncertainty))
+    variance = combine(frames, method="median").variance
+    # What the others bring to it elsewhere.
+    weights = 1 / np.array(sigmas)
+    others = 1 - (weights[0] * sigmas[0]) ** 2 / np.sum((weights * sigmas) ** 2)
+    assert variance[3, 4] == pytest.approx(others * variance[0, 0], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("thresholds", "expected"),
     [((3, np.inf), [10, 10, 10, 10, 10, 11, 30]), ((np.inf, 3), [10, 10, 10, 10, 10, 9])],

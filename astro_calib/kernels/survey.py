@@ -18,8 +18,8 @@ __all__ = ["searchable", "significance"]
 BLOCK = 32
 #: The Gaussian ends at this many of its standard deviations.
 TRUNCATE = 4.0
-#: How far from the background, in standard deviations, a pixel without noise is at most: so little that sums of it are
-#: finite in float32.
+#: How far from the background, in standard deviations, a pixel is at most, if it has no noise: so little that sums of
+#: it are finite in float32.
 FURTHEST = 1e30
 
 
@@ -38,7 +38,7 @@ def _searchable(
         value, variances, absent, bright = data[row], variance[row], missing[row], saturated[row]
         result, hidden, useless = values[row], blind[row], unfit[row]
         for column in range(data.shape[1]):
-            here = np.isfinite(value[column]) & (variances[column] >= 0)
+            here = np.isfinite(value[column]) & (variances[column] >= 0) & (variances[column] < np.inf)
             seen = here & (bright[column] | ~absent[column])
             useless[column] = absent[column] | ~here
             hidden[column] = ~seen
@@ -65,7 +65,8 @@ def searchable(
     values : ndarray, shape (ny, nx)
         The data, 0 where blind; of their type.
     blind : ndarray of bool, shape (ny, nx)
-        True where there is nothing to look at: what is missing and not saturated, and what is no number.
+        True where there is nothing to look at: what is missing and not saturated, what is no finite number, and whose
+        variance is none or negative.
     unfit : ndarray of bool, shape (ny, nx)
         True where a pixel says nothing of the background: what is missing or blind.
     """
@@ -154,7 +155,7 @@ def significance(
     values, variance : ndarray of float32 or float64, shape (ny, nx)
         The frame.
     blind : ndarray of bool, shape (ny, nx)
-        True where there is nothing to look at; elsewhere the values are finite and the variance is not negative.
+        True where there is nothing to look at; elsewhere the values and variances are finite, and the variances not negative.
     background : ndarray of float32 or float64, shape (ny, nx)
         What is subtracted.
     smoothing : float

@@ -56,7 +56,7 @@ class Scene(NamedTuple):
     residual : ndarray of float32 or float64
         The data less the background; 0 where there is nothing to search.
     sigma : ndarray of float32 or float64
-        Standard deviation of each pixel; 1 where there is nothing to search.
+        Standard deviation of each pixel; 1, a weight like any other, where there is nothing to search.
     significance : ndarray of float32 or float64
         The smoothed residual over the standard deviation of its noise.
     blind : ndarray of bool
@@ -157,8 +157,8 @@ def measure_fwhm(scene: Scene) -> float | None:
     from photutils.psf import fit_fwhm
     from photutils.utils.exceptions import NoDetectionsWarning
 
-    # The whole box of the fit must be there.
-    unfit = within_square(scene.missing, FWHM_BOX // 2, outside=True)
+    # The whole box of the fit must be there, and each of its pixels have a weight.
+    unfit = within_square(scene.missing | scene.blind | (scene.sigma == 0), FWHM_BOX // 2, outside=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         # Alone in a square rather than in a disc: photutils looks for its peaks in half the time.
@@ -235,19 +235,16 @@ def find_stars(scene: Scene, fwhm: float, threshold: float, min_separation: floa
 
 def _centers(where: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Positions (x, y) of the centres of connected pixels, the largest groups first."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import KDTree
+    from scipy.ndimage import label
 
-    pixels = np.stack(np.unravel_index(np.flatnonzero(where), where.shape)[::-1], axis=1)
-    if len(pixels) == 0:
+    if not where.any():
         return np.empty((0, 2))
-    # Few of the frame's pixels: neighbours are found among them, not on the frame.
-    left, right = KDTree(pixels).query_pairs(1.5, output_type="ndarray").T
-    pairs = coo_array((np.ones(len(left), dtype=bool), (left, right)), shape=(len(pixels), len(pixels)))
-    number, group = connected_components(pairs, directed=False)
+    groups, number = label(where, structure=np.ones((3, 3)))
+    pixels = np.flatnonzero(where)
+    group = groups.take(pixels) - 1
     sizes = np.bincount(group, minlength=number)
-    centers = [np.bincount(group, weights=along, minlength=number) / sizes for along in pixels.T]
+    rows, columns = np.unravel_index(pixels, where.shape)
+    centers = [np.bincount(group, weights=along, minlength=number) / sizes for along in (columns, rows)]
     return np.stack(centers, axis=1)[np.argsort(-sizes, kind="stable")]
 
 

@@ -141,7 +141,7 @@ class _LookedUp:
             # A cell without weight does not count, whatever its variance is.
             values = np.where(squares == 0, 0.0, squares * variance)
             if by_cell:
-                place = self.listed.place[order][first]
+                place = self.listed.place[first]
                 total[source.name] += np.bincount(place, weights=values, minlength=self.number)
             else:
                 total[source.name] += self.totals(values)
@@ -151,9 +151,9 @@ class _LookedUp:
         """An order of the pixels in which those of one cell of a source follow each other, and where each begins."""
         if axes not in self.cells:
             place, along = self.listed.place, (self.listed.row, self.listed.column)
-            # Place by place and row by row they are already.
+            # Place by place and row by row they are already; the places stay where they are in any order.
             order = np.lexsort((along[1], place)) if axes == (1,) else slice(None)
-            self.cells[axes] = order, _beginnings(place[order], *(along[axis][order] for axis in axes))
+            self.cells[axes] = order, _beginnings(place, *(along[axis][order] for axis in axes))
         return self.cells[axes]
 
     def shot_noise_of_source(self) -> NDArray[np.float64]:

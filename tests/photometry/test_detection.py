@@ -8,7 +8,8 @@ from astropy.table import Table
 from scipy.ndimage import gaussian_filter
 
 from astro_calib import simulate
-from astro_calib.photometry.detection import find_stars, measure_fwhm, survey
+from astro_calib.kernels.survey import searchable
+from astro_calib.photometry.detection import _centers, find_stars, measure_fwhm, survey
 
 SHAPE = (300, 320)
 SKY, READ_NOISE = 200.0, 8.0
@@ -209,3 +210,84 @@ def test_significance_is_that_of_a_gaussian_filter(dtype, rounding):
     np.testing.assert_allclose(scene.significance[away], expected[away], atol=rounding)
     assert np.std(scene.significance[away]) == pytest.approx(1, rel=0.05)
     assert abs(scene.significance[200, 100]) > 1e28
+
+
+def test_pixels_are_searched_where_value_and_variance_say_something():
+    # Columns: data, variance, missing, saturated, and expected: value, blind, unfit for the background.
+    cases = [
+        (7.0, 1.0, False, False, 7.0, False, False),
+        (7.0, 0.0, False, False, 7.0, False, False),
+        (-7.0, 1.0, False, False, -7.0, False, False),
+        (np.nan, 1.0, False, False, 0.0, True, True),
+        (np.inf, 1.0, False, False, 0.0, True, True),
+        (7.0, -1.0, False, False, 0.0, True, True),
+        (7.0, np.nan, False, False, 0.0, True, True),
+        (7.0, np.inf, False, False, 0.0, True, True),
+        (7.0, 1.0, True, False, 0.0, True, True),
+        (7.0, 1.0, True, True, 7.0, False, True),
+        (np.nan, 1.0, True, True, 0.0, True, True),
+    ]
+    data, variance, missing, saturated, value, blind, unfit = (
+        np.array([column]) for column in zip(*cases, strict=True)
+    )
+    found = searchable(data, variance, missing, saturated)
+    for one, expected in zip(found, (value, blind, unfit), strict=True):
+        np.testing.assert_array_equal(one, expected)
+
+
+def test_what_is_missing_says_nothing_of_the_background():
+    rng = np.random.default_rng(18)
+    data = rng.normal(SKY, 5.0, SHAPE)
+    missing = rng.random(SHAPE) < 0.4
+    data[missing] = 1e5
+    scene = survey(data, np.full(SHAPE, 25.0), missing, np.zeros(SHAPE, dtype=bool))
+    assert abs(np.median((data - scene.residual)[~missing]) - SKY) < 1.0
+
+
+def test_one_pixel_is_the_background_where_no_other_is_left():
+    data, missing = np.full((20, 20), SKY), np.ones((20, 20), dtype=bool)
+    missing[5, 6] = False
+    scene = survey(data, data, missing, np.zeros((20, 20), dtype=bool))
+    assert scene.residual[5, 6] == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pixels_without_noise_are_far_from_the_background_but_not_infinitely(dtype):
+    data = np.full((64, 64), SKY, dtype=dtype)
+    data[20:30, 20:25], data[20:30, 35:40] = SKY + 50, SKY - 50
+    variance = np.full((64, 64), 25.0, dtype=dtype)
+    variance[15:35, 15:45] = 0
+    scene = survey(data, variance, np.zeros((64, 64), dtype=bool), np.zeros((64, 64), dtype=bool))
+    assert np.isfinite(scene.significance).all()
+    assert scene.significance[25, 22] > 1e28
+    assert scene.significance[25, 37] < -1e28
+    assert scene.significance[50, 50] == 0
+
+
+def test_the_hole_in_a_star_is_no_star():
+    rng = np.random.default_rng(1)
+    stars = Table({"x": [100.0, 200.0], "y": [100.0, 200.0], "flux": [1e5, 2e4]})
+    missing = np.zeros(SHAPE, dtype=bool)
+    missing[99:102, 99:102] = True
+    found = find_stars(prepared(rng, stars, 5.0, missing=missing), 5.0, 5.0, 10.0)
+    np.testing.assert_allclose(found, [[200, 200]], atol=0.2)
+
+
+def test_overexposed_pixels_that_touch_are_one_star_largest_first():
+    where = np.zeros((20, 20), dtype=bool)
+    where[2, 3] = where[3, 4] = where[3, 6] = True
+    where[10:14, 10:14] = True
+    np.testing.assert_allclose(_centers(where), [[11.5, 11.5], [3.5, 2.5], [6, 3]])
+
+
+@pytest.mark.parametrize("unknown", [np.nan, np.inf, 0.0, -1.0])
+def test_width_is_measured_beside_pixels_whose_noise_is_not_known(unknown):
+    rng = np.random.default_rng(19)
+    stars = grid_of_stars(rng, 1e5)
+    data = rng.poisson(SKY + simulate.stars(SHAPE, stars, 3.0)).astype(float)
+    variance = np.maximum(data, 1)
+    rows, columns = np.rint([stars["y"], stars["x"]]).astype(int)
+    variance[rows[:20] + 1, columns[:20] + 1] = unknown
+    nothing = np.zeros(SHAPE, dtype=bool)
+    assert measure_fwhm(survey(data, variance, nothing, nothing)) == pytest.approx(3.0, rel=0.03)
+    assert measure_fwhm(survey(data, np.full(SHAPE, unknown), nothing, nothing)) is None
