@@ -63,6 +63,7 @@ def main() -> None:
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
+@click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
 @OVERWRITE
 @QUIET
@@ -73,6 +74,7 @@ def reduce(
     gain: float | None,
     read_noise: float | None,
     saturation: float | None,
+    no_stars: bool,
     no_pictures: bool,
     overwrite: bool,
     quiet: bool,
@@ -96,6 +98,7 @@ def reduce(
             read_noise=read_noise,
             saturation=saturation,
             overwrite=overwrite,
+            stars=not no_stars,
             pictures=not no_pictures,
             progress=not quiet,
         )

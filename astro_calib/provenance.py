@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +67,15 @@ def record(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "masters": entries,
         "parameters": {name: _plain(value) for name, value in (parameters or {}).items() if value is not None},
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": dict(_versions()),
     }
     frame._provenance = (*frame._provenance, made)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Found once: it takes milliseconds."""
+    return {package: version(package) for package in PACKAGES}
 
 
 def _entry(kind: str, master: CCDFrame) -> dict[str, Any]:

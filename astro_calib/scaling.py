@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from astro_calib.source import Key
 
-__all__ = ["Levels", "level_effects", "level_terms", "scaled_frames", "with_level_errors"]
+__all__ = ["Levels", "level_effects", "level_terms", "median_of_pixels", "scaled_frames", "with_level_errors"]
 
 #: Part of the pixels about the median over which their density is measured.
 CENTRAL = 0.1
@@ -127,7 +127,7 @@ def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
 def _level(frame: CCDFrame, how: str) -> float:
     good = fit_for_use(frame)
     values = frame._data if good.all() else frame._data[good]
-    level = float((_median if how == "median" else np.mean)(values)) if good.any() else float("nan")
+    level = float((median_of_pixels if how == "median" else np.mean)(values)) if good.any() else float("nan")
     if not level > 0:
         msg = (
             f"{frame.name}: its {how} over good pixels is {level:.6g}; frames are scaled to each other by "
@@ -137,8 +137,28 @@ def _level(frame: CCDFrame, how: str) -> float:
     return level
 
 
-def _median(values: NDArray[Any]) -> Any:
-    """The median; of many values only those are sorted that a sample says are near it."""
+def median_of_pixels(values: NDArray[Any]) -> Any:
+    """
+    The median; of many values only those are sorted that a sample says are near it.
+
+    Parameters
+    ----------
+    values : ndarray, not empty
+        Numbers, none of them NaN.
+
+    Returns
+    -------
+    floating
+        That of `numpy.median`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.scaling import median_of_pixels
+    >>> values = np.random.default_rng(1).normal(size=(1000, 1001))
+    >>> bool(median_of_pixels(values) == np.median(values))
+    True
+    """
     line = values.reshape(-1)
     if line.size < MANY:
         return np.median(line)

@@ -278,8 +278,8 @@ def median_passing(
     Parameters
     ----------
     own : ndarray, shape (n, ny, nx)
-        Sigma of each frame's own noise. Where it is no positive, finite number, the frame's typical one decides how much
-        of the value comes through; that the result has no error then, or an infinite one, is for the value's own term.
+        Sigma of each frame's own noise. Where it is no positive, finite number, the frame's typical one decides how
+        much of the value comes through; the value's own term makes the error of the result what it has to be.
     typical : ndarray, shape (n,)
         Its typical values, for what no formula says of each pixel.
     before, used : ndarray of bool, shape (n, ny, nx)

@@ -34,6 +34,7 @@ NUMBERS = {"bias": 10, "dark": 10, "flat": 10, "science": 20}
 #: Seconds.
 PAUSE = 4
 LEVELS = {"bias": 1000, "dark": 1020, "flat": 21000, "science": 1400}
+EXPOSURES = {"bias": 0.0, "dark": 100.0, "flat": 3.0, "science": 50.0}
 
 
 def take(directory: Path, size: int) -> dict[str, list[Path]]:
@@ -46,7 +47,7 @@ def take(directory: Path, size: int) -> dict[str, list[Path]]:
             path = directory / f"{kind}-{index:02d}.fits"
             noise = np.sqrt(16 + (LEVELS[kind] - 1000) / 1.5)
             pixels = rng.normal(LEVELS[kind] + pattern, noise).round().clip(0, 65535).astype(np.uint16)
-            header = fits.Header({"EXPTIME": {"bias": 0.0, "dark": 100.0, "flat": 3.0}.get(kind, 50.0)})
+            header = fits.Header({"EXPTIME": EXPOSURES[kind], "IMAGETYP": kind, "FILTER": "V"})
             fits.PrimaryHDU(pixels, header).writeto(path)
             paths.setdefault(kind, []).append(path)
     return paths

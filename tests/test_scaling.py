@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from astro_calib import CCDFrame, NoiseSource, UncertaintyBudget, combine
-from astro_calib.scaling import _median
+from astro_calib.scaling import median_of_pixels
 
 from .noise_checks import ratio_of_scatter
 
@@ -102,4 +102,4 @@ def values_of_a_flat(rng):
 )
 def test_the_level_is_the_median_to_the_last_digit(values_of):
     values = values_of(np.random.default_rng(3))
-    assert _median(values) == np.median(values)
+    assert median_of_pixels(values) == np.median(values)

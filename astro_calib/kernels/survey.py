@@ -155,7 +155,7 @@ def significance(
     values, variance : ndarray of float32 or float64, shape (ny, nx)
         The frame.
     blind : ndarray of bool, shape (ny, nx)
-        True where there is nothing to look at; elsewhere the values and variances are finite, and the variances not negative.
+        True where there is nothing to look at; elsewhere values and variances are finite, and variances not negative.
     background : ndarray of float32 or float64, shape (ny, nx)
         What is subtracted.
     smoothing : float

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from astro_calib.errors import FrameError
+from astro_calib.identity import content_digest
 from astro_calib.night.headers import as_number, header_value, parse_section, printable
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_file
@@ -18,6 +16,7 @@ from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
     from astropy.io.fits import Header
     from numpy.typing import NDArray
 
@@ -271,7 +270,7 @@ def _describe(
         gain=_from_header(header, profile, "gain"),
         read_noise=_from_header(header, profile, "read_noise"),
         saturation=_from_header(header, profile, "saturation"),
-        digest=_digest(data),
+        digest=content_digest(data),
         misfit=overscan_misfit or trim_misfit,
     )
 
@@ -289,12 +288,6 @@ def _exposure_time(header: Header, profile: Profile, kind: str) -> float:
         msg = f"{found[0]}={found[1]!r} is no exposure time of a {kind} frame"
         raise UnusableFileError(msg)
     return seconds
-
-
-def _digest(data: NDArray[np.generic]) -> str:
-    checksum = hashlib.blake2b(f"{data.shape}{data.dtype.str}".encode(), digest_size=16)
-    checksum.update(np.ascontiguousarray(data).view(np.uint8).data)
-    return checksum.hexdigest()
 
 
 def _section(header: Header, profile: Profile, role: str, shape: tuple[int, int]) -> tuple[str | None, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,12 @@ from astro_calib.night.pictures import master_picture, rendered
 from astro_calib.night.pixels import masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.summary import MasterSummary
+from astro_calib.scaling import median_of_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
 
     from astro_calib.frame import CCDFrame
     from astro_calib.night.output import Output
@@ -58,6 +61,11 @@ class Masters:
     flats: Mapping[str, CCDFrame]
     unused: tuple[UnusedFile, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def pedestal(self) -> float:
+        """The level of the master bias, in electron; NaN without one."""
+        return float("nan") if self.bias is None else _level(self.bias, self.bias._data)
 
     def titled(self) -> Iterator[tuple[str, str, CCDFrame]]:
         """Of each master a title, a name, which may hold anything that a header can, and the frame."""
@@ -278,13 +286,19 @@ def _lit(
         if part < USABLE_PART_OF_FLAT:
             msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
             raise FrameError(msg)
-        level = float(np.median(flat._data[good]))
+        level = float(median_of_pixels(flat._data[good]))
         if not level > 0:
             msg = f"the median of this flat is {level:.4g} electron; there is no light in it"
             raise FrameError(msg)
         return flat
 
     return _calibrated(frames, calibrate, unused, done)
+
+
+def _level(master: CCDFrame, values: NDArray[Any]) -> float:
+    """The median over the pixels that can be used; NaN if there are none."""
+    good = values[usable(master)]
+    return float(median_of_pixels(good)) if good.size else float("nan")
 
 
 def write_masters(masters: Masters, output: Output, *, pictures: bool = True) -> list[MasterSummary]:
@@ -314,8 +328,10 @@ def write_masters(masters: Masters, output: Output, *, pictures: bool = True) ->
         name = unique_name(f"master-{file_name(wanted)}", {summary.path.stem for summary in summaries})
         path = output.path("masters", name)
         assert master.variance is not None  # combine never makes an exact master
-        values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
-        picture = rendered(master_picture(title, values, sigmas, str(master.unit))) if pictures else None
+        picture = None
+        if pictures:
+            values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
+            picture = rendered(master_picture(title, values, sigmas, str(master.unit)))
         master.write(path, overwrite=True)
         if picture is not None:
             write_atomically(output.path("pictures", f"{name}-master"), partial(Path.write_bytes, data=picture))
@@ -324,8 +340,8 @@ def write_masters(masters: Masters, output: Output, *, pictures: bool = True) ->
                 path=path,
                 title=title,
                 number=int(master.meta["NCOMBINE"]),
-                level=float(np.nanmedian(values)),
-                sigma=float(np.nanmedian(sigmas)),
+                level=_level(master, master._data),
+                sigma=float(np.sqrt(_level(master, master.variance))),
             )
         )
     return summaries

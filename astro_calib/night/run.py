@@ -38,6 +38,7 @@ def reduce_night(
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     overwrite: bool = False,
+    stars: bool = True,
     pictures: bool = True,
     progress: bool = True,
 ) -> NightSummary:
@@ -60,6 +61,9 @@ def reduce_night(
         In electron/adu, electron and adu; go before what the profile and the headers say.
     overwrite : bool
         Whether results that are in ``out`` already may be replaced.
+    stars : bool
+        Whether to measure the stars and the noise of the sky on each science frame, for the tables and for the pictures
+        that show them.
     pictures : bool
         Whether to draw pictures, which takes about as long as the rest.
     progress : bool
@@ -116,7 +120,7 @@ def reduce_night(
     for frame in bar(plan.science, desc="science"):
         try:
             with _heard(remarks):
-                summaries.append(reduce_science(frame, plan, masters, output, pictures=pictures))
+                summaries.append(reduce_science(frame, plan, masters, output, stars=stars, pictures=pictures))
             remarks |= dict.fromkeys(summaries[-1].remarks())
         except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
             failures.append(UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,11 +28,27 @@ if TYPE_CHECKING:
     from astro_calib.night.plan import Plan
     from astro_calib.night.sky_noise import SkyNoise
 
-__all__ = ["calibrated", "measured", "reduce_science"]
+__all__ = ["Photometry", "calibrated", "measured", "reduce_science"]
+
+
+class Photometry(NamedTuple):
+    """
+    What was measured on a science frame.
+
+    Attributes
+    ----------
+    stars : QTable
+        That of `~astro_calib.measure_snr`.
+    sky : SkyNoise
+        Of the calibrated frame.
+    """
+
+    stars: QTable
+    sky: SkyNoise
 
 
 def reduce_science(
-    frame: RawFrame, plan: Plan, masters: Masters, output: Output, *, pictures: bool = True
+    frame: RawFrame, plan: Plan, masters: Masters, output: Output, *, stars: bool = True, pictures: bool = True
 ) -> FrameSummary:
     """
     Calibrate a science frame, measure its stars, write all that is to be known about it.
@@ -49,6 +65,8 @@ def reduce_science(
         What to calibrate it with; a filter without a flat is reduced without one.
     output : Output
         Where the results go.
+    stars : bool
+        Whether to measure its stars and the noise of its sky.
     pictures : bool
         Whether to draw pictures of it.
 
@@ -64,62 +82,66 @@ def reduce_science(
         If a file cannot be written.
     """
     image, before = calibrated(frame, plan, masters)
-    stars, sky = measured(image, before)
-    content = _drawn(frame, plan, image, before, stars, sky) if pictures else {}
-    # A name of bytes that are no text cannot be written into a table.
-    stars.meta["frame"] = printable(stars.meta["frame"])
-    path, table = output.path("calibrated", frame.name), output.path("tables", frame.name)
+    photometry = measured(image, before) if stars else None
+    content = _drawn(frame, plan, image, before, photometry) if pictures else {}
+    path = output.path("calibrated", frame.name)
     image.write(path, overwrite=True)
-    write_atomically(table, lambda temporary: stars.write(temporary, format="ascii.ecsv"))
+    figures = {} if photometry is None else _figures(*photometry)
+    if photometry is not None:
+        found, table = photometry.stars, output.path("tables", frame.name)
+        # A name of bytes that are no text cannot be written into a table.
+        found.meta["frame"] = printable(found.meta["frame"])
+        write_atomically(table, lambda temporary: found.write(temporary, format="ascii.ecsv"))
+        figures["table"] = table
     for kind, png in content.items():
         write_atomically(output.path("pictures", f"{frame.name}-{kind}"), partial(Path.write_bytes, data=png))
-    # What has no flux, or less, is no star to take an SNR from.
-    bright = stars[(stars["flux"] > 0) & (stars["flux_before"] > 0)]
     bad = _flagged(image, DataQuality.BAD)
-    scatter, predicted = stars.meta["empty_scatter"], stars.meta["empty_predicted"]
     return FrameSummary(
         path=path,
-        table=table,
         object=frame.object,
         filter=frame.filter,
         exposure_time=frame.exposure_time,
-        sky=sky,
-        stars=len(stars),
-        stars_found=stars.meta["n_found"],
-        snr_before=_median(bright["snr_before"]),
-        snr_after=_median(bright["snr"]),
-        snr_empirical_before=_median(bright["snr_empirical_before"]),
-        snr_empirical_after=_median(bright["snr_empirical"]),
-        empty_ratio=scatter / predicted if predicted > 0 else np.nan,
         # Those of the frame itself: in the calibrated frame, pixels of the masters are among them.
         saturated=int(np.count_nonzero(_flagged(before, DataQuality.SATURATED) & ~bad)),
         bad=int(np.count_nonzero(bad)),
+        **figures,
     )
 
 
+def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:
+    """What a summary tells of stars and sky."""
+    # What has no flux, or less, is no star to take an SNR from.
+    bright = stars[(stars["flux"] > 0) & (stars["flux_before"] > 0)]
+    scatter, predicted = stars.meta["empty_scatter"], stars.meta["empty_predicted"]
+    return {
+        "sky": sky,
+        "stars": len(stars),
+        "stars_found": stars.meta["n_found"],
+        "snr_before": _median(bright["snr_before"]),
+        "snr_after": _median(bright["snr"]),
+        "snr_empirical_before": _median(bright["snr_empirical_before"]),
+        "snr_empirical_after": _median(bright["snr_empirical"]),
+        "empty_ratio": scatter / predicted if predicted > 0 else np.nan,
+    }
+
+
 def _drawn(
-    frame: RawFrame, plan: Plan, image: CCDFrame, before: CCDFrame, stars: QTable, sky: SkyNoise
+    frame: RawFrame, plan: Plan, image: CCDFrame, before: CCDFrame, photometry: Photometry | None
 ) -> dict[str, bytes]:
     """The pictures of a frame as PNG, by the ends of their names."""
     gain = float(plan.detector.amplifiers[0].gain.value)
     title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
-    same = usable(before) & usable(image)
-    figures = {
-        "frames": before_after_picture(
-            title, masked(before), masked(image), ("before: raw less its pedestal / electron", "after / electron")
-        ),
-        "histogram": histogram_picture(title, before._data[same], image._data[same], sky, gain),
-        "snr": snr_picture(
-            title,
-            {
-                "flux / its predicted error": (stars["snr_before"], stars["snr"]),
-                "flux / scatter of empty apertures": (
-                    stars["snr_empirical_before"],
-                    stars["snr_empirical"],
-                ),
-            },
-        ),
-    }
+    labels = "before: raw less its pedestal / electron", "after / electron"
+    figures = {"frames": before_after_picture(title, masked(before), masked(image), labels)}
+    if photometry is not None:
+        stars, sky = photometry
+        same = usable(before) & usable(image)
+        figures["histogram"] = histogram_picture(title, before._data[same], image._data[same], sky, gain)
+        ratios = {
+            "flux / its predicted error": (stars["snr_before"], stars["snr"]),
+            "flux / scatter of empty apertures": (stars["snr_empirical_before"], stars["snr_empirical"]),
+        }
+        figures["snr"] = snr_picture(title, ratios)
     return {kind: rendered(figure) for kind, figure in figures.items()}
 
 
@@ -150,7 +172,7 @@ def calibrated(frame: RawFrame, plan: Plan, masters: Masters) -> tuple[CCDFrame,
     return image, before
 
 
-def measured(image: CCDFrame, before: CCDFrame) -> tuple[QTable, SkyNoise]:
+def measured(image: CCDFrame, before: CCDFrame) -> Photometry:
     """
     The stars of a science frame, and the noise of the sky between them; objects are searched for once.
 
@@ -161,16 +183,13 @@ def measured(image: CCDFrame, before: CCDFrame) -> tuple[QTable, SkyNoise]:
 
     Returns
     -------
-    stars : QTable
-        That of `~astro_calib.measure_snr`.
-    sky : SkyNoise
-        Of the calibrated frame.
+    Photometry
     """
     from astro_calib.photometry.search import search
     from astro_calib.photometry.snr import measure_searched
 
     searched = search(image, before)
-    return measure_searched(searched), measure_sky_noise(image, searched.scene.objects)
+    return Photometry(measure_searched(searched), measure_sky_noise(image, searched.scene.objects))
 
 
 def _before(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
@@ -180,7 +199,7 @@ def _before(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
     pedestal = None
     if plan.overscan is None:
         assert masters.bias is not None  # plan_night has made sure
-        pedestal = float(np.nanmedian(masked(masters.bias))) / plan.detector.amplifiers[0].gain.value
+        pedestal = masters.pedestal / plan.detector.amplifiers[0].gain.value
     return before_calibration(raw, plan.detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from astro_calib.night.frames import by_reason
 from astro_calib.night.headers import printable
+from astro_calib.night.sky_noise import SkyNoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import UnusedFile
     from astro_calib.night.plan import Plan
-    from astro_calib.night.sky_noise import SkyNoise
 
 __all__ = ["FrameSummary", "MasterSummary", "NightSummary"]
 
@@ -24,6 +24,7 @@ __all__ = ["FrameSummary", "MasterSummary", "NightSummary"]
 SKY_RATIO = (0.95, 1.12)
 #: Nor is up to this the scatter of empty apertures over the predicted one.
 EMPTY_RATIO = 1.2
+NOT_MEASURED = SkyNoise(np.nan, np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +68,18 @@ class FrameSummary:
 
     Parameters
     ----------
-    path, table : Path
-        The calibrated frame, and its stars.
+    path : Path
+        The calibrated frame.
     object, filter : str
         What its header says.
     exposure_time : float
         In seconds.
+    saturated : int
+        How many pixels are saturated that are not bad anyway.
+    bad : int
+        How many pixels are bad.
+    table : Path, optional
+        Its stars; None if they were not measured, as all that follows.
     sky : SkyNoise
         Level and noise of the sky, in electron.
     stars, stars_found : int
@@ -83,10 +90,6 @@ class FrameSummary:
         Median over the stars of flux over the scatter of empty apertures, which knows fixed pattern as well.
     empty_ratio : float
         Scatter of empty apertures over their predicted error; NaN if there is no room for them.
-    saturated : int
-        How many pixels are saturated that are not bad anyway.
-    bad : int
-        How many pixels are bad.
 
     Examples
     --------
@@ -102,20 +105,20 @@ class FrameSummary:
     """
 
     path: Path
-    table: Path
     object: str
     filter: str
     exposure_time: float
-    sky: SkyNoise
-    stars: int
-    stars_found: int
-    snr_before: float
-    snr_after: float
-    snr_empirical_before: float
-    snr_empirical_after: float
-    empty_ratio: float
     saturated: int
     bad: int
+    table: Path | None = None
+    sky: SkyNoise = NOT_MEASURED
+    stars: int = 0
+    stars_found: int = 0
+    snr_before: float = np.nan
+    snr_after: float = np.nan
+    snr_empirical_before: float = np.nan
+    snr_empirical_after: float = np.nan
+    empty_ratio: float = np.nan
 
     def remarks(self) -> list[str]:
         """
@@ -196,6 +199,7 @@ class NightSummary:
         if self.frames:
             lines += ["", "science frames"]
             lines += self._frame_lines()
+        if self._with_stars:
             lines += [
                 "  sky, noise: level and pixel-to-pixel noise of the sky in electron. ratio: noise over predicted",
                 "  noise, 1 if the error bars are right.",
@@ -217,10 +221,16 @@ class NightSummary:
         # Names of files may hold commands to a terminal, and bytes that are no text.
         return "\n".join(printable(line) for text in lines for line in text.split("\n"))
 
+    @property
+    def _with_stars(self) -> bool:
+        return any(frame.table is not None for frame in self.frames)
+
     def _places(self) -> list[str]:
         places = [("masters", "masters")]
         if self.frames:
-            places += [("calibrated frames", "calibrated"), ("star tables", "tables")]
+            places.append(("calibrated frames", "calibrated"))
+        if self._with_stars:
+            places.append(("star tables", "tables"))
         if self.pictures:
             places.append(("pictures", "pictures"))
         places.append(("this summary", "summary.txt"))
@@ -234,9 +244,10 @@ class NightSummary:
         return _columns(rows, "<>>>")
 
     def _frame_lines(self) -> list[str]:
-        rows = [tuple(title for title, _, _ in FRAME_COLUMNS)]
-        rows += [tuple(cell(frame) for _, _, cell in FRAME_COLUMNS) for frame in self.frames]
-        return _columns(rows, "".join(side for _, side, _ in FRAME_COLUMNS))
+        columns = [column for column in FRAME_COLUMNS if self._with_stars or not column.of_stars]
+        rows = [tuple(column.title for column in columns)]
+        rows += [tuple(column.cell(frame) for column in columns) for frame in self.frames]
+        return _columns(rows, "".join(column.side for column in columns))
 
 
 def _number(value: float, form: str) -> str:
@@ -261,22 +272,31 @@ def _before_after(before: float, after: float) -> str:
     return f"{_number(before, '.1f')} / {_number(after, '.1f')}"
 
 
-#: The table of the science frames: titles, sides to which the cells are pushed, and what is in them.
-FRAME_COLUMNS: tuple[tuple[str, str, Callable[[FrameSummary], str]], ...] = (
-    ("file", "<", lambda frame: frame.path.name),
-    ("object", "<", lambda frame: frame.object or "-"),
-    ("filter", "<", lambda frame: frame.filter or "-"),
-    ("time / s", ">", lambda frame: f"{frame.exposure_time:g}"),
-    ("sky", ">", lambda frame: _number(frame.sky.level, ".1f")),
-    ("noise", ">", lambda frame: _number(frame.sky.observed, ".2f")),
-    ("ratio", ">", lambda frame: _number(frame.sky.ratio, ".3f")),
-    ("stars", ">", lambda frame: _of(frame.stars, frame.stars_found)),
-    ("SNR before / after", ">", lambda frame: _before_after(frame.snr_before, frame.snr_after)),
-    (
+class _Column(NamedTuple):
+    """A column of the table of the science frames: its title, the side its cells are pushed to, what is in them."""
+
+    title: str
+    side: str
+    cell: Callable[[FrameSummary], str]
+    of_stars: bool = False
+
+
+FRAME_COLUMNS = (
+    _Column("file", "<", lambda frame: frame.path.name),
+    _Column("object", "<", lambda frame: frame.object or "-"),
+    _Column("filter", "<", lambda frame: frame.filter or "-"),
+    _Column("time / s", ">", lambda frame: f"{frame.exposure_time:g}"),
+    _Column("sky", ">", lambda frame: _number(frame.sky.level, ".1f"), of_stars=True),
+    _Column("noise", ">", lambda frame: _number(frame.sky.observed, ".2f"), of_stars=True),
+    _Column("ratio", ">", lambda frame: _number(frame.sky.ratio, ".3f"), of_stars=True),
+    _Column("stars", ">", lambda frame: _of(frame.stars, frame.stars_found), of_stars=True),
+    _Column("SNR before / after", ">", lambda frame: _before_after(frame.snr_before, frame.snr_after), of_stars=True),
+    _Column(
         "empirical before / after",
         ">",
         lambda frame: _before_after(frame.snr_empirical_before, frame.snr_empirical_after),
+        of_stars=True,
     ),
-    ("saturated", ">", lambda frame: str(frame.saturated)),
-    ("bad", ">", lambda frame: str(frame.bad)),
+    _Column("saturated", ">", lambda frame: str(frame.saturated)),
+    _Column("bad", ">", lambda frame: str(frame.bad)),
 )
