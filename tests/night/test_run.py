@@ -127,6 +127,23 @@ def test_without_pictures_all_else_is_the_same(reduced, night, tmp_path):
         np.testing.assert_array_equal(fits.getdata(one.path), fits.getdata(other.path))
 
 
+def test_without_stars_the_calibrated_frames_are_the_same(reduced, night, tmp_path):
+    whole = reduced[0]
+    summary = reduce_night(night.directory, tmp_path / "out", stars=False, progress=False)
+    assert not list((tmp_path / "out" / "tables").iterdir())
+    assert {path.name.rsplit("-", 1)[1] for path in (tmp_path / "out" / "pictures").iterdir()} == {
+        "master.png",
+        "frames.png",
+    }
+    text = str(summary)
+    assert "SNR" in str(whole)
+    assert not any(word in text for word in ("SNR", "star tables", "noise over predicted", " nan"))
+    for one, other in zip(summary.frames, whole.frames, strict=True):
+        assert one.table is None
+        assert (one.saturated, one.bad) == (other.saturated, other.bad)
+        np.testing.assert_array_equal(fits.getdata(one.path), fits.getdata(other.path))
+
+
 def test_summary_file_is_what_is_printed(reduced):
     summary, _ = reduced
     text = (summary.out / "summary.txt").read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ def frame():
 
 
 def test_stars_that_were_found_and_not_measured_are_told(frame):
-    cells = {title: cell for title, _, cell in FRAME_COLUMNS}
+    cells = {column.title: column.cell for column in FRAME_COLUMNS}
     assert cells["stars"](frame) == "1000 of 1814"
     assert cells["stars"](replace(frame, stars_found=1000)) == "1000"
 
