@@ -29,6 +29,8 @@ __all__ = [
 
 #: Above this relative error of a divisor, first-order propagation is off by more than about 1%.
 MAX_RELATIVE_ERROR = 0.05
+#: So many pixels stay in the cache.
+TOGETHER = 1 << 15
 
 
 def with_unit(value: Any) -> Any:
@@ -106,13 +108,27 @@ def flagged_uncertain(flags: Any, divisor: CCDFrame, shape: tuple[int, ...]) -> 
     variance = divisor.variance
     if variance is None:
         return flags
-    uncertain = np.asarray(variance > (MAX_RELATIVE_ERROR * divisor._data) ** 2)
+    uncertain = _uncertain(np.atleast_1d(divisor._data), np.atleast_1d(variance)).reshape(divisor.shape)
     if divisor.mask is not None:
-        uncertain = uncertain & ~divisor.mask
+        uncertain &= ~divisor.mask
     if not uncertain.any():
         return flags
     remark = np.where(uncertain, np.uint16(DataQuality.UNCERTAIN_DIVISOR), np.uint16(0))
     return np.broadcast_to(remark, shape) | (np.zeros(shape, np.uint16) if flags is None else flags)
+
+
+def _uncertain(data: NDArray[Any], variance: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where the relative error is too large, found for rows that stay in the cache."""
+    from astro_calib.kernels.threads import over_rows
+
+    uncertain = np.empty(data.shape, dtype=np.bool_)
+
+    def find(rows: slice) -> None:
+        with np.errstate(invalid="ignore", over="ignore"):
+            np.greater(variance[rows], np.square(MAX_RELATIVE_ERROR * data[rows]), out=uncertain[rows])
+
+    over_rows(find, len(data), data.size, max(1, TOGETHER * len(data) // max(data.size, 1)))
+    return uncertain
 
 
 def plain_slices(item: Any, ndim: int) -> tuple[slice, ...] | None:

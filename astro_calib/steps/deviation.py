@@ -112,9 +112,10 @@ def create_deviation(
     electrons_per_unit: Any = 1.0 if ccd.unit == u.electron else gain
     step = _digital_step(ccd, origin, gain) * electrons_per_unit
     fixed = read_noise**2 + step**2 / 12
-    shot = _expected_signal(ccd, signal, shot_noise) * electrons_per_unit
-    floor = read_noise**2 / 4 - fixed
-    shot = np.where(np.isfinite(shot), np.maximum(shot, floor), 0)
+    expected = _expected_signal(ccd, signal, shot_noise)
+    if np.ndim(electrons_per_unit) or electrons_per_unit != 1:
+        expected = expected * electrons_per_unit
+    shot = _variance_of_shot_noise(expected, read_noise**2 / 4 - fixed)
     if origin is None:
         msg = (
             f"{ccd.name} has an uncertainty already that is not that of a raw frame (a stack, a file with error "
@@ -142,6 +143,15 @@ def create_deviation(
     coefficient = Factored(1.0).times(_number_or_array(electrons_per_unit, signal), -1)
     budget = UncertaintyBudget(ccd.shape, [*terms, *((source, coefficient) for source in sources)], data.dtype, data)
     return rebuilt(ccd, data, budget, origin=origin)
+
+
+def _variance_of_shot_noise(expected: NDArray[Any], floor: float | NDArray[Any]) -> NDArray[Any]:
+    """The electrons that are expected, but not less than the floor; 0 where they are no number."""
+    if np.ndim(expected) and np.ndim(floor) == 0:
+        from astro_calib.kernels.calibrate import shot_variance
+
+        return shot_variance(expected, None, None, 0.0, float(floor))
+    return np.asarray(np.where(np.isfinite(expected), np.maximum(expected, floor), 0))
 
 
 def _digital_step(ccd: CCDFrame, origin: Origin | None, gain: float | NDArray[Any]) -> float | NDArray[Any]:
