@@ -1,0 +1,40 @@
+"""How long Python takes to start and to import this package, beside astropy.nddata, which it builds on."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+__all__ = ["measured"]
+
+MODULES = ("astropy.nddata", "astro_calib")
+
+
+def started(module: str) -> tuple[float, float]:
+    """Seconds by the clock and of the processor, of a process that imports a module and ends."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True)
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def measured(repeats: int) -> dict[str, float]:
+    """Medians for both modules, which take turns, and of how much longer this package took in its turn."""
+    for module in MODULES:
+        # The first time, files are compiled and read from the disk.
+        started(module)
+    times = np.array([[started(module) for module in MODULES] for _ in range(repeats)])
+    seconds, processor = np.median(times, axis=0).T
+    more_seconds, more_processor = np.median(times[:, 1] - times[:, 0], axis=0)
+    return {
+        "astropy": float(seconds[0]),
+        "ours": float(seconds[1]),
+        "more": float(more_seconds),
+        "astropy, processor": float(processor[0]),
+        "ours, processor": float(processor[1]),
+        "more, processor": float(more_processor),
+    }
