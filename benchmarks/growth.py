@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from clock import timed
 from stacks import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from agreement import Operation
 
@@ -26,21 +27,18 @@ class Series(NamedTuple):
 
     operation: str
     grows: str
-    points: list[tuple[str, int, Callable[[], Operation]]]
+    points: Sequence[tuple[str, int, Callable[[], Operation]]]
 
 
 def all_series(largest: int, largest_stacked: int, side: int) -> list[Series]:
     """Up to so many pixels on a side; stacks of more and more frames have ``side``."""
 
     def of_sizes(operation: str, upto: int, make: Callable[[int], Operation]) -> Series:
-        points = [(f"{size} x {size}", size**2, lambda size=size: make(size)) for size in SIZES if size <= upto]
+        points = [(f"{size} x {size}", size**2, partial(make, size)) for size in SIZES if size <= upto]
         return Series(operation, "pixels", points)
 
     def of_numbers(method: str) -> Series:
-        def make(number: int) -> Operation:
-            return Stack(side, number, method=method)
-
-        points = [(f"{number}", number, lambda number=number: make(number)) for number in NUMBERS]
+        points = [(f"{number}", number, partial(Stack, side, number, method=method)) for number in NUMBERS]
         return Series(method, f"frames of {side} x {side} pixels", points)
 
     return [

@@ -151,8 +151,8 @@ def measured(size: int, repeats: int) -> dict[str, float]:
                 start = time.perf_counter()
                 run(paths, out)
                 times[what].append(time.perf_counter() - start)
-        # ccdproc rejects by the scatter of ten values, which none of them can exceed three times: where this package has
-        # left a value out of a master, theirs moves by some tenths of its noise.
+        # The masters differ where this package has left a value out: ccdproc's threshold comes from the scatter of the
+        # ten values, from whose mean none can be as far as three times that.
         image, other = (fits.getdata(directory / who / "science-00.fits") for who in ("ours", "theirs"))
         np.testing.assert_allclose(image, other, rtol=0.03)
         assert np.mean(np.isclose(image, other, rtol=1e-6, atol=0)) > 0.8
