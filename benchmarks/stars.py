@@ -149,7 +149,7 @@ def of_simulated(size: int, number: int, repeats: int) -> dict[str, float]:
     """The medians of `compare` for two simulated frames with so many stars."""
     with tempfile.TemporaryDirectory() as directory:
         simulated(directory, size, number)
-        found = [compare(*pair, repeats) for _, *pair in frames(directory, "generic")]
+        found = [compare(image, before, repeats) for _, image, before in frames(directory, "generic")]
     return {what: statistics.median(one[what] for one in found) for what in found[0]}
 
 

@@ -152,6 +152,11 @@ def measured(size: int, repeats: int) -> dict[str, float]:
                 start = time.perf_counter()
                 run(paths, out)
                 times[what].append(time.perf_counter() - start)
+        # The masters differ where this package has left a value out: ccdproc's threshold comes from the scatter of the
+        # ten values, from whose mean none can be as far as three times that.
+        image, other = (fits.getdata(directory / who / "science-00.fits") for who in ("ours", "theirs"))
+        np.testing.assert_allclose(image, other, rtol=0.03)
+        assert np.mean(np.isclose(image, other, rtol=1e-6, atol=0)) > 0.8
     return {what: float(np.median(found)) for what, found in times.items()}
 
 

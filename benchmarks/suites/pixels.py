@@ -1,15 +1,17 @@
-"""Calibrating and combining frames in memory: the operations of ``compare.py``, without the other package."""
+"""Calibrating and combining frames in memory: the operations of ``compare.py``, by this package only."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from compare import calibration, combination
+from calibration import Calibration
+from stacks import Stack
 
-STACKS = {
+STACKS: dict[str, dict[str, Any]] = {
     "median": {"method": "median"},
     "mean": {"method": "mean"},
     "mean after 3 sigma": {"method": "mean", "clip": "sigma"},
@@ -24,7 +26,7 @@ class Calibrate:
 
     def setup(self, size: int) -> None:
         """Make the frames, and compile."""
-        self.run = calibration(size).ours
+        self.run = Calibration(size).ours()
         self.run()
 
     def time_calibrate(self, size: int) -> None:
@@ -44,7 +46,7 @@ class Combine:
 
     def setup(self, stack: str, masked: float) -> None:
         """Make the frames, and compile."""
-        self.run = combination(1024, 20, masked, **STACKS[stack]).ours
+        self.run = Stack(1024, 20, masked=masked, **STACKS[stack]).ours()
         self.run()
 
     def time_combine(self, stack: str, masked: float) -> None:
