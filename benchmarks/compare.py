@@ -190,8 +190,9 @@ def sentences(look: float, *quick: str) -> list[str]:
     )
     whole_night = (
         f"A night of 10 biases, 10 darks, 10 flats and 20 science frames of {size} x {size} pixels, from files to "
-        f"files: {night['ours']:.2f} s, {night['ours'] / night['bare']:.2f} times the bare reading of the inputs and "
-        f"writing of the outputs ({night['bare']:.2f} s); a script with ccdproc takes {night['theirs']:.1f} s."
+        f"files: {night['ours']:.2f} s for a script, {night['ours'] / night['bare']:.2f} times the bare reading of the "
+        f"inputs and writing of the outputs ({night['bare']:.2f} s); {night['reduce']:.2f} s for "
+        f"`~astro_calib.reduce_night`; {night['theirs']:.1f} s for a script with ccdproc."
     )
     photometry = (
         f"The stars of such a frame, measured after and before calibration: {stars['stars']:.2f} s of the processor "
