@@ -181,13 +181,17 @@ def calibrate(
         frame = flag_bad_pixels(frame, bad_pixels)
     frame = gain_correct(frame, detector)
     if bias is not None:
-        frame = subtract_bias(frame, _in_electrons(bias, detector))
+        frame = subtract_bias(frame, _in_electrons(bias, "bias", detector))
     frame = create_deviation(frame, detector, shot_noise=shot_noise)
     if linearity:
         frame = correct_linearity(frame, detector)
     if dark is not None:
         frame = subtract_dark(
-            frame, _in_electrons(dark, detector), exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True
+            frame,
+            _in_electrons(dark, "dark", detector),
+            exposure_time=exposure_time,
+            exposure_unit=exposure_unit,
+            scale=True,
         )
     if flat is not None:
         frame = flat_correct(frame, flat, min_value=min_value, norm_value=norm_value)
@@ -265,10 +269,10 @@ def _at_once(
     if bad_pixels is not None:
         ccd = flag_bad_pixels(ccd, bad_pixels)
     if bias is not None:
-        bias = check_master(ccd, _in_electrons(bias, detector), "bias")
+        bias = check_master(ccd, _in_electrons(bias, "bias", detector), "bias")
     ratio = 1.0
     if dark is not None:
-        dark = check_master(ccd, _in_electrons(dark, detector), "dark")
+        dark = check_master(ccd, _in_electrons(dark, "dark", detector), "dark")
         own, of_dark = (exposure(frame, exposure_time, exposure_unit) for frame in (ccd, dark))
         ratio = exposure_ratio(own, of_dark, dark)
         warn_of_bias_in_dark(bias, dark, ratio)
@@ -297,9 +301,9 @@ def _master_looked_at_once(master: Any) -> Any:
     return result
 
 
-def _in_electrons(master: CCDFrame, detector: Detector) -> CCDFrame:
+def _in_electrons(master: CCDFrame, kind: str, detector: Detector) -> CCDFrame:
     """A master that was combined from frames in adu, in electrons; its pixels are multiplied once for all frames."""
-    master = as_frame(master)
+    master = as_frame(master, f"the master {kind}")
     applied(master)
     if master.unit != u.adu:
         return master
@@ -422,7 +426,7 @@ def ccd_process(
     if dark_frame is not None:
         frame = subtract_dark(
             frame,
-            _in_electrons(dark_frame, detector),
+            _in_electrons(dark_frame, "dark", detector),
             dark_exposure=dark_exposure,
             data_exposure=data_exposure,
             exposure_time=exposure_key,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,7 @@ def combine(
         Raw frames that are given as files, and are neither scaled nor given a ``detector``, are read some rows at a
         time, so that all of them together take about this many bytes at most, beside the result. Compressed ones that
         do not fit are decompressed into temporary files. All others are held in memory; a warning says when they take
-        more.
+        more. ``numpy.inf`` is no limit.
 
     Returns
     -------
@@ -160,7 +161,7 @@ def combine(
     array([[5.1, 5.1]])
     """
     lower, upper = (float(value) for value in np.broadcast_to(np.asarray(sigma, dtype=float), 2))
-    _check_choices(method, clip, lower, upper, extremes, weights)
+    _check_choices(method, clip, lower, upper, extremes, weights, memory_limit)
     by_rows = scale is None and detector is None
     inputs = _loaded(frames, unit, memory_limit, by_rows=by_rows)
     named_after = inputs[0]
@@ -265,6 +266,7 @@ def _check_choices(
     upper: float,
     extremes: tuple[int, int],
     weights: Sequence[float] | None,
+    memory_limit: float,
 ) -> None:
     if method not in METHODS:
         msg = f"method is {method!r}; expected one of {', '.join(METHODS)}."
@@ -286,6 +288,12 @@ def _check_choices(
         if numbers.ndim != 1 or not np.isfinite(numbers).all() or (numbers < 0).any() or not numbers.sum() > 0:
             msg = "weights must be one finite number a frame, none negative and not all zero."
             raise ValueError(msg)
+    if not (isinstance(memory_limit, Real) and memory_limit > 0):
+        msg = (
+            f"memory_limit is {memory_limit!r}; expected a positive number of bytes, such as 4e9, or numpy.inf for no "
+            "limit."
+        )
+        raise ValueError(msg)
 
 
 def _loaded(
@@ -300,7 +308,7 @@ def _loaded(
     known: set[Key] = set()
     for frame in frames:
         if not isinstance(frame, (str, os.PathLike)):
-            loaded.append(looked_at_once(as_frame(frame)))
+            loaded.append(looked_at_once(as_frame(frame, f"frame {len(loaded)}")))
             continue
         if loaded and by_rows and _is_raw(loaded[0]):
             loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))

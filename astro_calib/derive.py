@@ -66,9 +66,9 @@ def rebuilt(
     )
 
 
-def as_frame(ccd: Any) -> CCDFrame:
-    """A CCDFrame of anything that can be one, such as a plain CCDData."""
-    return ccd if isinstance(ccd, CCDFrame) else CCDFrame(ccd)
+def as_frame(ccd: Any, name: str | None = None) -> CCDFrame:
+    """A CCDFrame of anything that can be one, such as a plain CCDData, which is given a name."""
+    return ccd if isinstance(ccd, CCDFrame) else CCDFrame(ccd, name=name)
 
 
 def looked_at_once(frame: CCDFrame) -> CCDFrame:

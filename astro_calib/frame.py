@@ -14,7 +14,7 @@ from astropy.utils.decorators import sharedmethod
 
 from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, float_type, floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.errors import NoiseWarning, ShapeMismatchError
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.identity import Origin, Watch, content_digest, drawn_identity, uncertainty_identity
 from astro_calib.io.unified import FrameRead
 from astro_calib.masters import used_as_operand
@@ -66,8 +66,9 @@ class CCDFrame(CCDData):
     Parameters
     ----------
     data : array-like, Quantity, or CCDData
-        The image, shape (ny, nx), kept by reference. An uncertainty of a plain CCDData is taken over as one source of
-        noise of its own; it is the same source each time that the same object is used.
+        The image, shape (ny, nx), kept by reference: whole numbers, floating-point numbers or bool. An uncertainty of a
+        plain CCDData is taken over as one source of noise of its own; it is the same source each time that the same
+        object is used.
     uncertainty : NDUncertainty or ndarray, optional
         Standard deviation, variance or inverse variance; a bare array counts as standard deviations. It becomes a new
         source of noise, independent from pixel to pixel, that no other frame shares.
@@ -80,6 +81,8 @@ class CCDFrame(CCDData):
 
     Raises
     ------
+    FrameError
+        If the data are no real numbers: complex, text, dates or objects.
     ValueError
         If there is no unit, or the shapes of data and uncertainty differ.
 
@@ -157,6 +160,8 @@ class CCDFrame(CCDData):
             data = parent._data
             if kwargs.get("copy"):
                 watch = Watch()
+        # Here and not in each step: what is no number would be converted by some, and break the loops of others.
+        _check_real(data.data if isinstance(data, NDData) else data, self.name)
         super().__init__(data, **kwargs)
         self._watch = watch
         if watch is not None and watch.stamp is None:
@@ -290,6 +295,7 @@ class CCDFrame(CCDData):
                 f"{np.shape(value)}: set its uncertainty to None first."
             )
             raise ShapeMismatchError(msg)
+        _check_real(value, self.name)
         self._data = value
         self._watch = None
         self._origin = None
@@ -831,6 +837,21 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
 def _is_number(value: Any) -> bool:
     """Whether an operand from the left is a plain number, of which no array has to be made."""
     return isinstance(value, (int, float, np.integer, np.floating))
+
+
+def _check_real(values: Any, name: str) -> None:
+    """Refuse what a pixel cannot be."""
+    dtype = getattr(values, "dtype", None)
+    if not isinstance(dtype, np.dtype):
+        dtype = np.asarray(values).dtype
+    if dtype.kind in "biuf":
+        return
+    if dtype.kind == "c":
+        remedy = "Take their real part or their absolute value first."
+    else:
+        remedy = "Convert them first, as with data.astype(float); to read a file call CCDFrame.read."
+    msg = f"{name}: its pixels are of type {dtype}; expected real numbers: integer, floating point or bool. {remedy}"
+    raise FrameError(msg)
 
 
 def _warn_of_lost_sources(name: str, why: str) -> None:

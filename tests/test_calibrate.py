@@ -540,3 +540,37 @@ def test_a_master_in_adu_counts_as_it_is_now_not_as_it_was_for_another_frame():
     np.testing.assert_array_equal(calibrated(2).mask, dark.mask)
     dark.data[...] = 20.0
     np.testing.assert_allclose(calibrated(2).data, 200 - 20)
+
+
+COMPLEX = CCDData(np.ones((3, 4), complex), unit="adu", meta={"EXPTIME": 5.0})
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda ccd, camera: calibrate(ccd, camera, pedestal=10),
+        lambda ccd, camera: ccd_process(ccd, error=True, gain=camera.gain, readnoise=camera.read_noise),
+        create_deviation,
+        gain_correct,
+        flag_saturated,
+        lambda ccd, _: cosmicray_lacosmic(ccd),
+        lambda ccd, _: flag_bad_pixels(ccd, np.zeros(ccd.shape, bool)),
+        lambda ccd, _: flat_correct(ccd, ccd),
+        lambda ccd, _: subtract_bias(ccd, ccd),
+        lambda ccd, _: subtract_dark(ccd, ccd, exposure_time="EXPTIME", exposure_unit=u.s),
+        lambda ccd, _: subtract_overscan(ccd, fits_section="[1:2, 1:3]"),
+        lambda ccd, _: trim_image(ccd, "[1:2, 1:3]"),
+    ],
+)
+def test_no_step_takes_complex_pixels(step):
+    camera = Detector(gain=2 * E_PER_ADU, read_noise=5 * u.electron)
+    with pytest.raises(FrameError, match="the frame: its pixels are of type complex128; expected real numbers"):
+        step(COMPLEX, camera)
+
+
+@pytest.mark.parametrize("kind", ["bias", "dark", "flat"])
+def test_a_master_of_complex_pixels_is_named(kind):
+    camera = Detector(gain=2 * E_PER_ADU, read_noise=5 * u.electron)
+    raw = CCDFrame(np.arange(12.0).reshape(3, 4), unit="adu", meta={"EXPTIME": 5.0})
+    with pytest.raises(FrameError, match=f"the master {kind}: .*complex128"):
+        calibrate(raw, camera, pedestal=0, **{kind: COMPLEX})

@@ -780,6 +780,12 @@ def test_different_shapes_name_the_frames(rng):
         combine(frames)
 
 
+def test_a_frame_that_is_no_image_is_named_by_its_place(rng):
+    frames = [*frames_of(rng, [5.0, 5.0], SMALL), CCDData(np.ones(SMALL, complex), unit="electron")]
+    with pytest.raises(FrameError, match=r"frame 2: .*complex128; expected real numbers"):
+        combine(frames)
+
+
 def test_different_units_name_the_frames(rng):
     frames = [
         make_frame(rng, 1.0, 1.0, SMALL, name="a.fits"),
@@ -808,6 +814,12 @@ def test_a_missing_file_is_named(tmp_path):
         ({"weights": [0.0, 0.0]}, "weights"),
         ({"weights": [1.0, np.nan]}, "weights"),
         ({"weights": [1.0, 1.0], "method": "median"}, "weights"),
+        ({"memory_limit": None}, "memory_limit is None; expected a positive number of bytes.*inf for no limit"),
+        ({"memory_limit": "1GB"}, "memory_limit is '1GB'"),
+        ({"memory_limit": 1 * u.Gbyte}, "memory_limit"),
+        ({"memory_limit": 0}, "memory_limit is 0"),
+        ({"memory_limit": -1.0}, "memory_limit is -1"),
+        ({"memory_limit": np.nan}, "memory_limit is nan"),
     ],
 )
 def test_arguments_without_meaning(rng, options, message):

@@ -124,6 +124,45 @@ def test_what_does_not_fit_is_refused(kwargs, error, message):
         CCDFrame(VALUES, name="d1048.fits", **kwargs)
 
 
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.ones(SHAPE, complex), "complex128; expected real numbers.* real part"),
+        (np.ones(SHAPE, "c8"), "complex64"),
+        (np.full(SHAPE, "1000"), "<U4; expected real numbers.*astype"),
+        (np.full(SHAPE, b"1000"), "S4"),
+        (np.ones(SHAPE, object), "object"),
+        (np.zeros(SHAPE, "M8[D]"), "datetime64"),
+        (np.zeros(SHAPE, "m8[s]"), "timedelta64"),
+        (np.zeros(SHAPE, [("red", "f4"), ("blue", "f4")]), "red"),
+        (np.ma.masked_equal(np.ones(SHAPE, complex), 2), "complex128"),
+        (np.ones(SHAPE, complex) * u.adu, "complex128"),
+        ([[1j, 2], [3, 4]], "complex128"),
+        (NDData(np.ones(SHAPE, complex)), "complex128"),
+        ("d1048.fits", "<U10.*CCDFrame.read"),
+        (None, "object"),
+    ],
+)
+def test_pixels_are_real_numbers(pixels, message):
+    with pytest.raises(FrameError, match=rf"d1048\.fits: .*{message}"):
+        CCDFrame(pixels, unit="adu", uncertainty=np.ones(SHAPE), name="d1048.fits")
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", ">i2", "u2", "i8", "f2", "f4", ">f8", "g"])
+def test_any_real_numbers_are_pixels(dtype):
+    assert CCDFrame(np.ones(SHAPE, dtype), unit="adu").dtype == dtype
+    assert CCDFrame(np.ones(SHAPE, dtype).tolist(), unit="adu").shape == SHAPE
+
+
+def test_pixels_that_are_assigned_are_real_numbers():
+    made = CCDFrame(VALUES, unit="adu", name="d1048.fits")
+    with pytest.raises(FrameError, match=r"d1048\.fits: .*complex128"):
+        made.data = VALUES * 1j
+    np.testing.assert_array_equal(made.data, VALUES)
+    with pytest.raises(FrameError, match="complex128"):
+        made + CCDData(VALUES * 1j, unit="adu")
+
+
 def test_budget_instead_of_an_uncertainty():
     budget = UncertaintyBudget(
         SHAPE, [(NoiseSource("read noise", 9.0), 1.0), (NoiseSource("gain", 1.0, ()), VALUES / 10)]
