@@ -9,8 +9,6 @@ from astro_calib.combine import combine
 from astro_calib.detector import Amplifier, Detector
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame, covariance
-from astro_calib.io import asdf as _asdf  # noqa: F401  (registers how frames are read and written)
-from astro_calib.io import fits as _fits  # noqa: F401
 from astro_calib.linearity import Linearity, LinearityPolynomial, LinearityTable
 from astro_calib.source import NoiseSource
 from astro_calib.steps import (

@@ -16,7 +16,7 @@ from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.identity import Origin, Watch, content_digest, drawn_identity, uncertainty_identity
-from astro_calib.io.unified import FrameRead
+from astro_calib.io.unified import FrameRead, FrameWrite
 from astro_calib.masters import used_as_operand
 from astro_calib.operands import (
     flagged_uncertain,
@@ -118,6 +118,7 @@ class CCDFrame(CCDData):
     """
 
     read = registry.UnifiedReadWriteMethod(FrameRead)
+    write = registry.UnifiedReadWriteMethod(FrameWrite)
 
     def __init__(self, data: Any, *args: Any, budget: UncertaintyBudget | None = None, **kwargs: Any) -> None:
         name = kwargs.pop("name", None)

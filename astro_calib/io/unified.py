@@ -1,8 +1,9 @@
-"""What ``CCDFrame.read`` does before the format is known."""
+"""What ``CCDFrame.read`` and ``CCDFrame.write`` do before the format is known."""
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ from astropy.io import registry
 
 from astro_calib.errors import FrameError
 
-__all__ = ["FrameRead"]
+__all__ = ["FrameRead", "FrameWrite"]
+
+
+def _register() -> None:
+    """Import the formats, each of which registers itself: needed as soon as somebody looks at ``read`` or ``write``."""
+    for name in ("fits", "asdf"):
+        import_module(f"astro_calib.io.{name}")
 
 
 class FrameRead(registry.UnifiedReadWrite):
@@ -33,6 +40,7 @@ class FrameRead(registry.UnifiedReadWrite):
     """
 
     def __init__(self, instance: Any, cls: type) -> None:
+        _register()
         super().__init__(instance, cls, "read", registry=None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -49,3 +57,31 @@ class FrameRead(registry.UnifiedReadWrite):
             name = args[0] if args else "the file"
             msg = f"{name} cannot be read: it is neither a FITS nor an ASDF file, or is empty or damaged."
             raise FrameError(msg) from error
+
+
+class FrameWrite(registry.UnifiedReadWrite):
+    """
+    Write a frame to a file.
+
+    Parameters
+    ----------
+    *args
+        The file's name first.
+    format : {"fits", "asdf"}, optional
+        Found out from the name if it is not given.
+    **kwargs
+        Arguments of the format's writer, such as ``overwrite=True``; ``CCDFrame.write.help("fits")`` tells them.
+
+    Raises
+    ------
+    OSError
+        If the file is there already and not to be overwritten, or cannot be written.
+    """
+
+    def __init__(self, instance: Any, cls: type) -> None:
+        _register()
+        super().__init__(instance, cls, "write", registry=None)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Write."""
+        self.registry.write(self._instance, *args, **kwargs)
