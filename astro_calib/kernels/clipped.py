@@ -126,8 +126,8 @@ def _clipped_mean(
         width = stop - start
         middle, sums, own_weights = center[start:stop], all_sums[:width], all_weights[:width]
         counts, fit = number[start:stop], before[start:stop]
-        fit[:] = n if complete else 0
-        sums[:], own_weights[:], counts[:] = 0, 0, 0
+        for index in range(width):
+            sums[index], own_weights[index], counts[index], fit[index] = 0.0, 0.0, 0, n if complete else 0
         for frame in range(n):
             marks = array_at(places[frame // 32], start, width, NO_MARKS)
             bit = np.uint32(1) << np.uint32(frame % 32)
@@ -149,7 +149,7 @@ def _clipped_mean(
                 for index in range(width):
                     own_weights[index] += weights[frame] if np.uint32(marks[index] & bit) else 0.0
             if frame - first == TOGETHER - 1 or frame == n - 1:
-                add_lines(chosen, slice(0, frame + 1 - first), slice(0, width), weights[first : frame + 1], sums)
+                add_lines(chosen, 0, 0, weights[first : frame + 1], sums)
         for plane in range(places.shape[0]):
             _count_marks(array_at(places[plane], start, width, NO_MARKS), counts)
         if same:

@@ -181,7 +181,8 @@ def median_of_lines(
         Floating, to be written; NaN where no value is used.
     """
     n, m = values.shape
-    lines = np.zeros(n * WIDTH, dtype=values.dtype)
+    lines = np.empty(n * WIDTH, dtype=values.dtype)
+    lines[:] = 0
     filling = np.empty(WIDTH, dtype=median.dtype)
     number = np.empty(WIDTH, dtype=np.uint16)
     middle = (n - 1) // 2 * WIDTH

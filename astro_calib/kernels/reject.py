@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, alike, array_at
+from astro_calib.kernels.plain import read_only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,12 +200,11 @@ def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: 
     """
     result = np.empty(values.shape, dtype=values.dtype)
     if np.ndim(slope) == np.ndim(floor) == 0 and np.shape(total) == values.shape:
-        arrays = [np.ascontiguousarray(part).reshape(-1) for part in (total, values, center)]
+        arrays = [read_only(part).reshape(-1) for part in (total, values, center)]
         _at_center_alike(arrays[0], float(slope), float(floor), arrays[1], arrays[2], result.reshape(-1))
         return result
     lines = [
-        np.ascontiguousarray(np.broadcast_to(part, values.shape)).reshape(-1)
-        for part in (total, slope, floor, values, center)
+        read_only(np.broadcast_to(part, values.shape)).reshape(-1) for part in (total, slope, floor, values, center)
     ]
     _at_center(lines[0], lines[1], lines[2], lines[3], lines[4], result.reshape(-1))
     return result

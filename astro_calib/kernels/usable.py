@@ -112,7 +112,7 @@ def collect(
         addresses(arrays),
         addresses(masked),
         addresses(flagged),
-        arrays[0].reshape(-1)[:0],
+        np.empty(0, dtype=arrays[0].dtype),
         NO_MASK,
         NO_FLAGS,
         np.uint16(unusable),
