@@ -83,7 +83,7 @@ def _long_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.
 def _unsigned_rows(
     pixels: NDArray[np.uint16], same: NDArray[np.uint16], keys: NDArray[np.uint32], rows: NDArray[np.uint64]
 ) -> None:
-    """Row by row, so that a row is still in the fastest cache when its number is found; ``same`` is a read-only view."""
+    """Row by row, so that a row is still in the fastest cache when its number is found; the same pixels, read-only."""
     byte, sign = np.uint16(8), np.uint16(1 << 15)
     for row in range(pixels.shape[0]):
         line = pixels[row]
