@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from astro_calib.flags import DataQuality
+from astro_calib.kernels.options import INNER
 from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
 
@@ -61,7 +62,7 @@ class CalibratedPixels(NamedTuple):
     mask: NDArray[np.bool_]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", **INNER)
 def _signal(raw: NDArray[Any], level: float, columns: NDArray[Any], gain: float, data: NDArray[Any]) -> None:
     kind = data.dtype.type
     lower, factor = kind(level), kind(gain)
@@ -69,7 +70,7 @@ def _signal(raw: NDArray[Any], level: float, columns: NDArray[Any], gain: float,
         data[index] = (kind(raw[index]) - lower - columns[index]) * factor
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", **INNER)
 def _own_noise(data: NDArray[Any], fixed: float, floor: float, variance: NDArray[Any]) -> None:
     kind = data.dtype.type
     lowest, constant, nothing, infinite = kind(floor), kind(fixed), kind(0), kind(np.inf)
@@ -80,14 +81,14 @@ def _own_noise(data: NDArray[Any], fixed: float, floor: float, variance: NDArray
         variance[index] = (noise if abs(signal) < infinite else nothing) + constant
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", **INNER)
 def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> None:
     scale = total.dtype.type(factor)
     for index in range(total.shape[0]):
         total[index] += scale * values[index]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", **INNER)
 def _divide(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any], inverse: NDArray[Any]) -> None:
     one = data.dtype.type(1)
     for index in range(data.shape[0]):
@@ -97,21 +98,21 @@ def _divide(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any], inve
         variance[index] *= over * over
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", **INNER)
 def _add_flat_noise(data: NDArray[Any], variance: NDArray[Any], inverse: NDArray[Any], of_flat: NDArray[Any]) -> None:
     for index in range(data.shape[0]):
         relative = data[index] * inverse[index]
         variance[index] += relative * relative * of_flat[index]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", **INNER)
 def _add_shared_noise(data: NDArray[Any], variance: NDArray[Any], inverse: NDArray[Any], shared: NDArray[Any]) -> None:
     two = data.dtype.type(2)
     for index in range(data.shape[0]):
         variance[index] += two * data[index] * inverse[index] * inverse[index] * shared[index]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", **INNER)
 def _flag_saturated(raw: NDArray[Any], saturation: Any, flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
     for index in range(raw.shape[0]):
         over = raw[index] >= saturation
@@ -119,7 +120,7 @@ def _flag_saturated(raw: NDArray[Any], saturation: Any, flags: NDArray[np.uint16
         mask[index] |= over
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", **INNER)
 def _flag_missing(raw: NDArray[Any], flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
     for index in range(raw.shape[0]):
         lost = not abs(np.float64(raw[index])) < np.inf

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, array_at
+from astro_calib.kernels.options import INNER
 from astro_calib.kernels.reject import numbers_and_arrays, too_few
 from astro_calib.kernels.stack import TOGETHER, add_lines
 
@@ -23,7 +24,7 @@ WIDTH = 1024
 NO_MARKS = np.empty(0, dtype=np.uint32)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _choose(
     values: NDArray[Any],
     variance: NDArray[Any],
@@ -60,7 +61,7 @@ def _choose(
             marks[index] |= bit if near else no_mark
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
     """Add the number of bits that are set, counted in pairs, in fours, in bytes."""
     kind = np.uint32
@@ -72,7 +73,7 @@ def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
         number[index] += np.uint16(kind(bits * kind(0x01010101)) >> 24)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _mend(
     values: NDArray[Any],
     used: NDArray[np.bool_],

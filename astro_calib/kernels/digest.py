@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from astro_calib.kernels.options import INNER
 from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
 
@@ -34,7 +35,7 @@ KEYS = (_mixed(np.arange(1, 2 * TILE + 1, dtype=np.uint64) * np.uint64(0x9E3779B
 )
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _weighted(bits: NDArray[np.uint32], keys: NDArray[np.uint32]) -> np.uint64:
     total = np.uint64(0)
     for index in range(bits.shape[0]):

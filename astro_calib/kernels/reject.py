@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, alike, array_at
+from astro_calib.kernels.options import INNER
 from astro_calib.kernels.plain import read_only
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["at_center", "numbers_and_arrays", "reject_deviant", "reject_extremes
 WIDTH = 1024
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _within(
     values: NDArray[Any],
     used: NDArray[np.bool_],
@@ -44,7 +45,7 @@ def _within(
         kept[index] &= used[index]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _within_number(
     values: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any], low: Any, high: Any, kept: NDArray[np.bool_]
 ) -> None:
@@ -57,7 +58,7 @@ def _within_number(
         kept[index] &= used[index]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def too_few(before: int, after: int) -> bool:
     """Of two values only the higher may go, and all never do."""
     return ((before == 2) & (after < 2)) | ((before > 0) & (after == 0))

@@ -9,6 +9,7 @@ import numpy as np
 
 from astro_calib.arithmetic import float_type
 from astro_calib.kernels.network import comparators, median_of_lines
+from astro_calib.kernels.options import INNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ def _lines(values: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(values).reshape(len(values), -1)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def add_lines(
     values: NDArray[Any], first: int, start: int, weights: NDArray[np.float64], total: NDArray[np.float64]
 ) -> None:
@@ -73,7 +74,7 @@ def add_lines(
         total[index] = two + of_c * np.float64(c[index]) + of_d * np.float64(d[index])
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _take_used(values: NDArray[Any], used: NDArray[np.bool_], line: NDArray[Any]) -> None:
     nothing = line.dtype.type(0)
     for index in range(line.shape[0]):

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, array_at
+from astro_calib.kernels.options import INNER
 from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
 
@@ -29,7 +30,7 @@ SMALL = 1 << 14
 ANY_ORDER = {"reassoc", "nsz"}
 
 
-@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@numba.njit(fastmath=ANY_ORDER, **INNER)
 def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> float:
     scale, added = total.dtype.type(factor), values.dtype.type(0)
     for index in range(total.shape[0]):
@@ -39,7 +40,7 @@ def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> float:
     return np.float64(added)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@numba.njit(fastmath=ANY_ORDER, **INNER)
 def _add_kept(total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bit: int, factor: float) -> float:
     kind = plane.dtype.type
     scale, nothing, added = total.dtype.type(factor), total.dtype.type(0), values.dtype.type(0)
@@ -52,7 +53,7 @@ def _add_kept(total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bi
     return np.float64(added)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _sum_and_number(values: NDArray[Any]) -> tuple[float, int]:
     added, number = 0.0, 0
     for index in range(values.shape[0]):
