@@ -16,7 +16,21 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-QUIET = click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor the summary; errors only.")
+
+def _hush(context: click.Context, parameter: click.Parameter, quiet: bool) -> bool:
+    """Of astropy's log, errors only; until the command has ended."""
+    del parameter
+    if quiet:
+        from astropy import log
+
+        context.call_on_close(partial(log.setLevel, log.level))
+        log.setLevel("ERROR")
+    return quiet
+
+
+QUIET = click.option(
+    "-q", "--quiet", is_flag=True, callback=_hush, help="Show neither progress nor the summary; errors only."
+)
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run.")
 PATH = click.Path(path_type=Path)
 
@@ -41,8 +55,28 @@ def _clear_errors() -> Iterator[None]:
     epilog=_example("demo", "reduce raw/ -o reduced/ --gain 1.5 --read-noise 8"),
 )
 @click.version_option(package_name="astro-calib", prog_name="astro-calib")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Reduce CCD frames, with error bars that know where they came from."""
+    context.with_resource(_log_to_stderr())
+
+
+@contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Astropy prints what is said for information where the results of the command go; here it goes beside them."""
+    import logging
+
+    from astropy import log
+    from astropy.logger import StreamHandler
+
+    before = list(log.handlers)
+    beside = logging.StreamHandler()
+    beside.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    log.handlers[:] = [beside, *(handler for handler in before if not isinstance(handler, StreamHandler))]
+    try:
+        yield
+    finally:
+        log.handlers[:] = before
 
 
 @main.command(

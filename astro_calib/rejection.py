@@ -77,7 +77,8 @@ def _simulated(number: int, procedure: Procedure) -> tuple[float, float]:
     used = rejected(data, before, masked_median(data, before), None, procedure, usual=1.0)
     total, count, _ = weighted_sums(data, used, [1.0] * number)
     result = masked_median(data, used) if procedure.method == "median" else total / count
-    variance = np.where(count > 1, sample_variance(data, used, result), sample_variance(data, before, result))
+    about = result.astype(data.dtype)
+    variance = np.where(count > 1, sample_variance(data, used, about), sample_variance(data, before, about))
     return float(np.var(result) / np.mean(1 / count)), float(np.var(result) / np.mean(variance / count))
 
 
@@ -101,9 +102,9 @@ def excess_of_median(number: int, procedure: Procedure) -> float:
     return float(np.var(masked_median(data, used)) / np.mean(factors[count] / count))
 
 
-def _gaussian(number: int) -> NDArray[np.float64]:
-    """Simulated noise of so many frames."""
-    return np.random.default_rng(number).normal(size=(number, min(PIXELS, DRAWS // number)))
+def _gaussian(number: int) -> NDArray[np.float32]:
+    """Simulated noise of so many frames, in single precision: most frames' values need those loops anyway."""
+    return np.random.default_rng(number).normal(size=(number, min(PIXELS, DRAWS // number))).astype(np.float32)
 
 
 def excess_of_unlike(sigmas: NDArray[np.float64], weights: Sequence[float], procedure: Procedure) -> float:
@@ -131,7 +132,7 @@ def _simulated_of_unlike(sigmas: tuple[float, ...], weights: tuple[float, ...], 
     """Variance of a weighted mean after rejection, in units of the expectation of that of independent values."""
     from astro_calib.kernels.stack import masked_median, weighted_sums
 
-    spread = np.array(sigmas)[:, np.newaxis]
+    spread = np.array(sigmas, dtype=np.float32)[:, np.newaxis]
     data = spread * _gaussian(len(sigmas))
     before = np.ones(data.shape, dtype=bool)
     used = rejected(data, before, masked_median(data, before), np.square(spread), procedure)

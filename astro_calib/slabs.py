@@ -15,7 +15,6 @@ import numpy as np
 from astro_calib.arithmetic import float_type
 from astro_calib.factored import Field, Kept
 from astro_calib.flags import DataQuality
-from astro_calib.kernels.threads import over_rows
 from astro_calib.stacking import median_passing, sampled
 
 if TYPE_CHECKING:
@@ -200,6 +199,7 @@ def stacked_values(
     """
     from astro_calib.kernels.clipped import clipped_mean
     from astro_calib.kernels.stack import masked_median, sample_variance, sum_of_weights, weighted_sums
+    from astro_calib.kernels.threads import over_rows
     from astro_calib.kernels.usable import counted, merge_flags, survivors
 
     shape = frames[0].shape

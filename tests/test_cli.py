@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
+from astropy import log
 from astropy.io import fits
 from astropy.table import Table
 from click.testing import CliRunner
@@ -294,3 +296,23 @@ def test_a_chosen_step():
     result = call("validate", "--quick", "--step", "deviation", "--jobs", 1)
     assert result.exit_code == 0, result.output
     assert {line.split()[1] for line in result.stdout.splitlines()[1:-1]} == {"deviation"}
+
+
+# ---- the log
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_astropy_logs_is_no_result_and_not_told_if_quiet(quiet, only, monkeypatch):
+    only(25.0)
+    reduce = trials.TRIALS[0].reduce
+
+    def speaking(errors):
+        log.info("loops are compiled")
+        return reduce(errors)
+
+    monkeypatch.setattr(trials, "TRIALS", (replace(trials.TRIALS[0], reduce=speaking),))
+    before = list(log.handlers), log.level
+    result = call("validate", "--quick", "--jobs", 1, *["--quiet"] * quiet)
+    assert "compiled" not in result.stdout
+    assert ("INFO: loops are compiled\n" in result.stderr) == (not quiet)
+    assert (list(log.handlers), log.level) == before

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from astropy import log
 
 from astro_calib.characterize.trial import Comparison, Sums
 
@@ -231,11 +233,17 @@ def _done(shares: Sequence[_Share], jobs: int) -> Generator[tuple[list[Sums], li
 
         # Not by a fork, after which threads of this process could be waited for in vain; and not a Pool, which would
         # wait in vain for a process that was killed.
-        executor = ProcessPoolExecutor(jobs, get_context("spawn"))
+        executor = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (log.level,))
         try:
             yield from executor.map(_of_share, shares)
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _begin(level: int) -> None:
+    """In a process that helps: say as much as the one that began it, and nothing where the result may go."""
+    log.setLevel(level)
+    sys.stdout = sys.stderr
 
 
 @contextmanager

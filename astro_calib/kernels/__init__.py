@@ -6,19 +6,31 @@ They are compiled when they are first needed, and kept on disk for the next time
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from astropy import log
+from numba.core import event
+
+if TYPE_CHECKING:
+    from numba.core.event import Event
 
 __all__: list[str] = []
 
 
-def _say_if_new() -> None:
-    """Say what takes some seconds, in a fresh install."""
-    kept = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent
-    if not any(Path(kept).rglob("*.nbi")):
-        log.info("astro_calib compiles its loops for this machine: some seconds, this once.")
+class _Notice(event.Listener):
+    """Says, once, what takes some seconds; what was compiled before, and is read from disk, does not come here."""
+
+    said = False
+
+    def on_start(self, event: Event) -> None:
+        """Called by numba when it begins to compile any function, of another package, too."""
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith(f"{__name__}."):
+            self.said = True
+            log.info("compiling loops for pixels of this type: some seconds, once; they are kept on disk.")
+
+    def on_end(self, event: Event) -> None:
+        """Nothing to say."""
 
 
-_say_if_new()
+_register: Any = event.register
+_register("numba:compile", _Notice())

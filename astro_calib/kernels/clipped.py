@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, array_at
+from astro_calib.kernels.options import INNER
 from astro_calib.kernels.reject import numbers_and_arrays, too_few
 from astro_calib.kernels.stack import TOGETHER, add_lines
 
@@ -23,7 +24,7 @@ WIDTH = 1024
 NO_MARKS = np.empty(0, dtype=np.uint32)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _choose(
     values: NDArray[Any],
     variance: NDArray[Any],
@@ -60,7 +61,7 @@ def _choose(
             marks[index] |= bit if near else no_mark
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
     """Add the number of bits that are set, counted in pairs, in fours, in bytes."""
     kind = np.uint32
@@ -72,7 +73,7 @@ def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
         number[index] += np.uint16(kind(bits * kind(0x01010101)) >> 24)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _mend(
     values: NDArray[Any],
     used: NDArray[np.bool_],
@@ -126,8 +127,8 @@ def _clipped_mean(
         width = stop - start
         middle, sums, own_weights = center[start:stop], all_sums[:width], all_weights[:width]
         counts, fit = number[start:stop], before[start:stop]
-        fit[:] = n if complete else 0
-        sums[:], own_weights[:], counts[:] = 0, 0, 0
+        for index in range(width):
+            sums[index], own_weights[index], counts[index], fit[index] = 0.0, 0.0, 0, n if complete else 0
         for frame in range(n):
             marks = array_at(places[frame // 32], start, width, NO_MARKS)
             bit = np.uint32(1) << np.uint32(frame % 32)
@@ -149,7 +150,7 @@ def _clipped_mean(
                 for index in range(width):
                     own_weights[index] += weights[frame] if np.uint32(marks[index] & bit) else 0.0
             if frame - first == TOGETHER - 1 or frame == n - 1:
-                add_lines(chosen, slice(0, frame + 1 - first), slice(0, width), weights[first : frame + 1], sums)
+                add_lines(chosen, 0, 0, weights[first : frame + 1], sums)
         for plane in range(places.shape[0]):
             _count_marks(array_at(places[plane], start, width, NO_MARKS), counts)
         if same:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from astro_calib.kernels.options import INNER
+from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ KEYS = (_mixed(np.arange(1, 2 * TILE + 1, dtype=np.uint64) * np.uint64(0x9E3779B
 )
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _weighted(bits: NDArray[np.uint32], keys: NDArray[np.uint32]) -> np.uint64:
     total = np.uint64(0)
     for index in range(bits.shape[0]):
@@ -79,15 +81,17 @@ def _long_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.
 
 
 @numba.njit(cache=True, nogil=True)
-def _unsigned_rows(pixels: NDArray[np.uint16], keys: NDArray[np.uint32], rows: NDArray[np.uint64]) -> None:
-    """Row by row, so that a row is still in the fastest cache when its number is found."""
+def _unsigned_rows(
+    pixels: NDArray[np.uint16], same: NDArray[np.uint16], keys: NDArray[np.uint32], rows: NDArray[np.uint64]
+) -> None:
+    """Row by row, so that a row is still in the fastest cache when its number is found; the same pixels, read-only."""
     byte, sign = np.uint16(8), np.uint16(1 << 15)
     for row in range(pixels.shape[0]):
         line = pixels[row]
         for index in range(line.shape[0]):
             value = line[index]
             line[index] = ((value << byte) | (value >> byte)) ^ sign
-        _short_rows(pixels[row : row + 1], keys, rows[row : row + 1])
+        _short_rows(same[row : row + 1], keys, rows[row : row + 1])
 
 
 def unsigned_rows(pixels: NDArray[np.uint16]) -> NDArray[np.uint64]:
@@ -105,7 +109,8 @@ def unsigned_rows(pixels: NDArray[np.uint16]) -> NDArray[np.uint64]:
         As `digest_rows` finds them for the result.
     """
     rows = np.empty(len(pixels), dtype=np.uint64)
-    over_rows(lambda part: _unsigned_rows(pixels[part], KEYS, rows[part]), len(pixels), pixels.size)
+    same = read_only(pixels)
+    over_rows(lambda part: _unsigned_rows(pixels[part], same[part], KEYS, rows[part]), len(pixels), pixels.size)
     return rows
 
 
@@ -156,6 +161,9 @@ def digest_rows(plane: NDArray[Any]) -> NDArray[np.uint64]:
         plane = plane.astype(np.float64)
     elif not plane.dtype.isnative:
         plane = plane.astype(plane.dtype.newbyteorder("="))
+    plane = plane.view()
+    # The loop for arrays that may not be written to does for all.
+    plane.flags.writeable = False
     short = plane.dtype.itemsize <= 2 or plane.dtype == np.float32
     kernel = _short_rows if short else _long_rows
     rows = np.empty(len(plane), dtype=np.uint64)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from astro_calib.kernels.options import INNER
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -85,12 +87,12 @@ def _of_two(sign: str) -> Any:
 _smaller, _larger = _of_two("<"), _of_two(">")
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _ordered(x: Any, y: Any) -> tuple[Any, Any]:
     return _smaller(x, y), _larger(x, y)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _exchange(lines: NDArray[Any], i: int, j: int) -> None:
     low, high = lines[i * WIDTH : (i + 1) * WIDTH], lines[j * WIDTH : (j + 1) * WIDTH]
     # Always as many values, for which the compiler needs no loop over the rest.
@@ -98,7 +100,7 @@ def _exchange(lines: NDArray[Any], i: int, j: int) -> None:
         low[index], high[index] = _ordered(low[index], high[index])
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _sort_block(lines: NDArray[Any]) -> None:
     """Sort the values of eight lines at each place, by the 19 comparisons of the network for eight."""
     for k in range(WIDTH):
@@ -114,14 +116,14 @@ def _sort_block(lines: NDArray[Any]) -> None:
         lines[k + 4 * WIDTH], lines[k + 5 * WIDTH], lines[k + 6 * WIDTH], lines[k + 7 * WIDTH] = e, f, g, h
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _take(values: NDArray[Any], line: NDArray[Any]) -> None:
     # Number by number, which is compiled for several at a time; an assignment of slices is not.
     for index in range(values.shape[0]):
         line[index] = values[index]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _take_used(
     values: NDArray[Any], used: NDArray[np.bool_], line: NDArray[Any], filling: NDArray[Any], number: NDArray[np.uint16]
 ) -> None:
@@ -135,7 +137,7 @@ def _take_used(
         number[index] += used[index]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _middle(
     low: NDArray[Any],
     mid: NDArray[Any],
@@ -181,7 +183,8 @@ def median_of_lines(
         Floating, to be written; NaN where no value is used.
     """
     n, m = values.shape
-    lines = np.zeros(n * WIDTH, dtype=values.dtype)
+    lines = np.empty(n * WIDTH, dtype=values.dtype)
+    lines[:] = 0
     filling = np.empty(WIDTH, dtype=median.dtype)
     number = np.empty(WIDTH, dtype=np.uint16)
     middle = (n - 1) // 2 * WIDTH

@@ -9,7 +9,14 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["plain"]
+__all__ = ["plain", "read_only"]
+
+
+def read_only(values: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
+    """The same values, of this type if one is given, contiguous and read-only; a view if possible."""
+    view = np.ascontiguousarray(values, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
 
 
 def plain(values: NDArray[Any]) -> NDArray[Any]:
@@ -21,7 +28,5 @@ def plain(values: NDArray[Any]) -> NDArray[Any]:
     values : ndarray of numbers
         float32 stays float32, all else becomes float64.
     """
-    dtype = np.float32 if values.dtype.kind == "f" and values.dtype.itemsize == 4 else np.float64
-    view = np.ascontiguousarray(values, dtype=dtype).view()
-    view.flags.writeable = False
-    return view
+    single = values.dtype.kind == "f" and values.dtype.itemsize == 4
+    return read_only(values, np.float32 if single else np.float64)

@@ -8,6 +8,8 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, alike, array_at
+from astro_calib.kernels.options import INNER
+from astro_calib.kernels.plain import read_only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,7 @@ __all__ = ["at_center", "numbers_and_arrays", "reject_deviant", "reject_extremes
 WIDTH = 1024
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _within(
     values: NDArray[Any],
     used: NDArray[np.bool_],
@@ -43,7 +45,7 @@ def _within(
         kept[index] &= used[index]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _within_number(
     values: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any], low: Any, high: Any, kept: NDArray[np.bool_]
 ) -> None:
@@ -56,7 +58,7 @@ def _within_number(
         kept[index] &= used[index]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def too_few(before: int, after: int) -> bool:
     """Of two values only the higher may go, and all never do."""
     return ((before == 2) & (after < 2)) | ((before > 0) & (after == 0))
@@ -199,12 +201,11 @@ def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: 
     """
     result = np.empty(values.shape, dtype=values.dtype)
     if np.ndim(slope) == np.ndim(floor) == 0 and np.shape(total) == values.shape:
-        arrays = [np.ascontiguousarray(part).reshape(-1) for part in (total, values, center)]
+        arrays = [read_only(part).reshape(-1) for part in (total, values, center)]
         _at_center_alike(arrays[0], float(slope), float(floor), arrays[1], arrays[2], result.reshape(-1))
         return result
     lines = [
-        np.ascontiguousarray(np.broadcast_to(part, values.shape)).reshape(-1)
-        for part in (total, slope, floor, values, center)
+        read_only(np.broadcast_to(part, values.shape)).reshape(-1) for part in (total, slope, floor, values, center)
     ]
     _at_center(lines[0], lines[1], lines[2], lines[3], lines[4], result.reshape(-1))
     return result

@@ -9,6 +9,7 @@ import numpy as np
 
 from astro_calib.arithmetic import float_type
 from astro_calib.kernels.network import comparators, median_of_lines
+from astro_calib.kernels.options import INNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,26 +54,27 @@ def _lines(values: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(values).reshape(len(values), -1)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def add_lines(
-    values: NDArray[Any], lines: slice, places: slice, weights: NDArray[np.float64], total: NDArray[np.float64]
+    values: NDArray[Any], first: int, start: int, weights: NDArray[np.float64], total: NDArray[np.float64]
 ) -> None:
-    """In compiled code: add ``weights * values[lines, places]``, `TOGETHER` lines or fewer, to the total."""
-    first, number = lines.start, lines.stop - lines.start
-    if number < TOGETHER:
-        for line in range(number):
-            one, own = values[first + line, places], weights[line]
+    """In compiled code: add ``weights * values``, of `TOGETHER` lines or fewer from ``first`` on, to the total."""
+    stop = start + total.shape[0]
+    if weights.shape[0] < TOGETHER:
+        for line in range(weights.shape[0]):
+            one, own = values[first + line, start:stop], weights[line]
             for index in range(total.shape[0]):
                 total[index] += own * np.float64(one[index])
         return
-    a, b, c, d = values[first, places], values[first + 1, places], values[first + 2, places], values[first + 3, places]
+    a, b = values[first, start:stop], values[first + 1, start:stop]
+    c, d = values[first + 2, start:stop], values[first + 3, start:stop]
     of_a, of_b, of_c, of_d = weights[0], weights[1], weights[2], weights[3]
     for index in range(total.shape[0]):
         two = total[index] + of_a * np.float64(a[index]) + of_b * np.float64(b[index])
         total[index] = two + of_c * np.float64(c[index]) + of_d * np.float64(d[index])
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _take_used(values: NDArray[Any], used: NDArray[np.bool_], line: NDArray[Any]) -> None:
     nothing = line.dtype.type(0)
     for index in range(line.shape[0]):
@@ -100,7 +102,7 @@ def _add_used(
             first, here, own = frame - frame % TOGETHER, used[frame, start:stop], weights[frame]
             _take_used(values[frame, start:stop], here, lines[frame - first, :width])
             if frame - first == TOGETHER - 1 or frame == n - 1:
-                add_lines(lines, slice(0, frame + 1 - first), slice(0, width), weights[first : frame + 1], sums)
+                add_lines(lines, 0, 0, weights[first : frame + 1], sums)
             if not alike:
                 for index in range(width):
                     own_weights[index] += own if here[index] else 0.0
@@ -118,7 +120,7 @@ def _add_all(values: NDArray[Any], weights: NDArray[np.float64], total: NDArray[
         stop = min(start + WIDTH, m)
         for first in range(0, n, TOGETHER):
             last = min(first + TOGETHER, n)
-            add_lines(values, slice(first, last), slice(start, stop), weights[first:last], total[start:stop])
+            add_lines(values, first, start, weights[first:last], total[start:stop])
 
 
 def sum_of_weights(weights: Sequence[float]) -> float:

@@ -8,6 +8,8 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, array_at
+from astro_calib.kernels.options import INNER
+from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ SMALL = 1 << 14
 ANY_ORDER = {"reassoc", "nsz"}
 
 
-@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@numba.njit(fastmath=ANY_ORDER, **INNER)
 def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> float:
     scale, added = total.dtype.type(factor), values.dtype.type(0)
     for index in range(total.shape[0]):
@@ -38,7 +40,7 @@ def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> float:
     return np.float64(added)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@numba.njit(fastmath=ANY_ORDER, **INNER)
 def _add_kept(total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bit: int, factor: float) -> float:
     kind = plane.dtype.type
     scale, nothing, added = total.dtype.type(factor), total.dtype.type(0), values.dtype.type(0)
@@ -51,7 +53,7 @@ def _add_kept(total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bi
     return np.float64(added)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _sum_and_number(values: NDArray[Any]) -> tuple[float, int]:
     added, number = 0.0, 0
     for index in range(values.shape[0]):
@@ -127,8 +129,8 @@ def add_many(
     """
     added, number = np.zeros(len(values)), np.zeros(len(values), dtype=np.int64)
     marks = np.array(frames, dtype=np.int64)
-    lines = np.ascontiguousarray(planes).reshape(len(planes), -1) if len(planes) else np.empty((0, 0), dtype=np.uint32)
-    like = values[0].reshape(-1)[:0]
+    lines = read_only(planes.reshape(len(planes), -1) if len(planes) else np.empty((0, 0), dtype=np.uint32))
+    like = np.empty(0, dtype=values[0].dtype)
     _add_many(total.reshape(-1), like, addresses(values), np.array(factors, dtype=float), lines, marks, added, number)
     return added, number
 
@@ -158,7 +160,7 @@ def add_scaled(
         How many these are.
     """
     flat = total.reshape(-1)
-    plane = None if kept is None else np.ascontiguousarray(kept[0]).reshape(-1)
+    plane = None if kept is None else read_only(kept[0]).reshape(-1)
     if np.ndim(values) == 0:
         value = float(values)
         if plane is None or kept is None:
@@ -169,11 +171,12 @@ def add_scaled(
     if np.shape(values) != total.shape:
         values = np.broadcast_to(values, total.shape)
     line = np.ascontiguousarray(values).reshape(-1)
-    planes = np.empty((0, 0), dtype=np.uint32) if plane is None else plane.reshape(1, -1)
+    planes = read_only(np.empty((0, 0), dtype=np.uint32)) if plane is None else plane.reshape(1, -1)
     bit = -1 if kept is None else kept[1]
     added, number = np.zeros(1), np.zeros(1, dtype=np.int64)
     factors, bits = np.array([factor], dtype=float), np.array([bit], dtype=np.int64)
-    _add_many(flat, line[:0], addresses([line]), factors, planes, bits, added, number)
+    like = np.empty(0, dtype=line.dtype)
+    _add_many(flat, like, addresses([line]), factors, planes, bits, added, number)
     return float(added[0]), int(number[0])
 
 
@@ -194,8 +197,8 @@ def add_times_square(total: NDArray[Any], values: NDArray[Any], scale: float | N
     total, values : ndarray, of the same shape, C-contiguous
     scale : float or ndarray, broadcasting to that shape
     """
-    factors = np.ascontiguousarray(np.broadcast_to(scale, total.shape)).reshape(-1)
-    _add_times_square(total.reshape(-1), values.reshape(-1), factors)
+    factors = read_only(np.broadcast_to(scale, total.shape)).reshape(-1)
+    _add_times_square(total.reshape(-1), read_only(values).reshape(-1), factors)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
@@ -227,10 +230,10 @@ def weighted_sum_of_squares(
     if not weights.dtype.isnative:
         weights = weights.astype(np.float64)
     lines = [
-        np.ascontiguousarray(part if np.ndim(part) == 0 else np.broadcast_to(part, weights.shape)).reshape(-1)
+        read_only(np.asarray(part) if np.ndim(part) == 0 else np.broadcast_to(part, weights.shape)).reshape(-1)
         for part in (coefficients, variances)
     ]
-    return float(_sum_of_squares(np.ascontiguousarray(weights).reshape(-1), lines[0], lines[1]))
+    return float(_sum_of_squares(read_only(weights).reshape(-1), lines[0], lines[1]))
 
 
 @numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)

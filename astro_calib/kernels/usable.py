@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, alike, array_at
+from astro_calib.kernels.options import INNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ NO_MASK = np.empty(0, dtype=np.bool_)
 NO_MARKS = np.empty(0, dtype=np.uint32)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _take(values: NDArray[Any], result: NDArray[Any], used: NDArray[np.bool_]) -> None:
     kind = result.dtype.type
     infinite = kind(np.inf)
@@ -33,7 +34,7 @@ def _take(values: NDArray[Any], result: NDArray[Any], used: NDArray[np.bool_]) -
         used[index] = abs(value) < infinite
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(**INNER)
 def _all(used: NDArray[np.bool_]) -> bool:
     # Of single bytes, which is faster than to count them in wider numbers.
     every = np.uint8(1)
@@ -112,7 +113,7 @@ def collect(
         addresses(arrays),
         addresses(masked),
         addresses(flagged),
-        arrays[0].reshape(-1)[:0],
+        np.empty(0, dtype=arrays[0].dtype),
         NO_MASK,
         NO_FLAGS,
         np.uint16(unusable),

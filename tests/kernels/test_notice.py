@@ -1,0 +1,40 @@
+"""That loops are compiled is said when they are, once a process, and never otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+DIGEST = "import numpy as np; from astro_calib.kernels.digest import digest; "
+FIRST = (
+    DIGEST + "digest(np.arange(100, dtype='u2').reshape(10, 10)); digest(np.arange(100, dtype='i4').reshape(10, 10))"
+)
+OF_OTHERS = "import numba, astro_calib.kernels.digest; numba.njit(lambda x: x + 1)(1.5)"
+
+
+@pytest.fixture
+def printed(tmp_path):
+    """What a new interpreter prints; the loops that one compiles are there for the next."""
+
+    def run(code):
+        surroundings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=surroundings
+        ).stdout
+
+    return run
+
+
+def test_the_first_call_says_that_it_compiles_and_the_next_process_is_silent(printed):
+    assert printed("import astro_calib, astro_calib.slabs, astro_calib.kernels.digest") == ""
+    assert printed(FIRST).count("compiling") == 1
+    assert printed(FIRST) == ""
+    # For pixels of another type there is a loop to compile again.
+    assert printed(DIGEST + "digest(np.ones((10, 10), dtype='f8'))").count("compiling") == 1
+
+
+def test_what_others_compile_is_not_told(printed):
+    assert printed(OF_OTHERS) == ""
