@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["numpydoc_validation"]
 MODULES = ["", ".photometry", ".night", ".simulate", ".characterize", ".estimators", ".factored", ".errors"]
 
-#: What numpydoc cannot know: parameters behind ``**kwargs``, those of an enumeration, what astropy makes of readers and writers.
+#: What numpydoc cannot know: parameters behind ``**kwargs``, those of an enumeration, what astropy adds.
 EXCEPTIONS = {
     "astro_calib.CCDFrame": {"PR01", "PR02"},
     "astro_calib.DataQuality": {"PR01"},
