@@ -6,6 +6,8 @@ They are compiled when they are first needed, and kept on disk for the next time
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from astropy import log
@@ -26,7 +28,9 @@ class _Notice(event.Listener):
         """Called by numba when it begins to compile any function, of another package, too."""
         if not self.said and event.data["dispatcher"].py_func.__module__.startswith(f"{__name__}."):
             self.said = True
-            log.info("compiling loops for pixels of this type: some seconds, once; they are kept on disk.")
+            # What a program prints may be read by another; astropy's log goes there too.
+            with redirect_stdout(sys.stderr):
+                log.info("compiling loops for pixels of this type: some seconds, once; they are kept on disk.")
 
     def on_end(self, event: Event) -> None:
         """Nothing to say."""
