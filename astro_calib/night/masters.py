@@ -296,8 +296,8 @@ def _lit(
 
 
 def _level(master: CCDFrame, values: NDArray[Any]) -> float:
-    """The median over the pixels that can be used; NaN if there are none."""
-    good = values[usable(master)]
+    """The median over the pixels that can be used and have a value; NaN if there are none."""
+    good = values[usable(master) & np.isfinite(values)]
     return float(median_of_pixels(good)) if good.size else float("nan")
 
 

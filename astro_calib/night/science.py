@@ -84,9 +84,9 @@ def reduce_science(
     image, before = calibrated(frame, plan, masters)
     photometry = measured(image, before) if stars else None
     content = _drawn(frame, plan, image, before, photometry) if pictures else {}
+    figures = {} if photometry is None else _figures(*photometry)
     path = output.path("calibrated", frame.name)
     image.write(path, overwrite=True)
-    figures = {} if photometry is None else _figures(*photometry)
     if photometry is not None:
         found, table = photometry.stars, output.path("tables", frame.name)
         # A name of bytes that are no text cannot be written into a table.
