@@ -95,7 +95,8 @@ def merge_sources(
                 mean = finite_mean(covariance)
                 with_relatives[index] += shares[other] * (mean / means[a.variance])
                 with_relatives[other] += shares[index] * (mean / means[b.variance])
-    total = linear * inflation
+    uninflated = np.ndim(inflation) == 0 and inflation == 1
+    total = linear if uninflated else linear * inflation
     variance = Factored(float(total)) if np.ndim(total) == 0 else Factored(np.asarray(total, dtype=dtype))
     constituents = _constituents(members, shares, means)
     for (member, _), weight in zip(terms, with_relatives, strict=True):
@@ -103,7 +104,7 @@ def merge_sources(
         if weight != entry.weight:
             constituents[member.identity, member.window] = Constituent(weight, entry.variance)
     whole_mean = finite_mean(total)
-    part = min(finite_mean(linear) / whole_mean, 1.0) if whole_mean > 0 else 1.0
+    part = 1.0 if uninflated or not whole_mean > 0 else min(finite_mean(linear) / whole_mean, 1.0)
     constituents, remembered_part = _largest(constituents)
     # Stacks of the same frames with other pixels left out are other noise: the arrays count, not their means.
     known: dict[Field, str] = {}

@@ -28,8 +28,8 @@ import numpy as np
 
 from astro_calib import simulate
 from astro_calib.night import plan_night
-from astro_calib.night.masters import make_masters
-from astro_calib.night.science import calibrated, measured
+from astro_calib.night.masters import make_masters, read_raw
+from astro_calib.night.science import before_calibrated, calibrated, measured
 from astro_calib.night.sky_noise import measure_sky_noise
 from astro_calib.photometry import measure_snr
 from astro_calib.photometry.search import search
@@ -109,7 +109,8 @@ def frames(raw: str, profile: str) -> Iterator[tuple[str, CCDFrame, CCDFrame]]:
     plan = plan_night(raw, profile)
     masters = make_masters(plan)
     for frame in plan.science:
-        yield frame.name, *calibrated(frame, plan, masters)
+        raw = read_raw(frame)
+        yield frame.name, calibrated(frame, plan, masters, raw), before_calibrated(raw, plan, masters)
 
 
 def compare(image: CCDFrame, before: CCDFrame, repeats: int) -> dict[str, float]:

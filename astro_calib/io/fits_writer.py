@@ -28,11 +28,12 @@ from astro_calib.provenance import meta_with_history
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from pathlib import Path
 
     from astro_calib.frame import CCDFrame
 
-__all__ = ["write_fits"]
+__all__ = ["prepare_fits", "write_fits"]
 
 #: Endings of files that astropy compresses as a whole.
 COMPRESSED = (".gz", ".bz2")
@@ -89,6 +90,31 @@ def write_fits(
         If the frame holds what FITS cannot, and the message names the keyword; or the name asks for a compression that
         is not known.
     """
+    prepare_fits(ccd, filename, overwrite, compress=compress, include_masters=include_masters, **kwargs)()
+
+
+def prepare_fits(
+    ccd: CCDFrame,
+    filename: str | os.PathLike[str],
+    overwrite: bool = False,
+    *,
+    compress: bool = False,
+    include_masters: bool = False,
+    **kwargs: Any,
+) -> Callable[[], None]:
+    """
+    Make all that is written of a frame but its bytes, and all the remarks on it.
+
+    Parameters
+    ----------
+    ccd, filename, overwrite, compress, include_masters, **kwargs
+        As for `write_fits`, which see for what is raised.
+
+    Returns
+    -------
+    callable
+        Writes the file. It warns of nothing, and can be called from another thread.
+    """
     path = file_to_write(filename, overwrite=overwrite)
     if path.suffix.lower() in UNREAD:
         msg = f"{path} could not be read again: compress with .gz, .bz2 or .fz."
@@ -130,11 +156,15 @@ def write_fits(
     try:
         # The other headers hold nothing of the frame's own.
         image.verify("exception")
-        write_atomically(path, write)
     except fits.VerifyError as error:
         msg = f"{ccd.name} cannot be written to {path}: {' '.join(str(error).split())}"
         raise FrameError(msg) from error
-    note_file(ccd, path)
+
+    def write_and_note() -> None:
+        write_atomically(path, write)
+        note_file(ccd, path)
+
+    return write_and_note
 
 
 def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any]) -> fits.HDUList:

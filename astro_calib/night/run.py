@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -19,14 +20,19 @@ from astro_calib.night.science import reduce_science
 from astro_calib.night.summary import NightSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from os import PathLike
 
     import astropy.units as u
 
+    from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
+    from astro_calib.night.science import Made
+    from astro_calib.night.summary import FrameSummary
 
 __all__ = ["reduce_night"]
+
+T = TypeVar("T")
 
 
 def reduce_night(
@@ -116,14 +122,15 @@ def reduce_night(
         masters = make_masters(plan, done=lambda _: count.update())
         master_summaries = write_masters(masters, output, pictures=pictures)
     remarks |= dict.fromkeys(masters.remarks)
-    summaries, failures = [], []
-    for frame in bar(plan.science, desc="science"):
-        try:
-            with _heard(remarks):
-                summaries.append(reduce_science(frame, plan, masters, output, stars=stars, pictures=pictures))
-            remarks |= dict.fromkeys(summaries[-1].remarks())
-        except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
-            failures.append(UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind))
+    make = partial(reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures)
+    summaries: list[FrameSummary] = []
+    failures: list[UnusedFile] = []
+    for outcome in _outcomes(bar(plan.science, desc="science"), make, remarks):
+        if isinstance(outcome, UnusedFile):
+            failures.append(outcome)
+        else:
+            summaries.append(outcome)
+            remarks |= dict.fromkeys(outcome.remarks())
     old = [path.relative_to(output.directory) for path in output.left_over()]
     if old:
         remarks[f"left over from an earlier reduction: {', '.join(map(str, old))}"] = None
@@ -140,6 +147,45 @@ def reduce_night(
     )
     write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8", errors="replace"))
     return summary
+
+
+def _outcomes(
+    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: dict[str, None]
+) -> Iterator[FrameSummary | UnusedFile]:
+    """What becomes of each frame, in their order; one is written while the next is made."""
+
+    def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
+        with _heard(remarks):
+            made = _tried(frame, lambda: make(frame))
+        if isinstance(made, UnusedFile):
+            return lambda: made
+        written = writer.submit(made.write_image)
+
+        def ended() -> FrameSummary:
+            written.result()
+            with _heard(remarks):
+                made.write_beside()
+            return made.summary
+
+        return lambda: _tried(frame, ended)
+
+    with ThreadPoolExecutor(1) as writer:
+        last = None
+        for frame in frames:
+            following = begun(frame)
+            if last is not None:
+                yield last()
+            last = following
+        if last is not None:
+            yield last()
+
+
+def _tried(frame: RawFrame, work: Callable[[], T]) -> T | UnusedFile:
+    """What a work on a frame results in, or why it cannot be done, which does not stop the work on others."""
+    try:
+        return work()
+    except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
+        return UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind)
 
 
 @contextmanager

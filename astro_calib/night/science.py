@@ -18,6 +18,8 @@ from astro_calib.night.sky_noise import measure_sky_noise
 from astro_calib.night.summary import FrameSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from astropy.table import QTable
     from numpy.typing import NDArray
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from astro_calib.night.plan import Plan
     from astro_calib.night.sky_noise import SkyNoise
 
-__all__ = ["Photometry", "calibrated", "measured", "reduce_science"]
+__all__ = ["Made", "Photometry", "before_calibrated", "calibrated", "measured", "reduce_science"]
 
 
 class Photometry(NamedTuple):
@@ -47,13 +49,30 @@ class Photometry(NamedTuple):
     sky: SkyNoise
 
 
+class Made(NamedTuple):
+    """
+    All that is known of a science frame, made and not written yet.
+
+    Attributes
+    ----------
+    summary : FrameSummary
+        In numbers.
+    write_image : callable
+        Writes the calibrated frame. It does nothing else, and can be called from any thread.
+    write_beside : callable
+        Writes table and pictures.
+    """
+
+    summary: FrameSummary
+    write_image: Callable[[], object]
+    write_beside: Callable[[], object]
+
+
 def reduce_science(
     frame: RawFrame, plan: Plan, masters: Masters, output: Output, *, stars: bool = True, pictures: bool = True
-) -> FrameSummary:
+) -> Made:
     """
-    Calibrate a science frame, measure its stars, write all that is to be known about it.
-
-    Nothing is written until everything is made.
+    Calibrate a science frame, measure its stars, make all that is to be written about it.
 
     Parameters
     ----------
@@ -72,40 +91,45 @@ def reduce_science(
 
     Returns
     -------
-    FrameSummary
+    Made
 
     Raises
     ------
     FrameError
         If it cannot be calibrated.
-    OSError
-        If a file cannot be written.
     """
-    image, before = calibrated(frame, plan, masters)
-    photometry = measured(image, before) if stars else None
-    content = _drawn(frame, plan, image, before, photometry) if pictures else {}
+    from astro_calib.io.fits_writer import prepare_fits
+
+    raw = read_raw(frame)
+    image = calibrated(frame, plan, masters, raw)
+    before = before_calibrated(raw, plan, masters) if stars or pictures else None
+    photometry = measured(image, before) if stars and before is not None else None
+    content = _drawn(frame, plan, image, before, photometry) if pictures and before is not None else {}
     figures = {} if photometry is None else _figures(*photometry)
-    path = output.path("calibrated", frame.name)
-    image.write(path, overwrite=True)
     if photometry is not None:
-        found, table = photometry.stars, output.path("tables", frame.name)
+        figures["table"] = output.path("tables", frame.name)
         # A name of bytes that are no text cannot be written into a table.
-        found.meta["frame"] = printable(found.meta["frame"])
-        write_atomically(table, lambda temporary: found.write(temporary, format="ascii.ecsv"))
-        figures["table"] = table
-    for kind, png in content.items():
-        write_atomically(output.path("pictures", f"{frame.name}-{kind}"), partial(Path.write_bytes, data=png))
+        photometry.stars.meta["frame"] = printable(photometry.stars.meta["frame"])
+
+    def write_beside() -> None:
+        if photometry is not None:
+            ecsv = partial(photometry.stars.write, format="ascii.ecsv")
+            write_atomically(figures["table"], ecsv)
+        for kind, png in content.items():
+            write_atomically(output.path("pictures", f"{frame.name}-{kind}"), partial(Path.write_bytes, data=png))
+
+    path = output.path("calibrated", frame.name)
     bad = _flagged(image, DataQuality.BAD)
-    return FrameSummary(
+    summary = FrameSummary(
         path=path,
         object=frame.object,
         filter=frame.filter,
         exposure_time=frame.exposure_time,
-        # Those of the frame itself: in the calibrated frame, pixels of the masters are among them.
-        saturated=int(np.count_nonzero(_flagged(before, DataQuality.SATURATED) & ~bad)),
+        saturated=int(np.count_nonzero(_saturated(raw, plan) & ~bad)),
         bad=int(np.count_nonzero(bad)),
         **figures,
     )
+    return Made(summary, prepare_fits(image, path, overwrite=True), write_beside)
 
 
 def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:
@@ -145,23 +169,23 @@ def _drawn(
     return {kind: rendered(figure) for kind, figure in figures.items()}
 
 
-def calibrated(frame: RawFrame, plan: Plan, masters: Masters) -> tuple[CCDFrame, CCDFrame]:
+def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame | None = None) -> CCDFrame:
     """
-    A science frame, calibrated, and what it was before.
+    A science frame, calibrated.
 
     Parameters
     ----------
     frame, plan, masters
         As for ``reduce_science``.
+    raw : CCDFrame, optional
+        The frame itself, if it was read already.
 
     Returns
     -------
-    image, before : CCDFrame, shape (ny, nx)
-        Both in electron.
+    CCDFrame, shape (ny, nx)
+        In electron.
     """
-    raw = read_raw(frame)
-    before = _before(raw, plan, masters)
-    image = calibrate_raw(
+    return calibrate_raw(
         frame,
         plan,
         raw,
@@ -169,7 +193,6 @@ def calibrated(frame: RawFrame, plan: Plan, masters: Masters) -> tuple[CCDFrame,
         dark=masters.dark_for(frame.exposure_time),
         flat=masters.flats.get(frame.filter),
     )
-    return image, before
 
 
 def measured(image: CCDFrame, before: CCDFrame) -> Photometry:
@@ -192,8 +215,22 @@ def measured(image: CCDFrame, before: CCDFrame) -> Photometry:
     return Photometry(measure_searched(searched), measure_sky_noise(image, searched.scene.objects))
 
 
-def _before(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
-    """The raw frame less its pedestal, which the master bias tells where there is no overscan."""
+def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
+    """
+    A raw frame less its pedestal, which the master bias tells where there is no overscan.
+
+    Parameters
+    ----------
+    raw : CCDFrame, shape (ny, nx)
+        In adu.
+    plan, masters
+        As for ``reduce_science``.
+
+    Returns
+    -------
+    CCDFrame, shape (ny, nx)
+        In electron.
+    """
     from astro_calib.photometry import before_calibration
 
     pedestal = None
@@ -201,6 +238,15 @@ def _before(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
         assert masters.bias is not None  # plan_night has made sure
         pedestal = masters.pedestal / plan.detector.amplifiers[0].gain.value
     return before_calibration(raw, plan.detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)
+
+
+def _saturated(raw: CCDFrame, plan: Plan) -> NDArray[np.bool_]:
+    """Which pixels of the frame itself are saturated: in the calibrated frame, those of the masters are among them."""
+    from astro_calib.steps.quality import flag_saturated
+    from astro_calib.steps.trim import trim_image
+
+    flagged = flag_saturated(raw, plan.detector)
+    return _flagged(flagged if plan.trim is None else trim_image(flagged, plan.trim), DataQuality.SATURATED)
 
 
 def _flagged(frame: CCDFrame, flag: DataQuality) -> NDArray[np.bool_]:

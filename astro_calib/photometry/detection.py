@@ -104,10 +104,11 @@ def survey(
     variance = plain(variance)
     values, blind, unfit = searchable(plain(data), variance, missing, saturated)
     residual, sigma, significant = significance(values, variance, blind, _background(values, unfit), SMOOTHING)
-    # What is flagged because it was saturated in a flat is not bright here.
     overexposed = saturated & ~blind
-    if overexposed.any():
-        overexposed &= residual > BRIGHT_SIGMA * sigma
+    # What is flagged because it was saturated in a flat is not bright here.
+    where = np.flatnonzero(overexposed)
+    bright = residual.take(where) > BRIGHT_SIGMA * sigma.take(where)
+    overexposed.put(where, bright)
     return Scene(residual, sigma, significant, blind, missing, _objects(significant) | overexposed, overexposed)
 
 
@@ -235,16 +236,19 @@ def find_stars(scene: Scene, fwhm: float, threshold: float, min_separation: floa
 
 def _centers(where: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Positions (x, y) of the centres of connected pixels, the largest groups first."""
-    from scipy.ndimage import label
+    from scipy.ndimage import binary_dilation, label
 
     if not where.any():
         return np.empty((0, 2))
-    groups, number = label(where, structure=np.ones((3, 3)))
-    pixels = np.flatnonzero(where)
-    group = groups.take(pixels) - 1
+    # Rows and columns in which nothing is separate what is on their sides: one of them does that as well as many.
+    rows, columns = (np.flatnonzero(binary_dilation(where.any(axis=along))) for along in (1, 0))
+    part = where[np.ix_(rows, columns)]
+    groups, number = label(part, structure=np.ones((3, 3)))
+    row, column = np.nonzero(part)
+    group = groups[row, column] - 1
     sizes = np.bincount(group, minlength=number)
-    rows, columns = np.unravel_index(pixels, where.shape)
-    centers = [np.bincount(group, weights=along, minlength=number) / sizes for along in (columns, rows)]
+    places = columns[column], rows[row]
+    centers = [np.bincount(group, weights=along, minlength=number) / sizes for along in places]
     return np.stack(centers, axis=1)[np.argsort(-sizes, kind="stable")]
 
 

@@ -18,6 +18,7 @@ from matplotlib.image import imread
 
 from astro_calib import DataQuality, simulate
 from astro_calib.errors import FrameError
+from astro_calib.io import fits_writer
 from astro_calib.night import reduce_night, run
 
 SHAPE = (160, 192)
@@ -185,6 +186,26 @@ def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(ni
     assert "the dog ate it" in str(failure)
     assert "FAILED" in str(summary)
     assert not list((tmp_path / "out").rglob("science-001-V*"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_frame_that_cannot_be_written_does_not_stop_the_next_and_leaves_nothing_beside_it(
+    night, tmp_path, monkeypatch
+):
+    original = fits_writer.write_hdus
+
+    def fail_for_one(hdus, path):
+        if path.name.endswith("science-001-V.fits"):
+            path.write_bytes(b"SIMPLE")
+            raise OSError(28, "No space left on device")
+        original(hdus, path)
+
+    monkeypatch.setattr(fits_writer, "write_hdus", fail_for_one)
+    summary = reduce_night(night.directory, tmp_path / "out", progress=False)
+    assert [frame.path.name for frame in summary.frames] == ["science-002-R.fits"]
+    assert [failure.path.name for failure in summary.failures] == ["science-001-V.fits"]
+    assert "No space left" in str(summary.failures[0])
+    assert not [path for path in (tmp_path / "out").rglob("*science-001-V*")]
 
 
 def test_a_full_disk_leaves_no_half_written_file(night, tmp_path, monkeypatch):

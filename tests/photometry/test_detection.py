@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.table import Table
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import center_of_mass, gaussian_filter, label
 
 from astro_calib import simulate
 from astro_calib.kernels.survey import searchable
@@ -278,6 +278,15 @@ def test_overexposed_pixels_that_touch_are_one_star_largest_first():
     where[2, 3] = where[3, 4] = where[3, 6] = True
     where[10:14, 10:14] = True
     np.testing.assert_allclose(_centers(where), [[11.5, 11.5], [3.5, 2.5], [6, 3]])
+
+
+@pytest.mark.parametrize("part", [0.002, 0.02, 0.2])
+def test_centres_of_overexposed_stars_are_those_of_a_search_of_the_whole_frame(part):
+    where = np.random.default_rng(20).random((60, 90)) < part
+    groups, number = label(where, structure=np.ones((3, 3)))
+    expected = [(x, y) for y, x in center_of_mass(where, groups, range(1, number + 1))]
+    found = _centers(where)
+    np.testing.assert_allclose(sorted(map(tuple, found.round(9))), sorted(np.round(expected, 9).tolist()))
 
 
 @pytest.mark.parametrize("unknown", [np.nan, np.inf, 0.0, -1.0])
