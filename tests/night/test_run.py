@@ -205,7 +205,7 @@ def test_a_frame_that_cannot_be_written_does_not_stop_the_next_and_leaves_nothin
     assert [frame.path.name for frame in summary.frames] == ["science-002-R.fits"]
     assert [failure.path.name for failure in summary.failures] == ["science-001-V.fits"]
     assert "No space left" in str(summary.failures[0])
-    assert not [path for path in (tmp_path / "out").rglob("*science-001-V*")]
+    assert not list((tmp_path / "out").rglob("*science-001-V*"))
 
 
 def test_a_full_disk_leaves_no_half_written_file(night, tmp_path, monkeypatch):
