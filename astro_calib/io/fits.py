@@ -32,7 +32,7 @@ from astro_calib.io.headers import wcs_of_tree
 from astro_calib.io.paths import file_to_read
 from astro_calib.io.stored import Stored
 from astro_calib.io.stored_arrays import MALFORMED
-from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units
+from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units, openable
 from astro_calib.masters import Master, filed, master_of
 
 __all__ = ["read_fits", "stored_fits", "write_fits"]
@@ -129,12 +129,12 @@ def _found(
     with warnings.catch_warnings():
         # Remarks on how a date or a unit in the WCS was understood do not concern the pixels.
         warnings.simplefilter("ignore", FITSFixedWarning)
-        with fits.open(_opened(source), lazy_load_hdus=False) as hdus:
+        with fits.open(openable(source), lazy_load_hdus=False) as hdus:
             _complete_arguments(hdus, arguments)
             if ours:
                 return _ours(hdus, source, path, name, arguments, find)
             flags = _flags(hdus, arguments)
-        frame = CCDFrame(fits_ccddata_reader(_opened(source), **arguments), name=name)
+        frame = CCDFrame(fits_ccddata_reader(openable(source), **arguments), name=name)
     frame.flags = flags
     frame.meta.pop(IDENTITY, None)
     if path is not None:
@@ -164,7 +164,7 @@ def _ours(
     image = hdus[arguments["hdu"]]
     header = image.header.copy()
     # Unit and WCS as astropy has them.
-    ccd = fits_ccddata_reader(_opened(source), hdu_uncertainty=None, hdu_mask=None, hdu_psf=None, **arguments)
+    ccd = fits_ccddata_reader(openable(source), hdu_uncertainty=None, hdu_mask=None, hdu_psf=None, **arguments)
     if "total" not in arrays:
         # Under another name, or not asked for: the numbers of the budget alone are no noise.
         tree["budget"] = None
@@ -189,10 +189,6 @@ def _ours(
         find=find,
         **arrays,
     )
-
-
-def _opened(source: Path | bytes) -> Any:
-    return source if isinstance(source, Path) else io.BytesIO(source)
 
 
 def _check_data(source: Path | bytes, units: list[HeaderUnit]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import math
 import os
 import warnings
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["HeaderUnit", "NotFitsError", "check_whole_fits", "header_units", "memory_limit", "read_whole_fits"]
+__all__ = ["HeaderUnit", "NotFitsError", "check_whole_fits", "header_units", "memory_limit", "openable"]
 
 #: FITS files come in blocks of so many bytes.
 BLOCK = 2880
@@ -58,9 +59,9 @@ class HeaderUnit(NamedTuple):
     size: int
 
 
-def read_whole_fits(path: Path) -> bytes:
+def check_whole_fits(path: Path) -> tuple[Path | bytes, list[HeaderUnit]]:
     """
-    The bytes of a FITS file, decompressed, once it is clear that none is missing.
+    Make sure that no byte of a FITS file is missing.
 
     Parameters
     ----------
@@ -69,7 +70,10 @@ def read_whole_fits(path: Path) -> bytes:
 
     Returns
     -------
-    bytes
+    source : Path or bytes
+        The file itself if it is plain, so that its data need not be read; else what is in it, decompressed.
+    units : list of HeaderUnit
+        Its headers.
 
     Raises
     ------
@@ -80,7 +84,12 @@ def read_whole_fits(path: Path) -> bytes:
         reason, not the name.
     """
     with _opened(path) as file:
-        return _content(file)[0]
+        if _compression(file) is None:
+            units = _checked(file)
+            if file.seek(0, os.SEEK_END) % BLOCK == 0:
+                return path, units
+            file.seek(0)
+        return _content(file)
 
 
 def _content(file: BinaryIO) -> tuple[bytes, list[HeaderUnit]]:
@@ -97,29 +106,9 @@ def _content(file: BinaryIO) -> tuple[bytes, list[HeaderUnit]]:
     return content + bytes(-len(content) % BLOCK), units
 
 
-def check_whole_fits(path: Path) -> tuple[Path | bytes, list[HeaderUnit]]:
-    """
-    Make sure that no byte of a FITS file is missing.
-
-    Parameters
-    ----------
-    path : Path
-        As for `read_whole_fits`, which see for what is raised.
-
-    Returns
-    -------
-    source : Path or bytes
-        The file itself if it is plain, so that its data need not be read; else what is in it.
-    units : list of HeaderUnit
-        Its headers.
-    """
-    with _opened(path) as file:
-        if _compression(file) is None:
-            units = _checked(file)
-            if file.seek(0, os.SEEK_END) % BLOCK == 0:
-                return path, units
-            file.seek(0)
-        return _content(file)
+def openable(source: Path | bytes) -> Any:
+    """What astropy can open, of what `check_whole_fits` returned."""
+    return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
 def header_units(file: Any) -> Iterator[HeaderUnit]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -69,10 +68,10 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
     """
     from astropy.io import fits
 
-    from astro_calib.io.whole import NotFitsError, read_whole_fits
+    from astro_calib.io.whole import NotFitsError, check_whole_fits, openable
 
     try:
-        content = read_whole_fits(path)
+        source, _ = check_whole_fits(path)
     except OSError as error:
         msg = f"it cannot be read: {error.strerror or error}"
         raise UnusableFileError(msg) from error
@@ -81,7 +80,7 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with fits.open(io.BytesIO(content), memmap=False, lazy_load_hdus=False) as hdus:
+            with fits.open(openable(source), memmap=False, lazy_load_hdus=False) as hdus:
                 return _image(hdus)
         except (OSError, ValueError, TypeError, KeyError, IndexError, MemoryError, fits.VerifyError) as error:
             if isinstance(error, UnusableFileError):
