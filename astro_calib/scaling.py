@@ -223,7 +223,9 @@ def level_terms(
     for position, (frame, effect, weight) in enumerate(zip(frames, effects, weights, strict=True)):
         budget = budget_of(frame)
         good, over_pixels = _mean_over(fit_for_use(frame), means)
-        excess = _excess_of_median(frame, good) if levels.how == "median" else 1.0
+        # Some pixels are enough to know the noise of single pixels by, and the density of their values.
+        item = _some_of(good)
+        excess = _excess_of_median(frame, good, item) if levels.how == "median" else 1.0
         pixels: list[tuple[NoiseSource, Factored]] = []
         rows: list[tuple[NoiseSource, Factored]] = []
         for source, coefficient in budget.terms:
@@ -236,10 +238,12 @@ def level_terms(
             else:
                 known = common.get(source.key, (source, 0.0))[1]
                 common[source.key] = (source, known + effect * _in_level(frame, coefficient, levels.common))
-        for terms, factor in ((pixels, excess), (rows, 1.0)):
-            part = UncertaintyBudget(frame.shape, terms, budget.dtype, budget.data)
-            with_pixels = 2 * effect * weight / levels.common
-            variance += (effect**2 * factor + with_pixels) * part.variance_of_sum(over_pixels)
+        with_pixels = 2 * effect * weight / levels.common
+        of_pixels = UncertaintyBudget(frame.shape, pixels, budget.dtype, budget.data)[item].variance()
+        of_mean = float(np.mean(of_pixels, where=good[item], dtype=np.float64)) / np.count_nonzero(good)
+        variance += (effect**2 * excess + with_pixels) * of_mean
+        of_rows = UncertaintyBudget(frame.shape, rows, budget.dtype, budget.data)
+        variance += (effect**2 + with_pixels) * of_rows.variance_of_sum(over_pixels)
     shape = frames[0].shape
     variance += UncertaintyBudget(shape, shared).variance_of_sum(np.broadcast_to(1.0, shape))
     result = [(source, Factored(effect).times(OWN)) for source, effect in common.values()]
@@ -272,7 +276,13 @@ def _in_level(frame: CCDFrame, coefficient: Factored, level: float) -> float:
     return mean
 
 
-def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_]) -> float:
+def _some_of(good: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """An index that takes some pixels of a frame, good ones among them."""
+    item = sampled(good.shape, 1)
+    return item if good[item].any() else (slice(None),) * good.ndim
+
+
+def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_], item: tuple[slice, ...]) -> float:
     r"""
     By how much the variance of the median over pixels exceeds that of their mean, for noise of single pixels.
 
@@ -281,10 +291,6 @@ def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_]) -> float:
     wider than the noise the mean is :math:`\sigma f / \sqrt\pi`; for a scene without structure, where it is 1/4, this
     is low by 10%.
     """
-    # Some pixels are enough: the density need not be known better than the formula is.
-    item = sampled(frame.shape, 1)
-    if not good[item].any():
-        item = (slice(None),) * frame.ndim
     values = frame._data[item][good[item]]
     variance = budget_of(frame)[item].variance()
     sigma = float(np.sqrt(np.mean(variance, where=good[item], dtype=np.float64)))
