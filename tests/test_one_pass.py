@@ -298,7 +298,12 @@ def test_an_overscan_that_was_cut_out_is_looked_at_for_saturation(rng, model):
     np.testing.assert_allclose(one.data[:, 0], 1.5 * (raw.data[:, 0] - 1000.0), rtol=1e-6)
 
 
-def test_frames_that_are_cut_up_for_threads(rng, both_ways):
+@pytest.mark.parametrize(
+    "detector",
+    [CAMERA, several(["[1:1025, 1:99]", "[1026:1031, 1:99]", "[1:3, 100:517]", "[4:1031, 100:517]"])],
+    ids=["one amplifier", "four amplifiers"],
+)
+def test_frames_that_are_cut_up_for_threads(rng, both_ways, detector):
     shape = (517, 1031)
     raw = CCDFrame(rng.integers(900, 1100, shape).astype(np.uint16), unit="adu", meta={"EXPTIME": 50.0})
     bias, dark, flat = (
@@ -306,7 +311,7 @@ def test_frames_that_are_cut_up_for_threads(rng, both_ways):
         for level in (1000, 20, 300)
     )
     dark.meta["EXPTIME"] = 100.0
-    both_ways(raw, CAMERA, bias=bias, dark=dark, flat=flat)
+    both_ways(raw, detector, bias=bias, dark=dark, flat=flat)
 
 
 @pytest.mark.parametrize("pedestal", [np.nan, np.arange(30.0), np.arange(30) * u.adu])

@@ -345,7 +345,7 @@ def shot_variance(
     ratio : float
         The dark was multiplied by this.
     floor : float or ndarray
-        The result is not less than this, which is not positive; an array broadcasts to the values.
+        The result is not less than this; an array broadcasts to the values, and is nowhere positive.
 
     Returns
     -------
