@@ -27,7 +27,7 @@ from astro_calib.factored import OWN, Factored
 from astro_calib.identity import Watch
 from astro_calib.shot_variance import ShotVariance
 from astro_calib.source import NoiseSource
-from astro_calib.steps.gain import over_sections
+from astro_calib.steps.gain import inside, over_sections
 from astro_calib.steps.master import relabelled
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ def calibrated_at_once(
     over_flat = Factored(1.0) if flat is None else Factored(1.0).times(flat._data, -1)
     terms = [(source, coefficient.product(over_flat).times(over(gains))) for source, coefficient in level_terms]
     for index in uncertain_gains:
-        inside = over([float(other == index) for other in range(len(gains))])
-        collected = _collected(bias, dark, ratio, over_flat).times(inside)
+        collected = _collected(bias, dark, ratio, over_flat).times(inside(sections, index, raw.shape))
         terms.append((_gain_noise(detector, index), collected * (1 / gains[index])))
     terms += _passed_on(bias, -1.0, "bias", over_flat)
     window = origin.window

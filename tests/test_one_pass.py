@@ -360,19 +360,25 @@ def masters_of_whole_frames(rng, detector):
     return {"bias": bias, "dark": dark, "flat": of(20000, 5.0, bias=bias)}
 
 
+def numbers(sections):
+    """Which amplifier has read a pixel of the raw frame; NaN where none has."""
+    number = np.full(SHAPE, np.nan)
+    for index, section in enumerate(sections):
+        columns, rows = (sorted(map(int, part.split(":"))) for part in section.strip("[]").split(","))
+        number[rows[0] - 1 : rows[1], columns[0] - 1 : columns[1]] = index
+    return number
+
+
 @pytest.mark.parametrize("sections", AMPLIFIERS.values(), ids=AMPLIFIERS)
 def test_several_amplifiers_by_formula(rng, sections):
     sigma, level = 0.01, 1000.0
     detector = several(sections, sigma)
     raw = CCDFrame(rng.integers(900, 1400, SHAPE).astype(np.uint16), unit="adu")
     image = calibrate(raw, detector, pedestal=level, trim="[3:40, 1:30]")
-    gain, read_noise, number = (np.full(SHAPE, np.nan) for _ in range(3))
-    for index, section in enumerate(sections):
-        (first, last), rows = ([int(end) for end in part.split(":")] for part in section.strip("[]").split(","))
-        where = slice(rows[0] - 1, rows[1]), slice(min(first, last) - 1, max(first, last))
-        gain[where], read_noise[where], number[where] = 1.5 + 0.2 * index, 6 + 2 * index, index
+    number = numbers(sections)
     kept = np.s_[:, 2:40]
-    gain, read_noise, number, counts = gain[kept], read_noise[kept], number[kept], raw.data[kept] - level
+    number, counts = number[kept], raw.data[kept] - level
+    gain, read_noise = 1.5 + 0.2 * number, 6 + 2 * number
     fixed = read_noise**2 + gain**2 / 12
     own = np.maximum(fixed + gain * counts, read_noise**2 / 4)
     error_of_gain = sigma * (1 + number)
@@ -392,12 +398,10 @@ def test_the_error_of_an_overscan_that_several_amplifiers_share(rng):
     raw = CCDFrame(rng.normal(1000, 4, SHAPE).astype(np.float32), unit="adu")
     image = calibrate(raw, detector, overscan=OVERSCAN, overscan_median=False, trim="[1:40, 1:30]", shot_noise=0)
     scatter = np.var(raw.data[:, 40:], ddof=1, dtype=float)
-    gain = np.block(
-        [[np.full((13, 17), 1.5), np.full((13, 23), 1.7)], [np.full((17, 17), 1.9), np.full((17, 23), 2.1)]]
-    )
+    number = numbers(AMPLIFIERS["quadrants"])[:, :40]
+    gain, read_noise = 1.5 + 0.2 * number, 6 + 2 * number
     of_level = scatter / 120
     np.testing.assert_allclose(image.budget.variances()["overscan"], gain**2 * of_level, rtol=1e-5)
-    read_noise = (gain - 1.5) * 10 + 6
     np.testing.assert_allclose(image.variance, read_noise**2 + gain**2 * of_level, rtol=1e-5)
 
 
@@ -437,6 +441,17 @@ def test_a_stack_of_frames_of_several_amplifiers(rng):
     np.testing.assert_allclose(stack.variance[clean], expected[clean], rtol=1e-5)
     difference = frames[0].subtract(frames[0].copy())
     assert not difference.variance[clean].any()
+
+
+@pytest.mark.parametrize("name", ["left and right", "quadrants"])
+def test_the_gains_of_several_amplifiers_cancel_in_a_ratio_and_scale_a_median(rng, name):
+    detector = several(AMPLIFIERS[name], 0.02)
+    frames = [calibrate(raw_frame(rng), detector, pedestal=1000, trim="[1:40, 1:30]") for _ in range(3)]
+    assert np.all((frames[0] / frames[1]).budget.variances().get("gain", 0.0) == 0)
+    median = combine(frames, method="median")
+    number = numbers(AMPLIFIERS[name])[:, :40]
+    expected = (0.02 * (1 + number) / (1.5 + 0.2 * number) * median.data) ** 2
+    np.testing.assert_allclose(median.budget.variances()["gain"], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from astro_calib.frame import CCDFrame
 
-__all__ = ["amplifier_sections", "gain_correct", "over_sections", "raw_map"]
+__all__ = ["amplifier_sections", "gain_correct", "inside", "over_sections", "raw_map"]
 
 #: Maps of the amplifiers' values, each there once for all frames that refer to it, as long as one does.
 _maps: WeakValueDictionary[tuple[Any, ...], NDArray[Any]] = WeakValueDictionary()
@@ -116,6 +116,11 @@ def over_sections(
     return result
 
 
+def inside(sections: Sequence[tuple[slice, slice]], index: int, shape: tuple[int, ...]) -> float | NDArray[Any]:
+    """A map that is one in a section and zero in the others: the same for all frames, so that gains cancel."""
+    return over_sections(sections, [float(other == index) for other in range(len(sections))], shape, np.float32)
+
+
 def raw_map(ccd: CCDFrame, detector: Detector, attribute: str) -> float | NDArray[np.float64]:
     """An attribute of the detector's amplifiers at the pixels of a frame, as from `over_sections`."""
     values = [float(getattr(amplifier, attribute).value) for amplifier in detector.amplifiers]
@@ -199,9 +204,7 @@ def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Fa
         gain = amplifier.gain.value
         coefficient = Factored(1 / gain).times(OWN)
         if len(detector.amplifiers) > 1:
-            inside = [float(other == index) for other in range(len(detector.amplifiers))]
-            sections = amplifier_sections(ccd, detector)
-            coefficient = coefficient.times(over_sections(sections, inside, ccd.shape, np.float32))
+            coefficient = coefficient.times(inside(amplifier_sections(ccd, detector), index, ccd.shape))
         variance = float(amplifier.gain_uncertainty.value) ** 2
         source = NoiseSource("gain", variance, axes=(), identity=detector.gain_identity(index))
         terms.append((source, coefficient))
