@@ -28,6 +28,7 @@ from astro_calib.steps import (
 )
 from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
 from astro_calib.steps.flat import normalised
+from astro_calib.steps.gain import amplifier_sections
 from astro_calib.steps.master import check_master, exposure
 from astro_calib.steps.overscan import CLIP, overscan_level
 from astro_calib.steps.section import section_slices
@@ -219,7 +220,7 @@ def _is_plain(
     without = not isinstance(shot_noise, str) and np.ndim(shot_noise) == 0 and shot_noise == 0
     return (
         (by_signal or without)
-        and len(detector.amplifiers) == 1
+        and _is_contiguous(detector)
         and ccd.ndim == 2
         and ccd.unit == u.adu
         and ccd.budget is None
@@ -229,6 +230,12 @@ def _is_plain(
         and all(isinstance(master, CCDFrame) for master in masters if master is not None)
         and (ccd.dtype.kind != "f" or bool(np.isfinite(ccd._data).any()))
     )
+
+
+def _is_contiguous(detector: Detector) -> bool:
+    """Whether each amplifier reads all rows and columns of its section, so that a pass can go along them."""
+    amplifiers = detector.amplifiers
+    return len(amplifiers) == 1 or all(part.step in (None, 1, -1) for one in amplifiers for part in one.slices())
 
 
 def _at_once(
@@ -250,7 +257,7 @@ def _at_once(
     min_value: float | None,
     norm_value: float | None,
 ) -> CCDFrame:
-    """What the steps would make of a frame with one amplifier, with the same checks."""
+    """What the steps would make of a frame, with the same checks."""
     level: NDArray[np.float64] = np.zeros(())
     terms: list[tuple[NoiseSource, Factored]] = []
     if overscan is not None:
@@ -268,6 +275,7 @@ def _at_once(
         level = level + pedestal.to_value(u.adu)
     if bad_pixels is not None:
         ccd = flag_bad_pixels(ccd, bad_pixels)
+    sections = amplifier_sections(ccd, detector)
     if bias is not None:
         bias = check_master(ccd, _in_electrons(bias, "bias", detector), "bias")
     ratio = 1.0
@@ -281,6 +289,7 @@ def _at_once(
     return calibrated_at_once(
         ccd,
         detector,
+        sections,
         level=level,
         level_terms=terms,
         shot_noise=shot_noise,

@@ -285,7 +285,14 @@ class Detector:
         if len(values) == 1:
             return float(values[0])
         result = np.full(shape, np.nan)
-        for amplifier, value in zip(self.amplifiers, values, strict=True):
+        for section, value in zip(self._sections(shape), values, strict=True):
+            result[section] = value
+        return result
+
+    def _sections(self, shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+        """The amplifiers' sections of a raw frame of this shape, or an error if one lies outside."""
+        sections = []
+        for amplifier in self.amplifiers:
             rows, columns = amplifier.slices()
             if (rows.stop or 0) > shape[0] or (columns.stop or 0) > shape[1]:
                 msg = (
@@ -293,5 +300,5 @@ class Detector:
                     f"and {shape[0]} rows."
                 )
                 raise FrameError(msg)
-            result[rows, columns] = value
-        return result
+            sections.append((rows, columns))
+        return sections

@@ -27,6 +27,7 @@ from astro_calib.factored import OWN, Factored
 from astro_calib.identity import Watch
 from astro_calib.shot_variance import ShotVariance
 from astro_calib.source import NoiseSource
+from astro_calib.steps.gain import inside, over_sections
 from astro_calib.steps.master import relabelled
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = ["calibrated_at_once"]
 def calibrated_at_once(
     raw: CCDFrame,
     detector: Detector,
+    sections: Sequence[tuple[slice, slice]],
     *,
     level: NDArray[np.float64],
     level_terms: Sequence[tuple[NoiseSource, Factored]],
@@ -54,14 +56,15 @@ def calibrated_at_once(
     flat: CCDFrame | None,
 ) -> CCDFrame:
     """
-    Calibrate a raw frame of one amplifier.
+    Calibrate a raw frame.
 
     Parameters
     ----------
     raw : CCDFrame, shape (ny, nx)
         In adu, trimmed, without a budget.
     detector : Detector
-        With one amplifier.
+    sections : sequence of (slice, slice)
+        Rows and columns of each amplifier, contiguous, as from `amplifier_sections`.
     level : ndarray, shape (), (ny, 1) or (1, nx)
         The overscan, adu, and the pedestal.
     level_terms : sequence of (NoiseSource, Factored)
@@ -78,15 +81,27 @@ def calibrated_at_once(
     from astro_calib.kernels.calibrate import Recipe, calibrate_pixels
 
     dtype = float_type(raw.dtype)
-    amplifier = detector.amplifiers[0]
-    gain = float(amplifier.gain.value)
     origin = raw._present_origin()
     assert origin is not None
-    fixed = float(amplifier.read_noise.value) ** 2 + (origin.quantum * gain) ** 2 / 12
-    floor = float(amplifier.read_noise.value) ** 2 / 4 - fixed
+    gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
+    read = [float(amplifier.read_noise.value) ** 2 for amplifier in detector.amplifiers]
+    fixed = [of_read + (origin.quantum * gain) ** 2 / 12 for of_read, gain in zip(read, gains, strict=True)]
+    floors = [of_read / 4 - of_both for of_read, of_both in zip(read, fixed, strict=True)]
+    recipes = [
+        Recipe(gain=gain, ratio=ratio, fixed=of_both, floor=floor, shot_noise=shot_noise)
+        for gain, of_both, floor in zip(gains, fixed, floors, strict=True)
+    ]
+
+    def over(values: Sequence[float]) -> float | NDArray[Any]:
+        return over_sections(sections, values, raw.shape, dtype)
+
     saturation = None if detector.saturation is None else float(detector.saturation.to_value(raw.unit))
-    uncertain_gain = amplifier.gain_uncertainty is not None and amplifier.gain_uncertainty.value > 0
-    of_level = None if uncertain_gain else _variance_of_level(level_terms)
+    uncertain_gains = [
+        index
+        for index, amplifier in enumerate(detector.amplifiers)
+        if amplifier.gain_uncertainty is not None and amplifier.gain_uncertainty.value > 0
+    ]
+    of_level = None if uncertain_gains else _variance_of_level(level_terms)
     own = _own_identities(origin)
     level_identities = {source.identity for source, _ in level_terms}
     related = not (_family(bias) | _family(dark) | _family(flat)).isdisjoint([*own, *level_identities])
@@ -100,8 +115,8 @@ def calibrated_at_once(
     pixels = calibrate_pixels(
         raw._data,
         level,
-        np.zeros(()) if of_level is None else of_level * gain**2,
-        Recipe(gain=gain, ratio=ratio, fixed=fixed, floor=floor, shot_noise=shot_noise),
+        np.zeros(()) if of_level is None else of_level,
+        list(zip(sections, recipes, strict=True)),
         dtype=dtype,
         saturation=saturation,
         bias=None if bias is None else bias._data,
@@ -113,23 +128,24 @@ def calibrated_at_once(
     )
     watch = Watch()
     over_flat = Factored(1.0) if flat is None else Factored(1.0).times(flat._data, -1)
-    terms = [(source, coefficient.product(over_flat) * gain) for source, coefficient in level_terms]
-    if uncertain_gain:
-        terms.append((_gain_noise(detector), _collected(bias, dark, ratio, over_flat) * (1 / gain)))
+    terms = [(source, coefficient.product(over_flat).times(over(gains))) for source, coefficient in level_terms]
+    for index in uncertain_gains:
+        collected = _collected(bias, dark, ratio, over_flat).times(inside(sections, index, raw.shape))
+        terms.append((_gain_noise(detector, index), collected * (1 / gains[index])))
     terms += _passed_on(bias, -1.0, "bias", over_flat)
     window = origin.window
-    terms.append((NoiseSource("read noise", fixed, identity=own[0], window=window), over_flat))
+    terms.append((NoiseSource("read noise", over(fixed), identity=own[0], window=window), over_flat))
     if shot_noise:
-        collected = ShotVariance(
+        of_shot = ShotVariance(
             pixels.data,
             watch,
             flat=None if flat is None else flat._data,
             dark=None if dark is None else dark._lasting_data(),
             ratio=ratio,
-            floor=floor,
+            floor=over(floors),
         )
-        of_shot = Factored(1.0).times(collected)
-        terms.append((NoiseSource("shot noise", of_shot, identity=own[1], window=window, slope=1.0), over_flat))
+        by_shot = Factored(1.0).times(of_shot)
+        terms.append((NoiseSource("shot noise", by_shot, identity=own[1], window=window, slope=1.0), over_flat))
     terms += _passed_on(dark, -ratio, "dark", over_flat)
     if flat is not None and flat.budget is not None:
         by_flat = over_flat.times(OWN) * -1
@@ -149,7 +165,7 @@ def calibrated_at_once(
         psf=raw.psf,
         name=raw._name,
         budget=budget,
-        _origin=None if flat is not None else origin.scaled(gain),
+        _origin=None if flat is not None else origin.scaled(float(np.mean(over(gains), dtype=float))),
         _watch=watch,
     )
 
@@ -171,11 +187,11 @@ def _own_identities(origin: Origin) -> tuple[str, str]:
     return f"{identity}:read", f"{identity}:shot"
 
 
-def _gain_noise(detector: Detector) -> NoiseSource:
-    """The error of the gain, in electrons per adu."""
-    uncertainty = detector.amplifiers[0].gain_uncertainty
+def _gain_noise(detector: Detector, index: int) -> NoiseSource:
+    """The error of an amplifier's gain, in electrons per adu."""
+    uncertainty = detector.amplifiers[index].gain_uncertainty
     assert uncertainty is not None
-    return NoiseSource("gain", float(uncertainty.value) ** 2, axes=(), identity=detector.gain_identity(0))
+    return NoiseSource("gain", float(uncertainty.value) ** 2, axes=(), identity=detector.gain_identity(index))
 
 
 def _collected(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, over_flat: Factored) -> Factored:

@@ -11,12 +11,13 @@ from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from astro_calib.factored import Field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from astro_calib.identity import Watch
@@ -46,8 +47,8 @@ class ShotVariance(Field):
         This was subtracted before.
     ratio : float
         Times this.
-    floor : float
-        The variance is not less than this, in electrons squared.
+    floor : float or ndarray
+        The variance is not less than this, in electrons squared; an array broadcasts to the values.
 
     Examples
     --------
@@ -68,12 +69,13 @@ class ShotVariance(Field):
         flat: NDArray[Any] | None = None,
         dark: NDArray[Any] | None = None,
         ratio: float = 0.0,
-        floor: float = 0.0,
+        floor: float | NDArray[Any] = 0.0,
     ) -> None:
         self._key = ("shot variance", next(_numbers))
         self._digest = None
         self._shape, self._dtype = data.shape, data.dtype
-        self._ratio, self._floor = ratio, floor
+        self._ratio = ratio
+        self._floor = np.broadcast_to(floor, data.shape) if np.ndim(floor) else floor
         self._kept: NDArray[Any] | None = None
         #: Values, flat and dark, and what watches the values; None once the variance is kept.
         self._arrays: tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None] | None = (data, flat, dark)
@@ -146,7 +148,8 @@ class ShotVariance(Field):
             return take(kept)
         data, flat, dark = arrays
         own_flat, own_dark = (None if array is None else take(array) for array in (flat, dark))
-        return shot_variance(take(data), own_flat, own_dark, self._ratio, self._floor)
+        floor = take(self._floor) if isinstance(self._floor, np.ndarray) else self._floor
+        return shot_variance(take(data), own_flat, own_dark, self._ratio, floor)
 
     def cut(self, item: tuple[slice, ...]) -> Field:
         """
@@ -174,7 +177,7 @@ class ShotVariance(Field):
                 flat=None if flat is None else flat[item],
                 dark=None if dark is None else dark[item],
                 ratio=self._ratio,
-                floor=self._floor,
+                floor=self._floor[item] if isinstance(self._floor, np.ndarray) else self._floor,
             )
 
     def keep(self) -> None:

@@ -9,6 +9,7 @@ from astropy.modeling.models import Polynomial1D
 from astropy.nddata import CCDData
 
 from astro_calib import (
+    Amplifier,
     CCDFrame,
     Detector,
     NoiseSource,
@@ -38,6 +39,28 @@ CAMERA = Detector(gain=GAIN, read_noise=6 * u.electron, saturation=60000 * u.adu
 UNCERTAIN = Detector(
     gain=GAIN, read_noise=6 * u.electron, gain_uncertainty=0.02 * u.electron / u.adu, saturation=60000 * u.adu
 )
+#: Of the raw frame; the right half of the first is read towards the left.
+AMPLIFIERS = {
+    "left and right": ["[1:20, 1:30]", "[40:21, 1:30]"],
+    "top and bottom": ["[1:40, 1:13]", "[1:40, 14:30]"],
+    "quadrants": ["[1:17, 1:13]", "[18:40, 1:13]", "[1:17, 14:30]", "[18:40, 14:30]"],
+    "three corners": ["[1:40, 1:13]", "[1:17, 14:30]", "[18:40, 14:30]"],
+    "one trimmed off": ["[1:2, 1:30]", "[3:11, 1:30]", "[12:40, 1:30]"],
+}
+
+
+def several(sections, uncertainty=0.0, gain=1.5, read_noise=6.0):
+    """A detector whose amplifiers differ in all they have."""
+    amplifiers = [
+        Amplifier(
+            gain=(gain + 0.2 * index) * GAIN.unit,
+            read_noise=(read_noise + 2 * index) * u.electron,
+            gain_uncertainty=uncertainty * (1 + index) * GAIN.unit,
+            data_section=section,
+        )
+        for index, section in enumerate(sections)
+    ]
+    return Detector(amplifiers=amplifiers, saturation=60000 * u.adu)
 
 
 @pytest.fixture
@@ -275,7 +298,12 @@ def test_an_overscan_that_was_cut_out_is_looked_at_for_saturation(rng, model):
     np.testing.assert_allclose(one.data[:, 0], 1.5 * (raw.data[:, 0] - 1000.0), rtol=1e-6)
 
 
-def test_frames_that_are_cut_up_for_threads(rng, both_ways):
+@pytest.mark.parametrize(
+    "detector",
+    [CAMERA, several(["[1:1025, 1:99]", "[1026:1031, 1:99]", "[1:3, 100:517]", "[4:1031, 100:517]"])],
+    ids=["one amplifier", "four amplifiers"],
+)
+def test_frames_that_are_cut_up_for_threads(rng, both_ways, detector):
     shape = (517, 1031)
     raw = CCDFrame(rng.integers(900, 1100, shape).astype(np.uint16), unit="adu", meta={"EXPTIME": 50.0})
     bias, dark, flat = (
@@ -283,7 +311,7 @@ def test_frames_that_are_cut_up_for_threads(rng, both_ways):
         for level in (1000, 20, 300)
     )
     dark.meta["EXPTIME"] = 100.0
-    both_ways(raw, CAMERA, bias=bias, dark=dark, flat=flat)
+    both_ways(raw, detector, bias=bias, dark=dark, flat=flat)
 
 
 @pytest.mark.parametrize("pedestal", [np.nan, np.arange(30.0), np.arange(30) * u.adu])
@@ -296,3 +324,144 @@ def test_a_norm_that_is_not_positive_is_refused(rng):
     flat = CCDFrame(np.ones(SHAPE), unit="adu")
     with pytest.raises(ValueError, match="norm_value is -1"):
         calibrate(raw_frame(rng), CAMERA, pedestal=1000, flat=flat, norm_value=-1)
+
+
+@pytest.mark.parametrize("uncertainty", [0.0, 0.02], ids=["exact gain", "uncertain gain"])
+@pytest.mark.parametrize("sections", AMPLIFIERS.values(), ids=AMPLIFIERS)
+@pytest.mark.parametrize("axis", [(0, 1), 1, 0])
+def test_several_amplifiers(rng, both_ways, sections, uncertainty, axis):
+    detector = several(sections, uncertainty)
+    every = masters_of_whole_frames(rng, detector)
+    raw = raw_frame(rng, np.float32)
+    raw.mask = np.zeros(SHAPE, dtype=bool)
+    raw.mask[20, 20] = True
+    bad = np.zeros(TRIMMED, dtype=bool)
+    bad[9, 9] = True
+    how = {"overscan": SECTION[axis], "overscan_axis": axis, "trim": TRIM, "bad_pixels": bad}
+    one = both_ways(raw, detector, **how, **every)
+    assert one.mask[19, 18]
+    assert one.flags[9, 9] & 1
+    assert one.flags[4, 5] & 4
+    both_ways(raw, detector, **how)
+
+
+def masters_of_whole_frames(rng, detector):
+    """Bias, dark and flat of raw frames, of which it is known what each amplifier has read."""
+
+    def of(level, exposure, **parts):
+        raws = [CCDFrame(rng.normal(level + 1000, 20, SHAPE).astype(np.float32), unit="adu") for _ in range(3)]
+        for raw in raws:
+            raw.meta["EXPTIME"] = exposure
+        return combine([calibrate(raw, detector, trim=TRIM, pedestal=0, **parts) for raw in raws])
+
+    bias = of(0, 0.0, shot_noise=0)
+    dark = of(30, 100.0, bias=bias)
+    dark.meta["EXPTIME"] = 100.0
+    return {"bias": bias, "dark": dark, "flat": of(20000, 5.0, bias=bias)}
+
+
+def numbers(sections):
+    """Which amplifier has read a pixel of the raw frame; NaN where none has."""
+    number = np.full(SHAPE, np.nan)
+    for index, section in enumerate(sections):
+        columns, rows = (sorted(map(int, part.split(":"))) for part in section.strip("[]").split(","))
+        number[rows[0] - 1 : rows[1], columns[0] - 1 : columns[1]] = index
+    return number
+
+
+@pytest.mark.parametrize("sections", AMPLIFIERS.values(), ids=AMPLIFIERS)
+def test_several_amplifiers_by_formula(rng, sections):
+    sigma, level = 0.01, 1000.0
+    detector = several(sections, sigma)
+    raw = CCDFrame(rng.integers(900, 1400, SHAPE).astype(np.uint16), unit="adu")
+    image = calibrate(raw, detector, pedestal=level, trim="[3:40, 1:30]")
+    number = numbers(sections)
+    kept = np.s_[:, 2:40]
+    number, counts = number[kept], raw.data[kept] - level
+    gain, read_noise = 1.5 + 0.2 * number, 6 + 2 * number
+    fixed = read_noise**2 + gain**2 / 12
+    own = np.maximum(fixed + gain * counts, read_noise**2 / 4)
+    error_of_gain = sigma * (1 + number)
+    np.testing.assert_allclose(image.data, gain * counts, rtol=1e-6)
+    np.testing.assert_allclose(image.variance, own + (error_of_gain * counts) ** 2, rtol=1e-5)
+    parts = image.budget.variances()
+    np.testing.assert_allclose(parts["read noise"], fixed, rtol=1e-6)
+    np.testing.assert_allclose(parts["shot noise"], own - fixed, rtol=1e-5, atol=1e-3)
+    # Each gain's error is the same for all pixels of its amplifier, and has to do with no other.
+    common = [((error_of_gain * counts)[number == index]).sum() ** 2 for index in range(len(sections))]
+    found = image.budget.variance_of_sum(np.ones(image.shape))
+    assert found == pytest.approx(own.sum() + np.sum(common), rel=1e-5)
+
+
+def test_the_error_of_an_overscan_that_several_amplifiers_share(rng):
+    detector = several(AMPLIFIERS["quadrants"])
+    raw = CCDFrame(rng.normal(1000, 4, SHAPE).astype(np.float32), unit="adu")
+    image = calibrate(raw, detector, overscan=OVERSCAN, overscan_median=False, trim="[1:40, 1:30]", shot_noise=0)
+    scatter = np.var(raw.data[:, 40:], ddof=1, dtype=float)
+    number = numbers(AMPLIFIERS["quadrants"])[:, :40]
+    gain, read_noise = 1.5 + 0.2 * number, 6 + 2 * number
+    of_level = scatter / 120
+    np.testing.assert_allclose(image.budget.variances()["overscan"], gain**2 * of_level, rtol=1e-5)
+    np.testing.assert_allclose(image.variance, read_noise**2 + gain**2 * of_level, rtol=1e-5)
+
+
+def read_noise_of(frame):
+    (variance,) = [source.variance for source, _ in frame.budget.terms if source.name == "read noise"]
+    return variance
+
+
+@pytest.mark.parametrize(
+    ("name", "bytes_held"), [("left and right", 4 * 40), ("top and bottom", 4 * 30), ("quadrants", 4 * 40 * 30)]
+)
+def test_maps_of_amplifiers_are_small_and_there_once(rng, name, bytes_held):
+    detector = several(AMPLIFIERS[name])
+    one, other = (calibrate(raw_frame(rng), detector, pedestal=1000, trim="[1:40, 1:30]") for _ in range(2))
+    assert read_noise_of(one).nbytes == bytes_held
+    assert read_noise_of(one) == read_noise_of(other)
+
+
+@pytest.mark.parametrize("suffix", ["fits", "asdf"])
+def test_frames_of_several_amplifiers_in_files(rng, tmp_path, suffix):
+    detector = several(AMPLIFIERS["quadrants"], 0.02)
+    every = masters_of_whole_frames(rng, detector)
+    image = calibrate(raw_frame(rng), detector, overscan=OVERSCAN, trim=TRIM, **every)
+    image.write(tmp_path / f"image.{suffix}", include_masters=True)
+    read = CCDFrame.read(tmp_path / f"image.{suffix}")
+    good = ~image.mask
+    np.testing.assert_allclose(read.variance, image.variance, rtol=1e-5)
+    np.testing.assert_allclose(covariance(image, read)[good], image.variance[good], rtol=1e-4)
+
+
+def test_a_stack_of_frames_of_several_amplifiers(rng):
+    detector = several(AMPLIFIERS["left and right"])
+    frames = [calibrate(raw_frame(rng), detector, pedestal=1000, trim="[1:40, 1:30]") for _ in range(4)]
+    stack = combine(frames)
+    clean = ~np.any([frame.mask for frame in frames], axis=0)
+    expected = np.sum([frame.variance for frame in frames], axis=0) / 16
+    np.testing.assert_allclose(stack.variance[clean], expected[clean], rtol=1e-5)
+    difference = frames[0].subtract(frames[0].copy())
+    assert not difference.variance[clean].any()
+
+
+@pytest.mark.parametrize("name", ["left and right", "quadrants"])
+def test_the_gains_of_several_amplifiers_cancel_in_a_ratio_and_scale_a_median(rng, name):
+    detector = several(AMPLIFIERS[name], 0.02)
+    frames = [calibrate(raw_frame(rng), detector, pedestal=1000, trim="[1:40, 1:30]") for _ in range(3)]
+    assert np.all((frames[0] / frames[1]).budget.variances().get("gain", 0.0) == 0)
+    median = combine(frames, method="median")
+    number = numbers(AMPLIFIERS[name])[:, :40]
+    expected = (0.02 * (1 + number) / (1.5 + 0.2 * number) * median.data) ** 2
+    np.testing.assert_allclose(median.budget.variances()["gain"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        (["[1:20, 1:30]", "[22:40, 1:30]"], "none of the amplifiers"),
+        (["[1:20, 1:30]", "[21:45, 1:30]"], "lies outside a frame of 44 columns"),
+    ],
+)
+def test_pixels_that_no_amplifier_reads_are_an_error(rng, both_ways, sections, message):
+    with pytest.raises(FrameError, match=message):
+        calibrate(raw_frame(rng), several(sections), pedestal=1000, trim="[1:40, 1:30]")
+    both_ways(raw_frame(rng), several(sections[:1]), pedestal=1000)

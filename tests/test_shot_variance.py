@@ -12,7 +12,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from astro_calib import CCDFrame, Detector, calibrate, combine
+from astro_calib import Amplifier, CCDFrame, Detector, calibrate, combine
 
 SHAPE = (40, 60)
 GAIN, READ_NOISE = 1.5, 6.0
@@ -74,6 +74,31 @@ def test_some_pixels_of_it(night):
     pixels = np.array([0, 7, 2399, 61])
     found = variance.at(pixels, SHAPE, {}).evaluate()
     np.testing.assert_allclose(found, expected(raw, arrays).ravel()[pixels], rtol=1e-5, atol=1e-3)
+
+
+def test_the_floor_of_each_amplifier(night):
+    raw, arrays, masters = night
+    gain, read_noise = np.where(np.arange(60) < 25, GAIN, 2.5), np.where(np.arange(60) < 25, READ_NOISE, 12.0)
+    raw[0, 24:27] = 0
+    raw[0, 30] = 90
+    amplifiers = [
+        Amplifier(gain=gain[at] * u.electron / u.adu, read_noise=read_noise[at] * u.electron, data_section=section)
+        for at, section in ((0, "[1:25, 1:40]"), (59, "[26:60, 1:40]"))
+    ]
+    frame = CCDFrame(raw, unit="adu", meta={"EXPTIME": 30.0})
+    image = calibrate(frame, Detector(amplifiers=amplifiers), **masters)
+    floor = read_noise**2 / 4 - read_noise**2 - gain**2 / 12
+    electrons = np.maximum(gain * raw.astype(float) - arrays["bias"], floor)
+    assert (electrons == floor)[0, [0, 24, 25, 26]].all()
+    assert floor[59] < electrons[0, 30] < floor[0]
+    pixels = np.array([0, 24, 25, 26, 30, 2399, 61])
+    near = {"rtol": 1e-5, "atol": 1e-3}
+    np.testing.assert_allclose(shot_noise(image).at(pixels, SHAPE, {}).evaluate(), electrons.ravel()[pixels], **near)
+    np.testing.assert_allclose(shot_noise(image[:9, 20:40:3]).evaluate(), electrons[:9, 20:40:3], **near)
+    np.testing.assert_allclose(shot_noise(image).evaluate(), electrons, **near)
+    variance = shot_noise(image)
+    image.data[...] = 0
+    np.testing.assert_allclose(variance.evaluate(), electrons, **near)
 
 
 def test_it_takes_no_array(night):

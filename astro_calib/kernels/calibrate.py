@@ -131,6 +131,8 @@ def _flag_missing(raw: NDArray[Any], flags: NDArray[np.uint16], mask: NDArray[np
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _calibrate(
     raw: NDArray[Any],
+    first: int,
+    last: int,
     rows: NDArray[Any],
     columns: NDArray[Any],
     of_rows: NDArray[Any],
@@ -153,13 +155,13 @@ def _calibrate(
     # An array without rows stands for one that is not there.
     inverse = np.empty(WIDTH, dtype=data.dtype)
     for row in range(raw.shape[0]):
-        for start in range(0, raw.shape[1], WIDTH):
-            stop = min(start + WIDTH, raw.shape[1])
+        for start in range(first, last, WIDTH):
+            stop = min(start + WIDTH, last)
             z, v, pixels = data[row, start:stop], variance[row, start:stop], raw[row, start:stop]
             _signal(pixels, rows[row], columns[start:stop], recipe.gain, z)
             if bias.shape[0]:
                 _add(z, bias[row, start:stop], -1.0)
-            fixed = recipe.fixed + of_rows[row]
+            fixed = recipe.fixed + of_rows[row] * recipe.gain * recipe.gain
             if recipe.shot_noise:
                 _own_noise(z, fixed, recipe.floor, v)
             else:
@@ -187,7 +189,7 @@ def calibrate_pixels(
     raw: NDArray[Any],
     level: NDArray[Any],
     of_level: NDArray[Any],
-    recipe: Recipe,
+    sections: Sequence[tuple[tuple[slice, slice], Recipe]],
     *,
     dtype: np.dtype[Any],
     saturation: float | None = None,
@@ -211,8 +213,9 @@ def calibrate_pixels(
     level : ndarray, shape (), (ny, 1) or (1, nx)
         What is subtracted first, in digital units.
     of_level : ndarray, shape () or (ny, 1)
-        Its variance, in electrons squared.
-    recipe : Recipe
+        Its variance, in digital units squared.
+    sections : sequence of ((slice, slice), Recipe)
+        Rows and columns of each part of the frame, and what is done to its pixels; together all of the frame.
     dtype : dtype
         Of the result, float32 or float64.
     saturation : float, optional
@@ -255,30 +258,38 @@ def calibrate_pixels(
             merged[...] = planes[0][part] if planes else 0
             for plane in planes[1:]:
                 np.bitwise_or(merged, plane[part], out=merged)
-        own_bias, own_of_bias, own_dark, own_of_dark, own_flat, own_of_flat, own_shared = (
-            read_only(array[part], dtype) for array in arrays
-        )
-        _calibrate(
-            read_only(raw[part], raw.dtype),
-            rows[part],
-            columns,
-            of_rows[part],
-            recipe,
-            saturation is not None,
-            highest,
-            not whole,
-            own_bias,
-            own_of_bias,
-            own_dark,
-            own_of_dark,
-            own_flat,
-            own_of_flat,
-            own_shared,
-            result.data[part],
-            result.variance[part],
-            result.flags[part],
-            result.mask[part],
-        )
+        pixels, masters = read_only(raw[part], raw.dtype), [read_only(array[part], dtype) for array in arrays]
+        for (of_section, along), recipe in sections:
+            begin, end = max(part.start, of_section.start), min(part.stop, of_section.stop)
+            if begin >= end:
+                continue
+            held, own = slice(begin, end), slice(begin - part.start, end - part.start)
+            own_bias, own_of_bias, own_dark, own_of_dark, own_flat, own_of_flat, own_shared = (
+                array[own] for array in masters
+            )
+            _calibrate(
+                pixels[own],
+                along.start,
+                along.stop,
+                rows[held],
+                columns,
+                of_rows[held],
+                recipe,
+                saturation is not None,
+                highest,
+                not whole,
+                own_bias,
+                own_of_bias,
+                own_dark,
+                own_of_dark,
+                own_flat,
+                own_of_flat,
+                own_shared,
+                result.data[held],
+                result.variance[held],
+                result.flags[held],
+                result.mask[held],
+            )
 
     over_rows(work, shape[0], raw.size, max(1, SLAB // max(shape[1], 1)))
     return result
@@ -316,7 +327,11 @@ def _shot_variance(
 
 
 def shot_variance(
-    data: NDArray[Any], flat: NDArray[Any] | None, dark: NDArray[Any] | None, ratio: float, floor: float
+    data: NDArray[Any],
+    flat: NDArray[Any] | None,
+    dark: NDArray[Any] | None,
+    ratio: float,
+    floor: float | NDArray[Any],
 ) -> NDArray[Any]:
     """
     The variance of the shot noise in calibrated pixels, before their division by the flat.
@@ -329,8 +344,8 @@ def shot_variance(
         What they were divided by, and what was subtracted before.
     ratio : float
         The dark was multiplied by this.
-    floor : float
-        The result is not less than this.
+    floor : float or ndarray
+        The result is not less than this; an array broadcasts to the values, and is nowhere positive.
 
     Returns
     -------
@@ -340,10 +355,14 @@ def shot_variance(
     result = np.empty(data.shape, dtype=data.dtype)
     none = np.empty((0, *data.shape[1:]), dtype=data.dtype)
     arrays = [none if array is None else array for array in (data, flat, dark)]
+    lowest = None if np.ndim(floor) == 0 else np.broadcast_to(floor, data.shape)
+    number = float(floor) if lowest is None else -np.inf
 
     def work(rows: slice) -> None:
         values, own_flat, own_dark = (read_only(array[rows], data.dtype).reshape(-1) for array in arrays)
-        _shot_variance(values, own_flat, own_dark, ratio, floor, result[rows].reshape(-1))
+        _shot_variance(values, own_flat, own_dark, ratio, number, result[rows].reshape(-1))
+        if lowest is not None:
+            np.maximum(result[rows], lowest[rows], out=result[rows])
 
     over_rows(work, data.shape[0], data.size)
     return result

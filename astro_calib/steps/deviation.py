@@ -147,10 +147,10 @@ def create_deviation(
 
 def _variance_of_shot_noise(expected: NDArray[Any], floor: float | NDArray[Any]) -> NDArray[Any]:
     """The electrons that are expected, but not less than the floor; 0 where they are no number."""
-    if np.ndim(expected) and np.ndim(floor) == 0:
+    if np.ndim(expected):
         from astro_calib.kernels.calibrate import shot_variance
 
-        return shot_variance(expected, None, None, 0.0, float(floor))
+        return shot_variance(expected, None, None, 0.0, floor)
     return np.asarray(np.where(np.isfinite(expected), np.maximum(expected, floor), 0))
 
 

@@ -74,7 +74,7 @@ def by_formula(raw, level, of_level, masters, *, shot_noise=True):
         # No photons are counted in a pixel that is no number.
         shot = np.where(np.isfinite(signal), np.where(signal > FLOOR, signal, FLOOR), 0.0) if shot_noise else 0.0
         data = (signal - RATIO * dark) / flat
-        variance = (shot + FIXED + of_level + of_bias + RATIO**2 * of_dark) / flat**2
+        variance = (shot + FIXED + GAIN**2 * of_level + of_bias + RATIO**2 * of_dark) / flat**2
         if "of_flat" in given:
             variance = variance + data**2 / flat**2 * of_flat
         if "shared" in given:
@@ -84,7 +84,9 @@ def by_formula(raw, level, of_level, masters, *, shot_noise=True):
 
 def calibrated(raw, level, of_level, *, shot_noise=True, **given):
     recipe = Recipe(gain=GAIN, ratio=RATIO, fixed=FIXED, floor=FLOOR, shot_noise=shot_noise)
-    return calibrate_pixels(raw, np.asarray(level), np.asarray(of_level), recipe, dtype=np.dtype(np.float32), **given)
+    sections = [((slice(0, SHAPE[0]), slice(0, SHAPE[1])), recipe)]
+    level, of_level = np.asarray(level), np.asarray(of_level)
+    return calibrate_pixels(raw, level, of_level, sections, dtype=np.dtype(np.float32), **given)
 
 
 def assert_is(found, expected, rtol=1e-6):

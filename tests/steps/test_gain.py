@@ -5,7 +5,7 @@ import ccdproc
 import numpy as np
 import pytest
 
-from astro_calib import Amplifier, CCDFrame, Detector, combine, covariance, gain_correct, trim_image
+from astro_calib import Amplifier, CCDFrame, Detector, calibrate, combine, covariance, gain_correct, trim_image
 from astro_calib.errors import FrameError
 from tests.noise_checks import make_frame
 
@@ -128,6 +128,22 @@ def test_pixels_that_no_amplifier_reads_are_an_error():
     raw = CCDFrame(np.full((30, 50), 100, dtype=np.uint16), unit="adu", name="d1048.fits")
     with pytest.raises(FrameError, match=r"d1048\.fits.*trim"):
         gain_correct(raw, two_amplifiers())
+
+
+def test_amplifiers_that_read_every_other_column():
+    sections = {"[2:20:2, 1:10]": 2.0, "[22:40:2, 1:10]": 3.0}
+    detector = Detector(
+        amplifiers=[
+            Amplifier(gain=gain * E_PER_ADU, read_noise=5 * u.electron, data_section=section)
+            for section, gain in sections.items()
+        ]
+    )
+    raw = CCDFrame(np.ones((10, 40)), unit="adu")
+    with pytest.raises(FrameError, match="none of the amplifiers"):
+        gain_correct(raw, detector)
+    turned = raw[::-1, ::-2]
+    for frame in (gain_correct(turned, detector), calibrate(turned, detector, pedestal=0)):
+        np.testing.assert_array_equal(frame.data, [[3.0] * 10 + [2.0] * 10] * 10)
 
 
 def test_an_amplifier_outside_the_frame_is_an_error():
