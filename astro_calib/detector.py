@@ -45,9 +45,16 @@ def positive_quantity(
 
 
 def _overlap(a: slice, b: slice) -> bool:
-    """Whether two slices of an axis have a pixel in common; None is the end of the axis."""
-    ends = [float("inf") if part.stop is None else part.stop for part in (a, b)]
-    return max(a.start or 0, b.start or 0) < min(ends)
+    """Whether two slices of an axis have a pixel between their ends in common, in whatever direction they go."""
+    (first, end), (other_first, other_end) = _ends(a), _ends(b)
+    return max(first, other_first) < min(end, other_end)
+
+
+def _ends(part: slice) -> tuple[float, float]:
+    """The first pixel of a slice and the one after its last; None is an end of the axis."""
+    if (part.step or 1) < 0:
+        return 0 if part.stop is None else part.stop + 1, float("inf") if part.start is None else part.start + 1
+    return part.start or 0, float("inf") if part.stop is None else part.stop
 
 
 @dataclass(frozen=True, kw_only=True)

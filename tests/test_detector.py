@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import nullcontext
 
 import astropy.units as u
 import numpy as np
@@ -99,6 +100,25 @@ def test_section_is_in_the_convention_of_fits():
     rows, columns = Amplifier(gain=GAIN, read_noise=READ_NOISE, data_section="[2:5, 1:3]").slices()
     assert (rows, columns) == (slice(0, 3), slice(1, 5))
     assert Amplifier(gain=GAIN, read_noise=READ_NOISE).slices() == (slice(None), slice(None))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "common"),
+    [
+        ("[1:3, 1:4]", "[4:6, 1:4]", False),
+        ("[1:3, 1:4]", "[3:6, 1:4]", True),
+        ("[6:4, 1:4]", "[1:3, 1:4]", False),
+        ("[6:3, 1:4]", "[3:1, 1:4]", True),
+        ("[6:1, 1:4]", "[3:5, 1:4]", True),
+        ("[3:1, 1:4]", "[6:4, 4:1]", False),
+        ("[*, 1:2]", "[1:6, 4:3]", False),
+        ("[*, 2:1]", "[1:6, 4:2]", True),
+    ],
+)
+def test_sections_that_overlap_are_refused_in_whatever_direction_they_are_read(one, other, common):
+    amplifiers = [Amplifier(gain=GAIN, read_noise=READ_NOISE, data_section=section) for section in (one, other)]
+    with pytest.raises(ValueError, match="overlap") if common else nullcontext():
+        Detector(amplifiers=amplifiers)
 
 
 def test_pixels_that_no_amplifier_reads_are_not_a_number():
