@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from astro_calib.kernels.many import addresses, array_at
+from astro_calib.kernels.many import addresses, array_at, part_of
 from astro_calib.kernels.options import INNER
-from astro_calib.kernels.reject import numbers_and_arrays, too_few
+from astro_calib.kernels.reject import is_near, numbers_and_arrays, too_few
 from astro_calib.kernels.stack import TOGETHER, add_lines
 
 if TYPE_CHECKING:
@@ -39,26 +39,12 @@ def _choose(
 ) -> None:
     """Take the values that are near the centre, 0 for the others, and mark their places."""
     nothing, infinite, no_mark = values.dtype.type(0), values.dtype.type(np.inf), np.uint32(0)
-    if complete:
-        for index in range(values.shape[0]):
-            value = values[index]
-            deviation = value - center[index]
-            threshold = above if deviation > nothing else below
-            # Rounding can leave a variance of nothing below zero; infinity times nothing is no number, and leaves
-            # nothing out.
-            limit = threshold * max(variance[index], nothing)
-            near = (deviation * deviation <= limit) | (threshold == infinite)
-            chosen[index] = value if near else nothing
-            marks[index] |= bit if near else no_mark
-    else:
-        for index in range(values.shape[0]):
-            value = values[index]
-            deviation = value - center[index]
-            threshold = above if deviation > nothing else below
-            limit = threshold * max(variance[index], nothing)
-            near = ((deviation * deviation <= limit) | (threshold == infinite)) & used[index]
-            chosen[index] = value if near else nothing
-            marks[index] |= bit if near else no_mark
+    for index in range(values.shape[0]):
+        near = is_near(values[index], center[index], variance[index], below, above, nothing, infinite)
+        if not complete:
+            near &= used[index]
+        chosen[index] = values[index] if near else nothing
+        marks[index] |= bit if near else no_mark
 
 
 @numba.njit(**INNER)
@@ -125,8 +111,8 @@ def _clipped_mean(
     for start in range(0, m, WIDTH):
         stop = min(start + WIDTH, m)
         width = stop - start
-        middle, sums, own_weights = center[start:stop], all_sums[:width], all_weights[:width]
-        counts, fit = number[start:stop], before[start:stop]
+        middle, sums, own_weights = part_of(center, start, width), part_of(all_sums, 0, width), all_weights
+        counts, fit = part_of(number, start, width), part_of(before, start, width)
         for index in range(width):
             sums[index], own_weights[index], counts[index], fit[index] = 0.0, 0.0, 0, n if complete else 0
         for frame in range(n):
@@ -138,11 +124,22 @@ def _clipped_mean(
                 variance = array_at(variances[frame], start, width, values)
             else:
                 single[:] = kind(numbers[frame])
-                variance = single[:width]
-            here = used[frame, start:stop] if not complete else used[0, :0]
+                variance = part_of(single, 0, width)
+            here = part_of(used, frame * m + start if not complete else 0, width)
             first = frame - frame % TOGETHER
-            line = chosen[frame - first, :width]
-            _choose(values[frame, start:stop], variance, middle, below, above, here, complete, bit, line, marks)
+            line = part_of(chosen, (frame - first) * WIDTH, width)
+            _choose(
+                part_of(values, frame * m + start, width),
+                variance,
+                middle,
+                below,
+                above,
+                here,
+                complete,
+                bit,
+                line,
+                marks,
+            )
             if not complete:
                 for index in range(width):
                     fit[index] += here[index]
@@ -150,7 +147,7 @@ def _clipped_mean(
                 for index in range(width):
                     own_weights[index] += weights[frame] if np.uint32(marks[index] & bit) else 0.0
             if frame - first == TOGETHER - 1 or frame == n - 1:
-                add_lines(chosen, 0, 0, weights[first : frame + 1], sums)
+                add_lines(chosen, 0, WIDTH, part_of(weights, first, frame + 1 - first), sums)
         for plane in range(places.shape[0]):
             _count_marks(array_at(places[plane], start, width, NO_MARKS), counts)
         if same:

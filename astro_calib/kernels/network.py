@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from astro_calib.kernels.many import part_of
 from astro_calib.kernels.options import INNER
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _ordered(x: Any, y: Any) -> tuple[Any, Any]:
 
 @numba.njit(**INNER)
 def _exchange(lines: NDArray[Any], i: int, j: int) -> None:
-    low, high = lines[i * WIDTH : (i + 1) * WIDTH], lines[j * WIDTH : (j + 1) * WIDTH]
+    low, high = part_of(lines, i * WIDTH, WIDTH), part_of(lines, j * WIDTH, WIDTH)
     # Always as many values, for which the compiler needs no loop over the rest.
     for index in range(WIDTH):
         low[index], high[index] = _ordered(low[index], high[index])
@@ -171,15 +172,15 @@ def median_of_lines(
 
     Parameters
     ----------
-    values : ndarray, shape (n, m)
+    values : ndarray, shape (n, m), C-contiguous
         Finite where used; floating, if not all are used.
-    used : ndarray of bool, shape (n, m)
+    used : ndarray of bool, shape (n, m), C-contiguous
         Which values count; not read if ``complete``.
     complete : bool
         Whether all do.
     pairs : ndarray of int64, shape (k, 2)
         `comparators` of n.
-    median : ndarray, shape (m,)
+    median : ndarray, shape (m,), C-contiguous
         Floating, to be written; NaN where no value is used.
     """
     n, m = values.shape
@@ -195,14 +196,14 @@ def median_of_lines(
         filling[:] = np.inf
         number[:] = n if complete else 0
         for frame in range(n):
-            own, line = values[frame, start : start + width], lines[frame * WIDTH : frame * WIDTH + width]
+            own, line = part_of(values, frame * m + start, width), part_of(lines, frame * WIDTH, width)
             if complete:
                 _take(own, line)
             else:
-                _take_used(own, used[frame, start : start + width], line, filling, number)
+                _take_used(own, part_of(used, frame * m + start, width), line, filling, number)
         for block in range(n // BLOCK):
-            _sort_block(lines[block * BLOCK * WIDTH : (block + 1) * BLOCK * WIDTH])
+            _sort_block(part_of(lines, block * BLOCK * WIDTH, BLOCK * WIDTH))
         for pair in range(pairs.shape[0]):
             _exchange(lines, pairs[pair, 0], pairs[pair, 1])
-        low, mid, high = lines[below : below + width], lines[middle : middle + width], lines[upper : upper + width]
-        _middle(low, mid, high, n % 2 == 1, filling, number, median[start : start + width])
+        low, mid, high = part_of(lines, below, width), part_of(lines, middle, width), part_of(lines, upper, width)
+        _middle(low, mid, high, n % 2 == 1, filling, number, part_of(median, start, width))
