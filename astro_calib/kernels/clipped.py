@@ -105,8 +105,8 @@ def _clipped_mean(
     whole, empty = complete, False
     kind = values.dtype.type
     below, above = kind(lower * lower), kind(upper * upper)
-    chosen = np.empty((TOGETHER, WIDTH), dtype=values.dtype)
-    single = np.empty(WIDTH, dtype=values.dtype)
+    # One after the other, which is compiled sooner than an array of two dimensions.
+    chosen, single = np.empty(TOGETHER * WIDTH, dtype=values.dtype), np.empty(WIDTH, dtype=values.dtype)
     all_sums, all_weights = np.empty(WIDTH), np.empty(WIDTH)
     for start in range(0, m, WIDTH):
         stop = min(start + WIDTH, m)

@@ -73,6 +73,6 @@ def _of(context: Any, values: Any, start: Any, width: Any) -> Any:
     return kind(values, numba.types.intp, numba.types.intp), generate
 
 
-#: In compiled code. Neither looks whether the values are there; a slice, which does, takes three times as long to compile.
+#: In compiled code. Neither looks whether the values are there; a slice does, and takes three times as long to compile.
 array_at: Any = numba.extending.intrinsic(_at)
 part_of: Any = numba.extending.intrinsic(_of)

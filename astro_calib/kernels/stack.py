@@ -62,7 +62,7 @@ def add_lines(
     """
     In compiled code: add ``weights * values``, of `TOGETHER` lines or fewer, to the total.
 
-    The first line begins at the place ``first``, counted through all rows, each other one ``apart`` from the one before.
+    The first line begins at the place ``first``, counted through all rows, the others ``apart`` from each other.
     """
     width = total.shape[0]
     if weights.shape[0] < TOGETHER:
@@ -98,7 +98,7 @@ def _add_used(
     number: NDArray[np.uint16],
 ) -> None:
     n, m = values.shape
-    lines = np.empty((TOGETHER, WIDTH), dtype=values.dtype)
+    lines = np.empty(TOGETHER * WIDTH, dtype=values.dtype)
     for start in range(0, m, WIDTH):
         width = min(WIDTH, m - start)
         sums, own_weights = part_of(total, start, width), part_of(weight, start, width)
