@@ -59,28 +59,40 @@ def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
         number[index] += np.uint16(kind(bits * kind(0x01010101)) >> 24)
 
 
-@numba.njit(**INNER)
+@numba.njit(cache=True, nogil=True)
 def _mend(
     values: NDArray[Any],
     used: NDArray[np.bool_],
     places: NDArray[np.uintp],
-    where: int,
-    center: Any,
+    center: NDArray[Any],
     weights: NDArray[np.float64],
-    nothing_fit: bool,
-) -> tuple[float, float, int]:
-    """The sums and the number of the values of a pixel, after those have come back that may not all go."""
-    total, weight, number = 0.0, 0.0, 0
-    for frame in range(values.shape[0]):
-        value, bit = values[frame, where], np.uint32(1) << np.uint32(frame % 32)
-        marks = array_at(places[frame // 32], where, 1, NO_MARKS)
-        if np.isfinite(value) if nothing_fit else used[frame, where] and value <= center:
-            marks[0] |= bit
-        if marks[0] & bit:
-            total += weights[frame] * np.float64(value)
-            weight += weights[frame]
-            number += 1
-    return total, weight, number
+    same: bool,
+    mean: NDArray[Any],
+    weight: NDArray[Any],
+    number: NDArray[np.uint16],
+    before: NDArray[np.uint16],
+) -> None:
+    """Take back the values that may not all go, and those that are finite where none is fit for use."""
+    n, m = values.shape
+    for where in range(m):
+        nothing_fit = before[where] == 0
+        if not (nothing_fit or too_few(before[where], number[where])):
+            continue
+        total, own, count = 0.0, 0.0, 0
+        for frame in range(n):
+            value, bit = values[frame, where], np.uint32(1) << np.uint32(frame % 32)
+            marks = array_at(places[frame // 32], where, 1, NO_MARKS)
+            if np.isfinite(value) if nothing_fit else used[frame, where] and value <= center[where]:
+                marks[0] |= bit
+            if marks[0] & bit:
+                total += weights[frame] * np.float64(value)
+                own += weights[frame]
+                count += 1
+        if same:
+            own = weights[0] * count
+        number[where] = count
+        weight[where] = own if own > 0 else 1.0
+        mean[where] = total / (own if own > 0 else 1.0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -100,12 +112,13 @@ def _clipped_mean(
     weight: NDArray[Any],
     number: NDArray[np.uint16],
     before: NDArray[np.uint16],
-) -> tuple[bool, bool]:
+) -> tuple[int, int]:
+    """The means, and how many values are not in them, and at how many pixels too few are."""
     n, m = values.shape
-    whole, empty = complete, False
+    left, lost = 0, 0
     kind = values.dtype.type
     below, above = kind(lower * lower), kind(upper * upper)
-    # One after the other, which is compiled sooner than an array of two dimensions.
+    # One after the other, which is compiled sooner than in an array of two dimensions.
     chosen, single = np.empty(TOGETHER * WIDTH, dtype=values.dtype), np.empty(WIDTH, dtype=values.dtype)
     all_sums, all_weights = np.empty(WIDTH), np.empty(WIDTH)
     for start in range(0, m, WIDTH):
@@ -153,26 +166,15 @@ def _clipped_mean(
         if same:
             for index in range(width):
                 own_weights[index] = weights[0] * counts[index]
-        lost, left = 0, 0
         for index in range(width):
             lost += too_few(fit[index], counts[index]) | (fit[index] == 0)
-        for index in range(width if lost else 0):
-            nothing_fit = fit[index] == 0
-            if nothing_fit or too_few(fit[index], counts[index]):
-                found = _mend(values, used, places, start + index, middle[index], weights, nothing_fit)
-                sums[index], own_weights[index], counts[index] = found
-                if same:
-                    own_weights[index] = weights[0] * found[2]
-                if nothing_fit:
-                    empty = True
         for index in range(width):
             left += n - counts[index]
-        whole &= left == 0
         for index in range(width):
             own = own_weights[index] if own_weights[index] > 0 else 1.0
             mean[start + index] = sums[index] / own
             weight[start + index] = own
-    return whole, empty
+    return left, lost
 
 
 def clipped_mean(
@@ -217,17 +219,14 @@ def clipped_mean(
     lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
     numbers, arrays = numbers_and_arrays(variances, values.dtype, center.shape)
     own = np.asarray(weights, dtype=np.float64)
-    whole, empty = _clipped_mean(
-        lines,
-        here,
-        complete,
-        addresses(arrays),
-        numbers,
-        np.ascontiguousarray(center, dtype=values.dtype).reshape(-1),
-        *thresholds,
-        own,
-        bool(np.all(own == own[0])),
-        addresses(list(planes)),
-        *(array.reshape(-1) for array in (mean, weight, number, before)),
+    middle = np.ascontiguousarray(center, dtype=values.dtype).reshape(-1)
+    same, places = bool(np.all(own == own[0])), addresses(list(planes))
+    flat = [array.reshape(-1) for array in (mean, weight, number, before)]
+    left, lost = _clipped_mean(
+        lines, here, complete, addresses(arrays), numbers, middle, *thresholds, own, same, places, *flat
     )
-    return bool(whole), bool(empty)
+    if not lost:
+        return complete and left == 0, False
+    # By itself: it is seldom needed, and compiled when it is.
+    _mend(lines, here, places, middle, own, same, *flat)
+    return complete and bool(np.all(number == len(values))), bool(np.any(before == 0))

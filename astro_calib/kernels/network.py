@@ -81,6 +81,7 @@ def _sort_at(context: Any, lines: Any, index: Any, places: Any) -> Any:
     del context
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del signature
         whole = cgutils.create_struct_proxy(lines)(target, builder, value=arguments[0])
         starts = cgutils.unpack_tuple(builder, arguments[2], len(places))
         where = [builder.gep(whole.data, [builder.add(start, arguments[1])]) for start in starts]
