@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
-from numba.core import cgutils
-from numba.core.imputils import impl_ret_borrowed
+from numba.core import cgutils, imputils
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["addresses", "alike", "array_at", "part_of"]
+__all__ = ["addresses", "alike", "array_at", "build", "part_of"]
 
 
 def alike(arrays: Sequence[Any], dtype: Any, shape: tuple[int, ...]) -> list[NDArray[Any]]:
@@ -36,12 +35,17 @@ def addresses(arrays: Sequence[NDArray[Any] | None]) -> NDArray[np.uintp]:
     return np.array(places, dtype=np.uintp)
 
 
+#: Of numba, without types.
+build: Any = cgutils
+returned: Any = imputils.impl_ret_borrowed
+
+
 def _line(target: Any, builder: Any, kind: Any, values: Any, width: Any) -> Any:
     """An array of one dimension over values that are somewhere already."""
     size = target.get_constant(numba.types.intp, target.get_abi_sizeof(target.get_data_type(kind.dtype)))
-    line = cgutils.create_struct_proxy(kind)(target, builder)
+    line = build.create_struct_proxy(kind)(target, builder)
     line.data, line.nitems, line.itemsize = values, width, size
-    line.shape, line.strides = cgutils.pack_array(builder, [width]), cgutils.pack_array(builder, [size])
+    line.shape, line.strides = build.pack_array(builder, [width]), build.pack_array(builder, [size])
     return line
 
 
@@ -61,14 +65,16 @@ def _at(context: Any, address: Any, start: Any, width: Any, like: Any) -> Any:
 def _of(context: Any, values: Any, start: Any, width: Any) -> Any:
     """Values ``start`` to ``start + width`` of a C-contiguous array, counted through all of its rows."""
     del context, start, width
+    if values.layout != "C":
+        return None
     kind = numba.types.Array(values.dtype, 1, "C", readonly=not values.mutable, aligned=values.aligned)
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         del signature
-        whole = cgutils.create_struct_proxy(values)(target, builder, value=arguments[0])
+        whole = build.create_struct_proxy(values)(target, builder, value=arguments[0])
         line = _line(target, builder, kind, builder.gep(whole.data, [arguments[1]]), arguments[2])
         line.meminfo, line.parent = whole.meminfo, whole.parent
-        return impl_ret_borrowed(target, builder, kind, line._getvalue())
+        return returned(target, builder, kind, line._getvalue())
 
     return kind(values, numba.types.intp, numba.types.intp), generate
 

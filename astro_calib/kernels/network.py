@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
-from numba.core import cgutils
 
-from astro_calib.kernels.many import part_of
+from astro_calib.kernels.many import build, part_of
 from astro_calib.kernels.options import INNER
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ WIDTH = 256
 BLOCK = 8
 #: The comparisons that sort two and eight values.
 EIGHT = "01 23 45 67 02 13 46 57 12 56 04 15 26 37 24 35 12 34 56"
-NETWORKS = {2: [(0, 1)], 8: [(int(i), int(j)) for i, j in EIGHT.split()]}
+NETWORKS = {2: [(0, 1)], 8: [(int(pair[0]), int(pair[1])) for pair in EIGHT.split()]}
 #: No value is NaN, and which of two zeros is first does not matter: one instruction chooses.
 FLAGS = "nnan", "nsz"
 
@@ -82,8 +81,8 @@ def _sort_at(context: Any, lines: Any, index: Any, places: Any) -> Any:
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         del signature
-        whole = cgutils.create_struct_proxy(lines)(target, builder, value=arguments[0])
-        starts = cgutils.unpack_tuple(builder, arguments[2], len(places))
+        whole = build.create_struct_proxy(lines)(target, builder, value=arguments[0])
+        starts = build.unpack_tuple(builder, arguments[2], len(places))
         where = [builder.gep(whole.data, [builder.add(start, arguments[1])]) for start in starts]
         values = [builder.load(place) for place in where]
         for i, j in NETWORKS[len(places)]:
