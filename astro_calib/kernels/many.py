@@ -79,6 +79,6 @@ def _of(context: Any, values: Any, start: Any, width: Any) -> Any:
     return kind(values, numba.types.intp, numba.types.intp), generate
 
 
-#: In compiled code. Neither looks whether the values are there; a slice does, and takes three times as long to compile.
+#: In compiled code. Neither looks whether the values are there; a slice does, and compiles more than twice as long.
 array_at: Any = numba.extending.intrinsic(_at)
 part_of: Any = numba.extending.intrinsic(_of)
