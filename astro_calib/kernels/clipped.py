@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from astro_calib.kernels.many import addresses, array_at
+from astro_calib.kernels.many import addresses, array_at, part_of
 from astro_calib.kernels.options import INNER
-from astro_calib.kernels.reject import numbers_and_arrays, too_few
+from astro_calib.kernels.reject import is_near, numbers_and_arrays, too_few
 from astro_calib.kernels.stack import TOGETHER, add_lines
 
 if TYPE_CHECKING:
@@ -39,26 +39,12 @@ def _choose(
 ) -> None:
     """Take the values that are near the centre, 0 for the others, and mark their places."""
     nothing, infinite, no_mark = values.dtype.type(0), values.dtype.type(np.inf), np.uint32(0)
-    if complete:
-        for index in range(values.shape[0]):
-            value = values[index]
-            deviation = value - center[index]
-            threshold = above if deviation > nothing else below
-            # Rounding can leave a variance of nothing below zero; infinity times nothing is no number, and leaves
-            # nothing out.
-            limit = threshold * max(variance[index], nothing)
-            near = (deviation * deviation <= limit) | (threshold == infinite)
-            chosen[index] = value if near else nothing
-            marks[index] |= bit if near else no_mark
-    else:
-        for index in range(values.shape[0]):
-            value = values[index]
-            deviation = value - center[index]
-            threshold = above if deviation > nothing else below
-            limit = threshold * max(variance[index], nothing)
-            near = ((deviation * deviation <= limit) | (threshold == infinite)) & used[index]
-            chosen[index] = value if near else nothing
-            marks[index] |= bit if near else no_mark
+    for index in range(values.shape[0]):
+        near = is_near(values[index], center[index], variance[index], below, above, nothing, infinite)
+        if not complete:
+            near &= used[index]
+        chosen[index] = values[index] if near else nothing
+        marks[index] |= bit if near else no_mark
 
 
 @numba.njit(**INNER)
@@ -73,28 +59,40 @@ def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
         number[index] += np.uint16(kind(bits * kind(0x01010101)) >> 24)
 
 
-@numba.njit(**INNER)
+@numba.njit(cache=True, nogil=True)
 def _mend(
     values: NDArray[Any],
     used: NDArray[np.bool_],
     places: NDArray[np.uintp],
-    where: int,
-    center: Any,
+    center: NDArray[Any],
     weights: NDArray[np.float64],
-    nothing_fit: bool,
-) -> tuple[float, float, int]:
-    """The sums and the number of the values of a pixel, after those have come back that may not all go."""
-    total, weight, number = 0.0, 0.0, 0
-    for frame in range(values.shape[0]):
-        value, bit = values[frame, where], np.uint32(1) << np.uint32(frame % 32)
-        marks = array_at(places[frame // 32], where, 1, NO_MARKS)
-        if np.isfinite(value) if nothing_fit else used[frame, where] and value <= center:
-            marks[0] |= bit
-        if marks[0] & bit:
-            total += weights[frame] * np.float64(value)
-            weight += weights[frame]
-            number += 1
-    return total, weight, number
+    same: bool,
+    mean: NDArray[Any],
+    weight: NDArray[Any],
+    number: NDArray[np.uint16],
+    before: NDArray[np.uint16],
+) -> None:
+    """Take back the values that may not all go, and those that are finite where none is fit for use."""
+    n, m = values.shape
+    for where in range(m):
+        nothing_fit = before[where] == 0
+        if not (nothing_fit or too_few(before[where], number[where])):
+            continue
+        total, own, count = 0.0, 0.0, 0
+        for frame in range(n):
+            value, bit = values[frame, where], np.uint32(1) << np.uint32(frame % 32)
+            marks = array_at(places[frame // 32], where, 1, NO_MARKS)
+            if np.isfinite(value) if nothing_fit else used[frame, where] and value <= center[where]:
+                marks[0] |= bit
+            if marks[0] & bit:
+                total += weights[frame] * np.float64(value)
+                own += weights[frame]
+                count += 1
+        if same:
+            own = weights[0] * count
+        number[where] = count
+        weight[where] = own if own > 0 else 1.0
+        mean[where] = total / (own if own > 0 else 1.0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -114,19 +112,20 @@ def _clipped_mean(
     weight: NDArray[Any],
     number: NDArray[np.uint16],
     before: NDArray[np.uint16],
-) -> tuple[bool, bool]:
+) -> tuple[int, int]:
+    """The means, and how many values are not in them, and at how many pixels too few are."""
     n, m = values.shape
-    whole, empty = complete, False
+    left, lost = 0, 0
     kind = values.dtype.type
     below, above = kind(lower * lower), kind(upper * upper)
-    chosen = np.empty((TOGETHER, WIDTH), dtype=values.dtype)
-    single = np.empty(WIDTH, dtype=values.dtype)
+    # One after the other, which is compiled sooner than in an array of two dimensions.
+    chosen, single = np.empty(TOGETHER * WIDTH, dtype=values.dtype), np.empty(WIDTH, dtype=values.dtype)
     all_sums, all_weights = np.empty(WIDTH), np.empty(WIDTH)
     for start in range(0, m, WIDTH):
         stop = min(start + WIDTH, m)
         width = stop - start
-        middle, sums, own_weights = center[start:stop], all_sums[:width], all_weights[:width]
-        counts, fit = number[start:stop], before[start:stop]
+        middle, sums, own_weights = part_of(center, start, width), part_of(all_sums, 0, width), all_weights
+        counts, fit = part_of(number, start, width), part_of(before, start, width)
         for index in range(width):
             sums[index], own_weights[index], counts[index], fit[index] = 0.0, 0.0, 0, n if complete else 0
         for frame in range(n):
@@ -138,11 +137,22 @@ def _clipped_mean(
                 variance = array_at(variances[frame], start, width, values)
             else:
                 single[:] = kind(numbers[frame])
-                variance = single[:width]
-            here = used[frame, start:stop] if not complete else used[0, :0]
+                variance = part_of(single, 0, width)
+            here = part_of(used, frame * m + start if not complete else 0, width)
             first = frame - frame % TOGETHER
-            line = chosen[frame - first, :width]
-            _choose(values[frame, start:stop], variance, middle, below, above, here, complete, bit, line, marks)
+            line = part_of(chosen, (frame - first) * WIDTH, width)
+            _choose(
+                part_of(values, frame * m + start, width),
+                variance,
+                middle,
+                below,
+                above,
+                here,
+                complete,
+                bit,
+                line,
+                marks,
+            )
             if not complete:
                 for index in range(width):
                     fit[index] += here[index]
@@ -150,32 +160,21 @@ def _clipped_mean(
                 for index in range(width):
                     own_weights[index] += weights[frame] if np.uint32(marks[index] & bit) else 0.0
             if frame - first == TOGETHER - 1 or frame == n - 1:
-                add_lines(chosen, 0, 0, weights[first : frame + 1], sums)
+                add_lines(chosen, 0, WIDTH, part_of(weights, first, frame + 1 - first), sums)
         for plane in range(places.shape[0]):
             _count_marks(array_at(places[plane], start, width, NO_MARKS), counts)
         if same:
             for index in range(width):
                 own_weights[index] = weights[0] * counts[index]
-        lost, left = 0, 0
         for index in range(width):
             lost += too_few(fit[index], counts[index]) | (fit[index] == 0)
-        for index in range(width if lost else 0):
-            nothing_fit = fit[index] == 0
-            if nothing_fit or too_few(fit[index], counts[index]):
-                found = _mend(values, used, places, start + index, middle[index], weights, nothing_fit)
-                sums[index], own_weights[index], counts[index] = found
-                if same:
-                    own_weights[index] = weights[0] * found[2]
-                if nothing_fit:
-                    empty = True
         for index in range(width):
             left += n - counts[index]
-        whole &= left == 0
         for index in range(width):
             own = own_weights[index] if own_weights[index] > 0 else 1.0
             mean[start + index] = sums[index] / own
             weight[start + index] = own
-    return whole, empty
+    return left, lost
 
 
 def clipped_mean(
@@ -220,17 +219,14 @@ def clipped_mean(
     lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
     numbers, arrays = numbers_and_arrays(variances, values.dtype, center.shape)
     own = np.asarray(weights, dtype=np.float64)
-    whole, empty = _clipped_mean(
-        lines,
-        here,
-        complete,
-        addresses(arrays),
-        numbers,
-        np.ascontiguousarray(center, dtype=values.dtype).reshape(-1),
-        *thresholds,
-        own,
-        bool(np.all(own == own[0])),
-        addresses(list(planes)),
-        *(array.reshape(-1) for array in (mean, weight, number, before)),
+    middle = np.ascontiguousarray(center, dtype=values.dtype).reshape(-1)
+    same, places = bool(np.all(own == own[0])), addresses(list(planes))
+    flat = [array.reshape(-1) for array in (mean, weight, number, before)]
+    left, lost = _clipped_mean(
+        lines, here, complete, addresses(arrays), numbers, middle, *thresholds, own, same, places, *flat
     )
-    return bool(whole), bool(empty)
+    if not lost:
+        return complete and left == 0, False
+    # By itself: it is seldom needed, and compiled when it is.
+    _mend(lines, here, places, middle, own, same, *flat)
+    return complete and bool(np.all(number == len(values))), bool(np.any(before == 0))

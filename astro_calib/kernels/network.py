@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from astro_calib.kernels.many import build, part_of
 from astro_calib.kernels.options import INNER
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ __all__ = ["comparators", "median_of_lines"]
 WIDTH = 256
 #: Frames whose values fit into the registers together.
 BLOCK = 8
+#: The comparisons that sort two and eight values.
+EIGHT = "01 23 45 67 02 13 46 57 12 56 04 15 26 37 24 35 12 34 56"
+NETWORKS = {2: [(0, 1)], 8: [(int(pair[0]), int(pair[1])) for pair in EIGHT.split()]}
+#: No value is NaN, and which of two zeros is first does not matter: one instruction chooses.
+FLAGS = "nnan", "nsz"
 
 
 @cache
@@ -65,55 +71,54 @@ def comparators(number: int) -> NDArray[np.int64]:
     return np.array(kept[::-1], dtype=np.int64).reshape(-1, 2)
 
 
-def _of_two(sign: str) -> Any:
-    """The smaller ("<") or the larger (">") of two numbers, neither NaN, by one instruction, not by a choice."""
+def _sort_at(context: Any, lines: Any, index: Any, places: Any) -> Any:
+    """
+    Sort the values of some lines at an index, none NaN; the first value of each line is at one of the places.
 
-    def chosen(context: Any, one: Any, other: Any) -> Any:
-        del context, other
+    Written as instructions: it is compiled in less than half the time, and a value is chosen without a jump.
+    """
+    del context
 
-        def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            del target, signature
-            if isinstance(one, numba.types.Float):
-                flags = "nnan", "nsz"
-                return builder.select(builder.fcmp_ordered(sign, *arguments, flags=flags), *arguments, flags=flags)
-            compare = builder.icmp_signed if one.signed else builder.icmp_unsigned
-            return builder.select(compare(sign, *arguments), *arguments)
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del signature
+        whole = build.create_struct_proxy(lines)(target, builder, value=arguments[0])
+        starts = build.unpack_tuple(builder, arguments[2], len(places))
+        where = [builder.gep(whole.data, [builder.add(start, arguments[1])]) for start in starts]
+        values = [builder.load(place) for place in where]
+        for i, j in NETWORKS[len(places)]:
+            pair = values[i], values[j]
+            for position, sign in ((i, "<"), (j, ">")):
+                if isinstance(lines.dtype, numba.types.Float):
+                    chosen = builder.fcmp_ordered(sign, *pair, flags=FLAGS)
+                    values[position] = builder.select(chosen, *pair, flags=FLAGS)
+                else:
+                    compare = builder.icmp_signed if lines.dtype.signed else builder.icmp_unsigned
+                    values[position] = builder.select(compare(sign, *pair), *pair)
+        for place, value in zip(where, values, strict=True):
+            builder.store(value, place)
+        return target.get_dummy_value()
 
-        return one(one, one), generate
-
-    return numba.extending.intrinsic(chosen)
+    return numba.types.void(lines, index, places), generate
 
 
-_smaller, _larger = _of_two("<"), _of_two(">")
-
-
-@numba.njit(**INNER)
-def _ordered(x: Any, y: Any) -> tuple[Any, Any]:
-    return _smaller(x, y), _larger(x, y)
+_sort: Any = numba.extending.intrinsic(_sort_at)
 
 
 @numba.njit(**INNER)
 def _exchange(lines: NDArray[Any], i: int, j: int) -> None:
-    low, high = lines[i * WIDTH : (i + 1) * WIDTH], lines[j * WIDTH : (j + 1) * WIDTH]
+    places = i * WIDTH, j * WIDTH
     # Always as many values, for which the compiler needs no loop over the rest.
     for index in range(WIDTH):
-        low[index], high[index] = _ordered(low[index], high[index])
+        _sort(lines, index, places)
 
 
 @numba.njit(**INNER)
-def _sort_block(lines: NDArray[Any]) -> None:
-    """Sort the values of eight lines at each place, by the 19 comparisons of the network for eight."""
-    for k in range(WIDTH):
-        a, b, c, d = lines[k], lines[k + WIDTH], lines[k + 2 * WIDTH], lines[k + 3 * WIDTH]
-        e, f, g, h = lines[k + 4 * WIDTH], lines[k + 5 * WIDTH], lines[k + 6 * WIDTH], lines[k + 7 * WIDTH]
-        (a, b), (c, d), (e, f), (g, h) = _ordered(a, b), _ordered(c, d), _ordered(e, f), _ordered(g, h)
-        (a, c), (b, d), (e, g), (f, h) = _ordered(a, c), _ordered(b, d), _ordered(e, g), _ordered(f, h)
-        (b, c), (f, g) = _ordered(b, c), _ordered(f, g)
-        (a, e), (b, f), (c, g), (d, h) = _ordered(a, e), _ordered(b, f), _ordered(c, g), _ordered(d, h)
-        (c, e), (d, f) = _ordered(c, e), _ordered(d, f)
-        (b, c), (d, e), (f, g) = _ordered(b, c), _ordered(d, e), _ordered(f, g)
-        lines[k], lines[k + WIDTH], lines[k + 2 * WIDTH], lines[k + 3 * WIDTH] = a, b, c, d
-        lines[k + 4 * WIDTH], lines[k + 5 * WIDTH], lines[k + 6 * WIDTH], lines[k + 7 * WIDTH] = e, f, g, h
+def _sort_block(lines: NDArray[Any], first: int) -> None:
+    """Sort the values of eight lines at each place."""
+    a, b, c, d = first, first + WIDTH, first + 2 * WIDTH, first + 3 * WIDTH
+    places = a, b, c, d, a + 4 * WIDTH, b + 4 * WIDTH, c + 4 * WIDTH, d + 4 * WIDTH
+    for index in range(WIDTH):
+        _sort(lines, index, places)
 
 
 @numba.njit(**INNER)
@@ -171,15 +176,15 @@ def median_of_lines(
 
     Parameters
     ----------
-    values : ndarray, shape (n, m)
+    values : ndarray, shape (n, m), C-contiguous
         Finite where used; floating, if not all are used.
-    used : ndarray of bool, shape (n, m)
+    used : ndarray of bool, shape (n, m), C-contiguous
         Which values count; not read if ``complete``.
     complete : bool
         Whether all do.
     pairs : ndarray of int64, shape (k, 2)
         `comparators` of n.
-    median : ndarray, shape (m,)
+    median : ndarray, shape (m,), C-contiguous
         Floating, to be written; NaN where no value is used.
     """
     n, m = values.shape
@@ -195,14 +200,14 @@ def median_of_lines(
         filling[:] = np.inf
         number[:] = n if complete else 0
         for frame in range(n):
-            own, line = values[frame, start : start + width], lines[frame * WIDTH : frame * WIDTH + width]
+            own, line = part_of(values, frame * m + start, width), part_of(lines, frame * WIDTH, width)
             if complete:
                 _take(own, line)
             else:
-                _take_used(own, used[frame, start : start + width], line, filling, number)
+                _take_used(own, part_of(used, frame * m + start, width), line, filling, number)
         for block in range(n // BLOCK):
-            _sort_block(lines[block * BLOCK * WIDTH : (block + 1) * BLOCK * WIDTH])
+            _sort_block(lines, block * BLOCK * WIDTH)
         for pair in range(pairs.shape[0]):
             _exchange(lines, pairs[pair, 0], pairs[pair, 1])
-        low, mid, high = lines[below : below + width], lines[middle : middle + width], lines[upper : upper + width]
-        _middle(low, mid, high, n % 2 == 1, filling, number, median[start : start + width])
+        low, mid, high = part_of(lines, below, width), part_of(lines, middle, width), part_of(lines, upper, width)
+        _middle(low, mid, high, n % 2 == 1, filling, number, part_of(median, start, width))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from astro_calib.kernels.many import addresses, alike, array_at
+from astro_calib.kernels.many import addresses, alike, array_at, part_of
 from astro_calib.kernels.options import INNER
 from astro_calib.kernels.plain import read_only
 
@@ -23,6 +23,15 @@ WIDTH = 1024
 
 
 @numba.njit(**INNER)
+def is_near(value: Any, center: Any, variance: Any, below: Any, above: Any, nothing: Any, infinite: Any) -> bool:
+    """Whether a value is no further from the centre than a threshold, squared, times its variance; all of one type."""
+    deviation = value - center
+    threshold = above if deviation > nothing else below
+    # Rounding can leave a variance of nothing below zero; infinity times nothing is no number, and leaves nothing out.
+    return (deviation * deviation <= threshold * max(variance, nothing)) | (threshold == infinite)
+
+
+@numba.njit(**INNER)
 def _within(
     values: NDArray[Any],
     used: NDArray[np.bool_],
@@ -34,12 +43,7 @@ def _within(
 ) -> None:
     nothing, infinite = values.dtype.type(0), values.dtype.type(np.inf)
     for index in range(values.shape[0]):
-        deviation = values[index] - center[index]
-        threshold = above if deviation > nothing else below
-        # Rounding can leave a variance of nothing below zero.
-        limit = threshold * max(variance[index], nothing)
-        # Infinity times nothing is no number, and leaves nothing out.
-        kept[index] = (deviation * deviation <= limit) | (threshold == infinite)
+        kept[index] = is_near(values[index], center[index], variance[index], below, above, nothing, infinite)
     # By itself, as the counting below: a loop over numbers and bits at once is slower than two.
     for index in range(values.shape[0]):
         kept[index] &= used[index]
@@ -82,14 +86,14 @@ def _reject_deviant(
     after = np.empty(WIDTH, dtype=np.uint16)
     for start in range(0, m, WIDTH):
         width = min(WIDTH, m - start)
-        middle = center[start : start + width]
+        middle = part_of(center, start, width)
         before[:] = 0
         after[:] = 0
         for frame in range(n):
-            line, here = values[frame, start : start + width], used[frame, start : start + width]
-            kept = remaining[frame, start : start + width]
+            own = frame * m + start
+            line, here, kept = part_of(values, own, width), part_of(used, own, width), part_of(remaining, own, width)
             if variances[frame]:
-                _within(line, here, array_at(variances[frame], start, width, line), middle, below, above, kept)
+                _within(line, here, array_at(variances[frame], start, width, values), middle, below, above, kept)
             else:
                 single = max(kind(numbers[frame]), kind(0))
                 low = below if below == infinite else below * single
@@ -219,23 +223,23 @@ def _reject_extremes(
     rank = np.empty(WIDTH, dtype=np.uint16)
     number = np.empty(WIDTH, dtype=np.uint16)
     for start in range(0, m, WIDTH):
-        stop = min(start + WIDTH, m)
-        width = stop - start
-        number[:width] = 0
+        width = min(WIDTH, m - start)
+        number[:] = 0
         for frame in range(n):
-            here = used[frame, start:stop]
+            here = part_of(used, frame * m + start, width)
             for index in range(width):
                 number[index] += here[index]
         for frame in range(n):
-            line, here, kept = values[frame, start:stop], used[frame, start:stop], remaining[frame, start:stop]
-            rank[:width] = 0
+            own = frame * m + start
+            line, here, kept = part_of(values, own, width), part_of(used, own, width), part_of(remaining, own, width)
+            rank[:] = 0
             # Of equal values the earlier frame's is the lower.
             for other in range(frame):
-                beside, there = values[other, start:stop], used[other, start:stop]
+                beside, there = part_of(values, other * m + start, width), part_of(used, other * m + start, width)
                 for index in range(width):
                     rank[index] += there[index] & (beside[index] <= line[index])
             for other in range(frame + 1, n):
-                beside, there = values[other, start:stop], used[other, start:stop]
+                beside, there = part_of(values, other * m + start, width), part_of(used, other * m + start, width)
                 for index in range(width):
                     rank[index] += there[index] & (beside[index] < line[index])
             for index in range(width):

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from astro_calib.arithmetic import float_type
+from astro_calib.kernels.many import part_of
 from astro_calib.kernels.network import comparators, median_of_lines
 from astro_calib.kernels.options import INNER
 
@@ -56,20 +57,24 @@ def _lines(values: NDArray[Any]) -> NDArray[Any]:
 
 @numba.njit(**INNER)
 def add_lines(
-    values: NDArray[Any], first: int, start: int, weights: NDArray[np.float64], total: NDArray[np.float64]
+    values: NDArray[Any], first: int, apart: int, weights: NDArray[np.float64], total: NDArray[np.float64]
 ) -> None:
-    """In compiled code: add ``weights * values``, of `TOGETHER` lines or fewer from ``first`` on, to the total."""
-    stop = start + total.shape[0]
+    """
+    In compiled code: add ``weights * values``, of `TOGETHER` lines or fewer, to the total.
+
+    The first line begins at the place ``first``, counted through all rows, the others ``apart`` from each other.
+    """
+    width = total.shape[0]
     if weights.shape[0] < TOGETHER:
         for line in range(weights.shape[0]):
-            one, own = values[first + line, start:stop], weights[line]
-            for index in range(total.shape[0]):
+            one, own = part_of(values, first + line * apart, width), weights[line]
+            for index in range(width):
                 total[index] += own * np.float64(one[index])
         return
-    a, b = values[first, start:stop], values[first + 1, start:stop]
-    c, d = values[first + 2, start:stop], values[first + 3, start:stop]
+    a, b = part_of(values, first, width), part_of(values, first + apart, width)
+    c, d = part_of(values, first + 2 * apart, width), part_of(values, first + 3 * apart, width)
     of_a, of_b, of_c, of_d = weights[0], weights[1], weights[2], weights[3]
-    for index in range(total.shape[0]):
+    for index in range(width):
         two = total[index] + of_a * np.float64(a[index]) + of_b * np.float64(b[index])
         total[index] = two + of_c * np.float64(c[index]) + of_d * np.float64(d[index])
 
@@ -93,16 +98,17 @@ def _add_used(
     number: NDArray[np.uint16],
 ) -> None:
     n, m = values.shape
-    lines = np.empty((TOGETHER, WIDTH), dtype=values.dtype)
+    lines = np.empty(TOGETHER * WIDTH, dtype=values.dtype)
     for start in range(0, m, WIDTH):
-        stop = min(start + WIDTH, m)
-        width = stop - start
-        sums, own_weights, counts = total[start:stop], weight[start:stop], number[start:stop]
+        width = min(WIDTH, m - start)
+        sums, own_weights = part_of(total, start, width), part_of(weight, start, width)
+        counts = part_of(number, start, width)
         for frame in range(n):
-            first, here, own = frame - frame % TOGETHER, used[frame, start:stop], weights[frame]
-            _take_used(values[frame, start:stop], here, lines[frame - first, :width])
+            first, here, own = frame - frame % TOGETHER, part_of(used, frame * m + start, width), weights[frame]
+            line = part_of(lines, (frame - first) * WIDTH, width)
+            _take_used(part_of(values, frame * m + start, width), here, line)
             if frame - first == TOGETHER - 1 or frame == n - 1:
-                add_lines(lines, 0, 0, weights[first : frame + 1], sums)
+                add_lines(lines, 0, WIDTH, part_of(weights, first, frame + 1 - first), sums)
             if not alike:
                 for index in range(width):
                     own_weights[index] += own if here[index] else 0.0
@@ -117,10 +123,10 @@ def _add_used(
 def _add_all(values: NDArray[Any], weights: NDArray[np.float64], total: NDArray[np.float64]) -> None:
     n, m = values.shape
     for start in range(0, m, WIDTH):
-        stop = min(start + WIDTH, m)
+        sums = part_of(total, start, min(WIDTH, m - start))
         for first in range(0, n, TOGETHER):
-            last = min(first + TOGETHER, n)
-            add_lines(values, first, start, weights[first:last], total[start:stop])
+            own = part_of(weights, first, min(TOGETHER, n - first))
+            add_lines(values, first * m + start, m, own, sums)
 
 
 def sum_of_weights(weights: Sequence[float]) -> float:
@@ -174,14 +180,13 @@ def _sample_variance(
     sums = np.empty(WIDTH, dtype=about.dtype)
     squares = np.empty(WIDTH, dtype=about.dtype)
     for start in range(0, m, WIDTH):
-        stop = min(start + WIDTH, m)
-        width = stop - start
-        middle, result = about[start:stop], variance[start:stop]
+        width = min(WIDTH, m - start)
+        middle, result = part_of(about, start, width), part_of(variance, start, width)
         number[:width] = kind(n) if complete else nothing
         sums[:width] = nothing
         squares[:width] = nothing
         for frame in range(n):
-            line, here = values[frame, start:stop], used[frame, start:stop]
+            line, here = part_of(values, frame * m + start, width), part_of(used, frame * m + start, width)
             if complete:
                 for index in range(width):
                     deviation = kind(line[index]) - middle[index]

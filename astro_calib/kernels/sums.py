@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from astro_calib.kernels.many import addresses, array_at
+from astro_calib.kernels.many import addresses, array_at, part_of
 from astro_calib.kernels.options import INNER
 from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
@@ -84,7 +84,7 @@ def _add_many(
 ) -> None:
     for start in range(0, total.shape[0], WIDTH):
         width = min(WIDTH, total.shape[0] - start)
-        here = total[start : start + width]
+        here = part_of(total, start, width)
         for term in range(places.shape[0]):
             values = array_at(places[term], start, width, like)
             # A sum of so few numbers of the values' own type is right to some parts in ten million; whether all are
@@ -92,7 +92,7 @@ def _add_many(
             if frames[term] < 0:
                 found, finite = _add(here, values, factors[term]), width
             else:
-                plane = planes[frames[term] // 32, start : start + width]
+                plane = part_of(planes, frames[term] // 32 * planes.shape[1] + start, width)
                 found, finite = _add_kept(here, values, plane, frames[term] % 32, factors[term]), width
             if not np.isfinite(found):
                 found, finite = _sum_and_number(values)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from astro_calib.kernels.many import addresses, alike, array_at
+from astro_calib.kernels.many import addresses, alike, array_at, part_of
 from astro_calib.kernels.options import INNER
 
 if TYPE_CHECKING:
@@ -56,11 +56,12 @@ def _collect(
     used: NDArray[np.bool_],
 ) -> bool:
     complete = True
-    for frame in range(result.shape[0]):
-        for start in range(0, result.shape[1], WIDTH):
-            width = min(WIDTH, result.shape[1] - start)
-            here = used[frame, start : start + width]
-            _take(array_at(values[frame], start, width, like), result[frame, start : start + width], here)
+    n, m = result.shape
+    for frame in range(n):
+        for start in range(0, m, WIDTH):
+            width = min(WIDTH, m - start)
+            here, own = part_of(used, frame * m + start, width), part_of(result, frame * m + start, width)
+            _take(array_at(values[frame], start, width, like), own, here)
             if masks[frame]:
                 mask = array_at(masks[frame], start, width, no_mask)
                 for index in range(width):
@@ -125,11 +126,12 @@ def collect(
 
 @numba.njit(cache=True, nogil=True)
 def _count(used: NDArray[np.bool_], number: NDArray[np.uint16]) -> None:
-    for start in range(0, used.shape[1], WIDTH):
-        width = min(WIDTH, used.shape[1] - start)
-        counts = number[start : start + width]
-        for frame in range(used.shape[0]):
-            here = used[frame, start : start + width]
+    n, m = used.shape
+    for start in range(0, m, WIDTH):
+        width = min(WIDTH, m - start)
+        counts = part_of(number, start, width)
+        for frame in range(n):
+            here = part_of(used, frame * m + start, width)
             for index in range(width):
                 counts[index] += here[index]
 
@@ -153,12 +155,13 @@ def counted(used: NDArray[np.bool_]) -> NDArray[np.uint16]:
 
 @numba.njit(cache=True, nogil=True)
 def _mark(kept: NDArray[np.bool_], plane: NDArray[np.uint32]) -> None:
-    for start in range(0, kept.shape[1], WIDTH):
-        width = min(WIDTH, kept.shape[1] - start)
-        marks = plane[start : start + width]
+    n, m = kept.shape
+    for start in range(0, m, WIDTH):
+        width = min(WIDTH, m - start)
+        marks = part_of(plane, start, width)
         marks[:] = 0
-        for frame in range(kept.shape[0]):
-            here, bit = kept[frame, start : start + width], np.uint32(1) << np.uint32(frame)
+        for frame in range(n):
+            here, bit = part_of(kept, frame * m + start, width), np.uint32(1) << np.uint32(frame)
             for index in range(width):
                 marks[index] |= bit if here[index] else np.uint32(0)
 
@@ -188,7 +191,7 @@ def _merge_flags(
 ) -> None:
     for start in range(0, flags.shape[0], WIDTH):
         width = min(WIDTH, flags.shape[0] - start)
-        merged = flags[start : start + width]
+        merged = part_of(flags, start, width)
         for frame in range(more.shape[0]):
             if not more[frame]:
                 continue
