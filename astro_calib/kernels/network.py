@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["comparators", "median_of_lines"]
 
-#: Pixels that are sorted at a time: all frames' values of them stay in the fastest cache.
-WIDTH = 256
+#: Pixels that are sorted at a time: all frames' values of them stay in the cache, and a loop over them is worth its start.
+WIDTH = 512
 #: Frames whose values fit into the registers together.
 BLOCK = 8
 #: The comparisons that sort two and eight values.
