@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["comparators", "median_of_lines"]
 
-#: Pixels that are sorted at a time: all frames' values of them stay in the cache, and a loop over them is worth its start.
+#: Pixels that are sorted at a time: all frames' values of them stay in the cache, and fewer are not worth a loop.
 WIDTH = 512
 #: Frames whose values fit into the registers together.
 BLOCK = 8
