@@ -36,47 +36,38 @@ KEYS = (_mixed(np.arange(1, 2 * TILE + 1, dtype=np.uint64) * np.uint64(0x9E3779B
 
 
 @numba.njit(**INNER)
-def _weighted(bits: NDArray[np.uint32], keys: NDArray[np.uint32]) -> np.uint64:
-    total = np.uint64(0)
-    for index in range(bits.shape[0]):
-        total += np.uint64(bits[index]) * np.uint64(keys[index])
-    return total
+def _bits(value: Any) -> np.uint64:
+    """Those of a number in float32."""
+    return np.uint64(np.float32(value).view(np.uint32))
 
 
 @numba.njit(cache=True, nogil=True)
 def _short_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.uint64]) -> None:
     """A number for each row of values that float32 holds exactly."""
-    values = np.empty(TILE, dtype=np.float32)
-    bits = values.view(np.uint32)
     for row in range(pixels.shape[0]):
-        line = pixels[row]
-        mixed = np.uint64(line.shape[0])
-        for start in range(0, line.shape[0], TILE):
-            tile = line[start : start + TILE]
+        mixed = np.uint64(pixels.shape[1])
+        for start in range(0, pixels.shape[1], TILE):
+            tile, total = pixels[row, start : start + TILE], np.uint64(0)
             for index in range(tile.shape[0]):
-                values[index] = np.float32(tile[index])
-            mixed = _mix(mixed ^ _weighted(bits[: tile.shape[0]], keys))
+                total += _bits(tile[index]) * np.uint64(keys[index])
+            mixed = _mix(mixed ^ total)
         rows[row] = mixed
 
 
 @numba.njit(cache=True, nogil=True)
 def _long_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.uint64]) -> None:
     """The same for other values: what float32 leaves of them counts in addition, so that nothing counts as nothing."""
-    values = np.empty(TILE, dtype=np.float32)
-    rest = np.empty(TILE, dtype=np.float32)
-    bits, rest_bits = values.view(np.uint32), rest.view(np.uint32)
     for row in range(pixels.shape[0]):
-        line = pixels[row]
-        mixed = np.uint64(line.shape[0])
-        for start in range(0, line.shape[0], TILE):
-            tile = line[start : start + TILE]
+        mixed = np.uint64(pixels.shape[1])
+        for start in range(0, pixels.shape[1], TILE):
+            tile, total = pixels[row, start : start + TILE], np.uint64(0)
             for index in range(tile.shape[0]):
                 value = np.float64(tile[index])
-                values[index] = np.float32(value)
-                left = np.float32(value - np.float64(values[index]))
-                rest[index] = left if np.isfinite(left) and left != 0 else np.float32(0)
-            number = tile.shape[0]
-            mixed = _mix(mixed ^ (_weighted(bits[:number], keys) + _weighted(rest_bits[:number], keys[TILE:])))
+                rounded = np.float32(value)
+                left = np.float32(value - np.float64(rounded))
+                rest = left if np.isfinite(left) and left != 0 else np.float32(0)
+                total += _bits(rounded) * np.uint64(keys[index]) + _bits(rest) * np.uint64(keys[TILE + index])
+            mixed = _mix(mixed ^ total)
         rows[row] = mixed
 
 
