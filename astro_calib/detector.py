@@ -301,7 +301,8 @@ class Detector:
         sections = []
         for amplifier in self.amplifiers:
             rows, columns = amplifier.slices()
-            if (rows.stop or 0) > shape[0] or (columns.stop or 0) > shape[1]:
+            ends = [_ends(part)[1] for part in (rows, columns)]
+            if any(length < end < float("inf") for length, end in zip(shape, ends, strict=True)):
                 msg = (
                     f"amplifier section {amplifier.data_section} lies outside a frame of {shape[1]} columns "
                     f"and {shape[0]} rows."

@@ -183,3 +183,11 @@ def test_detectors_compare_by_value_and_can_be_sent_to_another_process():
     assert camera != Detector(gain=GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu)
     with pytest.raises(AttributeError):
         camera.gain = 2 * GAIN
+
+
+@pytest.mark.parametrize("section", ["7:4, 1:4", "6:4, 5:1"])
+def test_section_that_is_read_backwards_from_outside_the_frame_is_refused(section):
+    first = Amplifier(gain=GAIN, read_noise=READ_NOISE, data_section="[1:3, 1:4]")
+    second = Amplifier(gain=GAIN, read_noise=READ_NOISE, data_section=f"[{section}]")
+    with pytest.raises(FrameError, match=rf"\[{section}\] lies outside .* 6 columns and 4 rows"):
+        Detector(amplifiers=[first, second]).pixel_map("gain", (4, 6))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -29,7 +31,6 @@ from astro_calib.provenance import meta_with_history
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
-    from pathlib import Path
 
     from astro_calib.frame import CCDFrame
 
@@ -91,6 +92,7 @@ def write_fits(
         is not known.
     """
     prepare_fits(ccd, filename, overwrite, compress=compress, include_masters=include_masters, **kwargs)()
+    note_file(ccd, Path(filename))
 
 
 def prepare_fits(
@@ -113,7 +115,7 @@ def prepare_fits(
     Returns
     -------
     callable
-        Writes the file. It warns of nothing, and can be called from another thread.
+        Writes the file. It warns of nothing, takes no note of the file, and can be called from another thread.
     """
     path = file_to_write(filename, overwrite=overwrite)
     if path.suffix.lower() in UNREAD:
@@ -159,12 +161,7 @@ def prepare_fits(
     except fits.VerifyError as error:
         msg = f"{ccd.name} cannot be written to {path}: {' '.join(str(error).split())}"
         raise FrameError(msg) from error
-
-    def write_and_note() -> None:
-        write_atomically(path, write)
-        note_file(ccd, path)
-
-    return write_and_note
+    return partial(write_atomically, path, write)
 
 
 def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any]) -> fits.HDUList:

@@ -108,7 +108,8 @@ def _content(file: BinaryIO) -> tuple[bytes, list[HeaderUnit]]:
 
 def openable(source: Path | bytes) -> Any:
     """What astropy can open, of what `check_whole_fits` returned."""
-    return io.BytesIO(source) if isinstance(source, bytes) else source
+    # A name that begins with ~ or looks like an address would be taken for what it is not.
+    return io.BytesIO(source) if isinstance(source, bytes) else source.absolute()
 
 
 def header_units(file: Any) -> Iterator[HeaderUnit]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError
-from astro_calib.io.atomic import write_atomically
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.names import file_name, unique_name
 from astro_calib.night.pictures import master_picture, rendered
@@ -333,8 +332,9 @@ def write_masters(masters: Masters, output: Output, *, pictures: bool = True) ->
             values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
             picture = rendered(master_picture(title, values, sigmas, str(master.unit)))
         master.write(path, overwrite=True)
+        output.written(path)
         if picture is not None:
-            write_atomically(output.path("pictures", f"{name}-master"), partial(Path.write_bytes, data=picture))
+            output.write("pictures", f"{name}-master", partial(Path.write_bytes, data=picture))
         summaries.append(
             MasterSummary(
                 path=path,

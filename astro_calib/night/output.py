@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from astro_calib.io.atomic import write_atomically
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from os import PathLike
 
 __all__ = ["Output", "check_output"]
@@ -49,7 +51,7 @@ class Output:
 
     def __init__(self, directory: str | PathLike[str], raw: Iterable[Path], *, overwrite: bool = False) -> None:
         self.directory = Path(directory)
-        self._asked_for: set[Path] = set()
+        self._written: set[Path] = set()
         check_output(self.directory, overwrite=overwrite)
         places = {(self.directory / part).resolve() for part in ("", *PARTS)}
         for path in raw:
@@ -87,13 +89,21 @@ class Output:
         -------
         Path
         """
-        path = self.directory / part / f"{name}{PARTS[part]}"
-        self._asked_for.add(path)
-        return path
+        return self.directory / part / f"{name}{PARTS[part]}"
+
+    def write(self, part: str, name: str, write: Callable[[Path], object]) -> None:
+        """Write a file of the results, with `write_atomically`."""
+        path = self.path(part, name)
+        write_atomically(path, write)
+        self.written(path)
+
+    def written(self, path: Path) -> None:
+        """Take note that a file was written."""
+        self._written.add(path)
 
     def left_over(self) -> list[Path]:
-        """Results in the directory that ``path`` was not asked for: from an earlier reduction."""
-        return sorted(set(_results(self.directory)) - self._asked_for - {self.summary})
+        """Results in the directory that were not written by now: from an earlier reduction."""
+        return sorted(set(_results(self.directory)) - self._written - {self.summary})
 
 
 def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> None:

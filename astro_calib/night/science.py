@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.flags import DataQuality
-from astro_calib.io.atomic import write_atomically
 from astro_calib.night.headers import printable
 from astro_calib.night.masters import calibrate_raw, read_raw
 from astro_calib.night.pictures import before_after_picture, histogram_picture, rendered, snr_picture
@@ -60,7 +59,7 @@ class Made(NamedTuple):
     write_image : callable
         Writes the calibrated frame. It does nothing else, and can be called from any thread.
     write_beside : callable
-        Writes table and pictures.
+        Writes table and pictures, after the frame.
     """
 
     summary: FrameSummary
@@ -111,14 +110,15 @@ def reduce_science(
         # A name of bytes that are no text cannot be written into a table.
         photometry.stars.meta["frame"] = printable(photometry.stars.meta["frame"])
 
-    def write_beside() -> None:
-        if photometry is not None:
-            ecsv = partial(photometry.stars.write, format="ascii.ecsv")
-            write_atomically(figures["table"], ecsv)
-        for kind, png in content.items():
-            write_atomically(output.path("pictures", f"{frame.name}-{kind}"), partial(Path.write_bytes, data=png))
-
     path = output.path("calibrated", frame.name)
+
+    def write_beside() -> None:
+        output.written(path)
+        if photometry is not None:
+            output.write("tables", frame.name, partial(photometry.stars.write, format="ascii.ecsv"))
+        for kind, png in content.items():
+            output.write("pictures", f"{frame.name}-{kind}", partial(Path.write_bytes, data=png))
+
     bad = _flagged(image, DataQuality.BAD)
     summary = FrameSummary(
         path=path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import astropy.units as u
 import numpy as np
@@ -16,6 +17,7 @@ from astro_calib import CCDFrame, create_deviation
 from astro_calib.detector import Detector
 from astro_calib.errors import FrameError
 from astro_calib.io import fits_writer
+from astro_calib.masters import master_of
 
 SHAPE = (30, 40)
 
@@ -382,6 +384,16 @@ def test_argument_that_astropy_does_not_support_is_not_blamed_on_the_file(frame,
 
 def names(directory):
     return sorted(path.name for path in directory.iterdir())
+
+
+def test_prepared_file_is_the_same_and_nothing_is_noted_by_who_writes_it(frame, tmp_path):
+    # In another thread, where nothing that others go through at the time may change.
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit(fits_writer.prepare_fits(frame, tmp_path / "a.fits")).result()
+    assert master_of(frame).path is None
+    frame.write(tmp_path / "b.fits")
+    assert master_of(frame).path == tmp_path / "b.fits"
+    assert (tmp_path / "a.fits").read_bytes() == (tmp_path / "b.fits").read_bytes()
 
 
 def test_old_file_is_replaced_only_when_asked(frame, tmp_path):

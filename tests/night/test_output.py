@@ -40,13 +40,15 @@ def test_other_files_are_nobodys_business(tmp_path):
     assert output.left_over() == []
 
 
-def test_what_was_asked_for_is_not_left_over(tmp_path):
+def test_what_was_written_is_not_left_over(tmp_path):
     (tmp_path / "masters").mkdir()
-    for name in ("old", "new"):
+    for name in ("old", "asked for", "new"):
         (tmp_path / "masters" / f"{name}.fits").write_text("")
     output = Output(tmp_path, [], overwrite=True)
-    output.path("masters", "new")
-    assert [path.name for path in output.left_over()] == ["old.fits"]
+    output.path("masters", "asked for")
+    output.write("masters", "new", lambda path: path.write_text("new"))
+    assert (tmp_path / "masters" / "new.fits").read_text() == "new"
+    assert [path.name for path in output.left_over()] == ["asked for.fits", "old.fits"]
 
 
 @pytest.mark.parametrize("part", ["", "calibrated", "masters"])

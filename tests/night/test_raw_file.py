@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,15 @@ def test_tile_compressed_image_has_the_keywords_of_both_headers(tmp_path):
     header, data = read_raw_file(path)
     assert (header["IMAGETYP"], header["OBSERVER"]) == ("BIAS", "Hubble")
     np.testing.assert_array_equal(data, DATA)
+
+
+@pytest.mark.parametrize("name", ["~/a.fits", "http:a.fits"])
+def test_a_name_is_that_of_a_file_and_nothing_else(tmp_path, monkeypatch, content, name):
+    monkeypatch.chdir(tmp_path)
+    path = Path(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_raw_file(path)[1], DATA)
 
 
 @pytest.mark.parametrize("length", [1000, 2880, 5000, 2880 + 5999])

@@ -208,6 +208,25 @@ def test_a_frame_that_cannot_be_written_does_not_stop_the_next_and_leaves_nothin
     assert not list((tmp_path / "out").rglob("*science-001-V*"))
 
 
+@pytest.mark.usefixtures("quick")
+def test_old_results_of_a_frame_that_cannot_be_written_are_left_over(night, reduced, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(reduced[0].out, out)
+    original = fits_writer.write_hdus
+
+    def fail_for_one(hdus, path):
+        if path.name.endswith("science-001-V.fits"):
+            raise OSError(28, "No space left on device")
+        original(hdus, path)
+
+    monkeypatch.setattr(fits_writer, "write_hdus", fail_for_one)
+    summary = reduce_night(night.directory, out, overwrite=True, progress=False)
+    (remark,) = [remark for remark in summary.remarks if "left over from an earlier reduction" in remark]
+    left = sorted(path.relative_to(out) for path in out.rglob("science-001-V*"))
+    assert len(left) == 5
+    assert remark == f"left over from an earlier reduction: {', '.join(map(str, left))}"
+
+
 def test_a_full_disk_leaves_no_half_written_file(night, tmp_path, monkeypatch):
     def fail(path, data):
         with path.open("wb") as file:
