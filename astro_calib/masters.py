@@ -19,7 +19,7 @@ from astro_calib.factored import OWN, Deferred, Kept
 from astro_calib.identity import content_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -152,6 +152,15 @@ def _remembered(frame: CCDFrame, master: Master) -> None:
     _masters[frame] = (_present(frame), master)
 
 
+def _all_remembered() -> Iterator[tuple[CCDFrame, Master]]:
+    """The frames that somebody holds, and what is remembered of them; other threads may add to them meanwhile."""
+    for reference in list(_masters.keyrefs()):
+        frame = reference()
+        known = None if frame is None else _masters.get(frame)
+        if frame is not None and known is not None:
+            yield frame, known[1]
+
+
 def applied(frame: CCDFrame) -> None:
     """Take note that a frame is a master: what others have of it is not written into their files."""
     known = _masters.get(frame)
@@ -257,7 +266,7 @@ def filed(frame: CCDFrame, master: Master, elsewhere: frozenset[str] = frozenset
 
 def path_of(identity: str) -> Path | None:
     """The file of a master; None if it is in none, or nobody holds the master any more."""
-    paths = (master.path for _, master in list(_masters.values()) if master.identity == identity)
+    paths = (master.path for _, master in _all_remembered() if master.identity == identity)
     return next((path for path in paths if path is not None), None)
 
 
@@ -268,7 +277,7 @@ def home(source: NoiseSource) -> Master | None:
 
 def master_in_memory(identity: str) -> CCDFrame | None:
     """A frame of that identity, if there is one in this process that was not changed since."""
-    for frame, (_, master) in list(_masters.items()):
+    for frame, master in _all_remembered():
         same = master.identity == identity and frame not in _conversions
         if same and master_of(frame).identity == identity:
             return frame

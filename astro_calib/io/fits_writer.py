@@ -155,12 +155,6 @@ def prepare_fits(
         else:
             write_hdus(hdus, temporary)
 
-    try:
-        # The other headers hold nothing of the frame's own.
-        image.verify("exception")
-    except fits.VerifyError as error:
-        msg = f"{ccd.name} cannot be written to {path}: {' '.join(str(error).split())}"
-        raise FrameError(msg) from error
     return partial(write_atomically, path, write)
 
 
@@ -178,6 +172,11 @@ def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any])
             psf=None if ccd.psf is None else storable(ccd.psf),
         )
         hdus = plain.to_hdu(**arguments)
+        # The other headers hold nothing of the frame's own.
+        hdus[0].verify("exception")
+    except fits.VerifyError as error:
+        msg = f"{ccd.name} cannot be written to {path}: {' '.join(str(error).split())}"
+        raise FrameError(msg) from error
     except FrameError as error:
         msg = f"{ccd.name} cannot be written to {path}: {error}"
         raise FrameError(msg) from error

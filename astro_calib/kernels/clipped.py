@@ -213,7 +213,7 @@ def clipped_mean(
     Returns
     -------
     whole, empty : bool
-        Whether all values are taken; whether there are pixels where no value is fit for use.
+        Whether all values are fit for use and taken; whether there are pixels where no value is fit for use.
     """
     mean, weight, number, before, planes = results
     lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))

@@ -12,7 +12,7 @@ from astro_calib.kernels.threads import over_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["searchable", "significance"]
+__all__ = ["reach", "searchable", "significance"]
 
 #: Rows that are smoothed together: with those above and below they stay in the cache.
 BLOCK = 32
@@ -140,6 +140,11 @@ def _significance(
             _add_pair(left, right, across[step], smooth)
 
 
+def reach(smoothing: float) -> int:
+    """How many pixels a Gaussian of this standard deviation spreads one to each side."""
+    return int(TRUNCATE * smoothing + 0.5)
+
+
 def significance(
     values: NDArray[Any],
     variance: NDArray[Any],
@@ -166,7 +171,7 @@ def significance(
     residual, sigma, significance : ndarray of the type of the values, shape (ny, nx)
         0, 1 and that of the neighbours' light where blind. White noise has a significance of standard deviation 1.
     """
-    steps = np.arange(int(TRUNCATE * smoothing + 0.5) + 1)
+    steps = np.arange(reach(smoothing) + 1)
     weights = np.exp(-0.5 * np.square(steps / smoothing))
     weights /= weights[0] + 2 * weights[1:].sum()
     # White noise of sigma 1 has this sigma after smoothing with a Gaussian.

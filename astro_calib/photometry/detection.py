@@ -158,8 +158,12 @@ def measure_fwhm(scene: Scene) -> float | None:
     from photutils.psf import fit_fwhm
     from photutils.utils.exceptions import NoDetectionsWarning
 
-    # The whole box of the fit must be there, and each of its pixels have a weight.
-    unfit = within_square(scene.missing | scene.blind | (scene.sigma == 0), FWHM_BOX // 2, outside=True)
+    from astro_calib.kernels.survey import reach
+
+    # The whole box of the fit must be there, and each of its pixels have a weight; smoothing takes the significance of
+    # one without noise a little further.
+    around = max(FWHM_BOX // 2, reach(SMOOTHING))
+    unfit = within_square(scene.missing | scene.blind | (scene.sigma == 0), around, outside=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         # Alone in a square rather than in a disc: photutils looks for its peaks in half the time.

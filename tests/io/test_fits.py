@@ -419,6 +419,14 @@ def test_header_that_cannot_be_written_leaves_the_directory_as_it_was(tmp_path, 
     assert old is None or path.read_text() == old
 
 
+def test_card_that_is_no_card_is_refused_with_the_names_of_frame_and_file(tmp_path):
+    header = fits.Header([fits.Card.fromstring("BA d    = 12 x3")])
+    frame = CCDFrame(np.ones(SHAPE), unit="adu", meta=header, name="the frame")
+    with pytest.raises(FrameError, match=r"the frame cannot be written to .*frame\.fits"):
+        frame.write(tmp_path / "frame.fits")
+    assert names(tmp_path) == []
+
+
 def test_failure_while_writing_leaves_the_old_file(frame, tmp_path, monkeypatch):
     path = tmp_path / "frame.fits"
     frame.write(path)

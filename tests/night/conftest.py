@@ -25,9 +25,9 @@ def quick(monkeypatch):
     """No empty apertures, and pictures without anything on them: for tests of what is done with files."""
     from matplotlib.figure import Figure
 
-    from astro_calib import photometry
+    from astro_calib.photometry import snr
 
-    monkeypatch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
+    monkeypatch.setattr(snr, "measure_searched", partial(snr.measure_searched, n_empty=0))
     monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
 
 
