@@ -200,8 +200,8 @@ def sentences(look: float, *quick: str) -> list[str]:
         f"({stars['bare']:.2f} s); the sky's noise takes another {stars['sky']:.2f} s."
     )
     start = (
-        f"``import astro_calib`` takes {imports['ours']:.2f} s, ``import astropy.nddata`` {imports['astropy']:.2f} s, with "
-        f"the start of Python; in seconds of the processor {imports['ours, processor']:.2f} s and "
+        f"``import astro_calib`` takes {imports['ours']:.2f} s, ``import astropy.nddata`` {imports['astropy']:.2f} s, "
+        f"with the start of Python; in seconds of the processor {imports['ours, processor']:.2f} s and "
         f"{imports['astropy, processor']:.2f} s."
     )
     return [look_at_data, stack, whole_night, photometry, start]
