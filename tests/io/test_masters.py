@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import astropy.units as u
 import numpy as np
@@ -23,6 +25,7 @@ from astro_calib import (
     combine,
     covariance,
     create_deviation,
+    masters,
     subtract_bias,
 )
 from astro_calib.errors import FrameError, NoiseWarning
@@ -322,3 +325,25 @@ def test_a_master_whose_file_was_removed_is_not_referred_to(tmp_path, ending):
     forget()
     again = [CCDFrame.read(tmp_path / "new" / f"frame{number}.{ending}") for number in range(2)]
     np.testing.assert_allclose(covariance(*again), expected, rtol=1e-5)
+
+
+def test_masters_are_looked_through_while_another_thread_adds_to_them():
+    kept, done = [], threading.Event()
+
+    def add():
+        while not done.is_set() and len(kept) < 3000:
+            kept.append(CCDFrame(np.ones((2, 2)), unit="adu"))
+            masters.master_of(kept[-1])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            adding = pool.submit(add)
+            while not adding.done():
+                assert masters.path_of("none") is None
+                assert masters.master_in_memory("none") is None
+            adding.result()
+    finally:
+        done.set()
+        sys.setswitchinterval(interval)
