@@ -26,9 +26,9 @@ from astro_calib.steps import (
     subtract_overscan,
     trim_image,
 )
+from astro_calib.steps.amplifiers import amplifier_sections
 from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
 from astro_calib.steps.flat import normalised
-from astro_calib.steps.gain import amplifier_sections
 from astro_calib.steps.master import check_master, exposure
 from astro_calib.steps.overscan import CLIP, overscan_level
 from astro_calib.steps.section import section_slices

@@ -174,10 +174,6 @@ class Origin:
         quantum = 1.0 if pixels.dtype.kind in "ui" else 0.0
         return cls(RawPixels(pixels.shape, content_identity(pixels)), ((0, 1),) * pixels.ndim, quantum)
 
-    def cells(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
-        """The index that takes the pixels of a frame of ``shape`` out of an array like the raw frame."""
-        return np.ix_(*(start + step * np.arange(n) for (start, step), n in zip(self.window, shape, strict=True)))
-
     def scaled(self, factor: float) -> Origin:
         """The origin after the frame was multiplied by a number."""
         return replace(self, quantum=self.quantum * abs(factor))

@@ -27,7 +27,7 @@ from astro_calib.factored import OWN, Factored
 from astro_calib.identity import Watch
 from astro_calib.shot_variance import ShotVariance
 from astro_calib.source import NoiseSource
-from astro_calib.steps.gain import inside, over_sections
+from astro_calib.steps.amplifiers import inside, over_sections, uncertain_gains
 from astro_calib.steps.master import relabelled
 
 if TYPE_CHECKING:
@@ -96,12 +96,8 @@ def calibrated_at_once(
         return over_sections(sections, values, raw.shape, dtype)
 
     saturation = None if detector.saturation is None else float(detector.saturation.to_value(raw.unit))
-    uncertain_gains = [
-        index
-        for index, amplifier in enumerate(detector.amplifiers)
-        if amplifier.gain_uncertainty is not None and amplifier.gain_uncertainty.value > 0
-    ]
-    of_level = None if uncertain_gains else _variance_of_level(level_terms)
+    of_gains = list(uncertain_gains(detector))
+    of_level = None if of_gains else _variance_of_level(level_terms)
     own = _own_identities(origin)
     level_identities = {source.identity for source, _ in level_terms}
     related = not (_family(bias) | _family(dark) | _family(flat)).isdisjoint([*own, *level_identities])
@@ -129,9 +125,9 @@ def calibrated_at_once(
     watch = Watch()
     over_flat = Factored(1.0) if flat is None else Factored(1.0).times(flat._data, -1)
     terms = [(source, coefficient.product(over_flat).times(over(gains))) for source, coefficient in level_terms]
-    for index in uncertain_gains:
+    for index, gain, source in of_gains:
         collected = _collected(bias, dark, ratio, over_flat).times(inside(sections, index, raw.shape))
-        terms.append((_gain_noise(detector, index), collected * (1 / gains[index])))
+        terms.append((source, collected * (1 / gain)))
     terms += _passed_on(bias, -1.0, "bias", over_flat)
     window = origin.window
     terms.append((NoiseSource("read noise", over(fixed), identity=own[0], window=window), over_flat))
@@ -185,13 +181,6 @@ def _own_identities(origin: Origin) -> tuple[str, str]:
     """Those of read noise and shot noise of a raw frame."""
     identity = origin.raw.identity()
     return f"{identity}:read", f"{identity}:shot"
-
-
-def _gain_noise(detector: Detector, index: int) -> NoiseSource:
-    """The error of an amplifier's gain, in electrons per adu."""
-    uncertainty = detector.amplifiers[index].gain_uncertainty
-    assert uncertainty is not None
-    return NoiseSource("gain", float(uncertainty.value) ** 2, axes=(), identity=detector.gain_identity(index))
 
 
 def _collected(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, over_flat: Factored) -> Factored:

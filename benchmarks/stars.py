@@ -109,8 +109,8 @@ def frames(raw: str, profile: str) -> Iterator[tuple[str, CCDFrame, CCDFrame]]:
     plan = plan_night(raw, profile)
     masters = make_masters(plan)
     for frame in plan.science:
-        raw = read_raw(frame)
-        yield frame.name, calibrated(frame, plan, masters, raw), before_calibrated(raw, plan, masters)
+        read = read_raw(frame)
+        yield frame.name, calibrated(frame, plan, masters, read), before_calibrated(read, plan, masters)
 
 
 def compare(image: CCDFrame, before: CCDFrame, repeats: int) -> dict[str, float]:

@@ -174,11 +174,8 @@ def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any])
         hdus = plain.to_hdu(**arguments)
         # The other headers hold nothing of the frame's own.
         hdus[0].verify("exception")
-    except fits.VerifyError as error:
+    except (FrameError, fits.VerifyError) as error:
         msg = f"{ccd.name} cannot be written to {path}: {' '.join(str(error).split())}"
-        raise FrameError(msg) from error
-    except FrameError as error:
-        msg = f"{ccd.name} cannot be written to {path}: {error}"
         raise FrameError(msg) from error
     except (TypeError, ValueError) as error:
         unfit = [f"{keyword} = {value!r}" for keyword, value in ccd.meta.items() if not _fits_can_hold(keyword, value)]

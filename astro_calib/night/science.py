@@ -101,11 +101,13 @@ def reduce_science(
 
     raw = read_raw(frame)
     image = calibrated(frame, plan, masters, raw)
-    before = before_calibrated(raw, plan, masters) if stars or pictures else None
-    photometry = measured(image, before) if stars and before is not None else None
-    content = _drawn(frame, plan, image, before, photometry) if pictures and before is not None else {}
-    figures = {} if photometry is None else _figures(*photometry)
+    photometry, figures, content = None, {}, {}
+    if stars or pictures:
+        before = before_calibrated(raw, plan, masters)
+        photometry = measured(image, before) if stars else None
+        content = _drawn(frame, plan, image, before, photometry) if pictures else {}
     if photometry is not None:
+        figures = _figures(*photometry)
         figures["table"] = output.path("tables", frame.name)
         # A name of bytes that are no text cannot be written into a table.
         photometry.stars.meta["frame"] = printable(photometry.stars.meta["frame"])
@@ -169,7 +171,7 @@ def _drawn(
     return {kind: rendered(figure) for kind, figure in figures.items()}
 
 
-def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame | None = None) -> CCDFrame:
+def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame) -> CCDFrame:
     """
     A science frame, calibrated.
 
@@ -177,8 +179,8 @@ def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame | No
     ----------
     frame, plan, masters
         As for ``reduce_science``.
-    raw : CCDFrame, optional
-        The frame itself, if it was read already.
+    raw : CCDFrame, shape (ny, nx)
+        The frame as it was read, in adu.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from astro_calib.derive import as_frame, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.factored import Factored
 from astro_calib.source import NoiseSource
-from astro_calib.steps.gain import raw_map
+from astro_calib.steps.amplifiers import raw_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

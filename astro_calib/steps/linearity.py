@@ -16,7 +16,7 @@ from astro_calib.errors import FrameError
 from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
 from astro_calib.source import NoiseSource
-from astro_calib.steps.gain import raw_map
+from astro_calib.steps.amplifiers import amplifier_sections
 
 if TYPE_CHECKING:
     from types import EllipsisType
@@ -174,18 +174,15 @@ def _sections(ccd: CCDFrame, detector: Detector | Linearity) -> list[_Section]:
             )
             raise u.UnitConversionError(msg)
         return [_Section(linearity=detector, identity=detector.identity())]
-    raw_map(ccd, detector, "gain")  # raises where the pixels of the amplifiers cannot be told apart
-    origin = ccd._present_origin()
+    read = amplifier_sections(ccd, detector)
     sections = []
     for index, amplifier in enumerate(detector.amplifiers):
         if amplifier.linearity is None:
             continue
         where: NDArray[np.bool_] | EllipsisType = ...
         if len(detector.amplifiers) > 1:
-            assert origin is not None  # raw_map has raised otherwise
-            raw = np.zeros(origin.raw.shape, dtype=bool)
-            raw[amplifier.slices()] = True
-            where = raw[origin.cells(ccd.shape)]
+            where = np.zeros(ccd.shape, dtype=bool)
+            where[read[index]] = True
         in_electrons = ccd.unit == u.electron
         sections.append(
             _Section(
