@@ -76,10 +76,7 @@ def _candidates() -> Iterator[Path]:
     if told := os.environ.get(VARIABLE) or numba.config.CACHE_DIR:
         yield Path(told).expanduser().absolute() / f"astro_calib-{_name()}"
     else:
-        users = Path(user_cache_dir("astro_calib"))
-        # A service may have neither HOME nor an entry among the users: its home is "~" then.
-        if users.is_absolute():
-            yield users / _name()
+        yield Path(user_cache_dir("astro_calib")) / _name()
     # It is the same one for all processes of a user, so that a container compiles once.
     with suppress(OSError):
         yield Path(tempfile.gettempdir()) / f"astro_calib-{os.geteuid()}-{_name()}"
@@ -92,6 +89,8 @@ def _is_ours_alone(status: os.stat_result) -> bool:
 
 def _trouble(path: Path) -> str | None:
     """Make a folder, and say what keeps us from using it."""
+    if not path.is_absolute():
+        return f"{path.parent} is no absolute path"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
