@@ -19,20 +19,22 @@ from pathlib import Path
 from pickle import loads
 from typing import TYPE_CHECKING, Any
 
-import llvmlite
 import numba
 import numpy as np
 from astropy import log
-from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
-from numba.misc.appdirs import user_cache_dir
+from numba.core import caching, compiler, serialize
+from numba.misc import appdirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["VARIABLE", "LoopCache", "folder", "say"]
 
+#: Of numba, without types.
+compile_result: Any = compiler.CompileResult
+dumps: Any = serialize.dumps
+user_cache_dir: Any = appdirs.user_cache_dir
+config: Any = numba.config
 #: The environment variable that names the folder to use.
 VARIABLE = "ASTRO_CALIB_CACHE_DIR"
 #: Bytes of the checksum that each file begins with.
@@ -59,7 +61,7 @@ def _name() -> str:
     Loops are compiled into those that call them, so that the sources of all of them count. Two checkouts may have one
     version number.
     """
-    digest = hashlib.sha256(repr((sys.version, numba.__version__, llvmlite.__version__, np.__version__)).encode())
+    digest = hashlib.sha256(repr((sys.version, numba.__version__, np.__version__)).encode())
     package = resources.files("astro_calib")
     sources = [source for source in (package / "kernels").iterdir() if source.name.endswith(".py")]
     for source in [*sorted(sources, key=lambda source: source.name), package / "flags.py"]:
@@ -73,7 +75,7 @@ def _name() -> str:
 
 def _candidates() -> Iterator[Path]:
     """The folders to try, the best one first."""
-    if told := os.environ.get(VARIABLE) or numba.config.CACHE_DIR:
+    if told := os.environ.get(VARIABLE) or config.CACHE_DIR:
         yield Path(told).expanduser().absolute() / f"astro_calib-{_name()}"
     else:
         yield Path(user_cache_dir("astro_calib")) / _name()
@@ -114,7 +116,7 @@ def folder() -> Path | None:
         The first that works of: a folder in that which the environment variable ``ASTRO_CALIB_CACHE_DIR`` or
         ``NUMBA_CACHE_DIR`` names, else in the user's cache folder; one among the temporary files.
     """
-    troubles = []
+    troubles: list[str] = []
     try:
         for path in _candidates():
             trouble = _trouble(path)
@@ -165,7 +167,7 @@ def _write(path: Path, content: Any) -> None:
         _say_once(f"Compiled code is not kept in {path.parent}: {error.strerror}. {_ADVICE}")
 
 
-class LoopCache(_Cache):
+class LoopCache(caching._Cache):
     """
     The cache of one function, in the place of numba's.
 
@@ -199,7 +201,10 @@ class LoopCache(_Cache):
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
         parts = None if path is None else _read(path)
-        return None if parts is None else CompileResult._rebuild(target_context, *parts)
+        try:
+            return None if parts is None else compile_result._rebuild(target_context, *parts)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be compiled again
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled function."""
