@@ -2,16 +2,19 @@
 Compiled loops, kept on disk for the next process.
 
 numba's own cache writes beside the source, stops where it cannot write, and believes what it reads. This one writes
-into the user's cache folder, goes on without where that is not possible, and checks what it reads.
+into the user's cache folder, goes on without where that is not possible, and checks what it reads. Processes that begin
+together compile each loop once.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
 import sys
 import tempfile
+import time
 from contextlib import redirect_stdout, suppress
 from functools import cache
 from importlib import metadata, resources
@@ -39,6 +42,8 @@ config: Any = numba.config
 VARIABLE = "ASTRO_CALIB_CACHE_DIR"
 #: Bytes of the checksum that each file begins with.
 CHECKSUM = hashlib.sha256().digest_size
+#: Seconds to wait for another process that compiles the same loop; it may have been stopped.
+PATIENCE = 60.0
 
 
 def say(level: str, text: str) -> None:
@@ -167,6 +172,36 @@ def _write(path: Path, content: Any) -> None:
         _say_once(f"Compiled code is not kept in {path.parent}: {error.strerror}. {_ADVICE}")
 
 
+@cache
+def _lock_file(folder: Path) -> int:
+    """The open file whose bytes stand for the loops of a folder."""
+    return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _place(path: Path) -> int:
+    """The byte that stands for a loop."""
+    return int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:7])
+
+
+def _wait_for_turn(path: Path) -> None:
+    """Wait while another process compiles the same loop; not for ever, and not where files cannot be locked."""
+    with suppress(OSError):
+        lock, end = _lock_file(path.parent), time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(path))
+            except (BlockingIOError, PermissionError):
+                time.sleep(0.02)
+            else:
+                return
+
+
+def _end_turn(path: Path) -> None:
+    """Let another process go on that waits for the loop."""
+    with suppress(OSError):
+        fcntl.lockf(_lock_file(path.parent), fcntl.LOCK_UN, 1, _place(path))
+
+
 class LoopCache(caching._Cache):
     """
     The cache of one function, in the place of numba's.
@@ -200,18 +235,30 @@ class LoopCache(caching._Cache):
         """Return the compiled function for a signature, None if it is not there."""
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
-        parts = None if path is None else _read(path)
+        if path is None:
+            return None
+        parts = _read(path)
+        if parts is None:
+            # Until `save_overload` the turn is ours: processes that begin together need the same loops.
+            _wait_for_turn(path)
+            parts = _read(path)
+        if parts is None:
+            return None
+        _end_turn(path)
         try:
-            return None if parts is None else compile_result._rebuild(target_context, *parts)
+            return compile_result._rebuild(target_context, *parts)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be compiled again
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled function."""
         path = self._path(sig, data.codegen)
+        if path is None:
+            return
         # Code that holds addresses of this process is of no use to another.
-        if path is not None and not data.library.has_dynamic_globals:
+        if not data.library.has_dynamic_globals:
             _write(path, data._reduce())
+        _end_turn(path)
 
     def enable(self) -> None:
         """Read and write from now on."""

@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from importlib import resources
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def test_damaged_file_is_compiled_again_and_replaced(damage, kept, told):
     else:
         assert anew()
         assert told == []
-    assert list(path.parent.iterdir()) == [path], "no temporary file stays"
+    assert {*path.parent.iterdir()} == {path, path.parent / "lock"}, "no temporary file stays"
 
 
 def test_what_cannot_be_loaded_is_compiled_again(kept, told):
@@ -335,6 +336,41 @@ def test_nothing_is_written_beside_the_source_and_the_folder_is_safe_with_two_at
         assert (process.returncode, output) == (0, "5050\n"), errors
     assert set(PACKAGE.rglob("*.nb?")) == before
     assert [path.name[:23] for path in tmp_path.rglob("*.loop")] == ["checksum.sum_of_swapped"]
+
+
+def hold(path, until):
+    """Be the process that compiles a loop, until something is done."""
+    code = (
+        "import sys, pathlib; from astro_calib.kernels import cache; path = pathlib.Path(sys.argv[1]); "
+        "cache._wait_for_turn(path); print('mine', flush=True); sys.stdin.read(); " + until
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "mine\n"
+    return process
+
+
+def test_of_two_processes_that_begin_together_one_compiles(kept, told):
+    anew()
+    path = only_file(kept)
+    path.rename(kept / "made")
+    with hold(path, "(path.parent.parent / 'made').rename(path); cache._end_turn(path); sys.stdin.close()") as other:
+        threading.Timer(0.3, other.stdin.close).start()
+        assert anew(), "it waited, and read what the other had made"
+    assert told == []
+
+
+def test_nobody_waits_for_ever(kept, told, monkeypatch):
+    monkeypatch.setattr(cache, "PATIENCE", 0.1)
+    anew()
+    path = only_file(kept)
+    path.unlink()
+    with hold(path, "") as other:
+        assert not anew()
+        other.stdin.close()
+    assert only_file(kept) == path
+    assert told == []
 
 
 def test_every_loop_is_compiled_by_the_one_decorator():
