@@ -474,7 +474,9 @@ def test_units_that_do_not_add_are_named():
             frame(name="d1.fits") + operand
 
 
-@pytest.mark.parametrize("operand", [None, "five", object(), {"a": 1}, [1, "x"]], ids=str)
+@pytest.mark.parametrize(
+    "operand", [None, "five", object(), {"a": 1}, [1, "x"]], ids=lambda operand: type(operand).__name__
+)
 def test_what_is_no_operand_is_refused(operand):
     for operation in ("add", "subtract", "multiply", "divide"):
         with pytest.raises((TypeError, ValueError)):

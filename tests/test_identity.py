@@ -276,7 +276,11 @@ def test_writing_into_a_cut_cuts_the_link_of_both():
     np.testing.assert_array_equal(covariance(a, before), 0)
 
 
-@pytest.mark.parametrize("assign", [lambda a: a.data.copy(), lambda a: a.data + 1, lambda a: a.data], ids=str)
+@pytest.mark.parametrize(
+    "assign",
+    [lambda a: a.data.copy(), lambda a: a.data + 1, lambda a: a.data],
+    ids=["a copy", "other values", "its own"],
+)
 def test_assigning_data_starts_a_new_source_of_the_same_variance(assign):
     a = frame()
     before = a.copy()

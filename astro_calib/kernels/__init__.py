@@ -1,17 +1,16 @@
 """
 Compiled loops over pixels: arrays in, arrays out.
 
-They are compiled when they are first needed, and kept on disk for the next time.
+They are compiled when they are first needed, and kept on disk for the next time: `astro_calib.kernels.cache`.
 """
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from astropy import log
 from numba.core import event
+
+from astro_calib.kernels.cache import folder, say
 
 if TYPE_CHECKING:
     from numba.core.event import Event
@@ -28,9 +27,8 @@ class _Notice(event.Listener):
         """Called by numba when it begins to compile any function, of another package, too."""
         if not self.said and event.data["dispatcher"].py_func.__module__.startswith(f"{__name__}."):
             self.said = True
-            # What a program prints may be read by another; astropy's log goes there too.
-            with redirect_stdout(sys.stderr):
-                log.info("compiling loops for pixels of this type: some seconds, once; they are kept on disk.")
+            kept = "a few seconds" if folder() is None else "a few seconds, cached on disk"
+            say("info", f"Compiling for this data type ({kept}).")
 
     def on_end(self, event: Event) -> None:
         """Nothing to say."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numba
 import numpy as np
+
+from astro_calib.kernels.options import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +63,7 @@ class Listed(NamedTuple):
         )
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _median_deviation(ordered: NDArray[Any], low: int, high: int) -> float:
     """The median of the distances from the median, for ordered values from low to high."""
     middle = low + (high - low) // 2
@@ -80,7 +81,7 @@ def _median_deviation(ordered: NDArray[Any], low: int, high: int) -> float:
     return distance
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _typical(ordered: NDArray[Any], clip: float) -> tuple[float, float]:
     """The smallest and the largest value left after rejecting those that are not near the median, again and again."""
     # In sorted values those that are left are one interval, and their median is in the middle of it.
@@ -104,13 +105,13 @@ def _typical(ordered: NDArray[Any], clip: float) -> tuple[float, float]:
     return ordered[low], ordered[high - 1]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _span(center: float, radius: float, length: int) -> tuple[int, int]:
     """The first pixel along an axis that is within the radius, or one before, and the end of those that are."""
     return max(int(np.floor(center - radius)), 0), min(int(np.ceil(center + radius)) + 1, length)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _annuli(
     data: NDArray[Any],
     missing: NDArray[np.bool_],
@@ -132,7 +133,7 @@ def _annuli(
                     numbers[index] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _inside(
     missing: NDArray[np.bool_],
     flags: NDArray[np.uint16],
@@ -161,7 +162,7 @@ def _inside(
                     areas[index] += overlaps[index, i, j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _list_pixels(
     data: NDArray[Any],
     missing: NDArray[np.bool_],

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numba
 import numpy as np
 
 from astro_calib.flags import DataQuality
-from astro_calib.kernels.options import INNER
+from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
 
@@ -62,7 +61,7 @@ class CalibratedPixels(NamedTuple):
     mask: NDArray[np.bool_]
 
 
-@numba.njit(error_model="numpy", **INNER)
+@inner(error_model="numpy")
 def _signal(raw: NDArray[Any], level: float, columns: NDArray[Any], gain: float, data: NDArray[Any]) -> None:
     kind = data.dtype.type
     lower, factor = kind(level), kind(gain)
@@ -70,7 +69,7 @@ def _signal(raw: NDArray[Any], level: float, columns: NDArray[Any], gain: float,
         data[index] = (kind(raw[index]) - lower - columns[index]) * factor
 
 
-@numba.njit(error_model="numpy", **INNER)
+@inner(error_model="numpy")
 def _own_noise(data: NDArray[Any], fixed: float, floor: float, variance: NDArray[Any]) -> None:
     kind = data.dtype.type
     lowest, constant, nothing, infinite = kind(floor), kind(fixed), kind(0), kind(np.inf)
@@ -81,14 +80,14 @@ def _own_noise(data: NDArray[Any], fixed: float, floor: float, variance: NDArray
         variance[index] = (noise if abs(signal) < infinite else nothing) + constant
 
 
-@numba.njit(error_model="numpy", **INNER)
+@inner(error_model="numpy")
 def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> None:
     scale = total.dtype.type(factor)
     for index in range(total.shape[0]):
         total[index] += scale * values[index]
 
 
-@numba.njit(error_model="numpy", **INNER)
+@inner(error_model="numpy")
 def _divide(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any], inverse: NDArray[Any]) -> None:
     one = data.dtype.type(1)
     for index in range(data.shape[0]):
@@ -98,21 +97,21 @@ def _divide(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any], inve
         variance[index] *= over * over
 
 
-@numba.njit(error_model="numpy", **INNER)
+@inner(error_model="numpy")
 def _add_flat_noise(data: NDArray[Any], variance: NDArray[Any], inverse: NDArray[Any], of_flat: NDArray[Any]) -> None:
     for index in range(data.shape[0]):
         relative = data[index] * inverse[index]
         variance[index] += relative * relative * of_flat[index]
 
 
-@numba.njit(error_model="numpy", **INNER)
+@inner(error_model="numpy")
 def _add_shared_noise(data: NDArray[Any], variance: NDArray[Any], inverse: NDArray[Any], shared: NDArray[Any]) -> None:
     two = data.dtype.type(2)
     for index in range(data.shape[0]):
         variance[index] += two * data[index] * inverse[index] * inverse[index] * shared[index]
 
 
-@numba.njit(error_model="numpy", **INNER)
+@inner(error_model="numpy")
 def _flag_saturated(raw: NDArray[Any], saturation: Any, flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
     for index in range(raw.shape[0]):
         over = raw[index] >= saturation
@@ -120,7 +119,7 @@ def _flag_saturated(raw: NDArray[Any], saturation: Any, flags: NDArray[np.uint16
         mask[index] |= over
 
 
-@numba.njit(error_model="numpy", **INNER)
+@inner(error_model="numpy")
 def _flag_missing(raw: NDArray[Any], flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
     for index in range(raw.shape[0]):
         lost = not abs(np.float64(raw[index])) < np.inf
@@ -128,7 +127,7 @@ def _flag_missing(raw: NDArray[Any], flags: NDArray[np.uint16], mask: NDArray[np
         mask[index] |= lost
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _calibrate(
     raw: NDArray[Any],
     first: int,
@@ -295,7 +294,7 @@ def calibrate_pixels(
     return result
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _shot_variance(
     data: NDArray[Any],
     flat: NDArray[Any],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
+
+from astro_calib.kernels.options import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["sum_of_swapped"]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def sum_of_swapped(words: NDArray[np.uint32]) -> np.uint64:
     """
     The sum of words whose bytes are in the opposite order.

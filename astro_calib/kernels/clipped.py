@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, array_at, part_of
-from astro_calib.kernels.options import INNER
+from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.reject import is_near, numbers_and_arrays, too_few
 from astro_calib.kernels.stack import TOGETHER, add_lines
 
@@ -24,7 +23,7 @@ WIDTH = 1024
 NO_MARKS = np.empty(0, dtype=np.uint32)
 
 
-@numba.njit(**INNER)
+@inner()
 def _choose(
     values: NDArray[Any],
     variance: NDArray[Any],
@@ -47,7 +46,7 @@ def _choose(
         marks[index] |= bit if near else no_mark
 
 
-@numba.njit(**INNER)
+@inner()
 def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
     """Add the number of bits that are set, counted in pairs, in fours, in bytes."""
     kind = np.uint32
@@ -59,7 +58,7 @@ def _count_marks(marks: NDArray[np.uint32], number: NDArray[np.uint16]) -> None:
         number[index] += np.uint16(kind(bits * kind(0x01010101)) >> 24)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _mend(
     values: NDArray[Any],
     used: NDArray[np.bool_],
@@ -95,7 +94,7 @@ def _mend(
         mean[where] = total / (own if own > 0 else 1.0)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _clipped_mean(
     values: NDArray[Any],
     used: NDArray[np.bool_],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from astro_calib.kernels.options import INNER
+from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
 
@@ -35,13 +35,13 @@ KEYS = (_mixed(np.arange(1, 2 * TILE + 1, dtype=np.uint64) * np.uint64(0x9E3779B
 )
 
 
-@numba.njit(**INNER)
+@inner()
 def _bits(value: Any) -> np.uint64:
     """Those of a number in float32."""
     return np.uint64(np.float32(value).view(np.uint32))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _short_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.uint64]) -> None:
     """A number for each row of values that float32 holds exactly."""
     for row in range(pixels.shape[0]):
@@ -54,7 +54,7 @@ def _short_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np
         rows[row] = mixed
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _long_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.uint64]) -> None:
     """The same for other values: what float32 leaves of them counts in addition, so that nothing counts as nothing."""
     for row in range(pixels.shape[0]):
@@ -71,7 +71,7 @@ def _long_rows(pixels: NDArray[Any], keys: NDArray[np.uint32], rows: NDArray[np.
         rows[row] = mixed
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _unsigned_rows(
     pixels: NDArray[np.uint16], same: NDArray[np.uint16], keys: NDArray[np.uint32], rows: NDArray[np.uint64]
 ) -> None:

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from astro_calib.kernels.many import build, part_of
-from astro_calib.kernels.options import INNER
+from astro_calib.kernels.options import compiled, inner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +104,7 @@ def _sort_at(context: Any, lines: Any, index: Any, places: Any) -> Any:
 _sort: Any = numba.extending.intrinsic(_sort_at)
 
 
-@numba.njit(**INNER)
+@inner()
 def _exchange(lines: NDArray[Any], i: int, j: int) -> None:
     places = i * WIDTH, j * WIDTH
     # Always as many values, for which the compiler needs no loop over the rest.
@@ -112,7 +112,7 @@ def _exchange(lines: NDArray[Any], i: int, j: int) -> None:
         _sort(lines, index, places)
 
 
-@numba.njit(**INNER)
+@inner()
 def _sort_block(lines: NDArray[Any], first: int) -> None:
     """Sort the values of eight lines at each place."""
     a, b, c, d = first, first + WIDTH, first + 2 * WIDTH, first + 3 * WIDTH
@@ -121,14 +121,14 @@ def _sort_block(lines: NDArray[Any], first: int) -> None:
         _sort(lines, index, places)
 
 
-@numba.njit(**INNER)
+@inner()
 def _take(values: NDArray[Any], line: NDArray[Any]) -> None:
     # Number by number, which is compiled for several at a time; an assignment of slices is not.
     for index in range(values.shape[0]):
         line[index] = values[index]
 
 
-@numba.njit(**INNER)
+@inner()
 def _take_used(
     values: NDArray[Any], used: NDArray[np.bool_], line: NDArray[Any], filling: NDArray[Any], number: NDArray[np.uint16]
 ) -> None:
@@ -142,7 +142,7 @@ def _take_used(
         number[index] += used[index]
 
 
-@numba.njit(**INNER)
+@inner()
 def _middle(
     low: NDArray[Any],
     mid: NDArray[Any],
@@ -163,7 +163,7 @@ def _middle(
         median[index] = value if number[index] > 0 else no_number
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def median_of_lines(
     values: NDArray[Any],
     used: NDArray[np.bool_],

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, alike, array_at, part_of
-from astro_calib.kernels.options import INNER
+from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.plain import read_only
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ __all__ = ["at_center", "numbers_and_arrays", "reject_deviant", "reject_extremes
 WIDTH = 1024
 
 
-@numba.njit(**INNER)
+@inner()
 def is_near(value: Any, center: Any, variance: Any, below: Any, above: Any, nothing: Any, infinite: Any) -> bool:
     """Whether a value is no further from the centre than a threshold, squared, times its variance; all of one type."""
     deviation = value - center
@@ -31,7 +30,7 @@ def is_near(value: Any, center: Any, variance: Any, below: Any, above: Any, noth
     return (deviation * deviation <= threshold * max(variance, nothing)) | (threshold == infinite)
 
 
-@numba.njit(**INNER)
+@inner()
 def _within(
     values: NDArray[Any],
     used: NDArray[np.bool_],
@@ -49,7 +48,7 @@ def _within(
         kept[index] &= used[index]
 
 
-@numba.njit(**INNER)
+@inner()
 def _within_number(
     values: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any], low: Any, high: Any, kept: NDArray[np.bool_]
 ) -> None:
@@ -62,13 +61,13 @@ def _within_number(
         kept[index] &= used[index]
 
 
-@numba.njit(**INNER)
+@inner()
 def too_few(before: int, after: int) -> bool:
     """Of two values only the higher may go, and all never do."""
     return ((before == 2) & (after < 2)) | ((before > 0) & (after == 0))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _reject_deviant(
     values: NDArray[Any],
     used: NDArray[np.bool_],
@@ -162,7 +161,7 @@ def reject_deviant(
     return remaining
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _at_center(
     total: NDArray[Any],
     slope: NDArray[Any],
@@ -179,7 +178,7 @@ def _at_center(
         result[index] = max(moved, lowest)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _at_center_alike(
     total: NDArray[Any], slope: float, floor: float, values: NDArray[Any], center: NDArray[Any], result: NDArray[Any]
 ) -> None:
@@ -215,7 +214,7 @@ def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: 
     return result
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _reject_extremes(
     values: NDArray[Any], used: NDArray[np.bool_], lowest: int, highest: int, remaining: NDArray[np.bool_]
 ) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from astro_calib.arithmetic import float_type
 from astro_calib.kernels.many import part_of
 from astro_calib.kernels.network import comparators, median_of_lines
-from astro_calib.kernels.options import INNER
+from astro_calib.kernels.options import compiled, inner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +54,7 @@ def _lines(values: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(values).reshape(len(values), -1)
 
 
-@numba.njit(**INNER)
+@inner()
 def add_lines(
     values: NDArray[Any], first: int, apart: int, weights: NDArray[np.float64], total: NDArray[np.float64]
 ) -> None:
@@ -79,7 +78,7 @@ def add_lines(
         total[index] = two + of_c * np.float64(c[index]) + of_d * np.float64(d[index])
 
 
-@numba.njit(**INNER)
+@inner()
 def _take_used(values: NDArray[Any], used: NDArray[np.bool_], line: NDArray[Any]) -> None:
     nothing = line.dtype.type(0)
     for index in range(line.shape[0]):
@@ -87,7 +86,7 @@ def _take_used(values: NDArray[Any], used: NDArray[np.bool_], line: NDArray[Any]
         line[index] = values[index] if used[index] else nothing
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _add_used(
     values: NDArray[Any],
     used: NDArray[np.bool_],
@@ -119,7 +118,7 @@ def _add_used(
                 own_weights[index] = weights[0] * counts[index]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _add_all(values: NDArray[Any], weights: NDArray[np.float64], total: NDArray[np.float64]) -> None:
     n, m = values.shape
     for start in range(0, m, WIDTH):
@@ -169,7 +168,7 @@ def weighted_sums(
     return total.reshape(shape), weight.reshape(shape), number.reshape(shape)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _sample_variance(
     values: NDArray[Any], used: NDArray[np.bool_], about: NDArray[Any], complete: bool, variance: NDArray[Any]
 ) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, array_at, part_of
-from astro_calib.kernels.options import INNER
+from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.threads import over_rows
 
@@ -30,7 +29,7 @@ SMALL = 1 << 14
 ANY_ORDER = {"reassoc", "nsz"}
 
 
-@numba.njit(fastmath=ANY_ORDER, **INNER)
+@inner(fastmath=ANY_ORDER)
 def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> float:
     scale, added = total.dtype.type(factor), values.dtype.type(0)
     for index in range(total.shape[0]):
@@ -40,7 +39,7 @@ def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> float:
     return np.float64(added)
 
 
-@numba.njit(fastmath=ANY_ORDER, **INNER)
+@inner(fastmath=ANY_ORDER)
 def _add_kept(total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bit: int, factor: float) -> float:
     kind = plane.dtype.type
     scale, nothing, added = total.dtype.type(factor), total.dtype.type(0), values.dtype.type(0)
@@ -53,7 +52,7 @@ def _add_kept(total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bi
     return np.float64(added)
 
 
-@numba.njit(**INNER)
+@inner()
 def _sum_and_number(values: NDArray[Any]) -> tuple[float, int]:
     added, number = 0.0, 0
     for index in range(values.shape[0]):
@@ -63,7 +62,7 @@ def _sum_and_number(values: NDArray[Any]) -> tuple[float, int]:
     return added, number
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _count_kept(total: NDArray[Any], plane: NDArray[Any], bit: int, factor: float) -> None:
     scale, nothing = total.dtype.type(factor), total.dtype.type(0)
     marked = plane.dtype.type(1 << bit)
@@ -71,7 +70,7 @@ def _count_kept(total: NDArray[Any], plane: NDArray[Any], bit: int, factor: floa
         total[index] += scale if plane[index] & marked else nothing
 
 
-@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@compiled(fastmath=ANY_ORDER)
 def _add_many(
     total: NDArray[Any],
     like: NDArray[Any],
@@ -180,7 +179,7 @@ def add_scaled(
     return float(added[0]), int(number[0])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _add_times_square(total: NDArray[Any], values: NDArray[Any], scale: NDArray[Any]) -> None:
     nothing = total.dtype.type(0)
     for index in range(total.shape[0]):
@@ -201,7 +200,7 @@ def add_times_square(total: NDArray[Any], values: NDArray[Any], scale: float | N
     _add_times_square(total.reshape(-1), read_only(values).reshape(-1), factors)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@compiled(fastmath=ANY_ORDER)
 def _sum_of_squares(weights: NDArray[Any], coefficients: NDArray[Any], variances: NDArray[Any]) -> float:
     # One coefficient or variance stands for all.
     single_coefficient, single_variance = coefficients.shape[0] == 1, variances.shape[0] == 1
@@ -236,7 +235,7 @@ def weighted_sum_of_squares(
     return float(_sum_of_squares(read_only(weights).reshape(-1), lines[0], lines[1]))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@compiled(fastmath=ANY_ORDER)
 def _sum_of_finite(values: NDArray[Any], sums: NDArray[np.float64]) -> None:
     infinite = values.dtype.type(np.inf)
     for row in range(values.shape[0]):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
+from astro_calib.kernels.options import compiled
 from astro_calib.kernels.threads import over_rows
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ TRUNCATE = 4.0
 FURTHEST = 1e30
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _searchable(
     data: NDArray[Any],
     variance: NDArray[Any],
@@ -80,19 +80,19 @@ def searchable(
     return values, blind, unfit
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _weigh_one(values: NDArray[Any], weight: np.floating[Any], total: NDArray[Any]) -> None:
     for index in range(len(total)):
         total[index] = values[index] * weight
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _add_pair(left: NDArray[Any], right: NDArray[Any], weight: np.floating[Any], total: NDArray[Any]) -> None:
     for index in range(len(total)):
         total[index] += (left[index] + right[index]) * weight
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _significance(
     values: NDArray[Any],
     variance: NDArray[Any],

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from astro_calib.kernels.many import addresses, alike, array_at, part_of
-from astro_calib.kernels.options import INNER
+from astro_calib.kernels.options import compiled, inner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,7 @@ NO_MASK = np.empty(0, dtype=np.bool_)
 NO_MARKS = np.empty(0, dtype=np.uint32)
 
 
-@numba.njit(**INNER)
+@inner()
 def _take(values: NDArray[Any], result: NDArray[Any], used: NDArray[np.bool_]) -> None:
     kind = result.dtype.type
     infinite = kind(np.inf)
@@ -34,7 +33,7 @@ def _take(values: NDArray[Any], result: NDArray[Any], used: NDArray[np.bool_]) -
         used[index] = abs(value) < infinite
 
 
-@numba.njit(**INNER)
+@inner()
 def _all(used: NDArray[np.bool_]) -> bool:
     # Of single bytes, which is faster than to count them in wider numbers.
     every = np.uint8(1)
@@ -43,7 +42,7 @@ def _all(used: NDArray[np.bool_]) -> bool:
     return every != 0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _collect(
     values: NDArray[np.uintp],
     masks: NDArray[np.uintp],
@@ -124,7 +123,7 @@ def collect(
     return bool(complete)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _count(used: NDArray[np.bool_], number: NDArray[np.uint16]) -> None:
     n, m = used.shape
     for start in range(0, m, WIDTH):
@@ -153,7 +152,7 @@ def counted(used: NDArray[np.bool_]) -> NDArray[np.uint16]:
     return number
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _mark(kept: NDArray[np.bool_], plane: NDArray[np.uint32]) -> None:
     n, m = kept.shape
     for start in range(0, m, WIDTH):
@@ -181,7 +180,7 @@ def survivors(kept: NDArray[np.bool_], planes: NDArray[np.uint32]) -> None:
         _mark(lines[32 * position : 32 * position + 32], plane.reshape(-1))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _merge_flags(
     more: NDArray[np.uintp],
     like: NDArray[np.uint16],

@@ -105,6 +105,7 @@ def test_cut_off_tile_compressed_file_is_refused(tmp_path):
         (b"\0" * 5760, "not a FITS file"),
         (gzip.compress(b"a comment\n" * 1000), "not a FITS file"),
     ],
+    ids=["empty", "text", "zeros", "compressed text"],
 )
 def test_other_files_are_refused(tmp_path, content, expected):
     path = tmp_path / "a.fits"
