@@ -9,7 +9,7 @@ import numpy as np
 
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, fit_for_use, rebuilt, with_quality
+from astro_calib.derive import as_frame, measured, rebuilt, with_quality
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.flags import DataQuality
@@ -109,10 +109,10 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
 
 def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
     data, budget = floating(flat._data), flat.budget
-    good = fit_for_use(flat)
+    good = measured(flat)
     what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
     if not good.any():
-        msg = f"the flat ({flat.name}) has no good pixel to be normalised by."
+        msg = f"the flat ({flat.name}) has no good pixel with a finite variance to be normalised by."
         raise FrameError(msg)
     norm = float(np.mean(data, where=good, dtype=np.float64)) if norm_value is None else float(norm_value)
     if not norm > 0:
