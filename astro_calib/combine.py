@@ -475,7 +475,7 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Proce
         raise FrameError(msg)
     variance = values.scatter
     if not known.all():
-        usual = np.mean(values.scatter[known], dtype=np.float64)
+        usual = np.mean(values.scatter, where=known & np.isfinite(values.scatter), dtype=np.float64)
         variance[~known] = usual
     variance *= of_number(lambda n: factor_of_sample(n, procedure), values.before, variance.dtype)
     private = private_terms([frame for frame in frames if frame.budget is not None])
@@ -517,6 +517,7 @@ def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, bu
         flags=values.flags,
         meta=meta,
         wcs=first.wcs,
+        _applied=tuple(one for one in first._applied if all(one in frame._applied for frame in frames)),
         name=f"the stack of {len(frames)} frames from {first.name}",
         _watch=Watch(),
     )

@@ -62,6 +62,7 @@ def rebuilt(
         name=frame._name,
         budget=budget,
         _origin=frame._present_origin() if origin is None else origin,
+        _applied=frame._applied,
         _watch=frame._watch if data is frame._data else Watch(),
     )
 

@@ -124,6 +124,7 @@ class CCDFrame(CCDData):
     def __init__(self, data: Any, *args: Any, budget: UncertaintyBudget | None = None, **kwargs: Any) -> None:
         name = kwargs.pop("name", None)
         origin = kwargs.pop("_origin", None)
+        applied = kwargs.pop("_applied", None)
         watch = kwargs.pop("_watch", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
@@ -136,6 +137,8 @@ class CCDFrame(CCDData):
         self._uncertainty: VarianceUncertainty | None = None
         self._n_used: NDArray[np.uint16] | None = None
         self._provenance: tuple[Mapping[str, Any], ...] = ()
+        #: The kind and the identity of each master that was applied, so that none is applied twice.
+        self._applied: tuple[tuple[str, str], ...] = applied or ()
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         #: What was made of the values for later use, with what it was made of.
@@ -159,6 +162,7 @@ class CCDFrame(CCDData):
             if kwargs.get("meta") is None and kwargs.get("header") is None:
                 kwargs["meta"] = parent.meta
             self._provenance = parent._provenance
+            self._applied = parent._applied if applied is None else applied
             data = parent._data
             if kwargs.get("copy"):
                 watch = Watch()
@@ -714,6 +718,7 @@ class CCDFrame(CCDData):
         del attributes["uncertainty"]
         attributes["name"] = self._name or getattr(operand, "_name", None)
         attributes["_watch"] = Watch()
+        attributes["_applied"] = operand._applied if operand is not None and self._constant else self._applied
         if operand is None:
             if propagate_uncertainties:
                 attributes["uncertainty"] = self._collapsed_uncertainty(operation, **kwargs)
@@ -880,6 +885,7 @@ class CCDFrame(CCDData):
             "meta": self.meta,
             "name": self._name,
             "flags": None if self.flags is None else self.flags[item],
+            "_applied": self._applied,
         }
         budget, origin = self.budget, self._present_origin()
         if slices is not None:
@@ -913,6 +919,7 @@ class CCDFrame(CCDData):
             name=self._name,
             budget=self.budget,
             _origin=self._origin,
+            _applied=self._applied,
             _watch=Watch(),
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()

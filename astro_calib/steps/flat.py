@@ -17,7 +17,7 @@ from astro_calib.identity import content_digest
 from astro_calib.masters import master_of, remember_array
 from astro_calib.operands import flagged_uncertain
 from astro_calib.source import NoiseSource
-from astro_calib.steps.master import check_master, like_frame, relabelled
+from astro_calib.steps.master import check_master, like_frame, relabelled, with_applied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +61,8 @@ def flat_correct(
     ShapeMismatchError
         If the shapes differ.
     FrameError
-        If the flat has no good pixel, or its mean is not positive.
+        If the flat has no good pixel, or its mean is not positive, or the frame was divided by it before; another flat
+        is worth a warning.
     ValueError
         If ``norm_value`` is not positive.
 
@@ -88,7 +89,7 @@ def flat_correct(
     flat = check_master(ccd, flat, "flat")
     result = like_frame(ccd.divide(normalised(flat, min_value, norm_value)), ccd)
     result._origin = None
-    return result
+    return with_applied(result, ccd, flat, "flat")
 
 
 def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
