@@ -259,6 +259,37 @@ class UncertaintyBudget:
             self._total = total
         return self._total
 
+    @NO_NUMBER
+    def is_known(self) -> NDArray[np.bool_]:
+        """
+        Where the variance is a finite number.
+
+        Returns
+        -------
+        ndarray of bool
+            Of the frame's shape. The variance is not kept for this, if it was not asked for before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> UncertaintyBudget((1, 2), [(NoiseSource("read noise", np.array([[25.0, np.inf]])), 1.0)]).is_known()
+        array([[ True, False]])
+        """
+        if self._total is not None:
+            return np.isfinite(self._total)
+        known = np.ones(self.shape, dtype=np.bool_)
+
+        def look(item: tuple[slice, ...]) -> None:
+            own = None if self.data is None else self.data[item]
+            for source, coefficient in self.terms:
+                part = np.square(coefficient.part(item, self.shape, own)) * source.variance.part(item, self.shape)
+                if np.ndim(part) or not np.isfinite(part):
+                    known[item] &= np.isfinite(part)
+
+        self._in_parts(look)
+        return known
+
     @property
     def _rows_at_a_time(self) -> int:
         return max(1, SLAB // max(int(np.prod(self.shape[1:])), 1))

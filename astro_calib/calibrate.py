@@ -29,7 +29,7 @@ from astro_calib.steps import (
 from astro_calib.steps.amplifiers import amplifier_sections
 from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
 from astro_calib.steps.flat import normalised
-from astro_calib.steps.master import check_master, exposure
+from astro_calib.steps.master import check_master, exposure, with_applied
 from astro_calib.steps.overscan import CLIP, overscan_level
 from astro_calib.steps.section import section_slices
 
@@ -276,17 +276,19 @@ def _at_once(
     if bad_pixels is not None:
         ccd = flag_bad_pixels(ccd, bad_pixels)
     sections = amplifier_sections(ccd, detector)
+    given: dict[str, CCDFrame] = {}
     if bias is not None:
-        bias = check_master(ccd, _in_electrons(bias, "bias", detector), "bias")
+        bias = given["bias"] = check_master(ccd, _in_electrons(bias, "bias", detector), "bias")
     ratio = 1.0
     if dark is not None:
-        dark = check_master(ccd, _in_electrons(dark, "dark", detector), "dark")
+        dark = given["dark"] = check_master(ccd, _in_electrons(dark, "dark", detector), "dark")
         own, of_dark = (exposure(frame, exposure_time, exposure_unit) for frame in (ccd, dark))
         ratio = exposure_ratio(own, of_dark, dark)
         warn_of_bias_in_dark(bias, dark, ratio)
     if flat is not None:
-        flat = normalised(check_master(ccd, flat, "flat"), min_value, norm_value)
-    return calibrated_at_once(
+        given["flat"] = check_master(ccd, flat, "flat")
+        flat = normalised(given["flat"], min_value, norm_value)
+    result = calibrated_at_once(
         ccd,
         detector,
         sections,
@@ -298,6 +300,9 @@ def _at_once(
         ratio=ratio,
         flat=flat,
     )
+    for kind, master in given.items():
+        with_applied(result, result, master, kind)
+    return result
 
 
 def _master_looked_at_once(master: Any) -> Any:

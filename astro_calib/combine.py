@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -169,19 +169,25 @@ def combine(
         if len(weights) != len(inputs):
             msg = f"{len(weights)} weights for {len(inputs)} frames."
             raise ValueError(msg)
+        weights = _shares(weights)
         if not (scale is None or isinstance(scale, str) or callable(scale)) and len(scale) == len(inputs):
             scale = [factor for factor, weight in zip(scale, weights, strict=True) if weight > 0]
         # A frame without weight is not there.
         inputs = [frame for frame, weight in zip(inputs, weights, strict=True) if weight > 0]
-        weights = [float(weight) for weight in weights if weight > 0]
+        weights = [weight for weight in weights if weight > 0]
+    if clip == "minmax" and sum(extremes) >= len(inputs) > 1:
+        msg = (
+            f"extremes is {extremes}, which would leave none of {len(inputs)} values; leave out fewer, or combine more "
+            "frames."
+        )
+        raise ValueError(msg)
     if detector is not None:
         options: dict[str, Any] = {"pedestal": pedestal, "shot_noise": shot_noise}
         inputs = [create_deviation(frame, detector, **options) if lacks_own_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
     inputs, levels = scaled_frames(inputs, scale)
     procedure = Procedure(method, clip, lower, upper, extremes)
-    given = np.ones(len(inputs)) if weights is None else np.asarray(weights, dtype=float)
-    numbers = [float(weight) for weight in given / given.sum()]
+    numbers = _shares(np.ones(len(inputs)) if weights is None else weights)
     if by_scatter:
         slab = SLAB if all(isinstance(frame, CCDFrame) for frame in inputs) else _slab_on_disk(memory_limit)
         values = stacked_values(inputs, procedure, numbers, None, scatter=True, slab=slab)
@@ -256,6 +262,13 @@ def _inflation(
     return like * excess_of_unlike(typical, weights, procedure)
 
 
+def _shares(weights: Sequence[float] | NDArray[np.float64]) -> list[float]:
+    """The weights, adding up to one; by the largest first, so that their sum is neither infinite nor lost."""
+    given = np.asarray(weights, dtype=float)
+    given = given / given.max()
+    return [float(weight) for weight in given / given.sum()]
+
+
 # -- input -----------------------------------------------------------------------------------------------------------
 
 
@@ -277,15 +290,16 @@ def _check_choices(
     if not (lower > 0 and upper > 0):
         msg = f"sigma is ({lower}, {upper}); both thresholds must be positive."
         raise ValueError(msg)
-    if min(extremes) < 0:
-        msg = f"extremes is {extremes}; the numbers of values to leave out cannot be negative."
+    numbers: Sequence[object] = extremes
+    if len(numbers) != 2 or any(not isinstance(number, Integral) or number < 0 for number in numbers):
+        msg = f"extremes is {extremes}; expected two whole numbers of values to leave out, none of them negative."
         raise ValueError(msg)
     if weights is not None:
         if method == "median":
             msg = "a median takes no weights; use method='mean'."
             raise ValueError(msg)
-        numbers = np.asarray(weights, dtype=float)
-        if numbers.ndim != 1 or not np.isfinite(numbers).all() or (numbers < 0).any() or not numbers.sum() > 0:
+        given = np.asarray(weights, dtype=float)
+        if given.ndim != 1 or not np.isfinite(given).all() or (given < 0).any() or not (given > 0).any():
             msg = "weights must be one finite number a frame, none negative and not all zero."
             raise ValueError(msg)
     if not (isinstance(memory_limit, Real) and memory_limit > 0):
@@ -461,7 +475,7 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Proce
         raise FrameError(msg)
     variance = values.scatter
     if not known.all():
-        usual = np.mean(values.scatter[known], dtype=np.float64)
+        usual = np.mean(values.scatter, where=known & np.isfinite(values.scatter), dtype=np.float64)
         variance[~known] = usual
     variance *= of_number(lambda n: factor_of_sample(n, procedure), values.before, variance.dtype)
     private = private_terms([frame for frame in frames if frame.budget is not None])
@@ -503,6 +517,7 @@ def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, bu
         flags=values.flags,
         meta=meta,
         wcs=first.wcs,
+        _applied=tuple(one for one in first._applied if all(one in frame._applied for frame in frames)),
         name=f"the stack of {len(frames)} frames from {first.name}",
         _watch=Watch(),
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from astro_calib.budget import UncertaintyBudget
     from astro_calib.identity import Origin
 
-__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "looked_at_once", "rebuilt", "with_quality"]
+__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "looked_at_once", "measured", "rebuilt", "with_quality"]
 
 #: Pixels that are looked at together.
 SLAB = 1 << 17
@@ -62,6 +62,7 @@ def rebuilt(
         name=frame._name,
         budget=budget,
         _origin=frame._present_origin() if origin is None else origin,
+        _applied=frame._applied,
         _watch=frame._watch if data is frame._data else Watch(),
     )
 
@@ -100,6 +101,12 @@ def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
 
     over_rows(find, len(data), data.size, max(1, SLAB * len(data) // max(data.size, 1)))
     return used.reshape(frame.shape)
+
+
+def measured(frame: CCDFrame) -> NDArray[np.bool_]:
+    """Where a frame is fit for use and its variance is known: the pixels that a level may be found from."""
+    good = fit_for_use(frame)
+    return good if frame.budget is None else good & frame.budget.is_known()
 
 
 def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["Amplifier", "Detector"]
 
 GAIN_UNIT = u.electron / u.adu
+#: No detector's gain is outside of this range, electron / adu, not even that of images on a scale from 0 to 1.
+GAINS = (1e-6, 1e6)
+#: No detector reads out with more noise than this, electron.
+MAX_READ_NOISE = 1e6
+
+
+def check_gain(what: str, gain: u.Quantity) -> None:
+    """Refuse a gain in electron / adu that no detector has: the electrons would be beyond what numbers can hold."""
+    if not GAINS[0] <= gain.value <= GAINS[1]:
+        msg = f"{what} is {gain}; expected {GAINS[0]:g} to {GAINS[1]:g}, and 0.1 to 10 for most cameras."
+        raise ValueError(msg)
 
 
 def positive_quantity(
@@ -84,7 +95,7 @@ class Amplifier:
     TypeError
         If the linearity is something else.
     ValueError
-        If a gain is not positive, or a noise is negative.
+        If a gain is not positive or larger than that of any detector, or a noise is negative or larger than that.
 
     Examples
     --------
@@ -104,11 +115,18 @@ class Amplifier:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gain", positive_quantity("gain", self.gain, GAIN_UNIT))
+        check_gain("gain", self.gain)
         object.__setattr__(
             self, "read_noise", positive_quantity("read_noise", self.read_noise, u.electron, zero_allowed=True)
         )
+        if self.read_noise.value > MAX_READ_NOISE:
+            msg = f"read_noise is {self.read_noise}; expected {MAX_READ_NOISE:g} at most, and 1 to 20 for most cameras."
+            raise ValueError(msg)
         if self.gain_uncertainty is not None:
             checked = positive_quantity("gain_uncertainty", self.gain_uncertainty, GAIN_UNIT, zero_allowed=True)
+            if checked.value > GAINS[1]:
+                msg = f"gain_uncertainty is {checked}; expected a part of the gain, which is {self.gain}."
+                raise ValueError(msg)
             object.__setattr__(self, "gain_uncertainty", checked)
         if self.linearity is not None and not isinstance(self.linearity, Linearity):
             msg = f"linearity is {self.linearity!r}; expected a LinearityPolynomial or a LinearityTable."

@@ -28,6 +28,7 @@ from astro_calib.operands import (
     with_unit,
 )
 from astro_calib.source import NoiseSource, compose_windows, window_of
+from astro_calib.statistics import STATISTICS, good_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,6 +124,7 @@ class CCDFrame(CCDData):
     def __init__(self, data: Any, *args: Any, budget: UncertaintyBudget | None = None, **kwargs: Any) -> None:
         name = kwargs.pop("name", None)
         origin = kwargs.pop("_origin", None)
+        applied = kwargs.pop("_applied", None)
         watch = kwargs.pop("_watch", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
@@ -135,6 +137,8 @@ class CCDFrame(CCDData):
         self._uncertainty: VarianceUncertainty | None = None
         self._n_used: NDArray[np.uint16] | None = None
         self._provenance: tuple[Mapping[str, Any], ...] = ()
+        #: The kind and the identity of each master that was applied, so that none is applied twice.
+        self._applied: tuple[tuple[str, str], ...] = applied or ()
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         #: What was made of the values for later use, with what it was made of.
@@ -158,6 +162,7 @@ class CCDFrame(CCDData):
             if kwargs.get("meta") is None and kwargs.get("header") is None:
                 kwargs["meta"] = parent.meta
             self._provenance = parent._provenance
+            self._applied = parent._applied if applied is None else applied
             data = parent._data
             if kwargs.get("copy"):
                 watch = Watch()
@@ -264,17 +269,24 @@ class CCDFrame(CCDData):
         if np.shape(value.array) != self.shape:
             msg = f"uncertainty must have same shape as data: {np.shape(value.array)} is not {self.shape}."
             raise ValueError(msg)
-        # A copy without parent: the parent of a foreign uncertainty may have another unit than this frame.
-        values = np.asarray(value.array, dtype=np.float64)
+        # A copy without parent: the parent of a foreign uncertainty may have another unit than this frame. Adding zero
+        # takes the sign off -0.
+        values = np.asarray(value.array, dtype=np.float64) + 0.0
+        negative = np.count_nonzero(values < 0)
+        if negative:
+            # Before they are squared, which would make an error bar of what is none.
+            called = {"std": "standard deviations", "var": "variances", "ivar": "inverse variances"}
+            kind = called.get(value.uncertainty_type, "uncertainties")
+            msg = (
+                f"{self.name}: {negative} {kind} are negative; an uncertainty cannot be. Give NaN where none is known."
+            )
+            raise ValueError(msg)
         with np.errstate(divide="ignore"):
             # An inverse variance of 0 says that nothing is known.
             variance = type(value)(values, unit=value.unit, copy=False).represent_as(VarianceUncertainty)
         array = np.array(variance.array, dtype=float_type(self.dtype))
         if variance.unit is not None and self.unit is not None and variance.unit != self.unit**2:
             array *= variance.unit.to(self.unit**2)
-        if np.any(array < 0):
-            msg = f"{self.name}: {np.count_nonzero(array < 0)} variances are negative; an uncertainty cannot be."
-            raise ValueError(msg)
         self._origin = None
         budget = self._own_budget(array, drawn_identity())
         self._set_budget(budget)
@@ -549,6 +561,134 @@ class CCDFrame(CCDData):
         arrays = [value.__array__() if isinstance(value, CCDFrame) else value for value in inputs]
         return getattr(ufunc, method)(*arrays, **kwargs)
 
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Statistics leave out masked pixels; any other function does what it does with a CCDData."""
+        if func in STATISTICS and args and isinstance(args[0], CCDFrame):
+            first = args[0]
+            good = np.ones(first.shape, dtype=bool) if first.mask is None else ~first.mask
+            return func(good_pixels(first._data, good), *args[1:], **kwargs)
+        plain: Any = np.empty(0)
+        return plain.__array_function__(func, (), args, kwargs)
+
+    # -- statistics ----------------------------------------------------------------------------------------------
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False, **kwargs: Any) -> CCDFrame:
+        """
+        The sum over pixels that are not masked, with its error.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            What to sum over; all axes by default.
+        keepdims : bool
+            Whether these stay, with length 1.
+        **kwargs
+            As for the collapse operations of `astropy.nddata.NDArithmeticMixin`. With ``operation_ignores_mask=False``
+            masked pixels are counted in value and error, and the sum is masked then.
+
+        Returns
+        -------
+        CCDFrame
+            Masked where no pixel is left, with NaN as its variance. The sources of noise are followed from pixel to
+            pixel; the result's noise is its own.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import CCDFrame
+        >>> mask = np.arange(12).reshape(3, 4) > 9
+        >>> frame = CCDFrame(np.ones((3, 4)), unit="electron", uncertainty=np.full((3, 4), 2.0), mask=mask)
+        >>> float(frame.sum().data), float(frame.sum().variance)        # 10 pixels of variance 4
+        (10.0, 40.0)
+        """
+        return self._collapsed(np.sum, axis, keepdims, kwargs)
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False, **kwargs: Any) -> CCDFrame:
+        """
+        The mean of the pixels that are not masked, with its error.
+
+        Parameters
+        ----------
+        axis, keepdims, **kwargs
+            As for `sum`.
+
+        Returns
+        -------
+        CCDFrame
+            As for `sum`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import CCDFrame
+        >>> mask = np.arange(12).reshape(3, 4) > 9
+        >>> frame = CCDFrame(np.ones((3, 4)), unit="electron", uncertainty=np.full((3, 4), 2.0), mask=mask)
+        >>> float(frame.mean().data), round(float(frame.mean().variance), 6)        # 4 / 10
+        (1.0, 0.4)
+        """
+        return self._collapsed(np.mean, axis, keepdims, kwargs)
+
+    def min(self, axis: Any = None, *, keepdims: bool = False, **kwargs: Any) -> CCDFrame:
+        """
+        The lowest of the pixels that are not masked.
+
+        Parameters
+        ----------
+        axis, keepdims, **kwargs
+            As for `sum`.
+
+        Returns
+        -------
+        CCDFrame
+            Without an uncertainty: that of an extreme is no matter of first order.
+
+        Examples
+        --------
+        >>> from astro_calib import CCDFrame
+        >>> float(CCDFrame([[1.0, 2.0, 3.0]], unit="adu", mask=[[True, False, False]]).min().data)
+        2.0
+        """
+        return self._collapsed(np.min, axis, keepdims, {"propagate_uncertainties": None, **kwargs})
+
+    def max(self, axis: Any = None, *, keepdims: bool = False, **kwargs: Any) -> CCDFrame:
+        """
+        The highest of the pixels that are not masked.
+
+        Parameters
+        ----------
+        axis, keepdims, **kwargs
+            As for `sum`.
+
+        Returns
+        -------
+        CCDFrame
+            Without an uncertainty: that of an extreme is no matter of first order.
+
+        Examples
+        --------
+        >>> from astro_calib import CCDFrame
+        >>> float(CCDFrame([[1.0, 2.0, 3.0]], unit="adu", mask=[[False, False, True]]).max().data)
+        2.0
+        """
+        return self._collapsed(np.max, axis, keepdims, {"propagate_uncertainties": None, **kwargs})
+
+    def _collapsed(self, operation: Any, axis: Any, keepdims: bool, kwargs: dict[str, Any]) -> CCDFrame:
+        """A statistic over all axes or some."""
+        options = {"operation_ignores_mask": True, **kwargs}
+        result: CCDFrame = self._prepare_then_do_arithmetic(operation, axis=axis, **options)
+        if not keepdims:
+            return result
+        shape = np.sum(np.empty(self.shape, dtype=bool), axis=axis, keepdims=True).shape
+        variance = result.variance
+        return type(self)(
+            result._data.reshape(shape),
+            unit=result.unit,
+            mask=None if result.mask is None else result.mask.reshape(shape),
+            uncertainty=None if variance is None else VarianceUncertainty(variance.reshape(shape)),
+            meta=result.meta,
+            name=self._name,
+        )
+
     def _arithmetic(
         self,
         operation: Any,
@@ -578,6 +718,7 @@ class CCDFrame(CCDData):
         del attributes["uncertainty"]
         attributes["name"] = self._name or getattr(operand, "_name", None)
         attributes["_watch"] = Watch()
+        attributes["_applied"] = operand._applied if operand is not None and self._constant else self._applied
         if operand is None:
             if propagate_uncertainties:
                 attributes["uncertainty"] = self._collapsed_uncertainty(operation, **kwargs)
@@ -676,12 +817,15 @@ class CCDFrame(CCDData):
             return None
         axes = tuple(range(self.ndim)) if axis is None else tuple(np.atleast_1d(axis) % self.ndim)
         weights = np.ones(self.shape)
-        if operation_ignores_mask and self.mask is not None:
+        if self.mask is not None and (operation_ignores_mask or operation is np.mean):
+            # A mean leaves out what is masked in any case.
             weights[self.mask] = 0
+        number = weights.sum(axis=axes, keepdims=True)
         if operation is np.mean:
-            with np.errstate(invalid="ignore"):
-                weights = weights / weights.sum(axis=axes, keepdims=True)
-        return VarianceUncertainty(np.asarray(budget_over_axes(budget, weights, axes)), unit=self.unit**2)
+            weights /= np.maximum(number, 1)
+        variance = np.asarray(budget_over_axes(budget, weights, axes))
+        # Of nothing nothing is known.
+        return VarianceUncertainty(np.where(number.reshape(variance.shape) > 0, variance, np.nan), unit=self.unit**2)
 
     def convert_unit_to(self, unit: Any, equivalencies: Any = ()) -> CCDFrame:
         """
@@ -741,6 +885,7 @@ class CCDFrame(CCDData):
             "meta": self.meta,
             "name": self._name,
             "flags": None if self.flags is None else self.flags[item],
+            "_applied": self._applied,
         }
         budget, origin = self.budget, self._present_origin()
         if slices is not None:
@@ -774,6 +919,7 @@ class CCDFrame(CCDData):
             name=self._name,
             budget=self.budget,
             _origin=self._origin,
+            _applied=self._applied,
             _watch=Watch(),
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()

@@ -161,6 +161,7 @@ def calibrated_at_once(
         psf=raw.psf,
         name=raw._name,
         budget=budget,
+        _applied=raw._applied,
         _origin=None if flat is not None else origin.scaled(float(np.mean(over(gains), dtype=float))),
         _watch=watch,
     )

@@ -125,7 +125,9 @@ def _uncertain(data: NDArray[Any], variance: NDArray[Any]) -> NDArray[np.bool_]:
 
     def find(rows: slice) -> None:
         with np.errstate(invalid="ignore", over="ignore"):
-            np.greater(variance[rows], np.square(MAX_RELATIVE_ERROR * data[rows]), out=uncertain[rows])
+            # The other way round, so that an unknown variance counts as a large one.
+            np.less_equal(variance[rows], np.square(MAX_RELATIVE_ERROR * data[rows]), out=uncertain[rows])
+            np.logical_not(uncertain[rows], out=uncertain[rows])
 
     over_rows(find, len(data), data.size, max(1, TOGETHER * len(data) // max(data.size, 1)))
     return uncertain

@@ -25,15 +25,16 @@ import numpy as np
 
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import fit_for_use, rebuilt
+from astro_calib.derive import measured, rebuilt
 from astro_calib.errors import FrameError
-from astro_calib.factored import OWN, Factored
+from astro_calib.factored import OWN, Factored, Field, Kept
 from astro_calib.frame import CCDFrame
 from astro_calib.source import NoiseSource
 from astro_calib.stacking import bound, budget_of, sampled
+from astro_calib.statistics import good_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -64,10 +65,13 @@ class Levels:
         What the level is of the good pixels.
     values : ndarray of float64, shape (n,)
         Of the frames as they were.
+    good : sequence of n ndarrays of bool, shape (ny, nx)
+        The pixels that each was found from: one array for frames that have the same.
     """
 
     how: str
     values: NDArray[np.float64]
+    good: Sequence[NDArray[np.bool_]]
 
     @property
     def common(self) -> float:
@@ -100,18 +104,21 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
             msg = f"scale is {scale!r}; expected 'median', 'mean', a function or a list of numbers."
             raise ValueError(msg)
         with ThreadPoolExecutor(THREADS) as pool:
-            levels = Levels(scale, np.array(list(pool.map(partial(_level, how=scale), frames))))
+            found = list(pool.map(partial(_level, how=scale), frames))
+        levels = Levels(scale, np.array([level for level, _ in found]), _each_once([good for _, good in found]))
         factors = levels.common / levels.values
     elif callable(scale):
-        factors = np.array([float(scale(frame._data)) for frame in frames])
+        factors = np.array([_factor(scale, frame) for frame in frames])
     else:
         factors = np.asarray(scale, dtype=float)
         if factors.shape != (len(frames),):
             msg = f"{factors.size} scale factors for {len(frames)} frames."
             raise ValueError(msg)
-    if not np.isfinite(factors).all():
-        msg = f"the scale factors are {factors}; they must be finite."
-        raise ValueError(msg)
+    for frame, factor in zip(frames, factors, strict=True):
+        as_kept = floating(frame._data[:0]).dtype.type(factor)
+        if not (np.isfinite(as_kept) and as_kept > 0):
+            msg = f"{frame.name}: its scale factor is {factor:.6g}; expected a finite, positive number."
+            raise ValueError(msg)
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(_scaled, frames, factors.tolist())), levels
 
@@ -124,8 +131,28 @@ def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
     return rebuilt(frame, data, budget, origin=None if origin is None else origin.scaled(factor))
 
 
-def _level(frame: CCDFrame, how: str) -> float:
-    good = fit_for_use(frame)
+def _factor(scale: Callable[[NDArray[Any]], Any], frame: CCDFrame) -> float:
+    """What a function makes of the good pixels of a frame, in their places."""
+    found = scale(good_pixels(frame._data, measured(frame)))
+    try:
+        # What is masked is no number.
+        return float("nan") if found is np.ma.masked else float(found)
+    except (TypeError, ValueError) as error:
+        msg = f"{frame.name}: the scale function gave {found!r}; expected one number, such as 1 / np.median(pixels)."
+        raise ValueError(msg) from error
+
+
+def _each_once(planes: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+    """The same arrays, but equal ones only once in memory."""
+    known: list[NDArray[np.bool_]] = []
+    for plane in planes:
+        known.append(next((other for other in known if np.array_equal(other, plane)), plane))
+    return known
+
+
+def _level(frame: CCDFrame, how: str) -> tuple[float, NDArray[np.bool_]]:
+    """The level of a frame, and the pixels that it is found from."""
+    good = measured(frame)
     values = frame._data if good.all() else frame._data[good]
     level = float((median_of_pixels if how == "median" else np.mean)(values)) if good.any() else float("nan")
     if not level > 0:
@@ -134,7 +161,7 @@ def _level(frame: CCDFrame, how: str) -> float:
             "positive levels."
         )
         raise FrameError(msg)
-    return level
+    return level, good
 
 
 def median_of_pixels(values: NDArray[Any]) -> Any:
@@ -189,14 +216,14 @@ def with_level_errors(
     What an overscan adds to every pixel, it adds to the level that the frame is divided by.
     """
     result = []
-    for position, (frame, effect, weight) in enumerate(zip(frames, effects, weights, strict=True)):
+    for position, (frame, good, effect, weight) in enumerate(zip(frames, levels.good, effects, weights, strict=True)):
         budget = budget_of(frame)
         common = [(s, c) for s, c in budget.terms if not s.axes and (position, s.key) in private]
         if not common or effect == 0:
             result.append(frame)
             continue
         terms = [
-            (source, Factored(_in_level(frame, coefficient, levels.common) * effect / weight).times(OWN))
+            (source, Factored(_in_level(frame, good, coefficient, levels.common) * effect / weight).times(OWN))
             for source, coefficient in common
         ]
         result.append(CCDFrame(frame, budget=budget.with_terms(terms)))
@@ -219,10 +246,11 @@ def level_terms(
     shared: list[tuple[NoiseSource, Factored]] = []
     common: dict[Key, tuple[NoiseSource, float]] = {}
     keys: list[str] = []
-    means: list[tuple[NDArray[np.bool_], NDArray[np.float32]]] = []
-    for position, (frame, effect, weight) in enumerate(zip(frames, effects, weights, strict=True)):
+    for position, (frame, good, effect, weight) in enumerate(zip(frames, levels.good, effects, weights, strict=True)):
         budget = budget_of(frame)
-        good, over_pixels = _mean_over(fit_for_use(frame), means)
+        number = np.count_nonzero(good)
+        # Nothing where a pixel is left out, whatever its noise is there.
+        kept = Kept(Field(good.view(np.uint8)), 0)
         # Some pixels are enough to know the noise of single pixels by, and the density of their values.
         item = _some_of(good)
         excess = _excess_of_median(frame, good, item) if levels.how == "median" else 1.0
@@ -234,16 +262,17 @@ def level_terms(
                 if source.axes:
                     (pixels if len(source.axes) == frame.ndim else rows).append((source, coefficient))
             elif source.axes:
-                shared.append((source, bound(coefficient, budget).times(over_pixels) * effect))
+                shared.append((source, bound(coefficient, budget).times(kept) * (effect / number)))
             else:
                 known = common.get(source.key, (source, 0.0))[1]
-                common[source.key] = (source, known + effect * _in_level(frame, coefficient, levels.common))
+                common[source.key] = (source, known + effect * _in_level(frame, good, coefficient, levels.common))
         with_pixels = 2 * effect * weight / levels.common
         of_pixels = UncertaintyBudget(frame.shape, pixels, budget.dtype, budget.data)[item].variance()
-        of_mean = float(np.mean(of_pixels, where=good[item], dtype=np.float64)) / np.count_nonzero(good)
+        of_mean = float(np.mean(of_pixels, where=good[item], dtype=np.float64)) / number
         variance += (effect**2 * excess + with_pixels) * of_mean
         of_rows = UncertaintyBudget(frame.shape, rows, budget.dtype, budget.data)
-        variance += (effect**2 + with_pixels) * of_rows.variance_of_sum(over_pixels)
+        if rows:
+            variance += (effect**2 + with_pixels) * of_rows.variance_of_sum(good / np.float32(number))
     shape = frames[0].shape
     variance += UncertaintyBudget(shape, shared).variance_of_sum(np.broadcast_to(1.0, shape))
     result = [(source, Factored(effect).times(OWN)) for source, effect in common.values()]
@@ -254,20 +283,8 @@ def level_terms(
     return result
 
 
-def _mean_over(
-    good: NDArray[np.bool_], known: list[tuple[NDArray[np.bool_], NDArray[np.float32]]]
-) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """The pixels, and the weights of the mean over them; one array for frames that have the same good pixels."""
-    for other, weights in known:
-        if np.array_equal(good, other):
-            return other, weights
-    known.append((good, good.astype(np.float32) / np.float32(np.count_nonzero(good))))
-    return known[-1]
-
-
-def _in_level(frame: CCDFrame, coefficient: Factored, level: float) -> float:
+def _in_level(frame: CCDFrame, good: NDArray[np.bool_], coefficient: Factored, level: float) -> float:
     """The coefficient of noise that is common to a frame in the frame's level."""
-    good = fit_for_use(frame)
     value = np.broadcast_to(np.asarray(coefficient.evaluate(frame._data)), frame.shape)
     mean = float(np.mean(value, where=good, dtype=np.float64))
     if coefficient.is_proportional_to_own:

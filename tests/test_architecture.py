@@ -14,7 +14,7 @@ LAYERS = [
     ["cli", "night", "characterize", "simulate"],
     ["photometry", "io", "provenance"],
     ["calibrate", "one_pass", "steps", "combine", "stacking", "rejection", "scaling", "slabs", "estimators"],
-    ["frame", "arithmetic", "operands", "derive", "detector", "linearity"],
+    ["frame", "arithmetic", "operands", "derive", "statistics", "detector", "linearity"],
     ["budget", "source", "merge", "factored", "shot_variance", "identity", "masters"],
     ["kernels"],
     ["errors", "flags", "home", "resources"],

@@ -59,6 +59,8 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
             "window": [list(part) for part in frame._origin.window],
             "quantum": float(frame._origin.quantum),
         }
+    if frame._applied:
+        tree["applied"] = [list(one) for one in frame._applied]
     if frame.n_used is not None:
         tree["n_used"] = frame.n_used
     return tree

@@ -142,6 +142,7 @@ class Stored:
         if self.tree.get("n_used") is not None:
             frame._n_used = own(self.tree["n_used"], np.uint16)
         frame._provenance = tuple(self.tree.get("provenance") or ())
+        frame._applied = tuple((str(kind), str(identity)) for kind, identity in self.tree.get("applied") or ())
         if budget is not None and self.reader.missing:
             self._warn_of_missing(self.reader.missing)
         else:

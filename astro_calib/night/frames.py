@@ -29,6 +29,9 @@ __all__ = ["RawFrame", "UnusedFile", "by_reason", "examine_file", "find_files"]
 ADU = frozenset({"", "adu", "adus", "dn", "data number", "count", "counts", "ct", "cts"})
 #: And in electrons.
 ELECTRONS = frozenset({"electron", "electrons", "e-", "e", "el", "photoelectron"})
+DAY = 86400.0
+#: A raw frame that is said to be exposed for longer than this is not; seconds.
+LONGEST_EXPOSURE = 10 * DAY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +289,9 @@ def _exposure_time(header: Header, profile: Profile, kind: str) -> float:
     seconds = as_number(found[1])
     if seconds is None or seconds < 0 or (seconds == 0 and kind == "dark"):
         msg = f"{found[0]}={found[1]!r} is no exposure time of a {kind} frame"
+        raise UnusableFileError(msg)
+    if seconds > LONGEST_EXPOSURE:
+        msg = f"{found[0]}={found[1]!r} is an exposure of more than {LONGEST_EXPOSURE / DAY:g} days; expected seconds"
         raise UnusableFileError(msg)
     return seconds
 

@@ -34,6 +34,8 @@ __all__ = ["Masters", "calibrate_raw", "make_masters", "read_raw", "write_master
 EXPOSURE_TIME = "EXPTIME"
 #: A flat of which less than this part of the pixels can be used is left out.
 USABLE_PART_OF_FLAT = 0.5
+#: A dark that has to be scaled by more than this, up or down, is a last resort.
+FAR = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +78,32 @@ class Masters:
             yield f"master flat, {filter_name or 'no filter'}", f"flat-{filter_name or 'none'}", flat
 
     def dark_for(self, exposure_time: float) -> CCDFrame | None:
-        """The dark of that exposure time in seconds, else the longest: scaled, it has the least noise."""
+        """
+        The dark to subtract from a frame of that exposure time in seconds: one of the same, if there is one.
+
+        Else, of those that are scaled by no more than ``FAR``, that which has the least noise when it is scaled; else
+        the nearest. Hot pixels do not grow linearly with time, and no error bar knows of it: a dark of days does not
+        take the place of one of minutes because its scaled noise is small.
+        """
         if not self.darks:
             return None
-        nearest = min(self.darks, key=lambda time: abs(time - exposure_time))
-        same = exposure_time / SAME_EXPOSURE <= nearest <= exposure_time * SAME_EXPOSURE
-        return self.darks[nearest if same else max(self.darks)]
+        # Against a frame without exposure, for which any dark is multiplied by nothing.
+        wanted = max(exposure_time, 1e-9)
+
+        def distance(time: float) -> float:
+            return max(time / wanted, wanted / time)
+
+        nearest = min(self.darks, key=distance)
+        if distance(nearest) <= SAME_EXPOSURE:
+            return self.darks[nearest]
+        near = [time for time in self.darks if distance(time) <= FAR and np.isfinite(self.dark_sigmas[time])]
+        best = min(near, key=lambda time: self.dark_sigmas[time] / time) if near else nearest
+        return self.darks[best]
+
+    @cached_property
+    def dark_sigmas(self) -> Mapping[float, float]:
+        """The typical standard deviation of each dark, in electron; NaN for one without a pixel of use."""
+        return {time: _typical_sigma(dark) for time, dark in self.darks.items()}
 
 
 def read_raw(frame: RawFrame) -> CCDFrame:
@@ -217,6 +239,7 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
         dark.meta[EXPOSURE_TIME] = time
         darks[time] = dark
     masters = Masters(bias=bias, darks=darks, flats={})
+    remarks += _remarks_on_scaling(masters, plan)
     flats: dict[str, CCDFrame] = {}
     for filter_name, frames in plan.flats.items():
         flat = _combined(_lit(frames, plan, masters, unused, done), scale="median")
@@ -227,6 +250,20 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
         called = f"filter {filter_name}" if filter_name else "frames without a filter name"
         remarks.append(f"no flat for {called} can be used{f': reduced without one: {names}' if names else ''}")
     return replace(masters, flats=flats, unused=tuple(unused), remarks=tuple(remarks))
+
+
+def _remarks_on_scaling(masters: Masters, plan: Plan) -> Iterator[str]:
+    """What to say of science frames whose dark is scaled by so much that its hot pixels are not right."""
+    for seconds in sorted({frame.exposure_time for frame in plan.science if frame.exposure_time > 0}):
+        dark = masters.dark_for(seconds)
+        if dark is None:
+            continue
+        of_dark = float(dark.meta[EXPOSURE_TIME])
+        if max(of_dark / seconds, seconds / of_dark) > FAR:
+            yield (
+                f"for exposures of {seconds:g} s there is no dark nearer than {of_dark:g} s; it is scaled by "
+                f"{seconds / of_dark:.3g}, which hot pixels do not follow"
+            )
 
 
 def _calibrated(
@@ -300,6 +337,12 @@ def _level(master: CCDFrame, values: NDArray[Any]) -> float:
     return float(median_of_pixels(good)) if good.size else float("nan")
 
 
+def _typical_sigma(master: CCDFrame) -> float:
+    """The root of the median variance over the pixels that can be used; NaN if there are none."""
+    assert master.variance is not None  # combine never makes an exact master
+    return float(np.sqrt(_level(master, master.variance)))
+
+
 def write_masters(masters: Masters, output: Output, *, pictures: bool = True) -> list[MasterSummary]:
     """
     Write masters and pictures of them.
@@ -341,7 +384,7 @@ def write_masters(masters: Masters, output: Output, *, pictures: bool = True) ->
                 title=title,
                 number=int(master.meta["NCOMBINE"]),
                 level=_level(master, master._data),
-                sigma=float(np.sqrt(_level(master, master.variance))),
+                sigma=_typical_sigma(master),
             )
         )
     return summaries

@@ -70,7 +70,7 @@ def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
     budgets = tuple(_budget(frame) for frame in frames)
     if before is not None:
         _check_pair(ccd, before)
-    missing = _missing(frames)
+    missing = _missing(frames, budgets)
     flags = _flags(frames)
     # A saturated pixel has too much light; one that is bad as well has nothing to say.
     too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
@@ -103,16 +103,19 @@ def _check_pair(ccd: CCDFrame, before: CCDFrame) -> None:
         raise u.UnitConversionError(msg)
 
 
-def _missing(frames: tuple[CCDFrame, ...]) -> NDArray[np.bool_]:
-    """True where a pixel of one of the frames cannot be used."""
+def _missing(frames: tuple[CCDFrame, ...], budgets: tuple[UncertaintyBudget, ...]) -> NDArray[np.bool_]:
+    """True where a pixel of one of the frames cannot be used, or its error is not known."""
     missing = np.zeros(frames[0].shape, dtype=bool)
-    for frame in frames:
-        missing |= ~np.isfinite(frame._data)
+    for frame, budget in zip(frames, budgets, strict=True):
+        missing |= ~(np.isfinite(frame._data) & budget.is_known())
         if frame.mask is not None:
             missing |= frame.mask
     if missing.all():
         names = " and ".join(frame.name for frame in frames)
-        msg = f"{names}: no pixel can be measured; all are masked or not finite. Look at what was masked, and why."
+        msg = (
+            f"{names}: no pixel can be measured; all are masked, not finite, or without a finite variance. Look at "
+            "what was masked, and why."
+        )
         raise FrameError(msg)
     return missing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.derive import as_frame
-from astro_calib.steps.master import check_master, relabelled, subtracted
+from astro_calib.steps.master import check_master, relabelled, subtracted, with_applied
 
 if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
@@ -36,6 +36,9 @@ def subtract_bias(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     ------
     ShapeMismatchError
         If the shapes differ; the message names both frames and both shapes.
+    FrameError
+        If this master was subtracted from the frame before, as a frame and its file remember; another master bias is
+        worth a warning.
     astropy.units.UnitConversionError
         If the units cannot be converted.
 
@@ -57,4 +60,5 @@ def subtract_bias(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     array([[5.39, 5.39]])
     """
     ccd = as_frame(ccd)
-    return subtracted(ccd, relabelled(check_master(ccd, master, "bias"), "bias"))
+    master = check_master(ccd, master, "bias")
+    return with_applied(subtracted(ccd, relabelled(master, "bias")), ccd, master, "bias")

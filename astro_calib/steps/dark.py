@@ -9,7 +9,7 @@ import astropy.units as u
 
 from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError, NoiseWarning
-from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted
+from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted, with_applied
 
 if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
@@ -55,7 +55,8 @@ def subtract_dark(
     ShapeMismatchError
         If the shapes differ.
     FrameError
-        If an exposure time is needed and missing or not positive.
+        If an exposure time is needed and missing or not positive, or this master was subtracted from the frame before;
+        another master dark is worth a warning.
     astropy.units.UnitConversionError
         If units cannot be converted.
     TypeError
@@ -91,7 +92,7 @@ def subtract_dark(
         check_exposure(ccd.name, data_exposure)
         check_exposure(f"the master dark ({master.name})", dark_exposure)
     if not scale:
-        return subtracted(ccd, master)
+        return with_applied(subtracted(ccd, master), ccd, given, "dark")
     if dark_exposure is None or data_exposure is None:
         if exposure_time is None:
             msg = "to scale a dark give its exposure and the frame's, or the header keyword of both as exposure_time."
@@ -99,9 +100,14 @@ def subtract_dark(
         data_exposure = exposure(ccd, exposure_time, exposure_unit)
         dark_exposure = exposure(master, exposure_time, exposure_unit)
     ratio = exposure_ratio(data_exposure, dark_exposure, master)
-    has_bias = ccd.budget is not None and any(source.name == "bias" for source, _ in ccd.budget.terms)
-    warn_of_bias_in_dark(ccd if has_bias else None, given, ratio)
-    return subtracted(ccd, master if ratio == 1 else master.multiply(ratio))
+    warn_of_bias_in_dark(_with_bias(ccd), given, ratio)
+    return with_applied(subtracted(ccd, master if ratio == 1 else master.multiply(ratio)), ccd, given, "dark")
+
+
+def _with_bias(ccd: CCDFrame) -> CCDFrame | None:
+    """The frame, if a bias was subtracted from it."""
+    by_noise = ccd.budget is not None and any(source.name == "bias" for source, _ in ccd.budget.terms)
+    return ccd if by_noise or any(kind == "bias" for kind, _ in ccd._applied) else None
 
 
 def exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master: CCDFrame) -> float:
@@ -137,8 +143,8 @@ def warn_of_bias_in_dark(bias: CCDFrame | None, dark: CCDFrame, ratio: float) ->
     if ratio == 1 or bias is None or bias.budget is None or dark.budget is None:
         return
     names = {source.name for source, _ in dark.budget.terms}
-    # Of a dark that comes with an uncertainty from elsewhere nothing is known.
-    if "read noise" in names and "bias" not in names:
+    # Of a dark that comes with an uncertainty from elsewhere nothing is known; a bias without one leaves no noise.
+    if "read noise" in names and "bias" not in names and all(kind != "bias" for kind, _ in dark._applied):
         msg = (
             f"the master dark ({dark.name}) is scaled by {ratio:.3g}, but no bias was subtracted from it: what is left "
             "of the bias in it is scaled, too. Subtract the bias from each dark before they are combined, or take "

@@ -9,7 +9,7 @@ import numpy as np
 
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, fit_for_use, rebuilt, with_quality
+from astro_calib.derive import as_frame, measured, rebuilt, with_quality
 from astro_calib.errors import FrameError
 from astro_calib.factored import OWN, Factored
 from astro_calib.flags import DataQuality
@@ -17,7 +17,7 @@ from astro_calib.identity import content_digest
 from astro_calib.masters import master_of, remember_array
 from astro_calib.operands import flagged_uncertain
 from astro_calib.source import NoiseSource
-from astro_calib.steps.master import check_master, like_frame, relabelled
+from astro_calib.steps.master import check_master, like_frame, relabelled, with_applied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +61,8 @@ def flat_correct(
     ShapeMismatchError
         If the shapes differ.
     FrameError
-        If the flat has no good pixel, or its mean is not positive.
+        If the flat has no good pixel, or its mean is not positive, or the frame was divided by it before; another flat
+        is worth a warning.
     ValueError
         If ``norm_value`` is not positive.
 
@@ -88,7 +89,7 @@ def flat_correct(
     flat = check_master(ccd, flat, "flat")
     result = like_frame(ccd.divide(normalised(flat, min_value, norm_value)), ccd)
     result._origin = None
-    return result
+    return with_applied(result, ccd, flat, "flat")
 
 
 def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
@@ -109,10 +110,10 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
 
 def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
     data, budget = floating(flat._data), flat.budget
-    good = fit_for_use(flat)
+    good = measured(flat)
     what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
     if not good.any():
-        msg = f"the flat ({flat.name}) has no good pixel to be normalised by."
+        msg = f"the flat ({flat.name}) has no good pixel with a finite variance to be normalised by."
         raise FrameError(msg)
     norm = float(np.mean(data, where=good, dtype=np.float64)) if norm_value is None else float(norm_value)
     if not norm > 0:

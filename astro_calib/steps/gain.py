@@ -10,7 +10,7 @@ import numpy as np
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
-from astro_calib.detector import GAIN_UNIT, Detector, positive_quantity
+from astro_calib.detector import GAIN_UNIT, Detector, check_gain, positive_quantity
 from astro_calib.factored import OWN, Factored
 from astro_calib.steps.amplifiers import amplifier_sections, inside, raw_map, uncertain_gains
 
@@ -68,6 +68,8 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
         if quantity.unit == u.dimensionless_unscaled and gain_unit is not None:
             quantity = quantity * u.Unit(gain_unit)
         positive_quantity(f"{ccd.name}: gain", quantity, quantity.unit, unitless_allowed=True)
+        if quantity.unit.is_equivalent(GAIN_UNIT):
+            check_gain(f"{ccd.name}: gain", quantity.to(GAIN_UNIT))
         return ccd.multiply(quantity)
     if ccd.unit != u.adu:
         msg = f"{ccd.name} is in {ccd.unit}; only a frame in adu can be multiplied by a detector's gain in {GAIN_UNIT}."

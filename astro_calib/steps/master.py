@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.arithmetic import float_type
 from astro_calib.derive import rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame import UNNAMED, CCDFrame
-from astro_calib.masters import applied
+from astro_calib.masters import applied, master_of
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
-__all__ = ["FRAME_NOISE", "check_exposure", "check_master", "exposure", "like_frame", "relabelled", "subtracted"]
+__all__ = [
+    "FRAME_NOISE",
+    "check_exposure",
+    "check_master",
+    "exposure",
+    "like_frame",
+    "relabelled",
+    "subtracted",
+    "with_applied",
+]
 
+#: No frame is exposed for longer, the sum of many frames included: three years.
+LONGEST_EXPOSURE = 1e8 * u.s
 #: Names of the noise of a frame's own; in a frame that a master was applied to, it is the master's noise.
 FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "scale", "merged", UNNAMED})
 
@@ -32,7 +45,7 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
     ShapeMismatchError
         If the shapes differ.
     FrameError
-        If the master is not a frame, or holds no number.
+        If the master is not a frame, holds no number, or was applied to the frame before.
     """
     if not isinstance(master, CCDFrame):
         if not hasattr(master, "unit") or not hasattr(master, "meta"):
@@ -49,7 +62,32 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
         msg = f"the master {kind} ({master.name}) holds no finite number."
         raise FrameError(msg)
     applied(master)
+    _check_not_applied(ccd, master, kind)
     return master
+
+
+def _check_not_applied(ccd: CCDFrame, master: CCDFrame, kind: str) -> None:
+    """Refuse the same master a second time, and say that another of its kind was applied."""
+    before = [identity for of_kind, identity in ccd._applied if of_kind == kind]
+    if not before:
+        return
+    done = "divided by" if kind == "flat" else "corrected with"
+    if master_of(master).identity in before:
+        instead = f"frame {'/' if kind == 'flat' else '-'} master"
+        msg = (
+            f"{ccd.name} was {done} this master {kind} ({master.name}) already. Leave it out here; if twice is what "
+            f"you mean, write {instead}."
+        )
+        raise FrameError(msg)
+    meant = " This is right only for a correction on top of it, such as that of an illumination." * (kind == "flat")
+    msg = f"{ccd.name} was {done} another master {kind} before it was given {master.name}.{meant}"
+    warnings.warn(msg, AstropyUserWarning, stacklevel=4)
+
+
+def with_applied(result: CCDFrame, ccd: CCDFrame, master: CCDFrame, kind: str) -> CCDFrame:
+    """The result, which remembers the master beside those that were applied to the frame before."""
+    result._applied = (*ccd._applied, (kind, master_of(master).identity))
+    return result
 
 
 def relabelled(master: CCDFrame, kind: str) -> CCDFrame:
@@ -100,7 +138,7 @@ def exposure(ccd: CCDFrame, keyword: Any, unit: Any) -> u.Quantity:
     if not np.isfinite(seconds) or seconds < 0:
         msg = f"{ccd.name}: the exposure time {keyword} = {value!r} is not a positive number."
         raise FrameError(msg)
-    return seconds * u.Unit(unit)
+    return check_exposure(f"{ccd.name} ({keyword} = {value!r})", seconds * u.Unit(unit))
 
 
 def check_exposure(what: str, time: u.Quantity) -> u.Quantity:
@@ -110,9 +148,12 @@ def check_exposure(what: str, time: u.Quantity) -> u.Quantity:
     Raises
     ------
     FrameError
-        If it is not a finite time of zero or more.
+        If it is not a finite time of zero or more, or longer than any exposure.
     """
     if not (np.isscalar(time.value) and np.isfinite(time.value) and time >= 0 * u.s):
         msg = f"the exposure time of {what} is {time}; expected a finite time that is not negative."
+        raise FrameError(msg)
+    if time > LONGEST_EXPOSURE:
+        msg = f"the exposure time of {what} is {time}, which is years; expected a time in seconds. Correct the header."
         raise FrameError(msg)
     return time

@@ -9,7 +9,7 @@ import numpy as np
 
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, fit_for_use, rebuilt
+from astro_calib.derive import as_frame, measured, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.factored import Factored
@@ -190,7 +190,7 @@ def _good_values(
 ) -> NDArray[np.float64]:
     """The overscan, NaN where a pixel does not count."""
     values = overscan._data.astype(np.float64)
-    values[~fit_for_use(overscan)] = np.nan
+    values[~measured(overscan)] = np.nan
     if clip is not None:
         with warnings.catch_warnings():
             # A row without a good pixel has no median; the caller says so.

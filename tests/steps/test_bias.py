@@ -21,7 +21,7 @@ def test_the_bias_is_subtracted_and_its_noise_added(rng):
 
 def test_the_same_bias_subtracted_twice_counts_coherently(rng):
     raw, bias = make_frame(rng, 150.0, 5.0), make_frame(rng, 50.0, 3.0)
-    result = subtract_bias(subtract_bias(raw, bias), bias)
+    result = subtract_bias(raw, bias) - bias
     np.testing.assert_allclose(result.variance, 5.0**2 + (2 * 3.0) ** 2)
     assert_scatters_as_predicted(result.data - 50.0, result.variance)
 
