@@ -652,10 +652,14 @@ class CCDFrame(CCDData):
         origin = self._present_origin()
         if origin is None or operation in (np.add, np.subtract):
             return origin
-        if operand.ndim:
+        power = 1 if operation is np.multiply else -1
+        if operand.ndim == 0:
+            return origin.scaled(float(operand._data), power)
+        own = () if self.budget is None else self.budget.terms
+        if origin.raw.step == 0 or any(source.identity == f"{origin.raw.identity()}:read" for source, _ in own):
+            # Nothing was digitised, or the noise of that is known already.
             return origin.scaled(0.0)
-        number = float(operand._data)
-        return origin.scaled(number if operation is np.multiply else 1 / number if number else 0.0)
+        return origin.scaled(operand._lasting_data(), power)
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
@@ -746,7 +750,7 @@ class CCDFrame(CCDData):
         if slices is not None:
             if origin is not None:
                 moves = tuple(window_of(part, length) for part, length in zip(slices, self.shape, strict=True))
-                kwargs["_origin"] = origin.cut(compose_windows(origin.window, moves))
+                kwargs["_origin"] = origin.cut(compose_windows(origin.window, moves), slices, self.shape)
             if budget is not None:
                 kwargs["budget"] = budget[slices]
         elif budget is not None:
