@@ -130,6 +130,8 @@ class CCDFrame(CCDData):
         self._watch: Watch | None = None
         self._name: str | None = name
         self._origin: Origin | None = origin
+        #: The digital step of a frame that was divided by a flat, so that it is no longer a raw one.
+        self._flattened_step: float | None = None
         #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
         self._constant = False
         self._uncertainty: VarianceUncertainty | None = None
@@ -158,6 +160,7 @@ class CCDFrame(CCDData):
             if kwargs.get("meta") is None and kwargs.get("header") is None:
                 kwargs["meta"] = parent.meta
             self._provenance = parent._provenance
+            self._flattened_step = parent._flattened_step
             data = parent._data
             if kwargs.get("copy"):
                 watch = Watch()
@@ -671,6 +674,11 @@ class CCDFrame(CCDData):
             self._origin = origin
         return self._origin
 
+    def _digital_step(self) -> float | None:
+        """The digital step in the frame's unit, 0 where the values were not digitised; None if it is not known."""
+        origin = self._present_origin()
+        return self._flattened_step if origin is None else origin.quantum
+
     def _collapsed_uncertainty(
         self, operation: Any, axis: Any = None, operation_ignores_mask: bool = False, **_: Any
     ) -> VarianceUncertainty | None:
@@ -781,7 +789,7 @@ class CCDFrame(CCDData):
             _watch=Watch(),
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()
-        result._provenance = self._provenance
+        result._provenance, result._flattened_step = self._provenance, self._flattened_step
         return result
 
     def __copy__(self) -> CCDFrame:

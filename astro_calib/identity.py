@@ -235,7 +235,7 @@ class Origin:
         own = Factored(self.factor) if isinstance(self.factor, float) else self.factor
         return replace(self, factor=own.times(value, power))
 
-    def cut(self, window: Window, item: tuple[slice, ...], shape: tuple[int, ...]) -> Origin:
-        """The origin of ``frame[item]``, of a frame of this shape."""
+    def cut(self, window: Window, item: tuple[slice, ...] = (), shape: tuple[int, ...] = ()) -> Origin:
+        """The origin of a part of the frame: of ``frame[item]``, if the frame has this shape."""
         factor = self.factor if isinstance(self.factor, float) else self.factor.cut(item, shape)
         return replace(self, window=window, factor=factor)

@@ -155,7 +155,8 @@ def calibrated_at_once(
         pixels.variance.flags.writeable = False
         budget._total = pixels.variance
     flagged = saturation is not None or flat is not None
-    return type(raw)(
+    scaled = origin.scaled(over(gains))
+    result = type(raw)(
         pixels.data,
         unit=u.electron,
         mask=pixels.mask if flagged or masks or pixels.mask.any() else None,
@@ -165,9 +166,12 @@ def calibrated_at_once(
         psf=raw.psf,
         name=raw._name,
         budget=budget,
-        _origin=None if flat is not None else origin.scaled(over(gains)),
+        _origin=None if flat is not None else scaled,
         _watch=watch,
     )
+    if flat is not None:
+        result._flattened_step = scaled.quantum
+    return result
 
 
 def _variance_of_level(terms: Sequence[tuple[NoiseSource, Factored]]) -> NDArray[Any] | None:

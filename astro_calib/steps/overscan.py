@@ -33,6 +33,8 @@ CLIP = 5.0
 MANY = 10
 #: Digital steps wider than this, in units of sigma, leave nothing to interpolate: all but a few values are the same.
 WIDEST = 2.0
+#: So many values are enough for steps that are half as wide again.
+VERY_MANY = 1000
 
 #: An error of the levels that adds less than this part to their variance is not worth a source of its own.
 NEGLIGIBLE = 1e-3
@@ -304,7 +306,8 @@ def _median_factor(number: int, step: float, variance: float) -> float:
     plain = median_variance_factor(number)
     # Of the scatter, step^2 / 12 is rounding.
     own = variance - step**2 / 12
-    if number < MANY or step <= 0 or own < (step / WIDEST) ** 2:
+    widest = WIDEST if number < VERY_MANY else 1.5 * WIDEST
+    if number < MANY or step <= 0 or own < (step / widest) ** 2:
         return plain
     width = step / np.sqrt(own)
     nodes, weights = np.polynomial.legendre.leggauss(16)
