@@ -31,7 +31,7 @@ FEWEST_BLOCKS, SMALLEST_PART = 8, 0.05
 #: With more noise than this many digital steps it does not matter where in a step the level of a block lies.
 FINE = 1.0
 #: With less noise than this many, it cannot be told from the pixels.
-COARSE = 0.3
+COARSE = 0.28
 #: Unless the pixels of a block lie at different places in their steps: mean of their phases as complex numbers.
 ALIKE = 0.2
 
@@ -110,7 +110,7 @@ def sky_noise(
     -------
     SkyNoise
         NaN where no block can be used. The ratio is NaN, and ``why`` says why, if there are fewer than 8 blocks or
-        5% of all blocks, or less noise than 0.3 digital steps.
+        5% of all blocks, or less noise than 0.28 digital steps.
 
     Raises
     ------
@@ -250,7 +250,9 @@ def _medians(ordered: NDArray[Any], number: NDArray[np.intp]) -> NDArray[np.floa
     return (ordered[rows, (number - 1) // 2].astype(np.float64) + ordered[rows, number // 2]) / 2
 
 
-def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+def object_mask(
+    data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, step: float = 0.0
+) -> NDArray[np.bool_]:
     """
     Where stars and galaxies are, with a margin.
 
@@ -262,6 +264,8 @@ def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.boo
         Its variance.
     mask : ndarray of bool, shape (ny, nx), optional
         True where a pixel is unfit for use.
+    step : float
+        The digital step in the unit of ``data``, 0 if they do not come in steps.
 
     Returns
     -------
@@ -276,7 +280,7 @@ def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.boo
     nothing = np.zeros(data.shape, dtype=bool)
     if missing.all():
         return nothing
-    return within_square(survey(data, variance, missing, nothing).objects, MARGIN)
+    return within_square(survey(data, variance, missing, nothing, step).objects, MARGIN)
 
 
 def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None) -> SkyNoise:
@@ -320,5 +324,8 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     by_pixel = [term for term in budget.terms if len(term[0].axes) == frame._data.ndim]
     variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame._data).variance()
     mask = np.zeros(frame.shape, dtype=bool) if frame.mask is None else np.asarray(frame.mask, dtype=bool)
-    near = object_mask(frame._data, variance, mask) if objects is None else within_square(objects, MARGIN)
-    return sky_noise(frame._data, variance, mask | near, step=frame._digital_step())
+    step = frame._digital_step()
+    if step is None:
+        step = digital_step(neighbours(frame._data)) or 0.0
+    near = object_mask(frame._data, variance, mask, step=step) if objects is None else within_square(objects, MARGIN)
+    return sky_noise(frame._data, variance, mask | near, step=step)
