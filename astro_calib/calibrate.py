@@ -229,7 +229,14 @@ def _is_plain(
         and (ccd.dtype.kind in "iu" or ccd.dtype in (np.float32, np.float64))
         and all(isinstance(master, CCDFrame) for master in masters if master is not None)
         and (ccd.dtype.kind != "f" or bool(np.isfinite(ccd._data).any()))
+        and _has_one_factor(ccd)
     )
+
+
+def _has_one_factor(ccd: CCDFrame) -> bool:
+    """Whether a raw frame was multiplied by nothing but numbers, so that its digital step is one number."""
+    origin = ccd._present_origin()
+    return origin is not None and isinstance(origin.factor, float)
 
 
 def _is_contiguous(detector: Detector) -> bool:

@@ -132,6 +132,8 @@ class CCDFrame(CCDData):
         self._watch: Watch | None = None
         self._name: str | None = name
         self._origin: Origin | None = origin
+        #: The digital step of a frame that was divided by a flat, so that it is no longer a raw one.
+        self._flattened_step: float | None = None
         #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
         self._constant = False
         self._uncertainty: VarianceUncertainty | None = None
@@ -163,6 +165,7 @@ class CCDFrame(CCDData):
                 kwargs["meta"] = parent.meta
             self._provenance = parent._provenance
             self._applied = parent._applied if applied is None else applied
+            self._flattened_step = parent._flattened_step
             data = parent._data
             if kwargs.get("copy"):
                 watch = Watch()
@@ -793,10 +796,14 @@ class CCDFrame(CCDData):
         origin = self._present_origin()
         if origin is None or operation in (np.add, np.subtract):
             return origin
-        if operand.ndim:
+        power = 1 if operation is np.multiply else -1
+        if operand.ndim == 0:
+            return origin.scaled(float(operand._data), power)
+        own = () if self.budget is None else self.budget.terms
+        if origin.raw.step == 0 or any(source.identity == f"{origin.raw.identity()}:read" for source, _ in own):
+            # Nothing was digitised, or the noise of that is known already.
             return origin.scaled(0.0)
-        number = float(operand._data)
-        return origin.scaled(number if operation is np.multiply else 1 / number if number else 0.0)
+        return origin.scaled(operand._lasting_data(), power)
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
@@ -807,6 +814,11 @@ class CCDFrame(CCDData):
             # Nobody can have written into the data, and if somebody does, it is noticed.
             self._origin = origin
         return self._origin
+
+    def _digital_step(self) -> float | None:
+        """The digital step in the frame's unit, 0 where the values were not digitised; None if it is not known."""
+        origin = self._present_origin()
+        return self._flattened_step if origin is None else origin.quantum
 
     def _collapsed_uncertainty(
         self, operation: Any, axis: Any = None, operation_ignores_mask: bool = False, **_: Any
@@ -891,7 +903,7 @@ class CCDFrame(CCDData):
         if slices is not None:
             if origin is not None:
                 moves = tuple(window_of(part, length) for part, length in zip(slices, self.shape, strict=True))
-                kwargs["_origin"] = origin.cut(compose_windows(origin.window, moves))
+                kwargs["_origin"] = origin.cut(compose_windows(origin.window, moves), slices, self.shape)
             if budget is not None:
                 kwargs["budget"] = budget[slices]
         elif budget is not None:
@@ -923,7 +935,7 @@ class CCDFrame(CCDData):
             _watch=Watch(),
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()
-        result._provenance = self._provenance
+        result._provenance, result._flattened_step = self._provenance, self._flattened_step
         return result
 
     def __copy__(self) -> CCDFrame:

@@ -27,7 +27,7 @@ from astro_calib.factored import OWN, Factored
 from astro_calib.identity import Watch
 from astro_calib.shot_variance import ShotVariance
 from astro_calib.source import NoiseSource
-from astro_calib.steps.amplifiers import inside, over_sections, uncertain_gains
+from astro_calib.steps.amplifiers import digital_steps, inside, over_sections, uncertain_gains
 from astro_calib.steps.master import relabelled
 
 if TYPE_CHECKING:
@@ -85,7 +85,11 @@ def calibrated_at_once(
     assert origin is not None
     gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
     read = [float(amplifier.read_noise.value) ** 2 for amplifier in detector.amplifiers]
-    fixed = [of_read + (origin.quantum * gain) ** 2 / 12 for of_read, gain in zip(read, gains, strict=True)]
+    steps = digital_steps(origin, detector)
+    fixed = [
+        of_read + (step * gain) ** 2 / 12
+        for of_read, step, gain in zip(read, map(origin.in_present_unit, steps), gains, strict=True)
+    ]
     floors = [of_read / 4 - of_both for of_read, of_both in zip(read, fixed, strict=True)]
     recipes = [
         Recipe(gain=gain, ratio=ratio, fixed=of_both, floor=floor, shot_noise=shot_noise)
@@ -151,7 +155,8 @@ def calibrated_at_once(
         pixels.variance.flags.writeable = False
         budget._total = pixels.variance
     flagged = saturation is not None or flat is not None
-    return type(raw)(
+    scaled = origin.scaled(over(gains))
+    result = type(raw)(
         pixels.data,
         unit=u.electron,
         mask=pixels.mask if flagged or masks or pixels.mask.any() else None,
@@ -162,9 +167,12 @@ def calibrated_at_once(
         name=raw._name,
         budget=budget,
         _applied=raw._applied,
-        _origin=None if flat is not None else origin.scaled(float(np.mean(over(gains), dtype=float))),
+        _origin=None if flat is not None else scaled,
         _watch=watch,
     )
+    if flat is not None:
+        result._flattened_step = scaled.quantum
+    return result
 
 
 def _variance_of_level(terms: Sequence[tuple[NoiseSource, Factored]]) -> NDArray[Any] | None:

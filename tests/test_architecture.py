@@ -15,7 +15,7 @@ LAYERS = [
     ["photometry", "io", "provenance"],
     ["calibrate", "one_pass", "steps", "combine", "stacking", "rejection", "scaling", "slabs", "estimators"],
     ["frame", "arithmetic", "operands", "derive", "statistics", "detector", "linearity"],
-    ["budget", "source", "merge", "factored", "shot_variance", "identity", "masters"],
+    ["budget", "source", "merge", "factored", "shot_variance", "identity", "digital_step", "masters"],
     ["kernels"],
     ["errors", "flags", "home", "resources"],
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from astro_calib.digital_step import sample_of
 from astro_calib.identity import PIXELS, Origin, RawPixels, drawn_identity
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.budget import UncertaintyBudget
+    from astro_calib.digital_step import Neighbours
     from astro_calib.frame import CCDFrame
 
 __all__ = ["RawOnDisk", "RowsOnDisk", "raw_on_disk", "spilled"]
@@ -68,6 +70,8 @@ class RowsOnDisk:
         self._version = _version(path.stat())
         self._digests = np.zeros(shape[0], dtype=np.uint64)
         self._digested = np.zeros(shape[0], dtype=np.bool_)
+        #: The pixels that tell the digital step, taken while rows are read.
+        self._sample = sample_of(shape, self.dtype)
 
     ndim = 2
 
@@ -127,7 +131,21 @@ class RowsOnDisk:
             if not self._digested[start:stop].all():
                 self._digests[start:stop] = digest_rows(values)
         self._digested[start:stop] = True
+        self._take_sample(start, stop, values)
         return values
+
+    def _take_sample(self, start: int, stop: int, values: NDArray[Any]) -> None:
+        sample = self._sample
+        first, last = np.searchsorted(sample.rows, (start, stop)).tolist()
+        for place in range(first, last):
+            line = values[sample.rows[place] - start]
+            sample.left[place], sample.right[place] = line[sample.columns], line[sample.columns + 1]
+
+    def neighbours(self) -> Neighbours:
+        """As of an array; rows that were read before are not read again."""
+        for row in np.flatnonzero(~self._digested[self._sample.rows]).tolist():
+            self._read(self._sample.rows[row], self._sample.rows[row] + 1)
+        return self._sample
 
     def _meant(self, values: NDArray[Any]) -> NDArray[Any]:
         if not self._stored.isnative:
@@ -205,8 +223,9 @@ class RawOnDisk:
     def _present_origin(self) -> Origin:
         if self._origin is not None:
             return self._origin
-        quantum = 1.0 if self.dtype.kind in "ui" else 0.0
-        return Origin(RawPixels(self.shape, self._data.identity()), ((0, 1), (0, 1)), quantum)
+        usual_step = 1.0 if self.dtype.kind in "ui" else 0.0
+        raw = RawPixels(self.shape, self._data.identity(), self._data.neighbours(), usual_step)
+        return Origin(raw, ((0, 1), (0, 1)))
 
     def with_budget(self, budget: UncertaintyBudget) -> RawOnDisk:
         """The same frame with its noise."""

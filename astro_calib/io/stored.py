@@ -169,5 +169,5 @@ class Stored:
 def _origin(entry: Any) -> Origin | None:
     if entry is None:
         return None
-    raw = RawPixels.known(tuple(map(int, entry["shape"])), str(entry["identity"]))
-    return Origin(raw, window_of_entry(entry["window"]), float(entry["quantum"]))
+    raw = RawPixels.known(tuple(map(int, entry["shape"])), str(entry["identity"]), float(entry["quantum"]))
+    return Origin(raw, window_of_entry(entry["window"]))

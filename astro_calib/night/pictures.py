@@ -93,7 +93,7 @@ def histogram_picture(title: str, before: NDArray[Any], after: NDArray[Any], sky
     sky : SkyNoise
         Level and predicted noise of the sky after.
     step : float
-        Electrons for one adu: by so much the values before differ, if they differ.
+        Electrons for one digital step: by so much the values before differ, if they differ.
 
     Returns
     -------

@@ -162,7 +162,8 @@ def _drawn(
     if photometry is not None:
         stars, sky = photometry
         same = usable(before) & usable(image)
-        figures["histogram"] = histogram_picture(title, before._data[same], image._data[same], sky, gain)
+        step = before._digital_step() or gain
+        figures["histogram"] = histogram_picture(title, before._data[same], image._data[same], sky, step)
         ratios = {
             "flux / its predicted error": (stars["snr_before"], stars["snr"]),
             "flux / scatter of empty apertures": (stars["snr_empirical_before"], stars["snr_empirical"]),

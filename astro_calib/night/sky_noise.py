@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.budget import UncertaintyBudget
+from astro_calib.digital_step import digital_step, neighbours
 from astro_calib.errors import FrameError
 from astro_calib.photometry.growth import within_square
 
@@ -17,10 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = ["SkyNoise", "measure_sky_noise", "object_mask", "sky_noise"]
 
-#: Standard deviations of Gaussian noise in its median absolute deviation: 1 / Phi^-1(3/4).
-MAD_TO_SIGMA = 1.4826
+#: Pixels further than this many standard deviations from the mean of their block are left out, again and again.
+CLIP, ROUNDS = 4.0, 4
+#: The part of the variance of Gaussian noise that is left then: 1 - 2 k phi(k) / (2 Phi(k) - 1).
+CLIPPED_VARIANCE = 0.998929
+#: Standard deviations between the 10th and the 90th percentile of Gaussian noise.
+DECILES = 2.5631
 #: A block with fewer usable pixels than this part of it says little about its scatter.
 USABLE_PART = 0.5
+#: From fewer blocks than this, or a smaller part of all blocks, nothing is concluded.
+FEWEST_BLOCKS, SMALLEST_PART = 8, 0.05
+#: With more noise than this many digital steps it does not matter where in a step the level of a block lies.
+FINE = 1.0
+#: With less noise than this many, it cannot be told from the pixels.
+COARSE = 0.28
+#: Unless the pixels of a block lie at different places in their steps: mean of their phases as complex numbers.
+ALIKE = 0.2
 
 #: The faint rim of an object goes this many pixels beyond where it is found.
 MARGIN = 7
@@ -35,11 +48,17 @@ class SkyNoise(NamedTuple):
     level : float
         Median of the sky's pixels.
     observed : float
-        Median over the blocks of 1.4826 times the median absolute deviation.
+        Median over the blocks of the standard deviation of their pixels, without those beyond 4 sigma; NaN where the
+        blocks do not tell the noise.
     predicted : float
-        Median over the blocks of the root of the median predicted variance.
+        Median over the blocks of the root of the mean predicted variance of the same pixels.
     ratio : float
-        Median over the blocks of observed over predicted noise; 1 if the error bars are right.
+        Median over the blocks of observed over predicted noise; 1 if the error bars are right, NaN where the blocks do
+        not tell it.
+    blocks, all_blocks : int
+        How many blocks this is from, and how many the frame has; the others are full of objects or unusable pixels.
+    why : str
+        Why the ratio is not told; empty if it is.
 
     Examples
     --------
@@ -56,10 +75,18 @@ class SkyNoise(NamedTuple):
     observed: float
     predicted: float
     ratio: float
+    blocks: int = 0
+    all_blocks: int = 0
+    why: str = ""
 
 
 def sky_noise(
-    data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, block_size: int = 32
+    data: NDArray[Any],
+    variance: NDArray[Any],
+    mask: NDArray[np.bool_] | None = None,
+    *,
+    block_size: int = 32,
+    step: float | None = None,
 ) -> SkyNoise:
     """
     Compare the scatter of pixels with their predicted variance, in blocks too small to notice gradients.
@@ -75,16 +102,27 @@ def sky_noise(
     block_size : int
         Rows and columns of a block. Blocks at the upper and right edge that are not full are left out, and so
         are those of which less than half can be used.
+    step : float, optional
+        The digital step in the unit of ``data``; without it, it is looked for in the data, which tell it as long as
+        they were not divided by a flat.
 
     Returns
     -------
     SkyNoise
-        NaN where no block can be used.
+        NaN where no block can be used. The ratio is NaN, and ``why`` says why, if there are fewer than 8 blocks or
+        5% of all blocks, or less noise than 0.28 digital steps.
 
     Raises
     ------
     ValueError
         If the shapes differ.
+
+    Notes
+    -----
+    Of digitised values with little noise the median absolute deviation is wrong, below two steps by up to a factor of
+    two. The standard deviation is right from half a step on; below, the variance that is seen in a block depends on
+    where in its step the level of the block lies, by terms that are known (Widrow & Kollar, Quantization Noise, 2008).
+    They are added to the prediction.
 
     Examples
     --------
@@ -103,25 +141,95 @@ def sky_noise(
     if mask is not None:
         usable &= ~mask
     if not usable.any():
-        return SkyNoise(np.nan, np.nan, np.nan, np.nan)
+        return SkyNoise(np.nan, np.nan, np.nan, np.nan, why="no pixel is usable")
+    level = float(np.median(data[usable]))
     values, number = _blocks(data, usable, block_size)
     enough = number >= USABLE_PART * block_size**2
-    if not enough.any():
-        return SkyNoise(float(np.median(data[usable])), np.nan, np.nan, np.nan)
+    blocks, all_blocks = int(np.count_nonzero(enough)), len(number)
+    few = f"only {blocks} of {all_blocks} blocks of {block_size} x {block_size} pixels are free of objects and usable"
+    if not blocks:
+        return SkyNoise(level, np.nan, np.nan, np.nan, 0, all_blocks, few)
     values, number = values[enough], number[enough]
-    predicted = _blocks(variance, usable, block_size)[0][enough]
-    deviation = np.abs(values - _medians(values, number)[:, np.newaxis])
-    observed_sigma = MAD_TO_SIGMA * _medians(deviation, number)
-    # The median, like that of the deviations, does not notice a few pixels of an object that was not masked.
-    predicted_sigma = np.sqrt(_medians(predicted, number))
+    variances = _blocks(variance, usable, block_size)[0][enough]
+    # The median does not notice a few pixels of an object that was not masked.
+    predicted = _medians(np.sort(variances, axis=1), number)
+    typical = float(np.median(np.sqrt(predicted)))
+    if blocks < max(FEWEST_BLOCKS, SMALLEST_PART * all_blocks):
+        return SkyNoise(level, np.nan, typical, np.nan, blocks, all_blocks, few)
+    if step is None:
+        step = digital_step(neighbours(data)) or 0.0
+    mean, observed, kept = _clipped(values, number, predicted)
+    # What is told from digitised values has to be averaged, as these have to.
+    predicted = _means(variances, kept)
+    typical = float(np.median(np.sqrt(predicted)))
+    seen = predicted
+    own = float(np.median(predicted)) - step**2 / 12
+    if step > 0 and own < (FINE * step) ** 2:
+        if own < (COARSE * step) ** 2 and _likeness(values, kept, step) > ALIKE:
+            why = f"the noise is {np.sqrt(max(own, 0)) / step:.2f} of a digital step, too little to be seen in the pixels"
+            return SkyNoise(level, np.nan, typical, np.nan, blocks, all_blocks, why)
+        seen = _seen_variance(values, kept, mean, predicted, step)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = observed_sigma / predicted_sigma
+        ratio = np.sqrt(observed / seen)
     return SkyNoise(
-        float(np.median(data[usable])),
-        float(np.median(observed_sigma)),
-        float(np.median(predicted_sigma)),
-        float(np.median(ratio)),
+        level, float(np.median(np.sqrt(observed))), typical, float(np.median(ratio)), blocks, all_blocks
     )
+
+
+def _clipped(
+    values: NDArray[Any], number: NDArray[np.intp], predicted: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Mean and variance of each block without the pixels that are far off, and which pixels these leave."""
+    ordered = np.sort(values, axis=1)
+    rows = np.arange(len(values))
+    low, high = (ordered[rows, (part * (number - 1)).astype(np.intp)] for part in (0.1, 0.9))
+    # Digitised values may agree in nearly all pixels; then the prediction is the better guess to begin with.
+    variance = np.maximum(np.square((high - low) / DECILES), predicted)
+    mean = _medians(ordered, number)
+    for _ in range(ROUNDS):
+        with np.errstate(invalid="ignore"):
+            kept = np.abs(values - mean[:, np.newaxis]) <= CLIP * np.sqrt(variance)[:, np.newaxis]
+        left = np.count_nonzero(kept, axis=1)
+        mean = _means(values, kept)
+        square = np.square(values - mean[:, np.newaxis])
+        variance = _means(square, kept) * left / np.maximum(left - 1, 1) / CLIPPED_VARIANCE
+    return mean, variance, kept
+
+
+def _means(values: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The mean of what is kept of each block, which is not nothing."""
+    return np.asarray(np.mean(values, axis=1, where=kept, dtype=np.float64))
+
+
+def _phases(values: NDArray[Any], kept: NDArray[np.bool_], step: float, k: int = 1) -> NDArray[np.complex128]:
+    """The mean over each block of where in a digital step the values lie, as complex numbers."""
+    turns = 2j * np.pi * k * np.where(kept, values, 0) / step
+    return np.asarray(np.mean(np.exp(turns), axis=1, where=kept))
+
+
+def _likeness(values: NDArray[Any], kept: NDArray[np.bool_], step: float) -> float:
+    """One if all pixels of a block lie at one place in their digital steps, zero if these places are spread."""
+    return float(np.median(np.abs(_phases(values, kept, step))))
+
+
+def _seen_variance(
+    values: NDArray[Any], kept: NDArray[np.bool_], mean: NDArray[np.float64], predicted: NDArray[np.float64], step: float
+) -> NDArray[np.float64]:
+    """The variance that is to be seen in each block: the predicted one is a mean over all places in a step."""
+    own = np.maximum(predicted - step**2 / 12, 0)
+    orders = [k for k in (1, 2, 3) if np.exp(-2 * np.square(np.pi * k) * own.min() / step**2) > 1e-6]
+    phases = {k: np.conj(_phases(values, kept, step, k)) for k in orders}
+    size = {k: (-1) ** k * np.exp(-2 * np.square(np.pi * k) * own / step**2) for k in orders}
+    level, offset = mean, np.zeros_like(mean)
+    for _ in range(ROUNDS):
+        # Digitised values are off on average, too.
+        turned = {k: np.exp(2j * np.pi * k * level / step) * phases[k] for k in orders}
+        offset = sum((step / (np.pi * k) * size[k] * turned[k].imag for k in orders), np.zeros_like(mean))
+        level = mean - offset
+    seen = predicted - np.square(offset)
+    for k in orders:
+        seen = seen + size[k] * (4 * own + (step / (np.pi * k)) ** 2) * turned[k].real
+    return np.maximum(seen, 0.1 * predicted)
 
 
 def _blocks(array: NDArray[Any], usable: NDArray[np.bool_], size: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -135,15 +243,16 @@ def _blocks(array: NDArray[Any], usable: NDArray[np.bool_], size: int) -> tuple[
     return np.where(kept, cut(array), np.nan).reshape(-1, size * size), np.count_nonzero(kept, axis=(2, 3)).ravel()
 
 
-def _medians(blocks: NDArray[Any], number: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The median of the numbers in each row, of which there are so many; the others are NaN."""
-    # Which come last: with another place for the middle in each row, sorting all is faster than looking for it.
-    ordered = np.sort(blocks, axis=1)
-    rows = np.arange(len(blocks))
+def _medians(ordered: NDArray[Any], number: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The median of each row of sorted numbers, of which there are so many; the others are NaN, and come last."""
+    # With another place for the middle in each row, sorting all is faster than looking for it.
+    rows = np.arange(len(ordered))
     return (ordered[rows, (number - 1) // 2].astype(np.float64) + ordered[rows, number // 2]) / 2
 
 
-def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+def object_mask(
+    data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, step: float = 0.0
+) -> NDArray[np.bool_]:
     """
     Where stars and galaxies are, with a margin.
 
@@ -155,6 +264,8 @@ def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.boo
         Its variance.
     mask : ndarray of bool, shape (ny, nx), optional
         True where a pixel is unfit for use.
+    step : float
+        The digital step in the unit of ``data``, 0 if they do not come in steps.
 
     Returns
     -------
@@ -169,7 +280,7 @@ def object_mask(data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.boo
     nothing = np.zeros(data.shape, dtype=bool)
     if missing.all():
         return nothing
-    return within_square(survey(data, variance, missing, nothing).objects, MARGIN)
+    return within_square(survey(data, variance, missing, nothing, step).objects, MARGIN)
 
 
 def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None) -> SkyNoise:
@@ -213,5 +324,8 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     by_pixel = [term for term in budget.terms if len(term[0].axes) == frame._data.ndim]
     variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame._data).variance()
     mask = np.zeros(frame.shape, dtype=bool) if frame.mask is None else np.asarray(frame.mask, dtype=bool)
-    near = object_mask(frame._data, variance, mask) if objects is None else within_square(objects, MARGIN)
-    return sky_noise(frame._data, variance, mask | near)
+    step = frame._digital_step()
+    if step is None:
+        step = digital_step(neighbours(frame._data)) or 0.0
+    near = object_mask(frame._data, variance, mask, step=step) if objects is None else within_square(objects, MARGIN)
+    return sky_noise(frame._data, variance, mask | near, step=step)

@@ -133,15 +133,22 @@ class FrameSummary:
         low, high = SKY_RATIO
         if np.isfinite(self.sky.ratio) and not low <= self.sky.ratio <= high:
             remarks.append(
-                f"{self.path.name}: the noise of the sky is {self.sky.ratio:.3f} of what is predicted; look into it: "
+                f"{self.path.name}: the noise of the sky is {self.sky.ratio:.3f} of what is predicted"
+                f"{self._from_blocks()}; look into it: "
                 "unmasked objects, pattern noise, or gain and read noise that are off"
             )
+        if self.sky.why:
+            remarks.append(f"{self.path.name}: whether the noise of the sky is as predicted is not known: {self.sky.why}")
         if self.empty_ratio > EMPTY_RATIO:
             remarks.append(
                 f"{self.path.name}: empty apertures scatter by {self.empty_ratio:.2f} of what is predicted: "
                 "crowded or structured field"
             )
         return remarks
+
+    def _from_blocks(self) -> str:
+        """Which part of the frame the noise of the sky is from."""
+        return f", in {self.sky.blocks} of {self.sky.all_blocks} blocks of pixels" if self.sky.all_blocks else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +209,7 @@ class NightSummary:
         if self._with_stars:
             lines += [
                 "  sky, noise: level and pixel-to-pixel noise of the sky in electron. ratio: noise over predicted",
-                "  noise, 1 if the error bars are right.",
+                "  noise, 1 if the error bars are right; blocks: in how many blocks of 32 x 32 pixels, of all.",
                 "  SNR: median over the stars of flux over its predicted error. empirical: flux over the scatter of",
                 "  empty apertures, which also see the fixed pattern that calibration removes: this is the SNR that",
                 "  should rise.",
@@ -268,6 +275,10 @@ def _of(measured: int, found: int) -> str:
     return str(measured) if measured == found else f"{measured} of {found}"
 
 
+def _blocks(sky: SkyNoise) -> str:
+    return f"{sky.blocks} of {sky.all_blocks}" if sky.all_blocks else "-"
+
+
 def _before_after(before: float, after: float) -> str:
     return f"{_number(before, '.1f')} / {_number(after, '.1f')}"
 
@@ -289,6 +300,7 @@ FRAME_COLUMNS = (
     _Column("sky", ">", lambda frame: _number(frame.sky.level, ".1f"), of_stars=True),
     _Column("noise", ">", lambda frame: _number(frame.sky.observed, ".2f"), of_stars=True),
     _Column("ratio", ">", lambda frame: _number(frame.sky.ratio, ".3f"), of_stars=True),
+    _Column("blocks", ">", lambda frame: _blocks(frame.sky), of_stars=True),
     _Column("stars", ">", lambda frame: _of(frame.stars, frame.stars_found), of_stars=True),
     _Column("SNR before / after", ">", lambda frame: _before_after(frame.snr_before, frame.snr_after), of_stars=True),
     _Column(

@@ -20,6 +20,8 @@ __all__ = ["Scene", "find_stars", "measure_fwhm", "survey"]
 
 #: Side of the boxes in which the background is measured; the median of 3 x 3 boxes takes out what a star left in one.
 BACKGROUND_BOX = 64
+#: With less noise than this many digital steps, the median of a box is a whole number of them.
+COARSE = 2.0
 #: Standard deviation in pixels of the smoothing that faint objects are looked for with.
 SMOOTHING = 1.5
 #: What rises this many sigma of the smoothed noise above the background over this many connected pixels is an object.
@@ -79,7 +81,11 @@ class Scene(NamedTuple):
 
 
 def survey(
-    data: NDArray[Any], variance: NDArray[Any], missing: NDArray[np.bool_], saturated: NDArray[np.bool_]
+    data: NDArray[Any],
+    variance: NDArray[Any],
+    missing: NDArray[np.bool_],
+    saturated: NDArray[np.bool_],
+    step: float = 0.0,
 ) -> Scene:
     """
     Take off the background and look for objects.
@@ -93,6 +99,8 @@ def survey(
     saturated : ndarray of bool, shape (ny, nx)
         Those of the missing pixels in which there is too much light rather than none: a star is searched for there, so
         that it is found as one, not as the rim of a hole.
+    step : float
+        The digital step in the unit of the data, 0 if they do not come in steps.
 
     Returns
     -------
@@ -103,13 +111,26 @@ def survey(
 
     variance = plain(variance)
     values, blind, unfit = searchable(plain(data), variance, missing, saturated)
-    residual, sigma, significant = significance(values, variance, blind, _background(values, unfit), SMOOTHING)
+    residual, sigma, significant = significance(
+        values, variance, blind, _background(_between_steps(values, variance, unfit, step), unfit), SMOOTHING
+    )
     overexposed = saturated & ~blind
     # What is flagged because it was saturated in a flat is not bright here.
     where = np.flatnonzero(overexposed)
     bright = residual.take(where) > BRIGHT_SIGMA * sigma.take(where)
     overexposed.put(where, bright)
     return Scene(residual, sigma, significant, blind, missing, _objects(significant) | overexposed, overexposed)
+
+
+def _between_steps(
+    values: NDArray[Any], variance: NDArray[Any], unfit: NDArray[np.bool_], step: float
+) -> NDArray[Any]:
+    """Values whose median is not a whole number of digital steps, where these are wide."""
+    usable = ~unfit
+    if step <= 0 or not usable.any() or float(np.median(variance[usable])) > (COARSE * step) ** 2:
+        return values
+    spread = np.random.default_rng(0).random(values.shape, dtype=np.float32) - np.float32(0.5)
+    return np.asarray(values + spread * values.dtype.type(step))
 
 
 def _background(values: NDArray[Any], unfit: NDArray[np.bool_]) -> NDArray[Any]:

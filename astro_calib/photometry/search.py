@@ -74,7 +74,8 @@ def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
     flags = _flags(frames)
     # A saturated pixel has too much light; one that is bad as well has nothing to say.
     too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
-    return Searched(frames, budgets, flags, survey(ccd._data, budgets[0].variance(), missing, too_bright))
+    scene = survey(ccd._data, budgets[0].variance(), missing, too_bright, ccd._digital_step() or 0.0)
+    return Searched(frames, budgets, flags, scene)
 
 
 def _budget(frame: CCDFrame) -> UncertaintyBudget:

@@ -64,6 +64,8 @@ class Camera:
         calibrated frame.
     overscan_columns : int
         Columns of overscan, after the last column of the image.
+    digital_step : int
+        Integer frames come in steps of so many adu: 16 for a converter of 12 bits whose values are stored in 16.
 
     Raises
     ------
@@ -94,6 +96,7 @@ class Camera:
     dark_rate: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
     sensitivity: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: {"V": np.ones(())})
     overscan_columns: int = 0
+    digital_step: int = 1
 
     def __post_init__(self) -> None:
         shape = check_shape(self.shape)
@@ -117,7 +120,11 @@ class Camera:
                 for name, value in self.sensitivity.items()
             },
             "overscan_columns": check_count("overscan_columns", self.overscan_columns),
+            "digital_step": check_count("digital_step", self.digital_step),
         }
+        if checked["digital_step"] == 0:
+            msg = "digital_step is 0; it is the number of adu from one value to the next, 1 or more."
+            raise ValueError(msg)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -246,7 +253,7 @@ class Camera:
         )
         data = self._read_out(truth, rng)
         if integer:
-            data = np.rint(data)
+            data = self.digital_step * np.rint(data / self.digital_step)
             truth = replace(truth, saturated=data[:, : self.shape[1]] >= self.largest_value)
             data = np.clip(data, 0, self.largest_value)
 

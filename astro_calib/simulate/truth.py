@@ -109,9 +109,10 @@ class Truth:
         """
         Variance of a pixel's noise, electron squared, as if nothing saturated and the response were linear.
 
-        Shot noise of all electrons, read noise, and for rounded frames the quantisation, gain squared / 12.
+        Shot noise of all electrons, read noise, and for rounded frames the quantisation, the square of a digital step
+        in electrons / 12.
         """
-        quantisation = self.camera.gain**2 / 12 if self.integer else 0.0
+        quantisation = (self.camera.gain * self.camera.digital_step) ** 2 / 12 if self.integer else 0.0
         return self.electrons + self.camera.read_noise**2 + quantisation
 
     @property

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from astro_calib.detector import Detector
     from astro_calib.frame import CCDFrame
+    from astro_calib.identity import Origin
 
-__all__ = ["amplifier_sections", "inside", "over_sections", "raw_map", "uncertain_gains"]
+__all__ = ["amplifier_sections", "digital_steps", "inside", "over_sections", "raw_map", "uncertain_gains"]
 
 #: Maps of the amplifiers' values, each there once for all frames that refer to it, as long as one does.
 _maps: WeakValueDictionary[tuple[Any, ...], NDArray[Any]] = WeakValueDictionary()
@@ -56,6 +57,13 @@ def amplifier_sections(ccd: CCDFrame, detector: Detector) -> list[tuple[slice, s
         msg = f"{ccd.name}: some pixels belong to none of the amplifiers' data sections; trim the overscan first."
         raise FrameError(msg)
     return sections
+
+
+def digital_steps(origin: Origin, detector: Detector) -> list[float]:
+    """The digital step of the raw frame that each amplifier has, 0 where nothing was digitised."""
+    if len(detector.amplifiers) == 1:
+        return [origin.raw.step]
+    return origin.raw.steps(detector._sections(origin.raw.shape))
 
 
 def _where(held: NDArray[np.intp], read: NDArray[np.intp]) -> slice:

@@ -13,7 +13,7 @@ from astro_calib.derive import as_frame, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.factored import Factored
 from astro_calib.source import NoiseSource
-from astro_calib.steps.amplifiers import raw_map
+from astro_calib.steps.amplifiers import amplifier_sections, digital_steps, over_sections, raw_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,7 +110,7 @@ def create_deviation(
     read_noise = raw_map(ccd, detector, "read_noise")
     # The noise of a raw frame is one thing in adu and in electrons: its variances are in electrons, squared.
     electrons_per_unit: Any = 1.0 if ccd.unit == u.electron else gain
-    step = _digital_step(ccd, origin, gain) * electrons_per_unit
+    step = _digital_step(ccd, detector, origin, gain) * electrons_per_unit
     fixed = read_noise**2 + step**2 / 12
     expected = _expected_signal(ccd, signal, shot_noise)
     if np.ndim(electrons_per_unit) or electrons_per_unit != 1:
@@ -154,11 +154,20 @@ def _variance_of_shot_noise(expected: NDArray[Any], floor: float | NDArray[Any])
     return np.asarray(np.where(np.isfinite(expected), np.maximum(expected, floor), 0))
 
 
-def _digital_step(ccd: CCDFrame, origin: Origin | None, gain: float | NDArray[Any]) -> float | NDArray[Any]:
-    """The step of the digitiser in the frame's unit; of each pixel, if the amplifiers' gains differ."""
-    if origin is None or origin.quantum == 0:
+def _digital_step(
+    ccd: CCDFrame, detector: Detector, origin: Origin | None, gain: float | NDArray[Any]
+) -> float | NDArray[Any]:
+    """The step of the digitiser in the frame's unit; of each pixel, if it differs."""
+    if origin is None:
         return 0.0
-    return gain if np.ndim(gain) and ccd.unit == u.electron else origin.quantum
+    steps = digital_steps(origin, detector)
+    if len(steps) == 1:
+        return origin.in_present_unit(steps[0])
+    step = origin.in_present_unit(over_sections(amplifier_sections(ccd, detector), steps, ccd.shape))
+    if np.ndim(step) == 0 and np.ndim(gain) and ccd.unit == u.electron and origin.raw.of_file:
+        # A file remembers the mean of the amplifiers.
+        return step * gain / np.mean(gain)
+    return step
 
 
 def _number_or_array(value: Any, like: NDArray[Any]) -> Any:

@@ -84,8 +84,7 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
         budget = (budget or UncertaintyBudget(ccd.shape, (), product.dtype, product)).with_terms(terms)
     origin = ccd._present_origin()
     if origin is not None:
-        # With several amplifiers the digital step differs from pixel to pixel; it is found again from the gain.
-        origin = origin.scaled(float(np.mean(value)))
+        origin = origin.scaled(value)
     return rebuilt(ccd, product, budget, unit=u.electron, origin=origin)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, measured, rebuilt
+from astro_calib.digital_step import digital_step, neighbours
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.factored import Factored
@@ -32,6 +33,11 @@ CLIP = 5.0
 MANY = 10
 #: Digital steps wider than this, in units of sigma, leave nothing to interpolate: all but a few values are the same.
 WIDEST = 2.0
+#: So many values are enough for steps that are half as wide again.
+VERY_MANY = 1000
+
+#: An error of the levels that adds less than this part to their variance is not worth a source of its own.
+NEGLIGIBLE = 1e-3
 
 Terms: TypeAlias = list[tuple[NoiseSource, Factored]]
 
@@ -143,10 +149,10 @@ def overscan_level(
     if model is not None and len(kept) != 1:
         msg = "a model is fitted to the levels of rows or columns: give overscan_axis=1 or 0 with it."
         raise TypeError(msg)
-    origin = overscan._present_origin()
-    step = 0.0 if origin is None else origin.quantum
+    step, shown = _digital_step(overscan)
     values = _good_values(ccd, overscan, axes, clip, step)
     level, variance = _levels(values, axes, step if median else None)
+    unresolved = _unresolved_variance(values, axes, step, median) if shown else 0.0
     identity, window = _identity(ccd, overscan, axes, f"{'median' if median else 'mean'}, clip {clip}, {model!r}")
     if model is not None:
         level, terms = _fitted(level, model, identity)
@@ -156,7 +162,20 @@ def overscan_level(
     else:
         msg = f"{ccd.name}: some rows or columns of the overscan have no good pixel; use overscan_axis=(0, 1)."
         raise FrameError(msg)
+    if unresolved > NEGLIGIBLE * float(np.nanmean(variance)):
+        # All rows may lie at the same place in their step.
+        terms.append((NoiseSource("overscan", unresolved, axes=(), identity=f"{identity}:step"), Factored(1.0)))
     return np.asarray(level), terms
+
+
+def _digital_step(overscan: CCDFrame) -> tuple[float, bool]:
+    """The digital step of an overscan, 0 if it was not digitised; and whether pixels show it, or only their type."""
+    own = digital_step(neighbours(overscan._data))
+    if own is not None:
+        return own, True
+    # Of a few pixels, or pixels of few values, the rest of the frame tells it.
+    origin = overscan._present_origin()
+    return (0.0, False) if origin is None else (origin.quantum, origin.raw.found_step is not None)
 
 
 def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | None) -> tuple[int, ...]:
@@ -287,7 +306,8 @@ def _median_factor(number: int, step: float, variance: float) -> float:
     plain = median_variance_factor(number)
     # Of the scatter, step^2 / 12 is rounding.
     own = variance - step**2 / 12
-    if number < MANY or step <= 0 or own < (step / WIDEST) ** 2:
+    widest = WIDEST if number < VERY_MANY else 1.5 * WIDEST
+    if number < MANY or step <= 0 or own < (step / widest) ** 2:
         return plain
     width = step / np.sqrt(own)
     nodes, weights = np.polynomial.legendre.leggauss(16)
@@ -303,6 +323,36 @@ def _median_factor(number: int, step: float, variance: float) -> float:
     gain = float(weights @ terms) / (2 * width**2) / (np.pi / 2)
     odd = median_variance_factor(number + 1 - number % 2)
     return min(plain, odd * gain * own / variance)
+
+
+def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], step: float, median: bool) -> float:
+    r"""
+    Variance of the error that digitisation leaves in all levels, however many pixels there are.
+
+    With less noise than half a step sigma, the mean of digitised values is off by an amount that depends on where in
+    the step q the truth lies; over all places it has the variance :math:`q^2 \sum_k \exp(-(2 \pi k \sigma/q)^2) /
+    (2 \pi^2 k^2)`, and :math:`q^2/12` without noise (Widrow & Kollar, Quantization Noise, 2008). An interpolated median
+    is not off where there are values on both sides of it.
+    """
+    from scipy.special import ndtri
+
+    if step <= 0:
+        return 0.0
+    good = values[np.isfinite(values)]
+    distinct, number = np.unique(good, return_counts=True)
+    usual = distinct[number.argmax()]
+    below, above = np.mean(good < usual - step / 2), np.mean(good > usual + step / 2)
+    if below > 0 and above > 0:
+        sigma = step / float(ndtri(1 - above) - ndtri(below))
+    else:
+        sigma = float(np.sqrt(max(np.var(good) - step**2 / 12, 0)))
+    k = np.arange(1, 31)
+    variance = step**2 * float(np.sum(np.exp(-np.square(2 * np.pi * k * sigma / step)) / (2 * np.pi**2 * k**2)))
+    if not median or variance == 0:
+        return variance
+    center = np.nanmedian(values, axis=axes, keepdims=True)
+    sides = [np.any(side, axis=axes) for side in (values < center - step / 2, values > center + step / 2)]
+    return variance * (1 - float(np.mean(sides[0] & sides[1])))
 
 
 def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:

@@ -21,6 +21,9 @@ SHAPE = (48, 48)
 #: A gain so large that digitisation is a good part of the noise: electron / adu. Light, electron.
 GAIN, SKY = 8.0, 20.0
 CAMERA = raw.detector(GAIN)
+#: A converter of 12 bits whose values are stored in 16: adu. Its light goes through several steps, electron.
+STEP = 16
+SLOPE = np.linspace(50.0, 50.0 + 4 * STEP * raw.GAIN, SHAPE[1], endpoint=False)
 #: Of the amplifiers, each with twelve columns: electron / adu, electron.
 GAINS, READ_NOISES = (1.0, 2.0, 5.0, 8.0), (3.0, 12.0, 6.0, 9.0)
 AMPLIFIERS = Detector(
@@ -57,6 +60,18 @@ def in_electrons(pixels: NDArray[np.uint16], camera: Detector = CAMERA) -> Error
     return raw.errors(ccd, SKY)
 
 
+def in_steps(rng: np.random.Generator) -> NDArray[np.uint16]:
+    """A sky of 12 bits in 16."""
+    return raw.digitised(rng, SLOPE, SHAPE, step=STEP)
+
+
+def of_steps(pixels: NDArray[np.uint16]) -> Errors:
+    """Errors of the pixels in electrons, after a multiplication that the digital step has to follow."""
+    half = (raw.frame(pixels) - raw.PEDESTAL * u.adu).multiply(0.5)
+    camera = raw.detector(2 * raw.GAIN)
+    return raw.errors(create_deviation(gain_correct(half, camera), camera), SLOPE)
+
+
 def in_electrons_by_ccdproc(pixels: NDArray[np.uint16]) -> Errors:
     ccd = ccdproc_way.in_electrons(ccdproc_way.frame(pixels), gain=GAIN)
     return ccdproc_way.errors(ccd, SKY)
@@ -89,6 +104,13 @@ TRIALS = (
         draw=coarse,
         reduce=in_electrons,
         with_ccdproc=in_electrons_by_ccdproc,
+        realisations=100,
+    ),
+    Trial(
+        step="deviation",
+        what="digital steps of 16 adu: pixel",
+        draw=in_steps,
+        reduce=of_steps,
         realisations=100,
     ),
     Trial(

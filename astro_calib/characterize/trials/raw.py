@@ -41,6 +41,7 @@ def digitised(
     gain: float | NDArray[Any] = GAIN,
     read_noise: float | NDArray[Any] = READ_NOISE,
     pedestal: float | NDArray[Any] = PEDESTAL,
+    step: int = 1,
 ) -> NDArray[np.uint16]:
     """
     The pixels of a raw frame.
@@ -54,9 +55,11 @@ def digitised(
         Shape (ny, nx).
     gain, read_noise, pedestal : float or ndarray
         electron / adu, electron, adu.
+    step : int
+        The values are multiples of this, adu.
     """
     collected = rng.poisson(np.broadcast_to(electrons, shape)) + read_noise * rng.standard_normal(shape)
-    return np.rint(pedestal + collected / gain).astype(np.uint16)
+    return (step * np.rint((pedestal + collected / gain) / step)).astype(np.uint16)
 
 
 def frame(pixels: NDArray[Any], exposure: float = 0.0, **attributes: Any) -> CCDFrame:
