@@ -10,7 +10,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.photometry.apertures import Aperture, weigh
-from astro_calib.photometry.detection import find_stars, measure_fwhm
+from astro_calib.photometry.detection import REASONS, find_stars, measure_shape
 from astro_calib.photometry.empty import empty_positions, robust_scatter
 from astro_calib.photometry.fluxes import measure
 from astro_calib.photometry.search import search
@@ -198,12 +198,15 @@ def measure_searched(
     """
     ccd, scene = searched.frames[0], searched.scene
     fwhm_needed = fwhm is None and (positions is None or radius is None or annulus is None)
-    if fwhm_needed:
-        fwhm = measure_fwhm(scene)
+    shape = measure_shape(scene)
+    if fwhm_needed and shape is not None:
+        fwhm = shape.along
     width = USUAL_FWHM if fwhm is None else fwhm
     aperture = _aperture(width, radius, annulus)
+    from collections import Counter
+    left_out=Counter()
     if positions is None:
-        places = _inside(find_stars(scene, width, threshold, 2 * aperture.radius), aperture, ccd.shape)
+        places = _inside(find_stars(scene, shape or width, threshold, 2 * aperture.radius, left_out), aperture, ccd.shape)
         if len(places) == 0:
             _warn(f"{ccd.name}: no star found above {threshold:g} sigma.")
     else:
