@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.photometry.growth import within_square
-from astro_calib.photometry.shapes import Shape, adapted, cutouts, densest, weighted
+from astro_calib.photometry.shapes import Shape, adapted, cutouts, densest, significances, weighted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REASONS", "Scene", "find_stars", "measure_shape", "survey"]
+__all__ = ["REASONS", "Scene", "find_stars", "measure_shape", "recentred", "survey"]
 
 #: Why a peak that may be a star is left out.
 REASONS = ("masked", "too sharp", "too elongated", "too flat", "blended", "edge")
@@ -43,8 +43,8 @@ LIGHT_SIGMA = 4.0
 #: as long as wide, beside it, differs by 2/3 of it, a track by 3/2. Noise adds about 3 over the signal-to-noise ratio.
 STRETCH, STRETCH_SIGMA = 0.8, 3.0
 
-#: A bright star stands this many sigma above the background.
-BRIGHT_SIGMA = 20.0
+#: A bright star stands this many sigma above the background; where there are too few, what stands half as many does.
+BRIGHT_SIGMA, FAIR_SIGMA = 20.0, 10.0
 #: The width is measured on this many bright stars, each the brightest within a square of this side. A weight of this
 #: standard deviation begins, and may look this far for the star's light.
 WIDTH_STARS, WIDTH_BOX, WIDTH_START, WIDTH_REACH = 25, 45, 2.5, 20
@@ -54,6 +54,8 @@ WIDTH_WHOLE = 5
 NARROWEST = 1.5
 #: Wider than this a weight sees a slope and no star.
 WIDEST = 22.0
+#: A place that was given may be some way from its star.
+RECENTRING_STEPS = 15
 #: Fewer stars than this do not give a width.
 FEWEST = 3
 
@@ -176,13 +178,15 @@ def measure_shape(scene: Scene) -> Shape | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         # Alone in a square rather than in a disc: photutils looks for its peaks in half the time.
-        peaks = find_peaks(scene.significance, BRIGHT_SIGMA, box_size=WIDTH_BOX, mask=unfit, n_peaks=WIDTH_STARS)
+        peaks = find_peaks(scene.significance, FAIR_SIGMA, box_size=WIDTH_BOX, mask=unfit, n_peaks=WIDTH_STARS)
     if peaks is None or len(peaks) < FEWEST:
         return None
+    bright = peaks["peak_value"] > BRIGHT_SIGMA
+    peaks = peaks[bright] if np.count_nonzero(bright) >= FEWEST else peaks
     pixels = np.stack([peaks["x_peak"], peaks["y_peak"]], axis=1).astype(np.intp)
     found = adapted(scene.residual, scene.missing, pixels, WIDTH_REACH, WIDTH_START).covariances
     shapes = [Shape.of(covariance) for covariance in found]
-    fit = [NARROWEST < shape.across and shape.along < WIDEST for shape in shapes]
+    fit = [shape.across > NARROWEST and shape.along < WIDEST for shape in shapes]
     if np.count_nonzero(fit) < FEWEST:
         return None
     return Shape.of(densest(found[fit]))
@@ -282,6 +286,45 @@ def _peaks(scene: Scene, shape: Shape, threshold: float, left_out: Counter[str])
     return found.centers[bright][order]
 
 
+def recentred(
+    scene: Scene, places: NDArray[np.float64], shape: Shape, threshold: float, furthest: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Move places to the centres of the stars that are there.
+
+    Parameters
+    ----------
+    scene : Scene
+        As ``survey`` made it.
+    places : ndarray of float64, shape (n, 2)
+        x and y.
+    shape : Shape
+        Of a star.
+    threshold : float
+        How many of its standard deviations the light of a star must have, under a weight of its shape.
+    furthest : float
+        How far a place may be moved, pixels.
+
+    Returns
+    -------
+    places : ndarray of float64, shape (n, 2)
+        As given where there is no such star.
+    shift : ndarray of float64, shape (n,)
+        How far each was moved, pixels; NaN where it was not.
+    """
+    ny, nx = scene.sigma.shape
+    onto = np.all((places > -0.5) & (places < np.array([nx, ny]) - 0.5), axis=1)
+    centers, shift = places.copy(), np.full(len(places), np.nan)
+    centers[onto] = weighted(scene.residual, places[onto], shape, steps=RECENTRING_STEPS).centers
+    onto &= np.all((centers > -0.5) & (centers < np.array([nx, ny]) - 0.5), axis=1)
+    moved = np.hypot(*(centers - places).T)
+    bright = np.zeros(len(places), dtype=bool)
+    bright[onto] = significances(scene.residual, scene.sigma, centers[onto], shape) > threshold
+    good = onto & bright & (moved <= furthest)
+    shift[good] = moved[good]
+    return np.where(good[:, np.newaxis], centers, places), shift
+
+
 def _stretch(covariances: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
     """By how much the covariances under a weight of this shape differ along and across, 0 for a star of the shape."""
     xx, xy, yy = shape.covariance / 2
@@ -289,9 +332,7 @@ def _stretch(covariances: NDArray[np.float64], shape: Shape) -> NDArray[np.float
     lower = np.linalg.inv(np.linalg.cholesky([[xx, xy], [xy, yy]]))
     matrices = covariances[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
     round_ones = lower @ matrices @ lower.T
-    difference: NDArray[np.float64] = 2 * np.hypot(
-        (round_ones[:, 0, 0] - round_ones[:, 1, 1]) / 2, round_ones[:, 0, 1]
-    )
+    difference: NDArray[np.float64] = 2 * np.hypot((round_ones[:, 0, 0] - round_ones[:, 1, 1]) / 2, round_ones[:, 0, 1])
     return difference
 
 

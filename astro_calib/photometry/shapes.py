@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SIGMA_TO_FWHM", "Moments", "Shape", "adapted", "cutouts", "densest", "weighted"]
+__all__ = ["SIGMA_TO_FWHM", "Moments", "Shape", "adapted", "cutouts", "densest", "significances", "weighted"]
 
 #: Full width at half maximum of a Gaussian in its standard deviations.
 SIGMA_TO_FWHM = 2 * math.sqrt(2 * math.log(2))
@@ -53,17 +53,21 @@ class Shape(NamedTuple):
         """The shape of a Gaussian that pixels have sampled, with this covariance (xx, xy, yy)."""
         xx, xy, yy = covariance
         mean, difference = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
-        widths = (SIGMA_TO_FWHM * math.sqrt(max(mean + part - PIXEL, 0.0)) for part in (difference, -difference))
-        return cls(*widths, math.atan2(2 * xy, xx - yy) / 2)
+        along, across = (SIGMA_TO_FWHM * math.sqrt(max(mean + part - PIXEL, 0.0)) for part in (difference, -difference))
+        return cls(along, across, math.atan2(2 * xy, xx - yy) / 2)
 
     @property
     def covariance(self) -> NDArray[np.float64]:
         """The covariance (xx, xy, yy) of a Gaussian of this shape that pixels have sampled."""
         major, minor = ((width / SIGMA_TO_FWHM) ** 2 + PIXEL for width in (self.along, self.across))
         cos, sin = math.cos(self.angle), math.sin(self.angle)
-        return np.array(
-            [major * cos**2 + minor * sin**2, (major - minor) * cos * sin, major * sin**2 + minor * cos**2]
-        )
+        return np.array([major * cos**2 + minor * sin**2, (major - minor) * cos * sin, major * sin**2 + minor * cos**2])
+
+    def form(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The square of the distance from the centre, in standard deviations in that direction."""
+        xx, xy, yy = self.covariance
+        squared: NDArray[np.float64] = (yy * x * x - 2 * xy * x * y + xx * y * y) / (xx * yy - xy**2)
+        return squared
 
 
 class Moments(NamedTuple):
@@ -82,9 +86,11 @@ class Moments(NamedTuple):
     covariances: NDArray[np.float64]
 
 
-def cutouts(image: NDArray[Any], pixels: NDArray[np.intp], reach: tuple[int, int]) -> NDArray[Any]:
+def cutouts(
+    image: NDArray[Any], pixels: NDArray[np.intp], reach: tuple[int, int], *, outside: float = 0
+) -> NDArray[Any]:
     """
-    Squares around pixels; nothing is outside of the image.
+    Squares around pixels.
 
     Parameters
     ----------
@@ -94,18 +100,18 @@ def cutouts(image: NDArray[Any], pixels: NDArray[np.intp], reach: tuple[int, int
         Column and row of the middle of each.
     reach : (int, int)
         How many pixels up and down, and to each side.
+    outside : float
+        What is outside of the image.
 
     Returns
     -------
     ndarray, shape (n, 2 * reach[0] + 1, 2 * reach[1] + 1)
     """
-    along = [
-        pixels[:, axis, np.newaxis] + np.arange(-far, far + 1) for axis, far in zip((1, 0), reach, strict=True)
-    ]
+    along = [pixels[:, axis, np.newaxis] + np.arange(-far, far + 1) for axis, far in zip((1, 0), reach, strict=True)]
     inside = [(where >= 0) & (where < length) for where, length in zip(along, image.shape, strict=True)]
     rows, columns = (np.clip(where, 0, length - 1) for where, length in zip(along, image.shape, strict=True))
     cut = image[rows[:, :, np.newaxis], columns[:, np.newaxis, :]]
-    cut[~(inside[0][:, :, np.newaxis] & inside[1][:, np.newaxis, :])] = 0
+    cut[~(inside[0][:, :, np.newaxis] & inside[1][:, np.newaxis, :])] = outside
     return cut
 
 
@@ -173,6 +179,38 @@ def weighted(image: NDArray[Any], places: NDArray[np.float64], shape: Shape, ste
     reach = math.ceil(3 * math.sqrt(max(weight[0], weight[2]))) + 1
     parts = [_weighted(image, part, weight, reach, steps) for part in _some(places, (2 * reach + 1) ** 2)]
     return Moments(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def significances(
+    image: NDArray[Any], sigma: NDArray[Any], places: NDArray[np.float64], shape: Shape
+) -> NDArray[np.float64]:
+    """
+    How many of its standard deviations the light at places is, under a weight of a star's shape.
+
+    Parameters
+    ----------
+    image, sigma : ndarray, shape (ny, nx)
+        Light, and the standard deviation of each pixel.
+    places : ndarray of float64, shape (n, 2)
+        x and y, on the image.
+    shape : Shape
+        Of the weight.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+    """
+    reach = math.ceil(3 * math.sqrt(max(shape.covariance[0], shape.covariance[2]))) + 1
+    pixels = np.rint(places).astype(np.intp)
+    light, noise = (cutouts(each, pixels, (reach, reach)).astype(np.float64) for each in (image, sigma))
+    steps = np.arange(-reach, reach + 1)
+    x, y = steps - (places - pixels)[:, :1], steps - (places - pixels)[:, 1:]
+    weight = np.exp(-0.5 * shape.form(x[:, np.newaxis, :], y[:, :, np.newaxis]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: NDArray[np.float64] = np.sum(weight * light, axis=(1, 2)) / np.sqrt(
+            np.sum(np.square(weight * noise), axis=(1, 2))
+        )
+    return found
 
 
 def _some(places: NDArray[np.float64], each: int) -> Iterator[NDArray[np.float64]]:
