@@ -97,6 +97,12 @@ def _log_to_stderr() -> Iterator[None]:
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
+@click.option(
+    "--aperture",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="PIXELS",
+    help="Radius of the apertures on every frame, so that fluxes can be compared.  [default: each frame's FWHM]",
+)
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
 @OVERWRITE
@@ -108,6 +114,7 @@ def reduce(
     gain: float | None,
     read_noise: float | None,
     saturation: float | None,
+    aperture: float | None,
     no_stars: bool,
     no_pictures: bool,
     overwrite: bool,
@@ -132,6 +139,7 @@ def reduce(
             read_noise=read_noise,
             saturation=saturation,
             overwrite=overwrite,
+            aperture=aperture,
             stars=not no_stars,
             pictures=not no_pictures,
             progress=not quiet,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.io.atomic import write_atomically
@@ -46,6 +47,7 @@ def reduce_night(
     overwrite: bool = False,
     stars: bool = True,
     pictures: bool = True,
+    aperture: float | None = None,
     progress: bool = True,
 ) -> NightSummary:
     """
@@ -72,6 +74,9 @@ def reduce_night(
         that show them.
     pictures : bool
         Whether to draw pictures, which takes about as long as the rest.
+    aperture : float, optional
+        Radius in pixels of the apertures in which stars are measured, the same on every frame. By default it is the
+        width of each frame's stars, so that fluxes of different frames hold different parts of a star's light.
     progress : bool
         Whether to show progress bars.
 
@@ -87,6 +92,8 @@ def reduce_night(
         not known. The message says what was found and what to do.
     ProfileError
         If the profile is not valid.
+    ValueError
+        If the aperture is not a positive number.
     OSError
         If ``out`` cannot be written, or holds results and ``overwrite`` is False.
 
@@ -105,6 +112,9 @@ def reduce_night(
 
     started = time.monotonic()
     bar = partial(tqdm, unit="file", disable=not progress)
+    if aperture is not None and not (np.isfinite(aperture) and aperture > 0):
+        msg = f"aperture is {aperture}; it must be a positive number of pixels."
+        raise ValueError(msg)
     # Before all files are read, which takes a while.
     check_output(out, overwrite=overwrite)
     plan = plan_night(
@@ -122,7 +132,9 @@ def reduce_night(
         masters = make_masters(plan, done=lambda _: count.update())
         master_summaries = write_masters(masters, output, pictures=pictures)
     remarks |= dict.fromkeys(masters.remarks)
-    make = partial(reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures)
+    make = partial(
+        reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures, aperture=aperture
+    )
     summaries: list[FrameSummary] = []
     failures: list[UnusedFile] = []
     for outcome in _outcomes(bar(plan.science, desc="science"), make, remarks):
@@ -144,6 +156,7 @@ def reduce_night(
         remarks=tuple(remarks),
         seconds=time.monotonic() - started,
         pictures=pictures,
+        aperture=aperture,
     )
     write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8", errors="replace"))
     return summary

@@ -68,7 +68,14 @@ class Made(NamedTuple):
 
 
 def reduce_science(
-    frame: RawFrame, plan: Plan, masters: Masters, output: Output, *, stars: bool = True, pictures: bool = True
+    frame: RawFrame,
+    plan: Plan,
+    masters: Masters,
+    output: Output,
+    *,
+    stars: bool = True,
+    pictures: bool = True,
+    aperture: float | None = None,
 ) -> Made:
     """
     Calibrate a science frame, measure its stars, make all that is to be written about it.
@@ -87,6 +94,8 @@ def reduce_science(
         Whether to measure its stars and the noise of its sky.
     pictures : bool
         Whether to draw pictures of it.
+    aperture : float, optional
+        Radius of the apertures, pixels; by default it follows the width of the frame's stars.
 
     Returns
     -------
@@ -104,7 +113,7 @@ def reduce_science(
     photometry, figures, content = None, {}, {}
     if stars or pictures:
         before = before_calibrated(raw, plan, masters)
-        photometry = measured(image, before) if stars else None
+        photometry = measured(image, before, aperture) if stars else None
         content = _drawn(frame, plan, image, before, photometry) if pictures else {}
     if photometry is not None:
         figures = _figures(*photometry)
@@ -136,6 +145,8 @@ def reduce_science(
 
 def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:
     """What a summary tells of stars and sky."""
+    from astro_calib.photometry.snr import left_out
+
     # What has no flux, or less, is no star to take an SNR from.
     bright = stars[(stars["flux"] > 0) & (stars["flux_before"] > 0)]
     scatter, predicted = stars.meta["empty_scatter"], stars.meta["empty_predicted"]
@@ -143,6 +154,10 @@ def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:
         "sky": sky,
         "stars": len(stars),
         "stars_found": stars.meta["n_found"],
+        "left_out": {reason: number for reason, number in left_out(stars).items() if number},
+        "fwhm": stars.meta["fwhm"] or np.nan,
+        "fwhm_across": stars.meta["fwhm_across"] or np.nan,
+        "aperture": stars.meta["radius"],
         "snr_before": _median(bright["snr_before"]),
         "snr_after": _median(bright["snr"]),
         "snr_empirical_before": _median(bright["snr_empirical_before"]),
@@ -198,7 +213,7 @@ def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame) -> 
     )
 
 
-def measured(image: CCDFrame, before: CCDFrame) -> Photometry:
+def measured(image: CCDFrame, before: CCDFrame, aperture: float | None = None) -> Photometry:
     """
     The stars of a science frame, and the noise of the sky between them; objects are searched for once.
 
@@ -206,16 +221,21 @@ def measured(image: CCDFrame, before: CCDFrame) -> Photometry:
     ----------
     image, before : CCDFrame, shape (ny, nx)
         As ``calibrated`` returns them.
+    aperture : float, optional
+        Radius of the apertures, pixels; the annulus goes with it, so that nothing follows the width of the stars.
 
     Returns
     -------
     Photometry
     """
     from astro_calib.photometry.search import search
-    from astro_calib.photometry.snr import measure_searched
+    from astro_calib.photometry.snr import annulus_around, measure_searched
 
     searched = search(image, before)
-    return Photometry(measure_searched(searched), measure_sky_noise(image, searched.scene.objects))
+    annulus = None if aperture is None else annulus_around(aperture)
+    return Photometry(
+        measure_searched(searched, radius=aperture, annulus=annulus), measure_sky_noise(image, searched.scene.objects)
+    )
 
 
 def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from astro_calib.night.headers import printable
 from astro_calib.night.sky_noise import SkyNoise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from astro_calib.night.frames import UnusedFile
@@ -24,6 +24,8 @@ __all__ = ["FrameSummary", "MasterSummary", "NightSummary"]
 SKY_RATIO = (0.95, 1.12)
 #: Nor is up to this the scatter of empty apertures over the predicted one.
 EMPTY_RATIO = 1.2
+#: Nor are stars that are longer than wide by less than this factor.
+ELONGATED = 1.5
 NOT_MEASURED = SkyNoise(np.nan, np.nan, np.nan, np.nan)
 
 
@@ -90,6 +92,12 @@ class FrameSummary:
         Median over the stars of flux over the scatter of empty apertures, which knows fixed pattern as well.
     empty_ratio : float
         Scatter of empty apertures over their predicted error; NaN if there is no room for them.
+    fwhm, fwhm_across : float
+        Full widths at half maximum of the stars, along their longer axis and across, in pixels; NaN if too few show it.
+    aperture : float
+        Radius of the apertures, in pixels.
+    left_out : dict of str to int
+        How many peaks were left out that may have been stars, by reason.
 
     Examples
     --------
@@ -119,6 +127,10 @@ class FrameSummary:
     snr_empirical_before: float = np.nan
     snr_empirical_after: float = np.nan
     empty_ratio: float = np.nan
+    fwhm: float = np.nan
+    fwhm_across: float = np.nan
+    aperture: float = np.nan
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def remarks(self) -> list[str]:
         """
@@ -139,6 +151,10 @@ class FrameSummary:
             )
         if self.sky.why:
             remarks.append(f"{self.path.name}: whether the noise of the sky is as predicted is not known: {self.sky.why}")
+        if self.fwhm > ELONGATED * self.fwhm_across:
+            remarks.append(
+                f"{self.path.name}: stars are {self.fwhm:.1f} by {self.fwhm_across:.1f} pixels: trailed or out of focus"
+            )
         if self.empty_ratio > EMPTY_RATIO:
             remarks.append(
                 f"{self.path.name}: empty apertures scatter by {self.empty_ratio:.2f} of what is predicted: "
@@ -176,6 +192,8 @@ class NightSummary:
         How long it took.
     pictures : bool
         Whether pictures were drawn.
+    aperture : float or None
+        Radius of the apertures on all frames, in pixels; None if it follows the width of each frame's stars.
 
     Examples
     --------
@@ -200,6 +218,7 @@ class NightSummary:
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
     pictures: bool = True
+    aperture: float | None = None
 
     def __str__(self) -> str:
         lines = [self.plan.table(), "", "masters (in electron)", *self._master_lines()]
@@ -214,6 +233,7 @@ class NightSummary:
                 "  empty apertures, which also see the fixed pattern that calibration removes: this is the SNR that",
                 "  should rise.",
                 "  saturated, bad: pixels; those that are both count as bad.",
+                *self._aperture_lines(),
             ]
         for title, files in (
             ("FAILED: these science frames could not be reduced", self.failures),
@@ -231,6 +251,25 @@ class NightSummary:
     @property
     def _with_stars(self) -> bool:
         return any(frame.table is not None for frame in self.frames)
+
+    def _aperture_lines(self) -> list[str]:
+        """The radius of all frames, if it is the same, and what was left out of each."""
+        measured = [frame for frame in self.frames if frame.table is not None]
+        radii = {frame.aperture for frame in measured}
+        if self.aperture is not None:
+            lines = [f"  apertures: a radius of {self.aperture:g} pixels on every frame."]
+        else:
+            lines = [
+                f"  apertures: one width of each frame's stars in radius, {min(radii):.1f} to {max(radii):.1f} pixels;",
+                "  for fluxes to be compared from frame to frame, give one radius for all.",
+            ]
+        lines.append("  left out: peaks that are no stars of the frame, or cannot be measured, and why.")
+        rows = [
+            (frame.path.name, ", ".join(f"{number} {reason}" for reason, number in frame.left_out.items()))
+            for frame in measured
+            if frame.left_out
+        ]
+        return lines + ["  " + line for line in _columns(rows, "<<")] if rows else lines
 
     def _places(self) -> list[str]:
         places = [("masters", "masters")]
@@ -302,6 +341,8 @@ FRAME_COLUMNS = (
     _Column("ratio", ">", lambda frame: _number(frame.sky.ratio, ".3f"), of_stars=True),
     _Column("blocks", ">", lambda frame: _blocks(frame.sky), of_stars=True),
     _Column("stars", ">", lambda frame: _of(frame.stars, frame.stars_found), of_stars=True),
+    _Column("fwhm", ">", lambda frame: _number(frame.fwhm, ".1f"), of_stars=True),
+    _Column("left out", ">", lambda frame: str(sum(frame.left_out.values())), of_stars=True),
     _Column("SNR before / after", ">", lambda frame: _before_after(frame.snr_before, frame.snr_after), of_stars=True),
     _Column(
         "empirical before / after",

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.flags import DataQuality
+from astro_calib.photometry.shapes import cutouts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.kernels.apertures import Listed
+    from astro_calib.photometry.shapes import Shape
 
-__all__ = ["MAD_TO_SIGMA", "Aperture", "weigh"]
+__all__ = ["MAD_TO_SIGMA", "Aperture", "missing_light", "weigh"]
 
 #: Annulus pixels further than this many robust standard deviations from the median are stars and defects. It keeps
 #: 99.7% of a Gaussian.
@@ -97,3 +99,41 @@ def weigh(
         aperture.outer,
         CLIP * MAD_TO_SIGMA,
     )
+
+
+def missing_light(
+    missing: NDArray[np.bool_], places: NDArray[np.float64], radius: float, shape: Shape
+) -> NDArray[np.float64]:
+    """
+    The part of a star's light in an aperture that falls on missing pixels, or outside of the frame.
+
+    Parameters
+    ----------
+    missing : ndarray of bool, shape (ny, nx)
+        True where a pixel cannot be used.
+    places : ndarray of float64, shape (n, 2)
+        x and y.
+    radius : float
+        Of the aperture, pixels; pixels count whose centre lies in it.
+    shape : Shape
+        Of a star.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        From 0 to 1.
+    """
+    reach = int(np.ceil(radius)) + 1
+    # A place far from the frame is as far outside as its corner, of which a double holds the pixel.
+    inside = np.clip(places, -2 * reach, np.array(missing.shape[::-1]) + 2 * reach)
+    pixels = np.rint(inside).astype(np.intp)
+    gone = cutouts(missing, pixels, (reach, reach), outside=True)
+    offsets = inside - pixels
+    steps = np.arange(-reach, reach + 1)
+    x, y = steps - offsets[:, :1], steps - offsets[:, 1:]
+    x, y = x[:, np.newaxis, :], y[:, :, np.newaxis]
+    light = np.exp(-0.5 * shape.form(x, y)) * (x**2 + y**2 <= radius**2)
+    with np.errstate(invalid="ignore"):
+        part: NDArray[np.float64] = np.sum(light * gone, axis=(1, 2)) / np.sum(light, axis=(1, 2))
+    # An aperture smaller than a pixel may hold no centre.
+    return np.where(np.isfinite(part), part, gone[:, reach, reach])

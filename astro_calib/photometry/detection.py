@@ -7,16 +7,21 @@ Arrays in, arrays out; photutils does the searching. The threshold comes from th
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from astro_calib.photometry.growth import within_square
+from astro_calib.photometry.shapes import Shape, adapted, cutouts, densest, significances, weighted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Scene", "find_stars", "measure_fwhm", "survey"]
+__all__ = ["REASONS", "Scene", "find_stars", "measure_shape", "recentred", "survey"]
+
+#: Why a peak that may be a star is left out.
+REASONS = ("masked", "too sharp", "too elongated", "too flat", "blended", "edge")
 
 #: Side of the boxes in which the background is measured; the median of 3 x 3 boxes takes out what a star left in one.
 BACKGROUND_BOX = 64
@@ -36,15 +41,23 @@ SHARPNESS, SHARPNESS_RANGE, SHARPNESS_SIGMA = 0.6, 0.4, 1.5
 #: The kernel looks at differences: the end of a cosmic ray's track stands out, and what lies beside a dark column. A
 #: star has light as well, this many sigma of it within the kernel.
 LIGHT_SIGMA = 4.0
+#: Under a weight of the frame's star, a star has the same covariance along and across, in the star's own; what is twice
+#: as long as wide, beside it, differs by 2/3 of it, a track by 3/2. Noise adds about 3 over the signal-to-noise ratio.
+STRETCH, STRETCH_SIGMA = 0.8, 3.0
 
-#: A bright star stands this many sigma above the background.
-BRIGHT_SIGMA = 20.0
-#: The full width at half maximum is measured on this many bright stars, with a fit in a box of this side.
-FWHM_STARS, FWHM_BOX = 25, 11
+#: A bright star stands this many sigma above the background; where there are too few, what stands half as many does.
+BRIGHT_SIGMA, FAIR_SIGMA = 20.0, 10.0
+#: The width is measured on this many bright stars, each the brightest within a square of this side. A weight of this
+#: standard deviation begins, and may look this far for the star's light.
+WIDTH_STARS, WIDTH_BOX, WIDTH_START, WIDTH_REACH = 25, 45, 2.5, 20
+#: No closer than this to a star that a width is measured on may a pixel be missing.
+WIDTH_WHOLE = 5
 #: Narrower than any focused star on a detector that samples it: cosmic rays and hot pixels.
 NARROWEST = 1.5
-#: Wider than this a fit in the box sees a slope and no star, or noise, to which it gives widths of thousands of pixels.
-WIDEST = 2 * FWHM_BOX
+#: Wider than this a weight sees a slope and no star.
+WIDEST = 22.0
+#: A place that was given may be some way from its star.
+RECENTRING_STEPS = 15
 #: Fewer stars than this do not give a width.
 FEWEST = 3
 
@@ -157,13 +170,12 @@ def _objects(significance: NDArray[Any]) -> NDArray[np.bool_]:
     return np.zeros(significance.shape, dtype=bool) if segments is None else np.asarray(segments.data > 0)
 
 
-def measure_fwhm(scene: Scene) -> float | None:
+def measure_shape(scene: Scene) -> Shape | None:
     """
-    The full width at half maximum of the stars, in pixels.
+    The shape of the frame's stars: how wide they are along their longer axis, and across.
 
-    A circular Gaussian, integrated over pixels, is fitted to the most significant peaks that are not saturated. Of the
-    widths, that where they are densest is taken (the median of the shortest interval that holds half of them), so that
-    neither galaxies nor close pairs count.
+    It is that of the Gaussian that fits a star best, for the most significant peaks that are not saturated. Of these,
+    the shape is taken where they are densest, so that neither galaxies nor cosmic rays nor close pairs count.
 
     Parameters
     ----------
@@ -172,44 +184,42 @@ def measure_fwhm(scene: Scene) -> float | None:
 
     Returns
     -------
-    float or None
-        None if there are fewer than three stars to measure it on, of a width that the fit can tell.
+    Shape or None
+        None if there are fewer than three stars to measure it on, of a width that can be told.
     """
     from photutils.detection import find_peaks
-    from photutils.psf import fit_fwhm
     from photutils.utils.exceptions import NoDetectionsWarning
 
     from astro_calib.kernels.survey import reach
 
-    # The whole box of the fit must be there, and each of its pixels have a weight; smoothing takes the significance of
+    # The middle of the star must be there, and each of its pixels have a weight; smoothing takes the significance of
     # one without noise a little further.
-    around = max(FWHM_BOX // 2, reach(SMOOTHING))
+    around = max(WIDTH_WHOLE, reach(SMOOTHING))
     unfit = within_square(scene.missing | scene.blind | (scene.sigma == 0), around, outside=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         # Alone in a square rather than in a disc: photutils looks for its peaks in half the time.
-        peaks = find_peaks(scene.significance, BRIGHT_SIGMA, box_size=4 * FWHM_BOX + 1, mask=unfit, n_peaks=FWHM_STARS)
+        peaks = find_peaks(scene.significance, FAIR_SIGMA, box_size=WIDTH_BOX, mask=unfit, n_peaks=WIDTH_STARS)
     if peaks is None or len(peaks) < FEWEST:
         return None
-    with warnings.catch_warnings():
-        # A fit that does not converge gives a width like no other, which does not count.
-        warnings.simplefilter("ignore")
-        widths = fit_fwhm(
-            scene.residual,
-            xypos=np.stack([peaks["x_peak"], peaks["y_peak"]], axis=1),
-            fwhm=4.0,
-            fit_shape=FWHM_BOX,
-            error=scene.sigma,
-        )
-    widths = np.sort(widths[np.isfinite(widths) & (widths > NARROWEST) & (widths < WIDEST)])
-    if widths.size < FEWEST:
+    bright = peaks["peak_value"] > BRIGHT_SIGMA
+    peaks = peaks[bright] if np.count_nonzero(bright) >= FEWEST else peaks
+    pixels = np.stack([peaks["x_peak"], peaks["y_peak"]], axis=1).astype(np.intp)
+    found = adapted(scene.residual, scene.missing, pixels, WIDTH_REACH, WIDTH_START).covariances
+    shapes = [Shape.of(covariance) for covariance in found]
+    fit = [shape.across > NARROWEST and shape.along < WIDEST for shape in shapes]
+    if np.count_nonzero(fit) < FEWEST:
         return None
-    half = widths.size // 2 + 1
-    start = int(np.argmin(widths[half - 1 :] - widths[: widths.size - half + 1]))
-    return float(np.median(widths[start : start + half]))
+    return Shape.of(densest(found[fit]))
 
 
-def find_stars(scene: Scene, fwhm: float, threshold: float, min_separation: float) -> NDArray[np.float64]:
+def find_stars(
+    scene: Scene,
+    width: float | Shape,
+    threshold: float,
+    min_separation: float,
+    left_out: Counter[str] | None = None,
+) -> NDArray[np.float64]:
     """
     The positions of stars, brightest first.
 
@@ -217,12 +227,14 @@ def find_stars(scene: Scene, fwhm: float, threshold: float, min_separation: floa
     ----------
     scene : Scene
         As ``survey`` made it.
-    fwhm : float
-        Full width at half maximum of a star, pixels.
+    width : float or Shape
+        Full width at half maximum of a star, pixels, if stars are round.
     threshold : float
         How many standard deviations of a pixel the peak of a star must have.
     min_separation : float
         Of stars that are closer than this, in pixels, the brightest is kept.
+    left_out : Counter, optional
+        Is told, by `REASONS`, how many peaks are left out that may be stars.
 
     Returns
     -------
@@ -231,32 +243,118 @@ def find_stars(scene: Scene, fwhm: float, threshold: float, min_separation: floa
 
     References
     ----------
-    Stetson 1987, PASP 99, 191 (doi:10.1086/131977), as implemented in `photutils.detection.DAOStarFinder`.
+    Stetson 1987, PASP 99, 191 (doi:10.1086/131977): the kernel is that of `photutils.detection.DAOStarFinder`, and so
+    is the sharpness.
     """
-    from photutils.detection import DAOStarFinder
-    from photutils.utils.exceptions import NoDetectionsWarning
+    shape = width if isinstance(width, Shape) else Shape(width, width, 0.0)
+    left_out = Counter() if left_out is None else left_out
+    # The kernel finds the rim of a flat top; what is overexposed is a star wherever its rim is.
+    overexposed = _centers(scene.overexposed)
+    found = _peaks(scene, shape, threshold, left_out)
+    positions = np.concatenate([overexposed, found])
+    keeper = _keepers(positions, min_separation)
+    kept = keeper == np.arange(len(positions))
+    # The rim of an overexposed star is no other star.
+    left_out["blended"] += int(np.count_nonzero(keeper[~kept] >= len(overexposed)))
+    return positions[kept]
 
-    # The neighbourhood of a peak is that of the kernel: a wide one would let a cosmic ray hide the star beside it.
+
+def _peaks(scene: Scene, shape: Shape, threshold: float, left_out: Counter[str]) -> NDArray[np.float64]:
+    """The positions of what is as sharp, as long and as wide as a star, brightest first."""
+    from photutils.detection import DAOStarFinder, find_peaks
+    from photutils.utils.exceptions import NoDetectionsWarning
+    from scipy.ndimage import convolve
+
     finder = DAOStarFinder(
-        threshold * scene.sigma, fwhm, sigma_radius=KERNEL_RADIUS, min_separation=0, sharpness_range=None
+        threshold * scene.sigma,
+        shape.along,
+        ratio=shape.across / shape.along,
+        theta=np.degrees(shape.angle),
+        sigma_radius=KERNEL_RADIUS,
     )
+    kernel = finder.kernel
+    heights = convolve(scene.residual, kernel.data, mode="constant")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
-        table = finder(scene.residual, mask=scene.blind)
-    # The kernel finds the rim of a flat top; what is overexposed is a star wherever its rim is.
-    positions = _centers(scene.overexposed)
-    if table is not None:
-        order = np.argsort(-np.asarray(table["flux"]), kind="stable")
-        table = table[order]
-        found = np.stack([table["x_centroid"], table["y_centroid"]], axis=1).astype(np.float64)
-        # Height of the star in standard deviations of a pixel, as the kernel saw it.
-        height = threshold * finder.kernel.rel_err * 10 ** (-0.4 * np.asarray(table["daofind_mag"]))
-        sharp = np.abs(np.asarray(table["sharpness"]) - SHARPNESS) < SHARPNESS_RANGE + SHARPNESS_SIGMA / height
-        columns, rows = np.clip(np.rint(found).astype(int), 0, np.array(scene.sigma.shape[::-1]) - 1).T
-        noise = scene.sigma[rows, columns] * np.sqrt(table["n_pixels"])
-        bright = (np.asarray(table["flux"]) > LIGHT_SIGMA * noise) & ~scene.blind[rows, columns]
-        positions = np.concatenate([positions, found[sharp & bright]])
-    return positions[_apart(positions, min_separation)]
+        # The neighbourhood of a peak is that of the kernel: a wide one would let a cosmic ray hide the star beside it.
+        table = find_peaks(heights, finder.threshold_eff, footprint=kernel.mask.astype(bool), mask=scene.blind)
+    if table is None:
+        return np.empty((0, 2))
+    pixels = np.stack([table["x_peak"], table["y_peak"]], axis=1).astype(np.intp)
+    columns, rows = pixels.T
+    height, sigma, peak = (each[rows, columns].astype(np.float64) for each in (heights, scene.sigma, scene.residual))
+    light = np.sum(cutouts(scene.residual, pixels, (kernel.y_radius, kernel.x_radius)) * kernel.mask, axis=(1, 2))
+    bright = light > LIGHT_SIGMA * sigma * np.sqrt(kernel.n_pixels)
+    sharpness = (peak - (light - peak) / (kernel.n_pixels - 1)) / height
+    found = weighted(scene.residual, pixels.astype(np.float64), shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise = sigma / height
+        stretch = _stretch(found.covariances, shape)
+    long = ~(stretch < STRETCH + STRETCH_SIGMA * noise * kernel.rel_err)
+    good = bright & ~long
+    # A star that is out of focus has a hole: what is usual on the frame is no fault.
+    brightest = np.argsort(-np.where(good & (sharpness < SHARPNESS + SHARPNESS_RANGE), height, 0))[:WIDTH_STARS]
+    usual = min(float(np.median(sharpness[brightest])), SHARPNESS) if good.any() else SHARPNESS
+    sharp = sharpness > SHARPNESS + SHARPNESS_RANGE + SHARPNESS_SIGMA * noise
+    flat = sharpness < usual - SHARPNESS_RANGE - SHARPNESS_SIGMA * noise
+    columns, rows = np.clip(np.rint(found.centers).astype(int), 0, np.array(scene.sigma.shape[::-1]) - 1).T
+    masked = scene.blind[rows, columns]
+    # What has no light is no star, whatever its form.
+    for reason, faulty in zip(REASONS, (masked, sharp, long, flat), strict=False):
+        left_out[reason] += int(np.count_nonzero(bright & faulty))
+        bright &= ~faulty
+    order = np.argsort(-light[bright], kind="stable")
+    return found.centers[bright][order]
+
+
+def recentred(
+    scene: Scene, places: NDArray[np.float64], shape: Shape, threshold: float, furthest: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Move places to the centres of the stars that are there.
+
+    Parameters
+    ----------
+    scene : Scene
+        As ``survey`` made it.
+    places : ndarray of float64, shape (n, 2)
+        x and y.
+    shape : Shape
+        Of a star.
+    threshold : float
+        How many of its standard deviations the light of a star must have, under a weight of its shape.
+    furthest : float
+        How far a place may be moved, pixels.
+
+    Returns
+    -------
+    places : ndarray of float64, shape (n, 2)
+        As given where there is no such star.
+    shift : ndarray of float64, shape (n,)
+        How far each was moved, pixels; NaN where it was not.
+    """
+    ny, nx = scene.sigma.shape
+    onto = np.all((places > -0.5) & (places < np.array([nx, ny]) - 0.5), axis=1)
+    centers, shift = places.copy(), np.full(len(places), np.nan)
+    centers[onto] = weighted(scene.residual, places[onto], shape, steps=RECENTRING_STEPS).centers
+    onto &= np.all((centers > -0.5) & (centers < np.array([nx, ny]) - 0.5), axis=1)
+    moved = np.hypot(*(centers - places).T)
+    bright = np.zeros(len(places), dtype=bool)
+    bright[onto] = significances(scene.residual, scene.sigma, centers[onto], shape) > threshold
+    good = onto & bright & (moved <= furthest)
+    shift[good] = moved[good]
+    return np.where(good[:, np.newaxis], centers, places), shift
+
+
+def _stretch(covariances: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
+    """By how much the covariances under a weight of this shape differ along and across, 0 for a star of the shape."""
+    xx, xy, yy = shape.covariance / 2
+    # In the coordinates in which the star is round.
+    lower = np.linalg.inv(np.linalg.cholesky([[xx, xy], [xy, yy]]))
+    matrices = covariances[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
+    round_ones = lower @ matrices @ lower.T
+    difference: NDArray[np.float64] = 2 * np.hypot((round_ones[:, 0, 0] - round_ones[:, 1, 1]) / 2, round_ones[:, 0, 1])
+    return difference
 
 
 def _centers(where: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -277,14 +375,17 @@ def _centers(where: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.stack(centers, axis=1)[np.argsort(-sizes, kind="stable")]
 
 
-def _apart(positions: NDArray[np.float64], distance: float) -> NDArray[np.bool_]:
-    """Which positions to keep, so that of those closer than ``distance`` the first remains."""
+def _keepers(positions: NDArray[np.float64], distance: float) -> NDArray[np.intp]:
+    """For each position the first one that is closer than ``distance`` and kept: itself, if none is before it."""
     from scipy.spatial import KDTree
 
-    keep = np.ones(len(positions), dtype=bool)
+    keeper = np.arange(len(positions))
     if len(positions) == 0:
-        return keep
+        return keeper
+    taken = np.zeros(len(positions), dtype=bool)
     for index, close in enumerate(KDTree(positions).query_ball_point(positions, distance)):
-        if keep[index]:
-            keep[[other for other in close if other > index]] = False
-    return keep
+        if not taken[index]:
+            others = [other for other in close if other > index and not taken[other]]
+            taken[others] = True
+            keeper[others] = index
+    return keeper

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib.photometry.apertures import Aperture, weigh
-from astro_calib.photometry.detection import find_stars, measure_fwhm
+from astro_calib.photometry.apertures import Aperture, missing_light, weigh
+from astro_calib.photometry.detection import REASONS, find_stars, measure_shape, recentred
 from astro_calib.photometry.empty import empty_positions, robust_scatter
 from astro_calib.photometry.fluxes import measure
 from astro_calib.photometry.search import search
+from astro_calib.photometry.shapes import Shape
+from astro_calib.photometry.sky_places import sky_places
 from astro_calib.photometry.star_table import EmptyNoise, star_table
 
 if TYPE_CHECKING:
@@ -23,14 +26,20 @@ if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
     from astro_calib.photometry.fluxes import Fluxes
     from astro_calib.photometry.search import Searched
+    from astro_calib.photometry.sky_places import SkyPlaces
 
-__all__ = ["compare_snr", "measure_searched", "measure_snr"]
+__all__ = ["annulus_around", "compare_snr", "left_out", "measure_searched", "measure_snr"]
 
 #: Width that is assumed where no star shows it, pixels.
 USUAL_FWHM = 4.0
 #: Radius of the aperture and inner radius of the annulus, in full widths at half maximum; area of the annulus, in
 #: apertures.
 RADIUS, INNER, ANNULUS_AREA = 1.0, 2.5, 10.0
+#: Stars with an axis longer than the other by this factor are trailed; an aperture that holds them has a radius of more
+#: than this part of their length.
+ELONGATED, HOLDING = 1.25, 0.75
+#: So many objects of another shape, and half as many as stars, are worth a warning.
+MANY_LEFT_OUT = 5
 #: With fewer empty apertures than this, their scatter is not known to 25%.
 FEWEST_EMPTY = 20
 
@@ -40,6 +49,7 @@ def measure_snr(
     before: CCDFrame | None = None,
     *,
     positions: ArrayLike | Table | None = None,
+    recenter: bool = False,
     fwhm: float | None = None,
     radius: float | None = None,
     annulus: tuple[float, float] | None = None,
@@ -61,8 +71,12 @@ def measure_snr(
         same pixels with the same weights are measured on it.
     positions : array_like of shape (n, 2), or Table with columns x and y, optional
         Where to measure, in pixels from 0 at the centre of the first; without it stars are searched for.
+    recenter : bool
+        Whether to move each of the positions to the centre of the star that is there, if it is no further than the
+        aperture's radius and as significant as ``threshold`` asks for.
     fwhm : float, optional
-        Full width at half maximum of a star in pixels. Without it, it is measured on the brightest unsaturated stars;
+        Full width at half maximum of a star in pixels. Without it, it is measured on the brightest unsaturated stars,
+        along their longer axis if they are not round;
         stars narrower than 1.5 pixels cannot be told from cosmic rays, so that it must be given for them.
     radius : float, optional
         Of the aperture, pixels. One ``fwhm`` by default, which holds 94% of a Gaussian star's light, and gets 88% of
@@ -84,7 +98,9 @@ def measure_snr(
     QTable
         A row for each star, brightest first, or for each position as given, with the columns
 
-        - ``id`` from 1, and ``x`` and ``y`` in pixels;
+        - ``id`` from 1, and ``x`` and ``y`` in pixels; ``shift``, how far a position was moved in pixels, with
+          ``recenter``, NaN where there is nothing to centre on; ``ra`` and ``dec`` in degrees (ICRS), if the frame has
+          a WCS of the sky; ``aperture_radius`` in pixels;
         - ``flux`` and ``flux_err`` in the unit of the frame, NaN where nothing can be measured; ``snr``, the one over
           the other; ``snr_empirical``, the flux over the scatter of empty apertures;
         - ``flux_before``, ``flux_err_before``, ``snr_before`` and ``snr_empirical_before``, if ``before`` is given;
@@ -93,11 +109,18 @@ def measure_snr(
           masters' ``err_dark``, ``err_bias`` and ``err_flat``; and ``err_other`` (overscan, gain, repaired cosmic
           rays);
         - ``n_missing``, how many pixels of the aperture are masked or outside of the frame: their light is not in the
-          flux; ``n_saturated``, how many are saturated, which are missing as well; ``flags``, the bits of
-          `~astro_calib.DataQuality` that are set in the aperture, ``REJECTED`` left out.
+          flux; ``n_saturated``, how many are saturated, which are missing as well; ``missing_light``, the part of a
+          star's light that falls on missing pixels, and ``partial``, whether it is more than 1%, or a pixel is
+          saturated: then the flux is too low; ``flags``, the bits of `~astro_calib.DataQuality` that are set in the
+          aperture, ``REJECTED`` left out.
 
-        Its ``meta`` has the name of the frame (``frame``), ``radius``, ``annulus`` and ``fwhm`` in pixels, the number
-        of stars found (``n_found``, measured or not) and of empty apertures (``n_empty``), the robust scatter of their
+        Its ``meta`` has the name of the frame (``frame``), ``radius``, ``annulus`` and ``fwhm`` in pixels, the width
+        across the longer axis (``fwhm_across``) and the angle of that from x to y (``angle``, degrees), the number of
+        stars found (``n_found``, measured or not), how many of those in the table are ``partial`` (``n_partial``), and
+        how many peaks were left out that may have been stars: ``n_masked``, ``n_too_sharp`` (cosmic rays, hot pixels),
+        ``n_too_elongated`` and ``n_too_flat`` for a star of this frame, ``n_blended`` (closer than two radii to a
+        brighter one) and ``n_edge`` (the aperture is not all on the frame). It has the number of empty apertures
+        (``n_empty``), the robust scatter of their
         sums (``empty_scatter``) and the median of their predicted errors (``empty_predicted``) in the unit of the
         frame, and the same before (``empty_scatter_before``, ``empty_predicted_before``); NaN if there is no room for
         20 of them.
@@ -116,7 +139,9 @@ def measure_snr(
     Warns
     -----
     AstropyUserWarning
-        If no star was found, no star shows the width, or there is no room for empty apertures.
+        If no star was found, or many were left out that do not have the shape of the others; if no star shows the
+        width, or an aperture that was asked for does not hold stars that are trailed; if the WCS cannot be used, or
+        there is no room for empty apertures.
 
     Notes
     -----
@@ -160,6 +185,7 @@ def measure_snr(
     return measure_searched(
         search(ccd, before),
         positions=positions,
+        recenter=recenter,
         fwhm=fwhm,
         radius=radius,
         annulus=annulus,
@@ -174,6 +200,7 @@ def measure_searched(
     searched: Searched,
     *,
     positions: ArrayLike | Table | None = None,
+    recenter: bool = False,
     fwhm: float | None = None,
     radius: float | None = None,
     annulus: tuple[float, float] | None = None,
@@ -189,7 +216,7 @@ def measure_searched(
     ----------
     searched : Searched
         As ``search`` made it.
-    positions, fwhm, radius, annulus, threshold, max_stars, n_empty, seed
+    positions, recenter, fwhm, radius, annulus, threshold, max_stars, n_empty, seed
         As for `~astro_calib.measure_snr`.
 
     Returns
@@ -199,17 +226,24 @@ def measure_searched(
     """
     ccd, scene = searched.frames[0], searched.scene
     fwhm_needed = fwhm is None and (positions is None or radius is None or annulus is None)
-    if fwhm_needed:
-        fwhm = measure_fwhm(scene)
-    width = USUAL_FWHM if fwhm is None else fwhm
+    measured_shape = measure_shape(scene) if fwhm_needed or positions is None else None
+    width = fwhm or (USUAL_FWHM if measured_shape is None else measured_shape.along)
+    shape = _shape(fwhm, measured_shape)
     aperture = _aperture(width, radius, annulus)
+    counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+    shift = None
     if positions is None:
-        places = _inside(find_stars(scene, width, threshold, 2 * aperture.radius), aperture, ccd.shape)
-        if len(places) == 0:
-            _warn(f"{ccd.name}: no star found above {threshold:g} sigma.")
+        found = find_stars(scene, shape, threshold, 2 * aperture.radius, counts)
+        places = _inside(found, aperture, ccd.shape)
+        counts["edge"] = len(found) - len(places)
+        _tell_of_the_search(ccd.name, len(places), counts, threshold)
+        if (radius if fwhm is None else fwhm) is not None:
+            _tell_of_the_aperture(ccd.name, aperture, shape)
     else:
         places = _given(positions)
-    if fwhm_needed and fwhm is None and len(places):
+        if recenter:
+            places, shift = recentred(scene, places, shape, threshold, aperture.radius)
+    if fwhm_needed and measured_shape is None and len(places):
         _warn(f"{ccd.name}: too few bright stars to measure their width; a fwhm of {width:g} pixels is assumed.")
     n_found = len(places)
     places = places[:max_stars] if positions is None else places
@@ -221,18 +255,33 @@ def measure_searched(
     pairs = list(zip(searched.frames, searched.budgets, strict=True))
     measured = [measure(frame._data, budget, stars) for frame, budget in pairs]
     noise = [_noise(measure(frame._data, budget, empty)) for frame, budget in pairs]
-    table = star_table(places, stars, measured, noise, ccd.unit)
+    table = star_table(
+        places,
+        stars,
+        measured,
+        noise,
+        ccd.unit,
+        radius=aperture.radius,
+        missing_light=_missing_light(scene.missing, places, aperture.radius, shape, stars.n_missing, measured[0].flux),
+        sky=_sky(ccd, places),
+        shift=shift,
+    )
     if positions is None:
         table = table[np.argsort(-table["flux"].value, kind="stable")]
         table["id"][:] = np.arange(1, len(table) + 1)
     table.meta = {
         "frame": ccd.name,
-        "fwhm": fwhm,
+        "fwhm": width if fwhm is not None or measured_shape is not None else None,
+        "fwhm_across": None if measured_shape is None else measured_shape.across,
+        "angle": None if measured_shape is None else float(np.degrees(measured_shape.angle)),
         "radius": aperture.radius,
         "annulus": [aperture.inner, aperture.outer],
         "n_found": n_found,
+        "n_partial": int(np.count_nonzero(table["partial"])),
         "n_empty": len(nowhere),
     }
+    if positions is None:
+        table.meta |= {_key(reason): number for reason, number in counts.items()}
     for suffix, one in zip(("", "_before"), noise, strict=False):
         table.meta[f"empty_scatter{suffix}"] = one.scatter
         table.meta[f"empty_predicted{suffix}"] = one.predicted
@@ -280,6 +329,72 @@ def compare_snr(before: CCDFrame, after: CCDFrame, **options: Any) -> QTable:
     return table
 
 
+def _shape(fwhm: float | None, measured: Shape | None) -> Shape:
+    """The shape of the stars to search for: a width that was given goes before, if stars are about round."""
+    if fwhm is None:
+        return Shape(USUAL_FWHM, USUAL_FWHM, 0.0) if measured is None else measured
+    if measured is not None and measured.along > ELONGATED * measured.across and measured.across < ELONGATED * fwhm:
+        return measured
+    return Shape(fwhm, fwhm, 0.0)
+
+
+def left_out(table: QTable) -> dict[str, int]:
+    """How many peaks were left out of a table that may have been stars, by reason."""
+    return {reason: table.meta[_key(reason)] for reason in REASONS}
+
+
+def _key(reason: str) -> str:
+    return f"n_{reason.replace(' ', '_')}"
+
+
+def _tell_of_the_search(name: str, found: int, counts: Counter[str], threshold: float) -> None:
+    """Say what was left out if it may be what was looked for."""
+    reasons = ", ".join(f"{counts[reason]} {reason}" for reason in REASONS if counts[reason])
+    if found == 0:
+        _warn(f"{name}: no star found above {threshold:g} sigma{f'; left out: {reasons}' if reasons else ''}.")
+        return
+    unlike = counts["too elongated"] + counts["too flat"]
+    if unlike >= MANY_LEFT_OUT and unlike > found / 2:
+        _warn(
+            f"{name}: {found} stars found, but {unlike} objects left out that have another shape ({reasons}); look at "
+            "the frame, and give the positions of those that are stars."
+        )
+
+
+def _tell_of_the_aperture(name: str, aperture: Aperture, shape: Shape) -> None:
+    """Say so if stars are trailed out of an aperture that was asked for."""
+    if shape.along > ELONGATED * shape.across and aperture.radius < HOLDING * shape.along:
+        _warn(
+            f"{name}: stars are {shape.along:.1f} by {shape.across:.1f} pixels; apertures of radius "
+            f"{aperture.radius:g} pixels do not hold their light. Give a radius of {shape.along:.0f}, or none."
+        )
+
+
+def _missing_light(
+    missing: NDArray[np.bool_],
+    places: NDArray[np.float64],
+    radius: float,
+    shape: Shape,
+    n_missing: NDArray[np.int64],
+    flux: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The part of each star's light that is missing; all of it where nothing can be measured."""
+    part = np.where(np.isfinite(flux), 0.0, 1.0)
+    holed = np.isfinite(flux) & (n_missing > 0)
+    part[holed] = missing_light(missing, places[holed], radius, shape)
+    return part
+
+
+def _sky(ccd: CCDFrame, places: NDArray[np.float64]) -> SkyPlaces | None:
+    """Where the stars are on the sky; a WCS that cannot be used is no reason not to measure."""
+    try:
+        return sky_places(ccd.wcs, places)
+    except Exception as error:  # noqa: BLE001 - a WCS raises what it likes
+        reason = str(error).strip() or type(error).__name__
+        _warn(f"{ccd.name}: its WCS cannot be used, so that stars have no ra and dec: {reason}")
+        return None
+
+
 def _noise(empty: Fluxes) -> EmptyNoise:
     if len(empty.flux) < FEWEST_EMPTY:
         return EmptyNoise(float("nan"), float("nan"))
@@ -297,13 +412,18 @@ def _check_numbers(**numbers: float | None) -> None:
             raise ValueError(msg)
 
 
+def annulus_around(radius: float, fwhm: float | None = None) -> tuple[float, float]:
+    """The radii of the annulus for an aperture; if no width is given, for stars as wide as the aperture's radius."""
+    width = radius / RADIUS if fwhm is None else fwhm
+    inner = max(INNER * width, radius + (INNER - RADIUS) * width)
+    return inner, float(np.sqrt(inner**2 + ANNULUS_AREA * radius**2))
+
+
 def _aperture(fwhm: float, radius: float | None, annulus: tuple[float, float] | None) -> Aperture:
     if radius is None:
         radius = RADIUS * fwhm
     if annulus is None:
-        inner = max(INNER * fwhm, radius + (INNER - RADIUS) * fwhm)
-        outer = float(np.sqrt(inner**2 + ANNULUS_AREA * radius**2))
-        return Aperture(float(radius), inner, outer)
+        annulus = annulus_around(radius, fwhm)
     inner, outer = (float(value) for value in annulus)
     if not radius <= inner < outer < np.inf:
         msg = (

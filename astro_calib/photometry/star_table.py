@@ -13,11 +13,12 @@ from astro_calib.photometry.fluxes import COMPONENTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astropy.table import QTable
     from numpy.typing import NDArray
 
     from astro_calib.kernels.apertures import Listed
     from astro_calib.photometry.fluxes import Fluxes
+    from astro_calib.photometry.portable_table import StarTable
+    from astro_calib.photometry.sky_places import SkyPlaces
 
 __all__ = ["EmptyNoise", "star_table"]
 
@@ -25,6 +26,10 @@ DESCRIPTIONS = {
     "id": "number of the star",
     "x": "column, from 0 at the centre of the first pixel",
     "y": "row, from 0 at the centre of the first pixel",
+    "shift": "how far the position was moved; NaN where it stays as given",
+    "ra": "right ascension, ICRS",
+    "dec": "declination, ICRS",
+    "aperture_radius": "radius of the aperture",
     "flux": "aperture less annulus",
     "flux_err": "standard deviation of the flux",
     "snr": "flux over its standard deviation",
@@ -38,8 +43,14 @@ DESCRIPTIONS = {
     "err_other": "part of flux_err: the rest",
     "n_missing": "pixels of the aperture that are masked or outside of the frame",
     "n_saturated": "pixels of the aperture that are saturated",
+    "missing_light": "part of a star's light that falls on missing pixels",
+    "partial": "whether light of the star is missing in the flux",
     "flags": "DataQuality bits set in the aperture, REJECTED left out",
 }
+
+
+#: A flux from which more than this part of the star's light is missing is partial.
+PARTIAL = 0.01
 
 
 class EmptyNoise(NamedTuple):
@@ -64,7 +75,12 @@ def star_table(
     measured: Sequence[Fluxes],
     noise: Sequence[EmptyNoise],
     unit: u.UnitBase,
-) -> QTable:
+    *,
+    radius: float,
+    missing_light: NDArray[np.float64],
+    sky: SkyPlaces | None = None,
+    shift: NDArray[np.float64] | None = None,
+) -> StarTable:
     """
     Put measured stars into a table.
 
@@ -80,17 +96,30 @@ def star_table(
         Of the same frames.
     unit : unit
         Of the fluxes.
+    radius : float
+        Of the apertures, pixels.
+    missing_light : ndarray of float64, shape (n,)
+        The part of a star's light that falls on missing pixels.
+    sky : SkyPlaces, optional
+        Where the places are on the sky.
+    shift : ndarray of float64, shape (n,), optional
+        How far the places were moved, pixels.
 
     Returns
     -------
-    QTable
+    StarTable
         As `~astro_calib.measure_snr` describes it.
     """
-    from astropy.table import QTable
+    from astro_calib.photometry.portable_table import StarTable
 
-    table = QTable()
+    table = StarTable()
     table["id"] = np.arange(1, len(places) + 1)
     table["x"], table["y"] = places[:, 0] * u.pixel, places[:, 1] * u.pixel
+    if shift is not None:
+        table["shift"] = shift * u.pixel
+    if sky is not None:
+        table["ra"], table["dec"] = sky
+    table["aperture_radius"] = np.full(len(places), radius) * u.pixel
     for suffix, result, empty in zip(("", "_before"), measured, noise, strict=False):
         table[f"flux{suffix}"] = result.flux * unit
         table[f"flux_err{suffix}"] = result.error * unit
@@ -100,8 +129,11 @@ def star_table(
     for component in COMPONENTS:
         table[f"err_{component}"] = np.sqrt(measured[0].variances[component]) * unit
     table["n_missing"], table["n_saturated"] = listed.n_missing, listed.n_saturated
-    # Of a mean of many frames nearly each aperture has a pixel at which a value was rejected: that tells nothing.
-    table["flags"] = listed.flags & ~np.uint16(DataQuality.REJECTED)
+    table["missing_light"] = missing_light
+    table["partial"] = (missing_light > PARTIAL) | (listed.n_saturated > 0)
+    # Of a mean of many frames nearly each aperture has a pixel at which a value was rejected: that tells nothing. A
+    # VOTable knows no unsigned integers.
+    table["flags"] = (listed.flags & ~np.uint16(DataQuality.REJECTED)).astype(np.int32)
     for name in table.colnames:
         before = name.endswith("_before")
         table[name].info.description = DESCRIPTIONS[name.removesuffix("_before")] + before * ", before calibration"

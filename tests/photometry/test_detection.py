@@ -9,7 +9,7 @@ from scipy.ndimage import center_of_mass, gaussian_filter, label
 
 from astro_calib import simulate
 from astro_calib.kernels.survey import searchable
-from astro_calib.photometry.detection import _centers, find_stars, measure_fwhm, survey
+from astro_calib.photometry.detection import _centers, find_stars, measure_shape, survey
 
 SHAPE = (300, 320)
 SKY, READ_NOISE = 200.0, 8.0
@@ -41,7 +41,7 @@ def distances(found, stars):
 def test_width_is_measured(fwhm):
     rng = np.random.default_rng(1)
     scene = prepared(rng, grid_of_stars(rng, rng.uniform(2e4, 2e5, 56)), fwhm)
-    assert measure_fwhm(scene) == pytest.approx(fwhm, rel=0.03)
+    assert measure_shape(scene).along == pytest.approx(fwhm, rel=0.03)
 
 
 def test_width_is_that_of_the_stars_though_there_are_as_many_cosmic_rays_and_galaxies():
@@ -49,21 +49,21 @@ def test_width_is_that_of_the_stars_though_there_are_as_many_cosmic_rays_and_gal
     stars = grid_of_stars(rng, 5e4, step=80)
     galaxies = Table({"x": [100.0, 220.0, 60.0], "y": [80.0, 220.0, 200.0], "flux": [4e5] * 3})
     extra = simulate.make_cosmic_rays(SHAPE, 40, rng) + simulate.stars(SHAPE, galaxies, fwhm=12.0)
-    assert measure_fwhm(prepared(rng, stars, 4.0, extra=extra)) == pytest.approx(4.0, rel=0.05)
+    assert measure_shape(prepared(rng, stars, 4.0, extra=extra)).along == pytest.approx(4.0, rel=0.05)
 
 
 def test_width_needs_three_bright_stars():
     rng = np.random.default_rng(3)
     two = Table({"x": [100.0, 200.0], "y": [100.0, 200.0], "flux": [1e5, 1e5]})
-    assert measure_fwhm(prepared(rng, two)) is None
-    assert measure_fwhm(prepared(rng)) is None
-    assert measure_fwhm(prepared(rng, grid_of_stars(rng, 500.0))) is None
+    assert measure_shape(prepared(rng, two)) is None
+    assert measure_shape(prepared(rng)) is None
+    assert measure_shape(prepared(rng, grid_of_stars(rng, 500.0))) is None
 
 
 def test_what_is_far_wider_than_the_box_of_the_fit_does_not_count_as_a_width():
     rng = np.random.default_rng(16)
     clouds = Table({"x": [60.0, 160.0, 260.0, 110.0], "y": [60.0, 150.0, 240.0, 230.0], "flux": [4e6] * 4})
-    assert measure_fwhm(prepared(rng, clouds, fwhm=45.0)) is None
+    assert measure_shape(prepared(rng, clouds, fwhm=45.0)) is None
 
 
 @pytest.mark.parametrize("fwhm", [2.0, 3.0, 6.0])
@@ -185,7 +185,7 @@ def test_pixels_that_are_not_numbers_are_not_searched():
     assert np.isfinite(found).all()
     columns, rows = np.rint(found).astype(int).T
     assert not missing[rows, columns].any()
-    assert measure_fwhm(scene) == pytest.approx(3.0, rel=0.03)
+    assert measure_shape(scene).along == pytest.approx(3.0, rel=0.03)
 
 
 @pytest.mark.parametrize(("dtype", "rounding"), [(np.float32, 2e-6), (np.float64, 1e-12)])
@@ -298,5 +298,5 @@ def test_width_is_measured_beside_pixels_whose_noise_is_not_known(unknown):
     rows, columns = np.rint([stars["y"], stars["x"]]).astype(int)
     variance[rows[:20] + 1, columns[:20] + 1] = unknown
     nothing = np.zeros(SHAPE, dtype=bool)
-    assert measure_fwhm(survey(data, variance, nothing, nothing)) == pytest.approx(3.0, rel=0.03)
-    assert measure_fwhm(survey(data, np.full(SHAPE, unknown), nothing, nothing)) is None
+    assert measure_shape(survey(data, variance, nothing, nothing)).along == pytest.approx(3.0, rel=0.03)
+    assert measure_shape(survey(data, np.full(SHAPE, unknown), nothing, nothing)) is None
