@@ -156,7 +156,9 @@ def image_pixels(
     hdus: fits.HDUList, number: int, source: Path | bytes
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """
-    The pixels of an image, in an array that nobody else has, and where there are none; without axes of one pixel beyond two.
+    The pixels of an image, in an array that nobody else has, and where there are none.
+
+    Of more than two axes those that are one pixel long are left out, as NAXIS3 = 1.
 
     Parameters
     ----------
