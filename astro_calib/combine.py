@@ -324,7 +324,7 @@ def _loaded(
         if not isinstance(frame, (str, os.PathLike)):
             loaded.append(looked_at_once(as_frame(frame, f"frame {len(loaded)}")))
             continue
-        if loaded and by_rows and _is_raw(loaded[0]):
+        if loaded and by_rows and loaded[0].budget is None and loaded[0].ndim == 2:
             loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))
         else:
             loaded.append(CCDFrame.read(frame, unit=unit))

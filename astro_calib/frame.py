@@ -23,6 +23,7 @@ from astro_calib.operands import (
     may_be_written,
     merged_flags,
     plain_slices,
+    plane_wcs,
     spread_out,
     weak,
     with_unit,
@@ -385,6 +386,15 @@ class CCDFrame(CCDData):
                 raise ValueError(msg)
             value = value.astype(np.uint16, copy=False)
         CCDData.flags.fset(self, value)  # which refuses other shapes
+
+    @property
+    def wcs(self) -> Any:
+        """The WCS of the image's axes, or None."""
+        return self._wcs
+
+    @wcs.setter
+    def wcs(self, value: Any) -> None:
+        CCDData.wcs.fset(self, plane_wcs(value, self.ndim, self.name))
 
     @property
     def name(self) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from astro_calib.source import Window
 
 __all__ = [
+    "LastingValues",
     "Origin",
     "RawPixels",
     "Watch",
@@ -109,7 +110,7 @@ class Watch:
         self.array: NDArray[Any] | None = None
         self.stamp: str | None = None
         self.relatives: weakref.WeakSet[Watch] = weakref.WeakSet((self,))
-        self.readers: weakref.WeakValueDictionary[int, ShotVariance] = weakref.WeakValueDictionary()
+        self.readers: weakref.WeakValueDictionary[int, ShotVariance | LastingValues] = weakref.WeakValueDictionary()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Watch, ()
@@ -131,6 +132,32 @@ class Watch:
         result.array, result.relatives, result.readers = part, self.relatives, self.readers
         self.relatives.add(result)
         return result
+
+
+class LastingValues:
+    """
+    The values of an array as they are now; copied before somebody gets hold of the array, who may write into it.
+
+    Parameters
+    ----------
+    array : ndarray
+        The array.
+    watch : Watch
+        That of the array.
+    """
+
+    def __init__(self, array: NDArray[Any], watch: Watch) -> None:
+        self._array = array
+        watch.readers[id(self)] = self
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self._array, dtype=dtype, copy=copy)
+
+    def keep(self) -> None:
+        """Copy the values, unless they were copied before."""
+        if self._array.flags.writeable:
+            self._array = self._array.copy()
+            self._array.flags.writeable = False
 
 
 class RawPixels:

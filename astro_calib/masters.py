@@ -9,6 +9,7 @@ or arrays concerned, and only within this process.
 from __future__ import annotations
 
 import hashlib
+import os
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -184,7 +185,8 @@ def applied(frame: CCDFrame) -> None:
 
 def _lost(master: Master | None) -> bool:
     """Whether there is no such master, or none any more: its file was removed."""
-    return master is None or (master.path is not None and not master.path.exists())
+    # What may not be looked at is not there for os.path; pathlib stops at it.
+    return master is None or (master.path is not None and not os.path.exists(master.path))  # noqa: PTH110
 
 
 def stands_for(frame: CCDFrame, master: CCDFrame) -> None:

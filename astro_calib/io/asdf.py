@@ -18,6 +18,7 @@ from astropy.utils.exceptions import AstropyWarning
 
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
+from astro_calib.io import mapping
 from astro_calib.io.asdf_structure import check_tree, check_whole_asdf
 from astro_calib.io.atomic import write_atomically
 from astro_calib.io.find import Finder
@@ -88,7 +89,7 @@ def read_asdf(
         msg = f"{filename!r} is not the name of a file."
         raise TypeError(msg)
     with _named(path):
-        frame = _stored(path, Finder(path, masters), key, checksum=checksum).frame(copy=not memmap)
+        frame = _stored(path, Finder(path, masters), key, checksum=checksum, memmap=memmap).frame(copy=not memmap)
         if unit is not None and u.Unit(unit) != frame.unit:
             msg = f"it is in {frame.unit or 'no unit'}, not in {unit}: read it without unit, and convert it."
             raise FrameError(msg)
@@ -118,13 +119,14 @@ def _named(path: Path) -> Iterator[None]:
         raise FrameError(msg) from error
 
 
-def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False) -> Stored:
+def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False, memmap: bool = False) -> Stored:
     import asdf
     from asdf.exceptions import AsdfWarning
     from asdf.util import load_yaml
 
     from astro_calib.io.asdf_converters import Reading, reading
 
+    memmap = memmap or mapping.room()
     check_whole_asdf(path)
     check_tree(load_yaml(path, tagged=True))
     token = reading.set(Reading(path.absolute(), find, stored=True))
@@ -136,11 +138,14 @@ def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False) -> St
             warnings.filterwarnings("error", "A node failed to convert", AsdfWarning)
             # Remarks on how a unit in the WCS was understood do not concern the pixels.
             warnings.simplefilter("ignore", AstropyWarning)
-            with asdf.open(path, memmap=True, lazy_load=False, validate_checksums=checksum) as file:
+            with asdf.open(path, memmap=memmap, lazy_load=False, validate_checksums=checksum) as file:
                 if key not in file:
                     msg = f"there is no {key!r} in it; found: {', '.join(map(str, file.keys()))}."
                     raise FrameError(msg)
                 found = file[key]
+                if isinstance(found, Stored):
+                    # All of them are in one map.
+                    mapping.note([found.data])
     finally:
         reading.reset(token)
     if not isinstance(found, Stored):

@@ -111,6 +111,17 @@ class BudgetReader:
         budget._total = view
         return budget
 
+    def hold(self, data: Any, total: NDArray[Any]) -> None:
+        """
+        Find what is asked for later from these arrays, not in the file.
+
+        Parameters
+        ----------
+        data, total : array_like
+            The frame's data and its variance, into which nobody writes.
+        """
+        self._data, self._total = data, total
+
     def _of(self, terms: list[tuple[NoiseSource, Factored]]) -> UncertaintyBudget:
         data = None if self._data is None else np.asarray(self._data)
         return UncertaintyBudget(self.shape, terms, self.dtype, data)

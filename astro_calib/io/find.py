@@ -6,11 +6,9 @@ import bz2
 import gzip
 import os
 import re
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.errors import FrameError
 from astro_calib.io.asdf_structure import MAX_TEXT
 from astro_calib.io.fits_budget import IDENTITY
 
@@ -52,7 +50,7 @@ class Finder:
         elif isinstance(masters, (str, os.PathLike)):
             masters = (masters,)
         self._places = [Path(place) for place in masters]
-        missing = [str(place) for place in self._places if not place.exists()]
+        missing = [str(place) for place in self._places if not os.path.exists(place)]  # noqa: PTH110
         if missing:
             msg = f"masters={', '.join(missing)}: there is no such file or directory."
             raise FileNotFoundError(msg)
@@ -91,11 +89,12 @@ class Finder:
         """Files to look into, and whether that is because of their names."""
         file = str(entry.get("file") or "")
         name = file.rpartition("/")[2]
-        directories = [place for place in self._places if place.is_dir()]
+        # What may not be looked at is not there for os.path; pathlib stops at it.
+        directories = [place for place in self._places if os.path.isdir(place)]  # noqa: PTH112
         seen: set[Path] = set()
 
         def new(path: Path) -> bool:
-            fresh = path not in seen and path.is_file()
+            fresh = path not in seen and os.path.isfile(path)  # noqa: PTH113
             seen.add(path)
             return fresh
 
@@ -109,15 +108,18 @@ class Finder:
         if name:
             yield from ((path, True) for directory in directories if new(path := directory / name))
         for directory in directories:
-            if directory.is_dir():
+            try:
                 inside = sorted(path for path in directory.iterdir() if path.name.lower().endswith(ENDINGS))
-                yield from ((path, False) for path in inside if new(path))
+            except OSError:
+                # Not there, or not to be looked into.
+                continue
+            yield from ((path, False) for path in inside if new(path))
 
 
 def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored | CCDFrame | None:
     """What is in a file, if it is the frame of that identity."""
     from astro_calib.io.asdf import stored_asdf
-    from astro_calib.io.fits import stored_fits
+    from astro_calib.io.fits import UNREADABLE, stored_fits
     from astro_calib.io.stored import Stored
     from astro_calib.masters import master_of
 
@@ -126,8 +128,8 @@ def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored |
         if said != identity and (said is not None or asdf or not named):
             return None
         found = stored_asdf(path, find) if asdf else stored_fits(path, find)
-    except (FrameError, OSError, EOFError, ValueError, zlib.error):
-        # Some other file, which happens to lie here.
+    except UNREADABLE:
+        # Some other file, which happens to lie here, or one that must not be read.
         return None
     if said is None:
         # A file of another origin is known by all that is in it, which is read only if the name is the right one.

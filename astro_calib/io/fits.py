@@ -14,26 +14,36 @@ import re
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy import log
 from astropy.io import fits, registry
-from astropy.nddata.ccddata import fits_ccddata_reader
+from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
+from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import FITSFixedWarning
 
 from astro_calib.errors import FrameError
+from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
+from astro_calib.io import mapping
 from astro_calib.io.find import Finder
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
 from astro_calib.io.fits_checksum import check_data, check_headers
+from astro_calib.io.fits_image import find_hdu, image_header, image_pixels
+from astro_calib.io.fits_pixels import plane_shape
+from astro_calib.io.fits_wcs import header_and_wcs
 from astro_calib.io.fits_writer import write_fits
 from astro_calib.io.headers import wcs_of_tree
 from astro_calib.io.paths import file_to_read
 from astro_calib.io.stored import Stored
-from astro_calib.io.stored_arrays import MALFORMED
+from astro_calib.io.stored_arrays import MALFORMED, bits, own_native
 from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units, openable
 from astro_calib.masters import Master, filed, master_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["read_fits", "stored_fits", "write_fits"]
 
@@ -41,6 +51,8 @@ UNREADABLE = (OSError, EOFError, MemoryError, zlib.error, fits.VerifyError, *MAL
 #: What tells a file of ours.
 MARK_OF_BUDGET = f"EXTNAME = '{BUDGET}".encode()
 MARK = re.compile(rf"{IDENTITY:8}= 'frame:".encode() + b"|" + MARK_OF_BUDGET)
+#: The kinds of uncertainty by the name under UTYPE.
+UNCERTAINTIES = {kind.__name__: kind for kind in (StdDevUncertainty, VarianceUncertainty, InverseVariance)}
 #: Where the arrays of a frame are, and the arguments that say otherwise.
 EXTENSIONS = {
     "total": ("hdu_uncertainty", "UNCERT"),
@@ -48,6 +60,9 @@ EXTENSIONS = {
     "psf": ("hdu_psf", "PSFIMAGE"),
     "flags": ("hdu_flags", FLAGS),
 }
+
+#: The arguments of `astropy.nddata.fits_ccddata_reader` that are not passed on to `astropy.io.fits.open`.
+OF_THE_READER = {"hdu", "unit", "key_uncertainty_type", *(argument for argument, _ in EXTENSIONS.values())}
 
 
 def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = None, **kwargs: Any) -> CCDFrame:
@@ -66,7 +81,8 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
         written by this package are; with False nothing is, for a file whose header was edited by other programs.
     **kwargs
         Arguments of `astropy.nddata.fits_ccddata_reader`: ``unit`` for files that do not say theirs, ``hdu`` for the
-        number of the image where that is not the first.
+        number or name of the image where that is not the first. The header of an image in an extension has the keywords
+        of the primary header beside its own.
 
     Returns
     -------
@@ -84,6 +100,14 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
     -----
     NoiseWarning
         If a master is not found; what the frame shares with others through it then counts as its own noise.
+    AstropyUserWarning
+        If a WCS or flags of another program cannot be used, and are left out.
+
+    Notes
+    -----
+    Pixels that are blank, as BLANK or NaN says, are masked and have `DataQuality.NO_DATA`; whole numbers stay whole,
+    and are 0 there. Axes that are one pixel long, such as NAXIS3 = 1, are left out, and so are those axes of a WCS that
+    the image does not have, such as a polarisation's.
     """
     path = file_to_read(filename)
     name = "the file" if path is None else path.name
@@ -127,31 +151,91 @@ def _found(
         # Another program may have written our header with what it has made of the frame.
         ours = any(MARK_OF_BUDGET in unit.header for unit in units)
     with warnings.catch_warnings():
-        # Remarks on how a date or a unit in the WCS was understood do not concern the pixels.
+        # What astropy says of a card, of a date or a unit in the WCS, does not concern the pixels.
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         warnings.simplefilter("ignore", FITSFixedWarning)
-        with fits.open(openable(source), lazy_load_hdus=False) as hdus:
-            _complete_arguments(hdus, arguments)
+        options = {key: value for key, value in arguments.items() if key not in OF_THE_READER}
+        arguments = {key: value for key, value in arguments.items() if key in OF_THE_READER}
+        # A map of a file takes a descriptor.
+        memmap = None if ours and mapping.room() else False
+        with fits.open(openable(source), **{"memmap": memmap, "lazy_load_hdus": False, **options}) as hdus:
             if ours:
-                return _ours(hdus, source, path, name, arguments, find)
-            flags = _flags(hdus, arguments)
-        frame = CCDFrame(fits_ccddata_reader(openable(source), **arguments), name=name)
-    frame.flags = flags
-    frame.meta.pop(IDENTITY, None)
+                stored = _ours(hdus, path, name, arguments, find)
+                mapping.note(hdu.data for hdu in hdus if "data" in vars(hdu))
+                return stored
+            frame = _foreign(hdus, source, name, arguments)
     if path is not None:
         known = master_of(frame)
         filed(frame, Master(known.identity, name, known.checksum, path))
     return frame
 
 
-def _flags(hdus: fits.HDUList, arguments: dict[str, Any]) -> Any:
-    """The flags of a frame that this package has not written."""
-    extension = arguments.pop("hdu_flags", FLAGS)
-    return np.array(hdus[extension].data) if extension is not None and extension in hdus else None
+def _foreign(hdus: fits.HDUList, source: Path | bytes, name: str, arguments: dict[str, Any]) -> CCDFrame:
+    """The frame in a file that another program has written, or a camera."""
+    names = {what: arguments.get(argument, extension) for what, (argument, extension) in EXTENSIONS.items()}
+    key = arguments.get("key_uncertainty_type", "UTYPE")
+    number = find_hdu(hdus, arguments.get("hdu"))
+    header = image_header(hdus, number)
+    unit = _unit(header, arguments.get("unit"))
+    header.remove(IDENTITY, ignore_missing=True, remove_all=True)
+    pixels, missing = image_pixels(hdus, number, source)
+    header, wcs = header_and_wcs(header, name, hdus)
+    total = _beside(hdus, names["total"], pixels.shape, "hdu_uncertainty")
+    kind = StdDevUncertainty
+    if total is not None:
+        # Older files do not say of which kind it is.
+        kind = UNCERTAINTIES.get(hdus[names["total"]].header.get(key, ""), kind)
+    mask = _beside(hdus, names["mask"], pixels.shape, "hdu_mask")
+    mask = missing if mask is None else mask.astype(np.bool_) | (False if missing is None else missing)
+    flags = _foreign_flags(hdus, names["flags"], pixels.shape, name)
+    if missing is not None:
+        no_data = missing * np.uint16(DataQuality.NO_DATA)
+        flags = no_data if flags is None else flags | no_data
+    psf = names["psf"]
+    plain = CCDData(
+        pixels,
+        unit=unit,
+        uncertainty=None if total is None else kind(total),
+        mask=mask,
+        meta=header,
+        wcs=wcs,
+        psf=own_native(hdus[psf].data) if psf is not None and psf in hdus else None,
+    )
+    frame = CCDFrame(plain, name=name)
+    frame.flags = flags
+    return frame
+
+
+def _beside(hdus: fits.HDUList, where: Any, shape: tuple[int, ...], argument: str) -> NDArray[Any] | None:
+    """What an extension says of each pixel; None if it is not there."""
+    if where is None or where not in hdus:
+        return None
+    hdu = hdus[where]
+    found = plane_shape(hdu.shape) if hdu.is_image else None
+    if found != shape:
+        what = "is no image" if found is None else f"has shape {found}"
+        msg = f"its extension {where} {what}, the image has shape {shape}; {argument}=None reads the file without it."
+        raise FrameError(msg)
+    return own_native(hdu.data).reshape(shape)
+
+
+def _foreign_flags(hdus: fits.HDUList, where: Any, shape: tuple[int, ...], name: str) -> NDArray[np.uint16] | None:
+    """The flags in a file of another program; None if there are none, or they cannot be bits of `DataQuality`."""
+    if where is None or where not in hdus:
+        return None
+    try:
+        array = _beside(hdus, where, shape, "hdu_flags")
+        assert array is not None
+        return bits(array)
+    except FrameError as error:
+        reason = str(error).partition(";")[0]
+        msg = f"{name}: the flags of another program are left out, because {reason}. Its mask, if any, is kept."
+        warnings.warn(msg, AstropyUserWarning, stacklevel=2)
+        return None
 
 
 def _ours(
     hdus: fits.HDUList,
-    source: Path | bytes,
     path: Path | None,
     name: str,
     arguments: dict[str, Any],
@@ -159,23 +243,23 @@ def _ours(
 ) -> Stored:
     """What is in a file of this package."""
     tree = read_tree(hdus)
-    names = {what: arguments.pop(argument, extension) for what, (argument, extension) in EXTENSIONS.items()}
+    names = {what: arguments.get(argument, extension) for what, (argument, extension) in EXTENSIONS.items()}
     arrays = {what: hdus[where].data for what, where in names.items() if where and where in hdus}
-    image = hdus[arguments["hdu"]]
+    image = hdus[find_hdu(hdus, arguments.get("hdu"))]
     header = image.header.copy()
-    # Unit and WCS as astropy has them.
-    ccd = fits_ccddata_reader(openable(source), hdu_uncertainty=None, hdu_mask=None, hdu_psf=None, **arguments)
+    unit = _unit(header, arguments.get("unit"))
     if "total" not in arrays:
         # Under another name, or not asked for: the numbers of the budget alone are no noise.
         tree["budget"] = None
     wcs = tree.get("wcs", True)
-    if ccd.wcs is not None and not wcs:
+    rest, found = (header, None) if isinstance(wcs, dict) else _wcs_of_ours(header, name, known=bool(wcs))
+    if found is not None and not wcs:
         # A WCS that was in the header alone.
-        header = ccd.meta
+        header = rest
     for keyword in tree.get("added", ()):
         header.remove(str(keyword), ignore_missing=True, remove_all=True)
-    for keyword, (found, value) in tree.get("exact", {}).items():
-        if keyword in header and header[keyword] == found:
+    for keyword, (read, value) in tree.get("exact", {}).items():
+        if keyword in header and header[keyword] == read:
             header[keyword] = value
     return Stored(
         name=name,
@@ -183,12 +267,20 @@ def _ours(
         data=image.data,
         total=arrays.pop("total", None),
         tree=tree,
-        unit=ccd.unit,
+        unit=unit,
         meta=header,
-        wcs=wcs_of_tree(wcs) if isinstance(wcs, dict) else ccd.wcs,
+        wcs=wcs_of_tree(wcs) if isinstance(wcs, dict) else found,
         find=find,
         **arrays,
     )
+
+
+def _wcs_of_ours(header: fits.Header, name: str, *, known: bool) -> tuple[fits.Header, Any]:
+    """Header and WCS of a frame; if it was not known to have one, it is as well without."""
+    with warnings.catch_warnings():
+        if not known:
+            warnings.simplefilter("ignore", AstropyUserWarning)
+        return header_and_wcs(header, name)
 
 
 def _check_data(source: Path | bytes, units: list[HeaderUnit]) -> None:
@@ -199,25 +291,26 @@ def _check_data(source: Path | bytes, units: list[HeaderUnit]) -> None:
         check_data(units, content)
 
 
-def _complete_arguments(hdus: fits.HDUList, arguments: dict[str, Any]) -> None:
-    """Find the image and its unit, where they are not given."""
-    if "hdu" not in arguments:
-        images = [number for number, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
-        if not images:
-            msg = "there is no image in it."
-            raise FrameError(msg)
-        arguments["hdu"] = images[0]
-    unit = hdus[arguments["hdu"]].header.get("BUNIT")
-    given = arguments.get("unit")
-    if given is None and unit is None:
+def _unit(header: fits.Header, given: Any) -> u.UnitBase:
+    """The unit of an image: the one that is given, or else that of its header."""
+    found = header.get("BUNIT")
+    if given is None and found is None:
         msg = "it does not say its unit; give it, as in unit='adu'."
         raise FrameError(msg)
-    if not str(unit if given is None else given).strip():
+    text = str(found).strip()
+    if given is not None:
+        if text and found is not None and text.lower() != str(given).lower():
+            log.info(f"using the unit {given} that is given instead of {text} in the file.")
+        return u.Unit(given)
+    if not text:
         # A unit without name counts as none in astropy.
-        arguments["unit"] = u.dimensionless_unscaled
-    elif given is not None and str(unit).strip().lower() == str(given).lower():
-        # Both say the same, which is not worth a remark.
-        del arguments["unit"]
+        return u.dimensionless_unscaled
+    text = text.lower() if text.lower() == "adu" else text
+    try:
+        return u.Unit(CCDData.known_invalid_fits_unit_strings.get(text, text))
+    except ValueError as error:
+        msg = f"its unit BUNIT={text!r} is not known; give the right one, as in unit='adu'."
+        raise FrameError(msg) from error
 
 
 def _is_fits(origin: str, path: Any, *arguments: Any, **options: Any) -> bool:

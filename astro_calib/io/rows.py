@@ -14,6 +14,7 @@ import numpy as np
 
 from astro_calib.digital_step import sample_of
 from astro_calib.identity import PIXELS, Origin, RawPixels, drawn_identity
+from astro_calib.io.fits_pixels import STORED, Scaling, blank_number, plane_shape
 
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
@@ -28,10 +29,6 @@ __all__ = ["RawOnDisk", "RowsOnDisk", "raw_on_disk", "spilled"]
 
 #: FITS files come in blocks of so many bytes.
 BLOCK = 2880
-#: The stored types of FITS images by BITPIX.
-STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-#: What turns stored whole numbers into unsigned ones.
-UNSIGNED: dict[str, tuple[int, Any]] = {">i2": (1 << 15, np.dtype(np.uint16)), ">i4": (1 << 31, np.dtype(np.uint32))}
 
 
 class RowsOnDisk:
@@ -59,14 +56,8 @@ class RowsOnDisk:
         self.shape = shape
         self._offset = offset
         self._stored = np.dtype(stored)
-        self._zero, self._scale = zero, scale
-        self._unsigned = scale == 1 and stored in UNSIGNED and zero == UNSIGNED[stored][0]
-        # As astropy does it.
-        self.dtype: np.dtype[Any] = np.dtype(np.float32 if self._stored.itemsize <= 2 else np.float64)
-        if self._unsigned:
-            self.dtype = UNSIGNED[stored][1]
-        elif zero == 0 and scale == 1:
-            self.dtype = np.dtype(stored.replace(">", "="))
+        self._scaling = Scaling(self._stored, zero, scale)
+        self.dtype = self._scaling.dtype
         self._version = _version(path.stat())
         self._digests = np.zeros(shape[0], dtype=np.uint64)
         self._digested = np.zeros(shape[0], dtype=np.bool_)
@@ -127,7 +118,7 @@ class RowsOnDisk:
             values = values.view(np.uint16)
             self._digests[start:stop] = unsigned_rows(values)
         else:
-            values = self._meant(values)
+            values = self._scaling.meant(values)
             if not self._digested[start:stop].all():
                 self._digests[start:stop] = digest_rows(values)
         self._digested[start:stop] = True
@@ -146,18 +137,6 @@ class RowsOnDisk:
         for row in np.flatnonzero(~self._digested[self._sample.rows]).tolist():
             self._read(self._sample.rows[row], self._sample.rows[row] + 1)
         return self._sample
-
-    def _meant(self, values: NDArray[Any]) -> NDArray[Any]:
-        if not self._stored.isnative:
-            values = values.byteswap(inplace=True).view(self._stored.newbyteorder("="))
-        if self._unsigned:
-            values = values.view(self.dtype)
-            values ^= self.dtype.type(1 << (8 * self.dtype.itemsize - 1))
-        elif values.dtype != self.dtype:
-            values = values.astype(self.dtype)
-            values *= self.dtype.type(self._scale)
-            values += self.dtype.type(self._zero)
-        return values
 
     def identity(self) -> str:
         """The identity of the noise in the image, as of an array; rows that were read before are not read again."""
@@ -261,18 +240,18 @@ def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | No
                 header, offset = hdus[0].header, hdus[0].fileinfo()["datLoc"]
         same_unit = not stated or u.Unit(header["BUNIT"].strip().lower()) == unit
         stored, zero, scale = STORED[header["BITPIX"]], header.get("BZERO", 0), header.get("BSCALE", 1)
-        shape = (header["NAXIS2"], header["NAXIS1"])
-        # Numbers that astropy scales in another way are left to it.
-        scaled = (zero, scale) != (0, 1)
-        as_meant = not scaled or stored in UNSIGNED or (stored == "u1" and zero == 0)
-        plain = header["NAXIS"] == 2 and min(shape) > 0 and "BLANK" not in header and as_meant
-        size = shape[0] * shape[1] * np.dtype(stored).itemsize
+        # Numbers that are scaled in another way are left to astropy.
+        as_meant = (zero, scale) == (0, 1) or stored in ("u1", ">i2", ">i4")
+        # Those of more than one plane are no pair.
+        shape = ny, nx = plane_shape([header[f"NAXIS{axis}"] for axis in range(header["NAXIS"], 0, -1)])
+        plain = min(shape) > 0 and blank_number(header) is None and as_meant
+        size = ny * nx * np.dtype(stored).itemsize
         whole = size <= path.stat().st_size - offset < size + BLOCK
     except (OSError, KeyError, ValueError, TypeError, AttributeError):
         return None
     if not (plain and whole and same_unit):
         return None
-    rows = RowsOnDisk(path, offset, shape, stored, zero, scale)
+    rows = RowsOnDisk(path, offset, (ny, nx), stored, zero, scale)
     return RawOnDisk(name=path.name, unit=unit, _data=rows)
 
 

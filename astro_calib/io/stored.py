@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError, NoiseWarning
-from astro_calib.identity import Origin, RawPixels, Watch
+from astro_calib.identity import LastingValues, Origin, RawPixels, Watch
 from astro_calib.io.budget_reader import BudgetReader
-from astro_calib.io.stored_arrays import window_of_entry
+from astro_calib.io.stored_arrays import bits, window_of_entry
 from astro_calib.io.tree import VERSION
 from astro_calib.io.whole import memory_limit
 from astro_calib.masters import Master, filed
@@ -115,6 +115,7 @@ class Stored:
                 raise FrameError(msg)
             return array.astype(wanted.newbyteorder("="), copy=copy)
 
+        watch = Watch()
         data = own(self.data, np.dtype(self.tree["dtype"]))
         budget = None
         if self.tree.get("budget") is not None:
@@ -126,18 +127,21 @@ class Stored:
                 msg = f"its data have shape {data.shape}, its variance {total.shape}."
                 raise FrameError(msg)
             budget = self.reader.budget(total)
+            if copy:
+                # The file is no longer needed for what is in memory.
+                self.reader.hold(LastingValues(data, watch), total)
         frame = CCDFrame(
             data,
             unit=self.unit,
             mask=None if self.mask is None else own(self.mask, np.bool_),
-            flags=None if self.flags is None else own(self.flags, np.uint16),
+            flags=None if self.flags is None else bits(own(self.flags)),
             meta=self.meta,
             wcs=self.wcs,
             psf=None if self.psf is None else own(self.psf),
             name=self.name,
             budget=budget,
             _origin=_origin(self.tree.get("origin")),
-            _watch=Watch(),
+            _watch=watch,
         )
         if self.tree.get("n_used") is not None:
             frame._n_used = own(self.tree["n_used"], np.uint16)

@@ -20,9 +20,6 @@ __all__ = ["FITS_SUFFIX", "UnusableFileError", "read_raw_file"]
 #: How the names of FITS files end.
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
 
-#: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
-BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE", "BUDGET", "ARRAY"})
-
 
 class UnusableFileError(FrameError):
     """
@@ -81,37 +78,30 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
         warnings.simplefilter("ignore")
         try:
             with fits.open(openable(source), memmap=False, lazy_load_hdus=False) as hdus:
-                return _image(hdus)
-        except (OSError, ValueError, TypeError, KeyError, IndexError, MemoryError, fits.VerifyError) as error:
+                return _image(hdus, source)
+        except (OSError, ValueError, TypeError, ArithmeticError, LookupError, MemoryError, fits.VerifyError) as error:
             if isinstance(error, UnusableFileError):
                 raise
             msg = f"truncated or damaged: {error}"
             raise UnusableFileError(msg) from error
 
 
-def _image(hdus: Any) -> tuple[Header, NDArray[np.generic]]:
-    import numpy as np
+def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]]:
+    from astro_calib.io.fits_image import image_header, image_numbers, image_pixels
 
-    images = [
-        hdu
-        for number, hdu in enumerate(hdus)
-        if hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and hdu.data is not None
-        if number == 0 or hdu.name not in BESIDE_THE_IMAGE
-    ]
+    images = image_numbers(hdus)
     if len(images) != 1:
         found = f"{len(images)} images" if images else "no image"
         msg = f"{found} in the file; a raw frame has one"
         raise UnusableFileError(msg, hdus[0].header)
-    hdu = images[0]
-    header = hdu.header.copy()
-    if hdu is not hdus[0]:
-        header.extend(hdus[0].header, unique=True)
-    data = np.asarray(hdu.data)
+    header = image_header(hdus, images[0])
+    data, missing = image_pixels(hdus, images[0], source)
     if data.ndim != 2:
-        msg = f"the image has {data.ndim} dimensions; a raw frame has 2"
+        lengths = " x ".join(map(str, reversed(data.shape)))
+        msg = f"the image has {data.ndim} dimensions ({lengths} pixels); a raw frame has 2, any others of one pixel"
         raise UnusableFileError(msg, header)
-    if not np.isfinite(data).any():
-        msg = "no pixel has a finite value"
+    if missing is not None and missing.all():
+        msg = "no pixel has a finite value" if data.dtype.kind == "f" else "every pixel is blank, as BLANK says"
         raise UnusableFileError(msg, header)
     if not data.any():
         msg = "every pixel is 0"

@@ -1,0 +1,200 @@
+"""The image in a FITS file: which of its HDUs it is, its header with what the primary one says, and its pixels."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.io import fits
+
+from astro_calib.errors import FrameError
+from astro_calib.io.fits_pixels import Scaling, blank_number, plane_shape, without_blanks
+from astro_calib.io.fits_wcs import WCS_KEYWORD
+from astro_calib.io.stored_arrays import own_native
+from astro_calib.io.whole import openable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["described", "find_hdu", "image_header", "image_numbers", "image_pixels"]
+
+#: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
+BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE", "BUDGET", "ARRAY"})
+#: Keywords that say how an HDU is stored, beside those that `astropy.io.fits.Header.strip` takes out.
+OF_THE_HDU = (
+    *("XTENSION", "EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "CHECKSUM", "DATASUM", "BLANK", "NEXTEND"),
+    *("ZHECKSUM", "ZDATASUM", "TTYPE1", "TFORM1"),
+)
+
+
+def image_numbers(hdus: fits.HDUList) -> list[int]:
+    """Which HDUs hold an image, other than the extensions that say something about it."""
+    return [
+        number
+        for number, hdu in enumerate(hdus)
+        if hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and hdu.size > 0
+        if number == 0 or hdu.name not in BESIDE_THE_IMAGE
+    ]
+
+
+def described(hdus: fits.HDUList) -> str:
+    """What is in a file, for messages."""
+    what = []
+    for number, hdu in enumerate(hdus):
+        name = f" {hdu.name}" if hdu.name and hdu.name != "PRIMARY" else ""
+        if not hdu.is_image:
+            kind = "a table" if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU)) else "no image"
+        elif not hdu.header.get("NAXIS", 0):
+            kind = "empty"
+        else:
+            lengths = [str(hdu.header[f"NAXIS{axis + 1}"]) for axis in range(hdu.header["NAXIS"])]
+            kind = f"an image of {' x '.join(lengths)} pixels"
+        what.append(f"{number}{name} ({kind})")
+    return f"{len(what)} HDU{'' if len(what) == 1 else 's'}: {', '.join(what)}"
+
+
+def find_hdu(hdus: fits.HDUList, wanted: Any) -> int:
+    """
+    The number of the image that is asked for.
+
+    Parameters
+    ----------
+    hdus : HDUList
+    wanted : int, str, (str, int) or None
+        Its number, from the end if that is negative; its name; name and version; or None for the first image. An empty
+        primary HDU stands for the first image, as in astropy.
+
+    Raises
+    ------
+    FrameError
+        If it is not there, or is no image; the message says what is.
+    """
+    if wanted is not None:
+        number = _number_of(hdus, wanted)
+        hdu = hdus[number]
+        if hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and hdu.size > 0:
+            return number
+        if number != 0:
+            msg = f"hdu={wanted!r} is no image; the file has {described(hdus)}. Give the number or name of an image."
+            raise FrameError(msg)
+    images = image_numbers(hdus)
+    if not images:
+        msg = f"there is no image in it; it has {described(hdus)}."
+        raise FrameError(msg)
+    return images[0]
+
+
+def _number_of(hdus: fits.HDUList, wanted: Any) -> int:
+    try:
+        if isinstance(wanted, (str, tuple)):
+            return int(hdus.index_of(wanted))
+        return range(len(hdus))[operator.index(wanted)]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        msg = f"there is no hdu={wanted!r} in it; it has {described(hdus)}. Give the number or name of one of them."
+        raise FrameError(msg) from error
+
+
+def image_header(hdus: fits.HDUList, number: int) -> fits.Header:
+    """
+    The header of an image; of one in an extension with the keywords of the primary header beside its own.
+
+    Parameters
+    ----------
+    hdus : HDUList
+    number : int
+        Which of them is the image.
+
+    Returns
+    -------
+    astropy.io.fits.Header
+        A copy. Where both headers have a keyword, that of the extension counts. If its INHERIT is false, it has none
+        of the primary header's.
+    """
+    header = hdus[number].header.copy()
+    shape = hdus[number].shape
+    if number == 0:
+        for keyword in ("BLANK", "BZERO", "BSCALE"):
+            header.remove(keyword, ignore_missing=True, remove_all=True)
+        if plane_shape(shape) != shape:
+            _set_shape(header, plane_shape(shape))
+        return header
+    inherits = header.get("INHERIT") is not False
+    _strip(header)
+    if inherits:
+        primary = hdus[0].header.copy()
+        _strip(primary)
+        if any(str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2)):
+            # Two halves of different WCS make none.
+            for keyword in {card.keyword for card in primary.cards if WCS_KEYWORD.fullmatch(card.keyword)}:
+                primary.remove(keyword, remove_all=True)
+        header.extend(primary, unique=True)
+    _set_shape(header, plane_shape(shape))
+    return header
+
+
+def _strip(header: fits.Header) -> None:
+    """Take out of a header how its HDU is stored."""
+    header.strip()
+    for keyword in OF_THE_HDU:
+        header.remove(keyword, ignore_missing=True, remove_all=True)
+
+
+def _set_shape(header: fits.Header, shape: tuple[int, ...]) -> None:
+    """Let a header say what shape its image has, which a WCS wants to know."""
+    for keyword in [keyword for keyword in header if keyword.startswith("NAXIS") and keyword[5:].isdigit()]:
+        del header[keyword]
+    header["NAXIS"] = len(shape)
+    for axis, length in enumerate(reversed(shape), start=1):
+        header.insert(f"NAXIS{axis - 1}" if axis > 1 else "NAXIS", (f"NAXIS{axis}", length), after=True)
+
+
+def image_pixels(
+    hdus: fits.HDUList, number: int, source: Path | bytes
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """
+    The pixels of an image, in an array that nobody else has, and where there are none.
+
+    Of more than two axes those that are one pixel long are left out, as NAXIS3 = 1.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        Opened without ``memmap``.
+    number : int
+        Which of them is the image.
+    source : Path or bytes
+        Where they are from.
+
+    Returns
+    -------
+    pixels : ndarray
+        In the byte order of this machine; whole numbers stay whole. A pixel without a value is 0, or NaN in floats.
+    missing : ndarray of bool, or None
+        Where there is no value: the stored number is BLANK, or a float that is not finite. None if there is none.
+    """
+    hdu = hdus[number]
+    blank = blank_number(hdu.header)
+    shape = plane_shape(hdu.shape)
+    if blank is None:
+        pixels = own_native(hdu.data).reshape(shape)
+        if pixels.dtype.kind != "f":
+            return pixels, None
+        # The sum is finite only if all are, and takes no array.
+        with np.errstate(all="ignore"):
+            if np.isfinite(np.sum(pixels)):
+                return pixels, None
+        missing = ~np.isfinite(pixels)
+        return pixels, missing if missing.any() else None
+    # astropy takes no notice of it where BZERO only shifts the numbers, and makes floats of all others.
+    with (
+        warnings.catch_warnings(),
+        fits.open(openable(source), memmap=False, do_not_scale_image_data=True, lazy_load_hdus=False) as unscaled,
+    ):
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        stored, header = unscaled[number].data, unscaled[number].header
+        scaling = Scaling(stored.dtype, header.get("BZERO", 0), header.get("BSCALE", 1))
+        return without_blanks(np.require(stored, requirements="W").reshape(shape), scaling, blank)
