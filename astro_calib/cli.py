@@ -97,6 +97,7 @@ def _log_to_stderr() -> Iterator[None]:
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
+@click.option("--unit", help="Unit of the raw frames, which is adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
 @OVERWRITE
@@ -108,6 +109,7 @@ def reduce(
     gain: float | None,
     read_noise: float | None,
     saturation: float | None,
+    unit: str | None,
     no_stars: bool,
     no_pictures: bool,
     overwrite: bool,
@@ -131,6 +133,7 @@ def reduce(
             gain=gain,
             read_noise=read_noise,
             saturation=saturation,
+            unit=unit,
             overwrite=overwrite,
             stars=not no_stars,
             pictures=not no_pictures,

@@ -43,6 +43,7 @@ def reduce_night(
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
+    unit: str | u.UnitBase | None = None,
     overwrite: bool = False,
     stars: bool = True,
     pictures: bool = True,
@@ -65,6 +66,8 @@ def reduce_night(
         Name of a built-in instrument profile, path of a TOML file, or what `~astro_calib.night.load_profile` returned.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
+    unit : str or unit, optional
+        ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     overwrite : bool
         Whether results that are in ``out`` already may be replaced.
     stars : bool
@@ -113,6 +116,7 @@ def reduce_night(
         gain=gain,
         read_noise=read_noise,
         saturation=saturation,
+        unit=unit,
         watch=partial(bar, desc="reading"),
     )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]

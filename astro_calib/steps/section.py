@@ -34,6 +34,9 @@ def section_slices(ccd: CCDFrame, section: str, what: str) -> tuple[slice, slice
 
     try:
         rows, columns = slice_from_string(section, fits_convention=True)
+        if not all(":" in part or "*" in part for part in section.split(",")):
+            # One number would be taken for all up to it.
+            raise ValueError
     except (ValueError, TypeError, AttributeError, IndexError) as error:
         msg = f"{ccd.name}: {what} is {section!r}; expected a FITS section such as '[1025:1056, 1:1024]'."
         raise FrameError(msg) from error
