@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.errors import FrameError
+from astro_calib.errors import FrameError, HeaderWarning
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.names import file_name, unique_name
 from astro_calib.night.pictures import master_picture, rendered
@@ -100,8 +101,16 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     """
     from astro_calib.frame import CCDFrame
 
-    ccd = CCDFrame.read(frame.path, unit="adu")
-    ccd.meta[EXPOSURE_TIME] = frame.exposure_time
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ccd = CCDFrame.read(frame.path, unit="adu")
+    for warning in caught:
+        # The plan has told of the cards.
+        if not issubclass(warning.category, HeaderWarning):
+            text = str(warning.message).removeprefix(f"{frame.path.name}: ")
+            warnings.warn(f"{frame.path.name}: {text}", warning.category, stacklevel=2)
+    if ccd.meta.get(EXPOSURE_TIME) != frame.exposure_time:
+        ccd.meta[EXPOSURE_TIME] = (frame.exposure_time, "[s] exposure time")
     return ccd
 
 
@@ -127,6 +136,7 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
     """
     from astro_calib.calibrate import calibrate
     from astro_calib.provenance import record
+    from astro_calib.steps.header import note_electrons
 
     result = calibrate(
         read_raw(frame) if ccd is None else ccd,
@@ -155,23 +165,15 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
             "shot_noise": options.get("shot_noise", "data"),
         },
     )
-    _forget_raw(result.meta, plan)
+    keywords = plan.profile.keywords
+    note_electrons(
+        result.meta,
+        [float(amplifier.gain.value) for amplifier in amplifiers],
+        named=keywords["gain"],
+        levels=keywords["saturation"],
+        sections=(*keywords["overscan"], *keywords["trim"]),
+    )
     return result
-
-
-def _forget_raw(meta: Any, plan: Plan) -> None:
-    """Take out of a header what it says of the raw frame alone: its sections, and levels in adu."""
-    profile = plan.profile
-    stale = [] if plan.trim is None else [*profile.keywords["overscan"], *profile.keywords["trim"]]
-    if profile.saturation is None:
-        stale += profile.keywords["saturation"]
-    for keyword in stale:
-        if keyword in meta:
-            del meta[keyword]
-    found = profile.find(meta, "gain") if profile.gain is None else None
-    if found is not None:
-        # Whoever reads it would convert the frame once more.
-        meta[found[0]] = (1.0, "the frame is in electron; see HISTORY")
 
 
 def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: None) -> Masters:
