@@ -116,10 +116,14 @@ def meta_with_history(frame: CCDFrame) -> Any:
     from astropy.io.fits import Header
 
     meta = frame.meta
-    if "BLANK" in meta and frame.dtype.kind == "f":
-        # It is a number among whole numbers.
+    # A BLANK is a number among whole numbers.
+    stale = [keyword for keyword in ("BLANK",) if keyword in meta and frame.dtype.kind == "f"]
+    unit = {"BUNIT": str(frame.unit)} if "BUNIT" in meta and str(meta["BUNIT"]) != str(frame.unit) else {}
+    if stale or unit:
         meta = deepcopy(meta)
-        del meta["BLANK"]
+        for keyword in stale:
+            del meta[keyword]
+        meta.update(unit)
     new: Sequence[Mapping[str, Any]] = [_with_files(step) for step in frame._provenance if not step.get("in_header")]
     if not new:
         return meta

@@ -133,11 +133,11 @@ def prepare_fits(
     if flags is not None and ccd.flags is not None:
         hdus.append(fits.ImageHDU(storable(ccd.flags), name=flags))
     if ccd.wcs is not None:
-        # Each extension of the image's shape shows the same part of the sky.
-        sky = ccd.wcs.to_header(relax=True)
-        for hdu in hdus[1:]:
-            if hdu.data is not None and hdu.data.shape == image.data.shape:
-                hdu.header.extend(sky, useblanks=False)
+        sky = ccd.wcs.to_header(relax=kwargs.get("wcs_relax", True))
+        for hdu in hdus:
+            # Extensions of the image's shape show the same part of the sky.
+            if hdu.data is not None and hdu.data.shape == ccd.shape:
+                hdu.header.extend(sky, useblanks=False, update=True)
     # A header alone holds no tables of distortion.
     tree["wcs"] = wcs_tree(ccd.wcs) if has_tables(ccd.wcs) else ccd.wcs is not None
     known = {"", *(str(keyword).upper() for keyword in meta)}
@@ -175,7 +175,6 @@ def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any])
             unit=ccd.unit,
             uncertainty=None if variance is None else VarianceUncertainty(storable(variance), copy=False),
             meta=meta,
-            wcs=ccd.wcs,
             psf=None if ccd.psf is None else storable(ccd.psf),
         )
         hdus = plain.to_hdu(**arguments)

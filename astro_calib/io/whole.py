@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["HeaderUnit", "NotFitsError", "check_whole_fits", "header_units", "headers_of_rest", "memory_limit", "openable"]
+__all__ = [
+    "HeaderUnit",
+    "NotFitsError",
+    "check_whole_fits",
+    "header_units",
+    "headers_of_rest",
+    "memory_limit",
+    "openable",
+]
 
 #: FITS files come in blocks of so many bytes.
 BLOCK = 2880

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.errors import FrameError, HeaderWarning
+from astro_calib.errors import FrameError
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.names import file_name, unique_name
 from astro_calib.night.pictures import master_picture, rendered
 from astro_calib.night.pixels import masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
+from astro_calib.night.remarks import heard_of_file
 from astro_calib.night.summary import MasterSummary
 from astro_calib.scaling import median_of_pixels
 
@@ -101,14 +101,8 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     """
     from astro_calib.frame import CCDFrame
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with heard_of_file(frame.path.name):
         ccd = CCDFrame.read(frame.path, unit="adu")
-    for warning in caught:
-        # The plan has told of the cards.
-        if not issubclass(warning.category, HeaderWarning):
-            text = str(warning.message).removeprefix(f"{frame.path.name}: ")
-            warnings.warn(f"{frame.path.name}: {text}", warning.category, stacklevel=2)
     if ccd.meta.get(EXPOSURE_TIME) != frame.exposure_time:
         ccd.meta[EXPOSURE_TIME] = (frame.exposure_time, "[s] exposure time")
     return ccd

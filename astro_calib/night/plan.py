@@ -15,6 +15,7 @@ from astro_calib.night.frames import ADU, RawFrame, UnusedFile, by_reason, exami
 from astro_calib.night.headers import parse_section, printable
 from astro_calib.night.names import unique_name
 from astro_calib.night.profile import Profile, load_profile
+from astro_calib.night.remarks import FileRemark, Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -388,9 +389,12 @@ def _listed(lines: Sequence[str]) -> str:
     return text + (f"\n  and {len(lines) - 20} more reasons" if len(lines) > 20 else "")
 
 
-def _set_aside(frames: Iterable[RawFrame], role: str) -> list[str]:
+def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
     """Which sections of headers cannot be used, and why, those of one reason together."""
-    return by_reason(UnusedFile(frame.path, frame.unusable[role]) for frame in frames if role in frame.unusable)
+    remarks = Remarks()
+    faulty = [frame for frame in frames if role in frame.unusable]
+    remarks.add(*(FileRemark(frame.path.name, frame.unusable[role] + meaning) for frame in faulty))
+    return remarks.lines()
 
 
 def _detector(frames: list[RawFrame], profile: Profile) -> tuple[Detector, list[str]]:
@@ -432,9 +436,13 @@ def _check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
 
 def _remarks(frames: list[RawFrame], profile: Profile) -> list[str]:
     """What the headers tell and cannot be used; what is missing, and what that means for the result."""
-    remarks = by_reason(UnusedFile(frame.path, remark) for frame in frames for remark in frame.remarks)
-    without = {"overscan": "reduced without overscan", "trim": "the whole frame is kept"}
-    remarks += [f"{line}: {meaning}" for role, meaning in without.items() for line in _set_aside(frames, role)]
+    of_headers = Remarks()
+    of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
+    remarks = [
+        *of_headers.lines(),
+        *_set_aside(frames, "overscan", ": reduced without overscan"),
+        *_set_aside(frames, "trim", ": the whole frame is kept"),
+    ]
     kinds = Counter(frame.kind for frame in frames)
     if not kinds["science"]:
         remarks.append("there are no science frames: only masters are made")

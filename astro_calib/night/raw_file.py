@@ -40,9 +40,7 @@ class UnusableFileError(FrameError):
         Whether the header is what is left of a file that is cut off or damaged.
     """
 
-    def __init__(
-        self, reason: str, header: Header | None = None, *, not_fits: bool = False, cut: bool = False
-    ) -> None:
+    def __init__(self, reason: str, header: Header | None = None, *, not_fits: bool = False, cut: bool = False) -> None:
         super().__init__(reason)
         self.header = header
         self.not_fits = not_fits

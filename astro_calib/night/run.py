@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.io.atomic import write_atomically
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
 from astro_calib.night.output import Output, check_output
 from astro_calib.night.plan import plan_night
+from astro_calib.night.remarks import Remarks
 from astro_calib.night.science import reduce_science
 from astro_calib.night.summary import NightSummary
 
@@ -121,11 +118,12 @@ def reduce_night(
     )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
-    remarks = dict.fromkeys(plan.remarks)
-    with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, _heard(remarks):
+    remarks = Remarks()
+    remarks.add(*plan.remarks)
+    with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, remarks.heard():
         masters = make_masters(plan, done=lambda _: count.update())
         master_summaries = write_masters(masters, output, pictures=pictures)
-    remarks |= dict.fromkeys(masters.remarks)
+    remarks.add(*masters.remarks)
     make = partial(reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures)
     summaries: list[FrameSummary] = []
     failures: list[UnusedFile] = []
@@ -134,10 +132,10 @@ def reduce_night(
             failures.append(outcome)
         else:
             summaries.append(outcome)
-            remarks |= dict.fromkeys(outcome.remarks())
+            remarks.add(*outcome.remarks())
     old = [path.relative_to(output.directory) for path in output.left_over()]
     if old:
-        remarks[f"left over from an earlier reduction: {', '.join(map(str, old))}"] = None
+        remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
     summary = NightSummary(
         out=output.directory,
         plan=plan,
@@ -145,7 +143,7 @@ def reduce_night(
         frames=tuple(summaries),
         failures=tuple(failures),
         unused=plan.unused + masters.unused,
-        remarks=tuple(remarks),
+        remarks=remarks.lines(),
         seconds=time.monotonic() - started,
         pictures=pictures,
     )
@@ -154,12 +152,12 @@ def reduce_night(
 
 
 def _outcomes(
-    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: dict[str, None]
+    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: Remarks
 ) -> Iterator[FrameSummary | UnusedFile]:
     """What becomes of each frame, in their order; one is written while the next is made."""
 
     def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
-        with _heard(remarks):
+        with remarks.heard():
             made = _tried(frame, lambda: make(frame))
         if isinstance(made, UnusedFile):
             return lambda: made
@@ -167,7 +165,7 @@ def _outcomes(
 
         def ended() -> FrameSummary:
             written.result()
-            with _heard(remarks):
+            with remarks.heard():
                 made.write_beside()
             return made.summary
 
@@ -190,19 +188,3 @@ def _tried(frame: RawFrame, work: Callable[[], T]) -> T | UnusedFile:
         return work()
     except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
         return UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind)
-
-
-@contextmanager
-def _heard(remarks: dict[str, None]) -> Iterator[None]:
-    """Make remarks of the warnings to users, ours and astropy's; others take their usual way."""
-    caught: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", AstropyUserWarning)
-            yield
-    finally:
-        for warning in caught:
-            if issubclass(warning.category, AstropyUserWarning):
-                remarks[str(warning.message)] = None
-            else:
-                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -83,7 +83,9 @@ def note_electrons(
     exact = [name for name in exact if name not in ambiguous]
     settings = []
     for name in ambiguous:
-        (settings if _is_setting(meta, name, applied, beside=any(one not in ambiguous for one in exact)) else exact).append(name)
+        (
+            settings if _is_setting(meta, name, applied, beside=any(one not in ambiguous for one in exact)) else exact
+        ).append(name)
     for name in exact:
         _set(meta, name, 1.0, "electron per unit of this frame; see HISTORY")
     if settings and not exact:
