@@ -112,7 +112,7 @@ def _with_files(step: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meta_with_history(frame: CCDFrame) -> Any:
-    """The header of a frame as it is written, with the steps that it does not tell yet; the frame's own stays as it is."""
+    """The header of a frame as it is written, with the steps that it does not tell yet; its own is left as it is."""
     from astropy.io.fits import Header
 
     meta = frame.meta

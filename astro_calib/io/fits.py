@@ -24,7 +24,7 @@ from astropy.wcs import FITSFixedWarning
 
 from astro_calib.errors import FrameError, HeaderWarning
 from astro_calib.frame import CCDFrame
-from astro_calib.io.cards import repaired, remark_on_cards
+from astro_calib.io.cards import remark_on_cards, repaired
 from astro_calib.io.find import Finder
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
 from astro_calib.io.fits_checksum import check_data, check_headers

@@ -30,7 +30,7 @@ def printable(text: str) -> str:
 
 
 def as_number(value: Any) -> float | None:
-    """The finite number that a header or a profile gives, also as text or with a decimal comma; None if it isn't one."""
+    """The finite number that a header or a profile gives, also as a text, with a decimal comma; None if it isn't one."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and (comma := DECIMAL_COMMA.fullmatch(value.strip())):
@@ -84,8 +84,7 @@ def stated_unit_of_time(comment: str) -> str:
     """The unit of time that the comment of an exposure time names, other than seconds; empty if it names none."""
     words = comment.lower()
     if bracket := re.search(r"\[ *([a-z]+) *\]", words):
-        unit = bracket[1] if UNITS_OF_TIME.get(bracket[1], 1.0) != 1.0 else ""
-        return unit
+        return bracket[1] if UNITS_OF_TIME.get(bracket[1], 1.0) != 1.0 else ""
     others = re.findall(r"\b(ms|msecs?|milliseconds?|microseconds?|minutes)\b", words)
     return others[0] if len(set(others)) == 1 and not re.search(r"\b(s|secs?|seconds?)\b", words) else ""
 

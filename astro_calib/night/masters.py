@@ -130,7 +130,7 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
     """
     from astro_calib.calibrate import calibrate
     from astro_calib.provenance import record
-    from astro_calib.steps.header import note_electrons
+    from astro_calib.steps.header import forget_levels, forget_sections, is_gain_or_setting, note_gain_of_one
 
     result = calibrate(
         read_raw(frame) if ccd is None else ccd,
@@ -159,14 +159,11 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
             "shot_noise": options.get("shot_noise", "data"),
         },
     )
+    # The steps know the usual keywords, the profile those of its camera.
     keywords = plan.profile.keywords
-    note_electrons(
-        result.meta,
-        [float(amplifier.gain.value) for amplifier in amplifiers],
-        named=keywords["gain"],
-        levels=keywords["saturation"],
-        sections=(*keywords["overscan"], *keywords["trim"]),
-    )
+    forget_sections(result.meta, (*keywords["overscan"], *keywords["trim"]))
+    forget_levels(result.meta, keywords["saturation"])
+    note_gain_of_one(result.meta, (name for name in keywords["gain"] if not is_gain_or_setting(name)))
     return result
 
 

@@ -15,7 +15,7 @@ from astro_calib.night.names import named
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["FileRemark", "Remarks", "heard_of_file"]
 

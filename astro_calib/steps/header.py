@@ -10,7 +10,14 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
 
-__all__ = ["forget_encoding", "forget_levels", "forget_sections", "note_electrons"]
+__all__ = [
+    "forget_encoding",
+    "forget_levels",
+    "forget_sections",
+    "is_gain_or_setting",
+    "note_electrons",
+    "note_gain_of_one",
+]
 
 #: How the numbers were kept in the file. The file that is written has its own.
 ENCODING = re.compile(r"BLANK|BZERO|BSCALE")
@@ -29,6 +36,7 @@ ELECTRONS_PER_ADU = re.compile(r"EGAIN\d*|E_GAIN|ADUGAIN")
 GAIN_OR_SETTING = re.compile(r"(?:CCD|DET|ATOD)?GAIN(?:\d+|[A-D])?")
 #: How comments say that a gain is no setting.
 ELECTRONS = re.compile(r"e-|e/|elec|\be\b.*\b(?:adu|dn)\b", re.IGNORECASE)
+GAIN_OF_ONE = "electron per unit of this frame; see HISTORY"
 #: Gains that differ by less than this part are the same.
 SAME_GAIN = 0.01
 
@@ -48,14 +56,7 @@ def forget_levels(meta: MutableMapping[str, Any], keywords: Iterable[str] = ()) 
     _forget(meta, LEVELS, keywords)
 
 
-def note_electrons(
-    meta: MutableMapping[str, Any],
-    gains: Iterable[float],
-    *,
-    named: Iterable[str] = (),
-    levels: Iterable[str] = (),
-    sections: Iterable[str] = (),
-) -> None:
+def note_electrons(meta: MutableMapping[str, Any], gains: Iterable[float]) -> None:
     """
     Make a header that of a frame in electrons: whoever converts it by its gain leaves it as it is.
 
@@ -65,33 +66,37 @@ def note_electrons(
         Is changed.
     gains : iterable of float
         By which the frame was multiplied, in electron/adu.
-    named, levels, sections : iterable of str
-        Keywords of electrons per adu, of levels in adu and of sections, besides the usual ones.
 
     Notes
     -----
-    A GAIN that is the number of a setting stays. It is one if there is an EGAIN, or if it is a whole number, is not the
-    gain that was applied, and its comment does not speak of electrons. An EGAIN of 1 stands beside it then.
+    A GAIN that is the number of a setting stays, with an EGAIN of 1 beside it. It is one if it is not the gain that was
+    applied, its comment does not speak of electrons, and there is an EGAIN or it is a whole number.
     """
     forget_encoding(meta)
-    forget_sections(meta, sections)
-    forget_levels(meta, levels)
-    applied, known = list(gains), {keyword.upper() for keyword in named}
-    names = dict.fromkeys(str(keyword) for keyword in meta)
+    forget_sections(meta)
+    forget_levels(meta)
+    applied = list(gains)
+    names = list(dict.fromkeys(str(keyword) for keyword in meta))
+    certain = [name for name in names if ELECTRONS_PER_ADU.fullmatch(name.upper())]
     ambiguous = [name for name in names if GAIN_OR_SETTING.fullmatch(name.upper())]
-    exact = [name for name in names if ELECTRONS_PER_ADU.fullmatch(name.upper()) or name.upper() in known]
-    exact = [name for name in exact if name not in ambiguous]
-    settings = []
-    for name in ambiguous:
-        (
-            settings if _is_setting(meta, name, applied, beside=any(one not in ambiguous for one in exact)) else exact
-        ).append(name)
-    for name in exact:
-        _set(meta, name, 1.0, "electron per unit of this frame; see HISTORY")
-    if settings and not exact:
-        _set(meta, "EGAIN", 1.0, "electron per unit of this frame; see HISTORY")
+    settings = [name for name in ambiguous if _is_setting(meta, name, applied, beside=bool(certain))]
+    note_gain_of_one(meta, [*certain, *(name for name in ambiguous if name not in settings)])
+    if settings and not certain:
+        _set(meta, "EGAIN", 1.0, GAIN_OF_ONE)
     if "BUNIT" in meta:
-        _set(meta, "BUNIT", "electron", "")
+        meta["BUNIT"] = "electron"
+
+
+def note_gain_of_one(meta: MutableMapping[str, Any], keywords: Iterable[str]) -> None:
+    """Say that the frame is in electrons where the header says how many electrons an adu has."""
+    for keyword in keywords:
+        if keyword in meta:
+            _set(meta, keyword, 1.0, GAIN_OF_ONE)
+
+
+def is_gain_or_setting(keyword: str) -> bool:
+    """Whether a keyword is one under which some have electrons per adu, and others the number of a setting."""
+    return GAIN_OR_SETTING.fullmatch(keyword.upper()) is not None
 
 
 def _is_setting(meta: MutableMapping[str, Any], name: str, applied: Iterable[float], *, beside: bool) -> bool:
@@ -108,7 +113,7 @@ def _is_setting(meta: MutableMapping[str, Any], name: str, applied: Iterable[flo
 
 
 def _set(meta: MutableMapping[str, Any], name: str, value: Any, comment: str) -> None:
-    meta[name] = (value, comment) if comment and hasattr(meta, "comments") else value
+    meta[name] = (value, comment) if hasattr(meta, "comments") else value
 
 
 def _forget(meta: MutableMapping[str, Any], pattern: re.Pattern[str], keywords: Iterable[str] = ()) -> None:
