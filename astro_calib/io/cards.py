@@ -150,7 +150,8 @@ def _repaired_card(card: str) -> str:
     else:
         return _comment(text)
     value, comment = _value_and_comment(rest.strip())
-    name = name.strip()
+    # To astropy these stand for any letters.
+    name = re.sub("[*?]", "_", name.strip())
     if STANDARD_NAME.fullmatch(name.upper()) and not text.upper().startswith("HIERARCH "):
         # Numbers end and texts begin where the standard has them.
         assignment = f"{name.upper():8}= " + (value if value.startswith("'") else f"{value:>20}")

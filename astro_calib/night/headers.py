@@ -30,7 +30,7 @@ def printable(text: str) -> str:
 
 
 def as_number(value: Any) -> float | None:
-    """The finite number that a header or a profile gives, also as a text, with a decimal comma; None if it isn't one."""
+    """The finite number that a header or a profile gives, also as text or with a decimal comma; None if it is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and (comma := DECIMAL_COMMA.fullmatch(value.strip())):
