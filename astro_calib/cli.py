@@ -103,6 +103,7 @@ def _log_to_stderr() -> Iterator[None]:
     metavar="PIXELS",
     help="Radius of the apertures on every frame, so that fluxes can be compared.  [default: each frame's FWHM]",
 )
+@click.option("--unit", help="Unit of the raw frames, which is adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
 @OVERWRITE
@@ -115,6 +116,7 @@ def reduce(
     read_noise: float | None,
     saturation: float | None,
     aperture: float | None,
+    unit: str | None,
     no_stars: bool,
     no_pictures: bool,
     overwrite: bool,
@@ -138,6 +140,7 @@ def reduce(
             gain=gain,
             read_noise=read_noise,
             saturation=saturation,
+            unit=unit,
             overwrite=overwrite,
             aperture=aperture,
             stars=not no_stars,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from astropy.utils.exceptions import AstropyUserWarning
 
-__all__ = ["FrameError", "NoiseWarning", "ProfileError", "ShapeMismatchError"]
+__all__ = ["FrameError", "HeaderWarning", "NoiseWarning", "ProfileError", "ShapeMismatchError"]
 
 
 class FrameError(ValueError):
@@ -78,4 +78,29 @@ class NoiseWarning(AstropyUserWarning):
     >>> print(caught[0].message)
     the frame: an index other than slices takes out single pixels, so that its sources of noise cannot
     be followed; the result's noise is treated as its own.
+    """
+
+
+class HeaderWarning(AstropyUserWarning):
+    """
+    A file's header breaks the rules of FITS, and was read as far as it can be; the message names file and cards.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from astro_calib import CCDFrame
+    >>> with TemporaryDirectory() as directory, warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     path = Path(directory) / "raw.fits"
+    ...     fits.writeto(path, np.ones((2, 2)), fits.Header([("CCDXTEMP", -20.5)]))
+    ...     written = path.write_bytes(path.read_bytes().replace(b"CCDXTEMP", b"CCD TEMP"))
+    ...     frame = CCDFrame.read(path, unit="adu")
+    >>> print(caught[0].message)
+    raw.fits: header cards that break the rules of FITS were repaired: CCD TEMP
+    >>> frame.meta["CCD TEMP"]
+    -20.5
     """

@@ -28,6 +28,7 @@ from astro_calib.identity import Watch
 from astro_calib.shot_variance import ShotVariance
 from astro_calib.source import NoiseSource
 from astro_calib.steps.amplifiers import digital_steps, inside, over_sections, uncertain_gains
+from astro_calib.steps.header import note_electrons
 from astro_calib.steps.master import relabelled
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ def calibrated_at_once(
     if add_up:
         pixels.variance.flags.writeable = False
         budget._total = pixels.variance
+    meta = deepcopy(raw.meta)
+    note_electrons(meta, gains)
     flagged = saturation is not None or flat is not None
     scaled = origin.scaled(over(gains))
     result = type(raw)(
@@ -161,7 +164,7 @@ def calibrated_at_once(
         unit=u.electron,
         mask=pixels.mask if flagged or masks or pixels.mask.any() else None,
         flags=pixels.flags if flagged or quality or pixels.flags.any() else None,
-        meta=deepcopy(raw.meta),
+        meta=meta,
         wcs=None if raw.wcs is None else raw.wcs.deepcopy(),
         psf=raw.psf,
         name=raw._name,

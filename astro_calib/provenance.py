@@ -112,13 +112,22 @@ def _with_files(step: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meta_with_history(frame: CCDFrame) -> Any:
-    """The header of a frame with the steps that it does not tell yet; the frame's own is left as it is."""
+    """The header of a frame as it is written, with the steps that it does not tell yet; its own is left as it is."""
     from astropy.io.fits import Header
 
+    meta = frame.meta
+    # A BLANK is a number among whole numbers.
+    stale = [keyword for keyword in ("BLANK",) if keyword in meta and frame.dtype.kind == "f"]
+    unit = {"BUNIT": str(frame.unit)} if "BUNIT" in meta and str(meta["BUNIT"]) != str(frame.unit) else {}
+    if stale or unit:
+        meta = deepcopy(meta)
+        for keyword in stale:
+            del meta[keyword]
+        meta.update(unit)
     new: Sequence[Mapping[str, Any]] = [_with_files(step) for step in frame._provenance if not step.get("in_header")]
     if not new:
-        return frame.meta
-    meta = deepcopy(frame.meta)
+        return meta
+    meta = deepcopy(meta) if meta is frame.meta else meta
     for step in new:
         software = f"astro-calib {step['versions']['astro-calib']}"
         values: dict[str, Any] = {

@@ -24,10 +24,11 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import FITSFixedWarning
 
-from astro_calib.errors import FrameError
+from astro_calib.errors import FrameError, HeaderWarning
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
 from astro_calib.io import mapping
+from astro_calib.io.cards import remark_on_cards, repaired
 from astro_calib.io.find import Finder
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
 from astro_calib.io.fits_checksum import check_data, check_headers
@@ -100,6 +101,8 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
     -----
     NoiseWarning
         If a master is not found; what the frame shares with others through it then counts as its own noise.
+    HeaderWarning
+        If the header holds cards that FITS does not allow, which are repaired.
     AstropyUserWarning
         If a WCS or flags of another program cannot be used, and are left out.
 
@@ -115,25 +118,29 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
     if unsupported:
         msg = f"{' and '.join(sorted(unsupported))} cannot be given: pixels are always scaled."
         raise TypeError(msg)
+    cards: list[str] = []
     try:
-        found = _found(filename if path is None else path, name, kwargs, checksum, Finder(path, masters))
-        return found.frame() if isinstance(found, Stored) else found
+        found = _found(filename if path is None else path, name, kwargs, checksum, Finder(path, masters), cards)
+        frame = found.frame() if isinstance(found, Stored) else found
     except FileNotFoundError:
         raise
     except UNREADABLE as error:
         msg = f"{name} cannot be read: {error}"
         raise FrameError(msg) from error
+    if cards:
+        warnings.warn(f"{name}: {remark_on_cards(cards)}", HeaderWarning, stacklevel=2)
+    return frame
 
 
 def stored_fits(path: Path, find: Finder) -> Stored | CCDFrame:
     """A file of which only the headers are read, as far as that can be; errors are those of `read_fits`."""
-    return _found(path, path.name, {}, None, find)
+    return _found(path, path.name, {}, None, find, [])
 
 
 def _found(
-    filename: Any, name: str, arguments: dict[str, Any], checksum: bool | None, find: Finder
+    filename: Any, name: str, arguments: dict[str, Any], checksum: bool | None, find: Finder, cards: list[str]
 ) -> Stored | CCDFrame:
-    """What is in a file: all that is known of one of ours, or else a frame."""
+    """What is in a file: all that is known of one of ours, or else a frame; ``cards`` gets those repaired."""
     path = filename.absolute() if isinstance(filename, Path) else None
     source: Path | bytes
     if path is None:
@@ -150,6 +157,8 @@ def _found(
     if checksum is False:
         # Another program may have written our header with what it has made of the frame.
         ours = any(MARK_OF_BUDGET in unit.header for unit in units)
+    source, _, broken = repaired(source, units)
+    cards += broken
     with warnings.catch_warnings():
         # What astropy says of a card, of a date or a unit in the WCS, does not concern the pixels.
         warnings.simplefilter("ignore", fits.verify.VerifyWarning)

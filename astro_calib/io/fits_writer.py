@@ -132,6 +132,12 @@ def prepare_fits(
         image.header["BUNIT"] = ""
     if flags is not None and ccd.flags is not None:
         hdus.append(fits.ImageHDU(storable(ccd.flags), name=flags))
+    if ccd.wcs is not None:
+        sky = ccd.wcs.to_header(relax=kwargs.get("wcs_relax", True))
+        for hdu in hdus:
+            # Extensions of the image's shape show the same part of the sky.
+            if hdu.data is not None and hdu.data.shape == ccd.shape:
+                hdu.header.extend(sky, useblanks=False, update=True)
     # A header alone holds no tables of distortion.
     tree["wcs"] = wcs_tree(ccd.wcs) if has_tables(ccd.wcs) else ccd.wcs is not None
     known = {"", *(str(keyword).upper() for keyword in meta)}
@@ -161,6 +167,7 @@ def prepare_fits(
 def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any]) -> fits.HDUList:
     """Image, mask, variance and PSF, as astropy lays them out; it does not write flags before version 8."""
     name_of_mask = arguments.pop("hdu_mask", "MASK")
+    name_of_variance = arguments.get("hdu_uncertainty", "UNCERT")
     variance = None if ccd._budget is None else ccd._budget.variance()
     try:
         plain = CCDData(
@@ -168,10 +175,11 @@ def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any])
             unit=ccd.unit,
             uncertainty=None if variance is None else VarianceUncertainty(storable(variance), copy=False),
             meta=meta,
-            wcs=ccd.wcs,
             psf=None if ccd.psf is None else storable(ccd.psf),
         )
         hdus = plain.to_hdu(**arguments)
+        if variance is not None and name_of_variance:
+            hdus[name_of_variance].header["BUNIT"] = (ccd.unit**2).to_string()
         # The other headers hold nothing of the frame's own.
         hdus[0].verify("exception")
     except (FrameError, fits.VerifyError) as error:

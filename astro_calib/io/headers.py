@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["has_tables", "header_cards", "header_of_cards", "meta_of_tree", "meta_tree", "wcs_of_tree", "wcs_tree"]
 
+#: ASDF holds no larger ones.
+BITS_OF_INTEGERS = 63
+
 
 def header_cards(header: Header) -> list[list[Any]]:
     """Keyword, value and comment of each card."""
@@ -27,6 +30,8 @@ def header_cards(header: Header) -> list[list[Any]]:
             value = None
         elif isinstance(value, np.generic):
             value = value.item()
+        if isinstance(value, int) and value.bit_length() > BITS_OF_INTEGERS:
+            value = str(value)
         cards.append([str(card.rawkeyword), value, str(card.comment)])
     return cards
 

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["HeaderUnit", "NotFitsError", "check_whole_fits", "header_units", "memory_limit", "openable"]
+__all__ = [
+    "HeaderUnit",
+    "NotFitsError",
+    "check_whole_fits",
+    "header_units",
+    "headers_of_rest",
+    "memory_limit",
+    "openable",
+]
 
 #: FITS files come in blocks of so many bytes.
 BLOCK = 2880
@@ -168,6 +176,33 @@ def header_units(file: Any) -> Iterator[HeaderUnit]:
             msg = f"more than {MAX_PADDING} bytes follow its last extension"
             raise FrameError(msg)
         block = file.read(BLOCK)
+
+
+def headers_of_rest(path: Path) -> list[bytes]:
+    """
+    The whole headers at the beginning of a file that is cut off or damaged.
+
+    Parameters
+    ----------
+    path : Path
+        The file; compressed or not.
+
+    Returns
+    -------
+    list of bytes
+        Empty if not even the first can be read.
+    """
+    headers: list[bytes] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with _opened(path) as file:
+                compressed = _compression(file)
+                headers.extend(unit.header for unit in header_units(compressed(file) if compressed else file))
+        except DAMAGED:
+            # The headers before the damage are there.
+            pass
+    return headers
 
 
 def memory_limit() -> int:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.errors import FrameError
 from astro_calib.identity import content_digest
+from astro_calib.io.cards import remark_on_cards
 from astro_calib.night.headers import as_number, header_value, parse_section, printable
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from astropy.io.fits import Header
@@ -64,7 +65,11 @@ class RawFrame:
     digest : str
         Checksum of the pixels.
     misfit : str
-        Why a section cannot be that of this frame; empty if all can.
+        Why a section of the profile cannot be that of this frame; empty if all can.
+    unusable : mapping of str to str
+        Why a section of its header cannot be that of this frame: of ``"overscan"`` and ``"trim"`` those that cannot.
+    remarks : tuple of str
+        What is to be said of its header.
 
     Examples
     --------
@@ -94,6 +99,8 @@ class RawFrame:
     saturation: float | None
     digest: str
     misfit: str = ""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,12 @@ class UnusedFile:
     reason: str
     kind: str = ""
     lost: bool = False
+
+    def __post_init__(self) -> None:
+        # Errors name the file as well, which is named beside them.
+        name = self.path.name
+        reason = self.reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
+        object.__setattr__(self, "reason", reason)
 
     def __str__(self) -> str:
         return f"{printable(self.path.name)}: {printable(self.reason)}"
@@ -223,113 +236,158 @@ def examine_file(path: Path, profile: Profile) -> RawFrame | UnusedFile:
     -------
     RawFrame or UnusedFile
     """
+    cards: list[str] = []
     try:
-        header, data = read_raw_file(path)
+        header, data = read_raw_file(path, cards)
     except UnusableFileError as error:
-        if error.header is None:
-            return UnusedFile(path, str(error), lost=not error.not_fits)
-        kind = profile.kind(error.header)
-        return UnusedFile(path, str(error), kind or "", lost=kind == "science")
+        # Some say what they are although they cannot be read.
+        kind = None if error.header is None else profile.kind(error.header)
+        lost = kind == "science" or (kind is None and error.may_be_science)
+        return UnusedFile(path, str(error), kind or "", lost=lost)
     kind = profile.kind(header)
     if kind is None:
         return UnusedFile(path, f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}")
     if kind == "ignore":
         return UnusedFile(path, f"left out by profile {profile.name}: {profile.kind_values(header)}")
-    try:
-        return _describe(path, header, data, kind, profile)
-    except UnusableFileError as error:
-        return UnusedFile(path, str(error), kind, lost=kind == "science")
+    description = _Description(path, header, data, kind, profile)
+    frame = description.frame()
+    if description.faults:
+        return UnusedFile(path, "; ".join(description.faults), kind, lost=kind == "science")
+    remarks = [remark_on_cards(cards)] if cards else []
+    return replace(frame, remarks=(*remarks, *description.remarks))
 
 
-def _describe(
-    path: Path,
-    header: Header,
-    data: NDArray[np.generic],
-    kind: str,
-    profile: Profile,
-) -> RawFrame:
-    unit = header_value(header, "BUNIT")
-    if isinstance(unit, str) and unit.casefold() in ELECTRONS:
-        msg = f"BUNIT={unit!r}: the gain was applied already; raw frames are in adu"
-        raise UnusableFileError(msg)
-    if isinstance(unit, str) and unit.casefold() not in ADU:
-        msg = f"BUNIT={unit!r}: raw frames are in adu (or DN, or counts); this one was calibrated, or is something else"
-        raise UnusableFileError(msg)
-    shape = (data.shape[0], data.shape[1])
-    texts = {role: profile.find(header, role) for role in ("filter", "object")}
-    overscan, overscan_misfit = _section(header, profile, "overscan", shape)
-    trim, trim_misfit = _section(header, profile, "trim", shape)
-    return RawFrame(
-        path=path,
-        name=file_name(stem(path)),
-        kind=kind,
-        filter=str(texts["filter"][1]) if texts["filter"] and kind in ("flat", "science") else "",
-        exposure_time=_exposure_time(header, profile, kind),
-        object=str(texts["object"][1]) if texts["object"] else "",
-        shape=shape,
-        unsigned_16_bit=data.dtype == "uint16",
-        overscan=overscan,
-        trim=trim,
-        gain=_from_header(header, profile, "gain"),
-        read_noise=_from_header(header, profile, "read_noise"),
-        saturation=_from_header(header, profile, "saturation"),
-        digest=content_digest(data),
-        misfit=overscan_misfit or trim_misfit,
-    )
+class _Description:
+    """What a header says of a raw frame, with all that keeps it from being used, and all that is to be remarked."""
 
+    def __init__(self, path: Path, header: Header, data: NDArray[np.generic], kind: str, profile: Profile) -> None:
+        self.path, self.header, self.data, self.kind, self.profile = path, header, data, kind, profile
+        self.faults: list[str] = []
+        self.remarks: list[str] = []
+        self.unusable: dict[str, str] = {}
+        self.misfits: list[str] = []
 
-def _exposure_time(header: Header, profile: Profile, kind: str) -> float:
-    if kind == "bias":
-        return 0.0
-    found = profile.find(header, "exposure_time")
-    if found is None:
-        keywords = ", ".join(profile.keywords["exposure_time"])
-        msg = f"no exposure time: its header has none of {keywords}"
-        raise UnusableFileError(msg)
-    seconds = as_number(found[1])
-    if seconds is None or seconds < 0 or (seconds == 0 and kind == "dark"):
-        msg = f"{found[0]}={found[1]!r} is no exposure time of a {kind} frame"
-        raise UnusableFileError(msg)
-    if seconds > LONGEST_EXPOSURE:
-        msg = f"{found[0]}={found[1]!r} is an exposure of more than {LONGEST_EXPOSURE / DAY:g} days; expected seconds"
-        raise UnusableFileError(msg)
-    return seconds
+    def frame(self) -> RawFrame:
+        """The frame, which can be used if there are no faults."""
+        header, profile, data = self.header, self.profile, self.data
+        self._check_unit()
+        texts = {role: profile.find(header, role) for role in ("filter", "object")}
+        shape = (data.shape[0], data.shape[1])
+        exposure_time = self._exposure_time()
+        trim = self._section("trim", shape)
+        return RawFrame(
+            path=self.path,
+            name=file_name(stem(self.path)),
+            kind=self.kind,
+            filter=str(texts["filter"][1]) if texts["filter"] and self.kind in ("flat", "science") else "",
+            exposure_time=exposure_time,
+            object=str(texts["object"][1]) if texts["object"] else "",
+            shape=shape,
+            unsigned_16_bit=data.dtype == "uint16",
+            overscan=self._section("overscan", shape, within=trim),
+            trim=trim,
+            gain=self._number("gain"),
+            read_noise=self._number("read_noise"),
+            saturation=self._number("saturation"),
+            digest=content_digest(data),
+            misfit="; ".join(self.misfits),
+            unusable=self.unusable,
+        )
 
+    def _check_unit(self) -> None:
+        unit = header_value(self.header, "BUNIT")
+        if self.profile.unit is not None or unit is None or str(unit).casefold() in ADU:
+            return
+        advice = "give --unit adu if its numbers are in adu all the same"
+        if str(unit).casefold() in ELECTRONS:
+            self.faults.append(f"BUNIT={unit!r}: the gain was applied already; raw frames are in adu ({advice})")
+        else:
+            found = f"BUNIT={unit!r}: raw frames are in adu (or DN, or counts)"
+            self.faults.append(f"{found}; this one was calibrated, or is something else ({advice})")
 
-def _section(header: Header, profile: Profile, role: str, shape: tuple[int, int]) -> tuple[str | None, str]:
-    """The section that the profile or else the header names, and why it cannot be one of this frame, if so."""
-    section: str | None = getattr(profile, role)
-    origin = f"detector.{role} of {profile.source}"
-    if section is None:
-        found = profile.find(header, role)
+    def _exposure_time(self) -> float:
+        """In seconds; NaN if there is none, which is a fault."""
+        found = self.profile.exposure_time(self.header)
+        if self.kind == "bias":
+            if found is not None and found.seconds:
+                self.remarks.append(f"a bias by its header, although {found.keyword}={found.value!r}")
+            return 0.0
         if found is None:
-            return None, ""
-        origin, section = found[0], str(found[1])
-    if section == "none":
+            keywords = ", ".join(self.profile.keywords["exposure_time"])
+            self.faults.append(f"no exposure time: its header has none of {keywords}")
+            return float("nan")
+        seconds = found.seconds
+        if seconds is None or (seconds == 0 and self.kind == "dark"):
+            self.faults.append(f"{found.keyword}={found.value!r} is no exposure time of a {self.kind} frame")
+            return float("nan")
+        if seconds > LONGEST_EXPOSURE:
+            days = f"{LONGEST_EXPOSURE / DAY:g} days"
+            self.faults.append(f"{found.keyword}={found.value!r} is an exposure of more than {days}; expected seconds")
+            return float("nan")
+        if found.unit:
+            self.remarks.append(f"{found.keyword} is taken to be in {found.unit}, as its comment says")
+        return seconds
+
+    def _section(self, role: str, shape: tuple[int, int], *, within: str | None = None) -> str | None:
+        """The section that the profile or else the header names; what cannot be one of this frame is noted."""
+        given: str | None = getattr(self.profile, role)
+        advice = f"; give detector.{role} in a profile (a section, or 'none')"
+        if given is not None:
+            section, fault = _usable_section(f"detector.{role} of {self.profile.source}", given, shape)
+            if fault:
+                self.misfits.append(fault + advice)
+            return section
+        faults = []
+        for keyword in self.profile.keywords[role]:
+            value = header_value(self.header, keyword)
+            if value is None:
+                continue
+            section, fault = _usable_section(keyword, str(value), shape)
+            if section is not None and role == "overscan" and _covers(section, within, shape):
+                what = "the whole frame" if within is None else f"all of the data section {within}"
+                section, fault = None, f"{keyword}={value!r} covers {what}, and cannot be an overscan"
+            if not fault:
+                return section
+            faults.append(fault)
+        if faults:
+            self.unusable[role] = "; ".join(faults) + advice
+        return None
+
+    def _number(self, role: str) -> float | None:
+        """A property of the detector: from the profile, else from the header."""
+        fixed = getattr(self.profile, role)
+        if fixed is not None:
+            return float(fixed)
+        found = self.profile.find(self.header, role)
+        if found is None:
+            return None
+        value = as_number(found[1])
+        if value is None or value < 0 or (value == 0 and role != "read_noise"):
+            advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
+            fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
+            # Frames of which it is not known where they saturate can be reduced.
+            (self.remarks if role == "saturation" else self.faults).append(fault)
+            return None
+        return value
+
+
+def _usable_section(origin: str, section: str, shape: tuple[int, int]) -> tuple[str | None, str]:
+    """A section without blanks; None if there is none, or with the reason if it cannot be one of a frame."""
+    if section.strip().casefold() == "none":
         return None, ""
-    advice = f"; give detector.{role} in a profile (a section, or 'none')"
     try:
         slices = parse_section(section)
     except ValueError as error:
-        return section, f"{origin}: {error}{advice}"
+        return None, f"{origin}: {error}"
     for part, length in zip(slices, shape, strict=True):
         if part.stop is not None and part.stop > length:
-            frame = f"a frame of {shape[1]} columns and {shape[0]} rows"
-            return section, f"{origin}={section!r} does not fit in {frame}{advice}"
+            return None, f"{origin}={section!r} does not fit in a frame of {shape[1]} columns and {shape[0]} rows"
     return section.replace(" ", ""), ""
 
 
-def _from_header(header: Header, profile: Profile, role: str) -> float | None:
-    """A property of the detector: from the profile, else from the header."""
-    fixed = getattr(profile, role)
-    if fixed is not None:
-        return float(fixed)
-    found = profile.find(header, role)
-    if found is None:
-        return None
-    value = as_number(found[1])
-    if value is None or value < 0 or (value == 0 and role != "read_noise"):
-        advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
-        msg = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
-        raise UnusableFileError(msg)
-    return value
+def _covers(section: str, other: str | None, shape: tuple[int, int]) -> bool:
+    """Whether all pixels of another section, or of the frame, are in a section."""
+    inner: tuple[slice, slice] = (slice(None), slice(None)) if other is None else parse_section(other)
+    pairs = zip(parse_section(section), inner, shape, strict=True)
+    limits = [(outer.indices(length), part.indices(length)) for outer, part, length in pairs]
+    return all(outer[0] <= part[0] and part[1] <= outer[1] for outer, part in limits)

@@ -16,6 +16,7 @@ from astro_calib.night.names import file_name, unique_name
 from astro_calib.night.pictures import master_picture, rendered
 from astro_calib.night.pixels import masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
+from astro_calib.night.remarks import heard_of_file
 from astro_calib.night.summary import MasterSummary
 from astro_calib.scaling import median_of_pixels
 
@@ -122,8 +123,10 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     """
     from astro_calib.frame import CCDFrame
 
-    ccd = CCDFrame.read(frame.path, unit="adu")
-    ccd.meta[EXPOSURE_TIME] = frame.exposure_time
+    with heard_of_file(frame.path.name):
+        ccd = CCDFrame.read(frame.path, unit="adu")
+    if ccd.meta.get(EXPOSURE_TIME) != frame.exposure_time:
+        ccd.meta[EXPOSURE_TIME] = (frame.exposure_time, "[s] exposure time")
     return ccd
 
 
@@ -149,6 +152,7 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
     """
     from astro_calib.calibrate import calibrate
     from astro_calib.provenance import record
+    from astro_calib.steps.header import forget_levels, forget_sections, is_gain_or_setting, note_gain_of_one
 
     result = calibrate(
         read_raw(frame) if ccd is None else ccd,
@@ -177,23 +181,12 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
             "shot_noise": options.get("shot_noise", "data"),
         },
     )
-    _forget_raw(result.meta, plan)
+    # The steps know the usual keywords, the profile those of its camera.
+    keywords = plan.profile.keywords
+    forget_sections(result.meta, (*keywords["overscan"], *keywords["trim"]))
+    forget_levels(result.meta, keywords["saturation"])
+    note_gain_of_one(result.meta, (name for name in keywords["gain"] if not is_gain_or_setting(name)))
     return result
-
-
-def _forget_raw(meta: Any, plan: Plan) -> None:
-    """Take out of a header what it says of the raw frame alone: its sections, and levels in adu."""
-    profile = plan.profile
-    stale = [] if plan.trim is None else [*profile.keywords["overscan"], *profile.keywords["trim"]]
-    if profile.saturation is None:
-        stale += profile.keywords["saturation"]
-    for keyword in stale:
-        if keyword in meta:
-            del meta[keyword]
-    found = profile.find(meta, "gain") if profile.gain is None else None
-    if found is not None:
-        # Whoever reads it would convert the frame once more.
-        meta[found[0]] = (1.0, "the frame is in electron; see HISTORY")
 
 
 def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: None) -> Masters:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from astro_calib.night.raw_file import FITS_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
-__all__ = ["file_name", "stem", "unique_name"]
+__all__ = ["file_name", "named", "stem", "unique_name"]
 
 LONGEST_NAME = 80
 
@@ -42,6 +42,28 @@ def file_name(text: str) -> str:
     '_.._etc_r_'
     """
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).lstrip(".-")[:LONGEST_NAME] or "frame"
+
+
+def named(names: Sequence[str]) -> str:
+    """
+    The names of some files in a few words.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The names, in their order.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from astro_calib.night.names import named
+    >>> named(["a", "b", "c"]), named(["a", "b", "c", "d", "e"])
+    ('a, b, c', 'a to e (5 files)')
+    """
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]} ({len(names)} files)"
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:

@@ -11,10 +11,11 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.errors import FrameError, ProfileError
-from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, examine_file, find_files
+from astro_calib.night.frames import ADU, RawFrame, UnusedFile, by_reason, examine_file, find_files
 from astro_calib.night.headers import parse_section, printable
 from astro_calib.night.names import unique_name
 from astro_calib.night.profile import Profile, load_profile
+from astro_calib.night.remarks import FileRemark, Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -212,6 +213,7 @@ def plan_night(
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
+    unit: str | u.UnitBase | None = None,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
 ) -> Plan:
     """
@@ -225,6 +227,8 @@ def plan_night(
         See `~astro_calib.night.load_profile`.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
+    unit : str or unit, optional
+        ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     watch : callable
         Given the list of files, returns an iterable of them; for a progress bar.
 
@@ -244,7 +248,7 @@ def plan_night(
     ProfileError
         If the profile is not valid.
     astropy.units.UnitConversionError, ValueError
-        If a gain, read noise or saturation has the wrong unit or is out of range.
+        If a gain, read noise or saturation has the wrong unit or is out of range, or ``unit`` is not adu.
 
     Examples
     --------
@@ -262,6 +266,8 @@ def plan_night(
     (2, 30.0)
     """
     profile = _with_options(load_profile(profile), gain=gain, read_noise=read_noise, saturation=saturation)
+    if unit is not None:
+        profile = replace(profile, unit=_checked_unit(unit))
     paths, unused = find_files(raw)
     frames: list[RawFrame] = []
     first_with: dict[str, Path] = {}
@@ -308,6 +314,13 @@ def _with_options(profile: Profile, **options: u.Quantity | float | None) -> Pro
     return replace(profile, **numbers)
 
 
+def _checked_unit(unit: str | u.UnitBase) -> str:
+    if str(unit).strip().casefold() not in ADU - {""}:
+        msg = f"unit is {str(unit)!r}; raw frames are in adu: give 'adu', or nothing where BUNIT is right."
+        raise ValueError(msg)
+    return "adu"
+
+
 def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
     """Those that agree with most of the others in what is common to a night, and those that do not."""
     unused = []
@@ -330,6 +343,8 @@ def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
                 alike.append(frame)
             else:
                 reason = f"its {called} is {value}, most frames have {usual}; reduce it with frames of its own"
+                if value is None and attribute in frame.unusable:
+                    reason = frame.unusable[attribute]
                 unused.append(_left_out(frame, reason))
         frames = alike
     return frames, unused
@@ -342,8 +357,7 @@ def _left_out(frame: RawFrame, reason: str) -> UnusedFile:
 def _check_complete(frames: list[RawFrame], unused: list[UnusedFile], profile: Profile) -> None:
     """Raise if there is too little to work with."""
     listed = by_reason(unused)
-    reasons = "".join(f"\n  {line}" for line in listed[:20])
-    reasons += f"\n  and {len(listed) - 20} more reasons" if len(listed) > 20 else ""
+    reasons = _listed(listed)
     if not frames:
         msg = f"none of the {len(unused)} files can be used with profile {profile.name}"
         msg += f" (a profile of your own can say what their headers mean):{reasons}"
@@ -364,9 +378,23 @@ def _check_complete(frames: list[RawFrame], unused: list[UnusedFile], profile: P
         msg = (
             f"there are neither biases nor an overscan among the {len(frames)} frames ({first.name} and "
             "so on), so that the level of zero light is unknown; give biases, or detector.overscan in a "
-            f"profile, such as '[1025:1056, 1:1024]'.{left_out}"
+            f"profile, such as '[1025:1056, 1:1024]'.{_listed(_set_aside(frames, 'overscan'))}{left_out}"
         )
         raise FrameError(msg)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    """A line for each reason below a message; the rest of many is counted."""
+    text = "".join(f"\n  {line}" for line in lines[:20])
+    return text + (f"\n  and {len(lines) - 20} more reasons" if len(lines) > 20 else "")
+
+
+def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
+    """Which sections of headers cannot be used, and why, those of one reason together."""
+    remarks = Remarks()
+    faulty = [frame for frame in frames if role in frame.unusable]
+    remarks.add(*(FileRemark(frame.path.name, frame.unusable[role] + meaning) for frame in faulty))
+    return remarks.lines()
 
 
 def _detector(frames: list[RawFrame], profile: Profile) -> tuple[Detector, list[str]]:
@@ -407,8 +435,14 @@ def _check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
 
 
 def _remarks(frames: list[RawFrame], profile: Profile) -> list[str]:
-    """What is missing, and what that means for the result."""
-    remarks = []
+    """What the headers tell and cannot be used; what is missing, and what that means for the result."""
+    of_headers = Remarks()
+    of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
+    remarks = [
+        *of_headers.lines(),
+        *_set_aside(frames, "overscan", ": reduced without overscan"),
+        *_set_aside(frames, "trim", ": the whole frame is kept"),
+    ]
     kinds = Counter(frame.kind for frame in frames)
     if not kinds["science"]:
         remarks.append("there are no science frames: only masters are made")

@@ -31,6 +31,7 @@ A complete one, with everything that a profile can hold::
     gain_uncertainty = 0.02                 # electron/adu; without it the gain counts as exact
     read_noise = 8.0                        # electron
     saturation = 60000                      # adu
+    unit = "adu"                            # the raw frames are in adu, whatever BUNIT says
     linearity = { coefficients = [6e-7, -2e-12], uncertainties = [3e-8, 5e-13], limit = 55000 }
     overscan = "[1025:1056, 1:1024]"        # FITS convention: columns first, from 1; "none": there is none
     trim = "[1:1024, 1:1024]"               # what is kept; "none": everything
@@ -75,10 +76,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.errors import ProfileError
-from astro_calib.night.headers import as_number, header_value
+from astro_calib.night.headers import as_number, as_seconds, header_value, stated_unit_of_time
 from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
 
 if TYPE_CHECKING:
@@ -88,12 +89,34 @@ if TYPE_CHECKING:
 
     from astro_calib.linearity import Linearity
 
-__all__ = ["KINDS", "Profile", "builtin_profiles", "load_profile"]
+__all__ = ["KINDS", "ExposureTime", "Profile", "builtin_profiles", "load_profile"]
 
 
 def _plain(text: str) -> str:
     """``text`` as it is compared: small letters, one space for any run of spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", " ", text).strip().casefold()
+
+
+class ExposureTime(NamedTuple):
+    """
+    What a header says of the exposure time.
+
+    Attributes
+    ----------
+    keyword : str
+        Where.
+    value : bool, int, float or str
+        What.
+    seconds : float or None
+        The time; None if the value is none.
+    unit : str
+        The unit that the comment names; empty for seconds.
+    """
+
+    keyword: str
+    value: Any
+    seconds: float | None
+    unit: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +139,8 @@ class Profile:
         In electron.
     saturation : float, optional
         In adu.
+    unit : str, optional
+        ``"adu"`` if raw frames are in adu whatever their BUNIT says; None if that has to say it.
     linearity : LinearityPolynomial or LinearityTable, optional
         How the response departs from a straight line.
     overscan, trim : str, optional
@@ -144,6 +169,7 @@ class Profile:
     gain_uncertainty: float | None = None
     read_noise: float | None = None
     saturation: float | None = None
+    unit: str | None = None
     linearity: Linearity | None = None
     overscan: str | None = None
     trim: str | None = None
@@ -177,6 +203,37 @@ class Profile:
             if value is not None:
                 return keyword, value
         return None
+
+    def exposure_time(self, header: Header) -> ExposureTime | None:
+        """
+        What a header says of the exposure time.
+
+        Parameters
+        ----------
+        header : astropy.io.fits.Header
+            A raw frame's header.
+
+        Returns
+        -------
+        ExposureTime or None
+            Of the first keyword of that role that holds a time, or else of the first that holds anything; None if none
+            has a value.
+
+        Examples
+        --------
+        >>> from astropy.io import fits
+        >>> from astro_calib.night import load_profile
+        >>> load_profile("generic").exposure_time(fits.Header([("EXPTIME", "1/30")])).seconds
+        0.03333333333333333
+        """
+        found = []
+        for keyword in self.keywords["exposure_time"]:
+            value = header_value(header, keyword)
+            if value is None:
+                continue
+            unit = stated_unit_of_time(header.comments[keyword])
+            found.append(ExposureTime(keyword, value, as_seconds(value, unit), unit))
+        return next((time for time in found if time.seconds is not None), found[0] if found else None)
 
     def kind(self, header: Header) -> str | None:
         """
@@ -229,7 +286,11 @@ class Profile:
 
     def _fits(self, header: Header, name: str, condition: tuple[Any, ...]) -> bool:
         """Whether one line of a rule fits: any of the alternatives in ``condition``."""
-        if name in self.keywords:
+        value: Any
+        if name == "exposure_time":
+            time = self.exposure_time(header)
+            value = None if time is None else time.seconds
+        elif name in self.keywords:
             found = self.find(header, name)
             value = None if found is None else found[1]
         else:

@@ -43,7 +43,7 @@ Rule = Mapping[str, tuple[Any, ...]]
 
 NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation")
 ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
-DETECTOR_KEYS = (*NUMBERS, "linearity", "overscan", "trim", "overscan_level", "bad", "darks_expected")
+DETECTOR_KEYS = (*NUMBERS, "unit", "linearity", "overscan", "trim", "overscan_level", "bad", "darks_expected")
 #: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
 LINEARITY_KEYS = {"coefficients": ("coefficients", "limit"), "measured": ("measured", "corrected")}
 KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
@@ -131,6 +131,10 @@ def _detector_value(source: str, key: str, value: Any) -> Any:
         if number is None or number < 0 or (number == 0 and not zero_allowed):
             raise _fail(source, name, value, f"it must be a number{', 0 or' if zero_allowed else ''} above 0")
         return number
+    if key == "unit":
+        if value != "adu":
+            raise _fail(source, name, value, "raw frames are in 'adu'; leave it out if BUNIT is right")
+        return value
     if key == "linearity":
         return _linearity(source, name, value)
     if key in ("overscan", "trim"):

@@ -33,15 +33,23 @@ class UnusableFileError(FrameError):
         Its header, if that can be read.
     not_fits : bool
         Whether it is something else than FITS altogether, such as a text.
+    cut : bool
+        Whether the header is what is left of a file that is cut off or damaged.
     """
 
-    def __init__(self, reason: str, header: Header | None = None, *, not_fits: bool = False) -> None:
+    def __init__(self, reason: str, header: Header | None = None, *, not_fits: bool = False, cut: bool = False) -> None:
         super().__init__(reason)
         self.header = header
         self.not_fits = not_fits
+        self.cut = cut
+
+    @property
+    def may_be_science(self) -> bool:
+        """Whether it may be a science frame if its header does not say what it is."""
+        return not self.not_fits and (self.cut or self.header is None)
 
 
-def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
+def read_raw_file(path: Path, cards: list[str] | None = None) -> tuple[Header, NDArray[np.generic]]:
     """
     The header and the image of a raw FITS file, which is read completely.
 
@@ -49,6 +57,8 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
     ----------
     path : Path
         FITS, plain or compressed with gzip or bzip2 (told from its content), or tile-compressed (.fz).
+    cards : list of str, optional
+        Gets the names of header cards that FITS does not allow, which are repaired.
 
     Returns
     -------
@@ -65,15 +75,21 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
     """
     from astropy.io import fits
 
+    from astro_calib.io.cards import repaired
     from astro_calib.io.whole import NotFitsError, check_whole_fits, openable
 
     try:
-        source, _ = check_whole_fits(path)
+        source, units = check_whole_fits(path)
     except OSError as error:
         msg = f"it cannot be read: {error.strerror or error}"
         raise UnusableFileError(msg) from error
     except FrameError as error:
-        raise UnusableFileError(str(error), not_fits=isinstance(error, NotFitsError)) from error
+        if isinstance(error, NotFitsError):
+            raise UnusableFileError(str(error), not_fits=True) from error
+        raise UnusableFileError(str(error), _header_of_rest(path), cut=True) from error
+    source, _, broken = repaired(source, units)
+    if cards is not None:
+        cards += broken
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -84,6 +100,23 @@ def read_raw_file(path: Path) -> tuple[Header, NDArray[np.generic]]:
                 raise
             msg = f"truncated or damaged: {error}"
             raise UnusableFileError(msg) from error
+
+
+def _header_of_rest(path: Path) -> Header | None:
+    """The keywords of all whole headers in a file that is cut off or damaged; None if there is none."""
+    from astropy.io.fits import Header
+
+    from astro_calib.io.cards import repaired_header
+    from astro_calib.io.whole import headers_of_rest
+
+    result = None
+    for content in headers_of_rest(path):
+        header = Header.fromstring(repaired_header(content)[0].decode("ascii", "replace"))
+        if result is None:
+            result = header
+        else:
+            result.extend(header, unique=True)
+    return result
 
 
 def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.io.atomic import write_atomically
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
 from astro_calib.night.output import Output, check_output
 from astro_calib.night.plan import plan_night
+from astro_calib.night.remarks import Remarks
 from astro_calib.night.science import reduce_science
 from astro_calib.night.summary import NightSummary
 
@@ -44,6 +42,7 @@ def reduce_night(
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
+    unit: str | u.UnitBase | None = None,
     overwrite: bool = False,
     stars: bool = True,
     pictures: bool = True,
@@ -67,6 +66,8 @@ def reduce_night(
         Name of a built-in instrument profile, path of a TOML file, or what `~astro_calib.night.load_profile` returned.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
+    unit : str or unit, optional
+        ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     overwrite : bool
         Whether results that are in ``out`` already may be replaced.
     stars : bool
@@ -123,15 +124,17 @@ def reduce_night(
         gain=gain,
         read_noise=read_noise,
         saturation=saturation,
+        unit=unit,
         watch=partial(bar, desc="reading"),
     )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
-    remarks = dict.fromkeys(plan.remarks)
-    with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, _heard(remarks):
+    remarks = Remarks()
+    remarks.add(*plan.remarks)
+    with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, remarks.heard():
         masters = make_masters(plan, done=lambda _: count.update())
         master_summaries = write_masters(masters, output, pictures=pictures)
-    remarks |= dict.fromkeys(masters.remarks)
+    remarks.add(*masters.remarks)
     make = partial(
         reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures, aperture=aperture
     )
@@ -142,10 +145,10 @@ def reduce_night(
             failures.append(outcome)
         else:
             summaries.append(outcome)
-            remarks |= dict.fromkeys(outcome.remarks())
+            remarks.add(*outcome.remarks())
     old = [path.relative_to(output.directory) for path in output.left_over()]
     if old:
-        remarks[f"left over from an earlier reduction: {', '.join(map(str, old))}"] = None
+        remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
     summary = NightSummary(
         out=output.directory,
         plan=plan,
@@ -153,7 +156,7 @@ def reduce_night(
         frames=tuple(summaries),
         failures=tuple(failures),
         unused=plan.unused + masters.unused,
-        remarks=tuple(remarks),
+        remarks=remarks.lines(),
         seconds=time.monotonic() - started,
         pictures=pictures,
         aperture=aperture,
@@ -163,12 +166,12 @@ def reduce_night(
 
 
 def _outcomes(
-    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: dict[str, None]
+    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: Remarks
 ) -> Iterator[FrameSummary | UnusedFile]:
     """What becomes of each frame, in their order; one is written while the next is made."""
 
     def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
-        with _heard(remarks):
+        with remarks.heard():
             made = _tried(frame, lambda: make(frame))
         if isinstance(made, UnusedFile):
             return lambda: made
@@ -176,7 +179,7 @@ def _outcomes(
 
         def ended() -> FrameSummary:
             written.result()
-            with _heard(remarks):
+            with remarks.heard():
                 made.write_beside()
             return made.summary
 
@@ -199,19 +202,3 @@ def _tried(frame: RawFrame, work: Callable[[], T]) -> T | UnusedFile:
         return work()
     except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
         return UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind)
-
-
-@contextmanager
-def _heard(remarks: dict[str, None]) -> Iterator[None]:
-    """Make remarks of the warnings to users, ours and astropy's; others take their usual way."""
-    caught: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", AstropyUserWarning)
-            yield
-    finally:
-        for warning in caught:
-            if issubclass(warning.category, AstropyUserWarning):
-                remarks[str(warning.message)] = None
-            else:
-                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

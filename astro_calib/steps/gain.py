@@ -13,6 +13,7 @@ from astro_calib.derive import as_frame, rebuilt
 from astro_calib.detector import GAIN_UNIT, Detector, check_gain, positive_quantity
 from astro_calib.factored import OWN, Factored
 from astro_calib.steps.amplifiers import amplifier_sections, inside, raw_map, uncertain_gains
+from astro_calib.steps.header import note_electrons
 
 if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
@@ -38,7 +39,8 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     Returns
     -------
     CCDFrame
-        In electrons if the gain is in electron / adu. float32 stays float32; integers of 16 bits become float32.
+        In electrons if the gain is in electron / adu. float32 stays float32; integers of 16 bits become float32. Its
+        header says so: the gain in it becomes 1, and levels in adu, BIASSEC and TRIMSEC are left out.
 
     Raises
     ------
@@ -70,7 +72,10 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
         positive_quantity(f"{ccd.name}: gain", quantity, quantity.unit, unitless_allowed=True)
         if quantity.unit.is_equivalent(GAIN_UNIT):
             check_gain(f"{ccd.name}: gain", quantity.to(GAIN_UNIT))
-        return ccd.multiply(quantity)
+        result = ccd.multiply(quantity)
+        if result.unit == u.electron:
+            note_electrons(result.meta, [float(quantity.value)])
+        return result
     if ccd.unit != u.adu:
         msg = f"{ccd.name} is in {ccd.unit}; only a frame in adu can be multiplied by a detector's gain in {GAIN_UNIT}."
         raise u.UnitConversionError(msg)
@@ -85,7 +90,9 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     origin = ccd._present_origin()
     if origin is not None:
         origin = origin.scaled(value)
-    return rebuilt(ccd, product, budget, unit=u.electron, origin=origin)
+    result = rebuilt(ccd, product, budget, unit=u.electron, origin=origin)
+    note_electrons(result.meta, [float(amplifier.gain.value) for amplifier in gain.amplifiers])
+    return result
 
 
 def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Factored]]:

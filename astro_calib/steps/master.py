@@ -15,6 +15,7 @@ from astro_calib.derive import rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame import UNNAMED, CCDFrame
 from astro_calib.masters import applied, master_of
+from astro_calib.steps.header import forget_levels
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
@@ -105,6 +106,7 @@ def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
 def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
     """The result of applying a master, with the header and the type of the frame that it was applied to."""
     result.meta = deepcopy(ccd.meta)
+    forget_levels(result.meta)
     result._name = ccd._name
     dtype = float_type(ccd.dtype)
     if result.dtype == dtype:

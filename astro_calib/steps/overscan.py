@@ -16,6 +16,7 @@ from astro_calib.estimators import median_variance_factor
 from astro_calib.factored import Factored
 from astro_calib.identity import drawn_identity
 from astro_calib.source import NoiseSource
+from astro_calib.steps.header import forget_encoding, forget_levels
 from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def subtract_overscan(
     Returns
     -------
     CCDFrame, shape (ny, nx)
-        The frame less the level, overscan included; float32 for integers of 16 bits.
+        The frame less the level, overscan included; float32 for integers of 16 bits. Its header leaves out SATURATE and
+        other levels of the frame as it was.
 
     Raises
     ------
@@ -117,7 +119,10 @@ def subtract_overscan(
     result = data - np.asarray(level, dtype=data.dtype)
     own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
     budget = own if ccd.budget is None else UncertaintyBudget.linear([(ccd.budget, 1.0), (own, 1.0)]).of_data(result)
-    return rebuilt(ccd, result, budget)
+    frame = rebuilt(ccd, result, budget)
+    forget_encoding(frame.meta)
+    forget_levels(frame.meta)
+    return frame
 
 
 def overscan_level(

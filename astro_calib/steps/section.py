@@ -32,11 +32,14 @@ def section_slices(ccd: CCDFrame, section: str, what: str) -> tuple[slice, slice
     """
     from ccdproc.utils.slices import slice_from_string
 
+    msg = f"{ccd.name}: {what} is {section!r}; expected a FITS section such as '[1025:1056, 1:1024]'."
     try:
         rows, columns = slice_from_string(section, fits_convention=True)
     except (ValueError, TypeError, AttributeError, IndexError) as error:
-        msg = f"{ccd.name}: {what} is {section!r}; expected a FITS section such as '[1025:1056, 1:1024]'."
         raise FrameError(msg) from error
+    if not all(":" in part or "*" in part for part in section.split(",")):
+        # One number would be taken for all up to it.
+        raise FrameError(msg)
     for part, length, axis in ((rows, ccd.shape[0], "row"), (columns, ccd.shape[1], "column")):
         if len(range(*part.indices(length))) == 0 or (part.stop or 0) > length or (part.start or 0) < 0:
             msg = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.derive import as_frame
+from astro_calib.steps.header import forget_sections
 from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def trim_image(ccd: CCDFrame, fits_section: str | None = None) -> CCDFrame:
     Returns
     -------
     CCDFrame
-        With data of its own, of the same type.
+        With data of its own, of the same type. Its header leaves out BIASSEC, TRIMSEC and the like, which were those
+        of the whole frame.
 
     Raises
     ------
@@ -50,4 +52,6 @@ def trim_image(ccd: CCDFrame, fits_section: str | None = None) -> CCDFrame:
     ccd = as_frame(ccd)
     if fits_section is None:
         return ccd.copy()
-    return ccd[section_slices(ccd, fits_section, "the section to trim to")].copy()
+    result = ccd[section_slices(ccd, fits_section, "the section to trim to")].copy()
+    forget_sections(result.meta)
+    return result

@@ -1,0 +1,133 @@
+"""What is to be said of a night, once each, with the names of the files that it is said of."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from astropy.utils.exceptions import AstropyUserWarning, AstropyWarning
+from astropy.wcs import FITSFixedWarning
+
+from astro_calib.errors import HeaderWarning
+from astro_calib.night.headers import printable
+from astro_calib.night.names import named
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
+__all__ = ["FileRemark", "Remarks", "heard_of_file"]
+
+#: What astropy logs about a WCS that may be wrong, and in how many words less it can be said.
+NOTES = {
+    "Inconsistent SIP": "SIP coefficients, but no -SIP in CTYPE: they are applied, and -SIP is added to the results",
+    "An exception happened while extracting WCS": "no WCS can be made of its header, and results have none",
+}
+
+
+class FileRemark(AstropyUserWarning):
+    """
+    A remark on one file.
+
+    Parameters
+    ----------
+    name : str
+        The name of the file.
+    text : str
+        What is to be said of it; if the name stands before it, it is taken off.
+
+    Examples
+    --------
+    >>> from astro_calib.night.remarks import FileRemark
+    >>> print(FileRemark("d1.fits", "d1.fits: no star found"))
+    d1.fits: no star found
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name, self.text = name, text.removeprefix(f"{name}: ")
+        super().__init__(f"{self.name}: {self.text}")
+
+
+class Remarks:
+    """
+    Remarks in the order in which they come, those of one text together.
+
+    Examples
+    --------
+    >>> from astro_calib.night.remarks import FileRemark, Remarks
+    >>> remarks = Remarks()
+    >>> remarks.add(FileRemark("d1.fits", "no WCS"), "no darks", FileRemark("d2.fits", "no WCS"), "no darks")
+    >>> remarks.lines()
+    ('d1.fits, d2.fits: no WCS', 'no darks')
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[str, None]] = {}
+
+    def add(self, *remarks: str | FileRemark) -> None:
+        """Add remarks; what was said already is not said again."""
+        for remark in remarks:
+            text, name = (remark.text, [remark.name]) if isinstance(remark, FileRemark) else (remark, [])
+            self._names.setdefault(printable(text), {}).update(dict.fromkeys(name))
+
+    def lines(self) -> tuple[str, ...]:
+        """One for each text."""
+        return tuple(f"{named(list(names))}: {text}" if names else text for text, names in self._names.items())
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Make remarks of the warnings to users, ours and astropy's; others take their usual way."""
+        with _caught() as caught:
+            yield
+        for warning in caught:
+            if isinstance(warning.message, FileRemark):
+                self.add(warning.message)
+            elif issubclass(warning.category, AstropyUserWarning):
+                self.add(" ".join(str(warning.message).split()))
+
+
+@contextmanager
+def heard_of_file(name: str) -> Iterator[None]:
+    """Give what is said while a file is read again, with its name; but not what the plan has said of its cards."""
+    notes: list[str] = []
+    with _caught(notes) as caught:
+        yield
+    said = [str(warning.message) for warning in caught if not issubclass(warning.category, HeaderWarning)]
+    for text in dict.fromkeys([*said, *notes]):
+        warnings.warn(FileRemark(name, text), stacklevel=3)
+
+
+@contextmanager
+def _caught(notes: list[str] | None = None) -> Iterator[list[warnings.WarningMessage]]:
+    """
+    Catch warnings that astropy's users get, and its notes; pass on other warnings.
+
+    Of the notes those that matter go to ``notes``, in other words. They are logged again at each look at a WCS.
+    """
+    from astropy import log
+
+    def told(record: logging.LogRecord) -> bool:
+        if record.levelname != "INFO" or not getattr(record, "origin", "").startswith("astropy."):
+            return True
+        if notes is not None:
+            notes.extend(text for beginning, text in NOTES.items() if record.getMessage().strip().startswith(beginning))
+        return False
+
+    caught: list[warnings.WarningMessage] = []
+    # Before those of whoever calls.
+    log.filters.insert(0, told)
+    try:
+        with warnings.catch_warnings(record=True) as recorded:
+            warnings.simplefilter("always", AstropyWarning)
+            yield caught
+    finally:
+        log.removeFilter(told)
+        for warning in recorded:
+            if issubclass(warning.category, FITSFixedWarning):
+                # How a date or a unit in the WCS was understood does not concern the pixels.
+                continue
+            if issubclass(warning.category, AstropyWarning):
+                caught.append(warning)
+            else:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
