@@ -148,7 +148,8 @@ def _lost(summary: NightSummary) -> str:
     from astro_calib.night.frames import by_reason
 
     lost = [file for file in summary.unused if file.lost]
-    science = [*summary.failures, *(file for file in lost if file.kind)]
+    science = [*summary.failures, *(file for file in lost if file.kind == "science")]
+    others = [file for file in lost if file.kind not in ("", "science")]
     unreadable = [file for file in lost if not file.kind]
     lines = []
     if science:
@@ -158,6 +159,9 @@ def _lost(summary: NightSummary) -> str:
     if unreadable:
         lines.append(f"files that cannot be read, and may be science frames ({len(unreadable)}):")
         lines += [f"  {line}" for line in by_reason(unreadable)]
+    if others:
+        lines.append(f"frames that could not be used, or results that could not be written ({len(others)}):")
+        lines += [f"  {line}" for line in by_reason(others)]
     return "\n".join(lines)
 
 

@@ -9,10 +9,8 @@ the uncertainty is one source of noise, the same each time that the file is read
 from __future__ import annotations
 
 import io
-import mmap
 import re
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +24,17 @@ from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
 from astro_calib.io.find import Finder
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
-from astro_calib.io.fits_checksum import check_data, check_headers
+from astro_calib.io.fits_checksum import check_data, check_headers, compare_sums, content_of
 from astro_calib.io.fits_writer import write_fits
 from astro_calib.io.headers import wcs_of_tree
 from astro_calib.io.paths import file_to_read
 from astro_calib.io.stored import Stored
-from astro_calib.io.stored_arrays import MALFORMED
-from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units, openable
+from astro_calib.io.tiles import check_tiles
+from astro_calib.io.whole import check_whole_fits, header_units, openable
 from astro_calib.masters import Master, filed, master_of
 
 __all__ = ["read_fits", "stored_fits", "write_fits"]
 
-UNREADABLE = (OSError, EOFError, MemoryError, zlib.error, fits.VerifyError, *MALFORMED)
 #: What tells a file of ours.
 MARK_OF_BUDGET = f"EXTNAME = '{BUDGET}".encode()
 MARK = re.compile(rf"{IDENTITY:8}= 'frame:".encode() + b"|" + MARK_OF_BUDGET)
@@ -96,8 +93,9 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
         return found.frame() if isinstance(found, Stored) else found
     except FileNotFoundError:
         raise
-    except UNREADABLE as error:
-        msg = f"{name} cannot be read: {error}"
+    except Exception as error:
+        # Of what is in a damaged file astropy, and what it unpacks it with, make errors of any kind.
+        msg = f"{name} cannot be read: {str(error) or type(error).__name__}"
         raise FrameError(msg) from error
 
 
@@ -121,8 +119,14 @@ def _found(
     ours = any(MARK.search(unit.header) for unit in units)
     if checksum or (checksum is None and ours):
         check_headers(units)
-    if checksum:
-        _check_data(source, units)
+    if checksum or any(b"ZIMAGE" in unit.header for unit in units):
+        with content_of(source) as content:
+            if checksum:
+                check_data(units, content)
+            elif checksum is None:
+                # What unpacks tiles cannot be trusted with damaged ones.
+                compare_sums(units, content, only_tiles=True)
+            check_tiles(units, content)
     if checksum is False:
         # Another program may have written our header with what it has made of the frame.
         ours = any(MARK_OF_BUDGET in unit.header for unit in units)
@@ -189,14 +193,6 @@ def _ours(
         find=find,
         **arrays,
     )
-
-
-def _check_data(source: Path | bytes, units: list[HeaderUnit]) -> None:
-    if isinstance(source, bytes):
-        check_data(units, source)
-        return
-    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        check_data(units, content)
 
 
 def _complete_arguments(hdus: fits.HDUList, arguments: dict[str, Any]) -> None:

@@ -205,7 +205,7 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
     return list(paths.values()), unused
 
 
-def examine_file(path: Path, profile: Profile) -> RawFrame | UnusedFile:
+def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> RawFrame | UnusedFile:
     """
     Read a raw file to its end and tell what it is, or why it cannot be used.
 
@@ -215,13 +215,15 @@ def examine_file(path: Path, profile: Profile) -> RawFrame | UnusedFile:
         The file.
     profile : Profile
         How it is to be understood.
+    most : int, optional
+        How many bytes of data it may hold; see `~astro_calib.night.usual_size.most_bytes`.
 
     Returns
     -------
     RawFrame or UnusedFile
     """
     try:
-        header, data = read_raw_file(path)
+        header, data = read_raw_file(path, most=most)
     except UnusableFileError as error:
         if error.header is None:
             return UnusedFile(path, str(error), lost=not error.not_fits)
