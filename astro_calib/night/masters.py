@@ -357,6 +357,7 @@ def write_masters(
         picture = tried(path, "", partial(_picture, title, master)) if pictures else None
         if isinstance(picture, UnusedFile):
             lost.append(replace(picture, reason=f"its picture cannot be drawn: {picture.reason}", kind="master"))
+        output.make_way(path)
         try:
             master.write(path, overwrite=True)
         except OSError:
