@@ -137,7 +137,7 @@ def test_results_that_cannot_be_printed_are_told_where_they_are(raw, tmp_path):
         (["-o", "out", "--profile", ""], "there is no profile ''"),
         (["-o", "out", "--profile", "/dev/zero"], "/dev/zero is no regular file"),
         (["-o", "out", "--profile", "pipe.toml"], "pipe.toml is no regular file"),
-        (["-o", "out", "--profile", "./"], "is no regular file"),
+        (["-o", "out", "--profile", "folder.toml"], "folder.toml is no regular file"),
         (["-o", "out", "--profile", "huge.toml"], "huge.toml has more than"),
         (["-o", "loop"], "loop is a link that leads nowhere"),
         (["-o", "loop/out"], "loop is a link that leads nowhere"),
@@ -157,6 +157,7 @@ def test_arguments_that_mean_nothing_are_refused_in_one_message(raw, tmp_path, m
 
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
     with (tmp_path / "huge.toml").open("wb") as file:
         file.truncate(1 << 40)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
