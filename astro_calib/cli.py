@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,7 +33,18 @@ QUIET = click.option(
     "-q", "--quiet", is_flag=True, callback=_hush, help="Show neither progress nor the summary; errors only."
 )
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run.")
-PATH = click.Path(path_type=Path)
+
+
+class _Name(click.Path):
+    """A path, which an empty text is none of: it would mean the working directory."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; give the name of a file or directory ('.' for this one).", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+PATH = _Name(path_type=Path)
 
 
 def _example(*calls: str) -> str:
@@ -50,7 +62,54 @@ def _clear_errors() -> Iterator[None]:
         raise click.ClickException(str(error) or type(error).__name__) from error
 
 
+class _Commands(click.Group):
+    """Commands that a signal ends in one line, and that need no standard error."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        from astro_calib.io.terminal import Ended, steady_streams, unwinding_signals
+
+        with steady_streams(), unwinding_signals():
+            try:
+                return super().main(*arguments, **options)
+            except Ended as end:
+                click.echo(f"\n{_ended_by(end.number)}", err=True)
+                raise
+
+    def invoke(self, context: click.Context) -> Any:
+        from astro_calib.io.terminal import Ended
+
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as error:
+            # Which click would take for an ordinary failure.
+            raise Ended(signal.SIGINT) from error
+
+
+def _ended_by(number: int) -> str:
+    how = "Interrupted" if number == signal.SIGINT else f"Ended by {signal.Signals(number).name}"
+    return f"{how}: the files that were finished are whole, no others are left behind."
+
+
+def _show(text: object, where: str = "") -> None:
+    """Print results; ``where`` says where else they are, if they cannot be printed."""
+    from astro_calib.io.terminal import forget_stdout
+
+    try:
+        try:
+            click.echo(text)
+        except UnicodeEncodeError:
+            click.echo(str(text).encode("ascii", "replace").decode())
+    except BrokenPipeError:
+        # Whoever reads has seen enough.
+        forget_stdout()
+    except OSError as error:
+        forget_stdout()
+        msg = f"the results cannot be printed: {error.strerror or error}.{where}"
+        raise click.ClickException(msg) from error
+
+
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_example("demo", "reduce raw/ -o reduced/ --gain 1.5 --read-noise 8"),
 )
@@ -148,7 +207,7 @@ def reduce(
             progress=not quiet,
         )
     if not quiet:
-        click.echo(summary)
+        _show(summary, f" They are in {out / 'summary.txt'}.")
     problems = _lost(summary)
     if problems:
         raise click.ClickException(problems)
@@ -159,7 +218,8 @@ def _lost(summary: NightSummary) -> str:
     from astro_calib.night.frames import by_reason
 
     lost = [file for file in summary.unused if file.lost]
-    science = [*summary.failures, *(file for file in lost if file.kind)]
+    science = [*summary.failures, *(file for file in lost if file.kind == "science")]
+    others = [file for file in lost if file.kind not in ("", "science")]
     unreadable = [file for file in lost if not file.kind]
     lines = []
     if science:
@@ -169,6 +229,9 @@ def _lost(summary: NightSummary) -> str:
     if unreadable:
         lines.append(f"files that cannot be read, and may be science frames ({len(unreadable)}):")
         lines += [f"  {line}" for line in by_reason(unreadable)]
+    if others:
+        lines.append(f"frames that could not be used, or results that could not be written ({len(others)}):")
+        lines += [f"  {line}" for line in by_reason(others)]
     return "\n".join(lines)
 
 
@@ -196,8 +259,7 @@ def demo(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
         simulate.night(raw, seed=seed, progress=not quiet)
         summary = reduce_night(raw, reduced, profile="generic", overwrite=overwrite, progress=not quiet)
     if not quiet:
-        click.echo(summary)
-        click.echo(f"  raw frames         {raw}")
+        _show(f"{summary}\n  raw frames         {raw}", f" They are in {reduced / 'summary.txt'}.")
 
 
 def _forget_demo(raw: Path) -> None:
@@ -252,7 +314,7 @@ def validate(
         result = validated(quick=quick, against=against, seed=seed, steps=steps or None, jobs=jobs, progress=not quiet)
         # First, so that nothing is lost if the table cannot be written.
         if not quiet:
-            click.echo(result)
+            _show(result)
         if out is not None:
             write_atomically(out, partial(result.table.write, format="ascii.ecsv"))
     problems = {"wrong error bars": result.failures, "not known well enough, more draws are needed": result.unknown}

@@ -24,7 +24,7 @@ PAIRS = 1 << 14
 ROWS = 32
 #: Fewer pairs that differ than this are no evidence: a few pixels may have a common divisor by chance.
 ENOUGH = 64
-#: This part of the pairs that differ has to fit. Clipped, saturated, interpolated and hit pixels need not lie on a step.
+#: This part of the pairs that differ has to fit: clipped, saturated, interpolated and hit pixels need not.
 FITTING = 0.8
 #: Common divisors of so many pairs of differences are tried, on so many differences, before all are looked at.
 CANDIDATES, TRIED = 64, 256

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from astro_calib.errors import FrameError
-from astro_calib.io.whole import memory_limit
+from astro_calib.io.memory import SMALL, available_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,8 @@ NDARRAY = "tag:stsci.edu:asdf/core/ndarray-"
 MAX_TEXT = 1 << 24
 #: A tree of more nodes than this, each counted wherever it is referred to, is none.
 MAX_NODES = 10**7
+#: So many times what it holds is in memory while a compressed block is read.
+COPIES = 2
 #: No compression makes data smaller than by this factor.
 MAX_RATIO = 2000
 
@@ -112,8 +114,9 @@ def _end_of_block(file: BinaryIO, position: int, size: int) -> tuple[int, bool]:
     if used > allocated or (plain and data != used) or data > max(used, 64) * MAX_RATIO:
         msg = f"damaged: the sizes of the block at byte {position} contradict each other"
         raise FrameError(msg)
-    if data > memory_limit():
-        msg = f"the block at byte {position} announces {data} bytes, more than this machine's memory"
+    # Arrays that are not compressed may stay on disk, and are looked at when they are read.
+    if not plain and data > SMALL and data * COPIES > (limit := available_memory()):
+        msg = f"the block at byte {position} announces {data} bytes, more than the {limit} of memory that are free hold"
         raise FrameError(msg)
     if start + allocated > size:
         msg = f"truncated: of the block at byte {position}, {start + allocated - size} bytes are missing"

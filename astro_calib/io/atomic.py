@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["write_atomically"]
+__all__ = ["remove_leftovers", "write_atomically"]
+
+#: How the names of temporary files begin, before the number of the process that writes them.
+TEMPORARY = ".astro-calib-"
 
 #: So much of a file's name is in that of the temporary one, which may be no longer than the directory allows.
 SUFFIX = 40
@@ -32,7 +36,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises
     ------
     OSError
-        If it cannot be written; it names the file. Nothing is left behind then, nor after any other error.
+        If it cannot be written, or is a device or a directory; it names the file. Nothing is left behind then, nor
+        after any other error.
 
     Examples
     --------
@@ -47,9 +52,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     # Where a link points to, for who has put the file on another disk wants it there.
     path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        # A device would be replaced by a file.
+        raise OSError(errno.EINVAL, "it is there, and is no regular file", str(path))
     temporary = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".", suffix="-" + path.name[-SUFFIX:], dir=path.parent)
+        prefix = f"{TEMPORARY}{os.getpid()}-"
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix="-" + path.name[-SUFFIX:], dir=path.parent)
         os.close(descriptor)
         temporary = Path(name)
         temporary.unlink()
@@ -62,3 +71,33 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """
+    Remove the temporary files of processes that were killed while they wrote into a directory.
+
+    Parameters
+    ----------
+    directory : Path
+        Of which nothing else is touched.
+    """
+    for path in directory.glob(f"{TEMPORARY}*-*"):
+        number = path.name.removeprefix(TEMPORARY).partition("-")[0]
+        if number.isdecimal() and (int(number) == os.getpid() or not _runs(int(number))):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether there may be such a process."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        # That of somebody else.
+        return True
+    return True

@@ -119,7 +119,7 @@ class Finder:
 def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored | CCDFrame | None:
     """What is in a file, if it is the frame of that identity."""
     from astro_calib.io.asdf import stored_asdf
-    from astro_calib.io.fits import UNREADABLE, stored_fits
+    from astro_calib.io.fits import stored_fits
     from astro_calib.io.stored import Stored
     from astro_calib.masters import master_of
 
@@ -128,7 +128,7 @@ def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored |
         if said != identity and (said is not None or asdf or not named):
             return None
         found = stored_asdf(path, find) if asdf else stored_fits(path, find)
-    except UNREADABLE:
+    except Exception:  # noqa: BLE001 what unpacks a damaged file makes errors of any kind
         # Some other file, which happens to lie here, or one that must not be read.
         return None
     if said is None:

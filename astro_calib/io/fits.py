@@ -9,10 +9,8 @@ the uncertainty is one source of noise, the same each time that the file is read
 from __future__ import annotations
 
 import io
-import mmap
 import re
 import warnings
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +29,7 @@ from astro_calib.io import mapping
 from astro_calib.io.cards import remark_on_cards, repaired
 from astro_calib.io.find import Finder
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
-from astro_calib.io.fits_checksum import check_data, check_headers
+from astro_calib.io.fits_checksum import check_data, check_headers, compare_sums, content_of
 from astro_calib.io.fits_image import find_hdu, image_header, image_pixels
 from astro_calib.io.fits_pixels import plane_shape
 from astro_calib.io.fits_wcs import header_and_wcs
@@ -39,8 +37,9 @@ from astro_calib.io.fits_writer import write_fits
 from astro_calib.io.headers import wcs_of_tree
 from astro_calib.io.paths import file_to_read
 from astro_calib.io.stored import Stored
-from astro_calib.io.stored_arrays import MALFORMED, bits, own_native
-from astro_calib.io.whole import HeaderUnit, check_whole_fits, header_units, openable
+from astro_calib.io.stored_arrays import bits, own_native
+from astro_calib.io.tiles import check_tiles
+from astro_calib.io.whole import check_whole_fits, header_units, openable
 from astro_calib.masters import Master, filed, master_of
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_fits", "stored_fits", "write_fits"]
 
-UNREADABLE = (OSError, EOFError, MemoryError, zlib.error, fits.VerifyError, *MALFORMED)
 #: What tells a file of ours.
 MARK_OF_BUDGET = f"EXTNAME = '{BUDGET}".encode()
 MARK = re.compile(rf"{IDENTITY:8}= 'frame:".encode() + b"|" + MARK_OF_BUDGET)
@@ -124,8 +122,9 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
         frame = found.frame() if isinstance(found, Stored) else found
     except FileNotFoundError:
         raise
-    except UNREADABLE as error:
-        msg = f"{name} cannot be read: {error}"
+    except Exception as error:
+        # Of what is in a damaged file astropy, and what it unpacks it with, make errors of any kind.
+        msg = f"{name} cannot be read: {str(error) or type(error).__name__}"
         raise FrameError(msg) from error
     if cards:
         warnings.warn(f"{name}: {remark_on_cards(cards)}", HeaderWarning, stacklevel=2)
@@ -152,8 +151,14 @@ def _found(
     ours = any(MARK.search(unit.header) for unit in units)
     if checksum or (checksum is None and ours):
         check_headers(units)
-    if checksum:
-        _check_data(source, units)
+    if checksum or any(b"ZIMAGE" in unit.header for unit in units):
+        with content_of(source) as content:
+            if checksum:
+                check_data(units, content)
+            elif checksum is None:
+                # What unpacks tiles cannot be trusted with damaged ones.
+                compare_sums(units, content, only_tiles=True)
+            check_tiles(units, content)
     if checksum is False:
         # Another program may have written our header with what it has made of the frame.
         ours = any(MARK_OF_BUDGET in unit.header for unit in units)
@@ -290,14 +295,6 @@ def _wcs_of_ours(header: fits.Header, name: str, *, known: bool) -> tuple[fits.H
         if not known:
             warnings.simplefilter("ignore", AstropyUserWarning)
         return header_and_wcs(header, name)
-
-
-def _check_data(source: Path | bytes, units: list[HeaderUnit]) -> None:
-    if isinstance(source, bytes):
-        check_data(units, source)
-        return
-    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        check_data(units, content)
 
 
 def _unit(header: fits.Header, given: Any) -> u.UnitBase:

@@ -12,9 +12,9 @@ import numpy as np
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.identity import LastingValues, Origin, RawPixels, Watch
 from astro_calib.io.budget_reader import BudgetReader
+from astro_calib.io.memory import SMALL, available_memory
 from astro_calib.io.stored_arrays import bits, window_of_entry
 from astro_calib.io.tree import VERSION
-from astro_calib.io.whole import memory_limit
 from astro_calib.masters import Master, filed
 
 if TYPE_CHECKING:
@@ -110,8 +110,9 @@ class Stored:
             if not {array.dtype.kind, wanted.kind} <= set("buif"):
                 msg = f"it holds an array of type {array.dtype}, which is to become {wanted}."
                 raise FrameError(msg)
-            if array.size * wanted.itemsize > memory_limit():
-                msg = f"it announces an array of shape {array.shape}, more than this machine's memory."
+            size = array.size * wanted.itemsize
+            if size > SMALL and size > available_memory():
+                msg = f"it announces an array of shape {array.shape}, more than the memory that is free."
                 raise FrameError(msg)
             return array.astype(wanted.newbyteorder("="), copy=copy)
 

@@ -4,7 +4,7 @@ Read a file to its last byte before anything is done with it.
 A FITS file that was cut off, or damaged under its compression, may still open: astropy pads what is missing, or never
 reads as far as the checksum of a .gz file. Here a file is either whole or an error. What its headers announce is looked
 at before memory is taken for it, so that neither a damaged header nor a file that decompresses to more than that can
-fill the memory.
+fill the memory that is free.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import io
 import math
 import os
 import warnings
-import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from astropy.io import fits
 
 from astro_calib.errors import FrameError
+from astro_calib.io.memory import SMALL, available_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 __all__ = [
     "HeaderUnit",
     "NotFitsError",
+    "announced_size",
     "check_whole_fits",
+    "first_header",
     "header_units",
     "headers_of_rest",
-    "memory_limit",
+    "image_pixels",
     "openable",
 ]
 
@@ -43,7 +46,8 @@ MAX_HEADER_BLOCKS = 4000
 #: So many bytes of padding may follow the last extension.
 MAX_PADDING = 1 << 20
 COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
-DAMAGED = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, MemoryError, zlib.error, fits.VerifyError)
+#: So many times what it holds is in memory while a compressed file is read: unpacked, as an array, and scaled.
+COPIES = 3
 
 
 class NotFitsError(FrameError):
@@ -67,7 +71,7 @@ class HeaderUnit(NamedTuple):
     size: int
 
 
-def check_whole_fits(path: Path) -> tuple[Path | bytes, list[HeaderUnit]]:
+def check_whole_fits(path: Path, most: int | None = None) -> tuple[Path | bytes, list[HeaderUnit]]:
     """
     Make sure that no byte of a FITS file is missing.
 
@@ -75,6 +79,8 @@ def check_whole_fits(path: Path) -> tuple[Path | bytes, list[HeaderUnit]]:
     ----------
     path : Path
         FITS, plain or compressed with gzip or bzip2 (told from its content).
+    most : int, optional
+        How many bytes it may hold, unpacked. It may never hold more than there is memory for.
 
     Returns
     -------
@@ -93,25 +99,51 @@ def check_whole_fits(path: Path) -> tuple[Path | bytes, list[HeaderUnit]]:
     """
     with _opened(path) as file:
         if _compression(file) is None:
-            units = _checked(file)
+            units = _checked(file, most)
             if file.seek(0, os.SEEK_END) % BLOCK == 0:
                 return path, units
             file.seek(0)
-        return _content(file)
+        return _content(file, most)
 
 
-def _content(file: BinaryIO) -> tuple[bytes, list[HeaderUnit]]:
+def _content(file: BinaryIO, most: int | None) -> tuple[bytes, list[HeaderUnit]]:
     compressed = _compression(file)
     if compressed is None:
-        units = _checked(file)
+        units = _checked(file, most)
         file.seek(0)
         content = file.read()
-    else:
-        kept = _Kept(compressed(file))
-        units = _checked(kept)
-        content = bytes(kept.content)
+        return content + bytes(-len(content) % BLOCK), units
+    kept = _Kept(compressed(file))
+    units = _checked(kept, most)
     # Some programs leave out the padding of the last block, which holds nothing.
-    return content + bytes(-len(content) % BLOCK), units
+    kept.content.write(bytes(-kept.content.tell() % BLOCK))
+    # The memory of the buffer itself, not a copy of it.
+    return kept.content.getvalue(), units
+
+
+def first_header(path: Path) -> fits.Header:
+    """
+    The header of the first image of a file, with what the primary header says beside it; data are not read.
+
+    Parameters
+    ----------
+    path : Path
+        As for `check_whole_fits`.
+
+    Raises
+    ------
+    FrameError
+        If there is none.
+    """
+    with _opened(path) as file:
+        compressed = _compression(file)
+        # An unpacked file cannot go on for long without data in it.
+        units = _checked(file if compressed is None else _Unpacked(compressed(file)), None, until_data=True)
+    headers = [fits.Header.fromstring(unit.header.decode("latin-1")) for unit in units]
+    header = headers[-1]
+    if len(headers) > 1:
+        header.extend(headers[0], unique=True)
+    return header
 
 
 def openable(source: Path | bytes) -> Any:
@@ -120,7 +152,7 @@ def openable(source: Path | bytes) -> Any:
     return io.BytesIO(source) if isinstance(source, bytes) else source.absolute()
 
 
-def header_units(file: Any) -> Iterator[HeaderUnit]:
+def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
     """
     The headers of a FITS file, one after the other; data are skipped.
 
@@ -128,6 +160,8 @@ def header_units(file: Any) -> Iterator[HeaderUnit]:
     ----------
     file : file object
         At its beginning.
+    most : int, optional
+        As for `check_whole_fits`.
 
     Raises
     ------
@@ -141,7 +175,7 @@ def header_units(file: Any) -> Iterator[HeaderUnit]:
     if not block.startswith(b"SIMPLE"):
         msg = "not a FITS file: it does not begin with SIMPLE"
         raise NotFitsError(msg)
-    position = 0
+    position = total = 0
     while block.startswith(b"XTENSION") or position == 0:
         blocks = [block]
         while not _has_end(blocks[-1]):
@@ -155,11 +189,10 @@ def header_units(file: Any) -> Iterator[HeaderUnit]:
             blocks.append(block)
         header = b"".join(blocks)
         start = position + len(header)
-        size = _announced(fits.Header.fromstring(header.decode("latin-1")))
-        limit = memory_limit()
-        if size > limit:
-            msg = f"its header announces {size} bytes of data, more than the {limit} of this machine's memory"
-            raise FrameError(msg)
+        cards = fits.Header.fromstring(header.decode("latin-1"))
+        size = _announced(cards)
+        total += announced_size(cards)
+        _check_size(total, most, 1 if hasattr(file, "fileno") else COPIES)
         yield HeaderUnit(header, start, size)
         _skip(file, start, size)
         position = start + size + -size % BLOCK
@@ -193,37 +226,48 @@ def headers_of_rest(path: Path) -> list[bytes]:
         Empty if not even the first can be read.
     """
     headers: list[bytes] = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), suppress(Exception), _opened(path) as file:
         warnings.simplefilter("ignore")
-        try:
-            with _opened(path) as file:
-                compressed = _compression(file)
-                headers.extend(unit.header for unit in header_units(compressed(file) if compressed else file))
-        except DAMAGED:
-            # The headers before the damage are there.
-            pass
+        compressed = _compression(file)
+        # What unpacks a damaged file makes errors of any kind; the headers before the damage are there.
+        headers.extend(unit.header for unit in header_units(_Unpacked(compressed(file)) if compressed else file))
     return headers
 
 
-def memory_limit() -> int:
-    """The size of this machine's memory in bytes."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 1 << 36
+def _check_size(size: int, most: int | None, copies: int) -> None:
+    """Refuse what cannot be in memory, or is more than a caller wants there."""
+    if most is not None and size > most:
+        msg = f"its header announces {size} bytes of data, more than {most}, which is many times what others hold"
+        raise FrameError(msg)
+    if size * copies > SMALL and size * copies > (limit := available_memory()):
+        needed = f", which take {size * copies} to read" if copies > 1 else ""
+        msg = f"its header announces {size} bytes of data{needed}, more than the {limit} of memory that are free"
+        raise FrameError(msg)
 
 
-class _Kept:
-    """A compressed file, of which all that was read is kept."""
+class _Unpacked:
+    """A compressed file, read from its beginning; how much was read is where it is."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self.content = bytearray()
 
     def read(self, length: int) -> bytes:
         """The next bytes."""
         part: bytes = self._file.read(length)
-        self.content += part
+        return part
+
+
+class _Kept(_Unpacked):
+    """A compressed file, of which all that was read is kept."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self.content = io.BytesIO()
+
+    def read(self, length: int) -> bytes:
+        """The next bytes."""
+        part = super().read(length)
+        self.content.write(part)
         return part
 
 
@@ -248,17 +292,23 @@ def _compression(file: BinaryIO) -> Any:
     return next((kind for magic, kind in COMPRESSED.items() if beginning.startswith(magic)), None)
 
 
-def _checked(file: Any) -> list[HeaderUnit]:
-    """The headers of a file that is whole."""
+def _checked(file: Any, most: int | None, *, until_data: bool = False) -> list[HeaderUnit]:
+    """The headers of a file that is whole; or those up to the first with an image."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        units: list[HeaderUnit] = []
         try:
-            return list(header_units(file))
-        except DAMAGED as error:
-            if isinstance(error, FrameError):
-                raise
+            for unit in header_units(file, most):
+                units.append(unit)
+                if until_data and unit.size:
+                    break
+        except FrameError:
+            raise
+        except Exception as error:
+            # Whatever astropy, or what unpacks the file, makes of what is in it.
             msg = f"truncated or damaged: {error}"
             raise FrameError(msg) from error
+        return units
 
 
 def _has_end(block: bytes) -> bool:
@@ -274,20 +324,49 @@ def _announced(header: fits.Header) -> int:
     if not all(isinstance(number, int) for number in numbers) or min(numbers[1:]) < 0:
         msg = f"its header announces data of an impossible size: {numbers}"
         raise FrameError(msg)
-    if "ZNAXIS" in header:
-        # A tile-compressed image: what it is decompressed to must be possible, too.
-        whole = math.prod(header[f"ZNAXIS{axis + 1}"] for axis in range(header["ZNAXIS"])) * abs(header["ZBITPIX"]) // 8
-        if whole > memory_limit():
-            msg = f"its header announces an image of {whole} bytes, more than this machine's memory"
-            raise FrameError(msg)
     bits, parameters, groups = numbers[:3]
     return abs(bits) * groups * (parameters + (math.prod(axes) if axes else 0)) // 8
+
+
+def announced_size(header: fits.Header) -> int:
+    """
+    The number of bytes of the data that a header announces, and of the image that they are unpacked to.
+
+    Raises
+    ------
+    FrameError
+        If that is no possible size.
+    """
+    size = _announced(header)
+    if "ZNAXIS" in header:
+        if not isinstance(header["ZBITPIX"], int):
+            msg = f"its header announces numbers of {header['ZBITPIX']!r} bits"
+            raise FrameError(msg)
+        size += image_pixels(header) * abs(header["ZBITPIX"]) // 8
+    return size
+
+
+def image_pixels(header: fits.Header) -> int:
+    """
+    The number of pixels of the image that a header announces, compressed or not.
+
+    Raises
+    ------
+    FrameError
+        If that is no possible number.
+    """
+    letter = "Z" if "ZNAXIS" in header else ""
+    axes = [header[f"{letter}NAXIS{axis + 1}"] for axis in range(header[f"{letter}NAXIS"])]
+    if not all(isinstance(number, int) for number in axes) or min(axes, default=0) < 0:
+        msg = f"its header announces an image of an impossible size: {axes}"
+        raise FrameError(msg)
+    return math.prod(axes)
 
 
 def _skip(file: Any, start: int, size: int, *, needed: bool = True) -> None:
     """Go past data, and make sure that they are there."""
     left = size
-    if isinstance(file, _Kept):
+    if isinstance(file, _Unpacked):
         while left and (part := file.read(min(left, 1 << 24))):
             left -= len(part)
     else:

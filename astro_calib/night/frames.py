@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -198,20 +199,33 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
         given = list(raw.files_filtered(include_path=True))
     else:
         given = list(raw)
-    paths: dict[Path, Path] = {}
+    if not all(os.fspath(entry) for entry in given):
+        msg = "the name of a raw file or directory is empty; give one ('.' for the working directory)."
+        raise FrameError(msg)
+    paths: dict[str, Path] = {}
     unused = []
     for entry in map(Path, given):
-        if not entry.exists():
+        if not os.path.lexists(entry):
             msg = f"{entry} does not exist; expected a raw FITS file, or a directory of them."
             raise FileNotFoundError(msg)
-        if not entry.is_dir():
-            paths.setdefault(entry.resolve(), entry)
+        # Unlike those of a Path these find nothing wrong with a link to itself, nor with what may not be looked at.
+        if not os.path.isdir(entry):  # noqa: PTH112
+            paths.setdefault(os.path.realpath(entry), entry)
             continue
-        for path in sorted(entry.iterdir()):
-            if path.name.startswith(".") or path.is_dir():
+        try:
+            inside = sorted(entry.iterdir())
+        except OSError as error:
+            unused.append(UnusedFile(entry, f"it cannot be looked into: {error.strerror or error}", lost=True))
+            continue
+        for path in inside:
+            fits = FITS_SUFFIX.search(path.name) is not None
+            if path.name.startswith("."):
                 continue
-            if FITS_SUFFIX.search(path.name):
-                paths.setdefault(path.resolve(), path)
+            if os.path.isdir(path):  # noqa: PTH112
+                if fits:
+                    unused.append(UnusedFile(path, "a directory; give it as well if there are raw frames in it"))
+            elif fits:
+                paths.setdefault(os.path.realpath(path), path)
             else:
                 unused.append(UnusedFile(path, "not FITS by its name"))
     if not paths and not unused:
@@ -221,7 +235,7 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
     return list(paths.values()), unused
 
 
-def examine_file(path: Path, profile: Profile) -> RawFrame | UnusedFile:
+def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> RawFrame | UnusedFile:
     """
     Read a raw file to its end and tell what it is, or why it cannot be used.
 
@@ -231,6 +245,8 @@ def examine_file(path: Path, profile: Profile) -> RawFrame | UnusedFile:
         The file.
     profile : Profile
         How it is to be understood.
+    most : int, optional
+        How many bytes of data it may hold; see `~astro_calib.night.usual_size.most_bytes`.
 
     Returns
     -------
@@ -238,7 +254,7 @@ def examine_file(path: Path, profile: Profile) -> RawFrame | UnusedFile:
     """
     cards: list[str] = []
     try:
-        header, data = read_raw_file(path, cards)
+        header, data = read_raw_file(path, cards, most=most)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
         kind = None if error.header is None else profile.kind(error.header)

@@ -13,6 +13,7 @@ import numpy as np
 from astro_calib.errors import FrameError
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.names import file_name, unique_name
+from astro_calib.night.net import reason_of, tried
 from astro_calib.night.pictures import master_picture, rendered
 from astro_calib.night.pixels import masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
@@ -21,7 +22,7 @@ from astro_calib.night.summary import MasterSummary
 from astro_calib.scaling import median_of_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -215,8 +216,11 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     def calibrated(frames: Iterable[RawFrame], **options: Any) -> Iterator[CCDFrame]:
         return _calibrated(frames, lambda frame: calibrate_raw(frame, plan, **options), unused, done)
 
+    def combined(group: Sequence[RawFrame], frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
+        return _tried_together(group, lambda: _combined(frames, **options), unused)
+
     # The pattern of a bias is no light and has no shot noise.
-    bias = _combined(calibrated(plan.biases, shot_noise=0.0))
+    bias = combined(plan.biases, calibrated(plan.biases, shot_noise=0.0))
     if plan.biases and bias is None:
         if plan.overscan is None:
             reasons = "".join(f"\n  {line}" for line in by_reason(unused))
@@ -224,18 +228,23 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
             raise FrameError(msg)
         remarks.append(f"none of the {len(plan.biases)} biases can be used: their pattern stays in the frames")
     darks: dict[float, CCDFrame] = {}
+    lost: list[float] = []
     for time, frames in plan.darks.items():
-        dark = _combined(calibrated(frames, bias=bias))
+        dark = combined(frames, calibrated(frames, bias=bias))
         if dark is None:
-            remarks.append(f"none of the darks of {time:g} s can be used")
+            lost.append(time)
             continue
         dark.meta[EXPOSURE_TIME] = time
         darks[time] = dark
+    if lost:
+        consequence = "those of other exposure times are scaled" if darks else "the dark current stays in the frames"
+        times = ", ".join(f"{time:g}" for time in lost)
+        remarks.append(f"none of the darks of {times} s can be used: {consequence}")
     masters = Masters(bias=bias, darks=darks, flats={})
     remarks += _remarks_on_scaling(masters, plan)
     flats: dict[str, CCDFrame] = {}
     for filter_name, frames in plan.flats.items():
-        flat = _combined(_lit(frames, plan, masters, unused, done), scale="median")
+        flat = combined(frames, _lit(frames, plan, masters, unused, done), scale="median")
         if flat is not None:
             flats[filter_name] = flat
             continue
@@ -267,13 +276,27 @@ def _calibrated(
 ) -> Iterator[CCDFrame]:
     """Calibrated frames; those that cannot be go to ``unused``, and do not stop the others."""
     for frame in frames:
-        try:
-            ccd = calibrate(frame)
-        except FrameError as error:
-            unused.append(UnusedFile(frame.path, str(error).removeprefix(f"{frame.path.name}: "), frame.kind))
+        outcome = tried(frame.path, frame.kind, partial(calibrate, frame))
+        if isinstance(outcome, UnusedFile):
+            unused.append(outcome)
         else:
-            yield ccd
+            yield outcome
         done(frame)
+
+
+def _tried_together(
+    group: Sequence[RawFrame], combine: Callable[[], CCDFrame | None], unused: list[UnusedFile]
+) -> CCDFrame | None:
+    """The master of a group of frames; if there is none because of all of them, each goes to ``unused``."""
+    if not group:
+        return None
+    outcome = tried(group[0].path, group[0].kind, combine)
+    if not isinstance(outcome, UnusedFile):
+        return outcome
+    known = {file.path for file in unused}
+    reason = f"they cannot be combined: {outcome.reason}"
+    unused += [UnusedFile(f.path, reason, f.kind, lost=outcome.lost) for f in group if f.path not in known]
+    return None
 
 
 def _combined(frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
@@ -336,7 +359,9 @@ def _typical_sigma(master: CCDFrame) -> float:
     return float(np.sqrt(_level(master, master.variance)))
 
 
-def write_masters(masters: Masters, output: Output, *, pictures: bool = True) -> list[MasterSummary]:
+def write_masters(
+    masters: Masters, output: Output, *, lost: list[UnusedFile], pictures: bool = True
+) -> list[MasterSummary]:
     """
     Write masters and pictures of them.
 
@@ -346,6 +371,8 @@ def write_masters(masters: Masters, output: Output, *, pictures: bool = True) ->
         What to write.
     output : Output
         Where to.
+    lost : list of UnusedFile
+        Gets what cannot be drawn or written because of what is in a master.
     pictures : bool
         Whether to draw pictures of them.
 
@@ -363,13 +390,21 @@ def write_masters(masters: Masters, output: Output, *, pictures: bool = True) ->
         name = unique_name(f"master-{file_name(wanted)}", {summary.path.stem for summary in summaries})
         path = output.path("masters", name)
         assert master.variance is not None  # combine never makes an exact master
-        picture = None
-        if pictures:
-            values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
-            picture = rendered(master_picture(title, values, sigmas, str(master.unit)))
-        master.write(path, overwrite=True)
+        picture = tried(path, "", partial(_picture, title, master)) if pictures else None
+        if isinstance(picture, UnusedFile):
+            lost.append(replace(picture, reason=f"its picture cannot be drawn: {picture.reason}", kind="master"))
+        output.make_way(path)
+        try:
+            master.write(path, overwrite=True)
+        except OSError:
+            # A disk that is full is so for all that follows.
+            raise
+        except Exception as error:  # noqa: BLE001 it was applied, and costs its own file and not the night
+            reason = f"it was applied, but cannot be written: {reason_of(error)}"
+            lost.append(UnusedFile(path, reason, "master", lost=True))
+            continue
         output.written(path)
-        if picture is not None:
+        if isinstance(picture, bytes):
             output.write("pictures", f"{name}-master", partial(Path.write_bytes, data=picture))
         summaries.append(
             MasterSummary(
@@ -381,3 +416,9 @@ def write_masters(masters: Masters, output: Output, *, pictures: bool = True) ->
             )
         )
     return summaries
+
+
+def _picture(title: str, master: CCDFrame) -> bytes:
+    assert master.variance is not None  # combine never makes an exact master
+    values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
+    return rendered(master_picture(title, values, sigmas, str(master.unit)))

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astro_calib.io.atomic import write_atomically
+from astro_calib.io.atomic import remove_leftovers, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,9 +53,10 @@ class Output:
         self.directory = Path(directory)
         self._written: set[Path] = set()
         check_output(self.directory, overwrite=overwrite)
-        places = {(self.directory / part).resolve() for part in ("", *PARTS)}
+        places = {_identity(self.directory / part) for part in ("", *PARTS)} - {None}
         for path in raw:
-            if path.resolve().parent in places:
+            # Where the file is, and where a link to it is.
+            if {_identity(path.parent), _identity(Path(os.path.realpath(path)).parent)} & places:
                 msg = (
                     f"the raw frame {path} lies where the results would be written; give another directory "
                     f"than {self.directory} for them."
@@ -64,6 +65,8 @@ class Output:
         try:
             for part in PARTS:
                 (self.directory / part).mkdir(parents=True, exist_ok=True)
+                remove_leftovers(self.directory / part)
+            remove_leftovers(self.directory)
             # Without it, what is there is not finished.
             self.summary.unlink(missing_ok=True)
         except OSError as error:
@@ -94,8 +97,14 @@ class Output:
     def write(self, part: str, name: str, write: Callable[[Path], object]) -> None:
         """Write a file of the results, with `write_atomically`."""
         path = self.path(part, name)
+        self.make_way(path)
         write_atomically(path, write)
         self.written(path)
+
+    def make_way(self, path: Path) -> None:
+        """Remove a link in the place of a result: what it points to, which may be a raw frame, is not replaced."""
+        if path.is_symlink():
+            path.unlink()
 
     def written(self, path: Path) -> None:
         """Take note that a file was written."""
@@ -119,6 +128,8 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
 
     Raises
     ------
+    ValueError
+        If it has no name.
     FileExistsError
         If it is a file, or there are results and ``overwrite`` is False.
     OSError
@@ -131,8 +142,11 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     check_output(f"{parent}/reduced")
     """
+    if not os.fspath(directory):
+        msg = "the directory for the results has no name; give one ('.' for the working directory)."
+        raise ValueError(msg)
     directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
+    if _there(directory) and not directory.is_dir():
         msg = f"{directory} is a file; give a directory for the results."
         raise FileExistsError(msg)
     if not overwrite and (found := _results(directory)):
@@ -141,14 +155,45 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
             "another directory, or --overwrite (overwrite=True) to replace them."
         )
         raise FileExistsError(msg)
+    for part in PARTS:
+        if _there(directory / part) and not (directory / part).is_dir():
+            raise _not_writable(directory, f"{directory / part} is a file")
     # What is not there yet is made in the nearest directory above it that is.
+    for place in [*(directory / part for part in PARTS), directory, *directory.absolute().parents]:
+        if _leads_nowhere(place):
+            raise _not_writable(directory, f"{place} is a link that leads nowhere")
     for place in [directory, *directory.absolute().parents]:
-        if place.exists():
+        if _there(place):
             if not place.is_dir():
                 raise _not_writable(directory, f"{place} is a file")
             if not os.access(place, os.W_OK | os.X_OK):
                 raise _not_writable(directory, f"no permission to write in {place}")
             break
+
+
+def _there(path: Path) -> bool:
+    """Whether something is there; a place that cannot be looked into holds nothing."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether a path is a link to nothing, or to itself."""
+    try:
+        return path.is_symlink() and not path.exists()
+    except OSError:
+        return False
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """What a directory is known by under all its names; None if it is not there."""
+    try:
+        status = directory.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _not_writable(directory: Path, reason: str) -> OSError:
@@ -157,5 +202,7 @@ def _not_writable(directory: Path, reason: str) -> OSError:
 
 
 def _results(directory: Path) -> list[Path]:
-    found = [path for part, suffix in PARTS.items() for path in (directory / part).glob(f"*{suffix}")]
-    return sorted(found) + ([directory / SUMMARY] if (directory / SUMMARY).exists() else [])
+    parts = [path for part, suffix in PARTS.items() for path in (directory / part).glob(f"*{suffix}")]
+    # Hidden ones are what a process that was killed has left.
+    found = sorted(path for path in parts if not path.name.startswith("."))
+    return found + ([directory / SUMMARY] if _there(directory / SUMMARY) else [])

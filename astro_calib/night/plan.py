@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from astro_calib.errors import FrameError, ProfileError
 from astro_calib.night.frames import ADU, RawFrame, UnusedFile, by_reason, examine_file, find_files
 from astro_calib.night.headers import parse_section, printable
 from astro_calib.night.names import unique_name
+from astro_calib.night.net import tried
 from astro_calib.night.profile import Profile, load_profile
 from astro_calib.night.remarks import FileRemark, Remarks
+from astro_calib.night.usual_size import most_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -271,8 +274,9 @@ def plan_night(
     paths, unused = find_files(raw)
     frames: list[RawFrame] = []
     first_with: dict[str, Path] = {}
+    most = most_bytes(paths, profile)
     for path in watch(paths):
-        frame = examine_file(path, profile)
+        frame = tried(path, "", partial(examine_file, path, profile, most=most))
         if isinstance(frame, UnusedFile):
             unused.append(frame)
             continue

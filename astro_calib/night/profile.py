@@ -92,6 +92,10 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "ExposureTime", "Profile", "builtin_profiles", "load_profile"]
 
 
+#: No profile has so many bytes.
+LARGEST = 1 << 20
+
+
 def _plain(text: str) -> str:
     """``text`` as it is compared: small letters, one space for any run of spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", " ", text).strip().casefold()
@@ -369,6 +373,13 @@ def load_profile(profile: str | PathLike[str] | Profile) -> Profile:
         msg = f"there is no profile {str(profile)!r}; built in are {known}, or give the path of a .toml file."
         raise ProfileError(msg)
     try:
+        # A pipe or a device would be read for ever.
+        if path.exists() and not path.is_file():
+            msg = f"profile {path} is no regular file; give the path of a TOML file."
+            raise ProfileError(msg)
+        if path.stat().st_size > LARGEST:
+            msg = f"profile {path} has more than {LARGEST} bytes; give the path of a TOML file."
+            raise ProfileError(msg)
         content = path.read_bytes()
     except OSError as error:
         msg = f"profile {path} cannot be read: {error.strerror or error}."

@@ -6,6 +6,8 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from astropy.utils.exceptions import AstropyUserWarning
+
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ class UnusableFileError(FrameError):
         return not self.not_fits and (self.cut or self.header is None)
 
 
-def read_raw_file(path: Path, cards: list[str] | None = None) -> tuple[Header, NDArray[np.generic]]:
+def read_raw_file(
+    path: Path, cards: list[str] | None = None, *, most: int | None = None
+) -> tuple[Header, NDArray[np.generic]]:
     """
     The header and the image of a raw FITS file, which is read completely.
 
@@ -71,15 +75,27 @@ def read_raw_file(path: Path, cards: list[str] | None = None) -> tuple[Header, N
     ------
     UnusableFileError
         If the file cannot be read, is not FITS, is cut off or damaged, or does not hold exactly one image
-        of two dimensions with at least one finite value other than 0.
+        of two dimensions with at least one finite value other than 0; or if its data differ from their DATASUM.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If a header was changed after its CHECKSUM was written.
     """
     from astropy.io import fits
 
     from astro_calib.io.cards import repaired
+    from astro_calib.io.fits_checksum import compare_sums, content_of
+    from astro_calib.io.tiles import check_tiles
     from astro_calib.io.whole import NotFitsError, check_whole_fits, openable
 
+    remarks: list[str] = []
     try:
-        source, units = check_whole_fits(path)
+        source, units = check_whole_fits(path, most)
+        if any(b"DATASUM" in unit.header or b"ZIMAGE" in unit.header for unit in units):
+            with content_of(source) as content:
+                remarks = compare_sums(units, content)
+                check_tiles(units, content)
     except OSError as error:
         msg = f"it cannot be read: {error.strerror or error}"
         raise UnusableFileError(msg) from error
@@ -94,12 +110,16 @@ def read_raw_file(path: Path, cards: list[str] | None = None) -> tuple[Header, N
         warnings.simplefilter("ignore")
         try:
             with fits.open(openable(source), memmap=False, lazy_load_hdus=False) as hdus:
-                return _image(hdus, source)
-        except (OSError, ValueError, TypeError, ArithmeticError, LookupError, MemoryError, fits.VerifyError) as error:
-            if isinstance(error, UnusableFileError):
-                raise
-            msg = f"truncated or damaged: {error}"
+                image = _image(hdus, source)
+        except UnusableFileError:
+            raise
+        except Exception as error:
+            # Of what is in a damaged file astropy, and what it unpacks it with, make errors of any kind.
+            msg = f"truncated or damaged: {str(error) or type(error).__name__}"
             raise UnusableFileError(msg) from error
+    for remark in remarks:
+        warnings.warn(f"{path.name}: {remark}", AstropyUserWarning, stacklevel=2)
+    return image
 
 
 def _header_of_rest(path: Path) -> Header | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from astro_calib.io.atomic import write_atomically
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
+from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
 from astro_calib.night.plan import plan_night
 from astro_calib.night.remarks import Remarks
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from astro_calib.night.summary import FrameSummary
 
 __all__ = ["reduce_night"]
-
-T = TypeVar("T")
 
 
 def reduce_night(
@@ -54,7 +53,7 @@ def reduce_night(
 
     Written are ``masters/*.fits`` and ``calibrated/*.fits`` (which ``CCDData.read`` opens),
     ``tables/*.ecsv``, ``pictures/*.png`` and ``summary.txt``. Each file is there whole or not at all. A
-    science frame that cannot be reduced is named in the summary, and the others go on.
+    frame that cannot be read or reduced is named in the summary, and the others go on.
 
     Parameters
     ----------
@@ -118,22 +117,24 @@ def reduce_night(
         raise ValueError(msg)
     # Before all files are read, which takes a while.
     check_output(out, overwrite=overwrite)
-    plan = plan_night(
-        raw,
-        profile,
-        gain=gain,
-        read_noise=read_noise,
-        saturation=saturation,
-        unit=unit,
-        watch=partial(bar, desc="reading"),
-    )
+    remarks = Remarks()
+    with remarks.heard():
+        plan = plan_night(
+            raw,
+            profile,
+            gain=gain,
+            read_noise=read_noise,
+            saturation=saturation,
+            unit=unit,
+            watch=partial(bar, desc="reading"),
+        )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
-    remarks = Remarks()
     remarks.add(*plan.remarks)
+    unwritten: list[UnusedFile] = []
     with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, remarks.heard():
         masters = make_masters(plan, done=lambda _: count.update())
-        master_summaries = write_masters(masters, output, pictures=pictures)
+        master_summaries = write_masters(masters, output, pictures=pictures, lost=unwritten)
     remarks.add(*masters.remarks)
     make = partial(
         reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures, aperture=aperture
@@ -155,7 +156,7 @@ def reduce_night(
         masters=tuple(master_summaries),
         frames=tuple(summaries),
         failures=tuple(failures),
-        unused=plan.unused + masters.unused,
+        unused=(*plan.unused, *masters.unused, *unwritten),
         remarks=remarks.lines(),
         seconds=time.monotonic() - started,
         pictures=pictures,
@@ -172,7 +173,7 @@ def _outcomes(
 
     def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
         with remarks.heard():
-            made = _tried(frame, lambda: make(frame))
+            made = tried(frame.path, frame.kind, lambda: make(frame))
         if isinstance(made, UnusedFile):
             return lambda: made
         written = writer.submit(made.write_image)
@@ -183,7 +184,7 @@ def _outcomes(
                 made.write_beside()
             return made.summary
 
-        return lambda: _tried(frame, ended)
+        return lambda: tried(frame.path, frame.kind, ended)
 
     with ThreadPoolExecutor(1) as writer:
         last = None
@@ -194,11 +195,3 @@ def _outcomes(
             last = following
         if last is not None:
             yield last()
-
-
-def _tried(frame: RawFrame, work: Callable[[], T]) -> T | UnusedFile:
-    """What a work on a frame results in, or why it cannot be done, which does not stop the work on others."""
-    try:
-        return work()
-    except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
-        return UnusedFile(frame.path, str(error) or type(error).__name__, frame.kind)

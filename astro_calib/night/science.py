@@ -123,6 +123,10 @@ def reduce_science(
 
     path = output.path("calibrated", frame.name)
 
+    def write_image() -> None:
+        output.make_way(path)
+        write()
+
     def write_beside() -> None:
         output.written(path)
         if photometry is not None:
@@ -140,7 +144,8 @@ def reduce_science(
         bad=int(np.count_nonzero(bad)),
         **figures,
     )
-    return Made(summary, prepare_fits(image, path, overwrite=True), write_beside)
+    write = prepare_fits(image, path, overwrite=True)
+    return Made(summary, write_image, write_beside)
 
 
 def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:

@@ -166,14 +166,14 @@ def sky_noise(
     own = float(np.median(predicted)) - step**2 / 12
     if step > 0 and own < (FINE * step) ** 2:
         if own < (COARSE * step) ** 2 and _likeness(values, kept, step) > ALIKE:
-            why = f"the noise is {np.sqrt(max(own, 0)) / step:.2f} of a digital step, too little to be seen in the pixels"
+            why = (
+                f"the noise is {np.sqrt(max(own, 0)) / step:.2f} of a digital step, too little to be seen in the pixels"
+            )
             return SkyNoise(level, np.nan, typical, np.nan, blocks, all_blocks, why)
         seen = _seen_variance(values, kept, mean, predicted, step)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sqrt(observed / seen)
-    return SkyNoise(
-        level, float(np.median(np.sqrt(observed))), typical, float(np.median(ratio)), blocks, all_blocks
-    )
+    return SkyNoise(level, float(np.median(np.sqrt(observed))), typical, float(np.median(ratio)), blocks, all_blocks)
 
 
 def _clipped(
@@ -213,7 +213,11 @@ def _likeness(values: NDArray[Any], kept: NDArray[np.bool_], step: float) -> flo
 
 
 def _seen_variance(
-    values: NDArray[Any], kept: NDArray[np.bool_], mean: NDArray[np.float64], predicted: NDArray[np.float64], step: float
+    values: NDArray[Any],
+    kept: NDArray[np.bool_],
+    mean: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    step: float,
 ) -> NDArray[np.float64]:
     """The variance that is to be seen in each block: the predicted one is a mean over all places in a step."""
     own = np.maximum(predicted - step**2 / 12, 0)

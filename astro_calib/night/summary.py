@@ -150,7 +150,9 @@ class FrameSummary:
                 "unmasked objects, pattern noise, or gain and read noise that are off"
             )
         if self.sky.why:
-            remarks.append(f"{self.path.name}: whether the noise of the sky is as predicted is not known: {self.sky.why}")
+            remarks.append(
+                f"{self.path.name}: whether the noise of the sky is as predicted is not known: {self.sky.why}"
+            )
         if self.fwhm > ELONGATED * self.fwhm_across:
             remarks.append(
                 f"{self.path.name}: stars are {self.fwhm:.1f} by {self.fwhm_across:.1f} pixels: trailed or out of focus"

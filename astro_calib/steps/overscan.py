@@ -348,7 +348,7 @@ def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], ste
     usual = distinct[number.argmax()]
     below, above = np.mean(good < usual - step / 2), np.mean(good > usual + step / 2)
     if below > 0 and above > 0:
-        sigma = step / float(ndtri(1 - above) - ndtri(below))
+        sigma = step / float(ndtri(float(1 - above)) - ndtri(float(below)))
     else:
         sigma = float(np.sqrt(max(np.var(good) - step**2 / 12, 0)))
     k = np.arange(1, 31)

@@ -26,7 +26,11 @@ STEPS = {
 
 @pytest.fixture
 def frames(rng):
-    return make_frame(rng, 1500.0, 5.0, (6, 7)), make_frame(rng, 100.0, 3.0, (6, 7)), make_frame(rng, 101.0, 3.0, (6, 7))
+    return (
+        make_frame(rng, 1500.0, 5.0, (6, 7)),
+        make_frame(rng, 100.0, 3.0, (6, 7)),
+        make_frame(rng, 101.0, 3.0, (6, 7)),
+    )
 
 
 @pytest.mark.parametrize("step", STEPS)

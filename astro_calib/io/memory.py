@@ -1,0 +1,93 @@
+"""How much memory this process may still take: what the machine has left, and what limits leave of that."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+__all__ = ["SMALL", "available_memory"]
+
+#: Less than so many bytes is not worth asking for.
+SMALL = 1 << 24
+#: Where the system tells of itself.
+ROOT = Path("/")
+#: What is taken for the memory of a machine that tells nothing.
+UNKNOWN = 1 << 36
+
+
+def available_memory(root: Path = ROOT) -> int:
+    """
+    The number of bytes that this process can still take before it, or another one, gets into trouble.
+
+    This is the least of what the machine has free (or can free by forgetting copies of files), of what the
+    memory limits of the process's control groups leave (containers, batch systems), and of what ``ulimit -v`` leaves.
+
+    Parameters
+    ----------
+    root : Path
+        The directory that stands for ``/``.
+
+    Returns
+    -------
+    int
+    """
+    proc, groups = root / "proc", root / "sys" / "fs" / "cgroup"
+    left = [_of_machine(proc), _of_address_space(proc), *_of_control_groups(proc, groups)]
+    return max(0, min(number for number in left if number is not None))
+
+
+def _of_machine(proc: Path) -> int:
+    found = re.search(r"^MemAvailable:\s*(\d+) kB$", _text(proc / "meminfo"), re.MULTILINE)
+    if found:
+        return int(found[1]) * 1024
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return UNKNOWN
+
+
+def _of_address_space(proc: Path) -> int | None:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    pages = _text(proc / "self" / "statm").split()
+    if limit == resource.RLIM_INFINITY:
+        return None
+    return limit - (int(pages[0]) * resource.getpagesize() if pages else 0)
+
+
+def _of_control_groups(proc: Path, groups: Path) -> list[int]:
+    """What each limit leaves, of the group that the process is in and of all above it, in both versions of them."""
+    left = []
+    for line in _text(proc / "self" / "cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top = groups / "memory" if controllers else groups
+        limit, usage, cached = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        if not controllers:
+            limit, usage, cached = "memory.max", "memory.current", "inactive_file"
+        group = top / path.lstrip("/")
+        # In a container the path may be one of outside; the container's own group is the top then.
+        for place in [place for place in (group, *group.parents) if place == top or top in place.parents]:
+            if (most := _number(place / limit)) is not None and (used := _number(place / usage)) is not None:
+                kept = re.search(rf"^{cached} (\d+)$", _text(place / "memory.stat"), re.MULTILINE)
+                left.append(most - used + (int(kept[1]) if kept else 0))
+    return left
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file; None if there is no such file, or it says "max"."""
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None

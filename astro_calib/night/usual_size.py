@@ -1,0 +1,54 @@
+"""How large the files of a night are, from their headers, so that one that is far larger need not be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from astro_calib.night.profile import Profile
+
+__all__ = ["most_bytes"]
+
+#: A file may hold so many bytes for each pixel of a usual frame: uncertainties, masks and tables may lie beside one.
+BYTES_A_PIXEL = 32
+#: Files up to this size are read anyhow.
+SMALL = 1 << 25
+
+
+def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
+    """
+    How many bytes of data a file of the night may hold.
+
+    A frame of another size than most is left out in any case; one that is many times larger is not even read, so that
+    it does not take the memory that the others need.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The files; of each the header of its first image is read.
+    profile : Profile
+        Tells which of them are frames of the night.
+
+    Returns
+    -------
+    int or None
+        None if no header tells anything.
+    """
+    from astro_calib.io.whole import first_header, image_pixels
+
+    pixels: Counter[int] = Counter()
+    for path in paths:
+        # What is wrong with a file is found out, and told, when it is read.
+        with suppress(Exception):
+            header = first_header(path)
+            if profile.kind(header) not in (None, "ignore"):
+                pixels[image_pixels(header)] += 1
+    if not pixels:
+        return None
+    usual = max(pixels, key=lambda number: (pixels[number], -number))
+    return max(SMALL, BYTES_A_PIXEL * usual)

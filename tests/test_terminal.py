@@ -1,0 +1,175 @@
+"""The command in a shell: signals that end it, streams that are closed or full."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+LEAN = ["--no-stars", "--no-pictures"]
+COMMAND = "from astro_calib.cli import main\nmain(prog_name='astro-calib')\n"
+#: Sends a signal to its own process while a file is half written.
+SIGNALLED = """
+import os, time
+from astro_calib.io import fits_writer
+
+def half(hdus, path):
+    if {name!r} in path.name:
+        path.write_bytes(b"SIMPLE")
+        os.kill(os.getpid(), {number})
+        time.sleep(0.2)
+        path.unlink()
+    original(hdus, path)
+
+original, fits_writer.write_hdus = fits_writer.write_hdus, half
+"""
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Three biases and two science frames, as small as they can be."""
+    directory = tmp_path_factory.mktemp("terminal") / "raw"
+    directory.mkdir()
+    for number, kind in enumerate(["BIAS", "BIAS", "BIAS", "LIGHT", "LIGHT"]):
+        data = np.random.default_rng(number).normal(1000, 5, (16, 20)).round().astype(np.uint16)
+        cards = [("IMAGETYP", kind), ("EXPTIME", 30.0), ("GAIN", 1.5), ("RDNOISE", 8.0)]
+        fits.writeto(directory / f"{kind.lower()}{number}.fits", data, fits.Header(cards))
+    return directory
+
+
+def run(code, *arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-c", code + COMMAND, *map(str, arguments)], check=False, text=True, timeout=300, **options
+    )
+
+
+def reduce(raw, out, code="", **options):
+    options = {"capture_output": True} | options
+    return run(code, "reduce", raw, "-o", out, *LEAN, **options)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "said", "name"),
+    [
+        (signal.SIGTERM, 143, "Ended by SIGTERM", "master-bias"),
+        (signal.SIGTERM, 143, "Ended by SIGTERM", "light3"),
+        (signal.SIGINT, 130, "Interrupted", "light3"),
+        (signal.SIGHUP, 129, "Ended by SIGHUP", "master-bias"),
+    ],
+)
+def test_a_signal_ends_the_command_and_leaves_no_half_file(raw, tmp_path, number, status, said, name):
+    out = tmp_path / "out"
+    result = reduce(raw, out, SIGNALLED.format(name=name, number=int(number)))
+    assert result.returncode == status
+    last = result.stderr.strip().splitlines()[-1]
+    assert said in last
+    assert "Traceback" not in result.stderr
+    assert "Aborted" not in result.stderr
+    files = [path for path in out.rglob("*") if path.is_file()]
+    assert not [path for path in files if path.name.startswith(".")]
+    assert not (out / "summary.txt").exists()
+    for path in files:
+        fits.getdata(path)
+
+
+def test_who_ignores_a_hangup_is_not_ended_by_it(raw, tmp_path):
+    code = f"import signal\nsignal.signal({int(signal.SIGHUP)}, signal.SIG_IGN)\n"
+    code += SIGNALLED.format(name="light3", number=int(signal.SIGHUP))
+    result = reduce(raw, tmp_path / "out", code)
+    assert result.returncode == 0
+    assert (tmp_path / "out" / "summary.txt").exists()
+
+
+def test_what_a_killed_run_leaves_does_not_hinder_the_next(raw, tmp_path):
+    out = tmp_path / "out"
+    code = SIGNALLED.format(name="master-bias", number=int(signal.SIGKILL))
+    assert reduce(raw, out, code).returncode == -signal.SIGKILL
+    assert [path for path in out.rglob(".*") if path.is_file()]
+    again = reduce(raw, out)
+    assert again.returncode == 0, again.stderr
+    assert not [path for path in out.rglob(".*") if path.is_file()]
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", "| true"])
+def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, redirection):
+    if "full" in redirection and not os.path.exists("/dev/full"):  # noqa: PTH110
+        pytest.skip("there is no /dev/full here")
+    out = tmp_path / "out"
+    command = (
+        f"set -o pipefail; '{sys.executable}' -c \"$CODE\" reduce '{raw}' -o '{out}' {' '.join(LEAN)} {redirection}"
+    )
+    result = subprocess.run(
+        ["bash", "-c", command],  # noqa: S607
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "CODE": COMMAND},
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Exception ignored" not in result.stderr
+    assert len(list((out / "calibrated").glob("*.fits"))) == 2
+    assert "1 masters and 2 science frames" in (out / "summary.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")  # noqa: PTH110
+def test_results_that_cannot_be_printed_are_told_where_they_are(raw, tmp_path):
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
+        result = reduce(raw, tmp_path / "out", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: the results cannot be printed: No space left on device. They are in ")
+    assert last.endswith("summary.txt.")
+    assert (tmp_path / "out" / "summary.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", ""], "it is empty"),
+        (["-o", "/dev/null"], "/dev/null is a file; give a directory"),
+        (["-o", "out", "--profile", ""], "there is no profile ''"),
+        (["-o", "out", "--profile", "/dev/zero"], "/dev/zero is no regular file"),
+        (["-o", "out", "--profile", "pipe.toml"], "pipe.toml is no regular file"),
+        (["-o", "out", "--profile", "folder.toml"], "folder.toml is no regular file"),
+        (["-o", "out", "--profile", "huge.toml"], "huge.toml has more than"),
+        (["-o", "loop"], "loop is a link that leads nowhere"),
+        (["-o", "loop/out"], "loop is a link that leads nowhere"),
+        (["-o", "nowhere"], "nowhere is a link that leads nowhere"),
+        (["-o", "linked"], "calibrated is a link that leads nowhere"),
+        (["-o", "x" * 300], "File name too long"),
+        (["", "-o", "out"], "it is empty"),
+        (["loop", "-o", "out", "-q"], "loop: it cannot be read: Too many levels of symbolic links"),
+        (["/dev/zero", "-o", "out", "-q"], "zero: it is no regular file"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
+)
+def test_arguments_that_mean_nothing_are_refused_in_one_message(raw, tmp_path, monkeypatch, arguments, said):
+    from click.testing import CliRunner
+
+    from astro_calib.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    with (tmp_path / "huge.toml").open("wb") as file:
+        file.truncate(1 << 40)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "not there")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "calibrated").symlink_to(tmp_path / "not there")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    result = CliRunner().invoke(main, ["reduce", str(raw), *LEAN, *arguments])
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.count("Error: ") == 1
+    assert said in result.stderr
+    after = sorted(path.name for path in tmp_path.iterdir())
+    # A file that is given and cannot be read is one frame less.
+    assert after == before if "-q" not in arguments else "not there" not in after
