@@ -46,7 +46,7 @@ def test_the_same_master_is_refused(frames, step):
     "then",
     [
         lambda ccd: ccd.copy(),
-        lambda ccd: CCDFrame(ccd),
+        CCDFrame,
         lambda ccd: ccd * 2.0 + 1 * u.electron,
         lambda ccd: combine([ccd, ccd * 1.01]),
     ],
