@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.nddata import NDData
 
+from astro_calib.arguments import check_number, check_switch, described
 from astro_calib.derive import as_frame, looked_at_once, rebuilt
-from astro_calib.detector import GAIN_UNIT, Detector
+from astro_calib.detector import GAIN_UNIT, Detector, as_detector
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
 from astro_calib.masters import applied, converted, stands_for
@@ -29,7 +31,7 @@ from astro_calib.steps import (
 from astro_calib.steps.amplifiers import amplifier_sections
 from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
 from astro_calib.steps.flat import normalised
-from astro_calib.steps.master import check_master, exposure
+from astro_calib.steps.master import as_master, check_master, exposure
 from astro_calib.steps.overscan import CLIP, overscan_level
 from astro_calib.steps.section import section_slices
 
@@ -135,7 +137,12 @@ def calibrate(
            [125.33, 125.33, 125.33]], dtype=float32)
     """
     ccd = looked_at_once(as_frame(ccd))
-    bias, dark, flat = (_master_looked_at_once(master) for master in (bias, dark, flat))
+    detector = as_detector(detector, "calibrate")
+    cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
+    bias, dark, flat = (
+        None if master is None else _master_looked_at_once(as_master(master, kind))
+        for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
+    )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
     by_signal = isinstance(shot_noise, str) or linearity
     if by_signal and overscan is None and bias is None and pedestal is None:
@@ -203,13 +210,13 @@ def calibrate(
 
 def _one_level(ccd: CCDFrame, pedestal: float | u.Quantity) -> u.Quantity:
     """The pedestal as one number in adu."""
-    level = pedestal if isinstance(pedestal, u.Quantity) else u.Quantity(pedestal, u.adu)
-    if not level.isscalar or not np.isfinite(level.value):
+    if np.ndim(pedestal) or isinstance(pedestal, NDData):
         msg = (
-            f"{ccd.name}: the pedestal is {pedestal}; expected one finite number, in adu. Subtract an image as a bias."
+            f"{ccd.name}: the pedestal is {described(pedestal)}; expected one finite number, in adu. Subtract an image "
+            "as a bias."
         )
         raise FrameError(msg)
-    return level.to(u.adu)
+    return check_number(f"{ccd.name}: the pedestal", pedestal, u.adu, minimum=-np.inf) * u.adu
 
 
 def _is_plain(
@@ -300,10 +307,8 @@ def _at_once(
     )
 
 
-def _master_looked_at_once(master: Any) -> Any:
-    """A master for the time of a calculation, noted as applied under its own name; what is no frame as it is."""
-    if not isinstance(master, CCDFrame):
-        return master
+def _master_looked_at_once(master: CCDFrame) -> CCDFrame:
+    """A master for the time of a calculation, noted as applied under its own name."""
     applied(master)
     result = looked_at_once(master)
     stands_for(result, master)
@@ -312,7 +317,7 @@ def _master_looked_at_once(master: Any) -> Any:
 
 def _in_electrons(master: CCDFrame, kind: str, detector: Detector) -> CCDFrame:
     """A master that was combined from frames in adu, in electrons; its pixels are multiplied once for all frames."""
-    master = as_frame(master, f"the master {kind}")
+    master = as_master(master, kind)
     applied(master)
     if master.unit != u.adu:
         return master

@@ -11,7 +11,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.detector import Detector
-from astro_calib.simulate.checks import check_array, check_count, check_number, check_shape
+from astro_calib.arguments import check_array, check_count, check_number, check_shape
 from astro_calib.simulate.components import (
     ELECTRON_RATE,
     bias,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.simulate.checks import check_count, check_number
+from astro_calib.arguments import check_count, check_number
 from astro_calib.simulate.instrument import Camera
 from astro_calib.simulate.instrument import camera as make_camera
 from astro_calib.simulate.scene import random_stars, sky_background

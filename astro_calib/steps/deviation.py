@@ -10,6 +10,7 @@ import numpy as np
 from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
+from astro_calib.detector import as_detector
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.factored import Factored
 from astro_calib.source import NoiseSource
@@ -88,6 +89,7 @@ def create_deviation(
     array([[ 25., 125.]])
     """
     ccd = as_frame(ccd)
+    detector = as_detector(detector, "create_deviation")
     if ccd.unit not in (u.adu, u.electron):
         msg = f"{ccd.name} is in {ccd.unit}; its noise can be computed in adu or in electron."
         raise u.UnitConversionError(msg)
