@@ -85,7 +85,7 @@ def frame_from(value: Any) -> str:
     if kind.endswith("HDU"):
         return "Write CCDFrame(hdu.data, unit='adu', meta=hdu.header)."
     if isinstance(value, NDData):
-        return "It has no unit: write CCDFrame(data, unit='adu')."
+        return "It has no unit: write CCDFrame(data, unit='adu')." if value.unit is None else "Write CCDFrame(data)."
     if isinstance(value, np.ma.MaskedArray):
         return "Write CCDFrame(array.data, mask=array.mask, unit='adu')."
     if isinstance(value, np.ndarray) and value.ndim:

@@ -10,7 +10,7 @@ from astropy.nddata import NDData
 
 from astro_calib.arguments import check_number, check_switch, described
 from astro_calib.derive import as_frame, looked_at_once, rebuilt
-from astro_calib.detector import GAIN_UNIT, Detector, as_detector
+from astro_calib.detector import Detector, as_detector
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
 from astro_calib.masters import applied, converted, stands_for
@@ -154,7 +154,7 @@ def calibrate(
     if pedestal is not None:
         pedestal = _one_level(ccd, pedestal)
     if overscan is not None and not isinstance(overscan, str):
-        overscan = flag_saturated(overscan, detector)
+        overscan = flag_saturated(as_frame(overscan, "the overscan"), detector)
     if overscan_model is None and not linearity and _is_plain(ccd, detector, (bias, dark, flat), shot_noise):
         frame = _at_once(
             ccd,
@@ -420,12 +420,12 @@ def ccd_process(
             "without errors use ccdproc.ccd_process."
         )
         raise ValueError(msg)
-    expected = u.electron if gain_corrected else u.adu
+    expected = u.electron if check_switch("gain_corrected", gain_corrected) else u.adu
     for kind, master in (("bias", master_bias), ("dark", dark_frame)):
-        if master is not None and master.unit != expected:
+        if master is not None and as_master(master, kind).unit != expected:
             msg = f"the master {kind} is in {master.unit}, but gain_corrected={gain_corrected} says {expected}."
             raise u.UnitConversionError(msg)
-    detector = Detector(gain=u.Quantity(gain).to(GAIN_UNIT), read_noise=readnoise)
+    detector = Detector(gain=gain, read_noise=readnoise)
     frame = calibrate(
         ccd,
         detector,

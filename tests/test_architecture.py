@@ -17,7 +17,7 @@ LAYERS = [
     ["frame", "arithmetic", "operands", "derive", "detector", "linearity"],
     ["budget", "source", "merge", "factored", "shot_variance", "identity", "masters"],
     ["kernels"],
-    ["arguments", "errors", "flags", "resources"],
+    ["arguments", "errors", "flags", "resources", "wcs"],
 ]
 LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from astro_calib.arguments import check_switch
 from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted
@@ -90,7 +91,7 @@ def subtract_dark(
     if data_exposure is not None and dark_exposure is not None:
         check_exposure(ccd.name, data_exposure)
         check_exposure(f"the master dark ({master.name})", dark_exposure)
-    if not scale:
+    if not check_switch("scale", scale):
         return subtracted(ccd, master)
     if dark_exposure is None or data_exposure is None:
         if exposure_time is None:

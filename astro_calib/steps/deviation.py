@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.nddata import NDData
 
+from astro_calib.arguments import described, quantity_values
 from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
@@ -106,8 +108,7 @@ def create_deviation(
         msg = f"{ccd.name}: no pixel is a finite number."
         raise FrameError(msg)
     if pedestal is not None:
-        level = pedestal.to_value(ccd.unit) if isinstance(pedestal, u.Quantity) else pedestal
-        signal = signal - _like(ccd, "pedestal", level)
+        signal = signal - _like(ccd, "pedestal", pedestal)
     gain = raw_map(ccd, detector, "gain")
     read_noise = raw_map(ccd, detector, "read_noise")
     # The noise of a raw frame is one thing in adu and in electrons: its variances are in electrons, squared.
@@ -168,10 +169,16 @@ def _number_or_array(value: Any, like: NDArray[Any]) -> Any:
 
 
 def _like(ccd: CCDFrame, what: str, value: Any) -> Any:
-    array = np.asarray(value, dtype=float_type(ccd.dtype))
+    """A number or an image of one, in the frame's unit and type."""
+    if isinstance(value, NDData):
+        value = value.data if value.unit is None else value.data * value.unit
+    array = quantity_values(f"{ccd.name}: the {what}", value, ccd.unit).astype(float_type(ccd.dtype))
     if array.ndim and array.shape != ccd.shape:
         msg = f"{ccd.name} has shape {ccd.shape}, its {what} {array.shape}."
         raise ShapeMismatchError(msg)
+    if array.ndim == 0 and not np.isfinite(array):
+        msg = f"{ccd.name}: the {what} is {described(value)}; expected a finite number."
+        raise FrameError(msg)
     return array
 
 
@@ -185,5 +192,5 @@ def _expected_signal(ccd: CCDFrame, signal: NDArray[Any], shot_noise: str | floa
 
         filled = np.where(np.isfinite(signal), signal, 0)
         return np.asarray(median_filter(filled, size=SMOOTHING_BOX, mode="reflect"))
-    msg = f"shot_noise is {shot_noise!r}; expected 'data', 'smooth' or an array."
+    msg = f"shot_noise is {shot_noise!r}; expected 'data', 'smooth', a number or an array."
     raise ValueError(msg)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.nddata import CCDData
 
+from astro_calib.arguments import check_unit, described
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
@@ -64,9 +66,9 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     if not isinstance(gain, Detector):
         if hasattr(gain, "value_from"):
             gain = gain.value_from(ccd.header)
-        quantity = u.Quantity(gain)
+        quantity = _quantity(ccd, gain)
         if quantity.unit == u.dimensionless_unscaled and gain_unit is not None:
-            quantity = quantity * u.Unit(gain_unit)
+            quantity = quantity * check_unit("gain_unit", gain_unit, "u.electron / u.adu")
         positive_quantity(f"{ccd.name}: gain", quantity, quantity.unit, unitless_allowed=True)
         return ccd.multiply(quantity)
     if ccd.unit != u.adu:
@@ -85,6 +87,26 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
         # With several amplifiers the digital step differs from pixel to pixel; it is found again from the gain.
         origin = origin.scaled(float(np.mean(value)))
     return rebuilt(ccd, product, budget, unit=u.electron, origin=origin)
+
+
+def _quantity(ccd: CCDFrame, gain: Any) -> u.Quantity:
+    """A gain that is no detector's, with its unit if it has one."""
+    try:
+        if isinstance(gain, (bool, np.bool_, CCDData)):
+            raise TypeError
+        quantity = u.Quantity(gain)
+    except (TypeError, ValueError) as error:
+        msg = f"{ccd.name}: the gain is {described(gain)}; expected a Detector, or a Quantity: 1.5 * u.electron / u.adu."
+        if isinstance(gain, str):
+            msg += f" For a keyword of the header write frame.header[{gain!r}] * u.electron / u.adu."
+        raise TypeError(msg) from error
+    if ccd.unit == u.adu and (quantity.unit**-1).is_equivalent(GAIN_UNIT):
+        msg = (
+            f"{ccd.name}: the gain is {quantity}; expected electrons for each adu. That is its inverse: write "
+            f"1 / ({quantity})."
+        )
+        raise u.UnitConversionError(msg)
+    return quantity
 
 
 def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Factored]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from astro_calib.arguments import described
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def section_slices(ccd: CCDFrame, section: str, what: str) -> tuple[slice, slice
     try:
         rows, columns = slice_from_string(section, fits_convention=True)
     except (ValueError, TypeError, AttributeError, IndexError) as error:
-        msg = f"{ccd.name}: {what} is {section!r}; expected a FITS section such as '[1025:1056, 1:1024]'."
+        msg = f"{ccd.name}: {what} is {described(section)}; expected a FITS section such as '[1025:1056, 1:1024]'."
         raise FrameError(msg) from error
     for part, length, axis in ((rows, ccd.shape[0], "row"), (columns, ccd.shape[1], "column")):
         if len(range(*part.indices(length))) == 0 or (part.stop or 0) > length or (part.start or 0) < 0:
