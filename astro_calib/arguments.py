@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import os
 from functools import wraps
+from inspect import Parameter, signature
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import astropy.units as u
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = [
     "NUMBERS",
     "as_mask",
+    "as_path",
     "check_array",
-    "check_choice",
     "check_count",
     "check_number",
     "check_positive",
@@ -34,7 +36,9 @@ __all__ = [
     "check_unit",
     "described",
     "frame_from",
+    "is_sequence_of",
     "other_words",
+    "quantity_of",
     "quantity_values",
     "unit_in_code",
 ]
@@ -109,20 +113,27 @@ def _in_words(unit: u.UnitBase) -> str:
 
 def quantity_values(what: str, value: Any, unit: u.UnitBase) -> NDArray[np.float64]:
     """Plain float64 values of `value` in `unit`; numbers without a unit are taken to be in `unit` already."""
-    numbers = isinstance(value, (Real, np.ndarray, list, tuple)) and not isinstance(value, (bool, np.bool_))
     try:
-        if not numbers or np.asarray(value).dtype.kind not in "iuf":
-            raise TypeError
-        return np.asarray(u.Quantity(value, unit, dtype=float).value)
+        if _is_real(value):
+            return np.asarray(u.Quantity(value, unit, dtype=float).value)
     except u.UnitConversionError as error:
         found = getattr(value, "unit", None)
         msg = f"{what} is in {found}; it must be in {_in_words(unit)} or convertible to that."
         if found is not None and unit == u.pixel and u.Unit(found).is_equivalent(u.deg):
             msg += " Divide it by the scale of a pixel, as in (2 * u.arcsec / (0.4 * u.arcsec / u.pix))."
         raise u.UnitConversionError(msg) from error
-    except (TypeError, ValueError) as error:
-        msg = f"{what} must be made of numbers in {_in_words(unit)}, not {described(value)}."
-        raise TypeError(msg) from error
+    msg = f"{what} must be made of numbers in {_in_words(unit)}, not {described(value)}."
+    raise TypeError(msg)
+
+
+def _is_real(value: Any) -> bool:
+    """Whether this is a number, an array of numbers, or a list of them."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.ndarray, list, tuple)):
+        return False
+    try:
+        return np.asarray(value).dtype.kind in "iuf"
+    except (TypeError, ValueError):
+        return False
 
 
 def _one_number(what: str, value: Any, unit: u.UnitBase) -> float:
@@ -131,6 +142,23 @@ def _one_number(what: str, value: Any, unit: u.UnitBase) -> float:
         msg = f"{what} must be a single number, not an array of shape {values.shape}."
         raise ValueError(msg)
     return float(values)
+
+
+def quantity_of(value: Any) -> u.Quantity | None:
+    """`value` as a Quantity, whatever its unit; None if it is no number: text, bool, a frame."""
+    if isinstance(value, (bool, np.bool_, NDData)):
+        return None
+    try:
+        return u.Quantity(value, dtype=float)
+    except (TypeError, ValueError):
+        return None
+
+
+def is_sequence_of(kind: type | tuple[type, ...], value: Any) -> bool:
+    """Whether this is a list or a tuple with nothing but one kind of thing in it; bool is no number."""
+    return isinstance(value, (list, tuple)) and all(
+        isinstance(one, kind) and not isinstance(one, (bool, np.bool_)) for one in value
+    )
 
 
 def check_number(
@@ -181,16 +209,9 @@ def check_switch(what: str, value: Any) -> bool:
     return bool(value)
 
 
-def check_choice(what: str, value: Any, choices: tuple[Any, ...]) -> None:
-    """Refuse what is not among the choices."""
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-        msg = f"{what} is {described(value)}; expected one of {', '.join(map(repr, choices))}."
-        raise ValueError(msg)
-
-
 def check_unit(what: str, value: Any, example: str) -> u.UnitBase:
-    """`value` as a unit: a name or a unit of astropy's, neither a number nor a Quantity."""
-    if not isinstance(value, (str, u.UnitBase)):
+    """`value` as a unit: a name, a unit of astropy's, or a multiple of one such as ``1000 * u.electron``."""
+    if not isinstance(value, (str, u.UnitBase)) and not (isinstance(value, u.Quantity) and value.isscalar):
         msg = f"{what} is {described(value)}; expected a unit, such as {example}."
         raise TypeError(msg)
     try:
@@ -198,6 +219,14 @@ def check_unit(what: str, value: Any, example: str) -> u.UnitBase:
     except ValueError as error:
         msg = f"{what} is {value!r}, which is not a unit; expected one such as {example}."
         raise ValueError(msg) from error
+
+
+def as_path(what: str, value: Any) -> Path:
+    """`value` as a path."""
+    if not isinstance(value, (str, os.PathLike)):
+        msg = f"{what} is {described(value)}; expected a path, such as 'night/'."
+        raise TypeError(msg)
+    return Path(value)
 
 
 def check_shape(shape: Any) -> tuple[int, int]:
@@ -263,14 +292,14 @@ def as_mask(what: str, value: Any) -> NDArray[np.bool_]:
     return array.astype(np.bool_)
 
 
-def other_words(**advice: str | Callable[[dict[str, Any]], str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
-    Say what to write to those who call a function with another package's names of arguments.
+    Say what to write to those who call a function with the names of arguments that ccdproc has.
 
     Parameters
     ----------
     **advice
-        For each name, what to write instead: a text, or a function that makes it of all keyword arguments.
+        For each name what to write instead. In it ``{name}`` is the value that was given for an argument, as code.
 
     Returns
     -------
@@ -279,16 +308,40 @@ def other_words(**advice: str | Callable[[dict[str, Any]], str]) -> Callable[[Ca
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        name = getattr(function, "__qualname__", "").removesuffix(".__init__")
+        most = sum(one.kind is not Parameter.KEYWORD_ONLY for one in signature(function).parameters.values())
+
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            for name in kwargs:
-                if name in advice:
-                    text = advice[name]
-                    text = text if isinstance(text, str) else text(dict(kwargs))
-                    msg = f"{function.__name__} has no argument {name!r}: {text}"
-                    raise TypeError(msg)
+            for word in advice.keys() & kwargs.keys():
+                given = {key: _in_code(value) for key, value in kwargs.items()}
+                msg = f"{name} has no argument {word!r}: {advice[word].format_map(_Given(given))}"
+                raise TypeError(msg)
+            if len(args) > most:
+                msg = (
+                    f"{name} was given {len(args)} arguments by position, the last of them {described(args[-1])}; "
+                    f"expected {most} at most. {advice.get('_position', 'Write the others with their names.')}"
+                )
+                raise TypeError(msg)
             return function(*args, **kwargs)
 
         return call
 
     return decorate
+
+
+class _Given(dict[str, str]):
+    """Values as code; three dots for what was not given."""
+
+    def __missing__(self, name: str) -> str:
+        return "..."
+
+
+def _in_code(value: Any) -> str:
+    """A value as one writes it in Python, if that is short."""
+    if isinstance(value, u.Quantity) and value.isscalar:
+        units = str(value.unit).split(" / ")
+        written = " / ".join(unit_in_code(u.Unit(one)) if one.isidentifier() else one for one in units)
+        return f"{value.value:g} * {written}" if len(units) < 3 else f"{value.value:g} * {unit_in_code(value.unit)}"
+    content = repr(value)
+    return content if isinstance(value, (str, list, tuple, *NUMBERS)) and len(content) <= LONGEST else "..."

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import NDData
 
-from astro_calib.arguments import check_number, check_switch, described
+from astro_calib.arguments import check_number, check_switch, described, other_words
 from astro_calib.derive import as_frame, looked_at_once, rebuilt
 from astro_calib.detector import Detector, as_detector
 from astro_calib.errors import FrameError
@@ -47,6 +46,26 @@ if TYPE_CHECKING:
 __all__ = ["calibrate", "ccd_process"]
 
 
+@other_words(
+    gain="write calibrate(frame, Detector(gain={gain}, read_noise={readnoise})).",
+    readnoise="write calibrate(frame, Detector(gain={gain}, read_noise={readnoise})).",
+    read_noise="write calibrate(frame, Detector(gain={gain}, read_noise={read_noise})).",
+    oscan="write overscan={oscan}.",
+    fits_section="write overscan={fits_section}, or trim= for the section to keep.",
+    oscan_median="write overscan_median={oscan_median}.",
+    oscan_model="write overscan_model=.",
+    error="leave it out; each calibrated frame has its error.",
+    master_bias="write bias=.",
+    dark_frame="write dark=.",
+    master_flat="write flat=.",
+    bad_pixel_mask="write bad_pixels=.",
+    exposure_key="write exposure_time={exposure_key}.",
+    dark_scale="leave it out; the dark is scaled by exposure time.",
+    dark_exposure="write dark.header['EXPTIME'] = 60.0, or apply the steps one by one, with subtract_dark.",
+    data_exposure="write frame.header['EXPTIME'] = 60.0, or apply the steps one by one, with subtract_dark.",
+    gain_corrected="leave it out; bias and dark say their unit themselves.",
+    _position="Write calibrate(frame, Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron), bias=bias).",
+)
 def calibrate(
     ccd: CCDFrame,
     detector: Detector,
@@ -210,13 +229,16 @@ def calibrate(
 
 def _one_level(ccd: CCDFrame, pedestal: float | u.Quantity) -> u.Quantity:
     """The pedestal as one number in adu."""
-    if np.ndim(pedestal) or isinstance(pedestal, NDData):
+    try:
+        return check_number(f"{ccd.name}: the pedestal", pedestal, u.adu, minimum=-np.inf) * u.adu
+    except u.UnitConversionError:
+        raise
+    except (TypeError, ValueError) as error:
         msg = (
             f"{ccd.name}: the pedestal is {described(pedestal)}; expected one finite number, in adu. Subtract an image "
             "as a bias."
         )
-        raise FrameError(msg)
-    return check_number(f"{ccd.name}: the pedestal", pedestal, u.adu, minimum=-np.inf) * u.adu
+        raise FrameError(msg) from error
 
 
 def _is_plain(

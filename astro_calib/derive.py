@@ -69,14 +69,14 @@ def rebuilt(
     )
 
 
-def as_frame(ccd: Any, name: str | None = None) -> CCDFrame:
+def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> CCDFrame:
     """
     A CCDFrame of an image that may be a plain CCDData or a Quantity, which are given a name.
 
     Raises
     ------
     FrameError
-        If it is no image: something else than a frame, or not of two axes.
+        If it is something else than a frame, or, unless it may have ``any_shape``, not of two axes.
     """
     if not isinstance(ccd, CCDFrame):
         what = name or "the frame"
@@ -84,7 +84,7 @@ def as_frame(ccd: Any, name: str | None = None) -> CCDFrame:
             msg = f"{what} is {described(ccd)}; expected a CCDFrame or a CCDData. {frame_from(ccd)}"
             raise FrameError(msg)
         ccd = CCDFrame(ccd, name=name)
-    if ccd.ndim != 2:
+    if ccd.ndim != 2 and not any_shape:
         if ccd.ndim > 2:
             remedy = "Take its planes one by one, as in frame[0]; planes of one scene go to combine as a list."
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import NUMBERS, described
+from astro_calib.arguments import NUMBERS, described, is_sequence_of, quantity_of
 from astro_calib.errors import FrameError
 from astro_calib.linearity import Linearity
 
@@ -25,13 +25,10 @@ def positive_quantity(
     what: str, value: Any, unit: u.UnitBase, *, zero_allowed: bool = False, unitless_allowed: bool = False
 ) -> u.Quantity:
     """``value`` as a finite, positive scalar in ``unit``, or an error that says what was expected."""
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        quantity = u.Quantity(value, dtype=float)
-    except (TypeError, ValueError) as error:
+    quantity = quantity_of(value)
+    if quantity is None:
         msg = f"{what} is {described(value)}; expected a number with its unit, as in 1.5 * u.Unit({str(unit)!r})."
-        raise TypeError(msg) from error
+        raise TypeError(msg)
     if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
         msg = f"{what} has no unit; give it in {unit}, for example {described(value)} * u.Unit({str(unit)!r})."
         raise u.UnitTypeError(msg)
@@ -222,7 +219,7 @@ class Detector:
     linearity: Linearity | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.amplifiers, (list, tuple)) or any(not isinstance(a, Amplifier) for a in self.amplifiers):
+        if not is_sequence_of(Amplifier, self.amplifiers):
             msg = (
                 f"amplifiers is {described(self.amplifiers)}; expected a list of Amplifier, such as "
                 "[Amplifier(gain=..., read_noise=..., data_section='[1:512, 1:1024]'), ...]."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from astropy.nddata import CCDData, FlagCollection, NDData, NDUncertainty, StdDe
 from astropy.utils.decorators import sharedmethod
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
+from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
 from astro_calib.arguments import as_mask, check_unit, described, frame_from, unit_in_code
 from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, float_type, floating
@@ -35,7 +37,7 @@ from astro_calib.source import NoiseSource, compose_windows, window_of
 from astro_calib.wcs import cut_wcs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -133,7 +135,7 @@ class CCDFrame(CCDData):
         self._stamp: str | None = None
         # Not before it is needed: looking at the data's shape, as astropy does, is no getting hold of them.
         self._watch: Watch | None = None
-        self._name: str | None = os.fspath(name) if isinstance(name, os.PathLike) else name
+        self._name: str | None = None if name is None else str(name)
         self._origin: Origin | None = origin
         #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
         self._constant = False
@@ -157,7 +159,7 @@ class CCDFrame(CCDData):
         given = kwargs.get("uncertainty")
         parent = data if isinstance(data, NDData) else None
         if isinstance(parent, CCDFrame):
-            self._name = name or parent._name
+            self._name = self._name or parent._name
             self._origin = origin or parent._origin
             if given is None and budget is None:
                 budget = parent.budget
@@ -179,6 +181,7 @@ class CCDFrame(CCDData):
         elif getattr(data, "unit", None) is None:
             msg = f"{self.name}: a unit for its pixels must be given, as in CCDFrame(data, unit='adu')."
             raise ValueError(msg)
+        _check_header_and_wcs(self.name, kwargs)
         super().__init__(data, **kwargs)
         self._watch = watch
         if watch is not None and watch.stamp is None:
@@ -308,12 +311,7 @@ class CCDFrame(CCDData):
 
     @data.setter
     def data(self, value: NDArray[Any]) -> None:
-        if not isinstance(value, np.ndarray) or isinstance(value, u.Quantity):
-            write = f".to_value({unit_in_code(self.unit)})" if isinstance(value, u.Quantity) else ""
-            write = ".compute()" if hasattr(value, "compute") else write or ".data" if isinstance(value, NDData) else write
-            write = f"values{write}" if write else "np.asarray(values)"
-            msg = f"the data of {self.name} cannot be {described(value)}; expected an array: write frame.data = {write}."
-            raise TypeError(msg)
+        _check_values(self, value)
         variance = self.variance
         if variance is not None and np.shape(value) != variance.shape:
             msg = (
@@ -397,6 +395,9 @@ class CCDFrame(CCDData):
                 msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to 65535."
                 raise ValueError(msg)
             value = value.astype(np.uint16, copy=False)
+        if isinstance(value, np.ndarray) and value.shape != self.shape:
+            msg = f"{self.name}: dimensions of flags do not match data: {value.shape} is not {self.shape}."
+            raise ValueError(msg)
         CCDData.flags.fset(self, value)  # which refuses other shapes
 
     @property
@@ -555,6 +556,29 @@ class CCDFrame(CCDData):
 
     def __rtruediv__(self, other: Any) -> CCDFrame:
         return type(self).divide(other, self)
+
+    def __pow__(self, power: Any) -> CCDFrame:
+        msg = f"{self.name}: a frame has no power; write frame * frame, or np.power(frame.data, {described(power)})."
+        raise TypeError(msg)
+
+    def _compare(self, other: Any, sign: str) -> Any:
+        if not _is_number(other) and not isinstance(other, (u.Quantity, NDData)):
+            return NotImplemented
+        what = described(other) if _is_number(other) else "value"
+        msg = f"{self.name}: frames are not compared, their pixels are: write frame.data {sign} {what}."
+        raise TypeError(msg)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(other, "<")
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare(other, "<=")
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(other, ">")
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(other, ">=")
 
     def __neg__(self) -> CCDFrame:
         return self.multiply(-1.0)
@@ -740,9 +764,7 @@ class CCDFrame(CCDData):
         array([[1000., 1000.],
                [1000., 1000.]])
         """
-        if not isinstance(unit, u.Quantity):
-            unit = check_unit(f"{self.name}: the unit to convert to", unit, "'electron'")
-        unit = u.Unit(unit)
+        unit = check_unit(f"{self.name}: the unit to convert to", unit, "'electron'")
         try:
             self.unit.to(unit, equivalencies=list(equivalencies))
         except u.UnitConversionError as error:
@@ -770,7 +792,9 @@ class CCDFrame(CCDData):
             remedy = "slices of rows and columns, as in frame[10:20, 5:15]"
             if isinstance(item, str):
                 remedy += f", or trim_image(frame, {item!r}) for a FITS section"
-            msg = f"{self.name} has shape {self.shape} and cannot be cut by {described(item)} ({error}): write {remedy}."
+            msg = (
+                f"{self.name} has shape {self.shape} and cannot be cut by {described(item)} ({error}): write {remedy}."
+            )
             raise IndexError(msg) from error
         return type(self)(**kwargs)
 
@@ -817,8 +841,8 @@ class CCDFrame(CCDData):
             wcs = None
         if self.wcs is not None and (wcs is None or not isinstance(wcs, type(self.wcs))):
             msg = (
-                f"{self.name}: its WCS cannot follow the index {described(item)}; the result has none. Cut by slices to "
-                "keep it."
+                f"{self.name}: its WCS cannot follow the index {described(item)}; the result has none. Cut by slices "
+                "to keep it."
             )
             warnings.warn(msg, AstropyUserWarning, stacklevel=4)
             return None
@@ -885,6 +909,8 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
 
     Raises
     ------
+    FrameError
+        If one of them is no CCDFrame.
     ShapeMismatchError
         If the shapes differ.
 
@@ -912,6 +938,35 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
 def _is_number(value: Any) -> bool:
     """Whether an operand from the left is a plain number, of which no array has to be made."""
     return isinstance(value, (int, float, np.integer, np.floating))
+
+
+def _check_header_and_wcs(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a header, a WCS or a PSF of another kind."""
+    header = given.get("meta") if given.get("meta") is not None else given.get("header")
+    if header is not None and not isinstance(header, Mapping):
+        msg = f"{name}: the header (meta) is {described(header)}; expected a dict or a fits.Header."
+        raise TypeError(msg)
+    wcs = given.get("wcs")
+    if wcs is not None and not isinstance(wcs, (BaseLowLevelWCS, BaseHighLevelWCS)):
+        write = "WCS(header)" if isinstance(wcs, Mapping) else "astropy.wcs.WCS(header)"
+        msg = f"{name}: the wcs is {described(wcs)}; expected a WCS: write {write}."
+        raise TypeError(msg)
+
+
+def _check_values(frame: CCDFrame, value: Any) -> None:
+    """Refuse what is no plain array as the values of a frame, which have the frame's unit."""
+    if isinstance(value, u.Quantity):
+        write = f"values.to_value({unit_in_code(frame.unit)})"
+    elif hasattr(value, "compute"):
+        write = "values.compute()"
+    elif isinstance(value, NDData):
+        write = "values.data"
+    elif not isinstance(value, np.ndarray):
+        write = "np.asarray(values)"
+    else:
+        return
+    msg = f"the data of {frame.name} cannot be {described(value)}; expected an array: write frame.data = {write}."
+    raise TypeError(msg)
 
 
 def _check_real(values: Any, name: str) -> None:

@@ -15,7 +15,7 @@ __all__ = ["cut_wcs"]
 
 
 def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
-    """
+    r"""
     The world coordinates of ``image[slices]``.
 
     `astropy.wcs.WCS.slice` refuses to turn an axis round, and takes every second pixel for the middle of two.
@@ -37,7 +37,7 @@ def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
     Notes
     -----
     With the old pixel :math:`p = a + s q`, offsets from the reference pixel are s times as large, so that the columns
-    of the matrix are multiplied by s. A distortion :math:`p' = p + \\sum A_{ij} u^i v^j` becomes one of q with the
+    of the matrix are multiplied by s. A distortion :math:`p' = p + \sum A_{ij} u^i v^j` becomes one of q with the
     coefficients :math:`A_{ij} s_u^i s_v^j / s_u`.
     """
     result = wcs.deepcopy()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astro_calib.arguments import as_path
 from astro_calib.errors import FrameError
 from astro_calib.identity import content_digest
 from astro_calib.night.headers import as_number, header_value, parse_section, printable
@@ -14,8 +16,6 @@ from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy as np
     from astropy.io.fits import Header
     from numpy.typing import NDArray
@@ -180,11 +180,13 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
         given: list[Any] = [raw]
     elif hasattr(raw, "files_filtered"):
         given = list(raw.files_filtered(include_path=True))
-    else:
+    elif isinstance(raw, Iterable) and not hasattr(raw, "shape"):
         given = list(raw)
+    else:
+        given = [raw]  # which is refused below
     paths: dict[Path, Path] = {}
     unused = []
-    for entry in map(Path, given):
+    for entry in (as_path("a raw file", one) for one in given):
         if not entry.exists():
             msg = f"{entry} does not exist; expected a raw FITS file, or a directory of them."
             raise FileNotFoundError(msg)

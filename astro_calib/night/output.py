@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from astro_calib.arguments import as_path
 from astro_calib.io.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     check_output(f"{parent}/reduced")
     """
-    directory = Path(directory)
+    directory = as_path("the directory for the results", directory)
     if directory.exists() and not directory.is_dir():
         msg = f"{directory} is a file; give a directory for the results."
         raise FileExistsError(msg)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
-from astro_calib.arguments import check_switch
+from astro_calib.arguments import check_switch, other_words
 from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["exposure_ratio", "subtract_dark", "warn_of_bias_in_dark"]
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def subtract_dark(
     ccd: CCDFrame,
     master: CCDFrame,

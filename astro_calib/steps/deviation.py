@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
 
-from astro_calib.arguments import described, quantity_values
+from astro_calib.arguments import described, other_words, quantity_values
 from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
@@ -31,6 +31,14 @@ __all__ = ["create_deviation"]
 SMOOTHING_BOX = 7
 
 
+@other_words(
+    gain="write create_deviation(frame, Detector(gain={gain}, read_noise={readnoise})).",
+    readnoise="write create_deviation(frame, Detector(gain={gain}, read_noise={readnoise})).",
+    read_noise="write create_deviation(frame, Detector(gain={gain}, read_noise={read_noise})).",
+    disregard_nan="leave it out; pixels that are not numbers have no shot noise, and no variance that counts.",
+    add_keyword="leave it out; frame.provenance says what was done.",
+    _position="Write create_deviation(frame, Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron)).",
+)
 def create_deviation(
     ccd: CCDFrame,
     detector: Detector,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import check_number, check_positive
+from astro_calib.arguments import check_number, check_positive, other_words
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, fit_for_use, rebuilt, with_quality
@@ -33,6 +33,7 @@ MIN_SENSITIVITY = 0.01
 SPOILED = DataQuality.SATURATED | DataQuality.COSMIC_RAY | DataQuality.NO_DATA
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def flat_correct(
     ccd: CCDFrame, flat: CCDFrame, min_value: float | None = None, norm_value: float | None = None
 ) -> CCDFrame:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import CCDData
 
-from astro_calib.arguments import check_unit, described
+from astro_calib.arguments import check_unit, described, other_words, quantity_of
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["gain_correct"]
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     r"""
     Multiply a frame by its gain.
@@ -91,15 +91,14 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
 
 def _quantity(ccd: CCDFrame, gain: Any) -> u.Quantity:
     """A gain that is no detector's, with its unit if it has one."""
-    try:
-        if isinstance(gain, (bool, np.bool_, CCDData)):
-            raise TypeError
-        quantity = u.Quantity(gain)
-    except (TypeError, ValueError) as error:
-        msg = f"{ccd.name}: the gain is {described(gain)}; expected a Detector, or a Quantity: 1.5 * u.electron / u.adu."
+    quantity = quantity_of(gain)
+    if quantity is None:
+        msg = (
+            f"{ccd.name}: the gain is {described(gain)}; expected a Detector, or a Quantity: 1.5 * u.electron / u.adu."
+        )
         if isinstance(gain, str):
             msg += f" For a keyword of the header write frame.header[{gain!r}] * u.electron / u.adu."
-        raise TypeError(msg) from error
+        raise TypeError(msg)
     if ccd.unit == u.adu and (quantity.unit**-1).is_equivalent(GAIN_UNIT):
         msg = (
             f"{ccd.name}: the gain is {quantity}; expected electrons for each adu. That is its inverse: write "

@@ -18,7 +18,16 @@ from astro_calib.masters import applied
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
-__all__ = ["FRAME_NOISE", "as_master", "check_exposure", "check_master", "exposure", "like_frame", "relabelled", "subtracted"]
+__all__ = [
+    "FRAME_NOISE",
+    "as_master",
+    "check_exposure",
+    "check_master",
+    "exposure",
+    "like_frame",
+    "relabelled",
+    "subtracted",
+]
 
 #: Names of the noise of a frame's own; in a frame that a master was applied to, it is the master's noise.
 FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "scale", "merged", UNNAMED})
@@ -103,8 +112,8 @@ def exposure(ccd: CCDFrame, keyword: Any, unit: Any) -> u.Quantity:
     if not isinstance(keyword, str):
         msg = f"exposure_time is {described(keyword)}; expected the keyword of the header, such as 'EXPTIME'."
         raise TypeError(msg)
-    unit = check_unit("exposure_unit", unit, "u.s")
-    if not unit.is_equivalent(u.s):
+    given, unit = unit, check_unit("exposure_unit", unit, "u.s")
+    if not unit.is_equivalent(u.s) or isinstance(given, u.Quantity):
         msg = f"exposure_unit is {unit}; expected a unit of time, such as u.s."
         raise u.UnitConversionError(msg)
     value = ccd.meta.get(keyword)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from astro_calib.arguments import check_positive, check_switch, described
+from astro_calib.arguments import check_positive, check_switch, described, other_words
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, fit_for_use, rebuilt
@@ -38,6 +38,7 @@ WIDEST = 2.0
 Terms: TypeAlias = list[tuple[NoiseSource, Factored]]
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def subtract_overscan(
     ccd: CCDFrame,
     overscan: CCDFrame | None = None,
@@ -185,7 +186,8 @@ def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | No
     whole = all(isinstance(axis, Integral) and not isinstance(axis, bool) for axis in axes)
     if not axes or not whole or any(axis not in (0, 1) for axis in axes):
         msg = (
-            f"overscan_axis is {described(overscan_axis)}; expected 1 (a level a row), 0 (a column), (0, 1) (the frame) or None."
+            f"overscan_axis is {described(overscan_axis)}; expected 1 (a level a row), 0 (a column), (0, 1) (the "
+            "frame) or None."
         )
         raise ValueError(msg)
     return tuple(int(axis) for axis in axes)
