@@ -38,6 +38,7 @@ __all__ = [
     "frame_from",
     "is_sequence_of",
     "other_words",
+    "other_words_of_init",
     "quantity_of",
     "quantity_values",
     "unit_in_code",
@@ -45,9 +46,12 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 #: Longer representations than this do not help to recognise what was given.
 LONGEST = 60
+#: How names of types begin that take the article "an".
+SPOKEN_WITH_A_VOWEL = ("A", "E", "HDU", "I", "ND", "O", "a", "e", "i", "nd", "o")
 #: What shows a number in a message.
 NUMBERS = (int, float, np.number)
 
@@ -66,8 +70,10 @@ def described(value: Any) -> str:
         return f"{value.value:g} {value.unit}".rstrip() + " (a Quantity)"
     if isinstance(value, u.UnitBase):
         return f"the unit {value}"
-    article = "an" if type(value).__name__[0] in "AEIOUaeio" else "a"
-    what = f"{article} {type(value).__name__}"
+    kind = type(value).__name__
+    if hasattr(value, "compute"):
+        kind = f"{type(value).__module__.partition('.')[0]} {kind.lower()}"
+    what = f"{'an' if kind.startswith(SPOKEN_WITH_A_VOWEL) else 'a'} {kind}"
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         what += f" of shape {shape}"
@@ -129,6 +135,8 @@ def quantity_values(what: str, value: Any, unit: u.UnitBase) -> NDArray[np.float
 def _is_real(value: Any) -> bool:
     """Whether this is a number, an array of numbers, or a list of them."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.ndarray, list, tuple)):
+        return False
+    if isinstance(value, (list, tuple)) and any(isinstance(one, NDData) for one in value):
         return False
     try:
         return np.asarray(value).dtype.kind in "iuf"
@@ -318,14 +326,22 @@ def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 msg = f"{name} has no argument {word!r}: {advice[word].format_map(_Given(given))}"
                 raise TypeError(msg)
             if len(args) > most:
-                msg = (
-                    f"{name} was given {len(args)} arguments by position, the last of them {described(args[-1])}; "
-                    f"expected {most} at most. {advice.get('_position', 'Write the others with their names.')}"
-                )
+                remedy = advice.get("_position", "Write the name of the argument before it.")
+                msg = f"{name} does not take {described(args[most])} as its argument number {most + 1}. {remedy}"
                 raise TypeError(msg)
             return function(*args, **kwargs)
 
         return call
+
+    return decorate
+
+
+def other_words_of_init(**advice: str) -> Callable[[type[T]], type[T]]:
+    """Say what to write to those who make an object with other names of arguments, as `other_words` does."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]
+        return cls
 
     return decorate
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import NUMBERS, described, is_sequence_of, quantity_of
+from astro_calib.arguments import NUMBERS, described, is_sequence_of, other_words_of_init, quantity_of
 from astro_calib.errors import FrameError
 from astro_calib.linearity import Linearity
 
@@ -88,6 +88,10 @@ def _ends(part: slice) -> tuple[float, float]:
     return part.start or 0, float("inf") if part.stop is None else part.stop
 
 
+@other_words_of_init(
+    readnoise="write read_noise={readnoise}.",
+    _position="Write Amplifier(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron, data_section='[1:512,1:1024]').",
+)
 @dataclass(frozen=True, kw_only=True)
 class Amplifier:
     """
@@ -172,6 +176,11 @@ class Amplifier:
         return rows, columns
 
 
+@other_words_of_init(
+    readnoise="write read_noise={readnoise}.",
+    rdnoise="write read_noise={rdnoise}.",
+    _position="Write Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron).",
+)
 @dataclass(frozen=True, kw_only=True)
 class Detector:
     """

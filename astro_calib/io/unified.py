@@ -46,7 +46,7 @@ class FrameRead(registry.UnifiedReadWrite):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Read."""
-        if args and not isinstance(args[0], (str, os.PathLike)) and not hasattr(args[0], "read"):
+        if args and not isinstance(args[0], (str, os.PathLike)) and not hasattr(args[0], "tell"):
             from astropy.io import fits
 
             if not isinstance(args[0], (fits.HDUList, fits.hdu.base._BaseHDU)):
@@ -91,7 +91,7 @@ class FrameWrite(registry.UnifiedReadWrite):
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Write."""
-        if args and not isinstance(args[0], (str, os.PathLike)) and not hasattr(args[0], "write"):
+        if args and not isinstance(args[0], (str, os.PathLike)) and not hasattr(args[0], "tell"):
             msg = f"a frame is written to a path, not to {described(args[0])}: frame.write('image.fits')."
             raise TypeError(msg)
         self.registry.write(self._instance, *args, **kwargs)

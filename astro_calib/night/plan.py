@@ -300,7 +300,7 @@ def _with_options(profile: Profile, **options: u.Quantity | float | None) -> Pro
             continue
         quantity = u.Quantity(quantity_values(name, value, UNITS[name]), UNITS[name])
         zero_allowed = name == "read_noise"
-        if not quantity.isscalar or not (quantity.value > 0 or (zero_allowed and quantity.value == 0)):
+        if not quantity.isscalar or not (np.inf > quantity.value > 0 or (zero_allowed and quantity.value == 0)):
             msg = f"{name} is {value}; it must be a number{', 0 or' if zero_allowed else ''} above 0."
             raise ValueError(msg)
         numbers[name] = float(quantity.value)

@@ -319,7 +319,8 @@ def _aperture(fwhm: float, radius: float | None, annulus: tuple[float, float] | 
 
 def _pair(annulus: Any) -> tuple[float, float]:
     """The inner and outer radius of an annulus, in pixels."""
-    if not isinstance(annulus, (list, tuple, np.ndarray)) or np.shape(annulus) != (2,):
+    several = isinstance(annulus, (list, tuple)) or (isinstance(annulus, np.ndarray) and annulus.ndim == 1)
+    if not several or len(annulus) != 2:
         msg = f"annulus is {described(annulus)}; expected its inner and outer radius in pixels, such as (10, 15)."
         raise ValueError(msg)
     inner, outer = (check_positive("a radius of the annulus", value, u.pixel) for value in annulus)

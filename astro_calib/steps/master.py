@@ -148,7 +148,9 @@ def check_exposure(what: str, time: u.Quantity) -> u.Quantity:
         msg = f"the exposure time of {what} is {described(time)}; expected a time with its unit: write {example}."
         raise u.UnitTypeError(msg)
     if not time.unit.is_equivalent(u.s):
-        msg = f"the exposure time of {what} is {time}; expected a time, such as {time.value} * u.s."
+        msg = (
+            f"the exposure time of {what} is {time}; expected a time, such as {time.value} * u.s, or u.min for minutes."
+        )
         raise u.UnitConversionError(msg)
     if not (np.isscalar(time.value) and np.isfinite(time.value) and time >= 0 * u.s):
         msg = f"the exposure time of {what} is {time}; expected a finite time that is not negative."
