@@ -277,9 +277,10 @@ def as_mask(what: str, value: Any) -> NDArray[np.bool_]:
     """
     An array of bool of a mask or a map of bad pixels.
 
-    Whole numbers are bits, as files hold them: all but 0 is True. Floating-point numbers must be 0 and 1: an image that
-    is given for a mask by mistake has others, and would mask every pixel.
+    Whole numbers are bits, as files hold them: all but 0 is True. Floating-point numbers and frames must be 0 and 1: an
+    image that is given for a mask by mistake has others, and would mask every pixel.
     """
+    bits = not isinstance(value, NDData)
     if isinstance(value, NDData):
         value = value.data
     if hasattr(value, "compute"):
@@ -293,7 +294,7 @@ def as_mask(what: str, value: Any) -> NDArray[np.bool_]:
     if array.dtype.kind not in "iuf" or isinstance(value, u.Quantity):
         msg = f"{what} is {described(value)}; expected an array of bool, True where a pixel is bad."
         raise TypeError(msg)
-    if array.dtype.kind == "f" and not ((array == 0) | (array == 1)).all():
+    if (array.dtype.kind == "f" or not bits) and not ((array == 0) | (array == 1)).all():
         odd = array[~((array == 0) | (array == 1))].flat[0]
         msg = f"{what} holds {odd:g}; expected True and False, or 1 and 0. Write the condition, as in data > 60000."
         raise ValueError(msg)

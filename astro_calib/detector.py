@@ -90,7 +90,7 @@ def _ends(part: slice) -> tuple[float, float]:
 
 @other_words_of_init(
     readnoise="write read_noise={readnoise}.",
-    _position="Write Amplifier(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron, data_section='[1:512,1:1024]').",
+    _position="Write Amplifier(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron, data_section='[1:9,1:9]').",
 )
 @dataclass(frozen=True, kw_only=True)
 class Amplifier:

@@ -201,7 +201,12 @@ class CCDFrame(CCDData):
 
     @property
     def budget(self) -> UncertaintyBudget | None:
-        """The sources of noise with their sensitivity coefficients; None for a frame that counts as exact."""
+        """
+        The sources of noise with their sensitivity coefficients; None for a frame that counts as exact.
+
+        A raw frame counts as exact until somebody says what detector it comes from: `~astro_calib.create_deviation`
+        and `~astro_calib.calibrate` do.
+        """
         if self._uncertainty is not None and self._uncertainty.array is not self._wrapped:
             # Somebody gave the uncertainty another array.
             uncertainty, self._uncertainty = self._uncertainty, None

@@ -160,6 +160,11 @@ def measure_snr(
     threshold = check_positive("threshold", threshold)
     fwhm = None if fwhm is None else check_positive("fwhm", fwhm, u.pixel)
     radius = None if radius is None else check_positive("radius", radius, u.pixel)
+    ccd = as_frame(ccd)
+    for what, value in (("fwhm", fwhm), ("radius", radius)):
+        if value is not None and value > max(ccd.shape):
+            msg = f"{what} is {value:g} pixels, more than {ccd.name} has along its sides; its shape is {ccd.shape}."
+            raise ValueError(msg)
     check_positive("max_stars", check_count("max_stars", max_stars))
     check_count("n_empty", n_empty)
     check_count("seed", seed)
@@ -209,10 +214,6 @@ def measure_searched(
         fwhm = measure_fwhm(scene)
     width = USUAL_FWHM if fwhm is None else fwhm
     aperture = _aperture(width, radius, annulus)
-    for what, value in (("fwhm", width), ("radius", aperture.radius)):
-        if value > max(ccd.shape):
-            msg = f"{what} is {value:g} pixels, more than {ccd.name} has along its sides; its shape is {ccd.shape}."
-            raise ValueError(msg)
     if positions is None:
         places = _inside(find_stars(scene, width, threshold, 2 * aperture.radius), aperture, ccd.shape)
         if len(places) == 0:

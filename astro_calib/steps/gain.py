@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["gain_correct"]
 
+#: What a frame that was multiplied by a gain holds.
+LIGHT = (u.electron, u.photon, u.ct, u.adu, u.dimensionless_unscaled)
+
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
@@ -103,6 +106,13 @@ def _quantity(ccd: CCDFrame, gain: Any) -> u.Quantity:
         msg = (
             f"{ccd.name}: the gain is {quantity}; expected electrons for each adu. That is its inverse: write "
             f"1 / ({quantity})."
+        )
+        raise u.UnitConversionError(msg)
+    result = ccd.unit * quantity.unit
+    if quantity.unit != u.dimensionless_unscaled and not any(map(result.is_equivalent, LIGHT)):
+        msg = (
+            f"{ccd.name} is in {ccd.unit} and the gain is {quantity}, which makes {result}; expected electrons for "
+            "each adu, such as 1.5 * u.electron / u.adu."
         )
         raise u.UnitConversionError(msg)
     return quantity
