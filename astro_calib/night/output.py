@@ -153,7 +153,7 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
 
 
 def _not_writable(directory: Path, reason: str) -> OSError:
-    msg = f"{directory} cannot be written: {reason}; give another directory."
+    msg = f"{directory} cannot be written: {reason}; give another directory for the results (OUT, or -o)."
     return OSError(msg)
 
 
