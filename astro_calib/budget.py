@@ -13,10 +13,12 @@ Plain arrays live here; units belong to `CCDFrame`.
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.arguments import described, is_sequence_of
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
 from astro_calib.factored import Factored, Field
 from astro_calib.merge import merge_sources, without_arrays
@@ -84,6 +86,9 @@ class UncertaintyBudget:
         data: NDArray[Any] | None = None,
     ) -> None:
         self.data = None if data is None else _read_only(data)
+        if not is_sequence_of(Integral, shape):
+            msg = f"the shape of a budget is {described(shape)}; expected that of a frame, such as (1024, 1024)."
+            raise TypeError(msg)
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
         self._terms: dict[Key, tuple[NoiseSource, Factored]] = {}
@@ -720,6 +725,12 @@ class UncertaintyBudget:
 
     def __getitem__(self, item: tuple[slice, ...]) -> UncertaintyBudget:
         """The budget of ``frame[item]``, for a tuple with one slice for each axis."""
+        if isinstance(item, str):
+            msg = f"a budget is cut by slices; the variance of a source is budget.variances()[{item!r}]."
+            raise TypeError(msg)
+        if not is_sequence_of(slice, item):
+            msg = f"a budget is cut by one slice for each axis, as in budget[0:10, 0:20], not by {described(item)}."
+            raise TypeError(msg)
         shape = tuple(len(range(*part.indices(n))) for part, n in zip(item, self.shape, strict=True))
         result = UncertaintyBudget(shape, dtype=self.dtype, data=None if self.data is None else self.data[item])
         for source, coefficient in self.terms:

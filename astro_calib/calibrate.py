@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import check_number, check_switch, described, other_words
 from astro_calib.derive import as_frame, looked_at_once, rebuilt
-from astro_calib.detector import GAIN_UNIT, Detector
+from astro_calib.detector import Detector, as_detector
 from astro_calib.errors import FrameError
 from astro_calib.frame import CCDFrame
 from astro_calib.masters import applied, converted, stands_for
@@ -29,7 +30,7 @@ from astro_calib.steps import (
 from astro_calib.steps.amplifiers import amplifier_sections
 from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
 from astro_calib.steps.flat import normalised
-from astro_calib.steps.master import check_master, exposure, with_applied
+from astro_calib.steps.master import as_master, check_master, exposure, with_applied
 from astro_calib.steps.overscan import CLIP, overscan_level
 from astro_calib.steps.section import section_slices
 
@@ -45,6 +46,26 @@ if TYPE_CHECKING:
 __all__ = ["calibrate", "ccd_process"]
 
 
+@other_words(
+    gain="write calibrate(frame, Detector(gain={gain}, read_noise={readnoise})).",
+    readnoise="write calibrate(frame, Detector(gain={gain}, read_noise={readnoise})).",
+    read_noise="write calibrate(frame, Detector(gain={gain}, read_noise={read_noise})).",
+    oscan="write overscan={oscan}.",
+    fits_section="write overscan={fits_section}, or trim= for the section to keep.",
+    oscan_median="write overscan_median={oscan_median}.",
+    oscan_model="write overscan_model=.",
+    error="leave it out; each calibrated frame has its error.",
+    master_bias="write bias=.",
+    dark_frame="write dark=.",
+    master_flat="write flat=.",
+    bad_pixel_mask="write bad_pixels=.",
+    exposure_key="write exposure_time={exposure_key}.",
+    dark_scale="leave it out; the dark is scaled by exposure time.",
+    dark_exposure="write dark.header['EXPTIME'] = 60.0, or apply the steps one by one, with subtract_dark.",
+    data_exposure="write frame.header['EXPTIME'] = 60.0, or apply the steps one by one, with subtract_dark.",
+    gain_corrected="leave it out; bias and dark say their unit themselves.",
+    _position="Write calibrate(frame, Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron), bias=bias).",
+)
 def calibrate(
     ccd: CCDFrame,
     detector: Detector,
@@ -135,7 +156,12 @@ def calibrate(
            [125.33, 125.33, 125.33]], dtype=float32)
     """
     ccd = looked_at_once(as_frame(ccd))
-    bias, dark, flat = (_master_looked_at_once(master) for master in (bias, dark, flat))
+    detector = as_detector(detector, "calibrate")
+    cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
+    bias, dark, flat = (
+        None if master is None else _master_looked_at_once(as_master(master, kind))
+        for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
+    )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
     by_signal = isinstance(shot_noise, str) or linearity
     if by_signal and overscan is None and bias is None and pedestal is None:
@@ -147,7 +173,7 @@ def calibrate(
     if pedestal is not None:
         pedestal = _one_level(ccd, pedestal)
     if overscan is not None and not isinstance(overscan, str):
-        overscan = flag_saturated(overscan, detector)
+        overscan = flag_saturated(as_frame(overscan, "the overscan"), detector)
     if overscan_model is None and not linearity and _is_plain(ccd, detector, (bias, dark, flat), shot_noise):
         frame = _at_once(
             ccd,
@@ -203,13 +229,16 @@ def calibrate(
 
 def _one_level(ccd: CCDFrame, pedestal: float | u.Quantity) -> u.Quantity:
     """The pedestal as one number in adu."""
-    level = pedestal if isinstance(pedestal, u.Quantity) else u.Quantity(pedestal, u.adu)
-    if not level.isscalar or not np.isfinite(level.value):
+    try:
+        return check_number(f"{ccd.name}: the pedestal", pedestal, u.adu, minimum=-np.inf) * u.adu
+    except u.UnitConversionError:
+        raise
+    except (TypeError, ValueError) as error:
         msg = (
-            f"{ccd.name}: the pedestal is {pedestal}; expected one finite number, in adu. Subtract an image as a bias."
+            f"{ccd.name}: the pedestal is {described(pedestal)}; expected one finite number, in adu. Subtract an image "
+            "as a bias."
         )
-        raise FrameError(msg)
-    return level.to(u.adu)
+        raise FrameError(msg) from error
 
 
 def _is_plain(
@@ -312,10 +341,8 @@ def _at_once(
     return result
 
 
-def _master_looked_at_once(master: Any) -> Any:
-    """A master for the time of a calculation, noted as applied under its own name; what is no frame as it is."""
-    if not isinstance(master, CCDFrame):
-        return master
+def _master_looked_at_once(master: CCDFrame) -> CCDFrame:
+    """A master for the time of a calculation, noted as applied under its own name."""
     applied(master)
     result = looked_at_once(master)
     stands_for(result, master)
@@ -324,7 +351,7 @@ def _master_looked_at_once(master: Any) -> Any:
 
 def _in_electrons(master: CCDFrame, kind: str, detector: Detector) -> CCDFrame:
     """A master that was combined from frames in adu, in electrons; its pixels are multiplied once for all frames."""
-    master = as_frame(master, f"the master {kind}")
+    master = as_master(master, kind)
     applied(master)
     if master.unit != u.adu:
         return master
@@ -427,12 +454,12 @@ def ccd_process(
             "without errors use ccdproc.ccd_process."
         )
         raise ValueError(msg)
-    expected = u.electron if gain_corrected else u.adu
+    expected = u.electron if check_switch("gain_corrected", gain_corrected) else u.adu
     for kind, master in (("bias", master_bias), ("dark", dark_frame)):
-        if master is not None and master.unit != expected:
+        if master is not None and as_master(master, kind).unit != expected:
             msg = f"the master {kind} is in {master.unit}, but gain_corrected={gain_corrected} says {expected}."
             raise u.UnitConversionError(msg)
-    detector = Detector(gain=u.Quantity(gain).to(GAIN_UNIT), read_noise=readnoise)
+    detector = Detector(gain=gain, read_noise=readnoise)
     frame = calibrate(
         ccd,
         detector,

@@ -237,7 +237,7 @@ def _lost(summary: NightSummary) -> str:
 
 @main.command(epilog=_example("demo", "demo night/ --seed 7"))
 @click.argument("out", default="astro-calib-demo", type=PATH)
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same night.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same night.")
 @OVERWRITE
 @QUIET
 def demo(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
@@ -249,7 +249,10 @@ def demo(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
     with _clear_errors():
         from astro_calib import simulate
         from astro_calib.night import reduce_night
+        from astro_calib.night.output import check_output
 
+        # Before the frames of an earlier demo are removed.
+        check_output(out, overwrite=True)
         raw, reduced = out / "raw", out / "reduced"
         if not overwrite and raw.is_dir() and any(raw.iterdir()):
             msg = f"{raw} holds files already; give another directory, or --overwrite to make the demo again."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +20,10 @@ import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
+from astro_calib.arguments import described, is_sequence_of, other_words, quantity_values
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, lacks_own_noise, looked_at_once
+from astro_calib.detector import as_detector
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.frame import CCDFrame
 from astro_calib.identity import Watch
@@ -43,7 +46,7 @@ from astro_calib.stacking import (
 from astro_calib.steps.deviation import create_deviation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -64,6 +67,27 @@ METHODS = ("mean", "median", "sum")
 CLIPS = (None, "sigma", "scatter", "minmax")
 
 
+@other_words(
+    img_list="give the list first: combine(frames).",
+    ccd_list="give the list first: combine(frames).",
+    output_file="write combine(frames).write({output_file}).",
+    mem_limit="write memory_limit={mem_limit}.",
+    sigma_clip="write clip='sigma', or clip='scatter' for the scatter of the sample, and sigma=3 or (3, 3).",
+    sigma_clip_low_thresh="write clip='sigma', sigma=({sigma_clip_low_thresh}, {sigma_clip_high_thresh}).",
+    sigma_clip_high_thresh="write clip='sigma', sigma=({sigma_clip_low_thresh}, {sigma_clip_high_thresh}).",
+    sigma_clip_func="leave it out; values are clipped about the median.",
+    sigma_clip_dev_func="leave it out; clip='scatter' takes the robust scatter, clip='sigma' the known noise.",
+    clip_extrema="write clip='minmax', extremes=({nlow}, {nhigh}).",
+    nlow="write clip='minmax', extremes=({nlow}, {nhigh}).",
+    nhigh="write clip='minmax', extremes=({nlow}, {nhigh}).",
+    minmax_clip="set frame.mask where values are out of range: {minmax_clip_min} to {minmax_clip_max}.",
+    minmax_clip_min="set frame.mask |= frame.data < {minmax_clip_min}.",
+    minmax_clip_max="set frame.mask |= frame.data > {minmax_clip_max}.",
+    dtype="write np.float32 into the frames first; float32 stays float32.",
+    combine_uncertainty_function="leave it out; the error comes from the frames' budgets.",
+    overwrite_output="write combine(frames).write(path, overwrite=True).",
+    _position="Frames go into one list, the rest by name: combine([frame, frame], method='median').",
+)
 def combine(
     frames: Iterable[CCDFrame | str | os.PathLike[str]],
     *,
@@ -160,8 +184,10 @@ def combine(
     >>> np.sqrt(stack.variance).round(2)
     array([[5.1, 5.1]])
     """
-    lower, upper = (float(value) for value in np.broadcast_to(np.asarray(sigma, dtype=float), 2))
+    lower, upper = _thresholds(sigma)
     _check_choices(method, clip, lower, upper, extremes, weights, memory_limit)
+    if detector is not None:
+        detector = as_detector(detector, "combine(detector=...)")
     by_rows = scale is None and detector is None
     inputs = _loaded(frames, unit, memory_limit, by_rows=by_rows)
     named_after = inputs[0]
@@ -272,6 +298,16 @@ def _shares(weights: Sequence[float] | NDArray[np.float64]) -> list[float]:
 # -- input -----------------------------------------------------------------------------------------------------------
 
 
+def _thresholds(sigma: float | tuple[float, float]) -> tuple[float, float]:
+    """How many standard deviations below and above the median a value may be."""
+    numbers = quantity_values("sigma", sigma, u.dimensionless_unscaled)
+    if numbers.shape not in ((), (1,), (2,)):
+        msg = f"sigma is {described(sigma)}; expected one number, or two: below and above the median."
+        raise ValueError(msg)
+    lower, upper = (float(value) for value in np.broadcast_to(numbers, 2))
+    return lower, upper
+
+
 def _check_choices(
     method: str,
     clip: str | None,
@@ -281,28 +317,32 @@ def _check_choices(
     weights: Sequence[float] | None,
     memory_limit: float,
 ) -> None:
-    if method not in METHODS:
-        msg = f"method is {method!r}; expected one of {', '.join(METHODS)}."
+    if not _is_one_of(METHODS, method):
+        msg = f"method is {described(method)}; expected one of {', '.join(METHODS)}."
+        if _is_one_of(("average",), method):
+            msg += " ccdproc's 'average' is 'mean'."
         raise ValueError(msg)
-    if clip not in CLIPS:
-        msg = f"clip is {clip!r}; expected None, 'sigma', 'scatter' or 'minmax'."
+    if not _is_one_of(CLIPS, clip):
+        msg = f"clip is {described(clip)}; expected None, 'sigma', 'scatter' or 'minmax'."
         raise ValueError(msg)
     if not (lower > 0 and upper > 0):
         msg = f"sigma is ({lower}, {upper}); both thresholds must be positive."
         raise ValueError(msg)
-    numbers: Sequence[object] = extremes
-    if len(numbers) != 2 or any(not isinstance(number, Integral) or number < 0 for number in numbers):
-        msg = f"extremes is {extremes}; expected two whole numbers of values to leave out, none of them negative."
+    if not is_sequence_of(Integral, extremes) or len(extremes) != 2:
+        msg = f"extremes is {described(extremes)}; expected two whole numbers: how many of the lowest and highest."
+        raise ValueError(msg)
+    if min(extremes) < 0:
+        msg = f"extremes is {extremes}; the numbers of values to leave out cannot be negative."
         raise ValueError(msg)
     if weights is not None:
         if method == "median":
             msg = "a median takes no weights; use method='mean'."
             raise ValueError(msg)
-        given = np.asarray(weights, dtype=float)
+        given = quantity_values("weights", weights, u.dimensionless_unscaled)
         if given.ndim != 1 or not np.isfinite(given).all() or (given < 0).any() or not (given > 0).any():
             msg = "weights must be one finite number a frame, none negative and not all zero."
             raise ValueError(msg)
-    if not (isinstance(memory_limit, Real) and memory_limit > 0):
+    if isinstance(memory_limit, (bool, np.bool_)) or not (isinstance(memory_limit, Real) and memory_limit > 0):
         msg = (
             f"memory_limit is {memory_limit!r}; expected a positive number of bytes, such as 4e9, or numpy.inf for no "
             "limit."
@@ -310,19 +350,31 @@ def _check_choices(
         raise ValueError(msg)
 
 
+def _is_one_of(choices: tuple[str | None, ...], value: Any) -> bool:
+    return (value is None or isinstance(value, str)) and value in choices
+
+
 def _loaded(
     frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any, memory_limit: float, *, by_rows: bool
 ) -> list[Any]:
     """The frames; raw ones in files stay there, if they can be read by rows."""
+    if isinstance(frames, str) and "," in frames:
+        msg = f"combine takes a list of paths: write combine({[name.strip() for name in frames.split(',')]})."
+        raise TypeError(msg)
     if isinstance(frames, (str, os.PathLike, CCDFrame)):
         msg = "combine takes several frames: give a list."
+        raise TypeError(msg)
+    if isinstance(frames, np.ndarray) or hasattr(frames, "compute") or not isinstance(frames, Iterable):
+        remedy = "write combine([CCDFrame(image, unit='adu') for image in array])"
+        remedy = remedy if getattr(frames, "ndim", 0) > 2 else "write combine([frame, frame, ...])"
+        msg = f"combine takes a list of frames or paths, not {described(frames)}: {remedy}."
         raise TypeError(msg)
     loaded: list[Any] = []
     taken, said = 0, False
     known: set[Key] = set()
     for frame in frames:
         if not isinstance(frame, (str, os.PathLike)):
-            loaded.append(looked_at_once(as_frame(frame, f"frame {len(loaded)}")))
+            loaded.append(looked_at_once(as_frame(frame, f"frame {len(loaded)}", any_shape=True)))
             continue
         if loaded and by_rows and loaded[0].budget is None and loaded[0].ndim == 2:
             loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import described, frame_from
 from astro_calib.arithmetic import float_type
+from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.frame import CCDFrame
 from astro_calib.identity import Watch
@@ -67,9 +70,29 @@ def rebuilt(
     )
 
 
-def as_frame(ccd: Any, name: str | None = None) -> CCDFrame:
-    """A CCDFrame of anything that can be one, such as a plain CCDData, which is given a name."""
-    return ccd if isinstance(ccd, CCDFrame) else CCDFrame(ccd, name=name)
+def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> CCDFrame:
+    """
+    A CCDFrame of an image that may be a plain CCDData or a Quantity, which are given a name.
+
+    Raises
+    ------
+    FrameError
+        If it is something else than a frame, or, unless it may have ``any_shape``, not of two axes.
+    """
+    if not isinstance(ccd, CCDFrame):
+        what = name or "the frame"
+        if not isinstance(getattr(ccd, "unit", None), u.UnitBase):
+            msg = f"{what} is {described(ccd)}; expected a CCDFrame or a CCDData. {frame_from(ccd)}"
+            raise FrameError(msg)
+        ccd = CCDFrame(ccd, name=name)
+    if ccd.ndim != 2 and not any_shape:
+        if ccd.ndim > 2:
+            remedy = "Take its planes one by one, as in frame[0]; planes of one scene go to combine as a list."
+        else:
+            remedy = "Cut frames by slices, which keep both axes, as in frame[5:6]."
+        msg = f"{ccd.name} has shape {ccd.shape}; expected an image of two axes, (ny, nx). {remedy}"
+        raise FrameError(msg)
+    return ccd
 
 
 def looked_at_once(frame: CCDFrame) -> CCDFrame:

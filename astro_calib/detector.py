@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import NUMBERS, described, is_sequence_of, other_words_of_init, quantity_of
 from astro_calib.errors import FrameError
 from astro_calib.linearity import Linearity
 
@@ -35,14 +36,21 @@ def positive_quantity(
     what: str, value: Any, unit: u.UnitBase, *, zero_allowed: bool = False, unitless_allowed: bool = False
 ) -> u.Quantity:
     """``value`` as a finite, positive scalar in ``unit``, or an error that says what was expected."""
+    quantity = quantity_of(value)
+    if quantity is None:
+        msg = f"{what} is {described(value)}; expected a number with its unit, as in 1.5 * u.Unit({str(unit)!r})."
+        raise TypeError(msg)
+    if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
+        msg = f"{what} has no unit; give it in {unit}, for example {described(value)} * u.Unit({str(unit)!r})."
+        raise u.UnitTypeError(msg)
     try:
-        quantity = u.Quantity(value, dtype=float)
-        if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
-            msg = f"{what} has no unit; give it in {unit}, for example {value!r} * u.Unit({str(unit)!r})."
-            raise u.UnitTypeError(msg)
         quantity = quantity.to(unit)
     except u.UnitConversionError as error:
         msg = f"{what} is {value}, which cannot be converted to {unit}."
+        if (quantity.unit**-1).is_equivalent(unit):
+            msg += f" That is its inverse: write 1 / ({value})."
+        elif unit == u.electron and quantity.unit.is_equivalent(u.adu):
+            msg += " Multiply it by the gain."
         raise u.UnitConversionError(msg) from error
     if not quantity.isscalar:
         msg = f"{what} must be a single number; for several amplifiers give Detector(amplifiers=[...])."
@@ -53,6 +61,29 @@ def positive_quantity(
         msg = f"{what} is {quantity}; it must be finite and {kind}."
         raise ValueError(msg)
     return quantity
+
+
+def as_detector(value: Any, what: str) -> Detector:
+    """
+    The detector that a function was given, ``what`` being what it is for.
+
+    Raises
+    ------
+    TypeError
+        If it is none; the message says how to make one.
+    """
+    if isinstance(value, Detector):
+        return value
+    gain = "1.5"
+    if isinstance(value, NUMBERS) and not isinstance(value, bool):
+        gain = f"{value}"
+    elif isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(GAIN_UNIT):
+        gain = f"{value.to_value(GAIN_UNIT):g}"
+    example = f"Detector(gain={gain} * u.electron / u.adu, read_noise=8 * u.electron)"
+    if isinstance(value, Amplifier):
+        example = "Detector(amplifiers=[amplifier])"
+    msg = f"{what} needs a Detector, not {described(value)}. Write {example}, with the numbers of your camera."
+    raise TypeError(msg)
 
 
 def _overlap(a: slice, b: slice) -> bool:
@@ -68,6 +99,10 @@ def _ends(part: slice) -> tuple[float, float]:
     return part.start or 0, float("inf") if part.stop is None else part.stop
 
 
+@other_words_of_init(
+    readnoise="write read_noise={readnoise}.",
+    _position="Write Amplifier(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron, data_section='[1:9,1:9]').",
+)
 @dataclass(frozen=True, kw_only=True)
 class Amplifier:
     """
@@ -129,7 +164,7 @@ class Amplifier:
                 raise ValueError(msg)
             object.__setattr__(self, "gain_uncertainty", checked)
         if self.linearity is not None and not isinstance(self.linearity, Linearity):
-            msg = f"linearity is {self.linearity!r}; expected a LinearityPolynomial or a LinearityTable."
+            msg = f"linearity is {described(self.linearity)}; expected a LinearityPolynomial or a LinearityTable."
             raise TypeError(msg)
         self.slices()
 
@@ -153,12 +188,17 @@ class Amplifier:
 
         try:
             rows, columns = slice_from_string(self.data_section, fits_convention=True)
-        except (ValueError, TypeError, AttributeError) as error:
-            msg = f"data_section is {self.data_section!r}; expected a FITS section such as '[1:512, 1:1024]'."
+        except (ValueError, TypeError, AttributeError, IndexError) as error:
+            msg = f"data_section is {described(self.data_section)}; expected a FITS section such as '[1:512, 1:1024]'."
             raise ValueError(msg) from error
         return rows, columns
 
 
+@other_words_of_init(
+    readnoise="write read_noise={readnoise}.",
+    rdnoise="write read_noise={rdnoise}.",
+    _position="Write Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron).",
+)
 @dataclass(frozen=True, kw_only=True)
 class Detector:
     """
@@ -206,6 +246,15 @@ class Detector:
     linearity: Linearity | None = None
 
     def __post_init__(self) -> None:
+        if not is_sequence_of(Amplifier, self.amplifiers):
+            msg = (
+                f"amplifiers is {described(self.amplifiers)}; expected a list of Amplifier, such as "
+                "[Amplifier(gain=..., read_noise=..., data_section='[1:512, 1:1024]'), ...]."
+            )
+            raise TypeError(msg)
+        if not isinstance(self.name, str):
+            msg = f"the name of the detector is {described(self.name)}; expected text, such as 'left camera'."
+            raise TypeError(msg)
         amplifiers = tuple(self.amplifiers)
         own = (self.gain, self.read_noise, self.gain_uncertainty, self.linearity)
         if amplifiers and any(value is not None for value in own):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,11 @@ import numpy as np
 from astropy.io import registry
 from astropy.nddata import CCDData, FlagCollection, NDData, NDUncertainty, StdDevUncertainty, VarianceUncertainty
 from astropy.utils.decorators import sharedmethod
+from astropy.utils.exceptions import AstropyUserWarning
+from astropy.wcs import WCS
+from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
+from astro_calib.arguments import as_mask, check_unit, described, frame_from, unit_in_code
 from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
@@ -30,9 +36,10 @@ from astro_calib.operands import (
 )
 from astro_calib.source import NoiseSource, compose_windows, window_of
 from astro_calib.statistics import STATISTICS, good_pixels
+from astro_calib.wcs import cut_wcs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -131,7 +138,7 @@ class CCDFrame(CCDData):
         self._stamp: str | None = None
         # Not before it is needed: looking at the data's shape, as astropy does, is no getting hold of them.
         self._watch: Watch | None = None
-        self._name: str | None = name
+        self._name: str | None = None if name is None else str(name)
         self._origin: Origin | None = origin
         #: The digital step of a frame that was divided by a flat, so that it is no longer a raw one.
         self._flattened_step: float | None = None
@@ -149,11 +156,17 @@ class CCDFrame(CCDData):
         if len(args) > len(POSITIONAL) or kwargs.keys() & set(POSITIONAL[: len(args)]):
             msg = f"CCDFrame takes {', '.join(POSITIONAL)} after the data, each once."
             raise TypeError(msg)
+        if name is not None and not isinstance(name, (str, os.PathLike)):
+            msg = f"the name of a frame is {described(name)}; expected text or a path."
+            raise TypeError(msg)
+        if budget is not None and not isinstance(budget, UncertaintyBudget):
+            msg = f"{self.name}: the budget is {described(budget)}; expected an UncertaintyBudget, or uncertainty=."
+            raise TypeError(msg)
         kwargs |= dict(zip(POSITIONAL, args, strict=False))
         given = kwargs.get("uncertainty")
         parent = data if isinstance(data, NDData) else None
         if isinstance(parent, CCDFrame):
-            self._name = name or parent._name
+            self._name = self._name or parent._name
             self._origin = origin or parent._origin
             if given is None and budget is None:
                 budget = parent.budget
@@ -172,6 +185,12 @@ class CCDFrame(CCDData):
                 watch = Watch()
         # Here and not in each step: what is no number would be converted by some, and break the loops of others.
         _check_real(data.data if isinstance(data, NDData) else data, self.name)
+        if kwargs.get("unit") is not None:
+            kwargs["unit"] = check_unit(f"{self.name}: the unit", kwargs["unit"], "'adu' or 'electron'")
+        elif getattr(data, "unit", None) is None:
+            msg = f"{self.name}: a unit for its pixels must be given, as in CCDFrame(data, unit='adu')."
+            raise ValueError(msg)
+        _check_header_and_wcs(self.name, kwargs)
         super().__init__(data, **kwargs)
         self._watch = watch
         if watch is not None and watch.stamp is None:
@@ -191,7 +210,12 @@ class CCDFrame(CCDData):
 
     @property
     def budget(self) -> UncertaintyBudget | None:
-        """The sources of noise with their sensitivity coefficients; None for a frame that counts as exact."""
+        """
+        The sources of noise with their sensitivity coefficients; None for a frame that counts as exact.
+
+        A raw frame counts as exact until somebody says what detector it comes from: `~astro_calib.create_deviation`
+        and `~astro_calib.calibrate` do.
+        """
         if self._uncertainty is not None and self._uncertainty.array is not self._wrapped:
             # Somebody gave the uncertainty another array.
             uncertainty, self._uncertainty = self._uncertainty, None
@@ -268,7 +292,10 @@ class CCDFrame(CCDData):
         if isinstance(value, np.ndarray) and not isinstance(value, u.Quantity):
             value = StdDevUncertainty(value)
         if not isinstance(value, NDUncertainty):
-            msg = "uncertainty must be an instance of a NDUncertainty object or a numpy array."
+            msg = (
+                "uncertainty must be an instance of a NDUncertainty object or a numpy array. Not "
+                f"{described(value)}: write StdDevUncertainty(array), with an array of the frame's shape {self.shape}."
+            )
             raise TypeError(msg)
         if np.shape(value.array) != self.shape:
             msg = f"uncertainty must have same shape as data: {np.shape(value.array)} is not {self.shape}."
@@ -305,6 +332,7 @@ class CCDFrame(CCDData):
 
     @data.setter
     def data(self, value: NDArray[Any]) -> None:
+        _check_values(self, value)
         variance = self.variance
         if variance is not None and np.shape(value) != variance.shape:
             msg = (
@@ -346,7 +374,7 @@ class CCDFrame(CCDData):
 
     @unit.setter
     def unit(self, value: Any) -> None:
-        self._unit = u.Unit(value)
+        self._unit = check_unit(f"{self.name}: the unit", value, "'adu' or 'electron'")
         self._uncertainty = None
 
     @property
@@ -359,7 +387,7 @@ class CCDFrame(CCDData):
         if value is None or value is np.ma.nomask:
             self._mask: Any = np.ma.nomask
             return
-        mask = np.asarray(value, dtype=np.bool_)
+        mask = as_mask(f"the mask of {self.name}", value)
         if mask.shape != self.shape:
             msg = f"dimensions of mask {mask.shape} and data {self.shape} do not match"
             raise ValueError(msg)
@@ -375,6 +403,9 @@ class CCDFrame(CCDData):
         if isinstance(value, FlagCollection) and value.shape == self.shape:
             msg = f"{self.name}: flags are bits of DataQuality in one array, not a FlagCollection."
             raise TypeError(msg)
+        if isinstance(value, NDData):
+            msg = f"{self.name}: flags are {described(value)}; expected an array of bits of DataQuality."
+            raise TypeError(msg)
         if value is not None and not isinstance(value, FlagCollection):
             value = np.asarray(value)
             if value.dtype.kind not in "biu" or (
@@ -385,6 +416,9 @@ class CCDFrame(CCDData):
                 msg = f"{self.name}: flags must be whole numbers of 16 bits, from 0 to 65535."
                 raise ValueError(msg)
             value = value.astype(np.uint16, copy=False)
+        if isinstance(value, np.ndarray) and value.shape != self.shape:
+            msg = f"{self.name}: dimensions of flags do not match data: {value.shape} is not {self.shape}."
+            raise ValueError(msg)
         CCDData.flags.fset(self, value)  # which refuses other shapes
 
     @property
@@ -552,6 +586,29 @@ class CCDFrame(CCDData):
 
     def __rtruediv__(self, other: Any) -> CCDFrame:
         return type(self).divide(other, self)
+
+    def __pow__(self, power: Any) -> CCDFrame:
+        msg = f"{self.name}: a frame has no power; write frame * frame, or np.power(frame.data, {described(power)})."
+        raise TypeError(msg)
+
+    def _compare(self, other: Any, sign: str) -> Any:
+        if not _is_number(other) and not isinstance(other, (u.Quantity, NDData)):
+            return NotImplemented
+        what = described(other) if _is_number(other) else "value"
+        msg = f"{self.name}: frames are not compared, their pixels are: write frame.data {sign} {what}."
+        raise TypeError(msg)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(other, "<")
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare(other, "<=")
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(other, ">")
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(other, ">=")
 
     def __neg__(self) -> CCDFrame:
         return self.multiply(-1.0)
@@ -878,6 +935,14 @@ class CCDFrame(CCDData):
         array([[1000., 1000.],
                [1000., 1000.]])
         """
+        unit = check_unit(f"{self.name}: the unit to convert to", unit, "'electron'")
+        try:
+            self.unit.to(unit, equivalencies=list(equivalencies))
+        except u.UnitConversionError as error:
+            msg = f"{self.name} is in {self.unit}, which cannot be converted to {unit or 'no unit'}. "
+            adu = self.unit.is_equivalent(u.adu) and unit.is_equivalent(u.electron)
+            msg += "Apply gain_correct." if adu else "Multiply the frame by a Quantity that makes the one of the other."
+            raise u.UnitConversionError(msg) from error
         zero, one, two = self.unit.to(unit, [0.0, 1.0, 2.0], equivalencies=list(equivalencies))
         if zero != 0 or not np.isclose(two, 2 * one, rtol=1e-12):
             msg = f"{self.name}: {self.unit} is converted to {unit} by more than a factor; convert the data instead."
@@ -892,7 +957,24 @@ class CCDFrame(CCDData):
         if self.shape == ():
             msg = "scalars cannot be sliced."
             raise TypeError(msg)
-        return type(self)(**self._slice(item))
+        try:
+            kwargs = self._slice(item)
+        except (IndexError, TypeError) as error:
+            remedy = "slices of rows and columns, as in frame[10:20, 5:15]"
+            if isinstance(item, str):
+                remedy += f", or trim_image(frame, {item!r}) for a FITS section"
+            msg = (
+                f"{self.name} has shape {self.shape} and cannot be cut by {described(item)} ({error}): write {remedy}."
+            )
+            raise IndexError(msg) from error
+        return type(self)(**kwargs)
+
+    def __setitem__(self, item: Any, value: Any) -> None:
+        msg = (
+            f"{self.name}: values are written into its array, as in frame.data[10:20, 5:15] = 0; the variance is then "
+            "no longer that of the sources."
+        )
+        raise TypeError(msg)
 
     def _slice(self, item: Any) -> dict[str, Any]:
         slices = plain_slices(item, self.ndim)
@@ -920,6 +1002,23 @@ class CCDFrame(CCDData):
             _warn_of_lost_sources(self.name, "an index other than slices takes out single pixels")
             kwargs["uncertainty"] = VarianceUncertainty(budget.variance()[item], unit=self.unit**2)
         return kwargs
+
+    def _slice_wcs(self, item: Any) -> Any:
+        slices = plain_slices(item, self.ndim)
+        if isinstance(self.wcs, WCS) and slices is not None and self.ndim <= self.wcs.naxis:
+            return cut_wcs(self.wcs, slices, self.shape)
+        try:
+            wcs = super()._slice_wcs(item)
+        except (ValueError, IndexError):
+            wcs = None
+        if self.wcs is not None and (wcs is None or not isinstance(wcs, type(self.wcs))):
+            msg = (
+                f"{self.name}: its WCS cannot follow the index {described(item)}; the result has none. Cut by slices "
+                "to keep it."
+            )
+            warnings.warn(msg, AstropyUserWarning, stacklevel=4)
+            return None
+        return wcs
 
     def copy(self) -> CCDFrame:
         """
@@ -983,6 +1082,8 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
 
     Raises
     ------
+    FrameError
+        If one of them is no CCDFrame.
     ShapeMismatchError
         If the shapes differ.
 
@@ -995,6 +1096,10 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
     >>> covariance(5.0 * bias, bias - 2 * bias)
     array([[-45., -45.]])
     """
+    for frame in (a, b):
+        if not isinstance(frame, CCDFrame):
+            msg = f"covariance takes two CCDFrames; one of them is {described(frame)}. {frame_from(frame)}"
+            raise FrameError(msg)
     if a.shape != b.shape:
         msg = f"{a.name} has shape {a.shape}, {b.name} has {b.shape}: no pixels to pair up."
         raise ShapeMismatchError(msg)
@@ -1008,8 +1113,43 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating))
 
 
+def _check_header_and_wcs(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a header, a WCS or a PSF of another kind."""
+    header = given.get("meta") if given.get("meta") is not None else given.get("header")
+    if header is not None and not isinstance(header, Mapping):
+        msg = f"{name}: the header (meta) is {described(header)}; expected a dict or a fits.Header."
+        raise TypeError(msg)
+    wcs = given.get("wcs")
+    if wcs is not None and not isinstance(wcs, (BaseLowLevelWCS, BaseHighLevelWCS)):
+        write = "WCS(header)" if isinstance(wcs, Mapping) else "astropy.wcs.WCS(header)"
+        msg = f"{name}: the wcs is {described(wcs)}; expected a WCS: write {write}."
+        raise TypeError(msg)
+
+
+def _check_values(frame: CCDFrame, value: Any) -> None:
+    """Refuse what is no plain array as the values of a frame, which have the frame's unit."""
+    if isinstance(value, u.Quantity):
+        write = f"values.to_value({unit_in_code(frame.unit)})"
+    elif hasattr(value, "compute"):
+        write = "values.compute()"
+    elif isinstance(value, NDData):
+        write = "values.data"
+    elif not isinstance(value, np.ndarray):
+        write = "np.asarray(values)"
+    else:
+        return
+    msg = f"the data of {frame.name} cannot be {described(value)}; expected an array: write frame.data = {write}."
+    raise TypeError(msg)
+
+
 def _check_real(values: Any, name: str) -> None:
     """Refuse what a pixel cannot be."""
+    if hasattr(values, "compute") or hasattr(values, "to_numpy"):
+        msg = f"{name}: its pixels are {described(values)}; expected a NumPy array. {frame_from(values)}"
+        raise FrameError(msg)
+    if isinstance(values, (list, tuple)) and any(isinstance(value, NDData) for value in values):
+        msg = f"{name} is made of a list of frames; expected one array. combine makes one frame of several."
+        raise FrameError(msg)
     dtype = getattr(values, "dtype", None)
     if not isinstance(dtype, np.dtype):
         dtype = np.asarray(values).dtype
@@ -1034,6 +1174,17 @@ def _as_operand(cls: type[CCDFrame], value: Any) -> CCDFrame:
     frame = cls(with_unit(value))
     frame._constant = not isinstance(value, NDData)
     return frame
+
+
+def _same_unit(left: CCDFrame, right: CCDFrame) -> str:
+    """What to write where two operands have units that do not fit."""
+    for bare, other in ((right, left), (left, right)):
+        if bare._constant and bare.unit == u.dimensionless_unscaled:
+            what = f"{bare._data:g}" if bare.ndim == 0 else "array"
+            return f"Give it its unit: write {what} * {unit_in_code(other.unit)}."
+    if {left.unit, right.unit} == {u.adu, u.electron}:
+        return "Apply gain_correct to what is in adu first."
+    return f"Expected a unit that converts to {left.unit}."
 
 
 def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kwargs: dict[str, Any]) -> CCDFrame:
@@ -1067,8 +1218,15 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
     if operation in (np.add, np.subtract) and not right.unit.is_equivalent(left.unit):
         msg = (
             f"{left.name} is in {str(left.unit) or 'no unit'}, but what is added or subtracted is in "
-            f"{str(right.unit) or 'no unit'}."
+            f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
         )
         raise u.UnitConversionError(msg)
+    exact = left.budget is None and right.budget is None
+    if operation is np.true_divide and not exact and right.ndim == 0 and right._data == 0:
+        msg = (
+            f"{left.name} is divided by {right._data:g}{f' {right.unit}' if str(right.unit) else ''}, and its error "
+            "would be no number; give a divisor other than zero."
+        )
+        raise ZeroDivisionError(msg)
     result: CCDFrame = left._prepare_then_do_arithmetic(operation, right, **kwargs)
     return result

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import described, quantity_of, quantity_values
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -197,9 +199,15 @@ class LinearityPolynomial(Linearity):
     covariance: ArrayLike | None = None
 
     def __post_init__(self) -> None:
-        coefficients = np.asarray(self.coefficients, dtype=float)
+        try:
+            coefficients = quantity_values("coefficients", self.coefficients, u.dimensionless_unscaled)
+        except TypeError:
+            coefficients = np.empty(0)  # which are refused with the others
         if coefficients.ndim != 1 or not coefficients.size or not np.isfinite(coefficients).all():
-            msg = f"coefficients are {self.coefficients!r}; expected finite numbers [a1, a2, ...] in powers of 1/adu."
+            msg = (
+                f"coefficients are {described(self.coefficients)}; expected finite numbers [a1, a2, ...] in powers of "
+                "1/adu."
+            )
             raise ValueError(msg)
         limit = in_adu("limit", self.limit)
         if not limit.isscalar or not limit.value > 0:
@@ -499,11 +507,14 @@ class LinearityTable(Linearity):
 
 def in_adu(what: str, value: Any) -> u.Quantity:
     """``value`` as finite numbers in adu, in an array of its own."""
+    quantity = quantity_of(value)
+    if quantity is None:
+        msg = f"{what} is {described(value)}; expected numbers in adu, such as 60000 * u.adu."
+        raise TypeError(msg)
+    if quantity.unit == u.dimensionless_unscaled:
+        msg = f"{what} has no unit; give it in adu, for example {value!r} * u.adu."
+        raise u.UnitTypeError(msg)
     try:
-        quantity = u.Quantity(value, dtype=float)
-        if quantity.unit == u.dimensionless_unscaled:
-            msg = f"{what} has no unit; give it in adu, for example {value!r} * u.adu."
-            raise u.UnitTypeError(msg)
         quantity = quantity.to(u.adu)
     except u.UnitConversionError as error:
         msg = f"{what} is {value}, which cannot be converted to adu."

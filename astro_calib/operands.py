@@ -11,6 +11,7 @@ from astropy.nddata import CCDData, NDData
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import FITSFixedWarning
 
+from astro_calib.arguments import described
 from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.flags import DataQuality
@@ -40,9 +41,15 @@ TOGETHER = 1 << 15
 def with_unit(value: Any) -> Any:
     """A number or an array as an exact frame or a Quantity, copied: its owner may go on writing into it."""
     if isinstance(value, NDData):
+        if value.unit is None:
+            msg = f"{described(value)} has no unit; write CCDFrame(data, unit='adu'), or use its array."
+            raise TypeError(msg)
         return value
+    if hasattr(value, "compute"):
+        msg = f"{described(value)} is no operand for a frame: call its .compute() first."
+        raise TypeError(msg)
     if value is None or isinstance(value, (str, bytes)):
-        msg = f"{value!r} cannot be added to, subtracted from, multiplied by or divided by a frame."
+        msg = f"{described(value)} cannot be added to, subtracted from, multiplied by or divided by a frame."
         raise TypeError(msg)
     if isinstance(value, np.ma.MaskedArray):
         return CCDData(value.data.copy(), mask=np.ma.getmaskarray(value), unit=u.dimensionless_unscaled)
@@ -50,7 +57,7 @@ def with_unit(value: Any) -> Any:
         return u.Quantity(value, copy=True, dtype=None if isinstance(value, u.Quantity) else float)
     array = np.array(value)
     if array.dtype.kind not in "biuf":
-        msg = f"{type(value).__name__} of {array.dtype} is no operand for a frame; expected real numbers."
+        msg = f"{described(value)} of {array.dtype} is no operand for a frame; expected real numbers."
         raise TypeError(msg)
     return u.Quantity(array, dtype=None, copy=False)
 

@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import quantity_values
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import measured, rebuilt
@@ -110,7 +112,7 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
     elif callable(scale):
         factors = np.array([_factor(scale, frame) for frame in frames])
     else:
-        factors = np.asarray(scale, dtype=float)
+        factors = quantity_values("scale", scale, u.dimensionless_unscaled)
         if factors.shape != (len(frames),):
             msg = f"{factors.size} scale factors for {len(frames)} frames."
             raise ValueError(msg)

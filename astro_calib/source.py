@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import described, is_sequence_of
 from astro_calib.factored import Factored
 from astro_calib.identity import drawn_identity
 
@@ -97,6 +100,11 @@ class NoiseSource:
         constituents: Mapping[tuple[str, Window], Constituent] | None = None,
         linear: float = 1.0,
     ) -> None:
+        if not is_sequence_of(Integral, axes) or any(axis < 0 for axis in axes):
+            msg = f"the axes of source {name!r} are {described(axes)}; expected numbers of axes, such as (0, 1), or ()."
+            raise TypeError(msg)
+        if not isinstance(variance, Factored):
+            variance = _real(f"the variance of source {name!r}", variance)
         self.name = name
         self.variance = variance if isinstance(variance, Factored) else Factored(variance)
         self.axes = tuple(axes)
@@ -180,6 +188,15 @@ class NoiseSource:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NoiseSource:
         return self
+
+
+def _real(what: str, value: Any) -> Any:
+    """A number or an array of them, which carries no unit."""
+    array = isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and not isinstance(value, u.Quantity)
+    if not array and (isinstance(value, (bool, np.bool_)) or not isinstance(value, Real)):
+        msg = f"{what} is {described(value)}; expected a number or an array, in the square of the frame's unit."
+        raise TypeError(msg)
+    return value
 
 
 def window_of(part: slice, length: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from astropy.io import registry
 
+from astro_calib.arguments import described
 from astro_calib.errors import FrameError
 
 __all__ = ["FrameRead", "FrameWrite"]
@@ -45,6 +46,12 @@ class FrameRead(registry.UnifiedReadWrite):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Read."""
+        if args and not isinstance(args[0], (str, os.PathLike)) and not hasattr(args[0], "tell"):
+            from astropy.io import fits
+
+            if not isinstance(args[0], (fits.HDUList, fits.hdu.base._BaseHDU)):
+                msg = f"CCDFrame.read takes a path or an open file, not {described(args[0])}."
+                raise TypeError(msg)
         if args and isinstance(args[0], (str, os.PathLike)):
             if Path(args[0]).is_dir():
                 msg = f"{args[0]} is a directory; expected a file."
@@ -84,4 +91,7 @@ class FrameWrite(registry.UnifiedReadWrite):
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Write."""
+        if args and not isinstance(args[0], (str, os.PathLike)) and not hasattr(args[0], "tell"):
+            msg = f"a frame is written to a path, not to {described(args[0])}: frame.write('image.fits')."
+            raise TypeError(msg)
         self.registry.write(self._instance, *args, **kwargs)

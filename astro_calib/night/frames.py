@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astro_calib.arguments import as_path
 from astro_calib.errors import FrameError
 from astro_calib.identity import content_digest
 from astro_calib.io.cards import remark_on_cards
@@ -16,7 +18,7 @@ from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import numpy as np
     from astropy.io.fits import Header
@@ -197,14 +199,13 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
         given: list[Any] = [raw]
     elif hasattr(raw, "files_filtered"):
         given = list(raw.files_filtered(include_path=True))
-    else:
+    elif isinstance(raw, Iterable) and not hasattr(raw, "shape"):
         given = list(raw)
-    if not all(os.fspath(entry) for entry in given):
-        msg = "the name of a raw file or directory is empty; give one ('.' for the working directory)."
-        raise FrameError(msg)
+    else:
+        given = [raw]  # which is refused below
     paths: dict[str, Path] = {}
     unused = []
-    for entry in map(Path, given):
+    for entry in [as_path("a raw file or directory", one) for one in given]:
         if not os.path.lexists(entry):
             msg = f"{entry} does not exist; expected a raw FITS file, or a directory of them."
             raise FileNotFoundError(msg)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from astro_calib.arguments import as_path
 from astro_calib.io.atomic import remove_leftovers, write_atomically
 
 if TYPE_CHECKING:
@@ -142,10 +143,7 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     check_output(f"{parent}/reduced")
     """
-    if not os.fspath(directory):
-        msg = "the directory for the results has no name; give one ('.' for the working directory)."
-        raise ValueError(msg)
-    directory = Path(directory)
+    directory = as_path("the directory for the results", directory)
     if _there(directory) and not directory.is_dir():
         msg = f"{directory} is a file; give a directory for the results."
         raise FileExistsError(msg)
@@ -197,7 +195,7 @@ def _identity(directory: Path) -> tuple[int, int] | None:
 
 
 def _not_writable(directory: Path, reason: str) -> OSError:
-    msg = f"{directory} cannot be written: {reason}; give another directory for the results (-o)."
+    msg = f"{directory} cannot be written: {reason}; give another directory for the results (OUT, or -o)."
     return OSError(msg)
 
 

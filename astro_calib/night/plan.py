@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import quantity_values
 from astro_calib.errors import FrameError, ProfileError
 from astro_calib.night.frames import ADU, RawFrame, UnusedFile, by_reason, examine_file, find_files
 from astro_calib.night.headers import parse_section, printable
@@ -307,9 +308,9 @@ def _with_options(profile: Profile, **options: u.Quantity | float | None) -> Pro
     for name, value in options.items():
         if value is None:
             continue
-        quantity = u.Quantity(value, UNITS[name])
+        quantity = u.Quantity(quantity_values(name, value, UNITS[name]), UNITS[name])
         zero_allowed = name == "read_noise"
-        if not quantity.isscalar or not (quantity.value > 0 or (zero_allowed and quantity.value == 0)):
+        if not quantity.isscalar or not (np.inf > quantity.value > 0 or (zero_allowed and quantity.value == 0)):
             msg = f"{name} is {value}; it must be a number{', 0 or' if zero_allowed else ''} above 0."
             raise ValueError(msg)
         numbers[name] = float(quantity.value)

@@ -75,9 +75,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from astro_calib.arguments import as_path
 from astro_calib.errors import ProfileError
 from astro_calib.night.headers import as_number, as_seconds, header_value, stated_unit_of_time
 from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
@@ -367,7 +367,7 @@ def load_profile(profile: str | PathLike[str] | Profile) -> Profile:
     names = builtin_profiles()
     if isinstance(profile, str) and profile in names:
         return _profile(profile, _read_builtin(profile), f"built-in profile {profile!r}")
-    path = Path(profile)
+    path = as_path("profile", profile)
     if path.suffix.lower() != ".toml" and len(path.parts) < 2:
         known = ", ".join(names)
         msg = f"there is no profile {str(profile)!r}; built in are {known}, or give the path of a .toml file."

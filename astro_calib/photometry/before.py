@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.calibrate import calibrate
+from astro_calib.derive import as_frame
 
 if TYPE_CHECKING:
     import astropy.units as u
@@ -68,6 +69,7 @@ def before_calibration(
     array([[100., 100., 100.],
            [100., 100., 100.]], dtype=float32)
     """
+    raw = as_frame(raw, "the raw frame")
     if (overscan is None) == (pedestal is None):
         msg = f"{raw.name}: give overscan (a FITS section) or pedestal (a number), so that one number is subtracted."
         raise TypeError(msg)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import astropy.units as u
 import numpy as np
 
+from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.photometry.detection import Scene, survey
@@ -66,22 +67,19 @@ def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
     astropy.units.UnitConversionError
         If the frames differ in unit.
     """
-    frames = (ccd,) if before is None else (ccd, before)
+    frames = (as_frame(ccd),) if before is None else (as_frame(ccd), as_frame(before, "the frame before calibration"))
     budgets = tuple(_budget(frame) for frame in frames)
     if before is not None:
-        _check_pair(ccd, before)
+        _check_pair(*frames)
     missing = _missing(frames, budgets)
     flags = _flags(frames)
     # A saturated pixel has too much light; one that is bad as well has nothing to say.
     too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
-    scene = survey(ccd._data, budgets[0].variance(), missing, too_bright, ccd._digital_step() or 0.0)
+    scene = survey(frames[0]._data, budgets[0].variance(), missing, too_bright, frames[0]._digital_step() or 0.0)
     return Searched(frames, budgets, flags, scene)
 
 
 def _budget(frame: CCDFrame) -> UncertaintyBudget:
-    if frame._data.ndim != 2:
-        msg = f"{frame.name} has shape {frame.shape}; stars are measured on an image of two axes."
-        raise FrameError(msg)
     budget = frame.budget
     if budget is None:
         msg = f"{frame.name} has no variance, so that nothing has an error. Calibrate it, or apply create_deviation."

@@ -10,6 +10,8 @@ import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
+from astro_calib.arguments import check_count, check_positive, described, quantity_values
+from astro_calib.derive import as_frame
 from astro_calib.photometry.apertures import Aperture, missing_light, weigh
 from astro_calib.photometry.detection import REASONS, find_stars, measure_shape, recentred
 from astro_calib.photometry.empty import empty_positions, robust_scatter
@@ -181,7 +183,17 @@ def measure_snr(
     >>> bool(abs(table["flux"][0].value - light) < 3 * table["flux_err"][0].value)
     True
     """
-    _check_numbers(threshold=threshold, fwhm=fwhm, radius=radius, max_stars=max_stars)
+    threshold = check_positive("threshold", threshold)
+    fwhm = None if fwhm is None else check_positive("fwhm", fwhm, u.pixel)
+    radius = None if radius is None else check_positive("radius", radius, u.pixel)
+    ccd = as_frame(ccd)
+    for what, value in (("fwhm", fwhm), ("radius", radius)):
+        if value is not None and value > max(ccd.shape):
+            msg = f"{what} is {value:g} pixels, more than {ccd.name} has along its sides; its shape is {ccd.shape}."
+            raise ValueError(msg)
+    check_positive("max_stars", check_count("max_stars", max_stars))
+    check_count("n_empty", n_empty)
+    check_count("seed", seed)
     return measure_searched(
         search(ccd, before),
         positions=positions,
@@ -321,7 +333,7 @@ def compare_snr(before: CCDFrame, after: CCDFrame, **options: Any) -> QTable:
     >>> print(table["snr_ratio"].mean().round(6))
     1.0
     """
-    table = measure_snr(after, before, **options)
+    table = measure_snr(after, as_frame(before, "the frame before calibration"), **options)
     for name, words in (("snr", "signal-to-noise ratio"), ("snr_empirical", "flux over scatter of empty apertures")):
         with np.errstate(divide="ignore", invalid="ignore"):
             table[f"{name}_ratio"] = table[name] / table[f"{name}_before"]
@@ -405,13 +417,6 @@ def _warn(message: str) -> None:
     warnings.warn(message, AstropyUserWarning, stacklevel=4)
 
 
-def _check_numbers(**numbers: float | None) -> None:
-    for name, value in numbers.items():
-        if value is not None and not (np.isfinite(value) and value > 0):
-            msg = f"{name} is {value}; it must be a positive number."
-            raise ValueError(msg)
-
-
 def annulus_around(radius: float, fwhm: float | None = None) -> tuple[float, float]:
     """The radii of the annulus for an aperture; if no width is given, for stars as wide as the aperture's radius."""
     width = radius / RADIUS if fwhm is None else fwhm
@@ -424,7 +429,7 @@ def _aperture(fwhm: float, radius: float | None, annulus: tuple[float, float] | 
         radius = RADIUS * fwhm
     if annulus is None:
         annulus = annulus_around(radius, fwhm)
-    inner, outer = (float(value) for value in annulus)
+    inner, outer = _pair(annulus)
     if not radius <= inner < outer < np.inf:
         msg = (
             f"annulus is {annulus}; its inner radius must not be less than that of the aperture ({radius:g}), and its "
@@ -432,6 +437,16 @@ def _aperture(fwhm: float, radius: float | None, annulus: tuple[float, float] | 
         )
         raise ValueError(msg)
     return Aperture(float(radius), inner, outer)
+
+
+def _pair(annulus: Any) -> tuple[float, float]:
+    """The inner and outer radius of an annulus, in pixels."""
+    several = isinstance(annulus, (list, tuple)) or (isinstance(annulus, np.ndarray) and annulus.ndim == 1)
+    if not several or len(annulus) != 2:
+        msg = f"annulus is {described(annulus)}; expected its inner and outer radius in pixels, such as (10, 15)."
+        raise ValueError(msg)
+    inner, outer = (check_positive("a radius of the annulus", value, u.pixel) for value in annulus)
+    return inner, outer
 
 
 def _inside(places: NDArray[np.float64], aperture: Aperture, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -442,13 +457,24 @@ def _inside(places: NDArray[np.float64], aperture: Aperture, shape: tuple[int, .
 
 def _given(positions: ArrayLike | Table) -> NDArray[np.float64]:
     """The positions of a table or an array as an array of shape (n, 2)."""
+    from astropy.coordinates import SkyCoord
     from astropy.table import Table
 
+    if isinstance(positions, SkyCoord):
+        msg = "positions are sky coordinates; expected pixels: write np.transpose(frame.wcs.world_to_pixel(positions))."
+        raise TypeError(msg)
     if isinstance(positions, Table):
-        columns = [u.Quantity(positions[name], u.pixel).value for name in ("x", "y")]
-        places = np.stack(columns, axis=-1).astype(np.float64)
+        missing = [name for name in ("x", "y") if name not in positions.colnames]
+        if missing:
+            msg = (
+                f"positions is a table with the columns {', '.join(positions.colnames)}; expected x and y: rename "
+                "them, as in table.rename_columns(['xcentroid', 'ycentroid'], ['x', 'y'])."
+            )
+            raise ValueError(msg)
+        columns = [quantity_values(f"positions[{name!r}]", positions[name], u.pixel) for name in ("x", "y")]
+        places = np.stack(columns, axis=-1)
     else:
-        places = np.asarray(positions, dtype=np.float64)
+        places = quantity_values("positions", positions, u.pixel)
     if places.ndim != 2 or places.shape[1] != 2 or not np.isfinite(places).all():
         msg = f"positions must be finite numbers of shape (n, 2), x and y of each star; they have shape {places.shape}."
         raise ValueError(msg)

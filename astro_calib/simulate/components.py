@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import astropy.units as u
 import numpy as np
 
-from astro_calib.simulate.checks import check_count, check_number, check_shape
+from astro_calib.arguments import check_count, check_number, check_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

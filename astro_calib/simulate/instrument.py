@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import check_array, check_count, check_number, check_shape
 from astro_calib.detector import Detector
-from astro_calib.simulate.checks import check_array, check_count, check_number, check_shape
 from astro_calib.simulate.components import (
     ELECTRON_RATE,
     bias,

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
-from astro_calib.simulate.checks import check_count, check_number
+from astro_calib.arguments import as_path, check_count, check_number
 from astro_calib.simulate.instrument import Camera
 from astro_calib.simulate.instrument import camera as make_camera
 from astro_calib.simulate.scene import random_stars, sky_background
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from astropy.nddata import CCDData
     from astropy.table import QTable
@@ -198,6 +198,8 @@ def night(
     >>> print([path.name for path in taken.paths()])
     ['bias-001.fits', 'bias-002.fits', 'dark-001.fits', 'flat-001-V.fits', 'science-001-V.fits']
     """
+    seed = check_count("seed", seed)
+    directory = as_path("the directory of the night", directory)
     if shape is not None and camera is not None:
         msg = "give either a shape, or a camera, which has one; not both."
         raise ValueError(msg)
@@ -212,7 +214,9 @@ def night(
         camera = make_camera((512, 512) if shape is None else shape, seed=seed)
     plan = _plan(camera, numbers, dark_exposure_time)
     field = _field(camera.shape, seed, stars)
-    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        msg = f"{directory} is a file; a simulated night needs a directory of its own."
+        raise FileExistsError(msg)
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         msg = f"{directory} is not empty; a simulated night needs a directory of its own."

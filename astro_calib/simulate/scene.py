@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import astropy.units as u
 import numpy as np
 
-from astro_calib.simulate.checks import check_count, check_number, check_shape, quantity_values
+from astro_calib.arguments import check_count, check_number, check_shape, quantity_values
 from astro_calib.simulate.components import ELECTRON_RATE
 
 if TYPE_CHECKING:

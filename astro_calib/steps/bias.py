@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from astro_calib.arguments import other_words
 from astro_calib.derive import as_frame
 from astro_calib.steps.master import check_master, relabelled, subtracted, with_applied
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["subtract_bias"]
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def subtract_bias(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     r"""
     Subtract a master bias.

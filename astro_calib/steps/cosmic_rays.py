@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData
 
+from astro_calib.arguments import check_positive
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt, with_quality
@@ -78,6 +79,7 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
         raise u.UnitConversionError(msg)
     import ccdproc
 
+    sigclip, objlim = check_positive("sigclip", sigclip), check_positive("objlim", objlim)
     data = floating(ccd._data)
     finite = np.where(np.isfinite(data), data, 0).astype(np.float32)
     variance = ccd.variance

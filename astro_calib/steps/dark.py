@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from astro_calib.arguments import check_switch, other_words
 from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted, with_applied
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["exposure_ratio", "subtract_dark", "warn_of_bias_in_dark"]
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def subtract_dark(
     ccd: CCDFrame,
     master: CCDFrame,
@@ -91,7 +93,7 @@ def subtract_dark(
     if data_exposure is not None and dark_exposure is not None:
         check_exposure(ccd.name, data_exposure)
         check_exposure(f"the master dark ({master.name})", dark_exposure)
-    if not scale:
+    if not check_switch("scale", scale):
         return with_applied(subtracted(ccd, master), ccd, given, "dark")
     if dark_exposure is None or data_exposure is None:
         if exposure_time is None:

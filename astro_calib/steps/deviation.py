@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.nddata import NDData
 
+from astro_calib.arguments import described, other_words, quantity_values
 from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
+from astro_calib.detector import as_detector
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.factored import Factored
 from astro_calib.source import NoiseSource
@@ -28,6 +31,14 @@ __all__ = ["create_deviation"]
 SMOOTHING_BOX = 7
 
 
+@other_words(
+    gain="write create_deviation(frame, Detector(gain={gain}, read_noise={readnoise})).",
+    readnoise="write create_deviation(frame, Detector(gain={gain}, read_noise={readnoise})).",
+    read_noise="write create_deviation(frame, Detector(gain={gain}, read_noise={read_noise})).",
+    disregard_nan="leave it out; pixels that are not numbers have no shot noise, and no variance that counts.",
+    add_keyword="leave it out; frame.provenance says what was done.",
+    _position="Write create_deviation(frame, Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron)).",
+)
 def create_deviation(
     ccd: CCDFrame,
     detector: Detector,
@@ -88,6 +99,7 @@ def create_deviation(
     array([[ 25., 125.]])
     """
     ccd = as_frame(ccd)
+    detector = as_detector(detector, "create_deviation")
     if ccd.unit not in (u.adu, u.electron):
         msg = f"{ccd.name} is in {ccd.unit}; its noise can be computed in adu or in electron."
         raise u.UnitConversionError(msg)
@@ -104,8 +116,7 @@ def create_deviation(
         msg = f"{ccd.name}: no pixel is a finite number."
         raise FrameError(msg)
     if pedestal is not None:
-        level = pedestal.to_value(ccd.unit) if isinstance(pedestal, u.Quantity) else pedestal
-        signal = signal - _like(ccd, "pedestal", level)
+        signal = signal - _like(ccd, "pedestal", pedestal)
     gain = raw_map(ccd, detector, "gain")
     read_noise = raw_map(ccd, detector, "read_noise")
     # The noise of a raw frame is one thing in adu and in electrons: its variances are in electrons, squared.
@@ -175,10 +186,16 @@ def _number_or_array(value: Any, like: NDArray[Any]) -> Any:
 
 
 def _like(ccd: CCDFrame, what: str, value: Any) -> Any:
-    array = np.asarray(value, dtype=float_type(ccd.dtype))
+    """A number or an image of one, in the frame's unit and type."""
+    if isinstance(value, NDData):
+        value = value.data if value.unit is None else value.data * value.unit
+    array = quantity_values(f"{ccd.name}: the {what}", value, ccd.unit).astype(float_type(ccd.dtype))
     if array.ndim and array.shape != ccd.shape:
         msg = f"{ccd.name} has shape {ccd.shape}, its {what} {array.shape}."
         raise ShapeMismatchError(msg)
+    if array.ndim == 0 and not np.isfinite(array):
+        msg = f"{ccd.name}: the {what} is {described(value)}; expected a finite number."
+        raise FrameError(msg)
     return array
 
 
@@ -192,5 +209,5 @@ def _expected_signal(ccd: CCDFrame, signal: NDArray[Any], shot_noise: str | floa
 
         filled = np.where(np.isfinite(signal), signal, 0)
         return np.asarray(median_filter(filled, size=SMOOTHING_BOX, mode="reflect"))
-    msg = f"shot_noise is {shot_noise!r}; expected 'data', 'smooth' or an array."
+    msg = f"shot_noise is {shot_noise!r}; expected 'data', 'smooth', a number or an array."
     raise ValueError(msg)

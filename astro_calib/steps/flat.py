@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import check_number, check_positive, other_words
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, measured, rebuilt, with_quality
@@ -32,6 +33,7 @@ MIN_SENSITIVITY = 0.01
 SPOILED = DataQuality.SATURATED | DataQuality.COSMIC_RAY | DataQuality.NO_DATA
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def flat_correct(
     ccd: CCDFrame, flat: CCDFrame, min_value: float | None = None, norm_value: float | None = None
 ) -> CCDFrame:
@@ -98,9 +100,11 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
 
     Kept with the flat: 25 frames under one flat refer to one array.
     """
-    if norm_value is not None and not norm_value > 0:
-        msg = f"norm_value is {norm_value}; it must be positive."
-        raise ValueError(msg)
+    # Numbers before they are compared: what was made of the flat is kept under them.
+    if norm_value is not None:
+        norm_value = check_positive("norm_value", norm_value, flat.unit)
+    if min_value is not None:
+        min_value = check_number("min_value", min_value, flat.unit, minimum=-np.inf)
     flags = content_digest(flat.flags) if isinstance(flat.flags, np.ndarray) else None
     mask = None if flat.mask is None else content_digest(flat.mask)
     given = (flags, mask, min_value, norm_value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from astro_calib.arguments import check_unit, described, other_words, quantity_of
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, rebuilt
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["gain_correct"]
 
+#: What a frame that was multiplied by a gain holds.
+LIGHT = (u.electron, u.photon, u.ct, u.adu, u.dimensionless_unscaled)
 
+
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     r"""
     Multiply a frame by its gain.
@@ -65,9 +70,9 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     if not isinstance(gain, Detector):
         if hasattr(gain, "value_from"):
             gain = gain.value_from(ccd.header)
-        quantity = u.Quantity(gain)
+        quantity = _quantity(ccd, gain)
         if quantity.unit == u.dimensionless_unscaled and gain_unit is not None:
-            quantity = quantity * u.Unit(gain_unit)
+            quantity = quantity * check_unit("gain_unit", gain_unit, "u.electron / u.adu")
         positive_quantity(f"{ccd.name}: gain", quantity, quantity.unit, unitless_allowed=True)
         if quantity.unit.is_equivalent(GAIN_UNIT):
             check_gain(f"{ccd.name}: gain", quantity.to(GAIN_UNIT))
@@ -92,6 +97,32 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     result = rebuilt(ccd, product, budget, unit=u.electron, origin=origin)
     note_electrons(result.meta, [float(amplifier.gain.value) for amplifier in gain.amplifiers])
     return result
+
+
+def _quantity(ccd: CCDFrame, gain: Any) -> u.Quantity:
+    """A gain that is no detector's, with its unit if it has one."""
+    quantity = quantity_of(gain)
+    if quantity is None:
+        msg = (
+            f"{ccd.name}: the gain is {described(gain)}; expected a Detector, or a Quantity: 1.5 * u.electron / u.adu."
+        )
+        if isinstance(gain, str):
+            msg += f" For a keyword of the header write frame.header[{gain!r}] * u.electron / u.adu."
+        raise TypeError(msg)
+    if ccd.unit == u.adu and (quantity.unit**-1).is_equivalent(GAIN_UNIT):
+        msg = (
+            f"{ccd.name}: the gain is {quantity}; expected electrons for each adu. That is its inverse: write "
+            f"1 / ({quantity})."
+        )
+        raise u.UnitConversionError(msg)
+    result = ccd.unit * quantity.unit
+    if quantity.unit != u.dimensionless_unscaled and not any(map(result.is_equivalent, LIGHT)):
+        msg = (
+            f"{ccd.name} is in {ccd.unit} and the gain is {quantity}, which makes {result}; expected electrons for "
+            "each adu, such as 1.5 * u.electron / u.adu."
+        )
+        raise u.UnitConversionError(msg)
+    return quantity
 
 
 def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Factored]]:

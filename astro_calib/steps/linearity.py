@@ -11,10 +11,11 @@ import numpy as np
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, lacks_own_noise, rebuilt, with_quality
-from astro_calib.detector import Detector
+from astro_calib.detector import Detector, as_detector
 from astro_calib.errors import FrameError
 from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
+from astro_calib.linearity import Linearity
 from astro_calib.source import NoiseSource
 from astro_calib.steps.amplifiers import amplifier_sections
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame import CCDFrame
-    from astro_calib.linearity import Linearity
 
 __all__ = ["correct_linearity"]
 
@@ -86,6 +86,8 @@ def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame
     array([[ 1026.1001, 52530.25  ]])
     """
     ccd = as_frame(ccd)
+    if not isinstance(detector, Linearity):
+        detector = as_detector(detector, "correct_linearity")
     if isinstance(detector, Detector) and not detector.has_linearity:
         msg = f"{ccd.name}: the detector has no linearity to correct for; give Detector(linearity=...)."
         raise ValueError(msg)

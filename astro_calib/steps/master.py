@@ -10,8 +10,9 @@ import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
+from astro_calib.arguments import NUMBERS, check_unit, described
 from astro_calib.arithmetic import float_type
-from astro_calib.derive import rebuilt
+from astro_calib.derive import as_frame, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame import UNNAMED, CCDFrame
 from astro_calib.masters import applied, master_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FRAME_NOISE",
+    "as_master",
     "check_exposure",
     "check_master",
     "exposure",
@@ -37,6 +39,24 @@ LONGEST_EXPOSURE = 1e8 * u.s
 FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "scale", "merged", UNNAMED})
 
 
+def as_master(master: Any, kind: str) -> CCDFrame:
+    """
+    The master as a CCDFrame.
+
+    Raises
+    ------
+    FrameError
+        If it is no image, or only numbers with a unit, which have no header to tell what they are.
+    """
+    if isinstance(master, u.Quantity):
+        msg = (
+            f"the master {kind} is {described(master)}; expected a CCDFrame or a CCDData. Write CCDFrame(array), or "
+            "subtract a number as frame - 1000 * u.adu."
+        )
+        raise FrameError(msg)
+    return as_frame(master, f"the master {kind}")
+
+
 def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
     """
     The master as a CCDFrame, once it is clear that it fits the frame.
@@ -48,11 +68,7 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
     FrameError
         If the master is not a frame, holds no number, or was applied to the frame before.
     """
-    if not isinstance(master, CCDFrame):
-        if not hasattr(master, "unit") or not hasattr(master, "meta"):
-            msg = f"the master {kind} for {ccd.name} is a {type(master).__name__}; expected a CCDFrame or a CCDData."
-            raise FrameError(msg)
-        master = CCDFrame(master, name=f"the master {kind}")
+    master = as_master(master, kind)
     if master.shape != ccd.shape:
         msg = (
             f"{ccd.name} has shape {ccd.shape}, the master {kind} ({master.name}) has {master.shape}; trim both to the "
@@ -125,6 +141,13 @@ def exposure(ccd: CCDFrame, keyword: Any, unit: Any) -> u.Quantity:
         If the keyword is missing, or its value is no positive number.
     """
     keyword = getattr(keyword, "name", keyword)
+    if not isinstance(keyword, str):
+        msg = f"exposure_time is {described(keyword)}; expected the keyword of the header, such as 'EXPTIME'."
+        raise TypeError(msg)
+    given, unit = unit, check_unit("exposure_unit", unit, "u.s")
+    if not unit.is_equivalent(u.s) or isinstance(given, u.Quantity):
+        msg = f"exposure_unit is {unit}; expected a unit of time, such as u.s."
+        raise u.UnitConversionError(msg)
     value = ccd.meta.get(keyword)
     if value is None:
         msg = (
@@ -152,6 +175,15 @@ def check_exposure(what: str, time: u.Quantity) -> u.Quantity:
     FrameError
         If it is not a finite time of zero or more, or longer than any exposure.
     """
+    if not isinstance(time, u.Quantity):
+        example = f"{time} * u.s" if isinstance(time, NUMBERS) and not isinstance(time, bool) else "60 * u.s"
+        msg = f"the exposure time of {what} is {described(time)}; expected a time with its unit: write {example}."
+        raise u.UnitTypeError(msg)
+    if not time.unit.is_equivalent(u.s):
+        msg = (
+            f"the exposure time of {what} is {time}; expected a time, such as {time.value} * u.s, or u.min for minutes."
+        )
+        raise u.UnitConversionError(msg)
     if not (np.isscalar(time.value) and np.isfinite(time.value) and time >= 0 * u.s):
         msg = f"the exposure time of {what} is {time}; expected a finite time that is not negative."
         raise FrameError(msg)

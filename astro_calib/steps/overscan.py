@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from astro_calib.arguments import check_positive, check_switch, described, other_words
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import as_frame, measured, rebuilt
@@ -43,6 +45,7 @@ NEGLIGIBLE = 1e-3
 Terms: TypeAlias = list[tuple[NoiseSource, Factored]]
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def subtract_overscan(
     ccd: CCDFrame,
     overscan: CCDFrame | None = None,
@@ -141,7 +144,12 @@ def overscan_level(
     if overscan is None:
         assert fits_section is not None
         overscan = ccd[section_slices(ccd, fits_section, "the overscan section")]
-    overscan = as_frame(overscan)
+    overscan = as_frame(overscan, "the overscan")
+    median = check_switch("median (overscan_median)", median)
+    if clip is not None:
+        clip = check_positive("clip", clip)
+    if model is not None:
+        _check_model(model)
     axes = _averaged_axes(overscan, overscan_axis)
     kept = tuple(axis for axis in (0, 1) if axis not in axes)
     for axis in kept:
@@ -183,16 +191,30 @@ def _digital_step(overscan: CCDFrame) -> tuple[float, bool]:
     return (0.0, False) if origin is None else (origin.quantum, origin.raw.found_step is not None)
 
 
+def _check_model(model: Any) -> None:
+    """Refuse what cannot be fitted to the levels."""
+    from astropy.modeling import Model
+
+    if not isinstance(model, Model) or (model.n_inputs, model.n_outputs) != (1, 1):
+        msg = (
+            f"the model of the overscan is {described(model)}; expected one of astropy.modeling in one variable, such "
+            "as Chebyshev1D(2)."
+        )
+        raise TypeError(msg)
+
+
 def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | None) -> tuple[int, ...]:
     if overscan_axis is None:
         return (1,) if overscan.shape[1] < overscan.shape[0] else (0,)
-    axes = (overscan_axis,) if isinstance(overscan_axis, int) else tuple(overscan_axis)
-    if not axes or any(axis not in (0, 1) for axis in axes):
+    axes = tuple(overscan_axis) if isinstance(overscan_axis, (list, tuple)) else (overscan_axis,)
+    whole = all(isinstance(axis, Integral) and not isinstance(axis, bool) for axis in axes)
+    if not axes or not whole or any(axis not in (0, 1) for axis in axes):
         msg = (
-            f"overscan_axis is {overscan_axis!r}; expected 1 (a level a row), 0 (a column), (0, 1) (the frame) or None."
+            f"overscan_axis is {described(overscan_axis)}; expected 1 (a level a row), 0 (a column), (0, 1) (the "
+            "frame) or None."
         )
         raise ValueError(msg)
-    return axes
+    return tuple(int(axis) for axis in axes)
 
 
 def _identity(ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], how: str) -> tuple[str, Window]:

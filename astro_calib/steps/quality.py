@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import as_mask
 from astro_calib.derive import as_frame, with_quality
+from astro_calib.detector import as_detector
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
 
@@ -51,6 +54,7 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
     array([[0, 4]], dtype=uint16)
     """
     result = ccd = as_frame(ccd)
+    detector = as_detector(detector, "flag_saturated")
     if ccd._data.dtype.kind == "f":
         missing = ~np.isfinite(ccd._data)
         if missing.all():
@@ -59,8 +63,11 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
         if missing.any():
             result = with_quality(result, missing, DataQuality.NO_DATA)
     if detector.saturation is not None:
+        if ccd.unit != u.adu:
+            msg = f"{ccd.name} is in {ccd.unit}; saturated pixels are found in the raw frame, in adu."
+            raise u.UnitConversionError(msg)
         with np.errstate(invalid="ignore"):
-            saturated = ccd._data >= detector.saturation.to(ccd.unit).value
+            saturated = ccd._data >= detector.saturation.value
         result = with_quality(result, saturated, DataQuality.SATURATED)
     return result
 
@@ -93,7 +100,7 @@ def flag_bad_pixels(ccd: CCDFrame, bad_pixels: ArrayLike) -> CCDFrame:
     array([[ True, False]])
     """
     ccd = as_frame(ccd)
-    bad: Any = np.asarray(bad_pixels, dtype=bool)
+    bad = as_mask("the map of bad pixels", bad_pixels)
     if bad.shape != ccd.shape:
         msg = f"{ccd.name} has shape {ccd.shape}, the map of bad pixels {bad.shape}; give a map of the trimmed frame."
         raise ShapeMismatchError(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from astro_calib.arguments import described
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def section_slices(ccd: CCDFrame, section: str, what: str) -> tuple[slice, slice
     """
     from ccdproc.utils.slices import slice_from_string
 
-    msg = f"{ccd.name}: {what} is {section!r}; expected a FITS section such as '[1025:1056, 1:1024]'."
+    msg = f"{ccd.name}: {what} is {described(section)}; expected a FITS section such as '[1025:1056, 1:1024]'."
     try:
         rows, columns = slice_from_string(section, fits_convention=True)
     except (ValueError, TypeError, AttributeError, IndexError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from astro_calib.arguments import other_words
 from astro_calib.derive import as_frame
 from astro_calib.steps.header import forget_sections
 from astro_calib.steps.section import section_slices
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["trim_image"]
 
 
+@other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def trim_image(ccd: CCDFrame, fits_section: str | None = None) -> CCDFrame:
     """
     Cut a frame to a section.

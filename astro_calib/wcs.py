@@ -1,0 +1,90 @@
+"""World coordinates of a cut: a pixel that is kept stays at its place in the sky."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astropy.wcs import WCS
+
+__all__ = ["cut_wcs"]
+
+
+def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
+    r"""
+    The world coordinates of ``image[slices]``.
+
+    `astropy.wcs.WCS.slice` refuses to turn an axis round, and takes every second pixel for the middle of two.
+
+    Parameters
+    ----------
+    wcs : WCS
+        Of the image; it may have more axes than that, which stay as they are.
+    slices : sequence of slice
+        One for each axis of the image, rows first.
+    shape : sequence of int
+        Of the image.
+
+    Returns
+    -------
+    WCS
+        A copy in which pixel k of the cut is pixel ``start + step * k`` of the image.
+
+    Notes
+    -----
+    With the old pixel :math:`p = a + s q`, offsets from the reference pixel are s times as large, so that the columns
+    of the matrix are multiplied by s. A distortion :math:`p' = p + \sum A_{ij} u^i v^j` becomes one of q with the
+    coefficients :math:`A_{ij} s_u^i s_v^j / s_u`.
+    """
+    result = wcs.deepcopy()
+    # FITS counts axes the other way round.
+    parts = [part.indices(length) for part, length in zip(slices, shape, strict=True)][::-1]
+    starts, steps = [start for start, _, _ in parts], [step for _, _, step in parts]
+
+    def moved(pixel: float, axis: int) -> float:
+        return float((pixel - 1 - starts[axis]) / steps[axis] + 1)
+
+    crpix = result.wcs.crpix
+    for axis in range(len(parts)):
+        crpix[axis] = moved(crpix[axis], axis)
+    result.wcs.crpix = crpix
+    if any(step != 1 for step in steps):
+        scale = np.ones(wcs.wcs.naxis)
+        scale[: len(steps)] = steps
+        if wcs.wcs.has_cd():
+            result.wcs.cd = wcs.wcs.cd * scale
+        else:
+            result.wcs.pc = wcs.wcs.get_pc() * scale
+    if wcs.sip is not None:
+        result.sip = _cut_sip(wcs, steps, crpix)
+    for along, tables in enumerate(((result.cpdis1, result.det2im1), (result.cpdis2, result.det2im2))):
+        for table in tables:
+            if table is None:
+                continue
+            for axis, step in enumerate(steps[:2]):
+                table.crval[axis] = moved(table.crval[axis], axis)
+                table.cdelt[axis] /= step
+            table.data /= steps[along]
+    lengths = [len(range(*part)) for part in parts]
+    if wcs.pixel_shape is not None:
+        result.pixel_shape = [*lengths, *wcs.pixel_shape[len(lengths) :]]
+    return result
+
+
+def _cut_sip(wcs: WCS, steps: Sequence[int], crpix: Sequence[float]) -> object:
+    """The distortion polynomials in the pixels of the cut."""
+    from astropy.wcs import Sip
+
+    def scaled(coefficients: np.ndarray | None, along: int) -> np.ndarray | None:
+        if coefficients is None:
+            return None
+        powers = np.arange(len(coefficients))
+        u_to_the, v_to_the = (np.power(float(step), powers) for step in steps)
+        return coefficients * np.outer(u_to_the, v_to_the) / steps[along]
+
+    sip = wcs.sip
+    return Sip(scaled(sip.a, 0), scaled(sip.b, 1), scaled(sip.ap, 0), scaled(sip.bp, 1), crpix[:2])
