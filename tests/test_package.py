@@ -91,6 +91,17 @@ def test_readme_commands_are_one_line_each(marker):
     assert command.startswith("python3 -m venv .venv && ")
 
 
+def test_readme_example_imports_this_package_first():
+    # astropy by itself cannot be imported where there is no home.
+    assert readme_block("python example").startswith("import astro_calib as ac\n")
+
+
+def test_all_checks_take_the_commands_in_their_order_and_then_the_package_from_elsewhere():
+    run = (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
+    parts = ['"demo command"', '"test command"', "bash .ci/elsewhere", "-m montecarlo", "bash .ci/packages"]
+    assert parts == sorted(parts, key=run.index)
+
+
 def test_readme_example_runs(capsys):
     exec(compile(readme_block("python example"), "<README.md>", "exec"), {})  # noqa: S102
     printed = capsys.readouterr().out

@@ -26,6 +26,9 @@ from astro_calib.kernels.options import compiled
 PACKAGE = Path(astro_calib.__file__).parent
 #: A user who is not the one that runs the tests.
 OTHER = os.geteuid() + 1
+MACOS = sys.platform == "darwin"
+#: The caches of a user whose home is to be filled in.
+CACHES = "{}/Library/Caches" if MACOS else "{}/.cache"
 RUN = (
     "import numpy as np; from astro_calib.kernels.checksum import sum_of_swapped; "
     "print(sum_of_swapped(np.arange(1, 101, dtype='>u4').view(np.uint32)))"
@@ -253,9 +256,9 @@ def test_without_any_folder_it_compiles_and_says_so_once(kept, told, monkeypatch
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({"HOME": "{}"}, "{}/.cache/astro_calib"),
-        ({"HOME": "{}", "XDG_CACHE_HOME": "{}/xdg"}, "{}/xdg/astro_calib"),
-        ({"HOME": "{}", cache.VARIABLE: ""}, "{}/.cache/astro_calib"),
+        ({"HOME": "{}"}, f"{CACHES}/astro_calib"),
+        ({"HOME": "{}", "XDG_CACHE_HOME": "{}/xdg"}, f"{CACHES if MACOS else '{}/xdg'}/astro_calib"),
+        ({"HOME": "{}", cache.VARIABLE: ""}, f"{CACHES}/astro_calib"),
         ({"HOME": "{}", cache.VARIABLE: "{}/told"}, "{}/told"),
         ({"HOME": "{}", cache.VARIABLE: "~/told"}, "{}/told"),
         ({"HOME": "{}", cache.VARIABLE: "{}/told", "NUMBA_CACHE_DIR": "{}/numba"}, "{}/told"),
@@ -263,7 +266,6 @@ def test_without_any_folder_it_compiles_and_says_so_once(kept, told, monkeypatch
     ],
     ids=["home", "XDG", "empty", "variable", "home in the variable", "both variables", "numba's variable"],
 )
-@pytest.mark.skipif(sys.platform == "darwin", reason="the user's cache folder has another name there")
 def test_where_it_is_kept(variables, expected, told, tmp_path, monkeypatch):
     for name in ("HOME", "XDG_CACHE_HOME", cache.VARIABLE):
         monkeypatch.delenv(name, raising=False)
@@ -281,7 +283,8 @@ def test_where_it_is_kept(variables, expected, told, tmp_path, monkeypatch):
 def test_relative_cache_folder_makes_none_where_one_happens_to_work(told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(cache.VARIABLE, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    # As with XDG_CACHE_HOME=caches.
+    monkeypatch.setattr(cache, "user_cache_dir", lambda name: f"caches/{name}")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
     assert cache.folder().parent == tmp_path / "temporary"

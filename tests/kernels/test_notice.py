@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from astro_calib.kernels.cache import VARIABLE
+
 DIGEST = "import numpy as np; from astro_calib.kernels.digest import digest; "
 FIRST = (
     DIGEST + "digest(np.arange(100, dtype='u2').reshape(10, 10)); digest(np.arange(100, dtype='i4').reshape(10, 10))"
@@ -20,7 +22,7 @@ def told(tmp_path):
     """What a new interpreter tells beside its output; the loops that one compiles are there for the next."""
 
     def run(code):
-        surroundings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        surroundings = {**os.environ, VARIABLE: str(tmp_path)}
         done = subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=surroundings
         )
