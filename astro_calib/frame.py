@@ -714,6 +714,8 @@ class CCDFrame(CCDData):
             **kwargs,
         )
         if operand is None:
+            if self.dtype.kind == "f" and result.dtype != self.dtype:
+                result = result.astype(self.dtype)  # a masked mean is divided in double precision
             attributes["meta"] = deepcopy(self.meta)
         del attributes["uncertainty"]
         attributes["name"] = self._name or getattr(operand, "_name", None)
