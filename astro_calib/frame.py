@@ -95,6 +95,12 @@ class CCDFrame(CCDData):
     the variance belongs to one source of the frame's own. The variance array itself cannot be written into; assign to
     ``uncertainty`` instead.
 
+    ``sum``, ``mean``, ``min`` and ``max``, and `numpy.mean` and the like, leave out masked pixels and return frames, the
+    first two with their error. `numpy.std`, `numpy.var`, `numpy.median` and percentiles leave them out as well, and
+    return numbers without an error.
+
+    A frame remembers which master bias, dark and flat were applied to it: the steps refuse the same one again.
+
     Functions of ccdproc that calculate with frames, such as ``subtract_bias``, return frames with the right budget.
     ``block_reduce``, ``median_filter``, ``wcs_project`` and the like return a plain CCDData without uncertainty.
     ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter and
@@ -609,7 +615,11 @@ class CCDFrame(CCDData):
 
         Parameters
         ----------
-        axis, keepdims, **kwargs
+        axis : int or tuple of int, optional
+            The axes to go over; all by default.
+        keepdims : bool
+            Whether these stay, with length 1.
+        **kwargs
             As for `sum`.
 
         Returns
@@ -634,7 +644,11 @@ class CCDFrame(CCDData):
 
         Parameters
         ----------
-        axis, keepdims, **kwargs
+        axis : int or tuple of int, optional
+            The axes to go over; all by default.
+        keepdims : bool
+            Whether these stay, with length 1.
+        **kwargs
             As for `sum`.
 
         Returns
@@ -656,7 +670,11 @@ class CCDFrame(CCDData):
 
         Parameters
         ----------
-        axis, keepdims, **kwargs
+        axis : int or tuple of int, optional
+            The axes to go over; all by default.
+        keepdims : bool
+            Whether these stay, with length 1.
+        **kwargs
             As for `sum`.
 
         Returns
