@@ -95,8 +95,8 @@ class CCDFrame(CCDData):
     the variance belongs to one source of the frame's own. The variance array itself cannot be written into; assign to
     ``uncertainty`` instead.
 
-    ``sum``, ``mean``, ``min`` and ``max``, and `numpy.mean` and the like, leave out masked pixels and return frames, the
-    first two with their error. `numpy.std`, `numpy.var`, `numpy.median` and percentiles leave them out as well, and
+    ``sum``, ``mean``, ``min`` and ``max``, and `numpy.mean` and the like, leave out masked pixels and return frames,
+    the first two with their error. `numpy.std`, `numpy.var`, `numpy.median` and percentiles leave them out as well, and
     return numbers without an error.
 
     A frame remembers which master bias, dark and flat were applied to it: the steps refuse the same one again.
