@@ -124,7 +124,9 @@ def combine(
     scale : {"median", "mean"}, callable or sequence of float, optional
         Frames are multiplied by these numbers first. A name brings all frames to the average of their medians or means
         over good pixels, as flats of different exposure need; the error of these levels is a source of the stack's
-        ("scale"). A callable gives the factor for an array of data; factors given count as exact.
+        ("scale"). A callable gives the factor for an array of pixels, of which those that are not fit for use, or have
+        no finite variance, are masked: ``lambda pixels: 1 / numpy.median(pixels)`` and ``numpy.ma.median`` both leave
+        them out. Factors given count as exact.
     weights : sequence of float, optional
         Weights of the frames in a mean; they count as exact. (Weights from each pixel's own variance would bias the
         mean, because low values have low variance.)
@@ -157,7 +159,7 @@ def combine(
     astropy.units.UnitConversionError
         If units differ.
     ValueError
-        If an argument has no meaning.
+        If an argument has no meaning: a factor that is not positive and finite, extremes that would leave no value.
 
     Notes
     -----

@@ -103,6 +103,12 @@ class CCDFrame(CCDData):
     the variance belongs to one source of the frame's own. The variance array itself cannot be written into; assign to
     ``uncertainty`` instead.
 
+    ``sum``, ``mean``, ``min`` and ``max``, and `numpy.mean` and the like, leave out masked pixels and return frames,
+    the first two with their error. `numpy.std`, `numpy.var`, `numpy.median` and percentiles leave them out as well, and
+    return numbers without an error.
+
+    A frame remembers which master bias, dark and flat were applied to it: the steps refuse the same one again.
+
     Functions of ccdproc that calculate with frames, such as ``subtract_bias``, return frames with the right budget.
     ``block_reduce``, ``median_filter``, ``wcs_project`` and the like return a plain CCDData without uncertainty.
     ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter and
@@ -679,7 +685,11 @@ class CCDFrame(CCDData):
 
         Parameters
         ----------
-        axis, keepdims, **kwargs
+        axis : int or tuple of int, optional
+            The axes to go over; all by default.
+        keepdims : bool
+            Whether these stay, with length 1.
+        **kwargs
             As for `sum`.
 
         Returns
@@ -704,7 +714,11 @@ class CCDFrame(CCDData):
 
         Parameters
         ----------
-        axis, keepdims, **kwargs
+        axis : int or tuple of int, optional
+            The axes to go over; all by default.
+        keepdims : bool
+            Whether these stay, with length 1.
+        **kwargs
             As for `sum`.
 
         Returns
@@ -726,7 +740,11 @@ class CCDFrame(CCDData):
 
         Parameters
         ----------
-        axis, keepdims, **kwargs
+        axis : int or tuple of int, optional
+            The axes to go over; all by default.
+        keepdims : bool
+            Whether these stay, with length 1.
+        **kwargs
             As for `sum`.
 
         Returns
@@ -784,6 +802,8 @@ class CCDFrame(CCDData):
             **kwargs,
         )
         if operand is None:
+            if self.dtype.kind == "f" and result.dtype != self.dtype:
+                result = result.astype(self.dtype)  # a masked mean is divided in double precision
             attributes["meta"] = deepcopy(self.meta)
         del attributes["uncertainty"]
         attributes["name"] = self._name or getattr(operand, "_name", None)

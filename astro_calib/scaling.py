@@ -25,7 +25,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import quantity_values
-from astro_calib.arithmetic import floating
+from astro_calib.arithmetic import float_type, floating
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.derive import measured, rebuilt
 from astro_calib.errors import FrameError
@@ -117,8 +117,8 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
             msg = f"{factors.size} scale factors for {len(frames)} frames."
             raise ValueError(msg)
     for frame, factor in zip(frames, factors, strict=True):
-        as_kept = floating(frame._data[:0]).dtype.type(factor)
-        if not (np.isfinite(as_kept) and as_kept > 0):
+        holds = np.finfo(float_type(frame.dtype))
+        if not holds.tiny <= factor <= holds.max:
             msg = f"{frame.name}: its scale factor is {factor:.6g}; expected a finite, positive number."
             raise ValueError(msg)
     with ThreadPoolExecutor(THREADS) as pool:

@@ -104,3 +104,73 @@ def values_of_a_flat(rng):
 def test_the_level_is_the_median_to_the_last_digit(values_of):
     values = values_of(np.random.default_rng(3))
     assert median_of_pixels(values) == np.median(values)
+
+
+SPOILT = {"masked": {"mask": True}, "flagged": {"flags": True}, "not finite": {}}
+FUNCTIONS = {
+    "np.median": lambda pixels: 1 / np.median(pixels),
+    "np.ma.median": lambda pixels: 1 / np.ma.median(pixels),
+    "np.mean": lambda pixels: 1 / np.mean(pixels),
+    "np.ma.average": lambda pixels: 1 / np.ma.average(pixels),
+    "method": lambda pixels: 1 / pixels.mean(),
+    "np.nanmedian": lambda pixels: 1 / np.nanmedian(pixels),
+    "np.percentile": lambda pixels: 1 / np.percentile(pixels, 50),
+    "section": lambda pixels: 1 / np.ma.median(pixels[0:12, 0:12]),
+    "section, np.median": lambda pixels: 1 / np.median(pixels[0:12, 0:12]),
+    "flattened": lambda pixels: 1 / np.median(pixels.ravel()),
+    "plain array": lambda pixels: 1 / np.nanmedian(np.asarray(pixels)),
+    "one value": lambda pixels: 1 / np.max(pixels),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("spoilt", SPOILT)
+@pytest.mark.parametrize("value", [1e7, np.nan, -np.inf], ids=str)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_function_is_shown_good_pixels(function, spoilt, value, dtype):
+    if spoilt == "not finite" and value == 1e7:
+        value = np.inf
+    frames = []
+    for level in (1000.0, 3000.0):
+        data = np.full(SHAPE, level, dtype=dtype)
+        bad = np.zeros(SHAPE, dtype=bool)
+        bad[3, 4] = True
+        data[bad] = value
+        one = CCDFrame(data, unit="adu", uncertainty=np.full(SHAPE, 5.0))
+        if spoilt == "masked":
+            one.mask = bad
+        elif spoilt == "flagged":
+            one.flags = np.where(bad, 1, 0)
+        frames.append(one)
+    stack = combine(frames, scale=FUNCTIONS[function])
+    np.testing.assert_allclose(stack.data[~bad], 1.0, rtol=1e-6)
+    assert frames[0].data[3, 4] == value or np.isnan(value)
+
+
+def test_a_function_is_shown_no_pixel_of_unknown_variance():
+    variance = np.full(SHAPE, 25.0)
+    variance[3, 4] = np.inf
+    data = np.full(SHAPE, 1000.0)
+    data[3, 4] = 1e9
+    frames = [frame_of(factor * data, [(NoiseSource("read noise", variance), 1.0)]) for factor in (1, 2)]
+    stack = combine(frames, scale=lambda pixels: 1 / np.mean(pixels))
+    assert stack.data[0, 0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [lambda pixels: 0.0, lambda pixels: -1.0, lambda pixels: np.nan, lambda pixels: np.ma.masked, [1, 0], [1, 1e300]],
+    ids=["zero", "negative", "nan", "masked", "list with zero", "more than float32 holds"],
+)
+def test_factors_that_would_spoil_a_frame_are_refused(scale):
+    frames = [CCDFrame(np.full(SHAPE, 10.0, np.float32), unit="adu", uncertainty=np.ones(SHAPE)) for _ in range(2)]
+    with pytest.raises(ValueError, match=r"scale factor is .*; expected a finite, positive number"):
+        combine(frames, scale=scale)
+
+
+def test_a_function_must_give_one_number():
+    frames = [CCDFrame(np.full(SHAPE, 10.0), unit="adu", uncertainty=np.ones(SHAPE)) for _ in range(2)]
+    with pytest.raises(ValueError, match="the scale function gave"):
+        combine(frames, scale=lambda pixels: pixels)
+    with pytest.raises(ValueError, match="read-only"):
+        combine(frames, scale=lambda pixels: pixels.sort())
