@@ -138,7 +138,9 @@ class FrameSummary:
                 "unmasked objects, pattern noise, or gain and read noise that are off"
             )
         if self.sky.why:
-            remarks.append(f"{self.path.name}: whether the noise of the sky is as predicted is not known: {self.sky.why}")
+            remarks.append(
+                f"{self.path.name}: whether the noise of the sky is as predicted is not known: {self.sky.why}"
+            )
         if self.empty_ratio > EMPTY_RATIO:
             remarks.append(
                 f"{self.path.name}: empty apertures scatter by {self.empty_ratio:.2f} of what is predicted: "

@@ -122,9 +122,7 @@ def survey(
     return Scene(residual, sigma, significant, blind, missing, _objects(significant) | overexposed, overexposed)
 
 
-def _between_steps(
-    values: NDArray[Any], variance: NDArray[Any], unfit: NDArray[np.bool_], step: float
-) -> NDArray[Any]:
+def _between_steps(values: NDArray[Any], variance: NDArray[Any], unfit: NDArray[np.bool_], step: float) -> NDArray[Any]:
     """Values whose median is not a whole number of digital steps, where these are wide."""
     usable = ~unfit
     if step <= 0 or not usable.any() or float(np.median(variance[usable])) > (COARSE * step) ** 2:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
-import numpy as np
 
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
