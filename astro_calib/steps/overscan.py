@@ -342,7 +342,7 @@ def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], ste
     if below > 0 and above > 0:
         sigma = step / float(ndtri(1 - float(above)) - ndtri(float(below)))
     else:
-        sigma = float(np.sqrt(max(np.var(good) - step**2 / 12, 0)))
+        sigma = float(np.sqrt(max(float(np.var(good)) - step**2 / 12, 0.0)))
     k = np.arange(1, 31)
     variance = step**2 * float(np.sum(np.exp(-np.square(2 * np.pi * k * sigma / step)) / (2 * np.pi**2 * k**2)))
     if not median or variance == 0:
