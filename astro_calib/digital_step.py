@@ -24,7 +24,7 @@ PAIRS = 1 << 14
 ROWS = 32
 #: Fewer pairs that differ than this are no evidence: a few pixels may have a common divisor by chance.
 ENOUGH = 64
-#: This part of the pairs that differ has to fit: clipped, saturated, interpolated and hit pixels need not.
+#: This part of the pairs that differ has to fit: clipped, interpolated and hit pixels need not lie on a step.
 FITTING = 0.8
 #: Common divisors of so many pairs of differences are tried, on so many differences, before all are looked at.
 CANDIDATES, TRIED = 64, 256
@@ -32,6 +32,8 @@ CANDIDATES, TRIED = 64, 256
 FIRST = 8
 #: Neighbours that differ by more than so many times what is usual do not count.
 FAR = 20
+#: More of the pixels than this with the lowest or the highest value may have been clipped.
+CLIPPED = 0.02
 #: How exact floating-point numbers are that were once whole: as float32 holds them, also if they are float64 by now.
 PRECISION = 2.0**-23
 #: A step smaller than so many times that is lost in rounding.
@@ -168,6 +170,12 @@ def _differences(sample: Neighbours, every: int) -> tuple[NDArray[np.float64], N
         return differences[differ], error[differ]
     # Saturated pixels and hits, which need not lie on a step.
     differ &= differences <= FAR * np.median(differences[differ])
+    for extreme in (np.min, np.max):
+        # Where many pixels were clipped at one value, that is none of the digitiser's.
+        clipped = left == extreme(left[differ])
+        if clipped.mean() > CLIPPED:
+            inner = differ & ~clipped & (right != left[clipped][0])
+            differ = inner if np.count_nonzero(inner) >= ENOUGH and np.ptp(differences[inner]) > 0 else differ
     return differences[differ], error[differ]
 
 

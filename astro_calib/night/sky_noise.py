@@ -26,12 +26,14 @@ CLIPPED_VARIANCE = 0.998929
 DECILES = 2.5631
 #: A block with fewer usable pixels than this part of it says little about its scatter.
 USABLE_PART = 0.5
-#: From fewer blocks than this, or a smaller part of all blocks, nothing is concluded.
-FEWEST_BLOCKS, SMALLEST_PART = 8, 0.05
+#: From fewer blocks than this nothing is concluded.
+FEWEST_BLOCKS = 8
 #: With more noise than this many digital steps it does not matter where in a step the level of a block lies.
 FINE = 1.0
 #: With less noise than this many, it cannot be told from the pixels.
 COARSE = 0.28
+#: Pixels that scatter by less than this part of the prediction are constant.
+CONSTANT = 0.01
 #: Unless the pixels of a block lie at different places in their steps: mean of their phases as complex numbers.
 ALIKE = 0.2
 
@@ -109,8 +111,8 @@ def sky_noise(
     Returns
     -------
     SkyNoise
-        NaN where no block can be used. The ratio is NaN, and ``why`` says why, if there are fewer than 8 blocks or
-        5% of all blocks, or less noise than 0.28 digital steps.
+        NaN where no block can be used. The ratio is NaN, and ``why`` says why, if there are fewer than 8 blocks, or
+        less noise than 0.28 digital steps.
 
     Raises
     ------
@@ -154,7 +156,7 @@ def sky_noise(
     # The median does not notice a few pixels of an object that was not masked.
     predicted = _medians(np.sort(variances, axis=1), number)
     typical = float(np.median(np.sqrt(predicted)))
-    if blocks < max(FEWEST_BLOCKS, SMALLEST_PART * all_blocks):
+    if blocks < FEWEST_BLOCKS:
         return SkyNoise(level, np.nan, typical, np.nan, blocks, all_blocks, few)
     if step is None:
         step = digital_step(neighbours(data)) or 0.0
@@ -162,6 +164,9 @@ def sky_noise(
     # What is told from digitised values has to be averaged, as these have to.
     predicted = _means(variances, kept)
     typical = float(np.median(np.sqrt(predicted)))
+    if float(np.median(observed)) < (CONSTANT * typical) ** 2:
+        why = "the pixels of a block are all alike, so that they show no noise"
+        return SkyNoise(level, np.nan, typical, np.nan, blocks, all_blocks, why)
     seen = predicted
     own = float(np.median(predicted)) - step**2 / 12
     if step > 0 and own < (FINE * step) ** 2:

@@ -36,8 +36,6 @@ CLIP = 5.0
 MANY = 10
 #: Digital steps wider than this, in units of sigma, leave nothing to interpolate: all but a few values are the same.
 WIDEST = 2.0
-#: So many values are enough for steps that are half as wide again.
-VERY_MANY = 1000
 
 #: An error of the levels that adds less than this part to their variance is not worth a source of its own.
 NEGLIGIBLE = 1e-3
@@ -333,8 +331,7 @@ def _median_factor(number: int, step: float, variance: float) -> float:
     plain = median_variance_factor(number)
     # Of the scatter, step^2 / 12 is rounding.
     own = variance - step**2 / 12
-    widest = WIDEST if number < VERY_MANY else 1.5 * WIDEST
-    if number < MANY or step <= 0 or own < (step / widest) ** 2:
+    if number < MANY or step <= 0 or own < (step / WIDEST) ** 2:
         return plain
     width = step / np.sqrt(own)
     nodes, weights = np.polynomial.legendre.leggauss(16)
@@ -370,16 +367,19 @@ def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], ste
     usual = distinct[number.argmax()]
     below, above = np.mean(good < usual - step / 2), np.mean(good > usual + step / 2)
     if below > 0 and above > 0:
-        sigma = step / float(ndtri(float(1 - above)) - ndtri(float(below)))
+        sigma = step / float(ndtri(1 - float(above)) - ndtri(float(below)))
     else:
-        sigma = float(np.sqrt(max(np.var(good) - step**2 / 12, 0)))
+        sigma = float(np.sqrt(max(float(np.var(good)) - step**2 / 12, 0.0)))
     k = np.arange(1, 31)
     variance = step**2 * float(np.sum(np.exp(-np.square(2 * np.pi * k * sigma / step)) / (2 * np.pi**2 * k**2)))
     if not median or variance == 0:
         return variance
-    center = np.nanmedian(values, axis=axes, keepdims=True)
-    sides = [np.any(side, axis=axes) for side in (values < center - step / 2, values > center + step / 2)]
-    return variance * (1 - float(np.mean(sides[0] & sides[1])))
+    with warnings.catch_warnings():
+        # A row without a good pixel has no level; the caller says so.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        center = _plain_median(values, axes)
+    lower, upper = np.any(values < center - step / 2, axis=axes), np.any(values > center + step / 2, axis=axes)
+    return variance * (1 - float(np.mean(lower & upper)))
 
 
 def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:

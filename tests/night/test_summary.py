@@ -51,3 +51,21 @@ def test_empty_apertures_that_are_not_empty_are_remarked_on(frame, ratio, remark
     remarks = replace(frame, empty_ratio=ratio).remarks()
     assert len(remarks) == remarked
     assert all("crowded or structured field" in remark for remark in remarks)
+
+
+def test_how_many_blocks_of_the_sky_there_were_is_told(frame):
+    cells = {column.title: column.cell for column in FRAME_COLUMNS}
+    assert cells["blocks"](replace(frame, sky=SkyNoise(100.0, 10.0, 10.0, 1.0, 287, 300))) == "287 of 300"
+    assert cells["blocks"](frame) == "-"
+    (remark,) = replace(frame, sky=SkyNoise(100.0, 13.0, 10.0, 1.3, 287, 300)).remarks()
+    assert "1.300 of what is predicted, in 287 of 300 blocks of pixels" in remark
+
+
+def test_a_noise_of_the_sky_that_is_not_told_is_remarked_on(frame):
+    sky = SkyNoise(100.0, np.nan, 10.0, np.nan, 3, 300, "only 3 of 300 blocks are free")
+    cells = {column.title: column.cell for column in FRAME_COLUMNS}
+    assert (cells["ratio"](replace(frame, sky=sky)), cells["blocks"](replace(frame, sky=sky))) == ("-", "3 of 300")
+    (remark,) = replace(frame, sky=sky).remarks()
+    assert remark == (
+        "d1059.fits: whether the noise of the sky is as predicted is not known: only 3 of 300 blocks are free"
+    )
