@@ -156,8 +156,8 @@ class FrameSummary:
             )
         if self.aperture < HOLDING * self.fwhm:
             remarks.append(
-                f"{self.path.name}: apertures of radius {self.aperture:g} pixels, and stars {self.fwhm:.1f} wide: their "
-                "fluxes still follow the width; give a larger aperture"
+                f"{self.path.name}: apertures of radius {self.aperture:g} pixels, and stars {self.fwhm:.1f} wide: "
+                "their fluxes still follow the width; give a larger aperture"
             )
         if self.empty_ratio > EMPTY_RATIO:
             remarks.append(
