@@ -21,6 +21,7 @@ __all__ = [
     "InverseVarianceConverter",
     "Reading",
     "SourceConverter",
+    "StarTableConverter",
     "Writing",
     "reading",
     "writing",
@@ -370,3 +371,23 @@ class InverseVarianceConverter(Converter):
         from astro_calib.io.stored_arrays import native
 
         return InverseVariance(native(node["array"]), unit=node.get("unit"), copy=False)
+
+
+class StarTableConverter(Converter):
+    """What `~astro_calib.measure_snr` returns, written as the `~astropy.table.QTable` that it is."""
+
+    tags = ()
+    types = ("astro_calib.photometry.portable_table.StarTable",)
+
+    def select_tag(self, _obj: Any, _tags: Any, _ctx: Any) -> None:
+        """It has no tag of its own."""
+
+    def to_yaml_tree(self, obj: Any, _tag: str | None, _ctx: Any) -> Any:
+        """The same table, for which asdf has another converter."""
+        from astropy.table import QTable
+
+        return QTable(obj, copy=False)
+
+    def from_yaml_tree(self, node: Any, _tag: str, _ctx: Any) -> Any:
+        """Nothing is read by this converter."""
+        raise NotImplementedError

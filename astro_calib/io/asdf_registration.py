@@ -39,6 +39,7 @@ def get_extensions() -> list[Any]:
                 converters.DetectorConverter(),
                 converters.CCDDataConverter(),
                 converters.InverseVarianceConverter(),
+                converters.StarTableConverter(),
             ],
         )
     ]

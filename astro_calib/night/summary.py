@@ -26,6 +26,8 @@ SKY_RATIO = (0.95, 1.12)
 EMPTY_RATIO = 1.2
 #: Nor are stars that are longer than wide by less than this factor.
 ELONGATED = 1.5
+#: An aperture with a radius of less than this part of the stars' width holds less than 80% of a Gaussian's light.
+HOLDING = 0.75
 NOT_MEASURED = SkyNoise(np.nan, np.nan, np.nan, np.nan)
 
 
@@ -156,6 +158,11 @@ class FrameSummary:
         if self.fwhm > ELONGATED * self.fwhm_across:
             remarks.append(
                 f"{self.path.name}: stars are {self.fwhm:.1f} by {self.fwhm_across:.1f} pixels: trailed or out of focus"
+            )
+        if self.aperture < HOLDING * self.fwhm:
+            remarks.append(
+                f"{self.path.name}: apertures of radius {self.aperture:g} pixels, and stars {self.fwhm:.1f} wide: "
+                "their fluxes still follow the width; give a larger aperture"
             )
         if self.empty_ratio > EMPTY_RATIO:
             remarks.append(

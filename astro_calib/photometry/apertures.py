@@ -27,6 +27,8 @@ __all__ = ["MAD_TO_SIGMA", "Aperture", "missing_light", "weigh"]
 #: Annulus pixels further than this many robust standard deviations from the median are stars and defects. It keeps
 #: 99.7% of a Gaussian.
 CLIP = 3.0
+#: Further than any pixel of a frame.
+FAR = 1e9
 #: Standard deviations of Gaussian noise in its median absolute deviation: 1 / Phi^-1(3/4).
 MAD_TO_SIGMA = 1.4826
 
@@ -81,6 +83,8 @@ def weigh(
     from astro_calib.kernels.apertures import list_pixels
     from astro_calib.kernels.plain import plain
 
+    # What is far outside of the frame is as good nearer, where whole numbers can tell its pixels.
+    places = np.clip(places, -FAR, FAR)
     # As many pixels for each, those beyond the edges of the frame too.
     side = int(np.ceil(2 * aperture.radius)) + 3
     corners = np.floor(places[:, ::-1] - aperture.radius).astype(np.int64)

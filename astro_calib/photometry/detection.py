@@ -41,8 +41,9 @@ SHARPNESS, SHARPNESS_RANGE, SHARPNESS_SIGMA = 0.6, 0.4, 1.5
 #: The kernel looks at differences: the end of a cosmic ray's track stands out, and what lies beside a dark column. A
 #: star has light as well, this many sigma of it within the kernel.
 LIGHT_SIGMA = 4.0
-#: Under a weight of the frame's star, a star has the same covariance along and across, in the star's own; what is twice
-#: as long as wide, beside it, differs by 2/3 of it, a track by 3/2. Noise adds about 3 over the signal-to-noise ratio.
+#: Under a weight of the frame's star, a star has the same covariance along and across, in units of its own. What is
+#: longer by a factor of three differs by 0.8 of it, a trail without end by 1, the track of a cosmic ray by up to 2.
+#: Noise adds about 3 over the signal-to-noise ratio.
 STRETCH, STRETCH_SIGMA = 0.8, 3.0
 
 #: A bright star stands this many sigma above the background; where there are too few, what stands half as many does.
@@ -53,7 +54,7 @@ WIDTH_STARS, WIDTH_BOX, WIDTH_START, WIDTH_REACH = 25, 45, 2.5, 20
 #: No closer than this to a star that a width is measured on may a pixel be missing.
 WIDTH_WHOLE = 5
 #: Narrower than any focused star on a detector that samples it: cosmic rays and hot pixels.
-NARROWEST = 1.5
+NARROWEST = 1.3
 #: Wider than this a weight sees a slope and no star.
 WIDEST = 22.0
 #: A place that was given may be some way from its star.

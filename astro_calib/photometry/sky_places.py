@@ -45,24 +45,37 @@ def sky_places(wcs: Any, places: NDArray[np.float64]) -> SkyPlaces | None:
 
     Raises
     ------
+    ValueError
+        If the WCS was never fitted, or its coordinates are in no system that astropy knows.
     Exception
-        Whatever a WCS does that cannot be used.
+        Whatever else a WCS does that cannot be used.
     """
     from astropy.coordinates import SkyCoord
     from astropy.wcs import WCS
 
     if wcs is None:
         return None
+    celestial = isinstance(wcs, WCS) and wcs.has_celestial
     if isinstance(wcs, WCS):
-        if not wcs.has_celestial:
+        if not celestial:
             return None
         # Of more axes than the image has, such as wavelength or polarisation, those of the sky count.
         wcs = wcs if wcs.naxis == 2 else wcs.celestial
+        _check_fitted(wcs)
     found = wcs.pixel_to_world(*places.T)
-    coordinates = [
-        part for part in (found if isinstance(found, (list, tuple)) else [found]) if isinstance(part, SkyCoord)
-    ]
+    worlds = found if isinstance(found, (list, tuple)) else [found]
+    coordinates = [world for world in worlds if isinstance(world, SkyCoord)]
     if not coordinates:
+        if celestial:
+            msg = f"astropy does not know the system of its coordinates (RADESYS is {wcs.wcs.radesys!r})"
+            raise ValueError(msg)
         return None
     sky = coordinates[0].icrs
     return SkyPlaces(*(np.atleast_1d(angle.to(u.deg)).view(u.Quantity) for angle in (sky.ra, sky.dec)))
+
+
+def _check_fitted(wcs: Any) -> None:
+    """A header with nothing but the names of the axes has pixels of one degree."""
+    if np.array_equal(wcs.pixel_scale_matrix, np.eye(2)):
+        msg = "it has no scale, so that a pixel would be one degree wide"
+        raise ValueError(msg)

@@ -79,7 +79,7 @@ def measure_snr(
     fwhm : float, optional
         Full width at half maximum of a star in pixels. Without it, it is measured on the brightest unsaturated stars,
         along their longer axis if they are not round;
-        stars narrower than 1.5 pixels cannot be told from cosmic rays, so that it must be given for them.
+        stars narrower than 1.3 pixels cannot be told from cosmic rays, so that it must be given for them.
     radius : float, optional
         Of the aperture, pixels. One ``fwhm`` by default, which holds 94% of a Gaussian star's light, and gets 88% of
         the best SNR that an aperture can give a faint star.
@@ -368,8 +368,8 @@ def _tell_of_the_search(name: str, found: int, counts: Counter[str], threshold: 
     unlike = counts["too elongated"] + counts["too flat"]
     if unlike >= MANY_LEFT_OUT and unlike > found / 2:
         _warn(
-            f"{name}: {found} stars found, but {unlike} objects left out that have another shape ({reasons}); look at "
-            "the frame, and give the positions of those that are stars."
+            f"{name}: {found} stars found, but {unlike} peaks left out that have another shape (left out: {reasons}); "
+            "look at the frame, and give the positions of those that are stars."
         )
 
 
@@ -402,7 +402,7 @@ def _sky(ccd: CCDFrame, places: NDArray[np.float64]) -> SkyPlaces | None:
     try:
         return sky_places(ccd.wcs, places)
     except Exception as error:  # noqa: BLE001 - a WCS raises what it likes
-        reason = str(error).strip() or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         _warn(f"{ccd.name}: its WCS cannot be used, so that stars have no ra and dec: {reason}")
         return None
 
@@ -455,6 +455,12 @@ def _inside(places: NDArray[np.float64], aperture: Aperture, shape: tuple[int, .
     return places[np.all((places >= least) & (places <= most), axis=1)]
 
 
+def _in_pixels(what: str, column: Any) -> NDArray[np.float64]:
+    """The values of a column in pixels; what is masked is no number."""
+    filled = column.astype(np.float64).filled(np.nan) if hasattr(column, "filled") else column
+    return quantity_values(what, filled, u.pixel)
+
+
 def _given(positions: ArrayLike | Table) -> NDArray[np.float64]:
     """The positions of a table or an array as an array of shape (n, 2)."""
     from astropy.coordinates import SkyCoord
@@ -471,11 +477,18 @@ def _given(positions: ArrayLike | Table) -> NDArray[np.float64]:
                 "them, as in table.rename_columns(['xcentroid', 'ycentroid'], ['x', 'y'])."
             )
             raise ValueError(msg)
-        columns = [quantity_values(f"positions[{name!r}]", positions[name], u.pixel) for name in ("x", "y")]
+        columns = [_in_pixels(f"positions[{name!r}]", positions[name]) for name in ("x", "y")]
         places = np.stack(columns, axis=-1)
     else:
         places = quantity_values("positions", positions, u.pixel)
-    if places.ndim != 2 or places.shape[1] != 2 or not np.isfinite(places).all():
+    if places.ndim != 2 or places.shape[1] != 2:
         msg = f"positions must be finite numbers of shape (n, 2), x and y of each star; they have shape {places.shape}."
+        raise ValueError(msg)
+    bad = np.flatnonzero(~np.isfinite(places).all(axis=1))
+    if len(bad):
+        msg = (
+            f"positions must be finite numbers, x and y of each star; {len(bad)} of {len(places)} are masked or not "
+            f"finite, the first in row {bad[0]}. Leave them out."
+        )
         raise ValueError(msg)
     return places

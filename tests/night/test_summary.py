@@ -69,3 +69,29 @@ def test_a_noise_of_the_sky_that_is_not_told_is_remarked_on(frame):
     assert remark == (
         "d1059.fits: whether the noise of the sky is as predicted is not known: only 3 of 300 blocks are free"
     )
+def test_trailed_stars_are_remarked_on(frame):
+    assert replace(frame, fwhm=5.0, fwhm_across=4.0, aperture=5.0).remarks() == []
+    (remark,) = replace(frame, fwhm=6.0, fwhm_across=2.5, aperture=6.0).remarks()
+    assert remark == "d1059.fits: stars are 6.0 by 2.5 pixels: trailed or out of focus"
+
+
+def test_apertures_that_do_not_hold_the_stars_are_remarked_on(frame):
+    assert replace(frame, fwhm=5.0, fwhm_across=5.0, aperture=4.0).remarks() == []
+    (remark,) = replace(frame, fwhm=5.0, fwhm_across=5.0, aperture=3.5).remarks()
+    assert "apertures of radius 3.5 pixels, and stars 5.0 wide" in remark
+
+
+def test_what_was_left_out_is_told_by_frame():
+    cells = {column.title: column.cell for column in FRAME_COLUMNS}
+    one = FrameSummary(
+        path=Path("a.fits"),
+        object="",
+        filter="V",
+        exposure_time=1.0,
+        saturated=0,
+        bad=0,
+        fwhm=3.14,
+        left_out={"too sharp": 12, "edge": 3},
+    )
+    assert cells["left out"](one) == "15"
+    assert cells["fwhm"](one) == "3.1"
