@@ -95,7 +95,7 @@ FORBIDDEN = [folder_is_forbidden, folder_may_not_be_listed, file_is_forbidden]
 
 def written(directory, ending):
     """A frame in one folder, its masters in another."""
-    night = Night(seed=7)
+    night = Night()
     for name in ("masters", "science"):
         (directory / name).mkdir()
     night.write_masters(directory / "masters", ending)
@@ -127,40 +127,45 @@ def test_frame_is_read_alone_whatever_became_of_its_masters(whole, tmp_path, hap
 
 SCRIPT = """
 import os, sys, warnings
-from pathlib import Path
 from astro_calib import CCDFrame
 if os.getuid() == 0:
     os.setuid(65534)
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    frame = CCDFrame.read(sys.argv[1], **({"masters": sys.argv[2]} if len(sys.argv) > 2 else {}))
-print(*(f"{one.category.__name__}: {one.message}" for one in caught))
-print(frame.data.sum(), frame.variance.sum())
+for path in sys.argv[1:]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        frame = CCDFrame.read(path)
+    print(*(f"{one.category.__name__}: {one.message}" for one in caught))
+    print(frame.data.sum(), frame.variance.sum())
+    del frame
 """
 
 
-@pytest.mark.parametrize("happens", FORBIDDEN)
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="another system has other permissions")
-def test_frame_is_read_alone_where_its_masters_are_forbidden(whole, tmp_path, happens):
+def test_frame_is_read_alone_where_its_masters_are_forbidden(whole, tmp_path):
     directory, path, data, variance = whole
-    copy = tmp_path / "copy"
-    shutil.copytree(directory, copy)
-    opened = [one for one in (copy, *copy.parents) if one.stat().st_uid == os.getuid() and one != Path("/")]
+    for happens in FORBIDDEN:
+        shutil.copytree(directory, tmp_path / happens.__name__)
+    # pytest's folders are closed to others.
+    opened = [one for one in tmp_path.parents if one.stat().st_uid == os.getuid()]
     before = [one.stat().st_mode for one in opened]
     try:
-        for one in opened:
+        for one in [*opened, tmp_path, *tmp_path.rglob("*")]:
             one.chmod(one.stat().st_mode | 0o055)
-        happens(copy / "masters")
-        arguments = [sys.executable, "-c", SCRIPT, str(copy / "science" / path.name)]
+        for happens in FORBIDDEN:
+            happens(tmp_path / happens.__name__ / "masters")
+        frames = [tmp_path / happens.__name__ / "science" / path.name for happens in FORBIDDEN]
+        arguments = [sys.executable, "-c", SCRIPT, *frames]
         done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     finally:
-        (copy / "masters").chmod(0o755)
+        for happens in FORBIDDEN:
+            (tmp_path / happens.__name__ / "masters").chmod(0o755)
         for one, mode in zip(opened, before, strict=True):
             one.chmod(mode)
     lines = done.stdout.splitlines()
-    assert len(lines) == 2, done.stderr
-    assert lines[0].startswith(f"NoiseWarning: {path.name}: the masters ")
-    assert lines[1] == f"{data.sum()} {variance.sum()}"
+    assert len(lines) == 2 * len(FORBIDDEN), done.stderr
+    for said, sums in zip(lines[::2], lines[1::2], strict=True):
+        assert said.startswith(f"NoiseWarning: {path.name}: the master flat")
+        assert sums == f"{data.sum()} {variance.sum()}"
 
 
 @pytest.mark.parametrize("file", ["x" * 300 + ".fits", "../" + "x" * 5000 + "/flat.fits", "nul\0.fits", "", "..", "/"])
