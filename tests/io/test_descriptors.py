@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("resource")
 
-#: What is done with 60 frames, in files of which format.
+#: What is done with 44 frames, in files of which format.
 CASES = [
     *(("raw", "fits"), ("shared", "fits"), ("masters", "fits"), ("whole", "fits")),
     *(("shared", "asdf"), ("masters", "asdf"), ("whole", "asdf"), ("shared", "fits.gz")),
@@ -22,7 +22,7 @@ import astropy.units as u
 import numpy as np
 from astro_calib import CCDFrame, Detector, calibrate, combine, covariance
 
-NUMBER, LIMIT = 60, 48  # Python and numpy need some of them, too
+NUMBER, LIMIT = 44, 40  # Python and numpy need some of them, too
 camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
 rng = np.random.default_rng(1)
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
