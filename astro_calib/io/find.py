@@ -128,6 +128,9 @@ def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored |
         if said != identity and (said is not None or asdf or not named):
             return None
         found = stored_asdf(path, find) if asdf else stored_fits(path, find)
+        if isinstance(found, Stored):
+            # Whether it can be understood is seen now, and not when the noise is asked for.
+            _ = found.terms
     except Exception:  # noqa: BLE001 what unpacks a damaged file makes errors of any kind
         # Some other file, which happens to lie here, or one that must not be read.
         return None

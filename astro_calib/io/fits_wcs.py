@@ -64,7 +64,8 @@ def header_and_wcs(header: Header, name: str, hdus: HDUList | None = None) -> tu
         rest = header.copy()
         for keyword in {card.keyword for card in header.cards if WCS_KEYWORD.fullmatch(card.keyword)}:
             rest.remove(keyword, ignore_missing=True, remove_all=True)
-        reason = re.sub(r"ERROR \d+ in \w+\(\) at line \d+ of file \S+:", "", str(error))
+        said = str(error.args[0] if error.args else error)
+        reason = re.sub(r"ERROR \d+ in \w+\(\) at line \d+ of file \S+:", "", said)
         msg = f"{name}: its WCS is left out, because it cannot be used: {' '.join(reason.split()).rstrip('.')}."
         warnings.warn(msg, AstropyUserWarning, stacklevel=2)
         return rest, None
