@@ -131,8 +131,9 @@ class UnusedFile:
 
     def __post_init__(self) -> None:
         # Errors name the file as well, which is named beside them.
-        name = self.path.name
-        reason = self.reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
+        reason = self.reason
+        for name in (str(self.path), self.path.name):
+            reason = reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
         object.__setattr__(self, "reason", reason)
 
     def __str__(self) -> str:
