@@ -348,6 +348,14 @@ def test_gain_under_the_name_that_a_profile_tells_is_one(raw, tmp_path, options)
     assert (header["CONVERS"], header["GAIN"], header["EGAIN"]) == (1, 7, 1)
 
 
+@pytest.mark.usefixtures("small_night")
+def test_master_flat_has_the_mean_exposure_time_of_the_frames_that_are_in_it(raw, write_raw, tmp_path):
+    # Without light, and not among them.
+    write_raw("dim.fits", "FLAT", FILTER="V", level=900, EXPTIME=60.0)
+    summary = reduce_night(raw, tmp_path / "out", **CAMERA, **QUICK)
+    assert fits.getheader(summary.masters[1].path)["EXPTIME"] == 2.5
+
+
 # -- what is said ----------------------------------------------------------------------------------------------------
 
 
