@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -131,9 +132,8 @@ class UnusedFile:
 
     def __post_init__(self) -> None:
         # Errors name the file as well, which is named beside them.
-        reason = self.reason
-        for name in (str(self.path), self.path.name):
-            reason = reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
+        names = "|".join(re.escape(name) for name in (str(self.path), self.path.name))
+        reason = re.sub(rf"^(?:{names})(?:: | (?=cannot ))", "", self.reason)
         object.__setattr__(self, "reason", reason)
 
     def __str__(self) -> str:
