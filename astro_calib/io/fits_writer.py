@@ -45,6 +45,8 @@ LOSSLESS: dict[str, dict[str, Any]] = {
     "f": {"compression_type": "GZIP_2", "quantize_level": 0.0},
     "i": {"compression_type": "GZIP_2"},
 }
+#: What astropy adds to what is wrong with a header.
+ABOUT_NUMBERS = "Note: astropy.io.fits uses zero-based indexing."
 #: Keywords that belong to the file, not to the frame.
 OF_THE_FILE = (
     *("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "PCOUNT", "GCOUNT", "BSCALE", "BZERO"),
@@ -183,7 +185,8 @@ def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any])
         # The other headers hold nothing of the frame's own.
         hdus[0].verify("exception")
     except (FrameError, fits.VerifyError) as error:
-        msg = f"{ccd.name} cannot be written to {path}: {' '.join(str(error).split())}"
+        reason = " ".join(str(error).split()).removeprefix("Verification reported errors: ")
+        msg = f"{ccd.name} cannot be written to {path}: {reason.removesuffix(ABOUT_NUMBERS).strip()}"
         raise FrameError(msg) from error
     except (TypeError, ValueError) as error:
         unfit = [f"{keyword} = {value!r}" for keyword, value in ccd.meta.items() if not _fits_can_hold(keyword, value)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -137,8 +138,8 @@ class UnusedFile:
 
     def __post_init__(self) -> None:
         # Errors name the file as well, which is named beside them.
-        name = self.path.name
-        reason = self.reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
+        names = "|".join(re.escape(name) for name in (str(self.path), self.path.name))
+        reason = re.sub(rf"^(?:{names})(?:: | (?=cannot ))", "", self.reason)
         object.__setattr__(self, "reason", reason)
 
     def __str__(self) -> str:

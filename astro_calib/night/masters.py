@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -246,6 +247,8 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     for filter_name, frames in plan.flats.items():
         flat = combined(frames, _lit(frames, plan, masters, unused, done), scale="median")
         if flat is not None:
+            lost = {file.path for file in unused}
+            flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in lost)
             flats[filter_name] = flat
             continue
         names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
