@@ -89,7 +89,7 @@ def test_a_device_a_pipe_or_a_directory_is_not_replaced(tmp_path):
     (tmp_path / "null.fits").symlink_to(os.devnull)
     before = {name: (tmp_path / name).stat().st_ino for name in names(tmp_path)}
     for name, number in before.items():
-        with pytest.raises(OSError, match="it is there, and is no regular file: .*(null|pipe|directory)"):
+        with pytest.raises(OSError, match=r"it is there, and is no regular file: .*(null|pipe|directory)"):
             write_atomically(tmp_path / name, lambda temporary: temporary.write_text("x"))
         assert (tmp_path / name).stat().st_ino == number
     assert set(names(tmp_path)) == set(before)
