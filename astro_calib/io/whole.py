@@ -213,7 +213,7 @@ def _check_size(size: int, most: int | None, copies: int) -> None:
     """Refuse what cannot be in memory, or is more than a caller wants there."""
     if most is not None and size > most:
         msg = (
-            f"its header announces {size} bytes of data, many times what most files of the night hold (it may be {most}); "
+            f"its header announces {size} bytes of data, many times what most files of the night do ({most} at most); "
             "reduce it with frames of its own"
         )
         raise FrameError(msg)
