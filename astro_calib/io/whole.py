@@ -237,7 +237,10 @@ def headers_of_rest(path: Path) -> list[bytes]:
 def _check_size(size: int, most: int | None, copies: int) -> None:
     """Refuse what cannot be in memory, or is more than a caller wants there."""
     if most is not None and size > most:
-        msg = f"its header announces {size} bytes of data, more than {most}, which is many times what others hold"
+        msg = (
+            f"its header announces {size} bytes of data, many times what most files of the night do ({most} at most); "
+            "reduce it with frames of its own"
+        )
         raise FrameError(msg)
     if size * copies > SMALL and size * copies > (limit := available_memory()):
         needed = f", which take {size * copies} to read" if copies > 1 else ""

@@ -122,11 +122,19 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     -------
     CCDFrame, shape (ny, nx)
         In adu.
+
+    Raises
+    ------
+    FrameError
+        If it cannot be read, or has another shape than the plan says.
     """
     from astro_calib.frame import CCDFrame
 
     with heard_of_file(frame.path.name):
         ccd = CCDFrame.read(frame.path, unit="adu")
+    if ccd.shape != frame.shape:
+        msg = f"{frame.path.name} had shape {frame.shape} when it was looked at, and has {ccd.shape} now."
+        raise FrameError(msg)
     if ccd.meta.get(EXPOSURE_TIME) != frame.exposure_time:
         ccd.meta[EXPOSURE_TIME] = (frame.exposure_time, "[s] exposure time")
     return ccd

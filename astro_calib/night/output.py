@@ -51,9 +51,9 @@ class Output:
     """
 
     def __init__(self, directory: str | PathLike[str], raw: Iterable[Path], *, overwrite: bool = False) -> None:
+        check_output(directory, overwrite=overwrite)
         self.directory = Path(directory)
         self._written: set[Path] = set()
-        check_output(self.directory, overwrite=overwrite)
         places = {_identity(self.directory / part) for part in ("", *PARTS)} - {None}
         for path in raw:
             # Where the file is, and where a link to it is.

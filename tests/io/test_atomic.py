@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import signal
 import subprocess
@@ -80,6 +81,18 @@ def test_link_is_followed(tmp_path):
         assert link.is_symlink()
         assert (tmp_path / "disk" / "table.ecsv").read_text() == text
     assert names(tmp_path) == ["disk", "table.ecsv"]
+
+
+def test_a_device_a_pipe_or_a_directory_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe.fits")
+    (tmp_path / "directory.fits").mkdir()
+    (tmp_path / "null.fits").symlink_to(os.devnull)
+    before = {name: (tmp_path / name).stat().st_ino for name in names(tmp_path)}
+    for name, number in before.items():
+        with pytest.raises(OSError, match=r"it is there, and is no regular file: .*(null|pipe|directory)"):
+            write_atomically(tmp_path / name, lambda temporary: temporary.write_text("x"))
+        assert (tmp_path / name).stat().st_ino == number
+    assert set(names(tmp_path)) == set(before)
 
 
 def test_name_of_the_greatest_length(tmp_path):

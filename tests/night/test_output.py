@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
+from astro_calib.io.atomic import TEMPORARY
 from astro_calib.night.output import Output, check_output
 
 
@@ -96,3 +99,51 @@ def test_a_file_is_no_directory(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(FileExistsError, match="out is a file; give a directory"):
         Output(tmp_path / "out", [])
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize(
+    "part", ["calibrated/{}.fits", "masters/{}.fits", "tables/{}.ecsv", "pictures/{}.png", "{}.txt"]
+)
+def test_what_a_process_that_was_killed_has_left_is_no_result_and_removed(tmp_path, dead, part):
+    # The second as earlier versions named them, which somebody else may do as well.
+    left, old = (tmp_path / part.format(name) for name in (f"{TEMPORARY}{dead}-abcd1234-m13", ".abcd1234-m13"))
+    left.parent.mkdir(exist_ok=True)
+    for path in (left, old):
+        path.write_text("half")
+    output = Output(tmp_path, [])
+    assert not left.exists()
+    assert old.exists()
+    assert output.left_over() == []
+
+
+def test_the_temporary_file_of_a_process_that_runs_is_left_to_it(tmp_path):
+    (tmp_path / "masters").mkdir()
+    path = tmp_path / "masters" / f"{TEMPORARY}{os.getppid()}-abcd1234-m13.fits"
+    path.write_text("half")
+    Output(tmp_path, [])
+    assert path.exists()
+
+
+def test_a_directory_without_a_name_is_not_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="has no name"):
+        check_output("")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out", "out/deep", "fine"])
+def test_a_link_that_leads_nowhere_is_told_before_anything_is_made(tmp_path, name):
+    (tmp_path / "out").symlink_to(tmp_path / "out")
+    (tmp_path / "fine").mkdir()
+    (tmp_path / "fine" / "tables").symlink_to(tmp_path / "not there")
+    with pytest.raises(OSError, match="is a link that leads nowhere; give another directory"):
+        check_output(tmp_path / name)
+    assert not (tmp_path / "not there").exists()
