@@ -255,8 +255,8 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     for filter_name, frames in plan.flats.items():
         flat = combined(frames, _lit(frames, plan, masters, unused, done), scale="median")
         if flat is not None:
-            lost = {file.path for file in unused}
-            flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in lost)
+            left_out = {file.path for file in unused}
+            flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in left_out)
             flats[filter_name] = flat
             continue
         names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)

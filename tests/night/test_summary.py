@@ -69,6 +69,8 @@ def test_a_noise_of_the_sky_that_is_not_told_is_remarked_on(frame):
     assert remark == (
         "d1059.fits: whether the noise of the sky is as predicted is not known: only 3 of 300 blocks are free"
     )
+
+
 def test_trailed_stars_are_remarked_on(frame):
     assert replace(frame, fwhm=5.0, fwhm_across=4.0, aperture=5.0).remarks() == []
     (remark,) = replace(frame, fwhm=6.0, fwhm_across=2.5, aperture=6.0).remarks()
