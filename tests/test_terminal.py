@@ -134,7 +134,7 @@ def test_results_that_cannot_be_printed_are_told_where_they_are(raw, tmp_path):
     [
         (["-o", ""], "it is empty"),
         (["-o", "/dev/null"], "/dev/null is a file; give a directory"),
-        (["-o", "out", "--profile", ""], "there is no profile ''"),
+        (["-o", "out", "--profile", ""], "profile has no name"),
         (["-o", "out", "--profile", "/dev/zero"], "/dev/zero is no regular file"),
         (["-o", "out", "--profile", "pipe.toml"], "pipe.toml is no regular file"),
         (["-o", "out", "--profile", "folder.toml"], "folder.toml is no regular file"),

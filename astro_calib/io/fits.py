@@ -120,7 +120,8 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
     try:
         found = _found(filename if path is None else path, name, kwargs, checksum, Finder(path, masters), cards)
         frame = found.frame() if isinstance(found, Stored) else found
-    except FileNotFoundError:
+    except (FileNotFoundError, Warning):
+        # A warning is an error where somebody has asked for that.
         raise
     except Exception as error:
         # Of what is in a damaged file astropy, and what it unpacks it with, make errors of any kind.

@@ -370,7 +370,7 @@ def _skip(file: Any, start: int, size: int, *, needed: bool = True) -> None:
     """Go past data, and make sure that they are there."""
     left = size
     if isinstance(file, _Unpacked):
-        while left and (part := file.read(min(left, 1 << 24))):
+        while left and (part := file.read(min(left, 1 << 20))):
             left -= len(part)
     else:
         end = file.seek(0, os.SEEK_END)

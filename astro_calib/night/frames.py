@@ -206,7 +206,7 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
         given = [raw]  # which is refused below
     paths: dict[str, Path] = {}
     unused = []
-    for entry in [as_path("a raw file or directory", one) for one in given]:
+    for entry in [as_path("a raw file", one) for one in given]:
         if not os.path.lexists(entry):
             msg = f"{entry} does not exist; expected a raw FITS file, or a directory of them."
             raise FileNotFoundError(msg)

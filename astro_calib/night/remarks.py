@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FileRemark", "Remarks", "heard_of_file"]
 
-#: What astropy logs about a WCS that may be wrong, and in how many words less it can be said.
-NOTES = {
-    "Inconsistent SIP": "SIP coefficients, but no -SIP in CTYPE: they are applied, and -SIP is added to the results",
-    "An exception happened while extracting WCS": "no WCS can be made of its header, and results have none",
-}
-
-
 class FileRemark(AstropyUserWarning):
     """
     A remark on one file.
@@ -90,29 +83,19 @@ class Remarks:
 @contextmanager
 def heard_of_file(name: str) -> Iterator[None]:
     """Give what is said while a file is read again, with its name; but not what the plan has said of its cards."""
-    notes: list[str] = []
-    with _caught(notes) as caught:
+    with _caught() as caught:
         yield
-    said = [str(warning.message) for warning in caught if not issubclass(warning.category, HeaderWarning)]
-    for text in dict.fromkeys([*said, *notes]):
+    for text in dict.fromkeys(str(one.message) for one in caught if not issubclass(one.category, HeaderWarning)):
         warnings.warn(FileRemark(name, text), stacklevel=3)
 
 
 @contextmanager
-def _caught(notes: list[str] | None = None) -> Iterator[list[warnings.WarningMessage]]:
-    """
-    Catch warnings that astropy's users get, and its notes; pass on other warnings.
-
-    Of the notes those that matter go to ``notes``, in other words. They are logged again at each look at a WCS.
-    """
+def _caught() -> Iterator[list[warnings.WarningMessage]]:
+    """Catch warnings that astropy's users get; pass on others. What astropy logs for information is not said."""
     from astropy import log
 
     def told(record: logging.LogRecord) -> bool:
-        if record.levelname != "INFO" or not getattr(record, "origin", "").startswith("astropy."):
-            return True
-        if notes is not None:
-            notes.extend(text for beginning, text in NOTES.items() if record.getMessage().strip().startswith(beginning))
-        return False
+        return record.levelname != "INFO" or not getattr(record, "origin", "").startswith("astropy.")
 
     caught: list[warnings.WarningMessage] = []
     # Before those of whoever calls.

@@ -70,7 +70,7 @@ class SkyNoise(NamedTuple):
     >>> sky = np.random.default_rng(1).normal(100, 10, (256, 256))
     >>> noise = measure_sky_noise(CCDFrame(sky, unit="electron", uncertainty=np.full((256, 256), 10.0)))
     >>> print(f"{noise.predicted:.1f} electron predicted, {noise.observed / noise.predicted:.2f} of it observed")
-    10.0 electron predicted, 0.99 of it observed
+    10.0 electron predicted, 1.00 of it observed
     """
 
     level: float
@@ -324,7 +324,7 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     >>> sky = np.random.default_rng(1).normal(100, 10, (256, 256))
     >>> noise = measure_sky_noise(CCDFrame(sky, unit="electron", uncertainty=np.full((256, 256), 10.0)))
     >>> print(f"{noise.ratio:.2f}")
-    0.99
+    1.00
     """
     budget = frame.budget
     if budget is None:

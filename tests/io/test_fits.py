@@ -151,9 +151,9 @@ def test_the_same_raw_file_is_the_same_noise_whatever_type_it_is_read_as(tmp_pat
         create_deviation(CCDFrame.read(tmp_path / name, unit="adu"), camera, pedestal=0, shot_noise=0)
         for name in ("integer.fits", "float.fits")
     )
-    # The integer frame has digitisation noise as well: gain^2 / 12 in the square of electrons.
-    assert one.variance[0, 0] == pytest.approx(25 / 4 + 1 / 12)
-    assert other.variance[0, 0] == pytest.approx(25 / 4)
+    # Whole numbers have digitisation noise as well, in an array of any type: one twelfth of a step of one adu, squared.
+    for frame in (one, other):
+        assert frame.variance[0, 0] == pytest.approx(25 / 4 + 1 / 12)
     assert (one - other).variance.max() == 0
 
 

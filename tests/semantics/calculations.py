@@ -180,7 +180,8 @@ class Calculator:
         step = self.draw(st.sampled_from(["gain_correct", "subtract_bias", "subtract_dark", "flat_correct"]))
         number = self.draw(st.floats(0.2, 5))
         if step == "gain_correct":
-            gain = number * u.electron / u.adu
+            # With its unit it makes electrons of digital units, and is refused for anything else.
+            gain = number * (u.electron / u.adu if frame.model.unit == u.adu else u.dimensionless_unscaled)
             function = either(lambda one: gain_correct(one, gain), lambda model: model * gain)
             return chained(f"gain_correct({{}}, {gain})", function, frame)
         frame, master = self.same_shape(frame, self.pick())
