@@ -60,7 +60,7 @@ def test_a_rejection_that_leaves_one():
 
 @pytest.mark.parametrize("extremes", [(-1, 1), (0.5, 0.5), (1,), (1, 1, 1)], ids=str)
 def test_extremes_that_are_no_numbers_of_values(extremes):
-    with pytest.raises(ValueError, match="expected two whole numbers|cannot be negative"):
+    with pytest.raises(ValueError, match=r"expected two whole numbers|cannot be negative"):
         combine(frames(5), clip="minmax", extremes=extremes)
 
 
