@@ -115,15 +115,15 @@ def part(name: str, who: str | None, *, quick: bool) -> Any:
     if name == "growth":
         import growth
 
-        return growth.rows(3 if quick else 9, quick=quick)
+        return growth.rows(3 if quick else 5, quick=quick)
     if name == "night":
         import whole_night
 
-        return whole_night.measured(512, 1) if quick else whole_night.measured(2048, 5)
+        return whole_night.measured(512, 1) if quick else whole_night.measured(2048, 3)
     if name == "stars":
         import stars
 
-        return stars.of_simulated(512, 100, 3) if quick else stars.of_simulated(2048, 600, 15)
+        return stars.of_simulated(512, 100, 3) if quick else stars.of_simulated(2048, 600, 9)
     if name == "imports":
         import imports
 
