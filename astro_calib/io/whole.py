@@ -70,6 +70,11 @@ class HeaderUnit(NamedTuple):
     data: int
     size: int
 
+    @property
+    def cards(self) -> fits.Header:
+        """The header as astropy reads it."""
+        return fits.Header.fromstring(self.header.decode("latin-1"))
+
 
 def check_whole_fits(path: Path, most: int | None = None) -> tuple[Path | bytes, list[HeaderUnit]]:
     """
@@ -139,10 +144,9 @@ def first_header(path: Path) -> fits.Header:
         compressed = _compression(file)
         # An unpacked file cannot go on for long without data in it.
         units = _checked(file if compressed is None else _Unpacked(compressed(file)), None, until_data=True)
-    headers = [fits.Header.fromstring(unit.header.decode("latin-1")) for unit in units]
-    header = headers[-1]
-    if len(headers) > 1:
-        header.extend(headers[0], unique=True)
+    header = units[-1].cards
+    if len(units) > 1:
+        header.extend(units[0].cards, unique=True)
     return header
 
 
