@@ -344,7 +344,7 @@ def other_words_of_init(**advice: str) -> Callable[[type[T]], type[T]]:
     """Say what to write to those who make an object with other names of arguments, as `other_words` does."""
 
     def decorate(cls: type[T]) -> type[T]:
-        cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]
+        cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]  # a wrapper of the same arguments
         return cls
 
     return decorate

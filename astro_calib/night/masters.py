@@ -410,7 +410,7 @@ def write_masters(
         except OSError:
             # A disk that is full is so for all that follows.
             raise
-        except Exception as error:  # noqa: BLE001 it was applied, and costs its own file and not the night
+        except Exception as error:  # noqa: BLE001  it was applied, and costs its own file and not the night
             reason = f"it was applied, but cannot be written: {reason_of(error)}"
             lost.append(UnusedFile(path, reason, "master", lost=True))
             continue

@@ -401,7 +401,7 @@ def _sky(ccd: CCDFrame, places: NDArray[np.float64]) -> SkyPlaces | None:
     """Where the stars are on the sky; a WCS that cannot be used is no reason not to measure."""
     try:
         return sky_places(ccd.wcs, places)
-    except Exception as error:  # noqa: BLE001 - a WCS raises what it likes
+    except Exception as error:  # noqa: BLE001  a WCS raises errors of any kind
         reason = " ".join(str(error).split()) or type(error).__name__
         _warn(f"{ccd.name}: its WCS cannot be used, so that stars have no ra and dec: {reason}")
         return None
