@@ -48,11 +48,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: Longer representations than this do not help to recognise what was given.
+#: A longer representation than this does not help to recognise what was given.
 LONGEST = 60
-#: How names of types begin that take the article "an".
+#: Names of types that begin like this take the article "an".
 SPOKEN_WITH_A_VOWEL = ("A", "E", "HDU", "I", "ND", "O", "a", "e", "i", "nd", "o")
-#: What shows a number in a message.
+#: Numbers, which messages show as they are.
 NUMBERS = (int, float, np.number)
 
 
@@ -210,7 +210,7 @@ def check_count(what: str, value: Any) -> int:
 
 
 def check_switch(what: str, value: Any) -> bool:
-    """`value` as True or False; a name or a number that somebody means as a choice is none."""
+    """`value` as True or False; text or a number, which somebody may mean as a choice, is refused."""
     if not isinstance(value, (bool, np.bool_)):
         msg = f"{what} is {described(value)}; expected True or False."
         raise TypeError(msg)

@@ -36,7 +36,7 @@ OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the results 
 
 
 class _Name(click.Path):
-    """A path, which an empty text is none of: it would mean the working directory."""
+    """A path; an empty text, which would mean the working directory, is refused."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         if value == "":
@@ -63,7 +63,7 @@ def _clear_errors() -> Iterator[None]:
 
 
 class _Commands(click.Group):
-    """Commands that a signal ends in one line, and that need no standard error."""
+    """Commands that say in one line which signal ended them, and that do without standard error."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         from astro_calib.io.terminal import Ended, steady_streams, unwinding_signals
@@ -81,7 +81,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except KeyboardInterrupt as error:
-            # Which click would take for an ordinary failure.
+            # click would take it for an ordinary failure.
             raise Ended(signal.SIGINT) from error
 
 
@@ -100,7 +100,7 @@ def _show(text: object, where: str = "") -> None:
         except UnicodeEncodeError:
             click.echo(str(text).encode("ascii", "replace").decode())
     except BrokenPipeError:
-        # Whoever reads has seen enough.
+        # The reader of the pipe has closed it.
         forget_stdout()
     except OSError as error:
         forget_stdout()

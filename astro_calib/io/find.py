@@ -131,7 +131,7 @@ def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored |
         if isinstance(found, Stored):
             # Whether it can be understood is seen now, and not when the noise is asked for.
             _ = found.terms
-    except Exception:  # noqa: BLE001  what unpacks a damaged file makes errors of any kind
+    except Exception:  # noqa: BLE001  a damaged file raises errors of any kind
         # Some other file, which happens to lie here, or one that must not be read.
         return None
     if said is None:

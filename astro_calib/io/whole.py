@@ -46,7 +46,7 @@ MAX_HEADER_BLOCKS = 4000
 #: So many bytes of padding may follow the last extension.
 MAX_PADDING = 1 << 20
 COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
-#: So many times what it holds is in memory while a compressed file is read: unpacked, as an array, and scaled.
+#: While a compressed file is read, this many times its content is in memory: unpacked, as an array, and scaled.
 COPIES = 3
 
 
@@ -142,7 +142,7 @@ def first_header(path: Path) -> fits.Header:
     """
     with _opened(path) as file:
         compressed = _compression(file)
-        # An unpacked file cannot go on for long without data in it.
+        # Unpacking ends at the header of the first image, however much may follow.
         units = _checked(file if compressed is None else _Unpacked(compressed(file)), None, until_data=True)
     header = units[-1].cards
     if len(units) > 1:
@@ -233,7 +233,7 @@ def headers_of_rest(path: Path) -> list[bytes]:
     with warnings.catch_warnings(), suppress(Exception), _opened(path) as file:
         warnings.simplefilter("ignore")
         compressed = _compression(file)
-        # What unpacks a damaged file makes errors of any kind; the headers before the damage are there.
+        # Damage raises errors of any kind; the headers before it are kept.
         headers.extend(unit.header for unit in header_units(_Unpacked(compressed(file)) if compressed else file))
     return headers
 
@@ -312,7 +312,7 @@ def _checked(file: Any, most: int | None, *, until_data: bool = False) -> list[H
         except FrameError:
             raise
         except Exception as error:
-            # Whatever astropy, or what unpacks the file, makes of what is in it.
+            # In a damaged file astropy, and the libraries that unpack it, raise errors of any kind.
             msg = f"truncated or damaged: {error}"
             raise FrameError(msg) from error
         return units

@@ -137,7 +137,7 @@ class UnusedFile:
     lost: bool = False
 
     def __post_init__(self) -> None:
-        # Errors name the file as well, which is named beside them.
+        # The file is named beside the reason, in which errors name it again.
         names = "|".join(re.escape(name) for name in (str(self.path), self.path.name))
         reason = re.sub(rf"^(?:{names})(?:: | (?=cannot ))", "", self.reason)
         object.__setattr__(self, "reason", reason)

@@ -22,9 +22,9 @@ __all__ = ["FrameSummary", "MasterSummary", "NightSummary"]
 
 #: Between these the sky's observed over its predicted noise is nothing to remark on.
 SKY_RATIO = (0.95, 1.12)
-#: Nor is up to this the scatter of empty apertures over the predicted one.
+#: Up to this the scatter of empty apertures over the predicted one is not worth a remark.
 EMPTY_RATIO = 1.2
-#: Nor are stars that are longer than wide by less than this factor.
+#: Stars that are longer than wide by less than this factor are not worth a remark.
 ELONGATED = 1.5
 #: An aperture with a radius of less than this part of the stars' width holds less than 80% of a Gaussian's light.
 HOLDING = 0.75

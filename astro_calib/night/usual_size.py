@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["most_bytes"]
 
-#: A file may hold so many bytes for each pixel of a usual frame: uncertainties, masks and tables may lie beside one.
+#: How many bytes a file may hold for each pixel of a usual frame: uncertainties, masks and tables may be in it, too.
 BYTES_A_PIXEL = 32
-#: Files up to this size are read anyhow.
+#: Files up to this size are read in any case.
 SMALL = 1 << 25
 
 

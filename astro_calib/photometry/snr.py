@@ -40,7 +40,7 @@ RADIUS, INNER, ANNULUS_AREA = 1.0, 2.5, 10.0
 #: Stars with an axis longer than the other by this factor are trailed; an aperture that holds them has a radius of more
 #: than this part of their length.
 ELONGATED, HOLDING = 1.25, 0.75
-#: So many objects of another shape, and half as many as stars, are worth a warning.
+#: This many objects of another shape are worth a warning, if they are half as many as the stars.
 MANY_LEFT_OUT = 5
 #: With fewer empty apertures than this, their scatter is not known to 25%.
 FEWEST_EMPTY = 20
