@@ -270,9 +270,9 @@ class NightSummary:
         else:
             lines = [
                 f"  apertures: one width of each frame's stars in radius, {min(radii):.1f} to {max(radii):.1f} pixels;",
-                "  for fluxes to be compared from frame to frame, give one radius for all.",
+                "  to compare fluxes from frame to frame, give one radius for all (--aperture).",
             ]
-        lines.append("  left out: peaks that are no stars of the frame, or cannot be measured, and why.")
+        lines.append("  left out: peaks that do not look like stars of the frame, or cannot be measured, and why.")
         rows = [
             (frame.path.name, ", ".join(f"{number} {reason}" for reason, number in frame.left_out.items()))
             for frame in measured
