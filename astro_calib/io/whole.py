@@ -35,7 +35,7 @@ __all__ = [
     "first_header",
     "header_units",
     "headers_of_rest",
-    "image_pixels",
+    "number_of_pixels",
     "openable",
 ]
 
@@ -349,11 +349,11 @@ def announced_size(header: fits.Header) -> int:
         if not isinstance(header["ZBITPIX"], int):
             msg = f"its header announces numbers of {header['ZBITPIX']!r} bits"
             raise FrameError(msg)
-        size += image_pixels(header) * abs(header["ZBITPIX"]) // 8
+        size += number_of_pixels(header) * abs(header["ZBITPIX"]) // 8
     return size
 
 
-def image_pixels(header: fits.Header) -> int:
+def number_of_pixels(header: fits.Header) -> int:
     """
     The number of pixels of the image that a header announces, compressed or not.
 

@@ -39,7 +39,7 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
     int or None
         None if no header tells anything.
     """
-    from astro_calib.io.whole import first_header, image_pixels
+    from astro_calib.io.whole import first_header, number_of_pixels
 
     pixels: Counter[int] = Counter()
     for path in paths:
@@ -47,7 +47,7 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
         with suppress(Exception):
             header = first_header(path)
             if profile.kind(header) not in (None, "ignore"):
-                pixels[image_pixels(header)] += 1
+                pixels[number_of_pixels(header)] += 1
     if not pixels:
         return None
     usual = max(pixels, key=lambda number: (pixels[number], -number))
