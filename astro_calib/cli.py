@@ -162,7 +162,7 @@ def _log_to_stderr() -> Iterator[None]:
     metavar="PIXELS",
     help="Radius of the apertures on every frame, so that fluxes can be compared.  [default: each frame's FWHM]",
 )
-@click.option("--unit", help="Unit of the raw frames, which is adu, whatever their BUNIT says.")
+@click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
 @OVERWRITE
