@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from astro_calib import home  # noqa: F401 - first: astropy cannot be imported without one
+from astro_calib import home  # noqa: F401  first: astropy cannot be imported without one
 from astro_calib.budget import UncertaintyBudget
 from astro_calib.calibrate import calibrate, ccd_process
 from astro_calib.combine import combine

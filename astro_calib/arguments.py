@@ -48,11 +48,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: Longer representations than this do not help to recognise what was given.
+#: A longer representation than this does not help to recognise what was given.
 LONGEST = 60
-#: How names of types begin that take the article "an".
+#: Names of types that begin like this take the article "an".
 SPOKEN_WITH_A_VOWEL = ("A", "E", "HDU", "I", "ND", "O", "a", "e", "i", "nd", "o")
-#: What shows a number in a message.
+#: Numbers, which messages show as they are.
 NUMBERS = (int, float, np.number)
 
 
@@ -210,7 +210,7 @@ def check_count(what: str, value: Any) -> int:
 
 
 def check_switch(what: str, value: Any) -> bool:
-    """`value` as True or False; a name or a number that somebody means as a choice is none."""
+    """`value` as True or False; text or a number, which somebody may mean as a choice, is refused."""
     if not isinstance(value, (bool, np.bool_)):
         msg = f"{what} is {described(value)}; expected True or False."
         raise TypeError(msg)
@@ -344,7 +344,7 @@ def other_words_of_init(**advice: str) -> Callable[[type[T]], type[T]]:
     """Say what to write to those who make an object with other names of arguments, as `other_words` does."""
 
     def decorate(cls: type[T]) -> type[T]:
-        cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]
+        cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]  # a wrapper of the same arguments
         return cls
 
     return decorate

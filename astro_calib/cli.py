@@ -36,7 +36,7 @@ OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the results 
 
 
 class _Name(click.Path):
-    """A path, which an empty text is none of: it would mean the working directory."""
+    """A path; an empty text, which would mean the working directory, is refused."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         if value == "":
@@ -63,7 +63,7 @@ def _clear_errors() -> Iterator[None]:
 
 
 class _Commands(click.Group):
-    """Commands that a signal ends in one line, and that need no standard error."""
+    """Commands that say in one line which signal ended them, and that do without standard error."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         from astro_calib.io.terminal import Ended, steady_streams, unwinding_signals
@@ -81,7 +81,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except KeyboardInterrupt as error:
-            # Which click would take for an ordinary failure.
+            # click would take it for an ordinary failure.
             raise Ended(signal.SIGINT) from error
 
 
@@ -100,7 +100,7 @@ def _show(text: object, where: str = "") -> None:
         except UnicodeEncodeError:
             click.echo(str(text).encode("ascii", "replace").decode())
     except BrokenPipeError:
-        # Whoever reads has seen enough.
+        # The reader of the pipe has closed it.
         forget_stdout()
     except OSError as error:
         forget_stdout()
@@ -162,7 +162,7 @@ def _log_to_stderr() -> Iterator[None]:
     metavar="PIXELS",
     help="Radius of the apertures on every frame, so that fluxes can be compared.  [default: each frame's FWHM]",
 )
-@click.option("--unit", help="Unit of the raw frames, which is adu, whatever their BUNIT says.")
+@click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
 @OVERWRITE
@@ -286,7 +286,7 @@ def _forget_demo(raw: Path) -> None:
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same table.")
 @click.option("--step", "steps", multiple=True, metavar="NAME", help="Try this step only; may be given again.")
 @click.option("-j", "--jobs", type=int, help="How many processes share the work; as many as there are CPUs by default.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the table to this file, as ECSV.")
+@click.option("-o", "--out", type=PATH, help="Write the table to this file, as ECSV.")
 @OVERWRITE
 @QUIET
 def validate(

@@ -291,7 +291,7 @@ def _inflation(
 
 
 def _shares(weights: Sequence[float] | NDArray[np.float64]) -> list[float]:
-    """The weights, adding up to one; by the largest first, so that their sum is neither infinite nor lost."""
+    """The weights over their sum; divided by the largest first, so that the sum is neither infinite nor zero."""
     given = np.asarray(weights, dtype=float)
     given = given / given.max()
     return [float(weight) for weight in given / given.sum()]

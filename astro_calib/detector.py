@@ -12,6 +12,7 @@ import numpy as np
 from astro_calib.arguments import NUMBERS, described, is_sequence_of, other_words_of_init, quantity_of
 from astro_calib.errors import FrameError
 from astro_calib.linearity import Linearity
+from astro_calib.sections import slices_of_section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,14 +185,11 @@ class Amplifier:
         """
         if self.data_section is None:
             return slice(None), slice(None)
-        from ccdproc.utils.slices import slice_from_string
-
         try:
-            rows, columns = slice_from_string(self.data_section, fits_convention=True)
-        except (ValueError, TypeError, AttributeError, IndexError) as error:
+            return slices_of_section(self.data_section)
+        except ValueError as error:
             msg = f"data_section is {described(self.data_section)}; expected a FITS section such as '[1:512, 1:1024]'."
             raise ValueError(msg) from error
-        return rows, columns
 
 
 @other_words_of_init(

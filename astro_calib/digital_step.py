@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Neighbours", "digital_step", "neighbours", "sample_of"]
 
-#: So many pairs of neighbours are looked at, in so many rows or more.
+#: How many pairs of neighbours are looked at, and in how many rows at least.
 PAIRS = 1 << 14
 ROWS = 32
 #: Fewer pairs that differ than this are no evidence: a few pixels may have a common divisor by chance.
 ENOUGH = 64
 #: This part of the pairs that differ has to fit: clipped, interpolated and hit pixels need not lie on a step.
 FITTING = 0.8
-#: Common divisors of so many pairs of differences are tried, on so many differences, before all are looked at.
+#: Of how many pairs of differences the common divisors are tried, and on how many differences before on all.
 CANDIDATES, TRIED = 64, 256
-#: Every so many pairs are looked at first.
+#: At first only one pair in this many is looked at.
 FIRST = 8
-#: Neighbours that differ by more than so many times what is usual do not count.
+#: Neighbours that differ by more than this many times the median difference do not count.
 FAR = 20
-#: More of the pixels than this with the lowest or the highest value may have been clipped.
+#: If more than this part of the pixels has the lowest or the highest value, they may have been clipped.
 CLIPPED = 0.02
-#: How exact floating-point numbers are that were once whole: as float32 holds them, also if they are float64 by now.
+#: Relative precision of numbers that were once whole: that of float32, also if they are float64 by now.
 PRECISION = 2.0**-23
-#: A step smaller than so many times that is lost in rounding.
+#: A step smaller than this many times their precision is lost in rounding.
 SMALLEST = 32
 #: The part of a step by which a difference may miss a multiple of it.
 MISS = 1 / 32
@@ -60,7 +60,7 @@ class Neighbours(NamedTuple):
     right: NDArray[Any]
 
     def within(self, rows: slice, columns: slice, shape: Sequence[int]) -> Neighbours:
-        """Those of a section of the frame, which has this shape."""
+        """The part of the sample that lies in a section of the frame, which has this shape."""
         inside = [
             np.isin(held, np.arange(length)[part])
             for held, part, length in zip((self.rows, self.columns), (rows, columns), shape, strict=True)
@@ -136,7 +136,7 @@ def digital_step(sample: Neighbours | None) -> float | None:
 
 
 def _step_of(sample: Neighbours, every: int) -> float | None:
-    """The step that every so many of the pairs tell."""
+    """The step that one pair in ``every`` shows."""
     differences, error = _differences(sample, every)
     if differences.size < ENOUGH:
         return None
@@ -159,7 +159,7 @@ def _step_of(sample: Neighbours, every: int) -> float | None:
 
 
 def _differences(sample: Neighbours, every: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """By how much neighbours differ, if they do and by no more than usual, and how exact that is."""
+    """Differences of neighbours, without zeros and large ones, and how exact each is."""
     left, right = (values.ravel()[::every].astype(np.float64) for values in (sample.left, sample.right))
     with np.errstate(invalid="ignore", over="ignore"):
         differences = np.abs(right - left)
@@ -171,7 +171,7 @@ def _differences(sample: Neighbours, every: int) -> tuple[NDArray[np.float64], N
     # Saturated pixels and hits, which need not lie on a step.
     differ &= differences <= FAR * np.median(differences[differ])
     for extreme in (np.min, np.max):
-        # Where many pixels were clipped at one value, that is none of the digitiser's.
+        # A value at which many pixels were clipped need not lie on a step.
         clipped = left == extreme(left[differ])
         if clipped.mean() > CLIPPED:
             inner = differ & ~clipped & (right != left[clipped][0])
@@ -203,7 +203,7 @@ def _fitting(
 
 
 def _refined(differences: NDArray[np.float64], step: float) -> float:
-    """The step that differences tell which are multiples of about this step: the small ones first."""
+    """A better value of the step, from the differences that are about its multiples: small multiples first."""
     if step == np.rint(step) and not np.any(differences % 1):
         return step
     for largest in (8, 64, 512):

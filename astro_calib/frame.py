@@ -29,14 +29,13 @@ from astro_calib.operands import (
     may_be_written,
     merged_flags,
     plain_slices,
-    plane_wcs,
     spread_out,
     weak,
     with_unit,
 )
 from astro_calib.source import NoiseSource, compose_windows, window_of
 from astro_calib.statistics import STATISTICS, good_pixels
-from astro_calib.wcs import cut_wcs
+from astro_calib.wcs import cut_wcs, plane_wcs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

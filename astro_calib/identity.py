@@ -190,7 +190,7 @@ class RawPixels:
 
     @classmethod
     def known(cls, shape: tuple[int, ...], identity: str, step: float) -> RawPixels:
-        """What a file remembers of a raw frame that was read long ago; the step is that of the frame in the file."""
+        """What a file keeps of a raw frame; the step is in the unit of the frame in that file."""
         result = cls(shape, identity, usual_step=step)
         result.of_file = True
         return result

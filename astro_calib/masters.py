@@ -186,7 +186,7 @@ def applied(frame: CCDFrame) -> None:
 def _lost(master: Master | None) -> bool:
     """Whether there is no such master, or none any more: its file was removed."""
     # What may not be looked at is not there for os.path; pathlib stops at it.
-    return master is None or (master.path is not None and not os.path.exists(master.path))  # noqa: PTH110
+    return master is None or (master.path is not None and not os.path.exists(master.path))  # noqa: PTH110  as said
 
 
 def stands_for(frame: CCDFrame, master: CCDFrame) -> None:

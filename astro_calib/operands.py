@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, NDData
-from astropy.utils.exceptions import AstropyUserWarning
-from astropy.wcs import FITSFixedWarning
 
 from astro_calib.arguments import described
 from astro_calib.arithmetic import float_type, floating
@@ -26,7 +23,6 @@ __all__ = [
     "may_be_written",
     "merged_flags",
     "plain_slices",
-    "plane_wcs",
     "spread_out",
     "weak",
     "with_unit",
@@ -153,29 +149,3 @@ def plain_slices(item: Any, ndim: int) -> tuple[slice, ...] | None:
         where = parts.index(Ellipsis)
         parts = (*parts[:where], *[slice(None)] * (ndim - len(parts) + 1), *parts[where + 1 :])
     return (*parts, *[slice(None)] * (ndim - len(parts)))
-
-
-def plane_wcs(wcs: Any, ndim: int, name: str) -> Any:
-    """
-    A WCS without the axes that an image does not have, such as a polarisation's, so that it can be cut with the image.
-
-    None, with a warning, if the image's axes depend on these; one that has no more axes than the image is left alone.
-    """
-    if getattr(wcs, "pixel_n_dim", 0) <= ndim or ndim < 2:
-        return wcs
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FITSFixedWarning)
-            result = wcs.sub(list(range(1, ndim + 1)))
-            result.wcs.set()
-    except (ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split()).rpartition(": ")[2].rstrip(".")
-        msg = (
-            f"{name}: its WCS has {wcs.pixel_n_dim} axes, the image {ndim}; it is left out, because it cannot be "
-            f"reduced to those of the image: {reason}."
-        )
-        warnings.warn(msg, AstropyUserWarning, stacklevel=4)
-        return None
-    if wcs.pixel_shape is not None:
-        result.pixel_shape = wcs.pixel_shape[:ndim]
-    return result

@@ -112,22 +112,20 @@ def _with_files(step: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meta_with_history(frame: CCDFrame) -> Any:
-    """The header of a frame as it is written, with the steps that it does not tell yet; its own is left as it is."""
+    """A frame's header as it is written: true of the frame, with the steps that it lacks; a copy if that changes it."""
     from astropy.io.fits import Header
 
-    meta = frame.meta
-    # A BLANK is a number among whole numbers.
-    stale = [keyword for keyword in ("BLANK",) if keyword in meta and frame.dtype.kind == "f"]
-    unit = {"BUNIT": str(frame.unit)} if "BUNIT" in meta and str(meta["BUNIT"]) != str(frame.unit) else {}
-    if stale or unit:
-        meta = deepcopy(meta)
-        for keyword in stale:
-            del meta[keyword]
-        meta.update(unit)
     new: Sequence[Mapping[str, Any]] = [_with_files(step) for step in frame._provenance if not step.get("in_header")]
-    if not new:
-        return meta
-    meta = deepcopy(meta) if meta is frame.meta else meta
+    # BLANK stands for a pixel without a value among whole numbers; in others that is NaN.
+    stale = "BLANK" in frame.meta and frame.dtype.kind == "f"
+    other_unit = "BUNIT" in frame.meta and str(frame.meta["BUNIT"]) != str(frame.unit)
+    if not (new or stale or other_unit):
+        return frame.meta
+    meta = deepcopy(frame.meta)
+    if stale:
+        del meta["BLANK"]
+    if other_unit:
+        meta["BUNIT"] = str(frame.unit)
     for step in new:
         software = f"astro-calib {step['versions']['astro-calib']}"
         values: dict[str, Any] = {

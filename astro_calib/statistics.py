@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["STATISTICS", "GoodPixels", "good_pixels"]
 
-#: Functions that count what is masked, unless it is told them in another way.
+#: Functions that take masked pixels for good ones, and what to call instead.
 _OF_MASKED: dict[Any, Callable[..., Any]] = {
     np.median: np.ma.median,
     np.average: np.ma.average,
     np.ptp: lambda values, *args, **kwargs: values.ptp(*args, **kwargs),
     np.histogram: lambda values, *args, **kwargs: np.histogram(values.compressed(), *args, **kwargs),
 }
-#: Functions that leave out NaN, which is what a masked pixel holds here.
+#: Functions that count NaN, which a masked pixel holds here, and what to call instead.
 _OF_NUMBERS: dict[Any, Callable[..., Any]] = {
     np.percentile: np.nanpercentile,
     np.quantile: np.nanquantile,
@@ -36,7 +36,7 @@ _OF_NUMBERS: dict[Any, Callable[..., Any]] = {
     np.nanmin: np.nanmin,
     np.nanmax: np.nanmax,
 }
-#: All that a frame answers without its masked pixels; `numpy.mean` and `numpy.sum` call its methods.
+#: What NumPy computes of a frame without its masked pixels; `numpy.mean` and `numpy.sum` call the frame's methods.
 STATISTICS = frozenset({*_OF_MASKED, *_OF_NUMBERS, np.std, np.var, np.prod, np.argmin, np.argmax})
 
 
@@ -56,7 +56,7 @@ class GoodPixels(np.ma.MaskedArray):
     """
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """Call the function that leaves out what is masked; it is about the first argument."""
+        """Call the function that leaves out masked pixels of the first argument."""
         if func in _OF_MASKED:
             return _OF_MASKED[func](*args, **kwargs)
         if func in _OF_NUMBERS and args:

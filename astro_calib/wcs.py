@@ -1,17 +1,20 @@
-"""World coordinates of a cut: a pixel that is kept stays at its place in the sky."""
+"""World coordinates that fit an image: those of a cut, and those without the axes that an image does not have."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
+from astropy.wcs import FITSFixedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astropy.wcs import WCS
 
-__all__ = ["cut_wcs"]
+__all__ = ["cut_wcs", "plane_wcs"]
 
 
 def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
@@ -88,3 +91,29 @@ def _cut_sip(wcs: WCS, steps: Sequence[int], crpix: Sequence[float]) -> object:
 
     sip = wcs.sip
     return Sip(scaled(sip.a, 0), scaled(sip.b, 1), scaled(sip.ap, 0), scaled(sip.bp, 1), crpix[:2])
+
+
+def plane_wcs(wcs: Any, ndim: int, name: str) -> Any:
+    """
+    A WCS without the axes that an image does not have, such as a polarisation's, so that it can be cut with the image.
+
+    None, with a warning, if the image's axes depend on these; one that has no more axes than the image is left alone.
+    """
+    if getattr(wcs, "pixel_n_dim", 0) <= ndim or ndim < 2:
+        return wcs
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FITSFixedWarning)
+            result = wcs.sub(list(range(1, ndim + 1)))
+            result.wcs.set()
+    except (ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split()).rpartition(": ")[2].rstrip(".")
+        msg = (
+            f"{name}: its WCS has {wcs.pixel_n_dim} axes, the image {ndim}; it is left out, because it cannot be "
+            f"reduced to those of the image: {reason}."
+        )
+        warnings.warn(msg, AstropyUserWarning, stacklevel=4)
+        return None
+    if wcs.pixel_shape is not None:
+        result.pixel_shape = wcs.pixel_shape[:ndim]
+    return result

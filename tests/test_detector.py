@@ -102,6 +102,13 @@ def test_section_is_in_the_convention_of_fits():
     assert Amplifier(gain=GAIN, read_noise=READ_NOISE).slices() == (slice(None), slice(None))
 
 
+@pytest.mark.parametrize("section", ["[32,1:4]", "[1:3]", "[1:3,4]", "[1:3,1:4,1:2]", "1:3,1:4", "[0:3,1:4]", 7, ""])
+def test_section_of_an_amplifier_needs_a_range_on_both_axes(section):
+    # "[32,1:4]" was taken for the columns 1 to 32.
+    with pytest.raises(ValueError, match=r"data_section is .*; expected a FITS section"):
+        Amplifier(gain=GAIN, read_noise=READ_NOISE, data_section=section)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "common"),
     [

@@ -6,6 +6,7 @@ import operator
 import os
 import re
 import sys
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +213,7 @@ def test_an_image_has_two_axes(function, make, fragments):
 def test_what_is_no_detector_is_answered_with_the_line_to_write(name, call, value, written):
     if name == "correct_linearity":
         frame = image()
-        call = lambda x: correct_linearity(frame, x)  # noqa: E731
+        call = partial(correct_linearity, frame)
     if name == "combine" and value is None:
         written = "Detector("
     refused(lambda: call(value), name, written)

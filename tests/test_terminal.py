@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,14 +98,14 @@ def test_what_a_killed_run_leaves_does_not_hinder_the_next(raw, tmp_path):
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", "| true"])
 def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, redirection):
-    if "full" in redirection and not os.path.exists("/dev/full"):  # noqa: PTH110
+    if "full" in redirection and not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
     out = tmp_path / "out"
     command = (
         f"set -o pipefail; '{sys.executable}' -c \"$CODE\" reduce '{raw}' -o '{out}' {' '.join(LEAN)} {redirection}"
     )
     result = subprocess.run(
-        ["bash", "-c", command],  # noqa: S607
+        ["bash", "-c", command],  # noqa: S607  wherever bash is
         check=False,
         capture_output=True,
         text=True,
@@ -118,9 +119,9 @@ def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, r
     assert "1 masters and 2 science frames" in (out / "summary.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")  # noqa: PTH110
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_results_that_cannot_be_printed_are_told_where_they_are(raw, tmp_path):
-    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         result = reduce(raw, tmp_path / "out", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]

@@ -144,7 +144,7 @@ def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False, memma
                     raise FrameError(msg)
                 found = file[key]
                 if isinstance(found, Stored):
-                    # All of them are in one map.
+                    # All arrays of a file are in one map.
                     mapping.note([found.data])
     finally:
         reading.reset(token)

@@ -33,7 +33,7 @@ NDARRAY = "tag:stsci.edu:asdf/core/ndarray-"
 MAX_TEXT = 1 << 24
 #: A tree of more nodes than this, each counted wherever it is referred to, is none.
 MAX_NODES = 10**7
-#: So many times what it holds is in memory while a compressed block is read.
+#: While a compressed block is read, this many times its content is in memory.
 COPIES = 2
 #: No compression makes data smaller than by this factor.
 MAX_RATIO = 2000

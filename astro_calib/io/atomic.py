@@ -90,7 +90,7 @@ def remove_leftovers(directory: Path) -> None:
 
 
 def _runs(process: int) -> bool:
-    """Whether there may be such a process."""
+    """Whether a process of this number may be running."""
     if os.name != "posix":
         return True
     try:
@@ -98,6 +98,6 @@ def _runs(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        # That of somebody else.
+        # It belongs to somebody else.
         return True
     return True

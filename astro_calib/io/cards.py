@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 __all__ = ["remark_on_cards", "repaired", "repaired_header"]
 
-#: Bytes of a card.
+#: Length of a card in bytes.
 CARD = 80
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
 QUOTED = r"'(?:[^']|'')*'"
 VALUE = rf" *(?:{QUOTED}|[TF]|{NUMBER}|\( *{NUMBER} *, *{NUMBER} *\))? *(?:/.*)?"
-#: What a card may be.
+#: Cards that FITS allows.
 CONFORMING = re.compile(
     r"(?:COMMENT|HISTORY|       ) .*"
     rf"|CONTINUE  *(?:{QUOTED})? *(?:/.*)?"
     rf"|HIERARCH [ -<>-~]+={VALUE}"
     rf"|(?=[A-Z0-9_-]+ *=)[A-Z0-9_ -]{{8}}= {VALUE}"
 )
-#: Keywords that tell how the data lie in the file, which are nobody's to mend.
+#: Keywords that say how the data lie in the file; what they say is never changed.
 STRUCTURAL = re.compile(
     r"(?:SIMPLE|XTENSION|BITPIX|Z?NAXIS\d*|EXTEND|[PG]COUNT|GROUPS|BSCALE|BZERO|ZIMAGE|TFIELDS|T[A-Z]{4}\d+|THEAP) *= "
 )
@@ -126,7 +126,7 @@ def repaired_header(header: bytes) -> tuple[bytes, list[str]]:
 
 
 def remark_on_cards(cards: Iterable[str]) -> str:
-    """What is to be said of a file in which these cards were repaired."""
+    """The remark on a file in which these cards were repaired."""
     return f"header cards that break the rules of FITS were repaired: {', '.join(cards)}"
 
 
@@ -150,10 +150,10 @@ def _repaired_card(card: str) -> str:
     else:
         return _comment(text)
     value, comment = _value_and_comment(rest.strip())
-    # To astropy these stand for any letters.
+    # astropy takes these for wildcards.
     name = re.sub("[*?]", "_", name.strip())
     if STANDARD_NAME.fullmatch(name.upper()) and not text.upper().startswith("HIERARCH "):
-        # Numbers end and texts begin where the standard has them.
+        # The standard fixes the columns where numbers end and texts begin.
         assignment = f"{name.upper():8}= " + (value if value.startswith("'") else f"{value:>20}")
     else:
         assignment = f"HIERARCH {name} = {value}"
@@ -174,7 +174,7 @@ def _value_and_comment(text: str) -> tuple[str, str]:
     if quoted:
         return quoted[1], quoted[2] or ""
     if text.startswith("'"):
-        # The quote that ends it is missing, or others stand in it.
+        # The closing quote is missing, or single quotes are in the text.
         return _quoted(text[1:]), ""
     if text.startswith("/"):
         return "", text[1:].strip()

@@ -50,7 +50,8 @@ class Finder:
         elif isinstance(masters, (str, os.PathLike)):
             masters = (masters,)
         self._places = [Path(place) for place in masters]
-        missing = [str(place) for place in self._places if not os.path.exists(place)]  # noqa: PTH110
+        # What may not be looked at is not there for os.path, here and below; pathlib stops at it.
+        missing = [str(place) for place in self._places if not os.path.exists(place)]  # noqa: PTH110  as said
         if missing:
             msg = f"masters={', '.join(missing)}: there is no such file or directory."
             raise FileNotFoundError(msg)
@@ -89,12 +90,11 @@ class Finder:
         """Files to look into, and whether that is because of their names."""
         file = str(entry.get("file") or "")
         name = file.rpartition("/")[2]
-        # What may not be looked at is not there for os.path; pathlib stops at it.
-        directories = [place for place in self._places if os.path.isdir(place)]  # noqa: PTH112
+        directories = [place for place in self._places if os.path.isdir(place)]  # noqa: PTH112  as said
         seen: set[Path] = set()
 
         def new(path: Path) -> bool:
-            fresh = path not in seen and os.path.isfile(path)  # noqa: PTH113
+            fresh = path not in seen and os.path.isfile(path)  # noqa: PTH113  as said
             seen.add(path)
             return fresh
 
@@ -131,7 +131,7 @@ def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored |
         if isinstance(found, Stored):
             # Whether it can be understood is seen now, and not when the noise is asked for.
             _ = found.terms
-    except Exception:  # noqa: BLE001 what unpacks a damaged file makes errors of any kind
+    except Exception:  # noqa: BLE001  a damaged file raises errors of any kind
         # Some other file, which happens to lie here, or one that must not be read.
         return None
     if said is None:

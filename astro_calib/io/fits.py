@@ -121,10 +121,10 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
         found = _found(filename if path is None else path, name, kwargs, checksum, Finder(path, masters), cards)
         frame = found.frame() if isinstance(found, Stored) else found
     except (FileNotFoundError, Warning):
-        # A warning is an error where somebody has asked for that.
+        # Warnings are raised where somebody has turned them into errors.
         raise
     except Exception as error:
-        # Of what is in a damaged file astropy, and what it unpacks it with, make errors of any kind.
+        # In a damaged file astropy, and the libraries that unpack it, raise errors of any kind.
         msg = f"{name} cannot be read: {str(error) or type(error).__name__}"
         raise FrameError(msg) from error
     if cards:
@@ -291,7 +291,7 @@ def _ours(
 
 
 def _wcs_of_ours(header: fits.Header, name: str, *, known: bool) -> tuple[fits.Header, Any]:
-    """Header and WCS of a frame; if it was not known to have one, it is as well without."""
+    """Header and WCS of a frame; that a WCS cannot be used is said only if the frame was known to have one."""
     with warnings.catch_warnings():
         if not known:
             warnings.simplefilter("ignore", AstropyUserWarning)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["described", "find_hdu", "image_header", "image_numbers", "image_pixels"]
+__all__ = ["contents_of", "find_hdu", "image_header", "image_numbers", "image_pixels"]
 
 #: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
 BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE", "BUDGET", "ARRAY"})
@@ -41,7 +41,7 @@ def image_numbers(hdus: fits.HDUList) -> list[int]:
     ]
 
 
-def described(hdus: fits.HDUList) -> str:
+def contents_of(hdus: fits.HDUList) -> str:
     """What is in a file, for messages."""
     what = []
     for number, hdu in enumerate(hdus):
@@ -79,11 +79,11 @@ def find_hdu(hdus: fits.HDUList, wanted: Any) -> int:
         if hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and hdu.size > 0:
             return number
         if number != 0:
-            msg = f"hdu={wanted!r} is no image; the file has {described(hdus)}. Give the number or name of an image."
+            msg = f"hdu={wanted!r} is no image; the file has {contents_of(hdus)}. Give the number or name of an image."
             raise FrameError(msg)
     images = image_numbers(hdus)
     if not images:
-        msg = f"there is no image in it; it has {described(hdus)}."
+        msg = f"there is no image in it; it has {contents_of(hdus)}."
         raise FrameError(msg)
     return images[0]
 
@@ -94,7 +94,7 @@ def _number_of(hdus: fits.HDUList, wanted: Any) -> int:
             return int(hdus.index_of(wanted))
         return range(len(hdus))[operator.index(wanted)]
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        msg = f"there is no hdu={wanted!r} in it; it has {described(hdus)}. Give the number or name of one of them."
+        msg = f"there is no hdu={wanted!r} in it; it has {contents_of(hdus)}. Give the number or name of one of them."
         raise FrameError(msg) from error
 
 

@@ -60,7 +60,7 @@ def header_and_wcs(header: Header, name: str, hdus: HDUList | None = None) -> tu
         if wcs is None:
             return header, None
         described = wcs.to_header(relax=True)
-    except Exception as error:  # noqa: BLE001  (astropy and wcslib raise of all kinds)
+    except Exception as error:  # noqa: BLE001  astropy and wcslib raise errors of any kind
         rest = header.copy()
         for keyword in {card.keyword for card in header.cards if WCS_KEYWORD.fullmatch(card.keyword)}:
             rest.remove(keyword, ignore_missing=True, remove_all=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["has_tables", "header_cards", "header_of_cards", "meta_of_tree", "meta_tree", "wcs_of_tree", "wcs_tree"]
 
-#: ASDF holds no larger ones.
+#: ASDF holds no longer integers.
 BITS_OF_INTEGERS = 63
 
 

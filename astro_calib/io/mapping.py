@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["note", "room"]
 
-#: So many files may be mapped at a time.
+#: How many files may be mapped at a time.
 MAPPED = 16
 _mapped: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 

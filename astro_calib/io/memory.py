@@ -8,9 +8,9 @@ from pathlib import Path
 
 __all__ = ["SMALL", "available_memory"]
 
-#: Less than so many bytes is not worth asking for.
+#: Fewer bytes than this are taken without asking how many are free.
 SMALL = 1 << 24
-#: Where the system tells of itself.
+#: The root of the file system, below which the kernel says what is free.
 ROOT = Path("/")
 #: What is taken for the memory of a machine that tells nothing.
 UNKNOWN = 1 << 36
@@ -60,7 +60,7 @@ def _of_address_space(proc: Path) -> int | None:
 
 
 def _of_control_groups(proc: Path, groups: Path) -> list[int]:
-    """What each limit leaves, of the group that the process is in and of all above it, in both versions of them."""
+    """What each memory limit leaves: that of the process's group and those of all above it, in both versions."""
     left = []
     for line in _text(proc / "self" / "cgroup").splitlines():
         _, _, rest = line.partition(":")

@@ -1,4 +1,4 @@
-"""How a command gets on with where it was started: streams that are closed or full, and signals that end it."""
+"""Standard streams that are closed or full when a command runs, and signals that end it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def unwinding_signals() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
-            # Who has asked for a signal to be ignored, as nohup does, wants just that.
+            # A signal that is ignored, as under nohup, stays ignored.
             if number is not None and signal.getsignal(number) == signal.SIG_DFL:
                 before[number] = signal.signal(number, unwind)
     try:

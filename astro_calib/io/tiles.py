@@ -13,12 +13,13 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from astropy.io import fits
 
     from astro_calib.io.whole import HeaderUnit
 
@@ -52,7 +53,7 @@ def check_tiles(units: Iterable[HeaderUnit], content: Any) -> None:
         If one cannot. That its pixels are right is not known otherwise.
     """
     for number, unit in enumerate(units):
-        header = fits.Header.fromstring(unit.header.decode("latin-1"))
+        header = unit.cards
         if header.get("ZIMAGE") is not True:
             continue
         for tile, shape, way, content_of_tile in _tiles(header, memoryview(content)[unit.data :][: unit.size]):

@@ -35,7 +35,7 @@ __all__ = [
     "first_header",
     "header_units",
     "headers_of_rest",
-    "image_pixels",
+    "number_of_pixels",
     "openable",
 ]
 
@@ -46,7 +46,7 @@ MAX_HEADER_BLOCKS = 4000
 #: So many bytes of padding may follow the last extension.
 MAX_PADDING = 1 << 20
 COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
-#: So many times what it holds is in memory while a compressed file is read: unpacked, as an array, and scaled.
+#: While a compressed file is read, this many times its content is in memory: unpacked, as an array, and scaled.
 COPIES = 3
 
 
@@ -69,6 +69,11 @@ class HeaderUnit(NamedTuple):
     header: bytes
     data: int
     size: int
+
+    @property
+    def cards(self) -> fits.Header:
+        """The header as astropy reads it."""
+        return fits.Header.fromstring(self.header.decode("latin-1"))
 
 
 def check_whole_fits(path: Path, most: int | None = None) -> tuple[Path | bytes, list[HeaderUnit]]:
@@ -137,12 +142,11 @@ def first_header(path: Path) -> fits.Header:
     """
     with _opened(path) as file:
         compressed = _compression(file)
-        # An unpacked file cannot go on for long without data in it.
+        # Unpacking ends at the header of the first image, however much may follow.
         units = _checked(file if compressed is None else _Unpacked(compressed(file)), None, until_data=True)
-    headers = [fits.Header.fromstring(unit.header.decode("latin-1")) for unit in units]
-    header = headers[-1]
-    if len(headers) > 1:
-        header.extend(headers[0], unique=True)
+    header = units[-1].cards
+    if len(units) > 1:
+        header.extend(units[0].cards, unique=True)
     return header
 
 
@@ -229,7 +233,7 @@ def headers_of_rest(path: Path) -> list[bytes]:
     with warnings.catch_warnings(), suppress(Exception), _opened(path) as file:
         warnings.simplefilter("ignore")
         compressed = _compression(file)
-        # What unpacks a damaged file makes errors of any kind; the headers before the damage are there.
+        # Damage raises errors of any kind; the headers before it are kept.
         headers.extend(unit.header for unit in header_units(_Unpacked(compressed(file)) if compressed else file))
     return headers
 
@@ -308,7 +312,7 @@ def _checked(file: Any, most: int | None, *, until_data: bool = False) -> list[H
         except FrameError:
             raise
         except Exception as error:
-            # Whatever astropy, or what unpacks the file, makes of what is in it.
+            # In a damaged file astropy, and the libraries that unpack it, raise errors of any kind.
             msg = f"truncated or damaged: {error}"
             raise FrameError(msg) from error
         return units
@@ -345,11 +349,11 @@ def announced_size(header: fits.Header) -> int:
         if not isinstance(header["ZBITPIX"], int):
             msg = f"its header announces numbers of {header['ZBITPIX']!r} bits"
             raise FrameError(msg)
-        size += image_pixels(header) * abs(header["ZBITPIX"]) // 8
+        size += number_of_pixels(header) * abs(header["ZBITPIX"]) // 8
     return size
 
 
-def image_pixels(header: fits.Header) -> int:
+def number_of_pixels(header: fits.Header) -> int:
     """
     The number of pixels of the image that a header announces, compressed or not.
 

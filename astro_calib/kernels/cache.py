@@ -152,7 +152,7 @@ def _read(path: Path) -> Any:
     checksum, payload = content[:CHECKSUM], content[CHECKSUM:]
     if hashlib.sha256(payload).digest() != checksum:
         return None
-    return loads(payload)  # noqa: S301 - nobody else can have written it
+    return loads(payload)  # noqa: S301  nobody else can have written it
 
 
 def _write(path: Path, content: Any) -> None:
@@ -163,10 +163,10 @@ def _write(path: Path, content: Any) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(hashlib.sha256(payload).digest() + payload)
-            os.replace(temporary, path)  # noqa: PTH105 - as mkstemp names it
+            Path(temporary).replace(path)
         except BaseException:
             with suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
+                Path(temporary).unlink()
             raise
     except OSError as error:
         _say_once(f"Compiled code is not kept in {path.parent}: {error.strerror}. {_ADVICE}")
@@ -213,7 +213,8 @@ class LoopCache(caching._Cache):
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+        #: How the names of its files begin.
+        self._called = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
         self._enabled = True
 
     @property
@@ -227,9 +228,8 @@ class LoopCache(caching._Cache):
         path = folder() if self._enabled else None
         if path is None:
             return None
-        name = f"{self._function.__module__.rpartition('.')[2]}.{self._function.__qualname__}"
         key = hashlib.sha256(repr((signature, codegen.magic_tuple())).encode())
-        return path / f"{name}-{key.hexdigest()[:32]}.loop"
+        return path / f"{self._called}-{key.hexdigest()[:32]}.loop"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled function for a signature, None if it is not there."""
@@ -247,7 +247,7 @@ class LoopCache(caching._Cache):
         _end_turn(path)
         try:
             return compile_result._rebuild(target_context, *parts)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be compiled again
+        except Exception:  # noqa: BLE001  whatever is wrong with it, it can be compiled again
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -272,6 +272,5 @@ class LoopCache(caching._Cache):
         """Forget the function."""
         path = folder()
         if path is not None:
-            name = f"{self._function.__module__.rpartition('.')[2]}.{self._function.__qualname__}"
-            for file in path.glob(f"{name}-*.loop"):
+            for file in path.glob(f"{self._called}-*.loop"):
                 file.unlink(missing_ok=True)

@@ -137,7 +137,7 @@ class UnusedFile:
     lost: bool = False
 
     def __post_init__(self) -> None:
-        # Errors name the file as well, which is named beside them.
+        # The file is named beside the reason, in which errors name it again.
         names = "|".join(re.escape(name) for name in (str(self.path), self.path.name))
         reason = re.sub(rf"^(?:{names})(?:: | (?=cannot ))", "", self.reason)
         object.__setattr__(self, "reason", reason)
@@ -210,8 +210,8 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
         if not os.path.lexists(entry):
             msg = f"{entry} does not exist; expected a raw FITS file, or a directory of them."
             raise FileNotFoundError(msg)
-        # Unlike those of a Path these find nothing wrong with a link to itself, nor with what may not be looked at.
-        if not os.path.isdir(entry):  # noqa: PTH112
+        # A Path raises at a link to itself, and at what may not be looked at; os.path does not, here and below.
+        if not os.path.isdir(entry):  # noqa: PTH112  as said
             paths.setdefault(os.path.realpath(entry), entry)
             continue
         try:
@@ -223,7 +223,7 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
             fits = FITS_SUFFIX.search(path.name) is not None
             if path.name.startswith("."):
                 continue
-            if os.path.isdir(path):  # noqa: PTH112
+            if os.path.isdir(path):  # noqa: PTH112  as said
                 if fits:
                     unused.append(UnusedFile(path, "a directory; give it as well if there are raw frames in it"))
             elif fits:

@@ -6,6 +6,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from astro_calib.sections import slices_of_section
+
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
@@ -147,19 +149,13 @@ def parse_section(text: str) -> tuple[slice, slice]:
     >>> parse_section("[1025:1056, 1:1024]")
     (slice(0, 1024, None), slice(1024, 1056, None))
     """
-    from ccdproc.utils.slices import slice_from_string
-
     expected = "expected two ranges, columns first, such as '[1025:1056, 1:1024]'"
     try:
-        slices = slice_from_string(text, fits_convention=True)
-    except (ValueError, TypeError) as error:
+        rows, columns = slices_of_section(text)
+    except ValueError as error:
         msg = f"{text!r} is not a section ({error}); {expected}"
         raise ValueError(msg) from error
-    wrong = any(part.step is not None or (part.start is not None and part.stop is None) for part in slices)
-    # One number would be taken for all up to it.
-    wrong = wrong or not all(":" in part or "*" in part for part in text.split(","))
-    if len(slices) != 2 or wrong:
+    if any(part.step is not None or (part.start is not None and part.stop is None) for part in (rows, columns)):
         msg = f"{text!r} is not a section that can be used; {expected}"
         raise ValueError(msg)
-    rows, columns = slices
     return rows, columns

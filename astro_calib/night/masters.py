@@ -90,7 +90,7 @@ class Masters:
         """
         if not self.darks:
             return None
-        # Against a frame without exposure, for which any dark is multiplied by nothing.
+        # A frame without exposure can take any dark, which is multiplied by zero.
         wanted = max(exposure_time, 1e-9)
 
         def distance(time: float) -> float:
@@ -408,9 +408,9 @@ def write_masters(
         try:
             master.write(path, overwrite=True)
         except OSError:
-            # A disk that is full is so for all that follows.
+            # A disk that is full is full for all that follows.
             raise
-        except Exception as error:  # noqa: BLE001 it was applied, and costs its own file and not the night
+        except Exception as error:  # noqa: BLE001  it was applied, and costs its own file and not the night
             reason = f"it was applied, but cannot be written: {reason_of(error)}"
             lost.append(UnusedFile(path, reason, "master", lost=True))
             continue

@@ -39,7 +39,7 @@ def tried(path: Path, kind: str, work: Callable[[], T]) -> T | UnusedFile:
     """
     try:
         return work()
-    except Exception as error:  # noqa: BLE001 whatever it is, it costs one frame and not the night
+    except Exception as error:  # noqa: BLE001  whatever it is, it costs one frame and not the night
         lost = kind in ("", "science") or fault(error)
         return UnusedFile(path, reason_of(error).removeprefix(f"{path.name}: "), kind, lost=lost)
 

@@ -114,7 +114,7 @@ def read_raw_file(
         except UnusableFileError:
             raise
         except Exception as error:
-            # Of what is in a damaged file astropy, and what it unpacks it with, make errors of any kind.
+            # In a damaged file astropy, and the libraries that unpack it, raise errors of any kind.
             msg = f"truncated or damaged: {str(error) or type(error).__name__}"
             raise UnusableFileError(msg) from error
     for remark in remarks:

@@ -34,7 +34,7 @@ FINE = 1.0
 COARSE = 0.28
 #: Pixels that scatter by less than this part of the prediction are constant.
 CONSTANT = 0.01
-#: Unless the pixels of a block lie at different places in their steps: mean of their phases as complex numbers.
+#: If the mean phase of a block's pixels, a complex number, is smaller than this, they are spread over their steps.
 ALIKE = 0.2
 
 #: The faint rim of an object goes this many pixels beyond where it is found.

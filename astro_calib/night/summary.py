@@ -22,9 +22,9 @@ __all__ = ["FrameSummary", "MasterSummary", "NightSummary"]
 
 #: Between these the sky's observed over its predicted noise is nothing to remark on.
 SKY_RATIO = (0.95, 1.12)
-#: Nor is up to this the scatter of empty apertures over the predicted one.
+#: Up to this the scatter of empty apertures over the predicted one is not worth a remark.
 EMPTY_RATIO = 1.2
-#: Nor are stars that are longer than wide by less than this factor.
+#: Stars that are longer than wide by less than this factor are not worth a remark.
 ELONGATED = 1.5
 #: An aperture with a radius of less than this part of the stars' width holds less than 80% of a Gaussian's light.
 HOLDING = 0.75
@@ -270,9 +270,9 @@ class NightSummary:
         else:
             lines = [
                 f"  apertures: one width of each frame's stars in radius, {min(radii):.1f} to {max(radii):.1f} pixels;",
-                "  for fluxes to be compared from frame to frame, give one radius for all.",
+                "  to compare fluxes from frame to frame, give one radius for all (--aperture).",
             ]
-        lines.append("  left out: peaks that are no stars of the frame, or cannot be measured, and why.")
+        lines.append("  left out: peaks that do not look like stars of the frame, or cannot be measured, and why.")
         rows = [
             (frame.path.name, ", ".join(f"{number} {reason}" for reason, number in frame.left_out.items()))
             for frame in measured

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["most_bytes"]
 
-#: A file may hold so many bytes for each pixel of a usual frame: uncertainties, masks and tables may lie beside one.
+#: How many bytes a file may hold for each pixel of a usual frame: uncertainties, masks and tables may be in it, too.
 BYTES_A_PIXEL = 32
-#: Files up to this size are read anyhow.
+#: Files up to this size are read in any case.
 SMALL = 1 << 25
 
 
@@ -39,7 +39,7 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
     int or None
         None if no header tells anything.
     """
-    from astro_calib.io.whole import first_header, image_pixels
+    from astro_calib.io.whole import first_header, number_of_pixels
 
     pixels: Counter[int] = Counter()
     for path in paths:
@@ -47,7 +47,7 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
         with suppress(Exception):
             header = first_header(path)
             if profile.kind(header) not in (None, "ignore"):
-                pixels[image_pixels(header)] += 1
+                pixels[number_of_pixels(header)] += 1
     if not pixels:
         return None
     usual = max(pixels, key=lambda number: (pixels[number], -number))

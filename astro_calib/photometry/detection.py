@@ -25,7 +25,7 @@ REASONS = ("masked", "too sharp", "too elongated", "too flat", "blended", "edge"
 
 #: Side of the boxes in which the background is measured; the median of 3 x 3 boxes takes out what a star left in one.
 BACKGROUND_BOX = 64
-#: With less noise than this many digital steps, the median of a box is a whole number of them.
+#: With less noise than this many digital steps, the median of a box lies on a step.
 COARSE = 2.0
 #: Standard deviation in pixels of the smoothing that faint objects are looked for with.
 SMOOTHING = 1.5
@@ -51,7 +51,7 @@ BRIGHT_SIGMA, FAIR_SIGMA = 20.0, 10.0
 #: The width is measured on this many bright stars, each the brightest within a square of this side. A weight of this
 #: standard deviation begins, and may look this far for the star's light.
 WIDTH_STARS, WIDTH_BOX, WIDTH_START, WIDTH_REACH = 25, 45, 2.5, 20
-#: No closer than this to a star that a width is measured on may a pixel be missing.
+#: Where a width is measured, no pixel may be missing within this distance of the star.
 WIDTH_WHOLE = 5
 #: Narrower than any focused star on a detector that samples it: cosmic rays and hot pixels.
 NARROWEST = 1.3
@@ -233,7 +233,7 @@ def find_stars(
     min_separation : float
         Of stars that are closer than this, in pixels, the brightest is kept.
     left_out : Counter, optional
-        Is told, by `REASONS`, how many peaks are left out that may be stars.
+        Gets the number of peaks that may be stars and are left out, by `REASONS`.
 
     Returns
     -------

@@ -14,9 +14,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 __all__ = ["StarTable"]
 
-#: What needs no HIERARCH card; that some of these mean something else in a table astropy says itself.
+#: Keywords that need no HIERARCH card; astropy warns of those that mean something else in a table.
 FITS_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
-#: A HIERARCH card has room for a keyword of so many letters, beside a number.
+#: The longest keyword for which a HIERARCH card has room, beside a number.
 LONGEST = 40
 
 
@@ -78,7 +78,7 @@ def _keyword(key: Any) -> str:
 
 
 def _of_card(value: Any) -> Any:
-    """The same as a card can hold it."""
+    """A value as a card can hold it."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (list, tuple)) and value:

@@ -28,7 +28,7 @@ FITTING_STEPS, CENTRING_STEPS = 25, 4
 #: A weight that finds nothing to end it grows by this factor in variance; none is narrower than this variance, below
 #: which a sum over pixels is no integral.
 GROWTH, NARROWEST = 2.0, 0.8
-#: So many pixels of cutouts are worked on together.
+#: How many pixels of cutouts are worked on together.
 PIXELS = 1 << 20
 
 
@@ -266,13 +266,13 @@ def _under(
 
 
 def _determinant(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of symmetric matrices (xx, xy, yy)."""
+    """The determinants of symmetric matrices (xx, xy, yy)."""
     determinant: NDArray[np.float64] = matrices[:, 0] * matrices[:, 2] - matrices[:, 1] ** 2
     return determinant
 
 
 def _inverse(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of symmetric matrices (xx, xy, yy)."""
+    """The inverses of symmetric matrices (xx, xy, yy)."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         inverse: NDArray[np.float64] = matrices[:, ::-1] * [1, -1, 1] / _determinant(matrices)[:, np.newaxis]
     return inverse

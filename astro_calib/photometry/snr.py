@@ -40,7 +40,7 @@ RADIUS, INNER, ANNULUS_AREA = 1.0, 2.5, 10.0
 #: Stars with an axis longer than the other by this factor are trailed; an aperture that holds them has a radius of more
 #: than this part of their length.
 ELONGATED, HOLDING = 1.25, 0.75
-#: So many objects of another shape, and half as many as stars, are worth a warning.
+#: This many objects of another shape are worth a warning, if they are half as many as the stars.
 MANY_LEFT_OUT = 5
 #: With fewer empty apertures than this, their scatter is not known to 25%.
 FEWEST_EMPTY = 20
@@ -401,7 +401,7 @@ def _sky(ccd: CCDFrame, places: NDArray[np.float64]) -> SkyPlaces | None:
     """Where the stars are on the sky; a WCS that cannot be used is no reason not to measure."""
     try:
         return sky_places(ccd.wcs, places)
-    except Exception as error:  # noqa: BLE001 - a WCS raises what it likes
+    except Exception as error:  # noqa: BLE001  a WCS raises errors of any kind
         reason = " ".join(str(error).split()) or type(error).__name__
         _warn(f"{ccd.name}: its WCS cannot be used, so that stars have no ra and dec: {reason}")
         return None

@@ -1,4 +1,4 @@
-"""Sections of a frame, as FITS headers write them."""
+"""Sections of a frame, which have to lie inside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from astro_calib.arguments import described
 from astro_calib.errors import FrameError
+from astro_calib.sections import slices_of_section
 
 if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
@@ -31,16 +32,11 @@ def section_slices(ccd: CCDFrame, section: str, what: str) -> tuple[slice, slice
     FrameError
         If the string is not a section, or the section is not inside the frame.
     """
-    from ccdproc.utils.slices import slice_from_string
-
-    msg = f"{ccd.name}: {what} is {described(section)}; expected a FITS section such as '[1025:1056, 1:1024]'."
     try:
-        rows, columns = slice_from_string(section, fits_convention=True)
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        rows, columns = slices_of_section(section)
+    except ValueError as error:
+        msg = f"{ccd.name}: {what} is {described(section)}; expected a FITS section such as '[1025:1056, 1:1024]'."
         raise FrameError(msg) from error
-    if not all(":" in part or "*" in part for part in section.split(",")):
-        # One number would be taken for all up to it.
-        raise FrameError(msg)
     for part, length, axis in ((rows, ccd.shape[0], "row"), (columns, ccd.shape[1], "column")):
         if len(range(*part.indices(length))) == 0 or (part.stop or 0) > length or (part.start or 0) < 0:
             msg = (

@@ -52,7 +52,7 @@ def told(monkeypatch):
 
 
 @pytest.fixture
-def kept(told, tmp_path, monkeypatch):  # noqa: ARG001 - first
+def kept(told, tmp_path, monkeypatch):  # noqa: ARG001  `told` comes first
     """A folder that the environment names."""
     folder = tmp_path / "kept"
     monkeypatch.setenv(cache.VARIABLE, str(folder))
@@ -242,7 +242,7 @@ def test_file_of_another_user_is_not_read(kept, told, monkeypatch):
 
 def test_without_any_folder_it_compiles_and_says_so_once(kept, told, monkeypatch):
     def none():
-        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found", "/tmp")  # noqa: S108
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found", "/tmp")  # noqa: S108  the words of tempfile
 
     kept.write_text("")
     monkeypatch.setattr(cache.tempfile, "gettempdir", none)
