@@ -90,7 +90,15 @@ def test_what_a_killed_run_leaves_does_not_hinder_the_next(raw, tmp_path):
     assert not [path for path in out.rglob(".*") if path.is_file()]
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", "| true"])
+@pytest.mark.parametrize(
+    "redirection",
+    [
+        pytest.param("2>&-", marks=pytest.mark.long),
+        pytest.param("2>/dev/full", marks=pytest.mark.long),
+        "<&- >&- 2>&-",
+        "| true",
+    ],
+)
 def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, redirection):
     if "full" in redirection and not os.path.exists("/dev/full"):  # noqa: PTH110
         pytest.skip("there is no /dev/full here")
