@@ -30,6 +30,7 @@ def test_fifteen_pages_are_numbered_from_one():
     assert numbers == [[f"{number:02d}"] for number in range(1, 16)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_runs_and_what_it_observes_is_what_it_predicts(page, pyplot, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -59,7 +59,7 @@ def test_frames_of_one_level_have_no_error_of_the_level():
     np.testing.assert_allclose(stack.variance, 25 / 4, rtol=1e-6)
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 @pytest.mark.parametrize(("scale", "method"), [("mean", "median"), ("median", "mean")])
 def test_sums_over_stars_of_scaled_frames_scatter_as_predicted(scale, method):
     # A scene with vignetting; the judged aperture is small compared with the frame.

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from tests import processes
+
 LEAN = ["--no-stars", "--no-pictures"]
 COMMAND = "from astro_calib.cli import main\nmain(prog_name='astro-calib')\n"
 #: Sends a signal to its own process while a file is half written.
@@ -43,15 +45,8 @@ def raw(tmp_path_factory):
     return directory
 
 
-def run(code, *arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-c", code + COMMAND, *map(str, arguments)], check=False, text=True, timeout=300, **options
-    )
-
-
-def reduce(raw, out, code="", **options):
-    options = {"capture_output": True} | options
-    return run(code, "reduce", raw, "-o", out, *LEAN, **options)
+def reduce(raw, out, code=""):
+    return processes.run(code + COMMAND, "reduce", raw, "-o", out, *LEAN)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +91,15 @@ def test_what_a_killed_run_leaves_does_not_hinder_the_next(raw, tmp_path):
     assert not [path for path in out.rglob(".*") if path.is_file()]
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", "| true"])
+@pytest.mark.parametrize(
+    "redirection",
+    [
+        pytest.param("2>&-", marks=pytest.mark.long),
+        pytest.param("2>/dev/full", marks=pytest.mark.long),
+        "<&- >&- 2>&-",
+        "| true",
+    ],
+)
 def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, redirection):
     if "full" in redirection and not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
@@ -122,7 +125,8 @@ def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, r
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_results_that_cannot_be_printed_are_told_where_they_are(raw, tmp_path):
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        result = reduce(raw, tmp_path / "out", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        command = [sys.executable, "-c", COMMAND, "reduce", raw, "-o", tmp_path / "out", *LEAN]
+        result = subprocess.run(command, check=False, text=True, timeout=300, stdout=full, stderr=subprocess.PIPE)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("Error: the results cannot be printed: No space left on device. They are in ")

@@ -48,7 +48,7 @@ def test_a_stack_counts_the_same_exposure_once():
     assert predicted("mean of 3, two of which are one exposure", 30) == pytest.approx(expected, rel=2e-3)
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 @pytest.mark.parametrize(("dither", "name"), [(1, "1 pixel"), (5, "5 pixels"), (15, "15 pixels")])
 def test_dithered_frames_meet_the_same_cell_by_chance(dither, name):
     # Two of 25 frames have the same offset with a chance of one in (2 dither + 1)^2.

@@ -5,13 +5,15 @@ import pytest
 
 from astro_calib.characterize import shot_noise_bias
 
+# All of them take what is simulated once.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def table():
     return shot_noise_bias(frames=12, seed=5)
 
 
-@pytest.mark.montecarlo
 def test_each_model_is_measured_at_each_sky_and_read_noise(table):
     assert len(table) == 45
     assert len({(row["model"], row["read_noise"], row["sky"]) for row in table}) == 45

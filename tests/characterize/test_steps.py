@@ -112,7 +112,7 @@ def test_a_read_noise_at_the_wrong_amplifier_is_seen(monkeypatch):
     assert not trial.passes(compare(realisations), quick=True)
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [

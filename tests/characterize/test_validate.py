@@ -41,7 +41,7 @@ def run(**options):
 # ---- the error bars of this package
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 def test_a_quick_run_of_the_calibration_steps_passes():
     result = validate(quick=True, steps=STEPS, progress=False)
     assert result.passed, str(result)
@@ -55,7 +55,7 @@ def test_each_trial_has_a_name_of_its_own():
     assert steps == sorted(steps, key=steps.index), "trials of one step stand together"
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 @pytest.mark.parametrize("trial", trials.TRIALS, ids=lambda trial: f"{trial.step}: {trial.what}")
 def test_all_noise_is_drawn_anew(trial):
     first, second = (np.asarray(trial.reduce(trial.draw(np.random.default_rng(seed)))[0]) for seed in (1, 2))
@@ -150,7 +150,7 @@ def numbers(result):
     return {(row["step"], row["what"]): tuple(row[columns]) for row in result.table}
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 def test_the_table_does_not_depend_on_the_processes_or_on_what_else_is_tried():
     alone = numbers(run(quick=True, steps=["deviation"]))
     others = numbers(validate(quick=True, steps=["bias", "deviation"], jobs=2, progress=False))

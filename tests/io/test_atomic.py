@@ -6,8 +6,6 @@ import errno
 import os
 import resource
 import signal
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 
 from astro_calib import CCDFrame
 from astro_calib.io.atomic import write_atomically
+from tests import processes
 
 
 def names(directory):
@@ -104,13 +103,6 @@ def test_name_of_the_greatest_length(tmp_path):
 # -- frames ----------------------------------------------------------------------------------------------------------
 
 ENDINGS = ["fits", "fits.gz", "asdf"]
-OTHER_PROCESS = """
-import sys
-import numpy as np
-from astro_calib import CCDFrame
-frame = CCDFrame(np.random.default_rng(2).random((700, 700)), unit="adu", uncertainty=np.ones((700, 700)))
-{}
-"""
 
 
 def random_frame(seed):
@@ -136,17 +128,25 @@ def test_full_disk_leaves_the_old_frame_and_is_told_with_its_name(tmp_path, endi
     assert names(tmp_path) == [path.name]
 
 
+def write_for_ever(path, connection):
+    frame = random_frame(2)
+    connection.send("it begins")
+    while True:
+        frame.write(path, overwrite=True)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_process_that_is_killed_leaves_a_whole_frame(tmp_path, ending):
     path = tmp_path / f"frame.{ending}"
     random_frame(1).write(path)
-    code = OTHER_PROCESS.format("print(flush=True)\nwhile True: frame.write(sys.argv[1], overwrite=True)")
     for delay in (0.03, 0.11):
-        with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as process:
-            process.stdout.readline()
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(delay)
-            process.kill()
+        here, there = processes.context().Pipe()
+        process = processes.start(write_for_ever, path, there)
+        assert here.recv() == "it begins"
+        process.join(delay)
+        assert process.exitcode is None
+        process.kill()
+        process.join()
         pixels = CCDFrame.read(path, checksum=True).data
         assert any(np.array_equal(pixels, random_frame(seed).data) for seed in (1, 2))
 

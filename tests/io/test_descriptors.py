@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+
+from tests import processes
 
 pytest.importorskip("resource")
 
@@ -16,12 +15,13 @@ CASES = [
 ]
 
 SCRIPT = """
-import gc, resource, sys, tempfile, traceback
+import gc, resource, sys, tempfile, traceback, warnings
 from pathlib import Path
 import astropy.units as u
 import numpy as np
 from astro_calib import CCDFrame, Detector, calibrate, combine, covariance
 
+warnings.simplefilter("error")
 NUMBER, LIMIT = 44, 40  # Python and numpy need some of them, too
 camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
 rng = np.random.default_rng(1)
@@ -78,8 +78,7 @@ for what, ending in (case.split(":") for case in sys.argv[1:]):
 @pytest.fixture(scope="module")
 def done():
     """One process for all: what takes long in it is compiled or loaded once."""
-    arguments = [sys.executable, "-W", "error", "-c", SCRIPT, *(":".join(case) for case in CASES)]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+    return processes.run(SCRIPT, *(":".join(case) for case in CASES))
 
 
 @pytest.mark.parametrize("case", CASES, ids=" ".join)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +28,7 @@ from astro_calib import (
 )
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.io import fits as module_fits
+from tests import processes
 from tests.io.frames import Night, forget
 
 ENDINGS = ["fits", "asdf"]
@@ -49,12 +48,9 @@ print(*np.quantile(np.sqrt(stack.variance), [0, 1]), *np.quantile(covariance(*fr
 
 def in_another_process(directory, ending, number, *masters):
     """Extremes of the sigma of a stack of files, and of the covariance of the first two."""
-    command = [sys.executable, "-c", FRESH, str(directory), ending, str(number), *map(str, masters)]
-    run = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=os.environ | {"NUMBA_NUM_THREADS": "1"}
-    )
-    assert run.returncode == 0, run.stderr
-    return [float(number) for number in run.stdout.split()]
+    done = processes.run(FRESH, directory, ending, number, *masters)
+    assert done.returncode == 0, done.stderr
+    return [float(number) for number in done.stdout.split()]
 
 
 def noisy(rng, sigma):

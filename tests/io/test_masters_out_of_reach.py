@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,8 @@ from astropy.io import fits
 from astro_calib import CCDFrame
 from astro_calib.errors import NoiseWarning
 from astro_calib.io.find import Finder
-
-from .frames import Night
+from tests import processes
+from tests.io.frames import Night
 
 
 def removed(masters):
@@ -159,8 +157,7 @@ def test_frame_is_read_alone_where_its_masters_are_forbidden(whole, tmp_path):
             happens(tmp_path / happens.__name__ / "masters")
         frames = [tmp_path / happens.__name__ / "science" / path.name for happens in FORBIDDEN]
         shutil.copytree(path.parent, tmp_path / "alone")
-        arguments = [sys.executable, "-c", SCRIPT, tmp_path / "alone" / path.name, *frames]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        done = processes.run(SCRIPT, tmp_path / "alone" / path.name, *frames)
     finally:
         for happens in FORBIDDEN:
             (tmp_path / happens.__name__ / "masters").chmod(0o755)

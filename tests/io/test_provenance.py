@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from importlib.metadata import version
 
 import asdf
@@ -15,6 +13,7 @@ from ccdproc import ImageFileCollection
 
 from astro_calib import CCDFrame, reduce_night, simulate
 from astro_calib.provenance import record
+from tests import processes
 from tests.io.frames import Night
 
 
@@ -90,9 +89,9 @@ def test_reduced_frames_share_the_noise_of_their_masters_after_reading(reduced):
         "import sys, warnings; warnings.simplefilter('error'); from astro_calib import CCDFrame, covariance;"
         "print(covariance(*map(CCDFrame.read, sys.argv[1:])).sum())"
     )
-    command = [sys.executable, "-c", code, *(str(frame.path) for frame in summary.frames)]
-    run = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert float(run.stdout) == pytest.approx(float(one.budget.covariance(other.budget).sum()), rel=1e-5)
+    done = processes.run(code, *(frame.path for frame in summary.frames))
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(float(one.budget.covariance(other.budget).sum()), rel=1e-5)
 
 
 @pytest.mark.parametrize("ending", ["fits", "asdf"])

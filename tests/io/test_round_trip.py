@@ -36,7 +36,7 @@ def test_any_frame_comes_back_equal(ending, made):
     assert_same(round_trip(made, ending), made)
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ENDINGS)
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=reductions())

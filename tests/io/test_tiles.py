@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-import subprocess
-import sys
 import tracemalloc
 import warnings
 
@@ -17,6 +15,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astro_calib import CCDFrame
 from astro_calib.errors import FrameError
 from astro_calib.night.raw_file import UnusableFileError, read_raw_file
+from tests import processes
 
 DATA = np.random.default_rng(1).normal(1000, 5, (32, 48)).round().astype(np.int16)
 WAYS = ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "PLIO_1"]
@@ -109,8 +108,7 @@ def test_damage_is_an_error_of_the_frame_or_stays_in_its_pixels(tmp_path, way):
     write(path, way)
     begin, end = heap(path)
     # From the places of the tiles, which are before them.
-    command = [sys.executable, "-c", FUZZ, str(path), str(begin - 4 * 8), str(end)]
-    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    result = processes.run(FUZZ, path, begin - 4 * 8, end)
     assert result.returncode == 0, result.stderr[-500:]
     assert int(result.stdout) > 0
 

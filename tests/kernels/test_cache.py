@@ -9,9 +9,10 @@ import pickle
 import runpy
 import shutil
 import stat
-import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import pytest
 import astro_calib
 from astro_calib.kernels import cache
 from astro_calib.kernels.options import compiled
+from tests import processes
 
 PACKAGE = Path(astro_calib.__file__).parent
 #: A user who is not the one that runs the tests.
@@ -163,13 +165,7 @@ def test_where_nothing_can_be_written_it_is_said_once(code, kept, told, monkeypa
 
 def test_limit_of_the_size_of_files(tmp_path):
     limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); {RUN}"
-    done = subprocess.run(
-        [sys.executable, "-c", limited],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    done = processes.run(limited, env={"HOME": str(tmp_path)})
     assert (done.returncode, done.stdout) == (0, "5050\n"), done.stderr
     assert done.stderr.count("File too large") == 1
 
@@ -327,39 +323,42 @@ def test_types_that_need_other_code_have_other_files(kept):
 
 def test_nothing_is_written_beside_the_source_and_the_folder_is_safe_with_two_at_once(tmp_path):
     before = set(PACKAGE.rglob("*.nb?"))
-    surroundings = {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        output, errors = process.communicate()
-        assert (process.returncode, output) == (0, "5050\n"), errors
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(processes.run, RUN, env={"HOME": str(tmp_path)}) for _ in range(2)]
+    for done in both:
+        assert (done.result().returncode, done.result().stdout) == (0, "5050\n"), done.result().stderr
     assert set(PACKAGE.rglob("*.nb?")) == before
     assert [path.name[:23] for path in tmp_path.rglob("*.loop")] == ["checksum.sum_of_swapped"]
 
 
-def hold(path, until):
-    """Be the process that compiles a loop, until something is done."""
-    code = (
-        "import sys, pathlib; from astro_calib.kernels import cache; path = pathlib.Path(sys.argv[1]); "
-        "cache._wait_for_turn(path); print('mine', flush=True); sys.stdin.read(); " + until
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "mine\n"
-    return process
+def compile_until_told(path, connection, made):
+    """Be the process that compiles a loop, and that makes its file if there is another to make it of."""
+    cache._wait_for_turn(path)
+    connection.send("mine")
+    connection.recv()
+    if made is not None:
+        made.rename(path)
+        cache._end_turn(path)
+
+
+@contextmanager
+def hold(path, made=None):
+    """Another process that compiles a loop, until something is sent."""
+    here, there = processes.context().Pipe()
+    process = processes.start(compile_until_told, path, there, made)
+    there.close()
+    assert here.recv() == "mine"
+    yield here
+    process.join()
+    assert process.exitcode == 0
 
 
 def test_of_two_processes_that_begin_together_one_compiles(kept, told):
     anew()
     path = only_file(kept)
-    path.rename(kept / "made")
-    with hold(path, "(path.parent.parent / 'made').rename(path); cache._end_turn(path); sys.stdin.close()") as other:
-        threading.Timer(0.3, other.stdin.close).start()
+    made = path.rename(kept / "made")
+    with hold(path, made) as other:
+        threading.Timer(0.3, other.send, ["go on"]).start()
         assert anew(), "it waited, and read what the other had made"
     assert told == []
 
@@ -369,9 +368,9 @@ def test_nobody_waits_for_ever(kept, told, monkeypatch):
     anew()
     path = only_file(kept)
     path.unlink()
-    with hold(path, "") as other:
+    with hold(path) as other:
         assert not anew()
-        other.stdin.close()
+        other.send("go on")
     assert only_file(kept) == path
     assert told == []
 

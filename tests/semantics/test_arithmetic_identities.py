@@ -56,7 +56,7 @@ IDENTITIES = {
 }
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 @examples(60)
 @given(st.data(), numbers, numbers)
 def test_two_ways_to_write_the_same_are_the_same_noise(data, s, t):
@@ -71,7 +71,7 @@ def test_two_ways_to_write_the_same_are_the_same_noise(data, s, t):
         assert_same_noise(*pair, *expected, what)
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 @examples(60)
 @given(st.data())
 def test_a_frame_less_itself_has_no_noise_at_all(data):

@@ -156,7 +156,7 @@ def test_uncertain_values_of_a_table_scatter_as_predicted(rng):
     assert_scatters_as_predicted(result.data - 45000, result.variance)
 
 
-@pytest.mark.montecarlo
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["mean", "median"])
 def test_a_stack_scatters_as_predicted_and_clipping_does_not_shift_it(rng, method):
     detector = camera(polynomial())
