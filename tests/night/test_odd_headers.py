@@ -387,6 +387,24 @@ def test_master_flat_has_the_mean_exposure_time_of_the_frames_that_are_in_it(raw
     assert fits.getheader(summary.masters[1].path)["EXPTIME"] == 2.5
 
 
+@pytest.mark.usefixtures("small_night")
+def test_name_of_an_extension_that_is_a_number_does_not_keep_results_from_being_written(raw, tmp_path):
+    set_everywhere(raw, EXTNAME="QPLACE")
+    for path in raw.iterdir():
+        replace_card(path, "EXTNAME", "EXTNAME = 5")
+    summary = reduce_night(raw, tmp_path / "out", **CAMERA, **QUICK)
+    assert (len(summary.masters), len(summary.frames), summary.failures, summary.unused) == (2, 1, (), ())
+
+
+@pytest.mark.usefixtures("small_night")
+@pytest.mark.parametrize("unit", [1, 1.0, True, "electron"])
+def test_unit_that_is_given_is_not_said_for_each_file(raw, tmp_path, unit, caplog, capsys):
+    set_everywhere(raw, BUNIT=unit)
+    summary = reduce_night(raw, tmp_path / "out", unit="adu", **CAMERA, **QUICK)
+    assert (len(summary.frames), summary.unused) == (1, ())
+    assert "using the unit" not in caplog.text + "".join(capsys.readouterr())
+
+
 # -- what is said ----------------------------------------------------------------------------------------------------
 
 
@@ -469,6 +487,12 @@ def test_real_bias_that_is_called_a_dark():
     assert [frame.path.name for frame in plan.biases] == ["bias_0.fits.gz"]
     assert [frame.path.name for frame in plan.of_kind("dark")] == ["dark_0.fits.gz"]
     assert "bias_0.fits.gz: a bias by its header, although EXPTIME=1e-32" in plan.remarks
+
+
+def test_finished_master_among_the_raw_frames_is_named_once(tmp_path):
+    with pytest.raises(FrameError, match="none of the 1 biases") as caught:
+        reduce_night(real("aspen"), tmp_path, gain=1.0, read_noise=5.0, **QUICK)
+    assert str(caught.value).count("combined_bias.fit.gz") == 1
 
 
 def test_real_frame_in_data_values(raw, write_raw):
