@@ -17,7 +17,7 @@ LAYERS = [
     ["frame", "arithmetic", "operands", "derive", "statistics", "detector", "linearity"],
     ["budget", "source", "merge", "factored", "shot_variance", "identity", "digital_step", "masters"],
     ["kernels"],
-    ["arguments", "errors", "flags", "home", "resources", "sections", "wcs"],
+    ["arguments", "errors", "flags", "header_values", "home", "resources", "sections", "wcs"],
 ]
 LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}
 

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from astro_calib.io.whole import is_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -28,7 +30,7 @@ CONFORMING = re.compile(
     r"(?:COMMENT|HISTORY|       ) .*"
     rf"|CONTINUE  *(?:{QUOTED})? *(?:/.*)?"
     rf"|HIERARCH [ -<>-~]+={VALUE}"
-    rf"|(?=[A-Z0-9_-]+ *=)[A-Z0-9_ -]{{8}}= {VALUE}"
+    rf"|(?!END )(?=[A-Z0-9_-]+ *=)[A-Z0-9_ -]{{8}}= {VALUE}"
 )
 #: Keywords that say how the data lie in the file; what they say is never changed.
 STRUCTURAL = re.compile(
@@ -134,7 +136,7 @@ def _cards(header: bytes) -> Iterator[bytes]:
     """The cards before END."""
     for start in range(0, len(header), CARD):
         card = header[start : start + CARD]
-        if card[:8] == b"END     ":
+        if is_end(card):
             return
         yield card
 
@@ -148,6 +150,8 @@ def _repaired_card(card: str) -> str:
     elif assigned := HIERARCH.fullmatch(text) or ASSIGNMENT.fullmatch(text):
         name, rest = assigned.groups()
     else:
+        return _comment(text)
+    if name.strip().upper() == "END":
         return _comment(text)
     value, comment = _value_and_comment(rest.strip())
     # astropy takes these for wildcards.

@@ -313,10 +313,12 @@ def _unit(header: fits.Header, given: Any) -> u.UnitBase:
         # A unit without name counts as none in astropy.
         return u.dimensionless_unscaled
     text = text.lower() if text.lower() == "adu" else text
+    msg = f"its unit BUNIT={text!r} is not known; give the right one, as in unit='adu'."
+    if not isinstance(found, str):
+        raise FrameError(msg)
     try:
         return u.Unit(CCDData.known_invalid_fits_unit_strings.get(text, text))
     except ValueError as error:
-        msg = f"its unit BUNIT={text!r} is not known; give the right one, as in unit='adu'."
         raise FrameError(msg) from error
 
 

@@ -119,6 +119,9 @@ def image_header(hdus: fits.HDUList, number: int) -> fits.Header:
     if number == 0:
         for keyword in ("BLANK", "BZERO", "BSCALE"):
             header.remove(keyword, ignore_missing=True, remove_all=True)
+        if not isinstance(header.get("EXTNAME", ""), str):
+            # astropy reads a number as a name, and does not write it.
+            header.remove("EXTNAME", remove_all=True)
         if plane_shape(shape) != shape:
             _set_shape(header, plane_shape(shape))
         return header

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
+from astro_calib.header_values import as_number
+
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header
     from astropy.wcs import WCS
@@ -24,6 +26,7 @@ WCS_KEYWORD = re.compile(
 #: The axes that such a keyword is about: of the world in the last number, or of both in a matrix.
 OF_ONE_AXIS = re.compile(r"(?:CTYPE|CRPIX|CRVAL|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)(\d+)[A-Z]?|P[VS](\d+)_\d+[A-Z]?")
 OF_TWO_AXES = re.compile(r"(?:CD|PC)(\d+)_(\d+)([A-Z]?)")
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 #: What a WCS has in common with the rest of the header.
 SHARED = ("DATE-OBS", "MJD-OBS", "JD-OBS")
 
@@ -56,7 +59,7 @@ def header_and_wcs(header: Header, name: str, hdus: HDUList | None = None) -> tu
     axes = max(int(header.get("NAXIS", 2)), 2)
     try:
         plain = _of_axes(header, axes)
-        wcs = _parsed(plain, hdus)
+        wcs, left_out = _parsed(plain, hdus)
         if wcs is None:
             return header, None
         described = wcs.to_header(relax=True)
@@ -69,6 +72,9 @@ def header_and_wcs(header: Header, name: str, hdus: HDUList | None = None) -> tu
         msg = f"{name}: its WCS is left out, because it cannot be used: {' '.join(reason.split()).rstrip('.')}."
         warnings.warn(msg, AstropyUserWarning, stacklevel=2)
         return rest, None
+    if left_out:
+        found = ", ".join(left_out)
+        warnings.warn(f"{name}: {found} is left out: the WCS cannot be read with it.", AstropyUserWarning, stacklevel=2)
     rest = plain
     of_sip = re.compile(r"[AB]P?_\d+_\d+") if wcs.sip is not None else None
     for keyword in {card.keyword for card in rest.cards}:
@@ -98,28 +104,61 @@ def _of_axes(header: Header, number: int) -> Header:
     return result
 
 
-def _parsed(header: Header, hdus: HDUList | None) -> WCS | None:
-    """The WCS of a header that is complete; None if it does not begin to tell one."""
-    from astropy.wcs import WCS
+def _parsed(header: Header, hdus: HDUList | None) -> tuple[WCS | None, list[str]]:
+    """
+    The WCS of a header that is complete, and cards that it can do without; None if it does not begin to tell one.
 
+    Numbers that are written as texts become numbers in the header.
+    """
     if not any(str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2)):
-        return None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        wcs = WCS(_with_sip(header), fobj=hdus)
-        wcs.wcs.set()
-    for warning in caught:
-        if "value was expected" in str(warning.message):
-            raise ValueError(str(warning.message))
+        return None, []
+    wcs, refused = _tried(header, hdus)
+    left_out = []
+    for keyword, complaint in refused.items():
+        value = header.get(keyword)
+        # As in EQUINOX = 'J2000'.
+        number = as_number(re.sub(r"^[JB](?=\d{4})", "", value) if isinstance(value, str) else None)
+        if number is not None and "floating-point" in complaint:
+            header[keyword] = number
+        elif WCS_KEYWORD.fullmatch(keyword):
+            raise ValueError(complaint)
+        else:
+            if isinstance(value, (str, int, float)):
+                left_out.append(f"{keyword}={value!r}")
+            header.remove(keyword, ignore_missing=True, remove_all=True)
+    if refused:
+        wcs, refused = _tried(header, hdus)
+        if refused:
+            raise ValueError("; ".join(refused.values()))
     if not wcs.wcs.ctype[0]:
-        return None
+        return None, left_out
     axes = range(1, wcs.naxis + 1)
     matrix: Any = [[header.get(f"CD{i}_{j}", 0.0) for j in axes] for i in axes]
     # astropy takes one degree a pixel instead.
     if any(f"CD{i}_{j}" in header for j in axes for i in axes) and np.linalg.matrix_rank(matrix) < wcs.naxis:
         msg = "its matrix CD is singular"
         raise ValueError(msg)
-    return wcs
+    return wcs, left_out
+
+
+def _tried(header: Header, hdus: HDUList | None) -> tuple[WCS, dict[str, str]]:
+    """What astropy makes of a header, and what it says of each card that it takes no notice of."""
+    from astropy.wcs import WCS
+
+    header = _with_sip(header)
+    if "DATE-OBS" in header and not ISO_DATE.match(str(header["DATE-OBS"])):
+        # Of 13/05/24 astropy makes the year 1924.
+        header = header.copy()
+        header.remove("DATE-OBS", ignore_missing=True, remove_all=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        wcs = WCS(header, fobj=hdus)
+        wcs.wcs.set()
+    refused = {}
+    for message in (str(warning.message) for warning in caught):
+        if "value was expected" in message:
+            refused[message.partition("=")[0].strip()] = message
+    return wcs, refused
 
 
 def _with_sip(header: Header) -> Header:

@@ -36,6 +36,7 @@ __all__ = [
     "header_units",
     "headers_of_rest",
     "number_of_pixels",
+    "is_end",
     "openable",
 ]
 
@@ -318,8 +319,13 @@ def _checked(file: Any, most: int | None, *, until_data: bool = False) -> list[H
         return units
 
 
+def is_end(card: bytes) -> bool:
+    """Whether a card ends a header; END = 5 does not."""
+    return card[:3] == b"END" and card.rstrip(b" \0") == b"END"
+
+
 def _has_end(block: bytes) -> bool:
-    return any(block[place : place + 8] == b"END     " for place in range(0, len(block), 80))
+    return any(is_end(block[place : place + 80]) for place in range(0, len(block), 80))
 
 
 def _announced(header: fits.Header) -> int:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import as_path
 from astro_calib.errors import FrameError
+from astro_calib.header_values import as_number
 from astro_calib.identity import content_digest
 from astro_calib.io.cards import remark_on_cards
-from astro_calib.night.headers import as_number, header_value, parse_section, printable
+from astro_calib.night.headers import header_value, parse_section, printable
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_file
 
@@ -72,6 +73,8 @@ class RawFrame:
         Why a section of the profile cannot be that of this frame; empty if all can.
     unusable : mapping of str to str
         Why a section of its header cannot be that of this frame: of ``"overscan"`` and ``"trim"`` those that cannot.
+    beyond : frozenset of str
+        Which of these sections name pixels beyond the frame: it may have been cut.
     remarks : tuple of str
         What is to be said of its header.
 
@@ -104,6 +107,7 @@ class RawFrame:
     digest: str
     misfit: str = ""
     unusable: Mapping[str, str] = field(default_factory=dict)
+    beyond: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
 
 
@@ -139,7 +143,7 @@ class UnusedFile:
     def __post_init__(self) -> None:
         # The file is named beside the reason, in which errors name it again.
         names = "|".join(re.escape(name) for name in (str(self.path), self.path.name))
-        reason = re.sub(rf"^(?:{names})(?:: | (?=cannot ))", "", self.reason)
+        reason = re.sub(rf"^(?:{names})(?:: | (?=cannot |has an ))", "", self.reason)
         object.__setattr__(self, "reason", reason)
 
     def __str__(self) -> str:
@@ -283,6 +287,7 @@ class _Description:
         self.faults: list[str] = []
         self.remarks: list[str] = []
         self.unusable: dict[str, str] = {}
+        self.beyond: set[str] = set()
         self.misfits: list[str] = []
 
     def frame(self) -> RawFrame:
@@ -310,6 +315,7 @@ class _Description:
             digest=content_digest(data),
             misfit="; ".join(self.misfits),
             unusable=self.unusable,
+            beyond=frozenset(self.beyond),
         )
 
     def _check_unit(self) -> None:
@@ -367,6 +373,8 @@ class _Description:
             if not fault:
                 return section
             faults.append(fault)
+            if any(int(number) > max(shape) for number in re.findall(r"\d+", str(value))):
+                self.beyond.add(role)
         if faults:
             self.unusable[role] = "; ".join(faults) + advice
         return None

@@ -46,6 +46,8 @@ COMMON = {
     "read_noise": "read noise in electron",
     "saturation": "saturation in adu",
 }
+#: Those of them that are in the same place in frames of the same shape.
+SECTIONS = ("overscan", "trim")
 SAME_PIXELS = "it has the same pixels as "
 UNIT_NAMES = {"gain": "electron/adu", "read_noise": "electron", "saturation": "adu"}
 UNITS = {"gain": u.electron / u.adu, "read_noise": u.electron, "saturation": u.adu}
@@ -334,18 +336,19 @@ def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
             # In a frame of another shape the sections are not what is wrong.
             unused += [_left_out(frame, frame.misfit) for frame in frames if frame.misfit]
             frames = [frame for frame in frames if not frame.misfit]
-        values = Counter(getattr(frame, attribute) for frame in frames)
-        if attribute in UNITS:
-            del values[None]
-        if len(values) < 2:
+        telling = [frame for frame in frames if getattr(frame, attribute) is not None or attribute in frame.beyond]
+        values = Counter(getattr(frame, attribute) for frame in telling)
+        if len(values) < 2 and (len(telling) == len(frames) or attribute in UNITS):
             continue
-        science = Counter(getattr(frame, attribute) for frame in frames if frame.kind == "science")
-        usual = max(values, key=lambda value: (values[value], science[value]))
+        science = Counter(getattr(frame, attribute) for frame in telling if frame.kind == "science")
+        usual = max(values, key=lambda value: (values[value], science[value]), default=None)
         alike = []
         for frame in frames:
             value = getattr(frame, attribute)
             if value == usual or (value is None and attribute in UNITS):
                 alike.append(frame)
+            elif value is None and attribute in SECTIONS and attribute not in frame.beyond:
+                alike.append(_with_section(frame, attribute, called, str(usual)))
             else:
                 reason = f"its {called} is {value}, most frames have {usual}; reduce it with frames of its own"
                 if value is None and attribute in frame.unusable:
@@ -353,6 +356,15 @@ def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
                 unused.append(_left_out(frame, reason))
         frames = alike
     return frames, unused
+
+
+def _with_section(frame: RawFrame, role: str, called: str, section: str) -> RawFrame:
+    """The frame with a section that its header does not tell, from the others of its shape."""
+    reason = frame.unusable.get(role, f"its header names no {called}")
+    remark = f"{reason}: {section} is taken, as in the other frames"
+    unusable = {other: why for other, why in frame.unusable.items() if other != role}
+    sections: dict[str, Any] = {role: section}
+    return replace(frame, unusable=unusable, remarks=(*frame.remarks, remark), **sections)
 
 
 def _left_out(frame: RawFrame, reason: str) -> UnusedFile:
@@ -407,7 +419,7 @@ def _detector(frames: list[RawFrame], profile: Profile) -> tuple[Detector, list[
     from astro_calib.detector import Detector
 
     values = {}
-    remarks = []
+    remarks, unknown = [], []
     for role, unit in UNITS.items():
         known = [value for frame in frames if (value := getattr(frame, role)) is not None]
         if known:
@@ -415,16 +427,17 @@ def _detector(frames: list[RawFrame], profile: Profile) -> tuple[Detector, list[
         elif role != "saturation":
             option = "--" + role.replace("_", "-")
             keywords = ", ".join(profile.keywords[role]) or "the keywords for it (the profile names none)"
-            msg = (
+            unknown.append(
                 f"the {COMMON[role]} of {frames[0].path.name} is not known: its header has none of {keywords}. "
                 f"Give {option}, or detector.{role} in a profile."
             )
-            raise FrameError(msg)
         elif all(frame.unsigned_16_bit for frame in frames):
             values[role] = 65535 * unit
             remarks.append("the saturation level is not known; 65535 adu is taken (--saturation)")
         else:
             remarks.append("the saturation level is not known; no pixel counts as saturated (--saturation)")
+    if unknown:
+        raise FrameError("\n".join(unknown))
     if profile.gain_uncertainty is not None:
         values["gain_uncertainty"] = profile.gain_uncertainty * UNITS["gain"]
     return Detector(**values, linearity=profile.linearity, name=profile.name), remarks

@@ -79,7 +79,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.arguments import as_path
 from astro_calib.errors import ProfileError
-from astro_calib.night.headers import as_number, as_seconds, header_value, stated_unit_of_time
+from astro_calib.header_values import UNITS_OF_TIME, as_number, as_seconds, stated_unit_of_time
+from astro_calib.night.headers import header_value
 from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ class Profile:
             if value is None:
                 continue
             unit = stated_unit_of_time(header.comments[keyword])
-            found.append(ExposureTime(keyword, value, as_seconds(value, unit), unit))
+            found.append(ExposureTime(keyword, value, as_seconds(value, UNITS_OF_TIME[unit]), unit))
         return next((time for time in found if time.seconds is not None), found[0] if found else None)
 
     def kind(self, header: Header) -> str | None:

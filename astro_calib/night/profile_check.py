@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 
 from astro_calib.errors import ProfileError
+from astro_calib.header_values import as_number
 from astro_calib.linearity import LinearityPolynomial, LinearityTable
-from astro_calib.night.headers import as_number, parse_section
+from astro_calib.night.headers import parse_section
 
 if TYPE_CHECKING:
     from astro_calib.linearity import Linearity

@@ -92,11 +92,11 @@ def heard_of_file(name: str) -> Iterator[None]:
 
 @contextmanager
 def _caught() -> Iterator[list[warnings.WarningMessage]]:
-    """Catch warnings that astropy's users get; pass on others. What astropy logs for information is not said."""
+    """Catch warnings that astropy's users get; pass on others. What is logged for information is not said."""
     from astropy import log
 
     def told(record: logging.LogRecord) -> bool:
-        return record.levelname != "INFO" or not getattr(record, "origin", "").startswith("astropy.")
+        return record.levelname != "INFO" or not getattr(record, "origin", "").startswith(("astropy.", "astro_calib."))
 
     caught: list[warnings.WarningMessage] = []
     # Before those of whoever calls.

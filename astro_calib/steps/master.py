@@ -15,6 +15,7 @@ from astro_calib.arithmetic import float_type
 from astro_calib.derive import as_frame, rebuilt
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame import UNNAMED, CCDFrame
+from astro_calib.header_values import as_seconds
 from astro_calib.masters import applied, master_of
 from astro_calib.steps.header import forget_levels
 
@@ -156,14 +157,11 @@ def exposure(ccd: CCDFrame, keyword: Any, unit: Any) -> u.Quantity:
             "give data_exposure= and dark_exposure= as quantities."
         )
         raise FrameError(msg)
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = float("nan")
-    if not np.isfinite(seconds) or seconds < 0:
-        msg = f"{ccd.name}: the exposure time {keyword} = {value!r} is not a positive number."
+    seconds = as_seconds(value, unit.to(u.s))
+    if seconds is None:
+        msg = f"{ccd.name}: {keyword} = {value!r} is no exposure time; expected a number that is not negative."
         raise FrameError(msg)
-    return check_exposure(f"{ccd.name} ({keyword} = {value!r})", seconds * u.Unit(unit))
+    return check_exposure(f"{ccd.name} ({keyword} = {value!r})", seconds * u.s)
 
 
 def check_exposure(what: str, time: u.Quantity) -> u.Quantity:

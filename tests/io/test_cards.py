@@ -43,6 +43,8 @@ BROKEN = {
     "unit behind the number": ("CCDTEMP = -20.5 C", "CCDTEMP", "-20.5 C"),
     "no sign": ("OBSERVER Hubble", "COMMENT", "OBSERVER Hubble"),
     "END in a text": ("END of night= 5", "COMMENT", "END of night= 5"),
+    "END with a value": ("END     = 5", "COMMENT", "END     = 5"),
+    "END with a text": ("END     = 'x' / y", "COMMENT", "END     = 'x' / y"),
     "continued from nothing": ("CONTINUE  'abc'", "COMMENT", "CONTINUE  'abc'"),
 }
 #: What is not nice, but means what it says: nothing is said.

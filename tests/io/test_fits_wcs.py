@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.nddata import CCDData
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS, FITSFixedWarning
 
@@ -107,6 +110,40 @@ def test_wcs_that_cannot_be_used_is_left_out_with_a_remark(tmp_path, case):
     np.testing.assert_array_equal(frame.data, PIXELS)
     assert frame.meta["OBJECT"] == "M 13"
     assert_survives_all(frame, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "read", "remark"),
+    [
+        ("MJD-OBS", "60443.5", 60443.5, None),
+        ("MJD-OBS", "unknown", None, "MJD-OBS='unknown' is left out"),
+        ("EQUINOX", "J2000", 2000.0, None),
+        ("EQUINOX", "2000.0", 2000.0, None),
+        ("EQUINOX", "now", None, "EQUINOX='now' is left out"),
+        ("OBSGEO-X", "abc", None, "OBSGEO-X='abc' is left out"),
+        ("CRPIX1", "5.0", 5.0, None),
+        ("CRVAL1", "10,0", 10.0, None),
+        ("LONPOLE", "180", 180.0, None),
+    ],
+)
+def test_text_in_place_of_a_number_does_not_take_the_wcs_away(tmp_path, keyword, value, read, remark):
+    path = written(tmp_path / "a.fits", {**PLANE, **SCALE} | {keyword: value})
+    with pytest.warns(AstropyUserWarning, match=rf"^a\.fits: {remark}") if remark else nullcontext():
+        frame = CCDFrame.read(path, unit="adu")
+    sky = frame.wcs.pixel_to_world(4, 5)
+    assert (sky.ra.deg, sky.dec.deg) == pytest.approx((10, 20), abs=1e-9)
+    assert_survives_all(frame, tmp_path)
+    assert fits.getheader(tmp_path / "part0.fits").get(keyword) == (read - 3 if keyword == "CRPIX1" else read)
+    # Others find the WCS of what is written, too.
+    assert CCDData.read(tmp_path / "part0.fits").wcs is not None
+
+
+def test_old_date_does_not_become_one_of_another_century(tmp_path):
+    frame = CCDFrame.read(written(tmp_path / "a.fits", {**PLANE, **SCALE} | {"DATE-OBS": "13/05/24"}), unit="adu")
+    frame.write(tmp_path / "b.fits")
+    header = fits.getheader(tmp_path / "b.fits")
+    assert header["DATE-OBS"] == "13/05/24"
+    assert "MJD-OBS" not in header
 
 
 def test_distortion_that_its_type_does_not_announce_counts_and_is_no_remark(tmp_path, capsys):

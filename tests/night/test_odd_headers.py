@@ -12,8 +12,8 @@ from astropy.io import fits
 
 from astro_calib import CCDFrame
 from astro_calib.errors import FrameError
+from astro_calib.header_values import as_seconds, stated_unit_of_time
 from astro_calib.night import plan_night, reduce_night
-from astro_calib.night.headers import as_seconds, stated_unit_of_time
 
 CAMERA = {"gain": 1.5, "read_noise": 8.0}
 QUICK = {"stars": False, "pictures": False, "progress": False}
@@ -119,6 +119,37 @@ def test_data_section_that_cannot_be_used(raw, section):
     set_everywhere(raw, DATASEC="[1:16,1:16]")
     plan = plan_night(raw, **CAMERA)
     assert (plan.trim, [remark for remark in plan.remarks if "TRIMSEC" in remark]) == ("[1:16,1:16]", [])
+
+
+@pytest.mark.usefixtures("small_night")
+@pytest.mark.parametrize("section", ["UNKNOWN", "N/A", "", "[0:0,0:0]", "[20:17,1:16]", "17:20,1:16", "[0,16:0,20]"])
+@pytest.mark.parametrize("faulty", [["m13"], ["bias1", "flat0"], ["bias0", "bias1", "bias2", "flat0"]], ids=len)
+def test_section_that_a_header_does_not_tell_is_that_of_the_other_frames(raw, section, faulty):
+    set_everywhere(raw, BIASSEC="[17:20,1:16]", TRIMSEC="[1:16,1:16]")
+    for name in faulty:
+        fits.setval(raw / f"{name}.fits", "BIASSEC", value=section)
+        fits.setval(raw / f"{name}.fits", "TRIMSEC", value=section)
+    plan = plan_night(raw, **CAMERA)
+    assert (len(plan.frames), plan.unused) == (6, ())
+    assert {(frame.overscan, frame.trim) for frame in plan.frames} == {("[17:20,1:16]", "[1:16,1:16]")}
+    said = [remark for remark in plan.remarks if remark.endswith("is taken, as in the other frames")]
+    assert len(said) == 2
+    assert all(f"{faulty[0]}.fits" in remark for remark in said)
+
+
+@pytest.mark.usefixtures("small_night")
+def test_frame_whose_section_lies_beyond_it_may_have_been_cut(raw):
+    set_everywhere(raw, BIASSEC="[17:20,1:16]", TRIMSEC="[1:16,1:16]")
+    fits.setval(raw / "bias1.fits", "BIASSEC", value="[4096:4109]")
+    (file,) = plan_night(raw, **CAMERA).unused
+    assert str(file).startswith("bias1.fits: BIASSEC: '[4096:4109]' is not a section")
+
+
+def test_gain_and_read_noise_that_are_not_known_are_said_at_once(raw, write_raw):
+    for name, kind in (("bias.fits", "BIAS"), ("a.fits", "LIGHT")):
+        write_raw(name, kind, FILTER="V")
+    with pytest.raises(FrameError, match=r"(?s)the gain .*Give --gain,.*\nthe read noise .*--read-noise,"):
+        plan_night(raw)
 
 
 @pytest.mark.usefixtures("small_night")
@@ -356,6 +387,24 @@ def test_master_flat_has_the_mean_exposure_time_of_the_frames_that_are_in_it(raw
     assert fits.getheader(summary.masters[1].path)["EXPTIME"] == 2.5
 
 
+@pytest.mark.usefixtures("small_night")
+def test_name_of_an_extension_that_is_a_number_does_not_keep_results_from_being_written(raw, tmp_path):
+    set_everywhere(raw, EXTNAME="QPLACE")
+    for path in raw.iterdir():
+        replace_card(path, "EXTNAME", "EXTNAME = 5")
+    summary = reduce_night(raw, tmp_path / "out", **CAMERA, **QUICK)
+    assert (len(summary.masters), len(summary.frames), summary.failures, summary.unused) == (2, 1, (), ())
+
+
+@pytest.mark.usefixtures("small_night")
+@pytest.mark.parametrize("unit", [1, 1.0, True, "electron"])
+def test_unit_that_is_given_is_not_said_for_each_file(raw, tmp_path, unit, caplog, capsys):
+    set_everywhere(raw, BUNIT=unit)
+    summary = reduce_night(raw, tmp_path / "out", unit="adu", **CAMERA, **QUICK)
+    assert (len(summary.frames), summary.unused) == (1, ())
+    assert "using the unit" not in caplog.text + "".join(capsys.readouterr())
+
+
 # -- what is said ----------------------------------------------------------------------------------------------------
 
 
@@ -438,6 +487,12 @@ def test_real_bias_that_is_called_a_dark():
     assert [frame.path.name for frame in plan.biases] == ["bias_0.fits.gz"]
     assert [frame.path.name for frame in plan.of_kind("dark")] == ["dark_0.fits.gz"]
     assert "bias_0.fits.gz: a bias by its header, although EXPTIME=1e-32" in plan.remarks
+
+
+def test_finished_master_among_the_raw_frames_is_named_once(tmp_path):
+    with pytest.raises(FrameError, match="none of the 1 biases") as caught:
+        reduce_night(real("aspen"), tmp_path, gain=1.0, read_noise=5.0, **QUICK)
+    assert str(caught.value).count("combined_bias.fit.gz") == 1
 
 
 def test_real_frame_in_data_values(raw, write_raw):

@@ -52,6 +52,26 @@ def test_without_scale_the_dark_is_taken_as_it_is():
     np.testing.assert_allclose(subtract_dark(*pair(), exposure_time="EXPTIME").data, 90.0)
 
 
+@pytest.mark.parametrize(
+    ("data_time", "dark_time", "ratio"),
+    [
+        ("30 s", 60.0, 0.5),
+        ("30,5", "61", 0.5),
+        ("1/4", "0.5 s", 0.5),
+        ("500 ms", 1, 0.5),
+        ("1 min", "60.", 1),
+        (3, "6D0", 0.5),
+    ],
+)
+def test_exposure_times_are_read_as_a_night_reads_them(data_time, dark_time, ratio):
+    frames = pair(data_time=data_time, dark_time=dark_time)
+    result = subtract_dark(*frames, exposure_time="EXPTIME", scale=True)
+    np.testing.assert_allclose(result.data, 100.0 - ratio * 10.0, rtol=1e-14)
+    # A unit in the header counts, not the one that is given for numbers.
+    same = subtract_dark(*pair("30 s", "1 min"), exposure_time="EXPTIME", exposure_unit=u.hour, scale=True)
+    np.testing.assert_allclose(same.data, 95.0)
+
+
 def test_a_ratio_has_no_unit_of_time():
     result = subtract_dark(*pair(), exposure_time="EXPTIME", exposure_unit=u.hour, scale=True)
     np.testing.assert_allclose(result.data, 95.0)
