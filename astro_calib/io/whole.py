@@ -191,7 +191,8 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
         start = position + len(header)
         cards = fits.Header.fromstring(header.decode("latin-1"))
         size = _announced(cards)
-        total += announced_size(cards)
+        # Of nothing but headers there could be any number.
+        total += len(header) + announced_size(cards)
         _check_size(total, most, 1 if hasattr(file, "fileno") else COPIES)
         yield HeaderUnit(header, start, size)
         _skip(file, start, size)
@@ -238,13 +239,13 @@ def _check_size(size: int, most: int | None, copies: int) -> None:
     """Refuse what cannot be in memory, or is more than a caller wants there."""
     if most is not None and size > most:
         msg = (
-            f"its header announces {size} bytes of data, many times what most files of the night do ({most} at most); "
+            f"its headers announce {size} bytes, many times what most files of the night do ({most} at most); "
             "reduce it with frames of its own"
         )
         raise FrameError(msg)
     if size * copies > SMALL and size * copies > (limit := available_memory()):
         needed = f", which take {size * copies} to read" if copies > 1 else ""
-        msg = f"its header announces {size} bytes of data{needed}, more than the {limit} of memory that are free"
+        msg = f"its headers announce {size} bytes{needed}, more than the {limit} of memory that are free"
         raise FrameError(msg)
 
 
