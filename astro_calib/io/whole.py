@@ -43,6 +43,8 @@ __all__ = [
 BLOCK = 2880
 #: A header of more blocks than this is none.
 MAX_HEADER_BLOCKS = 4000
+#: In so many headers the first image is looked for, before the file is read.
+MANY_HEADERS = 100
 #: So many bytes of padding may follow the last extension.
 MAX_PADDING = 1 << 20
 COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
@@ -304,7 +306,7 @@ def _checked(file: Any, most: int | None, *, until_data: bool = False) -> list[H
         try:
             for unit in header_units(file, most):
                 units.append(unit)
-                if until_data and unit.size:
+                if until_data and (unit.size or len(units) == MANY_HEADERS):
                     break
         except FrameError:
             raise

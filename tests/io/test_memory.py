@@ -169,3 +169,14 @@ def test_headers_without_data_count_too(tmp_path):
     (tmp_path / "a.fits.gz").write_bytes(gzip.compress(content, 1))
     with pytest.raises(FrameError, match=r"a\.fits\.gz.*its headers announce \d+ bytes"):
         CCDFrame.read(tmp_path / "a.fits.gz", unit="adu")
+
+
+def test_the_first_image_is_not_looked_for_without_end(tmp_path, monkeypatch):
+    looked_at = []
+    original = whole.announced_size
+    monkeypatch.setattr(whole, "announced_size", lambda header: looked_at.append(header) or original(header))
+    extension = fits.ImageHDU().header.tostring().encode()
+    path = tmp_path / "a.fits.gz"
+    path.write_bytes(gzip.compress(fits.PrimaryHDU().header.tostring().encode() + extension * 1000, 1))
+    whole.first_header(path)
+    assert len(looked_at) == whole.MANY_HEADERS
