@@ -248,12 +248,14 @@ def demo(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
     """
     with _clear_errors():
         from astro_calib import simulate
+        from astro_calib.io.atomic import remove_leftovers
         from astro_calib.night import reduce_night
         from astro_calib.night.output import check_output
 
         # Before the frames of an earlier demo are removed.
         check_output(out, overwrite=True)
         raw, reduced = out / "raw", out / "reduced"
+        remove_leftovers(raw)
         if not overwrite and raw.is_dir() and any(raw.iterdir()):
             msg = f"{raw} holds files already; give another directory, or --overwrite to make the demo again."
             raise FileExistsError(msg)

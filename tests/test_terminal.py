@@ -178,3 +178,46 @@ def test_arguments_that_mean_nothing_are_refused_in_one_message(raw, tmp_path, m
     after = sorted(path.name for path in tmp_path.iterdir())
     # A file that is given and cannot be read is one frame less.
     assert after == before if "-q" not in arguments else "not there" not in after
+
+
+#: Sends a signal after the first share of the work; the processes that help import this again, and do nothing with it.
+VALIDATE = """
+import os
+from importlib import import_module
+
+def ended(shares, jobs):
+    for done in original(shares, jobs):
+        {send}
+        yield done
+
+if __name__ == "__main__":
+    module = import_module("astro_calib.characterize.validate")
+    original, module._done = module._done, ended
+    from astro_calib.cli import main
+    main(prog_name="astro-calib")
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "send"),
+    # Ctrl-C in a terminal reaches those that help as well.
+    [
+        (signal.SIGTERM, "os.kill(os.getpid(), 15)"),
+        (signal.SIGINT, "os.killpg(0, 2)"),
+        (signal.SIGHUP, "os.kill(os.getpid(), 1)"),
+    ],
+)
+def test_a_signal_ends_validate_with_the_processes_that_help(tmp_path, number, send):
+    script = tmp_path / "script.py"
+    script.write_text(VALIDATE.format(send=send), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, script, "validate", "--quick", "--step", "bias", "--jobs", "2"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        start_new_session=True,
+    )
+    assert result.returncode == 128 + number, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith(("Ended by SIG", "Interrupted"))

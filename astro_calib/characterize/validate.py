@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -236,12 +237,19 @@ def _done(shares: Sequence[_Share], jobs: int) -> Generator[tuple[list[Sums], li
         executor = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (log.level,))
         try:
             yield from executor.map(_of_share, shares)
+        except BaseException:
+            # Nobody waits for the shares that were begun.
+            for process in list(executor._processes.values()):
+                process.terminate()
+            raise
         finally:
             executor.shutdown(cancel_futures=True)
 
 
 def _begin(level: int) -> None:
     """In a process that helps: say as much as the one that began it, and nothing where the result may go."""
+    # Ctrl-C reaches all processes of a terminal; the one that began this one ends it, and says so once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     log.setLevel(level)
     sys.stdout = sys.stderr
 

@@ -21,7 +21,8 @@ def available_memory(root: Path = ROOT) -> int:
     The number of bytes that this process can still take before it, or another one, gets into trouble.
 
     This is the least of what the machine has free (or can free by forgetting copies of files), of what the
-    memory limits of the process's control groups leave (containers, batch systems), and of what ``ulimit -v`` leaves.
+    memory limits of the process's control groups leave (containers, batch systems), and of what ``ulimit -v`` and
+    ``ulimit -d`` leave.
 
     Parameters
     ----------
@@ -33,8 +34,7 @@ def available_memory(root: Path = ROOT) -> int:
     int
     """
     proc, groups = root / "proc", root / "sys" / "fs" / "cgroup"
-    left = [_of_machine(proc), _of_address_space(proc), *_of_control_groups(proc, groups)]
-    return max(0, min(number for number in left if number is not None))
+    return max(0, min([_of_machine(proc), *_of_process(proc), *_of_control_groups(proc, groups)]))
 
 
 def _of_machine(proc: Path) -> int:
@@ -47,16 +47,19 @@ def _of_machine(proc: Path) -> int:
         return UNKNOWN
 
 
-def _of_address_space(proc: Path) -> int | None:
+def _of_process(proc: Path) -> list[int]:
+    """What each limit of the shell leaves, of all addresses and of those that are written to."""
     try:
         import resource
     except ImportError:  # not on Windows
-        return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        return []
+    left = []
     pages = _text(proc / "self" / "statm").split()
-    if limit == resource.RLIM_INFINITY:
-        return None
-    return limit - (int(pages[0]) * resource.getpagesize() if pages else 0)
+    for kind, place in ((resource.RLIMIT_AS, 0), (resource.RLIMIT_DATA, 5)):
+        limit = resource.getrlimit(kind)[0]
+        if limit != resource.RLIM_INFINITY:
+            left.append(limit - (int(pages[place]) * resource.getpagesize() if pages else 0))
+    return left
 
 
 def _of_control_groups(proc: Path, groups: Path) -> list[int]:
@@ -68,15 +71,17 @@ def _of_control_groups(proc: Path, groups: Path) -> list[int]:
         if controllers and "memory" not in controllers.split(","):
             continue
         top = groups / "memory" if controllers else groups
-        limit, usage, cached = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        limits, usage, cached = ["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_inactive_file"
         if not controllers:
-            limit, usage, cached = "memory.max", "memory.current", "inactive_file"
+            # Beyond the second one a process is not ended, but hardly runs any more.
+            limits, usage, cached = ["memory.max", "memory.high"], "memory.current", "inactive_file"
         group = top / path.lstrip("/")
         # In a container the path may be one of outside; the container's own group is the top then.
         for place in [place for place in (group, *group.parents) if place == top or top in place.parents]:
-            if (most := _number(place / limit)) is not None and (used := _number(place / usage)) is not None:
+            known = [most for limit in limits if (most := _number(place / limit)) is not None]
+            if known and (used := _number(place / usage)) is not None:
                 kept = re.search(rf"^{cached} (\d+)$", _text(place / "memory.stat"), re.MULTILINE)
-                left.append(most - used + (int(kept[1]) if kept else 0))
+                left.append(min(known) - used + (int(kept[1]) if kept else 0))
     return left
 
 

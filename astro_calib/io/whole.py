@@ -44,6 +44,8 @@ __all__ = [
 BLOCK = 2880
 #: A header of more blocks than this is none.
 MAX_HEADER_BLOCKS = 4000
+#: In so many headers the first image is looked for, before the file is read.
+MANY_HEADERS = 100
 #: So many bytes of padding may follow the last extension.
 MAX_PADDING = 1 << 20
 COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
@@ -196,7 +198,8 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
         start = position + len(header)
         cards = fits.Header.fromstring(header.decode("latin-1"))
         size = _announced(cards)
-        total += announced_size(cards)
+        # Of nothing but headers there could be any number.
+        total += len(header) + announced_size(cards)
         _check_size(total, most, 1 if hasattr(file, "fileno") else COPIES)
         yield HeaderUnit(header, start, size)
         _skip(file, start, size)
@@ -243,13 +246,13 @@ def _check_size(size: int, most: int | None, copies: int) -> None:
     """Refuse what cannot be in memory, or is more than a caller wants there."""
     if most is not None and size > most:
         msg = (
-            f"its header announces {size} bytes of data, many times what most files of the night do ({most} at most); "
+            f"its headers announce {size} bytes, many times what most files of the night do ({most} at most); "
             "reduce it with frames of its own"
         )
         raise FrameError(msg)
     if size * copies > SMALL and size * copies > (limit := available_memory()):
         needed = f", which take {size * copies} to read" if copies > 1 else ""
-        msg = f"its header announces {size} bytes of data{needed}, more than the {limit} of memory that are free"
+        msg = f"its headers announce {size} bytes{needed}, more than the {limit} of memory that are free"
         raise FrameError(msg)
 
 
@@ -308,7 +311,7 @@ def _checked(file: Any, most: int | None, *, until_data: bool = False) -> list[H
         try:
             for unit in header_units(file, most):
                 units.append(unit)
-                if until_data and unit.size:
+                if until_data and (unit.size or len(units) == MANY_HEADERS):
                     break
         except FrameError:
             raise

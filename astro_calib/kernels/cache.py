@@ -152,7 +152,10 @@ def _read(path: Path) -> Any:
     checksum, payload = content[:CHECKSUM], content[CHECKSUM:]
     if hashlib.sha256(payload).digest() != checksum:
         return None
-    return loads(payload)  # noqa: S301  nobody else can have written it
+    try:
+        return loads(payload)  # noqa: S301  nobody else can have written it
+    except Exception:  # noqa: BLE001  what it refers to may be gone
+        return None
 
 
 def _write(path: Path, content: Any) -> None:

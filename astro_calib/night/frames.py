@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.profile import Profile
 
-__all__ = ["RawFrame", "UnusedFile", "by_reason", "examine_file", "find_files"]
+__all__ = ["RawFrame", "UnusedFile", "by_reason", "examine_file", "file_state", "find_files"]
 
 
 #: How headers write that an image is in adu, in small letters.
@@ -69,6 +70,8 @@ class RawFrame:
         In electron/adu, electron and adu, as far as known.
     digest : str
         Checksum of the pixels.
+    state : (int, int)
+        Length of the file and when it was last written, so that a change is noticed.
     misfit : str
         Why a section of the profile cannot be that of this frame; empty if all can.
     unusable : mapping of str to str
@@ -105,6 +108,7 @@ class RawFrame:
     read_noise: float | None
     saturation: float | None
     digest: str
+    state: tuple[int, int] = (0, 0)
     misfit: str = ""
     unusable: Mapping[str, str] = field(default_factory=dict)
     beyond: frozenset[str] = frozenset()
@@ -241,6 +245,24 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
     return list(paths.values()), unused
 
 
+def file_state(path: Path) -> tuple[int, int]:
+    """
+    The length of a file, and when it was last written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    (int, int)
+        Bytes, and nanoseconds.
+    """
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> RawFrame | UnusedFile:
     """
     Read a raw file to its end and tell what it is, or why it cannot be used.
@@ -259,7 +281,10 @@ def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> Ra
     RawFrame or UnusedFile
     """
     cards: list[str] = []
+    state = (0, 0)
     try:
+        with suppress(OSError):  # as it is told below
+            state = file_state(path)
         header, data = read_raw_file(path, cards, most=most)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
@@ -276,7 +301,7 @@ def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> Ra
     if description.faults:
         return UnusedFile(path, "; ".join(description.faults), kind, lost=kind == "science")
     remarks = [remark_on_cards(cards)] if cards else []
-    return replace(frame, remarks=(*remarks, *description.remarks))
+    return replace(frame, state=state, remarks=(*remarks, *description.remarks))
 
 
 class _Description:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError
-from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
+from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.names import file_name, unique_name
 from astro_calib.night.net import reason_of, tried
 from astro_calib.night.pictures import master_picture, rendered
@@ -126,7 +126,7 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     Raises
     ------
     FrameError
-        If it cannot be read, or has another shape than the plan says.
+        If it cannot be read, or is another than the one that was planned with.
     """
     from astro_calib.frame import CCDFrame
 
@@ -134,6 +134,10 @@ def read_raw(frame: RawFrame) -> CCDFrame:
         ccd = CCDFrame.read(frame.path, unit="adu")
     if ccd.shape != frame.shape:
         msg = f"{frame.path.name} had shape {frame.shape} when it was looked at, and has {ccd.shape} now."
+        raise FrameError(msg)
+    # What its header says, and whether its pixels are whole, was found out before.
+    if file_state(frame.path) != frame.state:
+        msg = f"{frame.path.name} was changed after it was looked at; reduce again when it is not written to any more."
         raise FrameError(msg)
     if ccd.meta.get(EXPOSURE_TIME) != frame.exposure_time:
         ccd.meta[EXPOSURE_TIME] = (frame.exposure_time, "[s] exposure time")

@@ -125,10 +125,13 @@ def write_frame(path: str | os.PathLike[str], frame: CCDData, *, overwrite: bool
     """
     from astropy.io import fits
 
+    from astro_calib.io.atomic import write_atomically
+    from astro_calib.io.paths import file_to_write
+
     header = fits.Header(frame.meta)
     if frame.wcs is not None:
         header.extend(frame.wcs.to_header(), update=True)
-    fits.PrimaryHDU(frame.data, header).writeto(path, overwrite=overwrite)
+    write_atomically(file_to_write(path, overwrite=overwrite), fits.PrimaryHDU(frame.data, header).writeto)
 
 
 def night(
@@ -198,6 +201,8 @@ def night(
     >>> print([path.name for path in taken.paths()])
     ['bias-001.fits', 'bias-002.fits', 'dark-001.fits', 'flat-001-V.fits', 'science-001-V.fits']
     """
+    from astro_calib.io.atomic import remove_leftovers
+
     seed = check_count("seed", seed)
     directory = as_path("the directory of the night", directory)
     if shape is not None and camera is not None:
@@ -218,6 +223,7 @@ def night(
         msg = f"{directory} is a file; a simulated night needs a directory of its own."
         raise FileExistsError(msg)
     directory.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(directory)
     if any(directory.iterdir()):
         msg = f"{directory} is not empty; a simulated night needs a directory of its own."
         raise FileExistsError(msg)

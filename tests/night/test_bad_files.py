@@ -263,6 +263,9 @@ SPOILT = {
     "a loop": lambda path: (path.unlink(), path.symlink_to(path)),
     "smaller": lambda path: fits.writeto(path, pixels(1)[:8, :8], SCIENCE, overwrite=True),
     "empty": lambda path: path.write_bytes(b""),
+    # Of the same length, and whole: nothing but the plan knows that its pixels or its header are others.
+    "other pixels": lambda path: path.write_bytes(flipped(path.read_bytes(), 3000)),
+    "another kind": lambda path: fits.setval(path, "IMAGETYP", value="FOCUS"),
 }
 
 
