@@ -635,10 +635,15 @@ class CCDFrame(CCDData):
             msg = "numpy cannot write into a frame, whose variance would no longer belong to it; write into its data."
             raise TypeError(msg)
         arrays = [value.__array__() if isinstance(value, CCDFrame) else value for value in inputs]
+        if method == "reduce" and isinstance(arrays[0], np.ma.MaskedArray) and kwargs.keys() <= {"axis"}:
+            # NumPy's own would count what is masked.
+            ufunc = getattr(np.ma, ufunc.__name__, ufunc)
         return getattr(ufunc, method)(*arrays, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Statistics leave out masked pixels; any other function does what it does with a CCDData."""
+        if not args and "a" in kwargs:
+            args, kwargs = (kwargs["a"],), {name: value for name, value in kwargs.items() if name != "a"}
         if func in STATISTICS and args and isinstance(args[0], CCDFrame):
             first = args[0]
             good = np.ones(first.shape, dtype=bool) if first.mask is None else ~first.mask
