@@ -140,6 +140,7 @@ class CCDFrame(CCDData):
         origin = kwargs.pop("_origin", None)
         applied = kwargs.pop("_applied", None)
         watch = kwargs.pop("_watch", None)
+        step = kwargs.pop("_flattened_step", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
         # Not before it is needed: looking at the data's shape, as astropy does, is no getting hold of them.
@@ -147,7 +148,7 @@ class CCDFrame(CCDData):
         self._name: str | None = None if name is None else str(name)
         self._origin: Origin | None = origin
         #: The digital step of a frame that was divided by a flat, so that it is no longer a raw one.
-        self._flattened_step: float | None = None
+        self._flattened_step: float | None = step
         #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
         self._constant = False
         self._uncertainty: VarianceUncertainty | None = None
@@ -185,7 +186,7 @@ class CCDFrame(CCDData):
                 kwargs["meta"] = parent.meta
             self._provenance = parent._provenance
             self._applied = parent._applied if applied is None else applied
-            self._flattened_step = parent._flattened_step
+            self._flattened_step = parent._flattened_step if step is None else step
             data = parent._data
             if kwargs.get("copy"):
                 watch = Watch()
@@ -822,6 +823,7 @@ class CCDFrame(CCDData):
         if operation is np.true_divide:
             attributes["flags"] = flagged_uncertain(attributes["flags"], operand, result.shape)
         attributes["_origin"] = self._origin_after(operation, operand)
+        attributes["_flattened_step"] = self._flattened_step_after(operation, operand)
         if propagate_uncertainties:
             attributes["budget"] = self._propagated(operation, operand, result)
         elif propagate_uncertainties is False:
@@ -896,6 +898,16 @@ class CCDFrame(CCDData):
             # Nothing was digitised, or the noise of that is known already.
             return origin.scaled(0.0)
         return origin.scaled(operand._lasting_data(), power)
+
+    def _flattened_step_after(self, operation: Any, operand: CCDFrame) -> float | None:
+        """The digital step of a frame that was divided by a flat, after it and a number were put together."""
+        frame, number = (operand, self) if self._constant else (self, operand)
+        step = frame._flattened_step
+        if step is None or number.ndim or operation in (np.add, np.subtract):
+            return step if number._constant else None
+        if operation is np.multiply:
+            return step * abs(float(number._data))
+        return step / abs(float(number._data)) if frame is self and number._data != 0 else None
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
@@ -1015,6 +1027,7 @@ class CCDFrame(CCDData):
             "name": self._name,
             "flags": None if self.flags is None else self.flags[item],
             "_applied": self._applied,
+            "_flattened_step": self._flattened_step,
         }
         budget, origin = self.budget, self._present_origin()
         if slices is not None:
