@@ -37,8 +37,6 @@ ELECTRONS = frozenset({"electron", "electrons", "e-", "e", "el", "photoelectron"
 DAY = 86400.0
 #: A raw frame that is said to be exposed for longer than this is not; seconds.
 LONGEST_EXPOSURE = 10 * DAY
-#: No camera saturates above this level, adu: whole numbers of 32 bits end there.
-HIGHEST_LEVEL = 2.0**32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,9 +379,9 @@ class _Description:
         found = self.profile.find(self.header, role)
         if found is None:
             return None
-        from astro_calib.detector import GAINS, MAX_READ_NOISE
+        from astro_calib.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
 
-        lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, HIGHEST_LEVEL))
+        lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, MAX_LEVEL))
         value = as_number(found[1])
         if value is None or not lowest <= value <= highest or (value == 0 and role != "read_noise"):
             advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
