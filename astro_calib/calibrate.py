@@ -31,7 +31,7 @@ from astro_calib.steps.amplifiers import amplifier_sections
 from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
 from astro_calib.steps.flat import normalised
 from astro_calib.steps.master import as_master, check_master, exposure, with_applied
-from astro_calib.steps.overscan import CLIP, overscan_level
+from astro_calib.steps.overscan import CLIP, overscan_level, without_level
 from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:
@@ -300,7 +300,8 @@ def _at_once(
         section = overscan
         if isinstance(section, str):
             section = flag_saturated(ccd[section_slices(ccd, section, "the overscan section")], detector)
-        level, terms = overscan_level(ccd, section, overscan_axis, None, overscan_median, None, CLIP)
+        level, terms, lost = overscan_level(ccd, section, overscan_axis, None, overscan_median, None, CLIP)
+        ccd = without_level(ccd, lost)
     if trim is not None:
         item = section_slices(ccd, trim, "the section to trim to")
         terms = [(source.cut(item, ccd.shape), coefficient.cut(item, ccd.shape)) for source, coefficient in terms]

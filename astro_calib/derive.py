@@ -67,6 +67,7 @@ def rebuilt(
         _origin=frame._present_origin() if origin is None else origin,
         _applied=frame._applied,
         _watch=frame._watch if data is frame._data else Watch(),
+        _flattened_step=frame._flattened_step if data is frame._data else None,
     )
 
 

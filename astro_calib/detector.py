@@ -24,6 +24,8 @@ GAIN_UNIT = u.electron / u.adu
 GAINS = (1e-6, 1e6)
 #: No detector reads out with more noise than this, electron.
 MAX_READ_NOISE = 1e6
+#: No detector saturates above this level, adu: whole numbers of 32 bits end there.
+MAX_LEVEL = 2.0**32
 
 
 def check_gain(what: str, gain: u.Quantity) -> None:
@@ -289,6 +291,9 @@ class Detector:
         object.__setattr__(self, "amplifiers", amplifiers)
         if self.saturation is not None:
             object.__setattr__(self, "saturation", positive_quantity("saturation", self.saturation, u.adu))
+            if self.saturation.value > MAX_LEVEL:
+                msg = f"saturation is {self.saturation}; expected {MAX_LEVEL:g} adu at most, and 65535 for 16 bits."
+                raise ValueError(msg)
 
     def gain_identity(self, index: int) -> str:
         """

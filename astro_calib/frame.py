@@ -139,6 +139,7 @@ class CCDFrame(CCDData):
         origin = kwargs.pop("_origin", None)
         applied = kwargs.pop("_applied", None)
         watch = kwargs.pop("_watch", None)
+        step = kwargs.pop("_flattened_step", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
         # Not before it is needed: looking at the data's shape, as astropy does, is no getting hold of them.
@@ -146,7 +147,7 @@ class CCDFrame(CCDData):
         self._name: str | None = None if name is None else str(name)
         self._origin: Origin | None = origin
         #: The digital step of a frame that was divided by a flat, so that it is no longer a raw one.
-        self._flattened_step: float | None = None
+        self._flattened_step: float | None = step
         #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
         self._constant = False
         self._uncertainty: VarianceUncertainty | None = None
@@ -184,7 +185,7 @@ class CCDFrame(CCDData):
                 kwargs["meta"] = parent.meta
             self._provenance = parent._provenance
             self._applied = parent._applied if applied is None else applied
-            self._flattened_step = parent._flattened_step
+            self._flattened_step = parent._flattened_step if step is None else step
             data = parent._data
             if kwargs.get("copy"):
                 watch = Watch()
@@ -634,10 +635,15 @@ class CCDFrame(CCDData):
             msg = "numpy cannot write into a frame, whose variance would no longer belong to it; write into its data."
             raise TypeError(msg)
         arrays = [value.__array__() if isinstance(value, CCDFrame) else value for value in inputs]
+        if method == "reduce" and isinstance(arrays[0], np.ma.MaskedArray) and kwargs.keys() <= {"axis"}:
+            # NumPy's own would count what is masked.
+            ufunc = getattr(np.ma, ufunc.__name__, ufunc)
         return getattr(ufunc, method)(*arrays, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Statistics leave out masked pixels; any other function does what it does with a CCDData."""
+        if not args and "a" in kwargs:
+            args, kwargs = (kwargs["a"],), {name: value for name, value in kwargs.items() if name != "a"}
         if func in STATISTICS and args and isinstance(args[0], CCDFrame):
             first = args[0]
             good = np.ones(first.shape, dtype=bool) if first.mask is None else ~first.mask
@@ -816,6 +822,7 @@ class CCDFrame(CCDData):
         if operation is np.true_divide:
             attributes["flags"] = flagged_uncertain(attributes["flags"], operand, result.shape)
         attributes["_origin"] = self._origin_after(operation, operand)
+        attributes["_flattened_step"] = self._flattened_step_after(operation, operand)
         if propagate_uncertainties:
             attributes["budget"] = self._propagated(operation, operand, result)
         elif propagate_uncertainties is False:
@@ -890,6 +897,16 @@ class CCDFrame(CCDData):
             # Nothing was digitised, or the noise of that is known already.
             return origin.scaled(0.0)
         return origin.scaled(operand._lasting_data(), power)
+
+    def _flattened_step_after(self, operation: Any, operand: CCDFrame) -> float | None:
+        """The digital step of a frame that was divided by a flat, after it and a number were put together."""
+        frame, number = (operand, self) if self._constant else (self, operand)
+        step = frame._flattened_step
+        if step is None or number.ndim or operation in (np.add, np.subtract):
+            return step if number._constant else None
+        if operation is np.multiply:
+            return step * abs(float(number._data))
+        return step / abs(float(number._data)) if frame is self and number._data != 0 else None
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
@@ -1009,6 +1026,7 @@ class CCDFrame(CCDData):
             "name": self._name,
             "flags": None if self.flags is None else self.flags[item],
             "_applied": self._applied,
+            "_flattened_step": self._flattened_step,
         }
         budget, origin = self.budget, self._present_origin()
         if slices is not None:

@@ -20,6 +20,9 @@ _OF_MASKED: dict[Any, Callable[..., Any]] = {
     np.median: np.ma.median,
     np.average: np.ma.average,
     np.ptp: lambda values, *args, **kwargs: values.ptp(*args, **kwargs),
+    np.cumsum: lambda values, *args, **kwargs: values.cumsum(*args, **kwargs),
+    np.cumprod: lambda values, *args, **kwargs: values.cumprod(*args, **kwargs),
+    np.count_nonzero: lambda values, *args, **kwargs: np.count_nonzero(values.filled(0), *args, **kwargs),
     np.histogram: lambda values, *args, **kwargs: np.histogram(values.compressed(), *args, **kwargs),
 }
 #: Functions that count NaN, which a masked pixel holds here, and what to call instead.
@@ -57,6 +60,8 @@ class GoodPixels(np.ma.MaskedArray):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Call the function that leaves out masked pixels of the first argument."""
+        if not args and "a" in kwargs:
+            args, kwargs = (kwargs["a"],), {name: value for name, value in kwargs.items() if name != "a"}
         if func in _OF_MASKED:
             return _OF_MASKED[func](*args, **kwargs)
         if func in _OF_NUMBERS and args:

@@ -83,9 +83,20 @@ def test_a_gain_that_no_detector_has(gain):
         ({"read_noise": 1e200 * u.electron}, "read_noise is"),
         ({"read_noise": np.inf * u.electron}, "finite"),
         ({"saturation": np.inf * u.adu}, "finite"),
+        ({"saturation": 1e300 * u.adu}, "saturation is"),
+        ({"saturation": 1e10 * u.adu}, "saturation is"),
         ({"gain_uncertainty": 1e200 * GAIN}, "gain_uncertainty is"),
     ],
-    ids=["gain inf", "gain 0", "read noise 1e200", "read noise inf", "saturation inf", "uncertainty 1e200"],
+    ids=[
+        "gain inf",
+        "gain 0",
+        "read noise 1e200",
+        "read noise inf",
+        "saturation inf",
+        "saturation 1e300",
+        "saturation 1e10",
+        "uncertainty 1e200",
+    ],
 )
 def test_other_numbers_that_no_detector_has(numbers, said):
     with pytest.raises(ValueError, match=said):
@@ -119,7 +130,14 @@ def test_an_exposure_that_nobody_took(seconds, of, way):
 
 @pytest.mark.parametrize(
     "options",
-    [["--gain", "1e300"], ["--gain", "1e-300"], ["--read-noise", "1e200"], ["--gain", "inf"], ["--saturation", "nan"]],
+    [
+        ["--gain", "1e300"],
+        ["--gain", "1e-300"],
+        ["--read-noise", "1e200"],
+        ["--gain", "inf"],
+        ["--saturation", "nan"],
+        ["--saturation", "1e300"],
+    ],
     ids=" ".join,
 )
 def test_options_of_the_command(options, tmp_path):

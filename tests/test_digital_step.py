@@ -255,6 +255,30 @@ def test_a_frame_in_electrons_that_was_written_and_read_has_its_steps(tmp_path, 
     np.testing.assert_allclose(read.variance, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["image.fits", "image.asdf"])
+@pytest.mark.parametrize(
+    ("then", "factor"),
+    [
+        (lambda image: image, 1.0),
+        (lambda image: image.multiply(-0.5), 0.5),
+        (lambda image: 4 * image, 4.0),
+        (lambda image: image / 10 - 3 * u.electron, 0.1),
+        (lambda image: image[10:90, 20:], 1.0),
+    ],
+    ids=["as it is", "minus half", "4 times", "a tenth", "a part"],
+)
+def test_a_frame_that_was_divided_by_a_flat_has_its_step_when_it_is_read_back(tmp_path, name, then, factor):
+    raw = CCDFrame(digitised(16), unit="adu")
+    flat = CCDFrame(np.random.default_rng(17).normal(1.0, 0.1, SHAPE), unit="electron")
+    image = calibrate(raw, camera(1.5, 3.0), pedestal=8000, flat=flat)
+    image = then(image)
+    image.write(tmp_path / name)
+    step = CCDFrame.read(tmp_path / name)._digital_step()
+    # The values themselves come in no steps any more.
+    assert found(image.data) is None
+    assert step == image._digital_step() == pytest.approx(16 * 1.5 * factor, rel=1e-5)
+
+
 def test_numbers_that_the_header_scales_have_the_step_of_bscale(tmp_path):
     hdu = fits.PrimaryHDU(digitised(13, 1, 3.0, 1000.0) * 0.25 + 100.0)
     hdu.scale("int16", bscale=0.25, bzero=100.0)

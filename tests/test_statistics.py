@@ -110,6 +110,12 @@ FUNCTIONS = {
     "nanmax": np.nanmax,
     "nanpercentile": lambda values: np.nanpercentile(values, 80),
     "histogram": lambda values: np.histogram(values, bins=3)[0],
+    "by name": lambda values: [np.median(a=values), np.percentile(a=values, q=30), np.nanmean(a=values)],
+    "count_nonzero": np.count_nonzero,
+    "cumsum": lambda values: np.ma.compressed(np.cumsum(values)),
+    "cumprod": lambda values: np.ma.compressed(np.cumprod(values)),
+    "add.reduce": lambda values: np.add.reduce(values, axis=None),
+    "maximum.reduce": lambda values: np.maximum.reduce(values, axis=None),
     "std of a sample": lambda values: np.std(values, ddof=1),
 }
 

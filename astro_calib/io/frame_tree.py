@@ -59,6 +59,8 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
             "window": [list(part) for part in frame._origin.window],
             "quantum": float(frame._origin.quantum),
         }
+    if frame._flattened_step is not None:
+        tree["digital_step"] = float(frame._flattened_step)
     if frame._applied:
         tree["applied"] = [list(one) for one in frame._applied]
     if frame.n_used is not None:

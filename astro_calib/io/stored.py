@@ -148,6 +148,8 @@ class Stored:
             frame._n_used = own(self.tree["n_used"], np.uint16)
         frame._provenance = tuple(self.tree.get("provenance") or ())
         frame._applied = tuple((str(kind), str(identity)) for kind, identity in self.tree.get("applied") or ())
+        step = self.tree.get("digital_step")
+        frame._flattened_step = None if step is None else float(step)
         if budget is not None and self.reader.missing:
             self._warn_of_missing(self.reader.missing)
         else:

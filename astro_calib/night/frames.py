@@ -412,8 +412,11 @@ class _Description:
         found = self.profile.find(self.header, role)
         if found is None:
             return None
+        from astro_calib.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
+
+        lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, MAX_LEVEL))
         value = as_number(found[1])
-        if value is None or value < 0 or (value == 0 and role != "read_noise"):
+        if value is None or not lowest <= value <= highest or (value == 0 and role != "read_noise"):
             advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
             fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
             # Frames of which it is not known where they saturate can be reduced.

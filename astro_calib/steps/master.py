@@ -86,20 +86,28 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
 
 def _check_not_applied(ccd: CCDFrame, master: CCDFrame, kind: str) -> None:
     """Refuse the same master a second time, and say that another of its kind was applied."""
-    before = [identity for of_kind, identity in ccd._applied if of_kind == kind]
-    if not before:
+    if not ccd._applied:
         return
-    done = "divided by" if kind == "flat" else "corrected with"
-    if master_of(master).identity in before:
+    identity = master_of(master).identity
+    # A bias that is given as a dark is subtracted twice as well.
+    once = next((of_kind for of_kind, known in ccd._applied if known == identity), None)
+    if once is not None:
         instead = f"frame {'/' if kind == 'flat' else '-'} master"
         msg = (
-            f"{ccd.name} was {done} this master {kind} ({master.name}) already. Leave it out here; if twice is what "
-            f"you mean, write {instead}."
+            f"{ccd.name} was {_done(once)} this master {once} ({master.name}) already. Leave it out here; if twice is "
+            f"what you mean, write {instead}."
         )
         raise FrameError(msg)
+    if kind not in (of_kind for of_kind, _ in ccd._applied):
+        return
     meant = " This is right only for a correction on top of it, such as that of an illumination." * (kind == "flat")
-    msg = f"{ccd.name} was {done} another master {kind} before it was given {master.name}.{meant}"
+    msg = f"{ccd.name} was {_done(kind)} another master {kind} before it was given {master.name}.{meant}"
     warnings.warn(msg, AstropyUserWarning, stacklevel=4)
+
+
+def _done(kind: str) -> str:
+    """What a master of a kind does to a frame, in the past."""
+    return "divided by" if kind == "flat" else "corrected with"
 
 
 def with_applied(result: CCDFrame, ccd: CCDFrame, master: CCDFrame, kind: str) -> CCDFrame:

@@ -11,11 +11,12 @@ import numpy as np
 from astro_calib.arguments import check_positive, check_switch, described, other_words
 from astro_calib.arithmetic import floating
 from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, measured, rebuilt
+from astro_calib.derive import as_frame, measured, rebuilt, with_quality
 from astro_calib.digital_step import digital_step, neighbours
-from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.factored import Factored
+from astro_calib.flags import DataQuality
 from astro_calib.identity import drawn_identity
 from astro_calib.source import NoiseSource
 from astro_calib.steps.header import forget_encoding, forget_levels
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from astro_calib.frame import CCDFrame
     from astro_calib.source import Window
 
-__all__ = ["overscan_level", "subtract_overscan"]
+__all__ = ["overscan_level", "subtract_overscan", "without_level"]
 
 #: Overscan pixels further than this many standard deviations from the median are left out.
 CLIP = 5.0
@@ -80,7 +81,8 @@ def subtract_overscan(
     -------
     CCDFrame, shape (ny, nx)
         The frame less the level, overscan included; float32 for integers of 16 bits. Its header leaves out SATURATE and
-        other levels of the frame as it was.
+        other levels of the frame as it was. Rows (columns) without a good pixel in the overscan are masked and flagged
+        ``NO_DATA``, and a `~astro_calib.errors.NoiseWarning` counts them; a model has a level for them.
 
     Raises
     ------
@@ -115,7 +117,8 @@ def subtract_overscan(
     0.0062
     """
     ccd = as_frame(ccd)
-    level, terms = overscan_level(ccd, overscan, overscan_axis, fits_section, median, model, clip)
+    level, terms, lost = overscan_level(ccd, overscan, overscan_axis, fits_section, median, model, clip)
+    ccd = without_level(ccd, lost)
     data = floating(ccd._data)
     result = data - np.asarray(level, dtype=data.dtype)
     own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
@@ -134,8 +137,12 @@ def overscan_level(
     median: bool,
     model: Model | None,
     clip: float | None,
-) -> tuple[NDArray[np.float64], Terms]:
-    """The level that `subtract_overscan` takes off, of shape (), (ny, 1) or (1, nx), and its sources of noise."""
+) -> tuple[NDArray[np.float64], Terms, NDArray[np.bool_]]:
+    """
+    The level that `subtract_overscan` takes off, of shape (), (ny, 1) or (1, nx), and its sources of noise.
+
+    And which rows or columns have none of their own: their level is that between their neighbours' levels.
+    """
     if (overscan is None) == (fits_section is None):
         msg = "give the overscan either as overscan (a cut of the frame) or as fits_section, not both."
         raise TypeError(msg)
@@ -165,18 +172,42 @@ def overscan_level(
     level, variance = _levels(values, axes, step if median else None)
     unresolved = _unresolved_variance(values, axes, step, median) if shown else 0.0
     identity, window = _identity(ccd, overscan, axes, f"{'median' if median else 'mean'}, clip {clip}, {model!r}")
+    lost = np.zeros(np.shape(level), dtype=bool)
     if model is not None:
         level, terms = _fitted(level, model, identity)
-    elif np.isfinite(level).all():
+    else:
+        lost = ~np.isfinite(level)
+        if lost.any():
+            level = _between_neighbours(level, lost)
+            # That of the row with the fewest pixels; masked, it does not count.
+            variance = np.where(lost, np.max(variance[~lost]), variance)
         source_variance: Any = variance if np.ndim(variance) else float(variance)
         terms = [(NoiseSource("overscan", source_variance, axes=kept, identity=identity, window=window), Factored(1.0))]
-    else:
-        msg = f"{ccd.name}: some rows or columns of the overscan have no good pixel; use overscan_axis=(0, 1)."
-        raise FrameError(msg)
     if unresolved > NEGLIGIBLE * float(np.nanmean(variance)):
         # All rows may lie at the same place in their step.
         terms.append((NoiseSource("overscan", unresolved, axes=(), identity=f"{identity}:step"), Factored(1.0)))
-    return np.asarray(level), terms
+    return np.asarray(level), terms, lost
+
+
+def without_level(ccd: CCDFrame, lost: NDArray[np.bool_]) -> CCDFrame:
+    """The frame, in which rows and columns without a level of their own are masked and have `DataQuality.NO_DATA`."""
+    if not lost.any():
+        return ccd
+    where = np.broadcast_to(lost, ccd.shape)
+    if ccd.mask is None or not ccd.mask[where].all():
+        lines = "columns" if lost.shape[0] == 1 else "rows"
+        msg = (
+            f"{ccd.name}: {np.count_nonzero(lost)} of {lost.size} {lines} have no good pixel in the overscan; they are "
+            "masked and flagged NO_DATA. With overscan_axis=(0, 1), one level for the frame, they are kept."
+        )
+        warnings.warn(msg, NoiseWarning, stacklevel=3)
+    return with_quality(ccd, where, DataQuality.NO_DATA)
+
+
+def _between_neighbours(level: NDArray[np.float64], lost: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The levels, with those that are not known interpolated."""
+    known = np.flatnonzero(~lost)
+    return np.interp(np.arange(level.size), known, level.ravel()[known]).reshape(level.shape)
 
 
 def _digital_step(overscan: CCDFrame) -> tuple[float, bool]:
@@ -237,7 +268,7 @@ def _good_values(
     values[~measured(overscan)] = np.nan
     if clip is not None:
         with warnings.catch_warnings():
-            # A row without a good pixel has no median; the caller says so.
+            # A row without a good pixel has no median; it is masked.
             warnings.simplefilter("ignore", RuntimeWarning)
             deviation = np.abs(values - _plain_median(values, axes))
             # One scatter for all: with a few dozen pixels a row, each row's own would be too uncertain. It is not less
@@ -262,7 +293,7 @@ def _levels(
     whole = len(axes) == 2
     number = np.isfinite(values).sum(axis=axes, keepdims=True)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-        # A row without a good pixel has no level; the caller says so.
+        # A row without a good pixel has no level; it is masked.
         warnings.simplefilter("ignore", RuntimeWarning)
         if median_step is None:
             level = np.nanmean(values, axis=axes, keepdims=True)
@@ -375,7 +406,7 @@ def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], ste
     if not median or variance == 0:
         return variance
     with warnings.catch_warnings():
-        # A row without a good pixel has no level; the caller says so.
+        # A row without a good pixel has no level; it is masked.
         warnings.simplefilter("ignore", RuntimeWarning)
         center = _plain_median(values, axes)
     lower, upper = np.any(values < center - step / 2, axis=axes), np.any(values > center + step / 2, axis=axes)

@@ -175,12 +175,40 @@ def test_values_that_are_not_asked_for_do_not_matter(raw):
 
 
 @pytest.mark.usefixtures("small_night")
-@pytest.mark.parametrize("value", ["UNKNOWN", -1, 0])
+@pytest.mark.parametrize("value", ["UNKNOWN", -1, 0, 1e300])
 def test_saturation_that_is_none_is_not_known(raw, value):
     set_everywhere(raw, SATURATE=value)
     plan = plan_night(raw, **CAMERA)
     assert plan.detector.saturation.value == 65535
     assert any(f"SATURATE={value!r} is no saturation; give --saturation" in remark for remark in plan.remarks)
+
+
+@pytest.mark.usefixtures("small_night")
+@pytest.mark.parametrize(
+    "cards",
+    [{"GAIN": 1e300}, {"GAIN": 1e-300}, {"GAIN": 1e7}, {"RDNOISE": 1e300}, {"RDNOISE": 2e6}],
+    ids=str,
+)
+@pytest.mark.parametrize("frames", ["all", "one"])
+def test_absurd_number_of_a_detector_is_named_with_file_and_keyword(raw, cards, frames):
+    set_everywhere(raw, GAIN=1.5, RDNOISE=8.0)
+    if frames == "all":
+        set_everywhere(raw, **cards)
+    else:
+        fits.setval(raw / "bias1.fits", next(iter(cards)), value=next(iter(cards.values())))
+    ((keyword, value),) = cards.items()
+    said = f"{keyword}={value!r} is no {'gain' if keyword == 'GAIN' else 'read noise'}"
+    if frames == "all":
+        with pytest.raises(FrameError) as error:
+            plan_night(raw)
+        assert "m13.fits" in str(error.value)
+        assert said in str(error.value)
+    else:
+        # It costs one file, and not the night.
+        plan = plan_night(raw)
+        assert plan.detector.gain.value == 1.5
+        assert [file.path.name for file in plan.unused] == ["bias1.fits"]
+        assert said in plan.unused[0].reason
 
 
 @pytest.mark.usefixtures("small_night")

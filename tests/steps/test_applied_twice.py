@@ -35,6 +35,15 @@ def test_the_same_master_is_refused(frames, step):
         STEPS[step](once, master)
 
 
+@pytest.mark.parametrize("first", STEPS)
+@pytest.mark.parametrize("second", STEPS)
+def test_the_same_master_is_refused_as_another_kind(frames, first, second):
+    ccd, master, _ = frames
+    kind = first.partition(",")[0]
+    with pytest.raises(FrameError, match=rf"this master {kind} .* already\. Leave it out"):
+        STEPS[second](STEPS[first](ccd, master), master)
+
+
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
     "then",

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.modeling.models import Chebyshev1D, Const1D, Exponential1D, Polynomial1D
 
-from astro_calib import CCDFrame, subtract_overscan
-from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib import CCDFrame, DataQuality, Detector, calibrate, subtract_overscan
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.steps.overscan import _median_factor
 from tests.noise_checks import assert_scatters_as_predicted
@@ -345,14 +346,41 @@ def test_an_overscan_without_good_pixels_is_an_error(rng):
         subtract_overscan(raw, fits_section="[41:48,1:40]")
 
 
-def test_a_row_without_overscan_is_an_error_that_says_what_to_do(rng):
+@pytest.mark.parametrize("median", [False, True])
+@pytest.mark.parametrize("lines", [[7], [0, 1], [39], [3, 20]], ids=str)
+@pytest.mark.parametrize("axis", [1, 0], ids=["rows", "columns"])
+@pytest.mark.parametrize("way", ["step", "at once"])
+def test_lines_without_overscan_are_masked_and_the_others_are_what_they_were(rng, median, lines, axis, way):
+    spoilt = np.zeros((40, 48), dtype=bool)
+    spoilt[lines, 40:] = True
+    values = np.rint(rng.normal(1000, SIGMA, (40, 48))).astype(np.uint16)
+    section = "[41:48,1:40]"
+    if axis == 0:
+        spoilt, values, section = spoilt.T, values.T, "[1:40,41:48]"
+    camera = Detector(gain=1 * u.electron / u.adu, read_noise=SIGMA * u.electron)
+
+    def corrected(mask):
+        raw = CCDFrame(values, unit="adu", mask=mask, name="d1048.fits")
+        if way == "step":
+            return subtract_overscan(raw, fits_section=section, overscan_axis=axis, median=median)
+        return calibrate(raw, camera, overscan=section, overscan_axis=axis, overscan_median=median)
+
+    good = corrected(None)
+    with pytest.warns(NoiseWarning, match=rf"d1048\.fits: {len(lines)} of 40 {'rows' if axis else 'columns'} have no"):
+        result = corrected(spoilt)
+    lost = np.any(spoilt, axis=axis, keepdims=True) & np.ones_like(spoilt)
+    np.testing.assert_array_equal(result.mask, lost)
+    np.testing.assert_array_equal(result.flags[lost] & DataQuality.NO_DATA, DataQuality.NO_DATA)
+    np.testing.assert_allclose(result.data[~lost], good.data[~lost], rtol=1e-6)
+    np.testing.assert_allclose(result.variance[~lost], good.variance[~lost], rtol=0.1)
+    assert np.isfinite(result.mean().variance)
+
+
+def test_a_line_that_is_blank_from_end_to_end_needs_no_word(rng):
     mask = np.zeros((40, 48), dtype=bool)
     mask[7] = True
-    raw = raw_frame(rng, mask=mask, name="d1048.fits")
-    with pytest.raises(FrameError, match=r"d1048\.fits.*overscan_axis"):
-        subtract_overscan(raw, fits_section="[41:48,1:40]")
-    result = subtract_overscan(raw, fits_section="[41:48,1:40]", overscan_axis=(0, 1))
-    assert np.isfinite(result.data).all()
+    result = subtract_overscan(raw_frame(rng, mask=mask), fits_section="[41:48,1:40]")
+    np.testing.assert_array_equal(result.mask, mask)
 
 
 # ---- digital steps wider than the noise
