@@ -432,6 +432,18 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "variance None": (lambda: NoiseSource("read noise", None), ("'read noise'", "None", "square")),
     "axes 0": (lambda: NoiseSource("overscan", 1.0, axes=0), ("'overscan'", "0", "(0, 1)")),
     "shape of a budget": (lambda: UncertaintyBudget(40), ("40", "(1024, 1024)")),
+    "variances of a raw frame": (lambda: raw().budget.variances(), ("d1048.fits", "create_deviation(frame, detector)")),
+    "variance of a raw frame": (lambda: raw().budget.variance(), ("d1048.fits", "create_deviation(frame, detector)")),
+    "sum over a raw frame": (
+        lambda: raw().budget.variances_of_sum(ARRAY),
+        ("d1048.fits", "no noise yet", "calibrate("),
+    ),
+    "source of a raw frame": (lambda: raw().budget["read noise"], ("d1048.fits", "no noise yet", "uncertainty")),
+    "raw frame in a sum of budgets": (
+        lambda: UncertaintyBudget.linear([(raw().budget, 1.0)]),
+        ("d1048.fits", "create_deviation(frame, detector)"),
+    ),
+    "covariance with a raw frame": (lambda: image().budget.covariance(raw().budget), ("d1048.fits", "no noise yet")),
     "source by name": (lambda: image().budget["read noise"], ("budget.variances()['read noise']",)),
     "raw a frame": (lambda: reduce_night(raw(), "out", progress=False), ("a raw file is a CCDFrame", "path")),
     "raw None": (lambda: reduce_night(None, "out", progress=False), ("a raw file is None", "path")),
@@ -447,6 +459,15 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
 def test_a_mistake_is_answered_with_what_to_write(mistake):
     call, fragments = MISTAKES[mistake]
     refused(call, *fragments)
+
+
+def test_a_raw_frame_has_a_budget_that_is_false_and_empty():
+    budget = raw().budget
+    assert not budget
+    assert (budget.terms, budget.names, budget.shape) == ((), (), SHAPE)
+    assert not hasattr(budget, "variances")
+    assert not CCDFrame(ARRAY, unit="adu", budget=budget).budget
+    assert image().budget
 
 
 def test_a_flat_is_not_spoiled_by_a_mistake():

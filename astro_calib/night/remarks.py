@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileRemark", "Remarks", "heard_of_file"]
 
+
 class FileRemark(AstropyUserWarning):
     """
     A remark on one file.

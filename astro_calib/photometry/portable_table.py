@@ -27,6 +27,20 @@ class StarTable(QTable):
     ``write`` makes FITS of it that holds all columns and all meta: keywords keep their names, as HIERARCH cards, what a
     card cannot hold is written as text, such as NaN. A VOTable has no meta.
     Units that these formats do not know, such as electron, have the same name when astropy reads the table.
+
+    Tables in files are read with ``StarTable.read``, if they are to be written in another format: a plain QTable writes
+    the same, but astropy warns of each unit and of long keywords.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import astropy.units as u
+    >>> from astro_calib.photometry import StarTable
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     StarTable({"flux": [10.0, 20.0] * u.electron}, meta={"fwhm_across": 3.5}).write(f"{directory}/d1048.ecsv")
+    ...     StarTable.read(f"{directory}/d1048.ecsv").write(f"{directory}/d1048.fits")
+    ...     StarTable.read(f"{directory}/d1048.fits")["flux"]
+    <Quantity [10., 20.] electron>
     """
 
 
