@@ -426,14 +426,34 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         ("xcentroid, ycentroid", "expected x and y"),
     ),
     "positions a path": (lambda: measure_snr(image(), fwhm=3, positions="stars.txt"), ("positions", "'stars.txt'")),
+    "recenter of text": (
+        lambda: measure_snr(image(), fwhm=3, positions=[[9, 9]], recenter="no"),
+        ("recenter is 'no'", "True or False"),
+    ),
+    "recenter without positions": (
+        lambda: measure_snr(image(), fwhm=3, recenter=True),
+        ("recenter moves positions", "image.fits", "are centred"),
+    ),
+    "aperture of text": (lambda: reduce_night(".", "out", aperture="8", progress=False), ("'8'", "positive number of")),
+    "aperture True": (lambda: reduce_night(".", "out", aperture=True, progress=False), ("True", "positive number of")),
+    "aperture with a unit": (
+        lambda: reduce_night(".", "out", aperture=8 * u.arcsec, progress=False),
+        ("8 arcsec", "positive number of pixels"),
+    ),
     "positions in degrees": (lambda: measure_snr(image(), fwhm=3, positions=[[1, 2]] * u.deg), ("positions", "in deg")),
     # Sources, nights, simulations
     "variance with a unit": (lambda: NoiseSource("read noise", 25 * u.adu**2), ("'read noise'", "a Quantity")),
     "variance None": (lambda: NoiseSource("read noise", None), ("'read noise'", "None", "square")),
     "axes 0": (lambda: NoiseSource("overscan", 1.0, axes=0), ("'overscan'", "0", "(0, 1)")),
     "shape of a budget": (lambda: UncertaintyBudget(40), ("40", "(1024, 1024)")),
-    "variances of a raw frame": (lambda: raw().budget.variances(), ("d1048.fits", "create_deviation(frame, detector)")),
-    "variance of a raw frame": (lambda: raw().budget.variance(), ("d1048.fits", "create_deviation(frame, detector)")),
+    "variances of a raw frame": (
+        lambda: dict(raw().budget.variances()),
+        ("d1048.fits", "create_deviation(frame, detector)"),
+    ),
+    "variance of a raw frame": (
+        lambda: np.sqrt(raw().budget.variance()),
+        ("d1048.fits", "create_deviation(frame, detector)"),
+    ),
     "sum over a raw frame": (
         lambda: raw().budget.variances_of_sum(ARRAY),
         ("d1048.fits", "no noise yet", "calibrate("),
