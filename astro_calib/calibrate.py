@@ -252,7 +252,7 @@ def _is_plain(
         and _is_contiguous(detector)
         and ccd.ndim == 2
         and ccd.unit == u.adu
-        and ccd.budget is None
+        and ccd._noise is None
         and ccd.size > 0
         and ccd.dtype.isnative
         and (ccd.dtype.kind in "iu" or ccd.dtype in (np.float32, np.float64))
@@ -358,7 +358,7 @@ def _in_electrons(master: CCDFrame, kind: str, detector: Detector) -> CCDFrame:
         return master
     given = tuple(detector.gain_identity(index) for index in range(len(detector.amplifiers)))
     made: CCDFrame = master._once("electrons", given, lambda: gain_correct(master, detector))
-    result = rebuilt(master, made._data, made.budget, unit=u.electron, origin=made._origin)
+    result = rebuilt(master, made._data, made._noise, unit=u.electron, origin=made._origin)
     gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
     converted(result, master, gains[0] if len(gains) == 1 else None)
     return result

@@ -378,7 +378,7 @@ def _loaded(
         if not isinstance(frame, (str, os.PathLike)):
             loaded.append(looked_at_once(as_frame(frame, f"frame {len(loaded)}", any_shape=True)))
             continue
-        if loaded and by_rows and loaded[0].budget is None and loaded[0].ndim == 2:
+        if loaded and by_rows and loaded[0]._noise is None and loaded[0].ndim == 2:
             loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))
         else:
             loaded.append(CCDFrame.read(frame, unit=unit))
@@ -422,7 +422,7 @@ def _bytes_of(frame: Any, known: set[Key]) -> int:
     if not isinstance(frame, CCDFrame):
         return 0
     planes = [plane for plane in (frame._data, frame.mask, frame.flags) if plane is not None]
-    sources = [] if frame.budget is None else [source for source, _ in frame.budget.terms]
+    sources = [] if frame._noise is None else [source for source, _ in frame._noise.terms]
     own = [source for source in sources if source.key not in known]
     known |= {source.key for source in own}
     return sum(plane.nbytes for plane in planes) + sum(source.variance.nbytes for source in own)
@@ -438,7 +438,7 @@ def _warn_of_memory(number: int, taken: int, memory_limit: float) -> None:
 
 
 def _is_raw(frame: Any) -> bool:
-    return frame.budget is None and frame.mask is None and frame.flags is None and frame.ndim == 2
+    return frame._noise is None and frame.mask is None and frame.flags is None and frame.ndim == 2
 
 
 def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) -> Any:
@@ -463,12 +463,12 @@ def _warn_of_repetition(frames: Sequence[Any]) -> None:
     """The same exposure given twice does not average down; say so, since it is hardly ever meant."""
     known: dict[Any, int] = {}
     for position, frame in enumerate(frames):
-        if frame.budget is None:
+        if frame._noise is None:
             # Frames that share all their noise hold the same values; exact ones are told apart by their pixels.
             origin = frame._present_origin()
             key: Any = (origin.raw.identity(), origin.window)
         else:
-            key = frozenset(source.key for source, _ in frame.budget.terms)
+            key = frozenset(source.key for source, _ in frame._noise.terms)
         earlier = known.setdefault(key, position)
         if earlier != position:
             msg = (
@@ -532,7 +532,7 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Proce
         usual = np.mean(values.scatter, where=known & np.isfinite(values.scatter), dtype=np.float64)
         variance[~known] = usual
     variance *= of_number(lambda n: factor_of_sample(n, procedure), values.before, variance.dtype)
-    private = private_terms([frame for frame in frames if frame.budget is not None])
+    private = private_terms([frame for frame in frames if frame._noise is not None])
     result = []
     position = -1
     for frame in frames:
@@ -547,10 +547,10 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Proce
             window=origin.window,
         )
         terms: list[Any] = [(source, 1.0)]
-        if frame.budget is not None:
+        if frame._noise is not None:
             # What only this frame has, such as the error of its overscan, is in the scatter already.
             position += 1
-            terms += [term for term in frame.budget.terms if (position, term[0].key) not in private]
+            terms += [term for term in frame._noise.terms if (position, term[0].key) not in private]
         data = frame._data if isinstance(frame, CCDFrame) else None
         budget = UncertaintyBudget(frame.shape, terms, variance.dtype, data)
         result.append(

@@ -98,7 +98,7 @@ def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> C
 
 def looked_at_once(frame: CCDFrame) -> CCDFrame:
     """The frame for the time of a calculation, in which nobody writes into it: its pixels are digested once."""
-    budget = frame.budget
+    budget = frame._noise
     watch = Watch()
     if frame._watch is not None:
         watch.readers = frame._watch.readers
@@ -130,7 +130,7 @@ def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
 def measured(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame is fit for use and its variance is known: the pixels that a level may be found from."""
     good = fit_for_use(frame)
-    return good if frame.budget is None else good & frame.budget.is_known()
+    return good if frame._noise is None else good & frame._noise.is_known()
 
 
 def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:
@@ -140,14 +140,14 @@ def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality
     mask = frame.mask
     if quality & DataQuality.UNUSABLE:
         mask = where.copy() if mask is None else mask | where
-    return rebuilt(frame, frame._data, frame.budget, mask=mask, flags=flags)
+    return rebuilt(frame, frame._data, frame._noise, mask=mask, flags=flags)
 
 
 def lacks_own_noise(frame: CCDFrame) -> bool:
     """Whether nobody has said yet what noise of its own a frame has: masters and overscan bring only theirs."""
-    if frame.budget is None:
+    if frame._noise is None:
         return True
     origin = frame._origin
     return origin is not None and all(
-        source.identity != f"{origin.raw.identity()}:read" for source, _ in frame.budget.terms
+        source.identity != f"{origin.raw.identity()}:read" for source, _ in frame._noise.terms
     )

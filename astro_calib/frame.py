@@ -19,7 +19,7 @@ from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
 from astro_calib.arguments import as_mask, check_unit, described, frame_from, unit_in_code
 from astro_calib.arithmetic import budget_of_product, budget_of_sum, budget_over_axes, float_type, floating
-from astro_calib.budget import UncertaintyBudget
+from astro_calib.budget import NoBudget, UncertaintyBudget
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.identity import Origin, Watch, content_digest, drawn_identity, uncertainty_identity
 from astro_calib.io.unified import FrameRead, FrameWrite
@@ -134,7 +134,9 @@ class CCDFrame(CCDData):
     read = registry.UnifiedReadWriteMethod(FrameRead)
     write = registry.UnifiedReadWriteMethod(FrameWrite)
 
-    def __init__(self, data: Any, *args: Any, budget: UncertaintyBudget | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, data: Any, *args: Any, budget: UncertaintyBudget | NoBudget | None = None, **kwargs: Any
+    ) -> None:
         name = kwargs.pop("name", None)
         origin = kwargs.pop("_origin", None)
         applied = kwargs.pop("_applied", None)
@@ -165,6 +167,8 @@ class CCDFrame(CCDData):
         if name is not None and not isinstance(name, (str, os.PathLike)):
             msg = f"the name of a frame is {described(name)}; expected text or a path."
             raise TypeError(msg)
+        if isinstance(budget, NoBudget):
+            budget = None
         if budget is not None and not isinstance(budget, UncertaintyBudget):
             msg = f"{self.name}: the budget is {described(budget)}; expected an UncertaintyBudget, or uncertainty=."
             raise TypeError(msg)
@@ -175,7 +179,7 @@ class CCDFrame(CCDData):
             self._name = self._name or parent._name
             self._origin = origin or parent._origin
             if given is None and budget is None:
-                budget = parent.budget
+                budget = parent._noise
             if watch is None:
                 watch = parent._watch
             for attribute in ("mask", "wcs", "unit", "psf", "flags"):
@@ -215,13 +219,20 @@ class CCDFrame(CCDData):
     # -- the budget and its faces --------------------------------------------------------------------------------
 
     @property
-    def budget(self) -> UncertaintyBudget | None:
+    def budget(self) -> UncertaintyBudget | NoBudget:
         """
-        The sources of noise with their sensitivity coefficients; None for a frame that counts as exact.
+        The sources of noise with their sensitivity coefficients.
 
         A raw frame counts as exact until somebody says what detector it comes from: `~astro_calib.create_deviation`
-        and `~astro_calib.calibrate` do.
+        and `~astro_calib.calibrate` do. Until then its budget has no terms and is false, as in
+        ``if frame.budget:``, and a FrameError says what to do if somebody asks it for variances.
         """
+        budget = self._noise
+        return NoBudget(self.name, self.shape) if budget is None else budget
+
+    @property
+    def _noise(self) -> UncertaintyBudget | None:
+        """The budget, None for a frame that counts as exact."""
         if self._uncertainty is not None and self._uncertainty.array is not self._wrapped:
             # Somebody gave the uncertainty another array.
             uncertainty, self._uncertainty = self._uncertainty, None
@@ -275,13 +286,13 @@ class CCDFrame(CCDData):
     @property
     def variance(self) -> NDArray[Any] | None:
         """The variance, in the square of the frame's unit; read-only; None for a frame that counts as exact."""
-        budget = self.budget
+        budget = self._noise
         return None if budget is None else budget.variance()
 
     @property
     def uncertainty(self) -> VarianceUncertainty | None:
         """The variance as astropy has it; assigning any kind of uncertainty starts a new source of noise."""
-        budget = self.budget
+        budget = self._noise
         if budget is None:
             return None
         if self._uncertainty is None:
@@ -826,7 +837,7 @@ class CCDFrame(CCDData):
         if propagate_uncertainties:
             attributes["budget"] = self._propagated(operation, operand, result)
         elif propagate_uncertainties is False:
-            kept = self.budget if self.budget is not None else operand.budget
+            kept = self._noise if self._noise is not None else operand._noise
             attributes["budget"] = None if kept is None else kept.bound()
         return result, attributes
 
@@ -843,8 +854,8 @@ class CCDFrame(CCDData):
 
     def _propagated(self, operation: Any, operand: CCDFrame, result: Any) -> UncertaintyBudget | None:
         data = np.asarray(result.value)
-        other = operand.budget
-        if self.budget is None and other is None:
+        other = operand._noise
+        if self._noise is None and other is None:
             return None
         used_as_operand(operand)
         if other is not None and operand.ndim == 0:
@@ -854,14 +865,14 @@ class CCDFrame(CCDData):
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
-            return budget_of_sum(self.budget, other, factor, addend, data)
+            return budget_of_sum(self._noise, other, factor, addend, data)
         if operand.ndim:
             right = operand._lasting_data()
             used_as_operand(operand, right)
         # Referred to only where the other cannot be divided by.
         left = floating(self._data) if np.all(right) else self._lasting_data()
         power = 1 if operation is np.multiply else -1
-        return budget_of_product(self.budget, other, left, right, power, data)
+        return budget_of_product(self._noise, other, left, right, power, data)
 
     def _lasting_data(self) -> NDArray[Any]:
         """The data as an array that nobody writes into, for the budgets of other frames to refer to."""
@@ -878,7 +889,7 @@ class CCDFrame(CCDData):
     def _once(self, what: str, given: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What ``make`` makes of the frame's values and of what is given; made anew when one of them has changed."""
         # A frame whose data somebody writes into gets another budget.
-        budget = self.budget
+        budget = self._noise
         key = (budget, self._digest() if budget is None else None, *given)
         found = self._made.get(what)
         if found is None or found[0] != key:
@@ -892,7 +903,7 @@ class CCDFrame(CCDData):
         power = 1 if operation is np.multiply else -1
         if operand.ndim == 0:
             return origin.scaled(float(operand._data), power)
-        own = () if self.budget is None else self.budget.terms
+        own = () if self._noise is None else self._noise.terms
         if origin.raw.step == 0 or any(source.identity == f"{origin.raw.identity()}:read" for source, _ in own):
             # Nothing was digitised, or the noise of that is known already.
             return origin.scaled(0.0)
@@ -910,7 +921,7 @@ class CCDFrame(CCDData):
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
-        if self.budget is None and self._origin is None and not self._constant:
+        if self._noise is None and self._origin is None and not self._constant:
             origin = Origin.of(self._data)
             if self._watch is None or self._watch.stamp is not None:
                 return origin
@@ -927,7 +938,7 @@ class CCDFrame(CCDData):
         self, operation: Any, axis: Any = None, operation_ignores_mask: bool = False, **_: Any
     ) -> VarianceUncertainty | None:
         """Variance of a sum or a mean; None for other functions, and for exact frames."""
-        budget = self.budget
+        budget = self._noise
         if budget is None or operation not in (np.sum, np.mean):
             return None
         axes = tuple(range(self.ndim)) if axis is None else tuple(np.atleast_1d(axis) % self.ndim)
@@ -1028,7 +1039,7 @@ class CCDFrame(CCDData):
             "_applied": self._applied,
             "_flattened_step": self._flattened_step,
         }
-        budget, origin = self.budget, self._present_origin()
+        budget, origin = self._noise, self._present_origin()
         if slices is not None:
             if origin is not None:
                 moves = tuple(window_of(part, length) for part, length in zip(slices, self.shape, strict=True))
@@ -1075,7 +1086,7 @@ class CCDFrame(CCDData):
             wcs=None if self.wcs is None else self.wcs.deepcopy(),
             psf=None if self.psf is None else self.psf.copy(),
             name=self._name,
-            budget=self.budget,
+            budget=self._noise,
             _origin=self._origin,
             _applied=self._applied,
             _watch=Watch(),
@@ -1140,9 +1151,9 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
     if a.shape != b.shape:
         msg = f"{a.name} has shape {a.shape}, {b.name} has {b.shape}: no pixels to pair up."
         raise ShapeMismatchError(msg)
-    if a.budget is None or b.budget is None:
+    if a._noise is None or b._noise is None:
         return np.zeros(a.shape, dtype=np.result_type(floating(a._data), floating(b._data)))
-    return a.budget.covariance(b.budget)
+    return a._noise.covariance(b._noise)
 
 
 def _is_number(value: Any) -> bool:
@@ -1258,7 +1269,7 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
             f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
         )
         raise u.UnitConversionError(msg)
-    exact = left.budget is None and right.budget is None
+    exact = left._noise is None and right._noise is None
     if operation is np.true_divide and not exact and right.ndim == 0 and right._data == 0:
         msg = (
             f"{left.name} is divided by {right._data:g}{f' {right.unit}' if str(right.unit) else ''}, and its error "

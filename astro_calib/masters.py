@@ -136,7 +136,7 @@ def frame_identity(frame: CCDFrame) -> str:
 
 def master_of(frame: CCDFrame) -> Master:
     """What is remembered of a frame; made when it is first asked for, and anew after the frame has changed."""
-    _ = frame.budget  # which notices whether the data were written into
+    _ = frame._noise  # which notices whether the data were written into
     known = _masters.get(frame)
     if known is not None and known[0] == _present(frame):
         return known[1]

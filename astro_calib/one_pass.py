@@ -148,9 +148,9 @@ def calibrated_at_once(
         by_shot = Factored(1.0).times(of_shot)
         terms.append((NoiseSource("shot noise", by_shot, identity=own[1], window=window, slope=1.0), over_flat))
     terms += _passed_on(dark, -ratio, "dark", over_flat)
-    if flat is not None and flat.budget is not None:
+    if flat is not None and flat._noise is not None:
         by_flat = over_flat.times(OWN) * -1
-        terms += [(s, c.referring_to(flat._data).product(by_flat)) for s, c in flat.budget.terms]
+        terms += [(s, c.referring_to(flat._data).product(by_flat)) for s, c in flat._noise.terms]
     budget = UncertaintyBudget(raw.shape, terms, dtype, pixels.data)
     if add_up:
         pixels.variance.flags.writeable = False
@@ -208,9 +208,9 @@ def _passed_on(
     master: CCDFrame | None, factor: float, kind: str, over_flat: Factored
 ) -> list[tuple[NoiseSource, Factored]]:
     """The terms of a master that is added with a factor, its own noise under the name of its kind."""
-    if master is None or master.budget is None:
+    if master is None or master._noise is None:
         return []
-    budget = relabelled(master, kind).budget
+    budget = relabelled(master, kind)._noise
     assert budget is not None
     # With a reference to the master's data, not with what they make written out: the gain's part cancels then.
     data = master._lasting_data()
@@ -219,10 +219,10 @@ def _passed_on(
 
 def _variances(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, flat: CCDFrame | None) -> dict[str, Any]:
     """The masters' variances, and what these have in common; found once for all frames that they are applied to."""
-    known = [frame for frame in (flat, dark, bias) if frame is not None and frame.budget is not None]
+    known = [frame for frame in (flat, dark, bias) if frame is not None and frame._noise is not None]
     if not known:
         return {}
-    given = (ratio, *(None if frame is None else frame.budget for frame in (bias, dark, flat)))
+    given = (ratio, *(None if frame is None else frame._noise for frame in (bias, dark, flat)))
     found: dict[str, Any] = known[0]._once("variances", given, lambda: _found_variances(bias, dark, ratio, flat))
     return found
 
@@ -233,24 +233,24 @@ def _found_variances(
     found = {
         f"of_{kind}": frame.variance
         for kind, frame in (("bias", bias), ("dark", dark), ("flat", flat))
-        if frame is not None and frame.budget is not None
+        if frame is not None and frame._noise is not None
     }
     parts = [
-        (frame.budget, factor)
+        (frame._noise, factor)
         for frame, factor in ((bias, 1.0), (dark, ratio))
-        if frame is not None and frame.budget is not None
+        if frame is not None and frame._noise is not None
     ]
     if not _family(bias).isdisjoint(_family(dark)):
         found |= {"of_bias": UncertaintyBudget.linear(parts).variance(), "of_dark": None}
     if not (_family(bias) | _family(dark)).isdisjoint(_family(flat)):
         assert flat is not None
-        assert flat.budget is not None
-        found["shared"] = UncertaintyBudget.linear(parts).covariance(flat.budget)
+        assert flat._noise is not None
+        found["shared"] = UncertaintyBudget.linear(parts).covariance(flat._noise)
     return found
 
 
 def _family(master: CCDFrame | None) -> frozenset[str]:
     """The identities of all noise that is in a master, and of what went into it."""
-    if master is None or master.budget is None:
+    if master is None or master._noise is None:
         return frozenset()
-    return frozenset().union(*(source.family for source, _ in master.budget.terms))
+    return frozenset().union(*(source.family for source, _ in master._noise.terms))

@@ -70,7 +70,7 @@ def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDF
     dtype = float_type(other.dtype) if frame.ndim == 0 else frame.dtype
     data = np.array(np.broadcast_to(frame._data, shape), dtype=dtype)
     data.flags.writeable = False
-    budget = frame.budget
+    budget = frame._noise
     result = type(frame)(
         data,
         unit=frame.unit,

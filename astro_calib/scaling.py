@@ -128,7 +128,7 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
 def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
     """The frame times a number; mask and flags, which do not change, are shared with it."""
     data = floating(frame._data) * factor
-    budget = None if frame.budget is None else frame.budget.scaled(factor, 1, data)
+    budget = None if frame._noise is None else frame._noise.scaled(factor, 1, data)
     origin = frame._present_origin()
     return rebuilt(frame, data, budget, origin=None if origin is None else origin.scaled(factor))
 

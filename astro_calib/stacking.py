@@ -70,7 +70,7 @@ LARGEST_UNLIKE = 0.5
 
 def budget_of(frame: CCDFrame) -> UncertaintyBudget:
     """The budget of a frame that is known to have one."""
-    budget = frame.budget
+    budget = frame._noise
     assert budget is not None
     return budget
 

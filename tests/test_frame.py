@@ -80,7 +80,7 @@ def test_any_kind_of_uncertainty_becomes_a_variance(uncertainty, variance):
     assigned.uncertainty = uncertainty
     for result in (made, assigned):
         if variance is None:
-            assert (result.variance, result.uncertainty, result.budget) == (None, None, None)
+            assert (result.variance, result.uncertainty, result.budget.terms) == (None, None, ())
             continue
         np.testing.assert_allclose(result.variance, variance, rtol=1e-14)
         assert type(result.uncertainty) is VarianceUncertainty

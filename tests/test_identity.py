@@ -316,7 +316,8 @@ def test_taking_the_uncertainty_away_makes_a_frame_exact():
     a = frame()
     a.uncertainty = None
     assert a.variance is None
-    assert a.budget is None
+    assert not a.budget
+    assert a.budget.terms == ()
 
 
 def test_variance_cannot_be_written_into():

@@ -427,12 +427,44 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         ("xcentroid, ycentroid", "expected x and y"),
     ),
     "positions a path": (lambda: measure_snr(image(), fwhm=3, positions="stars.txt"), ("positions", "'stars.txt'")),
+    "recenter of text": (
+        lambda: measure_snr(image(), fwhm=3, positions=[[9, 9]], recenter="no"),
+        ("recenter is 'no'", "True or False"),
+    ),
+    "recenter without positions": (
+        lambda: measure_snr(image(), fwhm=3, recenter=True),
+        ("recenter moves positions", "image.fits", "are centred"),
+    ),
+    "aperture of text": (lambda: reduce_night(".", "out", aperture="8", progress=False), ("'8'", "positive number of")),
+    "aperture True": (lambda: reduce_night(".", "out", aperture=True, progress=False), ("True", "positive number of")),
+    "aperture with a unit": (
+        lambda: reduce_night(".", "out", aperture=8 * u.arcsec, progress=False),
+        ("8 arcsec", "positive number of pixels"),
+    ),
     "positions in degrees": (lambda: measure_snr(image(), fwhm=3, positions=[[1, 2]] * u.deg), ("positions", "in deg")),
     # Sources, nights, simulations
     "variance with a unit": (lambda: NoiseSource("read noise", 25 * u.adu**2), ("'read noise'", "a Quantity")),
     "variance None": (lambda: NoiseSource("read noise", None), ("'read noise'", "None", "square")),
     "axes 0": (lambda: NoiseSource("overscan", 1.0, axes=0), ("'overscan'", "0", "(0, 1)")),
     "shape of a budget": (lambda: UncertaintyBudget(40), ("40", "(1024, 1024)")),
+    "variances of a raw frame": (
+        lambda: dict(raw().budget.variances()),
+        ("d1048.fits", "create_deviation(frame, detector)"),
+    ),
+    "variance of a raw frame": (
+        lambda: np.sqrt(raw().budget.variance()),
+        ("d1048.fits", "create_deviation(frame, detector)"),
+    ),
+    "sum over a raw frame": (
+        lambda: raw().budget.variances_of_sum(ARRAY),
+        ("d1048.fits", "no noise yet", "calibrate("),
+    ),
+    "source of a raw frame": (lambda: raw().budget["read noise"], ("d1048.fits", "no noise yet", "uncertainty")),
+    "raw frame in a sum of budgets": (
+        lambda: UncertaintyBudget.linear([(raw().budget, 1.0)]),
+        ("d1048.fits", "create_deviation(frame, detector)"),
+    ),
+    "covariance with a raw frame": (lambda: image().budget.covariance(raw().budget), ("d1048.fits", "no noise yet")),
     "source by name": (lambda: image().budget["read noise"], ("budget.variances()['read noise']",)),
     "raw a frame": (lambda: reduce_night(raw(), "out", progress=False), ("a raw file is a CCDFrame", "path")),
     "raw None": (lambda: reduce_night(None, "out", progress=False), ("a raw file is None", "path")),
@@ -448,6 +480,15 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
 def test_a_mistake_is_answered_with_what_to_write(mistake):
     call, fragments = MISTAKES[mistake]
     refused(call, *fragments)
+
+
+def test_a_raw_frame_has_a_budget_that_is_false_and_empty():
+    budget = raw().budget
+    assert not budget
+    assert (budget.terms, budget.names, budget.shape) == ((), (), SHAPE)
+    assert not hasattr(budget, "variances")
+    assert not CCDFrame(ARRAY, unit="adu", budget=budget).budget
+    assert image().budget
 
 
 def test_a_flat_is_not_spoiled_by_a_mistake():

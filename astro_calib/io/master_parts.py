@@ -171,7 +171,7 @@ def _terms_of(found: Stored | CCDFrame) -> tuple[tuple[int, ...], Sequence[tuple
     from astro_calib.frame import CCDFrame
 
     if isinstance(found, CCDFrame):
-        return found.shape, () if found.budget is None else found.budget.terms
+        return found.shape, () if found._noise is None else found._noise.terms
     return found.shape, found.terms
 
 

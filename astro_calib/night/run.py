@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from astro_calib.arguments import described
 from astro_calib.io.atomic import write_atomically
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
@@ -112,8 +113,9 @@ def reduce_night(
 
     started = time.monotonic()
     bar = partial(tqdm, unit="file", disable=not progress)
-    if aperture is not None and not (np.isfinite(aperture) and aperture > 0):
-        msg = f"aperture is {aperture}; it must be a positive number of pixels."
+    number = isinstance(aperture, Real) and not isinstance(aperture, bool)
+    if aperture is not None and not (number and 0 < aperture < math.inf):
+        msg = f"aperture is {described(aperture)}; it must be a positive number of pixels."
         raise ValueError(msg)
     # Before all files are read, which takes a while.
     check_output(out, overwrite=overwrite)

@@ -326,7 +326,7 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     >>> print(f"{noise.ratio:.2f}")
     1.00
     """
-    budget = frame.budget
+    budget = frame._noise
     if budget is None:
         msg = f"{frame.name} has no variance to compare with; calibrate it first."
         raise FrameError(msg)

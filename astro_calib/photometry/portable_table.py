@@ -25,8 +25,22 @@ class StarTable(QTable):
     A `~astropy.table.QTable` that other programs can read.
 
     ``write`` makes FITS of it that holds all columns and all meta: keywords keep their names, as HIERARCH cards, what a
-    card cannot hold is written as text, such as NaN. A VOTable has no meta.
+    card cannot hold is written as text, such as NaN and None. A VOTable has no meta.
     Units that these formats do not know, such as electron, have the same name when astropy reads the table.
+
+    Tables in files are read with ``StarTable.read``, if they are to be written in another format: a plain QTable writes
+    the same, but astropy warns of each unit and of long keywords.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import astropy.units as u
+    >>> from astro_calib.photometry import StarTable
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     StarTable({"flux": [10.0, 20.0] * u.electron}, meta={"fwhm_across": 3.5}).write(f"{directory}/d1048.ecsv")
+    ...     StarTable.read(f"{directory}/d1048.ecsv").write(f"{directory}/d1048.fits")
+    ...     StarTable.read(f"{directory}/d1048.fits")["flux"]
+    <Quantity [10., 20.] electron>
     """
 
 
@@ -82,9 +96,10 @@ def _of_card(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (list, tuple)) and value:
-        return [_of_card(item) if item is None or np.isscalar(item) else _text(item) for item in value]
+        return [_of_card(item) if np.isscalar(item) else _text(item) for item in value]
     number = isinstance(value, (bool, int)) or (isinstance(value, float) and np.isfinite(value))
-    return value if number or value is None else _text(value)
+    # An empty card is read as an object that no other format can hold.
+    return value if number else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -80,7 +80,7 @@ def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
 
 
 def _budget(frame: CCDFrame) -> UncertaintyBudget:
-    budget = frame.budget
+    budget = frame._noise
     if budget is None:
         msg = f"{frame.name} has no variance, so that nothing has an error. Calibrate it, or apply create_deviation."
         raise FrameError(msg)

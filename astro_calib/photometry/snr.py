@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib.arguments import check_count, check_positive, described, quantity_values
+from astro_calib.arguments import check_count, check_positive, check_switch, described, quantity_values
 from astro_calib.derive import as_frame
 from astro_calib.photometry.apertures import Aperture, missing_light, weigh
 from astro_calib.photometry.detection import REASONS, find_stars, measure_shape, recentred
@@ -194,6 +194,9 @@ def measure_snr(
     check_positive("max_stars", check_count("max_stars", max_stars))
     check_count("n_empty", n_empty)
     check_count("seed", seed)
+    if check_switch("recenter", recenter) and positions is None:
+        msg = f"recenter moves positions, and none are given for {ccd.name}; stars that are searched for are centred."
+        raise ValueError(msg)
     return measure_searched(
         search(ccd, before),
         positions=positions,

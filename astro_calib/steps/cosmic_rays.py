@@ -97,7 +97,7 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
         return with_quality(ccd, hit, DataQuality.COSMIC_RAY)
     repaired = data.copy()
     repaired[hit] = np.asarray(cleaned)[hit]
-    budget = None if ccd.budget is None else _repaired_budget(ccd.budget, hit, ccd.mask, repaired)
+    budget = None if ccd._noise is None else _repaired_budget(ccd._noise, hit, ccd.mask, repaired)
     return with_quality(rebuilt(ccd, repaired, budget), hit, DataQuality.COSMIC_RAY)
 
 

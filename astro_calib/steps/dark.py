@@ -108,7 +108,7 @@ def subtract_dark(
 
 def _with_bias(ccd: CCDFrame) -> CCDFrame | None:
     """The frame, if a bias was subtracted from it."""
-    by_noise = ccd.budget is not None and any(source.name == "bias" for source, _ in ccd.budget.terms)
+    by_noise = ccd._noise is not None and any(source.name == "bias" for source, _ in ccd._noise.terms)
     return ccd if by_noise or any(kind == "bias" for kind, _ in ccd._applied) else None
 
 
@@ -142,9 +142,9 @@ def warn_of_bias_in_dark(bias: CCDFrame | None, dark: CCDFrame, ratio: float) ->
     ratio : float
         What the dark is multiplied by.
     """
-    if ratio == 1 or bias is None or bias.budget is None or dark.budget is None:
+    if ratio == 1 or bias is None or bias._noise is None or dark._noise is None:
         return
-    names = {source.name for source, _ in dark.budget.terms}
+    names = {source.name for source, _ in dark._noise.terms}
     # Of a dark that comes with an uncertainty from elsewhere nothing is known; a bias without one leaves no noise.
     if "read noise" in names and "bias" not in names and all(kind != "bias" for kind, _ in dark._applied):
         msg = (

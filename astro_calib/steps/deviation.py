@@ -134,7 +134,7 @@ def create_deviation(
             "assigned uncertainty). To replace it, set uncertainty = None first."
         )
         raise FrameError(msg)
-    kept = [] if ccd.budget is None else list(ccd.budget.terms)
+    kept = [] if ccd._noise is None else list(ccd._noise.terms)
     identity, window = origin.raw.identity(), origin.window
     by_data = isinstance(shot_noise, str) and shot_noise == "data"
     sources = [NoiseSource("read noise", _number_or_array(fixed, signal), identity=f"{identity}:read", window=window)]

@@ -113,7 +113,7 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
 
 
 def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
-    data, budget = floating(flat._data), flat.budget
+    data, budget = floating(flat._data), flat._noise
     good = measured(flat)
     what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
     if not good.any():
@@ -135,7 +135,7 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     divisor.flags.writeable = False
     remember_array(divisor, master_of(flat), {"array": "normalised", "min_value": min_value, "norm_value": norm_value})
     if budget is not None:
-        named = relabelled(flat, "flat").budget
+        named = relabelled(flat, "flat")._noise
         assert named is not None
         budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor, what)
     result = rebuilt(flat, divisor, budget, unit=u.dimensionless_unscaled)

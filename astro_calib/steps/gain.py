@@ -87,7 +87,7 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     data = floating(ccd._data)
     factor = value if isinstance(value, float) else value.astype(data.dtype)
     product = data * factor
-    budget = ccd.budget.scaled(factor, 1, product) if ccd.budget is not None else None
+    budget = ccd._noise.scaled(factor, 1, product) if ccd._noise is not None else None
     terms = _gain_terms(ccd, gain)
     if terms:
         budget = (budget or UncertaintyBudget(ccd.shape, (), product.dtype, product)).with_terms(terms)

@@ -149,7 +149,7 @@ def _checked_budget(ccd: CCDFrame) -> UncertaintyBudget:
     if ccd.unit not in (u.adu, u.electron):
         msg = f"{ccd.name} is in {ccd.unit}; its linearity can be corrected in adu or in electron."
         raise u.UnitConversionError(msg)
-    budget = ccd.budget
+    budget = ccd._noise
     names = () if budget is None else budget.names
     if budget is None or (ccd._present_origin() is not None and lacks_own_noise(ccd)):
         msg = (

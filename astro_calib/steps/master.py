@@ -118,9 +118,9 @@ def with_applied(result: CCDFrame, ccd: CCDFrame, master: CCDFrame, kind: str) -
 
 def relabelled(master: CCDFrame, kind: str) -> CCDFrame:
     """The master with its own noise under the name of its kind."""
-    if master.budget is None:
+    if master._noise is None:
         return master
-    return rebuilt(master, master._data, master.budget.named(kind, FRAME_NOISE))
+    return rebuilt(master, master._data, master._noise.named(kind, FRAME_NOISE))
 
 
 def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
@@ -136,7 +136,7 @@ def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
     dtype = float_type(ccd.dtype)
     if result.dtype == dtype:
         return result
-    budget = None if result.budget is None else result.budget.bound()
+    budget = None if result._noise is None else result._noise.bound()
     return rebuilt(result, result._data.astype(dtype), budget)
 
 

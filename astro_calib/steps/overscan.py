@@ -122,7 +122,7 @@ def subtract_overscan(
     data = floating(ccd._data)
     result = data - np.asarray(level, dtype=data.dtype)
     own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
-    budget = own if ccd.budget is None else UncertaintyBudget.linear([(ccd.budget, 1.0), (own, 1.0)]).of_data(result)
+    budget = own if ccd._noise is None else UncertaintyBudget.linear([(ccd._noise, 1.0), (own, 1.0)]).of_data(result)
     frame = rebuilt(ccd, result, budget)
     forget_encoding(frame.meta)
     forget_levels(frame.meta)

@@ -102,15 +102,15 @@ def assert_same(again, frame):
         assert (one.raw.identity(), tuple(one.raw.shape)) == (other.raw.identity(), tuple(other.raw.shape))
         assert (one.window, one.quantum) == (other.window, other.quantum)
     assert_same_budget(again.budget, frame.budget)
-    if frame.budget is not None:
+    if frame.budget:
         difference = again.budget.covariance(frame.budget)
         np.testing.assert_allclose(difference, frame.variance, rtol=2e-5)
 
 
 def assert_same_budget(again, budget):
     """That a budget came back as it was, one source to the rounding of the total."""
-    assert (again is None) == (budget is None)
-    if budget is None:
+    assert bool(again) == bool(budget)
+    if not budget:
         return
     assert (again.shape, again.dtype, again.names) == (budget.shape, budget.dtype, budget.names)
     assert len(again.terms) == len(budget.terms)

@@ -16,6 +16,7 @@ from astropy.utils.masked import Masked
 from astropy.wcs import WCS
 
 from astro_calib import CCDFrame, DataQuality, Detector, compare_snr, create_deviation, measure_snr, simulate
+from astro_calib.photometry import StarTable
 
 SHAPE = (200, 220)
 STARS = np.array([[50.3, 60.8], [120.7, 70.2], [60.1, 140.4], [150.5, 150.0]])
@@ -308,6 +309,23 @@ def test_tables_are_written_without_a_warning_and_read_back_equal(table, name, f
     if name != "x.vot":
         for key in ("frame", "radius", "annulus", "n_partial"):
             assert again.meta[key] == table.meta[key]
+
+
+@pytest.mark.parametrize(("name", "form"), [("y.fits", None), ("y.vot", "votable"), ("y.ecsv", None)])
+@pytest.mark.parametrize(("first", "first_form"), [("x.ecsv", None), ("x.fits", None), ("x.vot", "votable")])
+def test_a_table_in_a_file_is_written_in_another_format_without_a_warning(
+    table, first, first_form, name, form, tmp_path
+):
+    table.write(tmp_path / first, **({"format": first_form} if first_form else {}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read = StarTable.read(tmp_path / first, **({"format": first_form} if first_form else {}))
+        read.write(tmp_path / name, **({"format": form} if form else {}))
+        read.write(tmp_path / name, overwrite=True, **({"format": form} if form else {}))
+        again = StarTable.read(tmp_path / name, **({"format": form} if form else {}))
+    assert again.colnames == table.colnames
+    np.testing.assert_array_equal(again["flux"].value, table["flux"].value)
+    assert str(again["flux"].unit) == str(table["flux"].unit)
 
 
 def test_the_table_written_is_not_changed(table, tmp_path):

@@ -70,6 +70,11 @@ def same(again):
     return either(again, lambda model: model)
 
 
+def unmarked(frame):
+    """A frame that does not remember its masters: a random calculation may take two of a kind, or one twice."""
+    return CCDFrame(frame, _applied=())
+
+
 OPERATORS = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
@@ -192,17 +197,19 @@ class Calculator:
             if not (good.any() if self.cuts else good.all()):
                 raise UnsuitableError
             function = either(
-                lambda one, flat: flat_correct(one, flat, norm_value=number),
+                lambda one, flat: flat_correct(unmarked(one), flat, norm_value=number),
                 lambda one, flat: like(one, one / as_flat(flat / u.Quantity(number, flat.unit))),
             )
             return chained(f"flat_correct({{}}, {{}}, norm_value={number})", function, frame, master)
         master = self.in_unit_of(frame, master)
         if step == "subtract_bias":
-            function = either(subtract_bias, lambda one, bias: like(one, one - bias))
+            function = either(
+                lambda one, bias: subtract_bias(unmarked(one), bias), lambda one, bias: like(one, one - bias)
+            )
             return chained("subtract_bias({}, {})", function, frame, master)
         times = {"data_exposure": number * u.s, "dark_exposure": 1 * u.s, "scale": True}
         function = either(
-            lambda one, dark: subtract_dark(one, dark, **times),
+            lambda one, dark: subtract_dark(unmarked(one), dark, **times),
             lambda one, dark: like(one, one - number * dark),
         )
         return chained(f"subtract_dark({{}}, {{}}, {number})", function, frame, master)

@@ -107,7 +107,7 @@ def state(operand):
     """All that can be seen of an operand, as it is now."""
     uncertainty = operand.uncertainty
     arrays = operand.data, operand.mask, operand.flags, None if uncertainty is None else uncertainty.array
-    sources = operand.budget.terms if isinstance(operand, CCDFrame) and operand.budget is not None else ()
+    sources = operand.budget.terms if isinstance(operand, CCDFrame) else ()
     return [copy.deepcopy(array) for array in arrays], dict(operand.meta), operand.unit, [s.key for s, _ in sources]
 
 

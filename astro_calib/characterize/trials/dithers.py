@@ -95,7 +95,7 @@ def _apertures(drawn: Dithered) -> Errors:
     weights = aperture(RADIUS)
     number = weights.sum()
     y, x = (drawn.place * (np.array(stack.shape) - len(weights) + 1)).astype(int)
-    budget = stack[y : y + len(weights), x : x + len(weights)].budget
+    budget = stack[y : y + len(weights), x : x + len(weights)]._noise
     assert budget is not None
     errors = _sums_over_apertures(stack.data - LEVEL) / np.sqrt(number)
     return errors, np.full(errors.shape, budget.variance_of_sum(weights) / number)
