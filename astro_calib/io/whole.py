@@ -35,8 +35,8 @@ __all__ = [
     "first_header",
     "header_units",
     "headers_of_rest",
-    "number_of_pixels",
     "is_end",
+    "number_of_pixels",
     "openable",
 ]
 
