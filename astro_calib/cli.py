@@ -288,7 +288,7 @@ def _forget_demo(raw: Path) -> None:
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same table.")
 @click.option("--step", "steps", multiple=True, metavar="NAME", help="Try this step only; may be given again.")
 @click.option("-j", "--jobs", type=int, help="How many processes share the work; as many as there are CPUs by default.")
-@click.option("-o", "--out", type=PATH, help="Write the table to this file, as ECSV.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the table to this file, as ECSV.")
 @OVERWRITE
 @QUIET
 def validate(

@@ -26,6 +26,6 @@ def file_to_write(filename: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """
     path = Path(filename)
     if path.exists() and not overwrite:
-        msg = f"{path} exists; give overwrite=True to replace it."
+        msg = f"{path} already exists; give overwrite=True to replace it."
         raise FileExistsError(msg)
     return path

@@ -166,14 +166,14 @@ class RawOnDisk:
     name : str
         Of the file.
     unit : Unit
-    budget : UncertaintyBudget or None
+    _noise : UncertaintyBudget or None
         None until the noise is found.
     """
 
     name: str
     unit: u.UnitBase
     _data: RowsOnDisk
-    budget: UncertaintyBudget | None = None
+    _noise: UncertaintyBudget | None = None
     mask: None = None
     flags: None = None
     _origin: Origin | None = None
@@ -208,7 +208,7 @@ class RawOnDisk:
 
     def with_budget(self, budget: UncertaintyBudget) -> RawOnDisk:
         """The same frame with its noise."""
-        return replace(self, budget=budget, _origin=self._present_origin())
+        return replace(self, _noise=budget, _origin=self._present_origin())
 
 
 def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | None:

@@ -16,6 +16,7 @@ import math
 import os
 import warnings
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from astropy.io import fits
@@ -237,8 +238,9 @@ def headers_of_rest(path: Path) -> list[bytes]:
     with warnings.catch_warnings(), suppress(Exception), _opened(path) as file:
         warnings.simplefilter("ignore")
         compressed = _compression(file)
-        # Damage raises errors of any kind; the headers before it are kept.
-        headers.extend(unit.header for unit in header_units(_Unpacked(compressed(file)) if compressed else file))
+        # What unpacks a damaged file makes errors of any kind; the headers before the damage are there.
+        units = header_units(_Unpacked(compressed(file)) if compressed else file)
+        headers.extend(unit.header for unit in islice(units, MANY_HEADERS))
     return headers
 
 
