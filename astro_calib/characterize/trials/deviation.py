@@ -23,7 +23,7 @@ GAIN, SKY = 8.0, 20.0
 CAMERA = raw.detector(GAIN)
 #: A converter of 12 bits whose values are stored in 16: adu. Its light goes through several steps, electron.
 STEP = 16
-SLOPE = np.linspace(50.0, 50.0 + 4 * STEP * raw.GAIN, SHAPE[1], endpoint=False)
+SLOPE = np.linspace(200.0, 200.0 + 4 * STEP * raw.GAIN, SHAPE[1], endpoint=False)
 #: Of the amplifiers, each with twelve columns: electron / adu, electron.
 GAINS, READ_NOISES = (1.0, 2.0, 5.0, 8.0), (3.0, 12.0, 6.0, 9.0)
 AMPLIFIERS = Detector(
