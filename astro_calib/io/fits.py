@@ -106,7 +106,7 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
 
     Notes
     -----
-    Pixels that are blank, as BLANK or NaN says, are masked and have `DataQuality.NO_DATA`; whole numbers stay whole,
+    Pixels that are blank, as BLANK or NaN says, are masked and flagged ``NO_DATA``; whole numbers stay whole,
     and are 0 there. Axes that are one pixel long, such as NAXIS3 = 1, are left out, and so are those axes of a WCS that
     the image does not have, such as a polarisation's.
     """
