@@ -198,6 +198,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "send"),
     # Ctrl-C in a terminal reaches those that help as well.

@@ -81,6 +81,7 @@ def done():
     return processes.run(SCRIPT, *(":".join(case) for case in CASES))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES, ids=" ".join)
 def test_more_frames_than_descriptors_are_read_and_combined(done, case):
     assert ":".join(case) in done.stdout.split(), done.stderr

@@ -101,6 +101,7 @@ print(refused)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_damage_is_an_error_of_the_frame_or_stays_in_its_pixels(tmp_path, way):
     # In a process of its own, which some damage would end: cfitsio writes beyond its memory.
