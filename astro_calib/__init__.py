@@ -4,14 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from astro_calib import home  # noqa: F401  first: astropy cannot be imported without one
-from astro_calib.budget import UncertaintyBudget
-from astro_calib.calibrate import calibrate, ccd_process
-from astro_calib.combine import combine
-from astro_calib.detector import Amplifier, Detector
+from astro_calib.detector.detector import Amplifier, Detector
+from astro_calib.detector.linearity import Linearity, LinearityPolynomial, LinearityTable
 from astro_calib.flags import DataQuality
-from astro_calib.frame import CCDFrame, covariance
-from astro_calib.linearity import Linearity, LinearityPolynomial, LinearityTable
-from astro_calib.source import NoiseSource
+from astro_calib.frame.frame import CCDFrame, covariance
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.source import NoiseSource
+from astro_calib.stack.combination import combine
 from astro_calib.steps import (
     correct_linearity,
     cosmicray_lacosmic,
@@ -25,6 +24,7 @@ from astro_calib.steps import (
     subtract_overscan,
     trim_image,
 )
+from astro_calib.steps.sequence import calibrate, ccd_process
 
 if TYPE_CHECKING:
     from astro_calib import simulate

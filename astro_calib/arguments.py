@@ -39,6 +39,7 @@ __all__ = [
     "is_sequence_of",
     "other_words",
     "other_words_of_init",
+    "printable",
     "quantity_of",
     "quantity_values",
     "unit_in_code",
@@ -365,3 +366,8 @@ def _in_code(value: Any) -> str:
         return f"{value.value:g} * {written}" if len(units) < 3 else f"{value.value:g} * {unit_in_code(value.unit)}"
     content = repr(value)
     return content if isinstance(value, (str, list, tuple, *NUMBERS)) and len(content) <= LONGEST else "..."
+
+
+def printable(text: str) -> str:
+    """``text`` with "?" for what a terminal might take for a command."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

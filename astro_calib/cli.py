@@ -311,8 +311,8 @@ def validate(
     own error bars. The exit status is 1 if an error bar is wrong, or needs more draws to tell ("more").
     """
     with _clear_errors():
-        from astro_calib.characterize import validate as validated
         from astro_calib.io.atomic import write_atomically
+        from astro_calib.validation import validate as validated
 
         if out is not None:
             _check_writable(out, overwrite)

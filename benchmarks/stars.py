@@ -30,9 +30,9 @@ from astro_calib import simulate
 from astro_calib.night import plan_night
 from astro_calib.night.masters import make_masters, read_raw
 from astro_calib.night.science import before_calibrated, calibrated, measured
-from astro_calib.night.sky_noise import measure_sky_noise
 from astro_calib.photometry import measure_snr
 from astro_calib.photometry.search import search
+from astro_calib.photometry.sky_noise import measure_sky_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astro_calib.characterize import shot_noise_bias
-from astro_calib.characterize.validate import within
+from astro_calib.validation import shot_noise_bias
+from astro_calib.validation.judge import within
 
 DOCS = Path(__file__).parent
 MODELS = ("data", "smooth", "array")

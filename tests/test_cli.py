@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 import astro_calib
 from astro_calib import simulate
-from astro_calib.characterize import trials
-from astro_calib.characterize.trial import Trial
 from astro_calib.cli import main
 from astro_calib.errors import FrameError
+from astro_calib.validation import trials
+from astro_calib.validation.trial import Trial
 
 
 @pytest.fixture(scope="module")

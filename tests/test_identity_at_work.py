@@ -22,8 +22,8 @@ from astro_calib import (
     covariance,
     measure_snr,
 )
-from astro_calib.budget import MAX_SOURCES
 from astro_calib.errors import NoiseWarning
+from astro_calib.noise.budget import MAX_SOURCES
 from tests.noise_checks import make_frame
 
 SHAPE = (60, 70)

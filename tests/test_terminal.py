@@ -191,7 +191,7 @@ def ended(shares, jobs):
         yield done
 
 if __name__ == "__main__":
-    module = import_module("astro_calib.characterize.validate")
+    module = import_module("astro_calib.validation.judge")
     original, module._done = module._done, ended
     from astro_calib.cli import main
     main(prog_name="astro-calib")

@@ -17,11 +17,11 @@ from astropy.io import registry
 from astropy.utils.exceptions import AstropyWarning
 
 from astro_calib.errors import FrameError
-from astro_calib.frame import CCDFrame
+from astro_calib.frame.frame import CCDFrame
 from astro_calib.io import mapping
 from astro_calib.io.asdf_structure import check_tree, check_whole_asdf
 from astro_calib.io.atomic import write_atomically
-from astro_calib.io.find import Finder
+from astro_calib.io.find import OPENERS, Finder
 from astro_calib.io.frame_tree import note_file
 from astro_calib.io.paths import file_to_read, file_to_write
 from astro_calib.io.stored import Stored
@@ -100,6 +100,9 @@ def stored_asdf(path: Path, find: Finder) -> Stored:
     """A file of which only the text is read; errors are those of `read_asdf`."""
     with _named(path):
         return _stored(path, find, FRAME)
+
+
+OPENERS["asdf"] = stored_asdf
 
 
 @contextmanager

@@ -98,13 +98,13 @@ class FrameConverter(Converter):
     """`CCDFrame` with its budget."""
 
     tags = (f"{TAGS}ccd_frame-*",)
-    types = ("astro_calib.frame.CCDFrame",)
+    types = ("astro_calib.frame.frame.CCDFrame",)
 
     def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a frame."""
         from astro_calib.io.frame_tree import frame_tree
         from astro_calib.io.headers import meta_tree, wcs_tree
-        from astro_calib.provenance import meta_with_history
+        from astro_calib.masters.provenance import meta_with_history
 
         # A file that somebody puts together of several objects holds all that belongs to each of them.
         to = writing.get() or Writing(None, include_masters=True)
@@ -161,7 +161,7 @@ class BudgetConverter(Converter):
     """`UncertaintyBudget` by itself."""
 
     tags = (f"{TAGS}uncertainty_budget-*",)
-    types = ("astro_calib.budget.UncertaintyBudget",)
+    types = ("astro_calib.noise.budget.UncertaintyBudget",)
 
     def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a budget, with all that it refers to."""
@@ -184,7 +184,7 @@ class SourceConverter(Converter):
     """`NoiseSource` by itself."""
 
     tags = (f"{TAGS}noise_source-*",)
-    types = ("astro_calib.source.NoiseSource",)
+    types = ("astro_calib.noise.source.NoiseSource",)
 
     def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a source, with all that it refers to."""
@@ -204,7 +204,7 @@ class DetectorConverter(Converter):
     """`Detector` with its amplifiers; numbers are in electron / adu, electron and adu."""
 
     tags = (f"{TAGS}detector-*",)
-    types = ("astro_calib.detector.Detector",)
+    types = ("astro_calib.detector.detector.Detector",)
 
     def to_yaml_tree(self, obj: Any, _tag: str, _ctx: Any) -> dict[str, Any]:
         """The tree of a detector."""
@@ -221,7 +221,7 @@ class DetectorConverter(Converter):
         """The detector."""
         import astropy.units as u
 
-        from astro_calib.detector import GAIN_UNIT, Amplifier, Detector
+        from astro_calib.detector.detector import GAIN_UNIT, Amplifier, Detector
 
         saturation = None if node.get("saturation") is None else float(node["saturation"]) * u.adu
         amplifiers = []
@@ -256,7 +256,7 @@ def _amplifier_tree(amplifier: Any) -> dict[str, Any]:
 
 
 def _linearity_tree(linearity: Any) -> dict[str, Any]:
-    from astro_calib.linearity import LinearityPolynomial
+    from astro_calib.detector.linearity import LinearityPolynomial
 
     if isinstance(linearity, LinearityPolynomial):
         covariance = linearity.covariance
@@ -277,7 +277,7 @@ def _linearity_tree(linearity: Any) -> dict[str, Any]:
 def _linearity(entry: Any) -> Any:
     import astropy.units as u
 
-    from astro_calib.linearity import LinearityPolynomial, LinearityTable
+    from astro_calib.detector.linearity import LinearityPolynomial, LinearityTable
 
     if entry is None:
         return None

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.budget import UncertaintyBudget
 from astro_calib.errors import FrameError
-from astro_calib.factored import OWN, Deferred, Factored, Field, Kept
 from astro_calib.io.master_parts import MasterParts, MissingMasterError
 from astro_calib.io.stored_arrays import native, window_of_entry
 from astro_calib.io.tree import rest_of_variance
-from astro_calib.source import Constituent, NoiseSource
+from astro_calib.noise.arrays import OWN, Deferred, Field, Kept
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.source import Constituent, NoiseSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,7 @@ class BudgetReader:
 
     def _unresolved(self, total: NDArray[Any]) -> NoiseSource:
         """One source for all that depends on masters that are missing."""
-        from astro_calib.frame import UNNAMED
+        from astro_calib.frame.frame import UNNAMED
 
         named = json.dumps([term["source"]["identity"] for term in self._tree["terms"]])
         identity = "unresolved:" + hashlib.blake2b(named.encode(), digest_size=12).hexdigest()

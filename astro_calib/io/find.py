@@ -13,12 +13,15 @@ from astro_calib.io.asdf_structure import MAX_TEXT
 from astro_calib.io.fits_budget import IDENTITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
     from astro_calib.io.stored import Stored
 
-__all__ = ["Finder"]
+__all__ = ["OPENERS", "Finder"]
+
+#: What reads as much of a file as tells what its frame is, by format; each format enters its own.
+OPENERS: dict[str, Callable[[Path, Finder], Stored | CCDFrame]] = {}
 
 #: How the names of files end that may hold a master.
 ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.bz2", ".fits.fz", ".fz", ".asdf")
@@ -118,16 +121,16 @@ class Finder:
 
 def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored | CCDFrame | None:
     """What is in a file, if it is the frame of that identity."""
-    from astro_calib.io.asdf import stored_asdf
-    from astro_calib.io.fits import stored_fits
+    from astro_calib.frame.read_write import register_formats
     from astro_calib.io.stored import Stored
-    from astro_calib.masters import master_of
+    from astro_calib.masters.registry import master_of
 
     try:
         asdf, said = _identity(path)
         if said != identity and (said is not None or asdf or not named):
             return None
-        found = stored_asdf(path, find) if asdf else stored_fits(path, find)
+        register_formats()
+        found = OPENERS["asdf" if asdf else "fits"](path, find)
         if isinstance(found, Stored):
             # Whether it can be understood is seen now, and not when the noise is asked for.
             _ = found.terms

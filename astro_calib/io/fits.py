@@ -24,10 +24,10 @@ from astropy.wcs import FITSFixedWarning
 
 from astro_calib.errors import FrameError, HeaderWarning
 from astro_calib.flags import DataQuality
-from astro_calib.frame import CCDFrame
+from astro_calib.frame.frame import CCDFrame
 from astro_calib.io import mapping
 from astro_calib.io.cards import remark_on_cards, repaired
-from astro_calib.io.find import Finder
+from astro_calib.io.find import OPENERS, Finder
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
 from astro_calib.io.fits_checksum import check_data, check_headers, compare_sums, content_of
 from astro_calib.io.fits_image import find_hdu, image_header, image_pixels
@@ -40,7 +40,7 @@ from astro_calib.io.stored import Stored
 from astro_calib.io.stored_arrays import bits, own_native
 from astro_calib.io.tiles import check_tiles
 from astro_calib.io.whole import check_whole_fits, header_units, openable
-from astro_calib.masters import Master, filed, master_of
+from astro_calib.masters.registry import Master, filed, master_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,6 +135,9 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
 def stored_fits(path: Path, find: Finder) -> Stored | CCDFrame:
     """A file of which only the headers are read, as far as that can be; errors are those of `read_fits`."""
     return _found(path, path.name, {}, None, find, [])
+
+
+OPENERS["fits"] = stored_fits
 
 
 def _found(

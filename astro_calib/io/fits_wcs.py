@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib.header_values import as_number
+from astro_calib.detector.header_values import as_number
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header

@@ -26,13 +26,13 @@ from astro_calib.io.frame_tree import frame_tree, note_file
 from astro_calib.io.headers import has_tables, wcs_tree
 from astro_calib.io.paths import file_to_write
 from astro_calib.io.stored_arrays import native
-from astro_calib.provenance import meta_with_history
+from astro_calib.masters.provenance import meta_with_history
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["prepare_fits", "write_fits"]
 

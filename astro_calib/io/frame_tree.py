@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.io.tree import VERSION, budget_tree
-from astro_calib.masters import filed, home, master_of
-from astro_calib.provenance import steps_to_write
+from astro_calib.masters.provenance import steps_to_write
+from astro_calib.masters.registry import filed, home, master_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["frame_tree", "note_file"]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from astro_calib.errors import FrameError
-from astro_calib.factored import Deferred, Field, Kept
 from astro_calib.io.stored_arrays import MALFORMED, native, window_of_entry
-from astro_calib.masters import (
+from astro_calib.masters.registry import (
     Master,
     Place,
     array_in_memory,
@@ -21,21 +20,42 @@ from astro_calib.masters import (
     remember_source,
     source_in_memory,
 )
+from astro_calib.noise.arrays import Deferred, Field, Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from astro_calib.factored import Factored
-    from astro_calib.frame import CCDFrame
-    from astro_calib.io.stored import Stored
-    from astro_calib.source import NoiseSource
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.source import NoiseSource
 
-__all__ = ["MasterParts", "MissingMasterError"]
+__all__ = ["MasterParts", "MissingMasterError", "StoredMaster"]
 
 #: Frames under one flat refer to one array.
 _shared: weakref.WeakValueDictionary[tuple[str, str], Deferred] = weakref.WeakValueDictionary()
+
+
+class StoredMaster(Protocol):
+    """A master in a file, of which as little as possible was read."""
+
+    name: str
+    path: Path | None
+    data: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the data."""
+
+    @property
+    def terms(self) -> Sequence[tuple[NoiseSource, Factored]]:
+        """The sources of noise that are known, with their coefficients."""
+
+    @property
+    def whole(self) -> CCDFrame:
+        """The frame, read once."""
 
 
 class MissingMasterError(Exception):
@@ -71,7 +91,7 @@ class MasterParts:
         self,
         masters: Sequence[Mapping[str, Any]],
         shape: tuple[int, ...],
-        find: Callable[[Mapping[str, Any]], Stored | CCDFrame | None],
+        find: Callable[[Mapping[str, Any]], StoredMaster | CCDFrame | None],
     ) -> None:
         self._masters = masters
         self._shape = shape
@@ -143,13 +163,13 @@ class MasterParts:
 
         return _shared.setdefault(key, Deferred(shape, load, place))
 
-    def _stored(self, entry: Mapping[str, Any]) -> Stored | CCDFrame:
+    def _stored(self, entry: Mapping[str, Any]) -> StoredMaster | CCDFrame:
         """The master, in memory or in a file."""
         identity = str(entry["identity"])
         if identity not in self._found:
             in_memory = master_in_memory(identity)
             self._found[identity] = self._find(entry) if in_memory is None else in_memory
-        found: Stored | CCDFrame | None = self._found[identity]
+        found: StoredMaster | CCDFrame | None = self._found[identity]
         if found is None:
             raise MissingMasterError(entry)
         return found
@@ -160,27 +180,27 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, type(None))) else [_plain(part) for part in value]
 
 
-def _remembered(found: Stored | CCDFrame, entry: Mapping[str, Any]) -> Master:
-    from astro_calib.frame import CCDFrame
+def _remembered(found: StoredMaster | CCDFrame, entry: Mapping[str, Any]) -> Master:
+    from astro_calib.frame.frame import CCDFrame
 
     path = path_of(str(entry["identity"])) if isinstance(found, CCDFrame) else found.path
     return Master(str(entry["identity"]), str(entry["name"]), str(entry["checksum"]), path)
 
 
-def _terms_of(found: Stored | CCDFrame) -> tuple[tuple[int, ...], Sequence[tuple[NoiseSource, Factored]]]:
-    from astro_calib.frame import CCDFrame
+def _terms_of(found: StoredMaster | CCDFrame) -> tuple[tuple[int, ...], Sequence[tuple[NoiseSource, Factored]]]:
+    from astro_calib.frame.frame import CCDFrame
 
     if isinstance(found, CCDFrame):
         return found.shape, () if found._noise is None else found._noise.terms
     return found.shape, found.terms
 
 
-def _array_of(found: Stored | CCDFrame, role: Mapping[str, Any], checksum: str) -> NDArray[Any]:
+def _array_of(found: StoredMaster | CCDFrame, role: Mapping[str, Any], checksum: str) -> NDArray[Any]:
     """An array of a master."""
-    from astro_calib.arithmetic import floating
-    from astro_calib.frame import CCDFrame
-    from astro_calib.identity import content_digest
-    from astro_calib.steps.flat import normalised
+    from astro_calib.dtypes import floating
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.masters.normalise import normalised
+    from astro_calib.noise.identity import content_digest
 
     if role["array"] == "coefficient":
         field = coefficient_field(_terms_of(found)[1], role)

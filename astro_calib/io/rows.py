@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.digital_step import sample_of
-from astro_calib.identity import PIXELS, Origin, RawPixels, drawn_identity
 from astro_calib.io.fits_pixels import STORED, Scaling, blank_number, plane_shape
+from astro_calib.noise.digital_step import sample_of
+from astro_calib.noise.identity import PIXELS, drawn_identity
+from astro_calib.noise.origin import Origin, RawPixels
 
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
 
     from numpy.typing import NDArray
 
-    from astro_calib.budget import UncertaintyBudget
-    from astro_calib.digital_step import Neighbours
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.budget import UncertaintyBudget
+    from astro_calib.noise.digital_step import Neighbours
 
 __all__ = ["RawOnDisk", "RowsOnDisk", "raw_on_disk", "spilled"]
 

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError, NoiseWarning
-from astro_calib.identity import LastingValues, Origin, RawPixels, Watch
+from astro_calib.frame.pixels import LastingValues, Watch
 from astro_calib.io.budget_reader import BudgetReader
 from astro_calib.io.memory import SMALL, available_memory
 from astro_calib.io.stored_arrays import bits, window_of_entry
 from astro_calib.io.tree import VERSION
-from astro_calib.masters import Master, filed
+from astro_calib.masters.registry import Master, filed
+from astro_calib.noise.origin import Origin, RawPixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from astro_calib.factored import Factored
-    from astro_calib.frame import CCDFrame
-    from astro_calib.source import NoiseSource
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.source import NoiseSource
 
 __all__ = ["Stored"]
 
@@ -102,7 +103,7 @@ class Stored:
         FrameError
             If something is missing or damaged.
         """
-        from astro_calib.frame import CCDFrame
+        from astro_calib.frame.frame import CCDFrame
 
         def own(array: Any, dtype: Any = None) -> Any:
             array = np.asarray(array)

@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.factored import OWN, Field, Kept
-from astro_calib.masters import home, locate, path_of, remember_source
+from astro_calib.masters.registry import home, locate, path_of, remember_source
+from astro_calib.noise.arrays import OWN, Field, Kept
 
 if TYPE_CHECKING:
-    from astro_calib.budget import UncertaintyBudget
-    from astro_calib.factored import Factored
-    from astro_calib.masters import Master
-    from astro_calib.source import NoiseSource
+    from astro_calib.masters.registry import Master
+    from astro_calib.noise.budget import UncertaintyBudget
+    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.source import NoiseSource
 
 __all__ = ["VERSION", "budget_tree", "rest_of_variance", "source_tree"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.arithmetic import float_type
+from astro_calib.dtypes import float_type
 from astro_calib.kernels.many import part_of
 from astro_calib.kernels.network import comparators, median_of_lines
 from astro_calib.kernels.options import compiled, inner

@@ -4,8 +4,8 @@ from astro_calib.night.frames import RawFrame, UnusedFile
 from astro_calib.night.plan import Plan, plan_night
 from astro_calib.night.profile import Profile, builtin_profiles, load_profile
 from astro_calib.night.run import reduce_night
-from astro_calib.night.sky_noise import SkyNoise, measure_sky_noise
 from astro_calib.night.summary import FrameSummary, MasterSummary, NightSummary
+from astro_calib.photometry.sky_noise import SkyNoise, measure_sky_noise
 
 __all__ = [
     "FrameSummary",

@@ -11,14 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.arguments import as_path
+from astro_calib.arguments import as_path, printable
+from astro_calib.detector.header_values import as_number
 from astro_calib.errors import FrameError
-from astro_calib.header_values import as_number
-from astro_calib.identity import content_digest
 from astro_calib.io.cards import remark_on_cards
-from astro_calib.night.headers import header_value, parse_section, printable
+from astro_calib.night.headers import header_value, parse_section
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_file
+from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -412,7 +412,7 @@ class _Description:
         found = self.profile.find(self.header, role)
         if found is None:
             return None
-        from astro_calib.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
+        from astro_calib.detector.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
 
         lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, MAX_LEVEL))
         value = as_number(found[1])

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.sections import slices_of_section
+from astro_calib.arguments import printable
+from astro_calib.detector.sections import slices_of_section
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
-__all__ = ["header_value", "parse_section", "printable"]
-
-
-def printable(text: str) -> str:
-    """``text`` with "?" for what a terminal might take for a command."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+__all__ = ["header_value", "parse_section"]
 
 
 def header_value(header: Header, keyword: str) -> Any:

@@ -15,19 +15,19 @@ from astro_calib.errors import FrameError
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.names import file_name, unique_name
 from astro_calib.night.net import reason_of, tried
-from astro_calib.night.pictures import master_picture, rendered
 from astro_calib.night.pixels import masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.remarks import heard_of_file
 from astro_calib.night.summary import MasterSummary
-from astro_calib.scaling import median_of_pixels
+from astro_calib.report.pictures import master_picture, rendered
+from astro_calib.stack.levels import median_of_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.output import Output
     from astro_calib.night.plan import Plan
 
@@ -128,7 +128,7 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     FrameError
         If it cannot be read, or is another than the one that was planned with.
     """
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
     with heard_of_file(frame.path.name):
         ccd = CCDFrame.read(frame.path, unit="adu")
@@ -164,9 +164,9 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
     CCDFrame, shape (ny, nx)
         In electron.
     """
-    from astro_calib.calibrate import calibrate
-    from astro_calib.provenance import record
+    from astro_calib.masters.provenance import record
     from astro_calib.steps.header import forget_levels, forget_sections, is_gain_or_setting, note_gain_of_one
+    from astro_calib.steps.sequence import calibrate
 
     result = calibrate(
         read_raw(frame) if ccd is None else ccd,
@@ -316,8 +316,8 @@ def _tried_together(
 
 def _combined(frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
     """The mean of frames, without what deviates; None if there are none."""
-    from astro_calib.combine import combine
-    from astro_calib.provenance import record
+    from astro_calib.masters.provenance import record
+    from astro_calib.stack.combination import combine
 
     first = next(frames, None)
     if first is None:

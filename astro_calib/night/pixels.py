@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["masked", "usable"]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import quantity_values
+from astro_calib.arguments import printable, quantity_values
 from astro_calib.errors import FrameError, ProfileError
 from astro_calib.night.frames import ADU, RawFrame, UnusedFile, by_reason, examine_file, find_files
-from astro_calib.night.headers import parse_section, printable
+from astro_calib.night.headers import parse_section
 from astro_calib.night.names import unique_name
 from astro_calib.night.net import tried
 from astro_calib.night.profile import Profile, load_profile
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.detector import Detector
+    from astro_calib.detector.detector import Detector
 
 __all__ = ["SAME_EXPOSURE", "Plan", "plan_night"]
 
@@ -416,7 +416,7 @@ def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tupl
 
 def _detector(frames: list[RawFrame], profile: Profile) -> tuple[Detector, list[str]]:
     """The detector of the night, and what has to be said about where its numbers are from."""
-    from astro_calib.detector import Detector
+    from astro_calib.detector.detector import Detector
 
     values = {}
     remarks, unknown = [], []

@@ -78,8 +78,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.arguments import as_path
+from astro_calib.detector.header_values import UNITS_OF_TIME, as_number, as_seconds, stated_unit_of_time
 from astro_calib.errors import ProfileError
-from astro_calib.header_values import UNITS_OF_TIME, as_number, as_seconds, stated_unit_of_time
 from astro_calib.night.headers import header_value
 from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
 
@@ -88,7 +88,7 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
-    from astro_calib.linearity import Linearity
+    from astro_calib.detector.linearity import Linearity
 
 __all__ = ["KINDS", "ExposureTime", "Profile", "builtin_profiles", "load_profile"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
+from astro_calib.detector.header_values import as_number
+from astro_calib.detector.linearity import LinearityPolynomial, LinearityTable
 from astro_calib.errors import ProfileError
-from astro_calib.header_values import as_number
-from astro_calib.linearity import LinearityPolynomial, LinearityTable
 from astro_calib.night.headers import parse_section
 
 if TYPE_CHECKING:
-    from astro_calib.linearity import Linearity
+    from astro_calib.detector.linearity import Linearity
 
 __all__ = ["KINDS", "OVERSCAN_AXES", "Rule", "checked_fields"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from astropy.utils.exceptions import AstropyUserWarning, AstropyWarning
 from astropy.wcs import FITSFixedWarning
 
+from astro_calib.arguments import printable
 from astro_calib.errors import HeaderWarning
-from astro_calib.night.headers import printable
 from astro_calib.night.names import named
 
 if TYPE_CHECKING:

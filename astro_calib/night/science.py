@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.arguments import printable
 from astro_calib.flags import DataQuality
-from astro_calib.night.headers import printable
 from astro_calib.night.masters import calibrate_raw, read_raw
-from astro_calib.night.pictures import before_after_picture, histogram_picture, rendered, snr_picture
 from astro_calib.night.pixels import masked, usable
-from astro_calib.night.sky_noise import measure_sky_noise
 from astro_calib.night.summary import FrameSummary
+from astro_calib.photometry.sky_noise import measure_sky_noise
+from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from astropy.table import QTable
     from numpy.typing import NDArray
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.masters import Masters
     from astro_calib.night.output import Output
     from astro_calib.night.plan import Plan
-    from astro_calib.night.sky_noise import SkyNoise
+    from astro_calib.photometry.sky_noise import SkyNoise
 
 __all__ = ["Made", "Photometry", "before_calibrated", "calibrated", "measured", "reduce_science"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from astro_calib.arguments import printable
 from astro_calib.night.frames import by_reason
-from astro_calib.night.headers import printable
-from astro_calib.night.sky_noise import SkyNoise
+from astro_calib.photometry.sky_noise import SkyNoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

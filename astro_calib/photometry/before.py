@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.calibrate import calibrate
-from astro_calib.derive import as_frame
+from astro_calib.frame.rebuild import as_frame
+from astro_calib.steps.sequence import calibrate
 
 if TYPE_CHECKING:
     import astropy.units as u
 
-    from astro_calib.detector import Detector
-    from astro_calib.frame import CCDFrame
+    from astro_calib.detector.detector import Detector
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["before_calibration"]
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from astro_calib.factored import Field
+from astro_calib.noise.arrays import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from astro_calib.budget import UncertaintyBudget
-    from astro_calib.factored import Factored
     from astro_calib.kernels.apertures import Listed
+    from astro_calib.noise.budget import UncertaintyBudget
+    from astro_calib.noise.coefficient import Factored
 
 __all__ = ["COMPONENTS", "Fluxes", "measure"]
 

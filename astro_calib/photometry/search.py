@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import astropy.units as u
 import numpy as np
 
-from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
+from astro_calib.frame.rebuild import as_frame
 from astro_calib.photometry.detection import Scene, survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astro_calib.budget import UncertaintyBudget
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.budget import UncertaintyBudget
 
 __all__ = ["Searched", "search"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.arguments import check_count, check_positive, check_switch, described, quantity_values
-from astro_calib.derive import as_frame
+from astro_calib.frame.rebuild import as_frame
 from astro_calib.photometry.apertures import Aperture, missing_light, weigh
 from astro_calib.photometry.detection import REASONS, find_stars, measure_shape, recentred
 from astro_calib.photometry.empty import empty_positions, robust_scatter
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from astropy.table import QTable, Table
     from numpy.typing import ArrayLike, NDArray
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
     from astro_calib.photometry.fluxes import Fluxes
     from astro_calib.photometry.search import Searched
     from astro_calib.photometry.sky_places import SkyPlaces

@@ -14,10 +14,9 @@ from astro_calib.simulate.components import (
     read_noise,
     sensitivity_variations,
 )
-from astro_calib.simulate.instrument import Camera, camera
+from astro_calib.simulate.instrument import Camera, Truth, camera
 from astro_calib.simulate.observing import Night, night, write_frame
 from astro_calib.simulate.scene import random_stars, sky_background, stars
-from astro_calib.simulate.truth import Truth
 
 __all__ = [
     "Camera",

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from astropy.table import QTable
     from astropy.wcs import WCS
 
-    from astro_calib.frame import CCDFrame
-    from astro_calib.simulate.truth import Truth
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.simulate.instrument import Truth
 
 __all__ = ["Night", "night", "write_frame"]
 

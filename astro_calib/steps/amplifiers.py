@@ -8,16 +8,16 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from astro_calib.errors import FrameError
-from astro_calib.source import NoiseSource
+from astro_calib.noise.source import NoiseSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from astro_calib.detector import Detector
-    from astro_calib.frame import CCDFrame
-    from astro_calib.identity import Origin
+    from astro_calib.detector.detector import Detector
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.origin import Origin
 
 __all__ = ["amplifier_sections", "digital_steps", "inside", "over_sections", "raw_map", "uncertain_gains"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
-from astro_calib.derive import as_frame
-from astro_calib.steps.master import check_master, relabelled, subtracted, with_applied
+from astro_calib.frame.rebuild import as_frame
+from astro_calib.masters.master import relabelled
+from astro_calib.steps.master import check_master, subtracted, with_applied
 
 if TYPE_CHECKING:
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["subtract_bias"]
 

@@ -9,17 +9,17 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from astro_calib.arguments import check_positive
-from astro_calib.arithmetic import floating
-from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, rebuilt, with_quality
-from astro_calib.factored import Factored
+from astro_calib.dtypes import floating
 from astro_calib.flags import DataQuality
-from astro_calib.source import NoiseSource
+from astro_calib.frame.rebuild import as_frame, rebuilt, with_quality
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.source import NoiseSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["cosmicray_lacosmic"]
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 
 from astro_calib.arguments import check_switch, other_words
-from astro_calib.derive import as_frame
 from astro_calib.errors import FrameError, NoiseWarning
-from astro_calib.steps.master import check_exposure, check_master, exposure, relabelled, subtracted, with_applied
+from astro_calib.frame.rebuild import as_frame
+from astro_calib.masters.master import relabelled
+from astro_calib.steps.master import check_exposure, check_master, exposure, subtracted, with_applied
 
 if TYPE_CHECKING:
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["exposure_ratio", "subtract_dark", "warn_of_bias_in_dark"]
 

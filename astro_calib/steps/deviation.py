@@ -9,21 +9,21 @@ import numpy as np
 from astropy.nddata import NDData
 
 from astro_calib.arguments import described, other_words, quantity_values
-from astro_calib.arithmetic import float_type, floating
-from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, rebuilt
-from astro_calib.detector import as_detector
+from astro_calib.detector.detector import as_detector
+from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.factored import Factored
-from astro_calib.source import NoiseSource
+from astro_calib.frame.rebuild import as_frame, rebuilt
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.amplifiers import amplifier_sections, digital_steps, over_sections, raw_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astro_calib.detector import Detector
-    from astro_calib.frame import CCDFrame
-    from astro_calib.identity import Origin
+    from astro_calib.detector.detector import Detector
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.origin import Origin
 
 __all__ = ["create_deviation"]
 
@@ -159,7 +159,7 @@ def create_deviation(
 def _variance_of_shot_noise(expected: NDArray[Any], floor: float | NDArray[Any]) -> NDArray[Any]:
     """The electrons that are expected, but not less than the floor; 0 where they are no number."""
     if np.ndim(expected):
-        from astro_calib.kernels.calibrate import shot_variance
+        from astro_calib.kernels.fused import shot_variance
 
         return shot_variance(expected, None, None, 0.0, floor)
     return np.asarray(np.where(np.isfinite(expected), np.maximum(expected, floor), 0))

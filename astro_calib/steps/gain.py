@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 
 from astro_calib.arguments import check_unit, described, other_words, quantity_of
-from astro_calib.arithmetic import floating
-from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, rebuilt
-from astro_calib.detector import GAIN_UNIT, Detector, check_gain, positive_quantity
-from astro_calib.factored import OWN, Factored
+from astro_calib.detector.detector import GAIN_UNIT, Detector, check_gain, positive_quantity
+from astro_calib.dtypes import floating
+from astro_calib.frame.rebuild import as_frame, rebuilt
+from astro_calib.noise.arrays import OWN
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Factored
 from astro_calib.steps.amplifiers import amplifier_sections, inside, raw_map, uncertain_gains
 from astro_calib.steps.header import note_electrons
 
 if TYPE_CHECKING:
-    from astro_calib.frame import CCDFrame
-    from astro_calib.source import NoiseSource
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.source import NoiseSource
 
 __all__ = ["gain_correct"]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arithmetic import floating
-from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, lacks_own_noise, rebuilt, with_quality
-from astro_calib.detector import Detector, as_detector
+from astro_calib.detector.detector import Detector, as_detector
+from astro_calib.detector.linearity import Linearity
+from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
-from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
-from astro_calib.linearity import Linearity
-from astro_calib.source import NoiseSource
+from astro_calib.frame.rebuild import as_frame, lacks_own_noise, rebuilt, with_quality
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.amplifiers import amplifier_sections
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["correct_linearity"]
 

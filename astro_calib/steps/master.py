@@ -11,33 +11,22 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.arguments import NUMBERS, check_unit, described
-from astro_calib.arithmetic import float_type
-from astro_calib.derive import as_frame, rebuilt
+from astro_calib.detector.header_values import as_seconds
+from astro_calib.dtypes import float_type
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame import UNNAMED, CCDFrame
-from astro_calib.header_values import as_seconds
-from astro_calib.masters import applied, master_of
+from astro_calib.frame.rebuild import as_frame, rebuilt
+from astro_calib.masters.registry import applied, master_of
 from astro_calib.steps.header import forget_levels
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
-__all__ = [
-    "FRAME_NOISE",
-    "as_master",
-    "check_exposure",
-    "check_master",
-    "exposure",
-    "like_frame",
-    "relabelled",
-    "subtracted",
-    "with_applied",
-]
+    from astro_calib.frame.frame import CCDFrame
+
+__all__ = ["as_master", "check_exposure", "check_master", "exposure", "like_frame", "subtracted", "with_applied"]
 
 #: No frame is exposed for longer, the sum of many frames included: three years.
 LONGEST_EXPOSURE = 1e8 * u.s
-#: Names of the noise of a frame's own; in a frame that a master was applied to, it is the master's noise.
-FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "scale", "merged", UNNAMED})
 
 
 def as_master(master: Any, kind: str) -> CCDFrame:
@@ -114,13 +103,6 @@ def with_applied(result: CCDFrame, ccd: CCDFrame, master: CCDFrame, kind: str) -
     """The result, which remembers the master beside those that were applied to the frame before."""
     result._applied = (*ccd._applied, (kind, master_of(master).identity))
     return result
-
-
-def relabelled(master: CCDFrame, kind: str) -> CCDFrame:
-    """The master with its own noise under the name of its kind."""
-    if master._noise is None:
-        return master
-    return rebuilt(master, master._data, master._noise.named(kind, FRAME_NOISE))
 
 
 def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from astro_calib.arguments import check_positive, check_switch, described, other_words
-from astro_calib.arithmetic import floating
-from astro_calib.budget import UncertaintyBudget
-from astro_calib.derive import as_frame, measured, rebuilt, with_quality
-from astro_calib.digital_step import digital_step, neighbours
+from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
-from astro_calib.factored import Factored
 from astro_calib.flags import DataQuality
-from astro_calib.identity import drawn_identity
-from astro_calib.source import NoiseSource
+from astro_calib.frame.rebuild import as_frame, measured, rebuilt, with_quality
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.digital_step import digital_step, neighbours
+from astro_calib.noise.identity import drawn_identity
+from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.header import forget_encoding, forget_levels
 from astro_calib.steps.section import section_slices
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from astropy.modeling import Model
     from numpy.typing import NDArray
 
-    from astro_calib.frame import CCDFrame
-    from astro_calib.source import Window
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.window import Window
 
 __all__ = ["overscan_level", "subtract_overscan", "without_level"]
 

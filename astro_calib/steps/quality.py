@@ -8,16 +8,16 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import as_mask
-from astro_calib.derive import as_frame, with_quality
-from astro_calib.detector import as_detector
+from astro_calib.detector.detector import as_detector
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
+from astro_calib.frame.rebuild import as_frame, with_quality
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from astro_calib.detector import Detector
-    from astro_calib.frame import CCDFrame
+    from astro_calib.detector.detector import Detector
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["flag_bad_pixels", "flag_saturated"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import described
+from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
-from astro_calib.sections import slices_of_section
 
 if TYPE_CHECKING:
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["section_slices"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
-from astro_calib.derive import as_frame
+from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.header import forget_sections
 from astro_calib.steps.section import section_slices
 
 if TYPE_CHECKING:
-    from astro_calib.frame import CCDFrame
+    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["trim_image"]
 

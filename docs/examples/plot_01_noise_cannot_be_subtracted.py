@@ -20,7 +20,7 @@ import numpy as np
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 SHAPE = (700, 700)
 rng = np.random.default_rng(1)
@@ -111,7 +111,7 @@ axes.legend(fontsize="small")
 plt.show()
 
 # %%
-# The same in numbers, for all pixels, by `~astro_calib.characterize.compare_noise`: the root of the mean predicted
+# The same in numbers, for all pixels, by `~astro_calib.validation.compare_noise`: the root of the mean predicted
 # variance, and the root mean square difference from what the simulation put in. For n pixels of independent Gaussian
 # noise the relative standard error of the latter is :math:`1/\sqrt{2n}`. The last three rows are one raw frame,
 # calibrated in three ways: where they deviate, they deviate together.

@@ -24,7 +24,7 @@ import numpy as np
 from astropy.table import Table
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 SHAPE = (300, 300)
 MOST = 32

@@ -24,7 +24,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 SHAPE = (300, 300)
 rng = np.random.default_rng(4)

@@ -23,8 +23,8 @@ import numpy as np
 from astropy.modeling.models import Chebyshev1D
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
 from astro_calib.estimators import median_variance_factor
+from astro_calib.validation import compare_noise
 
 SHAPE = (200, 200)
 rng = np.random.default_rng(5)

@@ -20,7 +20,7 @@ import numpy as np
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 SHAPE = (500, 500)
 rng = np.random.default_rng(6)

@@ -19,7 +19,7 @@ import numpy as np
 from astropy.visualization import AsymmetricPercentileInterval
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 SHAPE = (400, 400)
 #: Exposure time (s), dark current of an ordinary pixel and light of the sky (e/s), and electrons of the sky.

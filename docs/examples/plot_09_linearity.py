@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 GAIN, BIAS, LIMIT = 1.5, 1000, 50000 * u.adu
 COEFFICIENTS = np.array([5e-7, 1e-11])

@@ -20,7 +20,7 @@ from astropy.table import Table
 from matplotlib.colors import ListedColormap
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 SHAPE, BIAS, SKY = (400, 400), 1000, 150.0
 rng = np.random.default_rng(10)

@@ -25,7 +25,7 @@ from astropy.table import Table
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 SKY = 100.0
 NUMBER = 12

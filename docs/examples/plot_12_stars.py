@@ -24,8 +24,8 @@ from astropy.table import Table, vstack
 from photutils.aperture import ApertureStats, CircularAperture
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
 from astro_calib.photometry import before_calibration
+from astro_calib.validation import compare_noise
 
 SHAPE = (450, 450)
 SPACING = 30

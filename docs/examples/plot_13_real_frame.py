@@ -28,7 +28,7 @@ from astropy.utils.data import get_pkg_data_filename
 from astropy.visualization import PercentileInterval
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 raw = ac.CCDFrame.read(get_pkg_data_filename("data/a8280271.fits", package="ccdproc.tests"), unit="adu")
 gain = raw.meta["GAIN"] * u.electron / u.adu

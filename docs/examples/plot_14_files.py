@@ -12,7 +12,8 @@ sources of noise, knows its masters by identity and not by name, and tells how t
 # -------------------------------------------
 #
 # A master of 4 biases, which is poor on purpose, and 16 frames of a faint sky. All that remains at the end of the
-# function is on disk. `astro_calib.provenance.record` notes what was done; ``astro-calib reduce`` does so by itself.
+# function is on disk. `astro_calib.masters.provenance.record` notes what was done; ``astro-calib reduce`` does so by
+# itself.
 
 from __future__ import annotations
 
@@ -31,9 +32,9 @@ from astropy.nddata import CCDData
 from astropy.table import Table
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
 from astro_calib.errors import NoiseWarning
-from astro_calib.provenance import record
+from astro_calib.masters.provenance import record
+from astro_calib.validation import compare_noise
 
 SHAPE = (300, 300)
 SKY = 50.0

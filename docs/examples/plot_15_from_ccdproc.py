@@ -28,7 +28,7 @@ from astropy.nddata import CCDData, VarianceUncertainty
 from astropy.table import Table
 
 import astro_calib as ac
-from astro_calib.characterize import compare_noise
+from astro_calib.validation import compare_noise
 
 GAIN = 1.5 * u.electron / u.adu
 READ_NOISE = 8 * u.electron

@@ -27,9 +27,10 @@ from astro_calib import (
     masters,
 )
 from astro_calib.errors import NoiseWarning
-from astro_calib.factored import OWN, Factored
-from astro_calib.identity import Watch
+from astro_calib.frame.pixels import Watch
 from astro_calib.io import master_parts
+from astro_calib.noise.arrays import OWN
+from astro_calib.noise.coefficient import Factored
 
 CAMERA = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
 SHAPE = (24, 30)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from astro_calib import CCDFrame, DataQuality, covariance
-from astro_calib.provenance import record
+from astro_calib.masters.provenance import record
 from tests.io.frames import Night
 
 DATA = Path(__file__).parent / "data"

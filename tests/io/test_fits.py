@@ -14,10 +14,10 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 from astropy.wcs import WCS
 
 from astro_calib import CCDFrame, create_deviation
-from astro_calib.detector import Detector
+from astro_calib.detector.detector import Detector
 from astro_calib.errors import FrameError
 from astro_calib.io import fits_writer
-from astro_calib.masters import master_of
+from astro_calib.masters.registry import master_of
 
 SHAPE = (30, 40)
 

@@ -12,7 +12,7 @@ from astropy.time import Time
 from ccdproc import ImageFileCollection
 
 from astro_calib import CCDFrame, reduce_night, simulate
-from astro_calib.provenance import record
+from astro_calib.masters.provenance import record
 from tests import processes
 from tests.io.frames import Night
 

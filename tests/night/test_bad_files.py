@@ -342,7 +342,7 @@ def test_biases_that_are_all_lost_leave_their_pattern_only_with_an_overscan(clea
 
 
 def test_a_group_that_cannot_be_combined_is_lost_as_a_whole(clean, tmp_path, monkeypatch):
-    module = import_module("astro_calib.combine")
+    module = import_module("astro_calib.stack.combination")
     original = module.combine
 
     def fail(frames, **options):

@@ -11,8 +11,8 @@ import pytest
 from astropy.io import fits
 
 from astro_calib import CCDFrame
+from astro_calib.detector.header_values import as_seconds, stated_unit_of_time
 from astro_calib.errors import FrameError
-from astro_calib.header_values import as_seconds, stated_unit_of_time
 from astro_calib.night import plan_night, reduce_night
 
 CAMERA = {"gain": 1.5, "read_noise": 8.0}

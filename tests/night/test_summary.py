@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astro_calib.night.sky_noise import SkyNoise
 from astro_calib.night.summary import FRAME_COLUMNS, FrameSummary
+from astro_calib.photometry.sky_noise import SkyNoise
 
 
 @pytest.fixture

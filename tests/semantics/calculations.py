@@ -11,8 +11,8 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from astro_calib import CCDFrame, DataQuality, flat_correct, gain_correct, subtract_bias, subtract_dark
+from tests.noise.test_identity import through_pickle
 from tests.semantics.linear_model import LinearModel
-from tests.test_identity import through_pickle
 
 #: Sizes of data and variances that float32 can hold.
 REASONABLE = 1e-6, 1e6

@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from astro_calib import CCDFrame, DataQuality, Detector, NoiseSource, UncertaintyBudget, combine, create_deviation
-from astro_calib.factored import OWN, Factored
+from astro_calib.noise.arrays import OWN
+from astro_calib.noise.coefficient import Factored
 from tests.semantics.linear_model import LinearModel, Noise
 
 #: Cells along each axis of a source of which frames hold regions.

@@ -10,10 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from astro_calib import CCDFrame, covariance
+from tests.noise.test_identity import through_pickle
 from tests.semantics.calculations import calculations, evaluated
 from tests.semantics.checks import assert_same_noise
 from tests.semantics.strategies import examples, pools
-from tests.test_identity import through_pickle
 
 COPIES = {
     "copy()": CCDFrame.copy,

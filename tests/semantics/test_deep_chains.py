@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from astro_calib import CCDFrame
-from astro_calib.budget import MAX_SOURCES
-from astro_calib.factored import MAX_MONOMIALS
+from astro_calib.noise.budget import MAX_SOURCES
+from astro_calib.noise.coefficient import MAX_MONOMIALS
 
 pytestmark = pytest.mark.filterwarnings("ignore:(?s).*more than .* sources of noise:astro_calib.errors.NoiseWarning")
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from astro_calib import CCDFrame, DataQuality, calibrate, combine, covariance
-from astro_calib.derive import fit_for_use
+from astro_calib.frame.rebuild import fit_for_use
 from tests.semantics import linear_model
 from tests.semantics.checks import assert_agrees, assert_same_noise, assert_within
 from tests.semantics.observations import LEVELS, TIMES, Notebook, Telescope, options_of, step_by_step

@@ -1,0 +1,382 @@
+"""What a detector does to the light: gain, read noise, linearity, saturation, and the sections of its amplifiers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.arguments import NUMBERS, described, is_sequence_of, other_words_of_init, quantity_of
+from astro_calib.detector.linearity import Linearity
+from astro_calib.detector.sections import slices_of_section
+from astro_calib.errors import FrameError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Amplifier", "Detector"]
+
+GAIN_UNIT = u.electron / u.adu
+#: No detector's gain is outside of this range, electron / adu, not even that of images on a scale from 0 to 1.
+GAINS = (1e-6, 1e6)
+#: No detector reads out with more noise than this, electron.
+MAX_READ_NOISE = 1e6
+#: No detector saturates above this level, adu: whole numbers of 32 bits end there.
+MAX_LEVEL = 2.0**32
+
+
+def check_gain(what: str, gain: u.Quantity) -> None:
+    """Refuse a gain in electron / adu that no detector has: the electrons would be beyond what numbers can hold."""
+    if not GAINS[0] <= gain.value <= GAINS[1]:
+        msg = f"{what} is {gain}; expected {GAINS[0]:g} to {GAINS[1]:g}, and 0.1 to 10 for most cameras."
+        raise ValueError(msg)
+
+
+def positive_quantity(
+    what: str, value: Any, unit: u.UnitBase, *, zero_allowed: bool = False, unitless_allowed: bool = False
+) -> u.Quantity:
+    """``value`` as a finite, positive scalar in ``unit``, or an error that says what was expected."""
+    quantity = quantity_of(value)
+    if quantity is None:
+        msg = f"{what} is {described(value)}; expected a number with its unit, as in 1.5 * u.Unit({str(unit)!r})."
+        raise TypeError(msg)
+    if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
+        msg = f"{what} has no unit; give it in {unit}, for example {described(value)} * u.Unit({str(unit)!r})."
+        raise u.UnitTypeError(msg)
+    try:
+        quantity = quantity.to(unit)
+    except u.UnitConversionError as error:
+        msg = f"{what} is {value}, which cannot be converted to {unit}."
+        if (quantity.unit**-1).is_equivalent(unit):
+            msg += f" That is its inverse: write 1 / ({value})."
+        elif unit == u.electron and quantity.unit.is_equivalent(u.adu):
+            msg += " Multiply it by the gain."
+        raise u.UnitConversionError(msg) from error
+    if not quantity.isscalar:
+        msg = f"{what} must be a single number; for several amplifiers give Detector(amplifiers=[...])."
+        raise ValueError(msg)
+    number = quantity.value
+    if not np.isfinite(number) or number < 0 or (number == 0 and not zero_allowed):
+        kind = "zero or positive" if zero_allowed else "positive"
+        msg = f"{what} is {quantity}; it must be finite and {kind}."
+        raise ValueError(msg)
+    return quantity
+
+
+def as_detector(value: Any, what: str) -> Detector:
+    """
+    The detector that a function was given, ``what`` being what it is for.
+
+    Raises
+    ------
+    TypeError
+        If it is none; the message says how to make one.
+    """
+    if isinstance(value, Detector):
+        return value
+    gain = "1.5"
+    if isinstance(value, NUMBERS) and not isinstance(value, bool):
+        gain = f"{value}"
+    elif isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(GAIN_UNIT):
+        gain = f"{value.to_value(GAIN_UNIT):g}"
+    example = f"Detector(gain={gain} * u.electron / u.adu, read_noise=8 * u.electron)"
+    if isinstance(value, Amplifier):
+        example = "Detector(amplifiers=[amplifier])"
+    msg = f"{what} needs a Detector, not {described(value)}. Write {example}, with the numbers of your camera."
+    raise TypeError(msg)
+
+
+def _overlap(a: slice, b: slice) -> bool:
+    """Whether two slices of an axis have a pixel between their ends in common, in whatever direction they go."""
+    (first, end), (other_first, other_end) = _ends(a), _ends(b)
+    return max(first, other_first) < min(end, other_end)
+
+
+def _ends(part: slice) -> tuple[float, float]:
+    """The first pixel of a slice and the one after its last; None is an end of the axis."""
+    if (part.step or 1) < 0:
+        return 0 if part.stop is None else part.stop + 1, float("inf") if part.start is None else part.start + 1
+    return part.start or 0, float("inf") if part.stop is None else part.stop
+
+
+@other_words_of_init(
+    readnoise="write read_noise={readnoise}.",
+    _position="Write Amplifier(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron, data_section='[1:9,1:9]').",
+)
+@dataclass(frozen=True, kw_only=True)
+class Amplifier:
+    """
+    One output of a detector.
+
+    Parameters
+    ----------
+    gain : Quantity, electron / adu
+        Electrons for each digital unit; positive.
+    read_noise : Quantity, electron
+        Standard deviation of the noise that reading a pixel adds; zero or positive.
+    gain_uncertainty : Quantity, electron / adu, optional
+        Standard uncertainty of the gain. It is common to all pixels and frames of the amplifier, so it
+        does not average down. Without it the gain counts as exact.
+    data_section : str, optional
+        The pixels that this amplifier reads, as a FITS section (first axis first, counted from 1, ends
+        included) of the frame as it is in the file. Needed when a detector has several amplifiers.
+    linearity : LinearityPolynomial or LinearityTable, optional
+        How its response departs from a straight line. Without it the response counts as linear.
+
+    Raises
+    ------
+    astropy.units.UnitConversionError
+        If a quantity has the wrong unit.
+    TypeError
+        If the linearity is something else.
+    ValueError
+        If a gain is not positive or larger than that of any detector, or a noise is negative or larger than that.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astro_calib import Amplifier
+    >>> left = Amplifier(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron,
+    ...                  data_section="[1:512, 1:1024]")
+    >>> left.gain
+    <Quantity 1.8 electron / adu>
+    """
+
+    gain: u.Quantity
+    read_noise: u.Quantity
+    gain_uncertainty: u.Quantity | None = None
+    data_section: str | None = None
+    linearity: Linearity | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gain", positive_quantity("gain", self.gain, GAIN_UNIT))
+        check_gain("gain", self.gain)
+        object.__setattr__(
+            self, "read_noise", positive_quantity("read_noise", self.read_noise, u.electron, zero_allowed=True)
+        )
+        if self.read_noise.value > MAX_READ_NOISE:
+            msg = f"read_noise is {self.read_noise}; expected {MAX_READ_NOISE:g} at most, and 1 to 20 for most cameras."
+            raise ValueError(msg)
+        if self.gain_uncertainty is not None:
+            checked = positive_quantity("gain_uncertainty", self.gain_uncertainty, GAIN_UNIT, zero_allowed=True)
+            if checked.value > GAINS[1]:
+                msg = f"gain_uncertainty is {checked}; expected a part of the gain, which is {self.gain}."
+                raise ValueError(msg)
+            object.__setattr__(self, "gain_uncertainty", checked)
+        if self.linearity is not None and not isinstance(self.linearity, Linearity):
+            msg = f"linearity is {described(self.linearity)}; expected a LinearityPolynomial or a LinearityTable."
+            raise TypeError(msg)
+        self.slices()
+
+    def slices(self) -> tuple[slice, slice]:
+        """
+        The (row, column) slices of the section, in the frame as it is in the file; all of it without one.
+
+        Returns
+        -------
+        (slice, slice)
+            Rows and columns of the frame as it is in the file; all of it without a section.
+
+        Raises
+        ------
+        ValueError
+            If ``data_section`` is not a FITS section of two axes.
+        """
+        if self.data_section is None:
+            return slice(None), slice(None)
+        try:
+            return slices_of_section(self.data_section)
+        except ValueError as error:
+            msg = f"data_section is {described(self.data_section)}; expected a FITS section such as '[1:512, 1:1024]'."
+            raise ValueError(msg) from error
+
+
+@other_words_of_init(
+    readnoise="write read_noise={readnoise}.",
+    rdnoise="write read_noise={rdnoise}.",
+    _position="Write Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron).",
+)
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """
+    A camera's detector, for `create_deviation` and `calibrate`.
+
+    Parameters
+    ----------
+    gain, read_noise, gain_uncertainty : Quantity, optional
+        As in `Amplifier`, for a detector with one amplifier.
+    saturation : Quantity, adu, optional
+        Raw level at and above which a pixel is flagged as saturated. Without it none is.
+    amplifiers : sequence of Amplifier, optional
+        Instead of ``gain`` and ``read_noise``, for a detector with several; each with its ``data_section``.
+    name : str
+        Tells detectors apart: the noise of gain and linearity is shared by all frames of one detector.
+    linearity : LinearityPolynomial or LinearityTable, optional
+        As in `Amplifier`, for a detector with one amplifier.
+
+    Raises
+    ------
+    astropy.units.UnitConversionError
+        If a quantity has the wrong unit.
+    TypeError
+        If the linearity is something else.
+    ValueError
+        If neither ``gain`` and ``read_noise`` nor ``amplifiers`` are given, or both are, or a value is
+        out of range.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astro_calib import Detector
+    >>> camera = Detector(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron,
+    ...                   saturation=65000 * u.adu)
+    >>> camera.amplifiers[0].read_noise
+    <Quantity 9.4 electron>
+    """
+
+    gain: u.Quantity | None = None
+    read_noise: u.Quantity | None = None
+    gain_uncertainty: u.Quantity | None = None
+    saturation: u.Quantity | None = None
+    amplifiers: tuple[Amplifier, ...] = field(default=())
+    name: str = "detector"
+    linearity: Linearity | None = None
+
+    def __post_init__(self) -> None:
+        if not is_sequence_of(Amplifier, self.amplifiers):
+            msg = (
+                f"amplifiers is {described(self.amplifiers)}; expected a list of Amplifier, such as "
+                "[Amplifier(gain=..., read_noise=..., data_section='[1:512, 1:1024]'), ...]."
+            )
+            raise TypeError(msg)
+        if not isinstance(self.name, str):
+            msg = f"the name of the detector is {described(self.name)}; expected text, such as 'left camera'."
+            raise TypeError(msg)
+        amplifiers = tuple(self.amplifiers)
+        own = (self.gain, self.read_noise, self.gain_uncertainty, self.linearity)
+        if amplifiers and any(value is not None for value in own):
+            msg = "give a Detector either gain and read_noise, or amplifiers that each have their own; not both."
+            raise ValueError(msg)
+        if not amplifiers:
+            missing = [name for name in ("gain", "read_noise") if getattr(self, name) is None]
+            if missing:
+                msg = (
+                    f"a Detector needs gain and read_noise; missing: {', '.join(missing)}. They are in the "
+                    "camera's manual, or can be measured from pairs of flats and biases."
+                )
+                raise ValueError(msg)
+            assert self.gain is not None
+            assert self.read_noise is not None
+            only = Amplifier(
+                gain=self.gain,
+                read_noise=self.read_noise,
+                gain_uncertainty=self.gain_uncertainty,
+                linearity=self.linearity,
+            )
+            object.__setattr__(self, "gain", only.gain)
+            object.__setattr__(self, "read_noise", only.read_noise)
+            object.__setattr__(self, "gain_uncertainty", only.gain_uncertainty)
+            amplifiers = (only,)
+        elif len(amplifiers) > 1 and any(amplifier.data_section is None for amplifier in amplifiers):
+            msg = "each of several amplifiers needs its data_section, such as '[1:512, 1:1024]'."
+            raise ValueError(msg)
+        for index, one in enumerate(amplifiers):
+            for other in amplifiers[index + 1 :]:
+                if all(_overlap(a, b) for a, b in zip(one.slices(), other.slices(), strict=True)):
+                    msg = f"amplifier sections {one.data_section} and {other.data_section} overlap."
+                    raise ValueError(msg)
+        object.__setattr__(self, "amplifiers", amplifiers)
+        if self.saturation is not None:
+            object.__setattr__(self, "saturation", positive_quantity("saturation", self.saturation, u.adu))
+            if self.saturation.value > MAX_LEVEL:
+                msg = f"saturation is {self.saturation}; expected {MAX_LEVEL:g} adu at most, and 65535 for 16 bits."
+                raise ValueError(msg)
+
+    def gain_identity(self, index: int) -> str:
+        """
+        Identity of the gain's noise for amplifier ``index``: the same for every frame of this detector.
+
+        Parameters
+        ----------
+        index : int
+            Which of the ``amplifiers``.
+
+        Returns
+        -------
+        str
+            A checksum of what the source depends on.
+        """
+        amplifier = self.amplifiers[index]
+        text = f"{self.name}|{index}|{amplifier.gain}|{amplifier.gain_uncertainty}|{amplifier.data_section}"
+        return "gain:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    @property
+    def has_linearity(self) -> bool:
+        """Whether the response of any amplifier is known to depart from a straight line."""
+        return any(amplifier.linearity is not None for amplifier in self.amplifiers)
+
+    def linearity_identity(self, index: int) -> str:
+        """
+        Identity of the noise of the linearity of amplifier ``index``: the same for every frame of this detector.
+
+        Parameters
+        ----------
+        index : int
+            Which of the ``amplifiers``.
+
+        Returns
+        -------
+        str
+            A checksum of what the source depends on.
+        """
+        amplifier = self.amplifiers[index]
+        assert amplifier.linearity is not None
+        text = f"{self.name}|{index}|{amplifier.linearity.identity()}|{amplifier.data_section}"
+        return "linearity:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def pixel_map(self, attribute: str, shape: tuple[int, ...]) -> float | NDArray[np.float64]:
+        """
+        An attribute of the amplifiers as a number, or for several amplifiers as an array.
+
+        Parameters
+        ----------
+        attribute : {"gain", "read_noise"}
+            Which one; in electron / adu or electron.
+        shape : (int, int)
+            Shape (ny, nx) of the frame as it is in the file.
+
+        Returns
+        -------
+        float or ndarray of float64, shape (ny, nx)
+            NaN where no amplifier reads.
+
+        Raises
+        ------
+        FrameError
+            If an amplifier's section lies outside the frame.
+        """
+        values = [getattr(amplifier, attribute).value for amplifier in self.amplifiers]
+        if len(values) == 1:
+            return float(values[0])
+        result = np.full(shape, np.nan)
+        for section, value in zip(self._sections(shape), values, strict=True):
+            result[section] = value
+        return result
+
+    def _sections(self, shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+        """The amplifiers' sections of a raw frame of this shape, or an error if one lies outside."""
+        sections = []
+        for amplifier in self.amplifiers:
+            rows, columns = amplifier.slices()
+            ends = [_ends(part)[1] for part in (rows, columns)]
+            if any(length < end < float("inf") for length, end in zip(shape, ends, strict=True)):
+                msg = (
+                    f"amplifier section {amplifier.data_section} lies outside a frame of {shape[1]} columns "
+                    f"and {shape[0]} rows."
+                )
+                raise FrameError(msg)
+            sections.append((rows, columns))
+        return sections

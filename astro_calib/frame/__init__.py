@@ -1,0 +1,1 @@
+"""The frame: a CCDData that carries its budget of noise."""

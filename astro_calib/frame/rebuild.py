@@ -1,0 +1,153 @@
+"""Frames made from frames: the steps use these to put a frame together again."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.arguments import described, frame_from
+from astro_calib.dtypes import float_type
+from astro_calib.errors import FrameError
+from astro_calib.flags import DataQuality
+from astro_calib.frame.frame import CCDFrame
+from astro_calib.frame.pixels import Watch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.noise.budget import UncertaintyBudget
+    from astro_calib.noise.origin import Origin
+
+__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "looked_at_once", "measured", "rebuilt", "with_quality"]
+
+#: Pixels that are looked at together.
+SLAB = 1 << 17
+
+
+def rebuilt(
+    frame: CCDFrame,
+    data: NDArray[Any],
+    budget: UncertaintyBudget | None,
+    *,
+    unit: Any = None,
+    mask: NDArray[np.bool_] | None = None,
+    flags: NDArray[np.uint16] | None = None,
+    origin: Origin | None = None,
+) -> CCDFrame:
+    """
+    A frame with other values than ``frame`` and the rest of it: header, WCS, PSF, name.
+
+    Parameters
+    ----------
+    frame : CCDFrame
+    data : ndarray
+        The new values, of the same shape: an array that nobody else holds, or the frame's own.
+    budget : UncertaintyBudget or None
+        Of the new values.
+    unit : unit, optional
+        Of the new values, if it is another.
+    mask, flags : ndarray, optional
+        If they are others.
+    origin : Origin, optional
+        If it is another.
+    """
+    return type(frame)(
+        data,
+        unit=frame.unit if unit is None else unit,
+        mask=frame.mask if mask is None else mask,
+        flags=frame.flags if flags is None else flags,
+        meta=deepcopy(frame.meta),
+        wcs=frame.wcs,
+        psf=frame.psf,
+        name=frame._name,
+        budget=budget,
+        _origin=frame._present_origin() if origin is None else origin,
+        _applied=frame._applied,
+        _watch=frame._watch if data is frame._data else Watch(),
+        _flattened_step=frame._flattened_step if data is frame._data else None,
+    )
+
+
+def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> CCDFrame:
+    """
+    A CCDFrame of an image that may be a plain CCDData or a Quantity, which are given a name.
+
+    Raises
+    ------
+    FrameError
+        If it is something else than a frame, or, unless it may have ``any_shape``, not of two axes.
+    """
+    if not isinstance(ccd, CCDFrame):
+        what = name or "the frame"
+        if not isinstance(getattr(ccd, "unit", None), u.UnitBase):
+            msg = f"{what} is {described(ccd)}; expected a CCDFrame or a CCDData. {frame_from(ccd)}"
+            raise FrameError(msg)
+        ccd = CCDFrame(ccd, name=name)
+    if ccd.ndim != 2 and not any_shape:
+        if ccd.ndim > 2:
+            remedy = "Take its planes one by one, as in frame[0]; planes of one scene go to combine as a list."
+        else:
+            remedy = "Cut frames by slices, which keep both axes, as in frame[5:6]."
+        msg = f"{ccd.name} has shape {ccd.shape}; expected an image of two axes, (ny, nx). {remedy}"
+        raise FrameError(msg)
+    return ccd
+
+
+def looked_at_once(frame: CCDFrame) -> CCDFrame:
+    """The frame for the time of a calculation, in which nobody writes into it: its pixels are digested once."""
+    budget = frame._noise
+    watch = Watch()
+    if frame._watch is not None:
+        watch.readers = frame._watch.readers
+    result = type(frame)(frame, budget=budget, _origin=frame._origin, _watch=watch)
+    result._made = frame._made
+    result._constant = frame._constant
+    return result
+
+
+def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
+    """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
+    from astro_calib.kernels.threads import over_rows
+    from astro_calib.kernels.usable import collect
+
+    data = np.atleast_1d(frame._data)
+    mask = None if frame.mask is None else np.atleast_1d(frame.mask)
+    flags = np.atleast_1d(frame.flags) if isinstance(frame.flags, np.ndarray) else None
+    used = np.empty(data.shape, dtype=np.bool_)
+
+    def find(rows: slice) -> None:
+        values = np.empty((1, *data[rows].shape), dtype=float_type(data.dtype))
+        own_mask, own_flags = (None if plane is None else plane[rows] for plane in (mask, flags))
+        collect([data[rows]], [own_mask], [own_flags], int(DataQuality.UNUSABLE), values, used[np.newaxis, rows])
+
+    over_rows(find, len(data), data.size, max(1, SLAB * len(data) // max(data.size, 1)))
+    return used.reshape(frame.shape)
+
+
+def measured(frame: CCDFrame) -> NDArray[np.bool_]:
+    """Where a frame is fit for use and its variance is known: the pixels that a level may be found from."""
+    good = fit_for_use(frame)
+    return good if frame._noise is None else good & frame._noise.is_known()
+
+
+def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:
+    """The frame with a flag set at some pixels, which are masked if the flag says that they are unfit for use."""
+    flags = np.zeros(frame.shape, np.uint16) if frame.flags is None else frame.flags.copy()
+    flags[where] |= np.uint16(quality)
+    mask = frame.mask
+    if quality & DataQuality.UNUSABLE:
+        mask = where.copy() if mask is None else mask | where
+    return rebuilt(frame, frame._data, frame._noise, mask=mask, flags=flags)
+
+
+def lacks_own_noise(frame: CCDFrame) -> bool:
+    """Whether nobody has said yet what noise of its own a frame has: masters and overscan bring only theirs."""
+    if frame._noise is None:
+        return True
+    origin = frame._origin
+    return origin is not None and all(
+        source.identity != f"{origin.raw.identity()}:read" for source, _ in frame._noise.terms
+    )

@@ -1,0 +1,1 @@
+"""Frames that are applied to others, and what was done to a frame."""

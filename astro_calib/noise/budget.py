@@ -1,0 +1,818 @@
+r"""
+The uncertainty budget: where the error of a frame came from.
+
+To first order the error of a frame is a sum over independent sources of noise,
+
+.. math:: dz(x) = \sum_k c_k(x)\, e_k(x), \qquad \mathrm{Var}\,e_k = v_k,
+
+with sensitivity coefficients :math:`c_k = \partial z / \partial e_k` (JCGM 100:2008, section 5). Two frames that hold
+the same source share its noise, which then cancels in their difference and does not average down in their mean.
+Plain arrays live here; units belong to `CCDFrame`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.arguments import described, is_sequence_of
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from astro_calib.noise.arrays import Field
+from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.merge import merge_sources, without_arrays
+from astro_calib.noise.sharing import draw_covariances, links, meeting_cells, variance_power
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.noise.source import NoiseSource
+    from astro_calib.noise.window import Key
+
+__all__ = ["MAX_SOURCES", "NoBudget", "UncertaintyBudget"]
+
+#: A budget keeps this many sources apart; beyond, the oldest that vary from pixel to pixel are merged into one.
+MAX_SOURCES = 64
+#: Pixels that are worked on at a time, so that they stay in the cache.
+SLAB = 1 << 16
+#: A pixel that is no number has no variance either, and nothing is said about it.
+NO_NUMBER = np.errstate(invalid="ignore", over="ignore")
+
+
+class UncertaintyBudget:
+    """
+    The sources of noise of a frame, each with its sensitivity coefficient; immutable.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the frame.
+    terms : iterable of (NoiseSource, coefficient)
+        The coefficient is a number, an array that broadcasts to the frame, or `~astro_calib.factored.Factored`. Terms
+        of one source are added up.
+    dtype : dtype, optional
+        Floating type of the variances that are computed; float64 by default.
+    data : ndarray, optional
+        The frame's data, where a coefficient depends on them (that of a flat does).
+
+    Raises
+    ------
+    ShapeMismatchError
+        If a variance or a coefficient does not broadcast to the frame.
+
+    Examples
+    --------
+    Subtracting a bias of sigma 3 from a frame of sigma 5, and adding it again:
+
+    >>> from astro_calib import NoiseSource, UncertaintyBudget
+    >>> frame = UncertaintyBudget((2, 2), [(NoiseSource("read noise", 25.0), 1.0)])
+    >>> bias = UncertaintyBudget((2, 2), [(NoiseSource("bias", 9.0), 1.0)])
+    >>> difference = UncertaintyBudget.linear([(frame, 1.0), (bias, -1.0)])
+    >>> difference.variance()
+    array([[34., 34.],
+           [34., 34.]])
+    >>> UncertaintyBudget.linear([(difference, 1.0), (bias, 1.0)]).variance()
+    array([[25., 25.],
+           [25., 25.]])
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        terms: Iterable[tuple[NoiseSource, Factored | float | NDArray[Any]]] = (),
+        dtype: Any = np.float64,
+        data: NDArray[Any] | None = None,
+    ) -> None:
+        self.data = None if data is None else _read_only(data)
+        if not is_sequence_of(Integral, shape):
+            msg = f"the shape of a budget is {described(shape)}; expected that of a frame, such as (1024, 1024)."
+            raise TypeError(msg)
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self._terms: dict[Key, tuple[NoiseSource, Factored]] = {}
+        self._total: NDArray[Any] | None = None
+        for source, coefficient in terms:
+            factored = coefficient if isinstance(coefficient, Factored) else Factored(coefficient)
+            for what, value in (("variance", source.variance), ("coefficient", factored)):
+                self._check(source, what, value)
+            self._add(source, factored)
+        self._bound()
+
+    def _check(self, source: NoiseSource, what: str, value: Factored) -> None:
+        for _, factors in value._terms.values():
+            for field, _ in factors:
+                try:
+                    fits = np.broadcast_shapes(field.shape, self.shape) == self.shape
+                except ValueError:
+                    fits = False
+                if not fits:
+                    msg = (
+                        f"the {what} of source {source.name!r} has shape {field.shape}, which does not "
+                        f"broadcast to a frame of shape {self.shape}."
+                    )
+                    raise ShapeMismatchError(msg)
+
+    def _add(self, source: NoiseSource, coefficient: Factored) -> None:
+        key = source.key
+        if key in self._terms:
+            known, present = self._terms[key]
+            coefficient = present + coefficient
+            source = known
+        if coefficient.is_zero:
+            self._terms.pop(key, None)
+        else:
+            self._terms[key] = (source, coefficient)
+
+    def _by_identity(self) -> dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]]:
+        """The terms of each source: several, if the frame holds several regions of it."""
+        groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
+        for source, coefficient in self._terms.values():
+            groups.setdefault((source.identity, source.axes), []).append((source, coefficient))
+        return groups
+
+    def _bound(self) -> None:
+        """Merge the oldest sources of a kind when there are more than can be kept apart."""
+        if len(self._terms) <= MAX_SOURCES:
+            return
+        merged = 0
+        while len(groups := self._by_identity()) > MAX_SOURCES:
+            kinds: dict[tuple[int, ...], list[list[tuple[NoiseSource, Factored]]]] = {}
+            for (_, axes), group in groups.items():
+                kinds.setdefault(axes, []).append(group)
+            largest = max(kinds.values(), key=len)
+            oldest = [term for group in largest[: max(2, len(largest) // 2)] for term in group]
+            for source, _ in oldest:
+                del self._terms[source.key]
+            bound = [(s, c if self.data is None else c.bound_to(self.data)) for s, c in oldest]
+            one, coefficient = merge_sources(bound, self.shape, "merged", self.dtype)
+            one = without_arrays(one)
+            self._terms = {one.key: (one, coefficient), **self._terms}
+            merged += len(oldest)
+        if merged:
+            msg = (
+                f"a frame has more than {MAX_SOURCES} sources of noise; the oldest {merged} are merged. The "
+                "variance of "
+                "pixels stays exact; covariances with them, and sums over pixels that hold different parts of one of "
+                "them, are now computed from mean shares. Use astro_calib.combine to average many frames."
+            )
+            warnings.warn(msg, NoiseWarning, stacklevel=4)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    @property
+    def terms(self) -> tuple[tuple[NoiseSource, Factored], ...]:
+        """Each source with its sensitivity coefficient."""
+        return tuple(self._terms.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the sources, each once, in the order in which they came in."""
+        return tuple(dict.fromkeys(source.name for source, _ in self._terms.values()))
+
+    def __contains__(self, term: tuple[NoiseSource, Factored]) -> bool:
+        """Whether a source is in the budget with just this coefficient."""
+        known = self._terms.get(term[0].key)
+        return known is not None and known[1] == term[1]
+
+    def __repr__(self) -> str:
+        return f"<UncertaintyBudget {self.shape}: {', '.join(self.names) or 'exact'}>"
+
+    def __copy__(self) -> UncertaintyBudget:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UncertaintyBudget:
+        return self
+
+    # -- variances -----------------------------------------------------------------------------------------------
+
+    def _pairs(self) -> Iterator[tuple[NoiseSource, Factored, NoiseSource, Factored]]:
+        """Each pair of different terms that have noise in common."""
+        terms = self.terms
+        for index, (a, coefficient_a) in enumerate(terms):
+            for b, coefficient_b in terms[index + 1 :]:
+                if not a.family.isdisjoint(b.family):
+                    yield a, coefficient_a, b, coefficient_b
+
+    @NO_NUMBER
+    def variances(self) -> dict[str, NDArray[Any]]:
+        """
+        The variance by source, added up over sources of one name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Arrays of the frame's shape, in the square of its unit, that add up to `variance`. What two related
+            sources have in common is shared out between them, half each, so that one part may be negative; shot
+            noise from a pixel's own count is, where the count is.
+
+        Examples
+        --------
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
+        >>> UncertaintyBudget((1, 2), [(source, 1.0) for source in sources]).variances()
+        {'read noise': array([[25., 25.]]), 'overscan': array([[0.04, 0.04]])}
+        """
+        total: dict[str, NDArray[Any]] = {}
+
+        def add(name: str, value: Any) -> None:
+            if name in total:
+                total[name] += value
+            else:
+                total[name] = np.array(np.broadcast_to(value, self.shape), dtype=np.float64)
+
+        everywhere = (slice(None),) * len(self.shape)
+        for source, coefficient in self.terms:
+            c = coefficient.evaluate(self.data)
+            add(source.name, c * c * np.asarray(source.variance.evaluate()))
+        for a, c_a, b, c_b in self._pairs():
+            for covariance in draw_covariances(a, b, self.shape):
+                part = c_a.evaluate(self.data) * c_b.evaluate(self.data) * covariance(everywhere)
+                for name in (a.name, b.name):
+                    add(name, part)
+        return {name: value.astype(self.dtype, copy=False) for name, value in total.items()}
+
+    @NO_NUMBER
+    def variance(self) -> NDArray[Any]:
+        """
+        The variance of each pixel.
+
+        Returns
+        -------
+        ndarray
+            Read-only, of the frame's shape and ``dtype``, in the square of the frame's unit.
+
+        Examples
+        --------
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> UncertaintyBudget((1, 2), [(NoiseSource("read noise", 25.0), 2.0)]).variance()
+        array([[100., 100.]])
+        """
+        if self._total is None:
+            total = np.zeros(self.shape, dtype=self.dtype)
+            self._add_independent(total)
+            pairs = [
+                (draws, c_a * 2, c_b)
+                for a, c_a, b, c_b in self._pairs()
+                for draws in draw_covariances(a, b, self.shape)
+            ]
+            self._add_covariances(total, pairs, self)
+            # Rounding: what cancels to the last digit must not come out below zero.
+            np.maximum(total, 0, out=total)
+            total.flags.writeable = False
+            self._total = total
+        return self._total
+
+    @NO_NUMBER
+    def is_known(self) -> NDArray[np.bool_]:
+        """
+        Where the variance is a finite number.
+
+        Returns
+        -------
+        ndarray of bool
+            Of the frame's shape. The variance is not kept for this, if it was not asked for before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> UncertaintyBudget((1, 2), [(NoiseSource("read noise", np.array([[25.0, np.inf]])), 1.0)]).is_known()
+        array([[ True, False]])
+        """
+        if self._total is not None:
+            return np.isfinite(self._total)
+        known = np.ones(self.shape, dtype=np.bool_)
+
+        def look(item: tuple[slice, ...]) -> None:
+            own = None if self.data is None else self.data[item]
+            for source, coefficient in self.terms:
+                part = np.square(coefficient.part(item, self.shape, own)) * source.variance.part(item, self.shape)
+                if np.ndim(part) or not np.isfinite(part):
+                    known[item] &= np.isfinite(part)
+
+        self._in_parts(look)
+        return known
+
+    @property
+    def _rows_at_a_time(self) -> int:
+        return max(1, SLAB // max(int(np.prod(self.shape[1:])), 1))
+
+    def _add_independent(self, total: NDArray[Any]) -> None:
+        """Add the variances of all terms."""
+
+        def add_part(item: tuple[slice, ...]) -> None:
+            own = None if self.data is None else self.data[item]
+            for source, coefficient in self.terms:
+                c = coefficient.part(item, self.shape, own)
+                total[item] += np.square(c) * source.variance.part(item, self.shape)
+
+        self._in_parts(add_part)
+
+    def _add_covariances(
+        self, total: NDArray[Any], pairs: Sequence[tuple[Any, Factored, Factored]], other: UncertaintyBudget
+    ) -> None:
+        """Add what pairs of terms have in common: the covariance of the draws, and the two coefficients."""
+
+        def add_part(item: tuple[slice, ...]) -> None:
+            own, others = (None if budget.data is None else budget.data[item] for budget in (self, other))
+            for draws, c_a, c_b in pairs:
+                total[item] += draws(item) * c_a.part(item, self.shape, own) * c_b.part(item, self.shape, others)
+
+        if pairs:
+            self._in_parts(add_part)
+
+    def _in_parts(self, add_part: Callable[[tuple[slice, ...]], None]) -> None:
+        """Call a function for parts of the frame that stay in the cache, by all threads."""
+        if not self.shape:
+            add_part(())
+            return
+        from astro_calib.kernels.threads import over_rows
+
+        along = (slice(None),) * (len(self.shape) - 1)
+
+        def add_rows(rows: slice) -> None:
+            with np.errstate(invalid="ignore", over="ignore"):
+                add_part((rows, *along))
+
+        over_rows(add_rows, self.shape[0], int(np.prod(self.shape)), self._rows_at_a_time)
+
+    @NO_NUMBER
+    def covariance(self, other: UncertaintyBudget) -> NDArray[Any]:
+        """
+        The covariance of each pixel with the same pixel of another frame, from the sources that both hold.
+
+        Parameters
+        ----------
+        other : UncertaintyBudget
+            Of a frame of the same shape.
+
+        Returns
+        -------
+        ndarray
+            Of the frame's shape, in the product of the two units.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the shapes differ.
+
+        Examples
+        --------
+        Two frames with one bias of sigma 3 subtracted from both:
+
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> bias = NoiseSource("bias", 9.0)
+        >>> a, b = (UncertaintyBudget((1, 2), [(NoiseSource("read noise", 25.0), 1.0), (bias, -1.0)]) for _ in range(2))
+        >>> a.covariance(b)
+        array([[9., 9.]])
+        """
+        if self.shape != other.shape:
+            msg = f"frames of shapes {self.shape} and {other.shape} have no covariance pixel by pixel."
+            raise ShapeMismatchError(msg)
+        total = np.zeros(self.shape, dtype=np.result_type(self.dtype, other.dtype))
+        pairs = [
+            (draws, c_a, c_b)
+            for a, c_a in self.terms
+            for b, c_b in other.terms
+            for draws in draw_covariances(a, b, self.shape)
+        ]
+        self._add_covariances(total, pairs, other)
+        return total
+
+    # -- sums ----------------------------------------------------------------------------------------------------
+
+    def variances_of_sum(self, weights: NDArray[Any]) -> dict[str, float]:
+        r"""
+        The variance of a weighted sum over pixels, by source.
+
+        .. math::
+
+            \mathrm{Var} \sum_x w z = \sum_k \sum_\mathrm{cells} v_k \Big( \sum_{x \in \mathrm{cell}} w c_k \Big)^2
+
+        The noise of pixels adds in quadrature, that of a row coherently along the row, that of the frame coherently
+        over all; a cell of a master that several pixels hold counts coherently too.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Of the frame's shape. An aperture less its annulus is one such map, so that what they have in common
+            cancels.
+
+        Returns
+        -------
+        dict of str to float
+            In the square of the frame's unit times that of the weights; the parts add up to the variance.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the weights have another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
+        >>> budget = UncertaintyBudget((3, 3), [(source, 1.0) for source in sources])
+        >>> {name: round(part, 2) for name, part in budget.variances_of_sum(np.ones((3, 3))).items()}
+        {'read noise': 225.0, 'overscan': 3.24}
+        """
+        if np.shape(weights) != self.shape:
+            msg = f"weights of shape {np.shape(weights)} for a frame of shape {self.shape}."
+            raise ShapeMismatchError(msg)
+        pairs = list(self._pairs())
+        paired = {source.key for a, _, b, _ in pairs for source in (a, b)}
+        total = dict.fromkeys(self.names, 0.0)
+        for source, coefficient in self.terms:
+            if self.shape and source.key not in paired and len(source.axes) == len(self.shape):
+                # Each pixel is a cell, about which nobody else wants to know.
+                total[source.name] += self._variance_of_pixels(weights, source, coefficient)
+            else:
+                paired.add(source.key)
+        sums = {source.key: self._cell_sums(weights, source, c) for source, c in self.terms if source.key in paired}
+        for group in self._by_identity().values():
+            if group[0][0].key in paired:
+                total[group[0][0].name] += self._variance_of_cells([source for source, _ in group], sums)
+        for a, _, b, _ in pairs:
+            if a.identity == b.identity:
+                continue  # they met in the cells of their source
+            for link in links(a, b):
+                in_a, in_b = meeting_cells(link, [self.shape[axis] for axis in a.axes])
+                cells_a = self._linked_cells(sums[a.key], a, link.a, link.power_a)[np.ix_(*in_a)]
+                cells_b = self._linked_cells(sums[b.key], b, link.b, link.power_b)[np.ix_(*in_b)]
+                common = float(np.sum(cells_a * cells_b))
+                total[a.name] += common
+                total[b.name] += common
+        return total
+
+    def variance_of_sum(self, weights: NDArray[Any]) -> float:
+        """
+        The variance of a weighted sum over pixels: the sum of `variances_of_sum`, not below zero.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Of the frame's shape.
+
+        Returns
+        -------
+        float
+            In the square of the frame's unit times that of the weights.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the weights have another shape.
+
+        Examples
+        --------
+        The read noise of nine pixels adds in quadrature, the error of one overscan level adds in full:
+
+        >>> import numpy as np
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
+        >>> budget = UncertaintyBudget((3, 3), [(source, 1.0) for source in sources])
+        >>> round(budget.variance_of_sum(np.ones((3, 3))), 2)      # 9 x 25 + 81 x 0.04
+        228.24
+        """
+        total = sum(self.variances_of_sum(weights).values())
+        return 0.0 if total < 0 else float(total)
+
+    def _variance_of_pixels(self, weights: NDArray[Any], source: NoiseSource, coefficient: Factored) -> float:
+        """The sum over the pixels of a source that is independent from pixel to pixel, in pieces for the threads."""
+        from astro_calib.kernels.sums import weighted_sum_of_squares
+        from astro_calib.kernels.threads import over_rows
+
+        parts: dict[int, float] = {}
+
+        def add_rows(rows: slice) -> None:
+            item = (rows, *[slice(None)] * (len(self.shape) - 1))
+            own = None if self.data is None else self.data[item]
+            c = coefficient.part(item, self.shape, own)
+            parts[rows.start] = weighted_sum_of_squares(weights[rows], c, source.variance.part(item, self.shape))
+
+        over_rows(add_rows, self.shape[0], weights.size, self._rows_at_a_time)
+        return sum(parts[start] for start in sorted(parts))
+
+    def _variance_of_cells(self, sources: list[NoiseSource], sums: dict[Key, NDArray[Any]]) -> float:
+        """The sum over the cells of one source, of which the frame may hold several regions, one over the other."""
+        first = sources[0]
+        if len(sources) == 1:
+            cells, variance = sums[first.key], self._cell_variance(first, 1)
+        else:
+            lengths = [self.shape[axis] for axis in first.axes]
+            places = [
+                [origin + step * np.arange(n) for (origin, step), n in zip(source.window, lengths, strict=True)]
+                for source in sources
+            ]
+            lowest = [min(int(place[axis].min()) for place in places) for axis in range(len(lengths))]
+            highest = [max(int(place[axis].max()) for place in places) for axis in range(len(lengths))]
+            cells = np.zeros([high - low + 1 for low, high in zip(lowest, highest, strict=True)])
+            variance = np.zeros_like(cells)
+            for source, place in zip(sources, places, strict=True):
+                where = np.ix_(*(axis - low for axis, low in zip(place, lowest, strict=True)))
+                cells[where] += sums[source.key]
+                variance[where] = self._cell_variance(source, 1)
+        squares = np.square(cells)
+        # A cell without weight does not count, whatever its variance is.
+        return float(np.sum(np.where(squares == 0, 0, squares * variance)))
+
+    def _cell_sums(self, weights: NDArray[Any], source: NoiseSource, coefficient: Factored) -> NDArray[Any]:
+        """Sum of weight times coefficient over the pixels of each cell."""
+        across = tuple(axis for axis in range(len(self.shape)) if axis not in source.axes)
+        values = np.asarray(coefficient.evaluate(self.data), dtype=np.float64)
+        # Pixels without weight do not count, whatever is in them.
+        weighted = np.multiply(weights, values, where=weights != 0, out=np.zeros(self.shape))
+        return np.asarray(weighted.sum(axis=across))
+
+    def _cell_variance(self, source: NoiseSource, power: float) -> NDArray[Any]:
+        """Variance of each cell, to a power, with the shape of ``_cell_sums``."""
+        return self._of_cells(variance_power(source.variance.evaluate(), power), source)
+
+    def _linked_cells(self, sums: NDArray[Any], source: NoiseSource, amplitude: Factored, power: float) -> NDArray[Any]:
+        """The cells' sums times what a link multiplies them by; a cell without weight does not count."""
+        factor = self._of_cells(amplitude.evaluate(), source) * self._cell_variance(source, power)
+        with np.errstate(invalid="ignore"):
+            return np.where(sums == 0, 0, sums * factor)
+
+    def _of_cells(self, value: float | NDArray[Any], source: NoiseSource) -> NDArray[Any]:
+        """A value that is constant over each cell, with the shape of ``_cell_sums``."""
+        spread = np.broadcast_to(np.asarray(value, dtype=np.float64), self.shape)
+        first = tuple(slice(None) if axis in source.axes else 0 for axis in range(len(self.shape)))
+        return np.asarray(spread[first])
+
+    # -- making others -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def linear(
+        cls, parts: Sequence[tuple[UncertaintyBudget, Factored | float]], dtype: Any = None
+    ) -> UncertaintyBudget:
+        """
+        The budget of a sum of frames, source by source.
+
+        Parameters
+        ----------
+        parts : sequence of (UncertaintyBudget, coefficient)
+            The coefficient is the derivative of the result with respect to the frame.
+        dtype : dtype, optional
+            Of the result; the widest among the parts by default.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Coefficients of sources that the parts share are added up, with their signs.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the frames differ in shape.
+        """
+        first = parts[0][0]
+        result = cls(first.shape, dtype=dtype or np.result_type(*(budget.dtype for budget, _ in parts)))
+        for budget, multiplier in parts:
+            if budget.shape != first.shape:
+                msg = f"frames of shapes {first.shape} and {budget.shape} cannot be added."
+                raise ShapeMismatchError(msg)
+            for source, coefficient in budget.bound().terms:
+                scaled = (
+                    coefficient.product(multiplier) if isinstance(multiplier, Factored) else coefficient * multiplier
+                )
+                result._add(source, scaled)
+        result._bound()
+        return result
+
+    def bound(self) -> UncertaintyBudget:
+        """
+        This budget with coefficients that depend on the frame's data written out as arrays.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Itself, if no coefficient depends on the data.
+        """
+        if not any(coefficient.depends_on_own for _, coefficient in self.terms):
+            return self
+        assert self.data is not None
+        data = self.data
+        return self._mapped(lambda source, c: (source, c.bound_to(data)))
+
+    def scaled(self, value: float | NDArray[Any], power: int, data: NDArray[Any]) -> UncertaintyBudget:
+        """
+        The budget of the frame times ``value**power``, an exact number or array; ``data`` are the new data.
+
+        Parameters
+        ----------
+        value : float or ndarray
+            An exact factor; an array broadcasts to the frame.
+        power : int
+            1 to multiply, -1 to divide.
+        data : ndarray
+            The new frame's data, of the frame's shape.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Every coefficient multiplied by the factor.
+        """
+        result = self._mapped(lambda source, c: (source, c.frame_scaled(value, power)), data)
+        result._total = None
+        return result
+
+    def shifted(self, offset: float, data: NDArray[Any]) -> UncertaintyBudget:
+        """
+        The budget of the frame plus an exact number; ``data`` are the new data.
+
+        Parameters
+        ----------
+        offset : float
+            An exact number, in the unit of the frame.
+        data : ndarray
+            The new frame's data, of the frame's shape.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Of the same variance.
+        """
+        return self._mapped(lambda source, c: (source, c.frame_shifted(offset)), data)
+
+    def with_terms(self, terms: Iterable[tuple[NoiseSource, Factored | float | NDArray[Any]]]) -> UncertaintyBudget:
+        """
+        This budget and more terms.
+
+        Parameters
+        ----------
+        terms : iterable of (NoiseSource, coefficient)
+            As for `UncertaintyBudget`.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Terms of one source are added up.
+        """
+        return UncertaintyBudget(self.shape, [*self.terms, *terms], self.dtype, self.data)
+
+    def named(self, name: str, instead_of: Iterable[str]) -> UncertaintyBudget:
+        """
+        This budget, some of its sources under another name.
+
+        What is read noise in a bias is "bias" in the frame from which the bias was subtracted.
+
+        Parameters
+        ----------
+        name : str
+            The new name.
+        instead_of : iterable of str
+            The names that it takes the place of.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With sources of the same identities.
+        """
+        chosen = frozenset(instead_of)
+        return self._mapped(lambda source, c: (source._replaced(name=name) if source.name in chosen else source, c))
+
+    def of_data(self, data: NDArray[Any]) -> UncertaintyBudget:
+        """
+        This budget for the same values in another array.
+
+        Parameters
+        ----------
+        data : ndarray
+            The same values in another place.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same terms.
+        """
+        same = self.data is not None and Field(np.asarray(data)) == Field(self.data)
+        return self if same else self._mapped(lambda source, c: (source, c), data)
+
+    def _mapped(
+        self,
+        function: Callable[[NoiseSource, Factored], tuple[NoiseSource, Factored]],
+        data: NDArray[Any] | None = None,
+    ) -> UncertaintyBudget:
+        result = UncertaintyBudget(self.shape, dtype=self.dtype, data=self.data if data is None else data)
+        for source, coefficient in self.terms:
+            result._add(*function(source, coefficient))
+        result._total = self._total
+        return result
+
+    def astype(self, dtype: Any) -> UncertaintyBudget:
+        """
+        This budget with variances of another floating type.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Floating type, such as float32.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same terms.
+        """
+        if np.dtype(dtype) == self.dtype:
+            return self
+        result = UncertaintyBudget(self.shape, dtype=dtype, data=self.data)
+        result._terms = self._terms
+        return result
+
+    def __getitem__(self, item: tuple[slice, ...]) -> UncertaintyBudget:
+        """The budget of ``frame[item]``, for a tuple with one slice for each axis."""
+        if isinstance(item, str):
+            msg = f"a budget is cut by slices; the variance of a source is budget.variances()[{item!r}]."
+            raise TypeError(msg)
+        if not is_sequence_of(slice, item):
+            msg = f"a budget is cut by one slice for each axis, as in budget[0:10, 0:20], not by {described(item)}."
+            raise TypeError(msg)
+        shape = tuple(len(range(*part.indices(n))) for part, n in zip(item, self.shape, strict=True))
+        result = UncertaintyBudget(shape, dtype=self.dtype, data=None if self.data is None else self.data[item])
+        for source, coefficient in self.terms:
+            cut = source.cut(item, self.shape)
+            result._terms[cut.key] = (cut, coefficient.cut(item, self.shape))
+        if self._total is not None:
+            result._total = self._total[item]
+        return result
+
+
+class NoNoiseError(FrameError, AttributeError):
+    """What is asked of a budget that is not there; to Python an attribute that is missing."""
+
+
+class NoBudget:
+    """
+    The budget of a frame that counts as exact, such as a raw frame: false, without terms, and without variances.
+
+    Parameters
+    ----------
+    name : str
+        Of the frame.
+    shape : tuple of int
+        Of the frame.
+
+    Attributes
+    ----------
+    terms, names : tuple
+        Empty.
+    shape : tuple of int
+        Of the frame.
+
+    Raises
+    ------
+    FrameError
+        If anything else is asked for that an `~astro_calib.UncertaintyBudget` has. The message says how a frame gets
+        its noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib import CCDFrame
+    >>> raw = CCDFrame(np.zeros((2, 2), dtype=np.uint16), unit="adu", name="d1.fits")
+    >>> raw.budget
+    <no budget: d1.fits has no noise yet>
+    >>> bool(raw.budget)
+    False
+    """
+
+    terms: tuple[tuple[NoiseSource, Factored], ...] = ()
+    names: tuple[str, ...] = ()
+
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        self._name, self.shape = name, shape
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"<no budget: {self._name} has no noise yet>"
+
+    def __contains__(self, term: tuple[NoiseSource, Factored]) -> bool:
+        return False
+
+    def __getitem__(self, item: Any) -> Any:
+        raise self._missing()
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("_"):
+            raise AttributeError(attribute)
+        raise self._missing()
+
+    def _missing(self) -> NoNoiseError:
+        return NoNoiseError(
+            f"{self._name} has no noise yet, so that nothing has a variance. Call create_deviation(frame, detector) or "
+            "calibrate(frame, detector, ...) first, or set frame.uncertainty if its error is known."
+        )
+
+
+def _read_only(data: NDArray[Any]) -> NDArray[Any]:
+    view = np.asarray(data).view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,571 @@
+r"""
+Arrays that are kept as products: a sensitivity coefficient or a variance without an array of its own.
+
+After flat division every coefficient of a frame is a number times one over the flat. Writing each out would take
+a full-size array for each source of noise; `Factored` keeps the number and a reference to the flat instead,
+
+.. math:: c(x) = \sum_m n_m \prod_j a_{mj}(x)^{p_{mj}}
+
+with numbers :math:`n_m`, arrays :math:`a_{mj}` that exist anyway, and whole powers :math:`p_{mj}`. One of the arrays
+may be the frame's own data, ``OWN``: the coefficient of a flat is minus the data over the flat, whatever the data are
+scaled by afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from astro_calib.noise.arrays import OWN, Field, Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+__all__ = ["Factored"]
+
+#: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
+MAX_MONOMIALS = 4
+MAX_FACTORS = 6
+#: Pixels of which a product is written out at a time.
+SLAB = 1 << 16
+
+
+Factors: TypeAlias = tuple[tuple[Field, int], ...]
+
+
+class Factored:
+    """
+    A number, or a sum of products of numbers and arrays; immutable.
+
+    Parameters
+    ----------
+    value : float or ndarray
+        A number, or an array that broadcasts to the frame. The array is referenced, not copied; it must not be
+        changed afterwards.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.noise.coefficient import Factored
+    >>> flat = np.array([[0.5, 1.0], [1.0, 2.0]])
+    >>> coefficient = Factored(3.0).times(flat, -1)
+    >>> coefficient.evaluate()
+    array([[6. , 3. ],
+           [3. , 1.5]])
+    >>> (coefficient + coefficient * -1).is_zero
+    True
+    """
+
+    __slots__ = ("_terms",)
+
+    def __init__(self, value: float | NDArray[Any] = 1.0) -> None:
+        self._terms: dict[frozenset[tuple[Field, int]], tuple[float, Factors]] = {}
+        if isinstance(value, np.ndarray) and value.ndim > 0:
+            if not value.dtype.isnative or (value.dtype.kind == "f" and value.dtype.itemsize not in (4, 8)):
+                # As the compiled loops take it.
+                value = value.astype(
+                    np.float32 if value.dtype.kind == "f" and value.dtype.itemsize <= 4 else np.float64
+                )
+            factors: Factors = ((Field(value), 1),)
+            self._terms[frozenset(factors)] = (1.0, factors)
+        elif value != 0:
+            self._terms[frozenset()] = (float(value), ())
+
+    @classmethod
+    def _from(cls, terms: Iterable[tuple[float, Factors]]) -> Factored:
+        """Sum up like products; write out what has become too long."""
+        result = cls(0.0)
+        for number, factors in terms:
+            key = frozenset(factors)
+            total = number + result._terms.get(key, (0.0, ()))[0]
+            if total == 0:
+                result._terms.pop(key, None)
+            else:
+                result._terms[key] = (total, factors)
+        result._write_out()
+        return result
+
+    def _write_out(self) -> None:
+        """Replace what has become too long, and does not depend on the frame's own data, by an array."""
+        long = [key for key in self._terms if len(key) > MAX_FACTORS]
+        if len(self._terms) > MAX_MONOMIALS:
+            long = list(self._terms)
+        long = [key for key in long if not _power_of(OWN, self._terms[key][1])]
+        if not long or (len(long) == 1 and len(long[0]) <= MAX_FACTORS):
+            return
+        parts = Factored(0.0)
+        parts._terms = {key: self._terms.pop(key) for key in long}
+        factors: Factors = ((Field(parts._written_out()), 1),)
+        self._terms[frozenset(factors)] = (1.0, factors)
+
+    def _written_out(self) -> NDArray[Any]:
+        """The value as an array, computed in pieces that stay in the cache, by all threads."""
+        shape = np.broadcast_shapes(*(field.shape for _, factors in self._terms.values() for field, _ in factors))
+        rows = max(SLAB // max(int(np.prod(shape[1:])), 1), 1)
+        if not shape or shape[0] <= rows:
+            return np.asarray(self.evaluate())
+        from astro_calib.kernels.threads import over_rows
+
+        def of_rows(part: slice) -> NDArray[Any]:
+            return np.asarray(self.part((part, *[slice(None)] * (len(shape) - 1)), shape))
+
+        result = np.empty(shape, dtype=of_rows(slice(0, 1)).dtype)
+
+        def work(part: slice) -> None:
+            result[part] = of_rows(part)
+
+        over_rows(work, shape[0], result.size, rows)
+        return result
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether this is exactly zero everywhere because all its terms cancelled."""
+        return not self._terms
+
+    @property
+    def number(self) -> float | None:
+        """The value if it is one number, else None."""
+        if not self._terms:
+            return 0.0
+        if len(self._terms) == 1 and frozenset() in self._terms:
+            return self._terms[frozenset()][0]
+        return None
+
+    def digest(self, known: dict[Field, str]) -> str:
+        """
+        A digest of the value, the same for products of the same arrays; the frame's own data must not be in it.
+
+        Parameters
+        ----------
+        known : dict of Field to str
+            Digests of arrays that were met before; it is added to.
+
+        Returns
+        -------
+        str
+            The same for equal values.
+        """
+        for _, factors in self._terms.values():
+            known.update((field, field.digest()) for field, _ in factors if field not in known)
+        terms = (
+            f"{number!r}*{sorted((known[field], power) for field, power in factors)}"
+            for number, factors in self._terms.values()
+        )
+        return "+".join(sorted(terms))
+
+    def __add__(self, other: Factored) -> Factored:
+        return self._from([*self._terms.values(), *other._terms.values()])
+
+    def __mul__(self, factor: float) -> Factored:
+        if factor == 1:
+            return self
+        return self._from((number * factor, factors) for number, factors in self._terms.values())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Factored) and {k: v[0] for k, v in self._terms.items()} == {
+            k: v[0] for k, v in other._terms.items()
+        }
+
+    def __hash__(self) -> int:
+        return hash(frozenset((key, number) for key, (number, _) in self._terms.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (tuple(self._terms.values()),)
+
+    def __copy__(self) -> Factored:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Factored:
+        return self
+
+    @property
+    def monomials(self) -> tuple[tuple[float, Factors], ...]:
+        """The number and the factors of each product, to be given to `of_monomials`."""
+        return tuple(self._terms.values())
+
+    @classmethod
+    def of_monomials(cls, monomials: Iterable[tuple[float, Factors]]) -> Factored:
+        """
+        A sum of products, each of a number and of factors with their powers.
+
+        Parameters
+        ----------
+        monomials : iterable of (float, factors)
+            As from `monomials`.
+
+        Returns
+        -------
+        Factored
+            Like products are added up.
+        """
+        return cls._from(monomials)
+
+    def split(self) -> tuple[float, Kept | None, Factored] | None:
+        """
+        Number, `Kept` and the rest, whose product this is; None if it is a sum, or has several of them.
+
+        Returns
+        -------
+        (float, Kept or None, Factored) or None
+            Their product is this.
+        """
+        if len(self._terms) != 1:
+            return None
+        ((number, factors),) = self._terms.values()
+        kept = [field for field, _ in factors if isinstance(field, Kept)]
+        if len(kept) > 1:
+            return None
+        rest = self._from([(1.0, tuple((field, power) for field, power in factors if not isinstance(field, Kept)))])
+        return number, kept[0] if kept else None, rest
+
+    def ratio_to(self, other: Factored) -> float | None:
+        """
+        The number that ``other`` has to be multiplied by to give this, None if there is no such number.
+
+        Parameters
+        ----------
+        other : Factored
+            The divisor.
+
+        Returns
+        -------
+        float or None
+            This divided by ``other``.
+        """
+        if self._terms.keys() != other._terms.keys() or not self._terms:
+            return None
+        ratios = {self._terms[key][0] / other._terms[key][0] for key in self._terms}
+        return ratios.pop() if len(ratios) == 1 else None
+
+    def times(self, value: float | NDArray[Any] | Field, power: int = 1) -> Factored:
+        """
+        This times ``value**power``; the array is referenced, not copied.
+
+        Parameters
+        ----------
+        value : float, ndarray or Field
+            The factor; an array broadcasts to the frame.
+        power : int
+            Its power.
+
+        Returns
+        -------
+        Factored
+            The product.
+        """
+        if not isinstance(value, Field):
+            if not isinstance(value, np.ndarray) or value.ndim == 0:
+                return self * float(value) ** power
+            value = Field(value)
+        field = value
+        return self._from((n, _multiply(factors, ((field, power),))) for n, factors in self._terms.values())
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the arrays take that are there for this."""
+        return sum(field.nbytes for _, factors in self._terms.values() for field, _ in factors)
+
+    @property
+    def depends_on_own(self) -> bool:
+        """Whether the frame's own data are among the factors."""
+        return any(_power_of(OWN, factors) for _, factors in self._terms.values())
+
+    def frame_scaled(self, value: float | NDArray[Any], power: int = 1) -> Factored:
+        """
+        The coefficient after the frame, too, was multiplied by ``value**power``.
+
+        With z' = b z the coefficient is c' = b c, in which z stands for z'/b.
+
+        Parameters
+        ----------
+        value : float, ndarray or Field
+            The factor; an array broadcasts to the frame.
+        power : int
+            Its power.
+
+        Returns
+        -------
+        Factored
+            The coefficient of the new frame.
+        """
+        one = Factored(1.0)
+        result = Factored(0.0)
+        for number, factors in self._terms.values():
+            own = _power_of(OWN, factors)
+            scaled = one.times(value, power * (1 - own)) if own != 1 else one
+            result = result + self._from([(number, factors)]).product(scaled)
+        return result
+
+    def frame_shifted(self, offset: float) -> Factored:
+        """
+        The coefficient after a number was added to the frame: z stands for z' - offset.
+
+        Parameters
+        ----------
+        offset : float
+            The number, in the unit of the frame.
+
+        Returns
+        -------
+        Factored
+            The coefficient of the new frame.
+
+        Raises
+        ------
+        NotImplementedError
+            If the frame's own data are in it to another power than the first.
+        """
+        terms: list[tuple[float, Factors]] = []
+        for number, factors in self._terms.values():
+            terms.append((number, factors))
+            own = _power_of(OWN, factors)
+            if own == 1:
+                terms.append((-offset * number, _multiply(factors, ((OWN, -1),))))
+            elif own:
+                msg = "only the first power of a frame's own data can be shifted"
+                raise NotImplementedError(msg)
+        return self._from(terms)
+
+    def referring_to(self, data: NDArray[Any]) -> Factored:
+        """
+        The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data.
+
+        Parameters
+        ----------
+        data : ndarray
+            The frame's data.
+
+        Returns
+        -------
+        Factored
+            With ``data`` as a factor where the frame's own data were one.
+        """
+        field = Field(data)
+        return self._from(
+            (number, _multiply((), tuple((field if other is OWN else other, power) for other, power in factors)))
+            for number, factors in self._terms.values()
+        )
+
+    @property
+    def is_proportional_to_own(self) -> bool:
+        """Whether every term has the frame's own data as a factor, once."""
+        return all(_power_of(OWN, factors) == 1 for _, factors in self._terms.values())
+
+    def bound_to(self, data: NDArray[Any]) -> Factored:
+        """
+        The coefficient with the frame's own data written out, so that it no longer follows the frame.
+
+        Parameters
+        ----------
+        data : ndarray
+            The frame's data.
+
+        Returns
+        -------
+        Factored
+            Without the frame's own data among its factors.
+        """
+        if not self.depends_on_own:
+            return self
+        own = [term for term in self._terms.values() if _power_of(OWN, term[1])]
+        others = [term for term in self._terms.values() if not _power_of(OWN, term[1])]
+        return self._from(others) + Factored(np.asarray(self._from(own).evaluate(data)))
+
+    def product(self, other: Factored) -> Factored:
+        """
+        This times another.
+
+        Parameters
+        ----------
+        other : Factored
+            The other factor.
+
+        Returns
+        -------
+        Factored
+            The product, of every pair of terms.
+        """
+        return self._from(
+            (n * m, _multiply(left, right)) for n, left in self._terms.values() for m, right in other._terms.values()
+        )
+
+    def evaluate(self, own: NDArray[Any] | None = None) -> float | NDArray[Any]:
+        """
+        The value, as a number where it is one, else as an array of the widest type among its factors.
+
+        The array may be one that others refer to, and is read-only then. ``own`` is the data of the frame that this
+        belongs to; needed where `depends_on_own`.
+
+        Parameters
+        ----------
+        own : ndarray, optional
+            The data of the frame that this belongs to.
+
+        Returns
+        -------
+        float or ndarray
+            An array broadcasts to the frame.
+
+        Raises
+        ------
+        ValueError
+            If the frame's own data are needed and not given.
+        """
+        return self._value(own, lambda field: field.array)
+
+    def part(
+        self, item: tuple[slice, ...], shape: tuple[int, ...], own: NDArray[Any] | None = None
+    ) -> float | NDArray[Any]:
+        """
+        The value for ``frame[item]``: that of `cut`, without the cost of making one.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the frame.
+        shape : tuple of int
+            The frame's shape.
+        own : ndarray, optional
+            The part of the frame's own data.
+
+        Returns
+        -------
+        float or ndarray
+            As from `evaluate`.
+        """
+        if len(self._terms) == 1:
+            ((number, factors),) = self._terms.values()
+            if not factors:
+                return number
+            if number == 1 and len(factors) == 1 and factors[0][1] == 1 and type(factors[0][0]) is Field:
+                field = factors[0][0]
+                return field.part(_along(field.shape, item, shape))
+        return self._value(own, lambda field: field.part(_along(field.shape, item, shape)))
+
+    def _value(self, own: NDArray[Any] | None, array_of: Callable[[Field], NDArray[Any]]) -> float | NDArray[Any]:
+        number = self.number
+        if number is not None:
+            return number
+        total: Any = None
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for coefficient, factors in self._terms.values():
+                value: Any = None
+                kept: NDArray[np.bool_] | None = None
+                for field, power in factors:
+                    if field is OWN:
+                        if own is None:
+                            msg = "the coefficient depends on the data of its frame, which were not given"
+                            raise ValueError(msg)
+                        value = _apply(value, own, power)
+                    elif isinstance(field, Kept):
+                        kept = array_of(field) if kept is None else kept & array_of(field)
+                    else:
+                        value = _apply(value, array_of(field), power)
+                if value is None:
+                    value = coefficient
+                elif coefficient != 1:
+                    value = value * coefficient
+                if kept is not None:
+                    value = np.where(kept, value, value.dtype.type(0) if isinstance(value, np.ndarray) else 0.0)
+                total = value if total is None else total + value
+        result: NDArray[Any] = total
+        return result
+
+    def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> Factored:
+        """
+        The part of this that belongs to ``frame[item]``.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the frame.
+        shape : tuple of int
+            The frame's shape before the cut; axes along which an array has length 1 are left as they are.
+
+        Returns
+        -------
+        Factored
+            With references to parts of the arrays.
+        """
+
+        def cut_field(field: Field) -> Field:
+            return field.cut(_along(field.shape, item, shape))
+
+        return self._with_fields(cut_field, {})
+
+    def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...], known: dict[Field, Field]) -> Factored:
+        """
+        The values for some pixels, one after another; the frame's own data stay what they are.
+
+        Parameters
+        ----------
+        pixels : ndarray of int, shape (n,)
+            Where they are in the flattened frame.
+        shape : tuple of int
+            The frame's shape.
+        known : dict
+            The arrays that were looked up before; it is added to.
+
+        Returns
+        -------
+        Factored
+            Of arrays of shape (n,).
+        """
+
+        def look_up(field: Field) -> Field:
+            if isinstance(field, Kept):
+                if field.plane not in known:
+                    known[field.plane] = look_up(field.plane)
+                return Kept(known[field.plane], field.bit)
+            return Field(field.at(pixels, shape))
+
+        return self._with_fields(look_up, known)
+
+    def _with_fields(self, function: Callable[[Field], Field], known: dict[Field, Field]) -> Factored:
+        """The same with other arrays, each made once."""
+        for _, factors in self._terms.values():
+            for field, _ in factors:
+                if field not in known:
+                    known[field] = OWN if field is OWN else function(field)
+        return self._from(
+            (number, tuple((known[field], power) for field, power in factors))
+            for number, factors in self._terms.values()
+        )
+
+
+def _along(lengths: tuple[int, ...], item: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The index of a part of a frame for an array that broadcasts to the frame."""
+    if lengths == shape:
+        return item
+    missing = len(shape) - len(lengths)
+    return tuple(
+        slice(None) if length == 1 and shape[missing + axis] != 1 else part
+        for axis, (length, part) in enumerate(zip(lengths, item[missing:], strict=True))
+    )
+
+
+def _rebuild(terms: tuple[tuple[float, Factors], ...]) -> Factored:
+    return Factored._from(terms)
+
+
+def _multiply(left: Factors, right: Factors) -> Factors:
+    powers: dict[Field, int] = {}
+    for field, power in (*left, *right):
+        powers[field] = powers.get(field, 0) + power
+    return tuple((field, power) for field, power in powers.items() if power != 0)
+
+
+def _power_of(field: Field, factors: Factors) -> int:
+    return next((power for other, power in factors if other is field), 0)
+
+
+def _apply(value: Any, array: Any, power: int) -> Any:
+    """``value * array**power`` with ``value=None`` for 1, without needless temporaries."""
+    if power == 1:
+        return array if value is None else value * array
+    if power == -1:
+        return np.reciprocal(array) if value is None else value / array
+    return array**power if value is None else value * array**power

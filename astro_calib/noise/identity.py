@@ -1,0 +1,70 @@
+"""Which noise is which: identities that are found from the pixels where they can be, and drawn where not."""
+
+from __future__ import annotations
+
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+__all__ = ["content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
+
+
+#: How identities begin that were found from the pixels.
+PIXELS = "pixels:"
+#: How identities begin that could not be found.
+DRAWN = "drawn:"
+
+
+def drawn_identity() -> str:
+    """An identity that no other noise has."""
+    return DRAWN + uuid.uuid4().hex
+
+
+def content_identity(pixels: NDArray[Any]) -> str:
+    """
+    The identity of the noise in a frame, from the frame's pixels.
+
+    Noise tells frames apart: two exposures never agree in every pixel, and the same file read twice does. An array
+    of one constant value holds no noise to be recognised by, so that its identity is drawn.
+    """
+    if pixels.size < 2 or not _varies(pixels):
+        return drawn_identity()
+    return PIXELS + content_digest(pixels)
+
+
+def content_digest(pixels: NDArray[Any]) -> str:
+    """A digest of pixel values; the loop is compiled, and loaded when it is first needed."""
+    from astro_calib.kernels.digest import digest
+
+    return digest(pixels)
+
+
+def _varies(pixels: NDArray[Any]) -> bool:
+    first = pixels.flat[0]
+    # Nearly always decided by the first few pixels; the whole array is read only for a constant one.
+    return bool(np.any(pixels.ravel()[:64] != first) or np.any(pixels != first))
+
+
+_constant_identities: weakref.WeakKeyDictionary[Any, tuple[int, str]] = weakref.WeakKeyDictionary()
+
+
+def uncertainty_identity(pixels: NDArray[Any], uncertainty: Any) -> str:
+    """
+    The identity of the noise of a plain CCDData, from its values and its error bars.
+
+    If the values are all the same, from the uncertainty object: the same each time that it is used with the same array.
+    """
+    identity = content_identity(pixels)
+    if not identity.startswith(DRAWN):
+        return f"{identity}:{content_digest(np.asarray(uncertainty.array))}"
+    array, known = _constant_identities.get(uncertainty, (0, ""))
+    if array != id(pixels):
+        known = identity
+        _constant_identities[uncertainty] = (id(pixels), known)
+    return known

@@ -1,0 +1,426 @@
+"""
+The noise of a stack: what each frame has for itself is averaged down, what frames share is passed on.
+
+`astro_calib.combine` finds the values; here it is found how much of each frame, and of each source, is in them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.errors import NoiseWarning
+from astro_calib.estimators import (
+    median_probabilities,
+    median_variance,
+    median_variance_exact,
+)
+from astro_calib.noise.arrays import Field, Kept, finite_mean
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.merge import merge_sources, squared
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.source import NoiseSource
+    from astro_calib.noise.window import Key
+
+__all__ = [
+    "OwnNoise",
+    "Weights",
+    "alike",
+    "bound",
+    "budget_of",
+    "median_passing",
+    "private_terms",
+    "sampled",
+    "stacked_budget",
+    "typical_sigmas",
+    "warn_of_median",
+]
+
+#: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
+LIKE = 0.02
+#: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
+UNLIKE = 1.5
+#: Below this many digital units of noise a median of whole numbers is dominated by rounding.
+SMALLEST_ROUNDED = 2.0
+#: Fewer pixels than this part may have unlike noise in frames that count as alike.
+RARE = 0.01
+#: Pixels from which typical values are taken, and values of all frames there.
+SAMPLE, SAMPLED_VALUES = 1 << 16, 1 << 20
+#: By less than this part of its variance a frame's noise is not changed.
+NEGLIGIBLE = 1e-5
+#: Above this difference of shared noise, in units of their own, the median of frames is not linear any more.
+LARGEST_UNLIKE = 0.5
+
+
+def budget_of(frame: CCDFrame) -> UncertaintyBudget:
+    """The budget of a frame that is known to have one."""
+    budget = frame._noise
+    assert budget is not None
+    return budget
+
+
+def sampled(shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
+    """An index that takes every n-th row of images: some ten thousand pixels, fewer of many, not less than 8 rows."""
+    pixels = min(SAMPLE, SAMPLED_VALUES // number)
+    step = int(np.prod(shape)) // max(pixels, 1)
+    return (slice(None, None, max(min(step, shape[0] // 8), 1)), *[slice(None)] * (len(shape) - 1))
+
+
+def private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
+    """(frame, key) of the sources that no other frame has to do with."""
+    owners: dict[str, set[int]] = {}
+    terms = [(position, source) for position, frame in enumerate(frames) for source, _ in budget_of(frame).terms]
+    for position, source in terms:
+        for identity in source.family:
+            owners.setdefault(identity, set()).add(position)
+    return {
+        (position, source.key)
+        for position, source in terms
+        if all(owners[identity] == {position} for identity in source.family)
+    }
+
+
+class OwnNoise:
+    """
+    The noise that each frame has for itself, from which rejection and medians take their measure.
+
+    Parameters
+    ----------
+    frames : sequence of CCDFrame
+    private : set of (position, key)
+        The sources that only one frame has.
+
+    Attributes
+    ----------
+    shared : list of dict
+        For each frame its other sources by their keys, each with the mean of its coefficient.
+    """
+
+    def __init__(self, frames: Sequence[CCDFrame], private: set[tuple[int, Key]]) -> None:
+        self._budgets = [budget_of(frame) for frame in frames]
+        self._own = [
+            [term for term in budget.terms if (position, term[0].key) in private]
+            for position, budget in enumerate(self._budgets)
+        ]
+        known: dict[Factored, float] = {}
+        self.shared: list[dict[Key, tuple[NoiseSource, float]]] = []
+        for position, budget in enumerate(self._budgets):
+            of_frame: dict[Factored, float] = {}
+            self.shared.append(
+                {
+                    source.key: (source, _mean(coefficient, budget.data, known, of_frame))
+                    for source, coefficient in budget.terms
+                    if (position, source.key) not in private
+                }
+            )
+        sums: dict[Key, tuple[NoiseSource, float]] = {}
+        for one in self.shared:
+            for key, (source, mean) in one.items():
+                sums[key] = (source, mean + sums.get(key, (source, 0.0))[1])
+        # By how much each frame holds more or less of what is shared than all do on average.
+        self._apart = [
+            [
+                (one.get(key, (source, 0.0))[0], (one.get(key, (source, 0.0))[1] - total / len(frames)) ** 2)
+                for key, (source, total) in sums.items()
+            ]
+            for one in self.shared
+        ]
+        # Under the same masters that is next to nothing everywhere, and not worth an array.
+        item = sampled(frames[0].shape, len(frames))
+        largest = {key: float(np.max(source.variance.evaluate())) for key, (source, _) in sums.items()}
+        for position, apart in enumerate(self._apart):
+            own, *_ = self._of_its_own(position, item, {})
+            least = NEGLIGIBLE * float(np.min(own))
+            # What is no number is not passed over.
+            self._apart[position] = [
+                (source, square) for source, square in apart if square and not square * largest[source.key] <= least
+            ]
+
+    def variance(
+        self, position: int, item: tuple[slice, ...], known: dict[Factored, tuple[Any, Any]]
+    ) -> tuple[Any, Any, Any]:
+        """
+        The variance of a part of a frame less what all share, its slope with signal, and its part without shot noise.
+
+        Of a source that frames share, only the difference from the mean coefficient moves a frame away from the others.
+        What coefficients are in this part, and their squares, goes to ``known`` for other sources and frames.
+        """
+        total, slope, floor = self._of_its_own(position, item, known)
+        for source, square in self._apart[position]:
+            total = total + square * source.variance.part(item, self._budgets[position].shape)
+        return total, slope, floor
+
+    def _of_its_own(
+        self, position: int, item: tuple[slice, ...], known: dict[Factored, tuple[Any, Any]]
+    ) -> tuple[Any, Any, Any]:
+        budget = self._budgets[position]
+        data = None if budget.data is None else budget.data[item]
+        total: Any = 0.0
+        slope: Any = 0.0
+        floor: Any = 0.0
+        for source, coefficient in self._own[position]:
+            variance = source.variance.part(item, budget.shape)
+            if coefficient in known:
+                c, square = known[coefficient]
+            else:
+                c = coefficient.part(item, budget.shape, data)
+                square = np.square(c)
+                if not coefficient.depends_on_own:
+                    known[coefficient] = c, square
+            part = variance if np.ndim(c) == 0 and c == 1 else square * variance
+            total = part if np.ndim(total) == 0 and total == 0 else total + part
+            if source.slope:
+                slope = slope + np.abs(c) * source.slope
+            elif len(source.axes) == len(budget.shape):
+                floor = part if np.ndim(floor) == 0 and floor == 0 else floor + part
+        return total, slope, floor
+
+    def at_center(self, item: tuple[slice, ...], values: NDArray[Any], center: NDArray[Any]) -> list[Any]:
+        """
+        The variance of each frame's noise, n numbers or arrays of shape (ny, nx), were its value that of the centre.
+
+        The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias
+        the mean; so it is moved along its slope to the count at the centre.
+        """
+        from astro_calib.kernels.reject import at_center
+
+        result = []
+        known: dict[Factored, tuple[Any, Any]] = {}
+        for position, value in enumerate(values):
+            total, slope, floor = self.variance(position, item, known)
+            moves = np.ndim(slope) or slope != 0
+            result.append(at_center(total, slope, floor, value, center) if moves else total)
+        return result
+
+
+def _mean(
+    coefficient: Factored, data: NDArray[Any] | None, known: dict[Factored, float], of_frame: dict[Factored, float]
+) -> float:
+    """The mean over finite pixels; that of a product of arrays, which many coefficients have in them, is found once."""
+    total = 0.0
+    for number, factors in coefficient.monomials:
+        product = Factored.of_monomials([(1.0, factors)])
+        means = of_frame if product.depends_on_own else known
+        if product not in means:
+            means[product] = finite_mean(product.evaluate(data))
+        total += number * means[product]
+    return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """
+    How much of each frame's value is in the result.
+
+    Attributes
+    ----------
+    numbers : sequence of float
+        One for each frame. Where no value is left out they add up to one.
+    kept : sequence of Kept
+        Which values are in the result, where that differs from pixel to pixel; else empty.
+    total : ndarray, shape (ny, nx), optional
+        With ``kept``: the sum of the numbers of the kept values.
+    exact : ndarray, shape (n, ny, nx), optional
+        The weights themselves, where the numbers are only typical.
+    """
+
+    numbers: Sequence[float]
+    kept: Sequence[Kept] = ()
+    total: NDArray[Any] | None = None
+    exact: NDArray[Any] | None = None
+
+    def times(self, position: int, coefficient: Factored) -> Factored:
+        """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
+        if self.exact is None:
+            return self.remembered(position, coefficient)
+        weight = self.exact[position]
+        if coefficient.number is not None:
+            return Factored(weight) * coefficient.number
+        with np.errstate(invalid="ignore"):
+            product = np.where(weight != 0, weight * coefficient.evaluate(), 0)
+        return Factored(product.astype(weight.dtype))
+
+    def remembered(self, position: int, coefficient: Factored) -> Factored:
+        """A frame's coefficient in the result, or a typical one that needs no array of its own."""
+        return coefficient.product(self._factors[position])
+
+    @cached_property
+    def _factors(self) -> list[Factored]:
+        factors = [Factored(number) for number in self.numbers]
+        if not self.kept or self.total is None:
+            return factors
+        total = Field(self.total)
+        return [factor.times(kept).times(total, -1) for factor, kept in zip(factors, self.kept, strict=True)]
+
+
+def median_passing(
+    own: NDArray[Any], typical: NDArray[np.float64], before: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """
+    How a median of unlike frames passes on noise.
+
+    Parameters
+    ----------
+    own : ndarray, shape (n, ny, nx)
+        Sigma of each frame's own noise. Where it is no positive, finite number, the frame's typical one decides how
+        much of the value comes through; the value's own term makes the error of the result what it has to be.
+    typical : ndarray, shape (n,)
+        Its typical values, for what no formula says of each pixel.
+    before, used : ndarray of bool, shape (n, ny, nx)
+        The values that the factor counts, and those that can be the median.
+
+    Returns
+    -------
+    probabilities : ndarray, shape (n, ny, nx)
+        That a frame is the median.
+    inflation : ndarray of float32, shape (ny, nx)
+        By how much the variance exceeds that of a mean with these weights.
+    """
+    own = np.where((own > 0) & (own < np.inf), own, typical.reshape(-1, *[1] * (own.ndim - 1)).astype(own.dtype))
+    probabilities = median_probabilities(own, ~used)
+    with np.errstate(invalid="ignore"):
+        linear = np.sum(np.where(used, probabilities * own, 0) ** 2, axis=0)
+    variance = median_variance(own, ~before)
+    if typical.max() > UNLIKE * typical.min():
+        variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = variance / linear
+    return probabilities, np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
+
+
+def alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
+    """Whether the frames have the same noise at nearly every pixel, from a sample of shape (n, ...)."""
+    largest = np.where(used, own, 0).max(axis=0)
+    smallest = np.where(used, own, np.inf).min(axis=0)
+    return bool(np.mean(largest > (1 + LIKE) * smallest) < RARE)
+
+
+def typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """One sigma a frame: the median over its used pixels."""
+    typical = np.array(
+        [np.median(sigma[good]) if good.any() else np.nan for sigma, good in zip(own, used, strict=True)], dtype=float
+    )
+    return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
+
+
+def warn_of_median(own: OwnNoise, typical: NDArray[np.float64], quantum: float) -> None:
+    """Say where the error of a median is less exact than usual; ``typical`` are the sigmas of the frames' own noise."""
+    lowest = float(typical.min())
+    if lowest < SMALLEST_ROUNDED * quantum:
+        msg = (
+            f"the noise is {lowest / quantum:.2g} digital units, so that the median of whole numbers is dominated by "
+            "rounding, and its error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
+        )
+        warnings.warn(msg, NoiseWarning, stacklevel=3)
+    sources = {key: source for one in reversed(own.shared) for key, (source, _) in one.items()}
+    for key, source in sources.items():
+        means = [one[key][1] if key in one else 0.0 for one in own.shared]
+        apart = max(means) - min(means)
+        if not apart:
+            continue
+        unlike = apart * np.sqrt(max(finite_mean(source.variance.evaluate()), 0.0)) / lowest
+        if unlike > LARGEST_UNLIKE:
+            msg = (
+                f"the frames hold the shared noise {source.name!r} to different amounts, up to {unlike:.1f} times "
+                "their own noise; the error of their median is only first order in that. Use method='mean', or frames "
+                "of like exposure."
+            )
+            warnings.warn(msg, NoiseWarning, stacklevel=3)
+
+
+def stacked_budget(
+    frames: Sequence[CCDFrame],
+    private: set[tuple[int, Key]],
+    weights: Weights,
+    inflation: float | NDArray[Any],
+    data: NDArray[Any],
+) -> UncertaintyBudget:
+    """Shared sources with their weighted coefficients; the frames' own merged, by name and by axes."""
+    groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
+    remembered: dict[tuple[str, tuple[int, ...]], list[Factored]] = {}
+    owners: dict[tuple[str, tuple[int, ...]], set[int]] = {}
+    shared: dict[Key, list[tuple[int, NoiseSource, Factored]]] = {}
+    for position, frame in enumerate(frames):
+        budget = budget_of(frame)
+        for source, coefficient in budget.terms:
+            if (position, source.key) in private:
+                kind, written = (source.name, source.axes), bound(coefficient, budget)
+                groups.setdefault(kind, []).append((source, weights.times(position, written)))
+                remembered.setdefault(kind, []).append(weights.remembered(position, written))
+                owners.setdefault(kind, set()).add(position)
+            else:
+                shared.setdefault(source.key, []).append((position, source, coefficient))
+    terms: list[tuple[NoiseSource, Factored]] = []
+    by_pixel = _inflation_by_pixel(list(groups.values()), data.ndim, inflation)
+    for (name, axes), group in groups.items():
+        factor = by_pixel if len(axes) == data.ndim else 1.0
+        if len(owners[name, axes]) == 1 and np.ndim(factor) == 0 and factor == 1:
+            terms += group
+        else:
+            typical = None if weights.exact is None else remembered[name, axes]
+            terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical))
+    sums: dict[tuple[Any, ...], Factored] = {}
+    for members in shared.values():
+        source, coefficient = members[0][1:]
+        if len(members) == len(frames) and all(other == coefficient for _, _, other in members):
+            # The weights add up to one, and the frame's own data in the coefficient become those of the stack.
+            terms.append((source, coefficient))
+            continue
+        numbers = {position: own.number for position, _, own in members}
+        first = coefficient.number
+        if first and None not in numbers.values():
+            # One array serves what goes alike with the frames, such as the bias and the dark in flats of one exposure.
+            ratios = {position: float(number or 0.0) / first for position, number in numbers.items()}
+            key = tuple((position, f"{ratio:.12e}") for position, ratio in ratios.items())
+            if key not in sums:
+                parts = [weights.times(position, Factored(ratio)) for position, ratio in ratios.items()]
+                sums[key] = Factored.of_monomials(monomial for part in parts for monomial in part.monomials)
+            terms.append((source, sums[key] * first))
+            continue
+        for position, member, own in members:
+            terms.append((member, weights.times(position, bound(own, budget_of(frames[position])))))
+    return UncertaintyBudget(data.shape, terms, data.dtype, data)
+
+
+def bound(coefficient: Factored, budget: UncertaintyBudget) -> Factored:
+    """A coefficient with its frame's own data written out."""
+    return coefficient if budget.data is None else coefficient.bound_to(budget.data)
+
+
+def _inflation_by_pixel(
+    groups: Sequence[Sequence[tuple[NoiseSource, Factored]]], ndim: int, inflation: float | NDArray[Any]
+) -> float | NDArray[Any]:
+    """
+    The factor for noise that is independent from pixel to pixel, where the estimator's is for all of it.
+
+    What is common to a row or to the frame moves all its pixels alike, and an estimator passes it on linearly; the
+    estimator's excess scatter is independent from pixel to pixel, whatever made it.
+    """
+    if np.ndim(inflation) == 0 and inflation == 1:
+        return 1.0
+    if all(len(group[0][0].axes) == ndim for group in groups):
+        return inflation
+    single: Any = 0.0
+    common: Any = 0.0
+    for group in groups:
+        part = sum(squared(coefficient, source) for source, coefficient in group)
+        if len(group[0][0].axes) == ndim:
+            single = single + part
+        else:
+            common = common + part
+    if not np.any(common):
+        return inflation
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = inflation + (inflation - 1) * common / single
+    return float(factor) if np.ndim(factor) == 0 else np.where(np.isfinite(factor), factor, inflation)
