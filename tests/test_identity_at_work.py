@@ -82,12 +82,12 @@ def test_a_file_read_twice_is_the_same_noise(rng, tmp_path):
 
 # ---- whole-pixel dithers, against the number of frames that hold each cell of the master
 
-OWN, MASTER, NUMBER = 5.0, 5.0, 25
+SELF_DATA, MASTER, NUMBER = 5.0, 5.0, 25
 
 
 def under_one_master(rng, length):
     master = make_frame(rng, 0.0, MASTER, (length, length))
-    return [make_frame(rng, 100.0, OWN, (length, length)) - master for _ in range(NUMBER)]
+    return [make_frame(rng, 100.0, SELF_DATA, (length, length)) - master for _ in range(NUMBER)]
 
 
 def stack_of_dithered(frames, offsets, side):
@@ -100,7 +100,7 @@ def variance_by_overlap(weights, offsets):
     on_detector = np.zeros((rows, columns))
     for y, x in offsets:
         on_detector[y : y + weights.shape[0], x : x + weights.shape[1]] += weights / len(offsets)
-    return OWN**2 * np.sum(weights**2) / len(offsets) + MASTER**2 * np.sum(on_detector**2)
+    return SELF_DATA**2 * np.sum(weights**2) / len(offsets) + MASTER**2 * np.sum(on_detector**2)
 
 
 @pytest.mark.parametrize("dither", [0, 1, 5, 15])
@@ -109,7 +109,7 @@ def test_dithers_leave_the_variance_that_their_overlaps_say(rng, dither):
     offsets = rng.integers(0, 2 * dither + 1, (NUMBER, 2))
     stack = stack_of_dithered(under_one_master(rng, side + 2 * dither), offsets, side)
     counts = np.unique(offsets, axis=0, return_counts=True)[1]
-    pixel = OWN**2 / NUMBER + MASTER**2 * np.sum((counts / NUMBER) ** 2)
+    pixel = SELF_DATA**2 / NUMBER + MASTER**2 * np.sum((counts / NUMBER) ** 2)
     np.testing.assert_allclose(stack.variance, pixel, rtol=1e-10)
     aperture = (np.hypot(*np.mgrid[-15:16, -15:16]) <= 5).astype(float)
     assert stack.budget.variance_of_sum(aperture) == pytest.approx(variance_by_overlap(aperture, offsets))
@@ -263,4 +263,4 @@ def test_cuts_that_nobody_writes_into_keep_their_sources(rng):
 def test_masks_do_not_count_as_getting_hold_of_the_data(rng):
     frame = made_here(rng)
     frame.mask = frame.shape[0] * [[True] * frame.shape[1]]
-    assert frame[1:, 1:]._watch.stamp is None
+    assert frame[1:, 1:]._guard.stamp is None

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.noise.arrays import OWN
+from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def budget_of_sum(
             return None
         if np.ndim(addend) == 0:
             return a.shifted(float(addend), data)
-        return a.bound().of_data(data)
+        return a.materialized().of_data(data)
     if a is None:
         return UncertaintyBudget.linear([(b, factor)], data.dtype).of_data(data)
     # A source whose effect is proportional to the frame in the same way for both, such as that of the gain, stays so:
@@ -80,15 +80,15 @@ def budget_of_product(
         parts.append(a.scaled(b_data, power, data))
     if b is not None:
         if power == 1 and not np.all(b_data):
-            coefficient = Factored(1.0).times(a_data)
+            coefficient = Coefficient(1.0).times(a_data)
         else:
-            coefficient = (Factored(1.0) * power).times(OWN).times(b_data, -1)
+            coefficient = (Coefficient(1.0) * power).times(SELF_DATA).times(b_data, -1)
         terms = b.terms
         if isinstance(b_data, np.ndarray):
             # Its coefficients may depend on its data; the product refers to these, and does not write them out.
             terms = tuple((source, own.referring_to(b_data)) for source, own in terms)
         else:
-            terms = b.bound().terms
+            terms = b.materialized().terms
         parts.append(UncertaintyBudget(data.shape, [(s, c.product(coefficient)) for s, c in terms], data.dtype, data))
     if not parts:
         return None

@@ -34,7 +34,7 @@ from astro_calib.arguments import as_mask, check_unit, frame_from, unit_in_code
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.frame.arithmetic import budget_of_product, budget_of_sum, budget_over_axes
 from astro_calib.frame.operands import OBSERVERS, may_be_written, merged_flags, plain_slices, weak, with_unit
-from astro_calib.frame.pixels import Watch
+from astro_calib.frame.pixels import WriteGuard
 from astro_calib.frame.read_write import FrameRead, FrameWrite
 from astro_calib.frame.statistics import STATISTICS, good_pixels
 from astro_calib.frame.wcs import cut_wcs, plane_wcs
@@ -147,12 +147,12 @@ class CCDFrame(CCDData):
         name = kwargs.pop("name", None)
         origin = kwargs.pop("_origin", None)
         applied = kwargs.pop("_applied", None)
-        watch = kwargs.pop("_watch", None)
+        watch = kwargs.pop("_guard", None)
         step = kwargs.pop("_flattened_step", None)
         self._budget: UncertaintyBudget | None = None
         self._stamp: str | None = None
         # Not before it is needed: looking at the data's shape, as astropy does, is no getting hold of them.
-        self._watch: Watch | None = None
+        self._guard: WriteGuard | None = None
         self._name: str | None = None if name is None else str(name)
         self._origin: Origin | None = origin
         #: The digital step of a frame that was divided by a flat, so that it is no longer a raw one.
@@ -186,9 +186,9 @@ class CCDFrame(CCDData):
             self._name = self._name or parent._name
             self._origin = origin or parent._origin
             if given is None and budget is None:
-                budget = parent._noise
+                budget = parent.known_budget
             if watch is None:
-                watch = parent._watch
+                watch = parent._guard
             for attribute in ("mask", "wcs", "unit", "psf", "flags"):
                 if kwargs.get(attribute) is None:
                     kwargs[attribute] = getattr(parent, attribute)
@@ -199,7 +199,7 @@ class CCDFrame(CCDData):
             self._flattened_step = parent._flattened_step if step is None else step
             data = parent._data
             if kwargs.get("copy"):
-                watch = Watch()
+                watch = WriteGuard()
         # Here and not in each step: what is no number would be converted by some, and break the loops of others.
         _check_real(data.data if isinstance(data, NDData) else data, self.name)
         if kwargs.get("unit") is not None:
@@ -209,7 +209,7 @@ class CCDFrame(CCDData):
             raise ValueError(msg)
         _check_header_and_wcs(self.name, kwargs)
         super().__init__(data, **kwargs)
-        self._watch = watch
+        self._guard = watch
         if watch is not None and watch.stamp is None:
             self._stamp = None
         if parent is not None and given is None and budget is None and not isinstance(parent, CCDFrame):
@@ -219,7 +219,7 @@ class CCDFrame(CCDData):
                 budget = self._own_budget(self._budget.variance(), identity)
         if budget is not None:
             self._set_budget(budget)
-        elif self._origin is not None and self._watch is None:
+        elif self._origin is not None and self._guard is None:
             # A part of a raw frame, whose array is in other hands.
             self._stamp = self._digest()
 
@@ -234,11 +234,11 @@ class CCDFrame(CCDData):
         and `~astro_calib.calibrate` do. Until then its budget has no terms and is false, as in
         ``if frame.budget:``, and a FrameError says what to do if somebody asks it for variances.
         """
-        budget = self._noise
+        budget = self.known_budget
         return NoBudget(self.name, self.shape) if budget is None else budget
 
     @property
-    def _noise(self) -> UncertaintyBudget | None:
+    def known_budget(self) -> UncertaintyBudget | None:
         """The budget, None for a frame that counts as exact."""
         if self._uncertainty is not None and self._uncertainty.array is not self._wrapped:
             # Somebody gave the uncertainty another array.
@@ -249,7 +249,7 @@ class CCDFrame(CCDData):
             # Somebody wrote into the data: what is there now has the old variance, but not the old sources.
             self._origin = None
             if self._budget is None:
-                self._watch = self._stamp = None
+                self._guard = self._stamp = None
             else:
                 self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
         return self._budget
@@ -259,7 +259,7 @@ class CCDFrame(CCDData):
 
     def _known_digest(self) -> str | None:
         """The digest of the data, if it was needed before."""
-        return self._stamp or (None if self._watch is None else self._watch.stamp)
+        return self._stamp or (None if self._guard is None else self._guard.stamp)
 
     def _was_written(self) -> bool:
         """Whether the data are others than when the budget was set, or when somebody else got hold of the array."""
@@ -276,7 +276,7 @@ class CCDFrame(CCDData):
                 budget.variance()  # now, while the data are what the coefficients say
         self._budget = budget
         self._uncertainty = None
-        untouched = self._watch is not None and self._watch.stamp is None
+        untouched = self._guard is not None and self._guard.stamp is None
         self._stamp = None if budget is None or untouched or not may_be_written(self._data) else self._digest()
 
     def _own_budget(self, variance: NDArray[Any], identity: str) -> UncertaintyBudget:
@@ -293,13 +293,13 @@ class CCDFrame(CCDData):
     @property
     def variance(self) -> NDArray[Any] | None:
         """The variance, in the square of the frame's unit; read-only; None for a frame that counts as exact."""
-        budget = self._noise
+        budget = self.known_budget
         return None if budget is None else budget.variance()
 
     @property
     def uncertainty(self) -> VarianceUncertainty | None:
         """The variance as astropy has it; assigning any kind of uncertainty starts a new source of noise."""
-        budget = self._noise
+        budget = self.known_budget
         if budget is None:
             return None
         if self._uncertainty is None:
@@ -350,8 +350,8 @@ class CCDFrame(CCDData):
     @property
     def data(self) -> NDArray[Any]:
         """The image; assigning to it cuts the link between its variance and the sources that this came from."""
-        if self._watch is not None:
-            self._watch.handed_out(self._data)
+        if self._guard is not None:
+            self._guard.expose(self._data)
         return self._data
 
     @data.setter
@@ -366,7 +366,7 @@ class CCDFrame(CCDData):
             raise ShapeMismatchError(msg)
         _check_real(value, self.name)
         self._data = value
-        self._watch = None
+        self._guard = None
         self._origin = None
         if variance is not None:
             self._set_budget(self._own_budget(variance, drawn_identity()))
@@ -830,7 +830,7 @@ class CCDFrame(CCDData):
             attributes["meta"] = deepcopy(self.meta)
         del attributes["uncertainty"]
         attributes["name"] = self._name or getattr(operand, "_name", None)
-        attributes["_watch"] = Watch()
+        attributes["_guard"] = WriteGuard()
         attributes["_applied"] = operand._applied if operand is not None and self._constant else self._applied
         if operand is None:
             if propagate_uncertainties:
@@ -844,8 +844,8 @@ class CCDFrame(CCDData):
         if propagate_uncertainties:
             attributes["budget"] = self._propagated(operation, operand, result)
         elif propagate_uncertainties is False:
-            kept = self._noise if self._noise is not None else operand._noise
-            attributes["budget"] = None if kept is None else kept.bound()
+            kept = self.known_budget if self.known_budget is not None else operand.known_budget
+            attributes["budget"] = None if kept is None else kept.materialized()
         return result, attributes
 
     def _arithmetic_data(self, operation: Any, operand: Any, **kwargs: Any) -> Any:
@@ -861,33 +861,33 @@ class CCDFrame(CCDData):
 
     def _propagated(self, operation: Any, operand: CCDFrame, result: Any) -> UncertaintyBudget | None:
         data = np.asarray(result.value)
-        other = operand._noise
-        if self._noise is None and other is None:
+        other = operand.known_budget
+        if self.known_budget is None and other is None:
             return None
         for told in OBSERVERS:
             told(operand, None)
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
-            other = UncertaintyBudget(self.shape, other.bound().terms, data.dtype)
+            other = UncertaintyBudget(self.shape, other.materialized().terms, data.dtype)
         right = weak(operand._data)
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
-            return budget_of_sum(self._noise, other, factor, addend, data)
+            return budget_of_sum(self.known_budget, other, factor, addend, data)
         if operand.ndim:
-            right = operand._lasting_data()
+            right = operand.read_only_data()
             for told in OBSERVERS:
                 told(operand, right)
         # Referred to only where the other cannot be divided by.
-        left = floating(self._data) if np.all(right) else self._lasting_data()
+        left = floating(self._data) if np.all(right) else self.read_only_data()
         power = 1 if operation is np.multiply else -1
-        return budget_of_product(self._noise, other, left, right, power, data)
+        return budget_of_product(self.known_budget, other, left, right, power, data)
 
-    def _lasting_data(self) -> NDArray[Any]:
+    def read_only_data(self) -> NDArray[Any]:
         """The data as an array that nobody writes into, for the budgets of other frames to refer to."""
         if not may_be_written(self._data):
             return floating(self._data)
-        array: NDArray[Any] = self._once("lasting", (), self._copy_of_data)
+        array: NDArray[Any] = self.cached("lasting", (), self._copy_of_data)
         return array
 
     def _copy_of_data(self) -> NDArray[Any]:
@@ -895,10 +895,10 @@ class CCDFrame(CCDData):
         array.flags.writeable = False
         return array
 
-    def _once(self, what: str, given: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    def cached(self, what: str, given: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """What ``make`` makes of the frame's values and of what is given; made anew when one of them has changed."""
         # A frame whose data somebody writes into gets another budget.
-        budget = self._noise
+        budget = self.known_budget
         key = (budget, self._digest() if budget is None else None, *given)
         found = self._made.get(what)
         if found is None or found[0] != key:
@@ -906,17 +906,17 @@ class CCDFrame(CCDData):
         return found[1]
 
     def _origin_after(self, operation: Any, operand: CCDFrame) -> Origin | None:
-        origin = self._present_origin()
+        origin = self.origin
         if origin is None or operation in (np.add, np.subtract):
             return origin
         power = 1 if operation is np.multiply else -1
         if operand.ndim == 0:
             return origin.scaled(float(operand._data), power)
-        own = () if self._noise is None else self._noise.terms
+        own = () if self.known_budget is None else self.known_budget.terms
         if origin.raw.step == 0 or any(source.identity == f"{origin.raw.identity()}:read" for source, _ in own):
             # Nothing was digitised, or the noise of that is known already.
             return origin.scaled(0.0)
-        return origin.scaled(operand._lasting_data(), power)
+        return origin.scaled(operand.read_only_data(), power)
 
     def _flattened_step_after(self, operation: Any, operand: CCDFrame) -> float | None:
         """The digital step of a frame that was divided by a flat, after it and a number were put together."""
@@ -930,9 +930,9 @@ class CCDFrame(CCDData):
 
     def _present_origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
-        if self._noise is None and self._origin is None and not self._constant:
+        if self.known_budget is None and self._origin is None and not self._constant:
             origin = Origin.of(self._data)
-            if self._watch is None or self._watch.stamp is not None:
+            if self._guard is None or self._guard.stamp is not None:
                 return origin
             # Nobody can have written into the data, and if somebody does, it is noticed.
             self._origin = origin
@@ -940,14 +940,14 @@ class CCDFrame(CCDData):
 
     def _digital_step(self) -> float | None:
         """The digital step in the frame's unit, 0 where the values were not digitised; None if it is not known."""
-        origin = self._present_origin()
+        origin = self.origin
         return self._flattened_step if origin is None else origin.quantum
 
     def _collapsed_uncertainty(
         self, operation: Any, axis: Any = None, operation_ignores_mask: bool = False, **_: Any
     ) -> VarianceUncertainty | None:
         """Variance of a sum or a mean; None for other functions, and for exact frames."""
-        budget = self._noise
+        budget = self.known_budget
         if budget is None or operation not in (np.sum, np.mean):
             return None
         axes = tuple(range(self.ndim)) if axis is None else tuple(np.atleast_1d(axis) % self.ndim)
@@ -1034,11 +1034,11 @@ class CCDFrame(CCDData):
 
     def _slice(self, item: Any) -> dict[str, Any]:
         slices = plain_slices(item, self.ndim)
-        watch = None if slices is None or self._watch is None or self._watch.stamp is not None else self._watch
+        watch = None if slices is None or self._guard is None or self._guard.stamp is not None else self._guard
         part = self.data[item] if watch is None else self._data[item]
         kwargs: dict[str, Any] = {
             "data": part,
-            "_watch": None if watch is None else watch.of_part(self._data, part),
+            "_guard": None if watch is None else watch.of_part(self._data, part),
             "mask": self._slice_mask(item),
             "wcs": self._slice_wcs(item),
             "unit": self.unit,
@@ -1048,7 +1048,7 @@ class CCDFrame(CCDData):
             "_applied": self._applied,
             "_flattened_step": self._flattened_step,
         }
-        budget, origin = self._noise, self._present_origin()
+        budget, origin = self.known_budget, self.origin
         if slices is not None:
             if origin is not None:
                 moves = tuple(window_of(part, length) for part, length in zip(slices, self.shape, strict=True))
@@ -1095,10 +1095,10 @@ class CCDFrame(CCDData):
             wcs=None if self.wcs is None else self.wcs.deepcopy(),
             psf=None if self.psf is None else self.psf.copy(),
             name=self._name,
-            budget=self._noise,
+            budget=self.known_budget,
             _origin=self._origin,
             _applied=self._applied,
-            _watch=Watch(),
+            _guard=WriteGuard(),
         )
         result._n_used = None if self._n_used is None else self._n_used.copy()
         result._provenance, result._flattened_step = self._provenance, self._flattened_step
@@ -1115,8 +1115,8 @@ class CCDFrame(CCDData):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        if self._watch is None and self._stamp is None:
-            state["_watch"] = Watch()  # a read-only array comes back as one that can be written into
+        if self._guard is None and self._stamp is None:
+            state["_guard"] = WriteGuard()  # a read-only array comes back as one that can be written into
         state["_uncertainty"] = state["_wrapped"] = None
         state["_made"] = {}
         return state
@@ -1160,9 +1160,9 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
     if a.shape != b.shape:
         msg = f"{a.name} has shape {a.shape}, {b.name} has {b.shape}: no pixels to pair up."
         raise ShapeMismatchError(msg)
-    if a._noise is None or b._noise is None:
+    if a.known_budget is None or b.known_budget is None:
         return np.zeros(a.shape, dtype=np.result_type(floating(a._data), floating(b._data)))
-    return a._noise.covariance(b._noise)
+    return a.known_budget.covariance(b.known_budget)
 
 
 def _is_number(value: Any) -> bool:
@@ -1278,7 +1278,7 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
             f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
         )
         raise u.UnitConversionError(msg)
-    exact = left._noise is None and right._noise is None
+    exact = left.known_budget is None and right.known_budget is None
     if operation is np.true_divide and not exact and right.ndim == 0 and right._data == 0:
         msg = (
             f"{left.name} is divided by {right._data:g}{f' {right.unit}' if str(right.unit) else ''}, and its error "
@@ -1309,7 +1309,7 @@ def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDF
     dtype = float_type(other.dtype) if frame.ndim == 0 else frame.dtype
     data = np.array(np.broadcast_to(frame._data, shape), dtype=dtype)
     data.flags.writeable = False
-    budget = frame._noise
+    budget = frame.known_budget
     result = type(frame)(
         data,
         unit=frame.unit,
@@ -1317,7 +1317,7 @@ def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDF
         flags=None if frame.flags is None else np.broadcast_to(frame.flags, shape),
         meta=frame.meta,
         name=frame._name,
-        budget=None if budget is None else UncertaintyBudget(shape, budget.bound().terms, budget.dtype),
+        budget=None if budget is None else UncertaintyBudget(shape, budget.materialized().terms, budget.dtype),
     )
     result._constant = frame._constant
     return result

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from astro_calib.noise.shot_variance import ShotVariance
 
-__all__ = ["LastingValues", "Watch"]
+__all__ = ["ReadOnlyValues", "WriteGuard"]
 
 
-class Watch:
+class WriteGuard:
     """
     Of an array that was made here: whether somebody else got hold of it, who may write into it.
 
@@ -37,32 +37,32 @@ class Watch:
     def __init__(self) -> None:
         self.array: NDArray[Any] | None = None
         self.stamp: str | None = None
-        self.relatives: weakref.WeakSet[Watch] = weakref.WeakSet((self,))
-        self.readers: weakref.WeakValueDictionary[int, ShotVariance | LastingValues] = weakref.WeakValueDictionary()
+        self.relatives: weakref.WeakSet[WriteGuard] = weakref.WeakSet((self,))
+        self.readers: weakref.WeakValueDictionary[int, ShotVariance | ReadOnlyValues] = weakref.WeakValueDictionary()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Watch, ()
+        return WriteGuard, ()
 
-    def handed_out(self, array: NDArray[Any]) -> None:
+    def expose(self, array: NDArray[Any]) -> None:
         """Note that somebody gets hold of the array."""
         if self.stamp is None:
             self.array = array
             for reader in list(self.readers.values()):
-                reader.keep()
+                reader.materialize()
             for watch in list(self.relatives):
                 assert watch.array is not None
                 watch.stamp = content_digest(watch.array)
 
-    def of_part(self, array: NDArray[Any], part: NDArray[Any]) -> Watch:
+    def of_part(self, array: NDArray[Any], part: NDArray[Any]) -> WriteGuard:
         """The watch of a view of the array, neither of which was handed out."""
         self.array = array
-        result = Watch()
+        result = WriteGuard()
         result.array, result.relatives, result.readers = part, self.relatives, self.readers
         self.relatives.add(result)
         return result
 
 
-class LastingValues:
+class ReadOnlyValues:
     """
     The values of an array as they are now; copied before somebody gets hold of the array, who may write into it.
 
@@ -70,18 +70,18 @@ class LastingValues:
     ----------
     array : ndarray
         The array.
-    watch : Watch
+    watch : WriteGuard
         That of the array.
     """
 
-    def __init__(self, array: NDArray[Any], watch: Watch) -> None:
+    def __init__(self, array: NDArray[Any], watch: WriteGuard) -> None:
         self._array = array
         watch.readers[id(self)] = self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self._array, dtype=dtype, copy=copy)
 
-    def keep(self) -> None:
+    def materialize(self) -> None:
         """Copy the values, unless they were copied before."""
         if self._array.flags.writeable:
             self._array = self._array.copy()

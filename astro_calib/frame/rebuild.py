@@ -13,7 +13,7 @@ from astro_calib.dtypes import float_type
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.pixels import Watch
+from astro_calib.frame.pixels import WriteGuard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from astro_calib.noise.budget import UncertaintyBudget
     from astro_calib.noise.origin import Origin
 
-__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "looked_at_once", "measured", "rebuilt", "with_quality"]
+__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "measured", "replace", "snapshot", "with_quality"]
 
 #: Pixels that are looked at together.
-SLAB = 1 << 17
+BLOCK = 1 << 17
 
 
-def rebuilt(
+def replace(
     frame: CCDFrame,
     data: NDArray[Any],
     budget: UncertaintyBudget | None,
@@ -64,9 +64,9 @@ def rebuilt(
         psf=frame.psf,
         name=frame._name,
         budget=budget,
-        _origin=frame._present_origin() if origin is None else origin,
+        _origin=frame.origin if origin is None else origin,
         _applied=frame._applied,
-        _watch=frame._watch if data is frame._data else Watch(),
+        _guard=frame._guard if data is frame._data else WriteGuard(),
         _flattened_step=frame._flattened_step if data is frame._data else None,
     )
 
@@ -96,13 +96,13 @@ def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> C
     return ccd
 
 
-def looked_at_once(frame: CCDFrame) -> CCDFrame:
+def snapshot(frame: CCDFrame) -> CCDFrame:
     """The frame for the time of a calculation, in which nobody writes into it: its pixels are digested once."""
-    budget = frame._noise
-    watch = Watch()
-    if frame._watch is not None:
-        watch.readers = frame._watch.readers
-    result = type(frame)(frame, budget=budget, _origin=frame._origin, _watch=watch)
+    budget = frame.known_budget
+    watch = WriteGuard()
+    if frame._guard is not None:
+        watch.readers = frame._guard.readers
+    result = type(frame)(frame, budget=budget, _origin=frame._origin, _guard=watch)
     result._made = frame._made
     result._constant = frame._constant
     return result
@@ -123,14 +123,14 @@ def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
         own_mask, own_flags = (None if plane is None else plane[rows] for plane in (mask, flags))
         collect([data[rows]], [own_mask], [own_flags], int(DataQuality.UNUSABLE), values, used[np.newaxis, rows])
 
-    over_rows(find, len(data), data.size, max(1, SLAB * len(data) // max(data.size, 1)))
+    over_rows(find, len(data), data.size, max(1, BLOCK * len(data) // max(data.size, 1)))
     return used.reshape(frame.shape)
 
 
 def measured(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame is fit for use and its variance is known: the pixels that a level may be found from."""
     good = fit_for_use(frame)
-    return good if frame._noise is None else good & frame._noise.is_known()
+    return good if frame.known_budget is None else good & frame.known_budget.is_known()
 
 
 def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:
@@ -140,14 +140,14 @@ def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality
     mask = frame.mask
     if quality & DataQuality.UNUSABLE:
         mask = where.copy() if mask is None else mask | where
-    return rebuilt(frame, frame._data, frame._noise, mask=mask, flags=flags)
+    return replace(frame, frame._data, frame.known_budget, mask=mask, flags=flags)
 
 
 def lacks_own_noise(frame: CCDFrame) -> bool:
     """Whether nobody has said yet what noise of its own a frame has: masters and overscan bring only theirs."""
-    if frame._noise is None:
+    if frame.known_budget is None:
         return True
     origin = frame._origin
     return origin is not None and all(
-        source.identity != f"{origin.raw.identity()}:read" for source, _ in frame._noise.terms
+        source.identity != f"{origin.raw.identity()}:read" for source, _ in frame.known_budget.terms
     )

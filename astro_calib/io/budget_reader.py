@@ -14,9 +14,9 @@ from astro_calib.errors import FrameError
 from astro_calib.io.master_parts import MasterParts, MissingMasterError
 from astro_calib.io.stored_arrays import native, window_of_entry
 from astro_calib.io.tree import rest_of_variance
-from astro_calib.noise.arrays import OWN, Deferred, Field, Kept
+from astro_calib.noise.arrays import SELF_DATA, ArrayRef, LazyArray, SurvivorMask
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import Constituent, NoiseSource
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class BudgetReader:
 
     Attributes
     ----------
-    terms : list of (NoiseSource, Factored)
+    terms : list of (NoiseSource, Coefficient)
         The sources that are known, with their coefficients.
     missing : list of mapping
         The masters that were not found. What depends on them is not among the terms, nor what the rest is of.
@@ -66,11 +66,11 @@ class BudgetReader:
         self._data, self._total = data, total
         self._tree = tree
         self._of_masters = MasterParts(tree.get("masters", ()), self.shape, find)
-        self._fields: dict[int, Field] = {}
+        self._fields: dict[int, ArrayRef] = {}
         self.elsewhere = frozenset(
             str(term["source"]["identity"]) for term in tree["terms"] if "master" in term["source"]
         )
-        self.terms: list[tuple[NoiseSource, Factored]] = []
+        self.terms: list[tuple[NoiseSource, Coefficient]] = []
         missing: dict[str, Mapping[str, Any]] = {}
         #: Which of the terms is the rest.
         self._rest: int | None = None
@@ -105,7 +105,7 @@ class BudgetReader:
         """
         terms = list(self.terms)
         if self.missing:
-            terms.append((self._unresolved(total), Factored(1.0)))
+            terms.append((self._unresolved(total), Coefficient(1.0)))
         budget = self._of(terms)
         view = total.view()
         view.flags.writeable = False
@@ -123,7 +123,7 @@ class BudgetReader:
         """
         self._data, self._total = data, total
 
-    def _of(self, terms: list[tuple[NoiseSource, Factored]]) -> UncertaintyBudget:
+    def _of(self, terms: list[tuple[NoiseSource, Coefficient]]) -> UncertaintyBudget:
         data = None if self._data is None else np.asarray(self._data)
         return UncertaintyBudget(self.shape, terms, self.dtype, data)
 
@@ -143,7 +143,7 @@ class BudgetReader:
 
         return NoiseSource(UNNAMED, self._deferred(load), axes, identity=identity)
 
-    def _rest_of_total(self, dtype: str) -> Factored:
+    def _rest_of_total(self, dtype: str) -> Coefficient:
         """The variance that the other terms leave of the total."""
         kind = np.dtype(dtype)
 
@@ -154,8 +154,8 @@ class BudgetReader:
 
         return self._deferred(load)
 
-    def _deferred(self, load: Callable[[], NDArray[Any]]) -> Factored:
-        return Factored.of_monomials([(1.0, ((Deferred(self.shape, load), 1),))])
+    def _deferred(self, load: Callable[[], NDArray[Any]]) -> Coefficient:
+        return Coefficient.of_monomials([(1.0, ((LazyArray(self.shape, load), 1),))])
 
     def source(self, entry: Mapping[str, Any]) -> NoiseSource:
         """A source from its entry."""
@@ -163,7 +163,7 @@ class BudgetReader:
             return self._of_masters.source(entry)
         return self._source(entry, self._factored(entry["variance"]))
 
-    def _source(self, entry: Mapping[str, Any], variance: Factored) -> NoiseSource:
+    def _source(self, entry: Mapping[str, Any], variance: Coefficient) -> NoiseSource:
         axes, window = tuple(int(axis) for axis in entry["axes"]), window_of_entry(entry["window"])
         if list(axes) != sorted(set(axes)) or not set(axes) <= set(range(len(self.shape))):
             msg = f"the axes {axes} of source {entry['name']!r} are not axes of a frame of shape {self.shape}."
@@ -185,16 +185,16 @@ class BudgetReader:
             },
         )
 
-    def _factored(self, entry: Any) -> Factored:
+    def _factored(self, entry: Any) -> Coefficient:
         """A number or products from their entry."""
         if isinstance(entry, (str, int, float)):
-            return Factored(float(entry))
-        return Factored.of_monomials(
+            return Coefficient(float(entry))
+        return Coefficient.of_monomials(
             (float(number), tuple((self._field(int(index)), int(power)) for index, power in factors))
             for number, factors in entry
         )
 
-    def _field(self, index: int) -> Field:
+    def _field(self, index: int) -> ArrayRef:
         """A field by its number."""
         if index not in self._fields:
             if index < 0:
@@ -203,26 +203,26 @@ class BudgetReader:
             self._fields[index] = self._field_of(self._tree["fields"][index])
         return self._fields[index]
 
-    def _field_of(self, entry: Any) -> Field:
+    def _field_of(self, entry: Any) -> ArrayRef:
         if entry == "own":
-            return OWN
+            return SELF_DATA
         if entry == "data":
-            return Deferred(self.shape, lambda: native(self._data))
+            return LazyArray(self.shape, lambda: native(self._data))
         if "plane" in entry:
             return self._kept(int(entry["plane"]), int(entry["bit"]))
         if "master" in entry:
             return self._of_masters.field(entry)
         array = entry["array"]
-        return Deferred(tuple(array.shape), partial(native, array))
+        return LazyArray(tuple(array.shape), partial(native, array))
 
-    def _kept(self, index: int, bit: int) -> Kept:
+    def _kept(self, index: int, bit: int) -> SurvivorMask:
         entry = self._tree["fields"][index]
         plane = entry["array"] if "master" not in entry else None
         bits = 64 if plane is None else 8 * plane.dtype.itemsize
         if not 0 <= bit < bits or (plane is not None and plane.dtype.kind != "u"):
             msg = f"field {index} has no bit {bit}."
             raise FrameError(msg)
-        return Kept(self._field(index), bit)
+        return SurvivorMask(self._field(index), bit)
 
 
 def budget_of_tree(tree: Mapping[str, Any], data: Any = None) -> UncertaintyBudget:

@@ -20,7 +20,7 @@ from astro_calib.masters.registry import (
     remember_source,
     source_in_memory,
 )
-from astro_calib.noise.arrays import Deferred, Field, Kept
+from astro_calib.noise.arrays import ArrayRef, LazyArray, SurvivorMask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["MasterParts", "MissingMasterError", "StoredMaster"]
 
 #: Frames under one flat refer to one array.
-_shared: weakref.WeakValueDictionary[tuple[str, str], Deferred] = weakref.WeakValueDictionary()
+_shared: weakref.WeakValueDictionary[tuple[str, str], LazyArray] = weakref.WeakValueDictionary()
 
 
 class StoredMaster(Protocol):
@@ -50,7 +50,7 @@ class StoredMaster(Protocol):
         """The shape of the data."""
 
     @property
-    def terms(self) -> Sequence[tuple[NoiseSource, Factored]]:
+    def terms(self) -> Sequence[tuple[NoiseSource, Coefficient]]:
         """The sources of noise that are known, with their coefficients."""
 
     @property
@@ -126,7 +126,7 @@ class MasterParts:
         remember_source(result, self._shape)
         return result
 
-    def field(self, entry: Mapping[str, Any]) -> Field:
+    def field(self, entry: Mapping[str, Any]) -> ArrayRef:
         """
         A part of a master's array, which is read when it is asked for.
 
@@ -145,7 +145,7 @@ class MasterParts:
             return shared
         array = array_in_memory(identity, role)
         if array is not None:
-            return Field(array[item])
+            return ArrayRef(array[item])
         found = self._stored(master)
         place = Place(_remembered(found, master), role, item)
 
@@ -161,7 +161,7 @@ class MasterParts:
             remember_array(array, place.master, role)
             return array[item]
 
-        return _shared.setdefault(key, Deferred(shape, load, place))
+        return _shared.setdefault(key, LazyArray(shape, load, place))
 
     def _stored(self, entry: Mapping[str, Any]) -> StoredMaster | CCDFrame:
         """The master, in memory or in a file."""
@@ -187,11 +187,11 @@ def _remembered(found: StoredMaster | CCDFrame, entry: Mapping[str, Any]) -> Mas
     return Master(str(entry["identity"]), str(entry["name"]), str(entry["checksum"]), path)
 
 
-def _terms_of(found: StoredMaster | CCDFrame) -> tuple[tuple[int, ...], Sequence[tuple[NoiseSource, Factored]]]:
+def _terms_of(found: StoredMaster | CCDFrame) -> tuple[tuple[int, ...], Sequence[tuple[NoiseSource, Coefficient]]]:
     from astro_calib.frame.frame import CCDFrame
 
     if isinstance(found, CCDFrame):
-        return found.shape, () if found._noise is None else found._noise.terms
+        return found.shape, () if found.known_budget is None else found.known_budget.terms
     return found.shape, found.terms
 
 
@@ -207,7 +207,7 @@ def _array_of(found: StoredMaster | CCDFrame, role: Mapping[str, Any], checksum:
         if field is None:
             msg = f"the master {found.name} has no coefficient like that which was used."
             raise FrameError(msg)
-        return field.plane.array if isinstance(field, Kept) else field.array
+        return field.plane.array if isinstance(field, SurvivorMask) else field.array
     if not isinstance(found, CCDFrame):
         if content_digest(native(found.data)) != checksum:
             msg = f"the pixels of the master {found.name} are not those that were used: their checksum differs."

@@ -209,7 +209,7 @@ class RawOnDisk:
 
     def with_budget(self, budget: UncertaintyBudget) -> RawOnDisk:
         """The same frame with its noise."""
-        return replace(self, _noise=budget, _origin=self._present_origin())
+        return replace(self, _noise=budget, _origin=self.origin)
 
 
 def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError, NoiseWarning
-from astro_calib.frame.pixels import LastingValues, Watch
+from astro_calib.frame.pixels import ReadOnlyValues, WriteGuard
 from astro_calib.io.budget_reader import BudgetReader
 from astro_calib.io.memory import SMALL, available_memory
 from astro_calib.io.stored_arrays import bits, window_of_entry
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["Stored"]
@@ -80,7 +80,7 @@ class Stored:
         return BudgetReader(self.tree["budget"], self.data, self.total, self.find)
 
     @property
-    def terms(self) -> Sequence[tuple[NoiseSource, Factored]]:
+    def terms(self) -> Sequence[tuple[NoiseSource, Coefficient]]:
         """The sources of noise that are known, with their coefficients; arrays are read when they are asked for."""
         return self.reader.terms if self.tree.get("budget") else ()
 
@@ -117,7 +117,7 @@ class Stored:
                 raise FrameError(msg)
             return array.astype(wanted.newbyteorder("="), copy=copy)
 
-        watch = Watch()
+        watch = WriteGuard()
         data = own(self.data, np.dtype(self.tree["dtype"]))
         budget = None
         if self.tree.get("budget") is not None:
@@ -131,7 +131,7 @@ class Stored:
             budget = self.reader.budget(total)
             if copy:
                 # The file is no longer needed for what is in memory.
-                self.reader.hold(LastingValues(data, watch), total)
+                self.reader.hold(ReadOnlyValues(data, watch), total)
         frame = CCDFrame(
             data,
             unit=self.unit,
@@ -143,7 +143,7 @@ class Stored:
             name=self.name,
             budget=budget,
             _origin=_origin(self.tree.get("origin")),
-            _watch=watch,
+            _guard=watch,
         )
         if self.tree.get("n_used") is not None:
             frame._n_used = own(self.tree["n_used"], np.uint16)

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.masters.registry import home, locate, path_of, remember_source
-from astro_calib.noise.arrays import OWN, Field, Kept
+from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 
 if TYPE_CHECKING:
     from astro_calib.masters.registry import Master
     from astro_calib.noise.budget import UncertaintyBudget
-    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["VERSION", "budget_tree", "rest_of_variance", "source_tree"]
@@ -51,7 +51,7 @@ class _Writer:
     def __init__(
         self,
         shape: tuple[int, ...],
-        data: Field | None,
+        data: ArrayRef | None,
         identity: str | None,
         directory: Path | None,
         *,
@@ -63,7 +63,7 @@ class _Writer:
         self.directory = directory
         self.whole = whole
         self.masters: dict[str, tuple[int, dict[str, Any]]] = {}
-        self.fields: dict[Field, tuple[int, Any]] = {}
+        self.fields: dict[ArrayRef, tuple[int, Any]] = {}
 
     def master(self, master: Master) -> int:
         """The number of a master."""
@@ -76,12 +76,12 @@ class _Writer:
             self.masters[master.identity] = (len(self.masters), entry)
         return self.masters[master.identity][0]
 
-    def _field_entry(self, field: Field) -> Any:
-        if field is OWN:
+    def _field_entry(self, field: ArrayRef) -> Any:
+        if field is SELF_DATA:
             return "own"
         if field == self.data:
             return "data"
-        if isinstance(field, Kept):
+        if isinstance(field, SurvivorMask):
             return {"plane": self.field(field.plane), "bit": int(field.bit)}
         place = None if self.whole else locate(field)
         if place is None or place.master.identity == self.identity:
@@ -89,7 +89,7 @@ class _Writer:
         item = [[part.start, part.stop, part.step] for part in place.item]
         return {"master": self.master(place.master), **place.role, "item": item, "shape": list(field.shape)}
 
-    def factored(self, value: Factored) -> Any:
+    def factored(self, value: Coefficient) -> Any:
         """A number, or products."""
         if value.number is not None:
             return float(value.number)
@@ -98,7 +98,7 @@ class _Writer:
             for number, factors in value.monomials
         ]
 
-    def field(self, field: Field) -> int:
+    def field(self, field: ArrayRef) -> int:
         """The number of a field."""
         if field not in self.fields:
             entry = self._field_entry(field)  # which may add another
@@ -163,7 +163,7 @@ def budget_tree(
     dict
         Of plain Python objects and ndarrays.
     """
-    data = None if budget.data is None else Field(budget.data)
+    data = None if budget.data is None else ArrayRef(budget.data)
     writer = _Writer(budget.shape, data, identity, directory, whole=whole)
     rest = _rest(budget, writer) if with_rest else None
     terms = [
@@ -204,13 +204,13 @@ def _rest(budget: UncertaintyBudget, writer: _Writer) -> tuple[int, str] | None:
     return None
 
 
-def _single_array(source: NoiseSource) -> Field | None:
+def _single_array(source: NoiseSource) -> ArrayRef | None:
     """The variance of a source, if it is just an array."""
     monomials = source.variance.monomials
     if len(monomials) != 1 or monomials[0][0] != 1 or len(monomials[0][1]) != 1:
         return None
     field, power = monomials[0][1][0]
-    return field if power == 1 and not isinstance(field, Kept) and field.dtype.kind == "f" else None
+    return field if power == 1 and not isinstance(field, SurvivorMask) and field.dtype.kind == "f" else None
 
 
 def _is_rest(budget: UncertaintyBudget, index: int) -> bool:

@@ -20,7 +20,7 @@ __all__ = ["CalibratedPixels", "Recipe", "calibrate_pixels"]
 
 
 #: Pixels that one call of the compiled loops works on.
-SLAB = 1 << 18
+BLOCK = 1 << 18
 #: Pixels of a row that are taken through all steps before the next ones: their arrays stay in the fastest cache.
 WIDTH = 1024
 SATURATED = np.uint16(DataQuality.SATURATED)
@@ -290,7 +290,7 @@ def calibrate_pixels(
                 result.mask[held],
             )
 
-    over_rows(work, shape[0], raw.size, max(1, SLAB // max(shape[1], 1)))
+    over_rows(work, shape[0], raw.size, max(1, BLOCK // max(shape[1], 1)))
     return result
 
 

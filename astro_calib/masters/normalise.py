@@ -12,12 +12,12 @@ from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import flagged_uncertain
-from astro_calib.frame.rebuild import measured, rebuilt, with_quality
-from astro_calib.masters.master import relabelled
+from astro_calib.frame.rebuild import measured, replace, with_quality
+from astro_calib.masters.master import with_noise_named
 from astro_calib.masters.registry import master_of, remember_array
-from astro_calib.noise.arrays import OWN
+from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.source import NoiseSource
 
@@ -51,12 +51,12 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
     flags = content_digest(flat.flags) if isinstance(flat.flags, np.ndarray) else None
     mask = None if flat.mask is None else content_digest(flat.mask)
     given = (flags, mask, min_value, norm_value)
-    result: CCDFrame = flat._once("normalised", given, lambda: _normalised(flat, min_value, norm_value))
+    result: CCDFrame = flat.cached("normalised", given, lambda: _normalised(flat, min_value, norm_value))
     return result
 
 
 def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
-    data, budget = floating(flat._data), flat._noise
+    data, budget = floating(flat._data), flat.known_budget
     good = measured(flat)
     what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
     if not good.any():
@@ -78,10 +78,10 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     divisor.flags.writeable = False
     remember_array(divisor, master_of(flat), {"array": "normalised", "min_value": min_value, "norm_value": norm_value})
     if budget is not None:
-        named = relabelled(flat, "flat")._noise
+        named = with_noise_named(flat, "flat").known_budget
         assert named is not None
         budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor, what)
-    result = rebuilt(flat, divisor, budget, unit=u.dimensionless_unscaled)
+    result = replace(flat, divisor, budget, unit=u.dimensionless_unscaled)
     if result.flags is not None:
         # What was saturated or hit in the flat is not saturated or hit in the frame; it has no flat there.
         spoiled = (result.flags & np.uint16(SPOILED)) != 0
@@ -110,8 +110,8 @@ def _budget_of_normalised(
     terms = list(scaled.terms)
     for source, coefficient in common.terms:
         of_mean = float(np.sum(mean * np.asarray(coefficient.evaluate(budget.data)), where=good))
-        terms.append((source, Factored(-of_mean / norm).times(OWN)))
+        terms.append((source, Coefficient(-of_mean / norm).times(SELF_DATA)))
     variance = single.variance_of_sum(mean) / norm**2
     normalisation = NoiseSource("flat", variance, axes=(), identity=f"normalisation:{what}")
-    terms.append((normalisation, Factored(-1.0).times(OWN)))
+    terms.append((normalisation, Coefficient(-1.0).times(SELF_DATA)))
     return UncertaintyBudget(budget.shape, terms, budget.dtype, divisor)

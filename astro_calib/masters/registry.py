@@ -17,7 +17,7 @@ import numpy as np
 
 from astro_calib.dtypes import floating
 from astro_calib.frame.operands import OBSERVERS
-from astro_calib.noise.arrays import OWN, Deferred, Kept
+from astro_calib.noise.arrays import SELF_DATA, LazyArray, SurvivorMask
 from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.noise.arrays import Field
-    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.arrays import ArrayRef
+    from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.window import Key
 
@@ -138,7 +138,7 @@ def frame_identity(frame: CCDFrame) -> str:
 
 def master_of(frame: CCDFrame) -> Master:
     """What is remembered of a frame; made when it is first asked for, and anew after the frame has changed."""
-    _ = frame._noise  # which notices whether the data were written into
+    _ = frame.known_budget  # which notices whether the data were written into
     known = _masters.get(frame)
     if known is not None and known[0] == _present(frame):
         return known[1]
@@ -180,7 +180,9 @@ def applied(frame: CCDFrame) -> None:
                 in_file = _filed.get(key)
                 _homes[key] = master if in_file is None or _lost(in_file) else in_file
             for number, field in enumerate(_fields(coefficient)):
-                if field is not OWN and not isinstance(field.plane if isinstance(field, Kept) else field, Deferred):
+                if field is not SELF_DATA and not isinstance(
+                    field.plane if isinstance(field, SurvivorMask) else field, LazyArray
+                ):
                     remember_array(_memory(field), master, coefficient_role(source, number))
     remember_array(floating(frame._data), master, {"array": "data"})
 
@@ -222,7 +224,7 @@ def coefficient_role(source: NoiseSource, number: int) -> dict[str, Any]:
     return {"array": "coefficient", "source": [source.identity, list(source.axes), window], "number": number}
 
 
-def coefficient_field(terms: Iterable[tuple[NoiseSource, Factored]], role: Mapping[str, Any]) -> Field | None:
+def coefficient_field(terms: Iterable[tuple[NoiseSource, Coefficient]], role: Mapping[str, Any]) -> ArrayRef | None:
     """The factor of that role in a master's budget; None if there is none."""
     for source, coefficient in terms:
         if coefficient_role(source, role["number"]) == role:
@@ -231,12 +233,12 @@ def coefficient_field(terms: Iterable[tuple[NoiseSource, Factored]], role: Mappi
     return None
 
 
-def _fields(coefficient: Factored) -> list[Field]:
+def _fields(coefficient: Coefficient) -> list[ArrayRef]:
     return [field for _, factors in coefficient.monomials for field, _ in factors]
 
 
-def _memory(field: Field) -> NDArray[Any]:
-    return field.plane.array if isinstance(field, Kept) else field.array
+def _memory(field: ArrayRef) -> NDArray[Any]:
+    return field.plane.array if isinstance(field, SurvivorMask) else field.array
 
 
 def used_as_operand(frame: Any, array: NDArray[Any] | None) -> None:
@@ -335,9 +337,9 @@ def remember_array(array: NDArray[Any], master: Master, role: Mapping[str, Any])
     _arrays[key] = _Known(alive, address, array.shape, array.strides, array.dtype, master, role)
 
 
-def locate(field: Field) -> Place | None:
+def locate(field: ArrayRef) -> Place | None:
     """Where the array of a field can be had from; None if it belongs to no master."""
-    if isinstance(field, Deferred) and field.place is not None:
+    if isinstance(field, LazyArray) and field.place is not None:
         place: Place = field.place
         return place
     array = _memory(field)

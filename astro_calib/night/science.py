@@ -182,7 +182,7 @@ def _drawn(
     if photometry is not None:
         stars, sky = photometry
         same = usable(before) & usable(image)
-        step = before._digital_step() or gain
+        step = before.digital_step or gain
         figures["histogram"] = histogram_picture(title, before._data[same], image._data[same], sky, step)
         ratios = {
             "flux / its predicted error": (stars["snr_before"], stars["snr"]),

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["OWN", "Deferred", "Field", "Kept", "finite_mean"]
+__all__ = ["SELF_DATA", "ArrayRef", "LazyArray", "SurvivorMask", "finite_mean"]
 
 
-class Field:
+class ArrayRef:
     """
     A reference to an array that is not to be written to, equal to any other reference to the same memory.
 
@@ -37,9 +37,9 @@ class Field:
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_calib.noise.arrays import Field
+    >>> from astro_calib.noise.arrays import ArrayRef
     >>> flat = np.ones((4, 4))
-    >>> Field(flat[:2]) == Field(flat[:2]), Field(flat[:2]) == Field(flat[2:])
+    >>> ArrayRef(flat[:2]) == ArrayRef(flat[:2]), ArrayRef(flat[:2]) == ArrayRef(flat[2:])
     (True, False)
     """
 
@@ -110,7 +110,7 @@ class Field:
         taken: NDArray[Any] = np.broadcast_to(array, shape)[np.unravel_index(pixels, shape)]
         return taken
 
-    def cut(self, item: tuple[slice, ...]) -> Field:
+    def cut(self, item: tuple[slice, ...]) -> ArrayRef:
         """
         The field of ``array[item]``.
 
@@ -121,10 +121,10 @@ class Field:
 
         Returns
         -------
-        Field
+        ArrayRef
             A reference to that part.
         """
-        return Field(self.array[item])
+        return ArrayRef(self.array[item])
 
     def digest(self) -> str:
         """
@@ -140,16 +140,16 @@ class Field:
         return self._digest
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Field) and self._key == other._key
+        return isinstance(other, ArrayRef) and self._key == other._key
 
     def __hash__(self) -> int:
         return hash(self._key)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return Field, (self.array,)
+        return ArrayRef, (self.array,)
 
 
-class Deferred(Field):
+class LazyArray(ArrayRef):
     """
     An array that is made or read when it is first asked for, and kept then.
 
@@ -170,8 +170,8 @@ class Deferred(Field):
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_calib.noise.arrays import Deferred
-    >>> field = Deferred((2, 2), lambda: np.ones((2, 2)))
+    >>> from astro_calib.noise.arrays import LazyArray
+    >>> field = LazyArray((2, 2), lambda: np.ones((2, 2)))
     >>> field.shape                # nothing is loaded for this
     (2, 2)
     >>> field.array.sum()
@@ -230,7 +230,7 @@ class Deferred(Field):
         return self.array[item]
 
 
-class Kept(Field):
+class SurvivorMask(ArrayRef):
     """
     One where a frame's value was kept, zero where it was left out; a bit a pixel.
 
@@ -248,14 +248,14 @@ class Kept(Field):
     The value of the first frame was kept at the first two of three pixels:
 
     >>> import numpy as np
-    >>> from astro_calib.noise.arrays import Field, Kept
-    >>> Kept(Field(np.array([0b01, 0b11, 0b10], dtype=np.uint8)), 0).array
+    >>> from astro_calib.noise.arrays import ArrayRef, SurvivorMask
+    >>> SurvivorMask(ArrayRef(np.array([0b01, 0b11, 0b10], dtype=np.uint8)), 0).array
     array([ True,  True, False])
     """
 
     __slots__ = ("bit", "plane")
 
-    def __init__(self, plane: Field, bit: int) -> None:
+    def __init__(self, plane: ArrayRef, bit: int) -> None:
         self.plane = plane
         self.bit = bit
         self._key = (*plane._key, bit)
@@ -294,7 +294,7 @@ class Kept(Field):
         """The shape of the array."""
         return self.plane.shape
 
-    def cut(self, item: tuple[slice, ...]) -> Field:
+    def cut(self, item: tuple[slice, ...]) -> ArrayRef:
         """
         The field of ``array[item]``.
 
@@ -305,10 +305,10 @@ class Kept(Field):
 
         Returns
         -------
-        Field
+        ArrayRef
             A reference to that part.
         """
-        return Kept(self.plane.cut(item), self.bit)
+        return SurvivorMask(self.plane.cut(item), self.bit)
 
     def digest(self) -> str:
         """
@@ -322,10 +322,10 @@ class Kept(Field):
         return f"{self.plane.digest()}:{self.bit}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, (self.plane, self.bit)
+        return SurvivorMask, (self.plane, self.bit)
 
 
-class _Own(Field):
+class _SelfData(ArrayRef):
     """Stands for the data of the frame that a coefficient belongs to."""
 
     __slots__ = ()
@@ -335,11 +335,11 @@ class _Own(Field):
         self._key = ("own",)
 
     def __reduce__(self) -> str:
-        return "OWN"
+        return "SELF_DATA"
 
 
 #: The frame's own data, as a factor.
-OWN = _Own()
+SELF_DATA = _SelfData()
 
 
 def finite_mean(value: float | NDArray[Any]) -> float:

@@ -20,8 +20,8 @@ import numpy as np
 
 from astro_calib.arguments import described, is_sequence_of
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
-from astro_calib.noise.arrays import Field
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.arrays import ArrayRef
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import merge_sources, without_arrays
 from astro_calib.noise.sharing import draw_covariances, links, meeting_cells, variance_power
 
@@ -38,7 +38,7 @@ __all__ = ["MAX_SOURCES", "NoBudget", "UncertaintyBudget"]
 #: A budget keeps this many sources apart; beyond, the oldest that vary from pixel to pixel are merged into one.
 MAX_SOURCES = 64
 #: Pixels that are worked on at a time, so that they stay in the cache.
-SLAB = 1 << 16
+BLOCK = 1 << 16
 #: A pixel that is no number has no variance either, and nothing is said about it.
 NO_NUMBER = np.errstate(invalid="ignore", over="ignore")
 
@@ -52,7 +52,7 @@ class UncertaintyBudget:
     shape : tuple of int
         Shape of the frame.
     terms : iterable of (NoiseSource, coefficient)
-        The coefficient is a number, an array that broadcasts to the frame, or `~astro_calib.factored.Factored`. Terms
+        The coefficient is a number, an array that broadcasts to the frame, or `~astro_calib.factored.Coefficient`. Terms
         of one source are added up.
     dtype : dtype, optional
         Floating type of the variances that are computed; float64 by default.
@@ -83,7 +83,7 @@ class UncertaintyBudget:
     def __init__(
         self,
         shape: tuple[int, ...],
-        terms: Iterable[tuple[NoiseSource, Factored | float | NDArray[Any]]] = (),
+        terms: Iterable[tuple[NoiseSource, Coefficient | float | NDArray[Any]]] = (),
         dtype: Any = np.float64,
         data: NDArray[Any] | None = None,
     ) -> None:
@@ -93,16 +93,16 @@ class UncertaintyBudget:
             raise TypeError(msg)
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
-        self._terms: dict[Key, tuple[NoiseSource, Factored]] = {}
+        self._terms: dict[Key, tuple[NoiseSource, Coefficient]] = {}
         self._total: NDArray[Any] | None = None
         for source, coefficient in terms:
-            factored = coefficient if isinstance(coefficient, Factored) else Factored(coefficient)
+            factored = coefficient if isinstance(coefficient, Coefficient) else Coefficient(coefficient)
             for what, value in (("variance", source.variance), ("coefficient", factored)):
                 self._check(source, what, value)
             self._add(source, factored)
         self._bound()
 
-    def _check(self, source: NoiseSource, what: str, value: Factored) -> None:
+    def _check(self, source: NoiseSource, what: str, value: Coefficient) -> None:
         for _, factors in value._terms.values():
             for field, _ in factors:
                 try:
@@ -116,7 +116,7 @@ class UncertaintyBudget:
                     )
                     raise ShapeMismatchError(msg)
 
-    def _add(self, source: NoiseSource, coefficient: Factored) -> None:
+    def _add(self, source: NoiseSource, coefficient: Coefficient) -> None:
         key = source.key
         if key in self._terms:
             known, present = self._terms[key]
@@ -127,9 +127,9 @@ class UncertaintyBudget:
         else:
             self._terms[key] = (source, coefficient)
 
-    def _by_identity(self) -> dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]]:
+    def _by_identity(self) -> dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Coefficient]]]:
         """The terms of each source: several, if the frame holds several regions of it."""
-        groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
+        groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Coefficient]]] = {}
         for source, coefficient in self._terms.values():
             groups.setdefault((source.identity, source.axes), []).append((source, coefficient))
         return groups
@@ -140,14 +140,14 @@ class UncertaintyBudget:
             return
         merged = 0
         while len(groups := self._by_identity()) > MAX_SOURCES:
-            kinds: dict[tuple[int, ...], list[list[tuple[NoiseSource, Factored]]]] = {}
+            kinds: dict[tuple[int, ...], list[list[tuple[NoiseSource, Coefficient]]]] = {}
             for (_, axes), group in groups.items():
                 kinds.setdefault(axes, []).append(group)
             largest = max(kinds.values(), key=len)
             oldest = [term for group in largest[: max(2, len(largest) // 2)] for term in group]
             for source, _ in oldest:
                 del self._terms[source.key]
-            bound = [(s, c if self.data is None else c.bound_to(self.data)) for s, c in oldest]
+            bound = [(s, c if self.data is None else c.with_data(self.data)) for s, c in oldest]
             one, coefficient = merge_sources(bound, self.shape, "merged", self.dtype)
             one = without_arrays(one)
             self._terms = {one.key: (one, coefficient), **self._terms}
@@ -164,7 +164,7 @@ class UncertaintyBudget:
     # -- looking -------------------------------------------------------------------------------------------------
 
     @property
-    def terms(self) -> tuple[tuple[NoiseSource, Factored], ...]:
+    def terms(self) -> tuple[tuple[NoiseSource, Coefficient], ...]:
         """Each source with its sensitivity coefficient."""
         return tuple(self._terms.values())
 
@@ -173,7 +173,7 @@ class UncertaintyBudget:
         """The names of the sources, each once, in the order in which they came in."""
         return tuple(dict.fromkeys(source.name for source, _ in self._terms.values()))
 
-    def __contains__(self, term: tuple[NoiseSource, Factored]) -> bool:
+    def __contains__(self, term: tuple[NoiseSource, Coefficient]) -> bool:
         """Whether a source is in the budget with just this coefficient."""
         known = self._terms.get(term[0].key)
         return known is not None and known[1] == term[1]
@@ -189,7 +189,7 @@ class UncertaintyBudget:
 
     # -- variances -----------------------------------------------------------------------------------------------
 
-    def _pairs(self) -> Iterator[tuple[NoiseSource, Factored, NoiseSource, Factored]]:
+    def _pairs(self) -> Iterator[tuple[NoiseSource, Coefficient, NoiseSource, Coefficient]]:
         """Each pair of different terms that have noise in common."""
         terms = self.terms
         for index, (a, coefficient_a) in enumerate(terms):
@@ -299,7 +299,7 @@ class UncertaintyBudget:
 
     @property
     def _rows_at_a_time(self) -> int:
-        return max(1, SLAB // max(int(np.prod(self.shape[1:])), 1))
+        return max(1, BLOCK // max(int(np.prod(self.shape[1:])), 1))
 
     def _add_independent(self, total: NDArray[Any]) -> None:
         """Add the variances of all terms."""
@@ -313,7 +313,7 @@ class UncertaintyBudget:
         self._in_parts(add_part)
 
     def _add_covariances(
-        self, total: NDArray[Any], pairs: Sequence[tuple[Any, Factored, Factored]], other: UncertaintyBudget
+        self, total: NDArray[Any], pairs: Sequence[tuple[Any, Coefficient, Coefficient]], other: UncertaintyBudget
     ) -> None:
         """Add what pairs of terms have in common: the covariance of the draws, and the two coefficients."""
 
@@ -482,7 +482,7 @@ class UncertaintyBudget:
         total = sum(self.variances_of_sum(weights).values())
         return 0.0 if total < 0 else float(total)
 
-    def _variance_of_pixels(self, weights: NDArray[Any], source: NoiseSource, coefficient: Factored) -> float:
+    def _variance_of_pixels(self, weights: NDArray[Any], source: NoiseSource, coefficient: Coefficient) -> float:
         """The sum over the pixels of a source that is independent from pixel to pixel, in pieces for the threads."""
         from astro_calib.kernels.sums import weighted_sum_of_squares
         from astro_calib.kernels.threads import over_rows
@@ -521,7 +521,7 @@ class UncertaintyBudget:
         # A cell without weight does not count, whatever its variance is.
         return float(np.sum(np.where(squares == 0, 0, squares * variance)))
 
-    def _cell_sums(self, weights: NDArray[Any], source: NoiseSource, coefficient: Factored) -> NDArray[Any]:
+    def _cell_sums(self, weights: NDArray[Any], source: NoiseSource, coefficient: Coefficient) -> NDArray[Any]:
         """Sum of weight times coefficient over the pixels of each cell."""
         across = tuple(axis for axis in range(len(self.shape)) if axis not in source.axes)
         values = np.asarray(coefficient.evaluate(self.data), dtype=np.float64)
@@ -533,7 +533,9 @@ class UncertaintyBudget:
         """Variance of each cell, to a power, with the shape of ``_cell_sums``."""
         return self._of_cells(variance_power(source.variance.evaluate(), power), source)
 
-    def _linked_cells(self, sums: NDArray[Any], source: NoiseSource, amplitude: Factored, power: float) -> NDArray[Any]:
+    def _linked_cells(
+        self, sums: NDArray[Any], source: NoiseSource, amplitude: Coefficient, power: float
+    ) -> NDArray[Any]:
         """The cells' sums times what a link multiplies them by; a cell without weight does not count."""
         factor = self._of_cells(amplitude.evaluate(), source) * self._cell_variance(source, power)
         with np.errstate(invalid="ignore"):
@@ -549,7 +551,7 @@ class UncertaintyBudget:
 
     @classmethod
     def linear(
-        cls, parts: Sequence[tuple[UncertaintyBudget, Factored | float]], dtype: Any = None
+        cls, parts: Sequence[tuple[UncertaintyBudget, Coefficient | float]], dtype: Any = None
     ) -> UncertaintyBudget:
         """
         The budget of a sum of frames, source by source.
@@ -577,15 +579,15 @@ class UncertaintyBudget:
             if budget.shape != first.shape:
                 msg = f"frames of shapes {first.shape} and {budget.shape} cannot be added."
                 raise ShapeMismatchError(msg)
-            for source, coefficient in budget.bound().terms:
+            for source, coefficient in budget.materialized().terms:
                 scaled = (
-                    coefficient.product(multiplier) if isinstance(multiplier, Factored) else coefficient * multiplier
+                    coefficient.product(multiplier) if isinstance(multiplier, Coefficient) else coefficient * multiplier
                 )
                 result._add(source, scaled)
         result._bound()
         return result
 
-    def bound(self) -> UncertaintyBudget:
+    def materialized(self) -> UncertaintyBudget:
         """
         This budget with coefficients that depend on the frame's data written out as arrays.
 
@@ -598,7 +600,7 @@ class UncertaintyBudget:
             return self
         assert self.data is not None
         data = self.data
-        return self._mapped(lambda source, c: (source, c.bound_to(data)))
+        return self._mapped(lambda source, c: (source, c.with_data(data)))
 
     def scaled(self, value: float | NDArray[Any], power: int, data: NDArray[Any]) -> UncertaintyBudget:
         """
@@ -640,7 +642,7 @@ class UncertaintyBudget:
         """
         return self._mapped(lambda source, c: (source, c.frame_shifted(offset)), data)
 
-    def with_terms(self, terms: Iterable[tuple[NoiseSource, Factored | float | NDArray[Any]]]) -> UncertaintyBudget:
+    def with_terms(self, terms: Iterable[tuple[NoiseSource, Coefficient | float | NDArray[Any]]]) -> UncertaintyBudget:
         """
         This budget and more terms.
 
@@ -691,12 +693,12 @@ class UncertaintyBudget:
         UncertaintyBudget
             With the same terms.
         """
-        same = self.data is not None and Field(np.asarray(data)) == Field(self.data)
+        same = self.data is not None and ArrayRef(np.asarray(data)) == ArrayRef(self.data)
         return self if same else self._mapped(lambda source, c: (source, c), data)
 
     def _mapped(
         self,
-        function: Callable[[NoiseSource, Factored], tuple[NoiseSource, Factored]],
+        function: Callable[[NoiseSource, Coefficient], tuple[NoiseSource, Coefficient]],
         data: NDArray[Any] | None = None,
     ) -> UncertaintyBudget:
         result = UncertaintyBudget(self.shape, dtype=self.dtype, data=self.data if data is None else data)
@@ -782,7 +784,7 @@ class NoBudget:
     False
     """
 
-    terms: tuple[tuple[NoiseSource, Factored], ...] = ()
+    terms: tuple[tuple[NoiseSource, Coefficient], ...] = ()
     names: tuple[str, ...] = ()
 
     def __init__(self, name: str, shape: tuple[int, ...]) -> None:
@@ -794,7 +796,7 @@ class NoBudget:
     def __repr__(self) -> str:
         return f"<no budget: {self._name} has no noise yet>"
 
-    def __contains__(self, term: tuple[NoiseSource, Factored]) -> bool:
+    def __contains__(self, term: tuple[NoiseSource, Coefficient]) -> bool:
         return False
 
     def __getitem__(self, item: Any) -> Any:

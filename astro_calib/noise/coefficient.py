@@ -2,12 +2,12 @@ r"""
 Arrays that are kept as products: a sensitivity coefficient or a variance without an array of its own.
 
 After flat division every coefficient of a frame is a number times one over the flat. Writing each out would take
-a full-size array for each source of noise; `Factored` keeps the number and a reference to the flat instead,
+a full-size array for each source of noise; `Coefficient` keeps the number and a reference to the flat instead,
 
 .. math:: c(x) = \sum_m n_m \prod_j a_{mj}(x)^{p_{mj}}
 
 with numbers :math:`n_m`, arrays :math:`a_{mj}` that exist anyway, and whole powers :math:`p_{mj}`. One of the arrays
-may be the frame's own data, ``OWN``: the coefficient of a flat is minus the data over the flat, whatever the data are
+may be the frame's own data, ``SELF_DATA``: the coefficient of a flat is minus the data over the flat, whatever the data are
 scaled by afterwards.
 """
 
@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from astro_calib.noise.arrays import OWN, Field, Kept
+from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
-__all__ = ["Factored"]
+__all__ = ["Coefficient"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
 MAX_MONOMIALS = 4
 MAX_FACTORS = 6
 #: Pixels of which a product is written out at a time.
-SLAB = 1 << 16
+BLOCK = 1 << 16
 
 
-Factors: TypeAlias = tuple[tuple[Field, int], ...]
+Factors: TypeAlias = tuple[tuple[ArrayRef, int], ...]
 
 
-class Factored:
+class Coefficient:
     """
     A number, or a sum of products of numbers and arrays; immutable.
 
@@ -49,9 +49,9 @@ class Factored:
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_calib.noise.coefficient import Factored
+    >>> from astro_calib.noise.coefficient import Coefficient
     >>> flat = np.array([[0.5, 1.0], [1.0, 2.0]])
-    >>> coefficient = Factored(3.0).times(flat, -1)
+    >>> coefficient = Coefficient(3.0).times(flat, -1)
     >>> coefficient.evaluate()
     array([[6. , 3. ],
            [3. , 1.5]])
@@ -62,20 +62,20 @@ class Factored:
     __slots__ = ("_terms",)
 
     def __init__(self, value: float | NDArray[Any] = 1.0) -> None:
-        self._terms: dict[frozenset[tuple[Field, int]], tuple[float, Factors]] = {}
+        self._terms: dict[frozenset[tuple[ArrayRef, int]], tuple[float, Factors]] = {}
         if isinstance(value, np.ndarray) and value.ndim > 0:
             if not value.dtype.isnative or (value.dtype.kind == "f" and value.dtype.itemsize not in (4, 8)):
                 # As the compiled loops take it.
                 value = value.astype(
                     np.float32 if value.dtype.kind == "f" and value.dtype.itemsize <= 4 else np.float64
                 )
-            factors: Factors = ((Field(value), 1),)
+            factors: Factors = ((ArrayRef(value), 1),)
             self._terms[frozenset(factors)] = (1.0, factors)
         elif value != 0:
             self._terms[frozenset()] = (float(value), ())
 
     @classmethod
-    def _from(cls, terms: Iterable[tuple[float, Factors]]) -> Factored:
+    def _from(cls, terms: Iterable[tuple[float, Factors]]) -> Coefficient:
         """Sum up like products; write out what has become too long."""
         result = cls(0.0)
         for number, factors in terms:
@@ -93,18 +93,18 @@ class Factored:
         long = [key for key in self._terms if len(key) > MAX_FACTORS]
         if len(self._terms) > MAX_MONOMIALS:
             long = list(self._terms)
-        long = [key for key in long if not _power_of(OWN, self._terms[key][1])]
+        long = [key for key in long if not _power_of(SELF_DATA, self._terms[key][1])]
         if not long or (len(long) == 1 and len(long[0]) <= MAX_FACTORS):
             return
-        parts = Factored(0.0)
+        parts = Coefficient(0.0)
         parts._terms = {key: self._terms.pop(key) for key in long}
-        factors: Factors = ((Field(parts._written_out()), 1),)
+        factors: Factors = ((ArrayRef(parts._written_out()), 1),)
         self._terms[frozenset(factors)] = (1.0, factors)
 
     def _written_out(self) -> NDArray[Any]:
         """The value as an array, computed in pieces that stay in the cache, by all threads."""
         shape = np.broadcast_shapes(*(field.shape for _, factors in self._terms.values() for field, _ in factors))
-        rows = max(SLAB // max(int(np.prod(shape[1:])), 1), 1)
+        rows = max(BLOCK // max(int(np.prod(shape[1:])), 1), 1)
         if not shape or shape[0] <= rows:
             return np.asarray(self.evaluate())
         from astro_calib.kernels.threads import over_rows
@@ -134,13 +134,13 @@ class Factored:
             return self._terms[frozenset()][0]
         return None
 
-    def digest(self, known: dict[Field, str]) -> str:
+    def digest(self, known: dict[ArrayRef, str]) -> str:
         """
         A digest of the value, the same for products of the same arrays; the frame's own data must not be in it.
 
         Parameters
         ----------
-        known : dict of Field to str
+        known : dict of ArrayRef to str
             Digests of arrays that were met before; it is added to.
 
         Returns
@@ -156,16 +156,16 @@ class Factored:
         )
         return "+".join(sorted(terms))
 
-    def __add__(self, other: Factored) -> Factored:
+    def __add__(self, other: Coefficient) -> Coefficient:
         return self._from([*self._terms.values(), *other._terms.values()])
 
-    def __mul__(self, factor: float) -> Factored:
+    def __mul__(self, factor: float) -> Coefficient:
         if factor == 1:
             return self
         return self._from((number * factor, factors) for number, factors in self._terms.values())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Factored) and {k: v[0] for k, v in self._terms.items()} == {
+        return isinstance(other, Coefficient) and {k: v[0] for k, v in self._terms.items()} == {
             k: v[0] for k, v in other._terms.items()
         }
 
@@ -175,10 +175,10 @@ class Factored:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (tuple(self._terms.values()),)
 
-    def __copy__(self) -> Factored:
+    def __copy__(self) -> Coefficient:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Factored:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Coefficient:
         return self
 
     @property
@@ -187,7 +187,7 @@ class Factored:
         return tuple(self._terms.values())
 
     @classmethod
-    def of_monomials(cls, monomials: Iterable[tuple[float, Factors]]) -> Factored:
+    def of_monomials(cls, monomials: Iterable[tuple[float, Factors]]) -> Coefficient:
         """
         A sum of products, each of a number and of factors with their powers.
 
@@ -198,36 +198,38 @@ class Factored:
 
         Returns
         -------
-        Factored
+        Coefficient
             Like products are added up.
         """
         return cls._from(monomials)
 
-    def split(self) -> tuple[float, Kept | None, Factored] | None:
+    def split(self) -> tuple[float, SurvivorMask | None, Coefficient] | None:
         """
-        Number, `Kept` and the rest, whose product this is; None if it is a sum, or has several of them.
+        Number, `SurvivorMask` and the rest, whose product this is; None if it is a sum, or has several of them.
 
         Returns
         -------
-        (float, Kept or None, Factored) or None
+        (float, SurvivorMask or None, Coefficient) or None
             Their product is this.
         """
         if len(self._terms) != 1:
             return None
         ((number, factors),) = self._terms.values()
-        kept = [field for field, _ in factors if isinstance(field, Kept)]
+        kept = [field for field, _ in factors if isinstance(field, SurvivorMask)]
         if len(kept) > 1:
             return None
-        rest = self._from([(1.0, tuple((field, power) for field, power in factors if not isinstance(field, Kept)))])
+        rest = self._from(
+            [(1.0, tuple((field, power) for field, power in factors if not isinstance(field, SurvivorMask)))]
+        )
         return number, kept[0] if kept else None, rest
 
-    def ratio_to(self, other: Factored) -> float | None:
+    def ratio_to(self, other: Coefficient) -> float | None:
         """
         The number that ``other`` has to be multiplied by to give this, None if there is no such number.
 
         Parameters
         ----------
-        other : Factored
+        other : Coefficient
             The divisor.
 
         Returns
@@ -240,26 +242,26 @@ class Factored:
         ratios = {self._terms[key][0] / other._terms[key][0] for key in self._terms}
         return ratios.pop() if len(ratios) == 1 else None
 
-    def times(self, value: float | NDArray[Any] | Field, power: int = 1) -> Factored:
+    def times(self, value: float | NDArray[Any] | ArrayRef, power: int = 1) -> Coefficient:
         """
         This times ``value**power``; the array is referenced, not copied.
 
         Parameters
         ----------
-        value : float, ndarray or Field
+        value : float, ndarray or ArrayRef
             The factor; an array broadcasts to the frame.
         power : int
             Its power.
 
         Returns
         -------
-        Factored
+        Coefficient
             The product.
         """
-        if not isinstance(value, Field):
+        if not isinstance(value, ArrayRef):
             if not isinstance(value, np.ndarray) or value.ndim == 0:
                 return self * float(value) ** power
-            value = Field(value)
+            value = ArrayRef(value)
         field = value
         return self._from((n, _multiply(factors, ((field, power),))) for n, factors in self._terms.values())
 
@@ -271,9 +273,9 @@ class Factored:
     @property
     def depends_on_own(self) -> bool:
         """Whether the frame's own data are among the factors."""
-        return any(_power_of(OWN, factors) for _, factors in self._terms.values())
+        return any(_power_of(SELF_DATA, factors) for _, factors in self._terms.values())
 
-    def frame_scaled(self, value: float | NDArray[Any], power: int = 1) -> Factored:
+    def frame_scaled(self, value: float | NDArray[Any], power: int = 1) -> Coefficient:
         """
         The coefficient after the frame, too, was multiplied by ``value**power``.
 
@@ -281,25 +283,25 @@ class Factored:
 
         Parameters
         ----------
-        value : float, ndarray or Field
+        value : float, ndarray or ArrayRef
             The factor; an array broadcasts to the frame.
         power : int
             Its power.
 
         Returns
         -------
-        Factored
+        Coefficient
             The coefficient of the new frame.
         """
-        one = Factored(1.0)
-        result = Factored(0.0)
+        one = Coefficient(1.0)
+        result = Coefficient(0.0)
         for number, factors in self._terms.values():
-            own = _power_of(OWN, factors)
+            own = _power_of(SELF_DATA, factors)
             scaled = one.times(value, power * (1 - own)) if own != 1 else one
             result = result + self._from([(number, factors)]).product(scaled)
         return result
 
-    def frame_shifted(self, offset: float) -> Factored:
+    def frame_shifted(self, offset: float) -> Coefficient:
         """
         The coefficient after a number was added to the frame: z stands for z' - offset.
 
@@ -310,7 +312,7 @@ class Factored:
 
         Returns
         -------
-        Factored
+        Coefficient
             The coefficient of the new frame.
 
         Raises
@@ -321,15 +323,15 @@ class Factored:
         terms: list[tuple[float, Factors]] = []
         for number, factors in self._terms.values():
             terms.append((number, factors))
-            own = _power_of(OWN, factors)
+            own = _power_of(SELF_DATA, factors)
             if own == 1:
-                terms.append((-offset * number, _multiply(factors, ((OWN, -1),))))
+                terms.append((-offset * number, _multiply(factors, ((SELF_DATA, -1),))))
             elif own:
                 msg = "only the first power of a frame's own data can be shifted"
                 raise NotImplementedError(msg)
         return self._from(terms)
 
-    def referring_to(self, data: NDArray[Any]) -> Factored:
+    def referring_to(self, data: NDArray[Any]) -> Coefficient:
         """
         The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data.
 
@@ -340,21 +342,21 @@ class Factored:
 
         Returns
         -------
-        Factored
+        Coefficient
             With ``data`` as a factor where the frame's own data were one.
         """
-        field = Field(data)
+        field = ArrayRef(data)
         return self._from(
-            (number, _multiply((), tuple((field if other is OWN else other, power) for other, power in factors)))
+            (number, _multiply((), tuple((field if other is SELF_DATA else other, power) for other, power in factors)))
             for number, factors in self._terms.values()
         )
 
     @property
     def is_proportional_to_own(self) -> bool:
         """Whether every term has the frame's own data as a factor, once."""
-        return all(_power_of(OWN, factors) == 1 for _, factors in self._terms.values())
+        return all(_power_of(SELF_DATA, factors) == 1 for _, factors in self._terms.values())
 
-    def bound_to(self, data: NDArray[Any]) -> Factored:
+    def with_data(self, data: NDArray[Any]) -> Coefficient:
         """
         The coefficient with the frame's own data written out, so that it no longer follows the frame.
 
@@ -365,27 +367,27 @@ class Factored:
 
         Returns
         -------
-        Factored
+        Coefficient
             Without the frame's own data among its factors.
         """
         if not self.depends_on_own:
             return self
-        own = [term for term in self._terms.values() if _power_of(OWN, term[1])]
-        others = [term for term in self._terms.values() if not _power_of(OWN, term[1])]
-        return self._from(others) + Factored(np.asarray(self._from(own).evaluate(data)))
+        own = [term for term in self._terms.values() if _power_of(SELF_DATA, term[1])]
+        others = [term for term in self._terms.values() if not _power_of(SELF_DATA, term[1])]
+        return self._from(others) + Coefficient(np.asarray(self._from(own).evaluate(data)))
 
-    def product(self, other: Factored) -> Factored:
+    def product(self, other: Coefficient) -> Coefficient:
         """
         This times another.
 
         Parameters
         ----------
-        other : Factored
+        other : Coefficient
             The other factor.
 
         Returns
         -------
-        Factored
+        Coefficient
             The product, of every pair of terms.
         """
         return self._from(
@@ -440,12 +442,12 @@ class Factored:
             ((number, factors),) = self._terms.values()
             if not factors:
                 return number
-            if number == 1 and len(factors) == 1 and factors[0][1] == 1 and type(factors[0][0]) is Field:
+            if number == 1 and len(factors) == 1 and factors[0][1] == 1 and type(factors[0][0]) is ArrayRef:
                 field = factors[0][0]
                 return field.part(_along(field.shape, item, shape))
         return self._value(own, lambda field: field.part(_along(field.shape, item, shape)))
 
-    def _value(self, own: NDArray[Any] | None, array_of: Callable[[Field], NDArray[Any]]) -> float | NDArray[Any]:
+    def _value(self, own: NDArray[Any] | None, array_of: Callable[[ArrayRef], NDArray[Any]]) -> float | NDArray[Any]:
         number = self.number
         if number is not None:
             return number
@@ -455,12 +457,12 @@ class Factored:
                 value: Any = None
                 kept: NDArray[np.bool_] | None = None
                 for field, power in factors:
-                    if field is OWN:
+                    if field is SELF_DATA:
                         if own is None:
                             msg = "the coefficient depends on the data of its frame, which were not given"
                             raise ValueError(msg)
                         value = _apply(value, own, power)
-                    elif isinstance(field, Kept):
+                    elif isinstance(field, SurvivorMask):
                         kept = array_of(field) if kept is None else kept & array_of(field)
                     else:
                         value = _apply(value, array_of(field), power)
@@ -474,7 +476,7 @@ class Factored:
         result: NDArray[Any] = total
         return result
 
-    def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> Factored:
+    def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> Coefficient:
         """
         The part of this that belongs to ``frame[item]``.
 
@@ -487,16 +489,16 @@ class Factored:
 
         Returns
         -------
-        Factored
+        Coefficient
             With references to parts of the arrays.
         """
 
-        def cut_field(field: Field) -> Field:
+        def cut_field(field: ArrayRef) -> ArrayRef:
             return field.cut(_along(field.shape, item, shape))
 
         return self._with_fields(cut_field, {})
 
-    def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...], known: dict[Field, Field]) -> Factored:
+    def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...], known: dict[ArrayRef, ArrayRef]) -> Coefficient:
         """
         The values for some pixels, one after another; the frame's own data stay what they are.
 
@@ -511,25 +513,25 @@ class Factored:
 
         Returns
         -------
-        Factored
+        Coefficient
             Of arrays of shape (n,).
         """
 
-        def look_up(field: Field) -> Field:
-            if isinstance(field, Kept):
+        def look_up(field: ArrayRef) -> ArrayRef:
+            if isinstance(field, SurvivorMask):
                 if field.plane not in known:
                     known[field.plane] = look_up(field.plane)
-                return Kept(known[field.plane], field.bit)
-            return Field(field.at(pixels, shape))
+                return SurvivorMask(known[field.plane], field.bit)
+            return ArrayRef(field.at(pixels, shape))
 
         return self._with_fields(look_up, known)
 
-    def _with_fields(self, function: Callable[[Field], Field], known: dict[Field, Field]) -> Factored:
+    def _with_fields(self, function: Callable[[ArrayRef], ArrayRef], known: dict[ArrayRef, ArrayRef]) -> Coefficient:
         """The same with other arrays, each made once."""
         for _, factors in self._terms.values():
             for field, _ in factors:
                 if field not in known:
-                    known[field] = OWN if field is OWN else function(field)
+                    known[field] = SELF_DATA if field is SELF_DATA else function(field)
         return self._from(
             (number, tuple((known[field], power) for field, power in factors))
             for number, factors in self._terms.values()
@@ -547,18 +549,18 @@ def _along(lengths: tuple[int, ...], item: tuple[slice, ...], shape: tuple[int, 
     )
 
 
-def _rebuild(terms: tuple[tuple[float, Factors], ...]) -> Factored:
-    return Factored._from(terms)
+def _rebuild(terms: tuple[tuple[float, Factors], ...]) -> Coefficient:
+    return Coefficient._from(terms)
 
 
 def _multiply(left: Factors, right: Factors) -> Factors:
-    powers: dict[Field, int] = {}
+    powers: dict[ArrayRef, int] = {}
     for field, power in (*left, *right):
         powers[field] = powers.get(field, 0) + power
     return tuple((field, power) for field, power in powers.items() if power != 0)
 
 
-def _power_of(field: Field, factors: Factors) -> int:
+def _power_of(field: ArrayRef, factors: Factors) -> int:
     return next((power for other, power in factors if other is field), 0)
 
 

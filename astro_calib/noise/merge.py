@@ -11,7 +11,7 @@ import numpy as np
 
 from astro_calib.errors import NoiseWarning
 from astro_calib.noise.arrays import finite_mean
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.sharing import draw_covariances
 from astro_calib.noise.source import Constituent, NoiseSource
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.noise.arrays import Field, Kept
+    from astro_calib.noise.arrays import ArrayRef, SurvivorMask
     from astro_calib.noise.window import Window
 
 __all__ = ["merge_sources", "squared", "without_arrays"]
@@ -30,23 +30,23 @@ __all__ = ["merge_sources", "squared", "without_arrays"]
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
 #: Pixels that are summed up at a time, so that the sum stays in the cache.
-SLAB = 1 << 17
+BLOCK = 1 << 17
 
 
 def merge_sources(
-    terms: Sequence[tuple[NoiseSource, Factored]],
+    terms: Sequence[tuple[NoiseSource, Coefficient]],
     shape: tuple[int, ...],
     name: str,
     dtype: Any = np.float64,
-    inflation: float | NDArray[Any] = 1.0,
-    remembered: Sequence[Factored] | None = None,
-) -> tuple[NoiseSource, Factored]:
+    variance_factor: float | NDArray[Any] = 1.0,
+    remembered: Sequence[Coefficient] | None = None,
+) -> tuple[NoiseSource, Coefficient]:
     r"""
     Make one source of several that vary along the same axes, remembering what went into it.
 
     Parameters
     ----------
-    terms : sequence of (NoiseSource, Factored)
+    terms : sequence of (NoiseSource, Coefficient)
         The sources and their coefficients in the sum.
     shape : tuple of int
         Shape of the frame.
@@ -54,37 +54,37 @@ def merge_sources(
         Name of the result.
     dtype : dtype
         Floating type of a variance array.
-    inflation : float or ndarray
+    variance_factor : float or ndarray
         Factor by which the variance exceeds that of the linear sum; that of a median, for example.
-    remembered : sequence of Factored, optional
+    remembered : sequence of Coefficient, optional
         Instead of the coefficients what the result remembers of them, if that takes less memory.
 
     Returns
     -------
     source : NoiseSource
-        With variance :math:`\sum_k c_k^2 v_k` times ``inflation``.
-    coefficient : Factored
+        With variance :math:`\sum_k c_k^2 v_k` times ``variance_factor``.
+    coefficient : Coefficient
         What all coefficients have in common, so that the variance often stays a number.
     """
     axes = terms[0][0].axes
     common = terms[0][1]
     ratios = [coefficient.ratio_to(common) for _, coefficient in terms]
     whole = len(axes) == len(shape)
-    plain = not np.ndim(inflation) or whole
+    plain = not np.ndim(variance_factor) or whole
     if plain and remembered is None and all(ratio is not None for ratio in ratios):
-        weights = [Factored(float(ratio or 0.0)) for ratio in ratios]
+        weights = [Coefficient(float(ratio or 0.0)) for ratio in ratios]
     elif whole:
-        weights, common = [coefficient for _, coefficient in terms], Factored(1.0)
+        weights, common = [coefficient for _, coefficient in terms], Coefficient(1.0)
     else:
         # The coefficients vary within a cell, each in its own way: the cells get mean weights, and a common
         # coefficient that keeps the variance of each pixel what it is.
-        weights, remembered = [Factored(_mean(coefficient)) for _, coefficient in terms], None
+        weights, remembered = [Coefficient(_mean(coefficient)) for _, coefficient in terms], None
         exact = sum(squared(coefficient, source) for source, coefficient in terms)
         inner = sum(squared(weight, source) for weight, (source, _) in zip(weights, terms, strict=True))
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.sqrt(np.asarray(exact * inflation / inner))
-        common = Factored(np.array(np.broadcast_to(np.where(np.isfinite(ratio), ratio, 0), shape), dtype=dtype))
-        inflation = 1.0
+            ratio = np.sqrt(np.asarray(exact * variance_factor / inner))
+        common = Coefficient(np.array(np.broadcast_to(np.where(np.isfinite(ratio), ratio, 0), shape), dtype=dtype))
+        variance_factor = 1.0
     members = [source for source, _ in terms]
     linear, means = sum_of_squares(list(zip(members, weights, strict=True)), shape, dtype)
     # What of the sum goes with each source: its own weight, and those of its relatives as far as they go with it.
@@ -98,19 +98,19 @@ def merge_sources(
                 mean = finite_mean(covariance)
                 with_relatives[index] += shares[other] * (mean / means[a.variance])
                 with_relatives[other] += shares[index] * (mean / means[b.variance])
-    uninflated = np.ndim(inflation) == 0 and inflation == 1
-    total = linear if uninflated else linear * inflation
-    variance = Factored(float(total)) if np.ndim(total) == 0 else Factored(np.asarray(total, dtype=dtype))
+    unchanged = np.ndim(variance_factor) == 0 and variance_factor == 1
+    total = linear if unchanged else linear * variance_factor
+    variance = Coefficient(float(total)) if np.ndim(total) == 0 else Coefficient(np.asarray(total, dtype=dtype))
     constituents = _constituents(members, shares, means)
     for (member, _), weight in zip(terms, with_relatives, strict=True):
         entry = constituents[member.identity, member.window]
         if weight != entry.weight:
             constituents[member.identity, member.window] = Constituent(weight, entry.variance)
     whole_mean = finite_mean(total)
-    part = 1.0 if uninflated or not whole_mean > 0 else min(finite_mean(linear) / whole_mean, 1.0)
+    part = 1.0 if unchanged or not whole_mean > 0 else min(finite_mean(linear) / whole_mean, 1.0)
     constituents, remembered_part = _largest(constituents)
     # Stacks of the same frames with other pixels left out are other noise: the arrays count, not their means.
-    known: dict[Field, str] = {}
+    known: dict[ArrayRef, str] = {}
     text = repr(sorted((*key, one.weight.digest(known)) for key, one in constituents.items()))
     text += content_digest(np.asarray(total)) if np.ndim(total) else repr(float(total))
     identity = "stack:" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -123,12 +123,12 @@ def merge_sources(
 def without_arrays(source: NoiseSource) -> NoiseSource:
     """A merged source that remembers one weight for each constituent, the mean over its pixels."""
     constituents = {
-        key: Constituent(Factored(_mean(one.weight)), one.variance) for key, one in source.constituents.items()
+        key: Constituent(Coefficient(_mean(one.weight)), one.variance) for key, one in source.constituents.items()
     }
     return source._replaced(constituents=constituents)
 
 
-def squared(coefficient: Factored, source: NoiseSource) -> Any:
+def squared(coefficient: Coefficient, source: NoiseSource) -> Any:
     """Part of a variance; 0 where the coefficient is 0, whatever the source's variance is there."""
     c, v = coefficient.evaluate(), source.variance.evaluate()
     with np.errstate(invalid="ignore"):
@@ -136,16 +136,16 @@ def squared(coefficient: Factored, source: NoiseSource) -> Any:
 
 
 def sum_of_squares(
-    terms: Sequence[tuple[NoiseSource, Factored]], shape: tuple[int, ...], dtype: Any
-) -> tuple[Any, dict[Factored, float]]:
+    terms: Sequence[tuple[NoiseSource, Coefficient]], shape: tuple[int, ...], dtype: Any
+) -> tuple[Any, dict[Coefficient, float]]:
     """
     The variance of a sum of independent terms, a number if it is one; and the mean of each source's variance.
 
     Each array is read once. A coefficient that is 0 counts as 0, whatever the source's variance is there.
     """
     means = {source.variance: source.variance.number for source, _ in terms if source.variance.number is not None}
-    parts: dict[Factored, dict[Factored, list[tuple[float, Kept | None]]]] = {}
-    others: list[tuple[NoiseSource, Factored]] = []
+    parts: dict[Coefficient, dict[Coefficient, list[tuple[float, SurvivorMask | None]]]] = {}
+    others: list[tuple[NoiseSource, Coefficient]] = []
     for source, coefficient in terms:
         split = coefficient.split()
         if split is None:
@@ -163,7 +163,7 @@ def sum_of_squares(
     from astro_calib.kernels.threads import over_rows
 
     total = np.zeros(shape, dtype=dtype)
-    sums: list[tuple[Factored, tuple[float, int]]] = []
+    sums: list[tuple[Coefficient, tuple[float, int]]] = []
 
     def add_rows(rows: slice) -> None:
         item = (rows, *[slice(None)] * (len(shape) - 1))
@@ -200,10 +200,10 @@ def sum_of_squares(
         for source, coefficient in others:
             here += squared(coefficient.cut(item, shape), source.cut(item, shape))
 
-    # The same slabs however many threads there are, and so the same sums to the last digit.
-    block = max(1, SLAB // max(total[0].size, 1))
+    # The same blocks however many threads there are, and so the same sums to the last digit.
+    block = max(1, BLOCK // max(total[0].size, 1))
     over_rows(add_rows, shape[0], len(terms) * total.size, block, multiple=block)
-    found: dict[Factored, list[tuple[float, int]]] = {}
+    found: dict[Coefficient, list[tuple[float, int]]] = {}
     for variance, sum_and_number in sums:
         found.setdefault(variance, []).append(sum_and_number)
     for variance, several in found.items():
@@ -217,7 +217,7 @@ def sum_of_squares(
 
 
 def _alike(
-    group: Mapping[Factored, list[tuple[float, Kept | None]]],
+    group: Mapping[Coefficient, list[tuple[float, SurvivorMask | None]]],
     item: tuple[slice, ...],
     shape: tuple[int, ...],
     here: tuple[int, ...],
@@ -227,8 +227,8 @@ def _alike(
 
     Their variances, arrays, factors, bits, and the planes; nothing if there are fewer than two.
     """
-    chosen: dict[Factored, tuple[NDArray[Any], float, int]] = {}
-    fields: list[Field] = []
+    chosen: dict[Coefficient, tuple[NDArray[Any], float, int]] = {}
+    fields: list[ArrayRef] = []
     for variance, members in group.items():
         if len(members) > 1:
             continue
@@ -255,7 +255,7 @@ def _alike(
 
 
 def _constituents(
-    sources: Sequence[NoiseSource], weights: Sequence[Factored], means: Mapping[Factored, float]
+    sources: Sequence[NoiseSource], weights: Sequence[Coefficient], means: Mapping[Coefficient, float]
 ) -> dict[tuple[str, Window], Constituent]:
     """The sources that went in, whose variances have these means, and those that had gone into them."""
     result: dict[tuple[str, Window], Constituent] = {}
@@ -288,5 +288,5 @@ def _largest(
     return {key: constituents[key] for key in largest}, sum(parts[key] for key in largest) / sum(parts.values())
 
 
-def _mean(coefficient: Factored) -> float:
+def _mean(coefficient: Coefficient) -> float:
     return finite_mean(coefficient.evaluate())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.noise.identity import content_identity
 
@@ -91,13 +91,13 @@ class Origin:
         The frame as it was read.
     window : tuple of (origin, step)
         Which of these pixels the frame holds now, for each axis.
-    factor : float or Factored
+    factor : float or Coefficient
         What the raw frame was multiplied by since.
     """
 
     raw: RawPixels
     window: Window
-    factor: float | Factored = 1.0
+    factor: float | Coefficient = 1.0
 
     @classmethod
     def of(cls, pixels: NDArray[Any]) -> Origin:
@@ -120,7 +120,7 @@ class Origin:
         if isinstance(self.factor, float) and np.ndim(value) == 0:
             factor = float(value)
             return replace(self, factor=self.factor * (factor if power == 1 else 1 / factor if factor else 0.0))
-        own = Factored(self.factor) if isinstance(self.factor, float) else self.factor
+        own = Coefficient(self.factor) if isinstance(self.factor, float) else self.factor
         return replace(self, factor=own.times(value, power))
 
     def cut(self, window: Window, item: tuple[slice, ...] = (), shape: tuple[int, ...] = ()) -> Origin:

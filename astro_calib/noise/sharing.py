@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.noise.arrays import finite_mean
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.window import Window, compose_windows
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ class Link(NamedTuple):
 
     window_a: Window
     window_b: Window
-    a: Factored
-    b: Factored
+    a: Coefficient
+    b: Coefficient
     power_a: float
     power_b: float
 
 
-ONE = Factored(1.0)
+ONE = Coefficient(1.0)
 
 
 def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
@@ -62,7 +62,7 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
         return
     common: dict[tuple[Window, Window], float] = {}
     numbers: dict[tuple[Window, Window], float] = {}
-    of_b: dict[str, list[tuple[Window, Factored]]] = {}
+    of_b: dict[str, list[tuple[Window, Coefficient]]] = {}
     for (identity, window_b), two in b.amplitudes.items():
         of_b.setdefault(identity, []).append((window_b, two))
     scale_a, scale_b = float(np.sqrt(a.linear)), float(np.sqrt(b.linear))
@@ -83,7 +83,7 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
             share = float(np.sign(correlation) * max(k - 1, 0.0) ** 2 / ((n - 1) * (m - 1)))
             numbers[windows] = numbers.get(windows, 0.0) + excess * share
     for windows, correlation in numbers.items():
-        yield Link(*windows, Factored(correlation), ONE, 0.5, 0.5)
+        yield Link(*windows, Coefficient(correlation), ONE, 0.5, 0.5)
 
 
 def meeting_cells(link: Link, lengths: Sequence[int]) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]:

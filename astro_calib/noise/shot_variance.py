@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from astro_calib.noise.arrays import Field
+from astro_calib.noise.arrays import ArrayRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -36,7 +36,7 @@ class Watched(Protocol):
         """By number."""
 
 
-class ShotVariance(Field):
+class ShotVariance(ArrayRef):
     """
     The variance of the shot noise in a calibrated frame, found from its values when it is asked for.
 
@@ -60,13 +60,13 @@ class ShotVariance(Field):
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_calib.frame.pixels import Watch
+    >>> from astro_calib.frame.pixels import WriteGuard
     >>> from astro_calib.noise.shot_variance import ShotVariance
-    >>> ShotVariance(np.array([[50.0, -8.0]]), Watch(), flat=np.array([[2.0, 2.0]]), floor=-9.0).array
+    >>> ShotVariance(np.array([[50.0, -8.0]]), WriteGuard(), flat=np.array([[2.0, 2.0]]), floor=-9.0).array
     array([[100.,  -9.]])
     """
 
-    __slots__ = ("__weakref__", "_arrays", "_dtype", "_floor", "_kept", "_lock", "_ratio", "_shape", "_watch")
+    __slots__ = ("__weakref__", "_arrays", "_dtype", "_floor", "_guard", "_kept", "_lock", "_ratio", "_shape")
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class ShotVariance(Field):
         self._kept: NDArray[Any] | None = None
         #: Values, flat and dark, and what watches the values; None once the variance is kept.
         self._arrays: tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None] | None = (data, flat, dark)
-        self._watch: Watched | None = watch
+        self._guard: Watched | None = watch
         self._lock = RLock()
         watch.readers[id(self)] = self
 
@@ -142,7 +142,7 @@ class ShotVariance(Field):
         ndarray, shape (n,)
             Of the type of the values.
         """
-        return self._found(lambda array: Field(array).at(pixels, shape))
+        return self._found(lambda array: ArrayRef(array).at(pixels, shape))
 
     def _found(self, take: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
         """What is taken of the variance: of what is kept, or found from what is taken of the values."""
@@ -158,7 +158,7 @@ class ShotVariance(Field):
         floor = take(self._floor) if isinstance(self._floor, np.ndarray) else self._floor
         return shot_variance(take(data), own_flat, own_dark, self._ratio, floor)
 
-    def cut(self, item: tuple[slice, ...]) -> Field:
+    def cut(self, item: tuple[slice, ...]) -> ArrayRef:
         """
         The field of ``array[item]``.
 
@@ -169,31 +169,31 @@ class ShotVariance(Field):
 
         Returns
         -------
-        Field
+        ArrayRef
             A reference to that part.
         """
         with self._lock:
             if self._kept is not None:
-                return Field(self._kept[item])
-            assert self._watch is not None
+                return ArrayRef(self._kept[item])
+            assert self._guard is not None
             assert self._arrays is not None
             data, flat, dark = self._arrays
             return ShotVariance(
                 data[item],
-                self._watch,
+                self._guard,
                 flat=None if flat is None else flat[item],
                 dark=None if dark is None else dark[item],
                 ratio=self._ratio,
                 floor=self._floor[item] if isinstance(self._floor, np.ndarray) else self._floor,
             )
 
-    def keep(self) -> None:
+    def materialize(self) -> None:
         """Make an array of its own, which does not depend on the values any more."""
         with self._lock:
             if self._kept is None:
                 kept = self.array
                 kept.flags.writeable = False
-                self._kept, self._arrays, self._watch = kept, None, None
+                self._kept, self._arrays, self._guard = kept, None, None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Field, (self.array,)
+        return ArrayRef, (self.array,)

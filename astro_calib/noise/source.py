@@ -11,7 +11,7 @@ import numpy as np
 
 from astro_calib.arguments import described, is_sequence_of
 from astro_calib.noise.arrays import finite_mean
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import drawn_identity
 from astro_calib.noise.window import Key, Window, compose_windows, window_of
 
@@ -29,13 +29,13 @@ class Constituent(NamedTuple):
 
     Attributes
     ----------
-    weight : Factored
+    weight : Coefficient
         Coefficient of the constituent in the merged source; an array where it is not the same for all pixels.
     variance : float
         Of the constituent, averaged over the frame; without what its own constituents, which are listed too, bring.
     """
 
-    weight: Factored
+    weight: Coefficient
     variance: float
 
 
@@ -47,7 +47,7 @@ class NoiseSource:
     ----------
     name : str
         What a table of the budget calls it, such as ``"read noise"``. Several sources may have one name.
-    variance : float, ndarray or Factored
+    variance : float, ndarray or Coefficient
         Variance of a draw; broadcasts to the frame, in the square of the source's own unit.
     axes : tuple of int
         Axes of the frame along which the draws are independent: ``(0, 1)`` from pixel to pixel, ``(0,)`` one draw a
@@ -75,7 +75,7 @@ class NoiseSource:
     def __init__(
         self,
         name: str,
-        variance: float | NDArray[Any] | Factored,
+        variance: float | NDArray[Any] | Coefficient,
         axes: tuple[int, ...] = (0, 1),
         *,
         identity: str | None = None,
@@ -87,10 +87,10 @@ class NoiseSource:
         if not is_sequence_of(Integral, axes) or any(axis < 0 for axis in axes):
             msg = f"the axes of source {name!r} are {described(axes)}; expected numbers of axes, such as (0, 1), or ()."
             raise TypeError(msg)
-        if not isinstance(variance, Factored):
+        if not isinstance(variance, Coefficient):
             variance = _real(f"the variance of source {name!r}", variance)
         self.name = name
-        self.variance = variance if isinstance(variance, Factored) else Factored(variance)
+        self.variance = variance if isinstance(variance, Coefficient) else Coefficient(variance)
         self.axes = tuple(axes)
         self.identity = drawn_identity() if identity is None else identity
         self.window: Window = ((0, 1),) * len(self.axes) if window is None else window
@@ -118,7 +118,7 @@ class NoiseSource:
         return frozenset((self.identity, *(identity for identity, _ in self.constituents)))
 
     @cached_property
-    def amplitudes(self) -> Mapping[tuple[str, Window], Factored]:
+    def amplitudes(self) -> Mapping[tuple[str, Window], Coefficient]:
         r"""
         Correlation of each constituent's part with the weighted sum of all, :math:`a_i`.
 
@@ -129,10 +129,10 @@ class NoiseSource:
         for weight, variance in self.constituents.values():
             total = total + np.square(weight.evaluate()) * variance
         if not np.any(total > 0):
-            return dict.fromkeys(self.constituents, Factored(0.0))
+            return dict.fromkeys(self.constituents, Coefficient(0.0))
         with np.errstate(divide="ignore"):
             inverse = np.where(total > 0, 1 / np.sqrt(total), 0)
-        norm = Factored(float(inverse) if inverse.ndim == 0 else inverse)
+        norm = Coefficient(float(inverse) if inverse.ndim == 0 else inverse)
         return {
             key: one.weight.product(norm) * float(np.sqrt(max(one.variance, 0.0)))
             for key, one in self.constituents.items()

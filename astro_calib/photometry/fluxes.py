@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from astro_calib.noise.arrays import Field
+from astro_calib.noise.arrays import ArrayRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from astro_calib.kernels.apertures import Listed
     from astro_calib.noise.budget import UncertaintyBudget
-    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.coefficient import Coefficient
 
 __all__ = ["COMPONENTS", "Fluxes", "measure"]
 
@@ -112,12 +112,12 @@ class _LookedUp:
         self.first = _beginnings(listed.place)
         self.measured = listed.place[self.first]
         self.where = listed.row * budget.shape[1] + listed.column
-        self.pixels = Field(data).at(self.where, budget.shape).astype(np.float64)
-        self.own = None if budget.data is None else Field(budget.data).at(self.where, budget.shape)
-        self.known: dict[Field, Field] = {}
+        self.pixels = ArrayRef(data).at(self.where, budget.shape).astype(np.float64)
+        self.own = None if budget.data is None else ArrayRef(budget.data).at(self.where, budget.shape)
+        self.known: dict[ArrayRef, ArrayRef] = {}
         self.cells: dict[tuple[int, ...], tuple[NDArray[np.intp] | slice, NDArray[np.intp]]] = {}
 
-    def values(self, factored: Factored) -> NDArray[np.float64]:
+    def values(self, factored: Coefficient) -> NDArray[np.float64]:
         value = factored.at(self.where, self.budget.shape, self.known).evaluate(self.own)
         return np.broadcast_to(np.asarray(value, dtype=np.float64), self.where.shape)
 

@@ -75,12 +75,12 @@ def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
     flags = _flags(frames)
     # A saturated pixel has too much light; one that is bad as well has nothing to say.
     too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
-    scene = survey(frames[0]._data, budgets[0].variance(), missing, too_bright, frames[0]._digital_step() or 0.0)
+    scene = survey(frames[0]._data, budgets[0].variance(), missing, too_bright, frames[0].digital_step or 0.0)
     return Searched(frames, budgets, flags, scene)
 
 
 def _budget(frame: CCDFrame) -> UncertaintyBudget:
-    budget = frame._noise
+    budget = frame.known_budget
     if budget is None:
         msg = f"{frame.name} has no variance, so that nothing has an error. Calibrate it, or apply create_deviation."
         raise FrameError(msg)

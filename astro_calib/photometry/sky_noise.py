@@ -326,14 +326,14 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     >>> print(f"{noise.ratio:.2f}")
     1.00
     """
-    budget = frame._noise
+    budget = frame.known_budget
     if budget is None:
         msg = f"{frame.name} has no variance to compare with; calibrate it first."
         raise FrameError(msg)
     by_pixel = [term for term in budget.terms if len(term[0].axes) == frame._data.ndim]
     variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame._data).variance()
     mask = np.zeros(frame.shape, dtype=bool) if frame.mask is None else np.asarray(frame.mask, dtype=bool)
-    step = frame._digital_step()
+    step = frame.digital_step
     if step is None:
         step = digital_step(neighbours(frame._data)) or 0.0
     near = object_mask(frame._data, variance, mask, step=step) if objects is None else within_square(objects, MARGIN)

@@ -24,8 +24,8 @@ from astro_calib.arguments import described, is_sequence_of, other_words, quanti
 from astro_calib.detector.detector import as_detector
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.pixels import Watch
-from astro_calib.frame.rebuild import as_frame, lacks_own_noise, looked_at_once
+from astro_calib.frame.pixels import WriteGuard
+from astro_calib.frame.rebuild import as_frame, lacks_own_noise, snapshot
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.factors import (
@@ -33,13 +33,13 @@ from astro_calib.stack.factors import (
     excess_of_unlike,
     factor_of_sample,
     factor_of_survivors,
-    inflation_of_mean,
-    inflation_of_median,
     of_number,
+    variance_factor_of_mean,
+    variance_factor_of_median,
 )
 from astro_calib.stack.levels import level_effects, level_terms, scaled_frames, with_level_errors
 from astro_calib.stack.noise import (
-    OwnNoise,
+    PrivateNoise,
     Weights,
     alike,
     private_terms,
@@ -48,8 +48,8 @@ from astro_calib.stack.noise import (
     typical_sigmas,
     warn_of_median,
 )
-from astro_calib.stack.request import Procedure
-from astro_calib.stack.values import SLAB, StackedValues, gathered, stacked_values
+from astro_calib.stack.request import CombineOptions
+from astro_calib.stack.values import BLOCK, StackedValues, gathered, stacked_values
 from astro_calib.steps.deviation import create_deviation
 
 if TYPE_CHECKING:
@@ -223,39 +223,39 @@ def combine(
         inputs = [create_deviation(frame, detector, **options) if lacks_own_noise(frame) else frame for frame in inputs]
     by_scatter = _by_scatter(inputs)
     inputs, levels = scaled_frames(inputs, scale)
-    procedure = Procedure(method, clip, lower, upper, extremes)
+    options = CombineOptions(method, clip, lower, upper, extremes)
     numbers = _shares(np.ones(len(inputs)) if weights is None else weights)
     if by_scatter:
-        slab = SLAB if all(isinstance(frame, CCDFrame) for frame in inputs) else _slab_on_disk(memory_limit)
-        values = stacked_values(inputs, procedure, numbers, None, scatter=True, slab=slab)
+        block = BLOCK if all(isinstance(frame, CCDFrame) for frame in inputs) else _block_on_disk(memory_limit)
+        values = stacked_values(inputs, options, numbers, None, scatter=True, block=block)
     if len(inputs) > 1:
         _warn_of_repetition(inputs)
     if by_scatter:
-        inputs = _with_scatter(inputs, values, procedure)
+        inputs = _with_scatter(inputs, values, options)
     private = private_terms(inputs)
-    own = OwnNoise(inputs, private)
+    own = PrivateNoise(inputs, private)
     typical, like = _typical(inputs, own)
     if method == "median":
         warn_of_median(own, typical, max(map(_quantum, inputs)))
-    inflation: float | NDArray[Any] = 1.0
+    variance_factor: float | NDArray[Any] = 1.0
     if by_scatter:
-        # The factor of the procedure is in the variance that was taken from the scatter; that of weights is not.
+        # The factor of the options is in the variance that was taken from the scatter; that of weights is not.
         if method != "median" and clip is not None:
-            inflation = excess_of_unlike(np.ones(len(inputs)), numbers, procedure)
+            variance_factor = excess_of_unlike(np.ones(len(inputs)), numbers, options)
     else:
         unlike_median = method == "median" and not like
         if unlike_median:
             numbers = (1 / typical / np.sum(1 / typical)).tolist()
         known = own if clip == "sigma" or unlike_median else None
-        values = stacked_values(inputs, procedure, numbers, known, typical=typical if unlike_median else None)
-        inflation = _inflation(values, typical, numbers, procedure)
+        values = stacked_values(inputs, options, numbers, known, typical=typical if unlike_median else None)
+        variance_factor = _variance_factor(values, typical, numbers, options)
     passing = Weights(numbers=numbers, kept=values.kept, total=values.total, exact=values.exact)
     if levels is None:
-        budget = stacked_budget(inputs, private, passing, inflation, values.data)
+        budget = stacked_budget(inputs, private, passing, variance_factor, values.data)
     else:
         effects = level_effects(levels, numbers)
         with_levels = with_level_errors(inputs, private, levels, effects, numbers)
-        budget = stacked_budget(with_levels, private, passing, inflation, values.data)
+        budget = stacked_budget(with_levels, private, passing, variance_factor, values.data)
         budget = budget.with_terms(level_terms(inputs, private, levels, effects, numbers))
     stack = _assembled(inputs, named_after, values, budget)
     if method == "sum":
@@ -264,7 +264,7 @@ def combine(
     return stack
 
 
-def _typical(frames: Sequence[CCDFrame], own: OwnNoise) -> tuple[NDArray[np.float64], bool]:
+def _typical(frames: Sequence[CCDFrame], own: PrivateNoise) -> tuple[NDArray[np.float64], bool]:
     """Typical sigmas of the frames' own noise, and whether they are alike nearly everywhere."""
     from astro_calib.kernels.stack import masked_median
 
@@ -279,24 +279,28 @@ def _typical(frames: Sequence[CCDFrame], own: OwnNoise) -> tuple[NDArray[np.floa
     return typical_sigmas(sigma, used), alike(sigma, used)
 
 
-def _inflation(
-    values: StackedValues, typical: NDArray[np.float64], weights: Sequence[float], procedure: Procedure
+def _variance_factor(
+    values: StackedValues, typical: NDArray[np.float64], weights: Sequence[float], options: CombineOptions
 ) -> float | NDArray[Any]:
     """By how much the variance of the frames' own noise exceeds that of a mean with these weights."""
-    clip, number = procedure.clip, len(weights)
-    if procedure.method == "median":
-        factor = inflation_of_median(values, clip, number) if values.inflation is None else values.inflation
+    clip, number = options.clip, len(weights)
+    if options.method == "median":
+        factor = (
+            variance_factor_of_median(values, clip, number)
+            if values.variance_factor is None
+            else values.variance_factor
+        )
         if clip is None or clip == "minmax":
             return factor
-        return factor * of_number(lambda n: excess_of_median(n, procedure), values.before, values.data.dtype)
+        return factor * of_number(lambda n: excess_of_median(n, options), values.before, values.data.dtype)
     if clip is None:
         return 1.0
     if clip == "scatter":
         # The threshold is itself uncertain, which the factor for a known one does not count.
-        like: Any = of_number(lambda n: factor_of_survivors(n, procedure), values.before, values.data.dtype)
+        like: Any = of_number(lambda n: factor_of_survivors(n, options), values.before, values.data.dtype)
     else:
-        like = inflation_of_mean(clip, (procedure.lower, procedure.upper), procedure.extremes, values, number)
-    return like * excess_of_unlike(typical, weights, procedure)
+        like = variance_factor_of_mean(clip, (options.lower, options.upper), options.extremes, values, number)
+    return like * excess_of_unlike(typical, weights, options)
 
 
 def _shares(weights: Sequence[float] | NDArray[np.float64]) -> list[float]:
@@ -385,9 +389,9 @@ def _loaded(
     known: set[Key] = set()
     for frame in frames:
         if not isinstance(frame, (str, os.PathLike)):
-            loaded.append(looked_at_once(as_frame(frame, f"frame {len(loaded)}", any_shape=True)))
+            loaded.append(snapshot(as_frame(frame, f"frame {len(loaded)}", any_shape=True)))
             continue
-        if loaded and by_rows and loaded[0]._noise is None and loaded[0].ndim == 2:
+        if loaded and by_rows and loaded[0].known_budget is None and loaded[0].ndim == 2:
             loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))
         else:
             loaded.append(CCDFrame.read(frame, unit=unit))
@@ -431,7 +435,7 @@ def _bytes_of(frame: Any, known: set[Key]) -> int:
     if not isinstance(frame, CCDFrame):
         return 0
     planes = [plane for plane in (frame._data, frame.mask, frame.flags) if plane is not None]
-    sources = [] if frame._noise is None else [source for source, _ in frame._noise.terms]
+    sources = [] if frame.known_budget is None else [source for source, _ in frame.known_budget.terms]
     own = [source for source in sources if source.key not in known]
     known |= {source.key for source in own}
     return sum(plane.nbytes for plane in planes) + sum(source.variance.nbytes for source in own)
@@ -447,7 +451,7 @@ def _warn_of_memory(number: int, taken: int, memory_limit: float) -> None:
 
 
 def _is_raw(frame: Any) -> bool:
-    return frame._noise is None and frame.mask is None and frame.flags is None and frame.ndim == 2
+    return frame.known_budget is None and frame.mask is None and frame.flags is None and frame.ndim == 2
 
 
 def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) -> Any:
@@ -462,7 +466,7 @@ def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) 
     read = CCDFrame.read(path, unit=unit)
     in_memory = sum(one._data.nbytes for one in loaded if isinstance(one, CCDFrame))
     if not _is_raw(read) or in_memory + read._data.nbytes < memory_limit / 2:
-        return looked_at_once(read)
+        return snapshot(read)
     directories = [one._directory for one in loaded if isinstance(one, RawOnDisk) and one._directory is not None]
     directory = directories[0] if directories else TemporaryDirectory(prefix="astro-calib-")
     return spilled(read, directory, len(loaded))
@@ -472,12 +476,12 @@ def _warn_of_repetition(frames: Sequence[Any]) -> None:
     """The same exposure given twice does not average down; say so, since it is hardly ever meant."""
     known: dict[Any, int] = {}
     for position, frame in enumerate(frames):
-        if frame._noise is None:
+        if frame.known_budget is None:
             # Frames that share all their noise hold the same values; exact ones are told apart by their pixels.
-            origin = frame._present_origin()
+            origin = frame.origin
             key: Any = (origin.raw.identity(), origin.window)
         else:
-            key = frozenset(source.key for source, _ in frame._noise.terms)
+            key = frozenset(source.key for source, _ in frame.known_budget.terms)
         earlier = known.setdefault(key, position)
         if earlier != position:
             msg = (
@@ -490,7 +494,7 @@ def _warn_of_repetition(frames: Sequence[Any]) -> None:
 
 def _quantum(frame: CCDFrame) -> float:
     """The digital step of a frame in its unit, 0 where it is not known."""
-    origin = frame._present_origin()
+    origin = frame.origin
     return 0.0 if origin is None else origin.quantum
 
 
@@ -515,18 +519,18 @@ def _by_scatter(frames: Sequence[CCDFrame]) -> bool:
     return True
 
 
-def _slab_on_disk(memory_limit: float) -> int:
+def _block_on_disk(memory_limit: float) -> int:
     """How many values are read at a time by each thread, which needs some bytes for each."""
     from astro_calib.kernels.threads import number_of_threads
 
     return int(max(min(SLAB_ON_DISK, memory_limit / (BYTES_A_VALUE * number_of_threads())), 1))
 
 
-def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Procedure) -> list[Any]:
+def _with_scatter(frames: Sequence[Any], values: StackedValues, options: CombineOptions) -> list[Any]:
     """
     The frames, each with the scatter of the sample at each pixel as noise of its own.
 
-    Times the factor of the procedure, so that a mean with weights 1/n has the variance of the result.
+    Times the factor of the options, so that a mean with weights 1/n has the variance of the result.
     """
     # One value alone shows no scatter: it has the usual one.
     known = values.before > 1
@@ -540,12 +544,12 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Proce
     if not known.all():
         usual = np.mean(values.scatter, where=known & np.isfinite(values.scatter), dtype=np.float64)
         variance[~known] = usual
-    variance *= of_number(lambda n: factor_of_sample(n, procedure), values.before, variance.dtype)
-    private = private_terms([frame for frame in frames if frame._noise is not None])
+    variance *= of_number(lambda n: factor_of_sample(n, options), values.before, variance.dtype)
+    private = private_terms([frame for frame in frames if frame.known_budget is not None])
     result = []
     position = -1
     for frame in frames:
-        origin = frame._present_origin()
+        origin = frame.origin
         assert origin is not None  # the frame lacks noise of its own
         source = NoiseSource(
             "read noise",
@@ -556,10 +560,10 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, procedure: Proce
             window=origin.window,
         )
         terms: list[Any] = [(source, 1.0)]
-        if frame._noise is not None:
+        if frame.known_budget is not None:
             # What only this frame has, such as the error of its overscan, is in the scatter already.
             position += 1
-            terms += [term for term in frame._noise.terms if (position, term[0].key) not in private]
+            terms += [term for term in frame.known_budget.terms if (position, term[0].key) not in private]
         data = frame._data if isinstance(frame, CCDFrame) else None
         budget = UncertaintyBudget(frame.shape, terms, variance.dtype, data)
         result.append(
@@ -582,5 +586,5 @@ def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, bu
         wcs=first.wcs,
         _applied=tuple(one for one in first._applied if all(one in frame._applied for frame in frames)),
         name=f"the stack of {len(frames)} frames from {first.name}",
-        _watch=Watch(),
+        _guard=WriteGuard(),
     )

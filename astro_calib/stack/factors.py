@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.stack.request import Procedure
+    from astro_calib.stack.request import CombineOptions
 
 __all__ = [
     "excess_of_median",
     "excess_of_unlike",
     "factor_of_sample",
     "factor_of_survivors",
-    "inflation_of_mean",
-    "inflation_of_median",
     "of_number",
+    "variance_factor_of_mean",
+    "variance_factor_of_median",
 ]
 
 #: Simulated values; at most so many pixels: the factors are good to about 1%.
@@ -71,20 +71,20 @@ def of_number(factor: Callable[[int], float], number: NDArray[np.uint16], dtype:
     return np.asarray(table.astype(dtype)[number])
 
 
-def factor_of_sample(number: int, procedure: Procedure) -> float:
+def factor_of_sample(number: int, options: CombineOptions) -> float:
     """Variance of the result in units of s^2 / n, with the scatter s of the n values that a rejection leaves."""
-    if procedure.clip is not None:
-        return _simulated(number, procedure)[1]
-    return median_variance_factor(number) if procedure.method == "median" else 1.0
+    if options.clip is not None:
+        return _simulated(number, options)[1]
+    return median_variance_factor(number) if options.method == "median" else 1.0
 
 
-def factor_of_survivors(number: int, procedure: Procedure) -> float:
+def factor_of_survivors(number: int, options: CombineOptions) -> float:
     """Variance of the result of a rejection by scatter in units of E[sigma^2 / n], with n values left."""
-    return _simulated(number, procedure)[0]
+    return _simulated(number, options)[0]
 
 
 @cache
-def _simulated(number: int, procedure: Procedure) -> tuple[float, float]:
+def _simulated(number: int, options: CombineOptions) -> tuple[float, float]:
     """
     Variance of the result of a rejection by scatter, in units of E[sigma^2 / n] and of E[s^2 / n] of the n survivors.
 
@@ -97,29 +97,29 @@ def _simulated(number: int, procedure: Procedure) -> tuple[float, float]:
     data = _gaussian(number)
     before = np.ones(data.shape, dtype=bool)
     # Where the noise is not known, sigma is not taken as less than the usual scatter, which here is 1.
-    used = rejected(data, before, masked_median(data, before), None, procedure, usual=1.0)
+    used = rejected(data, before, masked_median(data, before), None, options, usual=1.0)
     total, count, _ = weighted_sums(data, used, [1.0] * number)
-    result = masked_median(data, used) if procedure.method == "median" else total / count
+    result = masked_median(data, used) if options.method == "median" else total / count
     about = result.astype(data.dtype)
     variance = np.where(count > 1, sample_variance(data, used, about), sample_variance(data, before, about))
     return float(np.var(result) / np.mean(1 / count)), float(np.var(result) / np.mean(variance / count))
 
 
 @cache
-def excess_of_median(number: int, procedure: Procedure) -> float:
+def excess_of_median(number: int, options: CombineOptions) -> float:
     """
     By how much a median after rejection scatters more than that of as many values as are left.
 
     What is rejected on one side moves the rank of the median towards the other. The rejection of extremes leaves the
     median as it is.
     """
-    if procedure.clip not in ("sigma", "scatter") or number == 1:
+    if options.clip not in ("sigma", "scatter") or number == 1:
         return 1.0
     from astro_calib.kernels.stack import masked_median
 
     data = _gaussian(number)
     before = np.ones(data.shape, dtype=bool)
-    used = rejected(data, before, masked_median(data, before), [1.0] * number, procedure)
+    used = rejected(data, before, masked_median(data, before), [1.0] * number, options)
     count = used.sum(axis=0)
     factors = np.array([1.0, *(median_variance_factor(left) for left in range(1, number + 1))])
     return float(np.var(masked_median(data, used)) / np.mean(factors[count] / count))
@@ -130,7 +130,7 @@ def _gaussian(number: int) -> NDArray[np.float32]:
     return np.random.default_rng(number).normal(size=(number, min(PIXELS, DRAWS // number))).astype(np.float32)
 
 
-def excess_of_unlike(sigmas: NDArray[np.float64], weights: Sequence[float], procedure: Procedure) -> float:
+def excess_of_unlike(sigmas: NDArray[np.float64], weights: Sequence[float], options: CombineOptions) -> float:
     """
     By how much the factor of a mean after rejection differs from that for frames of like noise and weight.
 
@@ -140,31 +140,31 @@ def excess_of_unlike(sigmas: NDArray[np.float64], weights: Sequence[float], proc
         Typical sigmas of the frames.
     weights : sequence of float
         Their weights in the mean.
-    procedure : Procedure
+    options : CombineOptions
     """
     relative = sigmas / sigmas.min()
     if relative.max() <= UNLIKE and max(weights) <= UNLIKE * min(weights):
         return 1.0
     like = (1.0,) * len(sigmas)
-    unlike = _simulated_of_unlike(tuple(relative.round(2).tolist()), tuple(weights), procedure)
-    return unlike / _simulated_of_unlike(like, like, procedure)
+    unlike = _simulated_of_unlike(tuple(relative.round(2).tolist()), tuple(weights), options)
+    return unlike / _simulated_of_unlike(like, like, options)
 
 
 @cache
-def _simulated_of_unlike(sigmas: tuple[float, ...], weights: tuple[float, ...], procedure: Procedure) -> float:
+def _simulated_of_unlike(sigmas: tuple[float, ...], weights: tuple[float, ...], options: CombineOptions) -> float:
     """Variance of a weighted mean after rejection, in units of the expectation of that of independent values."""
     from astro_calib.kernels.stack import masked_median, weighted_sums
 
     spread = np.array(sigmas, dtype=np.float32)[:, np.newaxis]
     data = spread * _gaussian(len(sigmas))
     before = np.ones(data.shape, dtype=bool)
-    used = rejected(data, before, masked_median(data, before), np.square(spread), procedure)
+    used = rejected(data, before, masked_median(data, before), np.square(spread), options)
     total, weight, _ = weighted_sums(data, used, weights)
     squares = sum(np.square(own * sigma) * kept for own, sigma, kept in zip(weights, sigmas, used, strict=True))
     return float(np.var(total / weight) / np.mean(squares / weight**2))
 
 
-def inflation_of_median(values: StackedValues, clip: str | None, number: int) -> float | NDArray[np.float32]:
+def variance_factor_of_median(values: StackedValues, clip: str | None, number: int) -> float | NDArray[np.float32]:
     """The factor by which the variance of a median of like frames exceeds that of their mean."""
     table = np.nan_to_num(median_variance_factors(number), nan=1.0)
     if values.complete:
@@ -176,7 +176,7 @@ def inflation_of_median(values: StackedValues, clip: str | None, number: int) ->
     return (table[before] * values.used / np.maximum(before, 1)).astype(np.float32)
 
 
-def inflation_of_mean(
+def variance_factor_of_mean(
     clip: str | None, thresholds: tuple[float, float], extremes: tuple[int, int], values: StackedValues, number: int
 ) -> float | NDArray[np.float32]:
     """By how much the variance of a mean after rejection exceeds that of independent values."""

@@ -28,13 +28,13 @@ from astro_calib.arguments import quantity_values
 from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.rebuild import measured, rebuilt
+from astro_calib.frame.rebuild import measured, replace
 from astro_calib.frame.statistics import good_pixels
-from astro_calib.noise.arrays import OWN, Field, Kept
+from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
-from astro_calib.stack.noise import bound, budget_of, sampled
+from astro_calib.stack.noise import budget_of, materialized, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,9 +129,9 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
 def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
     """The frame times a number; mask and flags, which do not change, are shared with it."""
     data = floating(frame._data) * factor
-    budget = None if frame._noise is None else frame._noise.scaled(factor, 1, data)
-    origin = frame._present_origin()
-    return rebuilt(frame, data, budget, origin=None if origin is None else origin.scaled(factor))
+    budget = None if frame.known_budget is None else frame.known_budget.scaled(factor, 1, data)
+    origin = frame.origin
+    return replace(frame, data, budget, origin=None if origin is None else origin.scaled(factor))
 
 
 def _factor(scale: Callable[[NDArray[Any]], Any], frame: CCDFrame) -> float:
@@ -226,7 +226,7 @@ def with_level_errors(
             result.append(frame)
             continue
         terms = [
-            (source, Factored(_in_level(frame, good, coefficient, levels.common) * effect / weight).times(OWN))
+            (source, Coefficient(_in_level(frame, good, coefficient, levels.common) * effect / weight).times(SELF_DATA))
             for source, coefficient in common
         ]
         result.append(CCDFrame(frame, budget=budget.with_terms(terms)))
@@ -239,33 +239,33 @@ def level_terms(
     levels: Levels,
     effects: NDArray[np.float64],
     weights: Sequence[float],
-) -> list[tuple[NoiseSource, Factored]]:
+) -> list[tuple[NoiseSource, Coefficient]]:
     """
     The error of the levels as terms of the stack's budget, but for the part that `with_level_errors` has put in.
 
     The level's noise from single pixels and rows is a source of its own.
     """
     variance = 0.0
-    shared: list[tuple[NoiseSource, Factored]] = []
+    shared: list[tuple[NoiseSource, Coefficient]] = []
     common: dict[Key, tuple[NoiseSource, float]] = {}
     keys: list[str] = []
     for position, (frame, good, effect, weight) in enumerate(zip(frames, levels.good, effects, weights, strict=True)):
         budget = budget_of(frame)
         number = np.count_nonzero(good)
         # Nothing where a pixel is left out, whatever its noise is there.
-        kept = Kept(Field(good.view(np.uint8)), 0)
+        kept = SurvivorMask(ArrayRef(good.view(np.uint8)), 0)
         # Some pixels are enough to know the noise of single pixels by, and the density of their values.
         item = _some_of(good)
         excess = _excess_of_median(frame, good, item) if levels.how == "median" else 1.0
-        pixels: list[tuple[NoiseSource, Factored]] = []
-        rows: list[tuple[NoiseSource, Factored]] = []
+        pixels: list[tuple[NoiseSource, Coefficient]] = []
+        rows: list[tuple[NoiseSource, Coefficient]] = []
         for source, coefficient in budget.terms:
             keys.append(source.identity)
             if (position, source.key) in private:
                 if source.axes:
                     (pixels if len(source.axes) == frame.ndim else rows).append((source, coefficient))
             elif source.axes:
-                shared.append((source, bound(coefficient, budget).times(kept) * (effect / number)))
+                shared.append((source, materialized(coefficient, budget).times(kept) * (effect / number)))
             else:
                 known = common.get(source.key, (source, 0.0))[1]
                 common[source.key] = (source, known + effect * _in_level(frame, good, coefficient, levels.common))
@@ -278,15 +278,15 @@ def level_terms(
             variance += (effect**2 + with_pixels) * of_rows.variance_of_sum(good / np.float32(number))
     shape = frames[0].shape
     variance += UncertaintyBudget(shape, shared).variance_of_sum(np.broadcast_to(1.0, shape))
-    result = [(source, Factored(effect).times(OWN)) for source, effect in common.values()]
+    result = [(source, Coefficient(effect).times(SELF_DATA)) for source, effect in common.values()]
     if variance != 0:
         digest = hashlib.blake2b(repr(sorted(keys)).encode(), digest_size=16).hexdigest()
         source = NoiseSource("scale", variance, axes=(), identity=f"scale:{levels.how}:{digest}")
-        result.append((source, Factored(1.0).times(OWN)))
+        result.append((source, Coefficient(1.0).times(SELF_DATA)))
     return result
 
 
-def _in_level(frame: CCDFrame, good: NDArray[np.bool_], coefficient: Factored, level: float) -> float:
+def _in_level(frame: CCDFrame, good: NDArray[np.bool_], coefficient: Coefficient, level: float) -> float:
     """The coefficient of noise that is common to a frame in the frame's level."""
     value = np.broadcast_to(np.asarray(coefficient.evaluate(frame._data)), frame.shape)
     mean = float(np.mean(value, where=good, dtype=np.float64))

@@ -19,9 +19,9 @@ from astro_calib.estimators import (
     median_variance,
     median_variance_exact,
 )
-from astro_calib.noise.arrays import Field, Kept, finite_mean
+from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import merge_sources, squared
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from astro_calib.noise.window import Key
 
 __all__ = [
-    "OwnNoise",
+    "PrivateNoise",
     "Weights",
     "alike",
-    "bound",
     "budget_of",
+    "materialized",
     "median_passing",
     "private_terms",
     "sampled",
@@ -65,7 +65,7 @@ LARGEST_UNLIKE = 0.5
 
 def budget_of(frame: CCDFrame) -> UncertaintyBudget:
     """The budget of a frame that is known to have one."""
-    budget = frame._noise
+    budget = frame.known_budget
     assert budget is not None
     return budget
 
@@ -91,7 +91,7 @@ def private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
     }
 
 
-class OwnNoise:
+class PrivateNoise:
     """
     The noise that each frame has for itself, from which rejection and medians take their measure.
 
@@ -113,10 +113,10 @@ class OwnNoise:
             [term for term in budget.terms if (position, term[0].key) in private]
             for position, budget in enumerate(self._budgets)
         ]
-        known: dict[Factored, float] = {}
+        known: dict[Coefficient, float] = {}
         self.shared: list[dict[Key, tuple[NoiseSource, float]]] = []
         for position, budget in enumerate(self._budgets):
-            of_frame: dict[Factored, float] = {}
+            of_frame: dict[Coefficient, float] = {}
             self.shared.append(
                 {
                     source.key: (source, _mean(coefficient, budget.data, known, of_frame))
@@ -148,7 +148,7 @@ class OwnNoise:
             ]
 
     def variance(
-        self, position: int, item: tuple[slice, ...], known: dict[Factored, tuple[Any, Any]]
+        self, position: int, item: tuple[slice, ...], known: dict[Coefficient, tuple[Any, Any]]
     ) -> tuple[Any, Any, Any]:
         """
         The variance of a part of a frame less what all share, its slope with signal, and its part without shot noise.
@@ -162,7 +162,7 @@ class OwnNoise:
         return total, slope, floor
 
     def _of_its_own(
-        self, position: int, item: tuple[slice, ...], known: dict[Factored, tuple[Any, Any]]
+        self, position: int, item: tuple[slice, ...], known: dict[Coefficient, tuple[Any, Any]]
     ) -> tuple[Any, Any, Any]:
         budget = self._budgets[position]
         data = None if budget.data is None else budget.data[item]
@@ -196,7 +196,7 @@ class OwnNoise:
         from astro_calib.kernels.reject import at_center
 
         result = []
-        known: dict[Factored, tuple[Any, Any]] = {}
+        known: dict[Coefficient, tuple[Any, Any]] = {}
         for position, value in enumerate(values):
             total, slope, floor = self.variance(position, item, known)
             moves = np.ndim(slope) or slope != 0
@@ -205,12 +205,15 @@ class OwnNoise:
 
 
 def _mean(
-    coefficient: Factored, data: NDArray[Any] | None, known: dict[Factored, float], of_frame: dict[Factored, float]
+    coefficient: Coefficient,
+    data: NDArray[Any] | None,
+    known: dict[Coefficient, float],
+    of_frame: dict[Coefficient, float],
 ) -> float:
     """The mean over finite pixels; that of a product of arrays, which many coefficients have in them, is found once."""
     total = 0.0
     for number, factors in coefficient.monomials:
-        product = Factored.of_monomials([(1.0, factors)])
+        product = Coefficient.of_monomials([(1.0, factors)])
         means = of_frame if product.depends_on_own else known
         if product not in means:
             means[product] = finite_mean(product.evaluate(data))
@@ -227,7 +230,7 @@ class Weights:
     ----------
     numbers : sequence of float
         One for each frame. Where no value is left out they add up to one.
-    kept : sequence of Kept
+    kept : sequence of SurvivorMask
         Which values are in the result, where that differs from pixel to pixel; else empty.
     total : ndarray, shape (ny, nx), optional
         With ``kept``: the sum of the numbers of the kept values.
@@ -236,31 +239,31 @@ class Weights:
     """
 
     numbers: Sequence[float]
-    kept: Sequence[Kept] = ()
+    kept: Sequence[SurvivorMask] = ()
     total: NDArray[Any] | None = None
     exact: NDArray[Any] | None = None
 
-    def times(self, position: int, coefficient: Factored) -> Factored:
+    def times(self, position: int, coefficient: Coefficient) -> Coefficient:
         """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
         if self.exact is None:
             return self.remembered(position, coefficient)
         weight = self.exact[position]
         if coefficient.number is not None:
-            return Factored(weight) * coefficient.number
+            return Coefficient(weight) * coefficient.number
         with np.errstate(invalid="ignore"):
             product = np.where(weight != 0, weight * coefficient.evaluate(), 0)
-        return Factored(product.astype(weight.dtype))
+        return Coefficient(product.astype(weight.dtype))
 
-    def remembered(self, position: int, coefficient: Factored) -> Factored:
+    def remembered(self, position: int, coefficient: Coefficient) -> Coefficient:
         """A frame's coefficient in the result, or a typical one that needs no array of its own."""
         return coefficient.product(self._factors[position])
 
     @cached_property
-    def _factors(self) -> list[Factored]:
-        factors = [Factored(number) for number in self.numbers]
+    def _factors(self) -> list[Coefficient]:
+        factors = [Coefficient(number) for number in self.numbers]
         if not self.kept or self.total is None:
             return factors
-        total = Field(self.total)
+        total = ArrayRef(self.total)
         return [factor.times(kept).times(total, -1) for factor, kept in zip(factors, self.kept, strict=True)]
 
 
@@ -284,7 +287,7 @@ def median_passing(
     -------
     probabilities : ndarray, shape (n, ny, nx)
         That a frame is the median.
-    inflation : ndarray of float32, shape (ny, nx)
+    variance_factor : ndarray of float32, shape (ny, nx)
         By how much the variance exceeds that of a mean with these weights.
     """
     own = np.where((own > 0) & (own < np.inf), own, typical.reshape(-1, *[1] * (own.ndim - 1)).astype(own.dtype))
@@ -314,7 +317,7 @@ def typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.flo
     return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
 
 
-def warn_of_median(own: OwnNoise, typical: NDArray[np.float64], quantum: float) -> None:
+def warn_of_median(own: PrivateNoise, typical: NDArray[np.float64], quantum: float) -> None:
     """Say where the error of a median is less exact than usual; ``typical`` are the sigmas of the frames' own noise."""
     lowest = float(typical.min())
     if lowest < SMALLEST_ROUNDED * quantum:
@@ -343,26 +346,26 @@ def stacked_budget(
     frames: Sequence[CCDFrame],
     private: set[tuple[int, Key]],
     weights: Weights,
-    inflation: float | NDArray[Any],
+    variance_factor: float | NDArray[Any],
     data: NDArray[Any],
 ) -> UncertaintyBudget:
     """Shared sources with their weighted coefficients; the frames' own merged, by name and by axes."""
-    groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Factored]]] = {}
-    remembered: dict[tuple[str, tuple[int, ...]], list[Factored]] = {}
+    groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Coefficient]]] = {}
+    remembered: dict[tuple[str, tuple[int, ...]], list[Coefficient]] = {}
     owners: dict[tuple[str, tuple[int, ...]], set[int]] = {}
-    shared: dict[Key, list[tuple[int, NoiseSource, Factored]]] = {}
+    shared: dict[Key, list[tuple[int, NoiseSource, Coefficient]]] = {}
     for position, frame in enumerate(frames):
         budget = budget_of(frame)
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
-                kind, written = (source.name, source.axes), bound(coefficient, budget)
+                kind, written = (source.name, source.axes), materialized(coefficient, budget)
                 groups.setdefault(kind, []).append((source, weights.times(position, written)))
                 remembered.setdefault(kind, []).append(weights.remembered(position, written))
                 owners.setdefault(kind, set()).add(position)
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
-    terms: list[tuple[NoiseSource, Factored]] = []
-    by_pixel = _inflation_by_pixel(list(groups.values()), data.ndim, inflation)
+    terms: list[tuple[NoiseSource, Coefficient]] = []
+    by_pixel = _variance_factor_by_pixel(list(groups.values()), data.ndim, variance_factor)
     for (name, axes), group in groups.items():
         factor = by_pixel if len(axes) == data.ndim else 1.0
         if len(owners[name, axes]) == 1 and np.ndim(factor) == 0 and factor == 1:
@@ -370,7 +373,7 @@ def stacked_budget(
         else:
             typical = None if weights.exact is None else remembered[name, axes]
             terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical))
-    sums: dict[tuple[Any, ...], Factored] = {}
+    sums: dict[tuple[Any, ...], Coefficient] = {}
     for members in shared.values():
         source, coefficient = members[0][1:]
         if len(members) == len(frames) and all(other == coefficient for _, _, other in members):
@@ -384,22 +387,22 @@ def stacked_budget(
             ratios = {position: float(number or 0.0) / first for position, number in numbers.items()}
             key = tuple((position, f"{ratio:.12e}") for position, ratio in ratios.items())
             if key not in sums:
-                parts = [weights.times(position, Factored(ratio)) for position, ratio in ratios.items()]
-                sums[key] = Factored.of_monomials(monomial for part in parts for monomial in part.monomials)
+                parts = [weights.times(position, Coefficient(ratio)) for position, ratio in ratios.items()]
+                sums[key] = Coefficient.of_monomials(monomial for part in parts for monomial in part.monomials)
             terms.append((source, sums[key] * first))
             continue
         for position, member, own in members:
-            terms.append((member, weights.times(position, bound(own, budget_of(frames[position])))))
+            terms.append((member, weights.times(position, materialized(own, budget_of(frames[position])))))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
 
 
-def bound(coefficient: Factored, budget: UncertaintyBudget) -> Factored:
+def materialized(coefficient: Coefficient, budget: UncertaintyBudget) -> Coefficient:
     """A coefficient with its frame's own data written out."""
-    return coefficient if budget.data is None else coefficient.bound_to(budget.data)
+    return coefficient if budget.data is None else coefficient.with_data(budget.data)
 
 
-def _inflation_by_pixel(
-    groups: Sequence[Sequence[tuple[NoiseSource, Factored]]], ndim: int, inflation: float | NDArray[Any]
+def _variance_factor_by_pixel(
+    groups: Sequence[Sequence[tuple[NoiseSource, Coefficient]]], ndim: int, variance_factor: float | NDArray[Any]
 ) -> float | NDArray[Any]:
     """
     The factor for noise that is independent from pixel to pixel, where the estimator's is for all of it.
@@ -407,10 +410,10 @@ def _inflation_by_pixel(
     What is common to a row or to the frame moves all its pixels alike, and an estimator passes it on linearly; the
     estimator's excess scatter is independent from pixel to pixel, whatever made it.
     """
-    if np.ndim(inflation) == 0 and inflation == 1:
+    if np.ndim(variance_factor) == 0 and variance_factor == 1:
         return 1.0
     if all(len(group[0][0].axes) == ndim for group in groups):
-        return inflation
+        return variance_factor
     single: Any = 0.0
     common: Any = 0.0
     for group in groups:
@@ -420,7 +423,7 @@ def _inflation_by_pixel(
         else:
             common = common + part
     if not np.any(common):
-        return inflation
+        return variance_factor
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = inflation + (inflation - 1) * common / single
-    return float(factor) if np.ndim(factor) == 0 else np.where(np.isfinite(factor), factor, inflation)
+        factor = variance_factor + (variance_factor - 1) * common / single
+    return float(factor) if np.ndim(factor) == 0 else np.where(np.isfinite(factor), factor, variance_factor)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Procedure"]
+__all__ = ["CombineOptions"]
 
 
-class Procedure(NamedTuple):
+class CombineOptions(NamedTuple):
     """What is done to the values at each pixel; the arguments of `astro_calib.combine`."""
 
     method: str

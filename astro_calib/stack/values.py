@@ -1,5 +1,5 @@
 """
-The values of a stack, computed in slabs of rows of all frames that stay in the processor's cache.
+The values of a stack, computed in blocks of rows of all frames that stay in the processor's cache.
 
 `astro_calib.combine` says what is to be done; here it is done to the pixels, and what the errors need to know of it is
 kept: how many values there were, which were left out, and how much the sample scatters.
@@ -14,7 +14,7 @@ import numpy as np
 
 from astro_calib.dtypes import float_type
 from astro_calib.flags import DataQuality
-from astro_calib.noise.arrays import Field, Kept
+from astro_calib.noise.arrays import ArrayRef, SurvivorMask
 from astro_calib.stack.noise import median_passing, sampled
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.stack.noise import OwnNoise
-    from astro_calib.stack.request import Procedure
+    from astro_calib.stack.noise import PrivateNoise
+    from astro_calib.stack.request import CombineOptions
 
 __all__ = ["StackedValues", "gathered", "rejected", "stacked_values"]
 
-#: Values of all frames in a slab, so that the slab stays in the cache.
-SLAB = 1 << 20
+#: Values of all frames in a block, so that the block stays in the cache.
+BLOCK = 1 << 20
 
 
 @dataclass
@@ -50,13 +50,13 @@ class StackedValues:
         the result is made of what there is, and these count that.
     complete : bool
         Whether every value of every frame is in the result.
-    kept : list of Kept
+    kept : list of SurvivorMask
         Which values are in the result; empty if all are.
     total : ndarray, shape (ny, nx), or None
         The sum of the weights of the values that are in the result; None if all are.
     scatter : ndarray, shape (ny, nx), or None
         The sample's variance at each pixel, where it was asked for.
-    exact, inflation : ndarray or None
+    exact, variance_factor : ndarray or None
         For a median of unlike frames: weights, shape (n, ny, nx), and the factor of its variance.
     """
 
@@ -66,11 +66,11 @@ class StackedValues:
     before: NDArray[np.uint16]
     used: NDArray[np.uint16]
     complete: bool
-    kept: list[Kept]
+    kept: list[SurvivorMask]
     total: NDArray[Any] | None
     scatter: NDArray[Any] | None
     exact: NDArray[Any] | None
-    inflation: NDArray[Any] | None
+    variance_factor: NDArray[Any] | None
 
 
 def rejected(
@@ -78,7 +78,7 @@ def rejected(
     before: NDArray[np.bool_],
     center: NDArray[Any] | None,
     variances: Sequence[Any] | NDArray[Any] | None,
-    procedure: Procedure,
+    options: CombineOptions,
     usual: float = 0.0,
 ) -> NDArray[np.bool_]:
     """
@@ -92,26 +92,26 @@ def rejected(
         Their median, if it is needed.
     variances : sequence of n numbers or arrays of shape (...), or None
         Those of the frames' known noise, if it is known.
-    procedure : Procedure
+    options : CombineOptions
     usual : float
         Where the noise is not known: the usual scatter of a sample, see `usual_scatter`.
     """
-    if procedure.clip is None:
+    if options.clip is None:
         return before
     from astro_calib.kernels.reject import reject_deviant, reject_extremes
     from astro_calib.kernels.stack import masked_median
 
-    if procedure.clip == "minmax":
-        return reject_extremes(values, before, *procedure.extremes)
+    if options.clip == "minmax":
+        return reject_extremes(values, before, *options.extremes)
     assert center is not None
-    if variances is None or procedure.clip == "scatter":
+    if variances is None or options.clip == "scatter":
         with np.errstate(invalid="ignore"):
             deviation = 1.4826 * masked_median(np.abs(values - center), before)
-        if procedure.clip == "sigma":
+        if options.clip == "sigma":
             # The scatter of a few values is no threshold: it is often far too small. It is not less than usual.
             deviation = np.maximum(deviation, values.dtype.type(usual))
         variances = [np.square(deviation)] * len(values)
-    return reject_deviant(values, variances, before, center, procedure.lower, procedure.upper)
+    return reject_deviant(values, variances, before, center, options.lower, options.upper)
 
 
 def usual_scatter(frames: Sequence[CCDFrame]) -> float:
@@ -162,13 +162,13 @@ def as_stored(
 
 def stacked_values(
     frames: Sequence[CCDFrame],
-    procedure: Procedure,
+    options: CombineOptions,
     weights: Sequence[float],
-    own: OwnNoise | None,
+    own: PrivateNoise | None,
     *,
     typical: NDArray[np.float64] | None = None,
     scatter: bool = False,
-    slab: int = SLAB,
+    block: int = BLOCK,
 ) -> StackedValues:
     """
     Combine the frames' values.
@@ -176,16 +176,16 @@ def stacked_values(
     Parameters
     ----------
     frames : sequence of CCDFrame, each of shape (ny, nx)
-    procedure : Procedure
+    options : CombineOptions
     weights : sequence of float
         They add up to one.
-    own : OwnNoise or None
+    own : PrivateNoise or None
         The noise that each frame has for itself, if it is known.
     typical : ndarray, shape (n,), optional
         For a median of unlike frames: their typical sigmas.
     scatter : bool
         Whether the sample's variance is wanted.
-    slab : int
+    block : int
         How many values are worked on at a time.
     """
     from astro_calib.kernels.clipped import clipped_mean
@@ -196,12 +196,12 @@ def stacked_values(
     shape = frames[0].shape
     number = len(frames)
     dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
-    usual = usual_scatter(frames) if own is None and procedure.clip == "sigma" else 0.0
+    usual = usual_scatter(frames) if own is None and options.clip == "sigma" else 0.0
     # Whole numbers of 16 bits are sorted as they are, twice as fast.
-    whole_numbers = (procedure.clip is None and typical is None) and all(
+    whole_numbers = (options.clip is None and typical is None) and all(
         frame.dtype == np.uint16 and frame.mask is None and frame.flags is None for frame in frames
     )
-    needs_center = procedure.method == "median" or procedure.clip in ("sigma", "scatter")
+    needs_center = options.method == "median" or options.clip in ("sigma", "scatter")
     # What is not needed is not written to, and takes no memory then.
     planes = np.empty((-(-number // 32), *shape), dtype=np.uint32)
     used_counts = np.empty(shape, dtype=np.uint16)
@@ -209,14 +209,14 @@ def stacked_values(
         data=np.empty(shape, dtype=dtype),
         flags=np.zeros(shape, dtype=np.uint16),
         counted=used_counts,
-        before=used_counts if procedure.clip is None else np.empty(shape, dtype=np.uint16),
+        before=used_counts if options.clip is None else np.empty(shape, dtype=np.uint16),
         used=used_counts,
         complete=True,
         kept=[],
         total=np.empty(shape, dtype=dtype),
         scatter=np.empty(shape, dtype=dtype) if scatter else None,
         exact=None if typical is None else np.empty((number, *shape), dtype=dtype),
-        inflation=None if typical is None else np.empty(shape, dtype=np.float32),
+        variance_factor=None if typical is None else np.empty(shape, dtype=np.float32),
     )
     complete_rows: list[slice] = []
     refilled: list[tuple[slice, NDArray[np.intp]]] = []
@@ -225,7 +225,7 @@ def stacked_values(
 
     def summed(values: NDArray[Any], used: NDArray[np.bool_], whole: bool) -> tuple[Any, Any, Any]:
         """The weighted sum, the sum of weights and the number of values, as far as they are needed."""
-        if procedure.method == "median" and (whole or like):
+        if options.method == "median" and (whole or like):
             count = number if whole else counted(used)
             return None, count * weights[0], count
         return weighted_sums(values, used, weights, whole)
@@ -239,7 +239,7 @@ def stacked_values(
         variances: list[Any] | None,
     ) -> tuple[bool, NDArray[np.bool_] | None]:
         """Write the values; whether all are in them, and where nothing is fit for use."""
-        used = rejected(values, before, center, variances, procedure, usual)
+        used = rejected(values, before, center, variances, options, usual)
         whole = complete and (used is before or bool(used.all()))
         empty = np.zeros(1, dtype=np.bool_) if whole else counted(used) == 0
         filling = bool(empty.any())
@@ -248,10 +248,10 @@ def stacked_values(
             before, used = before | filled, used | filled
         total, weight, count = summed(values, used, whole)
         result.used[rows] = count
-        if procedure.clip is not None:
+        if options.clip is not None:
             result.before[rows] = number if complete else counted(before)
-        if procedure.method == "median":
-            as_before = procedure.clip is None and not filling
+        if options.method == "median":
+            as_before = options.clip is None and not filling
             middle = center if as_before and center is not None else masked_median(values, used, whole)
             result.data[rows] = middle if whole else np.nan_to_num(middle)
         else:
@@ -264,10 +264,15 @@ def stacked_values(
             if not whole:
                 single = result.used[rows] <= 1
                 np.copyto(result.scatter[rows], sample_variance(values, before, about, complete), where=single)
-        if result.exact is not None and result.inflation is not None and variances is not None and typical is not None:
-            counting = before if procedure.clip == "minmax" else used
+        if (
+            result.exact is not None
+            and result.variance_factor is not None
+            and variances is not None
+            and typical is not None
+        ):
+            counting = before if options.clip == "minmax" else used
             sigma = np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=dtype))
-            result.exact[:, rows], result.inflation[rows] = median_passing(sigma, typical, counting, used)
+            result.exact[:, rows], result.variance_factor[rows] = median_passing(sigma, typical, counting, used)
         if not whole:
             survivors(used, planes[:, rows])
         return whole, empty if filling else None
@@ -277,12 +282,12 @@ def stacked_values(
         values, before, complete = as_stored(frames, item) if whole_numbers else gathered(frames, item)
         center = masked_median(values, before, complete) if needs_center else None
         variances = None
-        if own is not None and center is not None and (procedure.clip == "sigma" or typical is not None):
+        if own is not None and center is not None and (options.clip == "sigma" or typical is not None):
             variances = own.at_center(item, values, center)
-        if center is not None and variances is not None and procedure.method != "median" and result.total is not None:
+        if center is not None and variances is not None and options.method != "median" and result.total is not None:
             # What is asked for most goes through the values once.
             assert result.scatter is None
-            thresholds, fit = (procedure.lower, procedure.upper), result.before[rows]
+            thresholds, fit = (options.lower, options.upper), result.before[rows]
             parts = result.data[rows], result.total[rows], result.used[rows], fit, planes[:, rows]
             whole, filling = clipped_mean(values, before, complete, variances, center, thresholds, weights, parts)
             empty = fit == 0 if filling else None
@@ -298,12 +303,12 @@ def stacked_values(
         if whole:
             complete_rows.append(rows)
             return
-        if procedure.clip is not None:
+        if options.clip is not None:
             result.flags[rows] |= (result.used[rows] < result.before[rows]) * np.uint16(DataQuality.REJECTED)
         if empty is not None:
             result.flags[rows] |= (result.used[rows] == 0) * np.uint16(DataQuality.NO_DATA)
 
-    block = max(1, slab // (number * max(int(np.prod(shape[1:])), 1)))
+    block = max(1, block // (number * max(int(np.prod(shape[1:])), 1)))
     over_rows(combine_rows, shape[0], number * int(np.prod(shape)), block)
     result.complete = sum(rows.stop - rows.start for rows in complete_rows) == shape[0]
     if result.complete:
@@ -314,8 +319,8 @@ def stacked_values(
             plane[rows] = (1 << min(number - 32 * position, 32)) - 1
         if result.total is not None:
             result.total[rows] = sum_of_weights(weights)
-    fields = [Field(plane) for plane in planes]
-    result.kept = [Kept(fields[position // 32], position % 32) for position in range(number)]
+    fields = [ArrayRef(plane) for plane in planes]
+    result.kept = [SurvivorMask(fields[position // 32], position % 32) for position in range(number)]
     if refilled:
         result.counted = used_counts.copy()
         for rows, places in refilled:

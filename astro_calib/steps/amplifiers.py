@@ -37,7 +37,7 @@ def amplifier_sections(ccd: CCDFrame, detector: Detector) -> list[tuple[slice, s
     """
     if len(detector.amplifiers) == 1:
         return [(slice(0, ccd.shape[0], 1), slice(0, ccd.shape[1], 1))]
-    origin = ccd._present_origin()
+    origin = ccd.origin
     if origin is None:
         msg = (
             f"{ccd.name}: the detector has several amplifiers, and this frame is no longer a raw one, so that its "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
 from astro_calib.frame.rebuild import as_frame
-from astro_calib.masters.master import relabelled
+from astro_calib.masters.master import with_noise_named
 from astro_calib.steps.master import check_master, subtracted, with_applied
 
 if TYPE_CHECKING:
@@ -64,4 +64,4 @@ def subtract_bias(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     """
     ccd = as_frame(ccd)
     master = check_master(ccd, master, "bias")
-    return with_applied(subtracted(ccd, relabelled(master, "bias")), ccd, master, "bias")
+    return with_applied(subtracted(ccd, with_noise_named(master, "bias")), ccd, master, "bias")

@@ -11,9 +11,9 @@ from astropy.nddata import CCDData
 from astro_calib.arguments import check_positive
 from astro_calib.dtypes import floating
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, rebuilt, with_quality
+from astro_calib.frame.rebuild import as_frame, replace, with_quality
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
         return with_quality(ccd, hit, DataQuality.COSMIC_RAY)
     repaired = data.copy()
     repaired[hit] = np.asarray(cleaned)[hit]
-    budget = None if ccd._noise is None else _repaired_budget(ccd._noise, hit, ccd.mask, repaired)
-    return with_quality(rebuilt(ccd, repaired, budget), hit, DataQuality.COSMIC_RAY)
+    budget = None if ccd.known_budget is None else _repaired_budget(ccd.known_budget, hit, ccd.mask, repaired)
+    return with_quality(replace(ccd, repaired, budget), hit, DataQuality.COSMIC_RAY)
 
 
 def _repaired_budget(
@@ -122,5 +122,5 @@ def _repaired_budget(
         variance[row, column] = np.pi / 2 / number * np.mean(before[box][around], dtype=np.float64) + scatter
     untouched = (~hit).astype(budget.dtype)
     terms = [(source, coefficient.times(untouched)) for source, coefficient in budget.terms]
-    terms.append((NoiseSource("cosmic ray repair", variance), Factored(1.0)))
+    terms.append((NoiseSource("cosmic ray repair", variance), Coefficient(1.0)))
     return UncertaintyBudget(budget.shape, terms, budget.dtype, data)

@@ -10,7 +10,7 @@ import astropy.units as u
 from astro_calib.arguments import check_switch, other_words
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.frame.rebuild import as_frame
-from astro_calib.masters.master import relabelled
+from astro_calib.masters.master import with_noise_named
 from astro_calib.steps.master import check_exposure, check_master, exposure, subtracted, with_applied
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def subtract_dark(
     """
     ccd = as_frame(ccd)
     given = check_master(ccd, master, "dark")
-    master = relabelled(given, "dark")
+    master = with_noise_named(given, "dark")
     if (dark_exposure is None) != (data_exposure is None):
         msg = "give both dark_exposure and data_exposure, or neither."
         raise TypeError(msg)
@@ -109,7 +109,7 @@ def subtract_dark(
 
 def _with_bias(ccd: CCDFrame) -> CCDFrame | None:
     """The frame, if a bias was subtracted from it."""
-    by_noise = ccd._noise is not None and any(source.name == "bias" for source, _ in ccd._noise.terms)
+    by_noise = ccd.known_budget is not None and any(source.name == "bias" for source, _ in ccd.known_budget.terms)
     return ccd if by_noise or any(kind == "bias" for kind, _ in ccd._applied) else None
 
 
@@ -143,9 +143,9 @@ def warn_of_bias_in_dark(bias: CCDFrame | None, dark: CCDFrame, ratio: float) ->
     ratio : float
         What the dark is multiplied by.
     """
-    if ratio == 1 or bias is None or bias._noise is None or dark._noise is None:
+    if ratio == 1 or bias is None or bias.known_budget is None or dark.known_budget is None:
         return
-    names = {source.name for source, _ in dark._noise.terms}
+    names = {source.name for source, _ in dark.known_budget.terms}
     # Of a dark that comes with an uncertainty from elsewhere nothing is known; a bias without one leaves no noise.
     if "read noise" in names and "bias" not in names and all(kind != "bias" for kind, _ in dark._applied):
         msg = (

@@ -12,9 +12,9 @@ from astro_calib.arguments import described, other_words, quantity_values
 from astro_calib.detector.detector import as_detector
 from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame.rebuild import as_frame, rebuilt
+from astro_calib.frame.rebuild import as_frame, replace
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.amplifiers import amplifier_sections, digital_steps, over_sections, raw_map
 
@@ -103,7 +103,7 @@ def create_deviation(
     if ccd.unit not in (u.adu, u.electron):
         msg = f"{ccd.name} is in {ccd.unit}; its noise can be computed in adu or in electron."
         raise u.UnitConversionError(msg)
-    origin = ccd._present_origin()
+    origin = ccd.origin
     if pedestal is None and ccd.dtype.kind in "ui" and isinstance(shot_noise, str):
         msg = (
             f"{ccd.name} is a raw frame of whole numbers: its pedestal would count as signal, and the error come "
@@ -134,7 +134,7 @@ def create_deviation(
             "assigned uncertainty). To replace it, set uncertainty = None first."
         )
         raise FrameError(msg)
-    kept = [] if ccd._noise is None else list(ccd._noise.terms)
+    kept = [] if ccd.known_budget is None else list(ccd.known_budget.terms)
     identity, window = origin.raw.identity(), origin.window
     by_data = isinstance(shot_noise, str) and shot_noise == "data"
     sources = [NoiseSource("read noise", _number_or_array(fixed, signal), identity=f"{identity}:read", window=window)]
@@ -151,9 +151,9 @@ def create_deviation(
     own = {f"{identity}:read", f"{identity}:shot"}
     terms = [term for term in kept if term[0].identity not in own]
     data = floating(ccd._data)
-    coefficient = Factored(1.0).times(_number_or_array(electrons_per_unit, signal), -1)
+    coefficient = Coefficient(1.0).times(_number_or_array(electrons_per_unit, signal), -1)
     budget = UncertaintyBudget(ccd.shape, [*terms, *((source, coefficient) for source in sources)], data.dtype, data)
-    return rebuilt(ccd, data, budget, origin=origin)
+    return replace(ccd, data, budget, origin=origin)
 
 
 def _variance_of_shot_noise(expected: NDArray[Any], floor: float | NDArray[Any]) -> NDArray[Any]:

@@ -72,5 +72,5 @@ def flat_correct(
     ccd = as_frame(ccd)
     flat = check_master(ccd, flat, "flat")
     result = like_frame(ccd.divide(normalised(flat, min_value, norm_value)), ccd)
-    result._origin, result._flattened_step = None, ccd._digital_step()
+    result._origin, result._flattened_step = None, ccd.digital_step
     return with_applied(result, ccd, flat, "flat")

@@ -22,11 +22,11 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.dtypes import float_type
-from astro_calib.frame.pixels import Watch
-from astro_calib.masters.master import relabelled
-from astro_calib.noise.arrays import OWN
+from astro_calib.frame.pixels import WriteGuard
+from astro_calib.masters.master import with_noise_named
+from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.shot_variance import ShotVariance
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.amplifiers import digital_steps, inside, over_sections, uncertain_gains
@@ -50,7 +50,7 @@ def calibrated_at_once(
     sections: Sequence[tuple[slice, slice]],
     *,
     level: NDArray[np.float64],
-    level_terms: Sequence[tuple[NoiseSource, Factored]],
+    level_terms: Sequence[tuple[NoiseSource, Coefficient]],
     shot_noise: bool,
     bias: CCDFrame | None,
     dark: CCDFrame | None,
@@ -69,7 +69,7 @@ def calibrated_at_once(
         Rows and columns of each amplifier, contiguous, as from `amplifier_sections`.
     level : ndarray, shape (), (ny, 1) or (1, nx)
         The overscan, adu, and the pedestal.
-    level_terms : sequence of (NoiseSource, Factored)
+    level_terms : sequence of (NoiseSource, Coefficient)
         The error of the level, adu.
     shot_noise : bool
         Whether each pixel's own signal tells its shot noise; without, it has none.
@@ -83,7 +83,7 @@ def calibrated_at_once(
     from astro_calib.kernels.fused import Recipe, calibrate_pixels
 
     dtype = float_type(raw.dtype)
-    origin = raw._present_origin()
+    origin = raw.origin
     assert origin is not None
     gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
     read = [float(amplifier.read_noise.value) ** 2 for amplifier in detector.amplifiers]
@@ -128,8 +128,8 @@ def calibrated_at_once(
         quality=quality,
         **variances,
     )
-    watch = Watch()
-    over_flat = Factored(1.0) if flat is None else Factored(1.0).times(flat._data, -1)
+    watch = WriteGuard()
+    over_flat = Coefficient(1.0) if flat is None else Coefficient(1.0).times(flat._data, -1)
     terms = [(source, coefficient.product(over_flat).times(over(gains))) for source, coefficient in level_terms]
     for index, gain, source in of_gains:
         collected = _collected(bias, dark, ratio, over_flat).times(inside(sections, index, raw.shape))
@@ -142,16 +142,16 @@ def calibrated_at_once(
             pixels.data,
             watch,
             flat=None if flat is None else flat._data,
-            dark=None if dark is None else dark._lasting_data(),
+            dark=None if dark is None else dark.read_only_data(),
             ratio=ratio,
             floor=over(floors),
         )
-        by_shot = Factored(1.0).times(of_shot)
+        by_shot = Coefficient(1.0).times(of_shot)
         terms.append((NoiseSource("shot noise", by_shot, identity=own[1], window=window, slope=1.0), over_flat))
     terms += _passed_on(dark, -ratio, "dark", over_flat)
-    if flat is not None and flat._noise is not None:
-        by_flat = over_flat.times(OWN) * -1
-        terms += [(s, c.referring_to(flat._data).product(by_flat)) for s, c in flat._noise.terms]
+    if flat is not None and flat.known_budget is not None:
+        by_flat = over_flat.times(SELF_DATA) * -1
+        terms += [(s, c.referring_to(flat._data).product(by_flat)) for s, c in flat.known_budget.terms]
     budget = UncertaintyBudget(raw.shape, terms, dtype, pixels.data)
     if add_up:
         pixels.variance.flags.writeable = False
@@ -172,14 +172,14 @@ def calibrated_at_once(
         budget=budget,
         _applied=raw._applied,
         _origin=None if flat is not None else scaled,
-        _watch=watch,
+        _guard=watch,
     )
     if flat is not None:
         result._flattened_step = scaled.quantum
     return result
 
 
-def _variance_of_level(terms: Sequence[tuple[NoiseSource, Factored]]) -> NDArray[Any] | None:
+def _variance_of_level(terms: Sequence[tuple[NoiseSource, Coefficient]]) -> NDArray[Any] | None:
     """The variance of one level for the frame or a row; None for another, whose variance has to be asked for."""
     total = np.zeros(())
     for source, coefficient in terms:
@@ -196,35 +196,35 @@ def _own_identities(origin: Origin) -> tuple[str, str]:
     return f"{identity}:read", f"{identity}:shot"
 
 
-def _collected(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, over_flat: Factored) -> Factored:
+def _collected(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, over_flat: Coefficient) -> Coefficient:
     """All electrons that the gain has made of the raw frame, over the flat."""
-    collected = Factored(1.0).times(OWN)
+    collected = Coefficient(1.0).times(SELF_DATA)
     for master, factor in ((bias, 1.0), (dark, ratio)):
         if master is not None:
-            collected = collected + over_flat.times(master._lasting_data()) * factor
+            collected = collected + over_flat.times(master.read_only_data()) * factor
     return collected
 
 
 def _passed_on(
-    master: CCDFrame | None, factor: float, kind: str, over_flat: Factored
-) -> list[tuple[NoiseSource, Factored]]:
+    master: CCDFrame | None, factor: float, kind: str, over_flat: Coefficient
+) -> list[tuple[NoiseSource, Coefficient]]:
     """The terms of a master that is added with a factor, its own noise under the name of its kind."""
-    if master is None or master._noise is None:
+    if master is None or master.known_budget is None:
         return []
-    budget = relabelled(master, kind)._noise
+    budget = with_noise_named(master, kind).known_budget
     assert budget is not None
     # With a reference to the master's data, not with what they make written out: the gain's part cancels then.
-    data = master._lasting_data()
+    data = master.read_only_data()
     return [(s, c.referring_to(data).product(over_flat) * factor) for s, c in budget.terms]
 
 
 def _variances(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, flat: CCDFrame | None) -> dict[str, Any]:
     """The masters' variances, and what these have in common; found once for all frames that they are applied to."""
-    known = [frame for frame in (flat, dark, bias) if frame is not None and frame._noise is not None]
+    known = [frame for frame in (flat, dark, bias) if frame is not None and frame.known_budget is not None]
     if not known:
         return {}
-    given = (ratio, *(None if frame is None else frame._noise for frame in (bias, dark, flat)))
-    found: dict[str, Any] = known[0]._once("variances", given, lambda: _found_variances(bias, dark, ratio, flat))
+    given = (ratio, *(None if frame is None else frame.known_budget for frame in (bias, dark, flat)))
+    found: dict[str, Any] = known[0].cached("variances", given, lambda: _found_variances(bias, dark, ratio, flat))
     return found
 
 
@@ -234,24 +234,24 @@ def _found_variances(
     found = {
         f"of_{kind}": frame.variance
         for kind, frame in (("bias", bias), ("dark", dark), ("flat", flat))
-        if frame is not None and frame._noise is not None
+        if frame is not None and frame.known_budget is not None
     }
     parts = [
-        (frame._noise, factor)
+        (frame.known_budget, factor)
         for frame, factor in ((bias, 1.0), (dark, ratio))
-        if frame is not None and frame._noise is not None
+        if frame is not None and frame.known_budget is not None
     ]
     if not _family(bias).isdisjoint(_family(dark)):
         found |= {"of_bias": UncertaintyBudget.linear(parts).variance(), "of_dark": None}
     if not (_family(bias) | _family(dark)).isdisjoint(_family(flat)):
         assert flat is not None
-        assert flat._noise is not None
-        found["shared"] = UncertaintyBudget.linear(parts).covariance(flat._noise)
+        assert flat.known_budget is not None
+        found["shared"] = UncertaintyBudget.linear(parts).covariance(flat.known_budget)
     return found
 
 
 def _family(master: CCDFrame | None) -> frozenset[str]:
     """The identities of all noise that is in a master, and of what went into it."""
-    if master is None or master._noise is None:
+    if master is None or master.known_budget is None:
         return frozenset()
-    return frozenset().union(*(source.family for source, _ in master._noise.terms))
+    return frozenset().union(*(source.family for source, _ in master.known_budget.terms))

@@ -9,10 +9,10 @@ import astropy.units as u
 from astro_calib.arguments import check_unit, described, other_words, quantity_of
 from astro_calib.detector.detector import GAIN_UNIT, Detector, check_gain, positive_quantity
 from astro_calib.dtypes import floating
-from astro_calib.frame.rebuild import as_frame, rebuilt
-from astro_calib.noise.arrays import OWN
+from astro_calib.frame.rebuild import as_frame, replace
+from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.steps.amplifiers import amplifier_sections, inside, raw_map, uncertain_gains
 from astro_calib.steps.header import note_electrons
 
@@ -88,14 +88,14 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     data = floating(ccd._data)
     factor = value if isinstance(value, float) else value.astype(data.dtype)
     product = data * factor
-    budget = ccd._noise.scaled(factor, 1, product) if ccd._noise is not None else None
+    budget = ccd.known_budget.scaled(factor, 1, product) if ccd.known_budget is not None else None
     terms = _gain_terms(ccd, gain)
     if terms:
         budget = (budget or UncertaintyBudget(ccd.shape, (), product.dtype, product)).with_terms(terms)
-    origin = ccd._present_origin()
+    origin = ccd.origin
     if origin is not None:
         origin = origin.scaled(value)
-    result = rebuilt(ccd, product, budget, unit=u.electron, origin=origin)
+    result = replace(ccd, product, budget, unit=u.electron, origin=origin)
     note_electrons(result.meta, [float(amplifier.gain.value) for amplifier in gain.amplifiers])
     return result
 
@@ -126,10 +126,10 @@ def _quantity(ccd: CCDFrame, gain: Any) -> u.Quantity:
     return quantity
 
 
-def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Factored]]:
+def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Coefficient]]:
     """One source for the gain of each amplifier, with coefficient z / G inside its section and 0 outside."""
     sections = amplifier_sections(ccd, detector)
     return [
-        (source, Factored(1 / gain).times(OWN).times(inside(sections, index, ccd.shape)))
+        (source, Coefficient(1 / gain).times(SELF_DATA).times(inside(sections, index, ccd.shape)))
         for index, gain, source in uncertain_gains(detector)
     ]

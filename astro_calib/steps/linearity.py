@@ -13,9 +13,9 @@ from astro_calib.detector.linearity import Linearity
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, lacks_own_noise, rebuilt, with_quality
+from astro_calib.frame.rebuild import as_frame, lacks_own_noise, replace, with_quality
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.amplifiers import amplifier_sections
 
@@ -95,7 +95,7 @@ def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame
     data = floating(ccd._data)
     corrected, slope, shot = data.copy(), np.ones_like(data), np.ones_like(data)
     beyond = np.zeros(data.shape, dtype=bool)
-    uncertain: list[tuple[NoiseSource, Factored]] = []
+    uncertain: list[tuple[NoiseSource, Coefficient]] = []
     sections = _sections(ccd, detector)
     for section in sections:
         x = data[section.where] / section.gain
@@ -112,10 +112,10 @@ def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame
                 coefficient = np.zeros_like(data)
                 coefficient[section.where] = np.where(finite, component * section.gain, 0)
                 source = NoiseSource("linearity", 1.0, axes=(), identity=f"{section.identity}:{index}")
-                uncertain.append((source, Factored(coefficient)))
+                uncertain.append((source, Coefficient(coefficient)))
     propagated = _propagated(budget, sections, corrected, slope, shot)
     terms = [*propagated, *uncertain]
-    result = rebuilt(ccd, corrected, UncertaintyBudget(ccd.shape, terms, corrected.dtype, corrected))
+    result = replace(ccd, corrected, UncertaintyBudget(ccd.shape, terms, corrected.dtype, corrected))
     return with_quality(result, beyond, DataQuality.NONLINEAR)
 
 
@@ -149,9 +149,9 @@ def _checked_budget(ccd: CCDFrame) -> UncertaintyBudget:
     if ccd.unit not in (u.adu, u.electron):
         msg = f"{ccd.name} is in {ccd.unit}; its linearity can be corrected in adu or in electron."
         raise u.UnitConversionError(msg)
-    budget = ccd._noise
+    budget = ccd.known_budget
     names = () if budget is None else budget.names
-    if budget is None or (ccd._present_origin() is not None and lacks_own_noise(ccd)):
+    if budget is None or (ccd.origin is not None and lacks_own_noise(ccd)):
         msg = (
             f"{ccd.name} has no read noise and shot noise yet, and they depend on the signal as it was measured. "
             "Subtract overscan and bias, call create_deviation, and then correct_linearity."
@@ -204,7 +204,7 @@ def _propagated(
     corrected: NDArray[Any],
     slope: NDArray[Any],
     shot: NDArray[Any],
-) -> list[tuple[NoiseSource, Factored]]:
+) -> list[tuple[NoiseSource, Coefficient]]:
     r"""
     The sources of the measured frame, with their coefficients in the corrected one.
 
@@ -218,7 +218,7 @@ def _propagated(
         if source.identity in gains and coefficient.is_proportional_to_own:
             terms.append((source, coefficient))
             continue
-        measured = coefficient if budget.data is None else coefficient.bound_to(budget.data)
+        measured = coefficient if budget.data is None else coefficient.with_data(budget.data)
         propagated = measured.times(slope)
         if source.identity in gains:
             section = gains[source.identity]
@@ -226,7 +226,7 @@ def _propagated(
             explicit = np.zeros_like(slope)
             curved = corrected - slope * floating(budget.data)
             explicit[section.where] = curved[section.where] / section.gain
-            propagated = propagated + Factored(explicit)
+            propagated = propagated + Coefficient(explicit)
         shot_noise = source.name == "shot noise" and len(source.axes) == slope.ndim
         terms.append((_of_collected(source, shot) if shot_noise else source, propagated))
     return terms
@@ -234,4 +234,4 @@ def _propagated(
 
 def _of_collected(source: NoiseSource, ratio: NDArray[Any]) -> NoiseSource:
     """Shot noise with the variance of the electrons that were collected instead of those that were measured."""
-    return source._replaced(variance=Factored(np.asarray(source.variance.evaluate() * ratio, dtype=ratio.dtype)))
+    return source._replaced(variance=Coefficient(np.asarray(source.variance.evaluate() * ratio, dtype=ratio.dtype)))

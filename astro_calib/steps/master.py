@@ -14,7 +14,7 @@ from astro_calib.arguments import NUMBERS, check_unit, described
 from astro_calib.detector.header_values import as_seconds
 from astro_calib.dtypes import float_type
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame.rebuild import as_frame, rebuilt
+from astro_calib.frame.rebuild import as_frame, replace
 from astro_calib.masters.registry import applied, master_of
 from astro_calib.steps.header import forget_levels
 
@@ -118,8 +118,8 @@ def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
     dtype = float_type(ccd.dtype)
     if result.dtype == dtype:
         return result
-    budget = None if result._noise is None else result._noise.bound()
-    return rebuilt(result, result._data.astype(dtype), budget)
+    budget = None if result.known_budget is None else result.known_budget.materialized()
+    return replace(result, result._data.astype(dtype), budget)
 
 
 def exposure(ccd: CCDFrame, keyword: Any, unit: Any) -> u.Quantity:

@@ -13,9 +13,9 @@ from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, measured, rebuilt, with_quality
+from astro_calib.frame.rebuild import as_frame, measured, replace, with_quality
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.noise.identity import drawn_identity
 from astro_calib.noise.source import NoiseSource
@@ -41,7 +41,7 @@ WIDEST = 2.0
 #: An error of the levels that adds less than this part to their variance is not worth a source of its own.
 NEGLIGIBLE = 1e-3
 
-Terms: TypeAlias = list[tuple[NoiseSource, Factored]]
+Terms: TypeAlias = list[tuple[NoiseSource, Coefficient]]
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
@@ -122,8 +122,12 @@ def subtract_overscan(
     data = floating(ccd._data)
     result = data - np.asarray(level, dtype=data.dtype)
     own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
-    budget = own if ccd._noise is None else UncertaintyBudget.linear([(ccd._noise, 1.0), (own, 1.0)]).of_data(result)
-    frame = rebuilt(ccd, result, budget)
+    budget = (
+        own
+        if ccd.known_budget is None
+        else UncertaintyBudget.linear([(ccd.known_budget, 1.0), (own, 1.0)]).of_data(result)
+    )
+    frame = replace(ccd, result, budget)
     forget_encoding(frame.meta)
     forget_levels(frame.meta)
     return frame
@@ -182,10 +186,12 @@ def overscan_level(
             # That of the row with the fewest pixels; masked, it does not count.
             variance = np.where(lost, np.max(variance[~lost]), variance)
         source_variance: Any = variance if np.ndim(variance) else float(variance)
-        terms = [(NoiseSource("overscan", source_variance, axes=kept, identity=identity, window=window), Factored(1.0))]
+        terms = [
+            (NoiseSource("overscan", source_variance, axes=kept, identity=identity, window=window), Coefficient(1.0))
+        ]
     if unresolved > NEGLIGIBLE * float(np.nanmean(variance)):
         # All rows may lie at the same place in their step.
-        terms.append((NoiseSource("overscan", unresolved, axes=(), identity=f"{identity}:step"), Factored(1.0)))
+        terms.append((NoiseSource("overscan", unresolved, axes=(), identity=f"{identity}:step"), Coefficient(1.0)))
     return np.asarray(level), terms, lost
 
 
@@ -216,7 +222,7 @@ def _digital_step(overscan: CCDFrame) -> tuple[float, bool]:
     if own is not None:
         return own, True
     # Of a few pixels, or pixels of few values, the rest of the frame tells it.
-    origin = overscan._present_origin()
+    origin = overscan.origin
     return (0.0, False) if origin is None else (origin.quantum, origin.raw.found_step is not None)
 
 
@@ -252,7 +258,7 @@ def _identity(ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], how: str
 
     The same pixels of one raw frame, averaged in the same way, are the same noise.
     """
-    origin, section = ccd._present_origin(), overscan._present_origin()
+    origin, section = ccd.origin, overscan.origin
     kept = tuple(axis for axis in (0, 1) if axis not in axes)
     if origin is None or section is None:
         return drawn_identity(), ((0, 1),) * len(kept)
@@ -451,7 +457,7 @@ def _fitted(level: NDArray[np.float64], model: Model, identity: str) -> tuple[ND
     terms: Terms = [
         (
             NoiseSource("overscan", variance, axes=(), identity=f"{identity}:{k}"),
-            Factored(np.ascontiguousarray(full[:, k]).reshape(shape)),
+            Coefficient(np.ascontiguousarray(full[:, k]).reshape(shape)),
         )
         for k in range(rank)
     ]

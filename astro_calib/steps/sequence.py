@@ -11,7 +11,7 @@ from astro_calib.arguments import check_number, check_switch, described, other_w
 from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.errors import FrameError
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.rebuild import as_frame, looked_at_once, rebuilt
+from astro_calib.frame.rebuild import as_frame, replace, snapshot
 from astro_calib.masters.normalise import normalised
 from astro_calib.masters.registry import applied, converted, stands_for
 from astro_calib.steps import (
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from astropy.modeling import Model
     from numpy.typing import ArrayLike, NDArray
 
-    from astro_calib.noise.coefficient import Factored
+    from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["calibrate", "ccd_process"]
@@ -166,11 +166,11 @@ def calibrate(
     array([[125.33, 125.33, 125.33],
            [125.33, 125.33, 125.33]], dtype=float32)
     """
-    ccd = looked_at_once(as_frame(ccd))
+    ccd = snapshot(as_frame(ccd))
     detector = as_detector(detector, "calibrate")
     cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
     bias, dark, flat = (
-        None if master is None else _master_looked_at_once(as_master(master, kind))
+        None if master is None else _master_snapshot(as_master(master, kind))
         for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
     )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
@@ -263,7 +263,7 @@ def _is_plain(
         and _is_contiguous(detector)
         and ccd.ndim == 2
         and ccd.unit == u.adu
-        and ccd._noise is None
+        and ccd.known_budget is None
         and ccd.size > 0
         and ccd.dtype.isnative
         and (ccd.dtype.kind in "iu" or ccd.dtype in (np.float32, np.float64))
@@ -275,7 +275,7 @@ def _is_plain(
 
 def _has_one_factor(ccd: CCDFrame) -> bool:
     """Whether a raw frame was multiplied by nothing but numbers, so that its digital step is one number."""
-    origin = ccd._present_origin()
+    origin = ccd.origin
     return origin is not None and isinstance(origin.factor, float)
 
 
@@ -306,7 +306,7 @@ def _at_once(
 ) -> CCDFrame:
     """What the steps would make of a frame, with the same checks."""
     level: NDArray[np.float64] = np.zeros(())
-    terms: list[tuple[NoiseSource, Factored]] = []
+    terms: list[tuple[NoiseSource, Coefficient]] = []
     if overscan is not None:
         section = overscan
         if isinstance(section, str):
@@ -353,10 +353,10 @@ def _at_once(
     return result
 
 
-def _master_looked_at_once(master: CCDFrame) -> CCDFrame:
+def _master_snapshot(master: CCDFrame) -> CCDFrame:
     """A master for the time of a calculation, noted as applied under its own name."""
     applied(master)
-    result = looked_at_once(master)
+    result = snapshot(master)
     stands_for(result, master)
     return result
 
@@ -368,8 +368,8 @@ def _in_electrons(master: CCDFrame, kind: str, detector: Detector) -> CCDFrame:
     if master.unit != u.adu:
         return master
     given = tuple(detector.gain_identity(index) for index in range(len(detector.amplifiers)))
-    made: CCDFrame = master._once("electrons", given, lambda: gain_correct(master, detector))
-    result = rebuilt(master, made._data, made._noise, unit=u.electron, origin=made._origin)
+    made: CCDFrame = master.cached("electrons", given, lambda: gain_correct(master, detector))
+    result = replace(master, made._data, made.known_budget, unit=u.electron, origin=made._origin)
     gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
     converted(result, master, gains[0] if len(gains) == 1 else None)
     return result

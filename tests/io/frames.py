@@ -27,10 +27,10 @@ from astro_calib import (
     masters,
 )
 from astro_calib.errors import NoiseWarning
-from astro_calib.frame.pixels import Watch
+from astro_calib.frame.pixels import WriteGuard
 from astro_calib.io import master_parts
-from astro_calib.noise.arrays import OWN
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.arrays import SELF_DATA
+from astro_calib.noise.coefficient import Coefficient
 
 CAMERA = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
 SHAPE = (24, 30)
@@ -96,7 +96,7 @@ def assert_same(again, frame):
     assert (again.wcs is None) == (frame.wcs is None)
     if frame.wcs is not None:
         assert again.wcs.wcs.compare(frame.wcs.wcs)
-    one, other = again._present_origin(), frame._present_origin()
+    one, other = again.origin, frame.origin
     assert (one is None) == (other is None)
     # A raw frame of one constant value has nothing to be known by: its identity is another one each time.
     if other is not None and not (frame._origin is None and other.raw.identity().startswith("drawn:")):
@@ -158,13 +158,13 @@ def coefficients(draw, shape, dtype):
     """A number, an array, or a product that the frame's own data may be a factor of."""
     kind = draw(st.sampled_from(["number", "array", "product", "own"]))
     if kind == "number":
-        return Factored(draw(NUMBERS.filter(lambda x: x != 0)))
+        return Coefficient(draw(NUMBERS.filter(lambda x: x != 0)))
     array = draw(hnp.arrays(dtype, shape, elements=POSITIVE))
     if kind == "array":
-        return Factored(array)
+        return Coefficient(array)
     if kind == "product":
-        return Factored(draw(POSITIVE)).times(array, -1) + Factored(draw(POSITIVE))
-    return Factored(draw(POSITIVE)).times(OWN).times(array, -1)
+        return Coefficient(draw(POSITIVE)).times(array, -1) + Coefficient(draw(POSITIVE))
+    return Coefficient(draw(POSITIVE)).times(SELF_DATA).times(array, -1)
 
 
 @st.composite
@@ -199,7 +199,7 @@ def frames(draw):
         psf=draw(hnp.arrays(np.float64, (3, 3), elements=POSITIVE)) if step == "none" and draw(maybe) else None,
         meta=fits.Header(draw(HEADERS)) if draw(maybe) else draw(HEADERS),
         wcs=tangent_plane() if draw(maybe) else None,
-        _watch=Watch(),
+        _guard=WriteGuard(),
     )
     if step == "slice":
         return frame[: draw(st.integers(1, shape[0])), :: draw(st.integers(1, 2))]

@@ -40,7 +40,7 @@ def test_pixels_types_and_identity_are_those_of_the_whole_file(rng, tmp_path, dt
     np.testing.assert_array_equal(frame._data[3:9, 2:], whole.data[3:9, 2:])
     np.testing.assert_array_equal(frame._data[::5], whole.data[::5])
     np.testing.assert_array_equal(frame._data[:], whole.data)
-    origins = frame._present_origin(), whole._present_origin()
+    origins = frame.origin, whole.origin
     assert origins[0].raw.identity() == origins[1].raw.identity()
     assert (origins[0].quantum, origins[0].window) == (origins[1].quantum, origins[1].window)
 

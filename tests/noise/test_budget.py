@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from astro_calib import NoiseSource, UncertaintyBudget
 from astro_calib.errors import NoiseWarning, ShapeMismatchError
-from astro_calib.noise.arrays import OWN
+from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.budget import MAX_SOURCES
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import MAX_CONSTITUENTS, merge_sources
 from tests.noise_checks import assert_scatters_as_predicted
 
@@ -117,7 +117,7 @@ def test_covariance_is_that_of_the_shared_sources():
 
 def test_parts_of_related_sources_still_add_up_to_the_variance():
     a, b, c = (of_one("pixel", name=name) for name in "abc")
-    mean = budget(merge_sources([(x.terms[0][0], Factored(1 / 3)) for x in (a, b, c)], SHAPE, "stack"))
+    mean = budget(merge_sources([(x.terms[0][0], Coefficient(1 / 3)) for x in (a, b, c)], SHAPE, "stack"))
     difference = total(mean, (a, -1.0))
     # (a + b + c)/3 - a: 4 (4/9 + 1/9 + 1/9)
     np.testing.assert_allclose(difference.variance(), 4 * 6 / 9, rtol=1e-14)
@@ -168,14 +168,14 @@ def test_making_another_budget_leaves_the_first_as_it_was():
 def test_scaling_scales_the_sigma(factor, power):
     data = np.linspace(50, 100, 24).reshape(SHAPE)
     flat = NoiseSource("flat", 1e-4)
-    frame = budget((NoiseSource("read noise", 4.0), 1.0), (flat, Factored(-1.0).times(OWN)), data=data)
+    frame = budget((NoiseSource("read noise", 4.0), 1.0), (flat, Coefficient(-1.0).times(SELF_DATA)), data=data)
     scaled = frame.scaled(factor, power, data * factor**power)
     np.testing.assert_allclose(scaled.variance(), (4 + 1e-4 * data**2) * factor ** (2 * power), rtol=1e-13)
 
 
 def test_adding_a_number_changes_no_variance():
     data = np.linspace(50, 100, 24).reshape(SHAPE)
-    frame = budget((NoiseSource("flat", 1e-4), Factored(-1.0).times(OWN)), data=data)
+    frame = budget((NoiseSource("flat", 1e-4), Coefficient(-1.0).times(SELF_DATA)), data=data)
     shifted = frame.shifted(40.0, data + 40)
     np.testing.assert_allclose(shifted.variance(), 1e-4 * data**2, rtol=1e-13)
     # A second step must start from what the first one left.
@@ -201,7 +201,7 @@ def test_cut_of_a_budget_has_the_cut_of_its_variance(rows, columns, inner):
         (NoiseSource("read noise", data / 7), data),
         (NoiseSource("overscan", data[:, :1], axes=(0,)), -1.0),
         (NoiseSource("level", data[:1], axes=(1,)), data[:, :1]),
-        (NoiseSource("gain", 2.0, axes=()), Factored(1.0).times(OWN)),
+        (NoiseSource("gain", 2.0, axes=()), Coefficient(1.0).times(SELF_DATA)),
         data=data,
     )
     expected = frame.variance()[rows, columns][inner]
@@ -328,7 +328,7 @@ def sources(number, kind="pixel", variance=4.0):
 @pytest.mark.parametrize("kind", AXES)
 def test_merged_source_has_the_variance_of_the_sum_and_remembers_its_parts(kind):
     parts = sources(3, kind)
-    terms = [(source, Factored(1 / 3)) for source in parts]
+    terms = [(source, Coefficient(1 / 3)) for source in parts]
     stack = budget(merge_sources(terms, SHAPE, "stack"))
     np.testing.assert_allclose(stack.variance(), 4 / 3, rtol=1e-14)
     mean = budget(*terms)
@@ -344,26 +344,26 @@ def test_merged_source_has_the_variance_of_the_sum_and_remembers_its_parts(kind)
 def test_stacks_of_overlapping_frames_have_the_covariance_of_their_common_frames():
     parts = sources(10, variance=25.0)
     few, all_of_them = (
-        budget(merge_sources([(source, Factored(1 / n)) for source in parts[:n]], SHAPE, f"mean of {n}"))
+        budget(merge_sources([(source, Coefficient(1 / n)) for source in parts[:n]], SHAPE, f"mean of {n}"))
         for n in (5, 10)
     )
     # noise-model.md section 5, number 4: sqrt(0.1) sigma.
     np.testing.assert_allclose(np.sqrt(total(few, (all_of_them, -1.0)).variance()), np.sqrt(0.1) * 5, rtol=1e-12)
-    apart = budget(merge_sources([(source, Factored(0.2)) for source in parts[5:]], SHAPE, "the others"))
+    apart = budget(merge_sources([(source, Coefficient(0.2)) for source in parts[5:]], SHAPE, "the others"))
     np.testing.assert_array_equal(few.covariance(apart), 0)
 
 
 def test_same_stack_made_twice_is_the_same_noise_in_whatever_order():
-    parts = [(source, Factored(0.25)) for source in sources(4)]
+    parts = [(source, Coefficient(0.25)) for source in sources(4)]
     one, other = (merge_sources(terms, SHAPE, "stack") for terms in (parts, parts[::-1]))
     assert one[0].identity == other[0].identity
-    unequal = merge_sources([(parts[0][0], Factored(0.3)), *parts[1:]], SHAPE, "stack")
+    unequal = merge_sources([(parts[0][0], Coefficient(0.3)), *parts[1:]], SHAPE, "stack")
     assert unequal[0].identity != one[0].identity
 
 
 def test_cut_of_a_stack_is_the_stack_of_the_cuts():
     parts = sources(3)
-    terms = [(source, Factored(1 / 3)) for source in parts]
+    terms = [(source, Coefficient(1 / 3)) for source in parts]
     item = (slice(1, 3), slice(None, None, -2))
     stack = budget(merge_sources(terms, SHAPE, "stack"))[item]
     first = budget((parts[0], 1.0))
@@ -376,15 +376,15 @@ def test_cut_of_a_stack_is_the_stack_of_the_cuts():
 @pytest.mark.parametrize("kind", AXES)
 def test_merged_source_keeps_each_pixel_where_coefficients_vary(kind):
     rng = np.random.default_rng(2)
-    terms = [(source, Factored(rng.uniform(0.5, 1.5, SHAPE))) for source in sources(3, kind)]
+    terms = [(source, Coefficient(rng.uniform(0.5, 1.5, SHAPE))) for source in sources(3, kind)]
     merged = budget(merge_sources(terms, SHAPE, "stack"))
     np.testing.assert_allclose(merged.variance(), budget(*terms).variance(), rtol=1e-12)
 
 
 def test_inflation_is_that_of_the_variance():
-    terms = [(source, Factored(0.2)) for source in sources(5)]
+    terms = [(source, Coefficient(0.2)) for source in sources(5)]
     # The variance of a median of 5, noise-model.md section 4.
-    source, coefficient = merge_sources(terms, SHAPE, "median", inflation=1.4342)
+    source, coefficient = merge_sources(terms, SHAPE, "median", variance_factor=1.4342)
     median = budget((source, coefficient))
     np.testing.assert_allclose(median.variance(), 1.4342 * 4 / 5, rtol=1e-14)
     # The inflated part is none of the constituents': the median goes with each of them as the mean does.
@@ -392,7 +392,7 @@ def test_inflation_is_that_of_the_variance():
 
 
 def test_stack_remembers_a_bounded_number_of_frames_and_says_so():
-    terms = [(source, Factored(1.0)) for source in sources(MAX_CONSTITUENTS + 10)]
+    terms = [(source, Coefficient(1.0)) for source in sources(MAX_CONSTITUENTS + 10)]
     with pytest.warns(NoiseWarning, match=f"remembers {MAX_CONSTITUENTS} of its {MAX_CONSTITUENTS + 10}"):
         source, _ = merge_sources(terms, (1, 1), "stack")
     assert len(source.constituents) == MAX_CONSTITUENTS
@@ -429,7 +429,7 @@ def test_chain_of_a_thousand_additions_stays_small_and_exact(kind):
 
 def test_variance_stays_exact_when_a_stack_is_merged_with_its_own_constituents():
     first, second = sources(2)
-    stack = budget(merge_sources([(first, Factored(0.5)), (second, Factored(0.5))], SHAPE, "stack"))
+    stack = budget(merge_sources([(first, Coefficient(0.5)), (second, Coefficient(0.5))], SHAPE, "stack"))
     # The stack less its constituents is exactly zero; 70 more independent frames of variance 4 are added.
     chain = total(stack, (budget((first, 1.0)), -0.5), (budget((second, 1.0)), -0.5))
     np.testing.assert_allclose(chain.variance(), 0, atol=1e-14)
@@ -442,7 +442,7 @@ def test_variance_stays_exact_when_a_stack_is_merged_with_its_own_constituents()
 
 def test_covariance_with_a_stack_that_was_merged_with_its_own_constituent():
     first, second = sources(2)
-    pair = merge_sources([(first, Factored(0.5)), (second, Factored(0.5))], SHAPE, "pair")
+    pair = merge_sources([(first, Coefficient(0.5)), (second, Coefficient(0.5))], SHAPE, "pair")
     # 0.5 a + 0.5 pair = 0.75 a + 0.25 b, and 70 frames more.
     chain = budget((first, 0.5), (pair[0], pair[1] * 0.5))
     with warnings.catch_warnings():
@@ -455,7 +455,7 @@ def test_covariance_with_a_stack_that_was_merged_with_its_own_constituent():
 
 def test_frame_that_holds_a_stack_and_one_of_its_constituents():
     first, second = sources(2)
-    pair = merge_sources([(first, Factored(0.5)), (second, Factored(0.5))], SHAPE, "pair")
+    pair = merge_sources([(first, Coefficient(0.5)), (second, Coefficient(0.5))], SHAPE, "pair")
     mixed = budget((first, 0.5), (pair[0], pair[1] * 0.5))
     # 0.5 a + 0.25 (a + b) = 0.75 a + 0.25 b, with variances of 4.
     np.testing.assert_allclose(mixed.variance(), 4 * (0.5625 + 0.0625), rtol=1e-13)

@@ -273,10 +273,10 @@ def test_a_frame_that_was_divided_by_a_flat_has_its_step_when_it_is_read_back(tm
     image = calibrate(raw, camera(1.5, 3.0), pedestal=8000, flat=flat)
     image = then(image)
     image.write(tmp_path / name)
-    step = CCDFrame.read(tmp_path / name)._digital_step()
+    step = CCDFrame.read(tmp_path / name).digital_step
     # The values themselves come in no steps any more.
     assert found(image.data) is None
-    assert step == image._digital_step() == pytest.approx(16 * 1.5 * factor, rel=1e-5)
+    assert step == image.digital_step == pytest.approx(16 * 1.5 * factor, rel=1e-5)
 
 
 def test_numbers_that_the_header_scales_have_the_step_of_bscale(tmp_path):

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from astro_calib import CCDFrame, DataQuality, Detector, NoiseSource, UncertaintyBudget, combine, create_deviation
-from astro_calib.noise.arrays import OWN
-from astro_calib.noise.coefficient import Factored
+from astro_calib.noise.arrays import SELF_DATA
+from astro_calib.noise.coefficient import Coefficient
 from tests.semantics.linear_model import LinearModel, Noise
 
 #: Cells along each axis of a source of which frames hold regions.
@@ -180,7 +180,7 @@ def add_regions(pool, names, draw):
             source, cells = shared.region(pool.shape, draw)
             kind = draw(st.sampled_from(["number", "array", "row", "data"]))
             if kind == "data":
-                coefficient, value = Factored(0.02).times(OWN), 0.02 * data.astype(float)
+                coefficient, value = Coefficient(0.02).times(SELF_DATA), 0.02 * data.astype(float)
             else:
                 value = pool.rng.uniform(-2, 2, {"number": (), "array": pool.shape, "row": pool.shape[1:]}[kind])
                 coefficient = value

@@ -24,7 +24,7 @@ from astro_calib import (
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.kernels.threads import over_rows
 from astro_calib.stack.noise import sampled
-from astro_calib.stack.values import SLAB
+from astro_calib.stack.values import BLOCK
 from tests.noise_checks import assert_scatters_as_predicted, make_frame
 
 E_PER_ADU = u.electron / u.adu
@@ -1077,7 +1077,7 @@ def test_a_sample_of_many_frames_is_not_larger_than_a_slab_of_them(shape):
     for number in (1, 10, 1000, 65535):
         rows = np.empty(shape[0])[sampled(shape, number)[0]]
         assert len(rows) >= min(8, shape[0])
-        assert len(rows) <= 15 or number * len(rows) * np.prod(shape[1:]) <= 2 * SLAB
+        assert len(rows) <= 15 or number * len(rows) * np.prod(shape[1:]) <= 2 * BLOCK
 
 
 def test_noise_that_is_shared_in_a_few_rows_only_does_not_reject_what_is_good_there():

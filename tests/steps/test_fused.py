@@ -236,7 +236,7 @@ def test_raw_frames_of_other_types(rng, both_ways, dtype):
 
 def test_a_frame_without_a_pixel_that_differs(both_ways):
     raw = CCDFrame(np.full(SHAPE, 1100, dtype=np.uint16), unit="adu")
-    raw = CCDFrame(raw, _origin=raw._present_origin())
+    raw = CCDFrame(raw, _origin=raw.origin)
     one = both_ways(raw, CAMERA, pedestal=1000)
     assert not lacks_own_noise(one)
 

@@ -9,7 +9,7 @@ from astro_calib.validation.trial import compare
 from astro_calib.validation.trials import combining
 
 TRIALS = {trial.what: trial for trial in combining.TRIALS}
-OWN = 5.0
+SELF_DATA = 5.0
 
 
 def predicted(what):
@@ -26,13 +26,13 @@ def test_each_trial_has_a_name_of_its_own():
     ("what", "sigma"),
     [
         # Noise-model.md, section 4: N Var / sigma^2 of medians.
-        ("mean of 25", OWN / 5),
-        ("median of 3", OWN * np.sqrt(1.3460 / 3)),
-        ("median of 4", OWN * np.sqrt(1.1928 / 4)),
-        ("median of 10", OWN * np.sqrt(1.3833 / 10)),
-        ("median of 25", OWN * np.sqrt(1.5437 / 25)),
-        ("sum of 5", OWN * np.sqrt(5)),
-        ("weighted mean of 3, weights 4, 2, 1", OWN * np.sqrt(16 + 4 + 1) / 7),
+        ("mean of 25", SELF_DATA / 5),
+        ("median of 3", SELF_DATA * np.sqrt(1.3460 / 3)),
+        ("median of 4", SELF_DATA * np.sqrt(1.1928 / 4)),
+        ("median of 10", SELF_DATA * np.sqrt(1.3833 / 10)),
+        ("median of 25", SELF_DATA * np.sqrt(1.5437 / 25)),
+        ("sum of 5", SELF_DATA * np.sqrt(5)),
+        ("weighted mean of 3, weights 4, 2, 1", SELF_DATA * np.sqrt(16 + 4 + 1) / 7),
         ("median: sigmas 1, 1, 3", np.sqrt(0.761)),
         ("mean: 5 of sigma 1 and 5 of sigma 5", np.sqrt(5 + 5 * 25) / 10),
         # Section 5, number 3.

@@ -9,7 +9,7 @@ from astro_calib.validation.trial import compare
 from astro_calib.validation.trials import dithers, sharing
 
 TRIALS = {trial.what: trial for trial in sharing.TRIALS}
-OWN = 5.0
+SELF_DATA = 5.0
 
 
 def predicted(what, draws=2):
@@ -31,9 +31,9 @@ def test_each_trial_has_a_name_of_its_own():
         ("frame and dark less one bias, exposure ratio 1", 5.39),
         ("frame and dark less one bias, exposure ratio 2", 7.07),
         ("mean of 25 under one master, without dithers: pixel", 5.10),
-        ("mean of frames 1 to 5 less that of 1 to 10", np.sqrt(0.1) * OWN),
+        ("mean of frames 1 to 5 less that of 1 to 10", np.sqrt(0.1) * SELF_DATA),
         # 1 - 1/N; 1 + 1/n; two pixels of the frame and two of the master; 1% of the light, and a mean of 25.
-        ("a frame less the mean of 5 that contains it", OWN * np.sqrt(1 - 1 / 5)),
+        ("a frame less the mean of 5 that contains it", SELF_DATA * np.sqrt(1 - 1 / 5)),
         ("a frame under a master less itself, shifted by a pixel", np.sqrt(2 * (25 + 25))),
         ("mean of 25 under one flat", np.sqrt(1.0 + 1.0)),
     ],

@@ -59,7 +59,7 @@ def box_errors(frame: CCDFrame, box: tuple[int, int], level: float, place: NDArr
         return raw.errors(frame, level)
     errors = _sums(frame.data - level, box)
     row, column = (int(part * number) * size for part, number, size in zip(place, errors.shape, box, strict=True))
-    budget = frame[row : row + box[0], column : column + box[1]]._noise
+    budget = frame[row : row + box[0], column : column + box[1]].known_budget
     assert budget is not None
     return errors, np.full(errors.shape, budget.variance_of_sum(np.ones(box)))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TRIALS"]
 
-OWN = 5.0
+SELF_DATA = 5.0
 #: Largest difference of observed and predicted for linear steps, for the median and rejection, and for the median of
 #: very unlike frames.
 LINEAR, ROBUST, UNLIKE = 0.01, 0.02, 0.05
@@ -79,7 +79,7 @@ def _trial(
 
 
 def _like(number: int, **others: Any) -> dict[str, Any]:
-    return {"sigmas": (OWN,) * number, **others}
+    return {"sigmas": (SELF_DATA,) * number, **others}
 
 
 def _clip(sigma: float | tuple[float, float]) -> dict[str, Any]:

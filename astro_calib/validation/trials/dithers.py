@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TRIALS", "aperture"]
 
-NUMBER, OWN, MASTER = 25, 5.0, 5.0
+NUMBER, SELF_DATA, MASTER = 25, 5.0, 5.0
 #: Side of what all frames have in common, for each dither: neighbouring apertures have more in common if it is large.
 SIDES = {0: 96, 1: 96, 5: 160, 15: 200}
 RADIUS = 5
@@ -57,7 +57,7 @@ def aperture(radius: int) -> NDArray[np.float64]:
 def _draw(rng: np.random.Generator, dither: int, side: int) -> Dithered:
     """Each frame is shifted along both axes by a whole number of pixels, of all up to ``dither`` with equal chance."""
     length = side + 2 * dither
-    frames = simulate_frames(rng, sigmas=(OWN,) * NUMBER, shape=(length, length), master_sigma=MASTER)
+    frames = simulate_frames(rng, sigmas=(SELF_DATA,) * NUMBER, shape=(length, length), master_sigma=MASTER)
     return Dithered(frames, rng.integers(0, 2 * dither + 1, (NUMBER, 2)), rng.random(2))
 
 
@@ -95,7 +95,7 @@ def _apertures(drawn: Dithered) -> Errors:
     weights = aperture(RADIUS)
     number = weights.sum()
     y, x = (drawn.place * (np.array(stack.shape) - len(weights) + 1)).astype(int)
-    budget = stack[y : y + len(weights), x : x + len(weights)]._noise
+    budget = stack[y : y + len(weights), x : x + len(weights)].known_budget
     assert budget is not None
     errors = _sums_over_apertures(stack.data - LEVEL) / np.sqrt(number)
     return errors, np.full(errors.shape, budget.variance_of_sum(weights) / number)

@@ -91,6 +91,6 @@ def sums(ccd: CCDFrame, axis: int, truth: float) -> tuple[NDArray[Any], NDArray[
 
 def sum_of(ccd: CCDFrame, weights: NDArray[Any], truth: float) -> tuple[float, float]:
     """Error and variance of a weighted sum over pixels, which is ``truth`` in truth."""
-    budget = ccd._noise
+    budget = ccd.known_budget
     assert budget is not None
     return float(np.sum(weights * ccd.data, dtype=np.float64)) - truth, budget.variance_of_sum(weights)

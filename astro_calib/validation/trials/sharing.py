@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TRIALS"]
 
-OWN = 5.0
+SELF_DATA = 5.0
 LINEAR, ROBUST = 0.01, 0.02
 #: As many frames of 40 x 40 pixels as give the ratio a standard error of 0.2%, or of 0.3%.
 REALISATIONS = {LINEAR: 110, ROBUST: 50}
@@ -130,7 +130,7 @@ HIT = 1000.0
 
 def _draw_with_hits(rng: np.random.Generator, number: int) -> Frames:
     """Frames, the first of which was hit in a tenth of its pixels: they are marked in the first of the masks."""
-    drawn = simulate_frames(rng, sigmas=(OWN,) * number)
+    drawn = simulate_frames(rng, sigmas=(SELF_DATA,) * number)
     hits = np.zeros(drawn.values.shape, dtype=bool)
     hits[0] = rng.random(hits.shape[1:]) < 0.1
     return drawn._replace(values=drawn.values + HIT * hits, masks=hits)
@@ -168,7 +168,7 @@ def _residual_at_hits(drawn: Frames, **options: Any) -> Errors:
 
 
 def _of_five(masked: float = 0.0) -> Callable[[np.random.Generator], Frames]:
-    return partial(simulate_frames, sigmas=(OWN,) * 5, masked=masked)
+    return partial(simulate_frames, sigmas=(SELF_DATA,) * 5, masked=masked)
 
 
 CLIPPED: dict[str, Any] = {"clip": "sigma", "sigma": 2.5}
@@ -204,7 +204,7 @@ LEAVE_ONE_OUT = (
     ),
     _trial(
         "a frame less the mean of 10 that contains it, rejection beyond 2.5 sigma",
-        partial(simulate_frames, sigmas=(OWN,) * 10),
+        partial(simulate_frames, sigmas=(SELF_DATA,) * 10),
         partial(_residual, **CLIPPED),
         partial(_residual_by_ccdproc, **CLIPPED),
         ROBUST,
@@ -237,7 +237,7 @@ def _nested_by_ccdproc(drawn: Frames, **options: Any) -> Errors:
 NESTED = tuple(
     _trial(
         f"{what} of frames 1 to 5 less that of 1 to 10",
-        partial(simulate_frames, sigmas=(OWN,) * 10, masked=masked),
+        partial(simulate_frames, sigmas=(SELF_DATA,) * 10, masked=masked),
         partial(_nested, **options),
         partial(_nested_by_ccdproc, **options),
         tolerance,
@@ -312,7 +312,7 @@ FLAT, FLAT_SIGMA = 10000.0, 100.0
 
 
 def _draw_with_flat(rng: np.random.Generator) -> tuple[Frames, NDArray[np.float64]]:
-    frames = simulate_frames(rng, sigmas=(OWN,) * 25)
+    frames = simulate_frames(rng, sigmas=(SELF_DATA,) * 25)
     return frames, rng.normal(FLAT, FLAT_SIGMA, SHAPE)
 
 
@@ -340,7 +340,7 @@ OTHERS = (
     ),
     _trial(
         "a frame under a master less itself, shifted by a pixel",
-        partial(simulate_frames, sigmas=(OWN,), master_sigma=OWN),
+        partial(simulate_frames, sigmas=(SELF_DATA,), master_sigma=SELF_DATA),
         _neighbours,
         _neighbours_by_ccdproc,
     ),
