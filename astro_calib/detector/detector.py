@@ -362,11 +362,11 @@ class Detector:
         if len(values) == 1:
             return float(values[0])
         result = np.full(shape, np.nan)
-        for section, value in zip(self._sections(shape), values, strict=True):
+        for section, value in zip(self.sections(shape), values, strict=True):
             result[section] = value
         return result
 
-    def _sections(self, shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    def sections(self, shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
         """The amplifiers' sections of a raw frame of this shape, or an error if one lies outside."""
         sections = []
         for amplifier in self.amplifiers:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Mapping
@@ -33,7 +34,16 @@ from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 from astro_calib.arguments import as_mask, check_unit, frame_from, unit_in_code
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.frame.arithmetic import budget_of_product, budget_of_sum, budget_over_axes
-from astro_calib.frame.operands import OBSERVERS, may_be_written, merged_flags, plain_slices, weak, with_unit
+from astro_calib.frame.history import History
+from astro_calib.frame.operands import (
+    OBSERVERS,
+    is_same_array,
+    may_be_written,
+    merged_flags,
+    plain_slices,
+    weak,
+    with_unit,
+)
 from astro_calib.frame.pixels import WriteGuard
 from astro_calib.frame.read_write import FrameRead, FrameWrite
 from astro_calib.frame.statistics import STATISTICS, good_pixels
@@ -145,61 +155,49 @@ class CCDFrame(CCDData):
         self, data: Any, *args: Any, budget: UncertaintyBudget | NoBudget | None = None, **kwargs: Any
     ) -> None:
         name = kwargs.pop("name", None)
-        origin = kwargs.pop("_origin", None)
-        applied = kwargs.pop("_applied", None)
-        watch = kwargs.pop("_guard", None)
-        step = kwargs.pop("_flattened_step", None)
+        guard, history, cache = (kwargs.pop(key, None) for key in ("guard", "history", "cache"))
         self._budget: UncertaintyBudget | None = None
-        self._stamp: str | None = None
-        # Not before it is needed: looking at the data's shape, as astropy does, is no getting hold of them.
+        self._checksum: str | None = None
+        # Not before it is needed: astropy looks at the data's shape, which exposes nothing.
         self._guard: WriteGuard | None = None
         self._name: str | None = None if name is None else str(name)
-        self._origin: Origin | None = origin
-        #: The digital step of a frame that was divided by a flat, so that it is no longer a raw one.
-        self._flattened_step: float | None = step
-        #: Whether this stands for a number or an array in arithmetic, which no detector has read out.
-        self._constant = False
+        self._history = History() if history is None else history
         self._uncertainty: VarianceUncertainty | None = None
-        self._n_used: NDArray[np.uint16] | None = None
-        self._provenance: tuple[Mapping[str, Any], ...] = ()
-        #: The kind and the identity of each master that was applied, so that none is applied twice.
-        self._applied: tuple[tuple[str, str], ...] = applied or ()
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         #: What was made of the values for later use, with what it was made of.
-        self._made: dict[str, tuple[Any, Any]] = {}
+        self._cache: dict[str, tuple[Any, Any]] = {} if cache is None else cache
         if len(args) > len(POSITIONAL) or kwargs.keys() & set(POSITIONAL[: len(args)]):
             msg = f"CCDFrame takes {', '.join(POSITIONAL)} after the data, each once."
             raise TypeError(msg)
         if name is not None and not isinstance(name, (str, os.PathLike)):
             msg = f"the name of a frame is {described(name)}; expected text or a path."
             raise TypeError(msg)
-        if isinstance(budget, NoBudget):
-            budget = None
-        if budget is not None and not isinstance(budget, UncertaintyBudget):
-            msg = f"{self.name}: the budget is {described(budget)}; expected an UncertaintyBudget, or uncertainty=."
+        known: UncertaintyBudget | None = None if isinstance(budget, NoBudget) else budget
+        if known is not None and not isinstance(known, UncertaintyBudget):
+            msg = f"{self.name}: the budget is {described(known)}; expected an UncertaintyBudget, or uncertainty=."
             raise TypeError(msg)
         kwargs |= dict(zip(POSITIONAL, args, strict=False))
         given = kwargs.get("uncertainty")
         parent = data if isinstance(data, NDData) else None
         if isinstance(parent, CCDFrame):
-            self._name = self._name or parent._name
-            self._origin = origin or parent._origin
-            if given is None and budget is None:
-                budget = parent.known_budget
-            if watch is None:
-                watch = parent._guard
+            # Its array is shared, so that both have to know who may write into it.
+            whole = parent.parts()
+            self._name = self._name or whole["name"]
+            if history is None:
+                self._history = whole["history"]
+            if given is None and known is None:
+                known = whole["budget"]
+            if guard is None:
+                guard = whole["guard"]
             for attribute in ("mask", "wcs", "unit", "psf", "flags"):
                 if kwargs.get(attribute) is None:
-                    kwargs[attribute] = getattr(parent, attribute)
+                    kwargs[attribute] = whole[attribute]
             if kwargs.get("meta") is None and kwargs.get("header") is None:
-                kwargs["meta"] = parent.meta
-            self._provenance = parent._provenance
-            self._applied = parent._applied if applied is None else applied
-            self._flattened_step = parent._flattened_step if step is None else step
-            data = parent._data
+                kwargs["meta"] = whole["meta"]
+            data = whole["data"]
             if kwargs.get("copy"):
-                watch = WriteGuard()
+                guard = WriteGuard()
         # Here and not in each step: what is no number would be converted by some, and break the loops of others.
         _check_real(data.data if isinstance(data, NDData) else data, self.name)
         if kwargs.get("unit") is not None:
@@ -209,19 +207,19 @@ class CCDFrame(CCDData):
             raise ValueError(msg)
         _check_header_and_wcs(self.name, kwargs)
         super().__init__(data, **kwargs)
-        self._guard = watch
-        if watch is not None and watch.stamp is None:
-            self._stamp = None
-        if parent is not None and given is None and budget is None and not isinstance(parent, CCDFrame):
+        self._guard = guard
+        if guard is not None and guard.checksum is None:
+            self._checksum = None
+        if parent is not None and given is None and known is None and not isinstance(parent, CCDFrame):
             foreign = parent.uncertainty
             if foreign is not None and self._budget is not None:
                 identity = uncertainty_identity(np.asarray(parent.data), foreign)
-                budget = self._own_budget(self._budget.variance(), identity)
-        if budget is not None:
-            self._set_budget(budget)
-        elif self._origin is not None and self._guard is None:
+                known = self._own_budget(self._budget.variance(), identity)
+        if known is not None:
+            self._set_budget(known)
+        elif self._history.origin is not None and self._guard is None:
             # A part of a raw frame, whose array is in other hands.
-            self._stamp = self._digest()
+            self._checksum = self._digest()
 
     # -- the budget and its faces --------------------------------------------------------------------------------
 
@@ -247,9 +245,9 @@ class CCDFrame(CCDData):
             _warn_of_lost_sources(self.name, "its uncertainty was given another array")
         if self._was_written():
             # Somebody wrote into the data: what is there now has the old variance, but not the old sources.
-            self._origin = None
+            self._forget_origin()
             if self._budget is None:
-                self._guard = self._stamp = None
+                self._guard = self._checksum = None
             else:
                 self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
         return self._budget
@@ -257,14 +255,17 @@ class CCDFrame(CCDData):
     def _digest(self) -> str:
         return content_digest(self._data)
 
+    def _forget_origin(self) -> None:
+        self._history = dataclasses.replace(self._history, origin=None)
+
     def _known_digest(self) -> str | None:
         """The digest of the data, if it was needed before."""
-        return self._stamp or (None if self._guard is None else self._guard.stamp)
+        return self._checksum or (None if self._guard is None else self._guard.checksum)
 
     def _was_written(self) -> bool:
         """Whether the data are others than when the budget was set, or when somebody else got hold of the array."""
-        stamp = self._known_digest()
-        return stamp is not None and stamp != self._digest()
+        checksum = self._known_digest()
+        return checksum is not None and checksum != self._digest()
 
     def _set_budget(self, budget: UncertaintyBudget | None) -> None:
         if budget is not None:
@@ -276,8 +277,8 @@ class CCDFrame(CCDData):
                 budget.variance()  # now, while the data are what the coefficients say
         self._budget = budget
         self._uncertainty = None
-        untouched = self._guard is not None and self._guard.stamp is None
-        self._stamp = None if budget is None or untouched or not may_be_written(self._data) else self._digest()
+        untouched = self._guard is not None and self._guard.checksum is None
+        self._checksum = None if budget is None or untouched or not may_be_written(self._data) else self._digest()
 
     def _own_budget(self, variance: NDArray[Any], identity: str) -> UncertaintyBudget:
         source = NoiseSource(UNNAMED, variance, axes=tuple(range(self.ndim)), identity=identity)
@@ -287,7 +288,8 @@ class CCDFrame(CCDData):
     def _wrap_variance(self, budget: UncertaintyBudget) -> None:
         self._wrapped = budget.variance().view(_GuardedVariance)
         self._uncertainty = VarianceUncertainty(budget.variance(), copy=False)
-        self._uncertainty._array = self._wrapped  # past the setter, which would take off the guard
+        # Past the setter, which would take off the guard.
+        vars(self._uncertainty)["_array"] = self._wrapped
         self._uncertainty.parent_nddata = self
 
     @property
@@ -342,7 +344,7 @@ class CCDFrame(CCDData):
         array = np.array(variance.array, dtype=float_type(self.dtype))
         if variance.unit is not None and self.unit is not None and variance.unit != self.unit**2:
             array *= variance.unit.to(self.unit**2)
-        self._origin = None
+        self._forget_origin()
         budget = self._own_budget(array, drawn_identity())
         self._set_budget(budget)
         self._wrap_variance(budget)  # at once: the constructor assigns what it finds in _uncertainty a second time
@@ -367,9 +369,27 @@ class CCDFrame(CCDData):
         _check_real(value, self.name)
         self._data = value
         self._guard = None
-        self._origin = None
+        self._forget_origin()
         if variance is not None:
             self._set_budget(self._own_budget(variance, drawn_identity()))
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """
+        The image, read-only.
+
+        Reading it costs nothing. Whoever asks for `data` may write into it, so that its pixels get a checksum first,
+        to see later whether the noise still belongs to them.
+
+        Examples
+        --------
+        >>> from astro_calib import CCDFrame
+        >>> float(CCDFrame([[1.0, 2.0]], unit="adu").pixels.max())
+        2.0
+        """
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -459,10 +479,23 @@ class CCDFrame(CCDData):
         """What messages call the frame."""
         return self._name or "the frame"
 
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
+
+    @property
+    def history(self) -> History:
+        """What the frame remembers of how it was made."""
+        return self._history
+
+    @history.setter
+    def history(self, value: History) -> None:
+        self._history = value
+
     @property
     def n_used(self) -> NDArray[np.uint16] | None:
         """For a stack made by `combine`, how many values were used at each pixel; None for other frames."""
-        return self._n_used
+        return self._history.n_used
 
     @property
     def provenance(self) -> tuple[Mapping[str, Any], ...]:
@@ -472,7 +505,7 @@ class CCDFrame(CCDData):
         Each step has ``step``, ``date``, ``masters`` (kind, identity, name, checksum, file), ``parameters`` and
         ``versions``.
         """
-        return self._provenance
+        return self._history.provenance
 
     # -- arithmetic ----------------------------------------------------------------------------------------------
 
@@ -665,7 +698,7 @@ class CCDFrame(CCDData):
         if func in STATISTICS and args and isinstance(args[0], CCDFrame):
             first = args[0]
             good = np.ones(first.shape, dtype=bool) if first.mask is None else ~first.mask
-            return func(good_pixels(first._data, good), *args[1:], **kwargs)
+            return func(good_pixels(first.pixels, good), *args[1:], **kwargs)
         plain: Any = np.empty(0)
         return plain.__array_function__(func, (), args, kwargs)
 
@@ -792,13 +825,18 @@ class CCDFrame(CCDData):
         shape = np.sum(np.empty(self.shape, dtype=bool), axis=axis, keepdims=True).shape
         variance = result.variance
         return type(self)(
-            result._data.reshape(shape),
+            result.pixels.reshape(shape),
             unit=result.unit,
             mask=None if result.mask is None else result.mask.reshape(shape),
             uncertainty=None if variance is None else VarianceUncertainty(variance.reshape(shape)),
             meta=result.meta,
             name=self._name,
         )
+
+    def calculate(self, operation: Any, operand: CCDFrame, **kwargs: Any) -> CCDFrame:
+        """The result of an operation on this frame and one of the same shape, as astropy's arithmetic has it."""
+        result: CCDFrame = self._prepare_then_do_arithmetic(operation, operand, **kwargs)
+        return result
 
     def _arithmetic(
         self,
@@ -829,18 +867,22 @@ class CCDFrame(CCDData):
                 result = result.astype(self.dtype)  # a masked mean is divided in double precision
             attributes["meta"] = deepcopy(self.meta)
         del attributes["uncertainty"]
-        attributes["name"] = self._name or getattr(operand, "_name", None)
-        attributes["_guard"] = WriteGuard()
-        attributes["_applied"] = operand._applied if operand is not None and self._constant else self._applied
+        attributes["name"] = self._name or (None if operand is None else operand.parts()["name"])
+        attributes["guard"] = WriteGuard()
+        applied = (self if operand is None or not self.history.is_constant else operand).history.applied
         if operand is None:
+            attributes["history"] = History(applied=applied)
             if propagate_uncertainties:
                 attributes["uncertainty"] = self._collapsed_uncertainty(operation, **kwargs)
             return result, attributes
         attributes["flags"] = merged_flags(self.flags, operand.flags)
         if operation is np.true_divide:
             attributes["flags"] = flagged_uncertain(attributes["flags"], operand, result.shape)
-        attributes["_origin"] = self._origin_after(operation, operand)
-        attributes["_flattened_step"] = self._flattened_step_after(operation, operand)
+        attributes["history"] = History(
+            origin=self._origin_after(operation, operand),
+            flattened_step=self._flattened_step_after(operation, operand),
+            applied=applied,
+        )
         if propagate_uncertainties:
             attributes["budget"] = self._propagated(operation, operand, result)
         elif propagate_uncertainties is False:
@@ -851,7 +893,7 @@ class CCDFrame(CCDData):
     def _arithmetic_data(self, operation: Any, operand: Any, **kwargs: Any) -> Any:
         if operand is None:
             return super()._arithmetic_data(operation, operand, **kwargs)
-        left, right = floating(self._data), weak(operand._data)
+        left, right = floating(self._data), weak(operand.pixels)
         if operation in (np.add, np.subtract):
             factor = operand.unit.to(self.unit)
             result, unit = operation(left, right if factor == 1 else right * factor), self.unit
@@ -869,7 +911,7 @@ class CCDFrame(CCDData):
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.materialized().terms, data.dtype)
-        right = weak(operand._data)
+        right = weak(operand.pixels)
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
@@ -900,9 +942,9 @@ class CCDFrame(CCDData):
         # A frame whose data somebody writes into gets another budget.
         budget = self.known_budget
         key = (budget, self._digest() if budget is None else None, *given)
-        found = self._made.get(what)
+        found = self._cache.get(what)
         if found is None or found[0] != key:
-            found = self._made[what] = (key, make())
+            found = self._cache[what] = (key, make())
         return found[1]
 
     def _origin_after(self, operation: Any, operand: CCDFrame) -> Origin | None:
@@ -911,7 +953,7 @@ class CCDFrame(CCDData):
             return origin
         power = 1 if operation is np.multiply else -1
         if operand.ndim == 0:
-            return origin.scaled(float(operand._data), power)
+            return origin.scaled(float(operand.pixels), power)
         own = () if self.known_budget is None else self.known_budget.terms
         if origin.raw.step == 0 or any(source.identity == f"{origin.raw.identity()}:read" for source, _ in own):
             # Nothing was digitised, or the noise of that is known already.
@@ -920,28 +962,30 @@ class CCDFrame(CCDData):
 
     def _flattened_step_after(self, operation: Any, operand: CCDFrame) -> float | None:
         """The digital step of a frame that was divided by a flat, after it and a number were put together."""
-        frame, number = (operand, self) if self._constant else (self, operand)
-        step = frame._flattened_step
+        frame, number = (operand, self) if self._history.is_constant else (self, operand)
+        step = frame.history.flattened_step
         if step is None or number.ndim or operation in (np.add, np.subtract):
-            return step if number._constant else None
+            return step if number.history.is_constant else None
         if operation is np.multiply:
-            return step * abs(float(number._data))
-        return step / abs(float(number._data)) if frame is self and number._data != 0 else None
+            return step * abs(float(number.pixels))
+        return step / abs(float(number.pixels)) if frame is self and number.pixels != 0 else None
 
-    def _present_origin(self) -> Origin | None:
+    @property
+    def origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
-        if self.known_budget is None and self._origin is None and not self._constant:
+        if self.known_budget is None and self._history.origin is None and not self._history.is_constant:
             origin = Origin.of(self._data)
-            if self._guard is None or self._guard.stamp is not None:
+            if self._guard is None or self._guard.checksum is not None:
                 return origin
             # Nobody can have written into the data, and if somebody does, it is noticed.
-            self._origin = origin
-        return self._origin
+            self._history = dataclasses.replace(self._history, origin=origin)
+        return self._history.origin
 
-    def _digital_step(self) -> float | None:
+    @property
+    def digital_step(self) -> float | None:
         """The digital step in the frame's unit, 0 where the values were not digitised; None if it is not known."""
         origin = self.origin
-        return self._flattened_step if origin is None else origin.quantum
+        return self._history.flattened_step if origin is None else origin.quantum
 
     def _collapsed_uncertainty(
         self, operation: Any, axis: Any = None, operation_ignores_mask: bool = False, **_: Any
@@ -1034,30 +1078,30 @@ class CCDFrame(CCDData):
 
     def _slice(self, item: Any) -> dict[str, Any]:
         slices = plain_slices(item, self.ndim)
-        watch = None if slices is None or self._guard is None or self._guard.stamp is not None else self._guard
-        part = self.data[item] if watch is None else self._data[item]
+        guard = None if slices is None or self._guard is None or self._guard.checksum is not None else self._guard
+        part = self.data[item] if guard is None else self._data[item]
         kwargs: dict[str, Any] = {
             "data": part,
-            "_guard": None if watch is None else watch.of_part(self._data, part),
+            "guard": None if guard is None else guard.of_part(self._data, part),
             "mask": self._slice_mask(item),
             "wcs": self._slice_wcs(item),
             "unit": self.unit,
             "meta": self.meta,
             "name": self._name,
             "flags": None if self.flags is None else self.flags[item],
-            "_applied": self._applied,
-            "_flattened_step": self._flattened_step,
         }
         budget, origin = self.known_budget, self.origin
+        cut = None
         if slices is not None:
             if origin is not None:
                 moves = tuple(window_of(part, length) for part, length in zip(slices, self.shape, strict=True))
-                kwargs["_origin"] = origin.cut(compose_windows(origin.window, moves), slices, self.shape)
+                cut = origin.cut(compose_windows(origin.window, moves), slices, self.shape)
             if budget is not None:
                 kwargs["budget"] = budget[slices]
         elif budget is not None:
             _warn_of_lost_sources(self.name, "an index other than slices takes out single pixels")
             kwargs["uncertainty"] = VarianceUncertainty(budget.variance()[item], unit=self.unit**2)
+        kwargs["history"] = self._history.of_new_pixels(origin=cut)
         return kwargs
 
     def _slice_wcs(self, item: Any) -> Any:
@@ -1077,6 +1121,79 @@ class CCDFrame(CCDData):
             return None
         return wcs
 
+    def parts(self) -> dict[str, Any]:
+        """What the frame is made of, as arguments for another that shares its array and its guard."""
+        return {
+            "data": self._data,
+            "unit": self.unit,
+            "mask": self.mask,
+            "flags": self.flags,
+            "meta": self.meta,
+            "wcs": self.wcs,
+            "psf": self.psf,
+            "name": self._name,
+            "budget": self.known_budget,
+            "history": self._history,
+            "guard": self._guard,
+        }
+
+    def with_budget(self, budget: UncertaintyBudget | None, origin: Origin | None = None) -> CCDFrame:
+        """The same pixels with another budget, and the raw frame that they are from, if that is another."""
+        return self.replace(self._data, budget, origin=origin)
+
+    def replace(
+        self, data: NDArray[Any], budget: UncertaintyBudget | None, *, origin: Origin | None = None, **others: Any
+    ) -> CCDFrame:
+        """
+        A frame with other values, or another budget, and the rest of this one.
+
+        Parameters
+        ----------
+        data : ndarray
+            The new values, of the same shape: an array that nobody else holds, or `pixels`.
+        budget : UncertaintyBudget or None
+            Of the new values.
+        origin : Origin, optional
+            Which pixels of a raw frame they are, if others.
+        **others
+            ``unit``, ``mask``, ``flags``, ``wcs``, ``meta``, ``psf``, ``name``, ``history`` and ``guard``, if others.
+
+        Returns
+        -------
+        CCDFrame
+            With a header of its own.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astro_calib import CCDFrame
+        >>> frame = CCDFrame(np.ones((2, 2)), unit="adu", mask=np.eye(2, dtype=bool), name="dark.fits")
+        >>> doubled = frame.replace(2 * frame.pixels, None)
+        >>> doubled.name, int(doubled.mask.sum())
+        ('dark.fits', 2)
+        """
+        same = is_same_array(data, self._data)
+        step = self._history.flattened_step if same else None
+        origin = self.origin if origin is None else origin
+        history = self._history.of_new_pixels(origin=origin, flattened_step=step)
+        changed: dict[str, Any] = {
+            "data": self._data if same else data,
+            "budget": budget,
+            "guard": self._guard if same else others.pop("guard", None) or WriteGuard(),
+            "history": history,
+        }
+        if "meta" not in others:
+            changed["meta"] = deepcopy(self.meta)
+        return type(self)(**{**self.parts(), **changed, **{key: one for key, one in others.items() if one is not None}})
+
+    def snapshot(self) -> CCDFrame:
+        """The frame for the time of a calculation in which nobody writes into it: its pixels are checksummed once."""
+        budget = self.known_budget
+        guard = WriteGuard()
+        if self._guard is not None:
+            guard.readers = self._guard.readers
+        return type(self)(self, budget=budget, guard=guard, history=self._history, cache=self._cache)
+
     def copy(self) -> CCDFrame:
         """
         A copy with data, mask, flags and header of its own, and the same noise.
@@ -1086,7 +1203,8 @@ class CCDFrame(CCDData):
         CCDFrame
             Equal to this frame; in a difference of the two all noise cancels.
         """
-        result = type(self)(
+        history = self._history
+        return type(self)(
             self._data.copy(),
             unit=self.unit,
             mask=None if self.mask is None else self.mask.copy(),
@@ -1096,29 +1214,24 @@ class CCDFrame(CCDData):
             psf=None if self.psf is None else self.psf.copy(),
             name=self._name,
             budget=self.known_budget,
-            _origin=self._origin,
-            _applied=self._applied,
-            _guard=WriteGuard(),
+            history=dataclasses.replace(
+                history, n_used=None if history.n_used is None else history.n_used.copy(), is_constant=False
+            ),
+            guard=WriteGuard(),
         )
-        result._n_used = None if self._n_used is None else self._n_used.copy()
-        result._provenance, result._flattened_step = self._provenance, self._flattened_step
-        return result
 
     def __copy__(self) -> CCDFrame:
-        result = type(self)(self, psf=self.psf)
-        result._n_used, result._provenance = self._n_used, self._provenance
-        result._constant = self._constant
-        return result
+        return type(self)(self, psf=self.psf)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CCDFrame:
         return self.copy()
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        if self._guard is None and self._stamp is None:
+        if self._guard is None and self._checksum is None:
             state["_guard"] = WriteGuard()  # a read-only array comes back as one that can be written into
         state["_uncertainty"] = state["_wrapped"] = None
-        state["_made"] = {}
+        state["_cache"] = {}
         return state
 
 
@@ -1161,7 +1274,7 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
         msg = f"{a.name} has shape {a.shape}, {b.name} has {b.shape}: no pixels to pair up."
         raise ShapeMismatchError(msg)
     if a.known_budget is None or b.known_budget is None:
-        return np.zeros(a.shape, dtype=np.result_type(floating(a._data), floating(b._data)))
+        return np.zeros(a.shape, dtype=np.result_type(floating(a.pixels), floating(b.pixels)))
     return a.known_budget.covariance(b.known_budget)
 
 
@@ -1229,15 +1342,15 @@ def _warn_of_lost_sources(name: str, why: str) -> None:
 def _as_operand(cls: type[CCDFrame], value: Any) -> CCDFrame:
     """A frame that stands for a number, an array or a CCDData."""
     frame = cls(with_unit(value))
-    frame._constant = not isinstance(value, NDData)
+    frame.history = dataclasses.replace(frame.history, is_constant=not isinstance(value, NDData))
     return frame
 
 
 def _same_unit(left: CCDFrame, right: CCDFrame) -> str:
     """What to write where two operands have units that do not fit."""
     for bare, other in ((right, left), (left, right)):
-        if bare._constant and bare.unit == u.dimensionless_unscaled:
-            what = f"{bare._data:g}" if bare.ndim == 0 else "array"
+        if bare.history.is_constant and bare.unit == u.dimensionless_unscaled:
+            what = f"{bare.pixels:g}" if bare.ndim == 0 else "array"
             return f"Give it its unit: write {what} * {unit_in_code(other.unit)}."
     if {left.unit, right.unit} == {u.adu, u.electron}:
         return "Apply gain_correct to what is in adu first."
@@ -1279,14 +1392,13 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
         )
         raise u.UnitConversionError(msg)
     exact = left.known_budget is None and right.known_budget is None
-    if operation is np.true_divide and not exact and right.ndim == 0 and right._data == 0:
+    if operation is np.true_divide and not exact and right.ndim == 0 and right.pixels == 0:
         msg = (
-            f"{left.name} is divided by {right._data:g}{f' {right.unit}' if str(right.unit) else ''}, and its error "
+            f"{left.name} is divided by {right.pixels:g}{f' {right.unit}' if str(right.unit) else ''}, and its error "
             "would be no number; give a divisor other than zero."
         )
         raise ZeroDivisionError(msg)
-    result: CCDFrame = left._prepare_then_do_arithmetic(operation, right, **kwargs)
-    return result
+    return left.calculate(operation, right, **kwargs)
 
 
 #: Above this relative error of a divisor, first-order propagation is off by more than about 1%.
@@ -1299,7 +1411,7 @@ TOGETHER = 1 << 15
 
 def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDFrame:
     """A number as a frame of a shape and the other's type, an exact array broadcast to it; anything else as it is."""
-    if frame.shape == shape or (frame.ndim and frame._budget is not None):
+    if frame.shape == shape or (frame.ndim and frame.known_budget is not None):
         return frame
     try:
         if np.broadcast_shapes(frame.shape, shape) != shape:
@@ -1307,7 +1419,7 @@ def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDF
     except ValueError:
         return frame
     dtype = float_type(other.dtype) if frame.ndim == 0 else frame.dtype
-    data = np.array(np.broadcast_to(frame._data, shape), dtype=dtype)
+    data = np.array(np.broadcast_to(frame.pixels, shape), dtype=dtype)
     data.flags.writeable = False
     budget = frame.known_budget
     result = type(frame)(
@@ -1316,10 +1428,10 @@ def spread_out(frame: CCDFrame, shape: tuple[int, ...], other: CCDFrame) -> CCDF
         mask=None if frame.mask is None else np.broadcast_to(frame.mask, shape),
         flags=None if frame.flags is None else np.broadcast_to(frame.flags, shape),
         meta=frame.meta,
-        name=frame._name,
+        name=frame.parts()["name"],
         budget=None if budget is None else UncertaintyBudget(shape, budget.materialized().terms, budget.dtype),
     )
-    result._constant = frame._constant
+    result.history = dataclasses.replace(result.history, is_constant=frame.history.is_constant)
     return result
 
 
@@ -1328,7 +1440,7 @@ def flagged_uncertain(flags: Any, divisor: CCDFrame, shape: tuple[int, ...]) -> 
     variance = divisor.variance
     if variance is None:
         return flags
-    uncertain = _uncertain(np.atleast_1d(divisor._data), np.atleast_1d(variance)).reshape(divisor.shape)
+    uncertain = _uncertain(np.atleast_1d(divisor.pixels), np.atleast_1d(variance)).reshape(divisor.shape)
     if divisor.mask is not None:
         uncertain &= ~divisor.mask
     if not uncertain.any():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["OBSERVERS", "may_be_written", "merged_flags", "plain_slices", "weak", "with_unit"]
+__all__ = ["OBSERVERS", "is_same_array", "may_be_written", "merged_flags", "plain_slices", "weak", "with_unit"]
 
 
 #: What is called with a frame that is an operand of arithmetic, and the array of it that the result refers to, if any.
@@ -56,6 +56,16 @@ def may_be_written(array: NDArray[Any]) -> bool:
             return True
         base = base.base
     return base is not None
+
+
+def is_same_array(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays are views of the same memory, laid out in the same way."""
+    return one is other or (
+        one.shape == other.shape
+        and one.dtype == other.dtype
+        and one.strides == other.strides
+        and one.__array_interface__["data"][0] == other.__array_interface__["data"][0]
+    )
 
 
 def weak(data: NDArray[Any]) -> Any:

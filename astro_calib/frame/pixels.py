@@ -19,24 +19,24 @@ __all__ = ["ReadOnlyValues", "WriteGuard"]
 
 class WriteGuard:
     """
-    Of an array that was made here: whether somebody else got hold of it, who may write into it.
+    Tracks whether an array was exposed to callers who may modify it.
 
-    Frames that hold the same array share its watch; those that hold parts of it have watches of their own, which know
-    of each other, since whoever has one of the arrays may change all.
+    Frames that hold the same array share its guard. Those that hold parts of it have guards of their own, which know of
+    each other, since whoever has one of the arrays may change all.
 
     Attributes
     ----------
-    stamp : str or None
-        The digest of the array when it, or one that shares its memory, was first handed out; None while none was.
+    checksum : str or None
+        The checksum of the array when it, or one that shares its memory, was first exposed; None while none was.
     readers : mapping
         What is found from the values of the array, and has to be kept before somebody writes into them.
     """
 
-    __slots__ = ("__weakref__", "array", "readers", "relatives", "stamp")
+    __slots__ = ("__weakref__", "array", "checksum", "readers", "relatives")
 
     def __init__(self) -> None:
         self.array: NDArray[Any] | None = None
-        self.stamp: str | None = None
+        self.checksum: str | None = None
         self.relatives: weakref.WeakSet[WriteGuard] = weakref.WeakSet((self,))
         self.readers: weakref.WeakValueDictionary[int, ShotVariance | ReadOnlyValues] = weakref.WeakValueDictionary()
 
@@ -44,17 +44,17 @@ class WriteGuard:
         return WriteGuard, ()
 
     def expose(self, array: NDArray[Any]) -> None:
-        """Note that somebody gets hold of the array."""
-        if self.stamp is None:
+        """Note that a caller gets the array: find its checksum first."""
+        if self.checksum is None:
             self.array = array
             for reader in list(self.readers.values()):
                 reader.materialize()
-            for watch in list(self.relatives):
-                assert watch.array is not None
-                watch.stamp = content_digest(watch.array)
+            for guard in list(self.relatives):
+                assert guard.array is not None
+                guard.checksum = content_digest(guard.array)
 
     def of_part(self, array: NDArray[Any], part: NDArray[Any]) -> WriteGuard:
-        """The watch of a view of the array, neither of which was handed out."""
+        """The guard of a view of the array, neither of which was exposed."""
         self.array = array
         result = WriteGuard()
         result.array, result.relatives, result.readers = part, self.relatives, self.readers
@@ -70,13 +70,13 @@ class ReadOnlyValues:
     ----------
     array : ndarray
         The array.
-    watch : WriteGuard
+    guard : WriteGuard
         That of the array.
     """
 
-    def __init__(self, array: NDArray[Any], watch: WriteGuard) -> None:
+    def __init__(self, array: NDArray[Any], guard: WriteGuard) -> None:
         self._array = array
-        watch.readers[id(self)] = self
+        guard.readers[id(self)] = self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self._array, dtype=dtype, copy=copy)

@@ -46,12 +46,11 @@ class FrameRead(registry.UnifiedReadWrite):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Read."""
-        if args and not isinstance(args[0], (str, os.PathLike)) and not hasattr(args[0], "tell"):
-            from astropy.io import fits
-
-            if not isinstance(args[0], (fits.HDUList, fits.hdu.base._BaseHDU)):
-                msg = f"CCDFrame.read takes a path or an open file, not {described(args[0])}."
-                raise TypeError(msg)
+        # An open file can tell where it is; what astropy opened, a list of HDUs or one, knows its file.
+        opened = args and any(hasattr(args[0], one) for one in ("tell", "fileinfo"))
+        if args and not opened and not isinstance(args[0], (str, os.PathLike)):
+            msg = f"CCDFrame.read takes a path or an open file, not {described(args[0])}."
+            raise TypeError(msg)
         if args and isinstance(args[0], (str, os.PathLike)):
             if Path(args[0]).is_dir():
                 msg = f"{args[0]} is a directory; expected a file."

@@ -1,8 +1,7 @@
-"""Frames made from frames: the steps use these to put a frame together again."""
+"""What the steps ask of a frame: whether it is one, which of its pixels are fit for use, what noise it has."""
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -13,62 +12,15 @@ from astro_calib.dtypes import float_type
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.pixels import WriteGuard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astro_calib.noise.budget import UncertaintyBudget
-    from astro_calib.noise.origin import Origin
 
-__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "measured", "replace", "snapshot", "with_quality"]
+__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "measured", "with_quality"]
 
 #: Pixels that are looked at together.
 BLOCK = 1 << 17
-
-
-def replace(
-    frame: CCDFrame,
-    data: NDArray[Any],
-    budget: UncertaintyBudget | None,
-    *,
-    unit: Any = None,
-    mask: NDArray[np.bool_] | None = None,
-    flags: NDArray[np.uint16] | None = None,
-    origin: Origin | None = None,
-) -> CCDFrame:
-    """
-    A frame with other values than ``frame`` and the rest of it: header, WCS, PSF, name.
-
-    Parameters
-    ----------
-    frame : CCDFrame
-    data : ndarray
-        The new values, of the same shape: an array that nobody else holds, or the frame's own.
-    budget : UncertaintyBudget or None
-        Of the new values.
-    unit : unit, optional
-        Of the new values, if it is another.
-    mask, flags : ndarray, optional
-        If they are others.
-    origin : Origin, optional
-        If it is another.
-    """
-    return type(frame)(
-        data,
-        unit=frame.unit if unit is None else unit,
-        mask=frame.mask if mask is None else mask,
-        flags=frame.flags if flags is None else flags,
-        meta=deepcopy(frame.meta),
-        wcs=frame.wcs,
-        psf=frame.psf,
-        name=frame._name,
-        budget=budget,
-        _origin=frame.origin if origin is None else origin,
-        _applied=frame._applied,
-        _guard=frame._guard if data is frame._data else WriteGuard(),
-        _flattened_step=frame._flattened_step if data is frame._data else None,
-    )
 
 
 def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> CCDFrame:
@@ -96,24 +48,12 @@ def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> C
     return ccd
 
 
-def snapshot(frame: CCDFrame) -> CCDFrame:
-    """The frame for the time of a calculation, in which nobody writes into it: its pixels are digested once."""
-    budget = frame.known_budget
-    watch = WriteGuard()
-    if frame._guard is not None:
-        watch.readers = frame._guard.readers
-    result = type(frame)(frame, budget=budget, _origin=frame._origin, _guard=watch)
-    result._made = frame._made
-    result._constant = frame._constant
-    return result
-
-
 def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
     from astro_calib.kernels.threads import over_rows
     from astro_calib.kernels.usable import collect
 
-    data = np.atleast_1d(frame._data)
+    data = np.atleast_1d(frame.pixels)
     mask = None if frame.mask is None else np.atleast_1d(frame.mask)
     flags = np.atleast_1d(frame.flags) if isinstance(frame.flags, np.ndarray) else None
     used = np.empty(data.shape, dtype=np.bool_)
@@ -140,14 +80,14 @@ def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality
     mask = frame.mask
     if quality & DataQuality.UNUSABLE:
         mask = where.copy() if mask is None else mask | where
-    return replace(frame, frame._data, frame.known_budget, mask=mask, flags=flags)
+    return frame.replace(frame.pixels, frame.known_budget, mask=mask, flags=flags)
 
 
 def lacks_own_noise(frame: CCDFrame) -> bool:
     """Whether nobody has said yet what noise of its own a frame has: masters and overscan bring only theirs."""
     if frame.known_budget is None:
         return True
-    origin = frame._origin
+    origin = frame.origin
     return origin is not None and all(
         source.identity != f"{origin.raw.identity()}:read" for source, _ in frame.known_budget.terms
     )

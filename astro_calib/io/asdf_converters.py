@@ -111,8 +111,8 @@ class FrameConverter(Converter):
         tree = _own_arrays(frame_tree(obj, to.path, include_masters=to.include_masters))
         return tree | _present(
             unit=obj.unit.to_string(),
-            data=_own(obj._data),
-            variance=None if obj._budget is None else _own(obj._budget.variance()),
+            data=_own(obj.pixels),
+            variance=None if obj.known_budget is None else _own(obj.known_budget.variance()),
             mask=_own(obj.mask),
             flags=_own(obj.flags),
             psf=_own(obj.psf),

@@ -106,11 +106,7 @@ class BudgetReader:
         terms = list(self.terms)
         if self.missing:
             terms.append((self._unresolved(total), Coefficient(1.0)))
-        budget = self._of(terms)
-        view = total.view()
-        view.flags.writeable = False
-        budget._total = view
-        return budget
+        return self._of(terms).with_variance(total)
 
     def hold(self, data: Any, total: NDArray[Any]) -> None:
         """

@@ -170,10 +170,10 @@ def _image_hdus(ccd: CCDFrame, meta: Any, path: Path, arguments: dict[str, Any])
     """Image, mask, variance and PSF, as astropy lays them out; it does not write flags before version 8."""
     name_of_mask = arguments.pop("hdu_mask", "MASK")
     name_of_variance = arguments.get("hdu_uncertainty", "UNCERT")
-    variance = None if ccd._budget is None else ccd._budget.variance()
+    variance = None if ccd.known_budget is None else ccd.known_budget.variance()
     try:
         plain = CCDData(
-            storable(ccd._data),
+            storable(ccd.pixels),
             unit=ccd.unit,
             uncertainty=None if variance is None else VarianceUncertainty(storable(variance), copy=False),
             meta=meta,

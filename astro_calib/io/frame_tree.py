@@ -35,7 +35,7 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
     """
     master = master_of(frame)
     # Now that it is known to be that of the data.
-    budget = frame._budget
+    budget = frame.known_budget
     tree: dict[str, Any] = {
         "version": VERSION,
         "frame_id": master.identity,
@@ -52,17 +52,18 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
             directory=None if path is None else path.absolute().parent,
             whole=include_masters,
         )
-    if frame._origin is not None:
+    history = frame.history
+    if history.origin is not None:
         tree["origin"] = {
-            "identity": frame._origin.raw.identity(),
-            "shape": list(frame._origin.raw.shape),
-            "window": [list(part) for part in frame._origin.window],
-            "quantum": float(frame._origin.quantum),
+            "identity": history.origin.raw.identity(),
+            "shape": list(history.origin.raw.shape),
+            "window": [list(part) for part in history.origin.window],
+            "quantum": float(history.origin.quantum),
         }
-    if frame._flattened_step is not None:
-        tree["digital_step"] = float(frame._flattened_step)
-    if frame._applied:
-        tree["applied"] = [list(one) for one in frame._applied]
+    if history.flattened_step is not None:
+        tree["digital_step"] = float(history.flattened_step)
+    if history.applied:
+        tree["applied"] = [list(one) for one in history.applied]
     if frame.n_used is not None:
         tree["n_used"] = frame.n_used
     return tree
@@ -72,5 +73,5 @@ def note_file(frame: CCDFrame, path: Path) -> None:
     """Take note of the file that a frame was just written to."""
     known = master_of(frame)
     known.name, known.path = path.name, path.absolute()
-    sources = [] if frame._budget is None else [source for source, _ in frame._budget.terms]
+    sources = [] if frame.known_budget is None else [source for source, _ in frame.known_budget.terms]
     filed(frame, known, frozenset(source.identity for source in sources if home(source) not in (None, known)))

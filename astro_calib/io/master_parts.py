@@ -122,7 +122,7 @@ class MasterParts:
             else:
                 raise MissingMasterError(master)
             found_in(known, _remembered(found, master))
-        result = known._replaced(name=str(entry["name"]))
+        result = known.replace(name=str(entry["name"]))
         remember_source(result, self._shape)
         return result
 
@@ -214,10 +214,10 @@ def _array_of(found: StoredMaster | CCDFrame, role: Mapping[str, Any], checksum:
             raise FrameError(msg)
         found = found.whole
     if role["array"] == "data":
-        data = floating(found._data)
+        data = floating(found.pixels)
         return data * float(role["factor"]) if "factor" in role else data
     if role["array"] == "normalised":
-        return normalised(found, role["min_value"], role["norm_value"])._data
+        return normalised(found, role["min_value"], role["norm_value"]).pixels
     msg = f"{role['array']!r} is no array of a master; is the file from a later version?"
     raise FrameError(msg)
 

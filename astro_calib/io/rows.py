@@ -167,49 +167,56 @@ class RawOnDisk:
     name : str
         Of the file.
     unit : Unit
-    _noise : UncertaintyBudget or None
+    pixels : RowsOnDisk
+    known_budget : UncertaintyBudget or None
         None until the noise is found.
+    found_origin : Origin or None
+        None until it is asked for.
+    directory : TemporaryDirectory or None
+        What is removed with the frame.
     """
 
     name: str
     unit: u.UnitBase
-    _data: RowsOnDisk
-    _noise: UncertaintyBudget | None = None
+    pixels: RowsOnDisk
+    known_budget: UncertaintyBudget | None = None
     mask: None = None
     flags: None = None
-    _origin: Origin | None = None
-    _directory: TemporaryDirectory[str] | None = None
+    found_origin: Origin | None = None
+    directory: TemporaryDirectory[str] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """The shape of the image."""
-        return self._data.shape
+        return self.pixels.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return self.pixels.ndim
 
     @property
     def size(self) -> int:
         """The number of pixels."""
-        return self._data.size
+        return self.pixels.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the pixels."""
-        return self._data.dtype
+        return self.pixels.dtype
 
-    def _present_origin(self) -> Origin:
-        if self._origin is not None:
-            return self._origin
+    @property
+    def origin(self) -> Origin:
+        """Which pixels of a raw frame these are: all of their own."""
+        if self.found_origin is not None:
+            return self.found_origin
         usual_step = 1.0 if self.dtype.kind in "ui" else 0.0
-        raw = RawPixels(self.shape, self._data.identity(), self._data.neighbours(), usual_step)
+        raw = RawPixels(self.shape, self.pixels.identity(), self.pixels.neighbours(), usual_step)
         return Origin(raw, ((0, 1), (0, 1)))
 
-    def with_budget(self, budget: UncertaintyBudget) -> RawOnDisk:
+    def with_budget(self, budget: UncertaintyBudget, origin: Origin) -> RawOnDisk:
         """The same frame with its noise."""
-        return replace(self, _noise=budget, _origin=self.origin)
+        return replace(self, known_budget=budget, found_origin=origin)
 
 
 def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | None:
@@ -253,12 +260,12 @@ def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | No
     if not (plain and whole and same_unit):
         return None
     rows = RowsOnDisk(path, offset, (ny, nx), stored, zero, scale)
-    return RawOnDisk(name=path.name, unit=unit, _data=rows)
+    return RawOnDisk(name=path.name, unit=unit, pixels=rows)
 
 
 def spilled(frame: CCDFrame, directory: TemporaryDirectory[str], number: int) -> RawOnDisk:
     """A raw frame that was decompressed, put into a file from which it can be read by rows."""
     path = Path(directory.name) / str(number)
-    frame._data.tofile(path)
+    frame.pixels.tofile(path)
     rows = RowsOnDisk(path, 0, (frame.shape[0], frame.shape[1]), frame.dtype.str)
-    return RawOnDisk(name=frame.name, unit=frame.unit, _data=rows, _directory=directory)
+    return RawOnDisk(name=frame.name, unit=frame.unit, pixels=rows, directory=directory)

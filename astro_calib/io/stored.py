@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError, NoiseWarning
+from astro_calib.frame.history import History
 from astro_calib.frame.pixels import ReadOnlyValues, WriteGuard
 from astro_calib.io.budget_reader import BudgetReader
 from astro_calib.io.memory import SMALL, available_memory
@@ -21,6 +22,8 @@ from astro_calib.noise.origin import Origin, RawPixels
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.noise.coefficient import Coefficient
@@ -117,7 +120,7 @@ class Stored:
                 raise FrameError(msg)
             return array.astype(wanted.newbyteorder("="), copy=copy)
 
-        watch = WriteGuard()
+        guard = WriteGuard()
         data = own(self.data, np.dtype(self.tree["dtype"]))
         budget = None
         if self.tree.get("budget") is not None:
@@ -131,7 +134,7 @@ class Stored:
             budget = self.reader.budget(total)
             if copy:
                 # The file is no longer needed for what is in memory.
-                self.reader.hold(ReadOnlyValues(data, watch), total)
+                self.reader.hold(ReadOnlyValues(data, guard), total)
         frame = CCDFrame(
             data,
             unit=self.unit,
@@ -142,15 +145,9 @@ class Stored:
             psf=None if self.psf is None else own(self.psf),
             name=self.name,
             budget=budget,
-            _origin=_origin(self.tree.get("origin")),
-            _guard=watch,
+            history=self._history(None if self.tree.get("n_used") is None else own(self.tree["n_used"], np.uint16)),
+            guard=guard,
         )
-        if self.tree.get("n_used") is not None:
-            frame._n_used = own(self.tree["n_used"], np.uint16)
-        frame._provenance = tuple(self.tree.get("provenance") or ())
-        frame._applied = tuple((str(kind), str(identity)) for kind, identity in self.tree.get("applied") or ())
-        step = self.tree.get("digital_step")
-        frame._flattened_step = None if step is None else float(step)
         if budget is not None and self.reader.missing:
             self._warn_of_missing(self.reader.missing)
         else:
@@ -158,6 +155,16 @@ class Stored:
             master = Master(str(self.tree["frame_id"]), self.name, self.tree.get("checksum"), self.path)
             filed(frame, master, elsewhere)
         return frame
+
+    def _history(self, n_used: NDArray[np.uint16] | None) -> History:
+        step = self.tree.get("digital_step")
+        return History(
+            origin=_origin(self.tree.get("origin")),
+            flattened_step=None if step is None else float(step),
+            applied=tuple((str(kind), str(identity)) for kind, identity in self.tree.get("applied") or ()),
+            provenance=tuple(self.tree.get("provenance") or ()),
+            n_used=n_used,
+        )
 
     def _warn_of_missing(self, missing: Sequence[Mapping[str, Any]]) -> None:
         files = []

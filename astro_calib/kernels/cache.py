@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 from astropy import log
-from numba.core import caching, compiler, serialize
+from numba.core import caching, serialize
 from numba.misc import appdirs
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIABLE", "LoopCache", "folder", "say"]
 
-#: Of numba, without types.
-compile_result: Any = compiler.CompileResult
+#: Of numba, without types: how it takes a compiled function to pieces, and puts it together again.
+PARTS: Any = caching.CompileResultCacheImpl
 dumps: Any = serialize.dumps
 user_cache_dir: Any = appdirs.user_cache_dir
 config: Any = numba.config
@@ -205,7 +205,7 @@ def _end_turn(path: Path) -> None:
         fcntl.lockf(_lock_file(path.parent), fcntl.LOCK_UN, 1, _place(path))
 
 
-class LoopCache(caching._Cache):
+class LoopCache:
     """
     The cache of one function, in the place of numba's.
 
@@ -249,7 +249,7 @@ class LoopCache(caching._Cache):
             return None
         _end_turn(path)
         try:
-            return compile_result._rebuild(target_context, *parts)
+            return PARTS.rebuild(None, target_context, parts)
         except Exception:  # noqa: BLE001  whatever is wrong with it, it can be compiled again
             return None
 
@@ -260,7 +260,7 @@ class LoopCache(caching._Cache):
             return
         # Code that holds addresses of this process is of no use to another.
         if not data.library.has_dynamic_globals:
-            _write(path, data._reduce())
+            _write(path, PARTS.reduce(None, data))
         _end_turn(path)
 
     def enable(self) -> None:

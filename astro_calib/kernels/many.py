@@ -7,6 +7,7 @@ wait for each other there.
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -38,6 +39,7 @@ def addresses(arrays: Sequence[NDArray[Any] | None]) -> NDArray[np.uintp]:
 #: Of numba, without types.
 build: Any = cgutils
 returned: Any = imputils.impl_ret_borrowed
+value_of = methodcaller("_getvalue")
 
 
 def _line(target: Any, builder: Any, kind: Any, values: Any, width: Any) -> Any:
@@ -57,7 +59,7 @@ def _at(context: Any, address: Any, start: Any, width: Any, like: Any) -> Any:
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         del signature
         first = builder.inttoptr(arguments[0], target.get_data_type(like.dtype).as_pointer())
-        return _line(target, builder, kind, builder.gep(first, [arguments[1]]), arguments[2])._getvalue()
+        return value_of(_line(target, builder, kind, builder.gep(first, [arguments[1]]), arguments[2]))
 
     return kind(address, numba.types.intp, numba.types.intp, like), generate
 
@@ -74,7 +76,7 @@ def _of(context: Any, values: Any, start: Any, width: Any) -> Any:
         whole = build.create_struct_proxy(values)(target, builder, value=arguments[0])
         line = _line(target, builder, kind, builder.gep(whole.data, [arguments[1]]), arguments[2])
         line.meminfo, line.parent = whole.meminfo, whole.parent
-        return returned(target, builder, kind, line._getvalue())
+        return returned(target, builder, kind, value_of(line))
 
     return kind(values, numba.types.intp, numba.types.intp), generate
 

@@ -35,7 +35,8 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         dispatcher = numba.njit(nogil=True, **options)(function)
         # With NUMBA_DISABLE_JIT it is the function itself.
         if dispatcher is not function:
-            dispatcher._cache = LoopCache(function)
+            # numba has no public way to bring a cache along.
+            vars(dispatcher)["_cache"] = LoopCache(function)
         return dispatcher
 
     return decorate

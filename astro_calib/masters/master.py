@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from astro_calib.frame.frame import UNNAMED, CCDFrame
-from astro_calib.frame.rebuild import replace
 
 __all__ = ["FRAME_NOISE", "with_noise_named"]
 
@@ -16,4 +15,4 @@ def with_noise_named(master: CCDFrame, kind: str) -> CCDFrame:
     """The master with its own noise under the name of its kind."""
     if master.known_budget is None:
         return master
-    return replace(master, master._data, master.known_budget.named(kind, FRAME_NOISE))
+    return master.replace(master.pixels, master.known_budget.named(kind, FRAME_NOISE))

@@ -12,7 +12,7 @@ from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import flagged_uncertain
-from astro_calib.frame.rebuild import measured, replace, with_quality
+from astro_calib.frame.rebuild import measured, with_quality
 from astro_calib.masters.master import with_noise_named
 from astro_calib.masters.registry import master_of, remember_array
 from astro_calib.noise.arrays import SELF_DATA
@@ -56,9 +56,9 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
 
 
 def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
-    data, budget = floating(flat._data), flat.known_budget
+    data, budget = floating(flat.pixels), flat.known_budget
     good = measured(flat)
-    what = f"{flat._digest()}:{content_digest(good)}:{min_value}:{norm_value}"
+    what = f"{content_digest(flat.pixels)}:{content_digest(good)}:{min_value}:{norm_value}"
     if not good.any():
         msg = f"the flat ({flat.name}) has no good pixel with a finite variance to be normalised by."
         raise FrameError(msg)
@@ -81,7 +81,7 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
         named = with_noise_named(flat, "flat").known_budget
         assert named is not None
         budget = _budget_of_normalised(named, good if norm_value is None else None, norm, divisor, what)
-    result = replace(flat, divisor, budget, unit=u.dimensionless_unscaled)
+    result = flat.replace(divisor, budget, unit=u.dimensionless_unscaled)
     if result.flags is not None:
         # What was saturated or hit in the flat is not saturated or hit in the frame; it has no flat there.
         spoiled = (result.flags & np.uint16(SPOILED)) != 0

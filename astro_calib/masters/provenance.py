@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -69,7 +70,7 @@ def record(
         "parameters": {name: _plain(value) for name, value in (parameters or {}).items() if value is not None},
         "versions": dict(_versions()),
     }
-    frame._provenance = (*frame._provenance, made)
+    frame.history = dataclasses.replace(frame.history, provenance=(*frame.provenance, made))
 
 
 @cache
@@ -81,7 +82,7 @@ def _versions() -> dict[str, str]:
 def _entry(kind: str, master: CCDFrame) -> dict[str, Any]:
     known = master_of(master)
     if known.checksum is None:
-        known.checksum = content_digest(master._data)
+        known.checksum = content_digest(master.pixels)
     return {"kind": kind, "identity": known.identity, "name": known.name, "checksum": known.checksum}
 
 
@@ -100,7 +101,7 @@ def _plain(value: Any) -> Any:
 
 def steps_to_write(frame: CCDFrame) -> list[dict[str, Any]]:
     """The steps as a file holds them: with the files of masters, and with the remark that its header tells them."""
-    return [_with_files(step) | {"in_header": True} for step in frame._provenance]
+    return [_with_files(step) | {"in_header": True} for step in frame.provenance]
 
 
 def _with_files(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def meta_with_history(frame: CCDFrame) -> Any:
     """A frame's header as it is written: true of the frame, with the steps that it lacks; a copy if that changes it."""
     from astropy.io.fits import Header
 
-    new: Sequence[Mapping[str, Any]] = [_with_files(step) for step in frame._provenance if not step.get("in_header")]
+    new: Sequence[Mapping[str, Any]] = [_with_files(step) for step in frame.provenance if not step.get("in_header")]
     # BLANK stands for a pixel without a value among whole numbers; in others that is NaN.
     stale = "BLANK" in frame.meta and frame.dtype.kind == "f"
     other_unit = "BUNIT" in frame.meta and str(frame.meta["BUNIT"]) != str(frame.unit)

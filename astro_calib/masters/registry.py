@@ -128,9 +128,9 @@ _arrays: dict[tuple[Any, ...], _Known] = {}
 
 def frame_identity(frame: CCDFrame) -> str:
     """The identity of a frame as a master: from its sources of noise, its unit, and some of its pixels."""
-    budget = frame._budget
+    budget = frame.known_budget
     keys = [] if budget is None else sorted(source.key for source, _ in budget.terms)
-    some = frame._data[tuple(slice(None, None, max(1, length // PIXELS)) for length in frame.shape)]
+    some = frame.pixels[tuple(slice(None, None, max(1, length // PIXELS)) for length in frame.shape)]
     text = hashlib.blake2b(f"{frame.shape}|{frame.unit}|{keys}".encode(), digest_size=12)
     text.update(np.ascontiguousarray(some, dtype=np.float64).tobytes())
     return "frame:" + text.hexdigest()
@@ -148,7 +148,7 @@ def master_of(frame: CCDFrame) -> Master:
 
 
 def _present(frame: CCDFrame) -> tuple[Any, ...]:
-    return frame._budget, frame._data.__array_interface__["data"][0], str(frame.unit)
+    return frame.known_budget, frame.pixels.__array_interface__["data"][0], str(frame.unit)
 
 
 def _remembered(frame: CCDFrame, master: Master) -> None:
@@ -172,9 +172,9 @@ def applied(frame: CCDFrame) -> None:
     master = master_of(frame)
     _applied.add(master)
     if master.checksum is None:
-        master.checksum = content_digest(frame._data)
-    if frame._budget is not None:
-        for source, coefficient in frame._budget.terms:
+        master.checksum = content_digest(frame.pixels)
+    if frame.known_budget is not None:
+        for source, coefficient in frame.known_budget.terms:
             key = source.identity, source.axes
             if _lost(_homes.get(key)):
                 in_file = _filed.get(key)
@@ -184,7 +184,7 @@ def applied(frame: CCDFrame) -> None:
                     field.plane if isinstance(field, SurvivorMask) else field, LazyArray
                 ):
                     remember_array(_memory(field), master, coefficient_role(source, number))
-    remember_array(floating(frame._data), master, {"array": "data"})
+    remember_array(floating(frame.pixels), master, {"array": "data"})
 
 
 def _lost(master: Master | None) -> bool:
@@ -215,7 +215,7 @@ def converted(frame: CCDFrame, master: CCDFrame, factor: float | None) -> None:
     _masters[frame] = (_present(frame), known)
     _conversions.add(frame)
     if factor is not None:
-        remember_array(frame._data, known, {"array": "data", "factor": factor})
+        remember_array(frame.pixels, known, {"array": "data", "factor": factor})
 
 
 def coefficient_role(source: NoiseSource, number: int) -> dict[str, Any]:
@@ -267,8 +267,8 @@ def filed(frame: CCDFrame, master: Master, elsewhere: frozenset[str] = frozenset
         Identities of sources that are not in this file, but in that of another master.
     """
     _remembered(frame, master)
-    if frame._budget is not None:
-        for source, _ in frame._budget.terms:
+    if frame.known_budget is not None:
+        for source, _ in frame.known_budget.terms:
             if source.identity not in elsewhere:
                 _filed[source.identity, source.axes] = master
 

@@ -69,7 +69,7 @@ class Masters:
     @cached_property
     def pedestal(self) -> float:
         """The level of the master bias, in electron; NaN without one."""
-        return float("nan") if self.bias is None else _level(self.bias, self.bias._data)
+        return float("nan") if self.bias is None else _level(self.bias, self.bias.pixels)
 
     def titled(self) -> Iterator[tuple[str, str, CCDFrame]]:
         """Of each master a title, a name, which may hold anything that a header can, and the frame."""
@@ -332,7 +332,7 @@ def _combined(frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
     choices: dict[str, Any] = {"method": "mean", "clip": "sigma", **options}
     stack = combine(chain([first], named()), **choices)
     # All were calibrated like the first.
-    stack._provenance = first.provenance
+    stack.history = replace(stack.history, provenance=first.provenance)
     record(stack, "combine", parameters={**choices, "frames": names})
     return stack
 
@@ -353,7 +353,7 @@ def _lit(
         if part < USABLE_PART_OF_FLAT:
             msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
             raise FrameError(msg)
-        level = float(median_of_pixels(flat._data[good]))
+        level = float(median_of_pixels(flat.pixels[good]))
         if not level > 0:
             msg = f"the median of this flat is {level:.4g} electron; there is no light in it"
             raise FrameError(msg)
@@ -426,7 +426,7 @@ def write_masters(
                 path=path,
                 title=title,
                 number=int(master.meta["NCOMBINE"]),
-                level=_level(master, master._data),
+                level=_level(master, master.pixels),
                 sigma=_typical_sigma(master),
             )
         )

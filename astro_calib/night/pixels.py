@@ -35,7 +35,7 @@ def usable(frame: CCDFrame) -> NDArray[np.bool_]:
     >>> usable(CCDFrame([[1.0, float("nan"), 3.0]], unit="adu", mask=[[False, False, True]]))
     array([[ True, False, False]])
     """
-    finite: NDArray[np.bool_] = np.isfinite(frame._data)
+    finite: NDArray[np.bool_] = np.isfinite(frame.pixels)
     return finite if frame.mask is None else finite & ~np.asarray(frame.mask, dtype=bool)
 
 
@@ -61,4 +61,4 @@ def masked(frame: CCDFrame, values: NDArray[Any] | None = None) -> NDArray[Any]:
     >>> masked(CCDFrame([[1.0, 2.0]], unit="adu", mask=[[False, True]]))
     array([[ 1., nan]])
     """
-    return np.where(usable(frame), frame._data if values is None else values, np.nan)
+    return np.where(usable(frame), frame.pixels if values is None else values, np.nan)

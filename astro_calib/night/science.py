@@ -183,7 +183,7 @@ def _drawn(
         stars, sky = photometry
         same = usable(before) & usable(image)
         step = before.digital_step or gain
-        figures["histogram"] = histogram_picture(title, before._data[same], image._data[same], sky, step)
+        figures["histogram"] = histogram_picture(title, before.pixels[same], image.pixels[same], sky, step)
         ratios = {
             "flux / its predicted error": (stars["snr_before"], stars["snr"]),
             "flux / scatter of empty apertures": (stars["snr_empirical_before"], stars["snr_empirical"]),

@@ -43,14 +43,14 @@ class ArrayRef:
     (True, False)
     """
 
-    __slots__ = ("_array", "_digest", "_key")
+    __slots__ = ("_array", "_digest", "key")
 
     def __init__(self, array: NDArray[Any]) -> None:
         view = array.view()
         view.flags.writeable = False
         self._array = view
         self._digest: str | None = None
-        self._key: tuple[Any, ...] = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
+        self.key: tuple[Any, ...] = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
 
     @property
     def array(self) -> NDArray[Any]:
@@ -140,10 +140,10 @@ class ArrayRef:
         return self._digest
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ArrayRef) and self._key == other._key
+        return isinstance(other, ArrayRef) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return hash(self.key)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return ArrayRef, (self.array,)
@@ -187,7 +187,7 @@ class LazyArray(ArrayRef):
         self._loaded: NDArray[Any] | None = None
         self._lock = RLock()
         self._digest = None
-        self._key = ("deferred", id(self))
+        self.key = ("deferred", id(self))
 
     @property
     def array(self) -> NDArray[Any]:
@@ -258,7 +258,7 @@ class SurvivorMask(ArrayRef):
     def __init__(self, plane: ArrayRef, bit: int) -> None:
         self.plane = plane
         self.bit = bit
-        self._key = (*plane._key, bit)
+        self.key = (*plane.key, bit)
 
     @property
     def array(self) -> NDArray[Any]:
@@ -332,7 +332,7 @@ class _SelfData(ArrayRef):
 
     def __init__(self) -> None:
         self._array = np.empty(())
-        self._key = ("own",)
+        self.key = ("own",)
 
     def __reduce__(self) -> str:
         return "SELF_DATA"

@@ -52,8 +52,8 @@ class UncertaintyBudget:
     shape : tuple of int
         Shape of the frame.
     terms : iterable of (NoiseSource, coefficient)
-        The coefficient is a number, an array that broadcasts to the frame, or `~astro_calib.factored.Coefficient`. Terms
-        of one source are added up.
+        The coefficient is a number, an array that broadcasts to the frame, or a
+        `~astro_calib.noise.coefficient.Coefficient`. Terms of one source are added up.
     dtype : dtype, optional
         Floating type of the variances that are computed; float64 by default.
     data : ndarray, optional
@@ -103,18 +103,17 @@ class UncertaintyBudget:
         self._bound()
 
     def _check(self, source: NoiseSource, what: str, value: Coefficient) -> None:
-        for _, factors in value._terms.values():
-            for field, _ in factors:
-                try:
-                    fits = np.broadcast_shapes(field.shape, self.shape) == self.shape
-                except ValueError:
-                    fits = False
-                if not fits:
-                    msg = (
-                        f"the {what} of source {source.name!r} has shape {field.shape}, which does not "
-                        f"broadcast to a frame of shape {self.shape}."
-                    )
-                    raise ShapeMismatchError(msg)
+        for field in value.arrays:
+            try:
+                fits = np.broadcast_shapes(field.shape, self.shape) == self.shape
+            except ValueError:
+                fits = False
+            if not fits:
+                msg = (
+                    f"the {what} of source {source.name!r} has shape {field.shape}, which does not "
+                    f"broadcast to a frame of shape {self.shape}."
+                )
+                raise ShapeMismatchError(msg)
 
     def _add(self, source: NoiseSource, coefficient: Coefficient) -> None:
         key = source.key
@@ -189,7 +188,7 @@ class UncertaintyBudget:
 
     # -- variances -----------------------------------------------------------------------------------------------
 
-    def _pairs(self) -> Iterator[tuple[NoiseSource, Coefficient, NoiseSource, Coefficient]]:
+    def pairs(self) -> Iterator[tuple[NoiseSource, Coefficient, NoiseSource, Coefficient]]:
         """Each pair of different terms that have noise in common."""
         terms = self.terms
         for index, (a, coefficient_a) in enumerate(terms):
@@ -228,7 +227,7 @@ class UncertaintyBudget:
         for source, coefficient in self.terms:
             c = coefficient.evaluate(self.data)
             add(source.name, c * c * np.asarray(source.variance.evaluate()))
-        for a, c_a, b, c_b in self._pairs():
+        for a, c_a, b, c_b in self.pairs():
             for covariance in draw_covariances(a, b, self.shape):
                 part = c_a.evaluate(self.data) * c_b.evaluate(self.data) * covariance(everywhere)
                 for name in (a.name, b.name):
@@ -255,9 +254,7 @@ class UncertaintyBudget:
             total = np.zeros(self.shape, dtype=self.dtype)
             self._add_independent(total)
             pairs = [
-                (draws, c_a * 2, c_b)
-                for a, c_a, b, c_b in self._pairs()
-                for draws in draw_covariances(a, b, self.shape)
+                (draws, c_a * 2, c_b) for a, c_a, b, c_b in self.pairs() for draws in draw_covariances(a, b, self.shape)
             ]
             self._add_covariances(total, pairs, self)
             # Rounding: what cancels to the last digit must not come out below zero.
@@ -424,7 +421,7 @@ class UncertaintyBudget:
         if np.shape(weights) != self.shape:
             msg = f"weights of shape {np.shape(weights)} for a frame of shape {self.shape}."
             raise ShapeMismatchError(msg)
-        pairs = list(self._pairs())
+        pairs = list(self.pairs())
         paired = {source.key for a, _, b, _ in pairs for source in (a, b)}
         total = dict.fromkeys(self.names, 0.0)
         for source, coefficient in self.terms:
@@ -620,9 +617,7 @@ class UncertaintyBudget:
         UncertaintyBudget
             Every coefficient multiplied by the factor.
         """
-        result = self._mapped(lambda source, c: (source, c.frame_scaled(value, power)), data)
-        result._total = None
-        return result
+        return self._mapped(lambda source, c: (source, c.frame_scaled(value, power)), data, same_variance=False)
 
     def shifted(self, offset: float, data: NDArray[Any]) -> UncertaintyBudget:
         """
@@ -677,7 +672,25 @@ class UncertaintyBudget:
             With sources of the same identities.
         """
         chosen = frozenset(instead_of)
-        return self._mapped(lambda source, c: (source._replaced(name=name) if source.name in chosen else source, c))
+        return self._mapped(lambda source, c: (source.replace(name=name) if source.name in chosen else source, c))
+
+    def with_variance(self, variance: NDArray[Any]) -> UncertaintyBudget:
+        """
+        This budget, of which the variance has been computed already.
+
+        Parameters
+        ----------
+        variance : ndarray
+            What `variance` returns from now on, of the frame's shape.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same terms.
+        """
+        result = UncertaintyBudget(self.shape, dtype=self.dtype, data=self.data)
+        result._terms, result._total = self._terms, _read_only(variance)
+        return result
 
     def of_data(self, data: NDArray[Any]) -> UncertaintyBudget:
         """
@@ -700,11 +713,13 @@ class UncertaintyBudget:
         self,
         function: Callable[[NoiseSource, Coefficient], tuple[NoiseSource, Coefficient]],
         data: NDArray[Any] | None = None,
+        *,
+        same_variance: bool = True,
     ) -> UncertaintyBudget:
         result = UncertaintyBudget(self.shape, dtype=self.dtype, data=self.data if data is None else data)
         for source, coefficient in self.terms:
             result._add(*function(source, coefficient))
-        result._total = self._total
+        result._total = self._total if same_variance else None
         return result
 
     def astype(self, dtype: Any) -> UncertaintyBudget:

@@ -7,8 +7,8 @@ a full-size array for each source of noise; `Coefficient` keeps the number and a
 .. math:: c(x) = \sum_m n_m \prod_j a_{mj}(x)^{p_{mj}}
 
 with numbers :math:`n_m`, arrays :math:`a_{mj}` that exist anyway, and whole powers :math:`p_{mj}`. One of the arrays
-may be the frame's own data, ``SELF_DATA``: the coefficient of a flat is minus the data over the flat, whatever the data are
-scaled by afterwards.
+may be the frame's own data, ``SELF_DATA``: the coefficient of a flat is minus the data over the flat, whatever the data
+are scaled by afterwards.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Coefficient:
             self._terms[frozenset()] = (float(value), ())
 
     @classmethod
-    def _from(cls, terms: Iterable[tuple[float, Factors]]) -> Coefficient:
+    def of_products(cls, terms: Iterable[tuple[float, Factors]]) -> Coefficient:
         """Sum up like products; write out what has become too long."""
         result = cls(0.0)
         for number, factors in terms:
@@ -126,6 +126,11 @@ class Coefficient:
         return not self._terms
 
     @property
+    def arrays(self) -> list[ArrayRef]:
+        """The arrays that it is a product of, each as often as it is in one."""
+        return [field for _, factors in self._terms.values() for field, _ in factors]
+
+    @property
     def number(self) -> float | None:
         """The value if it is one number, else None."""
         if not self._terms:
@@ -157,12 +162,12 @@ class Coefficient:
         return "+".join(sorted(terms))
 
     def __add__(self, other: Coefficient) -> Coefficient:
-        return self._from([*self._terms.values(), *other._terms.values()])
+        return self.of_products([*self._terms.values(), *other._terms.values()])
 
     def __mul__(self, factor: float) -> Coefficient:
         if factor == 1:
             return self
-        return self._from((number * factor, factors) for number, factors in self._terms.values())
+        return self.of_products((number * factor, factors) for number, factors in self._terms.values())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Coefficient) and {k: v[0] for k, v in self._terms.items()} == {
@@ -201,7 +206,7 @@ class Coefficient:
         Coefficient
             Like products are added up.
         """
-        return cls._from(monomials)
+        return cls.of_products(monomials)
 
     def split(self) -> tuple[float, SurvivorMask | None, Coefficient] | None:
         """
@@ -218,7 +223,7 @@ class Coefficient:
         kept = [field for field, _ in factors if isinstance(field, SurvivorMask)]
         if len(kept) > 1:
             return None
-        rest = self._from(
+        rest = self.of_products(
             [(1.0, tuple((field, power) for field, power in factors if not isinstance(field, SurvivorMask)))]
         )
         return number, kept[0] if kept else None, rest
@@ -263,7 +268,7 @@ class Coefficient:
                 return self * float(value) ** power
             value = ArrayRef(value)
         field = value
-        return self._from((n, _multiply(factors, ((field, power),))) for n, factors in self._terms.values())
+        return self.of_products((n, _multiply(factors, ((field, power),))) for n, factors in self._terms.values())
 
     @property
     def nbytes(self) -> int:
@@ -298,7 +303,7 @@ class Coefficient:
         for number, factors in self._terms.values():
             own = _power_of(SELF_DATA, factors)
             scaled = one.times(value, power * (1 - own)) if own != 1 else one
-            result = result + self._from([(number, factors)]).product(scaled)
+            result = result + self.of_products([(number, factors)]).product(scaled)
         return result
 
     def frame_shifted(self, offset: float) -> Coefficient:
@@ -329,7 +334,7 @@ class Coefficient:
             elif own:
                 msg = "only the first power of a frame's own data can be shifted"
                 raise NotImplementedError(msg)
-        return self._from(terms)
+        return self.of_products(terms)
 
     def referring_to(self, data: NDArray[Any]) -> Coefficient:
         """
@@ -346,7 +351,7 @@ class Coefficient:
             With ``data`` as a factor where the frame's own data were one.
         """
         field = ArrayRef(data)
-        return self._from(
+        return self.of_products(
             (number, _multiply((), tuple((field if other is SELF_DATA else other, power) for other, power in factors)))
             for number, factors in self._terms.values()
         )
@@ -374,7 +379,7 @@ class Coefficient:
             return self
         own = [term for term in self._terms.values() if _power_of(SELF_DATA, term[1])]
         others = [term for term in self._terms.values() if not _power_of(SELF_DATA, term[1])]
-        return self._from(others) + Coefficient(np.asarray(self._from(own).evaluate(data)))
+        return self.of_products(others) + Coefficient(np.asarray(self.of_products(own).evaluate(data)))
 
     def product(self, other: Coefficient) -> Coefficient:
         """
@@ -390,7 +395,7 @@ class Coefficient:
         Coefficient
             The product, of every pair of terms.
         """
-        return self._from(
+        return self.of_products(
             (n * m, _multiply(left, right)) for n, left in self._terms.values() for m, right in other._terms.values()
         )
 
@@ -532,7 +537,7 @@ class Coefficient:
             for field, _ in factors:
                 if field not in known:
                     known[field] = SELF_DATA if field is SELF_DATA else function(field)
-        return self._from(
+        return self.of_products(
             (number, tuple((known[field], power) for field, power in factors))
             for number, factors in self._terms.values()
         )
@@ -550,7 +555,7 @@ def _along(lengths: tuple[int, ...], item: tuple[slice, ...], shape: tuple[int, 
 
 
 def _rebuild(terms: tuple[tuple[float, Factors], ...]) -> Coefficient:
-    return Coefficient._from(terms)
+    return Coefficient.of_products(terms)
 
 
 def _multiply(left: Factors, right: Factors) -> Factors:

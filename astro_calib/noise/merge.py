@@ -125,7 +125,7 @@ def without_arrays(source: NoiseSource) -> NoiseSource:
     constituents = {
         key: Constituent(Coefficient(_mean(one.weight)), one.variance) for key, one in source.constituents.items()
     }
-    return source._replaced(constituents=constituents)
+    return source.replace(constituents=constituents)
 
 
 def squared(coefficient: Coefficient, source: NoiseSource) -> Any:

@@ -78,7 +78,7 @@ class ShotVariance(ArrayRef):
         ratio: float = 0.0,
         floor: float | NDArray[Any] = 0.0,
     ) -> None:
-        self._key = ("shot variance", next(_numbers))
+        self.key = ("shot variance", next(_numbers))
         self._digest = None
         self._shape, self._dtype = data.shape, data.dtype
         self._ratio = ratio

@@ -101,7 +101,7 @@ class NoiseSource:
     def __repr__(self) -> str:
         return f"<NoiseSource {self.name!r}, axes {self.axes}, {self.identity}>"
 
-    def _replaced(self, **changes: Any) -> NoiseSource:
+    def replace(self, **changes: Any) -> NoiseSource:
         """The same source with other attributes."""
         cached = ("family", "amplitudes", "effective_number")
         attributes = {name: value for name, value in self.__dict__.items() if name not in cached}
@@ -165,7 +165,7 @@ class NoiseSource:
         constituents = {
             key: Constituent(one.weight.cut(item, shape), one.variance) for key, one in self.constituents.items()
         }
-        return self._replaced(window=window, variance=self.variance.cut(item, shape), constituents=constituents)
+        return self.replace(window=window, variance=self.variance.cut(item, shape), constituents=constituents)
 
     def __copy__(self) -> NoiseSource:
         return self

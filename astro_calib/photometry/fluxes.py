@@ -85,7 +85,7 @@ def _measure(data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> F
     parts = {name: np.zeros(looked_up.number) for name in COMPONENTS}
     shot = np.zeros(looked_up.number)
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = _one_by_one(budget, listed) if any(budget._pairs()) else looked_up.variances_of_sums()
+        sums = _one_by_one(budget, listed) if any(budget.pairs()) else looked_up.variances_of_sums()
         for name, variance in sums.items():
             if name == SHOT_NOISE:
                 shot = variance

@@ -75,7 +75,7 @@ def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
     flags = _flags(frames)
     # A saturated pixel has too much light; one that is bad as well has nothing to say.
     too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
-    scene = survey(frames[0]._data, budgets[0].variance(), missing, too_bright, frames[0].digital_step or 0.0)
+    scene = survey(frames[0].pixels, budgets[0].variance(), missing, too_bright, frames[0].digital_step or 0.0)
     return Searched(frames, budgets, flags, scene)
 
 
@@ -106,7 +106,7 @@ def _missing(frames: tuple[CCDFrame, ...], budgets: tuple[UncertaintyBudget, ...
     """True where a pixel of one of the frames cannot be used, or its error is not known."""
     missing = np.zeros(frames[0].shape, dtype=bool)
     for frame, budget in zip(frames, budgets, strict=True):
-        missing |= ~(np.isfinite(frame._data) & budget.is_known())
+        missing |= ~(np.isfinite(frame.pixels) & budget.is_known())
         if frame.mask is not None:
             missing |= frame.mask
     if missing.all():

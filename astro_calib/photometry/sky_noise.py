@@ -330,11 +330,11 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     if budget is None:
         msg = f"{frame.name} has no variance to compare with; calibrate it first."
         raise FrameError(msg)
-    by_pixel = [term for term in budget.terms if len(term[0].axes) == frame._data.ndim]
-    variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame._data).variance()
+    by_pixel = [term for term in budget.terms if len(term[0].axes) == frame.pixels.ndim]
+    variance = UncertaintyBudget(budget.shape, by_pixel, budget.dtype, frame.pixels).variance()
     mask = np.zeros(frame.shape, dtype=bool) if frame.mask is None else np.asarray(frame.mask, dtype=bool)
     step = frame.digital_step
     if step is None:
-        step = digital_step(neighbours(frame._data)) or 0.0
-    near = object_mask(frame._data, variance, mask, step=step) if objects is None else within_square(objects, MARGIN)
-    return sky_noise(frame._data, variance, mask | near, step=step)
+        step = digital_step(neighbours(frame.pixels)) or 0.0
+    near = object_mask(frame.pixels, variance, mask, step=step) if objects is None else within_square(objects, MARGIN)
+    return sky_noise(frame.pixels, variance, mask | near, step=step)

@@ -266,10 +266,10 @@ def measure_searched(
     if len(nowhere) < min(n_empty, FEWEST_EMPTY):
         _warn(f"{ccd.name}: there is room for {len(nowhere)} empty apertures only; their scatter is not measured.")
 
-    stars, empty = (weigh(ccd._data, scene.missing, where, aperture, searched.flags) for where in (places, nowhere))
+    stars, empty = (weigh(ccd.pixels, scene.missing, where, aperture, searched.flags) for where in (places, nowhere))
     pairs = list(zip(searched.frames, searched.budgets, strict=True))
-    measured = [measure(frame._data, budget, stars) for frame, budget in pairs]
-    noise = [_noise(measure(frame._data, budget, empty)) for frame, budget in pairs]
+    measured = [measure(frame.pixels, budget, stars) for frame, budget in pairs]
+    noise = [_noise(measure(frame.pixels, budget, empty)) for frame, budget in pairs]
     table = star_table(
         places,
         stars,

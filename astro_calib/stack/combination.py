@@ -8,6 +8,7 @@ into it. What frames share (a master, the gain) is passed on source by source, a
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Iterable
@@ -24,8 +25,9 @@ from astro_calib.arguments import described, is_sequence_of, other_words, quanti
 from astro_calib.detector.detector import as_detector
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.frame.frame import CCDFrame
+from astro_calib.frame.history import History
 from astro_calib.frame.pixels import WriteGuard
-from astro_calib.frame.rebuild import as_frame, lacks_own_noise, snapshot
+from astro_calib.frame.rebuild import as_frame, lacks_own_noise
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.factors import (
@@ -219,8 +221,12 @@ def combine(
         )
         raise ValueError(msg)
     if detector is not None:
-        options: dict[str, Any] = {"pedestal": pedestal, "shot_noise": shot_noise}
-        inputs = [create_deviation(frame, detector, **options) if lacks_own_noise(frame) else frame for frame in inputs]
+        inputs = [
+            create_deviation(frame, detector, pedestal=pedestal, shot_noise=shot_noise)
+            if lacks_own_noise(frame)
+            else frame
+            for frame in inputs
+        ]
     by_scatter = _by_scatter(inputs)
     inputs, levels = scaled_frames(inputs, scale)
     options = CombineOptions(method, clip, lower, upper, extremes)
@@ -260,7 +266,7 @@ def combine(
     stack = _assembled(inputs, named_after, values, budget)
     if method == "sum":
         stack = stack.multiply(float(len(inputs)))
-    stack._n_used = values.counted
+    stack.history = dataclasses.replace(stack.history, n_used=values.counted)
     return stack
 
 
@@ -389,7 +395,7 @@ def _loaded(
     known: set[Key] = set()
     for frame in frames:
         if not isinstance(frame, (str, os.PathLike)):
-            loaded.append(snapshot(as_frame(frame, f"frame {len(loaded)}", any_shape=True)))
+            loaded.append(as_frame(frame, f"frame {len(loaded)}", any_shape=True).snapshot())
             continue
         if loaded and by_rows and loaded[0].known_budget is None and loaded[0].ndim == 2:
             loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))
@@ -434,7 +440,7 @@ def _bytes_of(frame: Any, known: set[Key]) -> int:
     """What a frame that was read takes in memory, less the noise that is known already; it is added to that."""
     if not isinstance(frame, CCDFrame):
         return 0
-    planes = [plane for plane in (frame._data, frame.mask, frame.flags) if plane is not None]
+    planes = [plane for plane in (frame.pixels, frame.mask, frame.flags) if plane is not None]
     sources = [] if frame.known_budget is None else [source for source, _ in frame.known_budget.terms]
     own = [source for source in sources if source.key not in known]
     known |= {source.key for source in own}
@@ -464,10 +470,10 @@ def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) 
     if frame is not None and same_unit and frame.shape == first.shape:
         return frame
     read = CCDFrame.read(path, unit=unit)
-    in_memory = sum(one._data.nbytes for one in loaded if isinstance(one, CCDFrame))
-    if not _is_raw(read) or in_memory + read._data.nbytes < memory_limit / 2:
-        return snapshot(read)
-    directories = [one._directory for one in loaded if isinstance(one, RawOnDisk) and one._directory is not None]
+    in_memory = sum(one.pixels.nbytes for one in loaded if isinstance(one, CCDFrame))
+    if not _is_raw(read) or in_memory + read.pixels.nbytes < memory_limit / 2:
+        return read.snapshot()
+    directories = [one.directory for one in loaded if isinstance(one, RawOnDisk) and one.directory is not None]
     directory = directories[0] if directories else TemporaryDirectory(prefix="astro-calib-")
     return spilled(read, directory, len(loaded))
 
@@ -564,11 +570,9 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, options: Combine
             # What only this frame has, such as the error of its overscan, is in the scatter already.
             position += 1
             terms += [term for term in frame.known_budget.terms if (position, term[0].key) not in private]
-        data = frame._data if isinstance(frame, CCDFrame) else None
+        data = frame.pixels if isinstance(frame, CCDFrame) else None
         budget = UncertaintyBudget(frame.shape, terms, variance.dtype, data)
-        result.append(
-            CCDFrame(frame, budget=budget, _origin=origin) if isinstance(frame, CCDFrame) else frame.with_budget(budget)
-        )
+        result.append(frame.with_budget(budget, origin))
     return result
 
 
@@ -576,6 +580,7 @@ def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, bu
     empty = values.counted == 0
     meta = first.meta.copy()
     meta["NCOMBINE"] = len(frames)
+    applied = tuple(one for one in first.history.applied if all(one in frame.history.applied for frame in frames))
     return CCDFrame(
         values.data,
         unit=first.unit,
@@ -584,7 +589,7 @@ def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, bu
         flags=values.flags,
         meta=meta,
         wcs=first.wcs,
-        _applied=tuple(one for one in first._applied if all(one in frame._applied for frame in frames)),
+        history=History(applied=applied),
         name=f"the stack of {len(frames)} frames from {first.name}",
-        _guard=WriteGuard(),
+        guard=WriteGuard(),
     )

@@ -28,7 +28,7 @@ from astro_calib.arguments import quantity_values
 from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.rebuild import measured, replace
+from astro_calib.frame.rebuild import measured
 from astro_calib.frame.statistics import good_pixels
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.budget import UncertaintyBudget
@@ -128,15 +128,15 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
 
 def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
     """The frame times a number; mask and flags, which do not change, are shared with it."""
-    data = floating(frame._data) * factor
+    data = floating(frame.pixels) * factor
     budget = None if frame.known_budget is None else frame.known_budget.scaled(factor, 1, data)
     origin = frame.origin
-    return replace(frame, data, budget, origin=None if origin is None else origin.scaled(factor))
+    return frame.replace(data, budget, origin=None if origin is None else origin.scaled(factor))
 
 
 def _factor(scale: Callable[[NDArray[Any]], Any], frame: CCDFrame) -> float:
     """What a function makes of the good pixels of a frame, in their places."""
-    found = scale(good_pixels(frame._data, measured(frame)))
+    found = scale(good_pixels(frame.pixels, measured(frame)))
     try:
         # What is masked is no number.
         return float("nan") if found is np.ma.masked else float(found)
@@ -156,7 +156,7 @@ def _each_once(planes: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
 def _level(frame: CCDFrame, how: str) -> tuple[float, NDArray[np.bool_]]:
     """The level of a frame, and the pixels that it is found from."""
     good = measured(frame)
-    values = frame._data if good.all() else frame._data[good]
+    values = frame.pixels if good.all() else frame.pixels[good]
     level = float((median_of_pixels if how == "median" else np.mean)(values)) if good.any() else float("nan")
     if not level > 0:
         msg = (
@@ -288,11 +288,11 @@ def level_terms(
 
 def _in_level(frame: CCDFrame, good: NDArray[np.bool_], coefficient: Coefficient, level: float) -> float:
     """The coefficient of noise that is common to a frame in the frame's level."""
-    value = np.broadcast_to(np.asarray(coefficient.evaluate(frame._data)), frame.shape)
+    value = np.broadcast_to(np.asarray(coefficient.evaluate(frame.pixels)), frame.shape)
     mean = float(np.mean(value, where=good, dtype=np.float64))
     if coefficient.is_proportional_to_own:
         # A median goes with a factor as the mean does, each from its own value.
-        mean *= level / float(np.mean(frame._data, where=good, dtype=np.float64))
+        mean *= level / float(np.mean(frame.pixels, where=good, dtype=np.float64))
     return mean
 
 
@@ -311,7 +311,7 @@ def _excess_of_median(frame: CCDFrame, good: NDArray[np.bool_], item: tuple[slic
     wider than the noise the mean is :math:`\sigma f / \sqrt\pi`; for a scene without structure, where it is 1/4, this
     is low by 10%.
     """
-    values = frame._data[item][good[item]]
+    values = frame.pixels[item][good[item]]
     variance = budget_of(frame)[item].variance()
     sigma = float(np.sqrt(np.mean(variance, where=good[item], dtype=np.float64)))
     low, high = np.quantile(values, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])

@@ -137,7 +137,7 @@ def gathered(frames: Sequence[CCDFrame], item: tuple[slice, ...]) -> tuple[NDArr
     used = np.empty(values.shape, dtype=np.bool_)
     masks = [None if frame.mask is None else frame.mask[item] for frame in frames]
     flags = [None if frame.flags is None else frame.flags[item] for frame in frames]
-    complete = collect([frame._data[item] for frame in frames], masks, flags, int(DataQuality.UNUSABLE), values, used)
+    complete = collect([frame.pixels[item] for frame in frames], masks, flags, int(DataQuality.UNUSABLE), values, used)
     return values, used, complete
 
 
@@ -152,11 +152,11 @@ def as_stored(
     """What `gathered` gives for frames of whole numbers, all fit for use, without a conversion."""
     values = np.empty((len(frames), *_shape_of(frames[0].shape, item)), dtype=np.uint16)
     for frame, result in zip(frames, values, strict=True):
-        if isinstance(frame._data, np.ndarray):
-            result[...] = frame._data[item]
+        if isinstance(frame.pixels, np.ndarray):
+            result[...] = frame.pixels[item]
         else:
             # Of a file: straight to where it is to be.
-            frame._data.read_into(item[0], result)
+            frame.pixels.read_into(item[0], result)
     return values, np.ones((len(frames), 1), dtype=np.bool_), True
 
 

@@ -47,7 +47,7 @@ def amplifier_sections(ccd: CCDFrame, detector: Detector) -> list[tuple[slice, s
         raise FrameError(msg)
     cells = [start + step * np.arange(n) for (start, step), n in zip(origin.window, ccd.shape, strict=True)]
     sections = []
-    for section in detector._sections(origin.raw.shape):
+    for section in detector.sections(origin.raw.shape):
         rows, columns = (
             _where(held, np.arange(length)[part])
             for held, length, part in zip(cells, origin.raw.shape, section, strict=True)
@@ -63,7 +63,7 @@ def digital_steps(origin: Origin, detector: Detector) -> list[float]:
     """The digital step of the raw frame that each amplifier has, 0 where nothing was digitised."""
     if len(detector.amplifiers) == 1:
         return [origin.raw.step]
-    return origin.raw.steps(detector._sections(origin.raw.shape))
+    return origin.raw.steps(detector.sections(origin.raw.shape))
 
 
 def _where(held: NDArray[np.intp], read: NDArray[np.intp]) -> slice:

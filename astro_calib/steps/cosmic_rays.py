@@ -11,7 +11,7 @@ from astropy.nddata import CCDData
 from astro_calib.arguments import check_positive
 from astro_calib.dtypes import floating
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, replace, with_quality
+from astro_calib.frame.rebuild import as_frame, with_quality
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
@@ -80,7 +80,7 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
     import ccdproc
 
     sigclip, objlim = check_positive("sigclip", sigclip), check_positive("objlim", objlim)
-    data = floating(ccd._data)
+    data = floating(ccd.pixels)
     finite = np.where(np.isfinite(data), data, 0).astype(np.float32)
     variance = ccd.variance
     if variance is not None:
@@ -98,7 +98,7 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
     repaired = data.copy()
     repaired[hit] = np.asarray(cleaned)[hit]
     budget = None if ccd.known_budget is None else _repaired_budget(ccd.known_budget, hit, ccd.mask, repaired)
-    return with_quality(replace(ccd, repaired, budget), hit, DataQuality.COSMIC_RAY)
+    return with_quality(ccd.replace(repaired, budget), hit, DataQuality.COSMIC_RAY)
 
 
 def _repaired_budget(

@@ -110,7 +110,7 @@ def subtract_dark(
 def _with_bias(ccd: CCDFrame) -> CCDFrame | None:
     """The frame, if a bias was subtracted from it."""
     by_noise = ccd.known_budget is not None and any(source.name == "bias" for source, _ in ccd.known_budget.terms)
-    return ccd if by_noise or any(kind == "bias" for kind, _ in ccd._applied) else None
+    return ccd if by_noise or any(kind == "bias" for kind, _ in ccd.history.applied) else None
 
 
 def exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master: CCDFrame) -> float:
@@ -147,7 +147,7 @@ def warn_of_bias_in_dark(bias: CCDFrame | None, dark: CCDFrame, ratio: float) ->
         return
     names = {source.name for source, _ in dark.known_budget.terms}
     # Of a dark that comes with an uncertainty from elsewhere nothing is known; a bias without one leaves no noise.
-    if "read noise" in names and "bias" not in names and all(kind != "bias" for kind, _ in dark._applied):
+    if "read noise" in names and "bias" not in names and all(kind != "bias" for kind, _ in dark.history.applied):
         msg = (
             f"the master dark ({dark.name}) is scaled by {ratio:.3g}, but no bias was subtracted from it: what is left "
             "of the bias in it is scaled, too. Subtract the bias from each dark before they are combined, or take "

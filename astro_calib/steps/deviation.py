@@ -12,7 +12,7 @@ from astro_calib.arguments import described, other_words, quantity_values
 from astro_calib.detector.detector import as_detector
 from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame.rebuild import as_frame, replace
+from astro_calib.frame.rebuild import as_frame
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
@@ -111,7 +111,7 @@ def create_deviation(
             "large. Subtract overscan and bias first, or give pedestal= (0 if there is none)."
         )
         raise FrameError(msg)
-    signal = floating(ccd._data)
+    signal = floating(ccd.pixels)
     if not np.isfinite(signal).any():
         msg = f"{ccd.name}: no pixel is a finite number."
         raise FrameError(msg)
@@ -150,10 +150,10 @@ def create_deviation(
         )
     own = {f"{identity}:read", f"{identity}:shot"}
     terms = [term for term in kept if term[0].identity not in own]
-    data = floating(ccd._data)
+    data = floating(ccd.pixels)
     coefficient = Coefficient(1.0).times(_number_or_array(electrons_per_unit, signal), -1)
     budget = UncertaintyBudget(ccd.shape, [*terms, *((source, coefficient) for source in sources)], data.dtype, data)
-    return replace(ccd, data, budget, origin=origin)
+    return ccd.replace(data, budget, origin=origin)
 
 
 def _variance_of_shot_noise(expected: NDArray[Any], floor: float | NDArray[Any]) -> NDArray[Any]:

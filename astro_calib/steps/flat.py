@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
@@ -64,7 +65,7 @@ def flat_correct(
     >>> flat = CCDFrame(np.array([[500.0, 1000.0, 1500.0, 0.0]]), unit="electron", mask=[[False, False, False, True]])
     >>> image = CCDFrame(np.full((1, 4), 100.0), unit="electron", uncertainty=StdDevUncertainty(np.full((1, 4), 10.0)))
     >>> result = flat_correct(image, flat)
-    >>> result._data.round(2)
+    >>> result.pixels.round(2)
     array([[200.  , 100.  ,  66.67, 100.  ]])
     >>> np.sqrt(result.variance[0, :3]).round(2)
     array([20.  , 10.  ,  6.67])
@@ -72,5 +73,5 @@ def flat_correct(
     ccd = as_frame(ccd)
     flat = check_master(ccd, flat, "flat")
     result = like_frame(ccd.divide(normalised(flat, min_value, norm_value)), ccd)
-    result._origin, result._flattened_step = None, ccd.digital_step
+    result.history = dataclasses.replace(result.history, origin=None, flattened_step=ccd.digital_step)
     return with_applied(result, ccd, flat, "flat")

@@ -22,6 +22,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.dtypes import float_type
+from astro_calib.frame.history import History
 from astro_calib.frame.pixels import WriteGuard
 from astro_calib.masters.master import with_noise_named
 from astro_calib.noise.arrays import SELF_DATA
@@ -115,21 +116,21 @@ def calibrated_at_once(
     masks = [frame.mask for frame in present if frame.mask is not None]
     quality = [frame.flags for frame in present if frame.flags is not None]
     pixels = calibrate_pixels(
-        raw._data,
+        raw.pixels,
         level,
         np.zeros(()) if of_level is None else of_level,
         list(zip(sections, recipes, strict=True)),
         dtype=dtype,
         saturation=saturation,
-        bias=None if bias is None else bias._data,
-        dark=None if dark is None else dark._data,
-        flat=None if flat is None else flat._data,
+        bias=None if bias is None else bias.pixels,
+        dark=None if dark is None else dark.pixels,
+        flat=None if flat is None else flat.pixels,
         masks=masks,
         quality=quality,
         **variances,
     )
-    watch = WriteGuard()
-    over_flat = Coefficient(1.0) if flat is None else Coefficient(1.0).times(flat._data, -1)
+    guard = WriteGuard()
+    over_flat = Coefficient(1.0) if flat is None else Coefficient(1.0).times(flat.pixels, -1)
     terms = [(source, coefficient.product(over_flat).times(over(gains))) for source, coefficient in level_terms]
     for index, gain, source in of_gains:
         collected = _collected(bias, dark, ratio, over_flat).times(inside(sections, index, raw.shape))
@@ -140,8 +141,8 @@ def calibrated_at_once(
     if shot_noise:
         of_shot = ShotVariance(
             pixels.data,
-            watch,
-            flat=None if flat is None else flat._data,
+            guard,
+            flat=None if flat is None else flat.pixels,
             dark=None if dark is None else dark.read_only_data(),
             ratio=ratio,
             floor=over(floors),
@@ -151,32 +152,30 @@ def calibrated_at_once(
     terms += _passed_on(dark, -ratio, "dark", over_flat)
     if flat is not None and flat.known_budget is not None:
         by_flat = over_flat.times(SELF_DATA) * -1
-        terms += [(s, c.referring_to(flat._data).product(by_flat)) for s, c in flat.known_budget.terms]
+        terms += [(s, c.referring_to(flat.pixels).product(by_flat)) for s, c in flat.known_budget.terms]
     budget = UncertaintyBudget(raw.shape, terms, dtype, pixels.data)
     if add_up:
-        pixels.variance.flags.writeable = False
-        budget._total = pixels.variance
+        budget = budget.with_variance(pixels.variance)
     meta = deepcopy(raw.meta)
     note_electrons(meta, gains)
     flagged = saturation is not None or flat is not None
     scaled = origin.scaled(over(gains))
-    result = type(raw)(
+    history = History(
+        origin=None if flat is not None else scaled,
+        flattened_step=None if flat is None else scaled.quantum,
+        applied=raw.history.applied,
+    )
+    return raw.replace(
         pixels.data,
+        budget,
         unit=u.electron,
         mask=pixels.mask if flagged or masks or pixels.mask.any() else None,
         flags=pixels.flags if flagged or quality or pixels.flags.any() else None,
         meta=meta,
         wcs=None if raw.wcs is None else raw.wcs.deepcopy(),
-        psf=raw.psf,
-        name=raw._name,
-        budget=budget,
-        _applied=raw._applied,
-        _origin=None if flat is not None else scaled,
-        _guard=watch,
+        history=history,
+        guard=guard,
     )
-    if flat is not None:
-        result._flattened_step = scaled.quantum
-    return result
 
 
 def _variance_of_level(terms: Sequence[tuple[NoiseSource, Coefficient]]) -> NDArray[Any] | None:

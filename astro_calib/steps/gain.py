@@ -9,7 +9,7 @@ import astropy.units as u
 from astro_calib.arguments import check_unit, described, other_words, quantity_of
 from astro_calib.detector.detector import GAIN_UNIT, Detector, check_gain, positive_quantity
 from astro_calib.dtypes import floating
-from astro_calib.frame.rebuild import as_frame, replace
+from astro_calib.frame.rebuild import as_frame
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -85,7 +85,7 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
         msg = f"{ccd.name} is in {ccd.unit}; only a frame in adu can be multiplied by a detector's gain in {GAIN_UNIT}."
         raise u.UnitConversionError(msg)
     value = raw_map(ccd, gain, "gain")
-    data = floating(ccd._data)
+    data = floating(ccd.pixels)
     factor = value if isinstance(value, float) else value.astype(data.dtype)
     product = data * factor
     budget = ccd.known_budget.scaled(factor, 1, product) if ccd.known_budget is not None else None
@@ -95,7 +95,7 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     origin = ccd.origin
     if origin is not None:
         origin = origin.scaled(value)
-    result = replace(ccd, product, budget, unit=u.electron, origin=origin)
+    result = ccd.replace(product, budget, unit=u.electron, origin=origin)
     note_electrons(result.meta, [float(amplifier.gain.value) for amplifier in gain.amplifiers])
     return result
 

@@ -13,7 +13,7 @@ from astro_calib.detector.linearity import Linearity
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, lacks_own_noise, replace, with_quality
+from astro_calib.frame.rebuild import as_frame, lacks_own_noise, with_quality
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
@@ -92,7 +92,7 @@ def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame
         msg = f"{ccd.name}: the detector has no linearity to correct for; give Detector(linearity=...)."
         raise ValueError(msg)
     budget = _checked_budget(ccd)
-    data = floating(ccd._data)
+    data = floating(ccd.pixels)
     corrected, slope, shot = data.copy(), np.ones_like(data), np.ones_like(data)
     beyond = np.zeros(data.shape, dtype=bool)
     uncertain: list[tuple[NoiseSource, Coefficient]] = []
@@ -115,7 +115,7 @@ def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame
                 uncertain.append((source, Coefficient(coefficient)))
     propagated = _propagated(budget, sections, corrected, slope, shot)
     terms = [*propagated, *uncertain]
-    result = replace(ccd, corrected, UncertaintyBudget(ccd.shape, terms, corrected.dtype, corrected))
+    result = ccd.replace(corrected, UncertaintyBudget(ccd.shape, terms, corrected.dtype, corrected))
     return with_quality(result, beyond, DataQuality.NONLINEAR)
 
 
@@ -234,4 +234,4 @@ def _propagated(
 
 def _of_collected(source: NoiseSource, ratio: NDArray[Any]) -> NoiseSource:
     """Shot noise with the variance of the electrons that were collected instead of those that were measured."""
-    return source._replaced(variance=Coefficient(np.asarray(source.variance.evaluate() * ratio, dtype=ratio.dtype)))
+    return source.replace(variance=Coefficient(np.asarray(source.variance.evaluate() * ratio, dtype=ratio.dtype)))

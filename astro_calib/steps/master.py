@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from astro_calib.arguments import NUMBERS, check_unit, described
 from astro_calib.detector.header_values import as_seconds
 from astro_calib.dtypes import float_type
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame.rebuild import as_frame, replace
+from astro_calib.frame.rebuild import as_frame
 from astro_calib.masters.registry import applied, master_of
 from astro_calib.steps.header import forget_levels
 
@@ -65,7 +66,7 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
             "same section, and make masters from frames of the same size and binning."
         )
         raise ShapeMismatchError(msg)
-    if not any(np.isfinite(row).any() for row in np.atleast_1d(master._data)):
+    if not any(np.isfinite(row).any() for row in np.atleast_1d(master.pixels)):
         msg = f"the master {kind} ({master.name}) holds no finite number."
         raise FrameError(msg)
     applied(master)
@@ -75,11 +76,11 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
 
 def _check_not_applied(ccd: CCDFrame, master: CCDFrame, kind: str) -> None:
     """Refuse the same master a second time, and say that another of its kind was applied."""
-    if not ccd._applied:
+    if not ccd.history.applied:
         return
     identity = master_of(master).identity
     # A bias that is given as a dark is subtracted twice as well.
-    once = next((of_kind for of_kind, known in ccd._applied if known == identity), None)
+    once = next((of_kind for of_kind, known in ccd.history.applied if known == identity), None)
     if once is not None:
         instead = f"frame {'/' if kind == 'flat' else '-'} master"
         msg = (
@@ -87,7 +88,7 @@ def _check_not_applied(ccd: CCDFrame, master: CCDFrame, kind: str) -> None:
             f"what you mean, write {instead}."
         )
         raise FrameError(msg)
-    if kind not in (of_kind for of_kind, _ in ccd._applied):
+    if kind not in (of_kind for of_kind, _ in ccd.history.applied):
         return
     meant = " This is right only for a correction on top of it, such as that of an illumination." * (kind == "flat")
     msg = f"{ccd.name} was {_done(kind)} another master {kind} before it was given {master.name}.{meant}"
@@ -101,7 +102,8 @@ def _done(kind: str) -> str:
 
 def with_applied(result: CCDFrame, ccd: CCDFrame, master: CCDFrame, kind: str) -> CCDFrame:
     """The result, which remembers the master beside those that were applied to the frame before."""
-    result._applied = (*ccd._applied, (kind, master_of(master).identity))
+    applied = (*ccd.history.applied, (kind, master_of(master).identity))
+    result.history = dataclasses.replace(result.history, applied=applied)
     return result
 
 
@@ -114,12 +116,12 @@ def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
     """The result of applying a master, with the header and the type of the frame that it was applied to."""
     result.meta = deepcopy(ccd.meta)
     forget_levels(result.meta)
-    result._name = ccd._name
+    result.name = ccd.name
     dtype = float_type(ccd.dtype)
     if result.dtype == dtype:
         return result
     budget = None if result.known_budget is None else result.known_budget.materialized()
-    return replace(result, result._data.astype(dtype), budget)
+    return result.replace(result.pixels.astype(dtype), budget)
 
 
 def exposure(ccd: CCDFrame, keyword: Any, unit: Any) -> u.Quantity:

@@ -13,7 +13,7 @@ from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, measured, replace, with_quality
+from astro_calib.frame.rebuild import as_frame, measured, with_quality
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.digital_step import digital_step, neighbours
@@ -119,7 +119,7 @@ def subtract_overscan(
     ccd = as_frame(ccd)
     level, terms, lost = overscan_level(ccd, overscan, overscan_axis, fits_section, median, model, clip)
     ccd = without_level(ccd, lost)
-    data = floating(ccd._data)
+    data = floating(ccd.pixels)
     result = data - np.asarray(level, dtype=data.dtype)
     own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
     budget = (
@@ -127,7 +127,7 @@ def subtract_overscan(
         if ccd.known_budget is None
         else UncertaintyBudget.linear([(ccd.known_budget, 1.0), (own, 1.0)]).of_data(result)
     )
-    frame = replace(ccd, result, budget)
+    frame = ccd.replace(result, budget)
     forget_encoding(frame.meta)
     forget_levels(frame.meta)
     return frame
@@ -218,7 +218,7 @@ def _between_neighbours(level: NDArray[np.float64], lost: NDArray[np.bool_]) -> 
 
 def _digital_step(overscan: CCDFrame) -> tuple[float, bool]:
     """The digital step of an overscan, 0 if it was not digitised; and whether pixels show it, or only their type."""
-    own = digital_step(neighbours(overscan._data))
+    own = digital_step(neighbours(overscan.pixels))
     if own is not None:
         return own, True
     # Of a few pixels, or pixels of few values, the rest of the frame tells it.
@@ -270,7 +270,7 @@ def _good_values(
     ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None, step: float
 ) -> NDArray[np.float64]:
     """The overscan, NaN where a pixel does not count."""
-    values = overscan._data.astype(np.float64)
+    values = overscan.pixels.astype(np.float64)
     values[~measured(overscan)] = np.nan
     if clip is not None:
         with warnings.catch_warnings():

@@ -55,8 +55,8 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
     """
     result = ccd = as_frame(ccd)
     detector = as_detector(detector, "flag_saturated")
-    if ccd._data.dtype.kind == "f":
-        missing = ~np.isfinite(ccd._data)
+    if ccd.pixels.dtype.kind == "f":
+        missing = ~np.isfinite(ccd.pixels)
         if missing.all():
             msg = f"{ccd.name}: no pixel is a finite number; the file holds no image that could be calibrated."
             raise FrameError(msg)
@@ -67,7 +67,7 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
             msg = f"{ccd.name} is in {ccd.unit}; saturated pixels are found in the raw frame, in adu."
             raise u.UnitConversionError(msg)
         with np.errstate(invalid="ignore"):
-            saturated = ccd._data >= detector.saturation.value
+            saturated = ccd.pixels >= detector.saturation.value
         result = with_quality(result, saturated, DataQuality.SATURATED)
     return result
 

@@ -11,7 +11,7 @@ from astro_calib.arguments import check_number, check_switch, described, other_w
 from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.errors import FrameError
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.rebuild import as_frame, replace, snapshot
+from astro_calib.frame.rebuild import as_frame
 from astro_calib.masters.normalise import normalised
 from astro_calib.masters.registry import applied, converted, stands_for
 from astro_calib.steps import (
@@ -166,7 +166,7 @@ def calibrate(
     array([[125.33, 125.33, 125.33],
            [125.33, 125.33, 125.33]], dtype=float32)
     """
-    ccd = snapshot(as_frame(ccd))
+    ccd = as_frame(ccd).snapshot()
     detector = as_detector(detector, "calibrate")
     cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
     bias, dark, flat = (
@@ -268,7 +268,7 @@ def _is_plain(
         and ccd.dtype.isnative
         and (ccd.dtype.kind in "iu" or ccd.dtype in (np.float32, np.float64))
         and all(isinstance(master, CCDFrame) for master in masters if master is not None)
-        and (ccd.dtype.kind != "f" or bool(np.isfinite(ccd._data).any()))
+        and (ccd.dtype.kind != "f" or bool(np.isfinite(ccd.pixels).any()))
         and _has_one_factor(ccd)
     )
 
@@ -356,7 +356,7 @@ def _at_once(
 def _master_snapshot(master: CCDFrame) -> CCDFrame:
     """A master for the time of a calculation, noted as applied under its own name."""
     applied(master)
-    result = snapshot(master)
+    result = master.snapshot()
     stands_for(result, master)
     return result
 
@@ -369,7 +369,7 @@ def _in_electrons(master: CCDFrame, kind: str, detector: Detector) -> CCDFrame:
         return master
     given = tuple(detector.gain_identity(index) for index in range(len(detector.amplifiers)))
     made: CCDFrame = master.cached("electrons", given, lambda: gain_correct(master, detector))
-    result = replace(master, made._data, made.known_budget, unit=u.electron, origin=made._origin)
+    result = master.replace(made.pixels, made.known_budget, unit=u.electron, origin=made.origin)
     gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
     converted(result, master, gains[0] if len(gains) == 1 else None)
     return result

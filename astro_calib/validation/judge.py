@@ -230,16 +230,17 @@ def _done(shares: Sequence[_Share], jobs: int) -> Generator[tuple[list[Sums], li
             yield from map(_of_share, shares)
             return
         from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
+        from multiprocessing import active_children, get_context
 
         # Not by a fork, after which threads of this process could be waited for in vain; and not a Pool, which would
         # wait in vain for a process that was killed.
+        others = set(active_children())
         executor = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (log.level,))
         try:
             yield from executor.map(_of_share, shares)
         except BaseException:
             # Nobody waits for the shares that were begun.
-            for process in list(executor._processes.values()):
+            for process in set(active_children()) - others:
                 process.terminate()
             raise
         finally:

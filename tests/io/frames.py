@@ -81,7 +81,7 @@ class Night:
 def assert_same(again, frame):
     """That a frame came back as it was."""
     assert isinstance(again, CCDFrame)
-    assert again._data.dtype == frame._data.dtype
+    assert again.pixels.dtype == frame.pixels.dtype
     assert again.unit == frame.unit
     for attribute in ("data", "variance", "mask", "flags", "psf", "n_used"):
         one, other = getattr(again, attribute), getattr(frame, attribute)
@@ -99,7 +99,7 @@ def assert_same(again, frame):
     one, other = again.origin, frame.origin
     assert (one is None) == (other is None)
     # A raw frame of one constant value has nothing to be known by: its identity is another one each time.
-    if other is not None and not (frame._origin is None and other.raw.identity().startswith("drawn:")):
+    if other is not None and not (frame.history.origin is None and other.raw.identity().startswith("drawn:")):
         assert (one.raw.identity(), tuple(one.raw.shape)) == (other.raw.identity(), tuple(other.raw.shape))
         assert (one.window, one.quantum) == (other.window, other.quantum)
     assert_same_budget(again.budget, frame.budget)

@@ -159,7 +159,7 @@ def test_mapped_arrays_stay_on_disk_and_outlive_the_file(night, tmp_path):
     frame, path = night.science(), tmp_path / "frame.asdf"
     frame.write(path)
     mapped = CCDFrame.read(path, memmap=True)
-    base = mapped._data
+    base = mapped.pixels
     while not isinstance(base, (mmap.mmap, type(None))):
         base = base.base
     assert isinstance(base, mmap.mmap)

@@ -137,7 +137,7 @@ for path in sys.argv[2:]:
         warnings.simplefilter("always")
         frame = CCDFrame.read(path)
     print(*(f"{one.category.__name__}: {one.message}" for one in caught))
-    print(float(frame._data.sum()), float(frame.variance.sum()))
+    print(float(frame.pixels.sum()), float(frame.variance.sum()))
     del frame
 """
 

@@ -37,9 +37,9 @@ def test_pixels_types_and_identity_are_those_of_the_whole_file(rng, tmp_path, dt
     whole = CCDFrame.read(path, unit="adu")
     frame = raw_on_disk(path, u.adu, stated=False)
     assert frame.dtype == whole.dtype.newbyteorder("=")
-    np.testing.assert_array_equal(frame._data[3:9, 2:], whole.data[3:9, 2:])
-    np.testing.assert_array_equal(frame._data[::5], whole.data[::5])
-    np.testing.assert_array_equal(frame._data[:], whole.data)
+    np.testing.assert_array_equal(frame.pixels[3:9, 2:], whole.data[3:9, 2:])
+    np.testing.assert_array_equal(frame.pixels[::5], whole.data[::5])
+    np.testing.assert_array_equal(frame.pixels[:], whole.data)
     origins = frame.origin, whole.origin
     assert origins[0].raw.identity() == origins[1].raw.identity()
     assert (origins[0].quantum, origins[0].window) == (origins[1].quantum, origins[1].window)
@@ -51,7 +51,7 @@ def test_scaled_whole_numbers_are_what_astropy_makes_of_them(rng, tmp_path):
     hdu.scale("int16", bzero=900, bscale=0.1)
     hdu.writeto(path)
     frame = raw_on_disk(path, u.adu, stated=False)
-    np.testing.assert_allclose(frame._data[:], fits.getdata(path), rtol=1e-7)
+    np.testing.assert_allclose(frame.pixels[:], fits.getdata(path), rtol=1e-7)
     assert frame.dtype == fits.getdata(path).dtype.newbyteorder("=")
 
 
@@ -180,14 +180,14 @@ def test_a_file_that_shrinks_is_an_error(night):
     frame = raw_on_disk(night[1], u.adu, stated=False)
     night[1].write_bytes(night[1].read_bytes()[:3000])
     with pytest.raises(OSError, match=r"1\.fits was changed while it was read"):
-        frame._data[:]
+        frame.pixels[:]
 
 
 def test_a_file_that_is_replaced_is_an_error(night):
     frame = raw_on_disk(night[1], u.adu, stated=False)
     night[2].replace(night[1])
     with pytest.raises(OSError, match=r"1\.fits was changed while it was read"):
-        frame._data[:]
+        frame.pixels[:]
 
 
 def test_the_first_frame_may_have_no_weight(night):

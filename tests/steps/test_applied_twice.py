@@ -77,7 +77,7 @@ def test_another_master_of_the_kind_is_said(frames, step):
     ccd, first, second = frames
     with pytest.warns(AstropyUserWarning, match="another master"):
         result = STEPS[step](STEPS[step](ccd, first), second)
-    assert len(result._applied) == 2
+    assert len(result.history.applied) == 2
 
 
 @pytest.mark.parametrize("step", STEPS)
