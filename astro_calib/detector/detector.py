@@ -367,7 +367,24 @@ class Detector:
         return result
 
     def sections(self, shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-        """The amplifiers' sections of a raw frame of this shape, or an error if one lies outside."""
+        """
+        The amplifiers' sections of a raw frame.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            The shape of the raw frame.
+
+        Returns
+        -------
+        list of (slice, slice)
+            Rows and columns, for each amplifier.
+
+        Raises
+        ------
+        FrameError
+            If a section lies outside the frame.
+        """
         sections = []
         for amplifier in self.amplifiers:
             rows, columns = amplifier.slices()

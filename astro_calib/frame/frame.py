@@ -387,7 +387,7 @@ class CCDFrame(CCDData):
         >>> float(CCDFrame([[1.0, 2.0]], unit="adu").pixels.max())
         2.0
         """
-        view = self._data.view()
+        view = np.asarray(self._data).view()
         view.flags.writeable = False
         return view
 
@@ -834,7 +834,23 @@ class CCDFrame(CCDData):
         )
 
     def calculate(self, operation: Any, operand: CCDFrame, **kwargs: Any) -> CCDFrame:
-        """The result of an operation on this frame and one of the same shape, as astropy's arithmetic has it."""
+        """
+        The result of an operation on this frame and another.
+
+        Parameters
+        ----------
+        operation : callable
+            ``numpy.add``, ``numpy.subtract``, ``numpy.multiply`` or ``numpy.true_divide``.
+        operand : CCDFrame, shape (ny, nx) or ()
+            The other operand.
+        **kwargs
+            As for `astropy.nddata.NDArithmeticMixin.add`.
+
+        Returns
+        -------
+        CCDFrame
+            With the header of this frame.
+        """
         result: CCDFrame = self._prepare_then_do_arithmetic(operation, operand, **kwargs)
         return result
 
@@ -926,7 +942,14 @@ class CCDFrame(CCDData):
         return budget_of_product(self.known_budget, other, left, right, power, data)
 
     def read_only_data(self) -> NDArray[Any]:
-        """The data as an array that nobody writes into, for the budgets of other frames to refer to."""
+        """
+        The data as an array that nobody writes into, for the budgets of other frames to refer to.
+
+        Returns
+        -------
+        ndarray
+            Of floating-point numbers: the data themselves if nobody can write into them, else a copy, made once.
+        """
         if not may_be_written(self._data):
             return floating(self._data)
         array: NDArray[Any] = self.cached("lasting", (), self._copy_of_data)
@@ -938,7 +961,23 @@ class CCDFrame(CCDData):
         return array
 
     def cached(self, what: str, given: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-        """What ``make`` makes of the frame's values and of what is given; made anew when one of them has changed."""
+        """
+        What is made of the frame's values and kept; made anew when they, or what is given, have changed.
+
+        Parameters
+        ----------
+        what : str
+            A name for it.
+        given : tuple
+            What else it depends on.
+        make : callable
+            Makes it; takes nothing.
+
+        Returns
+        -------
+        object
+            What ``make`` returned.
+        """
         # A frame whose data somebody writes into gets another budget.
         budget = self.known_budget
         key = (budget, self._digest() if budget is None else None, *given)
@@ -1122,7 +1161,14 @@ class CCDFrame(CCDData):
         return wcs
 
     def parts(self) -> dict[str, Any]:
-        """What the frame is made of, as arguments for another that shares its array and its guard."""
+        """
+        What the frame is made of, as arguments for another that shares its array and its guard.
+
+        Returns
+        -------
+        dict
+            Of the arguments of `CCDFrame`.
+        """
         return {
             "data": self._data,
             "unit": self.unit,
@@ -1138,7 +1184,21 @@ class CCDFrame(CCDData):
         }
 
     def with_budget(self, budget: UncertaintyBudget | None, origin: Origin | None = None) -> CCDFrame:
-        """The same pixels with another budget, and the raw frame that they are from, if that is another."""
+        """
+        The same pixels with another budget.
+
+        Parameters
+        ----------
+        budget : UncertaintyBudget or None
+            The budget; None for a frame that counts as exact.
+        origin : Origin, optional
+            Which pixels of a raw frame they are, if others.
+
+        Returns
+        -------
+        CCDFrame
+            With the rest of this frame, and a header of its own.
+        """
         return self.replace(self._data, budget, origin=origin)
 
     def replace(
@@ -1187,7 +1247,14 @@ class CCDFrame(CCDData):
         return type(self)(**{**self.parts(), **changed, **{key: one for key, one in others.items() if one is not None}})
 
     def snapshot(self) -> CCDFrame:
-        """The frame for the time of a calculation in which nobody writes into it: its pixels are checksummed once."""
+        """
+        A snapshot whose pixels are checksummed once, for a calculation in which nobody writes into them.
+
+        Returns
+        -------
+        CCDFrame
+            It shares all arrays with this one.
+        """
         budget = self.known_budget
         guard = WriteGuard()
         if self._guard is not None:

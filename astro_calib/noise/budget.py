@@ -189,7 +189,14 @@ class UncertaintyBudget:
     # -- variances -----------------------------------------------------------------------------------------------
 
     def pairs(self) -> Iterator[tuple[NoiseSource, Coefficient, NoiseSource, Coefficient]]:
-        """Each pair of different terms that have noise in common."""
+        """
+        Each pair of different terms that have noise in common.
+
+        Yields
+        ------
+        source, coefficient, source, coefficient
+            Two terms.
+        """
         terms = self.terms
         for index, (a, coefficient_a) in enumerate(terms):
             for b, coefficient_b in terms[index + 1 :]:

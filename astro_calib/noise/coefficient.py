@@ -76,7 +76,19 @@ class Coefficient:
 
     @classmethod
     def of_products(cls, terms: Iterable[tuple[float, Factors]]) -> Coefficient:
-        """Sum up like products; write out what has become too long."""
+        """
+        The sum of products; like ones are added up, and what has become too long is written out.
+
+        Parameters
+        ----------
+        terms : iterable of (float, factors)
+            A number, and pairs of an array and its power.
+
+        Returns
+        -------
+        Coefficient
+            The sum.
+        """
         result = cls(0.0)
         for number, factors in terms:
             key = frozenset(factors)

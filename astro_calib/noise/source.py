@@ -102,7 +102,19 @@ class NoiseSource:
         return f"<NoiseSource {self.name!r}, axes {self.axes}, {self.identity}>"
 
     def replace(self, **changes: Any) -> NoiseSource:
-        """The same source with other attributes."""
+        """
+        The same source with other attributes.
+
+        Parameters
+        ----------
+        **changes
+            Arguments of `NoiseSource`.
+
+        Returns
+        -------
+        NoiseSource
+            Of the same identity, unless that is changed.
+        """
         cached = ("family", "amplitudes", "effective_number")
         attributes = {name: value for name, value in self.__dict__.items() if name not in cached}
         return NoiseSource(**(attributes | changes))

@@ -24,11 +24,11 @@ from astro_calib import (
     UncertaintyBudget,
     calibrate,
     combine,
-    masters,
 )
 from astro_calib.errors import NoiseWarning
 from astro_calib.frame.pixels import WriteGuard
 from astro_calib.io import master_parts
+from astro_calib.masters import registry as masters
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.coefficient import Coefficient
 
@@ -199,7 +199,7 @@ def frames(draw):
         psf=draw(hnp.arrays(np.float64, (3, 3), elements=POSITIVE)) if step == "none" and draw(maybe) else None,
         meta=fits.Header(draw(HEADERS)) if draw(maybe) else draw(HEADERS),
         wcs=tangent_plane() if draw(maybe) else None,
-        _guard=WriteGuard(),
+        guard=WriteGuard(),
     )
     if step == "slice":
         return frame[: draw(st.integers(1, shape[0])), :: draw(st.integers(1, 2))]

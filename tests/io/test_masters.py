@@ -23,11 +23,11 @@ from astro_calib import (
     combine,
     covariance,
     create_deviation,
-    masters,
     subtract_bias,
 )
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.io import fits as module_fits
+from astro_calib.masters import registry as masters
 from tests import processes
 from tests.io.frames import Night, forget
 

@@ -47,7 +47,7 @@ def test_built_in_profiles():
         ({"IMAGETYP": "Dark Frame", "EXPTIME": 0.0}, "bias"),
         ({"IMAGETYP": "Dark Frame", "EXPTIME": 30.0}, "dark"),
         ({"IMAGETYP": "dark", "EXPOSURE": 30.0}, "dark"),
-        ({"IMAGETYP": "Flat ArrayRef"}, "flat"),
+        ({"IMAGETYP": "Flat Field"}, "flat"),
         ({"IMAGETYP": "FLAT"}, "flat"),
         ({"OBSTYPE": "SKYFLAT"}, "flat"),
         ({"IMAGETYP": "dome flat"}, "flat"),

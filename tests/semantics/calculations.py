@@ -72,7 +72,7 @@ def same(again):
 
 def unmarked(frame):
     """A frame that does not remember its masters: a random calculation may take two of a kind, or one twice."""
-    return CCDFrame(frame, _applied=())
+    return CCDFrame(frame, history=replace(frame.history, applied=()))
 
 
 OPERATORS = {

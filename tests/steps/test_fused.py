@@ -1,5 +1,6 @@
 """One pass over the pixels gives what the steps give one at a time."""
 
+import dataclasses
 import sys
 
 import astropy.units as u
@@ -236,7 +237,7 @@ def test_raw_frames_of_other_types(rng, both_ways, dtype):
 
 def test_a_frame_without_a_pixel_that_differs(both_ways):
     raw = CCDFrame(np.full(SHAPE, 1100, dtype=np.uint16), unit="adu")
-    raw = CCDFrame(raw, _origin=raw.origin)
+    raw = CCDFrame(raw, history=dataclasses.replace(raw.history, origin=raw.origin))
     one = both_ways(raw, CAMERA, pedestal=1000)
     assert not lacks_own_noise(one)
 
