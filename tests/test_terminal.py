@@ -19,7 +19,7 @@ COMMAND = "from astro_calib.cli import main\nmain(prog_name='astro-calib')\n"
 #: Sends a signal to its own process while a file is half written.
 SIGNALLED = """
 import os, time
-from astro_calib.io import fits_writer
+from astro_calib.io.fits import write as fits_writer
 
 def half(hdus, path):
     if {name!r} in path.name:

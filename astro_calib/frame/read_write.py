@@ -18,7 +18,7 @@ __all__ = ["FrameRead", "FrameWrite", "register_formats"]
 def register_formats() -> None:
     """Import the formats, each of which registers itself: needed as soon as somebody looks at ``read`` or ``write``."""
     for name in ("fits", "asdf"):
-        import_module(f"astro_calib.io.{name}")
+        import_module(f"astro_calib.io.{name}.registration")
 
 
 class FrameRead(registry.UnifiedReadWrite):

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.io.asdf_structure import MAX_TEXT
+from astro_calib.io.asdf.integrity import MAX_TEXT
 from astro_calib.io.fits_budget import IDENTITY
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.arguments import as_path, printable
 from astro_calib.detector.header_values import as_number
 from astro_calib.errors import FrameError
-from astro_calib.io.cards import remark_on_cards
+from astro_calib.io.fits.cards import remark_on_cards
 from astro_calib.night.headers import header_value, parse_section
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import FITS_SUFFIX, UnusableFileError, read_raw_file

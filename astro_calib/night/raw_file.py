@@ -84,10 +84,10 @@ def read_raw_file(
     """
     from astropy.io import fits
 
-    from astro_calib.io.cards import repaired
-    from astro_calib.io.fits_checksum import compare_sums, content_of
-    from astro_calib.io.tiles import check_tiles
-    from astro_calib.io.whole import NotFitsError, check_whole_fits, openable
+    from astro_calib.io.fits.cards import repaired
+    from astro_calib.io.fits.checksums import compare_sums, content_of
+    from astro_calib.io.fits.tiles import check_tiles
+    from astro_calib.io.fits.whole import NotFitsError, check_whole_fits, openable
 
     remarks: list[str] = []
     try:
@@ -126,8 +126,8 @@ def _header_of_rest(path: Path) -> Header | None:
     """The keywords of all whole headers in a file that is cut off or damaged; None if there is none."""
     from astropy.io.fits import Header
 
-    from astro_calib.io.cards import repaired_header
-    from astro_calib.io.whole import headers_of_rest
+    from astro_calib.io.fits.cards import repaired_header
+    from astro_calib.io.fits.whole import headers_of_rest
 
     result = None
     for content in headers_of_rest(path):
@@ -140,7 +140,7 @@ def _header_of_rest(path: Path) -> Header | None:
 
 
 def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]]:
-    from astro_calib.io.fits_image import image_header, image_numbers, image_pixels
+    from astro_calib.io.fits.image import image_header, image_numbers, image_pixels
 
     images = image_numbers(hdus)
     if len(images) != 1:

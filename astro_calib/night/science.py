@@ -106,7 +106,7 @@ def reduce_science(
     FrameError
         If it cannot be calibrated.
     """
-    from astro_calib.io.fits_writer import prepare_fits
+    from astro_calib.io.fits.write import prepare_fits
 
     raw = read_raw(frame)
     image = calibrated(frame, plan, masters, raw)

@@ -39,7 +39,7 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
     int or None
         None if no header tells anything.
     """
-    from astro_calib.io.whole import first_header, number_of_pixels
+    from astro_calib.io.fits.whole import first_header, number_of_pixels
 
     pixels: Counter[int] = Counter()
     for path in paths:

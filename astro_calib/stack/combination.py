@@ -462,7 +462,7 @@ def _is_raw(frame: Any) -> bool:
 
 def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) -> Any:
     """A raw frame in a file to be read by rows; another as it is, or in a file of its own if there is no room."""
-    from astro_calib.io.rows import RawOnDisk, raw_on_disk, spilled
+    from astro_calib.io.fits.rows import RawOnDisk, raw_on_disk, spilled
 
     first = loaded[0]
     frame = raw_on_disk(path, first.unit, stated=unit is None)

@@ -34,7 +34,7 @@ from astro_calib import (
     combine,
 )
 from astro_calib.errors import FrameError
-from astro_calib.io.asdf_registration import get_extensions, get_resource_mappings
+from astro_calib.io.asdf.extension import get_extensions, get_resource_mappings
 from tests.io.frames import Night, assert_same, assert_same_budget, tangent_plane
 
 SHAPE = (6, 8)
@@ -95,7 +95,7 @@ def test_registration_loads_nothing_heavy():
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(run.stdout.split())
-    assert "astro_calib.io.asdf_converters" in loaded
+    assert "astro_calib.io.asdf.converters" in loaded
     # Not photutils, whose newer versions asdf loads for their own sake.
     assert not loaded & {"numba", "matplotlib", "ccdproc"}
 

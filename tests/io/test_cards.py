@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 
 from astro_calib import CCDFrame, combine
 from astro_calib.errors import HeaderWarning
-from astro_calib.io.cards import repaired_header
+from astro_calib.io.fits.cards import repaired_header
 
 #: A card as a camera writes it, the keyword under which it is found afterwards, and its value.
 BROKEN = {

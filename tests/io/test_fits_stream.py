@@ -17,9 +17,9 @@ from hypothesis.extra import numpy as hnp
 
 from astro_calib import CCDFrame
 from astro_calib.errors import FrameError
-from astro_calib.io import fits_stream
+from astro_calib.io.fits import stream as fits_stream
+from astro_calib.io.fits.stream import write_hdus
 from astro_calib.io.fits_budget import storable
-from astro_calib.io.fits_stream import write_hdus
 
 #: Bytes that are worked on at a time.
 PIECE = fits_stream.LARGE

@@ -26,7 +26,7 @@ from astro_calib import (
     subtract_bias,
 )
 from astro_calib.errors import FrameError, NoiseWarning
-from astro_calib.io import fits as module_fits
+from astro_calib.io.fits import read as module_fits
 from astro_calib.masters import registry as masters
 from tests import processes
 from tests.io.frames import Night, forget

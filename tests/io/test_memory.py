@@ -12,7 +12,8 @@ from astropy.io import fits
 
 from astro_calib import CCDFrame
 from astro_calib.errors import FrameError
-from astro_calib.io import memory, whole
+from astro_calib.io import memory
+from astro_calib.io.fits import whole
 from astro_calib.io.memory import available_memory
 
 GB = 10**9

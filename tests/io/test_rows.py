@@ -15,8 +15,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib import CCDFrame, combine, covariance
 from astro_calib.errors import FrameError, NoiseWarning
-from astro_calib.io import rows as module
-from astro_calib.io.rows import raw_on_disk
+from astro_calib.io.fits import rows as module
+from astro_calib.io.fits.rows import raw_on_disk
 
 SHAPE = (23, 31)
 

@@ -18,7 +18,7 @@ from matplotlib.image import imread
 
 from astro_calib import DataQuality, simulate
 from astro_calib.errors import FrameError
-from astro_calib.io import fits_writer
+from astro_calib.io.fits import write as fits_writer
 from astro_calib.night import reduce_night, run
 
 SHAPE = (160, 192)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 from astropy import log
-from astropy.io import fits, registry
+from astropy.io import fits
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import FITSFixedWarning
@@ -26,26 +26,25 @@ from astro_calib.errors import FrameError, HeaderWarning
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.io import mapping
-from astro_calib.io.cards import remark_on_cards, repaired
-from astro_calib.io.find import OPENERS, Finder
+from astro_calib.io.find import Finder
+from astro_calib.io.fits.cards import remark_on_cards, repaired
+from astro_calib.io.fits.checksums import check_data, check_headers, compare_sums, content_of
+from astro_calib.io.fits.image import find_hdu, image_header, image_pixels
+from astro_calib.io.fits.pixels import plane_shape
+from astro_calib.io.fits.tiles import check_tiles
+from astro_calib.io.fits.wcs import header_and_wcs
+from astro_calib.io.fits.whole import check_whole_fits, header_units, openable
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
-from astro_calib.io.fits_checksum import check_data, check_headers, compare_sums, content_of
-from astro_calib.io.fits_image import find_hdu, image_header, image_pixels
-from astro_calib.io.fits_pixels import plane_shape
-from astro_calib.io.fits_wcs import header_and_wcs
-from astro_calib.io.fits_writer import write_fits
 from astro_calib.io.headers import wcs_of_tree
 from astro_calib.io.paths import file_to_read
 from astro_calib.io.stored import Stored
 from astro_calib.io.stored_arrays import bits, own_native
-from astro_calib.io.tiles import check_tiles
-from astro_calib.io.whole import check_whole_fits, header_units, openable
 from astro_calib.masters.registry import Master, filed, master_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["read_fits", "stored_fits", "write_fits"]
+__all__ = ["read_fits", "stored_fits"]
 
 #: What tells a file of ours.
 MARK_OF_BUDGET = f"EXTNAME = '{BUDGET}".encode()
@@ -135,9 +134,6 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
 def stored_fits(path: Path, find: Finder) -> Stored | CCDFrame:
     """A file of which only the headers are read, as far as that can be; errors are those of `read_fits`."""
     return _found(path, path.name, {}, None, find, [])
-
-
-OPENERS["fits"] = stored_fits
 
 
 def _found(
@@ -323,14 +319,3 @@ def _unit(header: fits.Header, given: Any) -> u.UnitBase:
         return u.Unit(CCDData.known_invalid_fits_unit_strings.get(text, text))
     except ValueError as error:
         raise FrameError(msg) from error
-
-
-def _is_fits(origin: str, path: Any, *arguments: Any, **options: Any) -> bool:
-    """Whether a file is FITS, from what it is called or how it begins."""
-    name = "" if path is None else str(path).lower()
-    return name.endswith(".fz") or bool(fits.connect.is_fits(origin, path, *arguments, **options))
-
-
-registry.register_reader("fits", CCDFrame, read_fits)
-registry.register_writer("fits", CCDFrame, write_fits)
-registry.register_identifier("fits", CCDFrame, _is_fits)

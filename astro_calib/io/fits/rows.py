@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.io.fits_pixels import STORED, Scaling, blank_number, plane_shape
+from astro_calib.io.fits.pixels import STORED, Scaling, blank_number, plane_shape
 from astro_calib.noise.digital_step import sample_of
 from astro_calib.noise.identity import PIXELS, drawn_identity
 from astro_calib.noise.origin import Origin, RawPixels

@@ -10,10 +10,10 @@ import numpy as np
 from astropy.io import fits
 
 from astro_calib.errors import FrameError
-from astro_calib.io.fits_pixels import Scaling, blank_number, plane_shape, without_blanks
-from astro_calib.io.fits_wcs import WCS_KEYWORD
+from astro_calib.io.fits.pixels import Scaling, blank_number, plane_shape, without_blanks
+from astro_calib.io.fits.wcs import WCS_KEYWORD
+from astro_calib.io.fits.whole import openable
 from astro_calib.io.stored_arrays import own_native
-from astro_calib.io.whole import openable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,7 @@ def get_extensions() -> list[Any]:
     """The extension with our tags; an entry point of asdf."""
     from asdf.extension import ManifestExtension
 
-    from astro_calib.io import asdf_converters as converters
+    from astro_calib.io.asdf import converters
 
     return [
         ManifestExtension.from_uri(

@@ -1,5 +1,5 @@
 """
-Frames as ASDF files.
+Read frames from ASDF files.
 
 The tree holds the frame under "frame"; more can be put beside it with `asdf.AsdfFile`, which knows the frames of this
 package by their tags.
@@ -13,26 +13,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
-from astropy.io import registry
 from astropy.utils.exceptions import AstropyWarning
 
 from astro_calib.errors import FrameError
-from astro_calib.frame.frame import CCDFrame
 from astro_calib.io import mapping
-from astro_calib.io.asdf_structure import check_tree, check_whole_asdf
-from astro_calib.io.atomic import write_atomically
-from astro_calib.io.find import OPENERS, Finder
-from astro_calib.io.frame_tree import note_file
-from astro_calib.io.paths import file_to_read, file_to_write
+from astro_calib.io.asdf.integrity import check_tree, check_whole_asdf
+from astro_calib.io.find import Finder
+from astro_calib.io.paths import file_to_read
 from astro_calib.io.stored import Stored
 from astro_calib.io.stored_arrays import MALFORMED
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["read_asdf", "stored_asdf", "write_asdf"]
+    from astro_calib.frame.frame import CCDFrame
+
+__all__ = ["FRAME", "read_asdf", "stored_asdf"]
 
 #: Where the frame is in the tree.
 FRAME = "frame"
@@ -102,9 +99,6 @@ def stored_asdf(path: Path, find: Finder) -> Stored:
         return _stored(path, find, FRAME)
 
 
-OPENERS["asdf"] = stored_asdf
-
-
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Errors that name the file."""
@@ -127,7 +121,7 @@ def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False, memma
     from asdf.exceptions import AsdfWarning
     from asdf.util import load_yaml
 
-    from astro_calib.io.asdf_converters import Reading, reading
+    from astro_calib.io.asdf.converters import Reading, reading
 
     memmap = memmap or mapping.room()
     check_whole_asdf(path)
@@ -158,75 +152,3 @@ def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False, memma
             msg = f"this version of astro-calib does not know {tag}, which was written by a later one: update it."
         raise FrameError(msg)
     return found
-
-
-def write_asdf(
-    ccd: CCDFrame,
-    filename: str | os.PathLike[str],
-    overwrite: bool = False,
-    *,
-    compression: str | None = None,
-    include_masters: bool = False,
-) -> None:
-    """
-    Write a frame; this is what ``CCDFrame.write`` calls for ASDF.
-
-    Parameters
-    ----------
-    ccd : CCDFrame
-        The frame.
-    filename : str or path
-        Where to. The file is there whole or not at all.
-    overwrite : bool
-        Whether to replace a file that is there.
-    compression : {"zlib", "bzp2", "lz4"}, optional
-        How to compress the arrays; the last needs a package of its own.
-    include_masters : bool
-        Whether to write the noise and the arrays of masters into this file as well. Without, the file refers to the
-        files of the masters, and is not larger than data, variance, mask and flags need.
-
-    Raises
-    ------
-    FileExistsError
-        If the file is there and is not to be overwritten.
-    OSError
-        If it cannot be written; an old file is left as it was.
-    FrameError
-        If the header holds what ASDF cannot.
-    """
-    import asdf
-    from yaml.representer import RepresenterError
-
-    from astro_calib.io.asdf_converters import Writing, writing
-
-    path = file_to_write(filename, overwrite=overwrite)
-
-    def write(temporary: Path) -> None:
-        asdf.AsdfFile({FRAME: ccd}).write_to(temporary, all_array_compression=compression)
-
-    token = writing.set(Writing(path, include_masters))
-    try:
-        write_atomically(path, write)
-    except RepresenterError as error:
-        msg = f"{ccd.name} cannot be written to {path}: {error}"
-        raise FrameError(msg) from error
-    finally:
-        writing.reset(token)
-    note_file(ccd, path)
-
-
-def _is_asdf(_origin: str, path: Any, fileobj: Any, *_args: Any, **_kwargs: Any) -> bool:
-    """Whether a file is ASDF, from what it is called or how it begins."""
-    if path is not None and str(path).lower().endswith(".asdf"):
-        return True
-    if fileobj is None or not hasattr(fileobj, "seek"):
-        return False
-    where = fileobj.tell()
-    start = fileobj.read(5)
-    fileobj.seek(where)
-    return bool(start == b"#ASDF")
-
-
-registry.register_reader("asdf", CCDFrame, read_asdf)
-registry.register_writer("asdf", CCDFrame, write_asdf)
-registry.register_identifier("asdf", CCDFrame, _is_asdf)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError
-from astro_calib.io.whole import BLOCK
+from astro_calib.io.fits.whole import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from astropy.io import fits
     from numpy.typing import NDArray
 
-    from astro_calib.io.whole import HeaderUnit
+    from astro_calib.io.fits.whole import HeaderUnit
 
 __all__ = [
     "LARGE",

@@ -13,6 +13,7 @@ from astropy.nddata import CCDData, VarianceUncertainty
 
 from astro_calib.errors import FrameError
 from astro_calib.io.atomic import write_atomically
+from astro_calib.io.fits.stream import write_hdus
 from astro_calib.io.fits_budget import (
     BUDGET,
     FLAGS,
@@ -21,7 +22,6 @@ from astro_calib.io.fits_budget import (
     storable,
     tree_extensions,
 )
-from astro_calib.io.fits_stream import write_hdus
 from astro_calib.io.frame_tree import frame_tree, note_file
 from astro_calib.io.headers import has_tables, wcs_tree
 from astro_calib.io.paths import file_to_write

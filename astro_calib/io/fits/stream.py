@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from astro_calib.io.fits_checksum import LARGE, encoded, folded, ones_complement_sum, sum_of_words
-from astro_calib.io.whole import BLOCK
+from astro_calib.io.fits.checksums import LARGE, encoded, folded, ones_complement_sum, sum_of_words
+from astro_calib.io.fits.whole import BLOCK
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,12 +11,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astro_calib.io.whole import is_end
+from astro_calib.io.fits.whole import is_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from astro_calib.io.whole import HeaderUnit
+    from astro_calib.io.fits.whole import HeaderUnit
 
 __all__ = ["remark_on_cards", "repaired", "repaired_header"]
 
@@ -56,7 +56,7 @@ def repaired(
     Parameters
     ----------
     source : Path or bytes
-        The file, or what is in it, as `astro_calib.io.whole.check_whole_fits` returns it.
+        The file, or what is in it, as `astro_calib.io.fits.whole.check_whole_fits` returns it.
     units : sequence of HeaderUnit
         Its headers.
 
@@ -106,7 +106,7 @@ def repaired_header(header: bytes) -> tuple[bytes, list[str]]:
 
     Examples
     --------
-    >>> from astro_calib.io.cards import repaired_header
+    >>> from astro_calib.io.fits.cards import repaired_header
     >>> header, cards = repaired_header(b"CCD TEMP= -20.5 / at start".ljust(80) + b"END".ljust(80))
     >>> header[:80].rstrip(), cards
     (b'HIERARCH CCD TEMP = -20.5 / at start', ['CCD TEMP'])

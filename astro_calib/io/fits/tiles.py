@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from astropy.io import fits
 
-    from astro_calib.io.whole import HeaderUnit
+    from astro_calib.io.fits.whole import HeaderUnit
 
 __all__ = ["check_tiles"]
 
