@@ -85,24 +85,20 @@ def read_raw_file(
     from astropy.io import fits
 
     from astro_calib.io.fits.cards import repaired
-    from astro_calib.io.fits.checksums import compare_sums, content_of
-    from astro_calib.io.fits.tiles import check_tiles
+    from astro_calib.io.fits.image import header_at_beginning
+    from astro_calib.io.fits.integrity import check_units
     from astro_calib.io.fits.whole import NotFitsError, check_whole_fits, openable
 
-    remarks: list[str] = []
     try:
         source, units = check_whole_fits(path, most)
-        if any(b"DATASUM" in unit.header or b"ZIMAGE" in unit.header for unit in units):
-            with content_of(source) as content:
-                remarks = compare_sums(units, content)
-                check_tiles(units, content)
+        remarks = check_units(source, units)
     except OSError as error:
         msg = f"it cannot be read: {error.strerror or error}"
         raise UnusableFileError(msg) from error
     except FrameError as error:
         if isinstance(error, NotFitsError):
             raise UnusableFileError(str(error), not_fits=True) from error
-        raise UnusableFileError(str(error), _header_of_rest(path), cut=True) from error
+        raise UnusableFileError(str(error), header_at_beginning(path), cut=True) from error
     source, _, broken = repaired(source, units)
     if cards is not None:
         cards += broken
@@ -120,23 +116,6 @@ def read_raw_file(
     for remark in remarks:
         warnings.warn(f"{path.name}: {remark}", AstropyUserWarning, stacklevel=2)
     return image
-
-
-def _header_of_rest(path: Path) -> Header | None:
-    """The keywords of all whole headers in a file that is cut off or damaged; None if there is none."""
-    from astropy.io.fits import Header
-
-    from astro_calib.io.fits.cards import repaired_header
-    from astro_calib.io.fits.whole import headers_of_rest
-
-    result = None
-    for content in headers_of_rest(path):
-        header = Header.fromstring(repaired_header(content)[0].decode("ascii", "replace"))
-        if result is None:
-            result = header
-        else:
-            result.extend(header, unique=True)
-    return result
 
 
 def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]]:

@@ -39,14 +39,15 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
     int or None
         None if no header tells anything.
     """
-    from astro_calib.io.fits.whole import first_header, number_of_pixels
+    from astro_calib.io.fits.image import header_at_beginning
+    from astro_calib.io.fits.whole import number_of_pixels
 
     pixels: Counter[int] = Counter()
     for path in paths:
         # What is wrong with a file is found out, and told, when it is read.
         with suppress(Exception):
-            header = first_header(path)
-            if profile.kind(header) not in (None, "ignore"):
+            header = header_at_beginning(path)
+            if header is not None and profile.kind(header) not in (None, "ignore") and number_of_pixels(header):
                 pixels[number_of_pixels(header)] += 1
     if not pixels:
         return None

@@ -179,5 +179,5 @@ def test_the_first_image_is_not_looked_for_without_end(tmp_path, monkeypatch):
     extension = fits.ImageHDU().header.tostring().encode()
     path = tmp_path / "a.fits.gz"
     path.write_bytes(gzip.compress(fits.PrimaryHDU().header.tostring().encode() + extension * 1000, 1))
-    whole.first_header(path)
+    whole.headers_at_beginning(path)
     assert len(looked_at) == whole.MANY_HEADERS

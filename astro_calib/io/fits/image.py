@@ -10,9 +10,10 @@ import numpy as np
 from astropy.io import fits
 
 from astro_calib.errors import FrameError
+from astro_calib.io.fits.cards import repaired_header
 from astro_calib.io.fits.pixels import Scaling, blank_number, plane_shape, without_blanks
 from astro_calib.io.fits.wcs import WCS_KEYWORD
-from astro_calib.io.fits.whole import openable
+from astro_calib.io.fits.whole import headers_at_beginning, openable
 from astro_calib.io.stored_arrays import own_native
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["contents_of", "find_hdu", "image_header", "image_numbers", "image_pixels"]
+__all__ = ["find_hdu", "header_at_beginning", "image_header", "image_numbers", "image_pixels"]
 
 #: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
 BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE", "BUDGET", "ARRAY"})
@@ -41,7 +42,7 @@ def image_numbers(hdus: fits.HDUList) -> list[int]:
     ]
 
 
-def contents_of(hdus: fits.HDUList) -> str:
+def _contents(hdus: fits.HDUList) -> str:
     """What is in a file, for messages."""
     what = []
     for number, hdu in enumerate(hdus):
@@ -79,11 +80,11 @@ def find_hdu(hdus: fits.HDUList, wanted: Any) -> int:
         if hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and hdu.size > 0:
             return number
         if number != 0:
-            msg = f"hdu={wanted!r} is no image; the file has {contents_of(hdus)}. Give the number or name of an image."
+            msg = f"hdu={wanted!r} is no image; the file has {_contents(hdus)}. Give the number or name of an image."
             raise FrameError(msg)
     images = image_numbers(hdus)
     if not images:
-        msg = f"there is no image in it; it has {contents_of(hdus)}."
+        msg = f"there is no image in it; it has {_contents(hdus)}."
         raise FrameError(msg)
     return images[0]
 
@@ -94,26 +95,12 @@ def _number_of(hdus: fits.HDUList, wanted: Any) -> int:
             return int(hdus.index_of(wanted))
         return range(len(hdus))[operator.index(wanted)]
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        msg = f"there is no hdu={wanted!r} in it; it has {contents_of(hdus)}. Give the number or name of one of them."
+        msg = f"there is no hdu={wanted!r} in it; it has {_contents(hdus)}. Give the number or name of one of them."
         raise FrameError(msg) from error
 
 
 def image_header(hdus: fits.HDUList, number: int) -> fits.Header:
-    """
-    The header of an image; of one in an extension with the keywords of the primary header beside its own.
-
-    Parameters
-    ----------
-    hdus : HDUList
-    number : int
-        Which of them is the image.
-
-    Returns
-    -------
-    astropy.io.fits.Header
-        A copy. Where both headers have a keyword, that of the extension counts. If its INHERIT is false, it has none
-        of the primary header's.
-    """
+    """A copy of an image's header; of one in an extension with the keywords of the primary header beside its own."""
     header = hdus[number].header.copy()
     shape = hdus[number].shape
     if number == 0:
@@ -125,18 +112,33 @@ def image_header(hdus: fits.HDUList, number: int) -> fits.Header:
         if plane_shape(shape) != shape:
             _set_shape(header, plane_shape(shape))
         return header
-    inherits = header.get("INHERIT") is not False
+    header = with_primary(header, hdus[0].header)
     _strip(header)
-    if inherits:
-        primary = hdus[0].header.copy()
-        _strip(primary)
-        if any(str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2)):
-            # Two halves of different WCS make none.
-            for keyword in {card.keyword for card in primary.cards if WCS_KEYWORD.fullmatch(card.keyword)}:
-                primary.remove(keyword, remove_all=True)
-        header.extend(primary, unique=True)
     _set_shape(header, plane_shape(shape))
     return header
+
+
+def with_primary(header: fits.Header, primary: fits.Header) -> fits.Header:
+    """The header of an extension with the keywords of the primary one that it lacks, unless its INHERIT is false."""
+    result, rest = header.copy(), primary.copy()
+    if header.get("INHERIT") is False:
+        return result
+    _strip(rest)
+    if any(str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2)):
+        # Two halves of different WCS make none.
+        for keyword in {card.keyword for card in rest.cards if WCS_KEYWORD.fullmatch(card.keyword)}:
+            rest.remove(keyword, remove_all=True)
+    result.extend(rest, unique=True)
+    return result
+
+
+def header_at_beginning(path: Path) -> fits.Header | None:
+    """The header of the first image of a file, also of one that is cut off behind it; None if it has no header."""
+    headers = [
+        fits.Header.fromstring(repaired_header(header)[0].decode("ascii", "replace"))
+        for header in headers_at_beginning(path)
+    ]
+    return with_primary(headers[-1], headers[0]) if headers else None
 
 
 def _strip(header: fits.Header) -> None:

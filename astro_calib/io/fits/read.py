@@ -28,10 +28,9 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.io import mapping
 from astro_calib.io.find import Finder
 from astro_calib.io.fits.cards import remark_on_cards, repaired
-from astro_calib.io.fits.checksums import check_data, check_headers, compare_sums, content_of
 from astro_calib.io.fits.image import find_hdu, image_header, image_pixels
+from astro_calib.io.fits.integrity import check_units
 from astro_calib.io.fits.pixels import plane_shape
-from astro_calib.io.fits.tiles import check_tiles
 from astro_calib.io.fits.wcs import header_and_wcs
 from astro_calib.io.fits.whole import check_whole_fits, header_units, openable
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
@@ -149,16 +148,8 @@ def _found(
         source, units = check_whole_fits(path)
     # Before anything in the headers is believed.
     ours = any(MARK.search(unit.header) for unit in units)
-    if checksum or (checksum is None and ours):
-        check_headers(units)
-    if checksum or any(b"ZIMAGE" in unit.header for unit in units):
-        with content_of(source) as content:
-            if checksum:
-                check_data(units, content)
-            elif checksum is None:
-                # What unpacks tiles cannot be trusted with damaged ones.
-                compare_sums(units, content, only_tiles=True)
-            check_tiles(units, content)
+    headers = ours if checksum is None else checksum
+    check_units(source, units, headers=headers, data="tiles" if checksum is None else "all" if checksum else "none")
     if checksum is False:
         # Another program may have written our header with what it has made of the frame.
         ours = any(MARK_OF_BUDGET in unit.header for unit in units)

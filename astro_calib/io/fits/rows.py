@@ -13,6 +13,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.io.fits.pixels import STORED, Scaling, blank_number, plane_shape
+from astro_calib.io.fits.whole import BLOCK
 from astro_calib.noise.digital_step import sample_of
 from astro_calib.noise.identity import PIXELS, drawn_identity
 from astro_calib.noise.origin import Origin, RawPixels
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from astro_calib.noise.digital_step import Neighbours
 
 __all__ = ["RawOnDisk", "RowsOnDisk", "raw_on_disk", "spilled"]
-
-#: FITS files come in blocks of so many bytes.
-BLOCK = 2880
 
 
 class RowsOnDisk:

@@ -17,11 +17,9 @@ import numpy as np
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from astropy.io import fits
-
-    from astro_calib.io.fits.whole import HeaderUnit
 
 __all__ = ["check_tiles"]
 
@@ -31,36 +29,21 @@ COLUMNS = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA")
 HCOMPRESS = struct.Struct(">2s3iq3B")
 HCOMPRESS_MAGIC = b"\xdd\x99"
 MOST_BITS = 64
+#: Bytes of one value by the letter of its type.
+SIZES = dict(zip("LXBIJKAEDCMPQ", (1, 0.125, 1, 2, 4, 8, 1, 4, 8, 8, 16, 8, 16), strict=True))
 #: No GZIP stream unpacks to more than so many times its length.
 MOST_GZIP = 1032
 #: What a GZIP tile may unpack to beyond its image; more is no harm.
 HARMLESS = 1 << 22
 
 
-def check_tiles(units: Iterable[HeaderUnit], content: Any) -> None:
-    """
-    Make sure that each tile of the compressed images in a file can be unpacked without harm.
-
-    Parameters
-    ----------
-    units : iterable of HeaderUnit
-    content : buffer
-        The whole file.
-
-    Raises
-    ------
-    FrameError
-        If one cannot. That its pixels are right is not known otherwise.
-    """
-    for number, unit in enumerate(units):
-        header = unit.cards
-        if header.get("ZIMAGE") is not True:
-            continue
-        for tile, shape, way, content_of_tile in _tiles(header, memoryview(content)[unit.data :][: unit.size]):
-            wrong = _wrong(way, content_of_tile, shape, abs(header["ZBITPIX"]) // 8)
-            if wrong:
-                msg = f"damaged: tile {tile} of header {number} {wrong}"
-                raise FrameError(msg)
+def check_tiles(number: int, header: fits.Header, data: memoryview) -> None:
+    """Raise a FrameError if a tile of the compressed image under this header cannot be unpacked without harm."""
+    for tile, shape, way, content in _tiles(header, data):
+        wrong = _wrong(way, content, shape, abs(header["ZBITPIX"]) // 8)
+        if wrong:
+            msg = f"damaged: tile {tile} of header {number} {wrong}"
+            raise FrameError(msg)
 
 
 def _tiles(header: fits.Header, data: memoryview) -> Iterator[tuple[int, tuple[int, ...], str, memoryview]]:
@@ -101,21 +84,6 @@ def _tiles(header: fits.Header, data: memoryview) -> Iterator[tuple[int, tuple[i
 def _descriptors(header: fits.Header) -> dict[str, tuple[int, str]]:
     """Where in a row the length and the place of each tile are, and the form of that column without its number."""
     places, found = 0, {}
-    sizes = {
-        "L": 1,
-        "X": 0.125,
-        "B": 1,
-        "I": 2,
-        "J": 4,
-        "K": 8,
-        "A": 1,
-        "E": 4,
-        "D": 8,
-        "C": 8,
-        "M": 16,
-        "P": 8,
-        "Q": 16,
-    }
     for column in range(1, header["TFIELDS"] + 1):
         form = str(header[f"TFORM{column}"]).strip()
         digits = len(form) - len(form.lstrip("0123456789"))
@@ -123,7 +91,7 @@ def _descriptors(header: fits.Header) -> dict[str, tuple[int, str]]:
         name = str(header.get(f"TTYPE{column}", "")).strip().upper()
         if name in COLUMNS and form[:1] in ("P", "Q") and repeat:
             found[name] = (places, form)
-        places += math.ceil(repeat * sizes[form[:1]])
+        places += math.ceil(repeat * SIZES[form[:1]])
     return found
 
 

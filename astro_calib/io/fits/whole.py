@@ -16,7 +16,6 @@ import math
 import os
 import warnings
 from contextlib import suppress
-from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from astropy.io import fits
@@ -33,9 +32,8 @@ __all__ = [
     "NotFitsError",
     "announced_size",
     "check_whole_fits",
-    "first_header",
     "header_units",
-    "headers_of_rest",
+    "headers_at_beginning",
     "is_end",
     "number_of_pixels",
     "openable",
@@ -130,30 +128,6 @@ def _content(file: BinaryIO, most: int | None) -> tuple[bytes, list[HeaderUnit]]
     return kept.content.getvalue(), units
 
 
-def first_header(path: Path) -> fits.Header:
-    """
-    The header of the first image of a file, with what the primary header says beside it; data are not read.
-
-    Parameters
-    ----------
-    path : Path
-        As for `check_whole_fits`.
-
-    Raises
-    ------
-    FrameError
-        If there is none.
-    """
-    with _opened(path) as file:
-        compressed = _compression(file)
-        # Unpacking ends at the header of the first image, however much may follow.
-        units = _checked(file if compressed is None else _Unpacked(compressed(file)), None, until_data=True)
-    header = units[-1].cards
-    if len(units) > 1:
-        header.extend(units[0].cards, unique=True)
-    return header
-
-
 def openable(source: Path | bytes) -> Any:
     """What astropy can open, of what `check_whole_fits` returned."""
     # A name that begins with ~ or looks like an address would be taken for what it is not.
@@ -220,27 +194,17 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
         block = file.read(BLOCK)
 
 
-def headers_of_rest(path: Path) -> list[bytes]:
-    """
-    The whole headers at the beginning of a file that is cut off or damaged.
-
-    Parameters
-    ----------
-    path : Path
-        The file; compressed or not.
-
-    Returns
-    -------
-    list of bytes
-        Empty if not even the first can be read.
-    """
+def headers_at_beginning(path: Path) -> list[bytes]:
+    """The headers of a file up to that of its first image, or to where it is cut off or damaged; data are not read."""
     headers: list[bytes] = []
     with warnings.catch_warnings(), suppress(Exception), _opened(path) as file:
         warnings.simplefilter("ignore")
         compressed = _compression(file)
         # What unpacks a damaged file makes errors of any kind; the headers before the damage are there.
-        units = header_units(_Unpacked(compressed(file)) if compressed else file)
-        headers.extend(unit.header for unit in islice(units, MANY_HEADERS))
+        for unit in header_units(_Unpacked(compressed(file)) if compressed else file):
+            headers.append(unit.header)
+            if unit.size or len(headers) == MANY_HEADERS:
+                break
     return headers
 
 
@@ -305,23 +269,18 @@ def _compression(file: BinaryIO) -> Any:
     return next((kind for magic, kind in COMPRESSED.items() if beginning.startswith(magic)), None)
 
 
-def _checked(file: Any, most: int | None, *, until_data: bool = False) -> list[HeaderUnit]:
-    """The headers of a file that is whole; or those up to the first with an image."""
+def _checked(file: Any, most: int | None) -> list[HeaderUnit]:
+    """The headers of a file, all of which is there."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        units: list[HeaderUnit] = []
         try:
-            for unit in header_units(file, most):
-                units.append(unit)
-                if until_data and (unit.size or len(units) == MANY_HEADERS):
-                    break
+            return list(header_units(file, most))
         except FrameError:
             raise
         except Exception as error:
             # In a damaged file astropy, and the libraries that unpack it, raise errors of any kind.
             msg = f"truncated or damaged: {error}"
             raise FrameError(msg) from error
-        return units
 
 
 def is_end(card: bytes) -> bool:
