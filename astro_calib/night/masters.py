@@ -13,14 +13,13 @@ import numpy as np
 
 from astro_calib.errors import FrameError
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
-from astro_calib.night.names import file_name, unique_name
+from astro_calib.night.names import file_name, for_filter, unique_name
 from astro_calib.night.net import reason_of, tried
-from astro_calib.night.pixels import masked, usable
+from astro_calib.night.pixels import finite_median, masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.remarks import heard_of_file
 from astro_calib.night.summary import MasterSummary
 from astro_calib.report.pictures import master_picture, rendered
-from astro_calib.stack.levels import median_of_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -69,7 +68,7 @@ class Masters:
     @cached_property
     def pedestal(self) -> float:
         """The level of the master bias, in electron; NaN without one."""
-        return float("nan") if self.bias is None else _level(self.bias, self.bias.pixels)
+        return float("nan") if self.bias is None else _level(self.bias)
 
     def titled(self) -> Iterator[tuple[str, str, CCDFrame]]:
         """Of each master a title, a name, which may hold anything that a header can, and the frame."""
@@ -264,8 +263,8 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
             flats[filter_name] = flat
             continue
         names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
-        called = f"filter {filter_name}" if filter_name else "frames without a filter name"
-        remarks.append(f"no flat for {called} can be used{f': reduced without one: {names}' if names else ''}")
+        without = f": reduced without one: {names}" if names else ""
+        remarks.append(f"no flat for {for_filter(filter_name)} can be used{without}")
     return replace(masters, flats=flats, unused=tuple(unused), remarks=tuple(remarks))
 
 
@@ -353,7 +352,7 @@ def _lit(
         if part < USABLE_PART_OF_FLAT:
             msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
             raise FrameError(msg)
-        level = float(median_of_pixels(flat.pixels[good]))
+        level = finite_median(flat.pixels[good])
         if not level > 0:
             msg = f"the median of this flat is {level:.4g} electron; there is no light in it"
             raise FrameError(msg)
@@ -362,16 +361,19 @@ def _lit(
     return _calibrated(frames, calibrate, unused, done)
 
 
-def _level(master: CCDFrame, values: NDArray[Any]) -> float:
-    """The median over the pixels that can be used and have a value; NaN if there are none."""
-    good = values[usable(master) & np.isfinite(values)]
-    return float(median_of_pixels(good)) if good.size else float("nan")
+def _level(master: CCDFrame) -> float:
+    """The median over the pixels that can be used; NaN if there are none."""
+    return finite_median(master.pixels[usable(master)])
 
 
 def _typical_sigma(master: CCDFrame) -> float:
     """The root of the median variance over the pixels that can be used; NaN if there are none."""
+    return float(np.sqrt(finite_median(_variance(master)[usable(master)])))
+
+
+def _variance(master: CCDFrame) -> NDArray[Any]:
     assert master.variance is not None  # combine never makes an exact master
-    return float(np.sqrt(_level(master, master.variance)))
+    return master.variance
 
 
 def write_masters(
@@ -404,7 +406,6 @@ def write_masters(
     for title, wanted, master in masters.titled():
         name = unique_name(f"master-{file_name(wanted)}", {summary.path.stem for summary in summaries})
         path = output.path("masters", name)
-        assert master.variance is not None  # combine never makes an exact master
         picture = tried(path, "", partial(_picture, title, master)) if pictures else None
         if isinstance(picture, UnusedFile):
             lost.append(replace(picture, reason=f"its picture cannot be drawn: {picture.reason}", kind="master"))
@@ -426,7 +427,7 @@ def write_masters(
                 path=path,
                 title=title,
                 number=int(master.meta["NCOMBINE"]),
-                level=_level(master, master.pixels),
+                level=_level(master),
                 sigma=_typical_sigma(master),
             )
         )
@@ -434,6 +435,5 @@ def write_masters(
 
 
 def _picture(title: str, master: CCDFrame) -> bytes:
-    assert master.variance is not None  # combine never makes an exact master
-    values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
+    values, sigmas = masked(master), masked(master, np.sqrt(_variance(master)))
     return rendered(master_picture(title, values, sigmas, str(master.unit)))

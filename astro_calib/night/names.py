@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-__all__ = ["file_name", "named", "stem", "unique_name"]
+__all__ = ["file_name", "for_filter", "named", "stem", "unique_name"]
 
 LONGEST_NAME = 80
 
@@ -64,6 +64,11 @@ def named(names: Sequence[str]) -> str:
     ('a, b, c', 'a to e (5 files)')
     """
     return ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]} ({len(names)} files)"
+
+
+def for_filter(name: str) -> str:
+    """What the frames of a filter are called in a remark."""
+    return f"filter {name}" if name else "frames without a filter name"
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.stack.levels import median_of_pixels
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
 
-__all__ = ["masked", "usable"]
+__all__ = ["finite_median", "masked", "usable"]
 
 
 def usable(frame: CCDFrame) -> NDArray[np.bool_]:
@@ -62,3 +64,9 @@ def masked(frame: CCDFrame, values: NDArray[Any] | None = None) -> NDArray[Any]:
     array([[ 1., nan]])
     """
     return np.where(usable(frame), frame.pixels if values is None else values, np.nan)
+
+
+def finite_median(values: Any) -> float:
+    """The median of the values that are finite; NaN if there are none."""
+    finite = np.asarray(values)[np.isfinite(values)]
+    return float(median_of_pixels(finite)) if finite.size else float("nan")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from astropy.utils.exceptions import AstropyUserWarning
@@ -11,16 +13,24 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import numpy as np
     from astropy.io.fits import Header
     from numpy.typing import NDArray
 
-__all__ = ["FITS_SUFFIX", "UnusableFileError", "read_raw_file"]
+    from astro_calib.night.profile import Profile
+
+__all__ = ["FITS_SUFFIX", "UnusableFileError", "most_bytes", "read_raw_file"]
 
 #: How the names of FITS files end.
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
+
+#: How many bytes a file may hold for each pixel of a usual frame: uncertainties, masks and tables may be in it, too.
+BYTES_A_PIXEL = 32
+#: Files up to this size are read in any case.
+SMALL = 1 << 25
 
 
 class UnusableFileError(FrameError):
@@ -139,3 +149,38 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
         msg = "every pixel is 0"
         raise UnusableFileError(msg, header)
     return header, data
+
+
+def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
+    """
+    How many bytes of data a file of the night may hold.
+
+    A frame of another size than most is left out in any case; one that is many times larger is not even read, so that
+    it does not take the memory that the others need.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The files; of each the header of its first image is read.
+    profile : Profile
+        Tells which of them are frames of the night.
+
+    Returns
+    -------
+    int or None
+        None if no header tells anything.
+    """
+    from astro_calib.io.fits.image import header_at_beginning
+    from astro_calib.io.fits.whole import number_of_pixels
+
+    pixels: Counter[int] = Counter()
+    for path in paths:
+        # What is wrong with a file is found out, and told, when it is read.
+        with suppress(Exception):
+            header = header_at_beginning(path)
+            if header is not None and profile.kind(header) not in (None, "ignore") and number_of_pixels(header):
+                pixels[number_of_pixels(header)] += 1
+    if not pixels:
+        return None
+    usual = max(pixels, key=lambda number: (pixels[number], -number))
+    return max(SMALL, BYTES_A_PIXEL * usual)

@@ -15,7 +15,7 @@ from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
 from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
-from astro_calib.night.plan import plan_night
+from astro_calib.night.planning import plan_night
 from astro_calib.night.remarks import Remarks
 from astro_calib.night.science import reduce_science
 from astro_calib.night.summary import NightSummary

@@ -11,7 +11,7 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.flags import DataQuality
 from astro_calib.night.masters import calibrate_raw, read_raw
-from astro_calib.night.pixels import masked, usable
+from astro_calib.night.pixels import finite_median, masked, usable
 from astro_calib.night.summary import FrameSummary
 from astro_calib.photometry.sky_noise import measure_sky_noise
 from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
@@ -163,10 +163,10 @@ def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:
         "fwhm": stars.meta["fwhm"] or np.nan,
         "fwhm_across": stars.meta["fwhm_across"] or np.nan,
         "aperture": stars.meta["radius"],
-        "snr_before": _median(bright["snr_before"]),
-        "snr_after": _median(bright["snr"]),
-        "snr_empirical_before": _median(bright["snr_empirical_before"]),
-        "snr_empirical_after": _median(bright["snr_empirical"]),
+        "snr_before": finite_median(bright["snr_before"]),
+        "snr_after": finite_median(bright["snr"]),
+        "snr_empirical_before": finite_median(bright["snr_empirical_before"]),
+        "snr_empirical_after": finite_median(bright["snr_empirical"]),
         "empty_ratio": scatter / predicted if predicted > 0 else np.nan,
     }
 
@@ -233,8 +233,9 @@ def measured(image: CCDFrame, before: CCDFrame, aperture: float | None = None) -
     -------
     Photometry
     """
+    from astro_calib.photometry.apertures import annulus_around
     from astro_calib.photometry.search import search
-    from astro_calib.photometry.snr import annulus_around, measure_searched
+    from astro_calib.photometry.snr import measure_searched
 
     searched = search(image, before)
     annulus = None if aperture is None else annulus_around(aperture)
@@ -282,9 +283,3 @@ def _flagged(frame: CCDFrame, flag: DataQuality) -> NDArray[np.bool_]:
         return np.zeros(frame.shape, dtype=bool)
     flagged: NDArray[np.bool_] = (frame.flags & np.uint16(flag)) != 0
     return flagged
-
-
-def _median(column: Any) -> float:
-    values = np.asarray(column, dtype=float)
-    values = values[np.isfinite(values)]
-    return float(np.median(values)) if values.size else float("nan")

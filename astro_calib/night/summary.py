@@ -147,29 +147,23 @@ class FrameSummary:
         low, high = SKY_RATIO
         if np.isfinite(self.sky.ratio) and not low <= self.sky.ratio <= high:
             remarks.append(
-                f"{self.path.name}: the noise of the sky is {self.sky.ratio:.3f} of what is predicted"
-                f"{self._from_blocks()}; look into it: "
-                "unmasked objects, pattern noise, or gain and read noise that are off"
+                f"the noise of the sky is {self.sky.ratio:.3f} of what is predicted{self._from_blocks()}; look into it:"
+                " unmasked objects, pattern noise, or gain and read noise that are off"
             )
         if self.sky.why:
-            remarks.append(
-                f"{self.path.name}: whether the noise of the sky is as predicted is not known: {self.sky.why}"
-            )
+            remarks.append(f"whether the noise of the sky is as predicted is not known: {self.sky.why}")
         if self.fwhm > ELONGATED * self.fwhm_across:
-            remarks.append(
-                f"{self.path.name}: stars are {self.fwhm:.1f} by {self.fwhm_across:.1f} pixels: trailed or out of focus"
-            )
+            remarks.append(f"stars are {self.fwhm:.1f} by {self.fwhm_across:.1f} pixels: trailed or out of focus")
         if self.aperture < HOLDING * self.fwhm:
             remarks.append(
-                f"{self.path.name}: apertures of radius {self.aperture:g} pixels, and stars {self.fwhm:.1f} wide: "
+                f"apertures of radius {self.aperture:g} pixels, and stars {self.fwhm:.1f} wide: "
                 "their fluxes still follow the width; give a larger aperture"
             )
         if self.empty_ratio > EMPTY_RATIO:
             remarks.append(
-                f"{self.path.name}: empty apertures scatter by {self.empty_ratio:.2f} of what is predicted: "
-                "crowded or structured field"
+                f"empty apertures scatter by {self.empty_ratio:.2f} of what is predicted: crowded or structured field"
             )
-        return remarks
+        return [f"{self.path.name}: {remark}" for remark in remarks]
 
     def _from_blocks(self) -> str:
         """Which part of the frame the noise of the sky is from."""

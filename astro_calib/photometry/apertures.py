@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import astropy.units as u
 import numpy as np
 
+from astro_calib.arguments import check_positive, described
 from astro_calib.flags import DataQuality
 from astro_calib.photometry.shapes import cutouts
 
@@ -22,11 +24,14 @@ if TYPE_CHECKING:
     from astro_calib.kernels.apertures import Listed
     from astro_calib.photometry.shapes import Shape
 
-__all__ = ["MAD_TO_SIGMA", "Aperture", "missing_light", "weigh"]
+__all__ = ["MAD_TO_SIGMA", "Aperture", "annulus_around", "aperture_for", "missing_light", "weigh"]
 
 #: Annulus pixels further than this many robust standard deviations from the median are stars and defects. It keeps
 #: 99.7% of a Gaussian.
 CLIP = 3.0
+#: Radius of the aperture and inner radius of the annulus, in full widths at half maximum; area of the annulus, in
+#: apertures.
+RADIUS, INNER, ANNULUS_AREA = 1.0, 2.5, 10.0
 #: Further than any pixel of a frame.
 FAR = 1e9
 #: Standard deviations of Gaussian noise in its median absolute deviation: 1 / Phi^-1(3/4).
@@ -48,6 +53,44 @@ class Aperture(NamedTuple):
     radius: float
     inner: float
     outer: float
+
+    def inside(self, places: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """The places whose whole aperture is on a frame of this shape."""
+        least, most = self.radius - 0.5, np.array([shape[1], shape[0]]) - 0.5 - self.radius
+        return places[np.all((places >= least) & (places <= most), axis=1)]
+
+
+def annulus_around(radius: float, fwhm: float | None = None) -> tuple[float, float]:
+    """The radii of the annulus for an aperture; if no width is given, for stars as wide as the aperture's radius."""
+    width = radius / RADIUS if fwhm is None else fwhm
+    inner = max(INNER * width, radius + (INNER - RADIUS) * width)
+    return inner, float(np.sqrt(inner**2 + ANNULUS_AREA * radius**2))
+
+
+def aperture_for(fwhm: float, radius: float | None, annulus: tuple[float, float] | None) -> Aperture:
+    """The aperture for stars of this width, or of the radius and the annulus that a caller wants."""
+    if radius is None:
+        radius = RADIUS * fwhm
+    if annulus is None:
+        annulus = annulus_around(radius, fwhm)
+    inner, outer = _pair(annulus)
+    if not radius <= inner < outer < np.inf:
+        msg = (
+            f"annulus is {annulus}; its inner radius must not be less than that of the aperture ({radius:g}), and its "
+            "outer radius must be larger."
+        )
+        raise ValueError(msg)
+    return Aperture(float(radius), inner, outer)
+
+
+def _pair(annulus: Any) -> tuple[float, float]:
+    """The inner and outer radius of an annulus, in pixels."""
+    several = isinstance(annulus, (list, tuple)) or (isinstance(annulus, np.ndarray) and annulus.ndim == 1)
+    if not several or len(annulus) != 2:
+        msg = f"annulus is {described(annulus)}; expected its inner and outer radius in pixels, such as (10, 15)."
+        raise ValueError(msg)
+    inner, outer = (check_positive("a radius of the annulus", value, u.pixel) for value in annulus)
+    return inner, outer
 
 
 def weigh(
@@ -132,11 +175,7 @@ def missing_light(
     inside = np.clip(places, -2 * reach, np.array(missing.shape[::-1]) + 2 * reach)
     pixels = np.rint(inside).astype(np.intp)
     gone = cutouts(missing, pixels, (reach, reach), outside=True)
-    offsets = inside - pixels
-    steps = np.arange(-reach, reach + 1)
-    x, y = steps - offsets[:, :1], steps - offsets[:, 1:]
-    x, y = x[:, np.newaxis, :], y[:, :, np.newaxis]
-    light = np.exp(-0.5 * shape.form(x, y)) * (x**2 + y**2 <= radius**2)
+    light = shape.light(inside - pixels, reach, radius)
     with np.errstate(invalid="ignore"):
         part: NDArray[np.float64] = np.sum(light * gone, axis=(1, 2)) / np.sum(light, axis=(1, 2))
     # An aperture smaller than a pixel may hold no centre.

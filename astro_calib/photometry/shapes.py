@@ -63,11 +63,18 @@ class Shape(NamedTuple):
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         return np.array([major * cos**2 + minor * sin**2, (major - minor) * cos * sin, major * sin**2 + minor * cos**2])
 
-    def form(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The square of the distance from the centre, in standard deviations in that direction."""
+    @property
+    def reach(self) -> int:
+        """How many pixels to look to each side: 3 standard deviations, and the step from a place to its pixel."""
+        return math.ceil(3 * math.sqrt(max(self.covariance[0], self.covariance[2]))) + 1
+
+    def light(self, offsets: NDArray[np.float64], reach: int, most: float = math.inf) -> NDArray[np.float64]:
+        """Squares of pixels around stars that are off the middle by ``offsets``: 1 at a centre, 0 beyond ``most``."""
+        steps = np.arange(-reach, reach + 1)
+        x, y = (steps - offsets[:, :1])[:, np.newaxis, :], (steps - offsets[:, 1:])[:, :, np.newaxis]
         xx, xy, yy = self.covariance
-        squared: NDArray[np.float64] = (yy * x * x - 2 * xy * x * y + xx * y * y) / (xx * yy - xy**2)
-        return squared
+        light: NDArray[np.float64] = np.exp(-0.5 * (yy * x * x - 2 * xy * x * y + xx * y * y) / (xx * yy - xy**2))
+        return light if most == math.inf else light * (x**2 + y**2 <= most**2)
 
 
 class Moments(NamedTuple):
@@ -174,10 +181,7 @@ def weighted(image: NDArray[Any], places: NDArray[np.float64], shape: Shape, ste
     -------
     Moments
     """
-    weight = shape.covariance
-    # 3 standard deviations, and the step from a place to its pixel.
-    reach = math.ceil(3 * math.sqrt(max(weight[0], weight[2]))) + 1
-    parts = [_weighted(image, part, weight, reach, steps) for part in _some(places, (2 * reach + 1) ** 2)]
+    parts = [_weighted(image, part, shape, steps) for part in _some(places, (2 * shape.reach + 1) ** 2)]
     return Moments(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -200,12 +204,10 @@ def significances(
     -------
     ndarray of float64, shape (n,)
     """
-    reach = math.ceil(3 * math.sqrt(max(shape.covariance[0], shape.covariance[2]))) + 1
+    reach = shape.reach
     pixels = np.rint(places).astype(np.intp)
     light, noise = (cutouts(each, pixels, (reach, reach)).astype(np.float64) for each in (image, sigma))
-    steps = np.arange(-reach, reach + 1)
-    x, y = steps - (places - pixels)[:, :1], steps - (places - pixels)[:, 1:]
-    weight = np.exp(-0.5 * shape.form(x[:, np.newaxis, :], y[:, :, np.newaxis]))
+    weight = shape.light(places - pixels, reach)
     with np.errstate(divide="ignore", invalid="ignore"):
         found: NDArray[np.float64] = np.sum(weight * light, axis=(1, 2)) / np.sqrt(
             np.sum(np.square(weight * noise), axis=(1, 2))
@@ -220,13 +222,12 @@ def _some(places: NDArray[np.float64], each: int) -> Iterator[NDArray[np.float64
         yield places[first : first + step]
 
 
-def _weighted(
-    image: NDArray[Any], places: NDArray[np.float64], weight: NDArray[np.float64], reach: int, steps: int
-) -> Moments:
+def _weighted(image: NDArray[Any], places: NDArray[np.float64], shape: Shape, steps: int) -> Moments:
+    reach = shape.reach
     pixels = np.rint(places).astype(np.intp)
     cut = cutouts(image, pixels, (reach, reach)).astype(np.float64)
     centers = places - pixels
-    weights = np.broadcast_to(weight, (len(places), 3))
+    weights = np.broadcast_to(shape.covariance, (len(places), 3))
     shift, found = _under(cut, centers, weights)
     for _ in range(steps):
         centers = np.clip(centers + np.nan_to_num(2 * shift), -reach, reach)

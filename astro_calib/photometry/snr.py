@@ -10,12 +10,13 @@ import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib.arguments import check_count, check_positive, check_switch, described, quantity_values
+from astro_calib.arguments import check_count, check_positive, check_switch
 from astro_calib.frame.rebuild import as_frame
-from astro_calib.photometry.apertures import Aperture, missing_light, weigh
+from astro_calib.photometry.apertures import aperture_for, missing_light, weigh
 from astro_calib.photometry.detection import REASONS, find_stars, measure_shape, recentred
 from astro_calib.photometry.empty import empty_positions, robust_scatter
 from astro_calib.photometry.fluxes import measure
+from astro_calib.photometry.positions import positions_of
 from astro_calib.photometry.search import search
 from astro_calib.photometry.shapes import Shape
 from astro_calib.photometry.sky_places import sky_places
@@ -26,17 +27,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.photometry.apertures import Aperture
     from astro_calib.photometry.fluxes import Fluxes
     from astro_calib.photometry.search import Searched
     from astro_calib.photometry.sky_places import SkyPlaces
 
-__all__ = ["annulus_around", "compare_snr", "left_out", "measure_searched", "measure_snr"]
+__all__ = ["compare_snr", "left_out", "measure_searched", "measure_snr"]
 
 #: Width that is assumed where no star shows it, pixels.
 USUAL_FWHM = 4.0
-#: Radius of the aperture and inner radius of the annulus, in full widths at half maximum; area of the annulus, in
-#: apertures.
-RADIUS, INNER, ANNULUS_AREA = 1.0, 2.5, 10.0
 #: Stars with an axis longer than the other by this factor are trailed; an aperture that holds them has a radius of more
 #: than this part of their length.
 ELONGATED, HOLDING = 1.25, 0.75
@@ -244,18 +243,18 @@ def measure_searched(
     measured_shape = measure_shape(scene) if fwhm_needed or positions is None else None
     width = fwhm or (USUAL_FWHM if measured_shape is None else measured_shape.along)
     shape = _shape(fwhm, measured_shape)
-    aperture = _aperture(width, radius, annulus)
+    aperture = aperture_for(width, radius, annulus)
     counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     shift = None
     if positions is None:
         found = find_stars(scene, shape, threshold, 2 * aperture.radius, counts)
-        places = _inside(found, aperture, ccd.shape)
+        places = aperture.inside(found, ccd.shape)
         counts["edge"] = len(found) - len(places)
         _tell_of_the_search(ccd.name, len(places), counts, threshold)
         if (radius if fwhm is None else fwhm) is not None:
             _tell_of_the_aperture(ccd.name, aperture, shape)
     else:
-        places = _given(positions)
+        places = positions_of(positions)
         if recenter:
             places, shift = recentred(scene, places, shape, threshold, aperture.radius)
     if fwhm_needed and measured_shape is None and len(places):
@@ -418,80 +417,3 @@ def _noise(empty: Fluxes) -> EmptyNoise:
 
 def _warn(message: str) -> None:
     warnings.warn(message, AstropyUserWarning, stacklevel=4)
-
-
-def annulus_around(radius: float, fwhm: float | None = None) -> tuple[float, float]:
-    """The radii of the annulus for an aperture; if no width is given, for stars as wide as the aperture's radius."""
-    width = radius / RADIUS if fwhm is None else fwhm
-    inner = max(INNER * width, radius + (INNER - RADIUS) * width)
-    return inner, float(np.sqrt(inner**2 + ANNULUS_AREA * radius**2))
-
-
-def _aperture(fwhm: float, radius: float | None, annulus: tuple[float, float] | None) -> Aperture:
-    if radius is None:
-        radius = RADIUS * fwhm
-    if annulus is None:
-        annulus = annulus_around(radius, fwhm)
-    inner, outer = _pair(annulus)
-    if not radius <= inner < outer < np.inf:
-        msg = (
-            f"annulus is {annulus}; its inner radius must not be less than that of the aperture ({radius:g}), and its "
-            "outer radius must be larger."
-        )
-        raise ValueError(msg)
-    return Aperture(float(radius), inner, outer)
-
-
-def _pair(annulus: Any) -> tuple[float, float]:
-    """The inner and outer radius of an annulus, in pixels."""
-    several = isinstance(annulus, (list, tuple)) or (isinstance(annulus, np.ndarray) and annulus.ndim == 1)
-    if not several or len(annulus) != 2:
-        msg = f"annulus is {described(annulus)}; expected its inner and outer radius in pixels, such as (10, 15)."
-        raise ValueError(msg)
-    inner, outer = (check_positive("a radius of the annulus", value, u.pixel) for value in annulus)
-    return inner, outer
-
-
-def _inside(places: NDArray[np.float64], aperture: Aperture, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """The places whose whole aperture is on the frame."""
-    least, most = aperture.radius - 0.5, np.array([shape[1], shape[0]]) - 0.5 - aperture.radius
-    return places[np.all((places >= least) & (places <= most), axis=1)]
-
-
-def _in_pixels(what: str, column: Any) -> NDArray[np.float64]:
-    """The values of a column in pixels; what is masked is no number."""
-    filled = column.astype(np.float64).filled(np.nan) if hasattr(column, "filled") else column
-    return quantity_values(what, filled, u.pixel)
-
-
-def _given(positions: ArrayLike | Table) -> NDArray[np.float64]:
-    """The positions of a table or an array as an array of shape (n, 2)."""
-    from astropy.coordinates import SkyCoord
-    from astropy.table import Table
-
-    if isinstance(positions, SkyCoord):
-        msg = "positions are sky coordinates; expected pixels: write np.transpose(frame.wcs.world_to_pixel(positions))."
-        raise TypeError(msg)
-    if isinstance(positions, Table):
-        missing = [name for name in ("x", "y") if name not in positions.colnames]
-        if missing:
-            msg = (
-                f"positions is a table with the columns {', '.join(positions.colnames)}; expected x and y: rename "
-                "them, as in table.rename_columns(['xcentroid', 'ycentroid'], ['x', 'y'])."
-            )
-            raise ValueError(msg)
-        columns = [_in_pixels(f"positions[{name!r}]", positions[name]) for name in ("x", "y")]
-        places = np.stack(columns, axis=-1)
-    else:
-        places = quantity_values("positions", positions, u.pixel)
-    if places.ndim != 2 or places.shape[1] != 2:
-        msg = f"positions must be finite numbers of shape (n, 2), x and y of each star; they have shape {places.shape}."
-        raise ValueError(msg)
-    bad = np.flatnonzero(~np.isfinite(places).all(axis=1))
-    if len(bad):
-        msg = (
-            f"positions must be finite numbers, x and y of each star; {len(bad)} of {len(places)} are masked or not "
-            f"finite, the first in row {bad[0]}. Leave them out."
-        )
-        raise ValueError(msg)
-    return places

@@ -252,5 +252,6 @@ def _show(axes: Axes, image: NDArray[Any], label: str) -> None:
 
 def _spread(values: NDArray[Any]) -> float:
     """1.4826 times the median absolute deviation; 1 if all values are equal."""
-    spread = 1.4826 * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
-    return spread or 1.0
+    from astro_calib.photometry.empty import robust_scatter
+
+    return (robust_scatter(values) if values.size else 0.0) or 1.0

@@ -19,7 +19,7 @@ from astropy.io import fits
 from astro_calib.errors import FrameError
 from astro_calib.night import masters, reduce_night, run
 from astro_calib.night.net import tried
-from astro_calib.night.plan import plan_night
+from astro_calib.night.planning import plan_night
 
 SHAPE = (16, 20)
 LEAN = {"stars": False, "pictures": False, "progress": False}

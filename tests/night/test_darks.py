@@ -9,7 +9,7 @@ from astropy.io import fits
 from astro_calib import CCDFrame
 from astro_calib.night import reduce_night
 from astro_calib.night.masters import Masters
-from astro_calib.night.plan import plan_night
+from astro_calib.night.planning import plan_night
 
 
 def masters(**sigmas):

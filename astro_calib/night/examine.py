@@ -1,0 +1,219 @@
+"""What the header of a raw file says that it is, and whether it can be used."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from astro_calib.detector.header_values import as_number
+from astro_calib.io.fits.cards import remark_on_cards
+from astro_calib.night.frames import RawFrame, UnusedFile, file_state
+from astro_calib.night.headers import header_value, parse_section
+from astro_calib.night.names import file_name, stem
+from astro_calib.night.raw_file import UnusableFileError, read_raw_file
+from astro_calib.noise.identity import content_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from astropy.io.fits import Header
+    from numpy.typing import NDArray
+
+    from astro_calib.night.profile import Profile
+
+__all__ = ["ADU", "examine_file"]
+
+#: How headers write that an image is in adu, in small letters.
+ADU = frozenset({"", "adu", "adus", "dn", "data number", "count", "counts", "ct", "cts"})
+#: And in electrons.
+ELECTRONS = frozenset({"electron", "electrons", "e-", "e", "el", "photoelectron"})
+DAY = 86400.0
+#: A raw frame that is said to be exposed for longer than this is not; seconds.
+LONGEST_EXPOSURE = 10 * DAY
+
+
+def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> RawFrame | UnusedFile:
+    """
+    Read a raw file to its end and tell what it is, or why it cannot be used.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    profile : Profile
+        How it is to be understood.
+    most : int, optional
+        How many bytes of data it may hold; see `~astro_calib.night.usual_size.most_bytes`.
+
+    Returns
+    -------
+    RawFrame or UnusedFile
+    """
+    cards: list[str] = []
+    state = (0, 0)
+    try:
+        with suppress(OSError):  # as it is told below
+            state = file_state(path)
+        header, data = read_raw_file(path, cards, most=most)
+    except UnusableFileError as error:
+        # Some say what they are although they cannot be read.
+        kind = None if error.header is None else profile.kind(error.header)
+        lost = kind == "science" or (kind is None and error.may_be_science)
+        return UnusedFile(path, str(error), kind or "", lost=lost)
+    kind = profile.kind(header)
+    if kind is None:
+        return UnusedFile(path, f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}")
+    if kind == "ignore":
+        return UnusedFile(path, f"left out by profile {profile.name}: {profile.kind_values(header)}")
+    description = _Description(path, header, data, kind, profile)
+    frame = description.frame()
+    if description.faults:
+        return UnusedFile(path, "; ".join(description.faults), kind, lost=kind == "science")
+    remarks = [remark_on_cards(cards)] if cards else []
+    return replace(frame, state=state, remarks=(*remarks, *description.remarks))
+
+
+class _Description:
+    """What a header says of a raw frame, with all that keeps it from being used, and all that is to be remarked."""
+
+    def __init__(self, path: Path, header: Header, data: NDArray[np.generic], kind: str, profile: Profile) -> None:
+        self.path, self.header, self.data, self.kind, self.profile = path, header, data, kind, profile
+        self.faults: list[str] = []
+        self.remarks: list[str] = []
+        self.unusable: dict[str, str] = {}
+        self.beyond: set[str] = set()
+        self.misfits: list[str] = []
+
+    def frame(self) -> RawFrame:
+        """The frame, which can be used if there are no faults."""
+        header, profile, data = self.header, self.profile, self.data
+        self._check_unit()
+        texts = {role: profile.find(header, role) for role in ("filter", "object")}
+        shape = (data.shape[0], data.shape[1])
+        exposure_time = self._exposure_time()
+        trim = self._section("trim", shape)
+        return RawFrame(
+            path=self.path,
+            name=file_name(stem(self.path)),
+            kind=self.kind,
+            filter=str(texts["filter"][1]) if texts["filter"] and self.kind in ("flat", "science") else "",
+            exposure_time=exposure_time,
+            object=str(texts["object"][1]) if texts["object"] else "",
+            shape=shape,
+            unsigned_16_bit=data.dtype == "uint16",
+            overscan=self._section("overscan", shape, within=trim),
+            trim=trim,
+            gain=self._number("gain"),
+            read_noise=self._number("read_noise"),
+            saturation=self._number("saturation"),
+            digest=content_digest(data),
+            misfit="; ".join(self.misfits),
+            unusable=self.unusable,
+            beyond=frozenset(self.beyond),
+        )
+
+    def _check_unit(self) -> None:
+        unit = header_value(self.header, "BUNIT")
+        if self.profile.unit is not None or unit is None or str(unit).casefold() in ADU:
+            return
+        advice = "give --unit adu if its numbers are in adu all the same"
+        if str(unit).casefold() in ELECTRONS:
+            self.faults.append(f"BUNIT={unit!r}: the gain was applied already; raw frames are in adu ({advice})")
+        else:
+            found = f"BUNIT={unit!r}: raw frames are in adu (or DN, or counts)"
+            self.faults.append(f"{found}; this one was calibrated, or is something else ({advice})")
+
+    def _exposure_time(self) -> float:
+        """In seconds; NaN if there is none, which is a fault."""
+        found = self.profile.exposure_time(self.header)
+        if self.kind == "bias":
+            if found is not None and found.seconds:
+                self.remarks.append(f"a bias by its header, although {found.keyword}={found.value!r}")
+            return 0.0
+        if found is None:
+            keywords = ", ".join(self.profile.keywords["exposure_time"])
+            self.faults.append(f"no exposure time: its header has none of {keywords}")
+            return float("nan")
+        seconds = found.seconds
+        if seconds is None or (seconds == 0 and self.kind == "dark"):
+            self.faults.append(f"{found.keyword}={found.value!r} is no exposure time of a {self.kind} frame")
+            return float("nan")
+        if seconds > LONGEST_EXPOSURE:
+            days = f"{LONGEST_EXPOSURE / DAY:g} days"
+            self.faults.append(f"{found.keyword}={found.value!r} is an exposure of more than {days}; expected seconds")
+            return float("nan")
+        if found.unit:
+            self.remarks.append(f"{found.keyword} is taken to be in {found.unit}, as its comment says")
+        return seconds
+
+    def _section(self, role: str, shape: tuple[int, int], *, within: str | None = None) -> str | None:
+        """The section that the profile or else the header names; what cannot be one of this frame is noted."""
+        given: str | None = getattr(self.profile, role)
+        advice = f"; give detector.{role} in a profile (a section, or 'none')"
+        if given is not None:
+            section, fault = _usable_section(f"detector.{role} of {self.profile.source}", given, shape)
+            if fault:
+                self.misfits.append(fault + advice)
+            return section
+        faults = []
+        for keyword in self.profile.keywords[role]:
+            value = header_value(self.header, keyword)
+            if value is None:
+                continue
+            section, fault = _usable_section(keyword, str(value), shape)
+            if section is not None and role == "overscan" and _covers(section, within, shape):
+                what = "the whole frame" if within is None else f"all of the data section {within}"
+                section, fault = None, f"{keyword}={value!r} covers {what}, and cannot be an overscan"
+            if not fault:
+                return section
+            faults.append(fault)
+            if any(int(number) > max(shape) for number in re.findall(r"\d+", str(value))):
+                self.beyond.add(role)
+        if faults:
+            self.unusable[role] = "; ".join(faults) + advice
+        return None
+
+    def _number(self, role: str) -> float | None:
+        """A property of the detector: from the profile, else from the header."""
+        fixed = getattr(self.profile, role)
+        if fixed is not None:
+            return float(fixed)
+        found = self.profile.find(self.header, role)
+        if found is None:
+            return None
+        from astro_calib.detector.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
+
+        lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, MAX_LEVEL))
+        value = as_number(found[1])
+        if value is None or not lowest <= value <= highest or (value == 0 and role != "read_noise"):
+            advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
+            fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
+            # Frames of which it is not known where they saturate can be reduced.
+            (self.remarks if role == "saturation" else self.faults).append(fault)
+            return None
+        return value
+
+
+def _usable_section(origin: str, section: str, shape: tuple[int, int]) -> tuple[str | None, str]:
+    """A section without blanks; None if there is none, or with the reason if it cannot be one of a frame."""
+    if section.strip().casefold() == "none":
+        return None, ""
+    try:
+        slices = parse_section(section)
+    except ValueError as error:
+        return None, f"{origin}: {error}"
+    for part, length in zip(slices, shape, strict=True):
+        if part.stop is not None and part.stop > length:
+            return None, f"{origin}={section!r} does not fit in a frame of {shape[1]} columns and {shape[0]} rows"
+    return section.replace(" ", ""), ""
+
+
+def _covers(section: str, other: str | None, shape: tuple[int, int]) -> bool:
+    """Whether all pixels of another section, or of the frame, are in a section."""
+    inner: tuple[slice, slice] = (slice(None), slice(None)) if other is None else parse_section(other)
+    pairs = zip(parse_section(section), inner, shape, strict=True)
+    limits = [(outer.indices(length), part.indices(length)) for outer, part, length in pairs]
+    return all(outer[0] <= part[0] and part[1] <= outer[1] for outer, part in limits)
