@@ -23,32 +23,11 @@ SUFFIX = 40
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
-    Write a file so that it is there whole or not at all; one that is there already is replaced at the end.
+    Write a file whole or not at all; replace an old one only when the new one is complete.
 
-    Parameters
-    ----------
-    path : Path
-        The file to make; its directory must exist. If it is a symbolic link, what that points to is made.
-    write : callable
-        Called with the path of a temporary file in the same directory and with the same suffix, which does
-        not exist yet.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, or is a device or a directory; it names the file. Nothing is left behind then, nor
-        after any other error.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> from astro_calib.io.atomic import write_atomically
-    >>> with TemporaryDirectory() as directory:
-    ...     path = Path(directory) / "summary.txt"
-    ...     write_atomically(path, lambda temporary: temporary.write_text("4 frames"))
-    ...     path.read_text()
-    '4 frames'
+    ``write`` is called with the path of a temporary file, which does not exist yet, in the same directory and with the
+    same suffix. Behind a symbolic link, the file that it points to is replaced. An OSError names the file; after any
+    error nothing is left behind.
     """
     # Where a link points to, for who has put the file on another disk wants it there.
     path = Path(os.path.realpath(path))
@@ -74,14 +53,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """
-    Remove the temporary files of processes that were killed while they wrote into a directory.
-
-    Parameters
-    ----------
-    directory : Path
-        Of which nothing else is touched.
-    """
+    """Remove the temporary files that killed processes left in a directory; touch nothing else."""
     for path in directory.glob(f"{TEMPORARY}*-*"):
         number = path.name.removeprefix(TEMPORARY).partition("-")[0]
         if number.isdecimal() and (int(number) == os.getpid() or not _runs(int(number))):

@@ -18,20 +18,11 @@ UNKNOWN = 1 << 36
 
 def available_memory(root: Path = ROOT) -> int:
     """
-    The number of bytes that this process can still take before it, or another one, gets into trouble.
+    Return how many bytes this process can take before it, or another one, gets into trouble.
 
-    This is the least of what the machine has free (or can free by forgetting copies of files), of what the
-    memory limits of the process's control groups leave (containers, batch systems), and of what ``ulimit -v`` and
-    ``ulimit -d`` leave.
-
-    Parameters
-    ----------
-    root : Path
-        The directory that stands for ``/``.
-
-    Returns
-    -------
-    int
+    This is the least of what the machine has free (or can free by forgetting copies of files), of what the memory
+    limits of the process's control groups leave (containers, batch systems), and of what ``ulimit -v`` and ``ulimit
+    -d`` leave. Another ``root`` than ``/`` is for tests.
     """
     proc, groups = root / "proc", root / "sys" / "fs" / "cgroup"
     return max(0, min([_of_machine(proc), *_of_process(proc), *_of_control_groups(proc, groups)]))

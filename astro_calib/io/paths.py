@@ -16,14 +16,7 @@ def file_to_read(filename: Any) -> Path | None:
 
 
 def file_to_write(filename: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """
-    The path of a file to be written.
-
-    Raises
-    ------
-    FileExistsError
-        If it is there and is not to be overwritten.
-    """
+    """Return the path of a file to write; a FileExistsError if it is there and may not be overwritten."""
     path = Path(filename)
     if path.exists() and not overwrite:
         msg = f"{path} already exists; give overwrite=True to replace it."

@@ -17,14 +17,7 @@ __all__ = ["Ended", "forget_stdout", "steady_streams", "unwinding_signals"]
 
 
 class Ended(SystemExit):
-    """
-    A signal ended the command, which has put away its temporary files on the way.
-
-    Parameters
-    ----------
-    number : int
-        Of the signal; the exit status is 128 more, as shells have it.
-    """
+    """A signal ended the command, which has put away its temporary files; the exit status is 128 more, as in shells."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)

@@ -36,22 +36,7 @@ LONGEST_EXPOSURE = 10 * DAY
 
 
 def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> RawFrame | UnusedFile:
-    """
-    Read a raw file to its end and tell what it is, or why it cannot be used.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    profile : Profile
-        How it is to be understood.
-    most : int, optional
-        How many bytes of data it may hold; see `~astro_calib.night.usual_size.most_bytes`.
-
-    Returns
-    -------
-    RawFrame or UnusedFile
-    """
+    """Read a raw file of at most ``most`` bytes to its end; return what it is, or why it cannot be used."""
     cards: list[str] = []
     state = (0, 0)
     try:

@@ -136,20 +136,8 @@ class UnusedFile:
 
 def by_reason(files: Iterable[UnusedFile]) -> list[str]:
     """
-    Files and why they are left out, those of one reason together.
+    Return a line for each reason why files are left out, with the names of the files.
 
-    Parameters
-    ----------
-    files : iterable of UnusedFile
-        The files.
-
-    Returns
-    -------
-    list of str
-        One for each reason.
-
-    Examples
-    --------
     >>> from pathlib import Path
     >>> from astro_calib.night.frames import UnusedFile, by_reason
     >>> by_reason([UnusedFile(Path(name), "every pixel is 0") for name in ("a.fits", "b.fits")])
@@ -163,26 +151,10 @@ def by_reason(files: Iterable[UnusedFile]) -> list[str]:
 
 def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
     """
-    The files of a night.
+    Return the files of a night, each once, and those of directories that are not FITS by their names.
 
-    Parameters
-    ----------
-    raw : path, ccdproc.ImageFileCollection, or iterable of paths
-        Files and directories; of a directory all files that are not hidden, but nothing of those below it.
-
-    Returns
-    -------
-    paths : list of Path
-        Each file once, sorted by name within each directory.
-    unused : list of UnusedFile
-        Files of directories whose names do not end as those of FITS files do.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a path does not exist.
-    FrameError
-        If no path is given.
+    ``raw`` is a path, several, or a ccdproc.ImageFileCollection. Directories are searched for files that are not
+    hidden, but not below. A path that does not exist is a FileNotFoundError, no path at all a FrameError.
     """
     if isinstance(raw, str | PathLike):
         given: list[Any] = [raw]
@@ -226,18 +198,6 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
 
 
 def file_state(path: Path) -> tuple[int, int]:
-    """
-    The length of a file, and when it was last written.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    (int, int)
-        Bytes, and nanoseconds.
-    """
+    """Return the length of a file in bytes, and when it was last written, in nanoseconds."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns

@@ -15,21 +15,8 @@ __all__ = ["header_value", "parse_section"]
 
 def header_value(header: Header, keyword: str) -> Any:
     """
-    A header's value as a plain bool, int, float or stripped, printable str; None if it has none.
+    Return a header's value as a plain bool, int, float or stripped, printable str; None if it has none, or is damaged.
 
-    Parameters
-    ----------
-    header : astropy.io.fits.Header
-        The header; its cards may be damaged.
-    keyword : str
-        The keyword to look up.
-
-    Returns
-    -------
-    bool, int, float, str or None
-
-    Examples
-    --------
     >>> from astropy.io import fits
     >>> from astro_calib.night.headers import header_value
     >>> header_value(fits.Header([("FILTER", " V  ")]), "FILTER")
@@ -48,25 +35,10 @@ def header_value(header: Header, keyword: str) -> Any:
 
 def parse_section(text: str) -> tuple[slice, slice]:
     """
-    The (row, column) slices of a section in FITS convention.
+    Return the (row, column) slices of a section in FITS convention: columns first, from 1, ends included; ``*`` is all.
 
-    Parameters
-    ----------
-    text : str
-        Such as ``"[1025:1056, 1:1024]"``: columns first, counted from 1, ends included; ``*`` is all.
+    What is not a section of two axes with whole, increasing limits is a ValueError.
 
-    Returns
-    -------
-    (slice, slice)
-        Of rows and of columns, as NumPy counts them.
-
-    Raises
-    ------
-    ValueError
-        If it is not a section of two axes with whole, increasing limits.
-
-    Examples
-    --------
     >>> from astro_calib.night.headers import parse_section
     >>> parse_section("[1025:1056, 1:1024]")
     (slice(0, 1024, None), slice(1024, 1056, None))

@@ -43,20 +43,9 @@ FAR = 10.0
 @dataclass(frozen=True, kw_only=True)
 class Masters:
     """
-    The masters of a night, in electron; made by ``make_masters``.
+    The masters of a night in electron: the bias, darks by exposure time in seconds (bias subtracted), flats by filter.
 
-    Parameters
-    ----------
-    bias : CCDFrame or None
-        The master bias, if there are biases.
-    darks : mapping of float to CCDFrame
-        Master darks by exposure time in seconds, bias subtracted.
-    flats : mapping of str to CCDFrame
-        Master flats by filter, on the average level of their frames.
-    unused : tuple of UnusedFile
-        Frames that turned out to be of no use.
-    remarks : tuple of str
-        What that means for the results.
+    ``unused`` are frames that turned out to be of no use, ``remarks`` say what that means for the results.
     """
 
     bias: CCDFrame | None
@@ -81,11 +70,11 @@ class Masters:
 
     def dark_for(self, exposure_time: float) -> CCDFrame | None:
         """
-        The dark to subtract from a frame of that exposure time in seconds: one of the same, if there is one.
+        Return the dark to subtract from a frame of this exposure time in seconds; None without darks.
 
-        Else, of those that are scaled by no more than ``FAR``, that which has the least noise when it is scaled; else
-        the nearest. Hot pixels do not grow linearly with time, and no error bar knows of it: a dark of days does not
-        take the place of one of minutes because its scaled noise is small.
+        A dark of the same time is the first choice. Else, of the darks that are scaled by no more than ``FAR``, the one
+        with the least noise once it is scaled; else the nearest. Hot pixels do not grow linearly with time, and no
+        error bar knows of it: a dark of days must not replace one of minutes because its scaled noise is small.
         """
         if not self.darks:
             return None
@@ -110,22 +99,9 @@ class Masters:
 
 def read_raw(frame: RawFrame) -> CCDFrame:
     """
-    Read a raw frame, with its exposure time under ``EXPOSURE_TIME``, where the other steps look for it.
+    Read a raw frame in adu, and put its exposure time under ``EXPOSURE_TIME``, where the other steps look for it.
 
-    Parameters
-    ----------
-    frame : RawFrame
-        What to read.
-
-    Returns
-    -------
-    CCDFrame, shape (ny, nx)
-        In adu.
-
-    Raises
-    ------
-    FrameError
-        If it cannot be read, or is another than the one that was planned with.
+    A FrameError says that it cannot be read, or has changed since it was planned with.
     """
     from astro_calib.frame.frame import CCDFrame
 
@@ -147,21 +123,8 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
     """
     Calibrate a frame of the night with what its plan says of overscan, sections, bad pixels and detector.
 
-    Parameters
-    ----------
-    frame : RawFrame
-        What to calibrate.
-    plan : Plan
-        The plan that it is in.
-    ccd : CCDFrame, optional
-        The frame itself, if it was read already.
-    **options
-        More arguments of `astro_calib.calibrate`: the masters, and where the shot noise comes from.
-
-    Returns
-    -------
-    CCDFrame, shape (ny, nx)
-        In electron.
+    ``ccd`` is the frame if it was read already; ``options`` go to `astro_calib.calibrate`: the masters, and where the
+    shot noise comes from.
     """
     from astro_calib.masters.provenance import record
     from astro_calib.steps.header import forget_levels, forget_sections, is_gain_or_setting, note_gain_of_one
@@ -204,23 +167,9 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
 
 def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: None) -> Masters:
     """
-    Make the masters that a plan has frames for.
+    Make the masters that a plan has frames for; call ``done`` with each raw frame that was read, for a progress bar.
 
-    Parameters
-    ----------
-    plan : Plan
-        The night.
-    done : callable
-        Called with each raw frame that has been read; for a progress bar.
-
-    Returns
-    -------
-    Masters
-
-    Raises
-    ------
-    FrameError
-        If there is no overscan and not one of the biases can be calibrated.
+    If there is no overscan and not one bias can be calibrated, that is a FrameError.
     """
     unused: list[UnusedFile] = []
     remarks: list[str] = []
@@ -380,27 +329,10 @@ def write_masters(
     masters: Masters, output: Output, *, lost: list[UnusedFile], pictures: bool = True
 ) -> list[MasterSummary]:
     """
-    Write masters and pictures of them.
+    Write the masters and pictures of them, and return what the summary says of each.
 
-    Parameters
-    ----------
-    masters : Masters
-        What to write.
-    output : Output
-        Where to.
-    lost : list of UnusedFile
-        Gets what cannot be drawn or written because of what is in a master.
-    pictures : bool
-        Whether to draw pictures of them.
-
-    Returns
-    -------
-    list of MasterSummary
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written.
+    A master that cannot be written because of what is in it, or not drawn, goes to ``lost``; a disk that cannot be
+    written is an OSError.
     """
     summaries: list[MasterSummary] = []
     for title, wanted, master in masters.titled():

@@ -23,20 +23,10 @@ def stem(path: Path) -> str:
 
 def file_name(text: str) -> str:
     """
-    ``text`` as part of a file name that stays in its directory on any system.
+    Return ``text``, which may hold anything, as part of a file name that stays in its directory on any system.
 
-    Parameters
-    ----------
-    text : str
-        Anything; most likely from a header.
+    It has letters, digits and ``. _ + -`` only, does not begin with a dot, is not empty, and at most 80 long.
 
-    Returns
-    -------
-    str
-        Of letters, digits, and ``. _ + -`` only, not beginning with a dot, not empty, at most 80 long.
-
-    Examples
-    --------
     >>> from astro_calib.night.names import file_name
     >>> file_name("../../etc/r'")
     '_.._etc_r_'
@@ -46,19 +36,8 @@ def file_name(text: str) -> str:
 
 def named(names: Sequence[str]) -> str:
     """
-    The names of some files in a few words.
+    Return the names of some files in a few words.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The names, in their order.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
     >>> from astro_calib.night.names import named
     >>> named(["a", "b", "c"]), named(["a", "b", "c", "d", "e"])
     ('a, b, c', 'a to e (5 files)')
@@ -73,21 +52,8 @@ def for_filter(name: str) -> str:
 
 def unique_name(name: str, taken: Collection[str]) -> str:
     """
-    ``name``, with a number behind it if it is taken already; capitals make no difference, as on some systems.
+    Return ``name``, with a number behind it if it is taken; capitals make no difference, as on some systems.
 
-    Parameters
-    ----------
-    name : str
-        The name wanted.
-    taken : collection of str
-        The names in use.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
     >>> from astro_calib.night.names import unique_name
     >>> unique_name("d1", {"D1", "d1-2"})
     'd1-3'

@@ -21,21 +21,9 @@ OF_THE_FILE = (ArithmeticError, EOFError, LookupError, MemoryError, OSError, Typ
 
 def tried(path: Path, kind: str, work: Callable[[], T]) -> T | UnusedFile:
     """
-    Do something with one file.
+    Do something with one file; return the result, or why it cannot be done, which does not stop the work on others.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    kind : str
-        The kind of frame that it holds; empty if that is not known.
-    work : callable
-        What is to be done.
-
-    Returns
-    -------
-    object or UnusedFile
-        What the work returned; or why it cannot be done, which does not stop the work on other files.
+    ``kind`` is the kind of frame in the file; empty if that is not known.
     """
     try:
         return work()

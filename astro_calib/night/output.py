@@ -22,32 +22,10 @@ SUMMARY = "summary.txt"
 
 class Output:
     """
-    The directory of the results, made ready for them.
+    The directory of the results, made ready for them; nothing is written beside raw files.
 
-    Parameters
-    ----------
-    directory : path
-        Made if it does not exist.
-    raw : iterable of Path
-        The raw files, beside which nothing is written.
-    overwrite : bool
-        Whether results of an earlier reduction are replaced.
-
-    Raises
-    ------
-    FileExistsError
-        If there are results and ``overwrite`` is False, or raw frames lie in the directory.
-    OSError
-        If the directory cannot be made or written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from astro_calib.night.output import Output
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     output = Output(directory, [])
-    ...     output.path("tables", "d1048").name
-    'd1048.ecsv'
+    A FileExistsError says that there are results which may not be overwritten, or that raw frames lie there; an OSError
+    that the directory cannot be made or written.
     """
 
     def __init__(self, directory: str | PathLike[str], raw: Iterable[Path], *, overwrite: bool = False) -> None:
@@ -79,20 +57,7 @@ class Output:
         return self.directory / SUMMARY
 
     def path(self, part: str, name: str) -> Path:
-        """
-        A file of the results.
-
-        Parameters
-        ----------
-        part : {"masters", "calibrated", "tables", "pictures"}
-            What it is.
-        name : str
-            Its name without suffix, safe as ``file_name`` makes it.
-
-        Returns
-        -------
-        Path
-        """
+        """Return the path of a result, under a name without suffix that is safe as `file_name` makes it."""
         return self.directory / part / f"{name}{PARTS[part]}"
 
     def write(self, part: str, name: str, write: Callable[[Path], object]) -> None:
@@ -120,28 +85,8 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
     """
     Find out whether results can go into a directory, without making anything.
 
-    Parameters
-    ----------
-    directory : path
-        The directory, which need not exist.
-    overwrite : bool
-        Whether it may hold results of an earlier reduction.
-
-    Raises
-    ------
-    ValueError
-        If it has no name.
-    FileExistsError
-        If it is a file, or there are results and ``overwrite`` is False.
-    OSError
-        If it cannot be made or written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from astro_calib.night.output import check_output
-    >>> with tempfile.TemporaryDirectory() as parent:
-    ...     check_output(f"{parent}/reduced")
+    A FileExistsError says that it is a file, or holds results which may not be overwritten; an OSError that it cannot
+    be made or written; a ValueError that it has no name.
     """
     directory = as_path("the directory for the results", directory)
     if _there(directory) and not directory.is_dir():

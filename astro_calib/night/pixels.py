@@ -18,20 +18,8 @@ __all__ = ["finite_median", "masked", "usable"]
 
 def usable(frame: CCDFrame) -> NDArray[np.bool_]:
     """
-    Where a frame can be used.
+    Return where a pixel of a frame is finite and not masked.
 
-    Parameters
-    ----------
-    frame : CCDFrame, shape (ny, nx)
-        A frame.
-
-    Returns
-    -------
-    ndarray of bool, shape (ny, nx)
-        True where a pixel is finite and not masked.
-
-    Examples
-    --------
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.night.pixels import usable
     >>> usable(CCDFrame([[1.0, float("nan"), 3.0]], unit="adu", mask=[[False, False, True]]))
@@ -43,21 +31,8 @@ def usable(frame: CCDFrame) -> NDArray[np.bool_]:
 
 def masked(frame: CCDFrame, values: NDArray[Any] | None = None) -> NDArray[Any]:
     """
-    A frame's data, or other values for its pixels, NaN where it cannot be used.
+    Return a frame's data, or other values for its pixels, with NaN where the frame cannot be used.
 
-    Parameters
-    ----------
-    frame : CCDFrame, shape (ny, nx)
-        A frame.
-    values : ndarray of floats, shape (ny, nx), optional
-        Instead of the data.
-
-    Returns
-    -------
-    ndarray, shape (ny, nx)
-
-    Examples
-    --------
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.night.pixels import masked
     >>> masked(CCDFrame([[1.0, 2.0]], unit="adu", mask=[[False, True]]))

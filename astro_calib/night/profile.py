@@ -104,18 +104,9 @@ def _plain(text: str) -> str:
 
 class ExposureTime(NamedTuple):
     """
-    What a header says of the exposure time.
+    What a header says of the exposure time: under which keyword, in which value, and in which unit by its comment.
 
-    Attributes
-    ----------
-    keyword : str
-        Where.
-    value : bool, int, float or str
-        What.
-    seconds : float or None
-        The time; None if the value is none.
-    unit : str
-        The unit that the comment names; empty for seconds.
+    ``seconds`` is None if the value is no time; ``unit`` is empty for seconds.
     """
 
     keyword: str

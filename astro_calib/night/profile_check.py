@@ -52,23 +52,9 @@ KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
 
 def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     """
-    The fields of a `~astro_calib.night.Profile` from a TOML table; what the table leaves out is as in ``base``.
+    Return the fields of a `~astro_calib.night.Profile` from a TOML table; what it leaves out is as in ``base``.
 
-    Parameters
-    ----------
-    source : str
-        The file, for messages.
-    table, base : dict
-        As ``tomllib`` reads them.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ProfileError
-        If a key is unknown, or a value is not allowed.
+    A ProfileError names the ``source``, the key, what was found and what is allowed.
     """
     _known(source, "at the top", table, ("name", "description", "keywords", "detector", *KINDS))
     for key in ("keywords", "detector"):

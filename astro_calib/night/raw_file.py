@@ -35,18 +35,10 @@ SMALL = 1 << 25
 
 class UnusableFileError(FrameError):
     """
-    A file that holds no raw frame that can be used.
+    A file that holds no raw frame that can be used: the reason, without the file's name, and its header, if it has one.
 
-    Parameters
-    ----------
-    reason : str
-        The reason, without the name of the file.
-    header : astropy.io.fits.Header, optional
-        Its header, if that can be read.
-    not_fits : bool
-        Whether it is something else than FITS altogether, such as a text.
-    cut : bool
-        Whether the header is what is left of a file that is cut off or damaged.
+    ``not_fits`` says that it is something else altogether, such as a text; ``cut`` that the header is what is left of a
+    file that is cut off or damaged.
     """
 
     def __init__(self, reason: str, header: Header | None = None, *, not_fits: bool = False, cut: bool = False) -> None:
@@ -65,32 +57,14 @@ def read_raw_file(
     path: Path, cards: list[str] | None = None, *, most: int | None = None
 ) -> tuple[Header, NDArray[np.generic]]:
     """
-    The header and the image of a raw FITS file, which is read completely.
+    Return the header and the image, in adu and scaled, of a raw FITS file, which is read completely.
 
-    Parameters
-    ----------
-    path : Path
-        FITS, plain or compressed with gzip or bzip2 (told from its content), or tile-compressed (.fz).
-    cards : list of str, optional
-        Gets the names of header cards that FITS does not allow, which are repaired.
+    The file may be compressed with gzip or bzip2 (told from its content), or tile by tile. If the image is in an
+    extension, the keywords of the primary header are beside its own. ``cards`` gets the names of header cards that
+    break the rules of FITS and were repaired. A header that was changed after its CHECKSUM was written is warned of.
 
-    Returns
-    -------
-    header : astropy.io.fits.Header
-        Of the image; if the image is in an extension, with the keywords of the primary header beside it.
-    data : ndarray, shape (ny, nx)
-        In adu, scaled by BZERO and BSCALE.
-
-    Raises
-    ------
-    UnusableFileError
-        If the file cannot be read, is not FITS, is cut off or damaged, or does not hold exactly one image
-        of two dimensions with at least one finite value other than 0; or if its data differ from their DATASUM.
-
-    Warns
-    -----
-    AstropyUserWarning
-        If a header was changed after its CHECKSUM was written.
+    An UnusableFileError says that the file cannot be read, is not FITS, holds more than ``most`` bytes, is cut off or
+    damaged, or does not hold exactly one image of two dimensions with at least one finite value other than 0.
     """
     from astropy.io import fits
 
@@ -153,22 +127,10 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
 
 def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
     """
-    How many bytes of data a file of the night may hold.
+    Return how many bytes a file of the night may hold, from the headers of all; None if no header tells anything.
 
     A frame of another size than most is left out in any case; one that is many times larger is not even read, so that
-    it does not take the memory that the others need.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-        The files; of each the header of its first image is read.
-    profile : Profile
-        Tells which of them are frames of the night.
-
-    Returns
-    -------
-    int or None
-        None if no header tells anything.
+    it does not take the memory that the others need. The profile tells which files are frames of the night.
     """
     from astro_calib.io.fits.image import header_at_beginning
     from astro_calib.io.fits.whole import number_of_pixels

@@ -22,17 +22,8 @@ __all__ = ["FileRemark", "Remarks", "heard_of_file"]
 
 class FileRemark(AstropyUserWarning):
     """
-    A remark on one file.
+    A remark on one file, whose name stands before it.
 
-    Parameters
-    ----------
-    name : str
-        The name of the file.
-    text : str
-        What is to be said of it; if the name stands before it, it is taken off.
-
-    Examples
-    --------
     >>> from astro_calib.night.remarks import FileRemark
     >>> print(FileRemark("d1.fits", "d1.fits: no star found"))
     d1.fits: no star found
@@ -47,8 +38,6 @@ class Remarks:
     """
     Remarks in the order in which they come, those of one text together.
 
-    Examples
-    --------
     >>> from astro_calib.night.remarks import FileRemark, Remarks
     >>> remarks = Remarks()
     >>> remarks.add(FileRemark("d1.fits", "no WCS"), "no darks", FileRemark("d2.fits", "no WCS"), "no darks")

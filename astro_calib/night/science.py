@@ -33,16 +33,7 @@ __all__ = ["Made", "Photometry", "before_calibrated", "calibrated", "measured", 
 
 
 class Photometry(NamedTuple):
-    """
-    What was measured on a science frame.
-
-    Attributes
-    ----------
-    stars : QTable
-        That of `~astro_calib.measure_snr`.
-    sky : SkyNoise
-        Of the calibrated frame.
-    """
+    """What was measured on a calibrated science frame: its stars, and the noise of its sky."""
 
     stars: QTable
     sky: SkyNoise
@@ -50,16 +41,10 @@ class Photometry(NamedTuple):
 
 class Made(NamedTuple):
     """
-    All that is known of a science frame, made and not written yet.
+    A science frame that is made and not written yet: its summary, and what writes it.
 
-    Attributes
-    ----------
-    summary : FrameSummary
-        In numbers.
-    write_image : callable
-        Writes the calibrated frame. It does nothing else, and can be called from any thread.
-    write_beside : callable
-        Writes table and pictures, after the frame.
+    ``write_image`` writes the calibrated frame, nothing else, and can be called from any thread; ``write_beside``
+    writes table and pictures, after the frame.
     """
 
     summary: FrameSummary
@@ -78,33 +63,10 @@ def reduce_science(
     aperture: float | None = None,
 ) -> Made:
     """
-    Calibrate a science frame, measure its stars, make all that is to be written about it.
+    Calibrate a science frame, measure its stars, and make all that is to be written about it.
 
-    Parameters
-    ----------
-    frame : RawFrame
-        The frame.
-    plan : Plan
-        The plan that it is in.
-    masters : Masters
-        What to calibrate it with; a filter without a flat is reduced without one.
-    output : Output
-        Where the results go.
-    stars : bool
-        Whether to measure its stars and the noise of its sky.
-    pictures : bool
-        Whether to draw pictures of it.
-    aperture : float, optional
-        Radius of the apertures, pixels; by default it follows the width of the frame's stars.
-
-    Returns
-    -------
-    Made
-
-    Raises
-    ------
-    FrameError
-        If it cannot be calibrated.
+    A filter without a flat is reduced without one. ``aperture`` is the radius of the apertures in pixels; by default it
+    follows the width of the frame's stars. A frame that cannot be calibrated is a FrameError.
     """
     from astro_calib.io.fits.write import prepare_fits
 
@@ -193,21 +155,7 @@ def _drawn(
 
 
 def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame) -> CCDFrame:
-    """
-    A science frame, calibrated.
-
-    Parameters
-    ----------
-    frame, plan, masters
-        As for ``reduce_science``.
-    raw : CCDFrame, shape (ny, nx)
-        The frame as it was read, in adu.
-
-    Returns
-    -------
-    CCDFrame, shape (ny, nx)
-        In electron.
-    """
+    """Return a science frame in electron, calibrated; ``raw`` is the frame as it was read, in adu."""
     return calibrate_raw(
         frame,
         plan,
@@ -220,18 +168,9 @@ def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame) -> 
 
 def measured(image: CCDFrame, before: CCDFrame, aperture: float | None = None) -> Photometry:
     """
-    The stars of a science frame, and the noise of the sky between them; objects are searched for once.
+    Measure the stars of a science frame, and the noise of the sky between them; search for objects once.
 
-    Parameters
-    ----------
-    image, before : CCDFrame, shape (ny, nx)
-        As ``calibrated`` returns them.
-    aperture : float, optional
-        Radius of the apertures, pixels; the annulus goes with it, so that nothing follows the width of the stars.
-
-    Returns
-    -------
-    Photometry
+    With ``aperture``, the radius in pixels, the annulus goes with it, so that nothing follows the width of the stars.
     """
     from astro_calib.photometry.apertures import annulus_around
     from astro_calib.photometry.search import search
@@ -245,21 +184,7 @@ def measured(image: CCDFrame, before: CCDFrame, aperture: float | None = None) -
 
 
 def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
-    """
-    A raw frame less its pedestal, which the master bias tells where there is no overscan.
-
-    Parameters
-    ----------
-    raw : CCDFrame, shape (ny, nx)
-        In adu.
-    plan, masters
-        As for ``reduce_science``.
-
-    Returns
-    -------
-    CCDFrame, shape (ny, nx)
-        In electron.
-    """
+    """Return a raw frame in electron less its pedestal, which the master bias tells where there is no overscan."""
     from astro_calib.photometry import before_calibration
 
     pedestal = None

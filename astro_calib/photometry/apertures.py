@@ -42,12 +42,8 @@ class Aperture(NamedTuple):
     """
     A circular aperture with its annulus, all radii in pixels.
 
-    Attributes
-    ----------
-    radius : float
-        Of the aperture; pixels on its edge count by the part that lies inside.
-    inner, outer : float
-        Of the annulus; the pixels count whose centre lies in it.
+    A pixel on the edge of the aperture counts by the part that lies inside; in the annulus, one whose centre lies in
+    it.
     """
 
     radius: float
@@ -101,25 +97,10 @@ def weigh(
     flags: NDArray[np.uint16] | None = None,
 ) -> Listed:
     """
-    Weigh the pixels around positions.
+    Weigh the pixels around positions (x, y), which may be outside of the frame.
 
-    Parameters
-    ----------
-    data : ndarray, shape (ny, nx)
-        The frame in which stars are recognised in the annulus.
-    missing : ndarray of bool, shape (ny, nx)
-        True where a pixel cannot be used.
-    places : ndarray of float64, shape (n, 2)
-        x and y, from 0 at the centre of the first pixel; may be outside of the frame.
-    aperture : Aperture
-        What to weigh.
-    flags : ndarray of uint16, shape (ny, nx), optional
-        Bits of `~astro_calib.DataQuality`; none by default.
-
-    Returns
-    -------
-    Listed
-        The pixels that count, and what is in the apertures.
+    ``data`` is the frame in which stars in the annulus are recognised; a pixel where ``missing`` is True cannot be
+    used.
     """
     from photutils.geometry import circular_overlap_grid
 
@@ -152,23 +133,9 @@ def missing_light(
     missing: NDArray[np.bool_], places: NDArray[np.float64], radius: float, shape: Shape
 ) -> NDArray[np.float64]:
     """
-    The part of a star's light in an aperture that falls on missing pixels, or outside of the frame.
+    Return the part of each star's light in an aperture, 0 to 1, that falls on missing pixels, or outside of the frame.
 
-    Parameters
-    ----------
-    missing : ndarray of bool, shape (ny, nx)
-        True where a pixel cannot be used.
-    places : ndarray of float64, shape (n, 2)
-        x and y.
-    radius : float
-        Of the aperture, pixels; pixels count whose centre lies in it.
-    shape : Shape
-        Of a star.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        From 0 to 1.
+    A pixel counts if its centre lies in the aperture.
     """
     reach = int(np.ceil(radius)) + 1
     # A place far from the frame is as far outside as its corner, of which a double holds the pixel.

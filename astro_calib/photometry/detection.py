@@ -65,24 +65,13 @@ FEWEST = 3
 
 class Scene(NamedTuple):
     """
-    A frame prepared for searching it.
+    A frame prepared for searching it; all arrays have its shape.
 
-    Attributes
-    ----------
-    residual : ndarray of float32 or float64
-        The data less the background; 0 where there is nothing to search.
-    sigma : ndarray of float32 or float64
-        Standard deviation of each pixel; 1, a weight like any other, where there is nothing to search.
-    significance : ndarray of float32 or float64
-        The smoothed residual over the standard deviation of its noise.
-    blind : ndarray of bool
-        True where there is nothing to search: saturated pixels are missing, but not blind.
-    missing : ndarray of bool
-        True where no pixel can be measured.
-    objects : ndarray of bool
-        True where a star, a galaxy or anything else is that is brighter than the background.
-    overexposed : ndarray of bool
-        True where there was too much light.
+    ``residual`` is the data less the background, ``sigma`` its standard deviation, ``significance`` the smoothed
+    residual over the standard deviation of its noise; where there is nothing to search they are 0, 1 (a weight like any
+    other), 0. ``blind`` is True there, ``missing`` where no pixel can be measured: saturated pixels are missing, but
+    not blind. ``objects`` is True where something is brighter than the background, ``overexposed`` where there was too
+    much light.
     """
 
     residual: NDArray[Any]
@@ -104,21 +93,9 @@ def survey(
     """
     Take off the background and look for objects.
 
-    Parameters
-    ----------
-    data, variance : ndarray, shape (ny, nx)
-        The frame.
-    missing : ndarray of bool, shape (ny, nx)
-        True where a pixel cannot be measured; at least one can.
-    saturated : ndarray of bool, shape (ny, nx)
-        Those of the missing pixels in which there is too much light rather than none: a star is searched for there, so
-        that it is found as one, not as the rim of a hole.
-    step : float
-        The digital step in the unit of the data, 0 if they do not come in steps.
-
-    Returns
-    -------
-    Scene
+    At least one pixel is not ``missing``. In those of the missing pixels that are ``saturated`` there is too much light
+    rather than none: a star is searched for there, so that it is found as one, not as the rim of a hole. ``step`` is
+    the digital step in the unit of the data; 0 if they do not come in steps.
     """
     from astro_calib.kernels.plain import plain
     from astro_calib.kernels.survey import searchable, significance
@@ -171,20 +148,10 @@ def _objects(significance: NDArray[Any]) -> NDArray[np.bool_]:
 
 def measure_shape(scene: Scene) -> Shape | None:
     """
-    The shape of the frame's stars: how wide they are along their longer axis, and across.
+    Return how wide the frame's stars are along their longer axis, and across; None with fewer than three to measure.
 
-    It is that of the Gaussian that fits a star best, for the most significant peaks that are not saturated. Of these,
-    the shape is taken where they are densest, so that neither galaxies nor cosmic rays nor close pairs count.
-
-    Parameters
-    ----------
-    scene : Scene
-        As ``survey`` made it.
-
-    Returns
-    -------
-    Shape or None
-        None if there are fewer than three stars to measure it on, of a width that can be told.
+    It is the shape of the Gaussian that fits a star best, for the most significant peaks that are not saturated. Of
+    these, the shape is taken where they are densest, so that neither galaxies nor cosmic rays nor close pairs count.
     """
     from photutils.detection import find_peaks
     from photutils.utils.exceptions import NoDetectionsWarning
@@ -220,30 +187,12 @@ def find_stars(
     left_out: Counter[str] | None = None,
 ) -> NDArray[np.float64]:
     """
-    The positions of stars, brightest first.
+    Return the positions (x, y) of stars, brightest first.
 
-    Parameters
-    ----------
-    scene : Scene
-        As ``survey`` made it.
-    width : float or Shape
-        Full width at half maximum of a star, pixels, if stars are round.
-    threshold : float
-        How many standard deviations of a pixel the peak of a star must have.
-    min_separation : float
-        Of stars that are closer than this, in pixels, the brightest is kept.
-    left_out : Counter, optional
-        Gets the number of peaks that may be stars and are left out, by `REASONS`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-        x and y, from 0 at the centre of the first pixel.
-
-    References
-    ----------
-    Stetson 1987, PASP 99, 191 (doi:10.1086/131977): the kernel is that of `photutils.detection.DAOStarFinder`, and so
-    is the sharpness.
+    The peak of a star has ``threshold`` standard deviations of a pixel; of stars closer than ``min_separation``, the
+    brightest is kept. ``left_out`` gets the number of peaks that may be stars and are left out, by `REASONS`. The
+    kernel is that of `photutils.detection.DAOStarFinder`, and so is the sharpness (Stetson 1987, PASP 99, 191,
+    doi:10.1086/131977).
     """
     shape = width if isinstance(width, Shape) else Shape(width, width, 0.0)
     left_out = Counter() if left_out is None else left_out
@@ -310,27 +259,10 @@ def recentred(
     scene: Scene, places: NDArray[np.float64], shape: Shape, threshold: float, furthest: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """
-    Move places to the centres of the stars that are there.
+    Move places to the centres of the stars that are there; return them, and how far each was moved, in pixels.
 
-    Parameters
-    ----------
-    scene : Scene
-        As ``survey`` made it.
-    places : ndarray of float64, shape (n, 2)
-        x and y.
-    shape : Shape
-        Of a star.
-    threshold : float
-        How many of its standard deviations the light of a star must have, under a weight of its shape.
-    furthest : float
-        How far a place may be moved, pixels.
-
-    Returns
-    -------
-    places : ndarray of float64, shape (n, 2)
-        As given where there is no such star.
-    shift : ndarray of float64, shape (n,)
-        How far each was moved, pixels; NaN where it was not.
+    The light of a star has ``threshold`` standard deviations under a weight of its shape. A place that has no such star
+    within ``furthest`` pixels stays as given, and its shift is NaN.
     """
     ny, nx = scene.sigma.shape
     onto = np.all((places > -0.5) & (places < np.array([nx, ny]) - 0.5), axis=1)

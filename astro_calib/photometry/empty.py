@@ -22,25 +22,10 @@ def empty_positions(
     occupied: NDArray[np.bool_], radius: float, margin: float, number: int, seed: int
 ) -> NDArray[np.float64]:
     """
-    Random places for apertures that hold no star, no missing pixel, and do not overlap.
+    Return up to ``number`` random places (x, y) for apertures that hold no star or missing pixel, and do not overlap.
 
-    Parameters
-    ----------
-    occupied : ndarray of bool, shape (ny, nx)
-        True where there is an object, or no usable pixel.
-    radius : float
-        Of the apertures, pixels.
-    margin : float
-        How far from their edge the next occupied pixel must be, pixels.
-    number : int
-        How many places at most.
-    seed : int
-        The same seed gives the same places.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-        x and y, from 0 at the centre of the first pixel; fewer than ``number`` where there is no room.
+    The next ``occupied`` pixel is at least ``margin`` pixels from their edge. The same seed gives the same places;
+    there are fewer where there is no room.
     """
     rng = np.random.default_rng(seed)
     # Half a pixel for the place within a pixel, half to the edge of the occupied one, rounded up.

@@ -17,40 +17,18 @@ __all__ = ["within_disc", "within_square"]
 
 def within_square(mask: NDArray[np.bool_], reach: int, *, outside: bool = False) -> NDArray[np.bool_]:
     """
-    Where something is in the square of ``2 * reach + 1`` pixels on a side around a pixel.
+    Return where something is in the square that reaches so many pixels to each side of a pixel.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (ny, nx)
-        True where something is.
-    reach : int
-        How many pixels to look to each side.
-    outside : bool
-        Whether something is outside of the frame.
-
-    Returns
-    -------
-    ndarray of bool, shape (ny, nx)
+    ``outside`` says whether something is outside of the frame.
     """
     return _grown(mask, [reach] * (reach + 1), outside)
 
 
 def within_disc(mask: NDArray[np.bool_], radius: float, *, outside: bool = False) -> NDArray[np.bool_]:
     """
-    Where something is no further than ``radius`` from the centre of a pixel, centres counting.
+    Return where the centre of something is no further than ``radius`` from that of a pixel.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (ny, nx)
-        True where something is.
-    radius : float
-        In pixels; not negative.
-    outside : bool
-        Whether something is outside of the frame.
-
-    Returns
-    -------
-    ndarray of bool, shape (ny, nx)
+    ``outside`` says whether something is outside of the frame.
     """
     steps = range(math.floor(radius) + 1)
     return _grown(mask, [max(y for y in steps if math.sqrt(x * x + y * y) <= radius) for x in steps], outside)

@@ -23,18 +23,10 @@ __all__ = ["Searched", "search"]
 
 class Searched(NamedTuple):
     """
-    A frame, or two of the same exposure, that were searched for objects.
+    The calibrated frame, and the one before calibration if there is one, with their budgets, searched for objects.
 
-    Attributes
-    ----------
-    frames : tuple of CCDFrame
-        The calibrated frame, and that before calibration if there is one.
-    budgets : tuple of UncertaintyBudget
-        Theirs.
-    flags : ndarray of uint16, shape (ny, nx)
-        Those of all frames together.
-    scene : Scene
-        What is on the calibrated frame; missing is what one of the frames misses.
+    ``flags`` are those of all frames together. ``scene`` is what is on the calibrated frame; missing is what one of the
+    frames misses.
     """
 
     frames: tuple[CCDFrame, ...]
@@ -45,27 +37,10 @@ class Searched(NamedTuple):
 
 def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
     """
-    Take off the background of a frame and look for objects.
+    Take off the background of a calibrated frame and look for objects.
 
-    Parameters
-    ----------
-    ccd : CCDFrame, shape (ny, nx)
-        A calibrated frame with its budget.
-    before : CCDFrame, shape (ny, nx), optional
-        The same exposure before calibration, in the same unit.
-
-    Returns
-    -------
-    Searched
-
-    Raises
-    ------
-    FrameError
-        If a frame has no variance, is no image, or has no pixel that can be measured.
-    ShapeMismatchError
-        If the frames differ in shape.
-    astropy.units.UnitConversionError
-        If the frames differ in unit.
+    ``before`` is the same exposure before calibration. A FrameError says that a frame has no variance, is no image, or
+    has no pixel that can be measured; a ShapeMismatchError or UnitConversionError that the two do not go together.
     """
     frames = (as_frame(ccd),) if before is None else (as_frame(ccd), as_frame(before, "the frame before calibration"))
     budgets = tuple(_budget(frame) for frame in frames)

@@ -34,14 +34,9 @@ PIXELS = 1 << 20
 
 class Shape(NamedTuple):
     """
-    The width of a star.
+    The width of a star: full widths at half maximum of the longer and the shorter axis, in pixels.
 
-    Attributes
-    ----------
-    along, across : float
-        Full widths at half maximum of the longer and of the shorter axis, pixels.
-    angle : float
-        From the x axis to the longer one, counter-clockwise, radians.
+    ``angle`` is that from the x axis to the longer one, counter-clockwise, in radians.
     """
 
     along: float
@@ -79,14 +74,9 @@ class Shape(NamedTuple):
 
 class Moments(NamedTuple):
     """
-    Where the light is under a weight.
+    Where the light is under a weight: the centres (x, y), shape (n, 2), and covariances (xx, xy, yy), shape (n, 3).
 
-    Attributes
-    ----------
-    centers : ndarray of float64, shape (n, 2)
-        x and y.
-    covariances : ndarray of float64, shape (n, 3)
-        Of the light: xx, xy, yy. NaN where there is less light than none.
+    The covariance is NaN where there is less light than none.
     """
 
     centers: NDArray[np.float64]
@@ -97,22 +87,9 @@ def cutouts(
     image: NDArray[Any], pixels: NDArray[np.intp], reach: tuple[int, int], *, outside: float = 0
 ) -> NDArray[Any]:
     """
-    Squares around pixels.
+    Return squares around pixels (column, row) that reach so far up and down, and so far to each side.
 
-    Parameters
-    ----------
-    image : ndarray, shape (ny, nx)
-        Where to cut.
-    pixels : ndarray of int, shape (n, 2)
-        Column and row of the middle of each.
-    reach : (int, int)
-        How many pixels up and down, and to each side.
-    outside : float
-        What is outside of the image.
-
-    Returns
-    -------
-    ndarray, shape (n, 2 * reach[0] + 1, 2 * reach[1] + 1)
+    ``outside`` is what is outside of the image.
     """
     along = [pixels[:, axis, np.newaxis] + np.arange(-far, far + 1) for axis, far in zip((1, 0), reach, strict=True)]
     inside = [(where >= 0) & (where < length) for where, length in zip(along, image.shape, strict=True)]
@@ -126,24 +103,9 @@ def adapted(
     image: NDArray[Any], missing: NDArray[np.bool_], pixels: NDArray[np.intp], reach: int, start: float
 ) -> Moments:
     """
-    The moments of stars, each under a weight that is as wide as the star.
+    Return the moments of the stars at pixels (column, row), each under a weight that is as wide as the star.
 
-    Parameters
-    ----------
-    image : ndarray, shape (ny, nx)
-        Light.
-    missing : ndarray of bool, shape (ny, nx)
-        True where it says nothing.
-    pixels : ndarray of int, shape (n, 2)
-        Column and row of a bright pixel of each star.
-    reach : int
-        How far to look, pixels.
-    start : float
-        Standard deviation of the weight to begin with, pixels.
-
-    Returns
-    -------
-    Moments
+    The weight begins with ``start`` as its standard deviation, and looks no further than ``reach`` pixels.
     """
     cut = cutouts(image, pixels, (reach, reach)).astype(np.float64)
     cut[cutouts(missing, pixels, (reach, reach))] = 0.0
@@ -164,22 +126,9 @@ def adapted(
 
 def weighted(image: NDArray[Any], places: NDArray[np.float64], shape: Shape, steps: int = CENTRING_STEPS) -> Moments:
     """
-    The moments of stars under one weight: a star of the shape has half of the weight's covariance.
+    Return the moments of the stars at places (x, y) under one weight, centred anew ``steps`` times.
 
-    Parameters
-    ----------
-    image : ndarray, shape (ny, nx)
-        Light, 0 where nothing is known.
-    places : ndarray of float64, shape (n, 2)
-        x and y, near each star.
-    shape : Shape
-        Of the weight.
-    steps : int
-        How often the weight is centred anew.
-
-    Returns
-    -------
-    Moments
+    A star of this shape has half of the weight's covariance. The image is 0 where nothing is known.
     """
     parts = [_weighted(image, part, shape, steps) for part in _some(places, (2 * shape.reach + 1) ** 2)]
     return Moments(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -188,22 +137,7 @@ def weighted(image: NDArray[Any], places: NDArray[np.float64], shape: Shape, ste
 def significances(
     image: NDArray[Any], sigma: NDArray[Any], places: NDArray[np.float64], shape: Shape
 ) -> NDArray[np.float64]:
-    """
-    How many of its standard deviations the light at places is, under a weight of a star's shape.
-
-    Parameters
-    ----------
-    image, sigma : ndarray, shape (ny, nx)
-        Light, and the standard deviation of each pixel.
-    places : ndarray of float64, shape (n, 2)
-        x and y, on the image.
-    shape : Shape
-        Of the weight.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-    """
+    """Return how many of its standard deviations the light at places (x, y) is, under a weight of a star's shape."""
     reach = shape.reach
     pixels = np.rint(places).astype(np.intp)
     light, noise = (cutouts(each, pixels, (reach, reach)).astype(np.float64) for each in (image, sigma))
@@ -290,18 +224,7 @@ def _between(matrices: NDArray[np.float64], least: float, most: float) -> NDArra
 
 
 def densest(covariances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """
-    The covariance where covariances are densest: the median of the half that is nearest to one of them.
-
-    Parameters
-    ----------
-    covariances : ndarray of float64, shape (n, 3)
-        xx, xy, yy of each; at least one.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-    """
+    """Return the covariance where covariances are densest: the median of the half that is nearest to one of them."""
     xx, xy, yy = covariances.T
     size = np.sqrt(_determinant(covariances))
     # Sizes as their logarithm, shapes by size: a tenth of the one counts as a tenth of the other.

@@ -93,47 +93,16 @@ def sky_noise(
     """
     Compare the scatter of pixels with their predicted variance, in blocks too small to notice gradients.
 
-    Parameters
-    ----------
-    data : ndarray, shape (ny, nx)
-        The image.
-    variance : ndarray, shape (ny, nx)
-        Predicted variance of what is independent from pixel to pixel, in the square of the unit of ``data``.
-    mask : ndarray of bool, shape (ny, nx), optional
-        True where a pixel does not count: defects and objects (see ``object_mask``).
-    block_size : int
-        Rows and columns of a block. Blocks at the upper and right edge that are not full are left out, and so
-        are those of which less than half can be used.
-    step : float, optional
-        The digital step in the unit of ``data``; without it, it is looked for in the data, which tell it as long as
-        they were not divided by a flat.
+    ``variance`` is that of what is independent from pixel to pixel; ``mask`` is True where a pixel does not count:
+    defects and objects (see `object_mask`). Blocks at the upper and right edge that are not full are left out, and so
+    are those of which less than half can be used. Without ``step``, the digital step, it is looked for in the data,
+    which tell it as long as they were not divided by a flat. The ratio is NaN, and ``why`` says why, if there are fewer
+    than 8 blocks, or less noise than 0.28 digital steps.
 
-    Returns
-    -------
-    SkyNoise
-        NaN where no block can be used. The ratio is NaN, and ``why`` says why, if there are fewer than 8 blocks, or
-        less noise than 0.28 digital steps.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
-
-    Notes
-    -----
     Of digitised values with little noise the median absolute deviation is wrong, below two steps by up to a factor of
     two. The standard deviation is right from half a step on; below, the variance that is seen in a block depends on
     where in its step the level of the block lies, by terms that are known (Widrow & Kollar, Quantization Noise, 2008).
     They are added to the prediction.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astro_calib.photometry.sky_noise import sky_noise
-    >>> rng = np.random.default_rng(1)
-    >>> noise = sky_noise(rng.normal(100.0, 3.0, (512, 512)), np.full((512, 512), 9.0))
-    >>> bool(abs(noise.ratio - 1) < 0.01)
-    True
     """
     if data.shape != variance.shape or (mask is not None and mask.shape != data.shape):
         shapes = [data.shape, variance.shape] + ([] if mask is None else [mask.shape])
@@ -262,25 +231,7 @@ def _medians(ordered: NDArray[Any], number: NDArray[np.intp]) -> NDArray[np.floa
 def object_mask(
     data: NDArray[Any], variance: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, step: float = 0.0
 ) -> NDArray[np.bool_]:
-    """
-    Where stars and galaxies are, with a margin.
-
-    Parameters
-    ----------
-    data : ndarray, shape (ny, nx)
-        The image.
-    variance : ndarray, shape (ny, nx)
-        Its variance.
-    mask : ndarray of bool, shape (ny, nx), optional
-        True where a pixel is unfit for use.
-    step : float
-        The digital step in the unit of ``data``, 0 if they do not come in steps.
-
-    Returns
-    -------
-    ndarray of bool, shape (ny, nx)
-        True within 7 pixels of what ``astro_calib.photometry`` finds to be an object.
-    """
+    """Return where stars and galaxies are that ``astro_calib.photometry`` finds, and 7 pixels around them."""
     from astro_calib.photometry.detection import survey
 
     missing = ~(np.isfinite(data) & np.isfinite(variance))

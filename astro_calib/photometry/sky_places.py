@@ -14,14 +14,7 @@ __all__ = ["SkyPlaces", "sky_places"]
 
 
 class SkyPlaces(NamedTuple):
-    """
-    Positions on the sky, ICRS.
-
-    Attributes
-    ----------
-    ra, dec : Quantity, shape (n,)
-        Degrees; NaN where the projection knows no place.
-    """
+    """Positions on the sky, ICRS, in degrees; NaN where the projection knows no place."""
 
     ra: u.Quantity
     dec: u.Quantity
@@ -29,26 +22,10 @@ class SkyPlaces(NamedTuple):
 
 def sky_places(wcs: Any, places: NDArray[np.float64]) -> SkyPlaces | None:
     """
-    Right ascension and declination of positions on a frame.
+    Return right ascension and declination of positions (x, y) on a frame; None without a WCS of the sky.
 
-    Parameters
-    ----------
-    wcs : object with astropy's interface for world coordinates, or None
-        That of the frame.
-    places : ndarray of float64, shape (n, 2)
-        x and y, from 0 at the centre of the first pixel.
-
-    Returns
-    -------
-    SkyPlaces or None
-        None if there is no WCS, or one that has nothing to do with the sky.
-
-    Raises
-    ------
-    ValueError
-        If the WCS was never fitted, or its coordinates are in no system that astropy knows.
-    Exception
-        Whatever else a WCS does that cannot be used.
+    A WCS that was never fitted, or whose system astropy does not know, is a ValueError; another that cannot be used may
+    raise anything.
     """
     from astropy.coordinates import SkyCoord
     from astropy.wcs import WCS

@@ -223,21 +223,7 @@ def measure_searched(
     n_empty: int = 300,
     seed: int = 0,
 ) -> QTable:
-    """
-    Measure stars on frames in which objects were searched for.
-
-    Parameters
-    ----------
-    searched : Searched
-        As ``search`` made it.
-    positions, recenter, fwhm, radius, annulus, threshold, max_stars, n_empty, seed
-        As for `~astro_calib.measure_snr`.
-
-    Returns
-    -------
-    QTable
-        That of `~astro_calib.measure_snr`.
-    """
+    """Measure stars, as `~astro_calib.measure_snr` does, on frames that were searched for objects."""
     ccd, scene = searched.frames[0], searched.scene
     fwhm_needed = fwhm is None and (positions is None or radius is None or annulus is None)
     measured_shape = measure_shape(scene) if fwhm_needed or positions is None else None

@@ -54,16 +54,7 @@ PARTIAL = 0.01
 
 
 class EmptyNoise(NamedTuple):
-    """
-    What empty apertures say of the noise.
-
-    Attributes
-    ----------
-    scatter : float
-        Robust scatter of their sums.
-    predicted : float
-        Median of their predicted errors.
-    """
+    """The robust scatter of the sums of empty apertures, and the median of their predicted errors."""
 
     scatter: float
     predicted: float
@@ -82,33 +73,11 @@ def star_table(
     shift: NDArray[np.float64] | None = None,
 ) -> StarTable:
     """
-    Put measured stars into a table.
+    Put measured stars into a table as `~astro_calib.measure_snr` describes it.
 
-    Parameters
-    ----------
-    places : ndarray of float64, shape (n, 2)
-        x and y.
-    listed : Listed
-        What was measured.
-    measured : sequence of Fluxes
-        Of the frame, and of that before calibration if there is one.
-    noise : sequence of EmptyNoise
-        Of the same frames.
-    unit : unit
-        Of the fluxes.
-    radius : float
-        Of the apertures, pixels.
-    missing_light : ndarray of float64, shape (n,)
-        The part of a star's light that falls on missing pixels.
-    sky : SkyPlaces, optional
-        Where the places are on the sky.
-    shift : ndarray of float64, shape (n,), optional
-        How far the places were moved, pixels.
-
-    Returns
-    -------
-    StarTable
-        As `~astro_calib.measure_snr` describes it.
+    ``measured`` and ``noise`` are those of the frame, and of the one before calibration if there is one.
+    ``missing_light`` is the part of each star's light that falls on missing pixels, ``shift`` how far the places were
+    moved.
     """
     from astro_calib.photometry.portable_table import StarTable
 

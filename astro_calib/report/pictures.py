@@ -35,19 +35,7 @@ BEFORE, AFTER, PREDICTED, MASKED = "#8a8a8a", "#1f6fb4", "#c8102e", "#a03030"
 
 
 def rendered(figure: Figure) -> bytes:
-    """
-    Draw a figure.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        As the other functions return it.
-
-    Returns
-    -------
-    bytes
-        The content of a PNG file.
-    """
+    """Draw a figure; return the content of a PNG file."""
     content = io.BytesIO()
     figure.set_dpi(RESOLUTION)
     with warnings.catch_warnings():
@@ -58,22 +46,7 @@ def rendered(figure: Figure) -> bytes:
 
 
 def before_after_picture(title: str, before: NDArray[Any], after: NDArray[Any], labels: tuple[str, str]) -> Figure:
-    """
-    A frame before and after, side by side, each with a zscale stretch.
-
-    Parameters
-    ----------
-    title : str
-        The title.
-    before, after : ndarray, shape (ny, nx)
-        The images; NaN where a pixel is masked.
-    labels : (str, str)
-        What they are, with the unit of their values.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Show a frame before and after, NaN where a pixel is masked, side by side, each with a zscale stretch."""
     figure = _figure(title, FRAMES_SIZE, COLOR_SCALE)
     for axes, image, label in zip(figure.subplots(1, 2), (before, after), labels, strict=True):
         _show(axes, image, label)
@@ -82,22 +55,10 @@ def before_after_picture(title: str, before: NDArray[Any], after: NDArray[Any], 
 
 def histogram_picture(title: str, before: NDArray[Any], after: NDArray[Any], sky: SkyNoise, step: float) -> Figure:
     """
-    The pixels' values before and after around the level of the sky, and the predicted width of its noise.
+    Show the values of the same pixels before and after, less their medians, and the predicted width of the sky's noise.
 
-    Parameters
-    ----------
-    title : str
-        The title.
-    before, after : ndarray, shape (n,)
-        Values of the same pixels in electron, all of them finite.
-    sky : SkyNoise
-        Level and predicted noise of the sky after.
-    step : float
-        Electrons for one digital step: by so much the values before differ, if they differ.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    All values are finite and in electron; ``sky`` is that of the frame after, ``step`` the electrons of a digital step,
+    by which values before differ, if they differ.
     """
     figure = _figure(title, (8.0, 5.0))
     axes = figure.subplots()
@@ -136,20 +97,7 @@ def histogram_picture(title: str, before: NDArray[Any], after: NDArray[Any], sky
 
 
 def snr_picture(title: str, ratios: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> Figure:
-    """
-    The signal-to-noise ratio of each star before against after.
-
-    Parameters
-    ----------
-    title : str
-        The title.
-    ratios : mapping of str to (ndarray, ndarray), each of shape (number of stars,)
-        For each kind of ratio what it is, and the ratios before and after.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Show the signal-to-noise ratio of each star before against after, in a panel for each kind of ratio."""
     figure = _figure(title, (5.6 * len(ratios), 5.8))
     panels = figure.subplots(1, len(ratios), squeeze=False)[0]
     for axes, (label, (before, after)) in zip(panels, ratios.items(), strict=True):
@@ -180,22 +128,7 @@ def _compare(axes: Axes, label: str, before: NDArray[Any], after: NDArray[Any]) 
 
 
 def master_picture(title: str, image: NDArray[Any], sigma: NDArray[Any], unit: str) -> Figure:
-    """
-    A master and its standard deviation.
-
-    Parameters
-    ----------
-    title : str
-        The title.
-    image, sigma : ndarray, shape (ny, nx)
-        Values and standard deviations; NaN where a pixel is masked.
-    unit : str
-        Their unit; empty for a flat.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Show a master and its standard deviation, NaN where a pixel is masked; ``unit`` is empty for a flat."""
     figure = _figure(title, FRAMES_SIZE, COLOR_SCALE)
     of = f" / {unit}" if unit else ""
     for axes, values, label in zip(

@@ -41,19 +41,9 @@ MAX_RATIO = 2000
 
 def check_whole_asdf(path: Path) -> None:
     """
-    Make sure that no byte of an ASDF file is missing.
+    Raise a FrameError, which does not name the file, if any byte of an ASDF file is missing.
 
-    Parameters
-    ----------
-    path : Path
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    FrameError
-        If it is not ASDF, cut off or damaged, or announces more than fits into memory. The message gives the reason,
-        not the name.
+    Also if it is no ASDF file, contradicts itself, or announces compressed blocks that do not fit into memory.
     """
     if path.exists() and not path.is_file():
         msg = "it is no regular file"
@@ -126,18 +116,10 @@ def _end_of_block(file: BinaryIO, position: int, size: int) -> tuple[int, bool]:
 
 def check_tree(tree: Any) -> None:
     """
-    Make sure that a tree is of a size that can be worked on, and that its arrays are in the file itself.
+    Raise a FrameError unless a tree, not converted yet, has a workable size and all its arrays in the file itself.
 
-    Parameters
-    ----------
-    tree : object
-        With tags, of which nothing was converted yet.
-
-    Raises
-    ------
-    FrameError
-        If it contains itself, grows too large where it refers to its own parts, or has an array in another file or
-        before the beginning of a block, which numpy would read from memory that is not the file's.
+    It may contain itself, or grow without end where it refers to its own parts. An array may be in another file, or
+    begin before its block, where numpy would read memory that is not the file's.
     """
     sizes: dict[int, int] = {}
 

@@ -51,24 +51,9 @@ def repaired(
     source: Path | bytes, units: Sequence[HeaderUnit]
 ) -> tuple[Path | bytes, list[HeaderUnit], tuple[str, ...]]:
     """
-    Repair the headers of a FITS file.
+    Repair the headers of a file: return the file or its repaired bytes, its headers, and the names of the cards.
 
-    Parameters
-    ----------
-    source : Path or bytes
-        The file, or what is in it, as `astro_calib.io.fits.whole.check_whole_fits` returns it.
-    units : sequence of HeaderUnit
-        Its headers.
-
-    Returns
-    -------
-    source : Path or bytes
-        As given if nothing had to be repaired, else the bytes of the file with its headers repaired. Their length and
-        the data stay as they are.
-    units : list of HeaderUnit
-        The headers in it.
-    cards : tuple of str
-        The names of the cards that are not as they were; of a card without name its text.
+    The file itself comes back if there is nothing to repair. The length of the headers and the data stay as they are.
     """
     names: dict[str, None] = {}
     changed = []
@@ -87,25 +72,12 @@ def repaired(
 
 def repaired_header(header: bytes) -> tuple[bytes, list[str]]:
     """
-    Repair the cards of a header.
+    Repair the cards of a header, without changing its length; return it, and the names of the repaired cards.
 
     A name that FITS does not allow is kept by the convention HIERARCH, as astropy does; a value that is neither a
-    number nor a text in quotes becomes a text; what assigns nothing becomes a COMMENT.
+    number nor a text in quotes becomes a text; what assigns nothing becomes a COMMENT. The same object comes back if
+    nothing had to be repaired.
 
-    Parameters
-    ----------
-    header : bytes
-        Whole cards, the last of them END.
-
-    Returns
-    -------
-    header : bytes
-        Of the same length; the same object if nothing had to be repaired.
-    cards : list of str
-        The names of the cards that are not as they were.
-
-    Examples
-    --------
     >>> from astro_calib.io.fits.cards import repaired_header
     >>> header, cards = repaired_header(b"CCD TEMP= -20.5 / at start".ljust(80) + b"END".ljust(80))
     >>> header[:80].rstrip(), cards

@@ -60,19 +60,10 @@ def _contents(hdus: fits.HDUList) -> str:
 
 def find_hdu(hdus: fits.HDUList, wanted: Any) -> int:
     """
-    The number of the image that is asked for.
+    Return the number of the image that is asked for: by number, name, or name and version; None is the first image.
 
-    Parameters
-    ----------
-    hdus : HDUList
-    wanted : int, str, (str, int) or None
-        Its number, from the end if that is negative; its name; name and version; or None for the first image. An empty
-        primary HDU stands for the first image, as in astropy.
-
-    Raises
-    ------
-    FrameError
-        If it is not there, or is no image; the message says what is.
+    A negative number counts from the end. An empty primary HDU stands for the first image, as in astropy. If there is
+    no such image, the FrameError says what the file has.
     """
     if wanted is not None:
         number = _number_of(hdus, wanted)
@@ -161,25 +152,10 @@ def image_pixels(
     hdus: fits.HDUList, number: int, source: Path | bytes
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """
-    The pixels of an image, in an array that nobody else has, and where there are none.
+    Return an image's pixels, in an array of their own and in native byte order, and where they have no value, or None.
 
-    Of more than two axes those that are one pixel long are left out, as NAXIS3 = 1.
-
-    Parameters
-    ----------
-    hdus : HDUList
-        Opened without ``memmap``.
-    number : int
-        Which of them is the image.
-    source : Path or bytes
-        Where they are from.
-
-    Returns
-    -------
-    pixels : ndarray
-        In the byte order of this machine; whole numbers stay whole. A pixel without a value is 0, or NaN in floats.
-    missing : ndarray of bool, or None
-        Where there is no value: the stored number is BLANK, or a float that is not finite. None if there is none.
+    Whole numbers stay whole. A pixel has no value if its stored number is BLANK, or if it is a float that is not
+    finite: it becomes 0, or NaN in floats. Axes beyond the second that are one pixel long, as NAXIS3 = 1, are left out.
     """
     hdu = hdus[number]
     blank = blank_number(hdu.header)

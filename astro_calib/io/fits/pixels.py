@@ -28,16 +28,7 @@ SHIFTED: dict[int, tuple[int, Any]] = {
 
 @dataclass(frozen=True)
 class Scaling:
-    """
-    What BZERO and BSCALE make of stored numbers; the types are those that astropy makes.
-
-    Parameters
-    ----------
-    stored : dtype
-        The type of the numbers in the file.
-    zero, scale : float
-        BZERO and BSCALE.
-    """
+    """What BZERO (``zero``) and BSCALE (``scale``) make of stored numbers; the types are those that astropy makes."""
 
     stored: np.dtype[Any]
     zero: float = 0.0
@@ -84,23 +75,9 @@ def blank_number(header: Header) -> int | None:
 
 def without_blanks(stored: NDArray[Any], scaling: Scaling, blank: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """
-    The numbers of an image as they are meant, and where there are none.
+    Return the values that stored numbers mean, and where these are ``blank``, or None; overwrite ``stored``.
 
-    Parameters
-    ----------
-    stored : ndarray
-        The numbers in the file; written over.
-    scaling : Scaling
-        What they mean.
-    blank : int
-        The stored number that stands for no value.
-
-    Returns
-    -------
-    values : ndarray
-        Whole numbers stay whole. Where there is no value a whole number is 0, any other NaN.
-    missing : ndarray of bool, or None
-        Where there is no value; None if there is one everywhere.
+    Whole numbers stay whole. Where there is no value a whole number is 0, any other NaN.
     """
     missing: NDArray[np.bool_] = stored == blank
     values = scaling.meant(stored)

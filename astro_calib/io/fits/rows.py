@@ -32,20 +32,9 @@ __all__ = ["RawOnDisk", "RowsOnDisk", "raw_on_disk", "spilled"]
 
 class RowsOnDisk:
     """
-    An image in a file, of which an index reads the rows that it names, and which is not kept.
+    An image in an uncompressed FITS file: an index reads the rows that it names, and nothing is kept.
 
-    Parameters
-    ----------
-    path : Path
-        An uncompressed FITS file.
-    offset : int
-        Where the first pixel is, in bytes.
-    shape : (int, int)
-        Of the image.
-    stored : str
-        The type of the numbers in the file.
-    zero, scale : float
-        BZERO and BSCALE.
+    ``offset`` is the byte at which the first pixel begins, ``stored`` the type of the numbers in the file.
     """
 
     def __init__(
@@ -78,16 +67,7 @@ class RowsOnDisk:
         return np.concatenate([self._read(row, row + 1) for row in range(start, stop, step)])[:, columns]
 
     def read_into(self, rows: slice, result: NDArray[np.uint16]) -> None:
-        """
-        Read rows of whole numbers of 16 bits without another array.
-
-        Parameters
-        ----------
-        rows : slice
-            With a step of one.
-        result : ndarray of uint16, shape (number of rows, nx), C-contiguous
-            Written.
-        """
+        """Read rows of 16-bit whole numbers into a C-contiguous array of uint16, without another array."""
         start, stop, _ = rows.indices(self.shape[0])
         values = self._read(start, stop, result.view(self._stored))
         if not np.may_share_memory(values, result):
@@ -160,18 +140,8 @@ class RawOnDisk:
     """
     What `astro_calib.combine` has to know of a raw frame, under the names that a CCDFrame has for it.
 
-    Attributes
-    ----------
-    name : str
-        Of the file.
-    unit : Unit
-    pixels : RowsOnDisk
-    known_budget : UncertaintyBudget or None
-        None until the noise is found.
-    found_origin : Origin or None
-        None until it is asked for.
-    directory : TemporaryDirectory or None
-        What is removed with the frame.
+    The budget is None until the noise is found, ``found_origin`` until the origin is asked for. The ``directory`` of a
+    frame that was decompressed is removed with it.
     """
 
     name: str
@@ -219,20 +189,10 @@ class RawOnDisk:
 
 def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | None:
     """
-    A raw frame that can be read by rows where it is.
+    Return a raw frame that can be read by rows where it is; None if the file is not one plain image in this unit.
 
-    Parameters
-    ----------
-    path : Path
-    unit : Unit
-        The one that it should have.
-    stated : bool
-        Whether the file has to say so; else the unit was given by the user.
-
-    Returns
-    -------
-    RawOnDisk or None
-        None if the file is anything else than one plain image in this unit: compressed, cut off, or with extensions.
+    Compressed files, and those with extensions, are none. If ``stated``, the file has to say that it is in the unit;
+    else the user has said so.
     """
     from astropy.io import fits
 

@@ -22,22 +22,7 @@ UNKNOWN = (("CHECKSUM", "0" * 16, "of header and data"), ("DATASUM", "0" * 10, "
 
 
 def write_hdus(hdus: fits.HDUList, path: Path) -> None:
-    """
-    Write a FITS file with checksums.
-
-    Parameters
-    ----------
-    hdus : HDUList
-        Images, of which the first is primary and the others are not. Their headers get the checksums; their arrays, of
-        any layout and byte order, are left as they are.
-    path : Path
-        The file, which must not exist.
-
-    Raises
-    ------
-    OSError
-        If it exists or cannot be written.
-    """
+    """Write images of any layout and byte order as a new FITS file with checksums, which their headers get, too."""
     hdus.update_extend()
     with path.open("xb") as file:
         for hdu in hdus:

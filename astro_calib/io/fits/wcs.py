@@ -33,28 +33,10 @@ SHARED = ("DATE-OBS", "MJD-OBS", "JD-OBS")
 
 def header_and_wcs(header: Header, name: str, hdus: HDUList | None = None) -> tuple[Header, WCS | None]:
     """
-    A header without its WCS, and the WCS.
+    Return a header without its WCS, and the WCS of the image's own axes; None if there is none that can be used.
 
-    Parameters
-    ----------
-    header : astropy.io.fits.Header
-        Of an image of two axes or more; left as it is.
-    name : str
-        What remarks call the file.
-    hdus : HDUList, optional
-        Where tables of distortion are.
-
-    Returns
-    -------
-    header : astropy.io.fits.Header
-        The rest of it.
-    wcs : WCS or None
-        Of the axes of the image alone. None if there is none, or it cannot be understood.
-
-    Warns
-    -----
-    AstropyUserWarning
-        If the WCS cannot be used: it is left out then, with its keywords, which would be wrong once the image is cut.
+    A WCS that cannot be used is left out with a warning, and so are its keywords, which would be wrong once the image
+    is cut. ``hdus`` hold the tables of distortion.
     """
     axes = max(int(header.get("NAXIS", 2)), 2)
     try:

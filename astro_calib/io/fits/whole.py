@@ -57,16 +57,7 @@ class NotFitsError(FrameError):
 
 
 class HeaderUnit(NamedTuple):
-    """
-    One header of a FITS file and where its data are.
-
-    Attributes
-    ----------
-    header : bytes
-        Whole blocks.
-    data, size : int
-        Where the data begin, and their length in bytes, without padding.
-    """
+    """A header in whole blocks, the byte at which its data begin, and their length without padding."""
 
     header: bytes
     data: int
@@ -80,29 +71,11 @@ class HeaderUnit(NamedTuple):
 
 def check_whole_fits(path: Path, most: int | None = None) -> tuple[Path | bytes, list[HeaderUnit]]:
     """
-    Make sure that no byte of a FITS file is missing.
+    Make sure that no byte of a FITS file is missing; return the file, and its headers.
 
-    Parameters
-    ----------
-    path : Path
-        FITS, plain or compressed with gzip or bzip2 (told from its content).
-    most : int, optional
-        How many bytes it may hold, unpacked. It may never hold more than there is memory for.
-
-    Returns
-    -------
-    source : Path or bytes
-        The file itself if it is plain, so that its data need not be read; else what is in it, decompressed.
-    units : list of HeaderUnit
-        Its headers.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    FrameError
-        If it cannot be read, is not FITS, is cut off or damaged, or does not fit into memory. The message gives the
-        reason, not the name.
+    A plain file is returned as its path, so that its data need not be read; one that is compressed with gzip or bzip2
+    (told from its content) as its bytes, decompressed. A FrameError, which does not name the file, says why it cannot
+    be used: not FITS, cut off, damaged, more than ``most`` bytes unpacked, or more than fits into memory.
     """
     with _opened(path) as file:
         if _compression(file) is None:
@@ -136,19 +109,9 @@ def openable(source: Path | bytes) -> Any:
 
 def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
     """
-    The headers of a FITS file, one after the other; data are skipped.
+    Yield the headers of an open FITS file one after the other, and skip the data; ``most`` as for `check_whole_fits`.
 
-    Parameters
-    ----------
-    file : file object
-        At its beginning.
-    most : int, optional
-        As for `check_whole_fits`.
-
-    Raises
-    ------
-    FrameError
-        If it is no FITS file, cut off or damaged.
+    A FrameError says that it is no FITS file, cut off or damaged.
     """
     block = file.read(BLOCK)
     if not block:
@@ -306,14 +269,7 @@ def _announced(header: fits.Header) -> int:
 
 
 def announced_size(header: fits.Header) -> int:
-    """
-    The number of bytes of the data that a header announces, and of the image that they are unpacked to.
-
-    Raises
-    ------
-    FrameError
-        If that is no possible size.
-    """
+    """Return how many bytes a header announces: of data, and of the image that they are unpacked to."""
     size = _announced(header)
     if "ZNAXIS" in header:
         if not isinstance(header["ZBITPIX"], int):
@@ -324,14 +280,7 @@ def announced_size(header: fits.Header) -> int:
 
 
 def number_of_pixels(header: fits.Header) -> int:
-    """
-    The number of pixels of the image that a header announces, compressed or not.
-
-    Raises
-    ------
-    FrameError
-        If that is no possible number.
-    """
+    """Return how many pixels the image under a header has, compressed or not."""
     letter = "Z" if "ZNAXIS" in header else ""
     axes = [header[f"{letter}NAXIS{axis + 1}"] for axis in range(header[f"{letter}NAXIS"])]
     if not all(isinstance(number, int) for number in axes) or min(axes, default=0) < 0:

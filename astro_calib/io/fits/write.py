@@ -107,17 +107,10 @@ def prepare_fits(
     **kwargs: Any,
 ) -> Callable[[], None]:
     """
-    Make all that is written of a frame but its bytes, and all the remarks on it.
+    Make everything of a file but its bytes, and all remarks; return what writes it.
 
-    Parameters
-    ----------
-    ccd, filename, overwrite, compress, include_masters, **kwargs
-        As for `write_fits`, which see for what is raised.
-
-    Returns
-    -------
-    callable
-        Writes the file. It warns of nothing, takes no note of the file, and can be called from another thread.
+    The arguments are those of `write_fits`. What is returned warns of nothing, takes no note of the file, and can be
+    called from another thread.
     """
     path = file_to_write(filename, overwrite=overwrite)
     if path.suffix.lower() in UNREAD:
