@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 def _hush(context: click.Context, parameter: click.Parameter, quiet: bool) -> bool:
-    """Of astropy's log, errors only; until the command has ended."""
+    """Let astropy log errors only, until the command has ended."""
     del parameter
     if quiet:
         from astropy import log
@@ -54,7 +54,7 @@ def _example(*calls: str) -> str:
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    """What a user can do something about is a message; anything else is a fault of this program."""
+    """Turn errors that a user can do something about into messages; any other is a fault of this program."""
     try:
         yield
     except (OSError, ValueError, MemoryError) as error:
@@ -122,7 +122,7 @@ def main(context: click.Context) -> None:
 
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
-    """Astropy prints what is said for information where the results of the command go; here it goes beside them."""
+    """Send astropy's log to standard error: it would mix information with the results on standard output."""
     import logging
 
     from astropy import log

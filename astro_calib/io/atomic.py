@@ -17,7 +17,7 @@ __all__ = ["remove_leftovers", "write_atomically"]
 #: How the names of temporary files begin, before the number of the process that writes them.
 TEMPORARY = ".astro-calib-"
 
-#: So much of a file's name is in that of the temporary one, which may be no longer than the directory allows.
+#: How many letters of a file's name the temporary name repeats: directories limit the length of names.
 SUFFIX = 40
 
 
@@ -29,7 +29,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     same suffix. Behind a symbolic link, the file that it points to is replaced. An OSError names the file; after any
     error nothing is left behind.
     """
-    # Where a link points to, for who has put the file on another disk wants it there.
+    # Follow a link: whoever put the file on another disk wants it there.
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         # A device would be replaced by a file.

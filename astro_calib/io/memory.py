@@ -12,7 +12,7 @@ __all__ = ["SMALL", "available_memory"]
 SMALL = 1 << 24
 #: The root of the file system, below which the kernel says what is free.
 ROOT = Path("/")
-#: What is taken for the memory of a machine that tells nothing.
+#: The memory that we assume of a machine that does not tell its own.
 UNKNOWN = 1 << 36
 
 
@@ -39,7 +39,7 @@ def _of_machine(proc: Path) -> int:
 
 
 def _of_process(proc: Path) -> list[int]:
-    """What each limit of the shell leaves, of all addresses and of those that are written to."""
+    """What the limits of the shell leave: on all addresses, and on those that are written to."""
     try:
         import resource
     except ImportError:  # not on Windows
@@ -54,7 +54,7 @@ def _of_process(proc: Path) -> list[int]:
 
 
 def _of_control_groups(proc: Path, groups: Path) -> list[int]:
-    """What each memory limit leaves: that of the process's group and those of all above it, in both versions."""
+    """What the memory limits of the process's control group, and of all groups above it, leave in both versions."""
     left = []
     for line in _text(proc / "self" / "cgroup").splitlines():
         _, _, rest = line.partition(":")
@@ -64,7 +64,7 @@ def _of_control_groups(proc: Path, groups: Path) -> list[int]:
         top = groups / "memory" if controllers else groups
         limits, usage, cached = ["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_inactive_file"
         if not controllers:
-            # Beyond the second one a process is not ended, but hardly runs any more.
+            # memory.high does not end a process, but slows it down to nearly nothing.
             limits, usage, cached = ["memory.max", "memory.high"], "memory.current", "inactive_file"
         group = top / path.lstrip("/")
         # In a container the path may be one of outside; the container's own group is the top then.

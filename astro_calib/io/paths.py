@@ -1,4 +1,4 @@
-"""Which file an argument means."""
+"""The path that a caller means by a name or an open file."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from astro_calib.detector.header_values import as_number
 from astro_calib.io.fits.cards import remark_on_cards
 from astro_calib.night.frames import RawFrame, UnusedFile, file_state
-from astro_calib.night.headers import header_value, parse_section
+from astro_calib.night.headers import header_value, parse_section, values_of
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import UnusableFileError, read_raw_file
 from astro_calib.noise.identity import content_digest
@@ -28,7 +28,7 @@ __all__ = ["ADU", "examine_file"]
 
 #: How headers write that an image is in adu, in small letters.
 ADU = frozenset({"", "adu", "adus", "dn", "data number", "count", "counts", "ct", "cts"})
-#: And in electrons.
+#: How headers write that an image is in electrons, in small letters.
 ELECTRONS = frozenset({"electron", "electrons", "e-", "e", "el", "photoelectron"})
 DAY = 86400.0
 #: A raw frame that is said to be exposed for longer than this is not; seconds.
@@ -62,7 +62,7 @@ def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> Ra
 
 
 class _Description:
-    """What a header says of a raw frame, with all that keeps it from being used, and all that is to be remarked."""
+    """Reads the description of a raw frame from its header; collects faults, which exclude it, and remarks."""
 
     def __init__(self, path: Path, header: Header, data: NDArray[np.generic], kind: str, profile: Profile) -> None:
         self.path, self.header, self.data, self.kind, self.profile = path, header, data, kind, profile
@@ -112,7 +112,7 @@ class _Description:
             self.faults.append(f"{found}; this one was calibrated, or is something else ({advice})")
 
     def _exposure_time(self) -> float:
-        """In seconds; NaN if there is none, which is a fault."""
+        """The exposure time in seconds; NaN, and a fault, if there is none."""
         found = self.profile.exposure_time(self.header)
         if self.kind == "bias":
             if found is not None and found.seconds:
@@ -144,10 +144,7 @@ class _Description:
                 self.misfits.append(fault + advice)
             return section
         faults = []
-        for keyword in self.profile.keywords[role]:
-            value = header_value(self.header, keyword)
-            if value is None:
-                continue
+        for keyword, value in values_of(self.header, self.profile.keywords[role]):
             section, fault = _usable_section(keyword, str(value), shape)
             if section is not None and role == "overscan" and _covers(section, within, shape):
                 what = "the whole frame" if within is None else f"all of the data section {within}"

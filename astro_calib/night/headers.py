@@ -8,9 +8,11 @@ from astro_calib.arguments import printable
 from astro_calib.detector.sections import slices_of_section
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from astropy.io.fits import Header
 
-__all__ = ["header_value", "parse_section"]
+__all__ = ["header_value", "parse_section", "values_of"]
 
 
 def header_value(header: Header, keyword: str) -> Any:
@@ -31,6 +33,14 @@ def header_value(header: Header, keyword: str) -> Any:
     if isinstance(value, str):
         return printable(value).strip() or None
     return value if isinstance(value, bool | int | float) else None
+
+
+def values_of(header: Header, keywords: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Yield those of the keywords that have a value, and the value."""
+    for keyword in keywords:
+        value = header_value(header, keyword)
+        if value is not None:
+            yield keyword, value
 
 
 def parse_section(text: str) -> tuple[slice, slice]:

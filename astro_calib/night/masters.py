@@ -60,7 +60,7 @@ class Masters:
         return float("nan") if self.bias is None else _level(self.bias)
 
     def titled(self) -> Iterator[tuple[str, str, CCDFrame]]:
-        """Of each master a title, a name, which may hold anything that a header can, and the frame."""
+        """Yield a title, a name (which may hold anything that a header can), and the frame of each master."""
         if self.bias is not None:
             yield "master bias", "bias", self.bias
         for time, dark in self.darks.items():
@@ -110,7 +110,7 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     if ccd.shape != frame.shape:
         msg = f"{frame.path.name} had shape {frame.shape} when it was looked at, and has {ccd.shape} now."
         raise FrameError(msg)
-    # What its header says, and whether its pixels are whole, was found out before.
+    # The plan has looked at header and pixels of the file as it was then.
     if file_state(frame.path) != frame.state:
         msg = f"{frame.path.name} was changed after it was looked at; reduce again when it is not written to any more."
         raise FrameError(msg)
@@ -218,7 +218,7 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
 
 
 def _remarks_on_scaling(masters: Masters, plan: Plan) -> Iterator[str]:
-    """What to say of science frames whose dark is scaled by so much that its hot pixels are not right."""
+    """Yield remarks on exposure times whose dark is scaled by so much that its hot pixels are wrong."""
     for seconds in sorted({frame.exposure_time for frame in plan.science if frame.exposure_time > 0}):
         dark = masters.dark_for(seconds)
         if dark is None:

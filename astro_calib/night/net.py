@@ -15,7 +15,7 @@ __all__ = ["fault", "reason_of", "tried"]
 
 T = TypeVar("T")
 
-#: What a file can be to blame for; any other error is a fault of this program.
+#: Errors that a file may cause; any other is a fault of this program.
 OF_THE_FILE = (ArithmeticError, EOFError, LookupError, MemoryError, OSError, TypeError, ValueError)
 
 
@@ -38,7 +38,7 @@ def fault(error: Exception) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """What is said of an error: of a fault of this program also what it is and where, for whoever mends it."""
+    """The text of an error; for a fault of this program also its type and its place in the code."""
     said = str(error)
     if not fault(error):
         if isinstance(error, MemoryError):

@@ -34,7 +34,7 @@ class Output:
         self._written: set[Path] = set()
         places = {_identity(self.directory / part) for part in ("", *PARTS)} - {None}
         for path in raw:
-            # Where the file is, and where a link to it is.
+            # Look at the directory of the file, and at that of a link to it.
             if {_identity(path.parent), _identity(Path(os.path.realpath(path)).parent)} & places:
                 msg = (
                     f"the raw frame {path} lies where the results would be written; give another directory "
@@ -46,7 +46,7 @@ class Output:
                 (self.directory / part).mkdir(parents=True, exist_ok=True)
                 remove_leftovers(self.directory / part)
             remove_leftovers(self.directory)
-            # Without it, what is there is not finished.
+            # Its absence tells that the results are not finished.
             self.summary.unlink(missing_ok=True)
         except OSError as error:
             raise _not_writable(self.directory, error.strerror or str(error)) from error
@@ -101,7 +101,7 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
     for part in PARTS:
         if _there(directory / part) and not (directory / part).is_dir():
             raise _not_writable(directory, f"{directory / part} is a file")
-    # What is not there yet is made in the nearest directory above it that is.
+    # New directories will be made in the nearest one above that exists.
     for place in [*(directory / part for part in PARTS), directory, *directory.absolute().parents]:
         if _leads_nowhere(place):
             raise _not_writable(directory, f"{place} is a link that leads nowhere")
@@ -131,7 +131,7 @@ def _leads_nowhere(path: Path) -> bool:
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:
-    """What a directory is known by under all its names; None if it is not there."""
+    """The device and number of a directory, which are the same under all its names; None if it is not there."""
     try:
         status = directory.stat()
     except OSError:

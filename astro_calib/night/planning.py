@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["plan_night"]
 
-#: Without darks, exposures at least this long are worth a remark; seconds.
+#: A night without darks is worth a remark if an exposure is at least this long; seconds.
 LONG_EXPOSURE = 60.0
-#: What must be the same in all frames that are reduced together, and how it is called.
+#: What must be the same in all frames that are reduced together, and what messages call it.
 COMMON = {
     "shape": "shape (rows, columns)",
     "overscan": "overscan section",
@@ -42,7 +42,7 @@ COMMON = {
     "read_noise": "read noise in electron",
     "saturation": "saturation in adu",
 }
-#: Those of them that are in the same place in frames of the same shape.
+#: Frames of the same shape have these in the same place.
 SECTIONS = ("overscan", "trim")
 SAME_PIXELS = "it has the same pixels as "
 UNITS = {"gain": u.electron / u.adu, "read_noise": u.electron, "saturation": u.adu}
@@ -165,11 +165,11 @@ def _checked_unit(unit: str | u.UnitBase) -> str:
 
 
 def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
-    """Those that agree with most of the others in what is common to a night, and those that do not."""
+    """Split frames into those that agree with most others in what a night has in common, and those that do not."""
     unused = []
     for attribute, called in COMMON.items():
         if attribute != "shape":
-            # In a frame of another shape the sections are not what is wrong.
+            # Only now: if a frame has another shape, that is the reason, and not its sections.
             unused += [_left_out(frame, frame.misfit) for frame in frames if frame.misfit]
             frames = [frame for frame in frames if not frame.misfit]
         telling = [frame for frame in frames if getattr(frame, attribute) is not None or attribute in frame.beyond]
@@ -243,7 +243,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
-    """Which sections of headers cannot be used, and why, those of one reason together."""
+    """Return a line for each reason why sections of headers cannot be used."""
     remarks = Remarks()
     faulty = [frame for frame in frames if role in frame.unusable]
     remarks.add(*(FileRemark(frame.path.name, frame.unusable[role] + meaning) for frame in faulty))
@@ -289,7 +289,7 @@ def _check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
 
 
 def _remarks(frames: list[RawFrame], profile: Profile) -> list[str]:
-    """What the headers tell and cannot be used; what is missing, and what that means for the result."""
+    """Say which parts of headers cannot be used, what is missing, and what that means for the result."""
     of_headers = Remarks()
     of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
     remarks = [

@@ -80,7 +80,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from astro_calib.arguments import as_path
 from astro_calib.detector.header_values import UNITS_OF_TIME, as_number, as_seconds, stated_unit_of_time
 from astro_calib.errors import ProfileError
-from astro_calib.night.headers import header_value
+from astro_calib.night.headers import header_value, values_of
 from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
 
 if TYPE_CHECKING:
@@ -194,11 +194,7 @@ class Profile:
         (str, bool or int or float or str) or None
             None if no keyword of that role has a value.
         """
-        for keyword in self.keywords[role]:
-            value = header_value(header, keyword)
-            if value is not None:
-                return keyword, value
-        return None
+        return next(values_of(header, self.keywords[role]), None)
 
     def exposure_time(self, header: Header) -> ExposureTime | None:
         """
@@ -223,10 +219,7 @@ class Profile:
         0.03333333333333333
         """
         found = []
-        for keyword in self.keywords["exposure_time"]:
-            value = header_value(header, keyword)
-            if value is None:
-                continue
+        for keyword, value in values_of(header, self.keywords["exposure_time"]):
             unit = stated_unit_of_time(header.comments[keyword])
             found.append(ExposureTime(keyword, value, as_seconds(value, UNITS_OF_TIME[unit]), unit))
         return next((time for time in found if time.seconds is not None), found[0] if found else None)
@@ -272,12 +265,9 @@ class Profile:
         str
             Keywords and values.
         """
-        named: dict[str, None] = {}
-        for kind in KINDS:
-            for rule in self.rules[kind]:
-                for name in rule:
-                    named.update(dict.fromkeys(self.keywords.get(name, (name,))))
-        found = [f"{name}={value!r}" for name in named if (value := header_value(header, name)) is not None]
+        roles = [name for kind in KINDS for rule in self.rules[kind] for name in rule]
+        named = dict.fromkeys(keyword for name in roles for keyword in self.keywords.get(name, (name,)))
+        found = [f"{keyword}={value!r}" for keyword, value in values_of(header, named)]
         return ", ".join(found) if found else f"none of {', '.join(named)} is there"
 
     def _fits(self, header: Header, name: str, condition: tuple[Any, ...]) -> bool:

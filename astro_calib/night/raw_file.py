@@ -137,7 +137,7 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
 
     pixels: Counter[int] = Counter()
     for path in paths:
-        # What is wrong with a file is found out, and told, when it is read.
+        # Whatever is wrong with a file is told when it is read.
         with suppress(Exception):
             header = header_at_beginning(path)
             if header is not None and profile.kind(header) not in (None, "ignore") and number_of_pixels(header):

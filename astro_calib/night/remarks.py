@@ -1,4 +1,4 @@
-"""What is to be said of a night, once each, with the names of the files that it is said of."""
+"""Remarks on a night, each said once, with the names of the files that it is about."""
 
 from __future__ import annotations
 

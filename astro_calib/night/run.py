@@ -171,7 +171,7 @@ def reduce_night(
 def _outcomes(
     frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: Remarks
 ) -> Iterator[FrameSummary | UnusedFile]:
-    """What becomes of each frame, in their order; one is written while the next is made."""
+    """Reduce the frames in their order, and yield what became of each; write one while the next is made."""
 
     def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
         with remarks.heard():

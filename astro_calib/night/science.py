@@ -114,7 +114,7 @@ def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:
     """What a summary tells of stars and sky."""
     from astro_calib.photometry.snr import left_out
 
-    # What has no flux, or less, is no star to take an SNR from.
+    # Without a positive flux there is no SNR.
     bright = stars[(stars["flux"] > 0) & (stars["flux_before"] > 0)]
     scatter, predicted = stars.meta["empty_scatter"], stars.meta["empty_predicted"]
     return {
@@ -195,7 +195,7 @@ def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
 
 
 def _saturated(raw: CCDFrame, plan: Plan) -> NDArray[np.bool_]:
-    """Which pixels of the frame itself are saturated: in the calibrated frame, those of the masters are among them."""
+    """Return where the raw frame is saturated: the calibrated one has the saturated pixels of its masters as well."""
     from astro_calib.steps.quality import flag_saturated
     from astro_calib.steps.trim import trim_image
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameSummary", "MasterSummary", "NightSummary"]
 
-#: Between these the sky's observed over its predicted noise is nothing to remark on.
+#: Observed over predicted noise of the sky: outside of this range a remark says so.
 SKY_RATIO = (0.95, 1.12)
-#: Up to this the scatter of empty apertures over the predicted one is not worth a remark.
+#: Observed over predicted scatter of empty apertures: above this a remark says so.
 EMPTY_RATIO = 1.2
-#: Stars that are longer than wide by less than this factor are not worth a remark.
+#: A remark says so if stars are longer than wide by more than this factor.
 ELONGATED = 1.5
 #: An aperture with a radius of less than this part of the stars' width holds less than 80% of a Gaussian's light.
 HOLDING = 0.75

@@ -107,9 +107,9 @@ def weigh(
     from astro_calib.kernels.apertures import list_pixels
     from astro_calib.kernels.plain import plain
 
-    # What is far outside of the frame is as good nearer, where whole numbers can tell its pixels.
+    # Bring places that are far off the frame nearer, where whole numbers can hold their pixels.
     places = np.clip(places, -FAR, FAR)
-    # As many pixels for each, those beyond the edges of the frame too.
+    # All places get as many pixels, also beyond the edges of the frame.
     side = int(np.ceil(2 * aperture.radius)) + 3
     corners = np.floor(places[:, ::-1] - aperture.radius).astype(np.int64)
     overlaps = np.empty((len(places), side, side))

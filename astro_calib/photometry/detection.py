@@ -25,7 +25,7 @@ REASONS = ("masked", "too sharp", "too elongated", "too flat", "blended", "edge"
 
 #: Side of the boxes in which the background is measured; the median of 3 x 3 boxes takes out what a star left in one.
 BACKGROUND_BOX = 64
-#: With less noise than this many digital steps, the median of a box lies on a step.
+#: If the noise is less than this many digital steps, the median of a box lies on a step.
 COARSE = 2.0
 #: Standard deviation in pixels of the smoothing that faint objects are looked for with.
 SMOOTHING = 1.5
@@ -51,7 +51,7 @@ BRIGHT_SIGMA, FAIR_SIGMA = 20.0, 10.0
 #: The width is measured on this many bright stars, each the brightest within a square of this side. A weight of this
 #: standard deviation begins, and may look this far for the star's light.
 WIDTH_STARS, WIDTH_BOX, WIDTH_START, WIDTH_REACH = 25, 45, 2.5, 20
-#: Where a width is measured, no pixel may be missing within this distance of the star.
+#: A width is measured on stars that miss no pixel within this distance.
 WIDTH_WHOLE = 5
 #: Narrower than any focused star on a detector that samples it: cosmic rays and hot pixels.
 NARROWEST = 1.3
@@ -106,7 +106,7 @@ def survey(
         values, variance, blind, _background(_between_steps(values, variance, unfit, step), unfit), SMOOTHING
     )
     overexposed = saturated & ~blind
-    # What is flagged because it was saturated in a flat is not bright here.
+    # A pixel that was saturated only in a flat is flagged, but not bright here.
     where = np.flatnonzero(overexposed)
     bright = residual.take(where) > BRIGHT_SIGMA * sigma.take(where)
     overexposed.put(where, bright)
@@ -153,24 +153,18 @@ def measure_shape(scene: Scene) -> Shape | None:
     It is the shape of the Gaussian that fits a star best, for the most significant peaks that are not saturated. Of
     these, the shape is taken where they are densest, so that neither galaxies nor cosmic rays nor close pairs count.
     """
-    from photutils.detection import find_peaks
-    from photutils.utils.exceptions import NoDetectionsWarning
-
     from astro_calib.kernels.survey import reach
 
     # The middle of the star must be there, and each of its pixels have a weight; smoothing takes the significance of
     # one without noise a little further.
     around = max(WIDTH_WHOLE, reach(SMOOTHING))
     unfit = within_square(scene.missing | scene.blind | (scene.sigma == 0), around, outside=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoDetectionsWarning)
-        # Alone in a square rather than in a disc: photutils looks for its peaks in half the time.
-        peaks = find_peaks(scene.significance, FAIR_SIGMA, box_size=WIDTH_BOX, mask=unfit, n_peaks=WIDTH_STARS)
-    if peaks is None or len(peaks) < FEWEST:
+    # Alone in a square rather than in a disc: photutils looks for its peaks in half the time.
+    pixels = _peaks(scene.significance, FAIR_SIGMA, box_size=WIDTH_BOX, mask=unfit, n_peaks=WIDTH_STARS)
+    if len(pixels) < FEWEST:
         return None
-    bright = peaks["peak_value"] > BRIGHT_SIGMA
-    peaks = peaks[bright] if np.count_nonzero(bright) >= FEWEST else peaks
-    pixels = np.stack([peaks["x_peak"], peaks["y_peak"]], axis=1).astype(np.intp)
+    bright = scene.significance[pixels[:, 1], pixels[:, 0]] > BRIGHT_SIGMA
+    pixels = pixels[bright] if np.count_nonzero(bright) >= FEWEST else pixels
     found = adapted(scene.residual, scene.missing, pixels, WIDTH_REACH, WIDTH_START).covariances
     shapes = [Shape.of(covariance) for covariance in found]
     fit = [shape.across > NARROWEST and shape.along < WIDEST for shape in shapes]
@@ -198,7 +192,7 @@ def find_stars(
     left_out = Counter() if left_out is None else left_out
     # The kernel finds the rim of a flat top; what is overexposed is a star wherever its rim is.
     overexposed = _centers(scene.overexposed)
-    found = _peaks(scene, shape, threshold, left_out)
+    found = _alike(scene, shape, threshold, left_out)
     positions = np.concatenate([overexposed, found])
     keeper = _keepers(positions, min_separation)
     kept = keeper == np.arange(len(positions))
@@ -207,10 +201,20 @@ def find_stars(
     return positions[kept]
 
 
-def _peaks(scene: Scene, shape: Shape, threshold: float, left_out: Counter[str]) -> NDArray[np.float64]:
-    """The positions of what is as sharp, as long and as wide as a star, brightest first."""
-    from photutils.detection import DAOStarFinder, find_peaks
+def _peaks(image: NDArray[Any], threshold: Any, **options: Any) -> NDArray[np.intp]:
+    """The pixels (column, row) of the peaks that photutils finds."""
+    from photutils.detection import find_peaks
     from photutils.utils.exceptions import NoDetectionsWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        table = find_peaks(image, threshold, **options)
+    return np.stack([[], []] if table is None else [table["x_peak"], table["y_peak"]], axis=1).astype(np.intp)
+
+
+def _alike(scene: Scene, shape: Shape, threshold: float, left_out: Counter[str]) -> NDArray[np.float64]:
+    """The positions of what is as sharp, as long and as wide as a star, brightest first."""
+    from photutils.detection import DAOStarFinder
     from scipy.ndimage import convolve
 
     finder = DAOStarFinder(
@@ -222,13 +226,10 @@ def _peaks(scene: Scene, shape: Shape, threshold: float, left_out: Counter[str])
     )
     kernel = finder.kernel
     heights = convolve(scene.residual, kernel.data, mode="constant")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoDetectionsWarning)
-        # The neighbourhood of a peak is that of the kernel: a wide one would let a cosmic ray hide the star beside it.
-        table = find_peaks(heights, finder.threshold_eff, footprint=kernel.mask.astype(bool), mask=scene.blind)
-    if table is None:
+    # The neighbourhood of a peak is that of the kernel: a wide one would let a cosmic ray hide the star beside it.
+    pixels = _peaks(heights, finder.threshold_eff, footprint=kernel.mask.astype(bool), mask=scene.blind)
+    if not len(pixels):
         return np.empty((0, 2))
-    pixels = np.stack([table["x_peak"], table["y_peak"]], axis=1).astype(np.intp)
     columns, rows = pixels.T
     height, sigma, peak = (each[rows, columns].astype(np.float64) for each in (heights, scene.sigma, scene.residual))
     light = np.sum(cutouts(scene.residual, pixels, (kernel.y_radius, kernel.x_radius)) * kernel.mask, axis=(1, 2))
@@ -278,7 +279,7 @@ def recentred(
 
 
 def _stretch(covariances: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
-    """By how much the covariances under a weight of this shape differ along and across, 0 for a star of the shape."""
+    """How much covariances under a weight of this shape differ along and across; 0 for a star of the shape."""
     xx, xy, yy = shape.covariance / 2
     # In the coordinates in which the star is round.
     lower = np.linalg.inv(np.linalg.cholesky([[xx, xy], [xy, yy]]))
@@ -307,7 +308,7 @@ def _centers(where: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _keepers(positions: NDArray[np.float64], distance: float) -> NDArray[np.intp]:
-    """For each position the first one that is closer than ``distance`` and kept: itself, if none is before it."""
+    """The index of the star that each position belongs to: the first one kept within ``distance``, or itself."""
     from scipy.spatial import KDTree
 
     keeper = np.arange(len(positions))

@@ -1,4 +1,4 @@
-"""What is near something: masks that grow, by a square or a disc."""
+"""Masks that grow by a square or a disc."""
 
 from __future__ import annotations
 

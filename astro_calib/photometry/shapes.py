@@ -117,7 +117,7 @@ def adapted(
         centers = np.clip(np.nan_to_num(centers + 2 * shift), -reach / 2, reach / 2)
         inverse = _inverse(found) - _inverse(weights)
         fitting = np.isfinite(inverse).all(axis=1) & (inverse[:, 0] > 0) & (_determinant(inverse) > 0)
-        # What the light has in common with the weight, less the weight.
+        # Take the weight out of the product of light and weight.
         alone = np.where(fitting[:, np.newaxis], _inverse(inverse), GROWTH * weights)
         weights = _between(alone, NARROWEST, widest)
     alone[~np.isfinite(found).all(axis=1)] = np.nan
@@ -172,7 +172,7 @@ def _weighted(image: NDArray[Any], places: NDArray[np.float64], shape: Shape, st
 def _under(
     cut: NDArray[np.float64], centers: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """From the centre of a weight to that of the light under it, and the covariance of that light."""
+    """Return the step from the centre of a weight to that of the light under it, and the covariance of that light."""
     x, y = (
         np.arange(length) - length // 2 - centers[:, axis, np.newaxis]
         for length, axis in ((cut.shape[2], 0), (cut.shape[1], 1))

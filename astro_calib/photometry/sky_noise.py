@@ -26,11 +26,11 @@ CLIPPED_VARIANCE = 0.998929
 DECILES = 2.5631
 #: A block with fewer usable pixels than this part of it says little about its scatter.
 USABLE_PART = 0.5
-#: From fewer blocks than this nothing is concluded.
+#: Fewer blocks than this do not give a ratio.
 FEWEST_BLOCKS = 8
-#: With more noise than this many digital steps it does not matter where in a step the level of a block lies.
+#: If the noise is more than this many digital steps, it does not matter where in a step a block's level lies.
 FINE = 1.0
-#: With less noise than this many, it cannot be told from the pixels.
+#: If the noise is less than this many, the pixels do not show it.
 COARSE = 0.28
 #: Pixels that scatter by less than this part of the prediction are constant.
 CONSTANT = 0.01
@@ -130,7 +130,7 @@ def sky_noise(
     if step is None:
         step = digital_step(neighbours(data)) or 0.0
     mean, observed, kept = _clipped(values, number, predicted)
-    # What is told from digitised values has to be averaged, as these have to.
+    # Digitised values have to be averaged, and so has what is compared with them.
     predicted = _means(variances, kept)
     typical = float(np.median(np.sqrt(predicted)))
     if float(np.median(observed)) < (CONSTANT * typical) ** 2:
@@ -223,7 +223,7 @@ def _blocks(array: NDArray[Any], usable: NDArray[np.bool_], size: int) -> tuple[
 
 def _medians(ordered: NDArray[Any], number: NDArray[np.intp]) -> NDArray[np.float64]:
     """The median of each row of sorted numbers, of which there are so many; the others are NaN, and come last."""
-    # With another place for the middle in each row, sorting all is faster than looking for it.
+    # The middle is at another place in each row, so that sorting is faster than searching.
     rows = np.arange(len(ordered))
     return (ordered[rows, (number - 1) // 2].astype(np.float64) + ordered[rows, number // 2]) / 2
 

@@ -1,4 +1,4 @@
-"""Where on the sky positions on a frame are."""
+"""Right ascension and declination of positions on a frame."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sky_places(wcs: Any, places: NDArray[np.float64]) -> SkyPlaces | None:
     if isinstance(wcs, WCS):
         if not celestial:
             return None
-        # Of more axes than the image has, such as wavelength or polarisation, those of the sky count.
+        # Drop axes that the image does not have, such as wavelength or polarisation.
         wcs = wcs if wcs.naxis == 2 else wcs.celestial
         _check_fitted(wcs)
     found = wcs.pixel_to_world(*places.T)

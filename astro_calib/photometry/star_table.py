@@ -100,8 +100,8 @@ def star_table(
     table["n_missing"], table["n_saturated"] = listed.n_missing, listed.n_saturated
     table["missing_light"] = missing_light
     table["partial"] = (missing_light > PARTIAL) | (listed.n_saturated > 0)
-    # Of a mean of many frames nearly each aperture has a pixel at which a value was rejected: that tells nothing. A
-    # VOTable knows no unsigned integers.
+    # In a mean of many frames nearly every aperture has a pixel at which a value was rejected, which tells nothing.
+    # VOTables know no unsigned integers.
     table["flags"] = (listed.flags & ~np.uint16(DataQuality.REJECTED)).astype(np.int32)
     for name in table.colnames:
         before = name.endswith("_before")

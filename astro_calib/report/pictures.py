@@ -29,7 +29,7 @@ FRAMES_SIZE = (13.0, 6.6)
 LEFT, RIGHT, COLOR_SCALE, BOTTOM, TOP, BETWEEN = 0.85, 0.2, 0.9, 0.6, 0.65, 0.32
 #: Dots per inch.
 RESOLUTION = 110
-#: Of PNG files: half of the usual effort, for files a few percent larger.
+#: Compression of PNG files: half of the usual effort, for files a few percent larger.
 COMPRESSION = 3
 BEFORE, AFTER, PREDICTED, MASKED = "#8a8a8a", "#1f6fb4", "#c8102e", "#a03030"
 

@@ -50,7 +50,7 @@ reading: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
 
 def _own(array: Any) -> Any:
-    """An array to write: not the whole of what it is a part of."""
+    """The array to write; a copy if it is a part of a larger one, all of which would be written."""
     if array is None:
         return None
     array = np.asarray(array)
@@ -85,7 +85,7 @@ def _loaded(node: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
         result = [_loaded(value, known) for value in node]
     else:
         return node
-    # With the node, so that no other one gets its id.
+    # Keep the node, so that no other one gets its id.
     known[id(node)] = node, result
     return result
 

@@ -1,4 +1,4 @@
-"""What asdf asks for when it starts: schemas, and how objects are written and read. Nothing heavy is imported."""
+"""Entry points that asdf calls when it starts: our schemas and converters. They import nothing heavy."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def check_whole_asdf(path: Path) -> None:
 
 
 def _end_of_text(file: BinaryIO) -> int:
-    """Where the first block begins."""
+    """Return where the first block begins."""
     while file.tell() < MAX_TEXT:
         line = file.readline(MAX_TEXT)
         if line.rstrip(b"\r\n") == b"..." and line.endswith(b"\n"):
@@ -69,7 +69,7 @@ def _end_of_text(file: BinaryIO) -> int:
 
 
 def _check_blocks(file: BinaryIO, position: int, size: int) -> None:
-    """That all blocks are whole, and their index is there if there has to be one."""
+    """Make sure that all blocks are whole, and that their index is there if there has to be one."""
     # Files without blocks have no index, and those whose last block is streamed.
     index_needed = False
     while position < size:
@@ -88,7 +88,7 @@ def _check_blocks(file: BinaryIO, position: int, size: int) -> None:
 
 
 def _end_of_block(file: BinaryIO, position: int, size: int) -> tuple[int, bool]:
-    """Where a block ends that begins at some position, and whether it is streamed."""
+    """Return where the block at this position ends, and whether it is streamed."""
     file.seek(position + len(BLOCK))
     head = file.read(2)
     length = int.from_bytes(head, "big") if len(head) == 2 else 0
@@ -127,7 +127,7 @@ def check_tree(tree: Any) -> None:
         if not isinstance(node, (Mapping, Sequence)) or isinstance(node, (str, bytes, UserString)):
             return 1
         if id(node) not in sizes:
-            # As that of what contains itself, until it is known.
+            # Until the size is known, a node counts as one that contains itself.
             sizes[id(node)] = MAX_NODES
             if isinstance(node, Mapping):
                 if str(getattr(node, "_tag", "")).startswith(NDARRAY):

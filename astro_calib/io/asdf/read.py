@@ -101,7 +101,7 @@ def stored_asdf(path: Path, find: Finder) -> Stored:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Errors that name the file."""
+    """Turn what a damaged file raises into a FrameError that names the file."""
     from asdf.exceptions import AsdfWarning, ValidationError
     from yaml import YAMLError
 
@@ -131,7 +131,7 @@ def _stored(path: Path, find: Finder, key: str, *, checksum: bool = False, memma
         with warnings.catch_warnings():
             # Objects of other packages may lie beside the frame.
             warnings.simplefilter("ignore", AsdfWarning)
-            # What cannot be made of its tree is an error, and not left as the tree.
+            # asdf would leave the tree of an object that it cannot make.
             warnings.filterwarnings("error", "A node failed to convert", AsdfWarning)
             # Remarks on how a unit in the WCS was understood do not concern the pixels.
             warnings.simplefilter("ignore", AstropyWarning)

@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 
 __all__ = ["read_fits", "stored_fits"]
 
-#: What tells a file of ours.
+#: How to recognise a file that this package wrote.
 MARK_OF_BUDGET = f"EXTNAME = '{BUDGET}".encode()
 MARK = re.compile(rf"{IDENTITY:8}= 'frame:".encode() + b"|" + MARK_OF_BUDGET)
 #: The kinds of uncertainty by the name under UTYPE.
 UNCERTAINTIES = {kind.__name__: kind for kind in (StdDevUncertainty, VarianceUncertainty, InverseVariance)}
-#: Where the arrays of a frame are, and the arguments that say otherwise.
+#: The extension of each array of a frame, and the argument that names another.
 EXTENSIONS = {
     "total": ("hdu_uncertainty", "UNCERT"),
     "mask": ("hdu_mask", "MASK"),
@@ -138,7 +138,7 @@ def stored_fits(path: Path, find: Finder) -> Stored | CCDFrame:
 def _found(
     filename: Any, name: str, arguments: dict[str, Any], checksum: bool | None, find: Finder, cards: list[str]
 ) -> Stored | CCDFrame:
-    """What is in a file: all that is known of one of ours, or else a frame; ``cards`` gets those repaired."""
+    """Read what is stored in a file of ours, or the frame in any other; add the repaired cards to ``cards``."""
     path = filename.absolute() if isinstance(filename, Path) else None
     source: Path | bytes
     if path is None:
@@ -175,9 +175,14 @@ def _found(
     return frame
 
 
+def _names(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The extensions that a caller wants the arrays from; None for an array that is left out."""
+    return {what: arguments.get(argument, extension) for what, (argument, extension) in EXTENSIONS.items()}
+
+
 def _foreign(hdus: fits.HDUList, source: Path | bytes, name: str, arguments: dict[str, Any]) -> CCDFrame:
     """The frame in a file that another program has written, or a camera."""
-    names = {what: arguments.get(argument, extension) for what, (argument, extension) in EXTENSIONS.items()}
+    names = _names(arguments)
     key = arguments.get("key_uncertainty_type", "UTYPE")
     number = find_hdu(hdus, arguments.get("hdu"))
     header = image_header(hdus, number)
@@ -212,7 +217,7 @@ def _foreign(hdus: fits.HDUList, source: Path | bytes, name: str, arguments: dic
 
 
 def _beside(hdus: fits.HDUList, where: Any, shape: tuple[int, ...], argument: str) -> NDArray[Any] | None:
-    """What an extension says of each pixel; None if it is not there."""
+    """Return the values of an extension, one for each pixel; None if there is no such extension."""
     if where is None or where not in hdus:
         return None
     hdu = hdus[where]
@@ -226,12 +231,9 @@ def _beside(hdus: fits.HDUList, where: Any, shape: tuple[int, ...], argument: st
 
 def _foreign_flags(hdus: fits.HDUList, where: Any, shape: tuple[int, ...], name: str) -> NDArray[np.uint16] | None:
     """The flags in a file of another program; None if there are none, or they cannot be bits of `DataQuality`."""
-    if where is None or where not in hdus:
-        return None
     try:
         array = _beside(hdus, where, shape, "hdu_flags")
-        assert array is not None
-        return bits(array)
+        return None if array is None else bits(array)
     except FrameError as error:
         reason = str(error).partition(";")[0]
         msg = f"{name}: the flags of another program are left out, because {reason}. Its mask, if any, is kept."
@@ -246,10 +248,9 @@ def _ours(
     arguments: dict[str, Any],
     find: Finder,
 ) -> Stored:
-    """What is in a file of this package."""
+    """Read what is stored in a file that this package wrote."""
     tree = read_tree(hdus)
-    names = {what: arguments.get(argument, extension) for what, (argument, extension) in EXTENSIONS.items()}
-    arrays = {what: hdus[where].data for what, where in names.items() if where and where in hdus}
+    arrays = {what: hdus[where].data for what, where in _names(arguments).items() if where and where in hdus}
     image = hdus[find_hdu(hdus, arguments.get("hdu"))]
     header = image.header.copy()
     unit = _unit(header, arguments.get("unit"))

@@ -112,7 +112,7 @@ class RowsOnDisk:
             sample.left[place], sample.right[place] = line[sample.columns], line[sample.columns + 1]
 
     def neighbours(self) -> Neighbours:
-        """As of an array; rows that were read before are not read again."""
+        """Pairs of neighbouring pixels, as those of an array; rows that were read before are not read again."""
         for row in np.flatnonzero(~self._digested[self._sample.rows]).tolist():
             self._read(self._sample.rows[row], self._sample.rows[row] + 1)
         return self._sample
@@ -208,7 +208,7 @@ def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | No
         stored, zero, scale = STORED[header["BITPIX"]], header.get("BZERO", 0), header.get("BSCALE", 1)
         # Numbers that are scaled in another way are left to astropy.
         as_meant = (zero, scale) == (0, 1) or stored in ("u1", ">i2", ">i4")
-        # Those of more than one plane are no pair.
+        # This raises an error for more than one plane.
         shape = ny, nx = plane_shape([header[f"NAXIS{axis}"] for axis in range(header["NAXIS"], 0, -1)])
         plain = min(shape) > 0 and blank_number(header) is None and as_meant
         size = ny * nx * np.dtype(stored).itemsize

@@ -33,7 +33,7 @@ MOST_BITS = 64
 SIZES = dict(zip("LXBIJKAEDCMPQ", (1, 0.125, 1, 2, 4, 8, 1, 4, 8, 8, 16, 8, 16), strict=True))
 #: No GZIP stream unpacks to more than so many times its length.
 MOST_GZIP = 1032
-#: What a GZIP tile may unpack to beyond its image; more is no harm.
+#: How many bytes more than its pixels a GZIP tile may unpack to.
 HARMLESS = 1 << 22
 
 
@@ -66,7 +66,7 @@ def _tiles(header: fits.Header, data: memoryview) -> Iterator[tuple[int, tuple[i
         kind, size = (">u8", 8) if form[0] == "Q" else (">u4", 4)
         item = {"B": 1, "I": 2, "J": 4}.get(form[1:2], 1)
         found = np.ascontiguousarray(table[:, place : place + 2 * size]).view(kind)
-        # As real numbers, which do not begin again at 0 where they are too large.
+        # Floats do not overflow.
         lengths, starts = found[:, 0].astype(float) * item, found[:, 1].astype(float)
         outside = np.flatnonzero(starts + lengths > len(heap))
         if outside.size:
@@ -96,7 +96,7 @@ def _descriptors(header: fits.Header) -> dict[str, tuple[int, str]]:
 
 
 def _harmless_length(way: str) -> float:
-    """Up to how many bytes a tile does no harm, whatever is in it."""
+    """How long a tile may be so that it does no harm, whatever is in it."""
     if way in ("HCOMPRESS_1", "PLIO_1"):
         return 0
     # What unpacks RICE tiles knows where they and their pixels end.

@@ -27,7 +27,7 @@ WCS_KEYWORD = re.compile(
 OF_ONE_AXIS = re.compile(r"(?:CTYPE|CRPIX|CRVAL|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)(\d+)[A-Z]?|P[VS](\d+)_\d+[A-Z]?")
 OF_TWO_AXES = re.compile(r"(?:CD|PC)(\d+)_(\d+)([A-Z]?)")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-#: What a WCS has in common with the rest of the header.
+#: Keywords that the WCS shares with the rest of the header.
 SHARED = ("DATE-OBS", "MJD-OBS", "JD-OBS")
 
 
@@ -98,7 +98,7 @@ def _parsed(header: Header, hdus: HDUList | None) -> tuple[WCS | None, list[str]
     left_out = []
     for keyword, complaint in refused.items():
         value = header.get(keyword)
-        # As in EQUINOX = 'J2000'.
+        # An equinox may be written as J2000.
         number = as_number(re.sub(r"^[JB](?=\d{4})", "", value) if isinstance(value, str) else None)
         if number is not None and "floating-point" in complaint:
             header[keyword] = number
@@ -129,7 +129,7 @@ def _tried(header: Header, hdus: HDUList | None) -> tuple[WCS, dict[str, str]]:
 
     header = _with_sip(header)
     if "DATE-OBS" in header and not ISO_DATE.match(str(header["DATE-OBS"])):
-        # Of 13/05/24 astropy makes the year 1924.
+        # astropy reads 13/05/24 as a day of 1924.
         header = header.copy()
         header.remove("DATE-OBS", ignore_missing=True, remove_all=True)
     with warnings.catch_warnings(record=True) as caught:

@@ -43,7 +43,7 @@ __all__ = [
 BLOCK = 2880
 #: A header of more blocks than this is none.
 MAX_HEADER_BLOCKS = 4000
-#: In so many headers the first image is looked for, before the file is read.
+#: How many headers we search for the first image.
 MANY_HEADERS = 100
 #: So many bytes of padding may follow the last extension.
 MAX_PADDING = 1 << 20
@@ -102,7 +102,7 @@ def _content(file: BinaryIO, most: int | None) -> tuple[bytes, list[HeaderUnit]]
 
 
 def openable(source: Path | bytes) -> Any:
-    """What astropy can open, of what `check_whole_fits` returned."""
+    """Turn what `check_whole_fits` returned into what astropy can open."""
     # A name that begins with ~ or looks like an address would be taken for what it is not.
     return io.BytesIO(source) if isinstance(source, bytes) else source.absolute()
 
@@ -136,7 +136,7 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
         start = position + len(header)
         cards = fits.Header.fromstring(header.decode("latin-1"))
         size = _announced(cards)
-        # Of nothing but headers there could be any number.
+        # Headers count, too: there could be any number of them without data.
         total += len(header) + announced_size(cards)
         _check_size(total, most, 1 if hasattr(file, "fileno") else COPIES)
         yield HeaderUnit(header, start, size)
