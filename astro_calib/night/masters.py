@@ -108,11 +108,11 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     with heard_of_file(frame.path.name):
         ccd = CCDFrame.read(frame.path, unit="adu")
     if ccd.shape != frame.shape:
-        msg = f"{frame.path.name} had shape {frame.shape} when it was looked at, and has {ccd.shape} now."
+        msg = f"{frame.path.name} had shape {frame.shape} when the night was planned, and has {ccd.shape} now."
         raise FrameError(msg)
     # The plan has looked at header and pixels of the file as it was then.
     if file_state(frame.path) != frame.state:
-        msg = f"{frame.path.name} was changed after it was looked at; reduce again when it is not written to any more."
+        msg = f"{frame.path.name} was changed after the night was planned; reduce again when nothing writes to it any more."
         raise FrameError(msg)
     if ccd.meta.get(EXPOSURE_TIME) != frame.exposure_time:
         ccd.meta[EXPOSURE_TIME] = (frame.exposure_time, "[s] exposure time")

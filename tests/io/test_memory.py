@@ -156,7 +156,7 @@ def test_the_image_that_tiles_are_unpacked_to_counts(tmp_path):
     data = np.zeros((3000, 6000), np.int16)
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(data, compression_type="RICE_1")]).writeto(path)
     assert path.stat().st_size < 1e6
-    with pytest.raises(FrameError, match=r"a\.fits\.fz.*of memory that are free"):
+    with pytest.raises(FrameError, match=r"a\.fits\.fz.*bytes of memory are free"):
         CCDFrame.read(path, unit="adu")
 
 

@@ -126,11 +126,11 @@ def changed_tile(path, change):
     ("way", "place", "value", "said"),
     [
         ("HCOMPRESS_1", 0, b"\xdd\x98", "is no HCOMPRESS tile"),
-        ("HCOMPRESS_1", 2, struct.pack(">i", 9), r"its shape is \(9, 48\), which is \(8, 48\)"),
+        ("HCOMPRESS_1", 2, struct.pack(">i", 9), r"its shape is \(9, 48\), but it is \(8, 48\)"),
         ("HCOMPRESS_1", 6, struct.pack(">i", 1 << 30), "its shape is"),
         ("HCOMPRESS_1", 2, struct.pack(">ii", -8, -48), "its shape is"),
         ("HCOMPRESS_1", 22, b"\xff", "is no HCOMPRESS tile"),
-        ("PLIO_1", 6, b"\x7f\x7f\x7f\x7f", "words, of which"),
+        ("PLIO_1", 6, b"\x7f\x7f\x7f\x7f", "words, but only"),
     ],
 )
 def test_what_a_tile_says_of_itself_is_not_believed(tmp_path, way, place, value, said):

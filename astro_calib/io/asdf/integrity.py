@@ -106,10 +106,10 @@ def _end_of_block(file: BinaryIO, position: int, size: int) -> tuple[int, bool]:
         raise FrameError(msg)
     # Arrays that are not compressed may stay on disk, and are looked at when they are read.
     if not plain and data > SMALL and data * COPIES > (limit := available_memory()):
-        msg = f"the block at byte {position} announces {data} bytes, more than the {limit} of memory that are free hold"
+        msg = f"the block at byte {position} announces {data} bytes, but only {limit} bytes of memory are free"
         raise FrameError(msg)
     if start + allocated > size:
-        msg = f"truncated: of the block at byte {position}, {start + allocated - size} bytes are missing"
+        msg = f"truncated: {start + allocated - size} bytes of the block at byte {position} are missing"
         raise FrameError(msg)
     return start + allocated, False
 

@@ -57,7 +57,7 @@ def _tiles(header: fits.Header, data: memoryview) -> Iterator[tuple[int, tuple[i
     grid = tuple(-(-length // tile) for length, tile in zip(whole, usual, strict=True))
     rows, width = header["NAXIS2"], header["NAXIS1"]
     if rows != math.prod(grid):
-        msg = f"damaged: it has {rows} tiles, of which {math.prod(grid)} make its image"
+        msg = f"damaged: it has {rows} tiles, but its image consists of {math.prod(grid)}"
         raise FrameError(msg)
     table = np.frombuffer(data[: rows * width], np.uint8).reshape(rows, width)
     heap = data[header.get("THEAP", rows * width) :]
@@ -112,7 +112,7 @@ def _wrong(way: str, content: memoryview, shape: tuple[int, ...], size: int) -> 
         if magic != HCOMPRESS_MAGIC or max(bits) > MOST_BITS:
             return "is no HCOMPRESS tile"
         if rows * columns != math.prod(shape) or min(rows, columns) < 1:
-            return f"says that its shape is {(rows, columns)}, which is {shape}"
+            return f"says that its shape is {(rows, columns)}, but it is {shape}"
     if way == "PLIO_1":
         return _wrong_list(content)
     if way.startswith("GZIP"):
@@ -127,7 +127,7 @@ def _wrong_list(content: memoryview) -> str:
         return "has no beginning"
     # Older lists tell their length in the third word; newer ones in two, after the length of their own beginning.
     length = int(words[2]) if words[2] > 0 else int(words[4]) << 15 | int(words[3]) if words.size > 4 else -1
-    return "" if 0 <= length <= words.size else f"says that it has {length} words, of which {words.size} are there"
+    return "" if 0 <= length <= words.size else f"says that it has {length} words, but only {words.size} are there"
 
 
 def _too_long(content: memoryview, expected: int) -> str:
@@ -146,4 +146,4 @@ def _too_long(content: memoryview, expected: int) -> str:
             if not part and not rest:
                 break
         rest = stream.unused_data
-    return f"unpacks to more than {most} bytes, where its pixels take {expected}" if found > most else ""
+    return f"unpacks to more than {most} bytes, but its pixels take only {expected}" if found > most else ""

@@ -149,7 +149,9 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
         padding += len(block)
         if block.strip(b"\0 "):
             # What follows the last whole HDU is the beginning of another.
-            msg = f"truncated or damaged: what follows the last whole extension, at byte {position}, is none"
+            msg = (
+                f"truncated or damaged: the bytes from {position} on, behind the last whole extension, are no extension"
+            )
             raise FrameError(msg)
         if padding > MAX_PADDING:
             msg = f"more than {MAX_PADDING} bytes follow its last extension"
@@ -175,13 +177,13 @@ def _check_size(size: int, most: int | None, copies: int) -> None:
     """Refuse what cannot be in memory, or is more than a caller wants there."""
     if most is not None and size > most:
         msg = (
-            f"its headers announce {size} bytes, many times what most files of the night do ({most} at most); "
+            f"its headers announce {size} bytes, many times more than those of most files of the night ({most} at most); "
             "reduce it with frames of its own"
         )
         raise FrameError(msg)
     if size * copies > SMALL and size * copies > (limit := available_memory()):
         needed = f", which take {size * copies} to read" if copies > 1 else ""
-        msg = f"its headers announce {size} bytes{needed}, more than the {limit} of memory that are free"
+        msg = f"its headers announce {size} bytes{needed}, but only {limit} bytes of memory are free"
         raise FrameError(msg)
 
 
