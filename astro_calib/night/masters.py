@@ -112,7 +112,7 @@ def read_raw(frame: RawFrame) -> CCDFrame:
         raise FrameError(msg)
     # The plan has looked at header and pixels of the file as it was then.
     if file_state(frame.path) != frame.state:
-        msg = f"{frame.path.name} was changed after the night was planned; reduce again when nothing writes to it any more."
+        msg = f"{frame.path.name} was changed after the night was planned; reduce again when nothing writes to it."
         raise FrameError(msg)
     if ccd.meta.get(EXPOSURE_TIME) != frame.exposure_time:
         ccd.meta[EXPOSURE_TIME] = (frame.exposure_time, "[s] exposure time")

@@ -114,9 +114,7 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     data, missing = image_pixels(hdus, images[0], source)
     if data.ndim != 2:
         lengths = " x ".join(map(str, reversed(data.shape)))
-        msg = (
-            f"the image has {data.ndim} dimensions ({lengths} pixels); a raw frame has 2, apart from axes of one pixel"
-        )
+        msg = f"the image has {data.ndim} dimensions ({lengths} pixels); a raw frame has 2, and any others of one pixel"
         raise UnusableFileError(msg, header)
     if missing is not None and missing.all():
         msg = "no pixel has a finite value" if data.dtype.kind == "f" else "every pixel is blank, as BLANK says"

@@ -92,7 +92,7 @@ def repaired_header(header: bytes) -> tuple[bytes, list[str]]:
         else:
             new = text if CONFORMING.fullmatch(text) and text.isascii() and text.isprintable() else _repaired_card(text)
         cards.append(new.encode("ascii"))
-        if _meaning(new) != _meaning(text):
+        if new != text and _meaning(new) != _meaning(text):
             names.append(_name(text))
     length = CARD * len(cards)
     found = b"".join(cards)

@@ -129,7 +129,9 @@ def header_at_beginning(path: Path) -> fits.Header | None:
         fits.Header.fromstring(repaired_header(header)[0].decode("ascii", "replace"))
         for header in headers_at_beginning(path)
     ]
-    return with_primary(headers[-1], headers[0]) if headers else None
+    if len(headers) > 1:
+        return with_primary(headers[-1], headers[0])
+    return headers[0] if headers else None
 
 
 def _strip(header: fits.Header) -> None:

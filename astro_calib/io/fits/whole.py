@@ -149,9 +149,7 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
         padding += len(block)
         if block.strip(b"\0 "):
             # What follows the last whole HDU is the beginning of another.
-            msg = (
-                f"truncated or damaged: the bytes from {position} on, behind the last whole extension, are no extension"
-            )
+            msg = f"truncated or damaged: the bytes from {position} on, after the last extension, make no other"
             raise FrameError(msg)
         if padding > MAX_PADDING:
             msg = f"more than {MAX_PADDING} bytes follow its last extension"
@@ -177,7 +175,7 @@ def _check_size(size: int, most: int | None, copies: int) -> None:
     """Refuse what cannot be in memory, or is more than a caller wants there."""
     if most is not None and size > most:
         msg = (
-            f"its headers announce {size} bytes, many times more than those of most files of the night ({most} at most); "
+            f"its headers announce {size} bytes, many times more than most files of the night have ({most} at most); "
             "reduce it with frames of its own"
         )
         raise FrameError(msg)
