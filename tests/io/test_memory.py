@@ -132,7 +132,7 @@ def bomb(path, *, extension=False):
 @pytest.mark.parametrize("extension", [False, True])
 def test_what_a_compressed_file_takes_while_it_is_read_counts(tmp_path, extension):
     path = bomb(tmp_path / "a.fits.gz", extension=extension)
-    with pytest.raises(FrameError, match=r"a\.fits\.gz.*160[0-9]* bytes, which take 480[0-9]* to read, more than"):
+    with pytest.raises(FrameError, match=r"a\.fits\.gz.*160[0-9]* bytes, which take 480[0-9]* to read, but only \d+"):
         CCDFrame.read(path, unit="adu")
 
 
@@ -146,7 +146,7 @@ def test_extensions_that_fit_one_by_one_but_not_together_are_refused(tmp_path):
     path = tmp_path / "a.fits"
     images = [fits.ImageHDU(np.zeros((2000, 3000), np.int16), name=f"A{number}") for number in range(3)]
     fits.HDUList([fits.PrimaryHDU(), *images]).writeto(path)
-    with pytest.raises(FrameError, match=r"a\.fits.*announce 36[0-9]* bytes, more than"):
+    with pytest.raises(FrameError, match=r"a\.fits.*announce 36[0-9]* bytes, but only \d+"):
         CCDFrame.read(path, unit="adu")
 
 
