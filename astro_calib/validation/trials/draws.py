@@ -28,7 +28,7 @@ class Drawn(NamedTuple):
 
     Attributes
     ----------
-    frames : sequence of ndarray, shape (n, ny, nx)
+    frames : sequence of ndarray or ndarray, shape (n, ny, nx)
         The frames that were simulated.
     place : ndarray, shape (2,)
         Two numbers between 0 and 1, which choose the sum over pixels whose variance stands for that of all.
@@ -36,7 +36,7 @@ class Drawn(NamedTuple):
         What the user is told besides, or the truth that differs from one realisation to the next.
     """
 
-    frames: Sequence[NDArray[Any]]
+    frames: Sequence[NDArray[Any]] | NDArray[Any]
     place: NDArray[np.float64]
     known: Mapping[str, Any] = MappingProxyType({})
 
@@ -396,10 +396,11 @@ def with_hits(rng: np.random.Generator, sigmas: Sequence[float]) -> tuple[Frames
     return drawn, hits
 
 
-def with_flat(rng: np.random.Generator, sigmas: Sequence[float], light: float, sigma: float) -> Drawn:
+def with_flat(
+    rng: np.random.Generator, sigmas: Sequence[float], light: float, sigma: float
+) -> tuple[Frames, NDArray[np.float64]]:
     """Frames, and a flat of so much light."""
-    frames = gaussian(rng, sigmas=sigmas)
-    return Drawn([frames, rng.normal(light, sigma, GAUSSIAN_SHAPE)], np.zeros(2))
+    return gaussian(rng, sigmas=sigmas), rng.normal(light, sigma, GAUSSIAN_SHAPE)
 
 
 def with_dark(rng: np.random.Generator, ratio: float, sigmas: Sequence[float]) -> Drawn:

@@ -13,14 +13,14 @@ from astro_calib.detector.detector import GAIN_UNIT, Detector
 from astro_calib.detector.linearity import LinearityPolynomial, LinearityTable
 from astro_calib.steps import correct_linearity, create_deviation, gain_correct, subtract_overscan
 from astro_calib.validation.trials import draws
-from astro_calib.validation.trials.draws import GAIN, PEDESTAL, READ_NOISE, Drawn, Layout
+from astro_calib.validation.trials.draws import GAIN, PEDESTAL, Drawn, Layout
 from astro_calib.validation.trials.packages import OURS, Package, detector, of_amplifiers
 from astro_calib.validation.trials.rows import box, line, over_sigma, row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astro_calib.validation.trial import Errors
+    from astro_calib.validation.trial import Errors, Trial
 
 __all__ = ["TRIALS"]
 
@@ -39,7 +39,8 @@ LINE, HALF_A_COLUMN = Layout(32, 48, 2, 1), 16
 #: Many levels, each of many pixels.
 LEVELS = Layout(64, 1, 256, 0)
 #: Of two amplifiers, each with an overscan on its side of the frame.
-HALF, HALVES = Layout(64, 24, 2, (0, 1)), {"gains": (1.2, 2.0), "read_noises": (5.0, 8.0)}
+HALF = Layout(64, 24, 2, (0, 1))
+HALVES: dict[str, Any] = {"gains": (1.2, 2.0), "read_noises": (5.0, 8.0)}
 WIDTH = HALF.light + HALF.overscan
 
 
@@ -70,9 +71,10 @@ def between_amplifiers(package: Package, drawn: Drawn) -> Any:
     return left - right
 
 
-def overscan(what: str, layout: Layout, of: Any, realisations: int, truth: float = SKY, **options: Any) -> Any:
-    """A trial of one way to take the level; that of a median is off by up to 2%. ccdproc has a level a row or column."""
-    ccdproc = options.pop("ccdproc", True)
+def overscan(
+    what: str, layout: Layout, of: Any, realisations: int, *, truth: float = SKY, ccdproc: bool = True, **options: Any
+) -> Trial:
+    """A trial of one way to take the level; that of a median is off by up to 2%."""
     return row(
         "overscan",
         what,
@@ -87,15 +89,14 @@ def overscan(what: str, layout: Layout, of: Any, realisations: int, truth: float
 
 
 IN_A_ROW = 24 * SKY
+# ccdproc takes a level for each row or column.
 OVERSCAN = (
     overscan("mean of the frame: sum over a column", FRAME, box(256, 1), 13000, ccdproc=False),
     overscan("median of the frame: sum over a column", FRAME, box(256, 1), 4800, median=True, ccdproc=False),
     overscan("mean of each row: pixel", ROWS, None, 30),
     overscan("mean of each row: sum over a row", ROWS, line(1), 380, truth=IN_A_ROW),
     overscan("median of each column: sum over a column", COLUMNS, line(0), 110, truth=IN_A_ROW, median=True),
-    overscan(
-        "median of each column of 256: level, in adu", LEVELS, level, 400, median=True, adu=True, ccdproc=False
-    ),
+    overscan("median of each column of 256: level, in adu", LEVELS, level, 400, median=True, adu=True, ccdproc=False),
     overscan(
         "line through the rows: sum over half a column",
         LINE,
@@ -138,9 +139,9 @@ def with_measured_gains(package: Package, drawn: Drawn) -> Any:
     return first + others[0] if others else first
 
 
-def gain(what: str, gains: Any, realisations: int, *, of: Any = None, number: int = 1, **drawn: Any) -> Any:
+def gain(what: str, gains: Any, realisations: int, *, of: Any = None, number: int = 1, **drawn: Any) -> Trial:
     """A trial of uncertain gains; ccdproc has one amplifier."""
-    settings = {"uncertainty": UNCERTAINTY, "shape": (8, 8), **drawn}
+    settings: dict[str, Any] = {"uncertainty": UNCERTAINTY, "shape": (8, 8), **drawn}
     draw = partial(draws.raw_frames_of_known_gains, light=LIGHT, gains=np.array(gains), number=number, **settings)
     truth, ccdproc = number * LIGHT, len(gains) == 1
     return row("gain", what, draw, with_measured_gains, truth, of=of, ccdproc=ccdproc, realisations=realisations)
@@ -164,7 +165,7 @@ COARSE, FAINT = 8.0, 20.0
 STEP = 16
 SLOPE = np.linspace(200.0, 200.0 + 4 * STEP * GAIN, SHAPE[1], endpoint=False)
 #: Of amplifiers, each with twelve columns: electron / adu, electron.
-FOUR = {"gains": (1.0, 2.0, 5.0, 8.0), "read_noises": (3.0, 12.0, 6.0, 9.0)}
+FOUR: dict[str, Any] = {"gains": (1.0, 2.0, 5.0, 8.0), "read_noises": (3.0, 12.0, 6.0, 9.0)}
 AMPLIFIERS = of_amplifiers(SHAPE, **FOUR)
 
 
@@ -180,12 +181,10 @@ def in_steps(package: Package, drawn: Drawn) -> Any:
     return create_deviation(gain_correct(half, camera), camera)
 
 
-def deviation(what: str, reduce: Any, truth: Any, *, light: Any = FAINT, of: Any = None, **camera: Any) -> Any:
+def deviation(what: str, reduce: Any, truth: Any, *, light: Any = FAINT, of: Any = None, **camera: Any) -> Trial:
     """A trial of a camera, for which ccdproc needs a single gain."""
     draw = partial(draws.raw_frames, light=[light], shape=SHAPE, **camera)
-    return row(
-        "deviation", what, draw, reduce, truth, of=of, ccdproc=camera == {"gain": COARSE}, realisations=100
-    )
+    return row("deviation", what, draw, reduce, truth, of=of, ccdproc=camera == {"gain": COARSE}, realisations=100)
 
 
 IN_ELECTRONS = partial(with_deviation, camera=detector(COARSE))
@@ -283,7 +282,7 @@ def column(package: Package, frame: Any, light: NDArray[np.float64], drawn: Draw
 
 
 #: For sums over columns: columns, rows of a level, and a part of the uncertainties for a quarter of the variance.
-OF_SUMS = {"columns": 24, "rows": 4}
+OF_SUMS: dict[str, Any] = {"columns": 24, "rows": 4}
 PART = 0.3
 THREE = (20000.0, 40000.0, 60000.0)
 BRIGHT = np.full(SHAPE, 60000.0)

@@ -157,6 +157,14 @@ def flattened(package: Package, drawn: Drawn, norm_value: float | None) -> Any:
 
 # A frame is one number, and 1% would take four times as many of them. The mean that a flat is divided by is taken as
 # independent of its pixels, which only adds to the error of a sum.
+NORMALISED: tuple[tuple[str, float | None, dict[str, Any]], ...] = (
+    ("norm_value given: sum over the frame", LAMP, {"realisations": 19000, "tolerance": 0.02}),
+    (
+        "divided by their mean: sum over the frame, an upper limit",
+        None,
+        {"realisations": 1000, "tolerance": 0.1, "limit": True},
+    ),
+)
 SMALL_FLATS = tuple(
     row(
         "flat",
@@ -167,14 +175,7 @@ SMALL_FLATS = tuple(
         of=box(*SMALL),
         **attributes,
     )
-    for what, norm_value, attributes in (
-        ("norm_value given: sum over the frame", LAMP, {"realisations": 19000, "tolerance": 0.02}),
-        (
-            "divided by their mean: sum over the frame, an upper limit",
-            None,
-            {"realisations": 1000, "tolerance": 0.1, "limit": True},
-        ),
-    )
+    for what, norm_value, attributes in NORMALISED
 )
 
 

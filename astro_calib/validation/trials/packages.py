@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from astro_calib.validation.trial import Errors
-
 __all__ = ["CCDPROC", "OURS", "Package", "detector", "of_amplifiers"]
 
 #: Header keyword of the exposure time, in seconds.
@@ -149,14 +147,14 @@ class Package:
         """The variance of each pixel."""
         return np.asarray(frame.variance)
 
-    def errors(self, frame: Any, truth: Any, where: NDArray[np.bool_] | None = None) -> tuple[NDArray[Any], ...]:
+    def errors(self, frame: Any, truth: Any, where: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Errors and variances of the pixels that are asked for, or of those that are not masked."""
         if where is None:
             where = np.ones(frame.shape, dtype=bool) if frame.mask is None else ~frame.mask
         errors = np.asarray(frame.data, dtype=np.float64) - truth
         return errors[where], self.variance(frame)[where]
 
-    def errors_of_lines(self, frame: Any, truth: float, axis: int) -> tuple[NDArray[Any], ...]:
+    def errors_of_lines(self, frame: Any, truth: float, axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Errors and variances of the sums over the rows (axis 1) or columns (axis 0)."""
         return self.errors(frame.sum(axis=axis), truth)
 
@@ -245,7 +243,7 @@ class _Ccdproc(Package):
     def repaired(self, frame: Any) -> Any:
         return self.functions.cosmicray_lacosmic(frame, readnoise=READ_NOISE, gain_apply=False)
 
-    def combine(
+    def combine(  # type: ignore[override]  # ccdproc has fewer options
         self,
         frames: Sequence[Any],
         *,
@@ -286,7 +284,7 @@ class _Ccdproc(Package):
     def variance(self, frame: Any) -> NDArray[Any]:
         return np.square(np.asarray(frame.uncertainty.array, dtype=np.float64))
 
-    def errors_of_lines(self, frame: Any, truth: float, axis: int) -> tuple[NDArray[Any], ...]:
+    def errors_of_lines(self, frame: Any, truth: float, axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
         sums = np.asarray(frame.data, dtype=np.float64).sum(axis=axis)
         return sums - truth, self.variance(frame).sum(axis=axis)
 

@@ -1,4 +1,4 @@
-"""A row of the table of trials: what is drawn, how it is reduced, what the truth is, and the errors of what are asked for."""
+"""A row of the table of trials: what is drawn, how it is reduced, the truth, and the errors of what."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def row(
     measure = pixel() if of is None else of
 
     def by(package: Package) -> Callable[[Any], Errors]:
-        return lambda drawn: measure(
-            package, reduce(package, drawn), truth(drawn) if callable(truth) else truth, drawn
-        )
+        return lambda drawn: measure(package, reduce(package, drawn), truth(drawn) if callable(truth) else truth, drawn)
 
     with_ccdproc = by(CCDPROC) if ccdproc else None
     return Trial(step=step, what=what, draw=draw, reduce=by(OURS), with_ccdproc=with_ccdproc, **attributes)

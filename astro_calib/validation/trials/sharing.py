@@ -92,6 +92,7 @@ def only_first_masked(drawn: Frames) -> NDArray[np.bool_]:
 
 
 CLIPPED: dict[str, Any] = {"clip": "sigma", "sigma": 2.5}
+WHERE_MASKED: dict[str, Any] = {"of": pixel(only_first_masked), "ccdproc": False, "realisations": 200}
 LEAVE_ONE_OUT = (
     *(
         trial(
@@ -106,7 +107,7 @@ LEAVE_ONE_OUT = (
         for where, masked, others in (
             ("", 0.0, {}),
             (", 30% masked", 0.3, {}),
-            (", where it is masked", 0.3, {"of": pixel(only_first_masked), "ccdproc": False, "realisations": 200}),
+            (", where it is masked", 0.3, WHERE_MASKED),
         )
     ),
     trial(
@@ -237,11 +238,10 @@ def neighbours(package: Package, drawn: Frames) -> Any:
     return frame[:, 1:].subtract(frame[:, :-1])
 
 
-def under_one_flat(package: Package, drawn: Drawn) -> Any:
+def under_one_flat(package: Package, drawn: tuple[Frames, NDArray[np.float64]]) -> Any:
     """The stack of frames divided by a flat."""
-    flat = package.of_sigma(drawn.frames[1], FLAT_SIGMA)
-    divided = [package.functions.flat_correct(frame, flat) for frame in as_frames(package, drawn.frames[0])]
-    return package.combine(divided)
+    flat = package.of_sigma(drawn[1], FLAT_SIGMA)
+    return package.combine([package.functions.flat_correct(frame, flat) for frame in as_frames(package, drawn[0])])
 
 
 def raw_frames(number: int, **options: Any) -> Any:
