@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astro_calib.validation.trial import compare
 from astro_calib.validation.trials import sharing
+from tests.validation.realisations import compare
 
 TRIALS = {trial.what: trial for trial in sharing.TRIALS}
 SELF_DATA = 5.0

@@ -11,8 +11,8 @@ import pytest
 
 from astro_calib.detector.detector import Detector
 from astro_calib.noise.budget import UncertaintyBudget
-from astro_calib.validation.trial import compare
 from astro_calib.validation.trials import chains, draws, electrons, masters
+from tests.validation.realisations import compared
 
 TRIALS = {f"{trial.step}: {trial.what}": trial for module in (chains, electrons, masters) for trial in module.TRIALS}
 #: Read noise of 6 electrons, digitised in steps of 1.5 electrons.
@@ -63,9 +63,7 @@ def dark_subtracted(ratio):
     ],
 )
 def test_predicted_variances_are_those_worked_out_by_hand(name, variance):
-    trial = TRIALS[name]
-    realisations = [trial.reduce(trial.draw(np.random.default_rng(seed))) for seed in range(40)]
-    assert compare(realisations).predicted == pytest.approx(np.sqrt(variance), rel=0.005)
+    assert compared(TRIALS[name], range(40)).predicted == pytest.approx(np.sqrt(variance), rel=0.005)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +104,7 @@ def test_a_read_noise_at_the_wrong_amplifier_is_seen(monkeypatch):
         replace(one, read_noise=other.read_noise) for one, other in zip(amplifiers, amplifiers[::-1], strict=True)
     ]
     monkeypatch.setattr(electrons, "AMPLIFIERS", Detector(amplifiers=tuple(swapped)))
-    realisations = [trial.reduce(trial.draw(np.random.default_rng(seed))) for seed in range(4)]
-    assert not trial.passes(compare(realisations), quick=True)
+    assert not trial.passes(compared(trial, range(4)), quick=True)
 
 
 @pytest.mark.long
@@ -125,7 +122,7 @@ def test_sums_added_in_quadrature_are_seen(monkeypatch, name):
     trial = TRIALS[name]
 
     def ratio():
-        return compare([trial.reduce(trial.draw(np.random.default_rng(seed))) for seed in range(250)])
+        return compared(trial, range(250))
 
     assert trial.passes(ratio(), quick=True)
     monkeypatch.setattr(
