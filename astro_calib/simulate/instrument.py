@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-if TYPE_CHECKING:
-    from astropy.table import QTable
-    from numpy.typing import NDArray
-
-
 import math
 import re
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 
 from astro_calib.arguments import check_array, check_count, check_number, check_shape
 from astro_calib.detector.detector import Detector
@@ -39,6 +30,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike, NDArray
 
+    from astro_calib.detector.linearity import Linearity
     from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["Camera", "Truth", "camera"]
@@ -50,7 +42,7 @@ LARGEST_UINT16 = 65535
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Camera:
     """
-    A simulated camera. Without patterns, unless they are given; `camera` makes one that has them all.
+    A simulated camera, without patterns unless they are given; `camera` makes one that has them all.
 
     Parameters
     ----------
@@ -151,6 +143,11 @@ class Camera:
         """The raw value at which integer frames saturate, adu."""
         saturation = self.detector.saturation
         return LARGEST_UINT16 if saturation is None else min(math.ceil(saturation.value), LARGEST_UINT16)
+
+    @property
+    def linearity(self) -> Linearity | None:
+        """Linearity of the only amplifier."""
+        return self.detector.amplifiers[0].linearity
 
     def expose(
         self,
@@ -291,9 +288,8 @@ class Camera:
         ny, nx = self.shape
         data = draw_read_noise((ny, nx + self.overscan_columns), self.read_noise, rng)
         collected = rng.poisson(truth.electrons).astype(np.float64)
-        linearity = self.detector.amplifiers[0].linearity
-        if linearity is not None:
-            collected = linearity.response(collected / self.gain) * self.gain
+        if self.linearity is not None:
+            collected = self.linearity.response(collected / self.gain) * self.gain
         data[:, :nx] += collected
         data /= self.gain
         data += truth.bias_level
@@ -495,8 +491,7 @@ class Truth:
     @property
     def mean(self) -> NDArray[np.float64]:
         """Expected raw value, adu, as if nothing saturated."""
-        linearity = self.camera.detector.amplifiers[0].linearity
-        signal = self.electrons / self.camera.gain
+        signal, linearity = self.electrons / self.camera.gain, self.camera.linearity
         return (signal if linearity is None else linearity.response(signal)) + self.bias
 
     @property

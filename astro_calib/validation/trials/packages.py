@@ -112,10 +112,14 @@ class Package:
 
         Without ``gain`` it stays in adu; without ``light`` it has no shot noise.
         """
-        ccd = raw - PEDESTAL * u.adu if overscan is None else steps.subtract_overscan(raw, **overscan)
-        ccd = ccd if trim is None else steps.trim_image(ccd, trim)
+        ccd = raw.subtract(PEDESTAL * u.adu) if overscan is None else self.functions.subtract_overscan(raw, **overscan)
+        ccd = ccd if trim is None else self.functions.trim_image(ccd, fits_section=trim)
+        return self.with_noise(ccd, camera, gain=gain, shot_noise=shot_noise if light else 0)
+
+    def with_noise(self, ccd: Any, camera: Detector, *, gain: bool, shot_noise: Any) -> Any:
+        """The frame with its noise, and in electrons if the gain is to be applied."""
         ccd = steps.gain_correct(ccd, camera) if gain else ccd
-        return steps.create_deviation(ccd, camera, shot_noise=shot_noise if light else 0)
+        return steps.create_deviation(ccd, camera, shot_noise=shot_noise)
 
     def calibrated(
         self,
@@ -190,23 +194,9 @@ class _Ccdproc(Package):
         # Its stacks take the scatter of the frames, whatever their errors are.
         return CCDData(electrons, unit="electron")
 
-    def in_electrons(
-        self,
-        raw: Any,
-        camera: Detector,
-        *,
-        overscan: dict[str, Any] | None = None,
-        trim: str | None = None,
-        gain: bool = True,
-        light: bool = True,
-        shot_noise: Any = "data",
-    ) -> Any:
-        assert shot_noise == "data"
+    def with_noise(self, ccd: Any, camera: Detector, *, gain: bool, shot_noise: Any) -> Any:
         (amplifier,) = camera.amplifiers
-        ccd = raw.subtract(PEDESTAL * u.adu) if overscan is None else self.functions.subtract_overscan(raw, **overscan)
-        ccd.meta = raw.meta.copy()
-        ccd = ccd if trim is None else self.functions.trim_image(ccd, fits_section=trim)
-        if light:
+        if shot_noise == "data":
             noise = {"gain": amplifier.gain, "readnoise": amplifier.read_noise}
             ccd = self.functions.create_deviation(ccd, **noise, disregard_nan=True)
         else:
@@ -229,6 +219,7 @@ class _Ccdproc(Package):
     ) -> Any:
         section = None if overscan is None else {"fits_section": overscan, "overscan_axis": 1}
         ccd = self.in_electrons(raw, camera, overscan=section, trim=trim, light=light)
+        ccd.meta = raw.meta.copy()
         if bias is not None:
             ccd = self.functions.subtract_bias(ccd, bias)
         if dark is not None:
