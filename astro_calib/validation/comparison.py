@@ -36,24 +36,15 @@ class Comparison:
     @classmethod
     def of(cls, squares: ArrayLike, variances: ArrayLike, numbers: ArrayLike = 1) -> Comparison:
         r"""
-        Compare sums over independent realisations.
+        Compare the sums over independent realisations.
 
         With the sums S of the squared errors and P of the variances of n realisations,
         :math:`r^2 = \sum S / \sum P`, and the standard error of r is taken from the scatter of :math:`S - r^2 P`. So it
         is right however the errors of one realisation are correlated: noise that is common to a frame counts once a
         frame.
 
-        Parameters
-        ----------
-        squares, variances : ndarray, shape (n,)
-            The sums of each realisation.
-        numbers : int or ndarray of int, shape (n,)
-            Over how many errors they go.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than two realisations, or no error is predicted.
+        The sums go over so many errors in each realisation. It is a ValueError if there are fewer than two, or no error
+        is predicted.
         """
         s, p = np.asarray(squares), np.asarray(variances)
         if len(s) < 2:

@@ -27,14 +27,13 @@ __all__ = ["TRIALS", "true_fluxes"]
 
 CAMERA = detector(read_noise=draws.FIELD_READ_NOISE)
 LAYOUT = Layout(*FIELD, FIELD_OVERSCAN, 1)
-SECTIONS = {"overscan": LAYOUT.of_overscan, "trim": LAYOUT.of_light}
 #: How many frames of each kind; radii of aperture and annulus, pixels.
 NUMBER, RADIUS, ANNULUS = 5, 3.0, (5.0, 7.0)
 
 
 def stack(package: Package, night: Night, method: str) -> Any:
     """The stack of the science frames, under masters that are averages."""
-    return package.combine(calibrated(package, night, CAMERA, sections=SECTIONS), method=method)
+    return package.combine(calibrated(package, night, CAMERA, layout=LAYOUT), method=method)
 
 
 def weights(annulus: bool) -> NDArray[np.float64]:

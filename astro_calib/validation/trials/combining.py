@@ -220,9 +220,7 @@ LEVEL_A_ROW = Layout(256, 16, 8, 1)
 
 def stack_of_biases(package: Package, drawn: Drawn, layout: Layout, method: str) -> Any:
     """The stack of biases less their overscan."""
-    overscan = {"fits_section": layout.of_overscan, "overscan_axis": layout.axes}
-    options: dict[str, Any] = {"overscan": overscan, "trim": layout.of_light, "light": False}
-    biases = [package.in_electrons(package.raw(pixels), detector(), **options) for pixels in drawn.frames]
+    biases = [package.in_electrons(package.raw(pixels), detector(), layout, shot_noise=0) for pixels in drawn.frames]
     return package.combine(biases, method=method)
 
 

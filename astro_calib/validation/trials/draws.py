@@ -109,6 +109,10 @@ class Layout(NamedTuple):
         across, along = f"1:{self.lines}", f"{first + 1}:{last}"
         return f"[{across},{along}]" if self.turned else f"[{along},{across}]"
 
+    def arguments(self, **options: Any) -> dict[str, Any]:
+        """The arguments of subtract_overscan."""
+        return {"fits_section": self.of_overscan, "overscan_axis": self.axes, **options}
+
     @property
     def of_overscan(self) -> str:
         """The FITS section of the overscan."""
@@ -344,20 +348,10 @@ LEVEL, GAUSSIAN_SHAPE = 100.0, (40, 40)
 
 class Frames(NamedTuple):
     """
-    Frames and, if there is one, the bias or dark that is to be subtracted from all of them.
+    Frames, the noise that each has for itself, and the values that are masked.
 
-    Attributes
-    ----------
-    values : ndarray, shape (n, ny, nx)
-        `LEVEL` and the noise of each frame.
-    sigmas : sequence of float, length n
-        Standard deviation of the noise that each frame has for itself.
-    masks : ndarray of bool, shape (n, ny, nx), optional
-        Which values are masked.
-    master : ndarray, shape (ny, nx), optional
-        0 and its noise, of standard deviation ``master_sigma``.
-    ratios : sequence of float, length n, optional
-        Exposure times of the frames in units of that of the master, if that is a dark.
+    If there is a master, a bias or a dark of 0 and its noise, it is to be subtracted from all of them; ``ratios`` are
+    their exposure times in units of that of a dark.
     """
 
     values: NDArray[np.float64]

@@ -48,11 +48,10 @@ def less_overscan(
     package: Package, drawn: Drawn, layout: Layout, lines: int | None = None, adu: bool = False, **options: Any
 ) -> Any:
     """The frame in electrons, of which only so many lines are kept; or all of it in adu, with no other noise as yet."""
-    arguments = {"fits_section": layout.of_overscan, "overscan_axis": layout.axes, **options}
     raw = package.raw(drawn.frames[0])
     if adu:
-        return subtract_overscan(raw, **arguments)
-    return package.in_electrons(raw, CAMERA, overscan=arguments, trim=layout.of_light)[:lines]
+        return subtract_overscan(raw, **layout.arguments(**options))
+    return package.in_electrons(raw, CAMERA, layout, **options)[:lines]
 
 
 def level(package: Package, frame: Any, _: Any, drawn: Drawn) -> Errors:
@@ -285,38 +284,30 @@ def column(package: Package, frame: Any, light: NDArray[np.float64], drawn: Draw
 OF_SUMS: dict[str, Any] = {"columns": 24, "rows": 4}
 PART = 0.3
 THREE = (20000.0, 40000.0, 60000.0)
-BRIGHT = np.full(SHAPE, 60000.0)
 PAIR = [draws.levels(60000.0, 16), draws.levels(40000.0, 16)]
 PIXEL = over_sigma(light_of)
+
+
+def polynomial(light: list[NDArray[np.float64]], part: float = 1.0) -> Any:
+    """Draws frames of such light, and a polynomial."""
+    return partial(draws.by_polynomial, light=light, part=part)
+
+
+def table(columns: int, **others: Any) -> Any:
+    """Draws a frame, and a table."""
+    return partial(draws.by_table, columns=columns, **others)
+
+
+OVER_SIGMA, SUM = "pixel over sigma of its light", "sum over a column"
 LINEARITY = tuple(
-    row("linearity", what, draw, linear, light_of, of=of, ccdproc=False, realisations=realisations)
-    for what, draw, of, realisations in (
-        (
-            "exact polynomial: pixel over sigma of its light",
-            partial(draws.by_polynomial, light=[BRIGHT], part=0),
-            PIXEL,
-            100,
-        ),
-        (
-            "polynomial with covariance: pixel over sigma of its light",
-            partial(draws.by_polynomial, light=[draws.levels(THREE, 8)]),
-            PIXEL,
-            9000,
-        ),
-        (
-            "polynomial with covariance: sum over a column",
-            partial(draws.by_polynomial, light=[draws.levels(THREE, **OF_SUMS)], part=PART),
-            column,
-            9800,
-        ),
-        (
-            "polynomial with covariance: difference of two frames",
-            partial(draws.by_polynomial, light=PAIR),
-            None,
-            7200,
-        ),
-        ("uncertain table: pixel over sigma of its light", partial(draws.by_table, columns=8), PIXEL, 8600),
-        ("uncertain table: sum over a column", partial(draws.by_table, **OF_SUMS, part=PART), column, 8200),
+    row("linearity", f"{known}: {what}", draw, linear, light_of, of=of, ccdproc=False, realisations=realisations)
+    for known, what, draw, of, realisations in (
+        ("exact polynomial", OVER_SIGMA, polynomial([np.full(SHAPE, 60000.0)], part=0), PIXEL, 100),
+        ("polynomial with covariance", OVER_SIGMA, polynomial([draws.levels(THREE, 8)]), PIXEL, 9000),
+        ("polynomial with covariance", SUM, polynomial([draws.levels(THREE, **OF_SUMS)], PART), column, 9800),
+        ("polynomial with covariance", "difference of two frames", polynomial(PAIR), None, 7200),
+        ("uncertain table", OVER_SIGMA, table(columns=8), PIXEL, 8600),
+        ("uncertain table", SUM, table(**OF_SUMS, part=PART), column, 8200),
     )
 )
 

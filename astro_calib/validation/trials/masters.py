@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from astro_calib.detector.detector import Detector
     from astro_calib.validation.trial import Trial
-    from astro_calib.validation.trials.draws import Drawn, Night
+    from astro_calib.validation.trials.draws import Drawn, Layout, Night
     from astro_calib.validation.trials.packages import Package
 
 __all__ = ["TRIALS", "calibrated"]
@@ -34,7 +34,7 @@ def calibrated(
     night: Night,
     camera: Detector = CAMERA,
     *,
-    sections: Mapping[str, Any] = NOTHING,
+    layout: Layout | None = None,
     masters: Mapping[str, Any] = NOTHING,
     of_flats: Mapping[str, Any] = NOTHING,
     **options: Any,
@@ -47,7 +47,7 @@ def calibrated(
     """
 
     def one(pixels: Any, exposure: float, *, mask: Any = None, **given: Any) -> Any:
-        return package.calibrated(package.raw(pixels, exposure, mask=mask), camera, **sections, **given)
+        return package.calibrated(package.raw(pixels, exposure, mask=mask), camera, layout, **given)
 
     dark_time, flat_time, time = night.times
     bias = dark = flat = None

@@ -22,7 +22,7 @@ from astro_calib.detector.detector import GAIN_UNIT, Amplifier, Detector
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.stack.combination import combine
 from astro_calib.steps.sequence import calibrate
-from astro_calib.validation.trials.draws import GAIN, PEDESTAL, READ_NOISE
+from astro_calib.validation.trials.draws import GAIN, PEDESTAL, READ_NOISE, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,43 +100,34 @@ class Package:
         self,
         raw: Any,
         camera: Detector,
+        layout: Layout | None = None,
         *,
-        overscan: dict[str, Any] | None = None,
-        trim: str | None = None,
         gain: bool = True,
-        light: bool = True,
         shot_noise: Any = "data",
+        **overscan: Any,
     ) -> Any:
-        """
-        A raw frame less its overscan, or else its pedestal, with its noise, step by step.
+        """A raw frame less its overscan, or else its pedestal, with its noise, step by step; in adu without gain."""
+        if layout is None:
+            return self.with_noise(raw.subtract(PEDESTAL * u.adu), camera, gain, shot_noise)
+        ccd = self.functions.subtract_overscan(raw, **layout.arguments(**overscan))
+        ccd = self.functions.trim_image(ccd, fits_section=layout.of_light)
+        return self.with_noise(ccd, camera, gain, shot_noise)
 
-        Without ``gain`` it stays in adu; without ``light`` it has no shot noise.
-        """
-        ccd = raw.subtract(PEDESTAL * u.adu) if overscan is None else self.functions.subtract_overscan(raw, **overscan)
-        ccd = ccd if trim is None else self.functions.trim_image(ccd, fits_section=trim)
-        return self.with_noise(ccd, camera, gain=gain, shot_noise=shot_noise if light else 0)
-
-    def with_noise(self, ccd: Any, camera: Detector, *, gain: bool, shot_noise: Any) -> Any:
+    def with_noise(self, ccd: Any, camera: Detector, gain: bool, shot_noise: Any) -> Any:
         """The frame with its noise, and in electrons if the gain is to be applied."""
         ccd = steps.gain_correct(ccd, camera) if gain else ccd
         return steps.create_deviation(ccd, camera, shot_noise=shot_noise)
 
     def calibrated(
-        self,
-        raw: Any,
-        camera: Detector,
-        *,
-        overscan: str | None = None,
-        trim: str | None = None,
-        light: bool = True,
-        **masters: Any,
+        self, raw: Any, camera: Detector, layout: Layout | None = None, *, light: bool = True, **masters: Any
     ) -> Any:
         """A raw frame less the overscan of each row, or else its pedestal, and what the masters take out."""
         given: dict[str, Any] = {} if light else {"shot_noise": 0}
-        if overscan is None:
+        if layout is None:
             given["pedestal"] = PEDESTAL
         else:
-            given |= {"overscan": overscan, "overscan_axis": 1, "overscan_median": False, "trim": trim}
+            sections = {"overscan": layout.of_overscan, "trim": layout.of_light}
+            given |= {**sections, "overscan_axis": layout.axes, "overscan_median": False}
         return calibrate(raw, camera, **masters, **given)
 
     def repaired(self, frame: Any) -> Any:
@@ -194,7 +185,7 @@ class _Ccdproc(Package):
         # Its stacks take the scatter of the frames, whatever their errors are.
         return CCDData(electrons, unit="electron")
 
-    def with_noise(self, ccd: Any, camera: Detector, *, gain: bool, shot_noise: Any) -> Any:
+    def with_noise(self, ccd: Any, camera: Detector, gain: bool, shot_noise: Any) -> Any:
         (amplifier,) = camera.amplifiers
         if shot_noise == "data":
             noise = {"gain": amplifier.gain, "readnoise": amplifier.read_noise}
@@ -205,20 +196,10 @@ class _Ccdproc(Package):
         return self.functions.gain_correct(ccd, amplifier.gain) if gain else ccd
 
     def calibrated(
-        self,
-        raw: Any,
-        camera: Detector,
-        *,
-        overscan: str | None = None,
-        trim: str | None = None,
-        light: bool = True,
-        bias: Any = None,
-        dark: Any = None,
-        flat: Any = None,
-        **options: Any,
+        self, raw: Any, camera: Detector, layout: Layout | None = None, *, light: bool = True, **masters: Any
     ) -> Any:
-        section = None if overscan is None else {"fits_section": overscan, "overscan_axis": 1}
-        ccd = self.in_electrons(raw, camera, overscan=section, trim=trim, light=light)
+        bias, dark, flat = (masters.pop(kind, None) for kind in ("bias", "dark", "flat"))
+        ccd = self.in_electrons(raw, camera, layout, shot_noise="data" if light else 0)
         ccd.meta = raw.meta.copy()
         if bias is not None:
             ccd = self.functions.subtract_bias(ccd, bias)
@@ -229,7 +210,7 @@ class _Ccdproc(Package):
             return ccd
         # The mean that flat_correct takes itself counts masked pixels.
         mean = None if flat.mask is None else float(np.mean(flat.data[~flat.mask]))
-        return self.functions.flat_correct(ccd, flat, norm_value=mean, **options)
+        return self.functions.flat_correct(ccd, flat, norm_value=mean, **masters)
 
     def repaired(self, frame: Any) -> Any:
         return self.functions.cosmicray_lacosmic(frame, readnoise=READ_NOISE, gain_apply=False)

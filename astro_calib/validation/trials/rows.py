@@ -31,24 +31,11 @@ def row(
     **attributes: Any,
 ) -> Trial:
     """
-    A trial.
+    A trial of a name, with the other attributes of `Trial`, and ccdproc beside it if that can do the same.
 
-    Parameters
-    ----------
-    step, what : str
-        Its name.
-    draw : callable
-        Simulates: takes a `numpy.random.Generator` and returns what is drawn.
-    reduce : callable
-        Takes a package and what was drawn, and returns a frame.
-    truth : float, ndarray or callable
-        What the frame shows in truth; a callable takes what was drawn.
-    of : callable, optional
-        The errors of what: takes the package, the frame, the truth and what was drawn. By default those of the pixels.
-    ccdproc : bool
-        Whether ccdproc can do the same.
-    **attributes : Any
-        The number of realisations, the tolerance and whether the error is a limit, as of `Trial`.
+    A package reduces what was drawn to a frame. The truth is what the frame shows without errors; it may be a function
+    of what was drawn. ``of`` gives the errors: it takes the package, the frame, the truth and what was drawn. By
+    default they are those of the pixels.
     """
     measure = pixel() if of is None else of
 
