@@ -1,8 +1,8 @@
 """
-What a detector adds to the light, and what it does to it: the pieces of which `Camera` makes frames.
+The pieces of which `Camera` makes frames: what a detector adds to the light, and what it does to it.
 
-Patterns that belong to a detector (bias, dark current, sensitivity) are the same for the same ``rng``, so a
-number, the detector's seed, is a good one. Noise and cosmic rays take a generator that moves on.
+Patterns that belong to a detector (bias, dark current, sensitivity) are the same for the same ``rng``: give a number,
+the detector's seed. Noise and cosmic rays are new each time: give a generator, which moves on.
 """
 
 from __future__ import annotations

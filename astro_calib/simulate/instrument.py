@@ -65,7 +65,8 @@ class Camera:
     overscan_columns : int
         Columns of overscan, after the last column of the image.
     digital_step : int
-        Integer frames come in steps of so many adu: 16 for a converter of 12 bits whose values are stored in 16.
+        The values of integer frames are multiples of this, adu: 16 for a converter of 12 bits whose values are
+        stored in 16.
 
     Raises
     ------
@@ -270,7 +271,7 @@ class Camera:
         return frame, truth
 
     def _check_request(self, kind: str, filter: str | None) -> None:  # noqa: A002
-        """Raise if there is no such kind of frame, or no such filter, or one where there must be none."""
+        """Raise if the kind or the filter is unknown, or the shutter is closed and a filter is given."""
         if kind not in FRAME_TYPES:
             msg = f"kind is {kind!r}; it must be one of {', '.join(FRAME_TYPES)}."
             raise ValueError(msg)
@@ -359,7 +360,7 @@ def camera(
     seed : int
         The same seed makes the same camera.
     detector : Detector, optional
-        Of one amplifier; 1.5 electron / adu, 8 electron and a saturation of 60000 adu if it is not given.
+        A detector with one amplifier; by default it has 1.5 electron / adu, 8 electron and a saturation of 60000 adu.
     filters : sequence of str
         Names of the filters.
 
@@ -371,7 +372,7 @@ def camera(
     Raises
     ------
     ValueError
-        If the shape is not one, or the detector has several amplifiers.
+        If the shape is not two positive whole numbers, or the detector has several amplifiers.
 
     Examples
     --------
@@ -424,7 +425,7 @@ class Truth:
     exposure_time : float
         s.
     filter : str or None
-        Of a flat or a science frame.
+        The filter of a flat or a science frame.
     bias_level : float
         Level of this frame's overscan, adu; the camera's level plus this frame's drift.
     sky_rate, star_rate : ndarray of float64
