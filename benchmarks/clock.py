@@ -1,14 +1,16 @@
-"""The time of one run."""
+"""The time of one run, and of several."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+import numpy as np
 
-__all__ = ["timed"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["medians", "timed"]
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -16,3 +18,8 @@ def timed(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
+
+
+def medians(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The median of each series."""
+    return {what: float(np.median(found)) for what, found in times.items()}

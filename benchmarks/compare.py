@@ -21,6 +21,7 @@ import subprocess
 import sys
 import warnings
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from agreement import check
 from calibration import Calibration
-from clock import timed
+from clock import medians, timed
 from stacks import CalibratedStack, Stack
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def measure(operation: Operation, repeats: int) -> dict[str, float]:
             times["theirs"].append(timed(theirs))
         for which, seconds in zip(("copy", "new copy"), next(copies), strict=True):
             times[which].append(seconds)
-    return {key: float(np.median(value)) for key, value in times.items()} | {"MB": operation.traffic / 1e6}
+    return medians(times) | {"MB": operation.traffic / 1e6}
 
 
 def peak(operation: Operation, who: str) -> dict[str, float]:
@@ -112,28 +113,21 @@ def peak(operation: Operation, who: str) -> dict[str, float]:
     return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
+#: What is measured besides: the module, its function, and the arguments of a quick run and of a full one.
+OTHERS: dict[str, tuple[str, str, tuple[int, ...], tuple[int, ...]]] = {
+    "files": ("from_files", "measured", (512, 10, 3), (4096, 100, 3)),
+    "growth": ("growth", "rows", (3, 1024, 1024, 256), (5, 8192, 4096, 512)),
+    "night": ("whole_night", "measured", (512, 1), (2048, 3)),
+    "stars": ("stars", "of_simulated", (512, 100, 3), (2048, 600, 9)),
+    "imports": ("imports", "measured", (3,), (15,)),
+}
+
+
 def part(name: str, who: str | None, *, quick: bool) -> Any:
     """What is found in one process."""
-    if name == "files":
-        import from_files
-
-        return from_files.measured(512, 10, 3) if quick else from_files.measured(4096, 100, 3)
-    if name == "growth":
-        import growth
-
-        return growth.rows(3 if quick else 5, quick=quick)
-    if name == "night":
-        import whole_night
-
-        return whole_night.measured(512, 1) if quick else whole_night.measured(2048, 3)
-    if name == "stars":
-        import stars
-
-        return stars.of_simulated(512, 100, 3) if quick else stars.of_simulated(2048, 600, 9)
-    if name == "imports":
-        import imports
-
-        return imports.measured(3 if quick else 15)
+    if name in OTHERS:
+        module, function, few, many = OTHERS[name]
+        return getattr(import_module(module), function)(*(few if quick else many))
     operation = OPERATIONS[name](size_of(name, quick=quick))
     return peak(operation, who) if who else measure(operation, 3 if quick else 9)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from agreement import ROWS
 from astropy.io import fits
-from clock import timed
+from clock import medians, timed
 
 import astro_calib as ac
 
@@ -44,8 +44,8 @@ def measured(size: int, number: int, repeats: int) -> dict[str, float]:
         values = np.array([fits.getdata(path)[ROWS].copy() for path in paths])
         np.testing.assert_allclose(stack.data[ROWS], np.median(values, axis=0), rtol=1e-6)
         del stack, values
-        own, reading = [], []
+        times: dict[str, list[float]] = {"ours": [], "reading": []}
         for _ in range(repeats):
-            own.append(timed(ours))
-            reading.append(timed(lambda: [fits.getdata(path).shape for path in paths]))
-    return {"ours": float(np.median(own)), "reading": float(np.median(reading)), "peak": memory}
+            times["ours"].append(timed(ours))
+            times["reading"].append(timed(lambda: [fits.getdata(path).shape for path in paths]))
+    return medians(times) | {"peak": memory}

@@ -63,7 +63,6 @@ def fitted(series: Series, repeats: int) -> list[str]:
     return [series.operation, series.grows, series.points[0][0], series.points[-1][0], f"{exponent:.2f}"]
 
 
-def rows(repeats: int, *, quick: bool) -> list[list[str]]:
-    """The table without its heading."""
-    found = all_series(1024, 1024, 256) if quick else all_series(8192, 4096, 512)
-    return [fitted(series, repeats) for series in found]
+def rows(repeats: int, largest: int, largest_stacked: int, side: int) -> list[list[str]]:
+    """The table without its heading, of the series up to so many pixels."""
+    return [fitted(series, repeats) for series in all_series(largest, largest_stacked, side)]

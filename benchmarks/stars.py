@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
+from clock import medians
 
 from astro_calib import simulate
 from astro_calib.night import plan_night
@@ -125,7 +126,7 @@ def compare(image: CCDFrame, before: CCDFrame, repeats: int) -> dict[str, float]
     for _ in range(repeats):
         for work, function in works.items():
             times[work].append(seconds(function))
-    found = {work: statistics.median(each) for work, each in times.items()}
+    found = medians(times)
     for work in ("stars", "both"):
         found[f"{work} ratio"] = statistics.median(np.divide(times[work], times["bare"]))
     return {**found, "number": len(stars)}
@@ -136,7 +137,7 @@ def of_simulated(size: int, number: int, repeats: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as directory:
         simulated(directory, size, number)
         found = [compare(image, before, repeats) for _, image, before in frames(directory, "generic")]
-    return {what: statistics.median(one[what] for one in found) for what in found[0]}
+    return medians({what: [one[what] for one in found] for what in found[0]})
 
 
 def simulated(directory: str, size: int, number: int) -> None:
@@ -154,10 +155,8 @@ def main() -> None:
     parser.add_argument("--stars", type=int, default=600, help="on a simulated frame")
     parser.add_argument("--repeats", type=int, default=15)
     given = parser.parse_args()
-    print(
-        f"{'frame':22} {'pixels':>11} {'stars':>6} {'bare/s':>8} {'stars/s':>8} {'ratio':>6} {'sky/s':>8} "
-        f"{'both/s':>8} {'ratio':>6}"
-    )
+    columns = ("bare", "stars", "stars ratio", "sky", "both", "both ratio")
+    print(f"{'frame':22} {'pixels':>11} {'stars':>6}", *(f"{column:>11}" for column in columns))
     ratios = []
     with tempfile.TemporaryDirectory() as directory:
         if given.raw is None:
@@ -165,12 +164,8 @@ def main() -> None:
         for name, image, before in frames(given.raw or directory, given.profile):
             found = compare(image, before, given.repeats)
             ratios.append(found["stars ratio"])
-            print(
-                f"{name:22} {'x'.join(map(str, image.shape)):>11} {found['number']:6.0f} {found['bare']:8.3f} "
-                f"{found['stars']:8.3f} {found['stars ratio']:6.2f} {found['sky']:8.3f} {found['both']:8.3f} "
-                f"{found['both ratio']:6.2f}",
-                flush=True,
-            )
+            size, numbers = "x".join(map(str, image.shape)), (f"{found[column]:11.3f}" for column in columns)
+            print(f"{name:22} {size:>11} {found['number']:6.0f}", *numbers, flush=True)
     print(f"star measurement over bare calls, median of the frames: {np.median(ratios):.2f}")
 
 

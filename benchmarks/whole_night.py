@@ -17,6 +17,7 @@ import tempfile
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 from astropy.nddata import CCDData
+from clock import medians, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,22 +105,21 @@ def theirs(paths: dict[str, list[Path]], out: Path) -> None:
     exposure = {"exposure_time": "EXPTIME", "exposure_unit": u.s, "scale": True}
     clip = {"sigma_clip": True, "sigma_clip_low_thresh": 3, "sigma_clip_high_thresh": 3}
 
-    def prepared(path: Path) -> CCDData:
+    def prepared(path: Path, bias: CCDData | None = None, dark: CCDData | None = None) -> CCDData:
         ccd = ccdproc.create_deviation(CCDData.read(path, unit="adu"), gain=GAIN, readnoise=READ_NOISE)
-        return ccdproc.gain_correct(ccd, GAIN)
+        ccd = ccdproc.gain_correct(ccd, GAIN)
+        ccd = ccd if bias is None else ccdproc.subtract_bias(ccd, bias)
+        return ccd if dark is None else ccdproc.subtract_dark(ccd, dark, **exposure)
 
     bias = ccdproc.combine([prepared(path) for path in paths["bias"]], **clip)
-    dark = ccdproc.combine([ccdproc.subtract_bias(prepared(path), bias) for path in paths["dark"]], **clip)
+    dark = ccdproc.combine([prepared(path, bias) for path in paths["dark"]], **clip)
     dark.meta["EXPTIME"] = 100.0
-    flats = [
-        ccdproc.subtract_dark(ccdproc.subtract_bias(prepared(path), bias), dark, **exposure) for path in paths["flat"]
-    ]
+    flats = [prepared(path, bias, dark) for path in paths["flat"]]
     flat = ccdproc.combine(flats, scale=lambda values: 1 / np.median(values), **clip)
     for name, master in (("bias", bias), ("dark", dark), ("flat", flat)):
         master.write(out / f"{name}.fits", overwrite=True)
     for path in paths["science"]:
-        ccd = ccdproc.subtract_dark(ccdproc.subtract_bias(prepared(path), bias), dark, **exposure)
-        ccdproc.flat_correct(ccd, flat).write(out / path.name, overwrite=True)
+        ccdproc.flat_correct(prepared(path, bias, dark), flat).write(out / path.name, overwrite=True)
 
 
 def bare(made: Path) -> Callable[[dict[str, list[Path]], Path], None]:
@@ -167,17 +168,14 @@ def measured(size: int, repeats: int) -> dict[str, float]:
             for what, run in (("ours", ours), ("bare", bare_files), ("reduce", reduced), ("theirs", theirs)):
                 if what == "theirs" and repeat:
                     continue
-                out = fresh(what)
-                start = time.perf_counter()
-                run(paths, out)
-                times[what].append(time.perf_counter() - start)
+                times[what].append(timed(partial(run, paths, fresh(what))))
         # The masters differ where this package has left a value out: ccdproc's threshold comes from the scatter of the
         # ten values, from whose mean none can be as far as three times that.
         other = fits.getdata(directory / "theirs" / "science-00.fits")
         for image in (directory / "ours" / "science-00.fits", directory / "reduce" / "calibrated" / "science-00.fits"):
             np.testing.assert_allclose(fits.getdata(image), other, rtol=0.03)
             assert np.mean(np.isclose(fits.getdata(image), other, rtol=1e-6, atol=0)) > 0.8
-    return {what: float(np.median(found)) for what, found in times.items()}
+    return medians(times)
 
 
 def main() -> None:

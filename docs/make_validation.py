@@ -18,11 +18,12 @@ DOCS = Path(__file__).parent
 MODELS = ("data", "smooth", "array")
 
 
-def list_table(heading: list[str], rows: list[list[str]], widths: str = "auto") -> str:
-    """A table of reStructuredText."""
-    lines = [".. list-table::", "   :class: dense", "   :header-rows: 1", f"   :widths: {widths}", ""]
+def csv_table(heading: list[str], rows: list[list[str]], widths: str = "auto") -> str:
+    """A table of reStructuredText, a line for each row."""
+    lines = [".. csv-table::", "   :class: dense", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in [heading, *rows]:
-        lines += [f"   {'*' if place == 0 else ' '} - {cell}".rstrip() for place, cell in enumerate(row)]
+        cells = ('"{}"'.format(cell.replace('"', '""')) if set(cell) & set(',"') else cell for cell in row)
+        lines.append(f"   {', '.join(cells)}".rstrip())
     return "\n".join(lines) + "\n"
 
 
@@ -49,7 +50,7 @@ def trials(table: Table) -> str:
             for row in table[table["step"] == step]
         ]
         title = step.capitalize()
-        parts.append(f"{title}\n{'~' * len(title)}\n\n{list_table(heading, rows, '40 10 10 16 8 8 8')}")
+        parts.append(f"{title}\n{'~' * len(title)}\n\n{csv_table(heading, rows, '40 10 10 16 8 8 8')}")
     return "\n".join(parts)
 
 
@@ -62,7 +63,7 @@ def shot_noise(table: Table) -> str:
         # Plus zero: what is rounded to nothing has no sign.
         biases = [f"{round(100 * (row['ratio'] - 1), 2) + 0.0:.2f} ± {100 * row['ratio_error']:.2f}" for row in cells]
         rows.append([f"{one['read_noise']:g}", f"{one['sky']:g}", *biases])
-    return list_table(["read noise", "sky", *(f'``"{model}"``' for model in MODELS)], rows)
+    return csv_table(["read noise", "sky", *(f'``"{model}"``' for model in MODELS)], rows)
 
 
 def versions(table: Table) -> str:

@@ -1,8 +1,8 @@
 """
-What a detector adds to the light, and what it does to it: the pieces of which `Camera` makes frames.
+The pieces of which `Camera` makes frames: what a detector adds to the light, and what it does to it.
 
-Patterns that belong to a detector (bias, dark current, sensitivity) are the same for the same ``rng``, so a
-number, the detector's seed, is a good one. Noise and cosmic rays take a generator that moves on.
+Patterns that belong to a detector (bias, dark current, sensitivity) are the same for the same ``rng``: give a number,
+the detector's seed. Noise and cosmic rays are new each time: give a generator, which moves on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["bias", "dark_current", "make_cosmic_rays", "read_noise", "sensitivity_variations"]
 
 ELECTRON_RATE = u.electron / u.s
+
+
+def check_range(what: str, pair: tuple[float, float], kind: str) -> tuple[float, float]:
+    """A positive least and a greatest rate or flux, electron / s."""
+    low, high = (check_number(what, value, ELECTRON_RATE) for value in pair)
+    if not 0 < low <= high:
+        msg = f"{what} is {pair}; it must be a positive least and a greatest {kind}."
+        raise ValueError(msg)
+    return low, high
 
 
 def read_noise(
@@ -161,10 +170,7 @@ def dark_current(
     rate = check_number("rate", rate, ELECTRON_RATE)
     glow = check_number("glow", glow, ELECTRON_RATE)
     hot_pixels = check_number("hot_pixels", hot_pixels, maximum=1.0)
-    low, high = (check_number("hot_rates", value, ELECTRON_RATE) for value in hot_rates)
-    if not 0 < low <= high:
-        msg = f"hot_rates is {hot_rates}; it must be a positive least and a greatest rate."
-        raise ValueError(msg)
+    low, high = check_range("hot_rates", hot_rates, "rate")
     rng = np.random.default_rng(rng)
     y, x = np.ogrid[:ny, :nx]
     distance = np.hypot(ny - 1 - y, nx - 1 - x)

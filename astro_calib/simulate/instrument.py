@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-if TYPE_CHECKING:
-    from astropy.table import QTable
-    from numpy.typing import NDArray
-
-
 import math
 import re
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 
 from astro_calib.arguments import check_array, check_count, check_number, check_shape
 from astro_calib.detector.detector import Detector
@@ -39,6 +30,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike, NDArray
 
+    from astro_calib.detector.linearity import Linearity
     from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["Camera", "Truth", "camera"]
@@ -50,7 +42,7 @@ LARGEST_UINT16 = 65535
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Camera:
     """
-    A simulated camera. Without patterns, unless they are given; `camera` makes one that has them all.
+    A simulated camera, without patterns unless they are given; `camera` makes one that has them all.
 
     Parameters
     ----------
@@ -73,7 +65,8 @@ class Camera:
     overscan_columns : int
         Columns of overscan, after the last column of the image.
     digital_step : int
-        Integer frames come in steps of so many adu: 16 for a converter of 12 bits whose values are stored in 16.
+        The values of integer frames are multiples of this, adu: 16 for a converter of 12 bits whose values are
+        stored in 16.
 
     Raises
     ------
@@ -151,6 +144,11 @@ class Camera:
         """The raw value at which integer frames saturate, adu."""
         saturation = self.detector.saturation
         return LARGEST_UINT16 if saturation is None else min(math.ceil(saturation.value), LARGEST_UINT16)
+
+    @property
+    def linearity(self) -> Linearity | None:
+        """Linearity of the only amplifier."""
+        return self.detector.amplifiers[0].linearity
 
     def expose(
         self,
@@ -273,7 +271,7 @@ class Camera:
         return frame, truth
 
     def _check_request(self, kind: str, filter: str | None) -> None:  # noqa: A002
-        """Raise if there is no such kind of frame, or no such filter, or one where there must be none."""
+        """Raise if the kind or the filter is unknown, or the shutter is closed and a filter is given."""
         if kind not in FRAME_TYPES:
             msg = f"kind is {kind!r}; it must be one of {', '.join(FRAME_TYPES)}."
             raise ValueError(msg)
@@ -291,9 +289,8 @@ class Camera:
         ny, nx = self.shape
         data = draw_read_noise((ny, nx + self.overscan_columns), self.read_noise, rng)
         collected = rng.poisson(truth.electrons).astype(np.float64)
-        linearity = self.detector.amplifiers[0].linearity
-        if linearity is not None:
-            collected = linearity.response(collected / self.gain) * self.gain
+        if self.linearity is not None:
+            collected = self.linearity.response(collected / self.gain) * self.gain
         data[:, :nx] += collected
         data /= self.gain
         data += truth.bias_level
@@ -363,7 +360,7 @@ def camera(
     seed : int
         The same seed makes the same camera.
     detector : Detector, optional
-        Of one amplifier; 1.5 electron / adu, 8 electron and a saturation of 60000 adu if it is not given.
+        A detector with one amplifier; by default it has 1.5 electron / adu, 8 electron and a saturation of 60000 adu.
     filters : sequence of str
         Names of the filters.
 
@@ -375,7 +372,7 @@ def camera(
     Raises
     ------
     ValueError
-        If the shape is not one, or the detector has several amplifiers.
+        If the shape is not two positive whole numbers, or the detector has several amplifiers.
 
     Examples
     --------
@@ -428,7 +425,7 @@ class Truth:
     exposure_time : float
         s.
     filter : str or None
-        Of a flat or a science frame.
+        The filter of a flat or a science frame.
     bias_level : float
         Level of this frame's overscan, adu; the camera's level plus this frame's drift.
     sky_rate, star_rate : ndarray of float64
@@ -495,8 +492,7 @@ class Truth:
     @property
     def mean(self) -> NDArray[np.float64]:
         """Expected raw value, adu, as if nothing saturated."""
-        linearity = self.camera.detector.amplifiers[0].linearity
-        signal = self.electrons / self.camera.gain
+        signal, linearity = self.electrons / self.camera.gain, self.camera.linearity
         return (signal if linearity is None else linearity.response(signal)) + self.bias
 
     @property

@@ -78,9 +78,9 @@ class Night:
         Parameters
         ----------
         kind : {"bias", "dark", "flat", "science"}, optional
-            Only these.
+            Return only files of this kind.
         filter : str, optional
-            Only those taken through this filter.
+            Return only files that were taken through this filter.
 
         Returns
         -------
@@ -158,7 +158,7 @@ def night(
     Parameters
     ----------
     directory : path-like
-        Made if it does not exist; if it does, it must be empty.
+        Where to write the files. It is made if it does not exist, and must be empty if it does.
     seed : int
         The same seed gives the same files, byte for byte. The pixels of a frame do not depend on how many
         other frames are taken.
@@ -166,7 +166,7 @@ def night(
         Shape (ny, nx) of the imaging area of the camera that ``camera(shape, seed=seed)`` makes; (512, 512)
         if neither this nor ``camera`` is given.
     camera : Camera, optional
-        Another camera, instead of ``shape``.
+        The camera that takes the frames, instead of ``shape``.
     biases, darks : int
         Number of frames.
     flats, science : int

@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_count, check_number, check_shape, quantity_values
-from astro_calib.simulate.components import ELECTRON_RATE
+from astro_calib.simulate.components import ELECTRON_RATE, check_range
 
 if TYPE_CHECKING:
     from astropy.table import QTable, Table
@@ -55,8 +55,7 @@ def sky_background(
     if abs(along_y) + abs(along_x) > 2:
         msg = f"gradient is {gradient}; above 2 in sum, the sky of a corner would be negative."
         raise ValueError(msg)
-    rows = np.linspace(-0.5, 0.5, ny) if ny > 1 else np.zeros(1)
-    columns = np.linspace(-0.5, 0.5, nx) if nx > 1 else np.zeros(1)
+    rows, columns = (np.linspace(-0.5, 0.5, size) if size > 1 else np.zeros(1) for size in (ny, nx))
     return rate * (1 + along_y * rows[:, np.newaxis] + along_x * columns)
 
 
@@ -111,10 +110,7 @@ def random_stars(
     ny, nx = check_shape(shape)
     number = check_count("number", number)
     margin = check_number("margin", margin)
-    low, high = (check_number("flux_range", value, ELECTRON_RATE) for value in flux_range)
-    if not 0 < low <= high:
-        msg = f"flux_range is {flux_range}; it must be a positive least and a greatest flux."
-        raise ValueError(msg)
+    low, high = check_range("flux_range", flux_range, "flux")
     rng = np.random.default_rng(rng)
     table = QTable()
     table["id"] = np.arange(1, number + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,63 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["compare_noise"]
+__all__ = ["Comparison", "compare_noise"]
+
+#: How often chance may make a trial of a quick run fail where the error bar is right.
+CHANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    Predicted and observed errors, their ratio, observed over predicted, and its standard error.
+
+    Predicted is the root of the mean variance, observed that of the mean squared error, over so many realisations.
+    """
+
+    predicted: float
+    observed: float
+    ratio: float
+    ratio_error: float
+    realisations: int
+
+    @classmethod
+    def of(cls, squares: ArrayLike, variances: ArrayLike, numbers: ArrayLike = 1) -> Comparison:
+        r"""
+        Compare the sums over independent realisations.
+
+        With the sums S of the squared errors and P of the variances of n realisations,
+        :math:`r^2 = \sum S / \sum P`, and the standard error of r is taken from the scatter of :math:`S - r^2 P`. So it
+        is right however the errors of one realisation are correlated: noise that is common to a frame counts once a
+        frame.
+
+        The sums go over so many errors in each realisation. It is a ValueError if there are fewer than two, or no error
+        is predicted.
+        """
+        s, p = np.asarray(squares), np.asarray(variances)
+        if len(s) < 2:
+            msg = f"{len(s)} realisations; at least two are needed to tell how they scatter."
+            raise ValueError(msg)
+        if not p.sum() > 0:
+            msg = "no error is predicted: the variances add up to zero."
+            raise ValueError(msg)
+        squared, number = s.sum() / p.sum(), np.broadcast_to(numbers, s.shape).sum()
+        spread = np.std(s - squared * p, ddof=1) * np.sqrt(len(s)) / p.sum()
+        ratio = np.sqrt(squared)
+        return cls(
+            predicted=float(np.sqrt(p.sum() / number)),
+            observed=float(np.sqrt(s.sum() / number)),
+            ratio=float(ratio),
+            ratio_error=float(spread / (2 * ratio)) if ratio > 0 else 0.0,
+            realisations=len(s),
+        )
+
+    def agrees(self, tolerance: float) -> bool:
+        """Whether the ratio is 1 within the tolerance, or within what chance may do, after Student."""
+        from scipy.special import stdtrit
+
+        chance = stdtrit(self.realisations - 1, 1 - CHANCE / 2) * self.ratio_error
+        return bool(abs(self.ratio - 1) <= max(tolerance, chance))
 
 
 def compare_noise(cases: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Table:
@@ -91,14 +148,17 @@ def compare_noise(cases: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Table:
     if not cases:
         msg = "there are no cases; at least one quantity with its errors and variances is needed."
         raise ValueError(msg)
-    rows = [(quantity, *_compared(quantity, errors, variances)) for quantity, (errors, variances) in cases.items()]
-    table = Table(rows=rows, names=("quantity", "predicted", "observed", "ratio", "standard error"))
+    found = [_compared(quantity, errors, variances) for quantity, (errors, variances) in cases.items()]
+    table = Table({"quantity": list(cases)})
+    for name in ("predicted", "observed", "ratio"):
+        table[name] = [getattr(one, name) for one in found]
+    table["standard error"] = [one.ratio_error for one in found]
     _set_formats(table)
     return table
 
 
-def _compared(quantity: str, errors: ArrayLike, variances: ArrayLike) -> tuple[float, float, float, float]:
-    """What is predicted, observed, their ratio, and its standard error."""
+def _compared(quantity: str, errors: ArrayLike, variances: ArrayLike) -> Comparison:
+    """The comparison of one case, each value of which is a realisation, if it is known."""
     made, expected = _numbers(quantity, "errors", errors), _numbers(quantity, "variances", variances)
     try:
         expected = np.broadcast_to(expected, made.shape)
@@ -119,12 +179,7 @@ def _compared(quantity: str, errors: ArrayLike, variances: ArrayLike) -> tuple[f
         what = f"a variance is negative ({expected.min():g})" if np.any(expected < 0) else "all variances are zero"
         msg = f"{quantity}: {what}, so that no noise is predicted to compare the errors with."
         raise ValueError(msg)
-    squares = np.square(made)
-    predicted, observed = np.sqrt(expected.mean()), np.sqrt(squares.mean())
-    spread = (squares - (observed / predicted) ** 2 * expected).std(ddof=1) / np.sqrt(squares.size)
-    # The ratio times the mean variance is the product of the roots.
-    standard_error = spread / (2 * observed * predicted) if observed else 0.0
-    return float(predicted), float(observed), float(observed / predicted), float(standard_error)
+    return Comparison.of(np.square(made), expected)
 
 
 def _numbers(quantity: str, name: str, values: ArrayLike) -> NDArray[np.float64]:

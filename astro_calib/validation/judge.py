@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from astropy import log
 
-from astro_calib.validation.trial import Comparison, Sums
+from astro_calib.kernels.threads import number_of_threads
+from astro_calib.validation.comparison import Comparison
+from astro_calib.validation.trial import Sums
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Validation", "validate", "within"]
 
-#: With what the result can be compared.
+#: The packages that the result can be compared with.
 AGAINST = ("ccdproc",)
-#: The other package takes this part of the realisations: how far off it is need not be known to a thousandth.
+#: The other package takes one realisation in so many: how far off it is need not be known to a thousandth.
 PART_AGAINST = 10
-#: A part of a trial that one process does at a time is this many realisations, and such a part of all of them.
+#: One process takes at least so many realisations of a trial at a time, and at most one part of so many.
 SMALLEST_SHARE, SHARES = 10, 20
+#: What a comparison has in the table.
+FOUND = ("predicted", "observed", "ratio", "ratio_error")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Validation:
         return _named(self.table[self.table["passed"] & ~self.table["known"]])
 
     def __str__(self) -> str:
-        """The table, a line a trial, and what it amounts to."""
+        """The table with a line for each trial, and a line that sums it up."""
         return "\n".join([*_lines(self.table), _summary(self)])
 
 
@@ -154,7 +158,7 @@ def validate(
     if against is not None and against not in AGAINST:
         msg = f"against is {against!r}; expected one of {', '.join(AGAINST)}, or None."
         raise ValueError(msg)
-    number = _cpus() if jobs is None else jobs
+    number = number_of_threads() if jobs is None else jobs
     if number < 1:
         msg = f"jobs is {jobs}; at least one process has to do the work."
         raise ValueError(msg)
@@ -163,24 +167,27 @@ def validate(
         raise ValueError(msg)
     trials = _chosen(steps)
     shares = [share for trial in trials for share in _shares(trial, quick, against, seed)]
-    ours: dict[str, list[Sums]] = {}
-    theirs: dict[str, list[Sums]] = {}
+    sums: dict[str, tuple[list[Sums], list[Sums]]] = {trial.name: ([], []) for trial in trials}
     total = sum(share.number for share in shares)
     with (
         closing(_done(shares, number)) as done,
         tqdm(total=total, desc="validating", unit="draw", disable=not progress) as bar,
     ):
-        for share, (own, other) in zip(shares, done, strict=True):
-            ours.setdefault(share.name, []).extend(own)
-            theirs.setdefault(share.name, []).extend(other)
+        for share, found in zip(shares, done, strict=True):
+            for known, new in zip(sums[share.name], found, strict=True):
+                known.extend(new)
             bar.update(share.number)
-    found = [Comparison.of(ours[_name(trial)]) for trial in trials]
-    others = [Comparison.of(sums) if (sums := theirs[_name(trial)]) else None for trial in trials]
-    return Validation(_table(trials, found, others if against else None, seed=seed, quick=quick))
+    ours = [_compared(own) for own, _ in sums.values()]
+    theirs = [_compared(other) if other else None for _, other in sums.values()]
+    return Validation(_table(trials, ours, theirs if against else None, seed=seed, quick=quick))
+
+
+def _compared(realisations: Sequence[Sums]) -> Comparison:
+    return Comparison.of(*map(np.array, zip(*realisations, strict=True)))
 
 
 class _Share(NamedTuple):
-    """A part of the realisations of a trial, for one process."""
+    """Some of the realisations of a trial, for one process."""
 
     name: str
     seed: int
@@ -190,14 +197,10 @@ class _Share(NamedTuple):
     against: int
 
 
-def _name(trial: Trial) -> str:
-    return f"{trial.step}: {trial.what}"
-
-
 def _known() -> dict[str, Trial]:
     from astro_calib.validation import trials
 
-    return {_name(trial): trial for trial in trials.TRIALS}
+    return {trial.name: trial for trial in trials.TRIALS}
 
 
 def _chosen(steps: Iterable[str] | None) -> list[Trial]:
@@ -219,7 +222,7 @@ def _shares(trial: Trial, quick: bool, against: str | None, seed: int) -> Iterat
     other = max(trial.number(quick=True), total // PART_AGAINST) if against and trial.with_ccdproc else 0
     size = max(SMALLEST_SHARE, -(-total // SHARES))
     for first in range(0, total, size):
-        yield _Share(_name(trial), seed, first, min(size, total - first), other)
+        yield _Share(trial.name, seed, first, min(size, total - first), other)
 
 
 def _done(shares: Sequence[_Share], jobs: int) -> Generator[tuple[list[Sums], list[Sums]]]:
@@ -248,7 +251,7 @@ def _done(shares: Sequence[_Share], jobs: int) -> Generator[tuple[list[Sums], li
 
 
 def _begin(level: int) -> None:
-    """In a process that helps: say as much as the one that began it, and nothing where the result may go."""
+    """Prepare a process that helps: it logs as much as the one that began it, and prints nothing to its output."""
     # Ctrl-C reaches all processes of a terminal; the one that began this one ends it, and says so once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log.setLevel(level)
@@ -273,13 +276,8 @@ def _one_thread() -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _cpus() -> int:
-    """How many CPUs this process may use: a batch system gives fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _of_share(share: _Share) -> tuple[list[Sums], list[Sums]]:
-    """The sums of each realisation, and those of the other package."""
+    """The sums of each realisation with this package, and those with the other one."""
     import warnings
 
     from astro_calib.errors import NoiseWarning
@@ -306,8 +304,8 @@ def _of_share(share: _Share) -> tuple[list[Sums], list[Sums]]:
 
 def _table(
     trials: Sequence[Trial],
-    found: Sequence[Comparison],
-    others: Sequence[Comparison | None] | None,
+    ours: Sequence[Comparison],
+    theirs: Sequence[Comparison | None] | None,
     *,
     seed: int,
     quick: bool,
@@ -317,27 +315,27 @@ def _table(
 
     from astropy.table import MaskedColumn, Table
 
-    packages = ("astro-calib", "astropy", "numpy", *(AGAINST if others else ()))
+    packages = ("astro-calib", "astropy", "numpy", *(() if theirs is None else AGAINST))
     today = datetime.now(UTC).date().isoformat()
     versions = {name: version(name) for name in packages}
     table = Table(meta={"seed": seed, "quick": quick, "date": today, "versions": versions})
-    table["step"] = [trial.step for trial in trials]
-    table["what"] = [trial.what for trial in trials]
-    for name in ("predicted", "observed", "ratio", "ratio_error"):
-        table[name] = [getattr(one, name) for one in found]
-    table["tolerance"] = [trial.tolerance for trial in trials]
-    table["limit"] = [trial.limit for trial in trials]
-    table["passed"] = [trial.passes(one, quick=quick) for trial, one in zip(trials, found, strict=True)]
-    table["known"] = [trial.known(one, quick=quick) for trial, one in zip(trials, found, strict=True)]
-    if others is not None:
-        for name in ("predicted", "observed", "ratio", "ratio_error"):
-            values = [np.nan if one is None else getattr(one, name) for one in others]
-            table[f"ccdproc_{name}"] = MaskedColumn(values, mask=[one is None for one in others])
+    for name in ("step", "what"):
+        table[name] = [getattr(trial, name) for trial in trials]
+    for name in FOUND:
+        table[name] = [getattr(one, name) for one in ours]
+    for name in ("tolerance", "limit"):
+        table[name] = [getattr(trial, name) for trial in trials]
+    table["passed"] = [trial.passes(one, quick=quick) for trial, one in zip(trials, ours, strict=True)]
+    table["known"] = [trial.known(one, quick=quick) for trial, one in zip(trials, ours, strict=True)]
+    if theirs is not None:
+        for name in FOUND:
+            values = [getattr(one, name, np.nan) for one in theirs]
+            table[f"ccdproc_{name}"] = MaskedColumn(values, mask=[one is None for one in theirs])
     return table
 
 
 def within(row: Row) -> str:
-    """Of a row of the table, what the ratio may be: within so much of 1, or for an upper limit at most so much."""
+    """How far the ratio in a row of the table may be from 1, or how large it may be for an upper limit."""
     return f"<= {1 + row['tolerance']:.2f}" if row["limit"] else f"{row['tolerance']:.2%}"
 
 
@@ -346,34 +344,29 @@ def _named(rows: Table) -> list[str]:
 
 
 def _lines(table: Table) -> list[str]:
-    """A line for each trial, under one that says what the columns are."""
+    """A line for each trial, under one that names the columns; the first three are words, the others numbers."""
     rows = [["", "step", "error of", "predicted", "observed", "ratio", "", "within"]]
-    against = "ccdproc_ratio" in table.colnames
-    if against:
-        rows[0].append("ccdproc")
-    for row in table:
-        rows.append(
-            [
-                "FAIL" if not row["passed"] else "pass" if row["known"] else "more",
-                row["step"],
-                row["what"],
-                f"{row['predicted']:.4g}",
-                f"{row['observed']:.4g}",
-                f"{row['ratio']:.4f}",
-                f"+- {row['ratio_error']:.4f}",
-                within(row),
-            ]
-        )
-        if against:
-            rows[-1].append("" if row["ccdproc_ratio"] is np.ma.masked else f"{row['ccdproc_ratio']:.3f}")
+    rows += [
+        [
+            "FAIL" if not row["passed"] else "pass" if row["known"] else "more",
+            row["step"],
+            row["what"],
+            f"{row['predicted']:.4g}",
+            f"{row['observed']:.4g}",
+            f"{row['ratio']:.4f}",
+            f"+- {row['ratio_error']:.4f}",
+            within(row),
+        ]
+        for row in table
+    ]
+    if "ccdproc_ratio" in table.colnames:
+        ratios = ["" if ratio is np.ma.masked else f"{ratio:.3f}" for ratio in table["ccdproc_ratio"]]
+        rows = [[*row, cell] for row, cell in zip(rows, ["ccdproc", *ratios], strict=True)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    words = 3
+    lines = (zip(row, widths, strict=True) for row in rows)
     return [
-        "  ".join(
-            cell.ljust(width) if place < words else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
+        "  ".join(f"{cell:{'<' if place < 3 else '>'}{width}}" for place, (cell, width) in enumerate(line)).rstrip()
+        for line in lines
     ]
 
 

@@ -46,15 +46,7 @@ def shot_noise_bias(*, frames: int = 64, seed: int = 0) -> Table:
     """
     from astropy.table import Table
 
-    from astro_calib.validation.trials.shot_noise import (
-        GAIN,
-        MODELS,
-        READ_NOISES,
-        SKIES,
-        exposed,
-        mean_variance,
-        with_noise,
-    )
+    from astro_calib.validation.trials.electrons import FINE, MODELS, READ_NOISES, SKIES, draw_sky, mean_variance
 
     if frames < 2:
         msg = f"frames is {frames}; two or more are needed to tell how they scatter."
@@ -63,8 +55,8 @@ def shot_noise_bias(*, frames: int = 64, seed: int = 0) -> Table:
     for model, read_noise, sky in product(MODELS, READ_NOISES, SKIES):
         # The same frames for all models.
         seeds = np.random.SeedSequence(seed, spawn_key=(int(read_noise), int(sky))).spawn(frames)
-        drawn = (exposed(np.random.default_rng(one), sky, read_noise) for one in seeds)
-        predicted = [mean_variance(with_noise(pixels, model, sky, read_noise)) for pixels in drawn]
-        ratios = np.array(predicted) / (read_noise**2 + GAIN**2 / 12 + sky)
+        drawn = (draw_sky(np.random.default_rng(one), sky, read_noise) for one in seeds)
+        predicted = [mean_variance(one, model, sky, read_noise) for one in drawn]
+        ratios = np.array(predicted) / (read_noise**2 + FINE**2 / 12 + sky)
         rows.append((model, read_noise, sky, ratios.mean(), ratios.std(ddof=1) / np.sqrt(frames)))
     return Table(rows=rows, names=("model", "read_noise", "sky", "ratio", "ratio_error"))

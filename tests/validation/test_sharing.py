@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astro_calib.validation.trial import compare
-from astro_calib.validation.trials import dithers, sharing
+from astro_calib.validation.trials import sharing
+from tests.validation.realisations import compare
 
 TRIALS = {trial.what: trial for trial in sharing.TRIALS}
 SELF_DATA = 5.0
@@ -58,4 +58,4 @@ def test_dithered_frames_meet_the_same_cell_by_chance(dither, name):
 
 
 def test_an_aperture_of_radius_5_has_81_pixels():
-    assert dithers.aperture(5).sum() == 81
+    assert sharing.aperture(5).sum() == 81

@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astro_calib.validation.trial import Comparison, Trial, compare
+from astro_calib.validation.comparison import Comparison
+from astro_calib.validation.trial import Trial
+from tests.validation.realisations import compare
 
 
 @pytest.fixture

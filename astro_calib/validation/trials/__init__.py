@@ -1,22 +1,15 @@
-"""The trials of the self-test, in the order of its table."""
+"""
+The trials of the self-test, in the order of its table.
+
+`draws` simulates, `packages` reduces, and a row of a table in the other modules says what is drawn, how it is reduced,
+what the truth is, and the errors of what are compared.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.validation.trials import (
-    chains,
-    combining,
-    cosmic_rays,
-    deviation,
-    gain,
-    linearity,
-    masters,
-    overscan,
-    sharing,
-    shot_noise,
-    small_flats,
-)
+from astro_calib.validation.trials import chains, combining, electrons, masters, sharing
 
 if TYPE_CHECKING:
     from astro_calib.validation.trial import Trial
@@ -25,14 +18,8 @@ __all__ = ["TRIALS"]
 
 #: All trials, those of one step together.
 TRIALS: tuple[Trial, ...] = (
-    *overscan.TRIALS,
-    *gain.TRIALS,
-    *deviation.TRIALS,
-    *shot_noise.TRIALS,
-    *linearity.TRIALS,
+    *electrons.TRIALS,
     *masters.TRIALS,
-    *small_flats.TRIALS,
-    *cosmic_rays.TRIALS,
     *combining.TRIALS,
     *sharing.TRIALS,
     *chains.TRIALS,

@@ -1,233 +1,210 @@
-"""Trials of bias, dark and flat: masters that frames share, made in each realisation from raw frames of its own."""
+"""
+Trials of bias, dark, flat and the repair of cosmic rays.
+
+Masters are made in each realisation from raw frames of its own, and frames and masters share them.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from astro_calib.stack.combination import combine
-from astro_calib.steps.sequence import calibrate
-from astro_calib.validation.trial import Errors, Trial
-from astro_calib.validation.trials import ccdproc_way, raw
+from astro_calib.validation.trials import draws
+from astro_calib.validation.trials.draws import BRIGHT, DARK_TIME, FAINT, LAMP, SENSITIVITY, STUCK, VIGNETTED
+from astro_calib.validation.trials.packages import detector
+from astro_calib.validation.trials.rows import box, pixel, row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from astro_calib.detector.detector import Detector
+    from astro_calib.validation.trial import Trial
+    from astro_calib.validation.trials.draws import Drawn, Layout, Night
+    from astro_calib.validation.trials.packages import Package
 
-__all__ = ["TRIALS"]
+__all__ = ["TRIALS", "calibrated"]
 
-SHAPE = (48, 48)
-CAMERA = raw.detector()
-#: Exposure of a dark and of a flat, seconds; dark current, electron / s.
-DARK_TIME, FLAT_TIME, DARK_RATE = 60.0, 6.0, 0.5
-#: Light of the sky, where it matters that there is little and where there is much of it, and of the lamp, electron.
-FAINT, BRIGHT, LAMP = 20.0, 400.0, 1500.0
-#: The camera's bias pattern, adu, and its sensitivity, with a mean of one.
-PATTERN = np.random.default_rng(1).normal(0, 2.0, SHAPE)
-SENSITIVITY = np.random.default_rng(2).normal(1, 0.03, SHAPE)
-SENSITIVITY /= SENSITIVITY.mean()
-#: The same with rows that see little.
-VIGNETTED = np.where(np.arange(SHAPE[0])[:, np.newaxis] < 6, 0.2, 1.0) * SENSITIVITY
-VIGNETTED /= VIGNETTED.mean()
-#: Pixels that are stuck far up, which the user has masked.
-STUCK = np.zeros(SHAPE, dtype=bool)
-STUCK[:, -5:] = True
+CAMERA = detector()
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class Night(NamedTuple):
-    """Raw frames of each kind, and the exposure time of the science frame."""
-
-    biases: Sequence[NDArray[np.uint16]]
-    darks: Sequence[NDArray[np.uint16]]
-    flats: Sequence[NDArray[np.uint16]]
-    science: NDArray[np.uint16]
-    time: float
-    #: Of the flats.
-    mask: NDArray[np.bool_] | None
-
-
-class Ways(NamedTuple):
-    """The functions that a package has for the steps below."""
-
-    calibrate: Callable[..., Any]
-    combine: Callable[..., Any]
-    errors: Callable[[Any, Any], tuple[NDArray[Any], NDArray[Any]]]
-    #: More options to combine flats with.
-    of_flats: Mapping[str, Any] = MappingProxyType({})
-
-
-def draw(
-    rng: np.random.Generator,
+def calibrated(
+    package: Package,
+    night: Night,
+    camera: Detector = CAMERA,
     *,
-    biases: int = 1,
-    darks: int = 0,
-    flats: int = 0,
-    time: float = DARK_TIME,
-    sky: float = FAINT,
-    sensitivity: NDArray[np.float64] = SENSITIVITY,
-    stuck: bool = False,
-    fading: float = 0.0,
-) -> Night:
-    """So many frames of each kind; without darks there is no dark current. Each flat has less light by ``fading``."""
+    layout: Layout | None = None,
+    masters: Mapping[str, Any] = NOTHING,
+    of_flats: Mapping[str, Any] = NOTHING,
+    **options: Any,
+) -> list[Any]:
+    """
+    The science frames, calibrated with masters from the other frames, which share them in turn.
 
-    def exposed(number: int, light: float, seconds: float) -> list[NDArray[np.uint16]]:
-        expected = light * sensitivity + DARK_RATE * seconds * bool(darks)
-        return [raw.digitised(rng, expected, SHAPE, pedestal=raw.PEDESTAL + PATTERN) for _ in range(number)]
+    All masters are combined with the options ``masters``, the flats with ``of_flats`` besides; the other options are
+    those of the flat's division.
+    """
 
-    drawn_flats = [exposed(1, LAMP * (1 - fading) ** index, FLAT_TIME)[0] for index in range(flats)]
-    for flat in drawn_flats if stuck else []:
-        flat[STUCK] = 60000
-    return Night(
-        exposed(biases, 0.0, 0.0),
-        exposed(darks, 0.0, DARK_TIME),
-        drawn_flats,
-        exposed(1, sky, time)[0],
-        time,
-        STUCK if stuck else None,
-    )
+    def one(pixels: Any, exposure: float, *, mask: Any = None, **given: Any) -> Any:
+        return package.calibrated(package.raw(pixels, exposure, mask=mask), camera, layout, **given)
 
-
-def calibrated(pixels: NDArray[np.uint16], seconds: float, mask: Any = None, light: bool = True, **given: Any) -> Any:
-    """One frame, less its pedestal and what else is given."""
-    shot_noise: dict[str, Any] = {} if light else {"shot_noise": 0}
-    return calibrate(raw.frame(pixels, seconds, mask=mask), CAMERA, pedestal=raw.PEDESTAL, **given, **shot_noise)
-
-
-def calibrated_by_ccdproc(
-    pixels: NDArray[np.uint16],
-    seconds: float,
-    mask: Any = None,
-    light: bool = True,
-    bias: Any = None,
-    dark: Any = None,
-    flat: Any = None,
-    min_value: float | None = None,
-) -> Any:
-    ccd = ccdproc_way.in_electrons(ccdproc_way.frame(pixels, seconds, mask=mask), light=light)
-    if bias is not None:
-        ccd = ccdproc_way.less_bias(ccd, bias)
-    if dark is not None:
-        ccd = ccdproc_way.less_dark(ccd, dark)
-    if flat is None:
-        return ccd
-    # The mean that flat_correct takes itself counts masked pixels.
-    norm = None if flat.mask is None else float(np.mean(flat.data[~flat.mask]))
-    return ccdproc_way.flattened(ccd, flat, min_value=min_value, norm_value=norm)
-
-
-def combined_by_ccdproc(frames: Sequence[Any], **options: Any) -> Any:
-    """The stack; a lone frame keeps the error that it has, for ccdproc gives the stack of one none."""
-    return ccdproc_way.combined(frames, **options) if len(frames) > 1 else frames[0]
-
-
-def ours(of_flats: Mapping[str, Any], **options: Any) -> Ways:
-    """This package's, with options of `combine`."""
-    return Ways(calibrated, partial(combine, **options), raw.errors, of_flats)
-
-
-def theirs(method: str) -> Ways:
-    """Those of ccdproc, with its name of a method."""
-    return Ways(calibrated_by_ccdproc, partial(combined_by_ccdproc, method=method), ccdproc_way.errors)
-
-
-def reduced(night: Night, ways: Ways, **options: Any) -> Any:
-    """The science frame, calibrated with masters from the other frames, which share them in turn."""
-    bias = ways.combine([ways.calibrate(one, 0.0, light=False) for one in night.biases])
-    dark = flat = None
+    dark_time, flat_time, time = night.times
+    bias = dark = flat = None
+    bias = package.combine([one(pixels, 0.0, light=False) for pixels in night.biases], **masters)
     if night.darks:
-        dark = ways.combine([ways.calibrate(one, DARK_TIME, bias=bias) for one in night.darks])
+        dark = package.combine([one(pixels, dark_time, bias=bias) for pixels in night.darks], **masters)
     if night.flats:
-        flats = [ways.calibrate(one, FLAT_TIME, mask=night.mask, bias=bias, dark=dark) for one in night.flats]
-        flat = ways.combine(flats, **ways.of_flats)
-    return ways.calibrate(night.science, night.time, bias=bias, dark=dark, flat=flat, **options)
+        flats = [one(pixels, flat_time, mask=night.mask, bias=bias, dark=dark) for pixels in night.flats]
+        flat = package.combine(flats, **masters, **of_flats)
+    return [one(pixels, time, bias=bias, dark=dark, flat=flat, **options) for pixels in night.science]
 
 
-def subtracted(night: Night, ways: Ways) -> Errors:
-    """Errors of the pixels of a frame less its bias and dark."""
-    return ways.errors(reduced(night, ways), FAINT * SENSITIVITY)
+def first(package: Package, night: Night, **options: Any) -> Any:
+    """The only science frame."""
+    return calibrated(package, night, **options)[0]
 
 
-def subtracted_with_bias(night: Night, ways: Ways) -> Errors:
-    """The same if the dark is that of the frame's exposure time and holds the bias, too."""
-    dark = ways.combine([ways.calibrate(one, DARK_TIME) for one in night.darks])
-    ccd = ways.calibrate(night.science, night.time, dark=dark)
-    return ways.errors(ccd, FAINT * SENSITIVITY)
-
-
-def flattened(
-    night: Night, ways: Ways, sensitivity: NDArray[np.float64] = SENSITIVITY, min_value: float | None = None
-) -> Errors:
-    """Errors of the pixels of a frame divided by its flat, which is normalised by the mean of its good pixels."""
-    options = {} if min_value is None else {"min_value": min_value}
-    ccd = reduced(night, ways, **options)
-    good = np.ones(SHAPE, dtype=bool) if night.mask is None else ~night.mask
-    truth = np.full(SHAPE, BRIGHT * sensitivity[good].mean())
-    if min_value is not None:
-        low = sensitivity * LAMP < min_value
-        # This package leaves those pixels alone, ccdproc divides them by the least value.
-        good &= ~low
-    errors, variances = ways.errors(ccd, truth)
-    return errors[good], variances[good]
+def with_bias_in_dark(package: Package, night: Night, masters: Mapping[str, Any]) -> Any:
+    """The science frame less a dark of the same exposure time that holds the bias, too."""
+    darks = [package.calibrated(package.raw(pixels, DARK_TIME), CAMERA) for pixels in night.darks]
+    dark = package.combine(darks, **masters)
+    return package.calibrated(package.raw(night.science[0], DARK_TIME), CAMERA, dark=dark)
 
 
 def trial(
     step: str,
     what: str,
-    reduce: Callable[..., Errors],
-    drawn: dict[str, Any],
+    drawn: Mapping[str, Any],
+    truth: Any,
     *,
+    reduce: Any = first,
     method: str = "mean",
     clip: str | None = None,
-    of_flats: Mapping[str, Any] = MappingProxyType({}),
+    where: Any = None,
     **options: Any,
 ) -> Trial:
     """A trial of the pixels of one frame; a median, or a mean after rejection, is off by up to 2%."""
-    of_ccdproc = theirs({"mean": "average", "median": "median"}[method])
-    return Trial(
-        step=step,
-        what=what,
-        draw=partial(draw, **drawn),
-        reduce=partial(reduce, ways=ours(of_flats, method=method, clip=clip), **options),
+    masters = {"method": method} if clip is None else {"method": method, "clip": clip}
+    return row(
+        step,
+        what,
+        partial(draws.small_night, **drawn),
+        partial(reduce, masters=masters, **options),
+        truth,
+        of=pixel(where),
         # Its rejection goes by the scatter alone.
-        with_ccdproc=partial(reduce, ways=of_ccdproc, **options) if clip is None else None,
+        ccdproc=clip is None,
         realisations=100,
         tolerance=0.02 if method == "median" or clip else 0.01,
     )
 
 
-LOW = 0.5 * LAMP * VIGNETTED.max()
-THIRD, SAME, DOUBLE = ({"darks": 1, "time": DARK_TIME * ratio} for ratio in (1 / 3, 1, 2))
 MEANS = {"biases": 5, "darks": 5}
-VIGNETTE: dict[str, Any] = {"sensitivity": VIGNETTED}
-TRIALS = (
-    trial("bias", "mean of 5: pixel", subtracted, {"biases": 5}),
-    trial("bias", "median of 5: pixel", subtracted, {"biases": 5}, method="median"),
-    trial("dark", "one bias in frame and dark, t/td = 1/3: pixel", subtracted, THIRD),
-    trial("dark", "one bias in frame and dark, t/td = 1: pixel", subtracted, SAME),
-    trial("dark", "one bias in frame and dark, t/td = 2: pixel", subtracted, DOUBLE),
-    trial("dark", "means of 5 biases and darks, t/td = 2: pixel", subtracted, {**MEANS, "time": 2 * DARK_TIME}),
-    trial("dark", "mean of 5 with the bias in it: pixel", subtracted_with_bias, MEANS),
-    trial("flat", "one bias, dark and flat: pixel", flattened, {"darks": 1, "flats": 1, "sky": BRIGHT}),
-    trial("flat", "means of 5 biases, darks and flats: pixel", flattened, {**MEANS, "flats": 5, "sky": BRIGHT}),
+DIM, LIT = FAINT * SENSITIVITY, BRIGHT * SENSITIVITY.mean()
+LOW = 0.5 * LAMP * VIGNETTED.max()
+
+PIXELS = (
+    trial("bias", "mean of 5: pixel", {"biases": 5}, DIM),
+    trial("bias", "median of 5: pixel", {"biases": 5}, DIM, method="median"),
+    *(
+        trial("dark", f"one bias in frame and dark, t/td = {name}: pixel", {"darks": 1, "time": DARK_TIME * ratio}, DIM)
+        for name, ratio in (("1/3", 1 / 3), ("1", 1), ("2", 2))
+    ),
+    trial("dark", "means of 5 biases and darks, t/td = 2: pixel", {**MEANS, "time": 2 * DARK_TIME}, DIM),
+    trial("dark", "mean of 5 with the bias in it: pixel", MEANS, DIM, reduce=with_bias_in_dark),
+    # A flat is normalised by the mean of its good pixels.
+    trial("flat", "one bias, dark and flat: pixel", {"darks": 1, "flats": 1, "sky": BRIGHT}, LIT),
+    trial("flat", "means of 5 biases, darks and flats: pixel", {**MEANS, "flats": 5, "sky": BRIGHT}, LIT),
     trial(
         "flat",
         "means of 5 after rejection, fading flats scaled by their medians: pixel",
-        flattened,
         {**MEANS, "flats": 5, "sky": BRIGHT, "fading": 0.1},
+        LIT,
         clip="sigma",
         of_flats={"scale": "median"},
     ),
-    trial("flat", "masked pixels: pixel", flattened, {"flats": 3, "stuck": True, "sky": BRIGHT}),
+    trial(
+        "flat",
+        "masked pixels: pixel",
+        {"flats": 3, "stuck": True, "sky": BRIGHT},
+        BRIGHT * SENSITIVITY[~STUCK].mean(),
+        where=~STUCK,
+    ),
+    # This package leaves the pixels below the least value alone, ccdproc divides them by that.
     trial(
         "flat",
         "least value: pixel above it",
-        flattened,
-        {"flats": 3, "sky": BRIGHT, **VIGNETTE},
+        {"flats": 3, "sky": BRIGHT, "sensitivity": VIGNETTED},
+        BRIGHT * VIGNETTED.mean(),
+        where=VIGNETTED * LAMP >= LOW,
         min_value=LOW,
-        **VIGNETTE,
     ),
 )
+
+
+# -- a flat so small that its noise, and that of its mean, matter in sums over the frame -----------------------------
+
+#: Light of the sky and of the lamp: the flat brings a fifth of the variance of a pixel.
+SMALL, LIGHTS = (6, 6), (BRIGHT, LAMP)
+
+
+def flattened(package: Package, drawn: Drawn, norm_value: float | None) -> Any:
+    """The frame divided by the flat."""
+    ccd, flat = (package.calibrated(package.raw(pixels), CAMERA) for pixels in drawn.frames)
+    return package.functions.flat_correct(ccd, flat, norm_value=norm_value)
+
+
+# A frame is one number, and 1% would take four times as many of them. The mean that a flat is divided by is taken as
+# independent of its pixels, which only adds to the error of a sum.
+NORMALISED: tuple[tuple[str, float | None, dict[str, Any]], ...] = (
+    ("norm_value given: sum over the frame", LAMP, {"realisations": 19000, "tolerance": 0.02}),
+    (
+        "divided by their mean: sum over the frame, an upper limit",
+        None,
+        {"realisations": 1000, "tolerance": 0.1, "limit": True},
+    ),
+)
+SMALL_FLATS = tuple(
+    row(
+        "flat",
+        f"6 x 6 pixels, {what}",
+        partial(draws.raw_frames, light=LIGHTS, shape=SMALL),
+        partial(flattened, norm_value=norm_value),
+        BRIGHT,
+        of=box(*SMALL),
+        **attributes,
+    )
+    for what, norm_value, attributes in NORMALISED
+)
+
+
+# -- cosmic rays, whose error is a limit: nobody can know what was under a hit ---------------------------------------
+
+
+def repaired(package: Package, drawn: Drawn) -> Any:
+    """The frame, repaired: the variance is the scatter of the pixels around, on a smooth sky more than the error."""
+    return package.repaired(package.calibrated(package.raw(drawn.frames[0]), CAMERA))
+
+
+def at_hits(package: Package, frame: Any, truth: Any, drawn: Drawn) -> Any:
+    """Errors of the pixels that were hit and repaired."""
+    return package.errors(frame, truth, drawn.known["hit"] & frame.mask)
+
+
+COSMIC_RAYS = tuple(
+    row(
+        "cosmic rays",
+        f"repaired pixel {where}, an upper limit",
+        partial(draws.hit_sky, peak=peak),
+        repaired,
+        lambda drawn: drawn.known["light"],
+        of=at_hits,
+        realisations=200,
+        tolerance=0.1,
+        limit=True,
+    )
+    for where, peak in (("of a smooth sky", 0.0), ("among stars of 4.7 pixels", 1000.0))
+)
+
+TRIALS = (*PIXELS, *SMALL_FLATS, *COSMIC_RAYS)

@@ -4,119 +4,68 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import CCDData, StdDevUncertainty
 
 from astro_calib.errors import NoiseWarning
-from astro_calib.frame.frame import CCDFrame
-from astro_calib.stack.combination import combine
-from astro_calib.steps import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
-from astro_calib.validation.trial import Errors, Trial
-from astro_calib.validation.trials import ccdproc_way, dithers, raw
-from astro_calib.validation.trials.combiner import combined_by_ccdproc
-from astro_calib.validation.trials.gaussian import (
-    LEVEL,
-    Frames,
-    as_ccddata,
-    as_frames,
-    errors_of,
-    errors_of_ccddata,
-    simulate_frames,
-)
+from astro_calib.validation.trials import draws
+from astro_calib.validation.trials.combining import LINEAR, OWN, REALISATIONS, ROBUST, as_frames
+from astro_calib.validation.trials.draws import GAIN, HIT, LEVEL, Drawn, Frames
+from astro_calib.validation.trials.packages import Package, detector
+from astro_calib.validation.trials.rows import pixel, row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-__all__ = ["TRIALS"]
+    from astro_calib.validation.trial import Errors, Trial
 
-SELF_DATA = 5.0
-LINEAR, ROBUST = 0.01, 0.02
-#: As many frames of 40 x 40 pixels as give the ratio a standard error of 0.2%, or of 0.3%.
-REALISATIONS = {LINEAR: 110, ROBUST: 50}
+__all__ = ["TRIALS", "aperture"]
 
 
-def _trial(
+def trial(
     what: str,
-    draw: Callable[[np.random.Generator], Any],
-    reduce: Callable[[Any], Errors],
-    with_ccdproc: Callable[[Any], Errors] | None,
+    draw: Any,
+    reduce: Any,
+    truth: float,
+    *,
     tolerance: float = LINEAR,
     realisations: int | None = None,
+    **attributes: Any,
 ) -> Trial:
-    return Trial(
-        step="shared noise",
-        what=what,
-        draw=draw,
-        reduce=reduce,
-        with_ccdproc=with_ccdproc,
-        realisations=REALISATIONS[tolerance] if realisations is None else realisations,
-        tolerance=tolerance,
-    )
+    """A trial, by default of frames of 40 x 40 pixels."""
+    number = REALISATIONS[tolerance] if realisations is None else realisations
+    return row("shared noise", what, draw, reduce, truth, realisations=number, tolerance=tolerance, **attributes)
+
+
+def frames(number: int, **options: Any) -> Any:
+    """Draws so many frames of like noise."""
+    return partial(draws.gaussian, sigmas=(OWN,) * number, **options)
 
 
 # -- one bias under dark and science ---------------------------------------------------------------------------------
 
 #: Standard deviations of a raw frame, a dark and the bias that is subtracted from both.
-RAW, DARK, BIAS = 5.0, 2.0, 3.0
-DARK_EXPOSURE = 60.0
-SHAPE = (40, 40)
+SIGMAS = (5.0, 2.0, 3.0)
 
 
-class Night(NamedTuple):
-    """A raw frame, a dark and a bias, and how much longer the frame was exposed than the dark."""
-
-    raw: NDArray[np.float64]
-    dark: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    ratio: float
-
-
-def _draw_night(rng: np.random.Generator, ratio: float) -> Night:
-    """A bias of 50, a dark current that leaves 20 in the dark, and light of `LEVEL`."""
-    return Night(
-        raw=rng.normal(50 + 20 * ratio + LEVEL, RAW, SHAPE),
-        dark=rng.normal(50 + 20, DARK, SHAPE),
-        bias=rng.normal(50, BIAS, SHAPE),
-        ratio=ratio,
-    )
-
-
-def _calibrated(night: Night) -> Errors:
-    science, dark, bias = (
-        CCDFrame(data, unit="electron", uncertainty=StdDevUncertainty(np.full(SHAPE, sigma)))
-        for data, sigma in ((night.raw, RAW), (night.dark, DARK), (night.bias, BIAS))
-    )
-    return errors_of(
-        subtract_dark(subtract_bias(science, bias), subtract_bias(dark, bias), scale=True, **_exposures(night))
-    )
-
-
-def _calibrated_by_ccdproc(night: Night) -> Errors:
-    import ccdproc
-
-    science, dark, bias = (
-        CCDData(data, unit="electron", uncertainty=StdDevUncertainty(np.full(SHAPE, sigma)))
-        for data, sigma in ((night.raw, RAW), (night.dark, DARK), (night.bias, BIAS))
-    )
-    science, dark = ccdproc.subtract_bias(science, bias), ccdproc.subtract_bias(dark, bias)
-    return errors_of_ccddata(ccdproc.subtract_dark(science, dark, scale=True, **_exposures(night)))
-
-
-def _exposures(night: Night) -> dict[str, u.Quantity]:
-    return {"data_exposure": night.ratio * DARK_EXPOSURE * u.s, "dark_exposure": DARK_EXPOSURE * u.s}
+def under_one_bias(package: Package, drawn: Drawn, ratio: float) -> Any:
+    """The frame less bias and dark."""
+    science, dark, bias = (package.of_sigma(data, sigma) for data, sigma in zip(drawn.frames, SIGMAS, strict=True))
+    less_bias = package.functions.subtract_bias
+    times = {"data_exposure": ratio * 60.0 * u.s, "dark_exposure": 60.0 * u.s}
+    return package.functions.subtract_dark(less_bias(science, bias), less_bias(dark, bias), scale=True, **times)
 
 
 UNDER_ONE_BIAS = tuple(
-    _trial(
+    trial(
         f"frame and dark less one bias, exposure ratio {name}",
-        partial(_draw_night, ratio=ratio),
-        _calibrated,
-        _calibrated_by_ccdproc,
+        partial(draws.with_dark, ratio=ratio, sigmas=SIGMAS),
+        partial(under_one_bias, ratio=ratio),
+        LEVEL,
     )
     for name, ratio in (("1/3", 1 / 3), ("1", 1.0), ("2", 2.0))
 )
@@ -124,98 +73,59 @@ UNDER_ONE_BIAS = tuple(
 
 # -- a frame less the stack that contains it -------------------------------------------------------------------------
 
-#: A hit of a cosmic ray, far beyond any threshold.
-HIT = 1000.0
+
+def residual(package: Package, drawn: Frames, **options: Any) -> Any:
+    """The first frame less the stack of all."""
+    stacked = as_frames(package, drawn)
+    return stacked[0].subtract(package.combine(stacked, **options))
 
 
-def _draw_with_hits(rng: np.random.Generator, number: int) -> Frames:
-    """Frames, the first of which was hit in a tenth of its pixels: they are marked in the first of the masks."""
-    drawn = simulate_frames(rng, sigmas=(SELF_DATA,) * number)
-    hits = np.zeros(drawn.values.shape, dtype=bool)
-    hits[0] = rng.random(hits.shape[1:]) < 0.1
-    return drawn._replace(values=drawn.values + HIT * hits, masks=hits)
+def residual_of_hit(package: Package, drawn: tuple[Frames, NDArray[np.bool_]], **options: Any) -> Any:
+    """The same of frames with hits."""
+    return residual(package, drawn[0], **options)
 
 
-def _residual(drawn: Frames, **options: Any) -> Errors:
-    """Where the frame is in the stack."""
-    frames = as_frames(drawn)
-    return errors_of(frames[0] - combine(frames, **options), 0.0)
-
-
-def _residual_by_ccdproc(drawn: Frames, **options: Any) -> Errors:
-    frames = as_ccddata(drawn)
-    return errors_of_ccddata(frames[0].subtract(combined_by_ccdproc(frames, **options)), 0.0)
-
-
-def _residual_where_masked(drawn: Frames, **options: Any) -> Errors:
-    """Where it is not, because its pixels are masked."""
-    frames = as_frames(drawn)
-    stack = combine(frames, **options)
-    residual = frames[0] - stack
-    chosen = frames[0].mask if stack.mask is None else frames[0].mask & ~stack.mask
-    assert residual.variance is not None
-    return residual.data[chosen], residual.variance[chosen]
-
-
-def _residual_at_hits(drawn: Frames, **options: Any) -> Errors:
-    """Where it is not, because the hits are rejected."""
+def only_first_masked(drawn: Frames) -> NDArray[np.bool_]:
+    """Where the first frame is not in the stack, because its pixels are masked."""
     assert drawn.masks is not None
-    frames = as_frames(drawn._replace(masks=None))
-    residual = frames[0] - combine(frames, **options)
-    assert residual.variance is not None
-    hits = drawn.masks[0]
-    return residual.data[hits] - HIT, residual.variance[hits]
-
-
-def _of_five(masked: float = 0.0) -> Callable[[np.random.Generator], Frames]:
-    return partial(simulate_frames, sigmas=(SELF_DATA,) * 5, masked=masked)
+    return drawn.masks[0] & ~drawn.masks.all(axis=0)
 
 
 CLIPPED: dict[str, Any] = {"clip": "sigma", "sigma": 2.5}
-
+WHERE_MASKED: dict[str, Any] = {"of": pixel(only_first_masked), "ccdproc": False, "realisations": 200}
 LEAVE_ONE_OUT = (
     *(
-        trial
-        for name, tolerance in (("mean", LINEAR), ("median", ROBUST))
-        for trial in (
-            _trial(
-                f"a frame less the {name} of 5 that contains it",
-                _of_five(),
-                partial(_residual, method=name),
-                partial(_residual_by_ccdproc, method=name),
-                tolerance,
-            ),
-            _trial(
-                f"a frame less the {name} of 5 that contains it, 30% masked",
-                _of_five(0.3),
-                partial(_residual, method=name),
-                partial(_residual_by_ccdproc, method=name),
-                tolerance,
-            ),
-            _trial(
-                f"a frame less the {name} of 5 that contains it, where it is masked",
-                _of_five(0.3),
-                partial(_residual_where_masked, method=name),
-                None,
-                tolerance,
-                200,
-            ),
+        trial(
+            f"a frame less the {method} of 5 that contains it{where}",
+            frames(5, masked=masked),
+            partial(residual, method=method),
+            0.0,
+            tolerance=tolerance,
+            **others,
+        )
+        for method, tolerance in (("mean", LINEAR), ("median", ROBUST))
+        for where, masked, others in (
+            ("", 0.0, {}),
+            (", 30% masked", 0.3, {}),
+            (", where it is masked", 0.3, WHERE_MASKED),
         )
     ),
-    _trial(
+    trial(
         "a frame less the mean of 10 that contains it, rejection beyond 2.5 sigma",
-        partial(simulate_frames, sigmas=(SELF_DATA,) * 10),
-        partial(_residual, **CLIPPED),
-        partial(_residual_by_ccdproc, **CLIPPED),
-        ROBUST,
+        frames(10),
+        partial(residual, **CLIPPED),
+        0.0,
+        tolerance=ROBUST,
     ),
-    _trial(
+    trial(
         "a frame less the mean of 10 that contains it, where it is rejected",
-        partial(_draw_with_hits, number=10),
-        partial(_residual_at_hits, clip="sigma"),
-        None,
-        ROBUST,
-        200,
+        partial(draws.with_hits, sigmas=(OWN,) * 10),
+        partial(residual_of_hit, clip="sigma"),
+        HIT,
+        of=pixel(lambda drawn: drawn[1]),
+        ccdproc=False,
+        tolerance=ROBUST,
+        realisations=200,
     ),
 )
 
@@ -223,24 +133,19 @@ LEAVE_ONE_OUT = (
 # -- stacks that have frames in common -------------------------------------------------------------------------------
 
 
-def _nested(drawn: Frames, **options: Any) -> Errors:
-    frames = as_frames(drawn)
-    return errors_of(combine(frames[:5], **options) - combine(frames, **options), 0.0)
-
-
-def _nested_by_ccdproc(drawn: Frames, **options: Any) -> Errors:
-    frames = as_ccddata(drawn)
-    few, more = combined_by_ccdproc(frames[:5], **options), combined_by_ccdproc(frames, **options)
-    return errors_of_ccddata(few.subtract(more), 0.0)
+def nested(package: Package, drawn: Frames, **options: Any) -> Any:
+    """The stack of the first five less that of all."""
+    stacked = as_frames(package, drawn)
+    return package.combine(stacked[:5], **options).subtract(package.combine(stacked, **options))
 
 
 NESTED = tuple(
-    _trial(
+    trial(
         f"{what} of frames 1 to 5 less that of 1 to 10",
-        partial(simulate_frames, sigmas=(SELF_DATA,) * 10, masked=masked),
-        partial(_nested, **options),
-        partial(_nested_by_ccdproc, **options),
-        tolerance,
+        frames(10, masked=masked),
+        partial(nested, **options),
+        0.0,
+        tolerance=tolerance,
     )
     for what, masked, options, tolerance in (
         ("mean", 0.0, {}, LINEAR),
@@ -251,112 +156,121 @@ NESTED = tuple(
 )
 
 
-# -- one exposure twice, neighbouring pixels, the detector's gain, a flat --------------------------------------------
+# -- stacks under one master of frames that were shifted by whole pixels, in pixels and in apertures -----------------
+
+NUMBER, RADIUS = 25, 5
 
 
-def _draw_raw(rng: np.random.Generator, signal: float, number: int, gain_uncertainty: float = 0.0) -> Any:
-    """Raw frames of one detector, whose true gain is not quite the one that is known."""
-    gain = rng.normal(raw.GAIN, gain_uncertainty) if gain_uncertainty else raw.GAIN
-    return [raw.digitised(rng, signal, (20, 20), gain=gain) for _ in range(number)]
+def aperture(radius: int) -> NDArray[np.float64]:
+    """1 where the centre of a pixel lies in the aperture, shape (2 radius + 1, 2 radius + 1)."""
+    distance = np.hypot(*np.ogrid[-radius : radius + 1, -radius : radius + 1])
+    return (distance <= radius).astype(float)
 
 
-def _in_electrons(pixels: NDArray[np.uint16], gain_uncertainty: float | None = None) -> CCDFrame:
-    camera = raw.detector(gain_uncertainty=gain_uncertainty)
-    frame = gain_correct(raw.frame(pixels) - raw.PEDESTAL * u.adu, camera)
-    return create_deviation(frame, camera)
+def aligned(package: Package, drawn: tuple[Frames, NDArray[np.intp], NDArray[np.float64]]) -> Any:
+    """The stack of what all frames have in common, if the largest offset leaves just that."""
+    shifted, offsets, _ = drawn
+    side = shifted.values.shape[-1] - int(offsets.max(initial=0))
+    cuts: Iterable[tuple[slice, slice]] = ((slice(y, y + side), slice(x, x + side)) for y, x in offsets.tolist())
+    return package.combine([frame[cut] for frame, cut in zip(as_frames(package, shifted), cuts, strict=True)])
 
 
-SIGNAL = 2000.0
+def in_apertures(package: Package, frame: Any, truth: float, drawn: Any) -> Errors:
+    """Errors of the mean signal in apertures, times the root of their number of pixels."""
+    weights = aperture(RADIUS)
+    number = weights.sum()
+
+    def sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Over apertures three pixels apart: of more that overlap hardly anything is learned, but from fewer less."""
+        from scipy.signal import fftconvolve
+
+        return np.asarray(fftconvolve(values, weights, mode="valid")[::3, ::3])
+
+    errors = sums(frame.data - truth) / np.sqrt(number)
+    corner = (drawn[-1] * (np.array(frame.shape) - len(weights) + 1)).astype(int)
+    return errors, np.full(errors.shape, package.variances_of_sums(frame, weights, corner, sums) / number)
 
 
-def _one_exposure_twice(drawn: list[NDArray[np.uint16]]) -> Errors:
-    """As if one of two files had been given twice, under another name."""
-    first, second = drawn
-    frames = [_in_electrons(pixels) for pixels in (first, first.copy(), second)]
-    with warnings.catch_warnings():
-        # It says that it is the same exposure.
-        warnings.simplefilter("ignore", NoiseWarning)
-        return errors_of(combine(frames), SIGNAL)
+DITHERS = tuple(
+    trial(
+        f"mean of 25 under one master, {dithers}: {what}",
+        partial(draws.dithered, dither=dither, side=side, sigmas=(OWN,) * NUMBER, master_sigma=OWN),
+        aligned,
+        LEVEL,
+        of=of,
+        realisations=realisations,
+    )
+    # Neighbouring apertures have more in common if the dithers are large, so that the sides are larger, too.
+    for dithers, dither, of_pixels, side_of_apertures, of_apertures in (
+        ("without dithers", 0, 80, 96, 360),
+        ("dithered by up to 1 pixel", 1, 150, 96, 500),
+        ("dithered by up to 5 pixels", 5, 80, 160, 320),
+        ("dithered by up to 15 pixels", 15, 80, 200, 320),
+    )
+    for what, side, of, realisations in (
+        ("pixel", 40, None, of_pixels),
+        ("aperture sum / sqrt(81)", side_of_apertures, in_apertures, of_apertures),
+    )
+)
 
 
-def _one_exposure_twice_by_ccdproc(drawn: list[NDArray[np.uint16]]) -> Errors:
-    first, second = drawn
-    frames = [ccdproc_way.in_electrons(ccdproc_way.frame(pixels)) for pixels in (first, first, second)]
-    return errors_of_ccddata(combined_by_ccdproc(frames), SIGNAL)
+# -- one exposure twice, neighbouring pixels, a flat, the detector's gain --------------------------------------------
 
-
-GAIN_UNCERTAINTY = 0.005 * raw.GAIN
-
-
-def _with_uncertain_gain(drawn: list[NDArray[np.uint16]]) -> Errors:
-    return errors_of(combine([_in_electrons(pixels, GAIN_UNCERTAINTY) for pixels in drawn]), SIGNAL)
-
-
-def _with_uncertain_gain_by_ccdproc(drawn: list[NDArray[np.uint16]]) -> Errors:
-    frames = [ccdproc_way.in_electrons(ccdproc_way.frame(pixels)) for pixels in drawn]
-    return errors_of_ccddata(combined_by_ccdproc(frames), SIGNAL)
-
-
-def _neighbours(drawn: Frames) -> Errors:
-    (frame,) = as_frames(drawn)
-    return errors_of(frame[:, 1:] - frame[:, :-1], 0.0)
-
-
-def _neighbours_by_ccdproc(drawn: Frames) -> Errors:
-    (frame,) = as_ccddata(drawn)
-    return errors_of_ccddata(frame[:, 1:].subtract(frame[:, :-1]), 0.0)
-
-
+SIGNAL, GAIN_ERROR = 2000.0, 0.005
 #: Of a flat: its noise is 1% of its light, and 1% of that of a frame.
 FLAT, FLAT_SIGMA = 10000.0, 100.0
 
 
-def _draw_with_flat(rng: np.random.Generator) -> tuple[Frames, NDArray[np.float64]]:
-    frames = simulate_frames(rng, sigmas=(SELF_DATA,) * 25)
-    return frames, rng.normal(FLAT, FLAT_SIGMA, SHAPE)
+def stack_of_raw(package: Package, drawn: Drawn, gain_uncertainty: float | None = None, twice: bool = False) -> Any:
+    """The stack of raw frames, the first of which may be given twice, as a file under another name."""
+    camera = detector(gain_uncertainty=gain_uncertainty)
+    first, *others = drawn.frames
+    pixels = [first, first.copy(), *others] if twice else drawn.frames
+    with warnings.catch_warnings():
+        # It says that it is the same exposure.
+        warnings.simplefilter("ignore", NoiseWarning)
+        return package.combine([package.in_electrons(package.raw(one), camera) for one in pixels])
 
 
-def _under_one_flat(drawn: tuple[Frames, NDArray[np.float64]]) -> Errors:
-    frames, data = drawn
-    flat = CCDFrame(data, unit="electron", uncertainty=StdDevUncertainty(np.full(SHAPE, FLAT_SIGMA)))
-    return errors_of(combine([flat_correct(frame, flat) for frame in as_frames(frames)]))
+def neighbours(package: Package, drawn: Frames) -> Any:
+    """Each pixel less the one beside it."""
+    (frame,) = as_frames(package, drawn)
+    return frame[:, 1:].subtract(frame[:, :-1])
 
 
-def _under_one_flat_by_ccdproc(drawn: tuple[Frames, NDArray[np.float64]]) -> Errors:
-    import ccdproc
+def under_one_flat(package: Package, drawn: tuple[Frames, NDArray[np.float64]]) -> Any:
+    """The stack of frames divided by a flat."""
+    flat = package.of_sigma(drawn[1], FLAT_SIGMA)
+    return package.combine([package.functions.flat_correct(frame, flat) for frame in as_frames(package, drawn[0])])
 
-    frames, data = drawn
-    flat = CCDData(data, unit="electron", uncertainty=StdDevUncertainty(np.full(SHAPE, FLAT_SIGMA)))
-    return errors_of_ccddata(combined_by_ccdproc([ccdproc.flat_correct(frame, flat) for frame in as_ccddata(frames)]))
+
+def raw_frames(number: int, **options: Any) -> Any:
+    """Draws so many raw frames of one detector."""
+    return partial(draws.raw_frames, light=[SIGNAL] * number, shape=(20, 20), **options)
 
 
 OTHERS = (
-    _trial(
+    trial(
         "mean of 3, two of which are one exposure",
-        partial(_draw_raw, signal=SIGNAL, number=2),
-        _one_exposure_twice,
-        _one_exposure_twice_by_ccdproc,
+        raw_frames(2),
+        partial(stack_of_raw, twice=True),
+        SIGNAL,
         realisations=320,
     ),
-    _trial(
-        "a frame under a master less itself, shifted by a pixel",
-        partial(simulate_frames, sigmas=(SELF_DATA,), master_sigma=SELF_DATA),
-        _neighbours,
-        _neighbours_by_ccdproc,
-    ),
-    _trial(
+    trial("a frame under a master less itself, shifted by a pixel", frames(1, master_sigma=OWN), neighbours, 0.0),
+    trial(
         "mean of 25 under one flat",
-        _draw_with_flat,
-        _under_one_flat,
-        _under_one_flat_by_ccdproc,
+        partial(draws.with_flat, sigmas=(OWN,) * NUMBER, light=FLAT, sigma=FLAT_SIGMA),
+        under_one_flat,
+        LEVEL,
     ),
-    _trial(
+    trial(
         "mean of 4 with a gain known to 0.5%",
-        partial(_draw_raw, signal=SIGNAL, number=4, gain_uncertainty=GAIN_UNCERTAINTY),
-        _with_uncertain_gain,
-        _with_uncertain_gain_by_ccdproc,
+        raw_frames(4, gain_error=GAIN_ERROR),
+        partial(stack_of_raw, gain_uncertainty=GAIN_ERROR * GAIN),
+        SIGNAL,
         realisations=2200,
     ),
 )
 
-TRIALS = (*UNDER_ONE_BIAS, *LEAVE_ONE_OUT, *NESTED, *dithers.TRIALS, *OTHERS)
+TRIALS = (*UNDER_ONE_BIAS, *LEAVE_ONE_OUT, *NESTED, *DITHERS, *OTHERS)
