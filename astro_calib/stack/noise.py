@@ -14,11 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import NoiseWarning
-from astro_calib.estimators import (
-    median_probabilities,
-    median_variance,
-    median_variance_exact,
-)
 from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -39,18 +34,15 @@ __all__ = [
     "alike",
     "budget_of",
     "materialized",
-    "median_passing",
     "private_terms",
     "sampled",
     "stacked_budget",
     "typical_sigmas",
-    "warn_of_median",
+    "warn_of_nonlinear",
 ]
 
 #: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
 LIKE = 0.02
-#: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
-UNLIKE = 1.5
 #: Below this many digital units of noise a median of whole numbers is dominated by rounding.
 SMALLEST_ROUNDED = 2.0
 #: Fewer pixels than this part may have unlike noise in frames that count as alike.
@@ -234,20 +226,20 @@ class Weights:
         Which values are in the result, where that differs from pixel to pixel; else empty.
     total : ndarray, shape (ny, nx), optional
         With ``kept``: the sum of the numbers of the kept values.
-    exact : ndarray, shape (n, ny, nx), optional
+    by_pixel : ndarray, shape (n, ny, nx), optional
         The weights themselves, where the numbers are only typical.
     """
 
     numbers: Sequence[float]
     kept: Sequence[SurvivorMask] = ()
     total: NDArray[Any] | None = None
-    exact: NDArray[Any] | None = None
+    by_pixel: NDArray[Any] | None = None
 
     def times(self, position: int, coefficient: Coefficient) -> Coefficient:
         """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
-        if self.exact is None:
+        if self.by_pixel is None:
             return self.remembered(position, coefficient)
-        weight = self.exact[position]
+        weight = self.by_pixel[position]
         if coefficient.number is not None:
             return Coefficient(weight) * coefficient.number
         with np.errstate(invalid="ignore"):
@@ -267,41 +259,6 @@ class Weights:
         return [factor.times(kept).times(total, -1) for factor, kept in zip(factors, self.kept, strict=True)]
 
 
-def median_passing(
-    own: NDArray[Any], typical: NDArray[np.float64], before: NDArray[np.bool_], used: NDArray[np.bool_]
-) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """
-    How a median of unlike frames passes on noise.
-
-    Parameters
-    ----------
-    own : ndarray, shape (n, ny, nx)
-        Sigma of each frame's own noise. Where it is no positive, finite number, the frame's typical one decides how
-        much of the value comes through; the value's own term makes the error of the result what it has to be.
-    typical : ndarray, shape (n,)
-        Its typical values, for what no formula says of each pixel.
-    before, used : ndarray of bool, shape (n, ny, nx)
-        The values that the factor counts, and those that can be the median.
-
-    Returns
-    -------
-    probabilities : ndarray, shape (n, ny, nx)
-        That a frame is the median.
-    variance_factor : ndarray of float32, shape (ny, nx)
-        By how much the variance exceeds that of a mean with these weights.
-    """
-    own = np.where((own > 0) & (own < np.inf), own, typical.reshape(-1, *[1] * (own.ndim - 1)).astype(own.dtype))
-    probabilities = median_probabilities(own, ~used)
-    with np.errstate(invalid="ignore"):
-        linear = np.sum(np.where(used, probabilities * own, 0) ** 2, axis=0)
-    variance = median_variance(own, ~before)
-    if typical.max() > UNLIKE * typical.min():
-        variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factor = variance / linear
-    return probabilities, np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
-
-
 def alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
     """Whether the frames have the same noise at nearly every pixel, from a sample of shape (n, ...)."""
     largest = np.where(used, own, 0).max(axis=0)
@@ -317,13 +274,14 @@ def typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.flo
     return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
 
 
-def warn_of_median(own: PrivateNoise, typical: NDArray[np.float64], quantum: float) -> None:
-    """Say where the error of a median is less exact than usual; ``typical`` are the sigmas of the frames' own noise."""
+def warn_of_nonlinear(name: str, own: PrivateNoise, typical: NDArray[np.float64], quantum: float) -> None:
+    """Say where the error of what is no mean is less exact than usual; ``typical`` are sigmas of the frames' own noise."""
     lowest = float(typical.min())
     if lowest < SMALLEST_ROUNDED * quantum:
         msg = (
-            f"the noise is {lowest / quantum:.2g} digital units, so that the median of whole numbers is dominated by "
-            "rounding, and its error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
+            f"the noise is {lowest / quantum:.2g} digital units, so that the {name} of whole numbers is dominated by "
+            "rounding, and its error is larger than predicted (a median's 1.5 times at 1 unit and 25 frames). Use "
+            "method='mean'."
         )
         warnings.warn(msg, NoiseWarning, stacklevel=3)
     sources = {key: source for one in reversed(own.shared) for key, (source, _) in one.items()}
@@ -336,7 +294,7 @@ def warn_of_median(own: PrivateNoise, typical: NDArray[np.float64], quantum: flo
         if unlike > LARGEST_UNLIKE:
             msg = (
                 f"the frames hold the shared noise {source.name!r} to different amounts, up to {unlike:.1f} times "
-                "their own noise; the error of their median is only first order in that. Use method='mean', or frames "
+                f"their own noise; the error of their {name} is only first order in that. Use method='mean', or frames "
                 "of like exposure."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=3)
@@ -371,7 +329,7 @@ def stacked_budget(
         if len(owners[name, axes]) == 1 and np.ndim(factor) == 0 and factor == 1:
             terms += group
         else:
-            typical = None if weights.exact is None else remembered[name, axes]
+            typical = None if weights.by_pixel is None else remembered[name, axes]
             terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical))
     sums: dict[tuple[Any, ...], Coefficient] = {}
     for members in shared.values():
