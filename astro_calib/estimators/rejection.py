@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,46 +20,34 @@ __all__ = ["MinMax", "Rejection", "ScatterClip", "SigmaClip"]
 
 @dataclass(frozen=True)
 class Rejection:
-    """Nothing is left out; the base of those that leave values out. Thresholds are in standard deviations."""
+    """Nothing is left out; the base of those that leave values out."""
 
+    #: Thresholds below and above the median, in standard deviations.
     lower: float = np.inf
     upper: float = np.inf
 
     rejects = False
-    #: Whether `keep` needs the median of all values, and the known noise of each.
-    needs_center = False
-    by_noise = False
+    #: Whether the median of all is needed, and the known noise of each.
+    needs_center = by_noise = False
     #: Whether what is left has the median of all.
     keeps_median = True
+    #: By how much Var(mean of the n values left) exceeds E[sigma^2 / n], by the number before; None without a formula.
+    factor_of_mean: ClassVar[Any] = None
 
     def check(self, number: int) -> None:
         """Raise a ValueError if nothing would be left of so many values."""
 
     def keep(self, values: Array, used: Array, center: Array | None, variances: Any, usual: float = 0.0) -> Array:
         """
-        Which values remain.
+        Which of the used values, shape (n, ...), remain.
 
-        Parameters
-        ----------
-        values, used : ndarray, shape (n, ...)
-            The values, and which are fit for use.
-        center : ndarray, shape (...)
-            Their median, if it is needed.
-        variances : sequence of n numbers or arrays of shape (...), or None
-            Those of the frames' noise at the centre, if it is known.
-        usual : float
-            Where the noise is not known: the usual scatter of a sample.
+        ``center`` is their median. ``variances``, n numbers or arrays, are those of the frames' noise, or None if it is
+        not known; ``usual`` is the usual scatter then.
         """
         del values, center, variances, usual
         return used
 
-    def variance_factor_of_mean(self, number: int) -> float | None:
-        """By how much Var(mean of the n values left) exceeds E[sigma^2 / n]; None if no formula says it."""
-        del number
-        return 1.0
 
-
-@dataclass(frozen=True)
 class ScatterClip(Rejection):
     """Values too far from the median are left out, in units of the robust scatter of the values at the pixel."""
 
@@ -67,7 +55,7 @@ class ScatterClip(Rejection):
     keeps_median = False
 
     def keep(self, values: Array, used: Array, center: Array | None, variances: Any, usual: float = 0.0) -> Array:
-        """Which values remain; the known noise is not looked at."""
+        """Which remain; only `SigmaClip` looks at the known noise."""
         from astro_calib.kernels.reject import reject_deviant
         from astro_calib.kernels.stack import masked_median
 
@@ -81,20 +69,14 @@ class ScatterClip(Rejection):
             variances = [np.square(deviation)] * len(values)
         return reject_deviant(values, variances, used, center, self.lower, self.upper)
 
-    def variance_factor_of_mean(self, number: int) -> float | None:
-        """None: the threshold is itself uncertain, which no formula counts."""
-        del number
-        return None
 
-
-@dataclass(frozen=True)
 class SigmaClip(ScatterClip):
     """Values too far from the median are left out, in units of their known noise; without it, of their scatter."""
 
     by_noise = True
 
-    def variance_factor_of_mean(self, number: int) -> float | None:
-        """As for a known threshold."""
+    def factor_of_mean(self, number: int) -> float:
+        """For a known threshold."""
         return clipped_mean_variance_factor(number, self.lower, self.upper)
 
 
@@ -116,12 +98,12 @@ class MinMax(Rejection):
             raise ValueError(msg)
 
     def keep(self, values: Array, used: Array, center: Array | None, variances: Any, usual: float = 0.0) -> Array:
-        """Which values remain."""
+        """Which remain."""
         from astro_calib.kernels.reject import reject_extremes
 
         del center, variances, usual
         return reject_extremes(values, used, *self.extremes)
 
-    def variance_factor_of_mean(self, number: int) -> float | None:
-        """That of the trimmed mean; 1 where there are too few values to leave any out."""
+    def factor_of_mean(self, number: int) -> float:
+        """1 where there are too few values to leave any out."""
         return trimmed_mean_variance_factor(number, *self.extremes) if number > sum(self.extremes) else 1.0

@@ -16,7 +16,7 @@ import numpy as np
 
 from astro_calib.arguments import other_words
 from astro_calib.detector.detector import as_detector
-from astro_calib.estimators.estimator import Estimator, excess_of_unlike
+from astro_calib.estimators.methods import excess_of_unlike
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.history import History
 from astro_calib.frame.pixels import WriteGuard
@@ -24,7 +24,7 @@ from astro_calib.frame.rebuild import lacks_own_noise
 from astro_calib.stack.inputs import load_inputs, warn_of_repetition
 from astro_calib.stack.levels import level_effects, level_terms, scaled_frames, with_level_errors
 from astro_calib.stack.noise import PrivateNoise, Weights, private_terms, stacked_budget, warn_of_nonlinear
-from astro_calib.stack.request import check_weights, estimator_of, rejection_of, shares
+from astro_calib.stack.request import check_weights, method_of, rejection_of, shares
 from astro_calib.stack.scatter import lack_noise, with_scatter
 from astro_calib.stack.values import StackedValues, stacked_values, typical_noise
 from astro_calib.steps.deviation import create_deviation
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.detector.detector import Detector
+    from astro_calib.estimators.estimator import Estimator
     from astro_calib.noise.budget import UncertaintyBudget
 
 __all__ = ["combine"]
@@ -164,9 +165,9 @@ def combine(
     >>> np.sqrt(stack.variance).round(2)
     array([[5.1, 5.1]])
     """
-    estimator, rejection = estimator_of(method), rejection_of(clip, sigma, extremes)
+    how, rejection = method_of(method), rejection_of(clip, sigma, extremes)
     if weights is not None:
-        check_weights(weights, estimator)
+        check_weights(weights, how)
     if isinstance(memory_limit, (bool, np.bool_)) or not (isinstance(memory_limit, Real) and memory_limit > 0):
         msg = (
             f"memory_limit is {memory_limit!r}; expected a positive number of bytes, such as 4e9, or numpy.inf for no "
@@ -199,32 +200,32 @@ def combine(
     inputs, levels = scaled_frames(inputs, scale)
     numbers = shares(np.ones(len(inputs)) if weights is None else weights)
     if by_scatter:
-        values = stacked_values(inputs, estimator, rejection, numbers, scatter=True, memory_limit=memory_limit)
+        values = stacked_values(inputs, how, rejection, numbers, scatter=True, memory_limit=memory_limit)
     if len(inputs) > 1:
         warn_of_repetition(inputs)
     if by_scatter:
-        inputs = with_scatter(inputs, values, estimator, rejection)
+        inputs = with_scatter(inputs, values, how, rejection)
     private = private_terms(inputs)
     own = PrivateNoise(inputs, private)
     typical, like = typical_noise(inputs, own)
-    if not estimator.linear:
-        warn_of_nonlinear(estimator.name, own, typical, max(map(_quantum, inputs)))
+    if not how.linear:
+        warn_of_nonlinear(how.name, own, typical, max(map(_quantum, inputs)))
     variance_factor: Any
     if by_scatter:
         # The factor of the estimator is in the variance that was taken from the scatter; that of weights is not.
-        variance_factor = excess_of_unlike(estimator, rejection, np.ones(len(inputs)), numbers)
+        variance_factor = excess_of_unlike(how, rejection, np.ones(len(inputs)), numbers)
     else:
-        unlike = not (like or estimator.linear)
+        unlike = not (like or how.linear)
         if unlike:
-            numbers = estimator.weights(typical)
-        by_pixel = unlike and estimator.weighs_pixels
+            numbers = how.weights(typical)
+        by_pixel = unlike and how.weighs_pixels
         known = own if rejection.by_noise or by_pixel else None
-        values = stacked_values(inputs, estimator, rejection, numbers, known, typical=typical if by_pixel else None)
+        values = stacked_values(inputs, how, rejection, numbers, known, typical=typical if by_pixel else None)
         before, dtype = values.n_before, values.data.dtype
         variance_factor = values.variance_factor
         if variance_factor is None:
-            variance_factor = estimator.like_factor(rejection, before, values.n_combined, dtype)
-        variance_factor = variance_factor * estimator.excess(rejection, before, typical, numbers, dtype)
+            variance_factor = how.like_factor(rejection, before, values.n_combined, dtype)
+        variance_factor = variance_factor * how.excess(rejection, before, typical, numbers, dtype)
     passing = Weights(numbers=numbers, kept=values.kept, total=values.total, by_pixel=values.weights)
     if levels is None:
         budget = stacked_budget(inputs, private, passing, variance_factor, values.data)
@@ -234,7 +235,7 @@ def combine(
         budget = stacked_budget(with_levels, private, passing, variance_factor, values.data)
         budget = budget.with_terms(level_terms(inputs, private, levels, effects, numbers))
     stack = _assembled(inputs, named_after, values, budget)
-    times = estimator.multiple(len(inputs))
+    times = how.multiple(len(inputs))
     if times != 1:
         stack = stack.multiply(times)
     stack.history = dataclasses.replace(stack.history, n_used=values.n_used)

@@ -275,7 +275,7 @@ def typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.flo
 
 
 def warn_of_nonlinear(name: str, own: PrivateNoise, typical: NDArray[np.float64], quantum: float) -> None:
-    """Say where the error of what is no mean is less exact than usual; ``typical`` are sigmas of the frames' own noise."""
+    """Say where the error of what is no mean is less exact than usual, by typical sigmas of the frames' own noise."""
     lowest = float(typical.min())
     if lowest < SMALLEST_ROUNDED * quantum:
         msg = (

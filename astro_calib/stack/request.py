@@ -10,7 +10,7 @@ import numpy as np
 
 from astro_calib.arguments import described, is_sequence_of, quantity_values
 from astro_calib.estimators.estimator import Estimator
-from astro_calib.estimators.methods import Mean, Median, Sum
+from astro_calib.estimators.methods import Mean, Median, Method, Sum
 from astro_calib.estimators.rejection import MinMax, Rejection, ScatterClip, SigmaClip
 
 if TYPE_CHECKING:
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["check_weights", "estimator_of", "rejection_of", "shares"]
+__all__ = ["check_weights", "method_of", "rejection_of", "shares"]
 
-METHODS: dict[str, Estimator] = {"mean": Mean(), "median": Median(), "sum": Sum()}
+METHODS: dict[str, Method] = {"mean": Mean(), "median": Median(), "sum": Sum()}
 #: An estimator that is not known is tried on so many values, at so many pixels.
 TRIED = (5, 8)
 
 
-def estimator_of(method: Any) -> Estimator:
-    """The estimator of a name, or one that a user gives, tried on some numbers."""
+def method_of(method: Any) -> Method:
+    """The method of a name, or that with an estimator that a user gives, which is tried on some numbers."""
     if isinstance(method, Estimator):
         _try(method)
-        return method
+        return Method(method)
     if not isinstance(method, str) or method not in METHODS:
         msg = f"method is {described(method)}; expected one of {', '.join(METHODS)}, or an Estimator."
         if isinstance(method, str) and method == "average":
@@ -93,10 +93,10 @@ def rejection_of(clip: Any, sigma: float | tuple[float, float], extremes: tuple[
     return known[clip]
 
 
-def check_weights(weights: Sequence[float], estimator: Estimator) -> None:
+def check_weights(weights: Sequence[float], method: Method) -> None:
     """Raise a ValueError if these are no weights."""
-    if not estimator.linear:
-        msg = f"a {estimator.name} takes no weights; use method='mean'."
+    if not method.linear:
+        msg = f"a {method.name} takes no weights; use method='mean'."
         raise ValueError(msg)
     given = quantity_values("weights", weights, u.dimensionless_unscaled)
     if given.ndim != 1 or not np.isfinite(given).all() or (given < 0).any() or not (given > 0).any():

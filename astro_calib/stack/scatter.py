@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError
-from astro_calib.estimators.estimator import at_number
+from astro_calib.estimators.methods import at_number
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import lacks_own_noise
 from astro_calib.noise.budget import UncertaintyBudget
@@ -18,7 +18,7 @@ from astro_calib.stack.noise import private_terms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astro_calib.estimators.estimator import Estimator
+    from astro_calib.estimators.methods import Method
     from astro_calib.estimators.rejection import Rejection
     from astro_calib.stack.values import StackedValues
 
@@ -46,7 +46,7 @@ def lack_noise(frames: Sequence[CCDFrame]) -> bool:
     return True
 
 
-def with_scatter(frames: Sequence[Any], values: StackedValues, estimator: Estimator, rejection: Rejection) -> list[Any]:
+def with_scatter(frames: Sequence[Any], values: StackedValues, method: Method, rejection: Rejection) -> list[Any]:
     """
     The frames, each with the scatter of the sample at each pixel as noise of its own.
 
@@ -64,7 +64,7 @@ def with_scatter(frames: Sequence[Any], values: StackedValues, estimator: Estima
     if not known.all():
         usual = np.mean(values.scatter, where=known & np.isfinite(values.scatter), dtype=np.float64)
         variance[~known] = usual
-    factor = partial(estimator.factor_of_sample, rejection)
+    factor = partial(method.factor_of_sample, rejection)
     variance *= at_number(factor, values.n_before, variance.dtype, interpolate=rejection.rejects)
     private = private_terms([frame for frame in frames if frame.known_budget is not None])
     result = []

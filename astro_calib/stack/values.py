@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.estimators.estimator import Estimator
+    from astro_calib.estimators.methods import Method
     from astro_calib.estimators.rejection import Rejection
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.stack.noise import PrivateNoise
@@ -145,7 +145,7 @@ def _roots(variances: Sequence[Any], values: NDArray[Any]) -> NDArray[Any]:
 
 def stacked_values(
     frames: Sequence[CCDFrame],
-    estimator: Estimator,
+    method: Method,
     rejection: Rejection,
     weights: Sequence[float],
     own: PrivateNoise | None = None,
@@ -160,7 +160,7 @@ def stacked_values(
     Parameters
     ----------
     frames : sequence of CCDFrame, each of shape (ny, nx)
-    estimator, rejection
+    method, rejection
         What is done to the values at each pixel.
     weights : sequence of float
         They add up to one.
@@ -183,7 +183,7 @@ def stacked_values(
     dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
     usual = usual_scatter(frames) if own is None and rejection.by_noise else 0.0
     # Whole numbers of 16 bits are sorted as they are, twice as fast.
-    whole_numbers = (estimator.takes_integers and not rejection.rejects and typical is None) and all(
+    whole_numbers = (method.takes_integers and not rejection.rejects and typical is None) and all(
         frame.dtype == np.uint16 and frame.mask is None and frame.flags is None for frame in frames
     )
     # What is not needed is not written to, and takes no memory then.
@@ -220,9 +220,7 @@ def stacked_values(
         if filling:
             filled = empty & np.isfinite(values)
             fit, used, known_median = fit | filled, used | filled, None
-        result.data[rows], weight, result.n_combined[rows] = estimator.combined(
-            values, used, whole, weights, known_median
-        )
+        result.data[rows], weight, result.n_combined[rows] = method.combined(values, used, whole, weights, known_median)
         if rejection.rejects:
             result.n_before[rows] = number if complete else counted(fit)
         if not whole:
@@ -237,7 +235,7 @@ def stacked_values(
             assert result.weights is not None
             assert result.variance_factor is not None
             counting = fit if rejection.keeps_median else used
-            found = estimator.weights_by_pixel(_roots(variances, values), typical, counting, used)
+            found = method.weights_by_pixel(_roots(variances, values), typical, counting, used)
             result.weights[:, rows], result.variance_factor[rows] = found
         if not whole:
             survivors(used, planes[:, rows])
@@ -249,7 +247,7 @@ def stacked_values(
         needs_center = rejection.needs_center or typical is not None
         center = masked_median(values, fit, complete) if needs_center else None
         variances = None if own is None or center is None else own.at_center(item, values, center)
-        if center is not None and variances is not None and estimator.linear:
+        if center is not None and variances is not None and method.linear:
             # What is asked for most goes through the values once.
             thresholds, n_before = (rejection.lower, rejection.upper), result.n_before[rows]
             parts = result.data[rows], total[rows], n_combined[rows], n_before, planes[:, rows]
