@@ -54,7 +54,7 @@ class Estimator:
         Parameters
         ----------
         values : ndarray of floating-point numbers, shape (n, ...)
-            Of all n frames; NaN where a value is left out, but never all at a pixel.
+            Of all n frames; NaN where a value is left out. One at least is not, at each pixel.
 
         Returns
         -------

@@ -46,14 +46,17 @@ def _try(estimator: Estimator) -> None:
     if type(estimator).__hash__ is None:
         msg = f"{name} has no hash, under which what is simulated is kept: write @dataclass(frozen=True)."
         raise ValueError(msg)
-    values = np.random.default_rng(0).normal(size=TRIED)
-    values[0, 0] = np.nan
+    values = np.random.default_rng(0).normal(10, 1, TRIED)
+    values[0, 0] = values[1:, 1] = np.nan
     found, moved = (np.asarray(estimator.value(tried)) for tried in (values, 3 * values + 100))
     if found.shape != TRIED[1:]:
         msg = f"{name}.value gave the shape {found.shape} for values of shape {TRIED}; expected {TRIED[1:]}."
         raise ValueError(msg)
     if not np.isfinite(found[0]):
         msg = f"{name}.value gave {found[0]} where one value is NaN; such values are left out: see numpy.nanmedian."
+        raise ValueError(msg)
+    if not np.isclose(found[1], values[0, 1]):
+        msg = f"{name}.value gave {found[1]:g} where all values but {values[0, 1]:g} are NaN; expected that one."
         raise ValueError(msg)
     if not np.allclose(moved, 3 * found + 100, rtol=1e-6):
         msg = (
