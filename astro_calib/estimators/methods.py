@@ -44,8 +44,8 @@ class Method:
 
     estimator: Estimator = NOT_GIVEN
 
-    #: Whether the result is a weighted mean.
-    linear = False
+    #: Whether the result is a weighted mean, and is multiplied by the number of frames.
+    linear = summed = False
     #: Whether whole numbers are combined as they are.
     takes_integers = False
     #: Whether `weights_by_pixel` knows more of unlike frames than `weights`.
@@ -55,11 +55,6 @@ class Method:
     def name(self) -> str:
         """What messages call it."""
         return type(self.estimator).__name__
-
-    def multiple(self, number: int) -> float:
-        """What the result of so many frames is multiplied by."""
-        del number
-        return 1.0
 
     def value(self, values: Array, used: Array, complete: bool, center: Array | None) -> Array:
         """The result; 0 where no value is used. ``center`` is the median of the used values, if that is known."""
@@ -105,17 +100,17 @@ class Method:
         """The same in units of E[s^2 / n], with the scatter s of the n values that are left."""
         return _simulated_of_sample(self, rejection, number) if rejection.rejects else self.variance_factor(number)
 
-    def like_factor(self, rejection: Rejection, before: Array, used: Array, dtype: Any) -> float | Array:
-        """The factor for frames of like noise, at each pixel's numbers of values before rejection and after it."""
-        del used
-        return at_number(partial(self.factor_after, rejection), before, dtype, interpolate=rejection.rejects)
+    def factor(self, rejection: Rejection, values: Any, sigmas: Array, weights: Sequence[float]) -> float | Array:
+        """
+        By how much the variance of the frames' own noise exceeds that of a mean with these weights, at each pixel.
 
-    def excess(
-        self, rejection: Rejection, before: Array, sigmas: Array, weights: Sequence[float], dtype: Any
-    ) -> float | Array:
-        """By how much the variance of frames of these sigmas and weights exceeds what the factors above give."""
-        del before, dtype
-        return excess_of_unlike(self, rejection, sigmas, weights)
+        ``values`` are what the stack's ``StackedValues`` hold; ``sigmas`` are the typical ones of the frames.
+        """
+        simulated = rejection.rejects
+        like = at_number(
+            partial(self.factor_after, rejection), values.n_before, values.data.dtype, interpolate=simulated
+        )
+        return like * excess_of_unlike(self, rejection, sigmas, weights)
 
 
 class Mean(Method):
@@ -139,23 +134,19 @@ class Mean(Method):
         del number
         return 1.0
 
-    def like_factor(self, rejection: Rejection, before: Array, used: Array, dtype: Any) -> float | Array:
+    def factor(self, rejection: Rejection, values: Any, sigmas: Array, weights: Sequence[float]) -> float | Array:
         """From a formula, if there is one."""
-        if not rejection.rejects:
-            return 1.0
-        if rejection.factor_of_mean is None:
-            return super().like_factor(rejection, before, used, dtype)
-        return at_number(rejection.factor_of_mean, before)
+        if rejection.rejects and rejection.factor_of_mean is None:
+            return super().factor(rejection, values, sigmas, weights)
+        like = at_number(rejection.factor_of_mean, values.n_before) if rejection.rejects else 1.0
+        return like * excess_of_unlike(self, rejection, sigmas, weights)
 
 
 class Sum(Mean):
     """The number of frames times the mean of the values used."""
 
+    summed = True
     name = "sum"
-
-    def multiple(self, number: int) -> float:
-        """The number of frames."""
-        return float(number)
 
 
 class Median(Method):
@@ -175,22 +166,18 @@ class Median(Method):
         """By quadrature."""
         return median_variance_factor(number)
 
-    def like_factor(self, rejection: Rejection, before: Array, used: Array, dtype: Any) -> float | Array:
+    def factor(self, rejection: Rejection, values: Any, sigmas: Array, weights: Sequence[float]) -> float | Array:
         """That of as many values as are left, or of all, if what is left has the median of all."""
-        del dtype
-        if before is used or not rejection.keeps_median:
-            return at_number(median_variance_factor, used)
-        factor = at_number(median_variance_factor, before, np.float64)
-        return (factor * used / np.maximum(before, 1)).astype(np.float32)
-
-    def excess(
-        self, rejection: Rejection, before: Array, sigmas: Array, weights: Sequence[float], dtype: Any
-    ) -> float | Array:
-        """What is rejected on one side moves the rank of the median towards the other."""
         del sigmas, weights
+        before, used, factor = values.n_before, values.n_combined, values.variance_factor
+        if factor is None and (before is used or not rejection.keeps_median):
+            factor = at_number(median_variance_factor, used)
+        elif factor is None:
+            of_all = at_number(median_variance_factor, before, np.float64)
+            factor = (of_all * used / np.maximum(before, 1)).astype(np.float32)
         if rejection.keeps_median:
-            return 1.0
-        return at_number(partial(_excess_of_median, rejection), before, dtype, interpolate=True)
+            return factor
+        return factor * at_number(partial(_excess_of_median, rejection), before, values.data.dtype, interpolate=True)
 
     def weights(self, sigmas: NDArray[np.float64]) -> list[float]:
         """In proportion to 1 / sigma."""
@@ -220,18 +207,19 @@ def at_number(
     factor: Callable[[int], float], number: NDArray[np.uint16], dtype: Any = np.float32, *, interpolate: bool = False
 ) -> float | Array:
     """A factor that depends on the number of values, at each pixel; 1 where there is none."""
-    largest = int(number.max())
-    # Row by row: NumPy counts in 64 bits.
-    counts = sum(np.bincount(row, minlength=largest + 1) for row in number.reshape(-1, number.shape[-1]))
-    present = np.flatnonzero(counts)
-    if len(present) == 1 and present[0] > 0:
-        return factor(int(present[0]))
-    nodes = present = present[present > 0]
-    if not present.size:
-        return 1.0
-    if interpolate and len(present) > NODES:
-        # What is simulated changes slowly for large numbers.
-        nodes = np.unique(np.geomspace(present[0], present[-1], NODES).round())
+    least, largest = int(number.min()), int(number.max())
+    if least == largest:
+        return factor(largest) if largest else 1.0
+    nodes = np.arange(max(least, 1), largest + 1)
+    if interpolate:
+        # What is simulated is found for the numbers that occur, and for some of them if these are many: it changes
+        # slowly. Row by row: NumPy counts in 64 bits.
+        counts = np.sum(
+            [np.bincount(row, minlength=largest + 1) for row in number.reshape(-1, number.shape[-1])], axis=0
+        )
+        nodes = nodes[counts[nodes] > 0]
+        if len(nodes) > NODES:
+            nodes = np.unique(np.geomspace(nodes[0], nodes[-1], NODES).round())
     table = np.interp(np.arange(largest + 1), nodes, [factor(int(node)) for node in nodes])
     table[0] = 1.0
     return np.asarray(table.astype(dtype)[number])
@@ -294,7 +282,7 @@ def _simulated_of_sample(method: Method, rejection: Rejection, number: int) -> f
 
 @lru_cache(4096)
 def _excess_of_median(rejection: Rejection, number: int) -> float:
-    """By how much a median after rejection scatters more than that of as many values as are left."""
+    """By how much it scatters more than that of as many values as are left: what is rejected moves its rank."""
     from astro_calib.kernels.stack import masked_median
 
     if number == 1:

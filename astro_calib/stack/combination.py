@@ -221,11 +221,7 @@ def combine(
         by_pixel = unlike and how.weighs_pixels
         known = own if rejection.by_noise or by_pixel else None
         values = stacked_values(inputs, how, rejection, numbers, known, typical=typical if by_pixel else None)
-        before, dtype = values.n_before, values.data.dtype
-        variance_factor = values.variance_factor
-        if variance_factor is None:
-            variance_factor = how.like_factor(rejection, before, values.n_combined, dtype)
-        variance_factor = variance_factor * how.excess(rejection, before, typical, numbers, dtype)
+        variance_factor = how.factor(rejection, values, typical, numbers)
     passing = Weights(numbers=numbers, kept=values.kept, total=values.total, by_pixel=values.weights)
     if levels is None:
         budget = stacked_budget(inputs, private, passing, variance_factor, values.data)
@@ -235,9 +231,8 @@ def combine(
         budget = stacked_budget(with_levels, private, passing, variance_factor, values.data)
         budget = budget.with_terms(level_terms(inputs, private, levels, effects, numbers))
     stack = _assembled(inputs, named_after, values, budget)
-    times = how.multiple(len(inputs))
-    if times != 1:
-        stack = stack.multiply(times)
+    if how.summed:
+        stack = stack.multiply(float(len(inputs)))
     stack.history = dataclasses.replace(stack.history, n_used=values.n_used)
     return stack
 

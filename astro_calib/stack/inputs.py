@@ -73,16 +73,14 @@ def load_inputs(
     for position, frame in enumerate(loaded[1:], start=1):
         if frame.shape != first.shape:
             msg = (
-                f"frame 0 ({first.name}) has shape {first.shape}, frame {position} ({frame.name}) has "
-                f"{frame.shape}; only "
-                "frames of one shape can be combined. Trim them to the same section first."
+                f"frame 0 ({first.name}) has shape {first.shape}, frame {position} ({frame.name}) has {frame.shape}; "
+                "only frames of one shape can be combined. Trim them to the same section first."
             )
             raise ShapeMismatchError(msg)
         if not frame.unit.is_equivalent(first.unit):
             msg = (
                 f"frame 0 ({first.name}) is in {first.unit}, frame {position} ({frame.name}) in {frame.unit}; only "
-                "frames "
-                "of one unit can be combined. Apply gain_correct to all of them, or to none."
+                "frames of one unit can be combined. Apply gain_correct to all of them, or to none."
             )
             raise u.UnitConversionError(msg)
         if frame.unit != first.unit:
@@ -146,7 +144,6 @@ def warn_of_repetition(frames: Sequence[Any]) -> None:
         if earlier != position:
             msg = (
                 f"frames {earlier} ({frames[earlier].name}) and {position} ({frame.name}) are the same exposure; "
-                "its noise "
-                "does not average down with itself. Give each frame once."
+                "its noise does not average down with itself. Give each frame once."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=3)

@@ -84,20 +84,7 @@ def private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
 
 
 class PrivateNoise:
-    """
-    The noise that each frame has for itself, from which rejection and medians take their measure.
-
-    Parameters
-    ----------
-    frames : sequence of CCDFrame
-    private : set of (position, key)
-        The sources that only one frame has.
-
-    Attributes
-    ----------
-    shared : list of dict
-        For each frame its other sources by their keys, each with the mean of its coefficient.
-    """
+    """The noise that each frame has for itself, from which rejection and medians take their measure."""
 
     def __init__(self, frames: Sequence[CCDFrame], private: set[tuple[int, Key]]) -> None:
         self._budgets = [budget_of(frame) for frame in frames]
@@ -106,6 +93,7 @@ class PrivateNoise:
             for position, budget in enumerate(self._budgets)
         ]
         known: dict[Coefficient, float] = {}
+        #: For each frame its other sources by their keys, each with the mean of its coefficient.
         self.shared: list[dict[Key, tuple[NoiseSource, float]]] = []
         for position, budget in enumerate(self._budgets):
             of_frame: dict[Coefficient, float] = {}
@@ -215,24 +203,14 @@ def _mean(
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """
-    How much of each frame's value is in the result.
+    """How much of each frame's value is in the result."""
 
-    Attributes
-    ----------
-    numbers : sequence of float
-        One for each frame. Where no value is left out they add up to one.
-    kept : sequence of SurvivorMask
-        Which values are in the result, where that differs from pixel to pixel; else empty.
-    total : ndarray, shape (ny, nx), optional
-        With ``kept``: the sum of the numbers of the kept values.
-    by_pixel : ndarray, shape (n, ny, nx), optional
-        The weights themselves, where the numbers are only typical.
-    """
-
+    #: One for each frame. Where no value is left out they add up to one.
     numbers: Sequence[float]
+    #: Which values are in the result, and the sum of their numbers, where that differs from pixel to pixel.
     kept: Sequence[SurvivorMask] = ()
     total: NDArray[Any] | None = None
+    #: The weights themselves, shape (n, ny, nx), where the numbers are only typical.
     by_pixel: NDArray[Any] | None = None
 
     def times(self, position: int, coefficient: Coefficient) -> Coefficient:

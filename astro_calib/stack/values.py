@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.stack.noise import PrivateNoise
 
+    Array = NDArray[Any]
+
 __all__ = ["StackedValues", "stacked_values", "typical_noise"]
 
 #: Values of all frames in a block, so that the block stays in the cache.
@@ -41,38 +43,21 @@ MANY_COLUMNS = 1000
 
 @dataclass
 class StackedValues:
-    """
-    What a combination gives, and what its errors need to know.
-
-    Attributes
-    ----------
-    data : ndarray, shape (ny, nx)
-        The values.
-    flags : ndarray of uint16, shape (ny, nx)
-        Those of the values that are in the result, and what the combination adds to them.
-    n_used : ndarray of uint16, shape (ny, nx)
-        How many values were used.
-    n_before, n_combined : ndarray of uint16, shape (ny, nx)
-        How many values there were before rejection, and how many of them are in the result. Where none was fit for use
-        the result is made of what there is, and these count that.
-    scatter : ndarray, shape (ny, nx), or None
-        The sample's variance at each pixel, where it was asked for.
-    weights, variance_factor : ndarray or None
-        Of an estimator that weighs pixels of unlike frames: weights, shape (n, ny, nx), and the factor of its variance.
-    kept : list of SurvivorMask
-        Which values are in the result; empty if all are.
-    total : ndarray, shape (ny, nx), or None
-        The sum of the weights of the values that are in the result; None if all are.
-    """
+    """What a combination gives at each pixel, and what its errors need to know."""
 
     data: NDArray[Any]
+    #: Those of the values that are in the result, and what the combination adds to them.
     flags: NDArray[np.uint16]
     n_used: NDArray[np.uint16]
+    #: The numbers of values before rejection, and in the result. Where none was fit for use these count what there is.
     n_before: NDArray[np.uint16]
     n_combined: NDArray[np.uint16]
+    #: The sample's variance, where it was asked for.
     scatter: NDArray[Any] | None
+    #: Of a method that weighs pixels: weights, shape (n, ny, nx), and the factor of its variance.
     weights: NDArray[Any] | None
     variance_factor: NDArray[Any] | None
+    #: Which values are in the result, and the sum of their weights, unless all are.
     kept: list[SurvivorMask] = field(default_factory=list)
     total: NDArray[Any] | None = None
 
@@ -155,23 +140,10 @@ def stacked_values(
     memory_limit: float = np.inf,
 ) -> StackedValues:
     """
-    Combine the frames' values.
+    Combine the frames' values, with weights that add up to one.
 
-    Parameters
-    ----------
-    frames : sequence of CCDFrame, each of shape (ny, nx)
-    method, rejection
-        What is done to the values at each pixel.
-    weights : sequence of float
-        They add up to one.
-    own : PrivateNoise, optional
-        The noise that each frame has for itself, if it is known and needed.
-    typical : ndarray, shape (n,), optional
-        For an estimator that weighs pixels of unlike frames: their typical sigmas.
-    scatter : bool
-        Whether the sample's variance is wanted.
-    memory_limit : float
-        As in `astro_calib.combine`.
+    ``own`` is the noise that each frame has for itself, if it is known and needed; ``typical`` are the frames' sigmas,
+    if they are unlike and the method weighs pixels; ``scatter`` asks for the sample's variance.
     """
     from astro_calib.kernels.clipped import clipped_mean
     from astro_calib.kernels.stack import masked_median, sample_variance, sum_of_weights
@@ -204,13 +176,8 @@ def stacked_values(
     refilled: list[tuple[slice, NDArray[np.intp]]] = []
 
     def in_steps(
-        rows: slice,
-        values: NDArray[Any],
-        fit: NDArray[np.bool_],
-        complete: bool,
-        center: NDArray[Any] | None,
-        variances: list[Any] | None,
-    ) -> tuple[bool, NDArray[np.bool_] | None]:
+        rows: slice, values: Array, fit: Array, complete: bool, center: Array | None, variances: list[Any] | None
+    ) -> tuple[bool, Array | None]:
         """Write the values; whether all are in them, and where nothing is fit for use."""
         used = rejection.keep(values, fit, center, variances, usual)
         whole = complete and (used is fit or bool(used.all()))
