@@ -106,10 +106,8 @@ class Method:
 
         ``values`` are what the stack's ``StackedValues`` hold; ``sigmas`` are the typical ones of the frames.
         """
-        simulated = rejection.rejects
-        like = at_number(
-            partial(self.factor_after, rejection), values.n_before, values.data.dtype, interpolate=simulated
-        )
+        before, dtype = values.n_before, values.data.dtype
+        like = at_number(partial(self.factor_after, rejection), before, dtype, interpolate=rejection.rejects)
         return like * excess_of_unlike(self, rejection, sigmas, weights)
 
 

@@ -209,7 +209,8 @@ def combine(
     own = PrivateNoise(inputs, private)
     typical, like = typical_noise(inputs, own)
     if not how.linear:
-        warn_of_nonlinear(how.name, own, typical, max(map(_quantum, inputs)))
+        quantum = max(0.0 if frame.origin is None else frame.origin.quantum for frame in inputs)
+        warn_of_nonlinear(how.name, own, typical, quantum)
     variance_factor: Any
     if by_scatter:
         # The factor of the estimator is in the variance that was taken from the scatter; that of weights is not.
@@ -235,12 +236,6 @@ def combine(
         stack = stack.multiply(float(len(inputs)))
     stack.history = dataclasses.replace(stack.history, n_used=values.n_used)
     return stack
-
-
-def _quantum(frame: CCDFrame) -> float:
-    """The digital step of a frame in its unit, 0 where it is not known."""
-    origin = frame.origin
-    return 0.0 if origin is None else origin.quantum
 
 
 def _assembled(frames: Sequence[Any], first: CCDFrame, values: StackedValues, budget: UncertaintyBudget) -> CCDFrame:

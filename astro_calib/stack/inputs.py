@@ -108,10 +108,6 @@ def _warn_of_memory(number: int, taken: int, memory_limit: float) -> None:
     warnings.warn(msg, AstropyUserWarning, stacklevel=4)
 
 
-def _is_raw(frame: Any) -> bool:
-    return frame.known_budget is None and frame.mask is None and frame.flags is None and frame.ndim == 2
-
-
 def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) -> Any:
     """A raw frame in a file to be read by rows; another as it is, or in a file of its own if there is no room."""
     from astro_calib.io.rows import RawOnDisk, raw_on_disk, spilled
@@ -123,7 +119,8 @@ def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) 
         return frame
     read = CCDFrame.read(path, unit=unit)
     in_memory = sum(one.pixels.nbytes for one in loaded if isinstance(one, CCDFrame))
-    if not _is_raw(read) or in_memory + read.pixels.nbytes < memory_limit / 2:
+    raw = read.known_budget is None and read.mask is None and read.flags is None and read.ndim == 2
+    if not raw or in_memory + read.pixels.nbytes < memory_limit / 2:
         return read.snapshot()
     directories = [one.directory for one in loaded if isinstance(one, RawOnDisk) and one.directory is not None]
     directory = directories[0] if directories else TemporaryDirectory(prefix="astro-calib-")

@@ -127,23 +127,14 @@ class PrivateNoise:
                 (source, square) for source, square in apart if square and not square * largest[source.key] <= least
             ]
 
-    def variance(
-        self, position: int, item: tuple[slice, ...], known: dict[Coefficient, tuple[Any, Any]]
-    ) -> tuple[Any, Any, Any]:
-        """
-        The variance of a part of a frame less what all share, its slope with signal, and its part without shot noise.
-
-        Of a source that frames share, only the difference from the mean coefficient moves a frame away from the others.
-        What coefficients are in this part, and their squares, goes to ``known`` for other sources and frames.
-        """
-        total, slope, floor = self._of_its_own(position, item, known)
-        for source, square in self._apart[position]:
-            total = total + square * source.variance.part(item, self._budgets[position].shape)
-        return total, slope, floor
-
     def _of_its_own(
         self, position: int, item: tuple[slice, ...], known: dict[Coefficient, tuple[Any, Any]]
     ) -> tuple[Any, Any, Any]:
+        """
+        The variance of a part of a frame from what only it has, its slope with signal, and its part without shot noise.
+
+        What coefficients are in this part, and their squares, goes to ``known`` for other sources and frames.
+        """
         budget = self._budgets[position]
         data = None if budget.data is None else budget.data[item]
         total: Any = 0.0
@@ -178,7 +169,10 @@ class PrivateNoise:
         result = []
         known: dict[Coefficient, tuple[Any, Any]] = {}
         for position, value in enumerate(values):
-            total, slope, floor = self.variance(position, item, known)
+            total, slope, floor = self._of_its_own(position, item, known)
+            # Of what frames share, only the difference from the mean coefficient moves a frame away from the others.
+            for source, square in self._apart[position]:
+                total = total + square * source.variance.part(item, self._budgets[position].shape)
             moves = np.ndim(slope) or slope != 0
             result.append(at_center(total, slope, floor, value, center) if moves else total)
         return result
