@@ -9,7 +9,7 @@ import numpy as np
 from astro_calib.kernels.many import addresses, array_at, part_of
 from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.reject import is_near, numbers_and_arrays, too_few
-from astro_calib.kernels.stack import TOGETHER, add_lines
+from astro_calib.kernels.stack import TOGETHER, add_lines, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,18 +140,8 @@ def _clipped_mean(
             here = part_of(used, frame * m + start if not complete else 0, width)
             first = frame - frame % TOGETHER
             line = part_of(chosen, (frame - first) * WIDTH, width)
-            _choose(
-                part_of(values, frame * m + start, width),
-                variance,
-                middle,
-                below,
-                above,
-                here,
-                complete,
-                bit,
-                line,
-                marks,
-            )
+            taken = part_of(values, frame * m + start, width)
+            _choose(taken, variance, middle, below, above, here, complete, bit, line, marks)
             if not complete:
                 for index in range(width):
                     fit[index] += here[index]
@@ -187,35 +177,15 @@ def clipped_mean(
     results: tuple[NDArray[Any], NDArray[Any], NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint32]],
 ) -> tuple[bool, bool]:
     """
-    The mean at each pixel of the values that `astro_calib.kernels.reject.reject_deviant` leaves.
+    The mean at each pixel of the values, shape (n, ...), that `astro_calib.kernels.reject.reject_deviant` leaves.
 
-    Where no value is fit for use all that are finite are taken, so that the pixel gets a value.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n, ...), floating
-    used : ndarray of bool, shape (n, ...)
-        Which values are fit for use.
-    complete : bool
-        Whether all are.
-    variances : sequence of n numbers or arrays, each of shape (...)
-    center : ndarray, shape (...)
-        The median of the used values.
-    thresholds : (float, float)
-        Below and above the centre, in standard deviations.
-    weights : sequence of float, length n
-    results : tuple of ndarray, each of shape (...) and C-contiguous
-        Written: the mean; the sum of the weights of the values taken, 1 if there are none; of uint16 how many are
-        taken, and how many are fit for use; of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane, which
-        are taken: bit i of plane p is that of frame 32 p + i.
-
-    Returns
-    -------
-    whole, empty : bool
-        Whether all values are fit for use and taken; whether there are pixels where no value is fit for use.
+    Where no value is fit for use all that are finite are taken, so that the pixel gets a value. Results are written:
+    the mean; the sum of the weights of the values taken, 1 if there are none; of uint16 how many are taken, and how
+    many are fit for use; of uint32, shape (ceil(n / 32), ...), which are taken: bit i of plane p is that of frame
+    32 p + i. Returned is whether all values are fit for use and taken, and whether somewhere none is fit for use.
     """
     mean, weight, number, before, planes = results
-    lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
+    lines, here = lines_of(values), lines_of(used)
     numbers, arrays = numbers_and_arrays(variances, values.dtype, center.shape)
     own = np.asarray(weights, dtype=np.float64)
     middle = np.ascontiguousarray(center, dtype=values.dtype).reshape(-1)

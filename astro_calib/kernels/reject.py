@@ -9,6 +9,7 @@ import numpy as np
 from astro_calib.kernels.many import addresses, alike, array_at, part_of
 from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.plain import read_only
+from astro_calib.kernels.stack import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,19 +50,6 @@ def _within(
 
 
 @inner()
-def _within_number(
-    values: NDArray[Any], used: NDArray[np.bool_], center: NDArray[Any], low: Any, high: Any, kept: NDArray[np.bool_]
-) -> None:
-    nothing = values.dtype.type(0)
-    for index in range(values.shape[0]):
-        deviation = values[index] - center[index]
-        limit = high if deviation > nothing else low
-        kept[index] = deviation * deviation <= limit
-    for index in range(values.shape[0]):
-        kept[index] &= used[index]
-
-
-@inner()
 def too_few(before: int, after: int) -> bool:
     """Of two values only the higher may go, and all never do."""
     return ((before == 2) & (after < 2)) | ((before > 0) & (after == 0))
@@ -80,7 +68,8 @@ def _reject_deviant(
 ) -> None:
     n, m = values.shape
     kind = values.dtype.type
-    below, above, infinite = kind(lower * lower), kind(upper * upper), kind(np.inf)
+    below, above = kind(lower * lower), kind(upper * upper)
+    single = np.empty(WIDTH, dtype=values.dtype)
     before = np.empty(WIDTH, dtype=np.uint16)
     after = np.empty(WIDTH, dtype=np.uint16)
     for start in range(0, m, WIDTH):
@@ -92,12 +81,11 @@ def _reject_deviant(
             own = frame * m + start
             line, here, kept = part_of(values, own, width), part_of(used, own, width), part_of(remaining, own, width)
             if variances[frame]:
-                _within(line, here, array_at(variances[frame], start, width, values), middle, below, above, kept)
+                variance = array_at(variances[frame], start, width, values)
             else:
-                single = max(kind(numbers[frame]), kind(0))
-                low = below if below == infinite else below * single
-                high = above if above == infinite else above * single
-                _within_number(line, here, middle, low, high, kept)
+                single[:] = kind(numbers[frame])
+                variance = part_of(single, 0, width)
+            _within(line, here, variance, middle, below, above, kept)
             for index in range(width):
                 before[index] += here[index]
             for index in range(width):
@@ -132,31 +120,15 @@ def reject_deviant(
     upper: float,
 ) -> NDArray[np.bool_]:
     """
-    Leave out values that are too many standard deviations from the centre.
+    Which of the used values, shape (n, ...), are not more standard deviations than the thresholds from their median.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n, ...)
-    variances : sequence of n numbers or arrays, each of shape (...)
-        The square of the standard deviation of each frame's values.
-    used : ndarray of bool, shape (n, ...)
-        Which values are considered.
-    center : ndarray, shape (...)
-        The median of the used values.
-    lower, upper : float
-        Thresholds below and above the centre.
-
-    Returns
-    -------
-    ndarray of bool, shape (n, ...)
-        Which values remain. Of two values only the higher may go; all never do: the values up to the lower of the two
-        middle ones stay where none would.
+    Of two values only the higher may go; all never do: the values up to the lower of the two middle ones stay where
+    none would. ``variances`` are n numbers or arrays of shape (...).
     """
     remaining = np.empty(values.shape, dtype=np.bool_)
-    lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
     middle = np.ascontiguousarray(center, dtype=values.dtype).reshape(-1)
     numbers, arrays = numbers_and_arrays(variances, values.dtype, center.shape)
-    kept = remaining.reshape(len(values), -1)
+    lines, here, kept = lines_of(values), lines_of(used), lines_of(remaining)
     _reject_deviant(lines, here, addresses(arrays), numbers, middle, lower, upper, kept)
     return remaining
 
@@ -189,19 +161,7 @@ def _at_center_alike(
 
 
 def at_center(total: Any, slope: Any, floor: Any, values: NDArray[Any], center: NDArray[Any]) -> NDArray[Any]:
-    """
-    The variance that values would have at the centre: moved along its slope, not below a quarter of its floor.
-
-    Parameters
-    ----------
-    total, slope, floor : float or ndarray, broadcasting to shape (...)
-    values, center : ndarray, shape (...)
-
-    Returns
-    -------
-    ndarray, shape (...)
-        Of the type of ``values``.
-    """
+    """The variance that values would have at the centre: moved along its slope, not below a quarter of its floor."""
     result = np.empty(values.shape, dtype=values.dtype)
     if np.ndim(slope) == np.ndim(floor) == 0 and np.shape(total) == values.shape:
         arrays = [read_only(part).reshape(-1) for part in (total, values, center)]
@@ -247,22 +207,7 @@ def _reject_extremes(
 
 
 def reject_extremes(values: NDArray[Any], used: NDArray[np.bool_], lowest: int, highest: int) -> NDArray[np.bool_]:
-    """
-    Leave out the lowest and the highest values at each pixel.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n, ...)
-    used : ndarray of bool, shape (n, ...)
-    lowest, highest : int
-        How many to leave out at each end. Where too few values are used to leave one over, none is left out.
-
-    Returns
-    -------
-    ndarray of bool, shape (n, ...)
-        Which values remain.
-    """
+    """Which of the used values, shape (n, ...), are not the lowest and highest; all where none would be left."""
     remaining = np.empty(values.shape, dtype=np.bool_)
-    lines, here = (np.ascontiguousarray(array).reshape(len(values), -1) for array in (values, used))
-    _reject_extremes(lines, here, lowest, highest, remaining.reshape(len(values), -1))
+    _reject_extremes(lines_of(values), lines_of(used), lowest, highest, remaining.reshape(len(values), -1))
     return remaining

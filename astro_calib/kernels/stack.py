@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TOGETHER", "add_lines", "masked_median", "sample_variance", "sum_of_weights", "weighted_sums"]
+__all__ = ["TOGETHER", "add_lines", "lines_of", "masked_median", "sample_variance", "sum_of_weights", "weighted_sums"]
 
 #: Pixels whose sums stay in the fastest cache while all frames are added.
 WIDTH = 1024
@@ -26,30 +26,18 @@ TOGETHER = 4
 
 def masked_median(values: NDArray[Any], used: NDArray[np.bool_], complete: bool | None = None) -> NDArray[Any]:
     """
-    The median of the used values at each pixel.
+    The median of the used values, shape (n, ...), at each pixel; NaN where there is none.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n, ...)
-        Floating, or whole numbers that are all used.
-    used : ndarray of bool, shape (n, ...)
-        Which values count; not read if ``complete``.
-    complete : bool, optional
-        Whether all do, if that is known.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        Of the type of ``values``, float32 for whole numbers of 16 bits; NaN where no value is used.
+    Whole numbers must all be used. ``used`` is not read if all are known to be, that is, ``complete``.
     """
     number = len(values)
-    lines, here = _lines(values), _lines(used)
+    lines, here = lines_of(values), lines_of(used)
     median = np.empty(lines.shape[1], dtype=float_type(values.dtype))
     median_of_lines(lines, here, bool(used.all()) if complete is None else complete, comparators(number), median)
     return median.reshape(values.shape[1:])
 
 
-def _lines(values: NDArray[Any]) -> NDArray[Any]:
+def lines_of(values: NDArray[Any]) -> NDArray[Any]:
     """Values of each frame in a line, C-contiguous."""
     return np.ascontiguousarray(values).reshape(len(values), -1)
 
@@ -136,35 +124,18 @@ def sum_of_weights(weights: Sequence[float]) -> float:
 def weighted_sums(
     values: NDArray[Any], used: NDArray[np.bool_], weights: Sequence[float], complete: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint16]]:
-    """
-    Sums over the used values at each pixel.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n, ...)
-    used : ndarray of bool, shape (n, ...)
-    weights : sequence of float, length n
-    complete : bool
-        Whether all values are known to be used.
-
-    Returns
-    -------
-    total, weight : ndarray of float64, shape (...)
-        The sums of weight times value, and of the weights.
-    number : ndarray of uint16, shape (...)
-        How many values are used.
-    """
+    """The sums of weight times value, and of weights, over the used values, shape (n, ...), and how many they are."""
     count, shape = len(values), values.shape[1:]
     size = int(np.prod(shape))
     own = np.asarray(weights, dtype=np.float64)
     total = np.zeros(size)
     if complete:
         weight, number = np.full(size, sum_of_weights(weights)), np.full(size, count, dtype=np.uint16)
-        _add_all(_lines(values), own, total)
+        _add_all(lines_of(values), own, total)
     else:
         weight, number = np.zeros(size), np.zeros(size, dtype=np.uint16)
         alike = bool(np.all(own == own[0]))
-        _add_used(_lines(values), _lines(used), own, alike, total, weight, number)
+        _add_used(lines_of(values), lines_of(used), own, alike, total, weight, number)
     return total.reshape(shape), weight.reshape(shape), number.reshape(shape)
 
 
@@ -206,23 +177,11 @@ def sample_variance(
     values: NDArray[Any], used: NDArray[np.bool_], about: NDArray[Any], complete: bool = False
 ) -> NDArray[Any]:
     """
-    The variance of the used values at each pixel, with N - 1; 0 for one value.
+    The variance of the used values, shape (n, ...), at each pixel, with N - 1; 0 for one value.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n, ...)
-    used : ndarray of bool, shape (n, ...)
-    about : ndarray, shape (...)
-        Floating: about where the values are, such as their median: rounding is relative to the distance from there.
-    complete : bool
-        Whether all values are known to be used.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        Of the type of ``about``.
+    Rounding is relative to the distance from ``about``, such as the median; the result is of its type.
     """
     variance = np.empty(values.shape[1:], dtype=about.dtype)
     middle = np.ascontiguousarray(about).reshape(-1)
-    _sample_variance(_lines(values), _lines(used), middle, complete, variance.reshape(-1))
+    _sample_variance(lines_of(values), lines_of(used), middle, complete, variance.reshape(-1))
     return variance

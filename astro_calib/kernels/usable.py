@@ -82,26 +82,10 @@ def collect(
     used: NDArray[np.bool_],
 ) -> bool:
     """
-    Take the values of frames, and find which are fit for use.
+    Take the values of frames, and find which are fit for use; returned is whether all are.
 
-    Parameters
-    ----------
-    values : sequence of n ndarrays, shape (...)
-        Real numbers of any type that ``result`` can hold.
-    masks : sequence of n ndarrays of bool, shape (...), or None
-        True where a value is not to be used.
-    flags : sequence of n ndarrays of uint16, shape (...), or None
-    unusable : int
-        Flags with one of these bits say that a value is not to be used.
-    result : ndarray, shape (n, ...), floating, C-contiguous
-        The values are written here.
-    used : ndarray of bool, shape (n, ...), C-contiguous
-        Written: where a value is finite, not masked and not flagged.
-
-    Returns
-    -------
-    bool
-        Whether all are fit for use.
+    Written are the values, as floating-point numbers of shape (n, ...), and where each is used: it is finite, not
+    masked, and not flagged with one of the bits of ``unusable``.
     """
     # What was read from FITS has its bytes in the other order.
     native = {array.dtype.newbyteorder("=") for array in values}
@@ -136,17 +120,7 @@ def _count(used: NDArray[np.bool_], number: NDArray[np.uint16]) -> None:
 
 
 def counted(used: NDArray[np.bool_]) -> NDArray[np.uint16]:
-    """
-    How many values are used at each pixel.
-
-    Parameters
-    ----------
-    used : ndarray of bool, shape (n, ...)
-
-    Returns
-    -------
-    ndarray of uint16, shape (...)
-    """
+    """How many values of shape (n, ...) are used at each pixel, as uint16."""
     number = np.zeros(used.shape[1:], dtype=np.uint16)
     _count(np.ascontiguousarray(used).reshape(len(used), -1), number.reshape(-1))
     return number
@@ -166,15 +140,7 @@ def _mark(kept: NDArray[np.bool_], plane: NDArray[np.uint32]) -> None:
 
 
 def survivors(kept: NDArray[np.bool_], planes: NDArray[np.uint32]) -> None:
-    """
-    Note which values are in a result, 32 frames in a plane.
-
-    Parameters
-    ----------
-    kept : ndarray of bool, shape (n, ...), C-contiguous
-    planes : ndarray of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane
-        Written: bit i of plane p is that of frame 32 p + i.
-    """
+    """Write which values, shape (n, ...), are in a result: bit i of plane p, of uint32, is that of frame 32 p + i."""
     lines = kept.reshape(len(kept), -1)
     for position, plane in enumerate(planes):
         _mark(lines[32 * position : 32 * position + 32], plane.reshape(-1))
@@ -214,12 +180,7 @@ def merge_flags(
     """
     Add the flags of the values that are in a result to ``flags``, in place.
 
-    Parameters
-    ----------
-    more : sequence of n ndarrays of uint16, shape (...), or None
-    planes : ndarray of uint32, shape (ceil(n / 32), ...), C-contiguous in each plane, or None
-        Which values these are, as `survivors` writes it; all, if None.
-    flags : ndarray of uint16, shape (...), C-contiguous
+    ``planes`` say which values these are, as `survivors` writes it; all, if None.
     """
     arrays = [None if own is None else np.ascontiguousarray(own, dtype=np.uint16) for own in more]
     if any(own is not None for own in arrays):

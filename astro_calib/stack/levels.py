@@ -59,21 +59,13 @@ GAUSSIAN_DENSITY = 1 / np.sqrt(2 * np.pi)
 
 @dataclass(frozen=True)
 class Levels:
-    """
-    The levels that frames were scaled by, as measured on them.
+    """The levels that frames were scaled by, as measured on them."""
 
-    Attributes
-    ----------
-    how : {"median", "mean"}
-        What the level is of the good pixels.
-    values : ndarray of float64, shape (n,)
-        Of the frames as they were.
-    good : sequence of n ndarrays of bool, shape (ny, nx)
-        The pixels that each was found from: one array for frames that have the same.
-    """
-
+    #: "median" or "mean": what the level is of the good pixels.
     how: str
+    #: Of the frames as they were.
     values: NDArray[np.float64]
+    #: The pixels that each was found from: one array for frames that have the same.
     good: Sequence[NDArray[np.bool_]]
 
     @property
@@ -83,22 +75,7 @@ class Levels:
 
 
 def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame], Levels | None]:
-    """
-    Frames times numbers, and the levels these come from, if they are measured here.
-
-    Parameters
-    ----------
-    frames : sequence of CCDFrame
-    scale : {"median", "mean"}, callable, sequence of float or None
-        As in `astro_calib.combine`. Numbers and a callable's results count as exact.
-
-    Raises
-    ------
-    ValueError
-        If the scale has no meaning, or a factor is not finite.
-    FrameError
-        If a level is not positive.
-    """
+    """Frames times the numbers that ``scale`` of `combine` means, and the levels these come from, if measured here."""
     levels = None
     if scale is None:
         return list(frames), None
@@ -168,27 +145,7 @@ def _level(frame: CCDFrame, how: str) -> tuple[float, NDArray[np.bool_]]:
 
 
 def median_of_pixels(values: NDArray[Any]) -> Any:
-    """
-    The median; of many values only those are sorted that a sample says are near it.
-
-    Parameters
-    ----------
-    values : ndarray, not empty
-        Numbers, none of them NaN.
-
-    Returns
-    -------
-    floating
-        That of `numpy.median`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astro_calib.stack.levels import median_of_pixels
-    >>> values = np.random.default_rng(1).normal(size=(1000, 1001))
-    >>> bool(median_of_pixels(values) == np.median(values))
-    True
-    """
+    """That of `numpy.median`, without NaN; of many values only those are sorted that a sample says are near it."""
     line = values.reshape(-1)
     if line.size < MANY:
         return np.median(line)

@@ -14,11 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import NoiseWarning
-from astro_calib.estimators import (
-    median_probabilities,
-    median_variance,
-    median_variance_exact,
-)
 from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -39,18 +34,15 @@ __all__ = [
     "alike",
     "budget_of",
     "materialized",
-    "median_passing",
     "private_terms",
     "sampled",
     "stacked_budget",
     "typical_sigmas",
-    "warn_of_median",
+    "warn_of_nonlinear",
 ]
 
 #: Sigmas that agree to this count as equal: the error of the median is second order in their difference.
 LIKE = 0.02
-#: Beyond this ratio of sigmas the formula for the median of unlike frames is off by more than 3.5%; quadrature then.
-UNLIKE = 1.5
 #: Below this many digital units of noise a median of whole numbers is dominated by rounding.
 SMALLEST_ROUNDED = 2.0
 #: Fewer pixels than this part may have unlike noise in frames that count as alike.
@@ -92,20 +84,7 @@ def private_terms(frames: Sequence[CCDFrame]) -> set[tuple[int, Key]]:
 
 
 class PrivateNoise:
-    """
-    The noise that each frame has for itself, from which rejection and medians take their measure.
-
-    Parameters
-    ----------
-    frames : sequence of CCDFrame
-    private : set of (position, key)
-        The sources that only one frame has.
-
-    Attributes
-    ----------
-    shared : list of dict
-        For each frame its other sources by their keys, each with the mean of its coefficient.
-    """
+    """The noise that each frame has for itself, from which rejection and medians take their measure."""
 
     def __init__(self, frames: Sequence[CCDFrame], private: set[tuple[int, Key]]) -> None:
         self._budgets = [budget_of(frame) for frame in frames]
@@ -114,6 +93,7 @@ class PrivateNoise:
             for position, budget in enumerate(self._budgets)
         ]
         known: dict[Coefficient, float] = {}
+        #: For each frame its other sources by their keys, each with the mean of its coefficient.
         self.shared: list[dict[Key, tuple[NoiseSource, float]]] = []
         for position, budget in enumerate(self._budgets):
             of_frame: dict[Coefficient, float] = {}
@@ -147,23 +127,14 @@ class PrivateNoise:
                 (source, square) for source, square in apart if square and not square * largest[source.key] <= least
             ]
 
-    def variance(
-        self, position: int, item: tuple[slice, ...], known: dict[Coefficient, tuple[Any, Any]]
-    ) -> tuple[Any, Any, Any]:
-        """
-        The variance of a part of a frame less what all share, its slope with signal, and its part without shot noise.
-
-        Of a source that frames share, only the difference from the mean coefficient moves a frame away from the others.
-        What coefficients are in this part, and their squares, goes to ``known`` for other sources and frames.
-        """
-        total, slope, floor = self._of_its_own(position, item, known)
-        for source, square in self._apart[position]:
-            total = total + square * source.variance.part(item, self._budgets[position].shape)
-        return total, slope, floor
-
     def _of_its_own(
         self, position: int, item: tuple[slice, ...], known: dict[Coefficient, tuple[Any, Any]]
     ) -> tuple[Any, Any, Any]:
+        """
+        The variance of a part of a frame from what only it has, its slope with signal, and its part without shot noise.
+
+        What coefficients are in this part, and their squares, goes to ``known`` for other sources and frames.
+        """
         budget = self._budgets[position]
         data = None if budget.data is None else budget.data[item]
         total: Any = 0.0
@@ -198,7 +169,10 @@ class PrivateNoise:
         result = []
         known: dict[Coefficient, tuple[Any, Any]] = {}
         for position, value in enumerate(values):
-            total, slope, floor = self.variance(position, item, known)
+            total, slope, floor = self._of_its_own(position, item, known)
+            # Of what frames share, only the difference from the mean coefficient moves a frame away from the others.
+            for source, square in self._apart[position]:
+                total = total + square * source.variance.part(item, self._budgets[position].shape)
             moves = np.ndim(slope) or slope != 0
             result.append(at_center(total, slope, floor, value, center) if moves else total)
         return result
@@ -223,31 +197,21 @@ def _mean(
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """
-    How much of each frame's value is in the result.
+    """How much of each frame's value is in the result."""
 
-    Attributes
-    ----------
-    numbers : sequence of float
-        One for each frame. Where no value is left out they add up to one.
-    kept : sequence of SurvivorMask
-        Which values are in the result, where that differs from pixel to pixel; else empty.
-    total : ndarray, shape (ny, nx), optional
-        With ``kept``: the sum of the numbers of the kept values.
-    exact : ndarray, shape (n, ny, nx), optional
-        The weights themselves, where the numbers are only typical.
-    """
-
+    #: One for each frame. Where no value is left out they add up to one.
     numbers: Sequence[float]
+    #: Which values are in the result, and the sum of their numbers, where that differs from pixel to pixel.
     kept: Sequence[SurvivorMask] = ()
     total: NDArray[Any] | None = None
-    exact: NDArray[Any] | None = None
+    #: The weights themselves, shape (n, ny, nx), where the numbers are only typical.
+    by_pixel: NDArray[Any] | None = None
 
     def times(self, position: int, coefficient: Coefficient) -> Coefficient:
         """A frame's coefficient in the result; 0 where the frame is left out, whatever the coefficient is there."""
-        if self.exact is None:
+        if self.by_pixel is None:
             return self.remembered(position, coefficient)
-        weight = self.exact[position]
+        weight = self.by_pixel[position]
         if coefficient.number is not None:
             return Coefficient(weight) * coefficient.number
         with np.errstate(invalid="ignore"):
@@ -267,41 +231,6 @@ class Weights:
         return [factor.times(kept).times(total, -1) for factor, kept in zip(factors, self.kept, strict=True)]
 
 
-def median_passing(
-    own: NDArray[Any], typical: NDArray[np.float64], before: NDArray[np.bool_], used: NDArray[np.bool_]
-) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """
-    How a median of unlike frames passes on noise.
-
-    Parameters
-    ----------
-    own : ndarray, shape (n, ny, nx)
-        Sigma of each frame's own noise. Where it is no positive, finite number, the frame's typical one decides how
-        much of the value comes through; the value's own term makes the error of the result what it has to be.
-    typical : ndarray, shape (n,)
-        Its typical values, for what no formula says of each pixel.
-    before, used : ndarray of bool, shape (n, ny, nx)
-        The values that the factor counts, and those that can be the median.
-
-    Returns
-    -------
-    probabilities : ndarray, shape (n, ny, nx)
-        That a frame is the median.
-    variance_factor : ndarray of float32, shape (ny, nx)
-        By how much the variance exceeds that of a mean with these weights.
-    """
-    own = np.where((own > 0) & (own < np.inf), own, typical.reshape(-1, *[1] * (own.ndim - 1)).astype(own.dtype))
-    probabilities = median_probabilities(own, ~used)
-    with np.errstate(invalid="ignore"):
-        linear = np.sum(np.where(used, probabilities * own, 0) ** 2, axis=0)
-    variance = median_variance(own, ~before)
-    if typical.max() > UNLIKE * typical.min():
-        variance = variance * median_variance_exact(typical)[0] / float(median_variance(typical))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factor = variance / linear
-    return probabilities, np.where(np.isfinite(factor), factor, 1.0).astype(np.float32)
-
-
 def alike(own: NDArray[Any], used: NDArray[np.bool_]) -> bool:
     """Whether the frames have the same noise at nearly every pixel, from a sample of shape (n, ...)."""
     largest = np.where(used, own, 0).max(axis=0)
@@ -317,13 +246,14 @@ def typical_sigmas(own: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[np.flo
     return np.where(np.isfinite(typical) & (typical > 0), typical, np.nanmax([*typical, 1e-30]))
 
 
-def warn_of_median(own: PrivateNoise, typical: NDArray[np.float64], quantum: float) -> None:
-    """Say where the error of a median is less exact than usual; ``typical`` are the sigmas of the frames' own noise."""
+def warn_of_nonlinear(name: str, own: PrivateNoise, typical: NDArray[np.float64], quantum: float) -> None:
+    """Say where the error of what is no mean is less exact than usual, by typical sigmas of the frames' own noise."""
     lowest = float(typical.min())
     if lowest < SMALLEST_ROUNDED * quantum:
         msg = (
-            f"the noise is {lowest / quantum:.2g} digital units, so that the median of whole numbers is dominated by "
-            "rounding, and its error by more than is predicted (1.5 times at 1 unit and 25 frames). Use method='mean'."
+            f"the noise is {lowest / quantum:.2g} digital units, so that the {name} of whole numbers is dominated by "
+            "rounding, and its error is larger than predicted (a median's 1.5 times at 1 unit and 25 frames). Use "
+            "method='mean'."
         )
         warnings.warn(msg, NoiseWarning, stacklevel=3)
     sources = {key: source for one in reversed(own.shared) for key, (source, _) in one.items()}
@@ -336,7 +266,7 @@ def warn_of_median(own: PrivateNoise, typical: NDArray[np.float64], quantum: flo
         if unlike > LARGEST_UNLIKE:
             msg = (
                 f"the frames hold the shared noise {source.name!r} to different amounts, up to {unlike:.1f} times "
-                "their own noise; the error of their median is only first order in that. Use method='mean', or frames "
+                f"their own noise; the error of their {name} is only first order in that. Use method='mean', or frames "
                 "of like exposure."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=3)
@@ -371,7 +301,7 @@ def stacked_budget(
         if len(owners[name, axes]) == 1 and np.ndim(factor) == 0 and factor == 1:
             terms += group
         else:
-            typical = None if weights.exact is None else remembered[name, axes]
+            typical = None if weights.by_pixel is None else remembered[name, axes]
             terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical))
     sums: dict[tuple[Any, ...], Coefficient] = {}
     for members in shared.values():

@@ -7,7 +7,7 @@ kept: how many values there were, which were left out, and how much the sample s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,103 +15,51 @@ import numpy as np
 from astro_calib.dtypes import float_type
 from astro_calib.flags import DataQuality
 from astro_calib.noise.arrays import ArrayRef, SurvivorMask
-from astro_calib.stack.noise import median_passing, sampled
+from astro_calib.stack.noise import alike, sampled, typical_sigmas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from astro_calib.estimators.methods import Method
+    from astro_calib.estimators.rejection import Rejection
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.stack.noise import PrivateNoise
-    from astro_calib.stack.request import CombineOptions
 
-__all__ = ["StackedValues", "gathered", "rejected", "stacked_values"]
+    Array = NDArray[Any]
+
+__all__ = ["StackedValues", "stacked_values", "typical_noise"]
 
 #: Values of all frames in a block, so that the block stays in the cache.
 BLOCK = 1 << 20
+#: The same of values that are read from files, so that a file is not read in too small pieces.
+BLOCK_ON_DISK = 1 << 24
+#: Memory that a thread needs for one of them, at most: double precision, and its distance from the centre.
+BYTES_A_VALUE = 24
+#: Images with more columns than this need not be looked at in every one to find what is typical.
+MANY_COLUMNS = 1000
 
 
 @dataclass
 class StackedValues:
-    """
-    What a combination gives, and what its errors need to know.
-
-    Attributes
-    ----------
-    data : ndarray, shape (ny, nx)
-        The values.
-    flags : ndarray of uint16, shape (ny, nx)
-        Those of the values that are in the result, and what the combination adds to them.
-    counted : ndarray of uint16, shape (ny, nx)
-        How many values were used.
-    before, used : ndarray of uint16, shape (ny, nx)
-        How many values there were before rejection, and how many of them are in the result. Where none was fit for use
-        the result is made of what there is, and these count that.
-    complete : bool
-        Whether every value of every frame is in the result.
-    kept : list of SurvivorMask
-        Which values are in the result; empty if all are.
-    total : ndarray, shape (ny, nx), or None
-        The sum of the weights of the values that are in the result; None if all are.
-    scatter : ndarray, shape (ny, nx), or None
-        The sample's variance at each pixel, where it was asked for.
-    exact, variance_factor : ndarray or None
-        For a median of unlike frames: weights, shape (n, ny, nx), and the factor of its variance.
-    """
+    """What a combination gives at each pixel, and what its errors need to know."""
 
     data: NDArray[Any]
+    #: Those of the values that are in the result, and what the combination adds to them.
     flags: NDArray[np.uint16]
-    counted: NDArray[np.uint16]
-    before: NDArray[np.uint16]
-    used: NDArray[np.uint16]
-    complete: bool
-    kept: list[SurvivorMask]
-    total: NDArray[Any] | None
+    n_used: NDArray[np.uint16]
+    #: The numbers of values before rejection, and in the result. Where none was fit for use these count what there is.
+    n_before: NDArray[np.uint16]
+    n_combined: NDArray[np.uint16]
+    #: The sample's variance, where it was asked for.
     scatter: NDArray[Any] | None
-    exact: NDArray[Any] | None
+    #: Of a method that weighs pixels: weights, shape (n, ny, nx), and the factor of its variance.
+    weights: NDArray[Any] | None
     variance_factor: NDArray[Any] | None
-
-
-def rejected(
-    values: NDArray[Any],
-    before: NDArray[np.bool_],
-    center: NDArray[Any] | None,
-    variances: Sequence[Any] | NDArray[Any] | None,
-    options: CombineOptions,
-    usual: float = 0.0,
-) -> NDArray[np.bool_]:
-    """
-    Which values remain.
-
-    Parameters
-    ----------
-    values, before : ndarray, shape (n, ...)
-        The values, and which are fit for use.
-    center : ndarray, shape (...)
-        Their median, if it is needed.
-    variances : sequence of n numbers or arrays of shape (...), or None
-        Those of the frames' known noise, if it is known.
-    options : CombineOptions
-    usual : float
-        Where the noise is not known: the usual scatter of a sample, see `usual_scatter`.
-    """
-    if options.clip is None:
-        return before
-    from astro_calib.kernels.reject import reject_deviant, reject_extremes
-    from astro_calib.kernels.stack import masked_median
-
-    if options.clip == "minmax":
-        return reject_extremes(values, before, *options.extremes)
-    assert center is not None
-    if variances is None or options.clip == "scatter":
-        with np.errstate(invalid="ignore"):
-            deviation = 1.4826 * masked_median(np.abs(values - center), before)
-        if options.clip == "sigma":
-            # The scatter of a few values is no threshold: it is often far too small. It is not less than usual.
-            deviation = np.maximum(deviation, values.dtype.type(usual))
-        variances = [np.square(deviation)] * len(values)
-    return reject_deviant(values, variances, before, center, options.lower, options.upper)
+    #: Which values are in the result, and the sum of their weights, unless all are.
+    kept: list[SurvivorMask] = field(default_factory=list)
+    total: NDArray[Any] | None = None
 
 
 def usual_scatter(frames: Sequence[CCDFrame]) -> float:
@@ -160,141 +108,122 @@ def as_stored(
     return values, np.ones((len(frames), 1), dtype=np.bool_), True
 
 
+def typical_noise(frames: Sequence[CCDFrame], own: PrivateNoise) -> tuple[NDArray[np.float64], bool]:
+    """Typical sigmas of the frames' own noise, and whether they are alike nearly everywhere."""
+    from astro_calib.kernels.stack import masked_median
+
+    rows, *rest = sampled(frames[0].shape, len(frames))
+    # Of images every third column is enough: rows are as many as before, the work is done by one thread.
+    item = (rows, *rest[:-1], slice(None, None, 3)) if rest and frames[0].shape[-1] > MANY_COLUMNS else (rows, *rest)
+    values, used, _ = gathered(frames, item)
+    used = used | ~used.any(axis=0)
+    center = masked_median(values, used & np.isfinite(values))
+    sigma = _roots(own.at_center(item, values, center), values)
+    used &= np.isfinite(sigma)
+    return typical_sigmas(sigma, used), alike(sigma, used)
+
+
+def _roots(variances: Sequence[Any], values: NDArray[Any]) -> NDArray[Any]:
+    """The square roots of numbers or arrays, as an array of the shape and type of the values."""
+    return np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=values.dtype))
+
+
 def stacked_values(
     frames: Sequence[CCDFrame],
-    options: CombineOptions,
+    method: Method,
+    rejection: Rejection,
     weights: Sequence[float],
-    own: PrivateNoise | None,
+    own: PrivateNoise | None = None,
     *,
     typical: NDArray[np.float64] | None = None,
     scatter: bool = False,
-    block: int = BLOCK,
+    memory_limit: float = np.inf,
 ) -> StackedValues:
     """
-    Combine the frames' values.
+    Combine the frames' values, with weights that add up to one.
 
-    Parameters
-    ----------
-    frames : sequence of CCDFrame, each of shape (ny, nx)
-    options : CombineOptions
-    weights : sequence of float
-        They add up to one.
-    own : PrivateNoise or None
-        The noise that each frame has for itself, if it is known.
-    typical : ndarray, shape (n,), optional
-        For a median of unlike frames: their typical sigmas.
-    scatter : bool
-        Whether the sample's variance is wanted.
-    block : int
-        How many values are worked on at a time.
+    ``own`` is the noise that each frame has for itself, if it is known and needed; ``typical`` are the frames' sigmas,
+    if they are unlike and the method weighs pixels; ``scatter`` asks for the sample's variance.
     """
     from astro_calib.kernels.clipped import clipped_mean
-    from astro_calib.kernels.stack import masked_median, sample_variance, sum_of_weights, weighted_sums
-    from astro_calib.kernels.threads import over_rows
+    from astro_calib.kernels.stack import masked_median, sample_variance, sum_of_weights
+    from astro_calib.kernels.threads import number_of_threads, over_rows
     from astro_calib.kernels.usable import counted, merge_flags, survivors
 
     shape = frames[0].shape
     number = len(frames)
     dtype = np.result_type(*(float_type(frame.dtype) for frame in frames))
-    usual = usual_scatter(frames) if own is None and options.clip == "sigma" else 0.0
+    usual = usual_scatter(frames) if own is None and rejection.by_noise else 0.0
     # Whole numbers of 16 bits are sorted as they are, twice as fast.
-    whole_numbers = (options.clip is None and typical is None) and all(
+    whole_numbers = (method.takes_integers and not rejection.rejects and typical is None) and all(
         frame.dtype == np.uint16 and frame.mask is None and frame.flags is None for frame in frames
     )
-    needs_center = options.method == "median" or options.clip in ("sigma", "scatter")
     # What is not needed is not written to, and takes no memory then.
     planes = np.empty((-(-number // 32), *shape), dtype=np.uint32)
-    used_counts = np.empty(shape, dtype=np.uint16)
+    n_combined = np.empty(shape, dtype=np.uint16)
+    total = np.empty(shape, dtype=dtype)
     result = StackedValues(
         data=np.empty(shape, dtype=dtype),
         flags=np.zeros(shape, dtype=np.uint16),
-        counted=used_counts,
-        before=used_counts if options.clip is None else np.empty(shape, dtype=np.uint16),
-        used=used_counts,
-        complete=True,
-        kept=[],
-        total=np.empty(shape, dtype=dtype),
+        n_used=n_combined,
+        n_before=np.empty(shape, dtype=np.uint16) if rejection.rejects else n_combined,
+        n_combined=n_combined,
         scatter=np.empty(shape, dtype=dtype) if scatter else None,
-        exact=None if typical is None else np.empty((number, *shape), dtype=dtype),
+        weights=None if typical is None else np.empty((number, *shape), dtype=dtype),
         variance_factor=None if typical is None else np.empty(shape, dtype=np.float32),
     )
     complete_rows: list[slice] = []
     refilled: list[tuple[slice, NDArray[np.intp]]] = []
 
-    like = all(weight == weights[0] for weight in weights)
-
-    def summed(values: NDArray[Any], used: NDArray[np.bool_], whole: bool) -> tuple[Any, Any, Any]:
-        """The weighted sum, the sum of weights and the number of values, as far as they are needed."""
-        if options.method == "median" and (whole or like):
-            count = number if whole else counted(used)
-            return None, count * weights[0], count
-        return weighted_sums(values, used, weights, whole)
-
     def in_steps(
-        rows: slice,
-        values: NDArray[Any],
-        before: NDArray[np.bool_],
-        complete: bool,
-        center: NDArray[Any] | None,
-        variances: list[Any] | None,
-    ) -> tuple[bool, NDArray[np.bool_] | None]:
+        rows: slice, values: Array, fit: Array, complete: bool, center: Array | None, variances: list[Any] | None
+    ) -> tuple[bool, Array | None]:
         """Write the values; whether all are in them, and where nothing is fit for use."""
-        used = rejected(values, before, center, variances, options, usual)
-        whole = complete and (used is before or bool(used.all()))
+        used = rejection.keep(values, fit, center, variances, usual)
+        whole = complete and (used is fit or bool(used.all()))
+        known_median = center if used is fit else None
         empty = np.zeros(1, dtype=np.bool_) if whole else counted(used) == 0
         filling = bool(empty.any())
         if filling:
             filled = empty & np.isfinite(values)
-            before, used = before | filled, used | filled
-        total, weight, count = summed(values, used, whole)
-        result.used[rows] = count
-        if options.clip is not None:
-            result.before[rows] = number if complete else counted(before)
-        if options.method == "median":
-            as_before = options.clip is None and not filling
-            middle = center if as_before and center is not None else masked_median(values, used, whole)
-            result.data[rows] = middle if whole else np.nan_to_num(middle)
-        else:
-            np.divide(total, np.where(weight > 0, weight, 1), out=result.data[rows], casting="same_kind")
-        if not whole and result.total is not None:
-            result.total[rows] = np.where(weight > 0, weight, 1)
+            fit, used, known_median = fit | filled, used | filled, None
+        result.data[rows], weight, result.n_combined[rows] = method.combined(values, used, whole, weights, known_median)
+        if rejection.rejects:
+            result.n_before[rows] = number if complete else counted(fit)
+        if not whole:
+            total[rows] = np.where(weight > 0, weight, 1)
         if result.scatter is not None:
             about = result.data[rows]
             result.scatter[rows] = sample_variance(values, used, about, whole)
             if not whole:
-                single = result.used[rows] <= 1
-                np.copyto(result.scatter[rows], sample_variance(values, before, about, complete), where=single)
-        if (
-            result.exact is not None
-            and result.variance_factor is not None
-            and variances is not None
-            and typical is not None
-        ):
-            counting = before if options.clip == "minmax" else used
-            sigma = np.sqrt(np.array([np.broadcast_to(one, values.shape[1:]) for one in variances], dtype=dtype))
-            result.exact[:, rows], result.variance_factor[rows] = median_passing(sigma, typical, counting, used)
+                single = result.n_combined[rows] <= 1
+                np.copyto(result.scatter[rows], sample_variance(values, fit, about, complete), where=single)
+        if typical is not None and variances is not None:
+            assert result.weights is not None
+            assert result.variance_factor is not None
+            counting = fit if rejection.keeps_median else used
+            found = method.weights_by_pixel(_roots(variances, values), typical, counting, used)
+            result.weights[:, rows], result.variance_factor[rows] = found
         if not whole:
             survivors(used, planes[:, rows])
         return whole, empty if filling else None
 
     def combine_rows(rows: slice) -> None:
         item = (rows, *[slice(None)] * (len(shape) - 1))
-        values, before, complete = as_stored(frames, item) if whole_numbers else gathered(frames, item)
-        center = masked_median(values, before, complete) if needs_center else None
-        variances = None
-        if own is not None and center is not None and (options.clip == "sigma" or typical is not None):
-            variances = own.at_center(item, values, center)
-        if center is not None and variances is not None and options.method != "median" and result.total is not None:
+        values, fit, complete = as_stored(frames, item) if whole_numbers else gathered(frames, item)
+        needs_center = rejection.needs_center or typical is not None
+        center = masked_median(values, fit, complete) if needs_center else None
+        variances = None if own is None or center is None else own.at_center(item, values, center)
+        if center is not None and variances is not None and method.linear:
             # What is asked for most goes through the values once.
-            assert result.scatter is None
-            thresholds, fit = (options.lower, options.upper), result.before[rows]
-            parts = result.data[rows], result.total[rows], result.used[rows], fit, planes[:, rows]
-            whole, filling = clipped_mean(values, before, complete, variances, center, thresholds, weights, parts)
-            empty = fit == 0 if filling else None
+            thresholds, n_before = (rejection.lower, rejection.upper), result.n_before[rows]
+            parts = result.data[rows], total[rows], n_combined[rows], n_before, planes[:, rows]
+            whole, filling = clipped_mean(values, fit, complete, variances, center, thresholds, weights, parts)
+            empty = n_before == 0 if filling else None
             if empty is not None:
-                np.copyto(fit, result.used[rows], where=empty)
+                np.copyto(n_before, n_combined[rows], where=empty)
         else:
-            whole, empty = in_steps(rows, values, before, complete, center, variances)
+            whole, empty = in_steps(rows, values, fit, complete, center, variances)
         if empty is not None:
             # Where nothing is fit for use the pixel gets the value and the variance of what there is.
             refilled.append((rows, np.flatnonzero(empty)))
@@ -303,26 +232,27 @@ def stacked_values(
         if whole:
             complete_rows.append(rows)
             return
-        if options.clip is not None:
-            result.flags[rows] |= (result.used[rows] < result.before[rows]) * np.uint16(DataQuality.REJECTED)
+        if rejection.rejects:
+            result.flags[rows] |= (n_combined[rows] < result.n_before[rows]) * np.uint16(DataQuality.REJECTED)
         if empty is not None:
-            result.flags[rows] |= (result.used[rows] == 0) * np.uint16(DataQuality.NO_DATA)
+            result.flags[rows] |= (n_combined[rows] == 0) * np.uint16(DataQuality.NO_DATA)
 
-    block = max(1, block // (number * max(int(np.prod(shape[1:])), 1)))
-    over_rows(combine_rows, shape[0], number * int(np.prod(shape)), block)
-    result.complete = sum(rows.stop - rows.start for rows in complete_rows) == shape[0]
-    if result.complete:
-        result.total = None
+    block: float = BLOCK
+    if not all(isinstance(frame.pixels, np.ndarray) for frame in frames):
+        block = min(BLOCK_ON_DISK, memory_limit / (BYTES_A_VALUE * number_of_threads()))
+    rows_at_a_time = max(1, int(block) // (number * max(int(np.prod(shape[1:])), 1)))
+    over_rows(combine_rows, shape[0], number * int(np.prod(shape)), rows_at_a_time)
+    if sum(rows.stop - rows.start for rows in complete_rows) == shape[0]:
         return result
     for rows in complete_rows:
         for position, plane in enumerate(planes):
             plane[rows] = (1 << min(number - 32 * position, 32)) - 1
-        if result.total is not None:
-            result.total[rows] = sum_of_weights(weights)
+        total[rows] = sum_of_weights(weights)
+    result.total = total
     fields = [ArrayRef(plane) for plane in planes]
     result.kept = [SurvivorMask(fields[position // 32], position % 32) for position in range(number)]
     if refilled:
-        result.counted = used_counts.copy()
+        result.n_used = n_combined.copy()
         for rows, places in refilled:
-            result.counted[rows].reshape(-1)[places] = 0
+            result.n_used[rows].reshape(-1)[places] = 0
     return result

@@ -134,7 +134,7 @@ def test_with_any_limit_of_memory(night, monkeypatch, limit):
     made = []
     real = tempfile.TemporaryDirectory
     monkeypatch.setattr(
-        sys.modules["astro_calib.stack.combination"],
+        sys.modules["astro_calib.stack.inputs"],
         "TemporaryDirectory",
         lambda **how: made.append(real(**how)) or made[-1],
     )

@@ -1038,7 +1038,7 @@ def test_an_infinite_threshold_leaves_nothing_out_where_the_noise_is_nothing(cli
 
 
 def test_more_frames_than_can_be_counted_are_refused(monkeypatch):
-    module = importlib.import_module("astro_calib.stack.combination")
+    module = importlib.import_module("astro_calib.stack.inputs")
     assert np.full((), module.MAX_FRAMES).astype(np.uint16) == module.MAX_FRAMES
     monkeypatch.setattr(module, "MAX_FRAMES", 3)
     frames = [make_frame(np.random.default_rng(number), 1.0, 1.0, SMALL) for number in range(4)]
