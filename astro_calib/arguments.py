@@ -43,6 +43,7 @@ __all__ = [
     "quantity_of",
     "quantity_values",
     "unit_in_code",
+    "with_sections",
 ]
 
 P = ParamSpec("P")
@@ -347,6 +348,17 @@ def other_words_of_init(**advice: str) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
         cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]  # a wrapper of the same arguments
         return cls
+
+    return decorate
+
+
+def with_sections(sections: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Complete a docstring of one line by sections that it has in common with others."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if function.__doc__:  # which `python -OO` leaves out
+            function.__doc__ = f"\n    {function.__doc__}\n{sections}"
+        return function
 
     return decorate
 

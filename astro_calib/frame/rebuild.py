@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "measured", "with_quality"]
+__all__ = ["as_frame", "lacks_own_noise", "measured", "usable", "with_nan", "with_quality"]
 
 #: Pixels that are looked at together.
 BLOCK = 1 << 17
@@ -48,7 +48,7 @@ def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> C
     return ccd
 
 
-def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
+def usable(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
     from astro_calib.kernels.threads import over_rows
     from astro_calib.kernels.usable import collect
@@ -69,8 +69,13 @@ def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
 
 def measured(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame is fit for use and its variance is known: the pixels that a level may be found from."""
-    good = fit_for_use(frame)
+    good = usable(frame)
     return good if frame.known_budget is None else good & frame.known_budget.is_known()
+
+
+def with_nan(frame: CCDFrame, values: NDArray[Any] | None = None) -> NDArray[Any]:
+    """A frame's data, or other values for its pixels, with NaN where it is not fit for use."""
+    return np.where(usable(frame), frame.pixels if values is None else values, np.nan)
 
 
 def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.names import file_name, unique_name
 from astro_calib.night.net import reason_of, tried
-from astro_calib.night.pixels import masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.remarks import heard_of_file
 from astro_calib.night.summary import MasterSummary
@@ -435,5 +435,5 @@ def write_masters(
 
 def _picture(title: str, master: CCDFrame) -> bytes:
     assert master.variance is not None  # combine never makes an exact master
-    values, sigmas = masked(master), masked(master, np.sqrt(master.variance))
+    values, sigmas = with_nan(master), with_nan(master, np.sqrt(master.variance))
     return rendered(master_picture(title, values, sigmas, str(master.unit)))
