@@ -31,6 +31,7 @@ __all__ = [
     "check_count",
     "check_number",
     "check_positive",
+    "check_quantity",
     "check_shape",
     "check_switch",
     "check_unit",
@@ -162,6 +163,27 @@ def quantity_of(value: Any) -> u.Quantity | None:
         return u.Quantity(value, dtype=float)
     except (TypeError, ValueError):
         return None
+
+
+def check_quantity(what: str, value: Any, unit: u.UnitBase, *, unitless_allowed: bool = False) -> u.Quantity:
+    """`value`, a number or an array that says its unit, in `unit`."""
+    quantity = quantity_of(value)
+    if quantity is None:
+        msg = f"{what} is {described(value)}; expected a number with its unit, as in 1.5 * {unit_in_code(unit)}."
+        raise TypeError(msg)
+    if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
+        example = f"{described(value)} * {unit_in_code(unit)}"
+        msg = f"{what} has no unit; give it in {unit}, for example {example}."
+        raise u.UnitTypeError(msg)
+    try:
+        return quantity.to(unit)
+    except u.UnitConversionError as error:
+        msg = f"{what} is {value}, which cannot be converted to {unit}."
+        if (quantity.unit**-1).is_equivalent(unit):
+            msg += f" That is its inverse: write 1 / ({value})."
+        elif unit == u.electron and quantity.unit.is_equivalent(u.adu):
+            msg += " Multiply it by the gain."
+        raise u.UnitConversionError(msg) from error
 
 
 def is_sequence_of(kind: type | tuple[type, ...], value: Any) -> bool:

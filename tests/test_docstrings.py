@@ -40,7 +40,7 @@ def public() -> dict[str, object]:
 
 
 def members(name: str, value: object) -> list[str]:
-    """The public methods and properties that a class defines, or those classes of the package that it is put together of."""
+    """The public methods and properties of a class, those of a frame's parts included."""
     if not inspect.isclass(value):
         return []
     kinds = (property, classmethod, staticmethod)

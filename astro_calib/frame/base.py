@@ -13,6 +13,7 @@ from astro_calib.arguments import check_unit
 from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import ShapeMismatchError
 from astro_calib.frame.checks import (
+    NAMELESS,
     by_keyword,
     checked_budget,
     checked_flags,
@@ -325,7 +326,7 @@ class BaseFrame(CCDData):
     @property
     def name(self) -> str:
         """What messages call the frame."""
-        return self._name or "the frame"
+        return self._name or NAMELESS
 
     @name.setter
     def name(self, value: str | None) -> None:
@@ -339,7 +340,7 @@ class BaseFrame(CCDData):
     @property
     def provenance(self) -> tuple[Mapping[str, Any], ...]:
         """
-        What was done to the frame, the oldest step first, as far as `~astro_calib.masters.provenance.record` was told.
+        What was done to the frame, the oldest step first, as far as ``masters.provenance.record`` was told.
 
         Each step has ``step``, ``date``, ``masters`` (kind, identity, name, checksum, file), ``parameters`` and
         ``versions``.
@@ -349,6 +350,8 @@ class BaseFrame(CCDData):
     @property
     def origin(self) -> Origin | None:
         """Which pixels of a raw frame these are; None for a frame whose uncertainty came with it."""
+        if self._budget is not None and self.history.origin is None:
+            return None
         if self.known_budget is None and self.history.origin is None and not self.history.is_constant:
             origin = Origin.of(self._data)
             if self._guard is None or self._guard.checksum is not None:
@@ -474,6 +477,24 @@ class BaseFrame(CCDData):
         if "meta" not in others:
             changed["meta"] = deepcopy(self.meta)
         return type(self)(**{**self.parts(), **changed, **{key: one for key, one in others.items() if one is not None}})
+
+    def with_budget(self, budget: UncertaintyBudget | None, origin: Origin | None = None) -> Self:
+        """
+        The same pixels with another budget.
+
+        Parameters
+        ----------
+        budget : UncertaintyBudget or None
+            The budget; None for a frame that counts as exact.
+        origin : Origin, optional
+            Which pixels of a raw frame they are, if others.
+
+        Returns
+        -------
+        CCDFrame
+            With the rest of this frame, and a header of its own.
+        """
+        return self.replace(self._data, budget, origin=origin)
 
     def snapshot(self) -> Self:
         """

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "NAMELESS",
     "by_keyword",
     "checked_budget",
     "checked_flags",
@@ -35,6 +36,8 @@ __all__ = [
 
 #: The arguments of a CCDData that may be given by position, after the data.
 POSITIONAL = ("uncertainty", "mask", "wcs", "meta", "unit", "copy", "psf")
+#: What messages call a frame without a name.
+NAMELESS = "the frame"
 #: What the values of an uncertainty are called.
 SPOKEN = {"std": "standard deviations", "var": "variances", "ivar": "inverse variances"}
 
@@ -52,7 +55,7 @@ def checked_name(name: Any) -> str | None:
     if name is not None and not isinstance(name, (str, os.PathLike)):
         msg = f"the name of a frame is {described(name)}; expected text or a path."
         raise TypeError(msg)
-    return None if name is None else str(name)
+    return None if name is None or name == NAMELESS else str(name)
 
 
 def checked_budget(name: str, budget: Any) -> UncertaintyBudget | None:

@@ -53,8 +53,8 @@ def conforming(cls: type[BaseFrame], operation: Any, left: Any, right: Any) -> t
             f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
         )
         raise u.UnitConversionError(msg)
-    exact = left.known_budget is None and right.known_budget is None
-    if operation is np.true_divide and not exact and right.ndim == 0 and right.pixels == 0:
+    by_zero = operation is np.true_divide and right.ndim == 0 and right.pixels == 0
+    if by_zero and not (left.known_budget is None and right.known_budget is None):
         msg = (
             f"{left.name} is divided by {right.pixels:g}{f' {right.unit}' if str(right.unit) else ''}, and its error "
             "would be no number; give a divisor other than zero."
@@ -124,7 +124,7 @@ def _spread_out(frame: BaseFrame, shape: tuple[int, ...], other: BaseFrame) -> B
         mask=None if frame.mask is None else np.broadcast_to(frame.mask, shape),
         flags=None if frame.flags is None else np.broadcast_to(frame.flags, shape),
         meta=frame.meta,
-        name=frame.parts()["name"],
+        name=frame.name,
         budget=None if budget is None else UncertaintyBudget(shape, budget.materialized().terms, budget.dtype),
     )
     result.history = dataclasses.replace(result.history, is_constant=frame.history.is_constant)

@@ -165,7 +165,7 @@ class Operators(BaseFrame):
         del attributes["uncertainty"]
         flags = merged_flags(self.flags, operand.flags)
         attributes |= {
-            "name": self._name or operand.parts()["name"],
+            "name": self._name or operand.name,
             "guard": WriteGuard(),
             "flags": flagged_uncertain(flags, operand, result.shape) if operation is np.true_divide else flags,
             "history": History(
@@ -177,7 +177,7 @@ class Operators(BaseFrame):
         if propagate_uncertainties:
             attributes["budget"] = self._propagated(operation, operand, result)
         elif propagate_uncertainties is False:
-            kept = self.known_budget if self.known_budget is not None else operand.known_budget
+            kept = self.known_budget or operand.known_budget
             attributes["budget"] = None if kept is None else kept.materialized()
         return result, attributes
 
@@ -194,8 +194,8 @@ class Operators(BaseFrame):
 
     def _propagated(self, operation: Any, operand: BaseFrame, result: Any) -> UncertaintyBudget | None:
         data = np.asarray(result.value)
-        other = operand.known_budget
-        if self.known_budget is None and other is None:
+        own, other = self.known_budget, operand.known_budget
+        if own is None and other is None:
             return None
         for told in OBSERVERS:
             told(operand, None)
@@ -206,7 +206,7 @@ class Operators(BaseFrame):
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
-            return budget_of_sum(self.known_budget, other, factor, addend, data)
+            return budget_of_sum(own, other, factor, addend, data)
         if operand.ndim:
             right = operand.read_only_data()
             for told in OBSERVERS:
@@ -214,7 +214,7 @@ class Operators(BaseFrame):
         # Referred to only where the other cannot be divided by.
         left = floating(self._data) if np.all(right) else self.read_only_data()
         power = 1 if operation is np.multiply else -1
-        return budget_of_product(self.known_budget, other, left, right, power, data)
+        return budget_of_product(own, other, left, right, power, data)
 
     def _origin_after(self, operation: Any, operand: BaseFrame) -> Origin | None:
         origin = self.origin

@@ -49,18 +49,9 @@ class Listed(NamedTuple):
 
     def of_places(self, first: int, end: int) -> Listed:
         """The part of the list that belongs to the places from ``first`` to before ``end``."""
-        start, stop = np.searchsorted(self.place, (first, end))
-        return Listed(
-            self.place[start:stop] - first,
-            self.row[start:stop],
-            self.column[start:stop],
-            self.inside[start:stop],
-            self.weight[start:stop],
-            self.background[start:stop],
-            self.n_missing[first:end],
-            self.n_saturated[first:end],
-            self.flags[first:end],
-        )
+        listed = slice(*np.searchsorted(self.place, (first, end)))
+        place, *others = (part[listed] for part in self[:6])
+        return Listed._make([place - first, *others, *(part[first:end] for part in self[6:])])
 
 
 @compiled()
@@ -262,35 +253,8 @@ def list_pixels(
     _annuli(data, missing, places, inner, outer, values, numbers)
     values.sort(axis=1)
     room = number * min(ring + overlaps[:1].size, data.size)
-    place, row, column = (np.empty(room, dtype=np.intp) for _ in range(3))
-    inside, weight, background = np.empty(room), np.empty(room), np.empty(room, dtype=np.bool_)
-    end = _list_pixels(
-        data,
-        missing,
-        places,
-        corners,
-        overlaps,
-        areas,
-        inner,
-        outer,
-        clip,
-        values,
-        numbers,
-        place,
-        row,
-        column,
-        inside,
-        weight,
-        background,
-    )
-    return Listed(
-        place[:end],
-        row[:end],
-        column[:end],
-        inside[:end],
-        weight[:end],
-        background[:end],
-        n_missing,
-        n_saturated,
-        bits,
-    )
+    pixels: list[NDArray[Any]] = [
+        np.empty(room, dtype=dtype) for dtype in (*3 * [np.intp], np.float64, np.float64, np.bool_)
+    ]
+    end = _list_pixels(data, missing, places, corners, overlaps, areas, inner, outer, clip, values, numbers, *pixels)
+    return Listed._make([*(part[:end] for part in pixels), n_missing, n_saturated, bits])

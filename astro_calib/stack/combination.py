@@ -572,7 +572,7 @@ def _with_scatter(frames: Sequence[Any], values: StackedValues, options: Combine
             terms += [term for term in frame.known_budget.terms if (position, term[0].key) not in private]
         data = frame.pixels if isinstance(frame, CCDFrame) else None
         budget = UncertaintyBudget(frame.shape, terms, variance.dtype, data)
-        result.append(frame.replace(frame.pixels, budget, origin=origin))
+        result.append(frame.with_budget(budget, origin))
     return result
 
 
