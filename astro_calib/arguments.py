@@ -165,15 +165,18 @@ def quantity_of(value: Any) -> u.Quantity | None:
         return None
 
 
-def check_quantity(what: str, value: Any, unit: u.UnitBase, *, unitless_allowed: bool = False) -> u.Quantity:
+def check_quantity(
+    what: str, value: Any, unit: u.UnitBase, *, example: float = 1.5, unitless_allowed: bool = False
+) -> u.Quantity:
     """`value`, a number or an array that says its unit, in `unit`."""
     quantity = quantity_of(value)
     if quantity is None:
-        msg = f"{what} is {described(value)}; expected a number with its unit, as in 1.5 * {unit_in_code(unit)}."
+        msg = (
+            f"{what} is {described(value)}; expected a number with its unit, as in {example:g} * {unit_in_code(unit)}."
+        )
         raise TypeError(msg)
     if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
-        example = f"{described(value)} * {unit_in_code(unit)}"
-        msg = f"{what} has no unit; give it in {unit}, for example {example}."
+        msg = f"{what} has no unit; give it in {unit}, for example {described(value)} * {unit_in_code(unit)}."
         raise u.UnitTypeError(msg)
     try:
         return quantity.to(unit)
@@ -243,7 +246,9 @@ def check_switch(what: str, value: Any) -> bool:
 
 def check_unit(what: str, value: Any, example: str) -> u.UnitBase:
     """`value` as a unit: a name, a unit of astropy's, or a multiple of one such as ``1000 * u.electron``."""
-    if not isinstance(value, (str, u.UnitBase)) and not (isinstance(value, u.Quantity) and value.isscalar):
+    if isinstance(value, u.UnitBase):
+        return value
+    if not isinstance(value, str) and not (isinstance(value, u.Quantity) and value.isscalar):
         msg = f"{what} is {described(value)}; expected a unit, such as {example}."
         raise TypeError(msg)
     try:

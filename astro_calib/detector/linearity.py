@@ -432,7 +432,7 @@ class LinearityTable(Linearity):
 
 def in_adu(what: str, value: Any) -> u.Quantity:
     """``value`` as finite numbers in adu, in an array of its own."""
-    quantity = check_quantity(what, value, u.adu)
+    quantity = check_quantity(what, value, u.adu, example=60000)
     if not np.isfinite(quantity.value).all():
         msg = f"{what} is {value}; expected finite numbers."
         raise ValueError(msg)

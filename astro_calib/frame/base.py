@@ -14,7 +14,7 @@ from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import ShapeMismatchError
 from astro_calib.frame.checks import (
     NAMELESS,
-    by_keyword,
+    by_position,
     checked_budget,
     checked_flags,
     checked_mask,
@@ -25,7 +25,7 @@ from astro_calib.frame.checks import (
     refuse_values,
     warn_of_lost_sources,
 )
-from astro_calib.frame.history import History
+from astro_calib.frame.history import BLANK, History
 from astro_calib.frame.pixels import WriteGuard, is_same_array, may_be_written
 from astro_calib.frame.wcs import plane_wcs
 from astro_calib.noise.budget import NoBudget, UncertaintyBudget
@@ -43,8 +43,6 @@ __all__ = ["UNNAMED", "BaseFrame"]
 
 #: Name of a source of which nothing is known but its size.
 UNNAMED = "uncertainty"
-#: What another frame takes over from the one that it is made of, unless it is given.
-TAKEN_OVER = ("mask", "wcs", "unit", "psf", "flags")
 
 
 class _GuardedVariance(np.ndarray):
@@ -62,48 +60,41 @@ class _GuardedVariance(np.ndarray):
 
 
 class BaseFrame(CCDData):
-    """An image with its budget and its history; what can be done with frames is in the classes that extend it."""
+    """An image with its budget and its history. The classes that extend it say what can be done with frames."""
 
     def __init__(
         self, data: Any, *args: Any, budget: UncertaintyBudget | NoBudget | None = None, **kwargs: Any
     ) -> None:
-        kwargs = by_keyword(args, kwargs)
+        if args:
+            kwargs |= by_position(args, kwargs)
+        parent = data if isinstance(data, NDData) else None
+        given, known = kwargs.get("uncertainty"), None
+        if isinstance(parent, BaseFrame):
+            # Its array is shared, so that both have to know who may write into it.
+            whole = parent.parts()
+            data, known = whole.pop("data"), whole.pop("budget")
+            if kwargs.get("header") is not None:
+                del whole["meta"]
+            kwargs = whole | {key: value for key, value in kwargs.items() if value is not None}
+            if kwargs.get("copy"):
+                kwargs["guard"] = WriteGuard()
         self._name = checked_name(kwargs.pop("name", None))
         guard, history, cache = (kwargs.pop(key, None) for key in ("guard", "history", "cache"))
+        known = checked_budget(self.name, budget) or (known if given is None else None)
         self._budget: UncertaintyBudget | None = None
         self._checksum: str | None = None
         # Not before it is needed: astropy looks at the data's shape, which exposes nothing.
         self._guard: WriteGuard | None = None
         #: What the frame remembers of how it was made.
-        self.history: History = History() if history is None else history
+        self.history: History = BLANK if history is None else history
         self._uncertainty: VarianceUncertainty | None = None
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         #: What was made of the values for later use, with what it was made of.
         self._cache: dict[str, tuple[Any, Any]] = {} if cache is None else cache
-        known = checked_budget(self.name, budget)
-        given = kwargs.get("uncertainty")
-        parent = data if isinstance(data, NDData) else None
-        if isinstance(parent, BaseFrame):
-            # Its array is shared, so that both have to know who may write into it.
-            whole = parent.parts()
-            self._name = self._name or whole["name"]
-            if history is None:
-                self.history = whole["history"]
-            if given is None and known is None:
-                known = whole["budget"]
-            if guard is None:
-                guard = whole["guard"]
-            for attribute in TAKEN_OVER:
-                if kwargs.get(attribute) is None:
-                    kwargs[attribute] = whole[attribute]
-            if kwargs.get("meta") is None and kwargs.get("header") is None:
-                kwargs["meta"] = whole["meta"]
-            data = whole["data"]
-            if kwargs.get("copy"):
-                guard = WriteGuard()
         # Here and not in each step: what is no number would be converted by some, and break the loops of others.
-        refuse_unreal(self.name, data.data if isinstance(data, NDData) else data)
+        if not isinstance(parent, BaseFrame):
+            refuse_unreal(self.name, data if parent is None else parent.data)
         if kwargs.get("unit") is not None:
             kwargs["unit"] = check_unit(f"{self.name}: the unit", kwargs["unit"], "'adu' or 'electron'")
         elif getattr(data, "unit", None) is None:
@@ -368,12 +359,12 @@ class BaseFrame(CCDData):
 
     def read_only_data(self) -> NDArray[Any]:
         """
-        The data as an array that nobody writes into, for the budgets of other frames to refer to.
+        The data as an array that stays as it is, for the budgets of other frames to refer to.
 
         Returns
         -------
         ndarray
-            Of floating-point numbers: the data themselves if nobody can write into them, else a copy, made once.
+            The data as floating-point numbers if nobody can write into them; else a copy, which is made once.
         """
         if not may_be_written(self._data):
             return floating(self._data)
@@ -387,21 +378,28 @@ class BaseFrame(CCDData):
 
     def cached(self, what: str, given: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """
-        What is made of the frame's values and kept; made anew when they, or what is given, have changed.
+        Compute something from the frame, and keep it until the frame's pixels, or ``given``, change.
 
         Parameters
         ----------
         what : str
-            A name for it.
+            A name for the result.
         given : tuple
-            What else it depends on.
+            What the result depends on besides the frame.
         make : callable
-            Makes it; takes nothing.
+            Computes the result; takes no argument.
 
         Returns
         -------
         object
-            What ``make`` returned.
+            What ``make`` returned, now or before.
+
+        Examples
+        --------
+        >>> from astro_calib import CCDFrame
+        >>> frame = CCDFrame([[1.0, 3.0]], unit="adu")
+        >>> frame.cached("level", (), lambda: float(frame.pixels.mean()))
+        2.0
         """
         # A frame whose data somebody writes into gets another budget.
         budget = self.known_budget
@@ -413,12 +411,12 @@ class BaseFrame(CCDData):
 
     def parts(self) -> dict[str, Any]:
         """
-        What the frame is made of, as arguments for another that shares its array and its guard.
+        The arguments that make another frame which shares this one's array.
 
         Returns
         -------
         dict
-            Of the arguments of `CCDFrame`.
+            The arguments of `CCDFrame`, by their names.
         """
         return {
             "data": self._data,
@@ -498,12 +496,12 @@ class BaseFrame(CCDData):
 
     def snapshot(self) -> Self:
         """
-        A snapshot whose pixels are checksummed once, for a calculation in which nobody writes into them.
+        This frame for the time of a calculation: its pixels are compared with their checksum once, now.
 
         Returns
         -------
         CCDFrame
-            It shares all arrays with this one.
+            A frame that shares all arrays with this one. Nobody may write into them meanwhile.
         """
         budget = self.known_budget
         guard = WriteGuard()

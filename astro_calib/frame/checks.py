@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMELESS",
-    "by_keyword",
+    "by_position",
     "checked_budget",
     "checked_flags",
     "checked_mask",
@@ -42,12 +42,12 @@ NAMELESS = "the frame"
 SPOKEN = {"std": "standard deviations", "var": "variances", "ivar": "inverse variances"}
 
 
-def by_keyword(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """All arguments that follow the data, by their names."""
+def by_position(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that follow the data without a name, by their names."""
     if len(args) > len(POSITIONAL) or kwargs.keys() & set(POSITIONAL[: len(args)]):
         msg = f"CCDFrame takes {', '.join(POSITIONAL)} after the data, each once."
         raise TypeError(msg)
-    return kwargs | dict(zip(POSITIONAL, args, strict=False))
+    return dict(zip(POSITIONAL, args, strict=False))
 
 
 def checked_name(name: Any) -> str | None:

@@ -66,6 +66,10 @@ class CCDFrame(Operators, Reductions, Slicing):
 
     A frame remembers which master bias, dark and flat were applied to it: the steps refuse the same one again.
 
+    Whoever writes a step reads `pixels` and `known_budget`, and makes the result by `replace`. A `snapshot` is for a
+    frame that is looked at often, `cached` for what is needed again. `read_only_data` is for the budgets of other
+    frames: an array that stays as it is.
+
     Functions of ccdproc that calculate with frames, such as ``subtract_bias``, return frames with the right budget.
     ``block_reduce``, ``median_filter``, ``wcs_project`` and the like return a plain CCDData without uncertainty.
     ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter and

@@ -1,4 +1,4 @@
-"""Arithmetic with frames: the four operations, Python's operators and NumPy's, which follow each source of noise."""
+"""Arithmetic with frames, which follows each source of noise: the four operations, and Python's and NumPy's signs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from astropy.nddata import NDData
 from astropy.utils.decorators import sharedmethod
 
-from astro_calib.arguments import check_unit, described, with_sections
+from astro_calib.arguments import NUMBERS, check_unit, described, with_sections
 from astro_calib.dtypes import floating
 from astro_calib.frame.arithmetic import budget_of_product, budget_of_sum
 from astro_calib.frame.base import BaseFrame
@@ -81,19 +81,19 @@ class Operators(BaseFrame):
         return self.add(other)
 
     def __radd__(self, other: Any) -> Self:
-        return self.add(other) if _is_number(other) else type(self).add(other, self)
+        return self.add(other) if isinstance(other, NUMBERS) else type(self).add(other, self)
 
     def __sub__(self, other: Any) -> Self:
         return self.subtract(other)
 
     def __rsub__(self, other: Any) -> Self:
-        return (-self).add(other) if _is_number(other) else type(self).subtract(other, self)
+        return (-self).add(other) if isinstance(other, NUMBERS) else type(self).subtract(other, self)
 
     def __mul__(self, other: Any) -> Self:
         return self.multiply(other)
 
     def __rmul__(self, other: Any) -> Self:
-        return self.multiply(other) if _is_number(other) else type(self).multiply(other, self)
+        return self.multiply(other) if isinstance(other, NUMBERS) else type(self).multiply(other, self)
 
     def __truediv__(self, other: Any) -> Self:
         return self.divide(other)
@@ -106,9 +106,9 @@ class Operators(BaseFrame):
         raise TypeError(msg)
 
     def _compare(self, other: Any, sign: str) -> Any:
-        if not _is_number(other) and not isinstance(other, (u.Quantity, NDData)):
+        if not isinstance(other, NUMBERS) and not isinstance(other, (u.Quantity, NDData)):
             return NotImplemented
-        what = described(other) if _is_number(other) else "value"
+        what = described(other) if isinstance(other, NUMBERS) else "value"
         msg = f"{self.name}: frames are not compared, their pixels are: write frame.data {sign} {what}."
         raise TypeError(msg)
 
@@ -283,11 +283,6 @@ class Operators(BaseFrame):
         result = self.multiply(float(one))
         result.unit = unit
         return result
-
-
-def _is_number(value: Any) -> bool:
-    """Whether an operand from the left is a plain number, of which no array has to be made."""
-    return isinstance(value, (int, float, np.integer, np.floating))
 
 
 def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kwargs: dict[str, Any]) -> Any:

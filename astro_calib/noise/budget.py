@@ -597,19 +597,6 @@ class UncertaintyBudget:
         same = self.data is not None and ArrayRef(np.asarray(data)) == ArrayRef(self.data)
         return self if same else self._mapped(lambda source, c: (source, c), data)
 
-    def _mapped(
-        self,
-        function: Callable[[NoiseSource, Coefficient], tuple[NoiseSource, Coefficient]],
-        data: NDArray[Any] | None = None,
-        *,
-        same_variance: bool = True,
-    ) -> UncertaintyBudget:
-        result = UncertaintyBudget(self.shape, dtype=self.dtype, data=self.data if data is None else data)
-        for source, coefficient in self.terms:
-            result._add(*function(source, coefficient))
-        result._total = self._total if same_variance else None
-        return result
-
     def astype(self, dtype: Any) -> UncertaintyBudget:
         """
         This budget with variances of another floating type.
@@ -624,10 +611,21 @@ class UncertaintyBudget:
         UncertaintyBudget
             With the same terms.
         """
-        if np.dtype(dtype) == self.dtype:
-            return self
-        result = UncertaintyBudget(self.shape, dtype=dtype, data=self.data)
-        result._terms = self._terms
+        dtype = np.dtype(dtype)
+        return self if dtype == self.dtype else self._mapped(lambda source, c: (source, c), dtype=dtype)
+
+    def _mapped(
+        self,
+        function: Callable[[NoiseSource, Coefficient], tuple[NoiseSource, Coefficient]],
+        data: NDArray[Any] | None = None,
+        dtype: Any = None,
+        *,
+        same_variance: bool = True,
+    ) -> UncertaintyBudget:
+        result = UncertaintyBudget(self.shape, dtype=dtype or self.dtype, data=self.data if data is None else data)
+        for source, coefficient in self.terms:
+            result._add(*function(source, coefficient))
+        result._total = self._total if same_variance and result.dtype == self.dtype else None
         return result
 
     def __getitem__(self, item: tuple[slice, ...]) -> UncertaintyBudget:
