@@ -51,11 +51,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: A longer representation than this does not help to recognise what was given.
+#: The longest representation of an argument that messages show.
 LONGEST = 60
-#: Names of types that begin like this take the article "an".
+#: The article is "an" before names of types that begin like this.
 SPOKEN_WITH_A_VOWEL = ("A", "E", "HDU", "I", "ND", "O", "a", "e", "i", "nd", "o")
-#: Numbers, which messages show as they are.
+#: Types of numbers; messages show their values.
 NUMBERS = (int, float, np.number)
 
 
@@ -337,15 +337,8 @@ def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
     Say what to write to those who call a function with the names of arguments that ccdproc has.
 
-    Parameters
-    ----------
-    **advice
-        For each name what to write instead. In it ``{name}`` is the value that was given for an argument, as code.
-
-    Returns
-    -------
-    callable
-        A decorator; the function that it returns raises a TypeError for these names and is otherwise the same.
+    ``advice`` has for each name what to write instead; in it ``{name}`` is the value of an argument, as code. The
+    function that is returned raises a TypeError for these names and is otherwise the same.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -370,7 +363,7 @@ def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def other_words_of_init(**advice: str) -> Callable[[type[T]], type[T]]:
-    """Say what to write to those who make an object with other names of arguments, as `other_words` does."""
+    """Do for the constructor of a class what `other_words` does for a function."""
 
     def decorate(cls: type[T]) -> type[T]:
         cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]  # a wrapper of the same arguments
@@ -380,7 +373,7 @@ def other_words_of_init(**advice: str) -> Callable[[type[T]], type[T]]:
 
 
 def with_sections(sections: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Complete a docstring of one line by sections that it has in common with others."""
+    """Add to a docstring of one line the sections that it shares with others."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if function.__doc__:  # which `python -OO` leaves out

@@ -27,7 +27,7 @@ MAX_READ_NOISE = 1e6
 #: No detector saturates above this level, adu: whole numbers of 32 bits end there.
 MAX_LEVEL = 2.0**32
 
-#: What the identities of an amplifier's noise have in common.
+#: The sections that the docstrings of both identities share.
 OF_IDENTITY = """
     Parameters
     ----------
@@ -65,14 +65,7 @@ def positive_quantity(
 
 
 def as_detector(value: Any, what: str) -> Detector:
-    """
-    The detector that a function was given, ``what`` being what it is for.
-
-    Raises
-    ------
-    TypeError
-        If it is none; the message says how to make one.
-    """
+    """The detector that a function was given, ``what`` being what it is for; the error says how to make one."""
     if isinstance(value, Detector):
         return value
     gain = "1.5"

@@ -25,7 +25,7 @@ MAX_TABLE_SOURCES = 16
 INVERSE_NODES = 10001
 
 
-#: What each correction takes, and what it gives back.
+#: The sections that the docstrings of the methods share.
 MEASURED = """
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a frame is: pixels, the budget of their noise in all its faces, and a history."""
+"""What a frame is: pixels, the budget of their noise, and a history."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 __all__ = ["UNNAMED", "BaseFrame"]
 
-#: Name of a source of which nothing is known but its size.
+#: The name of a source when only its size is known.
 UNNAMED = "uncertainty"
 
 
 class _GuardedVariance(np.ndarray):
-    """The variance as astropy hands it out; says what to do instead of writing into it, as `ccdproc.combine` does."""
+    """The variance that astropy hands out. It refuses writes, such as `ccdproc.combine` makes, and says what to do."""
 
     def __setitem__(self, item: Any, value: Any) -> None:
         if not self.flags.writeable:
@@ -70,7 +70,7 @@ class BaseFrame(CCDData):
         parent = data if isinstance(data, NDData) else None
         given, known = kwargs.get("uncertainty"), None
         if isinstance(parent, BaseFrame):
-            # Its array is shared, so that both have to know who may write into it.
+            # The two share an array, so both must know who may write into it.
             whole = parent.parts()
             data, known = whole.pop("data"), whole.pop("budget")
             if kwargs.get("header") is not None:
@@ -83,16 +83,16 @@ class BaseFrame(CCDData):
         known = checked_budget(self.name, budget) or (known if given is None else None)
         self._budget: UncertaintyBudget | None = None
         self._checksum: str | None = None
-        # Not before it is needed: astropy looks at the data's shape, which exposes nothing.
+        # The guard is set at the end: astropy looks at the data's shape, which exposes nothing.
         self._guard: WriteGuard | None = None
         #: What the frame remembers of how it was made.
         self.history: History = BLANK if history is None else history
         self._uncertainty: VarianceUncertainty | None = None
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
-        #: What was made of the values for later use, with what it was made of.
+        #: What `cached` keeps, each result with what it depends on.
         self._cache: dict[str, tuple[Any, Any]] = {} if cache is None else cache
-        # Here and not in each step: what is no number would be converted by some, and break the loops of others.
+        # The steps rely on this: some would convert what is no number, and it would break the loops of others.
         if not isinstance(parent, BaseFrame):
             refuse_unreal(self.name, data if parent is None else parent.data)
         if kwargs.get("unit") is not None:
@@ -113,10 +113,10 @@ class BaseFrame(CCDData):
         if known is not None:
             self._set_budget(known)
         elif self.history.origin is not None and self._guard is None:
-            # A part of a raw frame, whose array is in other hands.
+            # This is a part of a raw frame, and others hold its array.
             self._checksum = self._digest()
 
-    # -- the budget and its faces --------------------------------------------------------------------------------
+    # -- the budget and the variance --------------------------------------------------------------------------------
 
     @property
     def budget(self) -> UncertaintyBudget | NoBudget:
@@ -132,14 +132,14 @@ class BaseFrame(CCDData):
 
     @property
     def known_budget(self) -> UncertaintyBudget | None:
-        """The budget, None for a frame that counts as exact."""
+        """The budget; None for a frame that counts as exact."""
         if self._uncertainty is not None and self._uncertainty.array is not self._wrapped:
             # Somebody gave the uncertainty another array.
             uncertainty, self._uncertainty = self._uncertainty, None
             self.uncertainty = uncertainty
             warn_of_lost_sources(self.name, "its uncertainty was given another array")
         if self._was_written():
-            # Somebody wrote into the data: what is there now has the old variance, but not the old sources.
+            # Somebody wrote into the data. They keep the old variance, but not the old sources.
             self._forget_origin()
             if self._budget is None:
                 self._guard = self._checksum = None
@@ -154,7 +154,7 @@ class BaseFrame(CCDData):
         self.history = dataclasses.replace(self.history, origin=None)
 
     def _was_written(self) -> bool:
-        """Whether the data are others than when the budget was set, or when somebody else got hold of the array."""
+        """Whether the data have changed since the budget was set, or since somebody else got hold of the array."""
         checksum = self._checksum or (None if self._guard is None else self._guard.checksum)
         return checksum is not None and checksum != self._digest()
 
@@ -179,7 +179,7 @@ class BaseFrame(CCDData):
     def _wrap_variance(self, budget: UncertaintyBudget) -> None:
         self._wrapped = budget.variance().view(_GuardedVariance)
         self._uncertainty = VarianceUncertainty(budget.variance(), copy=False)
-        # Past the setter, which would take off the guard.
+        # The setter would replace the guarded array.
         vars(self._uncertainty)["_array"] = self._wrapped
         self._uncertainty.parent_nddata = self
 
@@ -347,7 +347,7 @@ class BaseFrame(CCDData):
             origin = Origin.of(self._data)
             if self._guard is None or self._guard.checksum is not None:
                 return origin
-            # Nobody can have written into the data, and if somebody does, it is noticed.
+            # Nobody can have written into the data yet, and the guard will notice if somebody does.
             self.history = dataclasses.replace(self.history, origin=origin)
         return self.history.origin
 
@@ -401,7 +401,7 @@ class BaseFrame(CCDData):
         >>> frame.cached("level", (), lambda: float(frame.pixels.mean()))
         2.0
         """
-        # A frame whose data somebody writes into gets another budget.
+        # Writing into the data of a frame gives it another budget.
         budget = self.known_budget
         key = (budget, self._digest() if budget is None else None, *given)
         found = self._cache.get(what)

@@ -43,7 +43,7 @@ SPOKEN = {"std": "standard deviations", "var": "variances", "ivar": "inverse var
 
 
 def by_position(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that follow the data without a name, by their names."""
+    """The arguments that were given by position, by their names."""
     if len(args) > len(POSITIONAL) or kwargs.keys() & set(POSITIONAL[: len(args)]):
         msg = f"CCDFrame takes {', '.join(POSITIONAL)} after the data, each once."
         raise TypeError(msg)
@@ -78,7 +78,7 @@ def checked_mask(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.bo
 
 
 def checked_flags(name: str, value: Any, shape: tuple[int, ...]) -> Any:
-    """Flags as bits in an array of 16 bits; a FlagCollection of another shape is left to astropy, which refuses it."""
+    """Flags as an array of 16 bits. A FlagCollection of another shape is returned as it is; astropy refuses it."""
     if value is None:
         return None
     if isinstance(value, FlagCollection):
@@ -104,7 +104,7 @@ def checked_flags(name: str, value: Any, shape: tuple[int, ...]) -> Any:
 
 
 def checked_variance(name: str, value: Any, shape: tuple[int, ...], unit: u.UnitBase, dtype: Any) -> NDArray[Any]:
-    """The variances of an uncertainty of any kind, in the square of the frame's unit, in an array of their own."""
+    """The variances that an uncertainty of any kind stands for, in the square of ``unit``, in a new array."""
     if isinstance(value, np.ndarray) and not isinstance(value, u.Quantity):
         value = StdDevUncertainty(value)
     if not isinstance(value, NDUncertainty):
@@ -116,12 +116,12 @@ def checked_variance(name: str, value: Any, shape: tuple[int, ...], unit: u.Unit
     if np.shape(value.array) != shape:
         msg = f"uncertainty must have same shape as data: {np.shape(value.array)} is not {shape}."
         raise ValueError(msg)
-    # A copy without parent: the parent of a foreign uncertainty may have another unit than this frame. Adding zero
-    # takes the sign off -0.
+    # This copy has no parent: that of a foreign uncertainty may have another unit than this frame. Adding zero takes
+    # the sign off -0.
     values = np.asarray(value.array, dtype=np.float64) + 0.0
     negative = np.count_nonzero(values < 0)
     if negative:
-        # Before they are squared, which would make an error bar of what is none.
+        # Squaring them would make error bars of what is none.
         kind = SPOKEN.get(value.uncertainty_type, "uncertainties")
         msg = f"{name}: {negative} {kind} are negative; an uncertainty cannot be. Give NaN where none is known."
         raise ValueError(msg)
@@ -155,7 +155,7 @@ def refuse_header_and_wcs(name: str, given: Mapping[str, Any]) -> None:
 
 
 def refuse_values(name: str, unit: u.UnitBase, value: Any) -> None:
-    """Refuse what is no plain array as the values of a frame, which have the frame's unit."""
+    """Refuse to take anything but a plain array for the data of a frame, which have the frame's unit."""
     if isinstance(value, u.Quantity):
         write = f"values.to_value({unit_in_code(unit)})"
     elif hasattr(value, "compute"):
@@ -171,7 +171,7 @@ def refuse_values(name: str, unit: u.UnitBase, value: Any) -> None:
 
 
 def refuse_unreal(name: str, values: Any) -> None:
-    """Refuse what a pixel cannot be."""
+    """Refuse pixels that are no real numbers."""
     if hasattr(values, "compute") or hasattr(values, "to_numpy"):
         msg = f"{name}: its pixels are {described(values)}; expected a NumPy array. {frame_from(values)}"
         raise FrameError(msg)
@@ -192,6 +192,6 @@ def refuse_unreal(name: str, values: Any) -> None:
 
 
 def warn_of_lost_sources(name: str, why: str) -> None:
-    """Say that a result's noise is treated as its own."""
+    """Warn that the noise of a result counts as its own."""
     msg = f"{name}: {why}, so that its sources of noise cannot be followed; the result's noise is treated as its own."
     warnings.warn(msg, NoiseWarning, stacklevel=3)

@@ -29,7 +29,7 @@ __all__ = ["OBSERVERS", "conforming", "flagged_uncertain", "merged_flags", "weak
 OBSERVERS: list[Callable[[CCDData, NDArray[Any] | None], None]] = []
 #: Above this relative error of a divisor, first-order propagation is off by more than about 1%.
 MAX_RELATIVE_ERROR = 0.05
-#: So many pixels stay in the cache.
+#: The number of pixels that stay in the cache.
 TOGETHER = 1 << 15
 
 
@@ -71,7 +71,7 @@ def _as_frame(cls: type[BaseFrame], value: Any) -> BaseFrame:
 
 
 def _same_unit(left: BaseFrame, right: BaseFrame) -> str:
-    """What to write where two operands have units that do not fit."""
+    """What to write when the units of two operands do not fit."""
     for bare, other in ((right, left), (left, right)):
         if bare.history.is_constant and bare.unit == u.dimensionless_unscaled:
             what = f"{bare.pixels:g}" if bare.ndim == 0 else "array"
@@ -82,7 +82,7 @@ def _same_unit(left: BaseFrame, right: BaseFrame) -> str:
 
 
 def _with_unit(value: Any) -> Any:
-    """A number or an array as an exact frame or a Quantity, copied: its owner may go on writing into it."""
+    """A frame, or a Quantity made of a number or an array. The values are copied: their owner may write into them."""
     if isinstance(value, NDData):
         if value.unit is None:
             msg = f"{described(value)} has no unit; write CCDFrame(data, unit='adu'), or use its array."
@@ -106,7 +106,7 @@ def _with_unit(value: Any) -> Any:
 
 
 def _spread_out(frame: BaseFrame, shape: tuple[int, ...], other: BaseFrame) -> BaseFrame:
-    """A number as a frame of a shape and the other's type, an exact array broadcast to it; anything else as it is."""
+    """The frame, broadcast to a shape if it is a number or exact; a number takes the floating type of the other."""
     if frame.shape == shape or (frame.ndim and frame.known_budget is not None):
         return frame
     try:
@@ -162,14 +162,14 @@ def flagged_uncertain(flags: Any, divisor: BaseFrame, shape: tuple[int, ...]) ->
 
 
 def _uncertain(data: NDArray[Any], variance: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where the relative error is too large, found for rows that stay in the cache."""
+    """Where the relative error is too large; a few rows at a time, so that they stay in the cache."""
     from astro_calib.kernels.threads import over_rows
 
     uncertain = np.empty(data.shape, dtype=np.bool_)
 
     def find(rows: slice) -> None:
         with np.errstate(invalid="ignore", over="ignore"):
-            # The other way round, so that an unknown variance counts as a large one.
+            # An unknown variance compares as false, and so counts as a large one.
             np.less_equal(variance[rows], np.square(MAX_RELATIVE_ERROR * data[rows]), out=uncertain[rows])
             np.logical_not(uncertain[rows], out=uncertain[rows])
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Operators"]
 
-#: What the four operations have in common.
+#: The sections that the docstrings of the four operations share.
 SECTIONS = """
     Parameters
     ----------
@@ -144,7 +144,7 @@ class Operators(BaseFrame):
             raise TypeError(msg)
         arrays = [value.__array__() if isinstance(value, BaseFrame) else value for value in inputs]
         if method == "reduce" and isinstance(arrays[0], np.ma.MaskedArray) and kwargs.keys() <= {"axis"}:
-            # NumPy's own would count what is masked.
+            # NumPy's own function would count masked pixels.
             ufunc = getattr(np.ma, ufunc.__name__, ufunc)
         return getattr(ufunc, method)(*arrays, **kwargs)
 
@@ -211,7 +211,7 @@ class Operators(BaseFrame):
             right = operand.read_only_data()
             for told in OBSERVERS:
                 told(operand, right)
-        # Referred to only where the other cannot be divided by.
+        # The budget refers to the left data only if the right ones have zeros.
         left = floating(self._data) if np.all(right) else self.read_only_data()
         power = 1 if operation is np.multiply else -1
         return budget_of_product(own, other, left, right, power, data)
@@ -225,12 +225,12 @@ class Operators(BaseFrame):
             return origin.scaled(float(operand.pixels), power)
         own = () if self.known_budget is None else self.known_budget.terms
         if origin.raw.step == 0 or any(source.identity == f"{origin.raw.identity()}:read" for source, _ in own):
-            # Nothing was digitised, or the noise of that is known already.
+            # Nothing was digitised, or the budget has the noise of that already.
             return origin.scaled(0.0)
         return origin.scaled(operand.read_only_data(), power)
 
     def _flattened_step_after(self, operation: Any, operand: BaseFrame) -> float | None:
-        """The digital step of a frame that was divided by a flat, after it and a number were put together."""
+        """The digital step of a frame that was divided by a flat, after an operation with a number."""
         frame, number = (operand, self) if self.history.is_constant else (self, operand)
         step = frame.history.flattened_step
         if step is None or number.ndim or operation in (np.add, np.subtract):

@@ -63,16 +63,7 @@ class WriteGuard:
 
 
 class ReadOnlyValues:
-    """
-    The values of an array as they are now; copied before somebody gets hold of the array, who may write into it.
-
-    Parameters
-    ----------
-    array : ndarray
-        The array.
-    guard : WriteGuard
-        That of the array.
-    """
+    """The values of an array as they are now; copied before somebody gets hold of the array, who may write into it."""
 
     def __init__(self, array: NDArray[Any], guard: WriteGuard) -> None:
         self._array = array

@@ -18,7 +18,7 @@ from astro_calib.frame.statistics import STATISTICS, good_pixels
 
 __all__ = ["Reductions"]
 
-#: What all of them have in common.
+#: The sections that the docstrings of the four statistics share.
 PARAMETERS = """
     Parameters
     ----------
@@ -96,11 +96,11 @@ class Reductions(BaseFrame):
         return plain.__array_function__(func, (), args, kwargs)
 
     def _collapsed(self, operation: Any, axis: Any, keepdims: bool, kwargs: dict[str, Any]) -> Self:
-        """A statistic: astropy's values, and the variance that the budget gives them."""
+        """The value of a statistic from astropy, with its variance from the budget."""
         options = {"operation_ignores_mask": True, "handle_meta": None, **kwargs}
         propagated = options.pop("propagate_uncertainties", True)
         refuse_correlation(options.pop("uncertainty_correlation", 0))
-        # Past the arithmetic of two frames.
+        # astropy's method: that of `Operators` is for two frames.
         values, attributes = super()._arithmetic(operation, None, propagate_uncertainties=None, axis=axis, **options)
         if self.dtype.kind == "f" and values.dtype != self.dtype:
             values = values.astype(self.dtype)  # a masked mean is divided in double precision
@@ -134,11 +134,11 @@ class Reductions(BaseFrame):
         axes = tuple(range(self.ndim)) if axis is None else tuple(np.atleast_1d(axis) % self.ndim)
         weights = np.ones(self.shape)
         if self.mask is not None and (without_masked or operation is np.mean):
-            # A mean leaves out what is masked in any case.
+            # A mean always leaves out masked pixels.
             weights[self.mask] = 0
         number = weights.sum(axis=axes, keepdims=True)
         if operation is np.mean:
             weights /= np.maximum(number, 1)
         variance = np.asarray(budget_over_axes(budget, weights, axes))
-        # Of nothing nothing is known.
+        # Where no pixel is left, no variance is known.
         return VarianceUncertainty(np.where(number.reshape(variance.shape) > 0, variance, np.nan), unit=self.unit**2)

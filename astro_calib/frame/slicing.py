@@ -19,7 +19,7 @@ __all__ = ["Slicing"]
 
 
 class Slicing(BaseFrame):
-    """Parts of a frame."""
+    """Indexing: ``frame[rows, columns]``."""
 
     def __getitem__(self, item: Any) -> Self:
         if self.shape == ():
@@ -91,7 +91,7 @@ class Slicing(BaseFrame):
 
 
 def _plain_slices(item: Any, ndim: int) -> tuple[slice, ...] | None:
-    """``item`` with one slice for each axis, or None if it is something else than slices."""
+    """One slice for each axis; None if ``item`` has anything but slices."""
     parts = item if isinstance(item, tuple) else (item,)
     if any(not isinstance(part, slice) and part is not Ellipsis for part in parts):
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATISTICS", "GoodPixels", "good_pixels"]
 
-#: Functions that take masked pixels for good ones, and what to call instead.
+#: Functions that count masked pixels, and the functions to call instead.
 _OF_MASKED: dict[Any, Callable[..., Any]] = {
     np.median: np.ma.median,
     np.average: np.ma.average,
@@ -25,7 +25,7 @@ _OF_MASKED: dict[Any, Callable[..., Any]] = {
     np.count_nonzero: lambda values, *args, **kwargs: np.count_nonzero(values.filled(0), *args, **kwargs),
     np.histogram: lambda values, *args, **kwargs: np.histogram(values.compressed(), *args, **kwargs),
 }
-#: Functions that count NaN, which a masked pixel holds here, and what to call instead.
+#: Functions that count NaN, which masked pixels hold here, and the functions to call instead.
 _OF_NUMBERS: dict[Any, Callable[..., Any]] = {
     np.percentile: np.nanpercentile,
     np.quantile: np.nanquantile,

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_NUMBER", "in_blocks"]
 
-#: Pixels that are worked on at a time.
+#: The number of pixels in a block.
 BLOCK = 1 << 16
-#: A pixel that is no number has no variance either, and nothing is said about it.
+#: Pixels that are no numbers have no variance; NumPy does not warn of them.
 NO_NUMBER = np.errstate(invalid="ignore", over="ignore")
 
 

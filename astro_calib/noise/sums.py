@@ -47,16 +47,7 @@ def _of_cells(sums: NDArray[Any], variances: NDArray[Any]) -> NDArray[Any]:
 
 
 class MapSum:
-    """
-    One sum over all pixels of a frame.
-
-    Parameters
-    ----------
-    weights : ndarray
-        Of the frame's shape.
-    data : ndarray or None
-        The frame's data, which coefficients may depend on.
-    """
+    """One sum over all pixels of a frame, whose ``data`` coefficients may depend on."""
 
     def __init__(self, weights: NDArray[Any], data: NDArray[Any] | None) -> None:
         self.weights, self.data, self.shape = weights, data, weights.shape
@@ -67,7 +58,7 @@ class MapSum:
         celled = {source.key for a, _, b, _ in pairs for source in (a, b)}
         for source, coefficient in terms:
             if self.shape and source.key not in celled and len(source.axes) == len(self.shape):
-                # Each pixel is a cell, about which nobody else wants to know.
+                # Each pixel is a cell, and no other term needs its sum.
                 total[source.name] += self._of_pixels(source, coefficient)
             else:
                 celled.add(source.key)
@@ -99,7 +90,7 @@ class MapSum:
             found[item[0].start] = weighted_sum_of_squares(self.weights[item], c, variance)
 
         in_blocks(self.shape, add)
-        # In this order, whichever thread was first.
+        # The order of the rows, so that the sum does not depend on which thread was first.
         return sum(found[start] for start in sorted(found))
 
     def _of_regions(self, sources: list[NoiseSource], sums: dict[Key, NDArray[Any]]) -> float:
@@ -126,7 +117,7 @@ class MapSum:
         """Sum of weight times coefficient over the pixels of each cell."""
         across = tuple(axis for axis in range(len(self.shape)) if axis not in source.axes)
         values = np.asarray(coefficient.evaluate(self.data), dtype=np.float64)
-        # Pixels without weight do not count, whatever is in them.
+        # Pixels without weight do not count, even if they are NaN.
         weighted = np.multiply(self.weights, values, where=self.weights != 0, out=np.zeros(self.shape))
         return np.asarray(weighted.sum(axis=across))
 
@@ -149,18 +140,9 @@ class MapSum:
 
 class ListedSums:
     """
-    Sums over listed pixels of an image, one for each place; each array is looked up once, for all terms.
+    Sums over listed pixels of an image, one for each place, place by place and row by row at each.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Of the image.
-    data : ndarray or None
-        The image's data, which coefficients may depend on.
-    number : int
-        How many places there are.
-    place, row, column : ndarray of int, shape (n,)
-        The pixels, place by place, and row by row at each.
+    Each array is looked up once, for all terms.
     """
 
     def __init__(
@@ -208,7 +190,7 @@ class ListedSums:
     def _cells(self, axes: tuple[int, ...]) -> tuple[NDArray[np.intp] | slice, NDArray[np.intp]]:
         """An order of the pixels in which those of one cell of a source follow each other, and where each begins."""
         if axes not in self._orders:
-            # Place by place and row by row they are already; the places stay where they are in any order.
+            # The list is in the order of places and rows; no order here changes that of the places.
             order = np.lexsort((self.along[1], self.place)) if axes == (1,) else slice(None)
             self._orders[axes] = order, _beginnings(self.place, *(self.along[axis][order] for axis in axes))
         return self._orders[axes]

@@ -51,22 +51,7 @@ class Fluxes(NamedTuple):
 
 
 def measure(data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> Fluxes:
-    """
-    The fluxes in apertures, and the variances of them by kind of source.
-
-    Parameters
-    ----------
-    data : ndarray, shape (ny, nx)
-        The frame.
-    budget : UncertaintyBudget
-        Of the frame.
-    listed : Listed
-        As ``weigh`` made it.
-
-    Returns
-    -------
-    Fluxes
-    """
+    """The fluxes in apertures that ``weigh`` has listed, and their variances by kind of source."""
     parts = [_measure(data, budget, part) for part in _parts(listed)]
     fluxes = np.concatenate([part.flux for part in parts])
     return Fluxes(fluxes, {name: np.concatenate([part.variances[name] for part in parts]) for name in COMPONENTS})
