@@ -31,6 +31,7 @@ __all__ = [
     "check_count",
     "check_number",
     "check_positive",
+    "check_quantity",
     "check_shape",
     "check_switch",
     "check_unit",
@@ -43,17 +44,18 @@ __all__ = [
     "quantity_of",
     "quantity_values",
     "unit_in_code",
+    "with_sections",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: A longer representation than this does not help to recognise what was given.
+#: The longest representation of an argument that messages show.
 LONGEST = 60
-#: Names of types that begin like this take the article "an".
+#: The article is "an" before names of types that begin like this.
 SPOKEN_WITH_A_VOWEL = ("A", "E", "HDU", "I", "ND", "O", "a", "e", "i", "nd", "o")
-#: Numbers, which messages show as they are.
+#: Types of numbers; messages show their values.
 NUMBERS = (int, float, np.number)
 
 
@@ -163,6 +165,30 @@ def quantity_of(value: Any) -> u.Quantity | None:
         return None
 
 
+def check_quantity(
+    what: str, value: Any, unit: u.UnitBase, *, example: float = 1.5, unitless_allowed: bool = False
+) -> u.Quantity:
+    """`value`, a number or an array that says its unit, in `unit`."""
+    quantity = quantity_of(value)
+    if quantity is None:
+        msg = (
+            f"{what} is {described(value)}; expected a number with its unit, as in {example:g} * {unit_in_code(unit)}."
+        )
+        raise TypeError(msg)
+    if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
+        msg = f"{what} has no unit; give it in {unit}, for example {described(value)} * {unit_in_code(unit)}."
+        raise u.UnitTypeError(msg)
+    try:
+        return quantity.to(unit)
+    except u.UnitConversionError as error:
+        msg = f"{what} is {value}, which cannot be converted to {unit}."
+        if (quantity.unit**-1).is_equivalent(unit):
+            msg += f" That is its inverse: write 1 / ({value})."
+        elif unit == u.electron and quantity.unit.is_equivalent(u.adu):
+            msg += " Multiply it by the gain."
+        raise u.UnitConversionError(msg) from error
+
+
 def is_sequence_of(kind: type | tuple[type, ...], value: Any) -> bool:
     """Whether this is a list or a tuple with nothing but one kind of thing in it; bool is no number."""
     return isinstance(value, (list, tuple)) and all(
@@ -220,7 +246,9 @@ def check_switch(what: str, value: Any) -> bool:
 
 def check_unit(what: str, value: Any, example: str) -> u.UnitBase:
     """`value` as a unit: a name, a unit of astropy's, or a multiple of one such as ``1000 * u.electron``."""
-    if not isinstance(value, (str, u.UnitBase)) and not (isinstance(value, u.Quantity) and value.isscalar):
+    if isinstance(value, u.UnitBase):
+        return value
+    if not isinstance(value, str) and not (isinstance(value, u.Quantity) and value.isscalar):
         msg = f"{what} is {described(value)}; expected a unit, such as {example}."
         raise TypeError(msg)
     try:
@@ -309,15 +337,8 @@ def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
     Say what to write to those who call a function with the names of arguments that ccdproc has.
 
-    Parameters
-    ----------
-    **advice
-        For each name what to write instead. In it ``{name}`` is the value that was given for an argument, as code.
-
-    Returns
-    -------
-    callable
-        A decorator; the function that it returns raises a TypeError for these names and is otherwise the same.
+    ``advice`` has for each name what to write instead; in it ``{name}`` is the value of an argument, as code. The
+    function that is returned raises a TypeError for these names and is otherwise the same.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -342,11 +363,22 @@ def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def other_words_of_init(**advice: str) -> Callable[[type[T]], type[T]]:
-    """Say what to write to those who make an object with other names of arguments, as `other_words` does."""
+    """Do for the constructor of a class what `other_words` does for a function."""
 
     def decorate(cls: type[T]) -> type[T]:
         cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]  # a wrapper of the same arguments
         return cls
+
+    return decorate
+
+
+def with_sections(sections: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Add to a docstring of one line the sections that it shares with others."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if function.__doc__:  # which `python -OO` leaves out
+            function.__doc__ = f"\n    {function.__doc__}\n{sections}"
+        return function
 
     return decorate
 

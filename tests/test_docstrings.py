@@ -40,12 +40,14 @@ def public() -> dict[str, object]:
 
 
 def members(name: str, value: object) -> list[str]:
-    """The public methods and properties that a class defines."""
+    """The public methods and properties of a class, those of a frame's parts included."""
     if not inspect.isclass(value):
         return []
     kinds = (property, classmethod, staticmethod)
-    own = {key: one for key, one in vars(value).items() if inspect.isfunction(one) or isinstance(one, kinds)}
-    return [f"{name}.{key}" for key in own if not key.startswith("_")]
+    own = [value, *(base for base in value.__mro__[1:] if base.__module__.startswith("astro_calib.frame"))]
+    found = {key: one for part in own for key, one in vars(part).items()}
+    callables = {key for key, one in found.items() if inspect.isfunction(one) or isinstance(one, kinds)}
+    return [f"{name}.{key}" for key in found if key in callables and not key.startswith("_")]
 
 
 PUBLIC = public()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import NUMBERS, described, is_sequence_of, other_words_of_init, quantity_of
+from astro_calib.arguments import NUMBERS, check_quantity, described, is_sequence_of, other_words_of_init, with_sections
 from astro_calib.detector.linearity import Linearity
 from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
@@ -27,6 +27,19 @@ MAX_READ_NOISE = 1e6
 #: No detector saturates above this level, adu: whole numbers of 32 bits end there.
 MAX_LEVEL = 2.0**32
 
+#: The sections that the docstrings of both identities share.
+OF_IDENTITY = """
+    Parameters
+    ----------
+    index : int
+        Which of the ``amplifiers``.
+
+    Returns
+    -------
+    str
+        A checksum of what the source depends on.
+    """
+
 
 def check_gain(what: str, gain: u.Quantity) -> None:
     """Refuse a gain in electron / adu that no detector has: the electrons would be beyond what numbers can hold."""
@@ -39,22 +52,7 @@ def positive_quantity(
     what: str, value: Any, unit: u.UnitBase, *, zero_allowed: bool = False, unitless_allowed: bool = False
 ) -> u.Quantity:
     """``value`` as a finite, positive scalar in ``unit``, or an error that says what was expected."""
-    quantity = quantity_of(value)
-    if quantity is None:
-        msg = f"{what} is {described(value)}; expected a number with its unit, as in 1.5 * u.Unit({str(unit)!r})."
-        raise TypeError(msg)
-    if quantity.unit == u.dimensionless_unscaled and not unitless_allowed:
-        msg = f"{what} has no unit; give it in {unit}, for example {described(value)} * u.Unit({str(unit)!r})."
-        raise u.UnitTypeError(msg)
-    try:
-        quantity = quantity.to(unit)
-    except u.UnitConversionError as error:
-        msg = f"{what} is {value}, which cannot be converted to {unit}."
-        if (quantity.unit**-1).is_equivalent(unit):
-            msg += f" That is its inverse: write 1 / ({value})."
-        elif unit == u.electron and quantity.unit.is_equivalent(u.adu):
-            msg += " Multiply it by the gain."
-        raise u.UnitConversionError(msg) from error
+    quantity = check_quantity(what, value, unit, unitless_allowed=unitless_allowed)
     if not quantity.isscalar:
         msg = f"{what} must be a single number; for several amplifiers give Detector(amplifiers=[...])."
         raise ValueError(msg)
@@ -67,14 +65,7 @@ def positive_quantity(
 
 
 def as_detector(value: Any, what: str) -> Detector:
-    """
-    The detector that a function was given, ``what`` being what it is for.
-
-    Raises
-    ------
-    TypeError
-        If it is none; the message says how to make one.
-    """
+    """The detector that a function was given, ``what`` being what it is for; the error says how to make one."""
     if isinstance(value, Detector):
         return value
     gain = "1.5"
@@ -276,9 +267,8 @@ class Detector:
                 gain_uncertainty=self.gain_uncertainty,
                 linearity=self.linearity,
             )
-            object.__setattr__(self, "gain", only.gain)
-            object.__setattr__(self, "read_noise", only.read_noise)
-            object.__setattr__(self, "gain_uncertainty", only.gain_uncertainty)
+            for name in ("gain", "read_noise", "gain_uncertainty"):
+                object.__setattr__(self, name, getattr(only, name))
             amplifiers = (only,)
         elif len(amplifiers) > 1 and any(amplifier.data_section is None for amplifier in amplifiers):
             msg = "each of several amplifiers needs its data_section, such as '[1:512, 1:1024]'."
@@ -295,47 +285,27 @@ class Detector:
                 msg = f"saturation is {self.saturation}; expected {MAX_LEVEL:g} adu at most, and 65535 for 16 bits."
                 raise ValueError(msg)
 
+    @with_sections(OF_IDENTITY)
     def gain_identity(self, index: int) -> str:
-        """
-        Identity of the gain's noise for amplifier ``index``: the same for every frame of this detector.
+        """Identity of the gain's noise for amplifier ``index``: the same for every frame of this detector."""
+        gain = self.amplifiers[index]
+        return self._identity("gain", index, f"{gain.gain}|{gain.gain_uncertainty}")
 
-        Parameters
-        ----------
-        index : int
-            Which of the ``amplifiers``.
+    @with_sections(OF_IDENTITY)
+    def linearity_identity(self, index: int) -> str:
+        """Identity of the noise of the linearity of amplifier ``index``: the same for every frame of this detector."""
+        linearity = self.amplifiers[index].linearity
+        assert linearity is not None
+        return self._identity("linearity", index, linearity.identity())
 
-        Returns
-        -------
-        str
-            A checksum of what the source depends on.
-        """
-        amplifier = self.amplifiers[index]
-        text = f"{self.name}|{index}|{amplifier.gain}|{amplifier.gain_uncertainty}|{amplifier.data_section}"
-        return "gain:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    def _identity(self, kind: str, index: int, what: str) -> str:
+        text = f"{self.name}|{index}|{what}|{self.amplifiers[index].data_section}"
+        return f"{kind}:{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
 
     @property
     def has_linearity(self) -> bool:
         """Whether the response of any amplifier is known to depart from a straight line."""
         return any(amplifier.linearity is not None for amplifier in self.amplifiers)
-
-    def linearity_identity(self, index: int) -> str:
-        """
-        Identity of the noise of the linearity of amplifier ``index``: the same for every frame of this detector.
-
-        Parameters
-        ----------
-        index : int
-            Which of the ``amplifiers``.
-
-        Returns
-        -------
-        str
-            A checksum of what the source depends on.
-        """
-        amplifier = self.amplifiers[index]
-        assert amplifier.linearity is not None
-        text = f"{self.name}|{index}|{amplifier.linearity.identity()}|{amplifier.data_section}"
-        return "linearity:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def pixel_map(self, attribute: str, shape: tuple[int, ...]) -> float | NDArray[np.float64]:
         """

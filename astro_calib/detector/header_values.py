@@ -42,19 +42,9 @@ def as_number(value: Any) -> float | None:
 
 def as_seconds(value: Any, unit: float = 1.0) -> float | None:
     """
-    The time that a header gives, in seconds.
+    The time that a header gives, in seconds; ``unit`` is for a value that does not say its own.
 
-    Parameters
-    ----------
-    value : bool, int, float or str
-        A number, or a text such as ``"30 s"``, ``"500 ms"``, ``"1/30"`` or ``"3,2E-05"``.
-    unit : float
-        How long the unit of a value is that does not say its own.
-
-    Returns
-    -------
-    float or None
-        None if it is no finite time of zero or more, or may mean several things, as ``"0:30"`` does.
+    None if it is no finite time of zero or more, or may mean several things, as ``"0:30"`` does.
 
     Examples
     --------

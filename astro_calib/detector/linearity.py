@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import described, quantity_of, quantity_values
+from astro_calib.arguments import check_quantity, described, quantity_values, with_sections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,30 @@ __all__ = ["Linearity", "LinearityPolynomial", "LinearityTable"]
 MAX_TABLE_SOURCES = 16
 #: The inverse of a polynomial is interpolated between this many values; its error is 1e-9 of the range.
 INVERSE_NODES = 10001
+
+
+#: The sections that the docstrings of the methods share.
+MEASURED = """
+    Parameters
+    ----------
+    measured : ndarray of float, any shape
+        Signal net of pedestal, adu.
+
+    Returns
+    -------
+"""
+CORRECTED = f"""{MEASURED}\
+    ndarray
+        Corrected signal, adu; shape and type of ``measured``.
+    """
+SLOPE = f"""{MEASURED}\
+    ndarray
+        Without unit; shape and type of ``measured``.
+    """
+ERRORS = f"""{MEASURED}\
+    list of ndarray
+        In adu, each of the shape of ``measured``; the sum of their squares is the variance of the correction.
+    """
 
 
 class Linearity(metaclass=ABCMeta):
@@ -49,52 +73,19 @@ class Linearity(metaclass=ABCMeta):
     limit: u.Quantity
 
     @abstractmethod
+    @with_sections(CORRECTED)
     def correct(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """
-        The corrected signal, f(x).
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        ndarray
-            Corrected signal, adu; shape and type of ``measured``.
-        """
+        """The corrected signal, f(x)."""
 
     @abstractmethod
+    @with_sections(SLOPE)
     def slope(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """
-        The derivative of the corrected signal with respect to the measured one.
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        ndarray
-            Without unit; shape and type of ``measured``.
-        """
+        """The derivative of the corrected signal with respect to the measured one."""
 
     @abstractmethod
+    @with_sections(ERRORS)
     def error_components(self, measured: NDArray[Any]) -> list[NDArray[Any]]:
-        """
-        The standard deviations of the correction from each of its independent causes; empty if it is exact.
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        list of ndarray
-            In adu, each of the shape of ``measured``; the sum of their squares is the variance of the correction.
-        """
+        """The standard deviations of the correction from each of its independent causes; empty if it is exact."""
 
     @abstractmethod
     def _nodes(self) -> NDArray[np.float64]:
@@ -279,53 +270,20 @@ class LinearityPolynomial(Linearity):
             inside * _polynomial(scaled, part) + (measured - inside) * _polynomial(_of_slope(scaled), part)
         )
 
+    @with_sections(CORRECTED)
     def correct(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """
-        The corrected signal, f(x).
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        ndarray
-            Corrected signal, adu; shape and type of ``measured``.
-        """
+        """The corrected signal, f(x)."""
         return self._continued(measured, self._scaled())
 
+    @with_sections(SLOPE)
     def slope(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """
-        The derivative of the corrected signal with respect to the measured one.
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        ndarray
-            Without unit; shape and type of ``measured``.
-        """
+        """The derivative of the corrected signal with respect to the measured one."""
         limit = float(self.limit.value)
         return _polynomial(_of_slope(self._scaled()), np.clip(measured, 0, limit) / limit)
 
+    @with_sections(ERRORS)
     def error_components(self, measured: NDArray[Any]) -> list[NDArray[Any]]:
-        """
-        The standard deviations of the correction along each eigenvector of the coefficients' covariance.
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        list of ndarray
-            In adu, each of the shape of ``measured``; the sum of their squares is the variance of the correction.
-        """
+        """The standard deviations of the correction along each eigenvector of the coefficients' covariance."""
         if self.covariance is not None:
             covariance = np.asarray(self.covariance, dtype=float)
         elif self.uncertainties is not None:
@@ -435,56 +393,23 @@ class LinearityTable(Linearity):
         nodes = nodes.astype(measured.dtype)
         return below, (measured - nodes[below]) / np.diff(nodes)[below]
 
+    @with_sections(CORRECTED)
     def correct(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """
-        The corrected signal, f(x).
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        ndarray
-            Corrected signal, adu; shape and type of ``measured``.
-        """
+        """The corrected signal, f(x)."""
         below, part = self._segment(measured)
         values = self.corrected.value.astype(measured.dtype)
         return np.asarray(values[below] + part * np.diff(values)[below])
 
+    @with_sections(SLOPE)
     def slope(self, measured: NDArray[Any]) -> NDArray[Any]:
-        """
-        The derivative of the corrected signal with respect to the measured one.
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        ndarray
-            Without unit; shape and type of ``measured``.
-        """
+        """The derivative of the corrected signal with respect to the measured one."""
         below, part = self._segment(measured)
         slopes = np.diff(self.corrected.value) / np.diff(self.measured.value)
         return np.asarray(slopes.astype(part.dtype)[below])
 
+    @with_sections(ERRORS)
     def error_components(self, measured: NDArray[Any]) -> list[NDArray[Any]]:
-        """
-        The standard deviations of the correction from each node, or from each group of neighbouring nodes.
-
-        Parameters
-        ----------
-        measured : ndarray of float, any shape
-            Signal net of pedestal, adu.
-
-        Returns
-        -------
-        list of ndarray
-            In adu, each of the shape of ``measured``; the sum of their squares is the variance of the correction.
-        """
+        """The standard deviations of the correction from each node, or from each group of neighbouring nodes."""
         if self.uncertainties is None:
             return []
         below, part = self._segment(measured)
@@ -507,18 +432,7 @@ class LinearityTable(Linearity):
 
 def in_adu(what: str, value: Any) -> u.Quantity:
     """``value`` as finite numbers in adu, in an array of its own."""
-    quantity = quantity_of(value)
-    if quantity is None:
-        msg = f"{what} is {described(value)}; expected numbers in adu, such as 60000 * u.adu."
-        raise TypeError(msg)
-    if quantity.unit == u.dimensionless_unscaled:
-        msg = f"{what} has no unit; give it in adu, for example {value!r} * u.adu."
-        raise u.UnitTypeError(msg)
-    try:
-        quantity = quantity.to(u.adu)
-    except u.UnitConversionError as error:
-        msg = f"{what} is {value}, which cannot be converted to adu."
-        raise u.UnitConversionError(msg) from error
+    quantity = check_quantity(what, value, u.adu, example=60000)
     if not np.isfinite(quantity.value).all():
         msg = f"{what} is {value}; expected finite numbers."
         raise ValueError(msg)

@@ -11,20 +11,7 @@ def slices_of_section(section: Any) -> tuple[slice, slice]:
     """
     The (row, column) slices of a section such as ``"[1025:1056, 1:1024]"``; ``*`` stands for a whole axis.
 
-    Parameters
-    ----------
-    section : str
-        What a header, a profile or a caller gives.
-
-    Returns
-    -------
-    (slice, slice)
-        Rows and columns, as NumPy counts them.
-
-    Raises
-    ------
-    ValueError
-        If it is not a section of two axes, each with a range.
+    A ValueError says what is wrong with a text that is no section of two axes, each with a range.
 
     Examples
     --------
@@ -42,7 +29,7 @@ def slices_of_section(section: Any) -> tuple[slice, slice]:
         msg = f"it has {len(slices)} axes instead of two"
         raise ValueError(msg)
     if not all(":" in part or "*" in part for part in section.split(",")):
-        # ccdproc takes one number for all up to it.
+        # ccdproc takes a single number for the end of a range that begins at the first pixel.
         msg = "an axis has one number instead of a range"
         raise ValueError(msg)
     rows, columns = slices

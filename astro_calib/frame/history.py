@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from astro_calib.noise.origin import Origin
 
-__all__ = ["History"]
+__all__ = ["BLANK", "History"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,5 +44,9 @@ class History:
     is_constant: bool = False
 
     def of_new_pixels(self, **changes: Any) -> History:
-        """The history of a frame with other pixels, of which only the masters that were applied are the same."""
+        """The history of a frame with other pixels: of this one it keeps which masters were applied."""
         return replace(self, **({"provenance": (), "n_used": None, "is_constant": False} | changes))
+
+
+#: The history of a frame to which nothing was done yet.
+BLANK = History()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, NDData
 
-from astro_calib.arguments import described
-from astro_calib.dtypes import floating
+from astro_calib.arguments import described, unit_in_code
+from astro_calib.dtypes import float_type, floating
+from astro_calib.errors import ShapeMismatchError
+from astro_calib.flags import DataQuality
+from astro_calib.frame.base import BaseFrame
+from astro_calib.noise.budget import UncertaintyBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,15 +22,67 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["OBSERVERS", "is_same_array", "may_be_written", "merged_flags", "plain_slices", "weak", "with_unit"]
+__all__ = ["OBSERVERS", "conforming", "flagged_uncertain", "merged_flags", "weak"]
 
 
 #: What is called with a frame that is an operand of arithmetic, and the array of it that the result refers to, if any.
 OBSERVERS: list[Callable[[CCDData, NDArray[Any] | None], None]] = []
+#: Above this relative error of a divisor, first-order propagation is off by more than about 1%.
+MAX_RELATIVE_ERROR = 0.05
+#: The number of pixels that stay in the cache.
+TOGETHER = 1 << 15
 
 
-def with_unit(value: Any) -> Any:
-    """A number or an array as an exact frame or a Quantity, copied: its owner may go on writing into it."""
+def conforming(cls: type[BaseFrame], operation: Any, left: Any, right: Any) -> tuple[BaseFrame, BaseFrame]:
+    """Two operands as frames of one shape, the right one perhaps a number, whose units fit the operation."""
+    left, right = (value if isinstance(value, BaseFrame) else _as_frame(cls, value) for value in (left, right))
+    try:
+        shape = np.broadcast_shapes(left.shape, right.shape)
+    except ValueError:
+        shape = left.shape  # which is refused below
+    left, right = _spread_out(left, shape, right), right if right.ndim == 0 else _spread_out(right, shape, left)
+    if right.ndim and right.shape != left.shape:
+        msg = (
+            f"{left.name} has shape {left.shape} and {right.name} has shape {right.shape}; arithmetic needs frames of "
+            "the same shape. Trim them to the same section first."
+        )
+        raise ShapeMismatchError(msg)
+    if operation in (np.add, np.subtract) and not right.unit.is_equivalent(left.unit):
+        msg = (
+            f"{left.name} is in {str(left.unit) or 'no unit'}, but what is added or subtracted is in "
+            f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
+        )
+        raise u.UnitConversionError(msg)
+    by_zero = operation is np.true_divide and right.ndim == 0 and right.pixels == 0
+    if by_zero and not (left.known_budget is None and right.known_budget is None):
+        msg = (
+            f"{left.name} is divided by {right.pixels:g}{f' {right.unit}' if str(right.unit) else ''}, and its error "
+            "would be no number; give a divisor other than zero."
+        )
+        raise ZeroDivisionError(msg)
+    return left, right
+
+
+def _as_frame(cls: type[BaseFrame], value: Any) -> BaseFrame:
+    """A frame that stands for a number, an array or a CCDData."""
+    frame = cls(_with_unit(value))
+    frame.history = dataclasses.replace(frame.history, is_constant=not isinstance(value, NDData))
+    return frame
+
+
+def _same_unit(left: BaseFrame, right: BaseFrame) -> str:
+    """What to write when the units of two operands do not fit."""
+    for bare, other in ((right, left), (left, right)):
+        if bare.history.is_constant and bare.unit == u.dimensionless_unscaled:
+            what = f"{bare.pixels:g}" if bare.ndim == 0 else "array"
+            return f"Give it its unit: write {what} * {unit_in_code(other.unit)}."
+    if {left.unit, right.unit} == {u.adu, u.electron}:
+        return "Apply gain_correct to what is in adu first."
+    return f"Expected a unit that converts to {left.unit}."
+
+
+def _with_unit(value: Any) -> Any:
+    """A frame, or a Quantity made of a number or an array. The values are copied: their owner may write into them."""
     if isinstance(value, NDData):
         if value.unit is None:
             msg = f"{described(value)} has no unit; write CCDFrame(data, unit='adu'), or use its array."
@@ -48,24 +105,30 @@ def with_unit(value: Any) -> Any:
     return u.Quantity(array, dtype=None, copy=False)
 
 
-def may_be_written(array: NDArray[Any]) -> bool:
-    """Whether somebody may write into the memory of an array, through itself or through what it is a view of."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        if base.flags.writeable:
-            return True
-        base = base.base
-    return base is not None
-
-
-def is_same_array(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether two arrays are views of the same memory, laid out in the same way."""
-    return one is other or (
-        one.shape == other.shape
-        and one.dtype == other.dtype
-        and one.strides == other.strides
-        and one.__array_interface__["data"][0] == other.__array_interface__["data"][0]
+def _spread_out(frame: BaseFrame, shape: tuple[int, ...], other: BaseFrame) -> BaseFrame:
+    """The frame, broadcast to a shape if it is a number or exact; a number takes the floating type of the other."""
+    if frame.shape == shape or (frame.ndim and frame.known_budget is not None):
+        return frame
+    try:
+        if np.broadcast_shapes(frame.shape, shape) != shape:
+            return frame
+    except ValueError:
+        return frame
+    dtype = float_type(other.dtype) if frame.ndim == 0 else frame.dtype
+    data = np.array(np.broadcast_to(frame.pixels, shape), dtype=dtype)
+    data.flags.writeable = False
+    budget = frame.known_budget
+    result = type(frame)(
+        data,
+        unit=frame.unit,
+        mask=None if frame.mask is None else np.broadcast_to(frame.mask, shape),
+        flags=None if frame.flags is None else np.broadcast_to(frame.flags, shape),
+        meta=frame.meta,
+        name=frame.name,
+        budget=None if budget is None else UncertaintyBudget(shape, budget.materialized().terms, budget.dtype),
     )
+    result.history = dataclasses.replace(result.history, is_constant=frame.history.is_constant)
+    return result
 
 
 def weak(data: NDArray[Any]) -> Any:
@@ -84,12 +147,31 @@ def merged_flags(a: Any, b: Any) -> Any:
     return a | b
 
 
-def plain_slices(item: Any, ndim: int) -> tuple[slice, ...] | None:
-    """``item`` with one slice for each axis, or None if it is something else than slices."""
-    parts = item if isinstance(item, tuple) else (item,)
-    if any(not isinstance(part, slice) and part is not Ellipsis for part in parts):
-        return None
-    if Ellipsis in parts:
-        where = parts.index(Ellipsis)
-        parts = (*parts[:where], *[slice(None)] * (ndim - len(parts) + 1), *parts[where + 1 :])
-    return (*parts, *[slice(None)] * (ndim - len(parts)))
+def flagged_uncertain(flags: Any, divisor: BaseFrame, shape: tuple[int, ...]) -> Any:
+    """The flags of a quotient, with a remark where the divisor is too uncertain for first-order propagation."""
+    variance = divisor.variance
+    if variance is None:
+        return flags
+    uncertain = _uncertain(np.atleast_1d(divisor.pixels), np.atleast_1d(variance)).reshape(divisor.shape)
+    if divisor.mask is not None:
+        uncertain &= ~divisor.mask
+    if not uncertain.any():
+        return flags
+    remark = np.where(uncertain, np.uint16(DataQuality.UNCERTAIN_DIVISOR), np.uint16(0))
+    return np.broadcast_to(remark, shape) | (np.zeros(shape, np.uint16) if flags is None else flags)
+
+
+def _uncertain(data: NDArray[Any], variance: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where the relative error is too large; a few rows at a time, so that they stay in the cache."""
+    from astro_calib.kernels.threads import over_rows
+
+    uncertain = np.empty(data.shape, dtype=np.bool_)
+
+    def find(rows: slice) -> None:
+        with np.errstate(invalid="ignore", over="ignore"):
+            # An unknown variance compares as false, and so counts as a large one.
+            np.less_equal(variance[rows], np.square(MAX_RELATIVE_ERROR * data[rows]), out=uncertain[rows])
+            np.logical_not(uncertain[rows], out=uncertain[rows])
+
+    over_rows(find, len(data), data.size, max(1, TOGETHER * len(data) // max(data.size, 1)))
+    return uncertain

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from astro_calib.noise.shot_variance import ShotVariance
 
-__all__ = ["ReadOnlyValues", "WriteGuard"]
+__all__ = ["ReadOnlyValues", "WriteGuard", "is_same_array", "may_be_written"]
 
 
 class WriteGuard:
@@ -63,16 +63,7 @@ class WriteGuard:
 
 
 class ReadOnlyValues:
-    """
-    The values of an array as they are now; copied before somebody gets hold of the array, who may write into it.
-
-    Parameters
-    ----------
-    array : ndarray
-        The array.
-    guard : WriteGuard
-        That of the array.
-    """
+    """The values of an array as they are now; copied before somebody gets hold of the array, who may write into it."""
 
     def __init__(self, array: NDArray[Any], guard: WriteGuard) -> None:
         self._array = array
@@ -86,3 +77,23 @@ class ReadOnlyValues:
         if self._array.flags.writeable:
             self._array = self._array.copy()
             self._array.flags.writeable = False
+
+
+def may_be_written(array: NDArray[Any]) -> bool:
+    """Whether somebody may write into the memory of an array, through itself or through what it is a view of."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return True
+        base = base.base
+    return base is not None
+
+
+def is_same_array(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays are views of the same memory, laid out in the same way."""
+    return one is other or (
+        one.shape == other.shape
+        and one.dtype == other.dtype
+        and one.strides == other.strides
+        and one.__array_interface__["data"][0] == other.__array_interface__["data"][0]
+    )

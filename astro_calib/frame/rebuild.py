@@ -1,4 +1,4 @@
-"""What the steps ask of a frame: whether it is one, which of its pixels are fit for use, what noise it has."""
+"""What the steps ask of a frame: whether it is one, which of its pixels are usable, and what noise it has."""
 
 from __future__ import annotations
 
@@ -17,21 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["as_frame", "fit_for_use", "lacks_own_noise", "measured", "with_quality"]
+__all__ = ["as_frame", "lacks_own_noise", "measured", "usable", "with_nan", "with_quality"]
 
-#: Pixels that are looked at together.
+#: The number of pixels that are looked at together.
 BLOCK = 1 << 17
 
 
 def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> CCDFrame:
-    """
-    A CCDFrame of an image that may be a plain CCDData or a Quantity, which are given a name.
-
-    Raises
-    ------
-    FrameError
-        If it is something else than a frame, or, unless it may have ``any_shape``, not of two axes.
-    """
+    """A CCDFrame of two axes, or of ``any_shape``; a plain CCDData or a Quantity is made one, with a name."""
     if not isinstance(ccd, CCDFrame):
         what = name or "the frame"
         if not isinstance(getattr(ccd, "unit", None), u.UnitBase):
@@ -48,7 +41,7 @@ def as_frame(ccd: Any, name: str | None = None, *, any_shape: bool = False) -> C
     return ccd
 
 
-def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
+def usable(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame holds a measurement: finite, not masked, and without a flag of `DataQuality.UNUSABLE`."""
     from astro_calib.kernels.threads import over_rows
     from astro_calib.kernels.usable import collect
@@ -68,9 +61,14 @@ def fit_for_use(frame: CCDFrame) -> NDArray[np.bool_]:
 
 
 def measured(frame: CCDFrame) -> NDArray[np.bool_]:
-    """Where a frame is fit for use and its variance is known: the pixels that a level may be found from."""
-    good = fit_for_use(frame)
+    """Where a frame is usable and its variance is known: a level may be found from these pixels."""
+    good = usable(frame)
     return good if frame.known_budget is None else good & frame.known_budget.is_known()
+
+
+def with_nan(frame: CCDFrame, values: NDArray[Any] | None = None) -> NDArray[Any]:
+    """A frame's data, or other values for its pixels, with NaN where the frame is not usable."""
+    return np.where(usable(frame), frame.pixels if values is None else values, np.nan)
 
 
 def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:

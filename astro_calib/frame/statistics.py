@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATISTICS", "GoodPixels", "good_pixels"]
 
-#: Functions that take masked pixels for good ones, and what to call instead.
+#: Functions that count masked pixels, and the functions to call instead.
 _OF_MASKED: dict[Any, Callable[..., Any]] = {
     np.median: np.ma.median,
     np.average: np.ma.average,
@@ -25,19 +25,12 @@ _OF_MASKED: dict[Any, Callable[..., Any]] = {
     np.count_nonzero: lambda values, *args, **kwargs: np.count_nonzero(values.filled(0), *args, **kwargs),
     np.histogram: lambda values, *args, **kwargs: np.histogram(values.compressed(), *args, **kwargs),
 }
-#: Functions that count NaN, which a masked pixel holds here, and what to call instead.
+#: Functions that count NaN, which masked pixels hold here, and the functions to call instead.
 _OF_NUMBERS: dict[Any, Callable[..., Any]] = {
     np.percentile: np.nanpercentile,
     np.quantile: np.nanquantile,
-    np.nanpercentile: np.nanpercentile,
-    np.nanquantile: np.nanquantile,
-    np.nanmean: np.nanmean,
-    np.nanmedian: np.nanmedian,
-    np.nanstd: np.nanstd,
-    np.nanvar: np.nanvar,
-    np.nansum: np.nansum,
-    np.nanmin: np.nanmin,
-    np.nanmax: np.nanmax,
+    **{function: function for function in (np.nanmean, np.nanmedian, np.nanstd, np.nanvar, np.nansum)},
+    **{function: function for function in (np.nanmin, np.nanmax, np.nanpercentile, np.nanquantile)},
 }
 #: What NumPy computes of a frame without its masked pixels; `numpy.mean` and `numpy.sum` call the frame's methods.
 STATISTICS = frozenset({*_OF_MASKED, *_OF_NUMBERS, np.std, np.var, np.prod, np.argmin, np.argmax})
@@ -72,21 +65,7 @@ class GoodPixels(np.ma.MaskedArray):
 
 
 def good_pixels(values: NDArray[Any], good: NDArray[np.bool_]) -> NDArray[Any]:
-    """
-    What a function may look at: a masked copy, or if all pixels are good a view that cannot be written into.
-
-    Parameters
-    ----------
-    values : ndarray
-        Real numbers.
-    good : ndarray of bool
-        Of the same shape.
-
-    Returns
-    -------
-    ndarray or GoodPixels
-        Of floating type, if it is a copy.
-    """
+    """What a function may look at: a masked copy, or if all pixels are good a view that cannot be written into."""
     if good.all():
         view = values.view()
         view.flags.writeable = False

@@ -19,29 +19,12 @@ __all__ = ["cut_wcs", "plane_wcs"]
 
 def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
     r"""
-    The world coordinates of ``image[slices]``.
+    The world coordinates of ``image[slices]``, for one slice of each axis, rows first.
 
-    `astropy.wcs.WCS.slice` refuses to turn an axis round, and takes every second pixel for the middle of two.
-
-    Parameters
-    ----------
-    wcs : WCS
-        Of the image; it may have more axes than that, which stay as they are.
-    slices : sequence of slice
-        One for each axis of the image, rows first.
-    shape : sequence of int
-        Of the image.
-
-    Returns
-    -------
-    WCS
-        A copy in which pixel k of the cut is pixel ``start + step * k`` of the image.
-
-    Notes
-    -----
-    With the old pixel :math:`p = a + s q`, offsets from the reference pixel are s times as large, so that the columns
-    of the matrix are multiplied by s. A distortion :math:`p' = p + \sum A_{ij} u^i v^j` becomes one of q with the
-    coefficients :math:`A_{ij} s_u^i s_v^j / s_u`.
+    `astropy.wcs.WCS.slice` refuses to turn an axis round, and takes every second pixel for the middle of two. Here
+    pixel q of the cut is pixel :math:`p = a + s q` of the image. Offsets from the reference pixel are s times as large,
+    so that the columns of the matrix are multiplied by s. A distortion :math:`p' = p + \sum A_{ij} u^i v^j` becomes
+    one of q with the coefficients :math:`A_{ij} s_u^i s_v^j / s_u`. Axes that the image does not have stay as they are.
     """
     result = wcs.deepcopy()
     # FITS counts axes the other way round.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listed", "list_pixels"]
 
-#: So often at most are values rejected.
+#: The largest number of rounds of rejection.
 MAX_ROUNDS = 10
 
 
@@ -49,18 +49,9 @@ class Listed(NamedTuple):
 
     def of_places(self, first: int, end: int) -> Listed:
         """The part of the list that belongs to the places from ``first`` to before ``end``."""
-        start, stop = np.searchsorted(self.place, (first, end))
-        return Listed(
-            self.place[start:stop] - first,
-            self.row[start:stop],
-            self.column[start:stop],
-            self.inside[start:stop],
-            self.weight[start:stop],
-            self.background[start:stop],
-            self.n_missing[first:end],
-            self.n_saturated[first:end],
-            self.flags[first:end],
-        )
+        listed = slice(*np.searchsorted(self.place, (first, end)))
+        place, *others = (part[listed] for part in self[:6])
+        return Listed._make([place - first, *others, *(part[first:end] for part in self[6:])])
 
 
 @compiled()
@@ -70,7 +61,7 @@ def _median_deviation(ordered: NDArray[Any], low: int, high: int) -> float:
     center = ordered[middle]
     left, right = middle - 1, middle + 1
     distance = 0.0
-    # From the centre outwards, always to the nearer side.
+    # Go outwards from the centre, always to the nearer side.
     for _ in range((high - low) // 2):
         if right >= high or (left >= low and center - ordered[left] <= ordered[right] - center):
             distance = center - ordered[left]
@@ -84,7 +75,7 @@ def _median_deviation(ordered: NDArray[Any], low: int, high: int) -> float:
 @compiled()
 def _typical(ordered: NDArray[Any], clip: float) -> tuple[float, float]:
     """The smallest and the largest value left after rejecting those that are not near the median, again and again."""
-    # In sorted values those that are left are one interval, and their median is in the middle of it.
+    # The values that are left are one interval of the sorted ones, with their median in the middle.
     low, high = 0, ordered.size
     for _ in range(MAX_ROUNDS):
         center = ordered[low + (high - low) // 2]
@@ -222,75 +213,28 @@ def list_pixels(
     clip: float,
 ) -> Listed:
     """
-    List the pixels of apertures and annuli.
+    List the pixels of apertures and annuli; values of an annulus that are far from its median are left out.
 
-    Values of the annulus that are not near its median are left out, again and again.
-
-    Parameters
-    ----------
-    data : ndarray of float32 or float64, shape (ny, nx)
-        In which stars are recognised in the annulus; finite where it is not missing.
-    missing : ndarray of bool, shape (ny, nx)
-        True where a pixel cannot be used.
-    flags : ndarray of uint16, shape (ny, nx)
-    saturated : int
-        The bit of a saturated pixel.
-    places : ndarray of float64, shape (n, 2)
-        x and y.
-    corners : ndarray of int64, shape (n, 2)
-        Row and column of the first pixel of each ``overlaps``.
-    overlaps : ndarray of float64, shape (n, side, side)
-        The part of each pixel that lies in the aperture.
-    inner, outer : float
-        Radii of the annulus; no smaller than that of the aperture.
-    clip : float
-        Values further than this many median absolute deviations from the median are left out.
-
-    Returns
-    -------
-    Listed
+    ``data``, of shape (ny, nx), are finite where they are not ``missing``; ``saturated`` is the bit in ``flags`` of a
+    saturated pixel. ``places`` has x and y of each place. ``overlaps`` has the part of each pixel around it that lies
+    in the aperture, ``corners`` row and column of the first of these. ``inner`` and ``outer`` are the radii of the
+    annulus, no smaller than that of the aperture. A value is far if it is further than ``clip`` median absolute
+    deviations from the median.
     """
     number = len(places)
     n_missing, n_saturated = np.zeros((2, number), dtype=np.int64)
     bits = np.zeros(number, dtype=np.uint16)
     areas = np.zeros(number)
     _inside(missing, flags, saturated, corners, overlaps, areas, n_missing, n_saturated, bits)
-    # Of the squares around the pixels of an annulus none goes further than half a diagonal beyond its edges.
+    # No pixel of an annulus reaches further than half its diagonal beyond the edges.
     ring = min(int(np.pi * ((outer + 0.75) ** 2 - max(inner - 0.75, 0.0) ** 2)) + 1, data.size)
     values = np.full((number, ring), np.inf, dtype=data.dtype)
     numbers = np.zeros(number, dtype=np.int64)
     _annuli(data, missing, places, inner, outer, values, numbers)
     values.sort(axis=1)
     room = number * min(ring + overlaps[:1].size, data.size)
-    place, row, column = (np.empty(room, dtype=np.intp) for _ in range(3))
-    inside, weight, background = np.empty(room), np.empty(room), np.empty(room, dtype=np.bool_)
-    end = _list_pixels(
-        data,
-        missing,
-        places,
-        corners,
-        overlaps,
-        areas,
-        inner,
-        outer,
-        clip,
-        values,
-        numbers,
-        place,
-        row,
-        column,
-        inside,
-        weight,
-        background,
-    )
-    return Listed(
-        place[:end],
-        row[:end],
-        column[:end],
-        inside[:end],
-        weight[:end],
-        background[:end],
-        n_missing,
-        n_saturated,
-        bits,
-    )
+    pixels: list[NDArray[Any]] = [
+        np.empty(room, dtype=dtype) for dtype in (*3 * [np.intp], np.float64, np.float64, np.bool_)
+    ]
+    end = _list_pixels(data, missing, places, corners, overlaps, areas, inner, outer, clip, values, numbers, *pixels)
+    return Listed._make([*(part[:end] for part in pixels), n_missing, n_saturated, bits])

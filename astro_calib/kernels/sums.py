@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["add_many", "add_scaled", "add_times_square", "mean_of_finite", "weighted_sum_of_squares"]
 
 
-#: Values of all arrays that are added before the next ones, so that their sum stays in the fastest cache.
+#: So many values of all arrays are added before the next ones, and their sum stays in the fastest cache.
 WIDTH = 2048
 #: For fewer values than this, NumPy is as fast.
 SMALL = 1 << 14
@@ -46,7 +46,7 @@ def _add_kept(total: NDArray[Any], values: NDArray[Any], plane: NDArray[Any], bi
     marked = kind(1 << bit)
     for index in range(total.shape[0]):
         value = values[index]
-        # What is left out may be anything, infinity and NaN included.
+        # A value that is left out may be infinite or NaN.
         total[index] += scale * value if kind(plane[index] & marked) else nothing
         added += value
     return np.float64(added)
@@ -109,22 +109,9 @@ def add_many(
     """
     Add ``factor * values`` to ``total`` in place for many arrays, by one call, so that threads need not wait in turn.
 
-    Parameters
-    ----------
-    total : ndarray, C-contiguous
-    values : sequence of ndarray, each of the same type and shape, C-contiguous
-    factors : sequence of float
-    frames : sequence of int
-        For each array: it counts where this bit is set, 32 in a plane; -1 if it counts everywhere.
-    planes : ndarray of uint32, shape (number of planes, ...)
-        Contiguous in each plane.
-
-    Returns
-    -------
-    added : ndarray of float64
-        For each array: the sum over its finite values, kept or not.
-    number : ndarray of int64
-        How many these are.
+    The values, each of the type and shape of the others, and ``total`` are C-contiguous. An array counts where its bit
+    in ``frames`` is set in ``planes``, of which each holds 32; everywhere if that is -1. For each array the sum over
+    its finite values, kept or not, and their number are returned.
     """
     added, number = np.zeros(len(values)), np.zeros(len(values), dtype=np.int64)
     marks = np.array(frames, dtype=np.int64)
@@ -141,22 +128,10 @@ def add_scaled(
     kept: tuple[NDArray[Any], int] | None = None,
 ) -> tuple[float, int]:
     """
-    Add ``factor * values`` to ``total`` in place, where they were kept.
+    Add ``factor * values`` to ``total``, which is C-contiguous, in place where they were kept.
 
-    Parameters
-    ----------
-    total : ndarray, C-contiguous
-    values : float or ndarray, of the same shape or broadcasting to it
-    factor : float
-    kept : (ndarray of unsigned integers of the same shape, int), optional
-        Values count where this bit of the integers is set.
-
-    Returns
-    -------
-    added : float
-        The sum over those ``values`` that are finite, kept or not.
-    number : int
-        How many these are.
+    Values count where a bit is set in an array of unsigned integers: ``kept`` is that array and the bit. The sum over
+    the values that are finite, kept or not, and their number are returned.
     """
     flat = total.reshape(-1)
     plane = None if kept is None else read_only(kept[0]).reshape(-1)
@@ -188,14 +163,7 @@ def _add_times_square(total: NDArray[Any], values: NDArray[Any], scale: NDArray[
 
 
 def add_times_square(total: NDArray[Any], values: NDArray[Any], scale: float | NDArray[Any]) -> None:
-    """
-    Add ``values * scale**2`` to ``total`` in place; 0 where one of the two is 0, whatever the other is.
-
-    Parameters
-    ----------
-    total, values : ndarray, of the same shape, C-contiguous
-    scale : float or ndarray, broadcasting to that shape
-    """
+    """Add ``values * scale**2`` to ``total`` in place; 0 where one of the two is 0, whatever the other is."""
     factors = read_only(np.broadcast_to(scale, total.shape)).reshape(-1)
     _add_times_square(total.reshape(-1), read_only(values).reshape(-1), factors)
 
@@ -210,7 +178,7 @@ def _sum_of_squares(weights: NDArray[Any], coefficients: NDArray[Any], variances
         coefficient = coefficients[0 if single_coefficient else index]
         variance = variances[0 if single_variance else index]
         part = weight * np.float64(coefficient)
-        # What has no weight does not count, whatever its variance is.
+        # A pixel without weight does not count, even if its variance is NaN.
         total += part * part * np.float64(variance) if part != 0.0 and weight != 0.0 else 0.0
     return total
 
@@ -218,14 +186,7 @@ def _sum_of_squares(weights: NDArray[Any], coefficients: NDArray[Any], variances
 def weighted_sum_of_squares(
     weights: NDArray[Any], coefficients: float | NDArray[Any], variances: float | NDArray[Any]
 ) -> float:
-    """
-    The sum of ``(weights * coefficients)**2 * variances``; what has no weight, or no coefficient, does not count.
-
-    Parameters
-    ----------
-    weights : ndarray, any shape
-    coefficients, variances : float or ndarray, broadcasting to that shape
-    """
+    """The sum of ``(weights * coefficients)**2 * variances`` over all pixels that have a weight and a coefficient."""
     if not weights.dtype.isnative:
         weights = weights.astype(np.float64)
     lines = [
@@ -249,19 +210,12 @@ def _sum_of_finite(values: NDArray[Any], sums: NDArray[np.float64]) -> None:
 
 
 def mean_of_finite(values: NDArray[Any]) -> float:
-    """
-    The mean over finite values; 0 if there are none.
-
-    Parameters
-    ----------
-    values : ndarray, any shape
-        Real numbers.
-    """
+    """The mean over finite values; 0 if there are none."""
     plane = np.atleast_2d(values) if values.ndim <= 2 else values.reshape(-1, values.shape[-1])
     if plane.size < SMALL:
         finite = np.isfinite(plane)
         return float(np.mean(plane, where=finite, dtype=np.float64)) if finite.any() else 0.0
-    # Of each row, so that the mean does not depend on how the rows are shared out.
+    # Sum each row by itself, so that the mean does not depend on how the threads share out the rows.
     sums = np.empty((len(plane), 2))
     over_rows(lambda rows: _sum_of_finite(plane[rows], sums[rows]), len(plane), plane.size)
     total, number = sums.sum(axis=0)

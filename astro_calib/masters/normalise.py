@@ -11,7 +11,7 @@ from astro_calib.arguments import check_number, check_positive
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
-from astro_calib.frame.frame import flagged_uncertain
+from astro_calib.frame.operands import flagged_uncertain
 from astro_calib.frame.rebuild import measured, with_quality
 from astro_calib.masters.master import with_noise_named
 from astro_calib.masters.registry import master_of, remember_array

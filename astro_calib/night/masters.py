@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.names import file_name, for_filter, unique_name
 from astro_calib.night.net import reason_of, tried
-from astro_calib.night.pixels import finite_median, masked, usable
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.remarks import heard_of_file
 from astro_calib.night.summary import MasterSummary
 from astro_calib.report.pictures import master_picture, rendered
+from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -367,5 +368,5 @@ def write_masters(
 
 
 def _picture(title: str, master: CCDFrame) -> bytes:
-    values, sigmas = masked(master), masked(master, np.sqrt(_variance(master)))
+    values, sigmas = with_nan(master), with_nan(master, np.sqrt(_variance(master)))
     return rendered(master_picture(title, values, sigmas, str(master.unit)))

@@ -10,11 +10,12 @@ import numpy as np
 
 from astro_calib.arguments import printable
 from astro_calib.flags import DataQuality
+from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.masters import calibrate_raw, read_raw
-from astro_calib.night.pixels import finite_median, masked, usable
 from astro_calib.night.summary import FrameSummary
 from astro_calib.photometry.sky_noise import measure_sky_noise
 from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
+from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +141,7 @@ def _drawn(
     gain = float(plan.detector.amplifiers[0].gain.value)
     title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
     labels = "before: raw less its pedestal / electron", "after / electron"
-    figures = {"frames": before_after_picture(title, masked(before), masked(image), labels)}
+    figures = {"frames": before_after_picture(title, with_nan(before), with_nan(image), labels)}
     if photometry is not None:
         stars, sky = photometry
         same = usable(before) & usable(image)

@@ -21,9 +21,11 @@ import numpy as np
 from astro_calib.arguments import described, is_sequence_of
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.noise.arrays import ArrayRef
+from astro_calib.noise.blocks import NO_NUMBER, in_blocks
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import merge_sources, without_arrays
-from astro_calib.noise.sharing import draw_covariances, links, meeting_cells, variance_power
+from astro_calib.noise.sharing import draw_covariances
+from astro_calib.noise.sums import MapSum, by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,10 +39,6 @@ __all__ = ["MAX_SOURCES", "NoBudget", "UncertaintyBudget"]
 
 #: A budget keeps this many sources apart; beyond, the oldest that vary from pixel to pixel are merged into one.
 MAX_SOURCES = 64
-#: Pixels that are worked on at a time, so that they stay in the cache.
-BLOCK = 1 << 16
-#: A pixel that is no number has no variance either, and nothing is said about it.
-NO_NUMBER = np.errstate(invalid="ignore", over="ignore")
 
 
 class UncertaintyBudget:
@@ -126,22 +124,15 @@ class UncertaintyBudget:
         else:
             self._terms[key] = (source, coefficient)
 
-    def _by_identity(self) -> dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Coefficient]]]:
-        """The terms of each source: several, if the frame holds several regions of it."""
-        groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Coefficient]]] = {}
-        for source, coefficient in self._terms.values():
-            groups.setdefault((source.identity, source.axes), []).append((source, coefficient))
-        return groups
-
     def _bound(self) -> None:
         """Merge the oldest sources of a kind when there are more than can be kept apart."""
         if len(self._terms) <= MAX_SOURCES:
             return
         merged = 0
-        while len(groups := self._by_identity()) > MAX_SOURCES:
+        while len(groups := by_identity(self.terms)) > MAX_SOURCES:
             kinds: dict[tuple[int, ...], list[list[tuple[NoiseSource, Coefficient]]]] = {}
-            for (_, axes), group in groups.items():
-                kinds.setdefault(axes, []).append(group)
+            for group in groups:
+                kinds.setdefault(group[0][0].axes, []).append(group)
             largest = max(kinds.values(), key=len)
             oldest = [term for group in largest[: max(2, len(largest) // 2)] for term in group]
             for source, _ in oldest:
@@ -153,10 +144,9 @@ class UncertaintyBudget:
             merged += len(oldest)
         if merged:
             msg = (
-                f"a frame has more than {MAX_SOURCES} sources of noise; the oldest {merged} are merged. The "
-                "variance of "
-                "pixels stays exact; covariances with them, and sums over pixels that hold different parts of one of "
-                "them, are now computed from mean shares. Use astro_calib.combine to average many frames."
+                f"a frame has more than {MAX_SOURCES} sources of noise; the oldest {merged} are merged. The variance "
+                "of pixels stays exact; covariances with them, and sums over pixels that hold different parts of one "
+                "of them, are now computed from mean shares. Use astro_calib.combine to average many frames."
             )
             warnings.warn(msg, NoiseWarning, stacklevel=4)
 
@@ -259,7 +249,12 @@ class UncertaintyBudget:
         """
         if self._total is None:
             total = np.zeros(self.shape, dtype=self.dtype)
-            self._add_independent(total)
+
+            def add(item: tuple[slice, ...]) -> None:
+                for part in self._own_variances(item):
+                    total[item] += part
+
+            in_blocks(self.shape, add)
             pairs = [
                 (draws, c_a * 2, c_b) for a, c_a, b, c_b in self.pairs() for draws in draw_covariances(a, b, self.shape)
             ]
@@ -292,29 +287,18 @@ class UncertaintyBudget:
         known = np.ones(self.shape, dtype=np.bool_)
 
         def look(item: tuple[slice, ...]) -> None:
-            own = None if self.data is None else self.data[item]
-            for source, coefficient in self.terms:
-                part = np.square(coefficient.part(item, self.shape, own)) * source.variance.part(item, self.shape)
+            for part in self._own_variances(item):
                 if np.ndim(part) or not np.isfinite(part):
                     known[item] &= np.isfinite(part)
 
-        self._in_parts(look)
+        in_blocks(self.shape, look)
         return known
 
-    @property
-    def _rows_at_a_time(self) -> int:
-        return max(1, BLOCK // max(int(np.prod(self.shape[1:])), 1))
-
-    def _add_independent(self, total: NDArray[Any]) -> None:
-        """Add the variances of all terms."""
-
-        def add_part(item: tuple[slice, ...]) -> None:
-            own = None if self.data is None else self.data[item]
-            for source, coefficient in self.terms:
-                c = coefficient.part(item, self.shape, own)
-                total[item] += np.square(c) * source.variance.part(item, self.shape)
-
-        self._in_parts(add_part)
+    def _own_variances(self, item: tuple[slice, ...]) -> Iterator[Any]:
+        """What each term by itself adds to the variance of a part of the frame."""
+        own = None if self.data is None else self.data[item]
+        for source, coefficient in self.terms:
+            yield np.square(coefficient.part(item, self.shape, own)) * source.variance.part(item, self.shape)
 
     def _add_covariances(
         self, total: NDArray[Any], pairs: Sequence[tuple[Any, Coefficient, Coefficient]], other: UncertaintyBudget
@@ -327,22 +311,7 @@ class UncertaintyBudget:
                 total[item] += draws(item) * c_a.part(item, self.shape, own) * c_b.part(item, self.shape, others)
 
         if pairs:
-            self._in_parts(add_part)
-
-    def _in_parts(self, add_part: Callable[[tuple[slice, ...]], None]) -> None:
-        """Call a function for parts of the frame that stay in the cache, by all threads."""
-        if not self.shape:
-            add_part(())
-            return
-        from astro_calib.kernels.threads import over_rows
-
-        along = (slice(None),) * (len(self.shape) - 1)
-
-        def add_rows(rows: slice) -> None:
-            with np.errstate(invalid="ignore", over="ignore"):
-                add_part((rows, *along))
-
-        over_rows(add_rows, self.shape[0], int(np.prod(self.shape)), self._rows_at_a_time)
+            in_blocks(self.shape, add_part)
 
     @NO_NUMBER
     def covariance(self, other: UncertaintyBudget) -> NDArray[Any]:
@@ -428,30 +397,7 @@ class UncertaintyBudget:
         if np.shape(weights) != self.shape:
             msg = f"weights of shape {np.shape(weights)} for a frame of shape {self.shape}."
             raise ShapeMismatchError(msg)
-        pairs = list(self.pairs())
-        paired = {source.key for a, _, b, _ in pairs for source in (a, b)}
-        total = dict.fromkeys(self.names, 0.0)
-        for source, coefficient in self.terms:
-            if self.shape and source.key not in paired and len(source.axes) == len(self.shape):
-                # Each pixel is a cell, about which nobody else wants to know.
-                total[source.name] += self._variance_of_pixels(weights, source, coefficient)
-            else:
-                paired.add(source.key)
-        sums = {source.key: self._cell_sums(weights, source, c) for source, c in self.terms if source.key in paired}
-        for group in self._by_identity().values():
-            if group[0][0].key in paired:
-                total[group[0][0].name] += self._variance_of_cells([source for source, _ in group], sums)
-        for a, _, b, _ in pairs:
-            if a.identity == b.identity:
-                continue  # they met in the cells of their source
-            for link in links(a, b):
-                in_a, in_b = meeting_cells(link, [self.shape[axis] for axis in a.axes])
-                cells_a = self._linked_cells(sums[a.key], a, link.a, link.power_a)[np.ix_(*in_a)]
-                cells_b = self._linked_cells(sums[b.key], b, link.b, link.power_b)[np.ix_(*in_b)]
-                common = float(np.sum(cells_a * cells_b))
-                total[a.name] += common
-                total[b.name] += common
-        return total
+        return MapSum(np.asarray(weights), self.data).variances(self.terms, list(self.pairs()))
 
     def variance_of_sum(self, weights: NDArray[Any]) -> float:
         """
@@ -485,71 +431,6 @@ class UncertaintyBudget:
         """
         total = sum(self.variances_of_sum(weights).values())
         return 0.0 if total < 0 else float(total)
-
-    def _variance_of_pixels(self, weights: NDArray[Any], source: NoiseSource, coefficient: Coefficient) -> float:
-        """The sum over the pixels of a source that is independent from pixel to pixel, in pieces for the threads."""
-        from astro_calib.kernels.sums import weighted_sum_of_squares
-        from astro_calib.kernels.threads import over_rows
-
-        parts: dict[int, float] = {}
-
-        def add_rows(rows: slice) -> None:
-            item = (rows, *[slice(None)] * (len(self.shape) - 1))
-            own = None if self.data is None else self.data[item]
-            c = coefficient.part(item, self.shape, own)
-            parts[rows.start] = weighted_sum_of_squares(weights[rows], c, source.variance.part(item, self.shape))
-
-        over_rows(add_rows, self.shape[0], weights.size, self._rows_at_a_time)
-        return sum(parts[start] for start in sorted(parts))
-
-    def _variance_of_cells(self, sources: list[NoiseSource], sums: dict[Key, NDArray[Any]]) -> float:
-        """The sum over the cells of one source, of which the frame may hold several regions, one over the other."""
-        first = sources[0]
-        if len(sources) == 1:
-            cells, variance = sums[first.key], self._cell_variance(first, 1)
-        else:
-            lengths = [self.shape[axis] for axis in first.axes]
-            places = [
-                [origin + step * np.arange(n) for (origin, step), n in zip(source.window, lengths, strict=True)]
-                for source in sources
-            ]
-            lowest = [min(int(place[axis].min()) for place in places) for axis in range(len(lengths))]
-            highest = [max(int(place[axis].max()) for place in places) for axis in range(len(lengths))]
-            cells = np.zeros([high - low + 1 for low, high in zip(lowest, highest, strict=True)])
-            variance = np.zeros_like(cells)
-            for source, place in zip(sources, places, strict=True):
-                where = np.ix_(*(axis - low for axis, low in zip(place, lowest, strict=True)))
-                cells[where] += sums[source.key]
-                variance[where] = self._cell_variance(source, 1)
-        squares = np.square(cells)
-        # A cell without weight does not count, whatever its variance is.
-        return float(np.sum(np.where(squares == 0, 0, squares * variance)))
-
-    def _cell_sums(self, weights: NDArray[Any], source: NoiseSource, coefficient: Coefficient) -> NDArray[Any]:
-        """Sum of weight times coefficient over the pixels of each cell."""
-        across = tuple(axis for axis in range(len(self.shape)) if axis not in source.axes)
-        values = np.asarray(coefficient.evaluate(self.data), dtype=np.float64)
-        # Pixels without weight do not count, whatever is in them.
-        weighted = np.multiply(weights, values, where=weights != 0, out=np.zeros(self.shape))
-        return np.asarray(weighted.sum(axis=across))
-
-    def _cell_variance(self, source: NoiseSource, power: float) -> NDArray[Any]:
-        """Variance of each cell, to a power, with the shape of ``_cell_sums``."""
-        return self._of_cells(variance_power(source.variance.evaluate(), power), source)
-
-    def _linked_cells(
-        self, sums: NDArray[Any], source: NoiseSource, amplitude: Coefficient, power: float
-    ) -> NDArray[Any]:
-        """The cells' sums times what a link multiplies them by; a cell without weight does not count."""
-        factor = self._of_cells(amplitude.evaluate(), source) * self._cell_variance(source, power)
-        with np.errstate(invalid="ignore"):
-            return np.where(sums == 0, 0, sums * factor)
-
-    def _of_cells(self, value: float | NDArray[Any], source: NoiseSource) -> NDArray[Any]:
-        """A value that is constant over each cell, with the shape of ``_cell_sums``."""
-        spread = np.broadcast_to(np.asarray(value, dtype=np.float64), self.shape)
-        first = tuple(slice(None) if axis in source.axes else 0 for axis in range(len(self.shape)))
-        return np.asarray(spread[first])
 
     # -- making others -------------------------------------------------------------------------------------------
 
@@ -716,19 +597,6 @@ class UncertaintyBudget:
         same = self.data is not None and ArrayRef(np.asarray(data)) == ArrayRef(self.data)
         return self if same else self._mapped(lambda source, c: (source, c), data)
 
-    def _mapped(
-        self,
-        function: Callable[[NoiseSource, Coefficient], tuple[NoiseSource, Coefficient]],
-        data: NDArray[Any] | None = None,
-        *,
-        same_variance: bool = True,
-    ) -> UncertaintyBudget:
-        result = UncertaintyBudget(self.shape, dtype=self.dtype, data=self.data if data is None else data)
-        for source, coefficient in self.terms:
-            result._add(*function(source, coefficient))
-        result._total = self._total if same_variance else None
-        return result
-
     def astype(self, dtype: Any) -> UncertaintyBudget:
         """
         This budget with variances of another floating type.
@@ -743,10 +611,21 @@ class UncertaintyBudget:
         UncertaintyBudget
             With the same terms.
         """
-        if np.dtype(dtype) == self.dtype:
-            return self
-        result = UncertaintyBudget(self.shape, dtype=dtype, data=self.data)
-        result._terms = self._terms
+        dtype = np.dtype(dtype)
+        return self if dtype == self.dtype else self._mapped(lambda source, c: (source, c), dtype=dtype)
+
+    def _mapped(
+        self,
+        function: Callable[[NoiseSource, Coefficient], tuple[NoiseSource, Coefficient]],
+        data: NDArray[Any] | None = None,
+        dtype: Any = None,
+        *,
+        same_variance: bool = True,
+    ) -> UncertaintyBudget:
+        result = UncertaintyBudget(self.shape, dtype=dtype or self.dtype, data=self.data if data is None else data)
+        for source, coefficient in self.terms:
+            result._add(*function(source, coefficient))
+        result._total = self._total if same_variance and result.dtype == self.dtype else None
         return result
 
     def __getitem__(self, item: tuple[slice, ...]) -> UncertaintyBudget:

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Neighbours", "digital_step", "neighbours", "sample_of"]
 
-#: How many pairs of neighbours are looked at, and in how many rows at least.
+#: The number of pairs of neighbours that are looked at, and the smallest number of rows.
 PAIRS = 1 << 14
 ROWS = 32
 #: Fewer pairs that differ than this are no evidence: a few pixels may have a common divisor by chance.
 ENOUGH = 64
 #: This part of the pairs that differ has to fit: clipped, interpolated and hit pixels need not lie on a step.
 FITTING = 0.8
-#: Of how many pairs of differences the common divisors are tried, and on how many differences before on all.
+#: The number of pairs of differences whose common divisors are tried, and of differences on which they are tried first.
 CANDIDATES, TRIED = 64, 256
-#: At first only one pair in this many is looked at.
+#: The search begins with one pair in this many.
 FIRST = 8
 #: Neighbours that differ by more than this many times the median difference do not count.
 FAR = 20
@@ -79,19 +79,7 @@ def sample_of(shape: Sequence[int], dtype: np.dtype[Any]) -> Neighbours:
 
 
 def neighbours(pixels: NDArray[Any]) -> Neighbours | None:
-    """
-    A sample of an array's pixels; None if they are no numbers of a detector, or none is beside another.
-
-    Parameters
-    ----------
-    pixels : ndarray, shape (..., nx)
-        Integers or floating-point numbers.
-
-    Returns
-    -------
-    Neighbours or None
-        Copies of some 16,000 pixels and as many neighbours.
-    """
+    """A sample of an array's pixels; None if they are no numbers of a detector, or none is beside another."""
     if pixels.dtype.kind not in "uif" or pixels.ndim == 0 or pixels.shape[-1] < 2 or pixels.size == 0:
         return None
     plane = pixels.reshape(-1, pixels.shape[-1])
@@ -168,7 +156,7 @@ def _differences(sample: Neighbours, every: int) -> tuple[NDArray[np.float64], N
         differ = (differences > SMALLEST * error) & np.isfinite(differences)
     if not differ.any():
         return differences[differ], error[differ]
-    # Saturated pixels and hits, which need not lie on a step.
+    # Leave out saturated pixels and hits, which need not lie on a step.
     differ &= differences <= FAR * np.median(differences[differ])
     for extreme in (np.min, np.max):
         # A value at which many pixels were clipped need not lie on a step.

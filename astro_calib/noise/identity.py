@@ -1,4 +1,4 @@
-"""Which noise is which: identities that are found from the pixels where they can be, and drawn where not."""
+"""The identity of noise: found from the pixels if they tell it, drawn at random if not."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["content_digest", "content_identity", "drawn_identity", "uncertainty_identity"]
 
 
-#: How identities begin that were found from the pixels.
+#: The beginning of identities that were found from pixels.
 PIXELS = "pixels:"
-#: How identities begin that could not be found.
+#: The beginning of identities that were drawn at random.
 DRAWN = "drawn:"
 
 
@@ -39,7 +39,7 @@ def content_identity(pixels: NDArray[Any]) -> str:
 
 
 def content_digest(pixels: NDArray[Any]) -> str:
-    """A digest of pixel values; the loop is compiled, and loaded when it is first needed."""
+    """A digest of pixel values. The compiled loop is imported when it is first needed."""
     from astro_calib.kernels.digest import digest
 
     return digest(pixels)
@@ -47,7 +47,7 @@ def content_digest(pixels: NDArray[Any]) -> str:
 
 def _varies(pixels: NDArray[Any]) -> bool:
     first = pixels.flat[0]
-    # Nearly always decided by the first few pixels; the whole array is read only for a constant one.
+    # The first few pixels nearly always decide; only a constant array is read whole.
     return bool(np.any(pixels.ravel()[:64] != first) or np.any(pixels != first))
 
 

@@ -116,7 +116,7 @@ def variance_power(variance: float | NDArray[Any], power: float) -> float | NDAr
     """A variance to the power of 0, 1/2 or 1."""
     if power == 1:
         return variance
-    # What is a part of a sum, such as the error of levels, may have a negative variance.
+    # A part of a sum, such as the error of levels, may have a negative variance.
     return 1.0 if power == 0 else np.sqrt(np.maximum(variance, 0))
 
 
@@ -140,7 +140,7 @@ def draw_covariances(
                     result = result * variance_power(source.variance.part(item, shape), power)
             if overlap is True:
                 return result
-            # Where the overlap is the same along an axis it has a length of one there.
+            # The overlap has a length of one along an axis on which it is the same everywhere.
             return result * np.broadcast_to(overlap, shape)[item]
 
         yield of_part

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.noise.arrays import ArrayRef
+from astro_calib.noise.sums import ListedSums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from astro_calib.kernels.apertures import Listed
     from astro_calib.noise.budget import UncertaintyBudget
-    from astro_calib.noise.coefficient import Coefficient
 
 __all__ = ["COMPONENTS", "Fluxes", "measure"]
 
@@ -51,22 +51,7 @@ class Fluxes(NamedTuple):
 
 
 def measure(data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> Fluxes:
-    """
-    The fluxes in apertures, and the variances of them by kind of source.
-
-    Parameters
-    ----------
-    data : ndarray, shape (ny, nx)
-        The frame.
-    budget : UncertaintyBudget
-        Of the frame.
-    listed : Listed
-        As ``weigh`` made it.
-
-    Returns
-    -------
-    Fluxes
-    """
+    """The fluxes in apertures that ``weigh`` has listed, and their variances by kind of source."""
     parts = [_measure(data, budget, part) for part in _parts(listed)]
     fluxes = np.concatenate([part.flux for part in parts])
     return Fluxes(fluxes, {name: np.concatenate([part.variances[name] for part in parts]) for name in COMPONENTS})
@@ -81,117 +66,62 @@ def _parts(listed: Listed) -> Iterator[Listed]:
 
 
 def _measure(data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> Fluxes:
-    looked_up = _LookedUp(data, budget, listed)
-    parts = {name: np.zeros(looked_up.number) for name in COMPONENTS}
-    shot = np.zeros(looked_up.number)
+    number = len(listed.n_missing)
+    sums = ListedSums(budget.shape, budget.data, number, listed.place, listed.row, listed.column)
+    pixels = ArrayRef(data).at(sums.where, budget.shape).astype(np.float64)
+    parts = {name: np.zeros(number) for name in COMPONENTS}
+    shot = np.zeros(number)
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = _one_by_one(budget, listed) if any(budget.pairs()) else looked_up.variances_of_sums()
-        for name, variance in sums.items():
+        linked = any(budget.pairs())
+        by_source = _one_by_one(budget, listed) if linked else sums.variances(budget.terms, listed.weight)
+        for name, variance in by_source.items():
             if name == SHOT_NOISE:
                 shot = variance
             else:
                 parts[SOURCE_NAMES.get(name, "other")] += variance
-        of_star = looked_up.shot_noise_of_source()
+        of_star = _shot_noise_of_source(pixels, budget, listed, sums)
         parts["source"] = np.minimum(np.maximum(of_star, 0.0), np.maximum(shot, 0.0))
         parts["sky"] = shot - parts["source"]
         variances = _without_negative(parts)
-        fluxes = looked_up.totals(listed.weight * looked_up.pixels)
-    nothing = np.ones(looked_up.number, dtype=bool)
-    nothing[looked_up.measured] = False
+        fluxes = sums.totals(listed.weight * pixels)
+    nothing = np.ones(number, dtype=bool)
+    nothing[sums.measured] = False
     for values in (fluxes, *variances.values()):
         values[nothing] = np.nan
     return Fluxes(fluxes, variances)
 
 
-class _LookedUp:
-    """A frame and its budget at the pixels of a list: each array is looked up once, for all terms."""
+def _shot_noise_of_source(
+    pixels: NDArray[np.float64], budget: UncertaintyBudget, listed: Listed, sums: ListedSums
+) -> NDArray[np.float64]:
+    """
+    The part of the shot noise's variance that the electrons of the star bring.
 
-    def __init__(self, data: NDArray[Any], budget: UncertaintyBudget, listed: Listed) -> None:
-        self.budget, self.listed = budget, listed
-        self.number = len(listed.n_missing)
-        self.first = _beginnings(listed.place)
-        self.measured = listed.place[self.first]
-        self.where = listed.row * budget.shape[1] + listed.column
-        self.pixels = ArrayRef(data).at(self.where, budget.shape).astype(np.float64)
-        self.own = None if budget.data is None else ArrayRef(budget.data).at(self.where, budget.shape)
-        self.known: dict[ArrayRef, ArrayRef] = {}
-        self.cells: dict[tuple[int, ...], tuple[NDArray[np.intp] | slice, NDArray[np.intp]]] = {}
+    It is what the aperture's variance exceeds that of the annulus by; but not more than what belongs to the flux,
+    where it is known how the variance goes with the signal: the electrons of a hot pixel, whose dark current was
+    subtracted, are no starlight.
+    """
+    inside, place, background = listed.inside, listed.place, listed.background
+    n_beside = np.maximum(sums.totals(background), 1)
+    in_aperture = np.flatnonzero(inside > 0)
+    squared = np.square(inside[in_aperture])
 
-    def values(self, factored: Coefficient) -> NDArray[np.float64]:
-        value = factored.at(self.where, self.budget.shape, self.known).evaluate(self.own)
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), self.where.shape)
+    def excess_of(values: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sum over the aperture of what is above the mean of the annulus."""
+        level = sums.totals(np.where(background, values, 0.0)) / n_beside
+        above = factor * (values[in_aperture] - level[place[in_aperture]])
+        return np.bincount(place[in_aperture], weights=above, minlength=sums.number).astype(np.float64)
 
-    def totals(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """The sum of the values of each place."""
-        sums = np.zeros(self.number)
-        if len(self.first):
-            sums[self.measured] = np.add.reduceat(values, self.first, dtype=np.float64)
-        return sums
-
-    def variances_of_sums(self) -> dict[str, NDArray[np.float64]]:
-        """`UncertaintyBudget.variances_of_sum` for each place, if no two terms have noise in common."""
-        total = {name: np.zeros(self.number) for name in self.budget.names}
-        for source, coefficient in self.budget.terms:
-            weighted, variance = self.listed.weight * self.values(coefficient), self.values(source.variance)
-            by_cell = len(source.axes) < len(self.budget.shape) and len(self.first) > 0
-            if by_cell:
-                order, first = self._cells(source.axes)
-                weighted, variance = np.add.reduceat(weighted[order], first), variance[order][first]
-            squares = np.square(weighted)
-            # A cell without weight does not count, whatever its variance is.
-            values = np.where(squares == 0, 0.0, squares * variance)
-            if by_cell:
-                place = self.listed.place[first]
-                total[source.name] += np.bincount(place, weights=values, minlength=self.number)
-            else:
-                total[source.name] += self.totals(values)
-        return total
-
-    def _cells(self, axes: tuple[int, ...]) -> tuple[NDArray[np.intp] | slice, NDArray[np.intp]]:
-        """An order of the pixels in which those of one cell of a source follow each other, and where each begins."""
-        if axes not in self.cells:
-            place, along = self.listed.place, (self.listed.row, self.listed.column)
-            # Place by place and row by row they are already; the places stay where they are in any order.
-            order = np.lexsort((along[1], place)) if axes == (1,) else slice(None)
-            self.cells[axes] = order, _beginnings(place, *(along[axis][order] for axis in axes))
-        return self.cells[axes]
-
-    def shot_noise_of_source(self) -> NDArray[np.float64]:
-        """
-        The part of the shot noise's variance that the electrons of the star bring.
-
-        It is what the aperture's variance exceeds that of the annulus by; but not more than what belongs to the flux,
-        where it is known how the variance goes with the signal: the electrons of a hot pixel, whose dark current was
-        subtracted, are no starlight.
-        """
-        inside, place, background = self.listed.inside, self.listed.place, self.listed.background
-        n_beside = np.maximum(self.totals(background), 1)
-        in_aperture = np.flatnonzero(inside > 0)
-        squared = np.square(inside[in_aperture])
-
-        def excess_of(values: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
-            """The sum over the aperture of what is above the mean of the annulus."""
-            level = self.totals(np.where(background, values, 0.0)) / n_beside
-            above = factor * (values[in_aperture] - level[place[in_aperture]])
-            return np.bincount(place[in_aperture], weights=above, minlength=self.number).astype(np.float64)
-
-        excess, of_flux = np.zeros(self.number), np.zeros(self.number)
-        slopes_known = True
-        for source, coefficient in self.budget.terms:
-            if source.name != SHOT_NOISE:
-                continue
-            c = self.values(coefficient)
-            excess += excess_of(c * c * self.values(source.variance), squared)
-            of_flux += source.slope * excess_of(self.pixels, squared * np.abs(c[in_aperture]))
-            slopes_known &= source.slope > 0
-        return np.minimum(excess, of_flux) if slopes_known else excess
-
-
-def _beginnings(*keys: NDArray[Any]) -> NDArray[np.intp]:
-    """Where each run of equal keys begins."""
-    changes = np.ones(len(keys[0]), dtype=bool)
-    changes[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
-    return np.flatnonzero(changes)
+    excess, of_flux = np.zeros(sums.number), np.zeros(sums.number)
+    slopes_known = True
+    for source, coefficient in budget.terms:
+        if source.name != SHOT_NOISE:
+            continue
+        c = sums.values(coefficient)
+        excess += excess_of(c * c * sums.values(source.variance), squared)
+        of_flux += source.slope * excess_of(pixels, squared * np.abs(c[in_aperture]))
+        slopes_known &= source.slope > 0
+    return np.minimum(excess, of_flux) if slopes_known else excess
 
 
 def _one_by_one(budget: UncertaintyBudget, listed: Listed) -> dict[str, NDArray[np.float64]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame
+from astro_calib.frame.rebuild import as_frame, measured
 from astro_calib.photometry.detection import Scene, survey
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
     budgets = tuple(_budget(frame) for frame in frames)
     if before is not None:
         _check_pair(*frames)
-    missing = _missing(frames, budgets)
+    missing = _missing(frames)
     flags = _flags(frames)
     # A saturated pixel has too much light; one that is bad as well has nothing to say.
     too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
@@ -77,13 +77,11 @@ def _check_pair(ccd: CCDFrame, before: CCDFrame) -> None:
         raise u.UnitConversionError(msg)
 
 
-def _missing(frames: tuple[CCDFrame, ...], budgets: tuple[UncertaintyBudget, ...]) -> NDArray[np.bool_]:
+def _missing(frames: tuple[CCDFrame, ...]) -> NDArray[np.bool_]:
     """True where a pixel of one of the frames cannot be used, or its error is not known."""
     missing = np.zeros(frames[0].shape, dtype=bool)
-    for frame, budget in zip(frames, budgets, strict=True):
-        missing |= ~(np.isfinite(frame.pixels) & budget.is_known())
-        if frame.mask is not None:
-            missing |= frame.mask
+    for frame in frames:
+        missing |= ~measured(frame)
     if missing.all():
         names = " and ".join(frame.name for frame in frames)
         msg = (

@@ -65,7 +65,7 @@ def measure_snr(
     Parameters
     ----------
     ccd : CCDFrame, shape (ny, nx)
-        A calibrated frame with its budget. Pixels that are masked, not finite or without a finite
+        A calibrated frame with its budget. Pixels that are masked, flagged as unusable, not finite or without a finite
         variance are left out.
     before : CCDFrame, shape (ny, nx), optional
         The same exposure before calibration, in the same unit (see `~astro_calib.photometry.before_calibration`). The

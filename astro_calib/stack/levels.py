@@ -43,7 +43,15 @@ if TYPE_CHECKING:
 
     from astro_calib.noise.window import Key
 
-__all__ = ["Levels", "level_effects", "level_terms", "median_of_pixels", "scaled_frames", "with_level_errors"]
+__all__ = [
+    "Levels",
+    "finite_median",
+    "level_effects",
+    "level_terms",
+    "median_of_pixels",
+    "scaled_frames",
+    "with_level_errors",
+]
 
 #: Part of the pixels about the median over which their density is measured.
 CENTRAL = 0.1
@@ -156,6 +164,12 @@ def median_of_pixels(values: NDArray[Any]) -> Any:
     if places[0] < 0 or places[1] >= near.size:
         return np.median(line)
     return np.partition(near, places)[places].mean()
+
+
+def finite_median(values: Any) -> float:
+    """The median of the values that are finite; NaN if there are none."""
+    finite = np.asarray(values)[np.isfinite(values)]
+    return float(median_of_pixels(finite)) if finite.size else float("nan")
 
 
 def level_effects(levels: Levels, weights: Sequence[float]) -> NDArray[np.float64]:

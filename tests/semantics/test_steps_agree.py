@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from astro_calib import CCDFrame, DataQuality, calibrate, combine, covariance
-from astro_calib.frame.rebuild import fit_for_use
+from astro_calib.frame.rebuild import usable
 from tests.semantics import linear_model
 from tests.semantics.checks import assert_agrees, assert_same_noise, assert_within
 from tests.semantics.observations import LEVELS, TIMES, Notebook, Telescope, options_of, step_by_step
@@ -103,7 +103,7 @@ def test_calibrate_is_its_steps_one_at_a_time(data):
         options[kind], models[kind] = any_master(draw, telescope, kind)
     if "flat" in options:
         flat = options["flat"]
-        good = fit_for_use(CCDFrame(flat))
+        good = usable(CCDFrame(flat))
         options |= draw(st.sampled_from([{}, {"norm_value": 200.0}, {"min_value": float(np.median(flat.data))}]))
         assume(good.any())
         norm = options.get("norm_value", float(np.mean(flat.data[good])))
