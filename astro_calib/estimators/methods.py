@@ -67,16 +67,17 @@ class Method:
     def combined(
         self, values: Array, used: Array, complete: bool, weights: Sequence[float], center: Array | None = None
     ) -> tuple[Array, Any, Any]:
-        """The result, the sum of the weights of the values in it, and their number; ``complete``: all are used."""
+        """The result, the sum of the weights of the values in it, 1 where there are none, and their number."""
         from astro_calib.kernels.stack import weighted_sums
         from astro_calib.kernels.usable import counted
 
         result = self.value(values, used, complete, center)
         if complete or all(weight == weights[0] for weight in weights):
             number = len(values) if complete else counted(used)
-            return result, number * weights[0], number
-        _, weight, number = weighted_sums(values, used, weights)
-        return result, weight, number
+            weight = number * weights[0]
+        else:
+            _, weight, number = weighted_sums(values, used, weights)
+        return result, np.where(weight > 0, weight, 1), number
 
     def weights(self, sigmas: NDArray[np.float64]) -> list[float]:
         """How much of each frame is in the result, for frames of these typical sigmas."""
@@ -125,7 +126,8 @@ class Mean(Method):
 
         del center
         total, weight, number = weighted_sums(values, used, weights, complete)
-        return total / np.where(weight > 0, weight, 1), weight, number
+        weight = weight if complete else np.where(weight > 0, weight, 1)
+        return np.divide(total, weight, out=total), weight, number
 
     def variance_factor(self, number: int) -> float:
         """1, whatever the number."""

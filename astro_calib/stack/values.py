@@ -191,7 +191,7 @@ def stacked_values(
         if rejection.rejects:
             result.n_before[rows] = number if complete else counted(fit)
         if not whole:
-            total[rows] = np.where(weight > 0, weight, 1)
+            total[rows] = weight
         if result.scatter is not None:
             about = result.data[rows]
             result.scatter[rows] = sample_variance(values, used, about, whole)
