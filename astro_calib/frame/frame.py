@@ -35,8 +35,8 @@ from astro_calib.arguments import as_mask, check_unit, frame_from, unit_in_code
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.frame.arithmetic import budget_of_product, budget_of_sum, budget_over_axes
 from astro_calib.frame.history import History
+from astro_calib.frame.lending import lent_operand, reference_to
 from astro_calib.frame.operands import (
-    OBSERVERS,
     is_same_array,
     may_be_written,
     merged_flags,
@@ -919,11 +919,10 @@ class CCDFrame(CCDData):
 
     def _propagated(self, operation: Any, operand: CCDFrame, result: Any) -> UncertaintyBudget | None:
         data = np.asarray(result.value)
+        operand = lent_operand(operand)
         other = operand.known_budget
         if self.known_budget is None and other is None:
             return None
-        for told in OBSERVERS:
-            told(operand, None)
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.materialized().terms, data.dtype)
@@ -932,14 +931,11 @@ class CCDFrame(CCDData):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
             return budget_of_sum(self.known_budget, other, factor, addend, data)
-        if operand.ndim:
-            right = operand.read_only_data()
-            for told in OBSERVERS:
-                told(operand, right)
+        divisor = reference_to(operand) if operand.ndim else right
         # Referred to only where the other cannot be divided by.
         left = floating(self._data) if np.all(right) else self.read_only_data()
         power = 1 if operation is np.multiply else -1
-        return budget_of_product(self.known_budget, other, left, right, power, data)
+        return budget_of_product(self.known_budget, other, left, divisor, power, data)
 
     def read_only_data(self) -> NDArray[Any]:
         """
@@ -980,11 +976,29 @@ class CCDFrame(CCDData):
         """
         # A frame whose data somebody writes into gets another budget.
         budget = self.known_budget
-        key = (budget, self._digest() if budget is None else None, *given)
+        untouched = budget is not None or (self._guard is not None and self._guard.checksum is None)
+        key = (budget, None if untouched else self._digest(), *given)
         found = self._cache.get(what)
         if found is None or found[0] != key:
             found = self._cache[what] = (key, make())
         return found[1]
+
+    def remembered(self, what: str) -> Any:
+        """
+        What `cached` keeps, whether it is still right or not.
+
+        Parameters
+        ----------
+        what : str
+            The name for it.
+
+        Returns
+        -------
+        object
+            None if it was not made yet.
+        """
+        found = self._cache.get(what)
+        return None if found is None else found[1]
 
     def _origin_after(self, operation: Any, operand: CCDFrame) -> Origin | None:
         origin = self.origin
@@ -1294,6 +1308,7 @@ class CCDFrame(CCDData):
         return self.copy()
 
     def __getstate__(self) -> dict[str, Any]:
+        _ = self.known_budget  # which notices whether the data were written into
         state = self.__dict__.copy()
         if self._guard is None and self._checksum is None:
             state["_guard"] = WriteGuard()  # a read-only array comes back as one that can be written into

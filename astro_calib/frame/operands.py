@@ -12,16 +12,10 @@ from astro_calib.arguments import described
 from astro_calib.dtypes import floating
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 
-__all__ = ["OBSERVERS", "is_same_array", "may_be_written", "merged_flags", "plain_slices", "weak", "with_unit"]
-
-
-#: What is called with a frame that is an operand of arithmetic, and the array of it that the result refers to, if any.
-OBSERVERS: list[Callable[[CCDData, NDArray[Any] | None], None]] = []
+__all__ = ["is_same_array", "may_be_written", "merged_flags", "plain_slices", "weak", "with_unit"]
 
 
 def with_unit(value: Any) -> Any:

@@ -46,8 +46,6 @@ class BudgetReader:
         The sources that are known, with their coefficients.
     missing : list of mapping
         The masters that were not found. What depends on them is not among the terms, nor what the rest is of.
-    elsewhere : frozenset of str
-        The identities of sources that are in the files of masters.
 
     Raises
     ------
@@ -67,9 +65,6 @@ class BudgetReader:
         self._tree = tree
         self._of_masters = MasterParts(tree.get("masters", ()), self.shape, find)
         self._fields: dict[int, ArrayRef] = {}
-        self.elsewhere = frozenset(
-            str(term["source"]["identity"]) for term in tree["terms"] if "master" in term["source"]
-        )
         self.terms: list[tuple[NoiseSource, Coefficient]] = []
         missing: dict[str, Mapping[str, Any]] = {}
         #: Which of the terms is the rest.
@@ -207,7 +202,7 @@ class BudgetReader:
         if "plane" in entry:
             return self._kept(int(entry["plane"]), int(entry["bit"]))
         if "master" in entry:
-            return self._of_masters.field(entry)
+            return self._of_masters.array(entry)
         array = entry["array"]
         return LazyArray(tuple(array.shape), partial(native, array))
 

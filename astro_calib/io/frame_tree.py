@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from astro_calib.frame.lending import file_frame, master_of
 from astro_calib.io.tree import VERSION, budget_tree
 from astro_calib.masters.provenance import steps_to_write
-from astro_calib.masters.registry import filed, home, master_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,6 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
 
 def note_file(frame: CCDFrame, path: Path) -> None:
     """Take note of the file that a frame was just written to."""
-    known = master_of(frame)
-    known.name, known.path = path.name, path.absolute()
-    sources = [] if frame.known_budget is None else [source for source, _ in frame.known_budget.terms]
-    filed(frame, known, frozenset(source.identity for source in sources if home(source) not in (None, known)))
+    master = master_of(frame)
+    master.name, master.path = path.name, path.absolute()
+    file_frame(frame, master)

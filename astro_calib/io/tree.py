@@ -26,13 +26,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.masters.registry import home, locate, path_of, remember_source
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 
 if TYPE_CHECKING:
-    from astro_calib.masters.registry import Master
     from astro_calib.noise.budget import UncertaintyBudget
     from astro_calib.noise.coefficient import Coefficient
+    from astro_calib.noise.place import Master
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["VERSION", "budget_tree", "rest_of_variance", "source_tree"]
@@ -68,7 +67,7 @@ class _Writer:
     def master(self, master: Master) -> int:
         """The number of a master."""
         if master.identity not in self.masters:
-            path = master.path or path_of(master.identity)
+            path = master.path
             name = master.name if path is None else path.name
             entry = {"identity": master.identity, "name": name, "checksum": master.checksum}
             if path is not None:
@@ -83,11 +82,11 @@ class _Writer:
             return "data"
         if isinstance(field, SurvivorMask):
             return {"plane": self.field(field.plane), "bit": int(field.bit)}
-        place = None if self.whole else locate(field)
-        if place is None or place.master.identity == self.identity:
+        place = None if self.whole else field.place
+        if place is None or place.master.identity == self.identity or not place.is_upright:
             return {"array": np.asarray(field.array)}
-        item = [[part.start, part.stop, part.step] for part in place.item]
-        return {"master": self.master(place.master), **place.role, "item": item, "shape": list(field.shape)}
+        item = [[along.start, along.stop, along.step] for along in place.region]
+        return {"master": self.master(place.master), **place.words, "item": item, "shape": list(field.shape)}
 
     def factored(self, value: Coefficient) -> Any:
         """A number, or products."""
@@ -114,7 +113,7 @@ class _Writer:
             "window": [list(part) for part in source.window],
         }
         if not self.whole and (master := self.home(source)) is not None:
-            remember_source(source, self.shape)
+            master.sources[source.key, self.shape] = source
             return {**entry, "master": self.master(master)}
         entry["variance"] = self.factored(source.variance) if rest is None else {"rest": rest}
         if source.slope:
@@ -129,10 +128,9 @@ class _Writer:
 
     def home(self, source: NoiseSource) -> Master | None:
         """The master that a source is to be looked for in; None for one that is written here."""
-        if source.variance.number is not None and not source.constituents:
+        if source.home is None or (source.variance.number is not None and not source.constituents):
             return None
-        master = home(source)
-        return None if master is None or master.identity == self.identity else master
+        return source.home if source.lent and source.home.identity != self.identity else None
 
 
 def budget_tree(

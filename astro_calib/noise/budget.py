@@ -22,6 +22,7 @@ from astro_calib.arguments import described, is_sequence_of
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.lending import lent_terms
 from astro_calib.noise.merge import merge_sources, without_arrays
 from astro_calib.noise.sharing import draw_covariances, links, meeting_cells, variance_power
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.noise.place import Master
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.window import Key
 
@@ -591,6 +593,23 @@ class UncertaintyBudget:
         result._bound()
         return result
 
+    def lent_by(self, master: Master) -> UncertaintyBudget:
+        """
+        This budget as frames have it that a master is applied to, whose budget it is.
+
+        Parameters
+        ----------
+        master : Master
+            Whose file the frames' files refer to.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same sources, and arrays that are filed under the master.
+        """
+        lent = iter(lent_terms(self.terms, master))
+        return self._mapped(lambda _source, _c: next(lent))
+
     def materialized(self) -> UncertaintyBudget:
         """
         This budget with coefficients that depend on the frame's data written out as arrays.
@@ -606,13 +625,13 @@ class UncertaintyBudget:
         data = self.data
         return self._mapped(lambda source, c: (source, c.with_data(data)))
 
-    def scaled(self, value: float | NDArray[Any], power: int, data: NDArray[Any]) -> UncertaintyBudget:
+    def scaled(self, value: float | NDArray[Any] | ArrayRef, power: int, data: NDArray[Any]) -> UncertaintyBudget:
         """
         The budget of the frame times ``value**power``, an exact number or array; ``data`` are the new data.
 
         Parameters
         ----------
-        value : float or ndarray
+        value : float, ndarray or ArrayRef
             An exact factor; an array broadcasts to the frame.
         power : int
             1 to multiply, -1 to divide.
