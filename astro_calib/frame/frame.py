@@ -1308,8 +1308,13 @@ class CCDFrame(CCDData):
         return self.copy()
 
     def __getstate__(self) -> dict[str, Any]:
-        _ = self.known_budget  # which notices whether the data were written into
+        budget = self.known_budget  # which notices whether the data were written into
         state = self.__dict__.copy()
+        if not may_be_written(self._data):
+            # Others may refer to the same memory, which can be written into when it comes out of a pickle.
+            state["_data"] = self._data.view()
+        if budget is not None and budget.data is not None and is_same_array(budget.data, self._data):
+            state["_budget"] = budget.with_values(state["_data"])
         if self._guard is None and self._checksum is None:
             state["_guard"] = WriteGuard()  # a read-only array comes back as one that can be written into
         state["_uncertainty"] = state["_wrapped"] = None

@@ -14,7 +14,7 @@ from astro_calib.errors import FrameError
 from astro_calib.io.master_parts import MasterParts, MissingMasterError
 from astro_calib.io.stored_arrays import native, window_of_entry
 from astro_calib.io.tree import rest_of_variance
-from astro_calib.noise.arrays import SELF_DATA, ArrayRef, LazyArray, SurvivorMask
+from astro_calib.noise.arrays import SELF_DATA, ArrayRef, LazyArray, SurvivorMask, TableArray
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import Constituent, NoiseSource
@@ -199,6 +199,8 @@ class BudgetReader:
             return SELF_DATA
         if entry == "data":
             return LazyArray(self.shape, lambda: native(self._data))
+        if "patterns" in entry:
+            return TableArray(self._field(int(entry["plane"])), native(entry["patterns"]), native(entry["values"]))
         if "plane" in entry:
             return self._kept(int(entry["plane"]), int(entry["bit"]))
         if "master" in entry:

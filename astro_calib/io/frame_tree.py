@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.frame.lending import file_frame, master_of
-from astro_calib.io.tree import VERSION, budget_tree
+from astro_calib.io.tree import WITHOUT_TABLES, budget_tree
 from astro_calib.masters.provenance import steps_to_write
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
     # Now that it is known to be that of the data.
     budget = frame.known_budget
     tree: dict[str, Any] = {
-        "version": VERSION,
+        "version": WITHOUT_TABLES,
         "frame_id": master.identity,
         "dtype": frame.dtype.name,
         "provenance": steps_to_write(frame),
@@ -52,6 +52,7 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
             directory=None if path is None else path.absolute().parent,
             whole=include_masters,
         )
+        tree["version"] = tree["budget"].pop("version")
     history = frame.history
     if history.origin is not None:
         tree["origin"] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from astro_calib.noise.place import Place
 
-__all__ = ["SELF_DATA", "ArrayRef", "LazyArray", "SurvivorMask", "finite_mean", "memory_of", "owner_of"]
+__all__ = [
+    "SELF_DATA",
+    "ArrayRef",
+    "LazyArray",
+    "SurvivorMask",
+    "TableArray",
+    "finite_mean",
+    "memory_of",
+    "owner_of",
+]
 
 
 def memory_of(array: NDArray[Any]) -> tuple[Any, ...]:
@@ -37,11 +46,19 @@ def owner_of(array: NDArray[Any]) -> NDArray[Any]:
 
 def _unpickled(array: NDArray[Any], place: Place | None) -> ArrayRef:
     """A reference from a pickle: to the array that is here already, if it is that of a master."""
-    result = ArrayRef(array, place)
+    return _interned(ArrayRef(array, place))
+
+
+def _unpickled_table(plane: ArrayRef, patterns: NDArray[Any], values: NDArray[Any], place: Place | None) -> ArrayRef:
+    return _interned(TableArray(plane, patterns, values, place))
+
+
+def _interned(array: ArrayRef) -> ArrayRef:
+    place = array.place
     if place is None or not place.is_whole:
-        return result
-    known: ArrayRef = place.master.arrays.setdefault(place.role, result)
-    return known if known == result else result
+        return array
+    known: ArrayRef = place.master.arrays.setdefault(place.role, array)
+    return known if known == array else array
 
 
 class ArrayRef:
@@ -67,16 +84,27 @@ class ArrayRef:
     (True, False)
     """
 
-    __slots__ = ("__weakref__", "_array", "_digest", "_parts", "key", "place")
+    __slots__ = ("__weakref__", "_array", "_digest", "_parts", "key", "place", "table")
+
+    key: tuple[Any, ...]
+    place: Place | None
+    #: The same values as a table, if one was found.
+    table: TableArray | None
+    _digest: str | None
+    _parts: WeakValueDictionary[tuple[range, ...], ArrayRef] | None
+
+    def __new__(cls, *_args: Any, **_options: Any) -> Self:
+        """A reference without a place."""
+        self = super().__new__(cls)
+        self.place = self.table = self._digest = self._parts = None
+        return self
 
     def __init__(self, array: NDArray[Any], place: Place | None = None) -> None:
         view = array.view()
         view.flags.writeable = False
         self._array = view
-        self._digest: str | None = None
-        self._parts: WeakValueDictionary[tuple[range, ...], ArrayRef] = WeakValueDictionary()
         self.place = place
-        self.key: tuple[Any, ...] = memory_of(view) if place is None else place.key
+        self.key = memory_of(view) if place is None else place.key
 
     @property
     def array(self) -> NDArray[Any]:
@@ -115,6 +143,8 @@ class ArrayRef:
         region = tuple(range(length)[part] for length, part in zip(self.shape, item, strict=True))
         if region == whole_region(self.shape):
             return self
+        if self._parts is None:
+            self._parts = WeakValueDictionary()
         # One for all that have it, so that a pickle holds it once.
         known = self._parts.get(region)
         return self._parts.setdefault(region, self._cut(item, region)) if known is None else known
@@ -139,6 +169,8 @@ class ArrayRef:
         return hash(self.key)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
+        if self.table is not None:
+            return _unpickled_table, (*self.table.entries, self.place)
         return _unpickled, (owner_of(self.array), self.place)
 
 
@@ -179,8 +211,6 @@ class LazyArray(ArrayRef):
         self._load: Callable[[], NDArray[Any]] | None = load
         self._loaded: NDArray[Any] | None = None
         self._lock = RLock()
-        self._digest = None
-        self._parts = WeakValueDictionary()
         #: What this is a part of, and which.
         self._whole: tuple[LazyArray, tuple[range, ...]] = self, whole_region(shape)
         self.key = ("lazy", id(self)) if place is None else place.key
@@ -251,7 +281,6 @@ class SurvivorMask(ArrayRef):
     def __init__(self, plane: ArrayRef, bit: int) -> None:
         self.plane = plane
         self.bit = bit
-        self.place = None
         self.key = (*plane.key, bit)
 
     @property
@@ -292,6 +321,66 @@ class SurvivorMask(ArrayRef):
         return SurvivorMask, (self.plane, self.bit)
 
 
+class TableArray(LazyArray):
+    """
+    An array that depends on nothing but which frames' values were kept at a pixel.
+
+    Parameters
+    ----------
+    plane : ArrayRef
+        Which frames' values were kept at each pixel, as for `SurvivorMask`; 16 frames at most.
+    patterns : ndarray of unsigned integers, shape (n,)
+        The numbers that are in the plane.
+    values : ndarray, shape (n,)
+        The value for each of them.
+    place : Place, optional
+        The master, the role and the region that it is filed under.
+
+    Raises
+    ------
+    FrameError
+        When the array is asked for, if the plane holds other numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.noise.arrays import ArrayRef, TableArray
+    >>> plane = ArrayRef(np.array([3, 3, 1], dtype=np.uint8))
+    >>> TableArray(plane, np.array([1, 3], dtype=np.uint8), np.array([0.5, 1.0])).array
+    array([1. , 1. , 0.5])
+    """
+
+    __slots__ = ("entries",)
+
+    def __init__(
+        self, plane: ArrayRef, patterns: NDArray[Any], values: NDArray[Any], place: Place | None = None
+    ) -> None:
+        super().__init__(plane.shape, self._spread, place)
+        self.entries = plane, patterns, values
+        self.table = self
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the array."""
+        return self.entries[2].dtype
+
+    def _spread(self) -> NDArray[Any]:
+        plane, patterns, values = self.entries
+        known = np.zeros(1 << 16, dtype=np.bool_)
+        known[patterns] = True
+        keys = plane.array
+        if keys.size and (int(keys.max()) >= known.size or not known.take(keys).all()):
+            msg = "a table lacks the value for some of the frames that were kept."
+            raise FrameError(msg)
+        whole = np.zeros(known.size, dtype=values.dtype)
+        whole[patterns] = values
+        return whole.take(keys)
+
+    def named(self, place: Place) -> ArrayRef:
+        """The same table, filed under a place."""
+        return TableArray(*self.entries, place)
+
+
 class _SelfData(ArrayRef):
     """Stands for the data of the frame that a coefficient belongs to."""
 
@@ -299,7 +388,6 @@ class _SelfData(ArrayRef):
 
     def __init__(self) -> None:
         self._array = np.empty(())
-        self.place = None
         self.key = ("own",)
 
     def __reduce__(self) -> str:

@@ -24,6 +24,7 @@ from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.lending import lent_terms
 from astro_calib.noise.merge import merge_sources, without_arrays
+from astro_calib.noise.patterns import find_tables, term_arrays
 from astro_calib.noise.sharing import draw_covariances, links, meeting_cells, variance_power
 
 if TYPE_CHECKING:
@@ -187,6 +188,34 @@ class UncertaintyBudget:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UncertaintyBudget:
         return self
+
+    def with_values(self, data: NDArray[Any] | None) -> UncertaintyBudget:
+        """
+        The same budget with its data in another array of the same values.
+
+        Parameters
+        ----------
+        data : ndarray or None
+            The data.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same terms and the same variance.
+        """
+        result = UncertaintyBudget(self.shape, dtype=self.dtype)
+        result._terms, result._total, result.data = self._terms, self._total, data
+        return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        find_tables([term_arrays(*term) for term in self.terms])
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.data = None if self.data is None else _read_only(self.data)
+        if self._total is not None:
+            self._total.flags.writeable = False
 
     # -- variances -----------------------------------------------------------------------------------------------
 

@@ -79,7 +79,6 @@ class ShotVariance(ArrayRef):
         floor: float | NDArray[Any] = 0.0,
     ) -> None:
         self.key = ("shot variance", next(_numbers))
-        self._digest = self.place = None
         self._shape, self._dtype = data.shape, data.dtype
         self._ratio = ratio
         self._floor = np.broadcast_to(floor, data.shape) if np.ndim(floor) else floor
