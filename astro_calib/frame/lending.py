@@ -44,7 +44,7 @@ def frame_identity(frame: Any) -> str:
 
 def master_of(frame: Any) -> Master:
     """The master that a frame is; found when it is first asked for, and anew after the frame has changed."""
-    master: Master = frame.cached("master", (str(frame.unit),), lambda: _found_master(frame))
+    master: Master = frame.cached("master", (frame.unit,), lambda: _found_master(frame))
     return master
 
 
@@ -60,11 +60,13 @@ def _found_master(frame: Any) -> Master:
 
 def file_frame(frame: Any, master: Master) -> None:
     """Note that a frame is in the file of a master, and the sources that no other master has lent it."""
-    if frame.cached("master", (str(frame.unit),), lambda: master) is master:
+    if frame.cached("master", (frame.unit,), lambda: master) is master:
         master.add_frame(frame)
     if frame.known_budget is not None:
         for source, _ in frame.known_budget.terms:
-            source.file(master)
+            if not source.lent and (source.home is None or source.home.is_lost):
+                # This changes no noise.
+                source.home = master
 
 
 def lent(frame: Any) -> Any:
@@ -75,26 +77,22 @@ def lent(frame: Any) -> Any:
     """
     if is_lent(frame):
         return frame
-    master = master_of(frame)
-    budget, cache = frame.cached("lent", (str(frame.unit),), lambda: _lent_budget(frame, master))
-    return _as_lent(frame, master, budget, cache)
+    master, budget, cache = frame.cached("lent", (frame.unit,), lambda: _what_is_lent(frame))
+    result = type(frame)(frame, budget=budget, guard=WriteGuard(), history=frame.history, cache=cache)
+    return result if is_lent(result) else lend_pixels(result, master, {"array": "data"})
 
 
-def _lent_budget(frame: Any, master: Master) -> tuple[Any, dict[str, Any]]:
+def _what_is_lent(frame: Any) -> tuple[Master, Any, dict[str, Any]]:
+    """The master that a frame is, its budget as others have it, and a place for what is made of it."""
+    master, budget = master_of(frame), frame.known_budget
     if master.checksum is None:
         master.checksum = content_digest(frame.pixels)
-    budget = frame.known_budget
-    return None if budget is None else budget.lent_by(master), {}
-
-
-def _as_lent(frame: Any, master: Master, budget: Any, cache: dict[str, Any]) -> Any:
-    result = type(frame)(frame, budget=budget, guard=WriteGuard(), history=frame.history, cache=cache)
-    return lend_pixels(result, master, {"array": "data"})
+    return master, None if budget is None else budget.lent_by(master), {}
 
 
 def lend_pixels(frame: Any, master: Master, words: Mapping[str, Any] | None, variant: str = "") -> Any:
     """The frame, whose pixels are filed under a master by their role; under none if there are no words for that."""
-    frame.cached("master", (str(frame.unit),), lambda: master)
+    frame.cached("master", (frame.unit,), lambda: master)
     frame.cached("lent as", (), lambda: (master, words, variant))
     return frame
 
@@ -128,6 +126,7 @@ def frame_in_memory(master: Master) -> Any:
 
 def lent_operand(frame: Any) -> Any:
     """An operand of arithmetic, which is lent if it is in a file."""
-    if frame.ndim == 0 or frame.remembered("master") is None:
+    known: Master | None = frame.remembered("master")
+    if known is None or known.path is None or frame.ndim == 0:
         return frame
     return lent(frame) if master_of(frame).path is not None else frame

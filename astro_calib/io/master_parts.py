@@ -12,7 +12,7 @@ from astro_calib.io.stored_arrays import MALFORMED, native, window_of_entry
 from astro_calib.masters.normalise import normalised
 from astro_calib.noise.arrays import LazyArray
 from astro_calib.noise.identity import content_digest
-from astro_calib.noise.lending import coefficient_array
+from astro_calib.noise.lending import coefficient_array, lent_source
 from astro_calib.noise.place import Place, known_master, role_of
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class MasterParts:
             for source, _ in terms:
                 item = _item(source, shape, window, self._shape)
                 if source.identity == identity and source.axes == axes and item is not None:
-                    known = source.cut(item, shape).lent_by(master)
+                    known = lent_source(source.cut(item, shape), master)
                     break
             else:
                 raise MissingMasterError(self._entries[int(entry["master"])])

@@ -544,7 +544,21 @@ class Coefficient:
         return self.with_arrays(look_up, known)
 
     def with_arrays(self, function: Callable[[ArrayRef], ArrayRef], known: dict[ArrayRef, ArrayRef]) -> Coefficient:
-        """The same with other arrays, each made once by the function and then kept in ``known``."""
+        """
+        The same with other arrays.
+
+        Parameters
+        ----------
+        function : callable
+            Makes another array of one; it is called once for each.
+        known : dict
+            What it has made; it is added to.
+
+        Returns
+        -------
+        Coefficient
+            The same numbers and powers.
+        """
         for _, factors in self._terms.values():
             for field, _ in factors:
                 if field not in known:

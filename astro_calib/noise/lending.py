@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from astro_calib.noise.place import Master
     from astro_calib.noise.source import NoiseSource
 
-__all__ = ["coefficient_array", "lent_terms"]
+__all__ = ["coefficient_array", "lent_source", "lent_terms"]
+
+
+def lent_source(source: NoiseSource, master: Master) -> NoiseSource:
+    """A source as frames have it that a master is applied to; one of another master stays that one's."""
+    home = master if source.home is None or source.home.is_lost else source.home
+    return source.replace(home=home, lent=True)
 
 
 def lent_terms(
@@ -34,7 +40,7 @@ def lent_terms(
                     known[plane] = master.arrays[place.role] = plane.named(place)
             if isinstance(array, SurvivorMask):
                 known[array] = SurvivorMask(known[plane], array.bit)
-        result.append((source.lent_by(master), coefficient.with_arrays(lambda array: array, known)))
+        result.append((lent_source(source, master), coefficient.with_arrays(lambda array: array, known)))
     return result
 
 

@@ -87,13 +87,13 @@ def known_master(
     """
     The master of an identity; a new one if nobody refers to it yet, or if its pixels are others.
 
-    What is given of name, checksum and file, and not known yet, is noted.
+    The checksum is noted if it was not known yet, and the file, which may be another copy than that known before.
     """
     master = _known.get(identity)
     if master is None or (checksum is not None and master.checksum not in (None, checksum)):
         master = _known[identity] = Master(identity, name or identity)
     master.checksum = master.checksum or checksum
-    if path is not None and (master.path is None or master.is_lost):
+    if path is not None:
         master.name, master.path = path.name, path
     return master
 

@@ -127,16 +127,6 @@ class NoiseSource:
         """
         return NoiseSource(**(self.__getstate__() | changes))
 
-    def lent_by(self, master: Master) -> NoiseSource:
-        """The source as frames have it that a master is applied to; one of another master stays that one's."""
-        home = master if self.home is None or self.home.is_lost else self.home
-        return self.replace(home=home, lent=True)
-
-    def file(self, master: Master) -> None:
-        """Note the master in whose file it is, unless it is that of another; this changes no noise."""
-        if not self.lent and (self.home is None or self.home.is_lost):
-            self.home = master
-
     def __getstate__(self) -> dict[str, Any]:
         found = ("family", "amplitudes", "effective_number")
         return {name: value for name, value in self.__dict__.items() if name not in found}
@@ -179,7 +169,21 @@ class NoiseSource:
         return 1 / fourth if fourth > 0 else 0.0
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> NoiseSource:
-        """The source as ``frame[item]`` sees it, for a frame of a shape: the window moves, the identity stays."""
+        """
+        The source as ``frame[item]`` sees it: the window moves, the identity stays.
+
+        Parameters
+        ----------
+        item : tuple of slice
+            One slice for each axis of the frame.
+        shape : tuple of int
+            The frame's shape before the cut.
+
+        Returns
+        -------
+        NoiseSource
+            Of the same identity.
+        """
         moves = [window_of(part, length) for part, length in zip(item, shape, strict=True)]
         window = compose_windows(self.window, tuple(moves[axis] for axis in self.axes))
         constituents = {
