@@ -200,13 +200,20 @@ class BudgetReader:
         if entry == "data":
             return LazyArray(self.shape, lambda: native(self._data))
         if "patterns" in entry:
-            return TableArray(self._field(int(entry["plane"])), native(entry["patterns"]), native(entry["values"]))
+            return self._table(self._field(int(entry["plane"])), native(entry["patterns"]), native(entry["values"]))
         if "plane" in entry:
             return self._kept(int(entry["plane"]), int(entry["bit"]))
         if "master" in entry:
             return self._of_masters.array(entry)
         array = entry["array"]
         return LazyArray(tuple(array.shape), partial(native, array))
+
+    def _table(self, plane: ArrayRef, patterns: NDArray[Any], values: NDArray[Any]) -> ArrayRef:
+        fits = patterns.ndim == 1 and patterns.shape == values.shape and 0 < patterns.size <= 1 << 16
+        if not fits or patterns.dtype.kind not in "iu" or not 0 <= int(patterns.min()) <= int(patterns.max()) < 1 << 16:
+            msg = f"a table has {patterns.size} combinations of frames and {values.size} values."
+            raise FrameError(msg)
+        return TableArray(plane, patterns, values)
 
     def _kept(self, index: int, bit: int) -> SurvivorMask:
         entry = self._tree["fields"][index]
