@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.noise.arrays import SELF_DATA
+from astro_calib.noise.arrays import SELF_DATA, ArrayRef
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 
@@ -65,7 +65,7 @@ def budget_of_product(
     a: UncertaintyBudget | None,
     b: UncertaintyBudget | None,
     a_data: float | NDArray[Any],
-    b_data: float | NDArray[Any],
+    b_data: float | ArrayRef,
     power: int,
     data: NDArray[Any],
 ) -> UncertaintyBudget | None:
@@ -79,12 +79,12 @@ def budget_of_product(
     if a is not None:
         parts.append(a.scaled(b_data, power, data))
     if b is not None:
-        if power == 1 and not np.all(b_data):
+        if power == 1 and not np.all(b_data.array if isinstance(b_data, ArrayRef) else b_data):
             coefficient = Coefficient(1.0).times(a_data)
         else:
             coefficient = (Coefficient(1.0) * power).times(SELF_DATA).times(b_data, -1)
         terms = b.terms
-        if isinstance(b_data, np.ndarray):
+        if isinstance(b_data, ArrayRef):
             # Its coefficients may depend on its data; the product refers to these, and does not write them out.
             terms = tuple((source, own.referring_to(b_data)) for source, own in terms)
         else:

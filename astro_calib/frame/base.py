@@ -403,11 +403,29 @@ class BaseFrame(CCDData):
         """
         # Writing into the data of a frame gives it another budget.
         budget = self.known_budget
-        key = (budget, self._digest() if budget is None else None, *given)
+        untouched = budget is not None or (self._guard is not None and self._guard.checksum is None)
+        key = (budget, None if untouched else self._digest(), *given)
         found = self._cache.get(what)
         if found is None or found[0] != key:
             found = self._cache[what] = (key, make())
         return found[1]
+
+    def remembered(self, what: str) -> Any:
+        """
+        What `cached` keeps, whether it is still right or not.
+
+        Parameters
+        ----------
+        what : str
+            The name for it.
+
+        Returns
+        -------
+        object
+            None if it was not made yet.
+        """
+        found = self._cache.get(what)
+        return None if found is None else found[1]
 
     def parts(self) -> dict[str, Any]:
         """
@@ -539,7 +557,13 @@ class BaseFrame(CCDData):
         return self.copy()
 
     def __getstate__(self) -> dict[str, Any]:
+        budget = self.known_budget  # which notices whether the data were written into
         state = self.__dict__.copy()
+        if not may_be_written(self._data):
+            # Others may refer to the same memory, which can be written into when it comes out of a pickle.
+            state["_data"] = self._data.view()
+        if budget is not None and budget.data is not None and is_same_array(budget.data, self._data):
+            state["_budget"] = budget.with_values(state["_data"])
         if self._guard is None and self._checksum is None:
             state["_guard"] = WriteGuard()  # a read-only array comes back as one that can be written into
         state["_uncertainty"] = state["_wrapped"] = None

@@ -17,16 +17,12 @@ from astro_calib.frame.base import BaseFrame
 from astro_calib.noise.budget import UncertaintyBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 
-__all__ = ["OBSERVERS", "conforming", "flagged_uncertain", "merged_flags", "weak"]
+__all__ = ["conforming", "flagged_uncertain", "merged_flags", "weak"]
 
 
-#: What is called with a frame that is an operand of arithmetic, and the array of it that the result refers to, if any.
-OBSERVERS: list[Callable[[CCDData, NDArray[Any] | None], None]] = []
 #: Above this relative error of a divisor, first-order propagation is off by more than about 1%.
 MAX_RELATIVE_ERROR = 0.05
 #: The number of pixels that stay in the cache.

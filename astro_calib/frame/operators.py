@@ -15,7 +15,8 @@ from astro_calib.frame.arithmetic import budget_of_product, budget_of_sum
 from astro_calib.frame.base import BaseFrame
 from astro_calib.frame.checks import refuse_correlation
 from astro_calib.frame.history import History
-from astro_calib.frame.operands import OBSERVERS, conforming, flagged_uncertain, merged_flags, weak
+from astro_calib.frame.lending import lent_operand, reference_to
+from astro_calib.frame.operands import conforming, flagged_uncertain, merged_flags, weak
 from astro_calib.frame.pixels import WriteGuard
 from astro_calib.noise.budget import UncertaintyBudget
 
@@ -194,11 +195,10 @@ class Operators(BaseFrame):
 
     def _propagated(self, operation: Any, operand: BaseFrame, result: Any) -> UncertaintyBudget | None:
         data = np.asarray(result.value)
+        operand = lent_operand(operand)
         own, other = self.known_budget, operand.known_budget
         if own is None and other is None:
             return None
-        for told in OBSERVERS:
-            told(operand, None)
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.materialized().terms, data.dtype)
@@ -207,14 +207,11 @@ class Operators(BaseFrame):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
             addend = right * factor if operand.ndim == 0 else right
             return budget_of_sum(own, other, factor, addend, data)
-        if operand.ndim:
-            right = operand.read_only_data()
-            for told in OBSERVERS:
-                told(operand, right)
+        divisor = reference_to(operand) if operand.ndim else right
         # The budget refers to the left data only if the right ones have zeros.
         left = floating(self._data) if np.all(right) else self.read_only_data()
         power = 1 if operation is np.multiply else -1
-        return budget_of_product(own, other, left, right, power, data)
+        return budget_of_product(own, other, left, divisor, power, data)
 
     def _origin_after(self, operation: Any, operand: BaseFrame) -> Origin | None:
         origin = self.origin

@@ -14,7 +14,7 @@ from astro_calib.errors import FrameError
 from astro_calib.io.master_parts import MasterParts, MissingMasterError
 from astro_calib.io.stored_arrays import native, window_of_entry
 from astro_calib.io.tree import rest_of_variance
-from astro_calib.noise.arrays import SELF_DATA, ArrayRef, LazyArray, SurvivorMask
+from astro_calib.noise.arrays import SELF_DATA, ArrayRef, LazyArray, SurvivorMask, TableArray
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import Constituent, NoiseSource
@@ -46,8 +46,6 @@ class BudgetReader:
         The sources that are known, with their coefficients.
     missing : list of mapping
         The masters that were not found. What depends on them is not among the terms, nor what the rest is of.
-    elsewhere : frozenset of str
-        The identities of sources that are in the files of masters.
 
     Raises
     ------
@@ -67,9 +65,6 @@ class BudgetReader:
         self._tree = tree
         self._of_masters = MasterParts(tree.get("masters", ()), self.shape, find)
         self._fields: dict[int, ArrayRef] = {}
-        self.elsewhere = frozenset(
-            str(term["source"]["identity"]) for term in tree["terms"] if "master" in term["source"]
-        )
         self.terms: list[tuple[NoiseSource, Coefficient]] = []
         missing: dict[str, Mapping[str, Any]] = {}
         #: Which of the terms is the rest.
@@ -204,12 +199,21 @@ class BudgetReader:
             return SELF_DATA
         if entry == "data":
             return LazyArray(self.shape, lambda: native(self._data))
+        if "patterns" in entry:
+            return self._table(self._field(int(entry["plane"])), native(entry["patterns"]), native(entry["values"]))
         if "plane" in entry:
             return self._kept(int(entry["plane"]), int(entry["bit"]))
         if "master" in entry:
-            return self._of_masters.field(entry)
+            return self._of_masters.array(entry)
         array = entry["array"]
         return LazyArray(tuple(array.shape), partial(native, array))
+
+    def _table(self, plane: ArrayRef, patterns: NDArray[Any], values: NDArray[Any]) -> ArrayRef:
+        fits = patterns.ndim == 1 and patterns.shape == values.shape and 0 < patterns.size <= 1 << 16
+        if not fits or patterns.dtype.kind not in "iu" or not 0 <= int(patterns.min()) <= int(patterns.max()) < 1 << 16:
+            msg = f"a table has {patterns.size} combinations of frames and {values.size} values."
+            raise FrameError(msg)
+        return TableArray(plane, patterns, values)
 
     def _kept(self, index: int, bit: int) -> SurvivorMask:
         entry = self._tree["fields"][index]

@@ -121,9 +121,9 @@ class Finder:
 
 def _opened(path: Path, identity: str, find: Finder, *, named: bool) -> Stored | CCDFrame | None:
     """What is in a file, if it is the frame of that identity."""
+    from astro_calib.frame.lending import master_of
     from astro_calib.frame.read_write import register_formats
     from astro_calib.io.stored import Stored
-    from astro_calib.masters.registry import master_of
 
     try:
         asdf, said = _identity(path)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.io.tree import VERSION, budget_tree
+from astro_calib.frame.lending import file_frame, master_of
+from astro_calib.io.tree import WITHOUT_TABLES, budget_tree
 from astro_calib.masters.provenance import steps_to_write
-from astro_calib.masters.registry import filed, home, master_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
     # Now that it is known to be that of the data.
     budget = frame.known_budget
     tree: dict[str, Any] = {
-        "version": VERSION,
+        "version": WITHOUT_TABLES,
         "frame_id": master.identity,
         "dtype": frame.dtype.name,
         "provenance": steps_to_write(frame),
@@ -52,6 +52,7 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
             directory=None if path is None else path.absolute().parent,
             whole=include_masters,
         )
+        tree["version"] = tree["budget"].pop("version")
     history = frame.history
     if history.origin is not None:
         tree["origin"] = {
@@ -71,7 +72,6 @@ def frame_tree(frame: CCDFrame, path: Path | None, *, include_masters: bool) -> 
 
 def note_file(frame: CCDFrame, path: Path) -> None:
     """Take note of the file that a frame was just written to."""
-    known = master_of(frame)
-    known.name, known.path = path.name, path.absolute()
-    sources = [] if frame.known_budget is None else [source for source, _ in frame.known_budget.terms]
-    filed(frame, known, frozenset(source.identity for source in sources if home(source) not in (None, known)))
+    master = master_of(frame)
+    master.name, master.path = path.name, path.absolute()
+    file_frame(frame, master)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
+from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
+from astro_calib.frame.frame import CCDFrame
+from astro_calib.frame.lending import frame_in_memory
 from astro_calib.io.stored_arrays import MALFORMED, native, window_of_entry
-from astro_calib.masters.registry import (
-    Master,
-    Place,
-    array_in_memory,
-    coefficient_field,
-    found_in,
-    master_in_memory,
-    path_of,
-    remember_array,
-    remember_source,
-    source_in_memory,
-)
-from astro_calib.noise.arrays import ArrayRef, LazyArray, SurvivorMask
+from astro_calib.masters.normalise import normalised
+from astro_calib.noise.arrays import LazyArray
+from astro_calib.noise.identity import content_digest
+from astro_calib.noise.lending import coefficient_array, lent_source
+from astro_calib.noise.place import Place, known_master, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,14 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.arrays import ArrayRef
     from astro_calib.noise.coefficient import Coefficient
+    from astro_calib.noise.place import Master
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["MasterParts", "MissingMasterError", "StoredMaster"]
-
-#: Frames under one flat refer to one array.
-_shared: weakref.WeakValueDictionary[tuple[str, str], LazyArray] = weakref.WeakValueDictionary()
 
 
 class StoredMaster(Protocol):
@@ -93,7 +84,10 @@ class MasterParts:
         shape: tuple[int, ...],
         find: Callable[[Mapping[str, Any]], StoredMaster | CCDFrame | None],
     ) -> None:
-        self._masters = masters
+        self._entries = masters
+        self._masters = [
+            known_master(str(entry["identity"]), str(entry["name"]), str(entry["checksum"])) for entry in masters
+        ]
         self._shape = shape
         self._find = find
         self._found: dict[str, Any] = {}
@@ -109,24 +103,23 @@ class MasterParts:
         """
         identity, axes = str(entry["identity"]), tuple(map(int, entry["axes"]))
         window = window_of_entry(entry["window"])
-        known = source_in_memory((identity, axes, window), self._shape)
+        master = self._masters[int(entry["master"])]
+        known: NoiseSource | None = master.sources.get(((identity, axes, window), self._shape))
         if known is None:
-            master = self._masters[int(entry["master"])]
             found = self._stored(master)
             shape, terms = _terms_of(found)
             for source, _ in terms:
                 item = _item(source, shape, window, self._shape)
                 if source.identity == identity and source.axes == axes and item is not None:
-                    known = source.cut(item, shape)
+                    known = lent_source(source.cut(item, shape), master)
                     break
             else:
-                raise MissingMasterError(master)
-            found_in(known, _remembered(found, master))
+                raise MissingMasterError(self._entries[int(entry["master"])])
         result = known.replace(name=str(entry["name"]))
-        remember_source(result, self._shape)
+        master.sources[result.key, self._shape] = result
         return result
 
-    def field(self, entry: Mapping[str, Any]) -> ArrayRef:
+    def array(self, entry: Mapping[str, Any]) -> ArrayRef:
         """
         A part of a master's array, which is read when it is asked for.
 
@@ -136,42 +129,36 @@ class MasterParts:
             If the master is not found.
         """
         master = self._masters[int(entry["master"])]
-        identity, shape = str(master["identity"]), tuple(int(length) for length in entry["shape"])
         item = tuple(slice(*map(int, part)) for part in entry["item"])
-        role = {key: _plain(value) for key, value in entry.items() if key not in ("master", "item", "shape")}
-        key = (identity, json.dumps([role, [list(part) for part in entry["item"]]], sort_keys=True))
-        shared = _shared.get(key)
-        if shared is not None:
-            return shared
-        array = array_in_memory(identity, role)
-        if array is not None:
-            return ArrayRef(array[item])
-        found = self._stored(master)
-        place = Place(_remembered(found, master), role, item)
+        words = {key: _plain(value) for key, value in entry.items() if key not in ("master", "item", "shape")}
+        whole: ArrayRef | None = master.arrays.get(role_of(words))
+        if whole is None:
+            whole = self._whole(self._stored(master), master, words)
+            whole = master.arrays.setdefault(role_of(words), whole)
+        return whole.cut(item)
 
-        def load() -> NDArray[Any]:
-            try:
-                array = _array_of(found, role, str(master["checksum"]))
-            except FrameError:
-                raise
-            except MALFORMED as error:
-                msg = f"the master {found.name} cannot be used: {error!r}"
-                raise FrameError(msg) from error
-            # So that parts of it are known, too.
-            remember_array(array, place.master, role)
-            return array[item]
+    def _whole(self, found: StoredMaster | CCDFrame, master: Master, words: Mapping[str, Any]) -> ArrayRef:
+        """The whole of an array of a master."""
+        if words["array"] != "coefficient":
+            place = Place.of_whole(master, words, found.shape)
+            return LazyArray(found.shape, lambda: _pixels_of(found, words, master.checksum), place)
+        array = coefficient_array(_terms_of(found)[1], words)
+        if array is None:
+            msg = f"the master {found.name} has no coefficient like that which was used."
+            raise FrameError(msg)
+        return array.named(Place.of_whole(master, words, array.shape))
 
-        return _shared.setdefault(key, LazyArray(shape, load, place))
-
-    def _stored(self, entry: Mapping[str, Any]) -> StoredMaster | CCDFrame:
+    def _stored(self, master: Master) -> StoredMaster | CCDFrame:
         """The master, in memory or in a file."""
-        identity = str(entry["identity"])
-        if identity not in self._found:
-            in_memory = master_in_memory(identity)
-            self._found[identity] = self._find(entry) if in_memory is None else in_memory
-        found: StoredMaster | CCDFrame | None = self._found[identity]
+        if master.identity not in self._found:
+            in_memory: CCDFrame | None = frame_in_memory(master)
+            entry = self._entries[self._masters.index(master)]
+            self._found[master.identity] = self._find(entry) if in_memory is None else in_memory
+        found: StoredMaster | CCDFrame | None = self._found[master.identity]
         if found is None:
-            raise MissingMasterError(entry)
+            raise MissingMasterError(self._entries[self._masters.index(master)])
+        if master.path is None and not isinstance(found, CCDFrame):
+            known_master(master.identity, master.name, master.checksum, found.path)
         return found
 
 
@@ -180,45 +167,30 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, type(None))) else [_plain(part) for part in value]
 
 
-def _remembered(found: StoredMaster | CCDFrame, entry: Mapping[str, Any]) -> Master:
-    from astro_calib.frame.frame import CCDFrame
-
-    path = path_of(str(entry["identity"])) if isinstance(found, CCDFrame) else found.path
-    return Master(str(entry["identity"]), str(entry["name"]), str(entry["checksum"]), path)
-
-
 def _terms_of(found: StoredMaster | CCDFrame) -> tuple[tuple[int, ...], Sequence[tuple[NoiseSource, Coefficient]]]:
-    from astro_calib.frame.frame import CCDFrame
-
     if isinstance(found, CCDFrame):
         return found.shape, () if found.known_budget is None else found.known_budget.terms
     return found.shape, found.terms
 
 
-def _array_of(found: StoredMaster | CCDFrame, role: Mapping[str, Any], checksum: str) -> NDArray[Any]:
-    """An array of a master."""
-    from astro_calib.dtypes import floating
-    from astro_calib.frame.frame import CCDFrame
-    from astro_calib.masters.normalise import normalised
-    from astro_calib.noise.identity import content_digest
-
-    if role["array"] == "coefficient":
-        field = coefficient_field(_terms_of(found)[1], role)
-        if field is None:
-            msg = f"the master {found.name} has no coefficient like that which was used."
-            raise FrameError(msg)
-        return field.plane.array if isinstance(field, SurvivorMask) else field.array
-    if not isinstance(found, CCDFrame):
-        if content_digest(native(found.data)) != checksum:
-            msg = f"the pixels of the master {found.name} are not those that were used: their checksum differs."
-            raise FrameError(msg)
-        found = found.whole
-    if role["array"] == "data":
-        data = floating(found.pixels)
-        return data * float(role["factor"]) if "factor" in role else data
-    if role["array"] == "normalised":
-        return normalised(found, role["min_value"], role["norm_value"]).pixels
-    msg = f"{role['array']!r} is no array of a master; is the file from a later version?"
+def _pixels_of(found: StoredMaster | CCDFrame, words: Mapping[str, Any], checksum: str | None) -> NDArray[Any]:
+    """The pixels of a master, as they are in a role."""
+    if not isinstance(found, CCDFrame) and content_digest(native(found.data)) != checksum:
+        msg = f"the pixels of the master {found.name} are not those that were used: their checksum differs."
+        raise FrameError(msg)
+    try:
+        frame = found if isinstance(found, CCDFrame) else found.whole
+        if words["array"] == "data":
+            data = floating(frame.pixels)
+            return data * float(words["factor"]) if "factor" in words else data
+        if words["array"] == "normalised":
+            return normalised(frame, words["min_value"], words["norm_value"]).pixels
+    except FrameError:
+        raise
+    except MALFORMED as error:
+        msg = f"the master {found.name} cannot be used: {error!r}"
+        raise FrameError(msg) from error
+    msg = f"{words['array']!r} is no array of a master; is the file from a later version?"
     raise FrameError(msg)
 
 

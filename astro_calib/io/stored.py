@@ -11,13 +11,14 @@ import numpy as np
 
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.frame.history import History
+from astro_calib.frame.lending import file_frame
 from astro_calib.frame.pixels import ReadOnlyValues, WriteGuard
 from astro_calib.io.budget_reader import BudgetReader
 from astro_calib.io.memory import SMALL, available_memory
 from astro_calib.io.stored_arrays import bits, window_of_entry
 from astro_calib.io.tree import VERSION
-from astro_calib.masters.registry import Master, filed
 from astro_calib.noise.origin import Origin, RawPixels
+from astro_calib.noise.place import known_master
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -151,9 +152,8 @@ class Stored:
         if budget is not None and self.reader.missing:
             self._warn_of_missing(self.reader.missing)
         else:
-            elsewhere = frozenset() if budget is None else self.reader.elsewhere
-            master = Master(str(self.tree["frame_id"]), self.name, self.tree.get("checksum"), self.path)
-            filed(frame, master, elsewhere)
+            identity, checksum = str(self.tree["frame_id"]), self.tree.get("checksum")
+            file_frame(frame, known_master(identity, self.name, checksum, self.path))
         return frame
 
     def _history(self, n_used: NDArray[np.uint16] | None) -> History:

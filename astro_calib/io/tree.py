@@ -10,7 +10,7 @@ written either: it is what the other terms leave of the total variance, which is
     shape, dtype        of the frame, and of its variances
     masters             list of {identity, name, checksum, file}
     fields              list: "own" (the frame's data, whatever happens to them), "data" (as they are in the file),
-                        {array}, {plane, bit}, {master, array, shape, ...}
+                        {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values}
     terms               list of {source, coefficient}
     source              {name, axes, identity, window} and {variance, slope, linear, constituents} or {master}
     variance            a number, {rest: dtype}, or products
@@ -26,19 +26,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.masters.registry import home, locate, path_of, remember_source
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
+from astro_calib.noise.patterns import find_tables, term_arrays
 
 if TYPE_CHECKING:
-    from astro_calib.masters.registry import Master
     from astro_calib.noise.budget import UncertaintyBudget
     from astro_calib.noise.coefficient import Coefficient
+    from astro_calib.noise.place import Master
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["VERSION", "budget_tree", "rest_of_variance", "source_tree"]
 
 #: Of the tree; a reader refuses what is newer than itself.
-VERSION = 1
+VERSION = 2
+#: Of a tree without fields of the kind {plane, patterns, values}, which older readers understand.
+WITHOUT_TABLES = 1
 #: The rest may differ from the source's variance by this part of the total variance.
 ROUNDING = 1e-5
 #: Pixels along each axis at which that is tested.
@@ -62,13 +64,14 @@ class _Writer:
         self.identity = identity
         self.directory = directory
         self.whole = whole
+        self.version = WITHOUT_TABLES
         self.masters: dict[str, tuple[int, dict[str, Any]]] = {}
         self.fields: dict[ArrayRef, tuple[int, Any]] = {}
 
     def master(self, master: Master) -> int:
         """The number of a master."""
         if master.identity not in self.masters:
-            path = master.path or path_of(master.identity)
+            path = master.path
             name = master.name if path is None else path.name
             entry = {"identity": master.identity, "name": name, "checksum": master.checksum}
             if path is not None:
@@ -83,11 +86,24 @@ class _Writer:
             return "data"
         if isinstance(field, SurvivorMask):
             return {"plane": self.field(field.plane), "bit": int(field.bit)}
-        place = None if self.whole else locate(field)
-        if place is None or place.master.identity == self.identity:
-            return {"array": np.asarray(field.array)}
-        item = [[part.start, part.stop, part.step] for part in place.item]
-        return {"master": self.master(place.master), **place.role, "item": item, "shape": list(field.shape)}
+        place = field.place
+        if place is None or self.is_written(field):
+            if field.table is None:
+                return {"array": np.asarray(field.array)}
+            plane, patterns, values = field.table.entries
+            self.version = VERSION
+            return {"plane": self.field(plane), "patterns": patterns, "values": values}
+        item = [[along.start, along.stop, along.step] for along in place.region]
+        return {"master": self.master(place.master), **place.words, "item": item, "shape": list(field.shape)}
+
+    def is_written(self, field: ArrayRef) -> bool:
+        """Whether the array of a field is written here, and not referred to as that of a master."""
+        place = field.place
+        return place is None or self.whole or place.master.identity == self.identity or not place.is_upright
+
+    def arrays(self, source: NoiseSource, coefficient: Coefficient) -> list[ArrayRef]:
+        """The arrays of a term, without those of a source that is in the file of its master."""
+        return term_arrays(source, coefficient) if self.whole or self.home(source) is None else coefficient.arrays
 
     def factored(self, value: Coefficient) -> Any:
         """A number, or products."""
@@ -114,7 +130,7 @@ class _Writer:
             "window": [list(part) for part in source.window],
         }
         if not self.whole and (master := self.home(source)) is not None:
-            remember_source(source, self.shape)
+            master.sources[source.key, self.shape] = source
             return {**entry, "master": self.master(master)}
         entry["variance"] = self.factored(source.variance) if rest is None else {"rest": rest}
         if source.slope:
@@ -129,10 +145,9 @@ class _Writer:
 
     def home(self, source: NoiseSource) -> Master | None:
         """The master that a source is to be looked for in; None for one that is written here."""
-        if source.variance.number is not None and not source.constituents:
+        if source.home is None or (source.variance.number is not None and not source.constituents):
             return None
-        master = home(source)
-        return None if master is None or master.identity == self.identity else master
+        return source.home if source.lent and source.home.identity != self.identity else None
 
 
 def budget_tree(
@@ -165,12 +180,14 @@ def budget_tree(
     """
     data = None if budget.data is None else ArrayRef(budget.data)
     writer = _Writer(budget.shape, data, identity, directory, whole=whole)
+    find_tables([writer.arrays(*term) for term in budget.terms], writer.is_written)
     rest = _rest(budget, writer) if with_rest else None
     terms = [
         {"source": writer.source(source, rest[1] if rest and rest[0] == index else None), "coefficient": c}
         for index, (source, c) in enumerate((source, writer.factored(c)) for source, c in budget.terms)
     ]
     return {
+        "version": writer.version,
         "shape": list(budget.shape),
         "dtype": budget.dtype.name,
         "masters": [entry for _, entry in writer.masters.values()],

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from astro_calib.frame.frame import UNNAMED, CCDFrame
+from typing import TYPE_CHECKING
 
-__all__ = ["FRAME_NOISE", "with_noise_named"]
+from astro_calib.frame.frame import UNNAMED, CCDFrame
+from astro_calib.frame.lending import lend_pixels, lent, master_of
+
+if TYPE_CHECKING:
+    from astropy.units import UnitBase
+
+__all__ = ["FRAME_NOISE", "converted", "with_noise_named"]
 
 
 #: Names of the noise of a frame's own; in a frame that a master was applied to, it is the master's noise.
@@ -12,7 +18,28 @@ FRAME_NOISE = frozenset({"read noise", "shot noise", "overscan", "scale", "merge
 
 
 def with_noise_named(master: CCDFrame, kind: str) -> CCDFrame:
-    """The master with its own noise under the name of its kind."""
+    """The master as it is applied, with its own noise under the name of its kind."""
+    master = lent(master)
     if master.known_budget is None:
         return master
-    return master.replace(master.pixels, master.known_budget.named(kind, FRAME_NOISE))
+    result = master.replace(master.pixels, master.known_budget.named(kind, FRAME_NOISE))
+    return lend_pixels(result, *master.remembered("lent as"))
+
+
+def converted(master: CCDFrame, made: CCDFrame, unit: UnitBase, factor: float | None) -> CCDFrame:
+    """
+    A master in another unit, which is lent under the name of the master.
+
+    Parameters
+    ----------
+    master : CCDFrame
+        As it was given, lent.
+    made : CCDFrame
+        Its pixels and its budget in the other unit.
+    unit : Unit
+        The other unit.
+    factor : float or None
+        What its pixels were multiplied by; None if that is not the same for all.
+    """
+    result = master.replace(made.pixels, made.known_budget, unit=unit, origin=made.origin)
+    return lend_pixels(result, master_of(master), None if factor is None else {"array": "data", "factor": factor})

@@ -11,10 +11,10 @@ from astro_calib.arguments import check_number, check_positive
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
+from astro_calib.frame.lending import lend_pixels, lent, master_of
 from astro_calib.frame.operands import flagged_uncertain
 from astro_calib.frame.rebuild import measured, with_quality
 from astro_calib.masters.master import with_noise_named
-from astro_calib.masters.registry import master_of, remember_array
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -51,8 +51,10 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
     flags = content_digest(flat.flags) if isinstance(flat.flags, np.ndarray) else None
     mask = None if flat.mask is None else content_digest(flat.mask)
     given = (flags, mask, min_value, norm_value)
+    flat = lent(flat)
     result: CCDFrame = flat.cached("normalised", given, lambda: _normalised(flat, min_value, norm_value))
-    return result
+    words = {"array": "normalised", "min_value": min_value, "norm_value": norm_value}
+    return lend_pixels(result, master_of(flat), words, f"{flags}:{mask}")
 
 
 def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
@@ -76,7 +78,6 @@ def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | Non
     divisor = data / data.dtype.type(norm)
     divisor[unusable] = 1
     divisor.flags.writeable = False
-    remember_array(divisor, master_of(flat), {"array": "normalised", "min_value": min_value, "norm_value": norm_value})
     if budget is not None:
         named = with_noise_named(flat, "flat").known_budget
         assert named is not None

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.masters.registry import master_of, path_of
+from astro_calib.frame.lending import master_of
 from astro_calib.noise.identity import content_digest
+from astro_calib.noise.place import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

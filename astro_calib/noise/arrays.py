@@ -2,37 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-from threading import RLock
-from typing import TYPE_CHECKING
-
 from astro_calib.errors import FrameError
 from astro_calib.noise.identity import content_digest
+from astro_calib.noise.place import whole_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-__all__ = ["SELF_DATA", "ArrayRef", "LazyArray", "SurvivorMask", "finite_mean"]
+    from astro_calib.noise.place import Place
+
+__all__ = [
+    "SELF_DATA",
+    "ArrayRef",
+    "LazyArray",
+    "SurvivorMask",
+    "TableArray",
+    "finite_mean",
+    "memory_of",
+    "owner_of",
+]
+
+
+def memory_of(array: NDArray[Any]) -> tuple[Any, ...]:
+    """The memory that an array lies in, and how: the same for views of the same values."""
+    return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
+
+
+def owner_of(array: NDArray[Any]) -> NDArray[Any]:
+    """The array that a view is all of, so that a pickle of several views holds it once; else the view itself."""
+    owner = array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return owner if type(owner) is np.ndarray and memory_of(owner) == memory_of(array) else array
+
+
+def _unpickled(array: NDArray[Any], place: Place | None) -> ArrayRef:
+    """A reference from a pickle: to the array that is here already, if it is that of a master."""
+    return _interned(ArrayRef(array, place))
+
+
+def _unpickled_table(plane: ArrayRef, patterns: NDArray[Any], values: NDArray[Any], place: Place | None) -> ArrayRef:
+    return _interned(TableArray(plane, patterns, values, place))
+
+
+def _interned(array: ArrayRef) -> ArrayRef:
+    place = array.place
+    if place is None or not place.is_whole:
+        return array
+    known: ArrayRef = place.master.arrays.setdefault(place.role, array)
+    return known if known == array else array
 
 
 class ArrayRef:
     """
-    A reference to an array that is not to be written to, equal to any other reference to the same memory.
+    A reference to an array that is not to be written to.
 
-    Two slices of the same region of a flat are two ndarray objects; as fields they are one.
+    References are equal if they have the same place, or none and the same memory: two slices of one region of a flat
+    are two ndarray objects, but one reference.
 
     Parameters
     ----------
     array : ndarray
         The array, of which a read-only view is kept.
+    place : Place, optional
+        The master, the role and the region that it is filed under.
 
     Examples
     --------
@@ -43,14 +84,27 @@ class ArrayRef:
     (True, False)
     """
 
-    __slots__ = ("_array", "_digest", "key")
+    __slots__ = ("__weakref__", "_array", "_digest", "_parts", "key", "place", "table")
 
-    def __init__(self, array: NDArray[Any]) -> None:
+    key: tuple[Any, ...]
+    place: Place | None
+    #: The same values as a table, if one was found.
+    table: TableArray | None
+    _digest: str | None
+    _parts: WeakValueDictionary[tuple[range, ...], ArrayRef] | None
+
+    def __new__(cls, *_args: Any, **_options: Any) -> Self:
+        """A reference without a place."""
+        self = super().__new__(cls)
+        self.place = self.table = self._digest = self._parts = None
+        return self
+
+    def __init__(self, array: NDArray[Any], place: Place | None = None) -> None:
         view = array.view()
         view.flags.writeable = False
         self._array = view
-        self._digest: str | None = None
-        self.key: tuple[Any, ...] = (view.__array_interface__["data"][0], view.shape, view.strides, view.dtype.str)
+        self.place = place
+        self.key = memory_of(view) if place is None else place.key
 
     @property
     def array(self) -> NDArray[Any]:
@@ -69,41 +123,15 @@ class ArrayRef:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the array takes that is there for this field."""
+        """How much memory the array takes that is there for this reference."""
         return self._array.nbytes
 
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
-        """
-        ``array[item]``, for when the rest of the array is not needed.
-
-        Parameters
-        ----------
-        item : tuple of slice
-            One slice for each axis of the array.
-
-        Returns
-        -------
-        ndarray
-            Of the type of the array.
-        """
-        return self._array[item]
+        """``array[item]``, without the rest of the array where that can be; one slice for each axis."""
+        return self.array[item]
 
     def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
-        """
-        The values for some pixels of a frame.
-
-        Parameters
-        ----------
-        pixels : ndarray of int, shape (n,)
-            Where they are in the flattened frame.
-        shape : tuple of int
-            The frame's shape.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            Of the type of the array.
-        """
+        """The values for n pixels of a frame, which are given by their indices in the flattened frame of a shape."""
         array = self.array
         if array.shape == shape and array.flags.c_contiguous:
             return array.take(pixels)
@@ -111,30 +139,25 @@ class ArrayRef:
         return taken
 
     def cut(self, item: tuple[slice, ...]) -> ArrayRef:
-        """
-        The field of ``array[item]``.
+        """The reference to ``array[item]``, for one slice for each axis; nothing is read for this."""
+        region = tuple(range(length)[part] for length, part in zip(self.shape, item, strict=True))
+        if region == whole_region(self.shape):
+            return self
+        if self._parts is None:
+            self._parts = WeakValueDictionary()
+        # One for all that have it, so that a pickle holds it once.
+        known = self._parts.get(region)
+        return self._parts.setdefault(region, self._cut(item, region)) if known is None else known
 
-        Parameters
-        ----------
-        item : tuple of slice
-            One slice for each axis of the array.
+    def _cut(self, item: tuple[slice, ...], _region: tuple[range, ...]) -> ArrayRef:
+        return ArrayRef(self.array[item], None if self.place is None else self.place.cut(item))
 
-        Returns
-        -------
-        ArrayRef
-            A reference to that part.
-        """
-        return ArrayRef(self.array[item])
+    def named(self, place: Place) -> ArrayRef:
+        """A reference to the same array that is filed under a place."""
+        return ArrayRef(self.array, place)
 
     def digest(self) -> str:
-        """
-        A digest of the values.
-
-        Returns
-        -------
-        str
-            The same for equal values.
-        """
+        """A digest of the values, the same for equal ones."""
         if self._digest is None:
             self._digest = content_digest(self.array)
         return self._digest
@@ -146,7 +169,9 @@ class ArrayRef:
         return hash(self.key)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return ArrayRef, (self.array,)
+        if self.table is not None:
+            return _unpickled_table, (*self.table.entries, self.place)
+        return _unpickled, (owner_of(self.array), self.place)
 
 
 class LazyArray(ArrayRef):
@@ -159,8 +184,8 @@ class LazyArray(ArrayRef):
         The shape that it will have.
     load : callable
         Gives the array.
-    place : object, optional
-        Where the array comes from, for those who write it to a file.
+    place : Place, optional
+        The master, the role and the region that it is filed under.
 
     Raises
     ------
@@ -178,16 +203,17 @@ class LazyArray(ArrayRef):
     np.float64(4.0)
     """
 
-    __slots__ = ("__weakref__", "_load", "_loaded", "_lock", "_shape", "place")
+    __slots__ = ("_load", "_loaded", "_lock", "_shape", "_whole")
 
-    def __init__(self, shape: tuple[int, ...], load: Callable[[], NDArray[Any]], place: Any = None) -> None:
+    def __init__(self, shape: tuple[int, ...], load: Callable[[], NDArray[Any]], place: Place | None = None) -> None:
         self.place = place
         self._shape = shape
         self._load: Callable[[], NDArray[Any]] | None = load
         self._loaded: NDArray[Any] | None = None
         self._lock = RLock()
-        self._digest = None
-        self.key = ("deferred", id(self))
+        #: What this is a part of, and which.
+        self._whole: tuple[LazyArray, tuple[range, ...]] = self, whole_region(shape)
+        self.key = ("lazy", id(self)) if place is None else place.key
 
     @property
     def array(self) -> NDArray[Any]:
@@ -213,21 +239,18 @@ class LazyArray(ArrayRef):
         """How much memory the array takes: none before it is asked for."""
         return 0 if self._loaded is None else self._loaded.nbytes
 
-    def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
-        """
-        ``array[item]``.
+    def _cut(self, item: tuple[slice, ...], region: tuple[range, ...]) -> ArrayRef:
+        shape = tuple(map(len, region))
+        result = LazyArray(shape, lambda: self.part(item), None if self.place is None else self.place.cut(item))
+        whole, of_whole = self._whole
+        result._whole = whole, tuple(along[part] for along, part in zip(of_whole, item, strict=True))
+        if self.place is None:
+            result.key = ("lazy", id(whole), result._whole[1])
+        return result
 
-        Parameters
-        ----------
-        item : tuple of slice
-            One slice for each axis of the array.
-
-        Returns
-        -------
-        ndarray
-            Of the type of the array.
-        """
-        return self.array[item]
+    def named(self, place: Place) -> ArrayRef:
+        """A reference to the same array that is filed under a place."""
+        return LazyArray(self.shape, lambda: self.array, place)
 
 
 class SurvivorMask(ArrayRef):
@@ -266,19 +289,7 @@ class SurvivorMask(ArrayRef):
         return self._of_plane(self.plane.array)
 
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
-        """
-        ``array[item]``, for when the rest of the array is not needed.
-
-        Parameters
-        ----------
-        item : tuple of slice
-            One slice for each axis of the array.
-
-        Returns
-        -------
-        ndarray
-            Of the type of the array.
-        """
+        """``array[item]``, made of that part of the plane."""
         return self._of_plane(self.plane.part(item))
 
     @property
@@ -295,34 +306,79 @@ class SurvivorMask(ArrayRef):
         return self.plane.shape
 
     def cut(self, item: tuple[slice, ...]) -> ArrayRef:
-        """
-        The field of ``array[item]``.
-
-        Parameters
-        ----------
-        item : tuple of slice
-            One slice for each axis of the array.
-
-        Returns
-        -------
-        ArrayRef
-            A reference to that part.
-        """
+        """The reference to ``array[item]``, with the same part of the plane."""
         return SurvivorMask(self.plane.cut(item), self.bit)
 
-    def digest(self) -> str:
-        """
-        A digest of the values.
+    def named(self, place: Place) -> ArrayRef:
+        """The same bit of a plane that is filed under a place."""
+        return SurvivorMask(self.plane.named(place), self.bit)
 
-        Returns
-        -------
-        str
-            The same for equal values.
-        """
+    def digest(self) -> str:
+        """A digest of the values, the same for equal ones."""
         return f"{self.plane.digest()}:{self.bit}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SurvivorMask, (self.plane, self.bit)
+
+
+class TableArray(LazyArray):
+    """
+    An array that depends on nothing but which frames' values were kept at a pixel.
+
+    Parameters
+    ----------
+    plane : ArrayRef
+        Which frames' values were kept at each pixel, as for `SurvivorMask`; 16 frames at most.
+    patterns : ndarray of unsigned integers, shape (n,)
+        The numbers that are in the plane.
+    values : ndarray, shape (n,)
+        The value for each of them.
+    place : Place, optional
+        The master, the role and the region that it is filed under.
+
+    Raises
+    ------
+    FrameError
+        When the array is asked for, if the plane holds other numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.noise.arrays import ArrayRef, TableArray
+    >>> plane = ArrayRef(np.array([3, 3, 1], dtype=np.uint8))
+    >>> TableArray(plane, np.array([1, 3], dtype=np.uint8), np.array([0.5, 1.0])).array
+    array([1. , 1. , 0.5])
+    """
+
+    __slots__ = ("entries",)
+
+    def __init__(
+        self, plane: ArrayRef, patterns: NDArray[Any], values: NDArray[Any], place: Place | None = None
+    ) -> None:
+        super().__init__(plane.shape, self._spread, place)
+        self.entries = plane, patterns, values
+        self.table = self
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the array."""
+        return self.entries[2].dtype
+
+    def _spread(self) -> NDArray[Any]:
+        plane, patterns, values = self.entries
+        known = np.zeros(1 << 16, dtype=np.bool_)
+        known[patterns] = True
+        keys = plane.array
+        if keys.size and (int(keys.max()) >= known.size or not known.take(keys).all()):
+            msg = "a table lacks the value for some of the frames that were kept."
+            raise FrameError(msg)
+        whole = np.zeros(known.size, dtype=values.dtype)
+        whole[patterns] = values
+        return whole.take(keys)
+
+    def named(self, place: Place) -> ArrayRef:
+        """The same table, filed under a place."""
+        return TableArray(*self.entries, place)
 
 
 class _SelfData(ArrayRef):

@@ -23,7 +23,9 @@ from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.blocks import NO_NUMBER, in_blocks
 from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.lending import lent_terms
 from astro_calib.noise.merge import merge_sources, without_arrays
+from astro_calib.noise.patterns import find_tables, term_arrays
 from astro_calib.noise.sharing import draw_covariances
 from astro_calib.noise.sums import MapSum, by_identity
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.noise.place import Master
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.window import Key
 
@@ -175,6 +178,34 @@ class UncertaintyBudget:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UncertaintyBudget:
         return self
+
+    def with_values(self, data: NDArray[Any] | None) -> UncertaintyBudget:
+        """
+        The same budget with its data in another array of the same values.
+
+        Parameters
+        ----------
+        data : ndarray or None
+            The data.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same terms and the same variance.
+        """
+        result = UncertaintyBudget(self.shape, dtype=self.dtype)
+        result._terms, result._total, result.data = self._terms, self._total, data
+        return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        find_tables([term_arrays(*term) for term in self.terms])
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.data = None if self.data is None else _read_only(self.data)
+        if self._total is not None:
+            self._total.flags.writeable = False
 
     # -- variances -----------------------------------------------------------------------------------------------
 
@@ -472,6 +503,23 @@ class UncertaintyBudget:
         result._bound()
         return result
 
+    def lent_by(self, master: Master) -> UncertaintyBudget:
+        """
+        This budget as frames have it that a master is applied to, whose budget it is.
+
+        Parameters
+        ----------
+        master : Master
+            Whose file the frames' files refer to.
+
+        Returns
+        -------
+        UncertaintyBudget
+            With the same sources, and arrays that are filed under the master.
+        """
+        lent = iter(lent_terms(self.terms, master))
+        return self._mapped(lambda _source, _c: next(lent))
+
     def materialized(self) -> UncertaintyBudget:
         """
         This budget with coefficients that depend on the frame's data written out as arrays.
@@ -487,13 +535,13 @@ class UncertaintyBudget:
         data = self.data
         return self._mapped(lambda source, c: (source, c.with_data(data)))
 
-    def scaled(self, value: float | NDArray[Any], power: int, data: NDArray[Any]) -> UncertaintyBudget:
+    def scaled(self, value: float | NDArray[Any] | ArrayRef, power: int, data: NDArray[Any]) -> UncertaintyBudget:
         """
         The budget of the frame times ``value**power``, an exact number or array; ``data`` are the new data.
 
         Parameters
         ----------
-        value : float or ndarray
+        value : float, ndarray or ArrayRef
             An exact factor; an array broadcasts to the frame.
         power : int
             1 to multiply, -1 to divide.

@@ -292,7 +292,7 @@ class Coefficient:
         """Whether the frame's own data are among the factors."""
         return any(_power_of(SELF_DATA, factors) for _, factors in self._terms.values())
 
-    def frame_scaled(self, value: float | NDArray[Any], power: int = 1) -> Coefficient:
+    def frame_scaled(self, value: float | NDArray[Any] | ArrayRef, power: int = 1) -> Coefficient:
         """
         The coefficient after the frame, too, was multiplied by ``value**power``.
 
@@ -348,13 +348,13 @@ class Coefficient:
                 raise NotImplementedError(msg)
         return self.of_products(terms)
 
-    def referring_to(self, data: NDArray[Any]) -> Coefficient:
+    def referring_to(self, data: NDArray[Any] | ArrayRef) -> Coefficient:
         """
         The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data.
 
         Parameters
         ----------
-        data : ndarray
+        data : ndarray or ArrayRef
             The frame's data.
 
         Returns
@@ -362,7 +362,7 @@ class Coefficient:
         Coefficient
             With ``data`` as a factor where the frame's own data were one.
         """
-        field = ArrayRef(data)
+        field = data if isinstance(data, ArrayRef) else ArrayRef(data)
         return self.of_products(
             (number, _multiply((), tuple((field if other is SELF_DATA else other, power) for other, power in factors)))
             for number, factors in self._terms.values()
@@ -513,7 +513,7 @@ class Coefficient:
         def cut_field(field: ArrayRef) -> ArrayRef:
             return field.cut(_along(field.shape, item, shape))
 
-        return self._with_fields(cut_field, {})
+        return self.with_arrays(cut_field, {})
 
     def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...], known: dict[ArrayRef, ArrayRef]) -> Coefficient:
         """
@@ -541,10 +541,24 @@ class Coefficient:
                 return SurvivorMask(known[field.plane], field.bit)
             return ArrayRef(field.at(pixels, shape))
 
-        return self._with_fields(look_up, known)
+        return self.with_arrays(look_up, known)
 
-    def _with_fields(self, function: Callable[[ArrayRef], ArrayRef], known: dict[ArrayRef, ArrayRef]) -> Coefficient:
-        """The same with other arrays, each made once."""
+    def with_arrays(self, function: Callable[[ArrayRef], ArrayRef], known: dict[ArrayRef, ArrayRef]) -> Coefficient:
+        """
+        The same with other arrays.
+
+        Parameters
+        ----------
+        function : callable
+            Makes another array of one; it is called once for each.
+        known : dict
+            What it has made; it is added to.
+
+        Returns
+        -------
+        Coefficient
+            The same numbers and powers.
+        """
         for _, factors in self._terms.values():
             for field, _ in factors:
                 if field not in known:

@@ -66,7 +66,7 @@ class ShotVariance(ArrayRef):
     array([[100.,  -9.]])
     """
 
-    __slots__ = ("__weakref__", "_arrays", "_dtype", "_floor", "_guard", "_kept", "_lock", "_ratio", "_shape")
+    __slots__ = ("_arrays", "_dtype", "_floor", "_guard", "_kept", "_lock", "_ratio", "_shape")
 
     def __init__(
         self,
@@ -79,7 +79,6 @@ class ShotVariance(ArrayRef):
         floor: float | NDArray[Any] = 0.0,
     ) -> None:
         self.key = ("shot variance", next(_numbers))
-        self._digest = None
         self._shape, self._dtype = data.shape, data.dtype
         self._ratio = ratio
         self._floor = np.broadcast_to(floor, data.shape) if np.ndim(floor) else floor

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.noise.place import Master
+
 __all__ = ["Constituent", "NoiseSource"]
 
 
@@ -63,6 +65,10 @@ class NoiseSource:
     linear : float
         For a merged source: the part of its variance that is that of the weighted sum of its constituents. The rest
         is the excess scatter of a median, for example.
+    home : Master, optional
+        The master in whose file it can be found.
+    lent : bool
+        Whether a frame has it from that master, so that the frame's file refers to the master's.
 
     Examples
     --------
@@ -83,6 +89,8 @@ class NoiseSource:
         slope: float = 0.0,
         constituents: Mapping[tuple[str, Window], Constituent] | None = None,
         linear: float = 1.0,
+        home: Master | None = None,
+        lent: bool = False,
     ) -> None:
         if not is_sequence_of(Integral, axes) or any(axis < 0 for axis in axes):
             msg = f"the axes of source {name!r} are {described(axes)}; expected numbers of axes, such as (0, 1), or ()."
@@ -97,6 +105,8 @@ class NoiseSource:
         self.slope = slope
         self.constituents: Mapping[tuple[str, Window], Constituent] = constituents or {}
         self.linear = linear
+        self.home = home
+        self.lent = lent
 
     def __repr__(self) -> str:
         return f"<NoiseSource {self.name!r}, axes {self.axes}, {self.identity}>"
@@ -115,9 +125,11 @@ class NoiseSource:
         NoiseSource
             Of the same identity, unless that is changed.
         """
-        cached = ("family", "amplitudes", "effective_number")
-        attributes = {name: value for name, value in self.__dict__.items() if name not in cached}
-        return NoiseSource(**(attributes | changes))
+        return NoiseSource(**(self.__getstate__() | changes))
+
+    def __getstate__(self) -> dict[str, Any]:
+        found = ("family", "amplitudes", "effective_number")
+        return {name: value for name, value in self.__dict__.items() if name not in found}
 
     @property
     def key(self) -> Key:
@@ -158,7 +170,7 @@ class NoiseSource:
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> NoiseSource:
         """
-        The source as ``frame[item]`` sees it, the frame having ``shape``: the window moves, the identity stays.
+        The source as ``frame[item]`` sees it: the window moves, the identity stays.
 
         Parameters
         ----------

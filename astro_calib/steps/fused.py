@@ -23,6 +23,7 @@ import numpy as np
 
 from astro_calib.dtypes import float_type
 from astro_calib.frame.history import History
+from astro_calib.frame.lending import reference_to
 from astro_calib.frame.pixels import WriteGuard
 from astro_calib.masters.master import with_noise_named
 from astro_calib.noise.arrays import SELF_DATA
@@ -130,7 +131,7 @@ def calibrated_at_once(
         **variances,
     )
     guard = WriteGuard()
-    over_flat = Coefficient(1.0) if flat is None else Coefficient(1.0).times(flat.pixels, -1)
+    over_flat = Coefficient(1.0) if flat is None else Coefficient(1.0).times(reference_to(flat), -1)
     terms = [(source, coefficient.product(over_flat).times(over(gains))) for source, coefficient in level_terms]
     for index, gain, source in of_gains:
         collected = _collected(bias, dark, ratio, over_flat).times(inside(sections, index, raw.shape))
@@ -143,7 +144,7 @@ def calibrated_at_once(
             pixels.data,
             guard,
             flat=None if flat is None else flat.pixels,
-            dark=None if dark is None else dark.read_only_data(),
+            dark=None if dark is None else reference_to(dark).array,
             ratio=ratio,
             floor=over(floors),
         )
@@ -152,7 +153,7 @@ def calibrated_at_once(
     terms += _passed_on(dark, -ratio, "dark", over_flat)
     if flat is not None and flat.known_budget is not None:
         by_flat = over_flat.times(SELF_DATA) * -1
-        terms += [(s, c.referring_to(flat.pixels).product(by_flat)) for s, c in flat.known_budget.terms]
+        terms += [(s, c.referring_to(reference_to(flat)).product(by_flat)) for s, c in flat.known_budget.terms]
     budget = UncertaintyBudget(raw.shape, terms, dtype, pixels.data)
     if add_up:
         budget = budget.with_variance(pixels.variance)
@@ -200,7 +201,7 @@ def _collected(bias: CCDFrame | None, dark: CCDFrame | None, ratio: float, over_
     collected = Coefficient(1.0).times(SELF_DATA)
     for master, factor in ((bias, 1.0), (dark, ratio)):
         if master is not None:
-            collected = collected + over_flat.times(master.read_only_data()) * factor
+            collected = collected + over_flat.times(reference_to(master)) * factor
     return collected
 
 
@@ -213,7 +214,7 @@ def _passed_on(
     budget = with_noise_named(master, kind).known_budget
     assert budget is not None
     # With a reference to the master's data, not with what they make written out: the gain's part cancels then.
-    data = master.read_only_data()
+    data = reference_to(master)
     return [(s, c.referring_to(data).product(over_flat) * factor) for s, c in budget.terms]
 
 

@@ -15,16 +15,29 @@ from astro_calib.arguments import NUMBERS, check_unit, described
 from astro_calib.detector.header_values import as_seconds
 from astro_calib.dtypes import float_type
 from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.frame.lending import lent, master_of
 from astro_calib.frame.rebuild import as_frame
-from astro_calib.masters.registry import applied, master_of
+from astro_calib.masters.master import converted
+from astro_calib.steps.gain import gain_correct
 from astro_calib.steps.header import forget_levels
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
+    from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
 
-__all__ = ["as_master", "check_exposure", "check_master", "exposure", "like_frame", "subtracted", "with_applied"]
+__all__ = [
+    "as_master",
+    "check_exposure",
+    "check_master",
+    "exposure",
+    "in_electrons",
+    "like_frame",
+    "master_to_apply",
+    "subtracted",
+    "with_applied",
+]
 
 #: No frame is exposed for longer, the sum of many frames included: three years.
 LONGEST_EXPOSURE = 1e8 * u.s
@@ -48,9 +61,36 @@ def as_master(master: Any, kind: str) -> CCDFrame:
     return as_frame(master, f"the master {kind}")
 
 
+def master_to_apply(master: Any, kind: str) -> CCDFrame:
+    """
+    The master as it is applied, for the time of a calculation.
+
+    Raises
+    ------
+    FrameError
+        As for `as_master`.
+    """
+    return lent(as_master(master, kind))
+
+
+def in_electrons(master: Any, kind: str, detector: Detector) -> CCDFrame:
+    """
+    The master as it is applied; in electrons, if it was combined from frames in adu.
+
+    Its pixels are multiplied once for all frames.
+    """
+    master = master_to_apply(master, kind)
+    if master.unit != u.adu:
+        return master
+    given = tuple(detector.gain_identity(index) for index in range(len(detector.amplifiers)))
+    made: CCDFrame = master.cached("electrons", given, lambda: gain_correct(master, detector))
+    gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
+    return converted(master, made, u.electron, gains[0] if len(gains) == 1 else None)
+
+
 def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
     """
-    The master as a CCDFrame, once it is clear that it fits the frame.
+    The master as it is applied, once it is clear that it fits the frame.
 
     Raises
     ------
@@ -69,7 +109,7 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
     if not any(np.isfinite(row).any() for row in np.atleast_1d(master.pixels)):
         msg = f"the master {kind} ({master.name}) holds no finite number."
         raise FrameError(msg)
-    applied(master)
+    master = lent(master)
     _check_not_applied(ccd, master, kind)
     return master
 

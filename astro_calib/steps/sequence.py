@@ -13,7 +13,6 @@ from astro_calib.errors import FrameError
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.masters.normalise import normalised
-from astro_calib.masters.registry import applied, converted, stands_for
 from astro_calib.steps import (
     correct_linearity,
     cosmicray_lacosmic,
@@ -30,7 +29,7 @@ from astro_calib.steps import (
 from astro_calib.steps.amplifiers import amplifier_sections
 from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
 from astro_calib.steps.fused import calibrated_at_once
-from astro_calib.steps.master import as_master, check_master, exposure, with_applied
+from astro_calib.steps.master import as_master, check_master, exposure, in_electrons, master_to_apply, with_applied
 from astro_calib.steps.overscan import CLIP, overscan_level, without_level
 from astro_calib.steps.section import section_slices
 
@@ -170,7 +169,7 @@ def calibrate(
     detector = as_detector(detector, "calibrate")
     cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
     bias, dark, flat = (
-        None if master is None else _master_snapshot(as_master(master, kind))
+        None if master is None else master_to_apply(master, kind)
         for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
     )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
@@ -219,14 +218,14 @@ def calibrate(
         frame = flag_bad_pixels(frame, bad_pixels)
     frame = gain_correct(frame, detector)
     if bias is not None:
-        frame = subtract_bias(frame, _in_electrons(bias, "bias", detector))
+        frame = subtract_bias(frame, in_electrons(bias, "bias", detector))
     frame = create_deviation(frame, detector, shot_noise=shot_noise)
     if linearity:
         frame = correct_linearity(frame, detector)
     if dark is not None:
         frame = subtract_dark(
             frame,
-            _in_electrons(dark, "dark", detector),
+            in_electrons(dark, "dark", detector),
             exposure_time=exposure_time,
             exposure_unit=exposure_unit,
             scale=True,
@@ -326,10 +325,10 @@ def _at_once(
     sections = amplifier_sections(ccd, detector)
     given: dict[str, CCDFrame] = {}
     if bias is not None:
-        bias = given["bias"] = check_master(ccd, _in_electrons(bias, "bias", detector), "bias")
+        bias = given["bias"] = check_master(ccd, in_electrons(bias, "bias", detector), "bias")
     ratio = 1.0
     if dark is not None:
-        dark = given["dark"] = check_master(ccd, _in_electrons(dark, "dark", detector), "dark")
+        dark = given["dark"] = check_master(ccd, in_electrons(dark, "dark", detector), "dark")
         own, of_dark = (exposure(frame, exposure_time, exposure_unit) for frame in (ccd, dark))
         ratio = exposure_ratio(own, of_dark, dark)
         warn_of_bias_in_dark(bias, dark, ratio)
@@ -350,28 +349,6 @@ def _at_once(
     )
     for kind, master in given.items():
         with_applied(result, result, master, kind)
-    return result
-
-
-def _master_snapshot(master: CCDFrame) -> CCDFrame:
-    """A master for the time of a calculation, noted as applied under its own name."""
-    applied(master)
-    result = master.snapshot()
-    stands_for(result, master)
-    return result
-
-
-def _in_electrons(master: CCDFrame, kind: str, detector: Detector) -> CCDFrame:
-    """A master that was combined from frames in adu, in electrons; its pixels are multiplied once for all frames."""
-    master = as_master(master, kind)
-    applied(master)
-    if master.unit != u.adu:
-        return master
-    given = tuple(detector.gain_identity(index) for index in range(len(detector.amplifiers)))
-    made: CCDFrame = master.cached("electrons", given, lambda: gain_correct(master, detector))
-    result = master.replace(made.pixels, made.known_budget, unit=u.electron, origin=made.origin)
-    gains = [float(amplifier.gain.value) for amplifier in detector.amplifiers]
-    converted(result, master, gains[0] if len(gains) == 1 else None)
     return result
 
 
@@ -486,7 +463,7 @@ def ccd_process(
     if dark_frame is not None:
         frame = subtract_dark(
             frame,
-            _in_electrons(dark_frame, "dark", detector),
+            in_electrons(dark_frame, "dark", detector),
             dark_exposure=dark_exposure,
             data_exposure=data_exposure,
             exposure_time=exposure_key,

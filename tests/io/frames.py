@@ -6,7 +6,6 @@ import itertools
 import string
 import warnings
 from typing import NamedTuple
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import astropy.units as u
 import numpy as np
@@ -27,8 +26,7 @@ from astro_calib import (
 )
 from astro_calib.errors import NoiseWarning
 from astro_calib.frame.pixels import WriteGuard
-from astro_calib.io import master_parts
-from astro_calib.masters import registry as masters
+from astro_calib.noise import place
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.coefficient import Coefficient
 
@@ -131,12 +129,7 @@ def assert_same_budget(again, budget):
 
 def forget():
     """Forget what this process knows of masters, as if another one had made the files."""
-    for module in (masters, master_parts):
-        for value in vars(module).values():
-            if isinstance(value, (WeakKeyDictionary, WeakValueDictionary, WeakSet)):
-                value.clear()
-    masters._arrays.clear()
-    masters._found.clear()
+    place._known.clear()
 
 
 # -- strategies ------------------------------------------------------------------------------------------------------

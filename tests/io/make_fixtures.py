@@ -22,7 +22,7 @@ DATA = Path(__file__).parent / "data"
 
 def main(version: str) -> None:
     """Write masters and two science frames in both formats, and the numbers that must come out of them."""
-    night = Night(seed=11, shape=(8, 10))
+    night = Night(seed=11, shape=(16, 20))
     frames: list[CCDFrame] = []
     for number in range(2):
         frame = night.science()

@@ -16,8 +16,8 @@ from astropy.wcs import WCS
 from astro_calib import CCDFrame, create_deviation
 from astro_calib.detector.detector import Detector
 from astro_calib.errors import FrameError
+from astro_calib.frame.lending import master_of
 from astro_calib.io.fits import write as fits_writer
-from astro_calib.masters.registry import master_of
 
 SHAPE = (30, 40)
 

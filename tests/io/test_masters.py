@@ -26,8 +26,9 @@ from astro_calib import (
     subtract_bias,
 )
 from astro_calib.errors import FrameError, NoiseWarning
+from astro_calib.frame.lending import frame_in_memory, master_of
 from astro_calib.io.fits import read as module_fits
-from astro_calib.masters import registry as masters
+from astro_calib.noise.place import path_of
 from tests import processes
 from tests.io.frames import Night, forget
 
@@ -329,7 +330,7 @@ def test_masters_are_looked_through_while_another_thread_adds_to_them():
     def add():
         while not done.is_set() and len(kept) < 3000:
             kept.append(CCDFrame(np.ones((2, 2)), unit="adu"))
-            masters.master_of(kept[-1])
+            master_of(kept[-1])
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -337,8 +338,9 @@ def test_masters_are_looked_through_while_another_thread_adds_to_them():
         with ThreadPoolExecutor(1) as pool:
             adding = pool.submit(add)
             while not adding.done():
-                assert masters.path_of("none") is None
-                assert masters.master_in_memory("none") is None
+                assert path_of("none") is None
+                frames = kept[:1]
+                assert all(frame_in_memory(master_of(frame)) is not None for frame in frames)
             adding.result()
     finally:
         done.set()

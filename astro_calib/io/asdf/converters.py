@@ -168,6 +168,7 @@ class BudgetConverter(Converter):
         from astro_calib.io.tree import budget_tree
 
         tree = _own_arrays(budget_tree(obj, whole=True, with_rest=False))
+        del tree["version"]  # with the tag
         if any(entry in ("own", "data") for entry in tree["fields"] if isinstance(entry, str)):
             tree["data"] = _own(obj.data)
         return tree

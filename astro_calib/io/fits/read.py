@@ -25,6 +25,7 @@ from astropy.wcs import FITSFixedWarning
 from astro_calib.errors import FrameError, HeaderWarning
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
+from astro_calib.frame.lending import file_frame, master_of
 from astro_calib.io import mapping
 from astro_calib.io.find import Finder
 from astro_calib.io.fits.cards import remark_on_cards, repaired
@@ -38,7 +39,7 @@ from astro_calib.io.headers import wcs_of_tree
 from astro_calib.io.paths import file_to_read
 from astro_calib.io.stored import Stored
 from astro_calib.io.stored_arrays import bits, own_native
-from astro_calib.masters.registry import Master, filed, master_of
+from astro_calib.noise.place import known_master
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,8 +171,8 @@ def _found(
                 return stored
             frame = _foreign(hdus, source, name, arguments)
     if path is not None:
-        known = master_of(frame)
-        filed(frame, Master(known.identity, name, known.checksum, path))
+        master = master_of(frame)
+        file_frame(frame, known_master(master.identity, name, master.checksum, path))
     return frame
 
 
