@@ -33,7 +33,7 @@ from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
 from astro_calib.arguments import as_mask, check_unit, frame_from, unit_in_code
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
-from astro_calib.frame.arithmetic import budget_of_product, budget_of_sum, budget_over_axes
+from astro_calib.frame.arithmetic import budget_of, budget_over_axes
 from astro_calib.frame.history import History
 from astro_calib.frame.operands import (
     OBSERVERS,
@@ -927,19 +927,22 @@ class CCDFrame(CCDData):
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.materialized().terms, data.dtype)
-        right = weak(operand.pixels)
+
+        def values() -> Any:
+            if operand.ndim == 0:
+                return weak(operand.pixels)
+            array = operand.read_only_data()
+            for told in OBSERVERS:
+                told(operand, array)
+            return array
+
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
-            addend = right * factor if operand.ndim == 0 else right
-            return budget_of_sum(self.known_budget, other, factor, addend, data)
-        if operand.ndim:
-            right = operand.read_only_data()
-            for told in OBSERVERS:
-                told(operand, right)
-        # Referred to only where the other cannot be divided by.
-        left = floating(self._data) if np.all(right) else self.read_only_data()
-        power = 1 if operation is np.multiply else -1
-        return budget_of_product(self.known_budget, other, left, right, power, data)
+            return budget_of(np.add, self.known_budget, other, values, factor, data)
+        # A product does not tell the values of the frame where the operand is zero.
+        zeros = other is not None and operation is np.multiply and not np.all(operand.pixels)
+        left = self.read_only_data() if zeros else None
+        return budget_of(operation, self.known_budget, other, values, 1.0, data, left)
 
     def read_only_data(self) -> NDArray[Any]:
         """
