@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["CCDFrame", "covariance", "flagged_uncertain", "spread_out"]
+__all__ = ["CCDFrame", "check_addable", "covariance", "flagged_uncertain", "spread_out"]
 
 #: Name of a source of which nothing is known but its size.
 UNNAMED = "uncertainty"
@@ -1416,7 +1416,7 @@ def _as_operand(cls: type[CCDFrame], value: Any) -> CCDFrame:
     return frame
 
 
-def _same_unit(left: CCDFrame, right: CCDFrame) -> str:
+def _same_unit(left: Any, right: CCDFrame) -> str:
     """What to write where two operands have units that do not fit."""
     for bare, other in ((right, left), (left, right)):
         if bare.history.is_constant and bare.unit == u.dimensionless_unscaled:
@@ -1425,6 +1425,16 @@ def _same_unit(left: CCDFrame, right: CCDFrame) -> str:
     if {left.unit, right.unit} == {u.adu, u.electron}:
         return "Apply gain_correct to what is in adu first."
     return f"Expected a unit that converts to {left.unit}."
+
+
+def check_addable(left: Any, right: CCDFrame) -> None:
+    """Refuse the sum or the difference of frames whose units do not fit."""
+    if not right.unit.is_equivalent(left.unit):
+        msg = (
+            f"{left.name} is in {str(left.unit) or 'no unit'}, but what is added or subtracted is in "
+            f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
+        )
+        raise u.UnitConversionError(msg)
 
 
 def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kwargs: dict[str, Any]) -> CCDFrame:
@@ -1455,12 +1465,8 @@ def _operate(self_or_class: Any, operation: Any, operand: Any, operand2: Any, kw
             "the same shape. Trim them to the same section first."
         )
         raise ShapeMismatchError(msg)
-    if operation in (np.add, np.subtract) and not right.unit.is_equivalent(left.unit):
-        msg = (
-            f"{left.name} is in {str(left.unit) or 'no unit'}, but what is added or subtracted is in "
-            f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
-        )
-        raise u.UnitConversionError(msg)
+    if operation in (np.add, np.subtract):
+        check_addable(left, right)
     exact = left.known_budget is None and right.known_budget is None
     if operation is np.true_divide and not exact and right.ndim == 0 and right.pixels == 0:
         msg = (
