@@ -418,9 +418,7 @@ class FrameSoFar:
             return term
         at, floor = self._shot[source.identity]
         undo = undone([self._as_array(one) for one in self._program[at:] if one.code in OF_VALUES])
-        variance: Any = clamped(data, undo, floor)
-        if self._is_new:
-            variance = ShotVariance(data, guard, undo, floor)
+        variance: Any = ShotVariance(data, guard, undo, floor) if self._is_new else clamped(data, undo, floor)
         return source.replace(variance=Coefficient(1.0).times(variance)), coefficient
 
     # -- inside --------------------------------------------------------------------------------------------------

@@ -13,15 +13,16 @@ from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.masters.registry import applied, converted, stands_for
-from astro_calib.steps import correct_linearity, cosmicray_lacosmic, flag_saturated, gain_correct
 from astro_calib.steps.bias import SubtractBias
+from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
 from astro_calib.steps.dark import SubtractDark
 from astro_calib.steps.deviation import CreateDeviation
 from astro_calib.steps.flat import CorrectFlat
-from astro_calib.steps.gain import CorrectGain
+from astro_calib.steps.gain import CorrectGain, gain_correct
+from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.master import as_master
 from astro_calib.steps.overscan import SubtractOverscan
-from astro_calib.steps.quality import FlagBadPixels, FlagSaturated
+from astro_calib.steps.quality import FlagBadPixels, FlagSaturated, flag_saturated
 from astro_calib.steps.step import LinearStep, apply_steps
 from astro_calib.steps.trim import Trim
 
