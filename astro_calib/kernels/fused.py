@@ -104,6 +104,16 @@ def _invert(y: NDArray[Any], inverse: NDArray[Any]) -> None:
 
 
 @inner(error_model="numpy")
+def _divide(z: NDArray[Any], v: NDArray[Any], y: NDArray[Any], inverse: NDArray[Any]) -> None:
+    one = z.dtype.type(1)
+    for index in range(z.shape[0]):
+        over = one / y[index]
+        inverse[index] = over
+        z[index] *= over
+        v[index] *= over * over
+
+
+@inner(error_model="numpy")
 def _clamp(z: NDArray[Any], floor: float, result: NDArray[Any]) -> None:
     kind = z.dtype.type
     lowest, nothing, infinite = kind(floor), kind(0), kind(np.inf)
@@ -179,14 +189,19 @@ def _run(
             z, over = part_of(data, place, width), part_of(inverse, 0, width)
             v = part_of(variance, place, width)
             _load(part_of(raw, place, width), z)
-            if with_variance:
-                _fill(v, 0.0)
+            # Whether there is variance yet.
+            begun = False
             for step in range(codes.shape[0]):
                 code, layout, factor = codes[step], layouts[step], factors[step]
                 if layout == ROW:
                     factor *= np.float64(array_at(places[step], row, 1, z)[0])
                 y = array_at(places[step], place if layout == IMAGE else start, width, z)
                 is_number = layout < COLUMN
+                if not begun and ADD_VARIANCE <= code <= ADD_SHARED:
+                    begun, is_all = True, code == ADD_VARIANCE and is_number
+                    _fill(v, factor if is_all else 0.0)
+                    if is_all:
+                        continue
                 if code == ADD:
                     if is_number:
                         _add_number(z, factor)
@@ -195,20 +210,23 @@ def _run(
                 elif code == MULTIPLY:
                     if is_number:
                         _multiply_number(z, factor)
-                        if with_variance:
+                        if begun:
                             _multiply_number(v, factor * factor)
                     else:
                         _multiply(z, factor, y)
-                        if with_variance:
+                        if begun:
                             _multiply(v, factor, y)
                             _multiply(v, factor, y)
                 elif code == DIVIDE:
+                    if begun and not is_number:
+                        _divide(z, v, y, over)
+                        continue
                     if is_number:
                         _fill(over, 1.0 / factor)
                     else:
                         _invert(y, over)
                     _multiply(z, 1.0, over)
-                    if with_variance:
+                    if begun:
                         _multiply(v, 1.0, over)
                         _multiply(v, 1.0, over)
                 elif code == ADD_VARIANCE:
@@ -228,6 +246,8 @@ def _run(
                     _flag(z, factor, bits[step], part_of(flags, place, width), part_of(mask, place, width))
                 elif code == FLAG_LOST:
                     _flag_lost(z, bits[step], part_of(flags, place, width), part_of(mask, place, width))
+            if with_variance and not begun:
+                _fill(v, 0.0)
 
 
 def _layout(array: NDArray[Any] | None, shape: tuple[int, ...]) -> int:

@@ -89,6 +89,7 @@ class FrameSoFar:
         #: What a raw frame was multiplied by since the origin was found.
         self.gains: PerAmplifier | None = None
         self.raw_origin: Origin | None = ccd.origin
+        self._scaled_origin: Origin | None = None
         self._ccd = ccd
         self._meta: MutableMapping[str, Any] | None = None
         self._program: list[Instruction] = []
@@ -132,9 +133,11 @@ class FrameSoFar:
     @property
     def origin(self) -> Origin | None:
         """Which pixels of a raw frame these are."""
-        if self.raw_origin is None or self.gains is None:
-            return self.raw_origin
-        return self.raw_origin.scaled(self.gains.over(self.dtype))
+        if self.raw_origin is not None and self.gains is not None:
+            if self._scaled_origin is None:
+                self._scaled_origin = self.raw_origin.scaled(self.gains.over(self.dtype))
+            return self._scaled_origin
+        return self.raw_origin
 
     def forget_origin(self, step: float | None) -> None:
         """Note that the frame is no longer a raw one, and its digital step."""
@@ -442,7 +445,7 @@ class FrameSoFar:
         if self.flattened_step is not None:
             self.flattened_step *= abs(float(operand)) ** power
         if isinstance(operand, PerAmplifier) and operand.is_contiguous and power == 1 and self.gains is None:
-            self.gains = operand
+            self.gains, self._scaled_origin = operand, None
             return
         origin, self.gains = self.origin, None
         if origin is not None:
