@@ -149,6 +149,12 @@ def _add_shared(z: NDArray[Any], inverse: NDArray[Any], factor: float, y: NDArra
 @inner(error_model="numpy")
 def _flag(z: NDArray[Any], level: float, bits: int, flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
     lowest, own = z.dtype.type(level), np.uint16(bits)
+    found = np.int32(0)
+    for index in range(z.shape[0]):
+        found += np.int32(z[index] >= lowest)
+    # Most lines have none, and their flags need not be written.
+    if found == 0:
+        return
     for index in range(z.shape[0]):
         over = z[index] >= lowest
         flags[index] |= own if over else np.uint16(0)
