@@ -1,4 +1,4 @@
-"""How the four operations of arithmetic pass on the noise of frames (noise by noise, not by quadrature)."""
+"""Budgets of what arithmetic and sums make of frames: noise by noise, not by quadrature."""
 
 from __future__ import annotations
 
@@ -6,93 +6,66 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.noise.arrays import SELF_DATA, ArrayRef
+from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.propagation import of_first, of_second
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["budget_of_product", "budget_of_sum", "budget_over_axes"]
+    from astro_calib.noise.propagation import Term, Values
+
+__all__ = ["budget_of", "budget_over_axes"]
 
 
-def budget_of_sum(
+def budget_of(
+    operation: Any,
     a: UncertaintyBudget | None,
     b: UncertaintyBudget | None,
+    values: Values,
     factor: float,
-    addend: float | NDArray[Any],
     data: NDArray[Any],
+    x: NDArray[Any] | None = None,
 ) -> UncertaintyBudget | None:
     """
-    The budget of ``data = a + factor * b``.
+    The budget of a sum, a product or a quotient of two frames, by the table of `astro_calib.noise.propagation`.
 
     Parameters
     ----------
+    operation : callable
+        ``numpy.add``, ``numpy.multiply`` or ``numpy.true_divide``.
     a, b : UncertaintyBudget or None
-        None for an exact operand.
+        Of the operands; None for an exact one.
+    values : callable
+        Gives the data of the second operand, an array that nobody writes into.
     factor : float
-        Minus one for a difference; includes a conversion of units.
-    addend : float or ndarray
-        The value of ``factor * b``.
+        What the second operand is multiplied by; includes a conversion of units.
     data : ndarray
         The result.
+    x : ndarray, optional
+        The data of the first operand, for a product with zeros.
     """
     if b is None:
-        if a is None:
-            return None
-        if np.ndim(addend) == 0:
-            return a.shifted(float(addend), data)
-        return a.materialized().of_data(data)
-    if a is None:
-        return UncertaintyBudget.linear([(b, factor)], data.dtype).of_data(data)
-    # A source whose effect is proportional to the frame in the same way for both, such as that of the gain, stays so:
-    # k a + factor k b = k data.
-    common = {
-        (source.key, coefficient)
-        for source, coefficient in a.terms
-        if coefficient.is_proportional_to_own and (source, coefficient) in b
-    }
-    kept = [term for term in a.terms if (term[0].key, term[1]) in common]
-    others = [
-        UncertaintyBudget(part.shape, [t for t in part.terms if (t[0].key, t[1]) not in common], part.dtype, part.data)
-        for part in (a, b)
-    ]
-    rest = UncertaintyBudget.linear([(others[0], 1.0), (others[1], factor)], data.dtype).of_data(data)
-    return rest.with_terms(kept) if kept else rest
+        result = None if a is None else a.combined(operation, values, factor, data)
+    else:
+        terms = [] if a is None else [(s, of_first(operation, c, values, factor)) for s, c in a.terms]
+        terms += [(s, of_second(operation, c, values, factor, x)) for s, c in b.terms]
+        result = UncertaintyBudget(data.shape, terms, data.dtype, data)
+    if result is None or operation is not np.add or not any(map(_is_mixed, result.terms)) or _is_number(values()):
+        return result
+    # One array instead of ever more products, as a chain of sums would make them.
+    short = [(s, Coefficient(np.asarray(c.evaluate(data))) if _is_mixed((s, c)) else c) for s, c in result.terms]
+    return UncertaintyBudget(data.shape, short, data.dtype, data)
 
 
-def budget_of_product(
-    a: UncertaintyBudget | None,
-    b: UncertaintyBudget | None,
-    a_data: float | NDArray[Any],
-    b_data: float | ArrayRef,
-    power: int,
-    data: NDArray[Any],
-) -> UncertaintyBudget | None:
-    """
-    The budget of ``data = a * b**power``, with a power of 1 or -1.
+def _is_mixed(term: Term) -> bool:
+    """Whether some products of a coefficient have the frame's own data as a factor, and others have not."""
+    return term[1].depends_on_own and not term[1].is_proportional_to_own
 
-    The coefficient of b is ``power * data / b``: it is kept in terms of the result, which costs no array. Where b has
-    zeros and is multiplied, that is not defined, and the data of a are referred to instead.
-    """
-    parts: list[UncertaintyBudget] = []
-    if a is not None:
-        parts.append(a.scaled(b_data, power, data))
-    if b is not None:
-        if power == 1 and not np.all(b_data.array if isinstance(b_data, ArrayRef) else b_data):
-            coefficient = Coefficient(1.0).times(a_data)
-        else:
-            coefficient = (Coefficient(1.0) * power).times(SELF_DATA).times(b_data, -1)
-        terms = b.terms
-        if isinstance(b_data, ArrayRef):
-            # Its coefficients may depend on its data; the product refers to these, and does not write them out.
-            terms = tuple((source, own.referring_to(b_data)) for source, own in terms)
-        else:
-            terms = b.materialized().terms
-        parts.append(UncertaintyBudget(data.shape, [(s, c.product(coefficient)) for s, c in terms], data.dtype, data))
-    if not parts:
-        return None
-    return UncertaintyBudget(data.shape, [term for part in parts for term in part.terms], data.dtype, data)
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, ArrayRef) and np.ndim(value) == 0
 
 
 def budget_over_axes(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["conforming", "flagged_uncertain", "merged_flags", "weak"]
+__all__ = ["check_addable", "conforming", "flagged_uncertain", "merged_flags", "weak"]
 
 
 #: Above this relative error of a divisor, first-order propagation is off by more than about 1%.
@@ -43,12 +43,8 @@ def conforming(cls: type[BaseFrame], operation: Any, left: Any, right: Any) -> t
             "the same shape. Trim them to the same section first."
         )
         raise ShapeMismatchError(msg)
-    if operation in (np.add, np.subtract) and not right.unit.is_equivalent(left.unit):
-        msg = (
-            f"{left.name} is in {str(left.unit) or 'no unit'}, but what is added or subtracted is in "
-            f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
-        )
-        raise u.UnitConversionError(msg)
+    if operation in (np.add, np.subtract):
+        check_addable(left, right)
     by_zero = operation is np.true_divide and right.ndim == 0 and right.pixels == 0
     if by_zero and not (left.known_budget is None and right.known_budget is None):
         msg = (
@@ -59,6 +55,16 @@ def conforming(cls: type[BaseFrame], operation: Any, left: Any, right: Any) -> t
     return left, right
 
 
+def check_addable(left: Any, right: BaseFrame) -> None:
+    """Refuse the sum or the difference of frames whose units do not fit."""
+    if not right.unit.is_equivalent(left.unit):
+        msg = (
+            f"{left.name} is in {str(left.unit) or 'no unit'}, but what is added or subtracted is in "
+            f"{str(right.unit) or 'no unit'}. {_same_unit(left, right)}"
+        )
+        raise u.UnitConversionError(msg)
+
+
 def _as_frame(cls: type[BaseFrame], value: Any) -> BaseFrame:
     """A frame that stands for a number, an array or a CCDData."""
     frame = cls(_with_unit(value))
@@ -66,7 +72,7 @@ def _as_frame(cls: type[BaseFrame], value: Any) -> BaseFrame:
     return frame
 
 
-def _same_unit(left: BaseFrame, right: BaseFrame) -> str:
+def _same_unit(left: Any, right: BaseFrame) -> str:
     """What to write when the units of two operands do not fit."""
     for bare, other in ((right, left), (left, right)):
         if bare.history.is_constant and bare.unit == u.dimensionless_unscaled:

@@ -11,7 +11,7 @@ from astropy.utils.decorators import sharedmethod
 
 from astro_calib.arguments import NUMBERS, check_unit, described, with_sections
 from astro_calib.dtypes import floating
-from astro_calib.frame.arithmetic import budget_of_product, budget_of_sum
+from astro_calib.frame.arithmetic import budget_of
 from astro_calib.frame.base import BaseFrame
 from astro_calib.frame.checks import refuse_correlation
 from astro_calib.frame.history import History
@@ -202,16 +202,16 @@ class Operators(BaseFrame):
         if other is not None and operand.ndim == 0:
             # A number with an uncertainty is one draw for the whole frame.
             other = UncertaintyBudget(self.shape, other.materialized().terms, data.dtype)
-        right = weak(operand.pixels)
+
+        def values() -> Any:
+            return reference_to(operand) if operand.ndim else weak(operand.pixels)
+
         if operation in (np.add, np.subtract):
             factor = float(operand.unit.to(self.unit)) * (-1 if operation is np.subtract else 1)
-            addend = right * factor if operand.ndim == 0 else right
-            return budget_of_sum(own, other, factor, addend, data)
-        divisor = reference_to(operand) if operand.ndim else right
-        # The budget refers to the left data only if the right ones have zeros.
-        left = floating(self._data) if np.all(right) else self.read_only_data()
-        power = 1 if operation is np.multiply else -1
-        return budget_of_product(own, other, left, divisor, power, data)
+            return budget_of(np.add, own, other, values, factor, data)
+        # A product does not tell the values of the frame where the operand is zero.
+        zeros = other is not None and operation is np.multiply and not np.all(operand.pixels)
+        return budget_of(operation, own, other, values, 1.0, data, self.read_only_data() if zeros else None)
 
     def _origin_after(self, operation: Any, operand: BaseFrame) -> Origin | None:
         origin = self.origin

@@ -1,4 +1,4 @@
-"""From raw to calibrated pixels in one pass: each array is read once and written once."""
+"""A run of operations in one pass over the pixels: each array is read once and written once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from astro_calib.flags import DataQuality
+from astro_calib.kernels.many import addresses, array_at, part_of
 from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.plain import read_only
+from astro_calib.kernels.program import (
+    ADD,
+    ADD_OF_DIVISOR,
+    ADD_SHARED,
+    ADD_SHOT,
+    ADD_VARIANCE,
+    CLAMP,
+    DIVIDE,
+    FLAG_FROM,
+    FLAG_LOST,
+    MULTIPLY,
+)
 from astro_calib.kernels.threads import over_rows
 
 if TYPE_CHECKING:
@@ -16,352 +28,335 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["CalibratedPixels", "Recipe", "calibrate_pixels"]
+    from astro_calib.kernels.program import Instruction, Section
+
+__all__ = ["Pixels", "run"]
 
 
 #: Pixels that one call of the compiled loops works on.
 BLOCK = 1 << 18
-#: Pixels of a row that are taken through all steps before the next ones: their arrays stay in the fastest cache.
+#: Pixels of a row that are taken through all operations before the next ones: their arrays stay in the fastest cache.
 WIDTH = 1024
-SATURATED = np.uint16(DataQuality.SATURATED)
-NO_DATA = np.uint16(DataQuality.NO_DATA)
+
+# What y is.
+NUMBER, ROW, COLUMN, IMAGE = 0, 1, 2, 3
+
+OF_VARIANCE = (ADD_VARIANCE, ADD_SHOT, ADD_OF_DIVISOR, ADD_SHARED)
+OF_FLAGS = (FLAG_FROM, FLAG_LOST)
 
 
-class Recipe(NamedTuple):
-    """
-    What is done to each pixel: ``z = (gain (raw - level) - bias - ratio dark) / flat``.
-
-    Attributes
-    ----------
-    gain : float
-        Electrons for each digital unit.
-    ratio : float
-        The dark is multiplied by this.
-    fixed : float
-        Variance of read noise and digitisation, in electrons squared.
-    floor : float
-        The shot noise's variance is not less than this, in electrons squared; it may be negative.
-    shot_noise : bool
-        Whether the signal brings shot noise.
-    """
-
-    gain: float
-    ratio: float
-    fixed: float
-    floor: float
-    shot_noise: bool
-
-
-class CalibratedPixels(NamedTuple):
-    """The result: value, variance, flags, and whether a pixel is unfit."""
+class Pixels(NamedTuple):
+    """The result: value, variance, flags, and whether a pixel is unfit; None for what was not asked for."""
 
     data: NDArray[Any]
-    variance: NDArray[Any]
-    flags: NDArray[np.uint16]
-    mask: NDArray[np.bool_]
+    variance: NDArray[Any] | None
+    flags: NDArray[np.uint16] | None
+    mask: NDArray[np.bool_] | None
 
 
 @inner(error_model="numpy")
-def _signal(raw: NDArray[Any], level: float, columns: NDArray[Any], gain: float, data: NDArray[Any]) -> None:
-    kind = data.dtype.type
-    lower, factor = kind(level), kind(gain)
-    for index in range(raw.shape[0]):
-        data[index] = (kind(raw[index]) - lower - columns[index]) * factor
+def _load(raw: NDArray[Any], z: NDArray[Any]) -> None:
+    kind = z.dtype.type
+    for index in range(z.shape[0]):
+        z[index] = kind(raw[index])
 
 
 @inner(error_model="numpy")
-def _own_noise(data: NDArray[Any], fixed: float, floor: float, variance: NDArray[Any]) -> None:
-    kind = data.dtype.type
-    lowest, constant, nothing, infinite = kind(floor), kind(fixed), kind(0), kind(np.inf)
-    for index in range(data.shape[0]):
-        signal = data[index]
-        noise = max(lowest, signal)
-        # A pixel that is no number brings no shot noise.
-        variance[index] = (noise if abs(signal) < infinite else nothing) + constant
+def _fill(line: NDArray[Any], number: float) -> None:
+    value = line.dtype.type(number)
+    for index in range(line.shape[0]):
+        line[index] = value
 
 
 @inner(error_model="numpy")
-def _add(total: NDArray[Any], values: NDArray[Any], factor: float) -> None:
-    scale = total.dtype.type(factor)
-    for index in range(total.shape[0]):
-        total[index] += scale * values[index]
+def _add_number(line: NDArray[Any], number: float) -> None:
+    value = line.dtype.type(number)
+    for index in range(line.shape[0]):
+        line[index] += value
 
 
 @inner(error_model="numpy")
-def _divide(data: NDArray[Any], variance: NDArray[Any], flat: NDArray[Any], inverse: NDArray[Any]) -> None:
-    one = data.dtype.type(1)
-    for index in range(data.shape[0]):
-        over = one / flat[index]
+def _add(line: NDArray[Any], factor: float, y: NDArray[Any]) -> None:
+    scale = line.dtype.type(factor)
+    for index in range(line.shape[0]):
+        line[index] += scale * y[index]
+
+
+@inner(error_model="numpy")
+def _multiply_number(line: NDArray[Any], number: float) -> None:
+    value = line.dtype.type(number)
+    for index in range(line.shape[0]):
+        line[index] *= value
+
+
+@inner(error_model="numpy")
+def _multiply(line: NDArray[Any], factor: float, y: NDArray[Any]) -> None:
+    scale = line.dtype.type(factor)
+    for index in range(line.shape[0]):
+        line[index] *= scale * y[index]
+
+
+@inner(error_model="numpy")
+def _invert(y: NDArray[Any], inverse: NDArray[Any]) -> None:
+    one = inverse.dtype.type(1)
+    for index in range(y.shape[0]):
+        inverse[index] = one / y[index]
+
+
+@inner(error_model="numpy")
+def _divide(z: NDArray[Any], v: NDArray[Any], y: NDArray[Any], inverse: NDArray[Any]) -> None:
+    one = z.dtype.type(1)
+    for index in range(z.shape[0]):
+        over = one / y[index]
         inverse[index] = over
-        data[index] *= over
-        variance[index] *= over * over
+        z[index] *= over
+        v[index] *= over * over
 
 
 @inner(error_model="numpy")
-def _add_flat_noise(data: NDArray[Any], variance: NDArray[Any], inverse: NDArray[Any], of_flat: NDArray[Any]) -> None:
-    for index in range(data.shape[0]):
-        relative = data[index] * inverse[index]
-        variance[index] += relative * relative * of_flat[index]
+def _clamp(z: NDArray[Any], floor: float, result: NDArray[Any]) -> None:
+    kind = z.dtype.type
+    lowest, nothing, infinite = kind(floor), kind(0), kind(np.inf)
+    for index in range(z.shape[0]):
+        signal = z[index]
+        # A pixel that is no number brings no shot noise.
+        result[index] = max(lowest, signal) if abs(signal) < infinite else nothing
 
 
 @inner(error_model="numpy")
-def _add_shared_noise(data: NDArray[Any], variance: NDArray[Any], inverse: NDArray[Any], shared: NDArray[Any]) -> None:
-    two = data.dtype.type(2)
-    for index in range(data.shape[0]):
-        variance[index] += two * data[index] * inverse[index] * inverse[index] * shared[index]
+def _add_shot(z: NDArray[Any], floor: float, v: NDArray[Any]) -> None:
+    kind = z.dtype.type
+    lowest, nothing, infinite = kind(floor), kind(0), kind(np.inf)
+    for index in range(z.shape[0]):
+        signal = z[index]
+        v[index] += max(lowest, signal) if abs(signal) < infinite else nothing
 
 
 @inner(error_model="numpy")
-def _flag_saturated(raw: NDArray[Any], saturation: Any, flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
-    for index in range(raw.shape[0]):
-        over = raw[index] >= saturation
-        flags[index] |= SATURATED if over else np.uint16(0)
+def _add_of_divisor(z: NDArray[Any], inverse: NDArray[Any], y: NDArray[Any], v: NDArray[Any]) -> None:
+    for index in range(z.shape[0]):
+        relative = z[index] * inverse[index]
+        v[index] += relative * relative * y[index]
+
+
+@inner(error_model="numpy")
+def _add_shared(z: NDArray[Any], inverse: NDArray[Any], factor: float, y: NDArray[Any], v: NDArray[Any]) -> None:
+    scale = z.dtype.type(factor)
+    for index in range(z.shape[0]):
+        v[index] += scale * z[index] * inverse[index] * inverse[index] * y[index]
+
+
+@inner(error_model="numpy")
+def _flag(z: NDArray[Any], level: float, bits: int, flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
+    lowest, own = z.dtype.type(level), np.uint16(bits)
+    found = np.int32(0)
+    for index in range(z.shape[0]):
+        found += np.int32(z[index] >= lowest)
+    # Most lines have none, and their flags need not be written.
+    if found == 0:
+        return
+    for index in range(z.shape[0]):
+        over = z[index] >= lowest
+        flags[index] |= own if over else np.uint16(0)
         mask[index] |= over
 
 
 @inner(error_model="numpy")
-def _flag_missing(raw: NDArray[Any], flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
-    for index in range(raw.shape[0]):
-        lost = not abs(np.float64(raw[index])) < np.inf
-        flags[index] |= NO_DATA if lost else np.uint16(0)
+def _flag_lost(z: NDArray[Any], bits: int, flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
+    infinite, own = z.dtype.type(np.inf), np.uint16(bits)
+    for index in range(z.shape[0]):
+        lost = not abs(z[index]) < infinite
+        flags[index] |= own if lost else np.uint16(0)
         mask[index] |= lost
 
 
 @compiled(error_model="numpy")
-def _calibrate(
+def _run(
     raw: NDArray[Any],
-    first: int,
-    last: int,
-    rows: NDArray[Any],
-    columns: NDArray[Any],
-    of_rows: NDArray[Any],
-    recipe: Recipe,
-    saturating: bool,
-    saturation: Any,
-    missing: bool,
-    bias: NDArray[Any],
-    of_bias: NDArray[Any],
-    dark: NDArray[Any],
-    of_dark: NDArray[Any],
-    flat: NDArray[Any],
-    of_flat: NDArray[Any],
-    shared: NDArray[Any],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    codes: NDArray[np.int64],
+    layouts: NDArray[np.int64],
+    bits: NDArray[np.int64],
+    factors: NDArray[np.float64],
+    places: NDArray[np.uintp],
+    with_variance: bool,
     data: NDArray[Any],
     variance: NDArray[Any],
     flags: NDArray[np.uint16],
     mask: NDArray[np.bool_],
 ) -> None:
-    # An array without rows stands for one that is not there.
+    across = data.shape[1]
     inverse = np.empty(WIDTH, dtype=data.dtype)
-    for row in range(raw.shape[0]):
-        for start in range(first, last, WIDTH):
-            stop = min(start + WIDTH, last)
-            z, v, pixels = data[row, start:stop], variance[row, start:stop], raw[row, start:stop]
-            _signal(pixels, rows[row], columns[start:stop], recipe.gain, z)
-            if bias.shape[0]:
-                _add(z, bias[row, start:stop], -1.0)
-            fixed = recipe.fixed + of_rows[row] * recipe.gain * recipe.gain
-            if recipe.shot_noise:
-                _own_noise(z, fixed, recipe.floor, v)
-            else:
-                v[:] = fixed
-            if of_bias.shape[0]:
-                _add(v, of_bias[row, start:stop], 1.0)
-            if dark.shape[0]:
-                _add(z, dark[row, start:stop], -recipe.ratio)
-            if of_dark.shape[0]:
-                _add(v, of_dark[row, start:stop], recipe.ratio * recipe.ratio)
-            if flat.shape[0]:
-                over = inverse[: stop - start]
-                _divide(z, v, flat[row, start:stop], over)
-                if of_flat.shape[0]:
-                    _add_flat_noise(z, v, over, of_flat[row, start:stop])
-                if shared.shape[0]:
-                    _add_shared_noise(z, v, over, shared[row, start:stop])
-            if saturating:
-                _flag_saturated(pixels, saturation, flags[row, start:stop], mask[row, start:stop])
-            if missing:
-                _flag_missing(pixels, flags[row, start:stop], mask[row, start:stop])
+    for row in range(rows[0], rows[1]):
+        for start in range(columns[0], columns[1], WIDTH):
+            width = min(WIDTH, columns[1] - start)
+            place = row * across + start
+            z, over = part_of(data, place, width), part_of(inverse, 0, width)
+            v = part_of(variance, place, width)
+            _load(part_of(raw, place, width), z)
+            # Whether there is variance yet.
+            begun = False
+            for step in range(codes.shape[0]):
+                code, layout, factor = codes[step], layouts[step], factors[step]
+                if layout == ROW:
+                    factor *= np.float64(array_at(places[step], row, 1, z)[0])
+                y = array_at(places[step], place if layout == IMAGE else start, width, z)
+                is_number = layout < COLUMN
+                if not begun and ADD_VARIANCE <= code <= ADD_SHARED:
+                    begun, is_all = True, code == ADD_VARIANCE and is_number
+                    _fill(v, factor if is_all else 0.0)
+                    if is_all:
+                        continue
+                if code == ADD:
+                    if is_number:
+                        _add_number(z, factor)
+                    else:
+                        _add(z, factor, y)
+                elif code == MULTIPLY:
+                    if is_number:
+                        _multiply_number(z, factor)
+                        if begun:
+                            _multiply_number(v, factor * factor)
+                    else:
+                        _multiply(z, factor, y)
+                        if begun:
+                            _multiply(v, factor, y)
+                            _multiply(v, factor, y)
+                elif code == DIVIDE:
+                    if begun and not is_number:
+                        _divide(z, v, y, over)
+                        continue
+                    if is_number:
+                        _fill(over, 1.0 / factor)
+                    else:
+                        _invert(y, over)
+                    _multiply(z, 1.0, over)
+                    if begun:
+                        _multiply(v, 1.0, over)
+                        _multiply(v, 1.0, over)
+                elif code == ADD_VARIANCE:
+                    if is_number:
+                        _add_number(v, factor)
+                    else:
+                        _add(v, factor, y)
+                elif code == ADD_SHOT:
+                    _add_shot(z, factor, v)
+                elif code == ADD_OF_DIVISOR:
+                    _add_of_divisor(z, over, y, v)
+                elif code == ADD_SHARED:
+                    _add_shared(z, over, factor, y, v)
+                elif code == CLAMP:
+                    _clamp(z, factor, z)
+                elif code == FLAG_FROM:
+                    _flag(z, factor, bits[step], part_of(flags, place, width), part_of(mask, place, width))
+                elif code == FLAG_LOST:
+                    _flag_lost(z, bits[step], part_of(flags, place, width), part_of(mask, place, width))
+            if with_variance and not begun:
+                _fill(v, 0.0)
 
 
-def calibrate_pixels(
+def _layout(array: NDArray[Any] | None, shape: tuple[int, ...]) -> int:
+    if array is None:
+        return NUMBER
+    if array.shape == shape:
+        return IMAGE
+    return COLUMN if array.shape[-1] == shape[1] else ROW
+
+
+def run(
+    instructions: Sequence[Instruction],
     raw: NDArray[Any],
-    level: NDArray[Any],
-    of_level: NDArray[Any],
-    sections: Sequence[tuple[tuple[slice, slice], Recipe]],
     *,
     dtype: np.dtype[Any],
-    saturation: float | None = None,
-    bias: NDArray[Any] | None = None,
-    of_bias: NDArray[Any] | None = None,
-    dark: NDArray[Any] | None = None,
-    of_dark: NDArray[Any] | None = None,
-    flat: NDArray[Any] | None = None,
-    of_flat: NDArray[Any] | None = None,
-    shared: NDArray[Any] | None = None,
-    masks: Sequence[NDArray[np.bool_]] = (),
+    sections: Sequence[Section] | None = None,
+    with_variance: bool = False,
+    masks: Sequence[NDArray[np.bool_]] | None = None,
     quality: Sequence[NDArray[np.uint16]] = (),
-) -> CalibratedPixels:
+) -> Pixels:
     """
-    Calibrate the pixels of a frame.
+    Carry out operations on the pixels of a frame.
 
     Parameters
     ----------
+    instructions : sequence of Instruction
+        The operations, in order.
     raw : ndarray, shape (ny, nx)
-        Digital units; integers, float32 or float64.
-    level : ndarray, shape (), (ny, 1) or (1, nx)
-        What is subtracted first, in digital units.
-    of_level : ndarray, shape () or (ny, 1)
-        Its variance, in digital units squared.
-    sections : sequence of ((slice, slice), Recipe)
-        Rows and columns of each part of the frame, and what is done to its pixels; together all of the frame.
+        The values to begin with; integers, float32 or float64.
     dtype : dtype
         Of the result, float32 or float64.
-    saturation : float, optional
-        Raw values from here on are flagged and masked.
-    bias, dark, flat : ndarray, shape (ny, nx), optional
-        The masters.
-    of_bias, of_dark, of_flat : ndarray, shape (ny, nx), optional
-        Their variances. If bias and dark share noise ``of_bias`` is that of ``bias + ratio dark``, and ``of_dark``
-        is not given.
-    shared : ndarray, shape (ny, nx), optional
-        The covariance of ``bias + ratio dark`` and the flat.
+    sections : sequence of (slice, slice), optional
+        Rows and columns of each part of the frame that has factors of its own; together all of the frame.
+    with_variance : bool
+        Whether the variance is found, too; it begins as zero.
     masks, quality : sequence of ndarray, shape (ny, nx)
-        Masks and flags of raw frame and masters, which are ORed. Raw values that are not finite are flagged and masked.
+        Masks and flags that are ORed. Without masks there are no flags in the result.
     """
     shape = raw.shape
-    none = np.empty((0, shape[1]), dtype=dtype)
-    rows, of_rows = np.zeros(shape[0], dtype=dtype), np.zeros(shape[0], dtype=dtype)
-    of_rows[:] = of_level.reshape(-1)
-    columns = np.zeros(shape[1], dtype=dtype)
-    if level.ndim == 2 and level.shape[1] != 1:
-        columns[:] = level[0]
-    else:
-        rows[:] = level.reshape(-1)
-    result = CalibratedPixels(
-        np.empty(shape, dtype=dtype),
-        np.empty(shape, dtype=dtype),
-        np.empty(shape, dtype=np.uint16),
-        np.empty(shape, dtype=np.bool_),
-    )
-    whole = raw.dtype.kind in "iu"
-    if saturation is not None and whole:
-        # The lowest whole number that counts as saturated, if there is one of this type.
-        saturation = max(float(np.ceil(saturation)), float(np.iinfo(raw.dtype).min))
-        saturation = saturation if saturation <= np.iinfo(raw.dtype).max else None
-    highest = raw.dtype.type(0 if saturation is None else saturation)
-    arrays = [none if array is None else array for array in (bias, of_bias, dark, of_dark, flat, of_flat, shared)]
+    flagged = masks is not None
+    data, nothing = np.empty(shape, dtype=dtype), np.empty((0, shape[1]), dtype=dtype)
+    variance = np.empty(shape, dtype=dtype) if with_variance else nothing
+    planes = shape if flagged else (0, shape[1])
+    flags, mask = np.empty(planes, dtype=np.uint16), np.empty(planes, dtype=np.bool_)
+    done = [
+        one
+        for one in instructions
+        if (with_variance or one.code not in OF_VARIANCE) and (flagged or one.code not in OF_FLAGS)
+    ]
+    arrays = [_values(one, shape, dtype) for one in done]
+    layouts = np.array([_layout(array, shape) for array in arrays], dtype=np.int64)
+    codes, bits = (np.array([one[place] for one in done], dtype=np.int64) for place in (0, 3))
+    whole = [(slice(0, shape[0]), slice(0, shape[1]))] if sections is None else sections
+    factors = [np.array([_of_section(one, index) for one in done]) for index in range(len(whole))]
+    if raw.dtype.kind not in "iuf" or (raw.dtype.kind == "f" and raw.dtype.itemsize not in (4, 8)):
+        raw = raw.astype(dtype)
+    native = raw.dtype.newbyteorder("=")
 
     def work(part: slice) -> None:
-        for planes, merged in ((quality, result.flags[part]), (masks, result.mask[part])):
-            merged[...] = planes[0][part] if planes else 0
-            for plane in planes[1:]:
-                np.bitwise_or(merged, plane[part], out=merged)
-        pixels, masters = read_only(raw[part], raw.dtype), [read_only(array[part], dtype) for array in arrays]
-        for (of_section, along), recipe in sections:
-            begin, end = max(part.start, of_section.start), min(part.stop, of_section.stop)
-            if begin >= end:
+        if masks is not None:
+            for planes, merged in ((quality, flags[part]), (masks, mask[part])):
+                merged[...] = planes[0][part] if planes else 0
+                for plane in planes[1:]:
+                    np.bitwise_or(merged, plane[part], out=merged)
+        values = [
+            None if array is None else read_only(array[part] if layout in (ROW, IMAGE) else array, dtype)
+            for array, layout in zip(arrays, layouts, strict=True)
+        ]
+        places = addresses(values)
+        pixels = read_only(raw[part], native)
+        for (rows, columns), own in zip(whole, factors, strict=True):
+            begin, end = max(part.start, rows.start) - part.start, min(part.stop, rows.stop) - part.start
+            if begin >= end or columns.start >= columns.stop:
                 continue
-            held, own = slice(begin, end), slice(begin - part.start, end - part.start)
-            own_bias, own_of_bias, own_dark, own_of_dark, own_flat, own_of_flat, own_shared = (
-                array[own] for array in masters
-            )
-            _calibrate(
-                pixels[own],
-                along.start,
-                along.stop,
-                rows[held],
-                columns,
-                of_rows[held],
-                recipe,
-                saturation is not None,
-                highest,
-                not whole,
-                own_bias,
-                own_of_bias,
-                own_dark,
-                own_of_dark,
-                own_flat,
-                own_of_flat,
-                own_shared,
-                result.data[held],
-                result.variance[held],
-                result.flags[held],
-                result.mask[held],
+            _run(
+                pixels,
+                (begin, end),
+                (columns.start, columns.stop),
+                codes,
+                layouts,
+                bits,
+                own,
+                places,
+                with_variance,
+                data[part],
+                variance[part],
+                flags[part],
+                mask[part],
             )
 
     over_rows(work, shape[0], raw.size, max(1, BLOCK // max(shape[1], 1)))
-    return result
+    return Pixels(data, variance if with_variance else None, flags if flagged else None, mask if flagged else None)
 
 
-@compiled(error_model="numpy")
-def _shot_variance(
-    data: NDArray[Any],
-    flat: NDArray[Any],
-    dark: NDArray[Any],
-    ratio: float,
-    floor: float,
-    variance: NDArray[Any],
-) -> None:
-    kind = variance.dtype.type
-    lowest, nothing, infinite = kind(floor), kind(0), kind(np.inf)
-    # An array without pixels stands for one that is not there.
-    for start in range(0, data.shape[0], WIDTH):
-        stop = min(start + WIDTH, data.shape[0])
-        collected, values = variance[start:stop], data[start:stop]
-        # Loops, which take a tenth of the time of assignments of slices to compile.
-        if flat.shape[0]:
-            over = flat[start:stop]
-            for index in range(stop - start):
-                collected[index] = values[index] * over[index]
-        else:
-            for index in range(stop - start):
-                collected[index] = values[index]
-        if dark.shape[0]:
-            _add(collected, dark[start:stop], ratio)
-        for index in range(stop - start):
-            signal = collected[index]
-            # A pixel that is no number brings no shot noise.
-            collected[index] = max(lowest, signal) if abs(signal) < infinite else nothing
+def _values(one: Instruction, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """The array of an instruction: an image, a row or a column of numbers; None for a number."""
+    array = one.array() if callable(one.array) else one.array
+    if array is None or array.shape == shape:
+        return array
+    if array.size == 1:
+        return np.full((1, shape[1]), array.reshape(-1)[0], dtype=dtype)
+    return array.astype(dtype, copy=False)
 
 
-def shot_variance(
-    data: NDArray[Any],
-    flat: NDArray[Any] | None,
-    dark: NDArray[Any] | None,
-    ratio: float,
-    floor: float | NDArray[Any],
-) -> NDArray[Any]:
-    """
-    The variance of the shot noise in calibrated pixels, before their division by the flat.
-
-    Parameters
-    ----------
-    data : ndarray, any shape
-        Calibrated values.
-    flat, dark : ndarray, of the same shape, optional
-        What they were divided by, and what was subtracted before.
-    ratio : float
-        The dark was multiplied by this.
-    floor : float or ndarray
-        The result is not less than this; an array broadcasts to the values, and is nowhere positive.
-
-    Returns
-    -------
-    ndarray
-        Of the type of ``data``: ``data * flat + ratio * dark``, 0 where that is no finite number.
-    """
-    result = np.empty(data.shape, dtype=data.dtype)
-    none = np.empty((0, *data.shape[1:]), dtype=data.dtype)
-    arrays = [none if array is None else array for array in (data, flat, dark)]
-    lowest = None if np.ndim(floor) == 0 else np.broadcast_to(floor, data.shape)
-    number = float(floor) if lowest is None else -np.inf
-
-    def work(rows: slice) -> None:
-        values, own_flat, own_dark = (read_only(array[rows], data.dtype).reshape(-1) for array in arrays)
-        _shot_variance(values, own_flat, own_dark, ratio, number, result[rows].reshape(-1))
-        if lowest is not None:
-            np.maximum(result[rows], lowest[rows], out=result[rows])
-
-    over_rows(work, data.shape[0], data.size)
-    return result
+def _of_section(one: Instruction, index: int) -> float:
+    return one.factor[index] if isinstance(one.factor, tuple) else float(one.factor)

@@ -26,6 +26,7 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.lending import lent_terms
 from astro_calib.noise.merge import merge_sources, without_arrays
 from astro_calib.noise.patterns import find_tables, term_arrays
+from astro_calib.noise.propagation import of_first
 from astro_calib.noise.sharing import draw_covariances
 from astro_calib.noise.sums import MapSum, by_identity
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.noise.place import Master
+    from astro_calib.noise.propagation import Values
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.window import Key
 
@@ -553,7 +555,7 @@ class UncertaintyBudget:
         UncertaintyBudget
             Every coefficient multiplied by the factor.
         """
-        return self._mapped(lambda source, c: (source, c.frame_scaled(value, power)), data, same_variance=False)
+        return self.combined(np.multiply if power == 1 else np.true_divide, lambda: value, 1.0, data)
 
     def shifted(self, offset: float, data: NDArray[Any]) -> UncertaintyBudget:
         """
@@ -571,7 +573,33 @@ class UncertaintyBudget:
         UncertaintyBudget
             Of the same variance.
         """
-        return self._mapped(lambda source, c: (source, c.frame_shifted(offset)), data)
+        return self.combined(np.add, lambda: offset, 1.0, data)
+
+    def combined(self, operation: Any, y: Values, factor: float, data: NDArray[Any]) -> UncertaintyBudget:
+        """
+        The budget of the frame after an operation with ``factor * y``, which is exact; ``data`` are the new data.
+
+        Parameters
+        ----------
+        operation : callable
+            ``numpy.add``, ``numpy.multiply`` or ``numpy.true_divide``.
+        y : callable
+            Gives a number, or an array that broadcasts to the frame.
+        factor : float
+            What y is multiplied by.
+        data : ndarray
+            The new frame's data, of the frame's shape.
+
+        Returns
+        -------
+        UncertaintyBudget
+            Of the same sources.
+        """
+
+        def after(source: NoiseSource, coefficient: Coefficient) -> tuple[NoiseSource, Coefficient]:
+            return source, of_first(operation, coefficient, y, factor)
+
+        return self._mapped(after, data, same_variance=operation is np.add)
 
     def with_terms(self, terms: Iterable[tuple[NoiseSource, Coefficient | float | NDArray[Any]]]) -> UncertaintyBudget:
         """

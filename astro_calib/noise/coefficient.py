@@ -292,62 +292,6 @@ class Coefficient:
         """Whether the frame's own data are among the factors."""
         return any(_power_of(SELF_DATA, factors) for _, factors in self._terms.values())
 
-    def frame_scaled(self, value: float | NDArray[Any] | ArrayRef, power: int = 1) -> Coefficient:
-        """
-        The coefficient after the frame, too, was multiplied by ``value**power``.
-
-        With z' = b z the coefficient is c' = b c, in which z stands for z'/b.
-
-        Parameters
-        ----------
-        value : float, ndarray or ArrayRef
-            The factor; an array broadcasts to the frame.
-        power : int
-            Its power.
-
-        Returns
-        -------
-        Coefficient
-            The coefficient of the new frame.
-        """
-        one = Coefficient(1.0)
-        result = Coefficient(0.0)
-        for number, factors in self._terms.values():
-            own = _power_of(SELF_DATA, factors)
-            scaled = one.times(value, power * (1 - own)) if own != 1 else one
-            result = result + self.of_products([(number, factors)]).product(scaled)
-        return result
-
-    def frame_shifted(self, offset: float) -> Coefficient:
-        """
-        The coefficient after a number was added to the frame: z stands for z' - offset.
-
-        Parameters
-        ----------
-        offset : float
-            The number, in the unit of the frame.
-
-        Returns
-        -------
-        Coefficient
-            The coefficient of the new frame.
-
-        Raises
-        ------
-        NotImplementedError
-            If the frame's own data are in it to another power than the first.
-        """
-        terms: list[tuple[float, Factors]] = []
-        for number, factors in self._terms.values():
-            terms.append((number, factors))
-            own = _power_of(SELF_DATA, factors)
-            if own == 1:
-                terms.append((-offset * number, _multiply(factors, ((SELF_DATA, -1),))))
-            elif own:
-                msg = "only the first power of a frame's own data can be shifted"
-                raise NotImplementedError(msg)
-        return self.of_products(terms)
-
     def referring_to(self, data: NDArray[Any] | ArrayRef) -> Coefficient:
         """
         The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data.

@@ -1,8 +1,9 @@
 """
 The variance of a calibrated frame's shot noise, without an array of its own.
 
-The electrons that a pixel collected are the variance of their number, and a calibrated frame still tells them: with its
-values z, its normalised flat F and the dark D that was subtracted with the factor t they are ``z F + t D``.
+The electrons that a pixel collected are the variance of their number, and a calibrated frame still tells them, once
+what was done since is undone: with its values z, its normalised flat F and the dark D that was subtracted with the
+factor t they are ``z F + t D``.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from astro_calib.kernels.program import CLAMP, Instruction
 from astro_calib.noise.arrays import ArrayRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
 
     from numpy.typing import NDArray
 
 
-__all__ = ["ShotVariance"]
+__all__ = ["ShotVariance", "clamped"]
 
 
 #: For keys that no other field has or gets.
@@ -48,12 +50,8 @@ class ShotVariance(ArrayRef):
         The calibrated values, in electrons.
     watch : Watched
         That of the values.
-    flat : ndarray, optional
-        They were divided by this.
-    dark : ndarray, optional
-        This was subtracted before.
-    ratio : float
-        Times this.
+    undo : sequence of Instruction
+        What makes of the values those of which the electrons were counted.
     floor : float or ndarray
         The variance is not less than this, in electrons squared; an array broadcasts to the values.
 
@@ -61,30 +59,29 @@ class ShotVariance(ArrayRef):
     --------
     >>> import numpy as np
     >>> from astro_calib.frame.pixels import WriteGuard
+    >>> from astro_calib.kernels.program import MULTIPLY, Instruction
     >>> from astro_calib.noise.shot_variance import ShotVariance
-    >>> ShotVariance(np.array([[50.0, -8.0]]), WriteGuard(), flat=np.array([[2.0, 2.0]]), floor=-9.0).array
+    >>> times_flat = Instruction(MULTIPLY, 1.0, np.array([[2.0, 2.0]]))
+    >>> ShotVariance(np.array([[50.0, -8.0]]), WriteGuard(), [times_flat], floor=-9.0).array
     array([[100.,  -9.]])
     """
 
-    __slots__ = ("_arrays", "_dtype", "_floor", "_guard", "_kept", "_lock", "_ratio", "_shape")
+    __slots__ = ("_data", "_dtype", "_floor", "_guard", "_kept", "_lock", "_shape", "_undo")
 
     def __init__(
         self,
         data: NDArray[Any],
         watch: Watched,
-        *,
-        flat: NDArray[Any] | None = None,
-        dark: NDArray[Any] | None = None,
-        ratio: float = 0.0,
+        undo: Sequence[Instruction] = (),
         floor: float | NDArray[Any] = 0.0,
     ) -> None:
         self.key = ("shot variance", next(_numbers))
         self._shape, self._dtype = data.shape, data.dtype
-        self._ratio = ratio
         self._floor = np.broadcast_to(floor, data.shape) if np.ndim(floor) else floor
         self._kept: NDArray[Any] | None = None
-        #: Values, flat and dark, and what watches the values; None once the variance is kept.
-        self._arrays: tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None] | None = (data, flat, dark)
+        #: The values, what is done to them, and what watches them; let go once the variance is kept.
+        self._data: NDArray[Any] | None = data
+        self._undo = _with_arrays(undo, lambda array: np.broadcast_to(array, data.shape))
         self._guard: Watched | None = watch
         self._lock = RLock()
         watch.readers[id(self)] = self
@@ -145,17 +142,13 @@ class ShotVariance(ArrayRef):
 
     def _found(self, take: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
         """What is taken of the variance: of what is kept, or found from what is taken of the values."""
-        from astro_calib.kernels.fused import shot_variance
-
         with self._lock:
-            arrays, kept = self._arrays, self._kept
-        if arrays is None:
+            data, undo, kept = self._data, self._undo, self._kept
+        if data is None:
             assert kept is not None
             return take(kept)
-        data, flat, dark = arrays
-        own_flat, own_dark = (None if array is None else take(array) for array in (flat, dark))
         floor = take(self._floor) if isinstance(self._floor, np.ndarray) else self._floor
-        return shot_variance(take(data), own_flat, own_dark, self._ratio, floor)
+        return clamped(take(data), _with_arrays(undo, take), floor)
 
     def cut(self, item: tuple[slice, ...]) -> ArrayRef:
         """
@@ -175,15 +168,10 @@ class ShotVariance(ArrayRef):
             if self._kept is not None:
                 return ArrayRef(self._kept[item])
             assert self._guard is not None
-            assert self._arrays is not None
-            data, flat, dark = self._arrays
+            assert self._data is not None
+            floor = self._floor[item] if isinstance(self._floor, np.ndarray) else self._floor
             return ShotVariance(
-                data[item],
-                self._guard,
-                flat=None if flat is None else flat[item],
-                dark=None if dark is None else dark[item],
-                ratio=self._ratio,
-                floor=self._floor[item] if isinstance(self._floor, np.ndarray) else self._floor,
+                self._data[item], self._guard, _with_arrays(self._undo, lambda array: array[item]), floor
             )
 
     def materialize(self) -> None:
@@ -192,7 +180,36 @@ class ShotVariance(ArrayRef):
             if self._kept is None:
                 kept = self.array
                 kept.flags.writeable = False
-                self._kept, self._arrays, self._guard = kept, None, None
+                self._kept, self._data, self._undo, self._guard = kept, None, (), None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ArrayRef, (self.array,)
+
+
+def clamped(values: NDArray[Any], undo: Sequence[Instruction], floor: float | NDArray[Any]) -> NDArray[Any]:
+    """
+    The variance of shot noise: the electrons that were collected, not less than the floor; 0 where they are no number.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        Calibrated values.
+    undo : sequence of Instruction
+        What makes electrons of them.
+    floor : float or ndarray
+        An array broadcasts to the values, and is nowhere positive.
+    """
+    from astro_calib.kernels.fused import run
+
+    lines = np.atleast_2d(values)
+    number = -np.inf if np.ndim(floor) else float(floor)
+    program = [*_with_arrays(undo, lambda array: array.reshape(lines.shape)), Instruction(CLAMP, number)]
+    result = run(program, lines, dtype=values.dtype).data.reshape(values.shape)
+    return np.maximum(result, floor, out=result) if np.ndim(floor) else result
+
+
+def _with_arrays(
+    program: Sequence[Instruction], function: Callable[[NDArray[Any]], NDArray[Any]]
+) -> tuple[Instruction, ...]:
+    """The same instructions with what a function makes of their arrays."""
+    return tuple(one if one.array is None else one._replace(array=function(np.asarray(one.array))) for one in program)

@@ -9,9 +9,14 @@ from astro_calib.steps.gain import gain_correct
 from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.overscan import subtract_overscan
 from astro_calib.steps.quality import flag_bad_pixels, flag_saturated
+from astro_calib.steps.sequence import calibration_steps
+from astro_calib.steps.step import LinearStep, apply_steps
 from astro_calib.steps.trim import trim_image
 
 __all__ = [
+    "LinearStep",
+    "apply_steps",
+    "calibration_steps",
     "correct_linearity",
     "cosmicray_lacosmic",
     "create_deviation",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -16,16 +16,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.detector.detector import Detector
-    from astro_calib.frame.frame import CCDFrame
     from astro_calib.noise.origin import Origin
+    from astro_calib.steps.facts import FrameFacts
 
-__all__ = ["amplifier_sections", "digital_steps", "inside", "over_sections", "raw_map", "uncertain_gains"]
+__all__ = [
+    "PerAmplifier",
+    "amplifier_sections",
+    "digital_steps",
+    "inside",
+    "over_sections",
+    "per_amplifier",
+    "uncertain_gains",
+]
 
 #: Maps of the amplifiers' values, each there once for all frames that refer to it, as long as one does.
 _maps: WeakValueDictionary[tuple[Any, ...], NDArray[Any]] = WeakValueDictionary()
 
 
-def amplifier_sections(ccd: CCDFrame, detector: Detector) -> list[tuple[slice, slice]]:
+def amplifier_sections(ccd: FrameFacts, detector: Detector) -> list[tuple[slice, slice]]:
     """
     Rows and columns that each amplifier has read of a frame, which may have been trimmed; together they are all pixels.
 
@@ -124,10 +132,38 @@ def inside(sections: Sequence[tuple[slice, slice]], index: int, shape: tuple[int
     return over_sections(sections, [float(other == index) for other in range(len(sections))], shape, np.float32)
 
 
-def raw_map(ccd: CCDFrame, detector: Detector, attribute: str) -> float | NDArray[np.float64]:
-    """An attribute of the detector's amplifiers at the pixels of a frame, as from `over_sections`."""
-    values = [float(getattr(amplifier, attribute).value) for amplifier in detector.amplifiers]
-    return over_sections(amplifier_sections(ccd, detector), values, ccd.shape)
+class PerAmplifier(NamedTuple):
+    """
+    A number for each amplifier.
+
+    Attributes
+    ----------
+    sections : sequence of (slice, slice)
+        Rows and columns of a frame that each has read, as from `amplifier_sections`.
+    values : tuple of float
+        One for each.
+    shape : (int, int)
+        Of the frame.
+    """
+
+    sections: Sequence[tuple[slice, slice]]
+    values: tuple[float, ...]
+    shape: tuple[int, ...]
+
+    def over(self, dtype: Any = np.float64) -> float | NDArray[Any]:
+        """The numbers at the pixels of the frame, as from `over_sections`."""
+        return over_sections(self.sections, self.values, self.shape, dtype)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether each amplifier has read all rows and columns of its section."""
+        return all(part.step == 1 for section in self.sections for part in section)
+
+
+def per_amplifier(ccd: FrameFacts, detector: Detector, attribute: str) -> PerAmplifier:
+    """An attribute of the amplifiers that have read a frame."""
+    values = tuple(float(getattr(amplifier, attribute).value) for amplifier in detector.amplifiers)
+    return PerAmplifier(amplifier_sections(ccd, detector), values, ccd.shape)
 
 
 def uncertain_gains(detector: Detector) -> Iterator[tuple[int, float, NoiseSource]]:

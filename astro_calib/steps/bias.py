@@ -5,14 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
-from astro_calib.frame.rebuild import as_frame
-from astro_calib.masters.master import with_noise_named
-from astro_calib.steps.master import check_master, subtracted, with_applied
+from astro_calib.steps.header import forget_levels
+from astro_calib.steps.master import check_master, with_applied
+from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["subtract_bias"]
+__all__ = ["SubtractBias", "subtract_bias"]
+
+
+class SubtractBias(LinearStep):
+    """The step of `subtract_bias`."""
+
+    def __init__(self, master: CCDFrame) -> None:
+        self.master = master
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Subtract the master."""
+        master = check_master(frame, self.master, "bias")
+        frame.add(master, -1.0, "bias")
+        forget_levels(frame.edited_meta())
+        with_applied(frame, frame, master, "bias")
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
@@ -62,6 +77,4 @@ def subtract_bias(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     >>> np.sqrt(image.variance).round(2)
     array([[5.39, 5.39]])
     """
-    ccd = as_frame(ccd)
-    master = check_master(ccd, master, "bias")
-    return with_applied(subtracted(ccd, with_noise_named(master, "bias")), ccd, master, "bias")
+    return SubtractBias(master)(ccd)

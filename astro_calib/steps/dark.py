@@ -9,14 +9,63 @@ import astropy.units as u
 
 from astro_calib.arguments import check_switch, other_words
 from astro_calib.errors import FrameError, NoiseWarning
-from astro_calib.frame.rebuild import as_frame
-from astro_calib.masters.master import with_noise_named
-from astro_calib.steps.master import check_exposure, check_master, exposure, subtracted, with_applied
+from astro_calib.steps.header import forget_levels
+from astro_calib.steps.master import check_exposure, check_master, exposure, with_applied
+from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["exposure_ratio", "subtract_dark", "warn_of_bias_in_dark"]
+__all__ = ["SubtractDark", "subtract_dark"]
+
+
+class SubtractDark(LinearStep):
+    """The step of `subtract_dark`, with its arguments."""
+
+    def __init__(
+        self,
+        master: CCDFrame,
+        *,
+        dark_exposure: u.Quantity | None = None,
+        data_exposure: u.Quantity | None = None,
+        exposure_time: Any = None,
+        exposure_unit: Any = u.s,
+        scale: bool = False,
+    ) -> None:
+        self.master = master
+        self.exposures = data_exposure, dark_exposure
+        self.exposure_time, self.exposure_unit, self.scale = exposure_time, exposure_unit, scale
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Subtract the master."""
+        master = check_master(frame, self.master, "dark")
+        ratio = self._ratio(frame, master)
+        _warn_of_bias_in_dark(frame, master, ratio)
+        frame.add(master, -ratio, "dark")
+        forget_levels(frame.edited_meta())
+        with_applied(frame, frame, master, "dark")
+
+    def _ratio(self, frame: FrameSoFar, master: CCDFrame) -> float:
+        """What the dark is multiplied by."""
+        of_data, of_dark = self.exposures
+        if (of_dark is None) != (of_data is None):
+            msg = "give both dark_exposure and data_exposure, or neither."
+            raise TypeError(msg)
+        if of_data is not None and of_dark is not None:
+            check_exposure(frame.name, of_data)
+            check_exposure(f"the master dark ({master.name})", of_dark)
+        if not check_switch("scale", self.scale):
+            return 1.0
+        if of_dark is None or of_data is None:
+            if self.exposure_time is None:
+                msg = (
+                    "to scale a dark give its exposure and the frame's, or the header keyword of both as exposure_time."
+                )
+                raise TypeError(msg)
+            of_data = exposure(frame, self.exposure_time, self.exposure_unit)
+            of_dark = exposure(master, self.exposure_time, self.exposure_unit)
+        return _exposure_ratio(of_data, of_dark, master)
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
@@ -85,43 +134,18 @@ def subtract_dark(
     >>> np.sqrt(image.variance).round(2)
     array([[7.07, 7.07]])
     """
-    ccd = as_frame(ccd)
-    given = check_master(ccd, master, "dark")
-    master = with_noise_named(given, "dark")
-    if (dark_exposure is None) != (data_exposure is None):
-        msg = "give both dark_exposure and data_exposure, or neither."
-        raise TypeError(msg)
-    if data_exposure is not None and dark_exposure is not None:
-        check_exposure(ccd.name, data_exposure)
-        check_exposure(f"the master dark ({master.name})", dark_exposure)
-    if not check_switch("scale", scale):
-        return with_applied(subtracted(ccd, master), ccd, given, "dark")
-    if dark_exposure is None or data_exposure is None:
-        if exposure_time is None:
-            msg = "to scale a dark give its exposure and the frame's, or the header keyword of both as exposure_time."
-            raise TypeError(msg)
-        data_exposure = exposure(ccd, exposure_time, exposure_unit)
-        dark_exposure = exposure(master, exposure_time, exposure_unit)
-    ratio = exposure_ratio(data_exposure, dark_exposure, master)
-    warn_of_bias_in_dark(_with_bias(ccd), given, ratio)
-    return with_applied(subtracted(ccd, master if ratio == 1 else master.multiply(ratio)), ccd, given, "dark")
+    return SubtractDark(
+        master,
+        dark_exposure=dark_exposure,
+        data_exposure=data_exposure,
+        exposure_time=exposure_time,
+        exposure_unit=exposure_unit,
+        scale=scale,
+    )(ccd)
 
 
-def _with_bias(ccd: CCDFrame) -> CCDFrame | None:
-    """The frame, if a bias was subtracted from it."""
-    by_noise = ccd.known_budget is not None and any(source.name == "bias" for source, _ in ccd.known_budget.terms)
-    return ccd if by_noise or any(kind == "bias" for kind, _ in ccd.history.applied) else None
-
-
-def exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master: CCDFrame) -> float:
-    """
-    What a dark is multiplied by.
-
-    Raises
-    ------
-    FrameError
-        If the dark has no exposure time.
-    """
+def _exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master: CCDFrame) -> float:
+    """What a dark is multiplied by."""
     if not dark_exposure > 0 * u.s:
         msg = (
             f"the master dark ({master.name}) has an exposure of {dark_exposure}; it cannot be scaled to "
@@ -131,19 +155,12 @@ def exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master:
     return float((data_exposure / dark_exposure).to_value(u.dimensionless_unscaled))
 
 
-def warn_of_bias_in_dark(bias: CCDFrame | None, dark: CCDFrame, ratio: float) -> None:
-    """
-    Say that a dark is scaled with its bias in it, as far as its noise tells.
-
-    Parameters
-    ----------
-    bias : CCDFrame or None
-        The bias, or a frame that it was subtracted from.
-    dark : CCDFrame
-    ratio : float
-        What the dark is multiplied by.
-    """
-    if ratio == 1 or bias is None or bias.known_budget is None or dark.known_budget is None:
+def _warn_of_bias_in_dark(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> None:
+    """Say that a dark is scaled with its bias in it, as far as its noise tells."""
+    has_bias = any(source.name == "bias" for source, _ in frame.terms or ())
+    if ratio == 1 or dark.known_budget is None or frame.terms is None:
+        return
+    if not has_bias and all(kind != "bias" for kind, _ in frame.history.applied):
         return
     names = {source.name for source, _ in dark.known_budget.terms}
     # Of a dark that comes with an uncertainty from elsewhere nothing is known; a bias without one leaves no noise.

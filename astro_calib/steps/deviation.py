@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -10,25 +10,149 @@ from astropy.nddata import NDData
 
 from astro_calib.arguments import described, other_words, quantity_values
 from astro_calib.detector.detector import as_detector
-from astro_calib.dtypes import float_type, floating
+from astro_calib.dtypes import float_type
 from astro_calib.errors import FrameError, ShapeMismatchError
-from astro_calib.frame.rebuild import as_frame
-from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.shot_variance import clamped
 from astro_calib.noise.source import NoiseSource
-from astro_calib.steps.amplifiers import amplifier_sections, digital_steps, over_sections, raw_map
+from astro_calib.steps.amplifiers import PerAmplifier, digital_steps, per_amplifier
+from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.noise.origin import Origin
+    from astro_calib.steps.facts import FrameFacts
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["create_deviation"]
+__all__ = ["CreateDeviation", "create_deviation"]
 
 #: Side of the box whose median is the signal for ``shot_noise="smooth"``, in pixels.
 SMOOTHING_BOX = 7
+
+
+class CreateDeviation(LinearStep):
+    """The step of `create_deviation`, with its arguments."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        pedestal: float | u.Quantity | NDArray[Any] | None = None,
+        shot_noise: str | float | NDArray[Any] = "data",
+    ) -> None:
+        self.detector = as_detector(detector, "create_deviation")
+        self.pedestal, self.shot_noise = pedestal, shot_noise
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Add read noise and shot noise."""
+        origin = self._checked_origin(frame)
+        identity, window = origin.raw.identity(), origin.window
+        by_signal = isinstance(self.shot_noise, str) and self.shot_noise == "data"
+        slope = 1.0 if by_signal else 0.0
+        electrons_per_unit, fixed, floor = _fixed_noise(frame, origin, self.detector)
+        coefficient = Coefficient(1.0).times(_over(frame, electrons_per_unit), -1)
+        read = NoiseSource("read noise", 0.0, identity=f"{identity}:read", window=window)
+        _add_noise(frame, read, fixed, coefficient)
+        shot = NoiseSource("shot noise", 0.0, identity=f"{identity}:shot", window=window, slope=slope)
+        if by_signal and self.pedestal is None and frame.unit == u.electron and isinstance(floor, PerAmplifier):
+            frame.add_shot_noise(shot, floor)
+            return
+        expected = np.asarray(self._expected_signal(frame))
+        if expected.ndim == 0:
+            variance = _mapped(lambda low, scale: np.maximum(expected * scale, low), floor, electrons_per_unit)
+        else:
+            variance = clamped(expected * _over(frame, electrons_per_unit), (), _over(frame, floor))
+        if np.any(_over(frame, variance)):
+            _add_noise(frame, shot, variance, coefficient)
+
+    def _checked_origin(self, frame: FrameSoFar) -> Origin:
+        """Which pixels of a raw frame it holds, once it is clear that it is at the right place in the order."""
+        if frame.unit not in (u.adu, u.electron):
+            msg = f"{frame.name} is in {frame.unit}; its noise can be computed in adu or in electron."
+            raise u.UnitConversionError(msg)
+        if self.pedestal is None and frame.dtype.kind in "ui" and isinstance(self.shot_noise, str):
+            msg = (
+                f"{frame.name} is a raw frame of whole numbers: its pedestal would count as signal, and the error come "
+                "out too large. Subtract overscan and bias first, or give pedestal= (0 if there is none)."
+            )
+            raise FrameError(msg)
+        if not frame.has_numbers:
+            msg = f"{frame.name}: no pixel is a finite number."
+            raise FrameError(msg)
+        origin = frame.raw_origin
+        if origin is None:
+            msg = (
+                f"{frame.name} has an uncertainty already that is not that of a raw frame (a stack, a file with error "
+                "bars, an assigned uncertainty). To replace it, set uncertainty = None first."
+            )
+            raise FrameError(msg)
+        return origin
+
+    def _expected_signal(self, frame: FrameSoFar) -> NDArray[Any]:
+        if not isinstance(self.shot_noise, str):
+            return np.maximum(_like(frame, "shot noise model", self.shot_noise), 0)
+        signal = frame.values()
+        if self.pedestal is not None:
+            signal = signal - _like(frame, "pedestal", self.pedestal)
+        if self.shot_noise == "data":
+            return signal
+        if self.shot_noise == "smooth":
+            from scipy.ndimage import median_filter
+
+            filled = np.where(np.isfinite(signal), signal, 0)
+            return np.asarray(median_filter(filled, size=SMOOTHING_BOX, mode="reflect"))
+        msg = f"shot_noise is {self.shot_noise!r}; expected 'data', 'smooth', a number or an array."
+        raise ValueError(msg)
+
+
+#: A number for each amplifier, or the same or others at all pixels.
+Values: TypeAlias = "PerAmplifier | float | NDArray[Any]"
+
+
+def _mapped(function: Callable[..., Any], *values: Values) -> Values:
+    """What a function makes of numbers for each amplifier, or of their maps."""
+    amplifiers = [value for value in values if isinstance(value, PerAmplifier)]
+    if amplifiers and all(isinstance(value, (PerAmplifier, float)) for value in values):
+        number = len(amplifiers[0].values)
+        columns = [value.values if isinstance(value, PerAmplifier) else (value,) * number for value in values]
+        return amplifiers[0]._replace(values=tuple(float(function(*one)) for one in zip(*columns, strict=True)))
+    return np.asarray(function(*(value.over() if isinstance(value, PerAmplifier) else value for value in values)))
+
+
+def _over(frame: FrameSoFar, value: Values) -> Any:
+    """A number, or an array that broadcasts to the frame, of its type."""
+    dtype = float_type(frame.dtype)
+    if isinstance(value, PerAmplifier):
+        return value.over(dtype)
+    return float(value) if np.ndim(value) == 0 else np.asarray(value, dtype=dtype)
+
+
+def _add_noise(frame: FrameSoFar, source: NoiseSource, variance: Values, coefficient: Coefficient) -> None:
+    source = source.replace(variance=Coefficient(_over(frame, variance)))
+    frame.add_noise(source, coefficient, variance if isinstance(variance, PerAmplifier) else None)
+
+
+def _fixed_noise(frame: FrameSoFar, origin: Origin, detector: Detector) -> tuple[Values, Values, Values]:
+    """Electrons per unit of the frame, variance of read noise and digitisation, and the lowest shot noise."""
+    gain, read_noise = (per_amplifier(frame, detector, what) for what in ("gain", "read_noise"))
+    steps = PerAmplifier(gain.sections, tuple(digital_steps(origin, detector)), frame.shape)
+    scale: Values = gain._replace(values=(1.0,) * len(gain.values))
+    several, in_electrons = len(gain.values) > 1, frame.unit == u.electron
+    if frame.gains is not None:
+        scale = frame.gains if tuple(frame.gains.sections) == tuple(gain.sections) else _over(frame, frame.gains)
+    elif several and in_electrons and origin.raw.of_file and isinstance(origin.factor, float):
+        # A file remembers the mean of the amplifiers.
+        scale = _mapped(lambda values, mean: values / mean, gain, float(np.mean(gain.over())))
+    electrons_per_unit = gain._replace(values=(1.0,) * len(gain.values)) if in_electrons else gain
+    present = origin.in_present_unit(1.0)
+    step = _mapped(lambda a, b, c, d: a * b * c * d, steps, present, scale, electrons_per_unit)
+    fixed = _mapped(lambda read, one: read**2 + one**2 / 12, read_noise, step)
+    return electrons_per_unit, fixed, _mapped(lambda read, both: read**2 / 4 - both, read_noise, fixed)
 
 
 @other_words(
@@ -98,94 +222,10 @@ def create_deviation(
     >>> image.variance
     array([[ 25., 125.]])
     """
-    ccd = as_frame(ccd)
-    detector = as_detector(detector, "create_deviation")
-    if ccd.unit not in (u.adu, u.electron):
-        msg = f"{ccd.name} is in {ccd.unit}; its noise can be computed in adu or in electron."
-        raise u.UnitConversionError(msg)
-    origin = ccd.origin
-    if pedestal is None and ccd.dtype.kind in "ui" and isinstance(shot_noise, str):
-        msg = (
-            f"{ccd.name} is a raw frame of whole numbers: its pedestal would count as signal, and the error come "
-            "out too "
-            "large. Subtract overscan and bias first, or give pedestal= (0 if there is none)."
-        )
-        raise FrameError(msg)
-    signal = floating(ccd.pixels)
-    if not np.isfinite(signal).any():
-        msg = f"{ccd.name}: no pixel is a finite number."
-        raise FrameError(msg)
-    if pedestal is not None:
-        signal = signal - _like(ccd, "pedestal", pedestal)
-    gain = raw_map(ccd, detector, "gain")
-    read_noise = raw_map(ccd, detector, "read_noise")
-    # The noise of a raw frame is one thing in adu and in electrons: its variances are in electrons, squared.
-    electrons_per_unit: Any = 1.0 if ccd.unit == u.electron else gain
-    step = _digital_step(ccd, detector, origin, gain) * electrons_per_unit
-    fixed = read_noise**2 + step**2 / 12
-    expected = _expected_signal(ccd, signal, shot_noise)
-    if np.ndim(electrons_per_unit) or electrons_per_unit != 1:
-        expected = expected * electrons_per_unit
-    shot = _variance_of_shot_noise(expected, read_noise**2 / 4 - fixed)
-    if origin is None:
-        msg = (
-            f"{ccd.name} has an uncertainty already that is not that of a raw frame (a stack, a file with error "
-            "bars, an "
-            "assigned uncertainty). To replace it, set uncertainty = None first."
-        )
-        raise FrameError(msg)
-    kept = [] if ccd.known_budget is None else list(ccd.known_budget.terms)
-    identity, window = origin.raw.identity(), origin.window
-    by_data = isinstance(shot_noise, str) and shot_noise == "data"
-    sources = [NoiseSource("read noise", _number_or_array(fixed, signal), identity=f"{identity}:read", window=window)]
-    if np.any(shot):
-        sources.append(
-            NoiseSource(
-                "shot noise",
-                _number_or_array(shot, signal),
-                identity=f"{identity}:shot",
-                window=window,
-                slope=1.0 if by_data else 0.0,
-            )
-        )
-    own = {f"{identity}:read", f"{identity}:shot"}
-    terms = [term for term in kept if term[0].identity not in own]
-    data = floating(ccd.pixels)
-    coefficient = Coefficient(1.0).times(_number_or_array(electrons_per_unit, signal), -1)
-    budget = UncertaintyBudget(ccd.shape, [*terms, *((source, coefficient) for source in sources)], data.dtype, data)
-    return ccd.replace(data, budget, origin=origin)
+    return CreateDeviation(detector, pedestal=pedestal, shot_noise=shot_noise)(ccd)
 
 
-def _variance_of_shot_noise(expected: NDArray[Any], floor: float | NDArray[Any]) -> NDArray[Any]:
-    """The electrons that are expected, but not less than the floor; 0 where they are no number."""
-    if np.ndim(expected):
-        from astro_calib.kernels.fused import shot_variance
-
-        return shot_variance(expected, None, None, 0.0, floor)
-    return np.asarray(np.where(np.isfinite(expected), np.maximum(expected, floor), 0))
-
-
-def _digital_step(
-    ccd: CCDFrame, detector: Detector, origin: Origin | None, gain: float | NDArray[Any]
-) -> float | NDArray[Any]:
-    """The step of the digitiser in the frame's unit; of each pixel, if it differs."""
-    if origin is None:
-        return 0.0
-    steps = digital_steps(origin, detector)
-    if len(steps) == 1:
-        return origin.in_present_unit(steps[0])
-    step = origin.in_present_unit(over_sections(amplifier_sections(ccd, detector), steps, ccd.shape))
-    if np.ndim(step) == 0 and np.ndim(gain) and ccd.unit == u.electron and origin.raw.of_file:
-        # A file remembers the mean of the amplifiers.
-        return step * gain / np.mean(gain)
-    return step
-
-
-def _number_or_array(value: Any, like: NDArray[Any]) -> Any:
-    return float(value) if np.ndim(value) == 0 else np.asarray(value, dtype=like.dtype)
-
-
-def _like(ccd: CCDFrame, what: str, value: Any) -> Any:
+def _like(ccd: FrameFacts, what: str, value: Any) -> Any:
     """A number or an image of one, in the frame's unit and type."""
     if isinstance(value, NDData):
         value = value.data if value.unit is None else value.data * value.unit
@@ -197,17 +237,3 @@ def _like(ccd: CCDFrame, what: str, value: Any) -> Any:
         msg = f"{ccd.name}: the {what} is {described(value)}; expected a finite number."
         raise FrameError(msg)
     return array
-
-
-def _expected_signal(ccd: CCDFrame, signal: NDArray[Any], shot_noise: str | float | NDArray[Any]) -> NDArray[Any]:
-    if not isinstance(shot_noise, str):
-        return np.maximum(_like(ccd, "shot noise model", shot_noise), 0)
-    if shot_noise == "data":
-        return signal
-    if shot_noise == "smooth":
-        from scipy.ndimage import median_filter
-
-        filled = np.where(np.isfinite(signal), signal, 0)
-        return np.asarray(median_filter(filled, size=SMOOTHING_BOX, mode="reflect"))
-    msg = f"shot_noise is {shot_noise!r}; expected 'data', 'smooth', a number or an array."
-    raise ValueError(msg)

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
-from astro_calib.frame.rebuild import as_frame
 from astro_calib.masters.normalise import normalised
-from astro_calib.steps.master import check_master, like_frame, with_applied
+from astro_calib.steps.header import forget_levels
+from astro_calib.steps.master import check_master, with_applied
+from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["flat_correct"]
+__all__ = ["CorrectFlat", "flat_correct"]
+
+
+class CorrectFlat(LinearStep):
+    """The step of `flat_correct`."""
+
+    def __init__(self, flat: CCDFrame, min_value: float | None = None, norm_value: float | None = None) -> None:
+        self.flat, self.min_value, self.norm_value = flat, min_value, norm_value
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Divide by the flat."""
+        flat = check_master(frame, self.flat, "flat")
+        step = frame.digital_step
+        frame.divide(normalised(flat, self.min_value, self.norm_value))
+        frame.forget_origin(step)
+        forget_levels(frame.edited_meta())
+        with_applied(frame, frame, flat, "flat")
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
@@ -70,8 +87,4 @@ def flat_correct(
     >>> np.sqrt(result.variance[0, :3]).round(2)
     array([20.  , 10.  ,  6.67])
     """
-    ccd = as_frame(ccd)
-    flat = check_master(ccd, flat, "flat")
-    result = like_frame(ccd.divide(normalised(flat, min_value, norm_value)), ccd)
-    result.history = dataclasses.replace(result.history, origin=None, flattened_step=ccd.digital_step)
-    return with_applied(result, ccd, flat, "flat")
+    return CorrectFlat(flat, min_value, norm_value)(ccd)

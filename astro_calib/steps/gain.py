@@ -8,22 +8,60 @@ import astropy.units as u
 
 from astro_calib.arguments import check_unit, described, other_words, quantity_of
 from astro_calib.detector.detector import GAIN_UNIT, Detector, check_gain, positive_quantity
-from astro_calib.dtypes import floating
-from astro_calib.frame.rebuild import as_frame
 from astro_calib.noise.arrays import SELF_DATA
-from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
-from astro_calib.steps.amplifiers import amplifier_sections, inside, raw_map, uncertain_gains
+from astro_calib.steps.amplifiers import inside, per_amplifier, uncertain_gains
 from astro_calib.steps.header import note_electrons
+from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.noise.source import NoiseSource
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["gain_correct"]
+__all__ = ["CorrectGain", "gain_correct"]
 
 #: What a frame that was multiplied by a gain holds.
 LIGHT = (u.electron, u.photon, u.ct, u.adu, u.dimensionless_unscaled)
+
+
+class CorrectGain(LinearStep):
+    """The step of `gain_correct`."""
+
+    def __init__(self, gain: Any, gain_unit: Any = None) -> None:
+        self.gain, self.gain_unit = gain, gain_unit
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Multiply by the gain."""
+        if isinstance(self.gain, Detector):
+            self._apply_detector(frame, self.gain)
+            return
+        gain = self.gain.value_from(frame.meta) if hasattr(self.gain, "value_from") else self.gain
+        quantity = _quantity(frame, gain)
+        if quantity.unit == u.dimensionless_unscaled and self.gain_unit is not None:
+            quantity = quantity * check_unit("gain_unit", self.gain_unit, "u.electron / u.adu")
+        positive_quantity(f"{frame.name}: gain", quantity, quantity.unit, unitless_allowed=True)
+        if quantity.unit.is_equivalent(GAIN_UNIT):
+            check_gain(f"{frame.name}: gain", quantity.to(GAIN_UNIT))
+        frame.multiply(float(quantity.value))
+        frame.unit = frame.unit * quantity.unit
+        if frame.unit == u.electron:
+            note_electrons(frame.edited_meta(), [float(quantity.value)])
+
+    def _apply_detector(self, frame: FrameSoFar, detector: Detector) -> None:
+        if frame.unit != u.adu:
+            msg = (
+                f"{frame.name} is in {frame.unit}; only a frame in adu can be multiplied by a detector's gain in "
+                f"{GAIN_UNIT}."
+            )
+            raise u.UnitConversionError(msg)
+        gain = per_amplifier(frame, detector, "gain")
+        frame.multiply(gain)
+        frame.unit = u.electron
+        # One source for the gain of each amplifier, with coefficient z / G inside its section and 0 outside.
+        for index, value, source in uncertain_gains(detector):
+            where = inside(gain.sections, index, frame.shape)
+            frame.add_noise(source, Coefficient(1 / value).times(SELF_DATA).times(where))
+        note_electrons(frame.edited_meta(), gain.values)
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
@@ -67,40 +105,10 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     >>> gain_correct(CCDFrame([[10.0, 20.0]], unit="adu"), 1.5 * u.electron / u.adu).data
     array([[15., 30.]])
     """
-    ccd = as_frame(ccd)
-    if not isinstance(gain, Detector):
-        if hasattr(gain, "value_from"):
-            gain = gain.value_from(ccd.header)
-        quantity = _quantity(ccd, gain)
-        if quantity.unit == u.dimensionless_unscaled and gain_unit is not None:
-            quantity = quantity * check_unit("gain_unit", gain_unit, "u.electron / u.adu")
-        positive_quantity(f"{ccd.name}: gain", quantity, quantity.unit, unitless_allowed=True)
-        if quantity.unit.is_equivalent(GAIN_UNIT):
-            check_gain(f"{ccd.name}: gain", quantity.to(GAIN_UNIT))
-        result = ccd.multiply(quantity)
-        if result.unit == u.electron:
-            note_electrons(result.meta, [float(quantity.value)])
-        return result
-    if ccd.unit != u.adu:
-        msg = f"{ccd.name} is in {ccd.unit}; only a frame in adu can be multiplied by a detector's gain in {GAIN_UNIT}."
-        raise u.UnitConversionError(msg)
-    value = raw_map(ccd, gain, "gain")
-    data = floating(ccd.pixels)
-    factor = value if isinstance(value, float) else value.astype(data.dtype)
-    product = data * factor
-    budget = ccd.known_budget.scaled(factor, 1, product) if ccd.known_budget is not None else None
-    terms = _gain_terms(ccd, gain)
-    if terms:
-        budget = (budget or UncertaintyBudget(ccd.shape, (), product.dtype, product)).with_terms(terms)
-    origin = ccd.origin
-    if origin is not None:
-        origin = origin.scaled(value)
-    result = ccd.replace(product, budget, unit=u.electron, origin=origin)
-    note_electrons(result.meta, [float(amplifier.gain.value) for amplifier in gain.amplifiers])
-    return result
+    return CorrectGain(gain, gain_unit)(ccd)
 
 
-def _quantity(ccd: CCDFrame, gain: Any) -> u.Quantity:
+def _quantity(ccd: FrameSoFar, gain: Any) -> u.Quantity:
     """A gain that is no detector's, with its unit if it has one."""
     quantity = quantity_of(gain)
     if quantity is None:
@@ -124,12 +132,3 @@ def _quantity(ccd: CCDFrame, gain: Any) -> u.Quantity:
         )
         raise u.UnitConversionError(msg)
     return quantity
-
-
-def _gain_terms(ccd: CCDFrame, detector: Detector) -> list[tuple[NoiseSource, Coefficient]]:
-    """One source for the gain of each amplifier, with coefficient z / G inside its section and 0 outside."""
-    sections = amplifier_sections(ccd, detector)
-    return [
-        (source, Coefficient(1 / gain).times(SELF_DATA).times(inside(sections, index, ccd.shape)))
-        for index, gain, source in uncertain_gains(detector)
-    ]

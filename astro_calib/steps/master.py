@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -13,31 +12,20 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.arguments import NUMBERS, check_unit, described
 from astro_calib.detector.header_values import as_seconds
-from astro_calib.dtypes import float_type
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.lending import lent, master_of
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.masters.master import converted
 from astro_calib.steps.gain import gain_correct
-from astro_calib.steps.header import forget_levels
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.facts import FrameFacts
 
-__all__ = [
-    "as_master",
-    "check_exposure",
-    "check_master",
-    "exposure",
-    "in_electrons",
-    "like_frame",
-    "master_to_apply",
-    "subtracted",
-    "with_applied",
-]
+__all__ = ["as_master", "check_exposure", "check_master", "exposure", "in_electrons", "master_to_apply", "with_applied"]
 
 #: No frame is exposed for longer, the sum of many frames included: three years.
 LONGEST_EXPOSURE = 1e8 * u.s
@@ -88,7 +76,7 @@ def in_electrons(master: Any, kind: str, detector: Detector) -> CCDFrame:
     return converted(master, made, u.electron, gains[0] if len(gains) == 1 else None)
 
 
-def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
+def check_master(ccd: FrameFacts, master: CCDData, kind: str) -> CCDFrame:
     """
     The master as it is applied, once it is clear that it fits the frame.
 
@@ -114,7 +102,7 @@ def check_master(ccd: CCDFrame, master: CCDData, kind: str) -> CCDFrame:
     return master
 
 
-def _check_not_applied(ccd: CCDFrame, master: CCDFrame, kind: str) -> None:
+def _check_not_applied(ccd: FrameFacts, master: CCDFrame, kind: str) -> None:
     """Refuse the same master a second time, and say that another of its kind was applied."""
     if not ccd.history.applied:
         return
@@ -140,31 +128,14 @@ def _done(kind: str) -> str:
     return "divided by" if kind == "flat" else "corrected with"
 
 
-def with_applied(result: CCDFrame, ccd: CCDFrame, master: CCDFrame, kind: str) -> CCDFrame:
+def with_applied(result: Any, ccd: FrameFacts, master: CCDFrame, kind: str) -> Any:
     """The result, which remembers the master beside those that were applied to the frame before."""
     applied = (*ccd.history.applied, (kind, master_of(master).identity))
     result.history = dataclasses.replace(result.history, applied=applied)
     return result
 
 
-def subtracted(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
-    """``ccd - master`` with the header and the type of ``ccd``."""
-    return like_frame(ccd.subtract(master), ccd)
-
-
-def like_frame(result: CCDFrame, ccd: CCDFrame) -> CCDFrame:
-    """The result of applying a master, with the header and the type of the frame that it was applied to."""
-    result.meta = deepcopy(ccd.meta)
-    forget_levels(result.meta)
-    result.name = ccd.name
-    dtype = float_type(ccd.dtype)
-    if result.dtype == dtype:
-        return result
-    budget = None if result.known_budget is None else result.known_budget.materialized()
-    return result.replace(result.pixels.astype(dtype), budget)
-
-
-def exposure(ccd: CCDFrame, keyword: Any, unit: Any) -> u.Quantity:
+def exposure(ccd: FrameFacts, keyword: Any, unit: Any) -> u.Quantity:
     """
     The exposure time in a frame's header, under a name or a `ccdproc.Keyword`.
 

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from astro_calib.arguments import check_positive, check_switch, described, other_words
-from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, measured, with_quality
-from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.frame.rebuild import as_frame, measured
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.noise.identity import drawn_identity
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.header import forget_encoding, forget_levels
 from astro_calib.steps.section import section_slices
+from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
     from astropy.modeling import Model
@@ -28,8 +27,10 @@ if TYPE_CHECKING:
 
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.noise.window import Window
+    from astro_calib.steps.facts import FrameFacts
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["overscan_level", "subtract_overscan", "without_level"]
+__all__ = ["SubtractOverscan", "subtract_overscan"]
 
 #: Overscan pixels further than this many standard deviations from the median are left out.
 CLIP = 5.0
@@ -42,6 +43,41 @@ WIDEST = 2.0
 NEGLIGIBLE = 1e-3
 
 Terms: TypeAlias = list[tuple[NoiseSource, Coefficient]]
+
+
+class SubtractOverscan(LinearStep):
+    """The step of `subtract_overscan`, with its arguments."""
+
+    def __init__(
+        self,
+        *,
+        overscan: CCDFrame | None = None,
+        overscan_axis: int | tuple[int, int] | None = 1,
+        fits_section: str | None = None,
+        median: bool = False,
+        model: Model | None = None,
+        clip: float | None = CLIP,
+    ) -> None:
+        self.overscan, self.fits_section = overscan, fits_section
+        self.how = overscan_axis, median, model, clip
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Subtract the level."""
+        if (self.overscan is None) == (self.fits_section is None):
+            msg = "give the overscan either as overscan (a cut of the frame) or as fits_section, not both."
+            raise TypeError(msg)
+        overscan = self.overscan
+        if self.fits_section is not None:
+            overscan = frame.part(section_slices(frame, self.fits_section, "the overscan section"))
+        level, terms, lost = _overscan_level(frame, as_frame(overscan, "the overscan"), *self.how)
+        if lost.any():
+            _warn_of_lost(frame, lost)
+            frame.flag(lost, DataQuality.NO_DATA)
+        frame.add(level, -1.0)
+        for source, coefficient in terms:
+            frame.add_noise(source, coefficient)
+        forget_encoding(frame.edited_meta())
+        forget_levels(frame.edited_meta())
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
@@ -116,44 +152,24 @@ def subtract_overscan(
     >>> float(image.variance[0, 0].round(4))
     0.0062
     """
-    ccd = as_frame(ccd)
-    level, terms, lost = overscan_level(ccd, overscan, overscan_axis, fits_section, median, model, clip)
-    ccd = without_level(ccd, lost)
-    data = floating(ccd.pixels)
-    result = data - np.asarray(level, dtype=data.dtype)
-    own = UncertaintyBudget(ccd.shape, terms, result.dtype, result)
-    budget = (
-        own
-        if ccd.known_budget is None
-        else UncertaintyBudget.linear([(ccd.known_budget, 1.0), (own, 1.0)]).of_data(result)
-    )
-    frame = ccd.replace(result, budget)
-    forget_encoding(frame.meta)
-    forget_levels(frame.meta)
-    return frame
+    return SubtractOverscan(
+        overscan=overscan, overscan_axis=overscan_axis, fits_section=fits_section, median=median, model=model, clip=clip
+    )(ccd)
 
 
-def overscan_level(
-    ccd: CCDFrame,
-    overscan: CCDFrame | None,
+def _overscan_level(
+    ccd: FrameSoFar,
+    overscan: CCDFrame,
     overscan_axis: int | tuple[int, int] | None,
-    fits_section: str | None,
     median: bool,
     model: Model | None,
     clip: float | None,
 ) -> tuple[NDArray[np.float64], Terms, NDArray[np.bool_]]:
     """
-    The level that `subtract_overscan` takes off, of shape (), (ny, 1) or (1, nx), and its sources of noise.
+    The level that is taken off, of shape (), (ny, 1) or (1, nx), and its sources of noise.
 
     And which rows or columns have none of their own: their level is that between their neighbours' levels.
     """
-    if (overscan is None) == (fits_section is None):
-        msg = "give the overscan either as overscan (a cut of the frame) or as fits_section, not both."
-        raise TypeError(msg)
-    if overscan is None:
-        assert fits_section is not None
-        overscan = ccd[section_slices(ccd, fits_section, "the overscan section")]
-    overscan = as_frame(overscan, "the overscan")
     median = check_switch("median (overscan_median)", median)
     if clip is not None:
         clip = check_positive("clip", clip)
@@ -195,19 +211,16 @@ def overscan_level(
     return np.asarray(level), terms, lost
 
 
-def without_level(ccd: CCDFrame, lost: NDArray[np.bool_]) -> CCDFrame:
-    """The frame, in which rows and columns without a level of their own are masked and have `DataQuality.NO_DATA`."""
-    if not lost.any():
-        return ccd
-    where = np.broadcast_to(lost, ccd.shape)
-    if ccd.mask is None or not ccd.mask[where].all():
-        lines = "columns" if lost.shape[0] == 1 else "rows"
-        msg = (
-            f"{ccd.name}: {np.count_nonzero(lost)} of {lost.size} {lines} have no good pixel in the overscan; they are "
-            "masked and flagged NO_DATA. With overscan_axis=(0, 1), one level for the frame, they are kept."
-        )
-        warnings.warn(msg, NoiseWarning, stacklevel=3)
-    return with_quality(ccd, where, DataQuality.NO_DATA)
+def _warn_of_lost(frame: FrameSoFar, lost: NDArray[np.bool_]) -> None:
+    """Say that rows and columns without a level of their own get masked, unless they are masked already."""
+    if frame.are_masked(np.broadcast_to(lost, frame.shape)):
+        return
+    lines = "columns" if lost.shape[0] == 1 else "rows"
+    msg = (
+        f"{frame.name}: {np.count_nonzero(lost)} of {lost.size} {lines} have no good pixel in the overscan; they are "
+        "masked and flagged NO_DATA. With overscan_axis=(0, 1), one level for the frame, they are kept."
+    )
+    warnings.warn(msg, NoiseWarning, stacklevel=6)
 
 
 def _between_neighbours(level: NDArray[np.float64], lost: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -252,7 +265,7 @@ def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | No
     return tuple(int(axis) for axis in axes)
 
 
-def _identity(ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], how: str) -> tuple[str, Window]:
+def _identity(ccd: FrameFacts, overscan: CCDFrame, axes: tuple[int, ...], how: str) -> tuple[str, Window]:
     """
     The identity of the level's noise, and the cells of it that the frame's rows or columns hold.
 
@@ -267,7 +280,7 @@ def _identity(ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], how: str
 
 
 def _good_values(
-    ccd: CCDFrame, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None, step: float
+    ccd: FrameFacts, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None, step: float
 ) -> NDArray[np.float64]:
     """The overscan, NaN where a pixel does not count."""
     values = overscan.pixels.astype(np.float64)

@@ -5,21 +5,58 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import astropy.units as u
-import numpy as np
 
 from astro_calib.arguments import as_mask
 from astro_calib.detector.detector import as_detector
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, with_quality
+from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["flag_bad_pixels", "flag_saturated"]
+__all__ = ["FlagBadPixels", "FlagSaturated", "flag_bad_pixels", "flag_saturated"]
+
+
+class FlagSaturated(LinearStep):
+    """The step of `flag_saturated`."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = as_detector(detector, "flag_saturated")
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Set the flags."""
+        if frame.dtype.kind == "f" and not frame.has_numbers:
+            msg = f"{frame.name}: no pixel is a finite number; the file holds no image that could be calibrated."
+            raise FrameError(msg)
+        frame.flag_lost(DataQuality.NO_DATA)
+        if self.detector.saturation is not None:
+            if frame.unit != u.adu:
+                msg = f"{frame.name} is in {frame.unit}; saturated pixels are found in the raw frame, in adu."
+                raise u.UnitConversionError(msg)
+            frame.flag_from(float(self.detector.saturation.value), DataQuality.SATURATED)
+
+
+class FlagBadPixels(LinearStep):
+    """The step of `flag_bad_pixels`."""
+
+    def __init__(self, bad_pixels: ArrayLike) -> None:
+        self.bad_pixels = bad_pixels
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Set the flag."""
+        bad = as_mask("the map of bad pixels", self.bad_pixels)
+        if bad.shape != frame.shape:
+            msg = (
+                f"{frame.name} has shape {frame.shape}, the map of bad pixels {bad.shape}; give a map of the trimmed "
+                "frame."
+            )
+            raise ShapeMismatchError(msg)
+        frame.flag(bad, DataQuality.BAD)
 
 
 def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
@@ -53,23 +90,7 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
     >>> flag_saturated(CCDFrame([[100, 65535]], unit="adu"), camera).flags
     array([[0, 4]], dtype=uint16)
     """
-    result = ccd = as_frame(ccd)
-    detector = as_detector(detector, "flag_saturated")
-    if ccd.pixels.dtype.kind == "f":
-        missing = ~np.isfinite(ccd.pixels)
-        if missing.all():
-            msg = f"{ccd.name}: no pixel is a finite number; the file holds no image that could be calibrated."
-            raise FrameError(msg)
-        if missing.any():
-            result = with_quality(result, missing, DataQuality.NO_DATA)
-    if detector.saturation is not None:
-        if ccd.unit != u.adu:
-            msg = f"{ccd.name} is in {ccd.unit}; saturated pixels are found in the raw frame, in adu."
-            raise u.UnitConversionError(msg)
-        with np.errstate(invalid="ignore"):
-            saturated = ccd.pixels >= detector.saturation.value
-        result = with_quality(result, saturated, DataQuality.SATURATED)
-    return result
+    return FlagSaturated(detector)(ccd)
 
 
 def flag_bad_pixels(ccd: CCDFrame, bad_pixels: ArrayLike) -> CCDFrame:
@@ -99,9 +120,4 @@ def flag_bad_pixels(ccd: CCDFrame, bad_pixels: ArrayLike) -> CCDFrame:
     >>> flag_bad_pixels(CCDFrame([[1.0, 2.0]], unit="adu"), [[True, False]]).mask
     array([[ True, False]])
     """
-    ccd = as_frame(ccd)
-    bad = as_mask("the map of bad pixels", bad_pixels)
-    if bad.shape != ccd.shape:
-        msg = f"{ccd.name} has shape {ccd.shape}, the map of bad pixels {bad.shape}; give a map of the trimmed frame."
-        raise ShapeMismatchError(msg)
-    return with_quality(ccd, bad, DataQuality.BAD)
+    return FlagBadPixels(bad_pixels)(ccd)

@@ -9,18 +9,18 @@ from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
-    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.facts import FrameFacts
 
 __all__ = ["section_slices"]
 
 
-def section_slices(ccd: CCDFrame, section: str, what: str) -> tuple[slice, slice]:
+def section_slices(ccd: FrameFacts, section: str, what: str) -> tuple[slice, slice]:
     """
     The (row, column) slices of a FITS section such as ``"[1025:1056, 1:1024]"``.
 
     Parameters
     ----------
-    ccd : CCDFrame, shape (ny, nx)
+    ccd : CCDFrame or FrameSoFar, shape (ny, nx)
         The frame that the section belongs to.
     section : str
         Columns first, counted from 1, both ends included.

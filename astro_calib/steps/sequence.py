@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -10,39 +11,30 @@ import numpy as np
 from astro_calib.arguments import check_number, check_switch, described, other_words
 from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.errors import FrameError
-from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import as_frame
-from astro_calib.masters.normalise import normalised
-from astro_calib.steps import (
-    correct_linearity,
-    cosmicray_lacosmic,
-    create_deviation,
-    flag_bad_pixels,
-    flag_saturated,
-    flat_correct,
-    gain_correct,
-    subtract_bias,
-    subtract_dark,
-    subtract_overscan,
-    trim_image,
-)
-from astro_calib.steps.amplifiers import amplifier_sections
-from astro_calib.steps.dark import exposure_ratio, warn_of_bias_in_dark
-from astro_calib.steps.fused import calibrated_at_once
-from astro_calib.steps.master import as_master, check_master, exposure, in_electrons, master_to_apply, with_applied
-from astro_calib.steps.overscan import CLIP, overscan_level, without_level
-from astro_calib.steps.section import section_slices
+from astro_calib.steps.bias import SubtractBias
+from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
+from astro_calib.steps.dark import SubtractDark
+from astro_calib.steps.deviation import CreateDeviation
+from astro_calib.steps.flat import CorrectFlat
+from astro_calib.steps.gain import CorrectGain
+from astro_calib.steps.linearity import correct_linearity
+from astro_calib.steps.master import as_master, in_electrons, master_to_apply
+from astro_calib.steps.overscan import SubtractOverscan
+from astro_calib.steps.quality import FlagBadPixels, FlagSaturated, flag_saturated
+from astro_calib.steps.step import LinearStep, apply_steps
+from astro_calib.steps.trim import Trim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from astropy.modeling import Model
     from numpy.typing import ArrayLike, NDArray
 
-    from astro_calib.noise.coefficient import Coefficient
-    from astro_calib.noise.source import NoiseSource
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["calibrate", "ccd_process"]
+__all__ = ["apply_steps", "calibrate", "calibration_steps", "ccd_process"]
 
 
 @other_words(
@@ -166,6 +158,56 @@ def calibrate(
            [125.33, 125.33, 125.33]], dtype=float32)
     """
     ccd = as_frame(ccd).snapshot()
+    steps = calibration_steps(
+        detector,
+        overscan=overscan,
+        overscan_axis=overscan_axis,
+        overscan_median=overscan_median,
+        overscan_model=overscan_model,
+        trim=trim,
+        bad_pixels=bad_pixels,
+        bias=bias,
+        pedestal=pedestal,
+        shot_noise=shot_noise,
+        dark=dark,
+        exposure_time=exposure_time,
+        exposure_unit=exposure_unit,
+        flat=flat,
+        min_value=min_value,
+        norm_value=norm_value,
+        cosmic_rays=cosmic_rays,
+        name=ccd.name,
+    )
+    return apply_steps(ccd, steps)
+
+
+def calibration_steps(
+    detector: Detector,
+    *,
+    overscan: str | CCDFrame | None = None,
+    overscan_axis: int | tuple[int, int] | None = (0, 1),
+    overscan_median: bool = True,
+    overscan_model: Model | None = None,
+    trim: str | None = None,
+    bad_pixels: ArrayLike | None = None,
+    bias: CCDFrame | None = None,
+    pedestal: float | u.Quantity | None = None,
+    shot_noise: str | float | NDArray[Any] = "data",
+    dark: CCDFrame | None = None,
+    exposure_time: str = "EXPTIME",
+    exposure_unit: Any = u.s,
+    flat: CCDFrame | None = None,
+    min_value: float | None = None,
+    norm_value: float | None = None,
+    cosmic_rays: bool = False,
+    name: str = "the frame",
+) -> list[LinearStep | Callable[[CCDFrame], CCDFrame]]:
+    """
+    The steps that `calibrate` takes, in order, for `apply_steps`; its arguments are explained there.
+
+    Another step may be put between them. What is given is checked when the steps are applied, but for what concerns
+    all of them; ``name`` is what messages call the frame.
+    """
     detector = as_detector(detector, "calibrate")
     cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
     bias, dark, flat = (
@@ -176,180 +218,71 @@ def calibrate(
     by_signal = isinstance(shot_noise, str) or linearity
     if by_signal and overscan is None and bias is None and pedestal is None:
         msg = (
-            f"{ccd.name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as "
-            "signal and the error come out too large. Give one of them; pedestal=0 if there is none."
+            f"{name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as signal and "
+            "the error come out too large. Give one of them; pedestal=0 if there is none."
         )
         raise FrameError(msg)
-    if pedestal is not None:
-        pedestal = _one_level(ccd, pedestal)
-    if overscan is not None and not isinstance(overscan, str):
-        overscan = flag_saturated(as_frame(overscan, "the overscan"), detector)
-    if overscan_model is None and not linearity and _is_plain(ccd, detector, (bias, dark, flat), shot_noise):
-        frame = _at_once(
-            ccd,
-            detector,
-            overscan=overscan,
-            overscan_axis=overscan_axis,
-            overscan_median=overscan_median,
-            trim=trim,
-            bad_pixels=bad_pixels,
-            bias=bias,
-            pedestal=pedestal,
-            shot_noise=isinstance(shot_noise, str),
-            dark=dark,
-            exposure_time=exposure_time,
-            exposure_unit=exposure_unit,
-            flat=flat,
-            min_value=min_value,
-            norm_value=norm_value,
-        )
-        return cosmicray_lacosmic(frame) if cosmic_rays else frame
-    frame = flag_saturated(ccd, detector)
+    steps: list[LinearStep | Callable[[CCDFrame], CCDFrame]] = [FlagSaturated(detector)]
     if overscan is not None:
-        where: dict[str, Any] = {"fits_section" if isinstance(overscan, str) else "overscan": overscan}
-        frame = subtract_overscan(
-            frame, overscan_axis=overscan_axis, median=overscan_median, model=overscan_model, **where
+        is_section = isinstance(overscan, str)
+        where = None if is_section else flag_saturated(as_frame(overscan, "the overscan"), detector)
+        steps.append(
+            SubtractOverscan(
+                overscan=where,
+                fits_section=overscan if isinstance(overscan, str) else None,
+                overscan_axis=overscan_axis,
+                median=overscan_median,
+                model=overscan_model,
+            )
         )
     if pedestal is not None:
-        frame = frame.subtract(pedestal)
+        steps.append(SubtractLevel(_one_level(name, pedestal)))
     if trim is not None:
-        frame = trim_image(frame, trim)
+        steps.append(Trim(trim))
     if bad_pixels is not None:
-        frame = flag_bad_pixels(frame, bad_pixels)
-    frame = gain_correct(frame, detector)
+        steps.append(FlagBadPixels(bad_pixels))
+    steps.append(CorrectGain(detector))
     if bias is not None:
-        frame = subtract_bias(frame, in_electrons(bias, "bias", detector))
-    frame = create_deviation(frame, detector, shot_noise=shot_noise)
+        steps.append(SubtractBias(in_electrons(bias, "bias", detector)))
+    steps.append(CreateDeviation(detector, shot_noise=shot_noise))
     if linearity:
-        frame = correct_linearity(frame, detector)
+        steps.append(partial(correct_linearity, detector=detector))
     if dark is not None:
-        frame = subtract_dark(
-            frame,
-            in_electrons(dark, "dark", detector),
-            exposure_time=exposure_time,
-            exposure_unit=exposure_unit,
-            scale=True,
-        )
+        of_dark = in_electrons(dark, "dark", detector)
+        steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
     if flat is not None:
-        frame = flat_correct(frame, flat, min_value=min_value, norm_value=norm_value)
+        steps.append(CorrectFlat(flat, min_value, norm_value))
     if cosmic_rays:
-        frame = cosmicray_lacosmic(frame)
-    return frame
+        steps.append(cosmicray_lacosmic)
+    return steps
 
 
-def _one_level(ccd: CCDFrame, pedestal: float | u.Quantity) -> u.Quantity:
+class SubtractLevel(LinearStep):
+    """Subtract an exact number of adu."""
+
+    def __init__(self, level: float) -> None:
+        self.level = level
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Subtract it."""
+        if frame.unit != u.adu:
+            msg = f"{frame.name} is in {frame.unit}; a pedestal is subtracted from a frame in adu."
+            raise u.UnitConversionError(msg)
+        frame.add(-self.level)
+
+
+def _one_level(name: str, pedestal: float | u.Quantity) -> float:
     """The pedestal as one number in adu."""
     try:
-        return check_number(f"{ccd.name}: the pedestal", pedestal, u.adu, minimum=-np.inf) * u.adu
+        return check_number(f"{name}: the pedestal", pedestal, u.adu, minimum=-np.inf)
     except u.UnitConversionError:
         raise
     except (TypeError, ValueError) as error:
         msg = (
-            f"{ccd.name}: the pedestal is {described(pedestal)}; expected one finite number, in adu. Subtract an image "
+            f"{name}: the pedestal is {described(pedestal)}; expected one finite number, in adu. Subtract an image "
             "as a bias."
         )
         raise FrameError(msg) from error
-
-
-def _is_plain(
-    ccd: CCDFrame, detector: Detector, masters: Sequence[CCDFrame | None], shot_noise: str | float | NDArray[Any]
-) -> bool:
-    """Whether a frame can be calibrated in one pass over its pixels; all others take the steps one by one."""
-    by_signal = isinstance(shot_noise, str) and shot_noise == "data"
-    without = not isinstance(shot_noise, str) and np.ndim(shot_noise) == 0 and shot_noise == 0
-    return (
-        (by_signal or without)
-        and _is_contiguous(detector)
-        and ccd.ndim == 2
-        and ccd.unit == u.adu
-        and ccd.known_budget is None
-        and ccd.size > 0
-        and ccd.dtype.isnative
-        and (ccd.dtype.kind in "iu" or ccd.dtype in (np.float32, np.float64))
-        and all(isinstance(master, CCDFrame) for master in masters if master is not None)
-        and (ccd.dtype.kind != "f" or bool(np.isfinite(ccd.pixels).any()))
-        and _has_one_factor(ccd)
-    )
-
-
-def _has_one_factor(ccd: CCDFrame) -> bool:
-    """Whether a raw frame was multiplied by nothing but numbers, so that its digital step is one number."""
-    origin = ccd.origin
-    return origin is not None and isinstance(origin.factor, float)
-
-
-def _is_contiguous(detector: Detector) -> bool:
-    """Whether each amplifier reads all rows and columns of its section, so that a pass can go along them."""
-    amplifiers = detector.amplifiers
-    return len(amplifiers) == 1 or all(part.step in (None, 1, -1) for one in amplifiers for part in one.slices())
-
-
-def _at_once(
-    ccd: CCDFrame,
-    detector: Detector,
-    *,
-    overscan: str | CCDFrame | None,
-    overscan_axis: int | tuple[int, int] | None,
-    overscan_median: bool,
-    trim: str | None,
-    bad_pixels: ArrayLike | None,
-    bias: CCDFrame | None,
-    pedestal: u.Quantity | None,
-    shot_noise: bool,
-    dark: CCDFrame | None,
-    exposure_time: str,
-    exposure_unit: Any,
-    flat: CCDFrame | None,
-    min_value: float | None,
-    norm_value: float | None,
-) -> CCDFrame:
-    """What the steps would make of a frame, with the same checks."""
-    level: NDArray[np.float64] = np.zeros(())
-    terms: list[tuple[NoiseSource, Coefficient]] = []
-    if overscan is not None:
-        section = overscan
-        if isinstance(section, str):
-            section = flag_saturated(ccd[section_slices(ccd, section, "the overscan section")], detector)
-        level, terms, lost = overscan_level(ccd, section, overscan_axis, None, overscan_median, None, CLIP)
-        ccd = without_level(ccd, lost)
-    if trim is not None:
-        item = section_slices(ccd, trim, "the section to trim to")
-        terms = [(source.cut(item, ccd.shape), coefficient.cut(item, ccd.shape)) for source, coefficient in terms]
-        if level.ndim:
-            level = level[tuple(item[axis] if level.shape[axis] > 1 else slice(None) for axis in (0, 1))]
-        ccd = ccd[item]
-    if pedestal is not None:
-        level = level + pedestal.to_value(u.adu)
-    if bad_pixels is not None:
-        ccd = flag_bad_pixels(ccd, bad_pixels)
-    sections = amplifier_sections(ccd, detector)
-    given: dict[str, CCDFrame] = {}
-    if bias is not None:
-        bias = given["bias"] = check_master(ccd, in_electrons(bias, "bias", detector), "bias")
-    ratio = 1.0
-    if dark is not None:
-        dark = given["dark"] = check_master(ccd, in_electrons(dark, "dark", detector), "dark")
-        own, of_dark = (exposure(frame, exposure_time, exposure_unit) for frame in (ccd, dark))
-        ratio = exposure_ratio(own, of_dark, dark)
-        warn_of_bias_in_dark(bias, dark, ratio)
-    if flat is not None:
-        given["flat"] = check_master(ccd, flat, "flat")
-        flat = normalised(given["flat"], min_value, norm_value)
-    result = calibrated_at_once(
-        ccd,
-        detector,
-        sections,
-        level=level,
-        level_terms=terms,
-        shot_noise=shot_noise,
-        bias=bias,
-        dark=dark,
-        ratio=ratio,
-        flat=flat,
-    )
-    for kind, master in given.items():
-        with_applied(result, result, master, kind)
-    return result
 
 
 def ccd_process(
@@ -449,8 +382,8 @@ def ccd_process(
             msg = f"the master {kind} is in {master.unit}, but gain_corrected={gain_corrected} says {expected}."
             raise u.UnitConversionError(msg)
     detector = Detector(gain=gain, read_noise=readnoise)
-    frame = calibrate(
-        ccd,
+    ccd = as_frame(ccd).snapshot()
+    steps = calibration_steps(
         detector,
         overscan=oscan,
         overscan_axis=1,
@@ -459,17 +392,19 @@ def ccd_process(
         trim=trim,
         bad_pixels=bad_pixel_mask,
         bias=master_bias,
+        name=ccd.name,
     )
     if dark_frame is not None:
-        frame = subtract_dark(
-            frame,
-            in_electrons(dark_frame, "dark", detector),
-            dark_exposure=dark_exposure,
-            data_exposure=data_exposure,
-            exposure_time=exposure_key,
-            exposure_unit=getattr(exposure_key, "unit", None) or exposure_unit or u.s,
-            scale=dark_scale,
+        steps.append(
+            SubtractDark(
+                in_electrons(dark_frame, "dark", detector),
+                dark_exposure=dark_exposure,
+                data_exposure=data_exposure,
+                exposure_time=exposure_key,
+                exposure_unit=getattr(exposure_key, "unit", None) or exposure_unit or u.s,
+                scale=dark_scale,
+            )
         )
     if master_flat is not None:
-        frame = flat_correct(frame, master_flat, min_value=min_value)
-    return frame
+        steps.append(CorrectFlat(as_master(master_flat, "flat"), min_value))
+    return apply_steps(ccd, steps)

@@ -8,11 +8,25 @@ from astro_calib.arguments import other_words
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.header import forget_sections
 from astro_calib.steps.section import section_slices
+from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["trim_image"]
+__all__ = ["Trim", "trim_image"]
+
+
+class Trim(LinearStep):
+    """The step of `trim_image`."""
+
+    def __init__(self, fits_section: str) -> None:
+        self.fits_section = fits_section
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Keep the section."""
+        frame.cut(section_slices(frame, self.fits_section, "the section to trim to"))
+        forget_sections(frame.edited_meta())
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
@@ -51,9 +65,4 @@ def trim_image(ccd: CCDFrame, fits_section: str | None = None) -> CCDFrame:
     array([[1, 2],
            [5, 6]])
     """
-    ccd = as_frame(ccd)
-    if fits_section is None:
-        return ccd.copy()
-    result = ccd[section_slices(ccd, fits_section, "the section to trim to")].copy()
-    forget_sections(result.meta)
-    return result
+    return as_frame(ccd).copy() if fits_section is None else Trim(fits_section)(ccd)

@@ -6,12 +6,36 @@ import numpy as np
 import pytest
 
 from astro_calib import DataQuality
-from astro_calib.kernels.fused import Recipe, calibrate_pixels, shot_variance
+from astro_calib.kernels.fused import run
+from astro_calib.kernels.program import (
+    ADD,
+    ADD_OF_DIVISOR,
+    ADD_SHARED,
+    ADD_SHOT,
+    ADD_VARIANCE,
+    DIVIDE,
+    FLAG_FROM,
+    FLAG_LOST,
+    MULTIPLY,
+    Instruction,
+    undone,
+)
+from astro_calib.noise.shot_variance import clamped
 
 #: More columns than are taken through all steps at once, and pixels for more than one thread.
 SHAPE = (251, 1061)
 GAIN, RATIO, FIXED, FLOOR = 1.5, 0.5, 36.25, -27.25
 MASTERS = ("bias", "of_bias", "dark", "of_dark", "flat", "of_flat", "shared")
+#: What is done with each.
+USES = {
+    "bias": (ADD, -1.0),
+    "of_bias": (ADD_VARIANCE, 1.0),
+    "dark": (ADD, -RATIO),
+    "of_dark": (ADD_VARIANCE, RATIO**2),
+    "flat": (DIVIDE, 1.0),
+    "of_flat": (ADD_OF_DIVISOR, 1.0),
+    "shared": (ADD_SHARED, 2.0),
+}
 CHOICES = [
     (),
     ("bias",),
@@ -82,11 +106,24 @@ def by_formula(raw, level, of_level, masters, *, shot_noise=True):
     return shot, data, variance
 
 
-def calibrated(raw, level, of_level, *, shot_noise=True, **given):
-    recipe = Recipe(gain=GAIN, ratio=RATIO, fixed=FIXED, floor=FLOOR, shot_noise=shot_noise)
-    sections = [((slice(0, SHAPE[0]), slice(0, SHAPE[1])), recipe)]
-    level, of_level = np.asarray(level), np.asarray(of_level)
-    return calibrate_pixels(raw, level, of_level, sections, dtype=np.dtype(np.float32), **given)
+def program(masters, *, shot_noise=True):
+    """The steps of a calibration; of masters that are not there nothing."""
+
+    def of(*names):
+        return [Instruction(*USES[name], masters[name]) for name in names if name in masters]
+
+    shot = [Instruction(ADD_SHOT, FLOOR)] if shot_noise else []
+    rest = of("of_bias", "dark", "of_dark", "flat", "of_flat", "shared")
+    return [Instruction(MULTIPLY, GAIN), *of("bias"), *shot, Instruction(ADD_VARIANCE, FIXED), *rest]
+
+
+def calibrated(raw, level, of_level, *, shot_noise=True, saturation=None, masks=(), quality=(), **masters):
+    flags = [Instruction(FLAG_LOST, bits=int(DataQuality.NO_DATA))] if raw.dtype.kind == "f" else []
+    if saturation is not None:
+        flags.append(Instruction(FLAG_FROM, saturation, bits=int(DataQuality.SATURATED)))
+    level = Instruction(ADD, -1.0, np.atleast_2d(level)), Instruction(ADD_VARIANCE, 1.0, np.atleast_2d(of_level))
+    steps = [*flags, *level, *program(masters, shot_noise=shot_noise)]
+    return run(steps, raw, dtype=np.dtype(np.float32), with_variance=True, masks=list(masks), quality=list(quality))
 
 
 def assert_is(found, expected, rtol=1e-6):
@@ -170,7 +207,8 @@ def test_shot_noise_from_calibrated_pixels(rng, names):
     # Where the flat or the dark is not finite the signal is lost; everywhere else it is found again.
     raw, masters = raw_pixels(rng, np.float32), master_pixels(rng, names)
     shot, data, _ = by_formula(raw, 1000.25, 0.5, masters)
-    found = shot_variance(data.astype(np.float32), masters.get("flat"), masters.get("dark"), RATIO, FLOOR)
+    undo = undone([one for one in program(masters) if one.code in (ADD, DIVIDE)])
+    found = clamped(data.astype(np.float32), undo, FLOOR)
     with np.errstate(all="ignore"):
         again = data * masters.get("flat", 1.0) + RATIO * masters.get("dark", 0.0)
     # A difference of numbers of that size is rounded to so much.

@@ -1,0 +1,208 @@
+"""A step of somebody's own, anywhere in the sequence: fused with its neighbours, and as right as they are."""
+
+from __future__ import annotations
+
+import astropy.units as u
+import numpy as np
+import pytest
+
+from astro_calib import CCDFrame, Detector, calibrate, covariance
+from astro_calib.kernels import fused
+from astro_calib.steps import LinearStep, apply_steps, calibration_steps
+
+GAIN, READ_NOISE = 2.0, 5.0
+CAMERA = Detector(gain=GAIN * u.electron / u.adu, read_noise=READ_NOISE * u.electron, saturation=60000 * u.adu)
+SHAPE = (32, 40)
+SIGMA = {"bias": 1.5, "dark": 0.5, "flat": 20.0, "fringes": 0.02}
+#: Before which step, if any, the own one comes.
+PLACES = {"before the bias": "SubtractBias", "before the flat": "CorrectFlat", "after the flat": None}
+
+
+# Beginning of the example in the developers' guide.
+class SubtractFringes(LinearStep):
+    """Subtract a pattern, as strong as a fit to every fourth row says."""
+
+    def __init__(self, pattern):
+        self.pattern = pattern
+
+    def apply(self, frame):
+        some = np.s_[::4, :]
+        values, fringes = frame.values(some), self.pattern.pixels[some]
+        amplitude, _ = np.polyfit(fringes.ravel(), values.ravel(), 1)
+        frame.add(self.pattern, -amplitude)
+
+
+# End of the example.
+def subtracted_sine(frame):
+    """A step of which nothing is known but what comes out."""
+    return frame - np.sin(np.arange(SHAPE[1])) * np.ones(SHAPE) * u.electron
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
+
+
+@pytest.fixture
+def masters(rng):
+    levels = {"bias": 300.0, "dark": 20.0, "flat": 1000.0}
+    return {
+        kind: CCDFrame(
+            rng.normal(level, level / 50, SHAPE).astype(np.float32),
+            unit="electron",
+            uncertainty=np.full(SHAPE, SIGMA[kind], np.float32),
+            meta={"EXPTIME": 60.0},
+        )
+        for kind, level in levels.items()
+    }
+
+
+@pytest.fixture
+def pattern():
+    fringes = np.sin(np.arange(SHAPE[1]) / 3 + np.arange(SHAPE[0])[:, None] / 9).astype(np.float32)
+    sigmas = np.full(SHAPE, SIGMA["fringes"], np.float32)
+    return CCDFrame(fringes, unit="electron", uncertainty=sigmas, name="fringes")
+
+
+def raw_frame(rng, pattern, strength):
+    counts = rng.poisson(500 + strength * (1 + pattern.pixels)) + rng.normal(300, READ_NOISE, SHAPE)
+    return CCDFrame(np.round(counts / GAIN).astype(np.uint16), unit="adu", meta={"EXPTIME": 30.0})
+
+
+def steps_with(own, before, masters):
+    """Those of `calibrate`, and one's own before one of them, or after all."""
+    steps = calibration_steps(CAMERA, **masters)
+    names = [type(step).__name__ for step in steps]
+    steps.insert(len(steps) if before is None else names.index(before), own)
+    return steps
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """How many pixels each pass went over."""
+    passed, run = [], fused.run
+
+    def counted(program, raw, **arguments):
+        passed.append(raw.size)
+        return run(program, raw, **arguments)
+
+    monkeypatch.setattr(fused, "run", counted)
+    return passed
+
+
+def assert_same(one, other):
+    np.testing.assert_allclose(one.data, other.data, rtol=1e-5, atol=1e-2)
+    np.testing.assert_allclose(one.variance, other.variance, rtol=1e-5)
+    np.testing.assert_allclose(covariance(one, other), other.variance, rtol=1e-4)
+    assert one.budget.names == other.budget.names
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_it_is_fused_with_its_neighbours(rng, masters, pattern, passed, place):
+    raw = raw_frame(rng, pattern, 200.0)
+    steps = steps_with(SubtractFringes(pattern), PLACES[place], masters)
+    calibrate(raw, CAMERA, **masters)
+    passed.clear()
+    together = apply_steps(raw, steps)
+    whole = [size for size in passed if size == raw.size]
+    # The fit looks at a quarter of the pixels, a check at a row.
+    assert len(whole) == 1
+    assert sum(passed) < 1.5 * raw.size
+    passed.clear()
+    assert_same(together, apply_steps(raw, steps, fused=False))
+    assert len([size for size in passed if size == raw.size]) >= len(steps)
+    frame = raw
+    for step in steps:
+        frame = step(frame)
+    assert_same(together, frame)
+    # The pattern was found and is gone, to the noise of the fit.
+    without = calibrate(raw, CAMERA, **masters)
+    left, had = (np.polyfit(pattern.pixels.ravel(), image.pixels.ravel(), 1)[0] for image in (together, without))
+    assert had == pytest.approx(200, abs=5)
+    assert left == pytest.approx(0, abs=5)
+
+
+class Facts:
+    """What plain NumPy says of a frame from which the pattern was taken off, given how strong it was."""
+
+    def __init__(self, raw, masters, pattern, place, image):
+        self.flat = masters["flat"].pixels / masters["flat"].pixels.mean(dtype=float)
+        #: What the pattern was divided by with the frame.
+        self.over = 1.0 if PLACES[place] is None else 1 / self.flat
+        electrons = GAIN * raw.pixels - masters["bias"].pixels.astype(float)
+        without = (electrons - 0.5 * masters["dark"].pixels) / self.flat
+        bright = pattern.pixels > 0.5
+        self.strength = np.median(((without - image.pixels) / self.over)[bright] / pattern.pixels[bright])
+        self.data = without - self.strength * pattern.pixels * self.over
+        #: What came out of the division by the flat.
+        self.divided = without if PLACES[place] is None else self.data
+        # Before the deviation is created the pattern is taken off what counts as collected.
+        self.collected = electrons - (self.strength * pattern.pixels if place == "before the bias" else 0)
+
+    def common(self, other):
+        """The covariance with a frame under the same masters: their noise, and that of the pattern."""
+        of_flat = SIGMA["flat"] / 1000 / self.flat
+        return (
+            (SIGMA["bias"] ** 2 + (0.5 * SIGMA["dark"]) ** 2) / self.flat**2
+            + self.divided * other.divided * of_flat**2
+            + self.strength * other.strength * (SIGMA["fringes"] * self.over) ** 2
+        )
+
+    @property
+    def variance(self):
+        own = READ_NOISE**2 + GAIN**2 / 12 + self.collected
+        return own / self.flat**2 + self.common(self)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_it_is_as_right_as_plain_numpy(rng, masters, pattern, place):
+    raws = [raw_frame(rng, pattern, strength) for strength in (200.0, 400.0)]
+    own = SubtractFringes(pattern)
+    images = [apply_steps(raw, steps_with(own, PLACES[place], masters)) for raw in raws]
+    facts = [Facts(raw, masters, pattern, place, image) for raw, image in zip(raws, images, strict=True)]
+    for image, fact, strength in zip(images, facts, (200, 400), strict=True):
+        assert fact.strength == pytest.approx(strength, abs=15)
+        np.testing.assert_allclose(image.data, fact.data, atol=0.02)
+        np.testing.assert_allclose(image.variance, fact.variance, rtol=2e-3)
+    np.testing.assert_allclose(covariance(*images), facts[0].common(facts[1]), rtol=2e-3)
+    # What the two share is gone from their difference.
+    difference = (images[0] - images[1]).variance
+    np.testing.assert_allclose(
+        difference, facts[0].variance + facts[1].variance - 2 * facts[0].common(facts[1]), rtol=2e-3
+    )
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_function_ends_a_run_and_another_begins(rng, masters, pattern, passed, place):
+    raw = raw_frame(rng, pattern, 0.0)
+    steps = steps_with(subtracted_sine, PLACES[place], masters)
+    passed.clear()
+    image = apply_steps(raw, steps)
+    # Two runs, and what the function wants to know.
+    assert len([size for size in passed if size == raw.size]) <= 3
+    plain = calibrate(raw, CAMERA, **masters)
+    over = 1.0 if PLACES[place] is None else masters["flat"].pixels.mean() / masters["flat"].pixels
+    np.testing.assert_allclose(plain.data - image.data, np.sin(np.arange(SHAPE[1])) * np.ones(SHAPE) * over, atol=1e-3)
+    assert_same(image, apply_steps(raw, steps, fused=False))
+
+
+def test_factors_and_frames_that_are_multiplied(rng, masters, pattern):
+    class Brighten(LinearStep):
+        def apply(self, frame):
+            frame.multiply(self.by)
+
+        def __init__(self, by):
+            self.by = by
+
+    raw = raw_frame(rng, pattern, 0.0)
+    zeros = CCDFrame(np.arange(32.0 * 40).reshape(SHAPE) % 5, unit="", uncertainty=np.full(SHAPE, 0.1))
+    for by in (3.0, np.linspace(1, 2, 32)[:, None], rng.uniform(1, 2, SHAPE).astype(np.float32), zeros):
+        for place in PLACES.values():
+            steps = steps_with(Brighten(by), place, masters)
+            together, apart = (apply_steps(raw, steps, fused=fused) for fused in (True, False))
+            assert_same(together, apart)
+    # The last one comes after all others.
+    plain = calibrate(raw, CAMERA, **masters)
+    np.testing.assert_allclose(together.data, plain.data * zeros.data, rtol=1e-5)
+    expected = plain.variance * zeros.data**2 + plain.data**2 * 0.01
+    np.testing.assert_allclose(together.variance, expected, rtol=1e-4)
