@@ -5,13 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numba
+from numba.core import event
 
-from astro_calib.kernels.cache import LoopCache
+from astro_calib.kernels.cache import LoopCache, folder, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numba.core.event import Event
+
 __all__ = ["compiled", "inner"]
+
+
+class _Notice(event.Listener):
+    """Says, once, what takes some seconds; what was compiled before, and is read from disk, does not come here."""
+
+    said = False
+
+    def on_start(self, event: Event) -> None:
+        """Called by numba when it begins to compile any function, of another package, too."""
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith(f"{__package__}."):
+            self.said = True
+            kept = "a few seconds" if folder() is None else "a few seconds, cached on disk"
+            say("info", f"Compiling for this data type ({kept}).")
+
+    def on_end(self, event: Event) -> None:
+        """Nothing to say."""
+
+
+_register: Any = event.register
+_register("numba:compile", _Notice())
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -50,19 +50,24 @@ class CreateDeviation(LinearStep):
 
     def apply(self, frame: FrameSoFar) -> None:
         """Add read noise and shot noise."""
-        origin = self._checked_origin(frame)
-        identity, window = origin.raw.identity(), origin.window
+        self._check_place(frame)
         by_signal = isinstance(self.shot_noise, str) and self.shot_noise == "data"
+        tells_itself = by_signal and self.pedestal is None
+        # This says what is wrong with the arguments, before what is wrong with the frame is said.
+        expected = None if tells_itself else np.asarray(self._expected_signal(frame))
+        origin = _origin(frame)
+        identity, window = origin.raw.identity(), origin.window
         slope = 1.0 if by_signal else 0.0
         electrons_per_unit, fixed, floor = _fixed_noise(frame, origin, self.detector)
         coefficient = Coefficient(1.0).times(_over(frame, electrons_per_unit), -1)
         read = NoiseSource("read noise", 0.0, identity=f"{identity}:read", window=window)
         _add_noise(frame, read, fixed, coefficient)
         shot = NoiseSource("shot noise", 0.0, identity=f"{identity}:shot", window=window, slope=slope)
-        if by_signal and self.pedestal is None and frame.unit == u.electron and isinstance(floor, PerAmplifier):
+        if tells_itself and frame.unit == u.electron and isinstance(floor, PerAmplifier):
             frame.add_shot_noise(shot, floor)
             return
-        expected = np.asarray(self._expected_signal(frame))
+        if expected is None:
+            expected = np.asarray(self._expected_signal(frame))
         if expected.ndim == 0:
             variance = _mapped(lambda low, scale: np.maximum(expected * scale, low), floor, electrons_per_unit)
         else:
@@ -70,8 +75,8 @@ class CreateDeviation(LinearStep):
         if np.any(_over(frame, variance)):
             _add_noise(frame, shot, variance, coefficient)
 
-    def _checked_origin(self, frame: FrameSoFar) -> Origin:
-        """Which pixels of a raw frame it holds, once it is clear that it is at the right place in the order."""
+    def _check_place(self, frame: FrameSoFar) -> None:
+        """Refuse a frame that is not at the right place in the order of the steps."""
         if frame.unit not in (u.adu, u.electron):
             msg = f"{frame.name} is in {frame.unit}; its noise can be computed in adu or in electron."
             raise u.UnitConversionError(msg)
@@ -84,14 +89,6 @@ class CreateDeviation(LinearStep):
         if not frame.has_numbers:
             msg = f"{frame.name}: no pixel is a finite number."
             raise FrameError(msg)
-        origin = frame.raw_origin
-        if origin is None:
-            msg = (
-                f"{frame.name} has an uncertainty already that is not that of a raw frame (a stack, a file with error "
-                "bars, an assigned uncertainty). To replace it, set uncertainty = None first."
-            )
-            raise FrameError(msg)
-        return origin
 
     def _expected_signal(self, frame: FrameSoFar) -> NDArray[Any]:
         if not isinstance(self.shot_noise, str):
@@ -108,6 +105,17 @@ class CreateDeviation(LinearStep):
             return np.asarray(median_filter(filled, size=SMOOTHING_BOX, mode="reflect"))
         msg = f"shot_noise is {self.shot_noise!r}; expected 'data', 'smooth', a number or an array."
         raise ValueError(msg)
+
+
+def _origin(frame: FrameSoFar) -> Origin:
+    """Which pixels of a raw frame it holds."""
+    if frame.raw_origin is None:
+        msg = (
+            f"{frame.name} has an uncertainty already that is not that of a raw frame (a stack, a file with error "
+            "bars, an assigned uncertainty). To replace it, set uncertainty = None first."
+        )
+        raise FrameError(msg)
+    return frame.raw_origin
 
 
 #: A number for each amplifier, or the same or others at all pixels.
