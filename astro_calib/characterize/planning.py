@@ -46,7 +46,7 @@ class CalibrationPlan:
     """
     How many frames of each kind to take, and the SNR that they give.
 
-    Attributes
+    Parameters
     ----------
     exposure, dark_exposure : Quantity, s
         Exposure of each science frame and of each dark.
@@ -341,7 +341,7 @@ def plan_calibration(
     ...              fwhm=3.5, flat_level=20000 * u.adu, lamp_time=5 * u.s, read_out_time=15 * u.s)
     >>> plan = plan_calibration(camera, time=30 * u.min, **night)
     >>> plan.exposure.unit, bool(plan.time <= 30 * u.min), plan.flats
-    (Unit("s"), True, 3)
+    (Unit("s"), True, 5)
 
     What else is worth while, if these frames are there?
 
