@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
     from astro_calib.detector.detector import Detector
 
-__all__ = ["DarkCurrent", "as_frames", "dark_current", "exposures_of", "hot_pixels", "other_temperatures"]
+__all__ = [
+    "DarkCurrent",
+    "as_frames",
+    "clipped",
+    "dark_current",
+    "exposures_of",
+    "hot_pixels",
+    "other_temperatures",
+    "smooth",
+]
 
 #: Exposures that differ by less than this part are the same.
 SAME_EXPOSURE = 1e-3
@@ -232,7 +241,7 @@ def dark_current(
     first = _sum_of(slope, medians)
     hot = hot_pixels(first, good, threshold)
     ordinary = good & ~hot
-    levels = np.array([_clipped(frame.pixels[ordinary])[0] for frame in frames])
+    levels = np.array([clipped(frame.pixels[ordinary])[0] for frame in frames])
     own = _noise_of_level(frames, groups, ordinary)
     line = _line_of_levels(times, levels, own)
     if line.falls:
@@ -468,7 +477,7 @@ def hot_pixels(
     if not good.any():
         return np.zeros(rate.shape, np.bool_)
     excess = rate - smooth(rate, good)
-    spread = _clipped(excess[good])[1]
+    spread = clipped(excess[good])[1]
     with np.errstate(invalid="ignore"):
         return np.asarray(good & (excess > threshold * np.maximum(error, spread)))
 
@@ -484,12 +493,12 @@ def _noise_of_level(
     for group in groups:
         # Of one frame the pixels' own scatter, which is too large rather than too small.
         pixels = [floating(frames[place].pixels)[ordinary] for place in group[:2]]
-        scatter = _clipped(pixels[1] - pixels[0])[1] / np.sqrt(2) if len(group) > 1 else _clipped(pixels[0])[1]
+        scatter = clipped(pixels[1] - pixels[0])[1] / np.sqrt(2) if len(group) > 1 else clipped(pixels[0])[1]
         errors[group] = scatter / np.sqrt(pixels[0].size)
     return errors
 
 
-def _clipped(values: NDArray[Any]) -> tuple[float, float]:
+def clipped(values: NDArray[Any]) -> tuple[float, float]:
     """Mean and standard deviation without hits; right for whole numbers, too, as those by a median are not."""
     from astropy.stats import sigma_clipped_stats
 
@@ -580,11 +589,11 @@ def _table(
     for time, group, stack in zip(times, groups, stacks, strict=True):
         members = [frames[place] for place in group]
         pixels = [floating(frame.pixels)[ordinary] for frame in members]
-        pairs = [_clipped(b - a)[1] for a, b in zip(pixels[::2], pixels[1::2], strict=False)]
+        pairs = [clipped(b - a)[1] for a, b in zip(pixels[::2], pixels[1::2], strict=False)]
         observed = np.sqrt(np.mean(np.square(pairs)) / 2) if pairs else np.nan
         known = [frame.variance for frame in members if frame.variance is not None]
         predicted = np.sqrt(np.median(known[0][ordinary])) if known else np.nan
-        rows.append((time, len(group), _clipped(stack.pixels[ordinary])[0], observed, predicted))
+        rows.append((time, len(group), clipped(stack.pixels[ordinary])[0], observed, predicted))
     table = Table(rows=rows, names=("exposure", "number", "level", "observed", "predicted"))
     table["exposure"].unit = u.s
     for name in ("level", "observed", "predicted"):
