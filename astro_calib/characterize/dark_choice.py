@@ -9,7 +9,14 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_positive
-from astro_calib.characterize.darks import TOLERANCE, as_frames, exposures_of, hot_pixels, other_temperatures
+from astro_calib.characterize.darks import (
+    TOLERANCE,
+    as_frames,
+    exposures_of,
+    hot_pixels,
+    other_temperatures,
+    smooth,
+)
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.rebuild import as_frame, measured
 from astro_calib.steps.dark import exposure_ratio
@@ -207,7 +214,8 @@ def choose_dark(
         msg = f"no pixel is fit for use in all {len(candidates)} darks."
         raise FrameError(msg)
     longest = int(np.argmax(times))
-    hot = hot_pixels(candidates[longest].pixels, good, FAR, np.sqrt(_variance(candidates[longest])))
+    pixels, variance = candidates[longest].pixels, _variance(candidates[longest])
+    hot = hot_pixels(pixels - smooth(pixels, good), good, FAR, np.sqrt(variance))
     tests = [_test_of(t, place, candidates, times) for place in range(len(candidates))]
     for test in tests:
         if test is not None:

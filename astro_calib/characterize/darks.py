@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib.arguments import check_positive, described, is_sequence_of
+from astro_calib.arguments import check_positive, described, frame_from, is_sequence_of
 from astro_calib.detector.detector import as_detector
 from astro_calib.detector.header_values import as_number
 from astro_calib.dtypes import floating
@@ -50,6 +50,8 @@ SAME_EXPOSURE = 1e-3
 TOLERANCE = 0.5
 #: Values of a pixel that are further from the others than this many standard deviations are hits.
 CLIP = 5.0
+#: So many values are enough to find how they scatter.
+SAMPLE = 100_000
 #: With fewer frames than this their own scatter does not tell which value is a hit.
 ENOUGH_TO_CLIP = 5
 #: Side of the box whose median is the dark current around a pixel, pixels.
@@ -239,7 +241,8 @@ def dark_current(
     medians = [_median([frames[place] for place in group]) for group in groups]
     slope, _ = _line(exposures, np.ones(len(groups)))
     first = _sum_of(slope, medians)
-    hot = hot_pixels(first, good, threshold)
+    around = smooth(first, good)
+    hot = hot_pixels(first - around, good, threshold)
     ordinary = good & ~hot
     levels = np.array([clipped(frame.pixels[ordinary])[0] for frame in frames])
     own = _noise_of_level(frames, groups, ordinary)
@@ -255,7 +258,7 @@ def dark_current(
             msg += "give two darks or more of each of two exposures."
             raise FrameError(msg)
     elif detector is not None:
-        expected = np.where(hot, first, smooth(first, ordinary)) if ordinary.any() else first
+        expected = np.where(hot, first, around)
         frames = [
             create_deviation(frame, detector, shot_noise=np.nan_to_num(np.maximum(expected, 0)) * time)
             if lacks_own_noise(frame)
@@ -272,7 +275,7 @@ def dark_current(
     slope, start = _line(exposures, 1 / typical)
     rate = _named(_frame_sum(slope / u.s, stacks), "dark current")
     offset = _named(_frame_sum(start * u.dimensionless_unscaled, stacks), "level at zero time")
-    hot = hot_pixels(rate.pixels, fit_for_use(rate), threshold, np.sqrt(_variance(rate)))
+    hot = hot_pixels(rate.pixels - around, fit_for_use(rate), threshold, np.sqrt(_variance(rate)))
     if rate.flags is not None:
         hot |= (rate.flags & np.uint16(DataQuality.SATURATED)) != 0
     remarks += _unsteady(exposures, stacks, rate, offset, hot)
@@ -317,8 +320,9 @@ def as_frames(function: str, what: str, given: Any) -> list[CCDFrame]:
         raise TypeError(msg)
     given = list(given)
     if not given or not is_sequence_of((CCDFrame,), given):
-        kinds = described(next((one for one in given if not isinstance(one, CCDFrame)), given))
-        msg = f"{function} takes a list of {what} as CCDFrame; found {kinds}."
+        other = next((one for one in given if not isinstance(one, CCDFrame)), None)
+        remedy = "the list is empty." if not given else f"found {described(other)}. {frame_from(other)}"
+        msg = f"{function} takes a list of {what} as CCDFrame; {remedy}"
         raise TypeError(msg)
     frames = [as_frame(frame) for frame in given]
     first = frames[0]
@@ -453,21 +457,21 @@ def smooth(values: NDArray[Any], good: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def hot_pixels(
-    rate: NDArray[Any], good: NDArray[np.bool_], threshold: float, error: NDArray[Any] | float = 0.0
+    excess: NDArray[Any], good: NDArray[np.bool_], threshold: float, error: NDArray[Any] | float = 0.0
 ) -> NDArray[np.bool_]:
     """
     Which pixels have more dark current than those around them.
 
     Parameters
     ----------
-    rate : ndarray, shape (ny, nx)
-        Dark current.
+    excess : ndarray, shape (ny, nx)
+        Dark current above that of the pixels around.
     good : ndarray of bool, shape (ny, nx)
         Where it is known.
     threshold : float
         In standard errors, and in standard deviations of the pixels.
     error : ndarray or float
-        Standard error of the rate.
+        Standard error of that.
 
     Returns
     -------
@@ -475,8 +479,7 @@ def hot_pixels(
         False where the rate is not known.
     """
     if not good.any():
-        return np.zeros(rate.shape, np.bool_)
-    excess = rate - smooth(rate, good)
+        return np.zeros(excess.shape, np.bool_)
     spread = clipped(excess[good])[1]
     with np.errstate(invalid="ignore"):
         return np.asarray(good & (excess > threshold * np.maximum(error, spread)))
@@ -502,8 +505,11 @@ def clipped(values: NDArray[Any]) -> tuple[float, float]:
     """Mean and standard deviation without hits; right for whole numbers, too, as those by a median are not."""
     from astropy.stats import sigma_clipped_stats
 
-    mean, _, scatter = sigma_clipped_stats(np.asarray(values, np.float64), sigma=CLIP, maxiters=10)
-    return float(mean), float(scatter)
+    # A part of them tells where hits begin.
+    some = np.asarray(values[:: max(1, values.size // SAMPLE)], np.float64)
+    _, middle, scatter = sigma_clipped_stats(some, sigma=CLIP, maxiters=10)
+    kept = values[np.abs(values - middle) <= CLIP * scatter]
+    return float(kept.mean(dtype=np.float64)), float(kept.std(dtype=np.float64))
 
 
 class _LevelLine(NamedTuple):
@@ -517,7 +523,7 @@ class _LevelLine(NamedTuple):
 
 
 def _line_of_levels(times: NDArray[np.float64], levels: NDArray[np.float64], own: NDArray[np.float64]) -> _LevelLine:
-    from scipy.stats import t as student
+    from scipy.special import stdtr
 
     slope, start = _line(times, np.ones(len(times)))
     rate, level = float(slope @ levels), float(start @ levels)
@@ -528,7 +534,7 @@ def _line_of_levels(times: NDArray[np.float64], levels: NDArray[np.float64], own
         max(float(np.sqrt(factors**2 @ own**2)), float(scatter * np.sqrt(factors @ factors)))
         for factors in (slope, start)
     ]
-    falls = freedom > 0 and rate < 0 and (errors[0] == 0 or student.cdf(rate / errors[0], freedom) < CHANCE)
+    falls = freedom > 0 and rate < 0 and (errors[0] == 0 or stdtr(freedom, rate / errors[0]) < CHANCE)
     return _LevelLine(rate, errors[0], level, errors[1], bool(falls))
 
 
@@ -564,13 +570,13 @@ def _unsteady(
     """A remark on hot pixels that do not grow along a line, if three exposures or more can tell."""
     if len(times) < 3 or not hot.any():
         return []
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
     square = np.zeros(np.count_nonzero(hot))
     for time, stack in zip(times, stacks, strict=True):
         off = stack.pixels[hot] - offset.pixels[hot] - time * rate.pixels[hot]
         square += np.square(off, dtype=np.float64) / _variance(stack)[hot]
-    number = int(np.count_nonzero(square > chi2.isf(UNSTEADY, len(times) - 2)))
+    number = int(np.count_nonzero(square > chdtri(len(times) - 2, UNSTEADY)))
     if not number:
         return []
     return [f"{number} of {square.size} hot pixels do not grow steadily with exposure; scaled darks are wrong there."]
@@ -587,12 +593,14 @@ def _table(
 
     rows = []
     for time, group, stack in zip(times, groups, stacks, strict=True):
-        members = [frames[place] for place in group]
-        pixels = [floating(frame.pixels)[ordinary] for frame in members]
-        pairs = [clipped(b - a)[1] for a, b in zip(pixels[::2], pixels[1::2], strict=False)]
-        observed = np.sqrt(np.mean(np.square(pairs)) / 2) if pairs else np.nan
-        known = [frame.variance for frame in members if frame.variance is not None]
-        predicted = np.sqrt(np.median(known[0][ordinary])) if known else np.nan
+        pairs = [[frames[place] for place in group[start : start + 2]] for start in range(0, len(group) - 1, 2)]
+        own = frames[group[0]].variance
+        predicted = np.nan if own is None else float(np.sqrt(np.median(own[ordinary])))
+        # Over what is predicted for each pixel, where that is known: where the dark current differs, the noise does.
+        ratios = [_scatter_of_pair(one, other, ordinary) for one, other in pairs]
+        observed = np.sqrt(np.mean(np.square(ratios))) if ratios else np.nan
+        if own is not None:
+            observed *= predicted
         rows.append((time, len(group), clipped(stack.pixels[ordinary])[0], observed, predicted))
     table = Table(rows=rows, names=("exposure", "number", "level", "observed", "predicted"))
     table["exposure"].unit = u.s
@@ -600,6 +608,14 @@ def _table(
         table[name].unit = frames[0].unit
         table[name].format = ".4g" if name != "level" else ".6g"
     return table
+
+
+def _scatter_of_pair(one: CCDFrame, other: CCDFrame, ordinary: NDArray[np.bool_]) -> float:
+    """Noise in one of two darks that are alike, from their difference: over the predicted one, where that is known."""
+    difference = floating(other.pixels)[ordinary] - floating(one.pixels)[ordinary]
+    if one.variance is None or other.variance is None:
+        return clipped(difference)[1] / np.sqrt(2)
+    return clipped(difference / np.sqrt(one.variance[ordinary] + other.variance[ordinary]))[1]
 
 
 def _noise_remarks(table: Table, *, scatter: bool) -> list[str]:

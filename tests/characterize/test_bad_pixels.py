@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from astro_calib import CCDFrame, DataQuality, Detector, calibrate, simulate
+from astro_calib import CCDFrame, DataQuality, Detector, calibrate, combine, simulate
 from astro_calib.characterize import bad_pixel_mask, dark_current
 from astro_calib.errors import FrameError, ShapeMismatchError
 
@@ -102,6 +102,24 @@ def test_pixels_that_no_flat_has_are_bad(sensitivity):
     mask = bad_pixel_mask(flats=flats)
     assert np.argwhere(mask.data).tolist() == [[3, 4]]
     assert mask.meta["NUNFIT"] == 1
+
+
+def test_bad_column_of_a_real_camera_is_found(nickel):
+    # The one that the observers know, counted from 0, and the last, which misbehaves.
+    camera = Detector(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron, saturation=65000 * u.adu)
+
+    def read(numbers, **masters):
+        frames = [CCDFrame.read(nickel / f"d{number}.fits.gz", unit="adu") for number in numbers]
+        return [
+            calibrate(frame, camera, overscan="[1030:1056,1:1024]", trim="[1:1024,1:1024]", **masters)
+            for frame in frames
+        ]
+
+    bias = combine(read([1001, 1002, 1003], shot_noise=0))
+    columns = bad_pixel_mask(flats=read([1035, 1036, 1037], bias=bias)).data.mean(axis=0)
+    assert columns[256] > 0.9
+    assert columns[1023] > 0.9
+    assert np.sum(columns) < 5
 
 
 def test_mistakes_are_told(sensitivity):

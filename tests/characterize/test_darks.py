@@ -125,14 +125,14 @@ def test_hits_are_left_out():
 
 def test_level_and_its_uncertainty_hold_the_drift_between_frames():
     errors, stated = [], []
-    for seed in range(50):
+    for seed in range(40):
         darks = darks_of(0.3, [60] * 8 + [600] * 8, seed=seed, shape=(40, 40), bias_drift=3.0)
         measured = dark_current(darks, detector=CAMERA)
         errors.append(measured.level.value - 0.3)
         stated.append(measured.level_uncertainty.value)
     # Drift of 3 adu = 4.5 e over the root of 4, over 540 s.
     assert np.sqrt(np.mean(np.square(stated))) == pytest.approx(4.5 / 2 / 540, rel=0.1)
-    assert np.sqrt(np.mean(np.square(errors)) / np.mean(np.square(stated))) == pytest.approx(1, abs=3 / np.sqrt(100))
+    assert np.sqrt(np.mean(np.square(errors)) / np.mean(np.square(stated))) == pytest.approx(1, abs=3 / np.sqrt(80))
 
 
 def clamped_darks(seed=1, number=6):
@@ -190,6 +190,13 @@ def test_other_temperature_is_refused_by_name():
     assert measured.temperature.value == pytest.approx(-18.75)
 
 
+def test_glow_does_not_make_the_noise_look_wrong():
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    measured = dark_current(darks_of(0.3 + 5 * np.exp(-np.hypot(x, y) / 60), [60] * 3 + [600] * 3), detector=CAMERA)
+    np.testing.assert_allclose(measured.table["observed"] / measured.table["predicted"], 1, atol=0.02)
+    assert measured.remarks == ()
+
+
 def test_unknown_temperature_is_remarked():
     darks = darks_of(0.3, [60, 60, 600, 600], headers=[{}] * 4, shape=(40, 40))
     measured = dark_current(darks, detector=CAMERA)
@@ -241,7 +248,7 @@ def test_mistakes_are_told():
         dark_current([darks[0], darks[2][:20]], detector=CAMERA)
     with pytest.raises(TypeError, match="write dark_current"):
         dark_current(darks[0], detector=CAMERA)
-    with pytest.raises(TypeError, match=r"found 'dark\.fits'"):
+    with pytest.raises(TypeError, match=r"found 'dark\.fits'. Read the file first: CCDFrame.read"):
         dark_current(["dark.fits"], detector=CAMERA)
     with pytest.raises(u.UnitConversionError, match="of one unit"):
         dark_current([darks[0], calibrate(darks[2], CAMERA, pedestal=1000)], detector=CAMERA)
