@@ -150,7 +150,9 @@ def simulated_night(camera, plan, light, rng):
     return combine([calibrate(raw, CAMERA, bias=bias, dark=dark, flat=flat) for raw in images])
 
 
-@pytest.mark.parametrize("given", [{}, {"dark_exposure": 40 * u.s, "exposure": 20 * u.s}])
+@pytest.mark.parametrize(
+    "given", [{}, pytest.param({"dark_exposure": 40 * u.s, "exposure": 20 * u.s}, marks=pytest.mark.long)]
+)
 def test_recommended_night_gives_the_promised_snr(given):
     plan = plan_calibration(CAMERA, time=6 * u.min, annulus=ANNULUS, **NIGHT, **given)
     # The masters matter, or nothing would be tested.
