@@ -244,8 +244,9 @@ def dark_current(
     around = smooth(first, good)
     hot = hot_pixels(first - around, good, threshold)
     ordinary = good & ~hot
-    levels = np.array([clipped(frame.pixels[ordinary])[0] for frame in frames])
-    own = _noise_of_level(frames, groups, ordinary)
+    calm = ordinary & _typical(first, ordinary)
+    levels = _levels(frames, groups, medians, calm)
+    own = _noise_of_level(frames, groups, calm)
     line = _line_of_levels(times, levels, own)
     if line.falls:
         _tell_of_clamp(times, levels, unit, remarks)
@@ -276,16 +277,24 @@ def dark_current(
     rate = _named(_frame_sum(slope / u.s, stacks), "dark current")
     offset = _named(_frame_sum(start * u.dimensionless_unscaled, stacks), "level at zero time")
     hot = hot_pixels(rate.pixels - around, fit_for_use(rate), threshold, np.sqrt(_variance(rate)))
-    if rate.flags is not None:
-        hot |= (rate.flags & np.uint16(DataQuality.SATURATED)) != 0
     remarks += _unsteady(exposures, stacks, rate, offset, hot)
-    table = _table(exposures, groups, frames, stacks, ordinary)
+    if rate.flags is not None:
+        full = (rate.flags & np.uint16(DataQuality.SATURATED)) != 0
+        hot |= full
+        if full.any():
+            remarks.append(f"{np.count_nonzero(full)} pixels saturate in a dark; the rate there is too low.")
+    table = _table(exposures, groups, frames, levels, ordinary)
     remarks += _noise_remarks(table, scatter=line.falls or detector is None)
     rate = with_quality(rate, hot, DataQuality.BAD)
-    if _without_bias(frames) and abs(line.start) > 5 * line.start_error:
-        left = f"{line.start:.3g} +- {line.start_error:.1g} {unit}"
+    # Frames that share a bias share the error of its level, too.
+    error = np.hypot(line.start_error, _error_of_mean(offset, calm))
+    if _without_bias(frames) and abs(line.start) > 5 * error:
+        left = f"{line.start:.3g} +- {error:.1g} {unit}"
         remarks.append(f"At zero time {left} are left: the bias that was subtracted is not that of the darks.")
     for made in (rate, offset):
+        # It is no dark of the exposure that the first one had.
+        made.meta.pop(exposure_time, None)
+        made.meta["OBJECT"] = made.name
         record(
             made,
             "dark_current",
@@ -488,6 +497,34 @@ def hot_pixels(
 # -- the level -------------------------------------------------------------------------------------------------------
 
 
+def _typical(values: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which values are not far from most: the same pixels make the level of all exposures."""
+    middle, scatter = clipped(values[where])
+    return np.asarray(np.abs(values - middle) <= CLIP * scatter)
+
+
+def _levels(
+    frames: Sequence[CCDFrame],
+    groups: Sequence[NDArray[np.intp]],
+    medians: Sequence[NDArray[Any]],
+    calm: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """The mean of each frame over the same pixels, without its hits, which are told by the others of its exposure."""
+    levels = np.empty(len(frames))
+    for group, median in zip(groups, medians, strict=True):
+        usual = median[calm]
+        mean = float(usual.mean(dtype=np.float64))
+        for place in group:
+            levels[place] = mean + clipped(floating(frames[place].pixels)[calm] - usual)[0]
+    return levels
+
+
+def _error_of_mean(frame: CCDFrame, where: NDArray[np.bool_]) -> float:
+    budget = frame.known_budget
+    assert budget is not None
+    return float(np.sqrt(budget.variance_of_sum(where / np.count_nonzero(where))))
+
+
 def _noise_of_level(
     frames: Sequence[CCDFrame], groups: Sequence[NDArray[np.intp]], ordinary: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
@@ -586,13 +623,13 @@ def _table(
     times: NDArray[np.float64],
     groups: Sequence[NDArray[np.intp]],
     frames: Sequence[CCDFrame],
-    stacks: Sequence[CCDFrame],
+    levels: NDArray[np.float64],
     ordinary: NDArray[np.bool_],
 ) -> Table:
     from astropy.table import Table
 
     rows = []
-    for time, group, stack in zip(times, groups, stacks, strict=True):
+    for time, group in zip(times, groups, strict=True):
         pairs = [[frames[place] for place in group[start : start + 2]] for start in range(0, len(group) - 1, 2)]
         own = frames[group[0]].variance
         predicted = np.nan if own is None else float(np.sqrt(np.median(own[ordinary])))
@@ -601,7 +638,7 @@ def _table(
         observed = np.sqrt(np.mean(np.square(ratios))) if ratios else np.nan
         if own is not None:
             observed *= predicted
-        rows.append((time, len(group), clipped(stack.pixels[ordinary])[0], observed, predicted))
+        rows.append((time, len(group), float(levels[group].mean()), observed, predicted))
     table = Table(rows=rows, names=("exposure", "number", "level", "observed", "predicted"))
     table["exposure"].unit = u.s
     for name in ("level", "observed", "predicted"):
@@ -612,10 +649,11 @@ def _table(
 
 def _scatter_of_pair(one: CCDFrame, other: CCDFrame, ordinary: NDArray[np.bool_]) -> float:
     """Noise in one of two darks that are alike, from their difference: over the predicted one, where that is known."""
-    difference = floating(other.pixels)[ordinary] - floating(one.pixels)[ordinary]
-    if one.variance is None or other.variance is None:
-        return clipped(difference)[1] / np.sqrt(2)
-    return clipped(difference / np.sqrt(one.variance[ordinary] + other.variance[ordinary]))[1]
+    if one.known_budget is None or other.known_budget is None:
+        return clipped(floating(other.pixels)[ordinary] - floating(one.pixels)[ordinary])[1] / np.sqrt(2)
+    # In which a bias that both had subtracted cancels.
+    difference = other.subtract(one)
+    return clipped(difference.pixels[ordinary] / np.sqrt(_variance(difference)[ordinary]))[1]
 
 
 def _noise_remarks(table: Table, *, scatter: bool) -> list[str]:

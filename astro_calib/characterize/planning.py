@@ -12,7 +12,7 @@ from astro_calib.arguments import check_count, check_number, check_positive, des
 from astro_calib.detector.detector import Amplifier, Detector, as_detector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from astropy.table import Table
     from matplotlib.figure import Figure
@@ -30,11 +30,13 @@ RADIUS, INNER, GAP, ANNULUS_AREA = 1.0, 2.5, 1.5, 10.0
 PLACES = (0.125, 0.375)
 #: The brightest pixel of a recommended exposure stays at this part of the saturation, for pedestal and better seeing.
 FULL = 0.8
+#: Around so many of the best exposures, these parts of them are tried.
+REFINED, PARTS = 3, np.linspace(0.94, 1.06, 25)
 #: Exposures that are tried: these times powers of ten, in seconds, from the shortest.
 ROUND = np.concatenate([np.arange(1, 2, 0.1), np.arange(2, 5, 0.2), np.arange(5, 10, 0.5)])
 SHORTEST = 0.1
 #: The shortest exposure is taken with which the SNR is at least this part of the best: more frames show more hits.
-NEARLY = 0.995
+NEARLY = 0.997
 #: Numbers of frames that are tried on either side of where the SNR would be best if they need not be whole.
 TRIED = 2
 #: More frames of a kind than this are not planned.
@@ -280,7 +282,7 @@ def plan_calibration(
     dark_current : Quantity, electron / s
         In each pixel. Without it no darks are planned.
     exposure : Quantity, s, optional
-        Of each science frame. Without it the shortest exposure is taken that gives the best SNR to half a percent, and
+        Of each science frame. Without it the shortest exposure is taken that gives nearly the best SNR, to 0.3%, and
         does not saturate the detector.
     dark_exposure : Quantity, s, optional
         Of each dark, which is scaled to the exposure; by default the exposure itself.
@@ -341,7 +343,7 @@ def plan_calibration(
     ...              fwhm=3.5, flat_level=20000 * u.adu, lamp_time=5 * u.s, read_out_time=15 * u.s)
     >>> plan = plan_calibration(camera, time=30 * u.min, **night)
     >>> plan.exposure.unit, bool(plan.time <= 30 * u.min), plan.flats
-    (Unit("s"), True, 5)
+    (Unit("s"), True, 4)
 
     What else is worth while, if these frames are there?
 
@@ -387,6 +389,7 @@ def plan_calibration(
         dark_time = check_positive("dark_exposure", _with_unit("dark_exposure", dark_exposure, u.s), u.s)
     # The most electrons that a pixel may hold, without pedestal.
     brightest = np.inf if saturation is None else saturation * gain
+    longest = FULL * brightest / conditions.peak_rate()
     if exposure is not None:
         given_exposure = check_positive("exposure", _with_unit("exposure", exposure, u.s), u.s)
         candidates = [given_exposure]
@@ -394,25 +397,35 @@ def plan_calibration(
         msg = "give the exposure of the science frames, whose number is given."
         raise ValueError(msg)
     else:
-        candidates = _exposures(seconds, FULL * brightest / conditions.peak_rate())
-    plans = []
-    for t in candidates:
-        variances, costs = conditions.variances(t, dark_time or t), conditions.costs(t, dark_time or t)
-        numbers = _best_numbers(free, fixed, variances, costs, seconds, fewest)
-        if numbers is None:
-            continue
-        plan = CalibrationPlan(
-            exposure=t * u.s,
-            dark_exposure=(dark_time or t) * u.s,
-            **{"darks": 0, **numbers},
-            time=sum(number * costs[kind] for kind, number in numbers.items()) / 60 * u.min,
-            signal=conditions.flux * t * u.electron,
-            variances=variances,
-            gain_variance=(conditions.flux * t * uncertainty) ** 2,
-            seconds=costs,
-            remarks=_remarks(t, dark_time, conditions, brightest),
-        )
-        plans.append(plan)
+        candidates = _exposures(seconds, longest)
+
+    def plans_with(exposures: Iterable[float]) -> list[CalibrationPlan]:
+        """The best plan for each exposure that the time allows."""
+        found = []
+        for tried in exposures:
+            t = tried
+            variances, costs = conditions.variances(t, dark_time or t), conditions.costs(t, dark_time or t)
+            numbers = _best_numbers(free, fixed, variances, costs, seconds, fewest)
+            if numbers is None:
+                continue
+            if exposure is None:
+                t = _lengthened(t, longest, numbers, costs, free, seconds, matched=dark_time is None)
+                variances, costs = conditions.variances(t, dark_time or t), conditions.costs(t, dark_time or t)
+            plan = CalibrationPlan(
+                exposure=t * u.s,
+                dark_exposure=(dark_time or t) * u.s,
+                **{"darks": 0, **numbers},
+                time=sum(number * costs[kind] for kind, number in numbers.items()) / 60 * u.min,
+                signal=conditions.flux * t * u.electron,
+                variances=variances,
+                gain_variance=(conditions.flux * t * uncertainty) ** 2,
+                seconds=costs,
+                remarks=_remarks(t, dark_time, conditions, brightest),
+            )
+            found.append(plan)
+        return found
+
+    plans = plans_with(candidates)
     if not plans:
         least = [conditions.costs(t, dark_time or t) for t in candidates]
         needed = min(fewest * sum(costs[kind] for kind in free) for costs in least) / 60
@@ -421,6 +434,12 @@ def plan_calibration(
             "more time, a shorter exposure, or fewer frames with at_least=."
         )
         raise ValueError(msg)
+    if exposure is None:
+        # Where frames are few, how they fill the time matters: around the best, exposures are tried in small steps.
+        best = sorted(plans, key=lambda plan: plan.snr)[-REFINED:]
+        around = {float(f"{plan.exposure.value * part:.3g}") for plan in best for part in PARTS}
+        plans += plans_with(t for t in sorted(around) if t <= longest)
+        plans.sort(key=lambda plan: plan.exposure)
     enough = NEARLY * max(plan.snr for plan in plans)
     return next(plan for plan in plans if plan.snr >= enough)
 
@@ -603,6 +622,24 @@ def _exposures(seconds: float, longest: float) -> list[float]:
         )
         raise ValueError(msg)
     return found
+
+
+def _lengthened(
+    t: float,
+    longest: float,
+    numbers: Mapping[str, int],
+    costs: Mapping[str, float],
+    free: Sequence[str],
+    seconds: float,
+    *,
+    matched: bool,
+) -> float:
+    """The exposure with which as many frames take all of the time, to three digits."""
+    left = seconds - sum(numbers[kind] * costs[kind] for kind in free)
+    exposed = numbers["science"] + (numbers["darks"] if matched and "darks" in free else 0)
+    longer = min(t + left / exposed, longest)
+    digit = 10.0 ** (np.floor(np.log10(longer)) - 2)
+    return max(t, round(float(np.floor(longer / digit * (1 + 1e-12)) * digit), 6))
 
 
 # -- what is given ---------------------------------------------------------------------------------------------------

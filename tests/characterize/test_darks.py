@@ -81,6 +81,8 @@ def test_pixel_that_saturates_in_long_darks_is_hot():
     bias = CCDFrame(np.full(SHAPE, 1000.0), unit="adu")
     measured = dark_current([calibrate(dark, full, bias=bias) for dark in darks])
     np.testing.assert_array_equal(np.argwhere(measured.hot), [[7, 9]])
+    assert measured.rate.mask[7, 9]
+    assert "1 pixels saturate" in measured.remarks[-1]
 
 
 def test_noise_of_a_bias_that_all_darks_share_cancels_in_the_rate_and_stays_in_the_offset():
@@ -252,3 +254,20 @@ def test_mistakes_are_told():
         dark_current(["dark.fits"], detector=CAMERA)
     with pytest.raises(u.UnitConversionError, match="of one unit"):
         dark_current([darks[0], calibrate(darks[2], CAMERA, pedestal=1000)], detector=CAMERA)
+
+
+def test_level_is_right_under_a_glow():
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    glow = 0.1 + 3 * np.exp(-np.hypot(x, y) / 30)
+    darks = darks_of(glow, [60] * 4 + [300] * 4 + [600] * 4)
+    measured = dark_current([calibrate(dark, CAMERA, pedestal=1000, shot_noise=0) for dark in darks])
+    # The same pixels at all exposures: their levels are on a line through zero.
+    times, levels = np.array(measured.table["exposure"]), np.array(measured.table["level"])
+    np.testing.assert_allclose(levels, measured.level.value * times, atol=0.15)
+
+
+def test_rate_is_no_dark_of_the_exposure_of_the_first():
+    measured = dark_current(darks_of(0.3, [60, 60, 600, 600], shape=(40, 40)), detector=CAMERA)
+    for frame in (measured.rate, measured.offset):
+        assert "EXPTIME" not in frame.meta
+        assert frame.meta["INSTRUME"] == "detector"
