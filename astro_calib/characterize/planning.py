@@ -366,96 +366,164 @@ def plan_calibration(
         lamp=check_number("lamp_time", _with_unit("lamp_time", lamp_time, u.s), u.s),
         read_out=check_number("read_out_time", _with_unit("read_out_time", read_out_time, u.s), u.s),
         read_variance=read_variance,
+        gain_uncertainty=uncertainty,
         sums=_sums(fwhm, radius, _annulus(annulus, fwhm, radius)),
     )
     if conditions.read_out + conditions.lamp == 0:
         msg = "read_out_time and lamp_time are 0: flats that take no time can be had without end."
         raise ValueError(msg)
-    kinds = [kind for kind in KINDS if kind != "darks" or conditions.dark > 0]
-    given = {"science": science, "biases": biases, "darks": darks, "flats": flats}
-    if not conditions.dark and darks:
-        msg = f"darks is {darks}, but dark_current is 0; give the dark current, or no darks."
-        raise ValueError(msg)
-    fixed = {kind: check_count(kind, given[kind]) for kind in kinds if given[kind] is not None}
-    for kind, number in fixed.items():
-        if number == 0:
-            msg = f"{kind} is 0; without any there is nothing to calibrate with. Give 1 or more, or leave it out."
-            raise ValueError(msg)
-    free = [kind for kind in kinds if kind not in fixed]
-    seconds = _available(time, free)
-    fewest = max(1, check_count("at_least", at_least))
+    fixed = _given_numbers(
+        {"science": science, "biases": biases, "darks": darks, "flats": flats}, with_darks=conditions.dark > 0
+    )
+    free = [kind for kind in KINDS if kind not in fixed and (kind != "darks" or conditions.dark > 0)]
     dark_time = None
     if dark_exposure is not None:
         dark_time = check_positive("dark_exposure", _with_unit("dark_exposure", dark_exposure, u.s), u.s)
     # The most electrons that a pixel may hold, without pedestal.
     brightest = np.inf if saturation is None else saturation * gain
-    longest = FULL * brightest / conditions.peak_rate()
+    planner = _Planner(
+        conditions=conditions,
+        free=free,
+        fixed=fixed,
+        seconds=_available(time, free),
+        fewest=max(1, check_count("at_least", at_least)),
+        dark_time=dark_time,
+        brightest=brightest,
+        longest=FULL * brightest / conditions.peak_rate(),
+    )
     if exposure is not None:
-        given_exposure = check_positive("exposure", _with_unit("exposure", exposure, u.s), u.s)
-        candidates = [given_exposure]
-    elif science is not None:
+        t = check_positive("exposure", _with_unit("exposure", exposure, u.s), u.s)
+        plans = planner.plans([t])
+        if not plans:
+            raise ValueError(planner.needs([t]))
+        return plans[0]
+    if science is not None:
         msg = "give the exposure of the science frames, whose number is given."
         raise ValueError(msg)
-    else:
-        candidates = _exposures(seconds, longest)
+    return _best_exposure(planner)
 
-    def plans_with(exposures: Iterable[float]) -> list[CalibrationPlan]:
-        """The best plan for each exposure that the time allows."""
+
+def _given_numbers(given: Mapping[str, Any], *, with_darks: bool) -> dict[str, int]:
+    """The numbers of frames that are given, once it is clear that they are some."""
+    if given["darks"] and not with_darks:
+        msg = f"darks is {given['darks']}, but dark_current is 0; give the dark current, or no darks."
+        raise ValueError(msg)
+    fixed = {}
+    for kind, number in given.items():
+        if number is None or (kind == "darks" and not with_darks):
+            continue
+        fixed[kind] = check_count(kind, number)
+        if fixed[kind] == 0:
+            msg = f"{kind} is 0; without any there is nothing to calibrate with. Give 1 or more, or leave it out."
+            raise ValueError(msg)
+    return fixed
+
+
+def _best_exposure(planner: _Planner) -> CalibrationPlan:
+    """The plan with the shortest exposure of those that are nearly the best."""
+    candidates = _exposures(planner.seconds, planner.longest)
+    plans = planner.plans(candidates, lengthen=True)
+    if not plans:
+        raise ValueError(planner.needs(candidates))
+    # Where frames are few, how they fill the time matters: around the best, exposures are tried in small steps.
+    best = sorted(plans, key=lambda plan: plan.snr)[-REFINED:]
+    around = {float(f"{plan.exposure.value * part:.3g}") for plan in best for part in PARTS}
+    plans += planner.plans([t for t in sorted(around) if t <= planner.longest], lengthen=True)
+    enough = NEARLY * max(plan.snr for plan in plans)
+    return min((plan for plan in plans if plan.snr >= enough), key=lambda plan: plan.exposure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planner:
+    """
+    What is to be planned.
+
+    Attributes
+    ----------
+    conditions : _Conditions
+        What is observed with what.
+    free : list of str
+        The kinds of frame whose numbers are to be found.
+    fixed : dict of str to int
+        The other numbers.
+    seconds : float
+        Time for the free ones.
+    fewest : int
+        How many of each there have to be.
+    dark_time : float or None
+        Exposure of the darks, s; None for that of the science frames.
+    brightest, longest : float
+        Electrons at which a pixel saturates, and the exposure (s) in which the target stays well below.
+    """
+
+    conditions: _Conditions
+    free: Sequence[str]
+    fixed: Mapping[str, int]
+    seconds: float
+    fewest: int
+    dark_time: float | None
+    brightest: float
+    longest: float
+
+    def plans(self, exposures: Iterable[float], *, lengthen: bool = False) -> list[CalibrationPlan]:
+        """The best plan for each of the exposures with which there is time; lengthened to take all of it, if asked."""
         found = []
-        for tried in exposures:
-            t = tried
-            variances, costs = conditions.variances(t, dark_time or t), conditions.costs(t, dark_time or t)
-            numbers = _best_numbers(free, fixed, variances, costs, seconds, fewest)
-            if numbers is None:
-                continue
-            if exposure is None:
-                t = _lengthened(t, longest, numbers, costs, free, seconds, matched=dark_time is None)
-                variances, costs = conditions.variances(t, dark_time or t), conditions.costs(t, dark_time or t)
-            plan = CalibrationPlan(
-                exposure=t * u.s,
-                dark_exposure=(dark_time or t) * u.s,
-                **{"darks": 0, **numbers},
-                time=sum(number * costs[kind] for kind, number in numbers.items()) / 60 * u.min,
-                signal=conditions.flux * t * u.electron,
-                variances=variances,
-                gain_variance=(conditions.flux * t * uncertainty) ** 2,
-                seconds=costs,
-                remarks=_remarks(t, dark_time, conditions, brightest),
-            )
-            found.append(plan)
+        for t in exposures:
+            variances, costs = self._of_one(t)
+            numbers = _best_numbers(self.free, self.fixed, variances, costs, self.seconds, self.fewest)
+            if numbers is not None:
+                found.append(self._plan(self._lengthened(t, numbers, costs) if lengthen else t, numbers))
         return found
 
-    plans = plans_with(candidates)
-    if not plans:
-        least = [conditions.costs(t, dark_time or t) for t in candidates]
-        needed = min(fewest * sum(costs[kind] for kind in free) for costs in least) / 60
-        msg = (
-            f"time is {seconds / 60:.3g} min; {fewest} frames of each of {', '.join(free)} take {needed:.3g} min. Give "
-            "more time, a shorter exposure, or fewer frames with at_least=."
+    def needs(self, exposures: Sequence[float]) -> str:
+        """What to say if there is no time for the fewest frames, with none of the exposures."""
+        needed = min(self.fewest * sum(self._of_one(t)[1][kind] for kind in self.free) for t in exposures) / 60
+        return (
+            f"time is {self.seconds / 60:.3g} min; {self.fewest} frames of each of {', '.join(self.free)} take "
+            f"{needed:.3g} min. Give more time, a shorter exposure, or fewer frames with at_least=."
         )
-        raise ValueError(msg)
-    if exposure is None:
-        # Where frames are few, how they fill the time matters: around the best, exposures are tried in small steps.
-        best = sorted(plans, key=lambda plan: plan.snr)[-REFINED:]
-        around = {float(f"{plan.exposure.value * part:.3g}") for plan in best for part in PARTS}
-        plans += plans_with(t for t in sorted(around) if t <= longest)
-        plans.sort(key=lambda plan: plan.exposure)
-    enough = NEARLY * max(plan.snr for plan in plans)
-    return next(plan for plan in plans if plan.snr >= enough)
 
+    def _of_one(self, t: float) -> tuple[dict[str, float], dict[str, float]]:
+        """The variance that one frame of each kind brings, and what it costs."""
+        of_dark = self.dark_time or t
+        return self.conditions.variances(t, of_dark), self.conditions.costs(t, of_dark)
 
-def _remarks(t: float, dark_time: float | None, conditions: _Conditions, brightest: float) -> tuple[str, ...]:
-    """What should be known about an exposure."""
-    remarks = []
-    collected = conditions.peak_rate() * t
-    if collected >= brightest:
-        remarks.append(
-            f"The target saturates: its brightest pixel collects {collected:.3g} electrons in {t:g} s, and saturates "
-            f"at {brightest:.3g}. Expose for {FULL * brightest / conditions.peak_rate():.2g} s at most."
+    def _lengthened(self, t: float, numbers: Mapping[str, int], costs: Mapping[str, float]) -> float:
+        """The exposure with which as many frames take all of the time, to three digits."""
+        left = self.seconds - sum(numbers[kind] * costs[kind] for kind in self.free)
+        matched = self.dark_time is None and "darks" in self.free
+        longer = min(t + left / (numbers["science"] + (numbers["darks"] if matched else 0)), self.longest)
+        digit = 10.0 ** (np.floor(np.log10(longer)) - 2)
+        return max(t, round(float(np.floor(longer / digit * (1 + 1e-12)) * digit), 6))
+
+    def _plan(self, t: float, numbers: Mapping[str, int]) -> CalibrationPlan:
+        conditions = self.conditions
+        variances, costs = self._of_one(t)
+        signal = conditions.flux * t
+        return CalibrationPlan(
+            exposure=t * u.s,
+            dark_exposure=(self.dark_time or t) * u.s,
+            **{"darks": 0, **numbers},
+            time=sum(number * costs[kind] for kind, number in numbers.items()) / 60 * u.min,
+            signal=signal * u.electron,
+            variances=variances,
+            gain_variance=(signal * conditions.gain_uncertainty) ** 2,
+            seconds=costs,
+            remarks=self._remarks(t),
         )
-    if dark_time not in (None, t) and conditions.dark:
-        remarks.append("The darks are scaled, which is right only for pixels whose dark current is steady.")
-    return tuple(remarks)
+
+    def _remarks(self, t: float) -> tuple[str, ...]:
+        """What should be known about an exposure."""
+        remarks = []
+        collected = self.conditions.peak_rate() * t
+        if collected >= self.brightest:
+            remarks.append(
+                f"The target saturates: its brightest pixel collects {collected:.3g} electrons in {t:g} s, and "
+                f"saturates at {self.brightest:.3g}. Expose for {self.longest:.2g} s at most."
+            )
+        if self.dark_time not in (None, t) and self.conditions.dark:
+            remarks.append("The darks are scaled, which is right only for pixels whose dark current is steady.")
+        return tuple(remarks)
 
 
 # -- the noise -------------------------------------------------------------------------------------------------------
@@ -489,6 +557,7 @@ class _Conditions:
     lamp: float
     read_out: float
     read_variance: float
+    gain_uncertainty: float
     sums: _Sums
 
     def peak_rate(self) -> float:
@@ -622,24 +691,6 @@ def _exposures(seconds: float, longest: float) -> list[float]:
         )
         raise ValueError(msg)
     return found
-
-
-def _lengthened(
-    t: float,
-    longest: float,
-    numbers: Mapping[str, int],
-    costs: Mapping[str, float],
-    free: Sequence[str],
-    seconds: float,
-    *,
-    matched: bool,
-) -> float:
-    """The exposure with which as many frames take all of the time, to three digits."""
-    left = seconds - sum(numbers[kind] * costs[kind] for kind in free)
-    exposed = numbers["science"] + (numbers["darks"] if matched and "darks" in free else 0)
-    longer = min(t + left / exposed, longest)
-    digit = 10.0 ** (np.floor(np.log10(longer)) - 2)
-    return max(t, round(float(np.floor(longer / digit * (1 + 1e-12)) * digit), 6))
 
 
 # -- what is given ---------------------------------------------------------------------------------------------------
