@@ -248,6 +248,8 @@ def dark_current(
     levels = _levels(frames, groups, medians, calm)
     own = _noise_of_level(frames, groups, calm)
     line = _line_of_levels(times, levels, own)
+    if len(frames) == 2:
+        remarks.append("Two darks do not show how the level drifts: its uncertainty is that of the pixels alone.")
     if line.falls:
         _tell_of_clamp(times, levels, unit, remarks)
         frames = [frame.replace(frame.pixels, None) for frame in frames]

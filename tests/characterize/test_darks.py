@@ -199,6 +199,12 @@ def test_glow_does_not_make_the_noise_look_wrong():
     assert measured.remarks == ()
 
 
+def test_two_darks_do_not_show_how_the_level_drifts():
+    measured = dark_current(darks_of(0.3, [60, 600]), detector=CAMERA)
+    assert "Two darks do not show" in measured.remarks[0]
+    assert_scatters_as_predicted(measured.rate.data - 0.3, measured.rate.variance)
+
+
 def test_unknown_temperature_is_remarked():
     darks = darks_of(0.3, [60, 60, 600, 600], headers=[{}] * 4, shape=(40, 40))
     measured = dark_current(darks, detector=CAMERA)
