@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy import log
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 import astro_calib
 from astro_calib import simulate
+from astro_calib.characterize import plan_calibration
 from astro_calib.cli import main
 from astro_calib.errors import FrameError
 from astro_calib.validation import trials
@@ -64,7 +66,7 @@ def message(result):
     return result.stderr.partition("Error: ")[2]
 
 
-@pytest.mark.parametrize("command", [[], ["reduce"], ["demo"], ["validate"]])
+@pytest.mark.parametrize("command", [[], ["reduce"], ["demo"], ["validate"], ["advise"]])
 def test_help_shows_an_example(command):
     result = call(*command, "--help")
     assert result.exit_code == 0
@@ -316,3 +318,44 @@ def test_what_astropy_logs_is_no_result_and_not_told_if_quiet(quiet, only, monke
     assert "compiled" not in result.stdout
     assert ("INFO: loops are compiled\n" in result.stderr) == (not quiet)
     assert (list(log.handlers), log.level) == before
+
+
+# ---- advise
+
+NIGHT = ("--gain", 1.5, "--read-noise", 8, "--flux", 200, "--sky", 5, "--dark-current", 0.1, "--flat-level", 20000)
+
+
+def test_advise_says_what_python_says():
+    rate = u.electron / u.s
+    plan = plan_calibration(
+        astro_calib.Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron),
+        flux=200 * rate,
+        sky=5 * rate,
+        dark_current=0.1 * rate,
+        fwhm=4,
+        flat_level=20000 * u.adu,
+        lamp_time=5 * u.s,
+        read_out_time=10 * u.s,
+        time=30 * u.min,
+    )
+    result = call("advise", *NIGHT, "--time", 30)
+    assert result.exit_code == 0
+    assert result.stdout == f"{plan}\n"
+
+
+def test_advise_draws_the_curve(tmp_path):
+    path = tmp_path / "curve.png"
+    given = ("--exposure", 60, "--science", 20, "--biases", 10, "--darks", 3, "--flats", 10, "-o", path)
+    result = call("advise", *NIGHT, *given)
+    assert result.exit_code == 0
+    assert "One more minute gains most with darks" in result.stdout
+    # Figures are drawn without anything on them here.
+    assert path.read_bytes() == b"a picture"
+    assert "exists already" in message(call("advise", *NIGHT, *given))
+    assert call("advise", *NIGHT, *given, "--overwrite").exit_code == 0
+
+
+def test_advise_tells_mistakes_in_a_sentence():
+    assert "give the telescope time=" in message(call("advise", *NIGHT))
+    assert "more time" in message(call("advise", *NIGHT, "--time", 1))
+    assert call("advise", *NIGHT, "--time", -1).exit_code == 2
