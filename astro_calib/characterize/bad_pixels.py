@@ -12,7 +12,7 @@ from astro_calib.characterize.darks import DarkCurrent, as_frames, clipped, dark
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.rebuild import fit_for_use
+from astro_calib.frame.rebuild import usable
 from astro_calib.masters.provenance import record
 from astro_calib.stack.combination import combine
 from astro_calib.steps.bias import subtract_bias
@@ -172,7 +172,7 @@ def _in_flats(
     # Between which two levels the step is largest: the flats below it are the low ones.
     split = int(np.argmax(levels[order][1:] / levels[order][:-1])) + 1 if len(frames) > 1 else 0
     high = _mean([frames[place] for place in order[split:]])
-    unfit = ~np.logical_or.reduce([fit_for_use(frame) for frame in frames])
+    unfit = ~np.logical_or.reduce([usable(frame) for frame in frames])
     usable = ~unfit
     response = high / np.where(usable, smooth(high, usable), 1)
     light = usable & ~((response >= lowest) & (response <= highest))
@@ -193,7 +193,7 @@ def _in_flats(
 
 def _level(frame: CCDFrame) -> float:
     """The light in a flat; 0 if its pixels scatter as much."""
-    good = fit_for_use(frame)
+    good = usable(frame)
     level, scatter = clipped(frame.pixels[good]) if good.any() else (0.0, 0.0)
     return level if level > scatter else 0.0
 

@@ -17,7 +17,7 @@ from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.rebuild import as_frame, fit_for_use, lacks_own_noise, with_quality
+from astro_calib.frame.rebuild import as_frame, usable, lacks_own_noise, with_quality
 from astro_calib.masters.provenance import record
 from astro_calib.noise.identity import content_digest
 from astro_calib.stack.combination import combine
@@ -233,7 +233,7 @@ def dark_current(
         frames = [gain_correct(frame, detector) if frame.unit == u.adu else frame for frame in frames]
     unit = frames[0].unit
 
-    good = np.logical_and.reduce([fit_for_use(frame) for frame in frames])
+    good = np.logical_and.reduce([usable(frame) for frame in frames])
     if not good.any():
         msg = f"no pixel is fit for use in all {len(frames)} darks, {frames[0].name} and so on."
         raise FrameError(msg)
@@ -278,7 +278,7 @@ def dark_current(
     slope, start = _line(exposures, 1 / typical)
     rate = _named(_frame_sum(slope / u.s, stacks), "dark current")
     offset = _named(_frame_sum(start * u.dimensionless_unscaled, stacks), "level at zero time")
-    hot = hot_pixels(rate.pixels - around, fit_for_use(rate), threshold, np.sqrt(_variance(rate)))
+    hot = hot_pixels(rate.pixels - around, usable(rate), threshold, np.sqrt(_variance(rate)))
     remarks += _unsteady(exposures, stacks, rate, offset, hot)
     if rate.flags is not None:
         full = (rate.flags & np.uint16(DataQuality.SATURATED)) != 0

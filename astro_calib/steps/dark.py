@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["SubtractDark", "subtract_dark"]
+__all__ = ["SubtractDark", "exposure_ratio", "subtract_dark"]
 
 
 class SubtractDark(LinearStep):
@@ -65,7 +65,7 @@ class SubtractDark(LinearStep):
                 raise TypeError(msg)
             of_data = exposure(frame, self.exposure_time, self.exposure_unit)
             of_dark = exposure(master, self.exposure_time, self.exposure_unit)
-        return _exposure_ratio(of_data, of_dark, master)
+        return exposure_ratio(of_data, of_dark, master)
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
@@ -144,7 +144,7 @@ def subtract_dark(
     )(ccd)
 
 
-def _exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master: CCDFrame) -> float:
+def exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master: CCDFrame) -> float:
     """What a dark is multiplied by."""
     if not dark_exposure > 0 * u.s:
         msg = (
