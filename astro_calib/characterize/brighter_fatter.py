@@ -21,7 +21,7 @@ __all__ = ["PRIOR", "SHAPE_WIDTH", "classes", "covariance_of_charge", "template"
 
 #: Size of the deficit that CCDs have, and its spread over cameras, for each electron: from next to nothing (thin
 #: chips, large pixels) to 3e-6 (thick chips of 10 micron pixels).
-PRIOR = (1.0e-6, 1.2e-6)
+PRIOR = (1.0e-6, 1.0e-6)
 #: Each covariance may differ from the shape by this part (standard deviation) of what an ordinary deficit gives.
 SHAPE_WIDTH = 0.5
 #: The covariances fall with this power of the distance.
@@ -97,5 +97,3 @@ def with_corrections(values: NDArray[np.float64]) -> NDArray[np.float64]:
     for value, (one, _) in zip(values[1:], classes(), strict=True):
         a += value * one
     return a
-
-

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.lags import REACH, autocovariance, folded
+from astro_calib.characterize.lags import autocovariance, folded
 from astro_calib.characterize.read_noise import CLIP, grown, robust_width
 
 if TYPE_CHECKING:
@@ -129,7 +129,10 @@ def contrasts(
         good &= ~grown(flat >= full, 2)
         net = flat - biases.mean
         if before and good.any():
-            yield _contrast(net, total, sums, (index, *before), good, noise, len(biases.levels))
+            contrast, bad = _contrast(net, total, sums, (index, *before), good, noise, len(biases.levels))
+            # What was hit in one flat stays in the sum, where it is too faint to be seen.
+            good &= ~bad
+            yield contrast
         total += net
         before.append(index)
         sums.append(_of_tiles(net, good, np.sum))
@@ -143,7 +146,7 @@ def _contrast(
     good: NDArray[np.bool_],
     noise: float,
     biases: int,
-) -> Contrast:
+) -> tuple[Contrast, NDArray[np.bool_]]:
     number = len(flats) - 1
     lit = _lit(net + total, good)
     ratio = smooth_ratio(net, total, lit)
@@ -153,13 +156,12 @@ def _contrast(
     read = noise * (1 + number * squared + np.square(factor_of_bias) / biases)
     light = np.maximum(net + squared * total, 0)
     # The gain that makes the noise one, from most pixels: a robust first look.
-    sample = np.square(difference[lit]) - read[lit]
     inverse_gain = max(float(np.median(np.square(difference[lit])) / 0.4549 - np.median(read[lit])), 0.0)
     inverse_gain /= max(float(np.median(light[lit])), 1e-9)
-    del sample
     scaled = difference / np.sqrt(read + inverse_gain * light)
-    used = lit & ~grown(np.abs(scaled) > CLIP * max(robust_width(scaled[lit]), 0.2))
-    used &= ~_objects(scaled, used)
+    bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled[lit]), 0.2)))
+    bad |= _objects(scaled, lit & ~bad)
+    used = lit & ~bad
     used &= ~_odd_tiles(scaled, used)
     parts = []
     means = _of_tiles(net + total, used, np.mean)
@@ -172,16 +174,14 @@ def _contrast(
         # The flats before this one have the same shape, and levels of their own.
         each = np.array([float(one[tiles].sum()) for one in sums])
         own = np.array([net[here].mean(), *(share * each / each.sum())])
-        mean_ratio = float(ratio[here].mean())
         # Mean squares of levels, over pixels as different as the flats' pixels are; the noise is not part of it.
         spread = max(float(np.mean(np.square((net + total)[here]))) / float(np.mean((net + total)[here])) ** 2, 1.0)
         spread -= float(np.mean((read + inverse_gain * light)[here])) / float(np.mean((net + total)[here])) ** 2
         spread = max(spread, 1.0)
         rms_ratio = float(np.sqrt(np.mean(squared[here] * total[here]) / share))
-        del mean_ratio
         parts.append(
             Part(
-                folded(autocovariance(difference, here, REACH).values),
+                folded(autocovariance([difference], here).values),
                 pixels / spread,
                 np.array([1.0, *[rms_ratio] * number]),
                 own,
@@ -189,7 +189,7 @@ def _contrast(
                 float(np.mean(np.square(factor_of_bias[here]))),
             )
         )
-    return Contrast(flats, tuple(parts), 1 - used.sum() / used.size)
+    return Contrast(flats, tuple(parts), 1 - used.sum() / used.size), bad
 
 
 def smooth_ratio(

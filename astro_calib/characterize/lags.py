@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["INNER", "REACH", "Lags", "autocovariance", "covariance_of_lags", "folded", "inner_lags", "less_ring"]
@@ -39,14 +41,14 @@ class Lags(NamedTuple):
     pairs: NDArray[np.float64]
 
 
-def autocovariance(image: NDArray[np.float64], good: NDArray[np.bool_], reach: int = REACH) -> Lags:
+def autocovariance(images: Sequence[NDArray[np.float64]], good: NDArray[np.bool_], reach: int = REACH) -> Lags:
     """
-    Mean products of the pixels of an image that is zero on average, at all lags up to ``reach``.
+    Mean products of the pixels of images that are zero on average, at all lags up to ``reach``.
 
     Parameters
     ----------
-    image : ndarray, shape (ny, nx)
-        Values, of which no mean is subtracted.
+    images : sequence of ndarray, shape (ny, nx)
+        One image or more, of which no mean is subtracted; the result is the mean over them.
     good : ndarray of bool, shape (ny, nx)
         The pixels that count.
     reach : int
@@ -55,23 +57,16 @@ def autocovariance(image: NDArray[np.float64], good: NDArray[np.bool_], reach: i
     Returns
     -------
     Lags
-        The covariances, and from how many pairs of pixels.
+        The covariances, and from how many pairs of pixels of each image.
     """
-    return Lags(*_autocovariance(np.where(good, image, 0.0), good, reach))
-
-
-def _autocovariance(
-    image: NDArray[np.float64], good: NDArray[np.bool_], reach: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from scipy.fft import irfft2, next_fast_len, rfft2
 
-    shape = tuple(next_fast_len(length + reach, real=True) for length in image.shape)
+    shape = tuple(next_fast_len(length + reach, real=True) for length in good.shape)
     columns = np.arange(-reach, reach + 1)
-    sums, pairs = (
-        irfft2(np.abs(rfft2(plane, shape)) ** 2, shape)[: reach + 1, columns] for plane in (image, good.astype(float))
-    )
-    pairs = np.rint(pairs)
-    return sums / np.maximum(pairs, 1), pairs
+    power = sum(np.square(np.abs(rfft2(np.where(good, image, 0.0), shape))) for image in images) / len(images)
+    sums = irfft2(power, shape)[: reach + 1, columns]
+    pairs = np.rint(irfft2(np.square(np.abs(rfft2(good.astype(float), shape))), shape)[: reach + 1, columns])
+    return Lags(sums / np.maximum(pairs, 1), pairs)
 
 
 def folded(values: NDArray[np.float64]) -> NDArray[np.float64]:

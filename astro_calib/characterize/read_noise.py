@@ -23,6 +23,8 @@ __all__ = ["Biases", "Spectrum", "Tone", "bias_level", "biases_of", "grown", "ro
 
 #: A pixel that is so many standard deviations off is none of the noise.
 CLIP = 5.0
+#: As many values as this tell a width well enough to clip at it.
+SAMPLE = 200_000
 #: The spectrum's cells, in cycles a pixel, are not narrower than one part in so many.
 CELLS = 32
 #: A cell holds so many independent frequencies or more, and stands out by so many standard deviations.
@@ -30,6 +32,8 @@ IN_CELL, STANDS_OUT = 16, 4.5
 #: The part of each axis over which differences fade, and the part of the information that is left after it.
 TAPER = 0.5
 LEFT_BY_TAPER = ((1 - 5 * TAPER / 8) ** 2 / (1 - 93 * TAPER / 128)) ** 2
+#: One sharp tone extends over no more frequencies than this.
+COMPACT = 9
 #: How often a sharp tone may be found where there is none, per spectrum.
 FALSE_ALARMS = 1e-3
 
@@ -120,6 +124,7 @@ def robust_width(values: NDArray[np.float64]) -> float:
 
     Whole numbers have a median absolute deviation that is wrong by half a step; the second look is at all of them.
     """
+    values = values[:: max(1, values.size // SAMPLE)]
     centre = np.median(values)
     width = 1.4826 * float(np.median(np.abs(values - centre)))
     if width == 0:
@@ -194,16 +199,20 @@ def biases_of(frames: Sequence[NDArray[np.float64]], good: NDArray[np.bool_]) ->
     pixels = int(good.sum())
     windows = [tukey(length, TAPER) for length in mean.shape]
     window = np.outer(*windows) * good
-    periodogram, tapered, lags = 0.0, 0.0, 0.0
+    periodogram, tapered, residuals = 0.0, 0.0, []
     for difference in differences:
         residual = np.where(good, difference - bias_level(difference, good), 0.0)
         periodogram = periodogram + np.abs(rfft2(residual)) ** 2 / pixels / len(differences)
-        lags = lags + autocovariance(residual, good).values / len(differences)
-        residual -= residual.sum(axis=1, keepdims=True) / np.maximum(good.sum(axis=1, keepdims=True), 1)
+        residuals.append(residual)
+        residual = residual - residual.sum(axis=1, keepdims=True) / np.maximum(good.sum(axis=1, keepdims=True), 1)
         tapered = tapered + np.abs(rfft2(residual * window)) ** 2 / np.sum(window**2) / len(differences)
-    return Biases(
-        mean, good, np.array(levels), np.asarray(periodogram), np.asarray(tapered), np.asarray(lags), pixels
-    )
+    return Biases(mean,
+        good,
+        np.array(levels),
+        np.asarray(periodogram),
+        np.asarray(tapered),
+        autocovariance(residuals, good).values,
+        pixels,)
 
 
 def spectrum_of(biases: Biases) -> Spectrum:
@@ -253,26 +262,30 @@ def spectrum_of(biases: Biases) -> Spectrum:
     ridge = max(float(np.mean(found[column & ~sharp])), white)
 
     model = np.where(column, ridge, white)
-    tones = []
-    for cell in cells:
-        level = float(np.average(found[cell], weights=own[cell]))
-        model[cell] = level
-        error = level * np.sqrt(np.sum(share[cell] ** 2 / own[cell]))
-        place = [float(np.average(w[cell], weights=own[cell])) for w in (wx, wy)]
-        tones.append(Tone(float((level - white) * share[cell].sum()), float(error), *place))
     doubt = np.ones(found.shape)
+    # Flat views, for places are numbers.
+    flat = [array.reshape(-1) for array in (found, own, whole, share, wx, wy, model, doubt)]
+    found_at, own_at, whole_at, share_at, wx_at, wy_at, model_at, doubt_at = flat
+    tones = []
+    kept = rest & ~sharp
+    for cell, level in cells:
+        model_at[cell] = level
+        error = level * np.sqrt(np.sum(share_at[cell] ** 2 / own_at[cell]))
+        place = [float(np.average(w[cell], weights=own_at[cell])) for w in (wx_at, wy_at)]
+        tones.append(Tone(float((level - white) * share_at[cell].sum()), float(error), *place))
+        kept.reshape(-1)[cell] = False
     for group in _groups(sharp):
-        power = np.maximum(found[group] - model[group], 0) * share[group]
-        model[group] = np.maximum(found[group], model[group])
+        power = np.maximum(found_at[group] - model_at[group], 0) * share_at[group]
+        model_at[group] = np.maximum(found_at[group], model_at[group])
         # One tone that fades towards the edges fills about four frequencies.
-        tones_in_it = max(power.sum() ** 2 / np.sum(power**2) / 4, 1.0)
+        tones_in_it = max(power.sum() ** 2 / max(np.sum(power**2), 1e-300) / 4, 1.0)
         error = _relative_error(biases.differences * tones_in_it) * power.sum()
-        doubt[group] = max(error / np.sqrt(np.sum((model * share)[group] ** 2 / whole[group])), 1.0)
-        place = [float(np.average(w[group], weights=np.maximum(power, 1e-300))) for w in (wx, wy)]
+        plain = np.sqrt(np.sum((model_at[group] * share_at[group]) ** 2 / whole_at[group]))
+        doubt_at[group] = max(error / plain, 1.0)
+        place = [float(np.average(w[group], weights=np.maximum(power, 1e-300))) for w in (wx_at, wy_at)]
         tones.append(Tone(float(power.sum()), float(error), *place))
     tones.sort(key=lambda tone: -tone.power)
 
-    kept = (rest & ~sharp) & ~np.any([*cells, np.zeros_like(rest)], axis=0)
     white_error = white / np.sqrt(own[kept].sum())
     row_error = ridge / np.sqrt(own[column].sum()) / nx
     total = white + (ridge - white) / nx + sum(tone.power for tone in tones)
@@ -309,8 +322,8 @@ def _floor(
     used: NDArray[np.bool_],
     wx: NDArray[np.float64],
     wy: NDArray[np.float64],
-) -> tuple[float, list[NDArray[np.bool_]]]:
-    """The white floor of a spectrum, and the cells of it that stand above."""
+) -> tuple[float, list[tuple[NDArray[np.intp], float]]]:
+    """The white floor of a spectrum, and the cells of it that stand above: places in the flat array, and the level."""
     size = int(np.clip(np.sqrt(found.size / IN_CELL), 2, CELLS))
     across = np.minimum((wx / (2 * np.pi) * size).astype(int), size // 2)
     along = np.minimum(((wy / (2 * np.pi) + 0.5) * size).astype(int), size - 1)
@@ -325,30 +338,30 @@ def _floor(
     spread = 1 / np.sqrt(weight)
     ordinary = weight > 0.5 * np.median(weight)
     white = float(np.percentile(values[ordinary], 10)) / max(1 - 1.28 * float(np.median(spread)), 0.3)
+    rows, columns = np.divmod(filled, size // 2 + 1)
+    levels = values.copy()
     kept = np.ones(len(values), bool)
     for _ in range(20):
         now = values < white * (1 + STANDS_OUT * spread)
-        if not now.any() or (now == kept).all():
-            kept = now if now.any() else kept
+        levels = values.copy()
+        for strip in (rows, columns):
+            # Tones whose phase does not go on leak along the rows by less than makes a single cell stand out.
+            weights = np.bincount(strip, weight * now)
+            means = np.bincount(strip, weight * now * values) / np.maximum(weights, 1e-9)
+            high = (means > white * (1 + STANDS_OUT / np.sqrt(np.maximum(weights, 1e-9)))) & (weights > 0)
+            levels = np.where(now & high[strip], means[strip], levels)
+            now &= ~high[strip]
+        if not now.any():
+            break
+        before, white = white, float(np.average(values[now], weights=weight[now]))
+        if (now == kept).all() and white == before:
             break
         kept = now
-        white = float(np.average(values[kept], weights=weight[kept]))
-    white = float(np.average(values[kept], weights=weight[kept]))
-    if not kept.all():
-        # What leaks from tones into the other cells is less than makes one stand out.
-        near = np.abs(values / white - 1) < 3 * spread
-        white = float(np.average(values[near], weights=weight[near])) if near.any() else white
-    cells = []
-    for cell in filled[~kept]:
-        place = np.zeros(found.shape, bool)
-        place[used] = number == cell
-        cells.append(place)
-    return white, cells
+    place = np.flatnonzero(used)
+    return white, [(place[number == filled[cell]], max(float(levels[cell]), white)) for cell in np.flatnonzero(~kept)]
 
 
-def _sharp(
-    found: NDArray[np.float64], floor: float, differences: int, used: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _sharp(found: NDArray[np.float64], floor: float, differences: int, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Single frequencies that chance does not lift so high."""
     from scipy.stats import gamma
 
@@ -361,12 +374,29 @@ def _sharp(
     return high | (used & grown(high, 2) & (found > beside * floor))
 
 
-def _groups(sharp: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Frequencies that touch each other, taken together."""
-    from scipy.ndimage import label
+def _groups(sharp: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """
+    Places of frequencies that touch each other, taken together.
 
-    groups, number = label(sharp, np.ones((3, 3)))
-    return [groups == one for one in range(1, number + 1)]
+    What extends over many frequencies, as a tone does whose phase each row draws anew, is cut into pieces.
+    """
+    from scipy.ndimage import find_objects, label
+
+    names, number = label(sharp, np.ones((3, 3)))
+    if not number:
+        return []
+    places = np.flatnonzero(names)
+    row, column = np.divmod(places, sharp.shape[1])
+    name = names.reshape(-1)[places].astype(np.int64)
+    extents = [max(part.stop - part.start for part in found) for found in find_objects(names)]
+    wide = np.array([0, *extents])[name] > COMPACT
+    pieces = [
+        np.where(wide, at // max(-(-length // CELLS), 2), 0)
+        for at, length in ((row, len(sharp)), (column, 2 * sharp.shape[1]))
+    ]
+    _, key = np.unique(np.stack([name, *pieces]), axis=1, return_inverse=True)
+    order = np.argsort(key.reshape(-1), kind="stable")
+    return np.split(places[order], np.cumsum(np.bincount(key.reshape(-1)))[:-1])
 
 
 def _on_lags(spectrum: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:

@@ -50,7 +50,9 @@ def rounded_width(frames: Sequence[NDArray[np.float64]], good: NDArray[np.bool_]
     every = max(1, int(good.sum()) // PIXELS)
     found = []
     for one, other in zip(frames[::2], frames[1::2], strict=False):
-        numbers = [np.rint((frame[good][::every] - np.median(frame[good])) / step).astype(int) for frame in (one, other)]
+        numbers = [
+            np.rint((frame[good][::every] - np.median(frame[good])) / step).astype(int) for frame in (one, other)
+        ]
         near = (np.abs(numbers[0]) <= WIDEST) & (np.abs(numbers[1]) <= WIDEST)
         counts = np.zeros((2 * WIDEST + 1,) * 2)
         np.add.at(counts, (numbers[0][near] + WIDEST, numbers[1][near] + WIDEST), 1)

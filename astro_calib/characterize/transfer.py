@@ -447,6 +447,11 @@ def _amplifier(
     total, small = _without_rounding(spectrum, frames, biases, step)
     if small:
         remarks.append(small)
+    if spectrum.total[1] > 0.1 * spectrum.total[0]:
+        remarks.append(
+            f"{len(frames)} biases tell the variance of the read noise to {100 * spectrum.total[1] / spectrum.total[0]:.0f}% "
+            "only, because a tone goes through all of each; give ten or more"
+        )
 
     top, piled = _top_of_range(flats, flat_arrays[0].dtype, step, good)
     bias_level = float(np.mean(biases.mean[biases.good]))
@@ -457,7 +462,7 @@ def _amplifier(
         parts_of_range = np.array([levels[index] for index in kept]) / (top - bias_level)
         if parts_of_range.max() > RANGE[1] or parts_of_range.max() < RANGE[0]:
             remarks.append(
-                f"the brightest flat is at {100 * parts_of_range.max():.0f}% of the range; "
+                f"the brightest flat is at {100 * parts_of_range.max():.3g}% of the range; "
                 f"{100 * RANGE[0]:.0f} to {100 * RANGE[1]:.0f}% is safe"
             )
 
@@ -491,9 +496,7 @@ def _amplifier(
         value = np.sqrt(max(variance[0], 0.0))
         # At zero the error of a variance is a width.
         error = variance[1] / (2 * value) if value**2 > variance[1] else np.sqrt(variance[1])
-        return Measured(
-            value * gain * u.electron, float(np.hypot(error * gain, value * gain_error)) * u.electron
-        )
+        return Measured(value * gain * u.electron, float(np.hypot(error * gain, value * gain_error)) * u.electron)
 
     white = max(total[0] - spectrum.row[0] - sum(tone.power for tone in spectrum.tones), 0.0)
     white_error = spectrum.white[1] if not small else total[1]
@@ -517,9 +520,7 @@ def _amplifier(
         a_00=Measured(result.a_00 / u.electron, result.a_00_error / u.electron),
         nonlinearity=None
         if result.curvature is None
-        else Measured(
-            u.Quantity(result.curvature[0] * highest), u.Quantity(result.curvature[1] * highest)
-        ),
+        else Measured(u.Quantity(result.curvature[0] * highest), u.Quantity(result.curvature[1] * highest)),
         points=tuple(result.points(parts)),
         lags=folded(biases.lags),
         lags_uncertainty=lag_errors.reshape(REACH + 1, REACH + 1),
@@ -587,7 +588,9 @@ def _usable(
         level = float(np.median(net[net >= np.median(net)])) if net.size else 0.0
         if level < 5 * max(noise, 1e-3):
             dark += 1
-        elif level + bias_level > HIGHEST * (top - bias_level) + bias_level and np.median(net) + bias_level > 0.85 * top:
+        elif (
+            level + bias_level > HIGHEST * (top - bias_level) + bias_level and np.median(net) + bias_level > 0.85 * top
+        ):
             full += 1
         else:
             levels[index] = float(np.median(net)) if np.median(net) > 0.5 * level else level
@@ -699,9 +702,7 @@ class _Fit:
             scale = 1 / np.sqrt(np.diag(normal))
             inverse = np.linalg.inv(normal * np.outer(scale, scale)) * np.outer(scale, scale)
             values = inverse @ right
-        residuals = [
-            self.ring @ part.lags.ravel() - self._prediction(part, values, curved)[0] for part in parts
-        ]
+        residuals = [self.ring @ part.lags.ravel() - self._prediction(part, values, curved)[0] for part in parts]
         a_00 = np.zeros(size)
         a_00[1 : 1 + charge] = [one[REACH, REACH] for one in self.maps]
         return _Result(
@@ -774,9 +775,7 @@ def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.f
     return float(chi2.sf(off, free)) if free > 0 else 1.0
 
 
-def _remarks_on_fit(
-    result: _Result, parts: list[tuple[Contrast, Part]], fit: _Fit, found: list[Contrast]
-) -> list[str]:
+def _remarks_on_fit(result: _Result, parts: list[tuple[Contrast, Part]], fit: _Fit, found: list[Contrast]) -> list[str]:
     """What the flats themselves say against the result."""
     remarks = []
     if result.chance < UNLIKELY:
@@ -802,7 +801,7 @@ def _remarks_on_fit(
             "resampled or filtered, and the gain is wrong"
         )
     ring = [_ring(part) / np.sqrt(2 / part.pixels / 104) for _, part in parts]
-    if np.max(np.abs(ring)) > 8:
+    if np.max(np.abs(ring)) > 8 and max(abs(_ring(part)) for _, part in parts) > 0.005:
         remarks.append("light that changed between the flats has left large structures in their differences")
     lost = float(np.mean([contrast.excluded for contrast in found]))
     if lost > 0.5:
@@ -815,5 +814,3 @@ def _ring(part: Part) -> float:
     ring = part.lags.copy()
     ring[:5, :5] = np.nan
     return float(np.nanmean(ring) / part.lags[0, 0])
-
-
