@@ -1,5 +1,5 @@
 """
-Many simulated cameras, none like the other, measured by `photon_transfer`: is it right, and are its errors?
+Many simulated cameras, none like the other, measured by `photon_transfer`, and how far it and its errors are right.
 
     python benchmarks/photon_transfer.py --cameras 60
     python benchmarks/photon_transfer.py --cameras 12 --shape 120 160
@@ -193,7 +193,7 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join(
         [
             line("gain, relative", [one.gain for one in verdicts], percent=True),
-            f"{'gain, relative, weighted by its errors':44} mean {100 * weighted:+.3f} +- {100 / np.sqrt(weights.sum()):.3f}%",
+            f"{'gain, relative, weighted':44} mean {100 * weighted:+.3f} +- {100 / np.sqrt(weights.sum()):.3f}%",
             line("read noise, relative", [one.noise for one in resolved], percent=True),
             line("read noise, relative, no coherent tones", [one.noise for one in plain], percent=True),
             line("pulls of the gain", [one.gain_pull for one in verdicts]),
@@ -225,7 +225,8 @@ def main() -> None:
             print(
                 f"{seed:4} {len(c.levels):2} flats {c.varied} levels {max(c.levels):8.0f} e {c.biases:2} biases, "
                 f"gain {c.gain * c.step:.2f} noise {np.sqrt(c.read_out.variance):5.2f} {tones:2}: "
-                f"gain {100 * one.gain:+.2f}% {one.gain_pull:+.2f}, noise {100 * one.noise:+.2f}% {one.noise_pull:+.2f} "
+                f"gain {100 * one.gain:+.2f}% {one.gain_pull:+.2f}, "
+                f"noise {100 * one.noise:+.2f}% {one.noise_pull:+.2f} "
                 f"white {one.white_pull:+.2f} a_00 {one.charge_pull:+.2f} beyond {one.beyond:.3f}",
                 *one.result.remarks,
                 sep=" | ",

@@ -18,10 +18,10 @@ DEVELOPERS = Path(__file__).parents[1] / "docs" / "developers"
 ROOMS = [
     *("errors", "flags", "dtypes", "arguments", "home", "resources"),
     *("detector", "kernels", "estimators", "noise", "frame", "masters", "io", "steps", "stack"),
-    *("simulate", "photometry", "validation", "report", "night", "cli"),
+    *("simulate", "photometry", "characterize", "validation", "report", "night", "cli"),
 ]
 #: What users call, beside what `astro_calib` itself offers.
-PUBLIC = ["", ".photometry", ".night", ".simulate", ".validation", ".estimators"]
+PUBLIC = ["", ".photometry", ".night", ".simulate", ".validation", ".estimators", ".characterize"]
 
 
 def dotted(path: Path) -> str:

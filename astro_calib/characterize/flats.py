@@ -1,9 +1,9 @@
 """
-Differences of flats, without what the light did: lamps that fade, vignetting, dust, stars, hits, unlit and full pixels.
+Differences of flats, without what the light did: lamps that fade, vignetting, dust, stars, hits, full pixels.
 
-Each flat is compared with the sum of those before it in its group of about the same level, times a smooth ratio, so that
-n flats make n - 1 differences that are independent. The pixels are sorted by level, in tiles, because the variance and
-the covariances are linear in the levels of the two and in the squares of these.
+Each flat is compared with the sum of those before it of about the same level, times a smooth ratio, so that n flats
+make n - 1 differences that are independent. The pixels are sorted by level, in tiles, because the variance and the
+covariances are linear in the levels of the flats and in their squares.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 The covariance of an image with itself at small distances, and how well that is known.
 
-A lag is a distance (dx, dy) in pixels. All lags up to `REACH` are estimated at once by Fourier transforms, from the pixels
-that are good. Noise that is almost constant over the image (light that changed between two flats, a fit that took some
-of it off) adds the same to every lag: the mean over the outer ones, the ring, is subtracted from those inside of it.
+A lag is a distance (dx, dy) in pixels. Fourier transforms give all lags up to `REACH` at once, from the good pixels.
+Noise that is almost constant over the image (light that changed between two flats, a fit that took some of it off)
+adds the same to every lag: the mean over the outer ones, the ring, is subtracted from those inside of it.
 """
 
 from __future__ import annotations

@@ -42,12 +42,18 @@ class Tone(NamedTuple):
     """
     A part ``power * cos(wx dx + wy dy)`` of the autocovariance.
 
-    Attributes
+    Parameters
     ----------
     power, uncertainty : float
         Its variance and the standard uncertainty of that.
     wx, wy : float
         Radians a pixel along the row and from row to row.
+
+    Examples
+    --------
+    >>> from astro_calib.characterize import Tone
+    >>> Tone(power=9.0, uncertainty=1.0, wx=2.2, wy=0.0).power
+    9.0
     """
 
     power: float
@@ -125,13 +131,13 @@ def robust_width(values: NDArray[np.float64]) -> float:
     Whole numbers have a median absolute deviation that is wrong by half a step; the second look is at all of them.
     """
     values = values[:: max(1, values.size // SAMPLE)]
-    centre = np.median(values)
+    centre = float(np.median(values))
     width = 1.4826 * float(np.median(np.abs(values - centre)))
     if width == 0:
         width = 0.7413 * float(np.subtract(*np.percentile(values, (99, 1)))) / 1.7256 or float(np.std(values))
     for _ in range(3):
         kept = values[np.abs(values - centre) <= CLIP * max(width, 1e-12)]
-        centre, width = np.mean(kept), float(np.std(kept))
+        centre, width = float(np.mean(kept)), float(np.std(kept))
     return width
 
 
@@ -206,13 +212,15 @@ def biases_of(frames: Sequence[NDArray[np.float64]], good: NDArray[np.bool_]) ->
         residuals.append(residual)
         residual = residual - residual.sum(axis=1, keepdims=True) / np.maximum(good.sum(axis=1, keepdims=True), 1)
         tapered = tapered + np.abs(rfft2(residual * window)) ** 2 / np.sum(window**2) / len(differences)
-    return Biases(mean,
+    return Biases(
+        mean,
         good,
         np.array(levels),
         np.asarray(periodogram),
         np.asarray(tapered),
         autocovariance(residuals, good).values,
-        pixels,)
+        pixels,
+    )
 
 
 def spectrum_of(biases: Biases) -> Spectrum:
@@ -304,9 +312,13 @@ def _relative_error(draws: float) -> float:
     """
     The relative standard uncertainty of a power that was drawn so many times.
 
-    It is the standard deviation of an inverse gamma distribution, which is finite from three draws on.
+    Few draws are often far too small, and a power that they make too small must still be within two errors of the
+    truth as often as it would be if it were normally distributed.
     """
-    return min(draws / ((draws - 1) * np.sqrt(draws - 2)), 5.0) if draws > 2 else 5.0
+    from scipy.stats import gamma, norm
+
+    low = float(gamma.ppf(norm.cdf(-2), draws)) / draws
+    return (1 / low - 1) / 2
 
 
 def _median_of_mean(number: int) -> float:

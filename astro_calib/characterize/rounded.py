@@ -1,8 +1,8 @@
 """
 The width of noise that is about as small as the step of the digitiser.
 
-Below six tenths of a step the variance of rounded numbers depends on where the level lies between two steps. The numbers
-that two biases have at the same pixel tell width and place: their joint likelihood is maximised.
+Below six tenths of a step the variance of rounded numbers depends on where the level lies between two steps. The
+numbers that two biases have at the same pixel tell width and place: their joint likelihood is maximised.
 """
 
 from __future__ import annotations

@@ -137,8 +137,8 @@ class BrighterFatter:
     Notes
     -----
     To first order the covariance of pixels at the lag :math:`(i, j)` is :math:`a_{ij} \mu^2` for a level :math:`\mu` in
-    electrons, and the variance is :math:`\mu + a_{00} \mu^2`; the sum of all :math:`a_{ij}` is zero (Astier et al. 2019,
-    A&A 629, A36).
+    electrons, and the variance is :math:`\mu + a_{00} \mu^2`; the sum of all :math:`a_{ij}` is zero
+    (Astier et al. 2019, A&A 629, A36).
 
     Examples
     --------

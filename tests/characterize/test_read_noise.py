@@ -17,9 +17,7 @@ INCOHERENT = ReadOutTone(power=25, wx=1.234, coherent=False)
 def spectra(noise, number, trials, seed):
     rng = np.random.default_rng(seed)
     good = np.ones(SHAPE, bool)
-    return [
-        spectrum_of(biases_of([1000 + noise.draw(SHAPE, rng) for _ in range(number)], good)) for _ in range(trials)
-    ]
+    return [spectrum_of(biases_of([1000 + noise.draw(SHAPE, rng) for _ in range(number)], good)) for _ in range(trials)]
 
 
 def test_white_noise_has_no_tones_and_its_error_is_right():
