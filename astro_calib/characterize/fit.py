@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from astro_calib.characterize.flats import Contrast, Part
     from astro_calib.characterize.read_noise import Biases, Spectrum
 
-__all__ = ["Fit", "FitResult", "both_signs", "remarks_on_fit"]
+__all__ = ["UNLIKELY", "Fit", "FitResult", "both_signs", "remarks_on_fit"]
 
 #: So many levels, over such a factor, tell how the response departs from a straight line.
 LEVELS, SPAN = 4, 3.0
@@ -104,6 +104,8 @@ class Fit:
             # Rounding hides the rest.
             self.read = np.zeros_like(self.read)
             self.read[0] = noise
+            self.read_covariance = np.diag(np.full(self.read.shape, (noise / 4) ** 2))
+            self.moments[1:] = [power * self.moments[0] for power in (noise, noise**2)]
         self.maps = [template(), *(one for one, _ in classes())]
         self.columns = [self.ring @ one[REACH:, REACH:].ravel() for one in self.maps]
         self.prior_mean = np.array([PRIOR[0], *[0.0] * (len(self.maps) - 1)])

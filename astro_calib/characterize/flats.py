@@ -31,6 +31,10 @@ TILE = 32
 NEAR, NEAR_TILES = 1.5, 1.3
 #: Tiles that are darker than this part of the brightest are unlit.
 UNLIT = 0.1
+#: Objects are looked for again until fewer pixels than this part change.
+SETTLED = 0.003
+#: Where less than this part of the pixels is free of objects the sum of flats begins again.
+FULL_OF_OBJECTS = 0.5
 #: A part with fewer pixels than this, or than this share of the largest, is no part of its own.
 FEWEST, SHARE = 500, 0.05
 
@@ -123,11 +127,17 @@ def contrasts(
     total = np.zeros(shape)
     before: list[int] = []
     sums: list[NDArray[np.float64]] = []
-    good = biases.good.copy()
+    never_full = biases.good.copy()
     for index in group:
-        flat = flats[index]
-        good &= ~grown(flat >= full, 2)
-        net = flat - biases.mean
+        never_full &= ~grown(flats[index] >= full, 2)
+    good = never_full.copy()
+    for index in group:
+        net = flats[index] - biases.mean
+        if good.sum() < FULL_OF_OBJECTS * never_full.sum():
+            # Stars of many twilight flats leave nothing: begin again with this flat, at the cost of one difference.
+            total[:] = 0
+            before, sums = [], []
+            good = never_full.copy()
         if before and good.any():
             contrast, bad = _contrast(net, total, sums, (index, *before), good, noise, len(biases.levels))
             # What was hit in one flat stays in the sum, where it is too faint to be seen.
@@ -135,7 +145,7 @@ def contrasts(
             yield contrast
         total += net
         before.append(index)
-        sums.append(_of_tiles(net, good, np.sum))
+        sums.append(_of_tiles(net, good, np.mean))
 
 
 def _contrast(
@@ -149,19 +159,26 @@ def _contrast(
 ) -> tuple[Contrast, NDArray[np.bool_]]:
     number = len(flats) - 1
     lit = _lit(net + total, good)
-    ratio = smooth_ratio(net, total, lit)
-    difference = net - ratio * total
-    squared = np.square(ratio)
-    factor_of_bias = number * ratio - 1
-    read = noise * (1 + number * squared + np.square(factor_of_bias) / biases)
-    light = np.maximum(net + squared * total, 0)
-    # The gain that makes the noise one, from most pixels: a robust first look.
-    inverse_gain = max(float(np.median(np.square(difference[lit])) / 0.4549 - np.median(read[lit])), 0.0)
-    inverse_gain /= max(float(np.median(light[lit])), 1e-9)
-    scaled = difference / np.sqrt(read + inverse_gain * light)
-    bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled[lit]), 0.2)))
-    bad |= _objects(scaled, lit & ~bad)
-    used = lit & ~bad
+    if not lit.any():
+        return Contrast(flats, (), 1.0), ~lit
+    used = lit
+    # Stars spoil the ratio until they are found.
+    for _ in range(4):
+        ratio = smooth_ratio(net, total, used)
+        difference = net - ratio * total
+        squared = np.square(ratio)
+        factor_of_bias = number * ratio - 1
+        read = noise * (1 + number * squared + np.square(factor_of_bias) / biases)
+        light = np.maximum(net + squared * total, 0)
+        # The gain that makes the noise one, from most pixels: a robust first look.
+        inverse_gain = max(float(np.median(np.square(difference[used])) / 0.4549 - np.median(read[used])), 0.0)
+        inverse_gain /= max(float(np.median(light[used])), 1e-9)
+        scaled = difference / np.sqrt(read + inverse_gain * light)
+        bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled[used]), 0.2)))
+        bad |= _objects(scaled, lit)
+        before, used = used, lit & ~bad
+        if not used.any() or np.count_nonzero(before != used) < SETTLED * np.count_nonzero(lit):
+            break
     used &= ~_odd_tiles(scaled, used)
     parts = []
     means = _of_tiles(net + total, used, np.mean)
@@ -235,8 +252,19 @@ def _objects(scaled: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np
     """Pixels in and about stars and other things that are in one flat and not in the other."""
     from scipy.ndimage import gaussian_filter
 
-    smooth = gaussian_filter(np.where(used, scaled, 0.0), 2)
-    return grown(np.abs(smooth) > CLIP * robust_width(smooth[used]), 5) if used.any() else ~used
+    # Bright middles count, for the faint outskirts alone would not be seen; but not so much that a hit becomes a star.
+    smooth = gaussian_filter(np.where(used, np.clip(scaled, -CLIP, CLIP), 0.0), 2)
+    found = np.zeros(used.shape, bool)
+    # Many stars widen the first look at the noise, but not the next.
+    for _ in range(4):
+        rest = used & ~found
+        if not rest.any():
+            break
+        now = grown(np.abs(smooth) > CLIP * robust_width(smooth[rest]), 5)
+        if (now == found).all():
+            break
+        found = now
+    return found
 
 
 def _odd_tiles(scaled: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.bool_]:

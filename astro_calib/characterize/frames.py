@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import described, frame_from
+from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
 from astro_calib.noise.digital_step import digital_step, neighbours
 
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.read_noise import Biases
 
-__all__ = ["different_frames", "step_of", "top_of_range", "usable_flats"]
+__all__ = ["different_frames", "section_of", "step_of", "top_of_range", "usable_flats"]
 
 #: Levels above this part of the range are left out.
 HIGHEST = 0.9
 #: Cards of headers that say of how many frames one was made, and for how long it was exposed.
 STACKED = ("NCOMBINE", "NSTACK", "STACKCNT", "NCOMB", "NIMAGES", "NFRAMES")
 EXPOSURES = ("EXPTIME", "EXPOSURE")
+#: Shorter rows and columns hold too few distances of pixels.
+SMALLEST_SIDE = 16
 #: Biases may have been exposed for so long, s.
 SHORT = 0.1
 
@@ -103,6 +106,35 @@ def _remarks_on_header(header: Mapping[str, Any], kind: str, number: int) -> lis
     if kind == "bias" and exposure > SHORT:
         found.append(f"bias {number} was exposed for {exposure:g} s: dark current adds to what is read noise here")
     return found
+
+
+def section_of(name: str | None, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """
+    The rows and columns of an amplifier.
+
+    Raises
+    ------
+    FrameError
+        If it is no section, or not one of frames of this shape, or too small.
+    """
+    if name is None:
+        rows, columns = slice(None), slice(None)
+    else:
+        try:
+            rows, columns = slices_of_section(name)
+        except ValueError as error:
+            msg = f"a section is {described(name)}; expected a FITS section such as '[1:512, 1:1024]'."
+            raise FrameError(msg) from error
+    for part, length in zip((rows, columns), shape, strict=True):
+        if part.stop is not None and part.stop > length:
+            msg = f"section {name} lies outside frames of {shape[1]} columns and {shape[0]} rows."
+            raise FrameError(msg)
+        if len(range(*part.indices(length))) < SMALLEST_SIDE:
+            msg = (
+                f"{name or 'a frame'} is smaller than {SMALLEST_SIDE} rows and columns, too small for photon transfer."
+            )
+            raise FrameError(msg)
+    return rows, columns
 
 
 def step_of(flats: list[NDArray[Any]], biases: list[NDArray[Any]]) -> float:

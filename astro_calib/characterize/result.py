@@ -115,6 +115,9 @@ class AmplifierTransfer:
         Relative change of the variance for each electron of the level, by charge that repels charge, 1 / electron.
     nonlinearity : Measured or None
         Relative loss of signal at the highest level; None for fewer than four levels.
+    consistent : bool or None
+        Whether flats, or parts of them, at levels that differ by a quarter or more agree. None if there is one level
+        only: a response that is not straight would then be part of the gain, three times over.
     points : tuple of Point
         The measurements, for a plot.
     lags, lags_uncertainty : ndarray, shape (9, 9)
@@ -153,6 +156,7 @@ class AmplifierTransfer:
     saturation: u.Quantity | None
     a_00: Measured
     nonlinearity: Measured | None
+    consistent: bool | None
     points: tuple[Point, ...] = field(repr=False)
     lags: NDArray[np.float64] = field(repr=False, compare=False)
     lags_uncertainty: NDArray[np.float64] = field(repr=False, compare=False)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.characterize.fit import Fit, both_signs, remarks_on_fit
+from astro_calib.characterize.fit import UNLIKELY, Fit, both_signs, remarks_on_fit
 from astro_calib.characterize.flats import FEWEST, Contrast, contrasts, groups_of_levels
-from astro_calib.characterize.frames import different_frames, step_of, top_of_range, usable_flats
+from astro_calib.characterize.frames import different_frames, section_of, step_of, top_of_range, usable_flats
 from astro_calib.characterize.lags import REACH, covariance_of_lags, folded
 from astro_calib.characterize.read_noise import Biases, Spectrum, Tone, biases_of, spectrum_of
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer
 from astro_calib.characterize.rounded import rounded_width
-from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError, ShapeMismatchError
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ __all__ = ["photon_transfer"]
 RANGE = (0.05, 0.6)
 #: Below this part of a step the variance of rounded numbers depends on the level, and below that one it says little.
 SMALL, SMALLEST = 0.6, 0.3
+#: Levels that differ by this factor can contradict each other.
+DIFFERENT = 1.25
 #: A variance of the read noise that is known less well than this is worth a remark.
 POOR = 0.1
 
@@ -101,6 +102,9 @@ def photon_transfer(
     flat_arrays, flat_masks = different_frames(flats, "flat", remarks)
     bias_arrays, bias_masks = different_frames(biases, "bias", remarks)
     shape = flat_arrays[0].shape
+    if shape != bias_arrays[0].shape:
+        msg = f"the flats have shape {shape}, the biases {bias_arrays[0].shape}; give frames of one shape and binning."
+        raise ShapeMismatchError(msg)
     good = np.ones(shape, bool)
     for one in (mask, *flat_masks, *bias_masks):
         if one is not None:
@@ -110,7 +114,7 @@ def photon_transfer(
     )
     found = []
     for name in names:
-        part = (slice(None), slice(None)) if name is None else slices_of_section(name)
+        part = section_of(name, shape)
         found.append(_amplifier(flat_arrays, bias_arrays, good, part, name, remarks))
     return PhotonTransfer(tuple(found))
 
@@ -126,12 +130,6 @@ def _amplifier(
     remarks = list(before)
     where = f" in {name}" if name else ""
     good = all_good[part]
-    if flat_arrays[0].shape != bias_arrays[0].shape:
-        msg = (
-            f"the flats have shape {flat_arrays[0].shape}, the biases {bias_arrays[0].shape}; give frames of one shape "
-            "and binning."
-        )
-        raise ShapeMismatchError(msg)
     flats = [np.where(good, frame[part], 0).astype(float) for frame in flat_arrays]
     frames = [np.where(good, frame[part], 0).astype(float) for frame in bias_arrays]
     if good.sum() < FEWEST:
@@ -140,7 +138,9 @@ def _amplifier(
 
     step = step_of([frame[part] for frame in flat_arrays], [frame[part] for frame in bias_arrays])
     if step == 0:
-        remarks.append("the values come in no steps: they were processed, averaged or filtered, and are not raw")
+        remarks.append("the flats' values come in no steps: they were processed, averaged or filtered, and are not raw")
+    elif abs(step - round(step)) > 1e-6 * step:
+        remarks.append(f"the values come in steps of {step:.4g} adu: they were averaged or scaled, and are not raw")
     biases = biases_of(frames, good)
     if biases.pixels < FEWEST:
         msg = f"the biases agree in {biases.pixels} pixels only{where}; give biases of one setup, taken in a row."
@@ -150,7 +150,7 @@ def _amplifier(
     if small:
         remarks.append(small)
     known = spectrum.total[1] / spectrum.total[0] if spectrum.total[0] > 0 else 0.0
-    if known > POOR:
+    if known > POOR and not small:
         remarks.append(
             f"{len(frames)} biases tell the variance of the read noise to {100 * known:.0f}% only, because a tone goes "
             "through all of each; give ten or more"
@@ -224,6 +224,7 @@ def _amplifier(
         nonlinearity=None
         if result.curvature is None
         else Measured(u.Quantity(result.curvature[0] * highest), u.Quantity(result.curvature[1] * highest)),
+        consistent=result.chance > UNLIKELY if _levels_differ(found) else None,
         points=tuple(result.points(parts)),
         lags=folded(biases.lags),
         lags_uncertainty=lag_errors.reshape(REACH + 1, REACH + 1),
@@ -240,15 +241,28 @@ def _without_rounding(
     total, error = spectrum.total
     if step == 0 or np.sqrt(total) > np.hypot(SMALL, 0.2887) * step:
         return (total - step**2 / 12, error), ""
+    if total < 1e-9 * step**2:
+        # All values are the same: no noise that is larger leaves them so.
+        return (0.0, (SMALLEST * step) ** 2 / 4), (
+            f"the biases have no noise at all: their level is clamped, or hidden in the digital step of {step:g} adu"
+        )
     width, width_error = rounded_width(frames, biases.good, step)
     if width < SMALLEST * step:
         limit = max(width + 2 * width_error, SMALLEST * step)
         return (width**2, max(2 * width * width_error, limit**2 / 4)), (
             f"the read noise is below {limit:.3g} adu: the digital step of {step:g} adu hides it"
         )
-    return (width**2, 2 * width * width_error), (
+    # A tone that goes through a whole frame is one draw of it here, too.
+    tones = np.sqrt(sum(tone.uncertainty**2 for tone in spectrum.tones))
+    return (width**2, float(np.hypot(2 * width * width_error, tones))), (
         f"the read noise is {width / step:.2f} digital steps: rows and tones cannot be told from rounding"
     )
+
+
+def _levels_differ(found: list[Contrast]) -> bool:
+    """Whether flats, or parts of them, are at levels that differ enough to check each other."""
+    levels = [float(one.levels.mean()) for contrast in found for one in contrast.parts]
+    return max(levels) > DIFFERENT * min(levels)
 
 
 def _drift(levels: NDArray[np.float64]) -> tuple[float, float]:

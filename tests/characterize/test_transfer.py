@@ -60,6 +60,8 @@ def test_two_flats_and_two_biases(biases, flats):
     agrees(one.gain, GAIN)
     agrees(one.read_noise, NOISE)
     assert (one.flats, one.biases, one.remarks) == (2, 2, ())
+    # One level only: nothing speaks for or against a straight response.
+    assert one.consistent is None
     # Nothing is better than the variance of so many pixels.
     assert one.gain.uncertainty.value / GAIN > np.sqrt(2 / np.prod(SHAPE))
     assert one.level.value.value == pytest.approx(800, abs=0.1)
@@ -88,6 +90,22 @@ def test_a_lamp_that_fades_and_moves_dust_hits_stars_and_bad_pixels(biases):
     assert one.gain.value.value == pytest.approx(GAIN, rel=0.01)
 
 
+def test_twilight_flats_full_of_bright_stars_that_move(biases):
+    rng = np.random.default_rng(14)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    flats = []
+    for number in range(8):
+        expected = np.full(SHAPE, 30_000 * 0.8**number)
+        for a, b, peak in zip(
+            rng.uniform(0, 200, 12), rng.uniform(0, 260, 12), 20_000 * rng.exponential(size=12), strict=True
+        ):
+            expected += peak * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 12)
+        flats.append(expose(expected, rng))
+    (one,) = photon_transfer(flats, biases).amplifiers
+    agrees(one.gain, GAIN)
+    assert one.gain.uncertainty.value < 0.015 * GAIN
+
+
 def test_unlit_and_saturated_regions(biases):
     rng = np.random.default_rng(5)
     expected = np.full(SHAPE, 20_000.0)
@@ -103,6 +121,24 @@ def test_flats_of_very_different_levels(biases):
     rng = np.random.default_rng(6)
     (one,) = photon_transfer([expose(level, rng) for level in (4000.0, 30_000.0)], biases).amplifiers
     agrees(one.gain, GAIN)
+
+
+def test_parts_of_the_image_at_other_levels_check_each_other(biases):
+    # A response that loses 7% at the bright end contradicts itself.
+    rng = np.random.default_rng(15)
+
+    def frame(loss, low):
+        signal = rng.poisson(np.linspace(low, 40_000, SHAPE[1]), SHAPE) / GAIN
+        return np.rint(800 + signal - loss * signal**2 + NOISE / GAIN * rng.standard_normal(SHAPE)).astype(np.uint16)
+
+    (straight,) = photon_transfer([frame(0, 16_000) for _ in range(6)], biases).amplifiers
+    (curved,) = photon_transfer([frame(3e-6, 16_000) for _ in range(6)], biases).amplifiers
+    assert straight.consistent is True
+    assert curved.consistent is False
+    # With a wider range of levels the loss is measured: here that at the middle, 25,000 electrons.
+    (wide,) = photon_transfer([frame(1e-6, 10_000) for _ in range(6)], biases).amplifiers
+    agrees(wide.gain, GAIN)
+    agrees(wide.nonlinearity, 1e-6 * 25_000 / GAIN)
 
 
 def test_charge_that_repels_charge_does_not_change_the_gain():
@@ -203,6 +239,8 @@ def full_flat(number):
         ("saturated", "2 of 2 saturated at 65535 adu"),
         ("shapes", r"shape \(200, 259\), the first one \(200, 260\)"),
         ("electrons", "flat 1 is in electron"),
+        ("small", "smaller than 16 rows and columns"),
+        ("biases of another shape", r"the flats have shape \(200, 260\), the biases \(200, 130\)"),
     ],
 )
 def test_frames_that_cannot_tell(biases, flats, case, words):
@@ -214,10 +252,27 @@ def test_frames_that_cannot_tell(biases, flats, case, words):
         "darks": ([expose(0, rng), expose(0, rng)], biases),
         "saturated": ([full_flat(0), full_flat(1)], biases),
         "shapes": ([flats[0], flats[1][:, 1:]], biases),
+        "small": ([flat[:10] for flat in flats], [bias[:10] for bias in biases]),
+        "biases of another shape": (flats, [bias[:, :130] for bias in biases]),
         "electrons": ([CCDData(flats[0], unit="electron"), flats[1]], biases),
     }[case]
     with pytest.raises(FrameError, match=words):
         photon_transfer(*given)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"), [("[1:900,1:100]", "lies outside frames of 260 columns"), ("[a]", "FITS")]
+)
+def test_a_section_that_is_none(biases, flats, section, words):
+    with pytest.raises(FrameError, match=words):
+        photon_transfer(flats, biases, sections=section)
+
+
+def test_biases_without_noise(flats):
+    biases = [np.full(SHAPE, value, np.uint16) for value in (800, 801)]
+    (one,) = photon_transfer(flats, biases).amplifiers
+    agrees(one.gain, GAIN)
+    assert "no noise at all: their level is clamped" in one.remarks[0]
 
 
 def test_a_copy_among_others_is_left_out(biases, flats):
@@ -235,6 +290,8 @@ def test_guards(biases, flats):
     smooth = [uniform_filter(flat.astype(float), 2) for flat in flats]
     assert "smoothed" in remarks(smooth)
     assert "come in no steps" in remarks([flat * np.float32(1.0371) + rng.random(SHAPE) for flat in flats])
+    means = [np.mean([flats[k], flats[k - 1]], axis=0) for k in range(3)]
+    assert "come in steps of 0.5 adu: they were averaged or scaled" in remarks(means)
     stacks = [CCDData(flat, unit="adu", meta={"NCOMBINE": 3}) for flat in flats]
     assert "is a stack (NCOMBINE = 3)" in remarks(stacks)
     darks = [CCDData(bias, unit="adu", meta={"EXPTIME": 60.0}) for bias in biases]
