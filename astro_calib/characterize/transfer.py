@@ -163,7 +163,7 @@ def _amplifier(
         remarks.append(f"{len(flats) - len(kept)} of {len(flats)} flats have no light or are saturated, left out")
     if np.isfinite(top):
         parts_of_range = np.array([levels[index] for index in kept]) / (top - bias_level)
-        if parts_of_range.max() > RANGE[1] or parts_of_range.max() < RANGE[0]:
+        if parts_of_range.max() > RANGE[1] + 0.005 or parts_of_range.max() < RANGE[0]:
             remarks.append(
                 f"the brightest flat is at {100 * parts_of_range.max():.3g}% of the range; "
                 f"{100 * RANGE[0]:.0f} to {100 * RANGE[1]:.0f}% is safe"
