@@ -15,8 +15,10 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
 from scipy.ndimage import uniform_filter
+from scipy.signal import fftconvolve
 
 from astro_calib.characterize import photon_transfer
+from astro_calib.characterize.read_noise import bias_level, biases_of, spectrum_of
 from astro_calib.errors import FrameError
 from astro_calib.simulate.electronics import BrighterFatter
 
@@ -344,6 +346,30 @@ def test_lisbon_whose_header_is_wrong(colour):
     assert one.gain.value.value == pytest.approx(2.336, abs=2 * one.gain.uncertainty.value)
     assert one.gain.uncertainty.value < 0.03 * 2.336
     assert one.read_noise_adu.value.value == pytest.approx(6.40, rel=0.01)
+
+
+@needs_data
+@pytest.mark.parametrize("folder", ["nickel", "lisbon"])
+def test_sums_over_apertures_of_differences_of_biases(folder):
+    # White noise alone would be 0.65 to 0.8 of what is observed at radius 15.
+    names = [f"d10{number:02d}" for number in range(1, 11)] if folder == "nickel" else [f"bias022{n}" for n in range(4)]
+    frames = [real(folder, name)[100:700, 100:900].astype(float) for name in names]
+    biases = biases_of(frames, np.ones(frames[0].shape, bool))
+    parts = spectrum_of(biases)
+    for radius in (2, 5, 8, 15):
+        y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+        aperture = (np.hypot(y, x) <= radius).astype(float)
+        predicted = parts.white[0] * np.sum(aperture**2) + parts.row[0] * np.sum(aperture.sum(axis=1) ** 2)
+        for tone in parts.tones:
+            predicted += tone.power * np.abs(np.sum(aperture * np.exp(1j * (tone.wx * x + tone.wy * y)))) ** 2
+        whole = fftconvolve(biases.good.astype(float), aperture, "valid") > aperture.sum() - 0.5
+        observed = []
+        for one, other in zip(frames[::2], frames[1::2], strict=True):
+            difference = (one - other) / np.sqrt(2)
+            difference -= bias_level(difference, biases.good)
+            sums = fftconvolve(np.where(biases.good, difference, 0), aperture, "valid")
+            observed.append(np.mean(sums[whole] ** 2))
+        assert np.sqrt(np.mean(observed) / predicted) == pytest.approx(1, abs=0.06)
 
 
 def test_simulated_cameras_of_all_kinds():
