@@ -353,7 +353,10 @@ def test_lisbon_whose_header_is_wrong(colour):
 def test_sums_over_apertures_of_differences_of_biases(folder):
     # White noise alone would be 0.65 to 0.8 of what is observed at radius 15.
     names = [f"d10{number:02d}" for number in range(1, 11)] if folder == "nickel" else [f"bias022{n}" for n in range(4)]
-    frames = [real(folder, name)[100:700, 100:900].astype(float) for name in names]
+    frames = [real(folder, name).astype(float) for name in names]
+    if folder == "nickel":
+        # As everywhere without the odd columns at the edges.
+        frames = [frame[100:900, 100:900] for frame in frames]
     biases = biases_of(frames, np.ones(frames[0].shape, bool))
     parts = spectrum_of(biases)
     for radius in (2, 5, 8, 15):
