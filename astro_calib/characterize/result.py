@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import astropy.units as u
 import numpy as np
 
 from astro_calib.detector.detector import Amplifier, Detector
 
 if TYPE_CHECKING:
-    import astropy.units as u
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -181,6 +181,25 @@ class AmplifierTransfer:
         return "\n".join(lines)
 
 
+def _plain(value: Any) -> Any:
+    """A value as JSON knows it; numbers that are not finite are None."""
+    if isinstance(value, AmplifierTransfer):
+        left_out = ("points", "lags", "lags_uncertainty")
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in left_out}
+    if isinstance(value, Measured):
+        error = value.uncertainty.to_value(value.value.unit)
+        return {"value": _plain(value.value.value), "uncertainty": _plain(error), "unit": str(value.value.unit)}
+    if isinstance(value, u.Quantity):
+        return {"value": _plain(value.value), "unit": str(value.unit)}
+    if hasattr(value, "_asdict"):
+        return {name: _plain(one) for name, one in value._asdict().items()}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value
+
+
 @dataclass(frozen=True)
 class PhotonTransfer:
     """
@@ -212,6 +231,21 @@ class PhotonTransfer:
         return tuple(
             f"{one.section}: {remark}" if several else remark for one in self.amplifiers for remark in one.remarks
         )
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.amplifiers))
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        All numbers, as they can be written as JSON.
+
+        Returns
+        -------
+        dict
+            Under ``"amplifiers"`` a dictionary for each, without points and lags. What is measured has ``"value"``,
+            ``"uncertainty"`` and ``"unit"``.
+        """
+        return {"amplifiers": [_plain(one) for one in self.amplifiers]}
 
     def to_detector(self, name: str = "detector") -> Detector:
         """
