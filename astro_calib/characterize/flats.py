@@ -9,7 +9,7 @@ covariances are linear in the levels of the flats and in their squares.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def groups_of_levels(levels: Sequence[float]) -> list[list[int]]:
 
 
 def contrasts(
-    flats: Sequence[NDArray[np.float64]],
+    flats: Sequence[NDArray[Any]],
     biases: Biases,
     group: Sequence[int],
     full: float,

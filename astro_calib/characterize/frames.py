@@ -147,7 +147,7 @@ def step_of(flats: list[NDArray[Any]], biases: list[NDArray[Any]]) -> float:
 
 
 def top_of_range(
-    flats: list[NDArray[np.float64]], dtype: np.dtype[Any], step: float, good: NDArray[np.bool_]
+    flats: list[NDArray[Any]], dtype: np.dtype[Any], step: float, good: NDArray[np.bool_]
 ) -> tuple[float, bool]:
     """The raw value where values pile up and True; else the container's largest, or infinity, and False."""
     tops = []
@@ -167,7 +167,7 @@ def top_of_range(
 
 
 def usable_flats(
-    flats: list[NDArray[np.float64]], biases: Biases, top: float, bias_level: float, noise: float, where: str
+    flats: list[NDArray[Any]], biases: Biases, top: float, bias_level: float, noise: float, where: str
 ) -> tuple[list[int], dict[int, float]]:
     """Which flats have light and are not full, and their levels above the bias, adu."""
     levels, dark, full = {}, 0, 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -41,13 +41,13 @@ class Lags(NamedTuple):
     pairs: NDArray[np.float64]
 
 
-def autocovariance(images: Sequence[NDArray[np.float64]], good: NDArray[np.bool_], reach: int = REACH) -> Lags:
+def autocovariance(images: Iterable[NDArray[np.float64]], good: NDArray[np.bool_], reach: int = REACH) -> Lags:
     """
     Mean products of the pixels of images that are zero on average, at all lags up to ``reach``.
 
     Parameters
     ----------
-    images : sequence of ndarray, shape (ny, nx)
+    images : iterable of ndarray, shape (ny, nx)
         One image or more, of which no mean is subtracted; the result is the mean over them.
     good : ndarray of bool, shape (ny, nx)
         The pixels that count.
@@ -63,8 +63,11 @@ def autocovariance(images: Sequence[NDArray[np.float64]], good: NDArray[np.bool_
 
     shape = tuple(next_fast_len(length + reach, real=True) for length in good.shape)
     columns = np.arange(-reach, reach + 1)
-    power = sum(np.square(np.abs(rfft2(np.where(good, image, 0.0), shape))) for image in images) / len(images)
-    sums = irfft2(power, shape)[: reach + 1, columns]
+    power, number = 0.0, 0
+    for image in images:
+        power = power + np.square(np.abs(rfft2(np.where(good, image, 0.0), shape)))
+        number += 1
+    sums = irfft2(power / number, shape)[: reach + 1, columns]
     pairs = np.rint(irfft2(np.square(np.abs(rfft2(good.astype(float), shape))), shape)[: reach + 1, columns])
     return Lags(sums / np.maximum(pairs, 1), pairs)
 

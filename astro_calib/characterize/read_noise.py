@@ -8,14 +8,14 @@ the cosines of the autocovariance do not overlap, so that no part can come out n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from astro_calib.characterize.lags import REACH, autocovariance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -169,7 +169,7 @@ def bias_level(difference: NDArray[np.float64], good: NDArray[np.bool_]) -> NDAr
     return level
 
 
-def biases_of(frames: Sequence[NDArray[np.float64]], good: NDArray[np.bool_]) -> Biases:
+def biases_of(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_]) -> Biases:
     """
     Look at the differences of biases.
 
@@ -191,36 +191,45 @@ def biases_of(frames: Sequence[NDArray[np.float64]], good: NDArray[np.bool_]) ->
     from scipy.signal.windows import tukey
 
     first = np.asarray(frames[0], dtype=float)
-    mean, levels, differences = first.copy(), [0.0], []
     good = good.copy()
-    for number, frame in enumerate(frames[1:], start=1):
-        difference = (frame - mean) * np.sqrt(number / (number + 1))
-        offset = np.asarray(frame - first, dtype=float)
+    levels = [0.0]
+    for difference in _differences(frames):
         centred = difference - np.median(difference[good])
         width = robust_width(centred[good])
         good &= ~grown(np.abs(centred) > CLIP * max(width, 0.5))
-        levels.append(float(np.mean(offset[good])))
-        differences.append(difference)
-        mean += (frame - mean) / (number + 1)
+    levels += [float(np.mean((frame - first)[good])) for frame in frames[1:]]
     pixels = int(good.sum())
-    windows = [tukey(length, TAPER) for length in mean.shape]
-    window = np.outer(*windows) * good
-    periodogram, tapered, residuals = 0.0, 0.0, []
-    for difference in differences:
-        residual = np.where(good, difference - bias_level(difference, good), 0.0)
-        periodogram = periodogram + np.abs(rfft2(residual)) ** 2 / pixels / len(differences)
-        residuals.append(residual)
-        residual = residual - residual.sum(axis=1, keepdims=True) / np.maximum(good.sum(axis=1, keepdims=True), 1)
-        tapered = tapered + np.abs(rfft2(residual * window)) ** 2 / np.sum(window**2) / len(differences)
+
+    def residuals() -> Iterator[NDArray[np.float64]]:
+        for difference in _differences(frames):
+            yield np.where(good, difference - bias_level(difference, good), 0.0)
+
+    window = np.outer(*(tukey(length, TAPER) for length in good.shape)) * good
+    periodogram, tapered = 0.0, 0.0
+    for residual in residuals():
+        periodogram = periodogram + np.square(np.abs(rfft2(residual)))
+        rows = residual.sum(axis=1, keepdims=True) / np.maximum(good.sum(axis=1, keepdims=True), 1)
+        tapered = tapered + np.square(np.abs(rfft2((residual - rows) * window)))
+    number = len(frames) - 1
     return Biases(
-        mean,
+        sum(frame.astype(float) for frame in frames[1:]) / len(frames) + first / len(frames),
         good,
         np.array(levels),
-        np.asarray(periodogram),
-        np.asarray(tapered),
-        autocovariance(residuals, good).values,
+        np.asarray(periodogram / max(pixels, 1) / number),
+        np.asarray(tapered / max(np.sum(window**2), 1.0) / number),
+        autocovariance(residuals(), good).values,
         pixels,
     )
+
+
+def _differences(frames: Sequence[NDArray[Any]]) -> Iterator[NDArray[np.float64]]:
+    """Each frame less the mean of those before it, with the noise of one frame."""
+    mean = frames[0].astype(float)
+    for number, frame in enumerate(frames[1:], start=1):
+        difference = frame - mean
+        mean += difference / (number + 1)
+        difference *= np.sqrt(number / (number + 1))
+        yield difference
 
 
 def spectrum_of(biases: Biases) -> Spectrum:

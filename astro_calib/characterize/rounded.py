@@ -7,7 +7,7 @@ numbers that two biases have at the same pixel tell width and place: their joint
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ WIDEST = 12
 PIXELS = 400_000
 
 
-def rounded_width(frames: Sequence[NDArray[np.float64]], good: NDArray[np.bool_], step: float) -> tuple[float, float]:
+def rounded_width(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_], step: float) -> tuple[float, float]:
     """
     The standard deviation of the noise of frames before they were rounded, and its standard uncertainty.
 

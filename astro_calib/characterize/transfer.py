@@ -63,7 +63,9 @@ def photon_transfer(
     Raises
     ------
     FrameError
-        If the frames cannot tell: too few of them, the same one twice, no light, saturated, of several shapes.
+        If the frames cannot tell: too few of them, the same one twice, no light, saturated.
+    ShapeMismatchError
+        If the frames have several shapes.
     TypeError
         If a frame is none.
 
@@ -130,13 +132,13 @@ def _amplifier(
     remarks = list(before)
     where = f" in {name}" if name else ""
     good = all_good[part]
-    flats = [np.where(good, frame[part], 0).astype(float) for frame in flat_arrays]
-    frames = [np.where(good, frame[part], 0).astype(float) for frame in bias_arrays]
+    flats = [_finite(frame[part], good) for frame in flat_arrays]
+    frames = [_finite(frame[part], good) for frame in bias_arrays]
     if good.sum() < FEWEST:
         msg = f"only {good.sum()} good pixels{where}; photon transfer needs {FEWEST} or more."
         raise FrameError(msg)
 
-    step = step_of([frame[part] for frame in flat_arrays], [frame[part] for frame in bias_arrays])
+    step = step_of(flats, frames)
     if step == 0:
         remarks.append("the flats' values come in no steps: they were processed, averaged or filtered, and are not raw")
     elif abs(step - round(step)) > 1e-6 * step:
@@ -234,8 +236,13 @@ def _amplifier(
     )
 
 
+def _finite(frame: NDArray[Any], good: NDArray[np.bool_]) -> NDArray[Any]:
+    """The frame, without numbers that are none where it is not good."""
+    return np.where(good, frame, 0) if frame.dtype.kind == "f" else frame
+
+
 def _without_rounding(
-    spectrum: Spectrum, frames: list[NDArray[np.float64]], biases: Biases, step: float
+    spectrum: Spectrum, frames: list[NDArray[Any]], biases: Biases, step: float
 ) -> tuple[tuple[float, float], str]:
     """The variance of the read-out noise with its error, adu^2, and a remark where the step hides it."""
     total, error = spectrum.total
