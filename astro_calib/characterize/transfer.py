@@ -27,6 +27,8 @@ __all__ = ["photon_transfer"]
 RANGE = (0.05, 0.6)
 #: Below this part of a step the variance of rounded numbers depends on the level, and below that one it says little.
 SMALL, SMALLEST = 0.6, 0.3
+#: Hits in biases cost fewer pixels than this part.
+HIT = 0.02
 #: Levels that differ by this factor can contradict each other.
 DIFFERENT = 1.25
 #: A variance of the read noise that is known less well than this is worth a remark.
@@ -147,6 +149,12 @@ def _amplifier(
     if biases.pixels < FEWEST:
         msg = f"the biases agree in {biases.pixels} pixels only{where}; give biases of one setup, taken in a row."
         raise FrameError(msg)
+    hit = 1 - biases.pixels / good.sum()
+    if hit > HIT:
+        remarks.append(
+            f"{100 * hit:.1f}% of the pixels differ from bias to bias by far more than the others, or are beside such: "
+            "hot pixels of darks, hits, or another setup"
+        )
     spectrum = spectrum_of(biases)
     total, small = _without_rounding(spectrum, frames, biases, step)
     if small:

@@ -298,6 +298,8 @@ def test_guards(biases, flats):
     assert "is a stack (NCOMBINE = 3)" in remarks(stacks)
     darks = [CCDData(bias, unit="adu", meta={"EXPTIME": 60.0}) for bias in biases]
     assert "bias 1 was exposed for 60 s" in remarks(flats, darks)
+    hot = np.where(rng.random(SHAPE) < 0.005, 20_000.0, 20.0)
+    assert "hot pixels of darks" in remarks(flats, [expose(hot, rng) for _ in range(3)])
     assert "of the range" in remarks([expose(85_000.0, rng) for _ in range(2)])
     # Two filters: the pixels differ in sensitivity.
     other = 1 + 0.01 * rng.standard_normal(SHAPE)
