@@ -187,14 +187,14 @@ def _contrast(
         pixels = float(here.sum())
         if pixels < FEWEST:
             continue
+        both = (net + total)[here]
         share = float(total[here].mean())
         # The flats before this one have the same shape, and levels of their own.
         each = np.array([float(one[tiles].sum()) for one in sums])
         own = np.array([net[here].mean(), *(share * each / each.sum())])
-        # Mean squares of levels, over pixels as different as the flats' pixels are; the noise is not part of it.
-        spread = max(float(np.mean(np.square((net + total)[here]))) / float(np.mean((net + total)[here])) ** 2, 1.0)
-        spread -= float(np.mean((read + inverse_gain * light)[here])) / float(np.mean((net + total)[here])) ** 2
-        spread = max(spread, 1.0)
+        # Mean square of the level over the squared mean: pixels differ, and the noise is no part of that.
+        noise_of_both = float(np.mean((read + inverse_gain * light)[here]))
+        spread = max((float(np.mean(np.square(both))) - noise_of_both) / float(both.mean()) ** 2, 1.0)
         rms_ratio = float(np.sqrt(np.mean(squared[here] * total[here]) / share))
         parts.append(
             Part(

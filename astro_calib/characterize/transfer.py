@@ -194,6 +194,12 @@ def _amplifier(
 
     fit = Fit(spectrum, biases, noise, small != "")
     result = fit.solve([one for _, one in parts])
+    if result.inverse_gain < 3 * result.inverse_gain_error:
+        msg = (
+            f"the shot noise of the flats{where} is lost in their other noise: give flats with more light, about 5 to "
+            "60% of the range, or more of them."
+        )
+        raise FrameError(msg)
     remarks += remarks_on_fit(result, parts, fit, found)
 
     drift, drift_error = _drift(biases.levels)

@@ -241,12 +241,14 @@ def full_flat(number):
         ("saturated", "2 of 2 saturated at 65535 adu"),
         ("shapes", r"shape \(200, 259\), the first one \(200, 260\)"),
         ("electrons", "flat 1 is in electron"),
+        ("faint", "the shot noise of the flats is lost in their other noise"),
         ("small", "smaller than 16 rows and columns"),
         ("biases of another shape", r"the flats have shape \(200, 260\), the biases \(200, 130\)"),
     ],
 )
 def test_frames_that_cannot_tell(biases, flats, case, words):
     rng = np.random.default_rng(12)
+    noisy = [expose(0.0, rng, noise=45.0, shape=(40, 40)) for _ in range(2)]
     given = {
         "one flat": (flats[:1], biases),
         "no bias": (flats, []),
@@ -254,6 +256,7 @@ def test_frames_that_cannot_tell(biases, flats, case, words):
         "darks": ([expose(0, rng), expose(0, rng)], biases),
         "saturated": ([full_flat(0), full_flat(1)], biases),
         "shapes": ([flats[0], flats[1][:, 1:]], biases),
+        "faint": ([expose(250.0, rng, noise=45.0, shape=(40, 40)) for _ in range(2)], noisy),
         "small": ([flat[:10] for flat in flats], [bias[:10] for bias in biases]),
         "biases of another shape": (flats, [bias[:, :130] for bias in biases]),
         "electrons": ([CCDData(flats[0], unit="electron"), flats[1]], biases),
