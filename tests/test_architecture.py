@@ -21,7 +21,7 @@ ROOMS = [
     *("simulate", "photometry", "characterize", "validation", "report", "night", "cli"),
 ]
 #: What users call, beside what `astro_calib` itself offers.
-PUBLIC = ["", ".photometry", ".night", ".simulate", ".validation", ".estimators"]
+PUBLIC = ["", ".photometry", ".night", ".simulate", ".validation", ".estimators", ".characterize"]
 
 
 def dotted(path: Path) -> str:

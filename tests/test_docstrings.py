@@ -14,7 +14,10 @@ from numpydoc.validate import validate
 
 CHECKOUT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["numpydoc_validation"]
-MODULES = ["", ".photometry", ".night", ".simulate", ".validation", ".estimators", ".noise.coefficient", ".errors"]
+MODULES = [
+    *("", ".photometry", ".night", ".simulate", ".validation", ".estimators", ".noise.coefficient", ".errors"),
+    ".characterize",
+]
 
 #: What numpydoc cannot know: parameters behind ``**kwargs``, those of an enumeration, what astropy adds.
 EXCEPTIONS = {

@@ -1,16 +1,25 @@
-"""What is made from many frames: plans of a night, dark current, bad pixels."""
+"""What is made from many frames: gain and read-out noise, dark current, bad pixels, plans of a night."""
 
 from astro_calib.characterize.bad_pixels import bad_pixel_mask
 from astro_calib.characterize.dark_choice import DarkChoice, choose_dark
 from astro_calib.characterize.darks import DarkCurrent, dark_current
 from astro_calib.characterize.planning import CalibrationPlan, plan_calibration
+from astro_calib.characterize.read_noise import Tone
+from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
+from astro_calib.characterize.transfer import photon_transfer
 
 __all__ = [
+    "AmplifierTransfer",
     "CalibrationPlan",
     "DarkChoice",
     "DarkCurrent",
+    "Measured",
+    "PhotonTransfer",
+    "Point",
+    "Tone",
     "bad_pixel_mask",
     "choose_dark",
     "dark_current",
+    "photon_transfer",
     "plan_calibration",
 ]

@@ -17,7 +17,7 @@ from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
-from astro_calib.frame.rebuild import as_frame, usable, lacks_own_noise, with_quality
+from astro_calib.frame.rebuild import as_frame, lacks_own_noise, usable, with_quality
 from astro_calib.masters.provenance import record
 from astro_calib.noise.identity import content_digest
 from astro_calib.stack.combination import combine

@@ -1,0 +1,99 @@
+"""
+Charge that repels charge: it moves variance of flats into the covariance of neighbours.
+
+To first order the covariance of two pixels of a flat is a_ij mu^2, and a_00 is minus the sum of all others, because no
+charge is lost. The a_ij are fitted with a shape, from which each may differ: one level alone cannot tell the deficit of
+the variance from a larger gain, and the lags say little about it where the image is small or faint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astro_calib.characterize.lags import REACH, inner_lags
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["PRIOR", "SHAPE_WIDTH", "classes", "covariance_of_charge", "template", "with_corrections"]
+
+#: Size of the deficit that CCDs have, and its spread over cameras, for each electron: from next to nothing (thin
+#: chips, large pixels) to 3e-6 (thick chips of 10 micron pixels).
+PRIOR = (1.0e-6, 1.0e-6)
+#: Each covariance may differ from the shape by this part (standard deviation) of what an ordinary deficit gives.
+SHAPE_WIDTH = 0.5
+#: The covariances fall with this power of the distance.
+DECAY = 3.2
+
+
+def template() -> NDArray[np.float64]:
+    """The shape of the covariances, which sum to 1 without the middle; -1 in the middle; shape (2 REACH + 1,) * 2."""
+    y, x = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
+    distance = np.hypot(x, y)
+    distance[REACH, REACH] = np.inf
+    shape = distance**-DECAY
+    shape /= shape.sum()
+    shape[REACH, REACH] = -1
+    return np.asarray(shape)
+
+
+def classes() -> list[tuple[NDArray[np.float64], float]]:
+    """
+    Ways in which the covariances may differ from the shape: maps that sum to zero, and how large they may be.
+
+    One for each inner lag, whose four (or two) signs go together.
+    """
+    shape = template()
+    found = []
+    for dy, dx in zip(*inner_lags(), strict=True):
+        if dy == dx == 0:
+            continue
+        one = np.zeros_like(shape)
+        one[np.ix_([REACH - dy, REACH + dy], [REACH - dx, REACH + dx])] = 1
+        width = SHAPE_WIDTH * np.hypot(*PRIOR) * shape[REACH + dy, REACH + dx]
+        one[REACH, REACH] = -one.sum()
+        found.append((one, float(width)))
+    return found
+
+
+def covariance_of_charge(a: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    r"""
+    The covariances of a flat of so many electrons, electron^2, at the inner lags and the ring (folded).
+
+    Parameters
+    ----------
+    a : ndarray, shape (2 REACH + 1, 2 REACH + 1)
+        The coefficients, 1 / electron.
+    level : float
+        Electrons.
+
+    Returns
+    -------
+    ndarray, shape (REACH + 1, REACH + 1)
+        Rows first.
+
+    Notes
+    -----
+    The series of Astier et al. 2019 (A&A 629, A36, eq. 20), without what the effect changes with its level:
+
+    .. math::
+
+        C = \mu [\delta + a \mu + \tfrac{2}{3} a \otimes a \mu^2 + \tfrac{1}{3} a \otimes a \otimes a \mu^3]
+    """
+    from scipy.signal import fftconvolve
+
+    twice = fftconvolve(a, a, "same")
+    result = a * level**2 + 2 / 3 * twice * level**3 + 1 / 3 * fftconvolve(twice, a, "same") * level**4
+    result = result[REACH:, REACH:].copy()
+    result[0, 0] += level
+    return np.asarray(result)
+
+
+def with_corrections(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The coefficients that belong to a deficit (first) and the deviations of the inner lags from its shape."""
+    a = values[0] * template()
+    for value, (one, _) in zip(values[1:], classes(), strict=True):
+        a += value * one
+    return a

@@ -1,0 +1,260 @@
+"""
+The fit of a photon transfer: variances and covariances of all differences of flats at once.
+
+With the level l of each flat and its weight w in a difference, the covariance at the lag h is the sum over the flats of
+w^2 [l / g at h = 0, + a_h l^2 + R(h)], and higher orders of a. The read-out noise R comes from biases, the a_h have a
+prior, and what they cannot tell apart is in the covariance of the parameters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from astro_calib.characterize.brighter_fatter import PRIOR, classes, covariance_of_charge, template, with_corrections
+from astro_calib.characterize.lags import INNER, REACH, covariance_of_lags, folded, inner_lags, less_ring
+from astro_calib.characterize.result import Point
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.characterize.flats import Contrast, Part
+    from astro_calib.characterize.read_noise import Biases, Spectrum
+
+__all__ = ["UNLIKELY", "Fit", "FitResult", "both_signs", "remarks_on_fit"]
+
+#: So many levels, over such a factor, tell how the response departs from a straight line.
+LEVELS, SPAN = 4, 3.0
+#: A chance that is smaller than this is worth a remark.
+UNLIKELY = 1e-4
+#: Lags larger than this part of the variance are no charge that repels charge.
+CORRELATED = 0.05
+#: How many independent lags the ring has.
+IN_RING = ((2 * REACH + 1) ** 2 - (2 * INNER + 1) ** 2) // 2
+#: A ring larger than this part of the variance, and than this many errors, is light that changed.
+RING, RING_ERRORS = 0.005, 8
+#: More than this part of the pixels left out is worth a remark.
+MUCH = 0.5
+
+
+def both_signs(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A function of the lag, the mean of both signs of dx: from what `Spectrum` holds to a square from 0 on."""
+    middle = values.shape[1] // 2
+    return (values[:, middle:] + values[:, middle::-1]) / 2
+
+
+class FitResult(NamedTuple):
+    """
+    The parameters with their errors, and what is left of each difference.
+
+    Attributes
+    ----------
+    inverse_gain, inverse_gain_error : float
+        adu / electron.
+    a_00, a_00_error : float
+        1 / electron.
+    curvature : (float, float) or None
+        Relative loss of signal for each adu, and its error; None where there are too few levels.
+    residuals, covariances : list of ndarray
+        Of the inner lags of each part, adu^2 and adu^4.
+    chance : float
+        How often chance alone makes variances scatter so much about the fit.
+    """
+
+    inverse_gain: float
+    inverse_gain_error: float
+    a_00: float
+    a_00_error: float
+    curvature: tuple[float, float] | None
+    residuals: list[NDArray[np.float64]]
+    covariances: list[NDArray[np.float64]]
+    chance: float
+
+    def points(self, parts: list[tuple[Contrast, Part]]) -> list[Point]:
+        """The photon transfer curve: a point for each part of each difference."""
+        found = []
+        for (contrast, part), residual, covariance in zip(parts, self.residuals, self.covariances, strict=True):
+            squares = np.square(part.weights)
+            norm = float(squares.sum())
+            level = float(squares @ part.levels) / norm
+            variance = float(part.lags[0, 0]) / norm
+            error = float(np.sqrt(covariance[0, 0])) / norm
+            found.append(Point(level, variance, error, variance - float(residual[0]) / norm, contrast.flats))
+        return found
+
+
+class Fit:
+    """The linear least squares of all lags, repeated for what is not linear."""
+
+    def __init__(self, spectrum: Spectrum, biases: Biases, noise: float, small: bool) -> None:
+        self.ring = less_ring()
+        white = np.zeros((2 * REACH + 1,) * 2)
+        white[0, 0] = 1
+        self.moments = [
+            self.ring @ covariance_of_lags(power) @ self.ring.T
+            for power in (white, both_signs(spectrum.lags), both_signs(spectrum.power))
+        ]
+        self.read = self.ring @ folded(biases.lags).ravel()
+        self.read_covariance = self.moments[2] / (biases.pixels * biases.differences)
+        self.number = len(biases.levels)
+        if small:
+            # Rounding hides the rest.
+            self.read = np.zeros_like(self.read)
+            self.read[0] = noise
+            self.read_covariance = np.diag(np.full(self.read.shape, (noise / 4) ** 2))
+            self.moments[1:] = [power * self.moments[0] for power in (noise, noise**2)]
+        self.maps = [template(), *(one for one, _ in classes())]
+        self.columns = [self.ring @ one[REACH:, REACH:].ravel() for one in self.maps]
+        self.prior_mean = np.array([PRIOR[0], *[0.0] * (len(self.maps) - 1)])
+        self.prior_width = np.array([PRIOR[1], *(width for _, width in classes())])
+
+    def solve(self, parts: Sequence[Part]) -> FitResult:
+        """Fit; nonlinearity only where there are levels enough."""
+        levels = np.array([float(np.square(one.weights) @ one.levels / np.sum(one.weights**2)) for one in parts])
+        curved = _number_of_levels(levels) >= LEVELS and levels.max() > SPAN * levels.min()
+        charge = len(self.maps)
+        lags = len(self.read)
+        size = 1 + charge + curved + lags
+        values = np.zeros(size)
+        first = parts[int(np.argmax(levels))]
+        shot = first.lags[0, 0] - self.read_weight(first) * self.read[0]
+        values[0] = max(shot, 1e-6 * first.lags[0, 0]) / float(np.square(first.weights) @ first.levels)
+        values[1] = PRIOR[0]
+        values[-lags:] = self.read
+        covariances: list[NDArray[np.float64]] = []
+        for _ in range(4):
+            normal = np.zeros((size, size))
+            right = np.zeros(size)
+            # Priors of the charge's covariances, and the biases.
+            place = np.arange(1, 1 + charge)
+            normal[place, place] += 1 / self.prior_width**2
+            right[place] += self.prior_mean / self.prior_width**2
+            weight = np.linalg.pinv(self.read_covariance, hermitian=True)
+            normal[-lags:, -lags:] += weight
+            right[-lags:] += weight @ self.read
+            covariances, residuals = [], []
+            for part in parts:
+                matrix = self._matrix(part, values, curved)
+                predicted, covariance = self._prediction(part, values, curved)
+                weight = np.linalg.inv(covariance)
+                measured = self.ring @ part.lags.ravel()
+                normal += matrix.T @ weight @ matrix
+                right += matrix.T @ weight @ (measured - predicted + matrix @ values)
+                covariances.append(covariance)
+            scale = 1 / np.sqrt(np.diag(normal))
+            inverse = np.linalg.inv(normal * np.outer(scale, scale)) * np.outer(scale, scale)
+            values = inverse @ right
+        residuals = [self.ring @ part.lags.ravel() - self._prediction(part, values, curved)[0] for part in parts]
+        a_00 = np.zeros(size)
+        a_00[1 : 1 + charge] = [one[REACH, REACH] for one in self.maps]
+        return FitResult(
+            float(values[0]),
+            float(np.sqrt(inverse[0, 0])),
+            float(a_00 @ values),
+            float(np.sqrt(a_00 @ inverse @ a_00)),
+            (float(values[1 + charge]), float(np.sqrt(inverse[1 + charge, 1 + charge]))) if curved else None,
+            residuals,
+            covariances,
+            _chance(residuals, covariances, 1 + curved),
+        )
+
+    def read_weight(self, part: Part) -> float:
+        """How often a difference holds the noise of a bias."""
+        return float(np.sum(part.weights**2) + part.bias / self.number)
+
+    def _matrix(self, part: Part, values: NDArray[np.float64], curved: bool) -> NDArray[np.float64]:
+        """Derivatives of the lags by the parameters."""
+        squares = np.square(part.weights)
+        lags = len(self.read)
+        first = np.zeros(lags)
+        first[0] = squares @ part.levels
+        columns = [first, *(float(squares @ part.squares) * column for column in self.columns)]
+        if curved:
+            second = np.zeros(lags)
+            second[0] = -3 * values[0] * float(squares @ part.squares)
+            columns.append(second)
+        return np.column_stack([*columns, self.read_weight(part) * np.eye(lags)])
+
+    def _prediction(
+        self, part: Part, values: NDArray[np.float64], curved: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The lags of a difference and their covariance, adu^2 and adu^4."""
+        inverse_gain = values[0]
+        charge = len(self.maps)
+        a = with_corrections(values[1 : 1 + charge])
+        lags = np.zeros((REACH + 1, REACH + 1))
+        for weight, level, square in zip(part.weights, part.levels, part.squares, strict=True):
+            more = covariance_of_charge(a, level / inverse_gain)
+            more[0, 0] -= level / inverse_gain
+            more *= square / level**2
+            more[0, 0] += level / inverse_gain
+            lags += weight**2 * inverse_gain**2 * more
+            if curved:
+                lags[0, 0] -= weight**2 * 3 * inverse_gain * values[1 + charge] * square
+        read = self.read_weight(part)
+        predicted = self.ring @ lags.ravel() + read * values[-len(self.read) :]
+        shot = max(float(lags[0, 0]), 1e-12)
+        moments = self.moments
+        covariance = shot**2 * moments[0] + 2 * shot * read * moments[1] + read**2 * moments[2]
+        return predicted, covariance / part.pixels
+
+
+def _number_of_levels(levels: NDArray[np.float64]) -> int:
+    """How many levels there are that differ by a tenth or more."""
+    number, last = 0, 0.0
+    for level in np.sort(levels):
+        if level > 1.1 * last:
+            number, last = number + 1, float(level)
+    return number
+
+
+def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.float64]], parameters: int) -> float:
+    """How often chance alone makes variances scatter so much about the fit."""
+    from scipy.stats import chi2
+
+    off = sum(residual[0] ** 2 / covariance[0, 0] for residual, covariance in zip(residuals, covariances, strict=True))
+    free = len(residuals) - parameters
+    return float(chi2.sf(off, free)) if free > 0 else 1.0
+
+
+def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]) -> list[str]:
+    """What the flats themselves say against the result."""
+    remarks = []
+    if result.chance < UNLIKELY:
+        remarks.append(
+            "differences of flats, or parts of them, at other levels contradict each other beyond their errors: "
+            "nonlinearity, another filter, or stray light"
+        )
+    worst, at = 0.0, (0, 0)
+    dy, dx = inner_lags()
+    for (_, part), covariance in zip(parts, result.covariances, strict=True):
+        read = fit.read_weight(part) * fit.read
+        inner = fit.ring @ part.lags.ravel() - read
+        size = np.abs(inner[1:]) / max(inner[0], 1e-12)
+        certain = np.abs(inner[1:]) > 5 * np.sqrt(np.diag(covariance)[1:])
+        size = np.where(certain, size, 0)
+        if size.max() > worst:
+            place = int(np.argmax(size)) + 1
+            worst, at = float(size.max()), (int(dx[place]), int(dy[place]))
+    if worst > CORRELATED:
+        remarks.append(
+            f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {at}: they were smoothed, "
+            "resampled or filtered, and the gain is wrong"
+        )
+    ring = [_ring(part) / np.sqrt(1 / part.pixels / IN_RING) for _, part in parts]
+    if np.max(np.abs(ring)) > RING_ERRORS and max(abs(_ring(part)) for _, part in parts) > RING:
+        remarks.append("light that changed between the flats has left large structures in their differences")
+    lost = float(np.mean([contrast.excluded for contrast in found]))
+    if lost > MUCH:
+        remarks.append(f"{100 * lost:.0f}% of the pixels were left out: unlit, saturated, hit, or with objects")
+    return remarks
+
+
+def _ring(part: Part) -> float:
+    """The mean of the ring of lags over the variance."""
+    ring = part.lags.copy()
+    ring[: INNER + 1, : INNER + 1] = np.nan
+    return float(np.nanmean(ring) / part.lags[0, 0])

@@ -1,0 +1,292 @@
+"""Gain, read-out noise and more of a detector from flats and biases: the photon transfer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.characterize.fit import UNLIKELY, Fit, both_signs, remarks_on_fit
+from astro_calib.characterize.flats import FEWEST, Contrast, contrasts, groups_of_levels
+from astro_calib.characterize.frames import different_frames, section_of, step_of, top_of_range, usable_flats
+from astro_calib.characterize.lags import REACH, covariance_of_lags, folded
+from astro_calib.characterize.read_noise import Biases, Spectrum, Tone, biases_of, spectrum_of
+from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer
+from astro_calib.characterize.rounded import rounded_width
+from astro_calib.errors import FrameError, ShapeMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["photon_transfer"]
+
+#: Flats should lie within these parts of the range.
+RANGE = (0.05, 0.6)
+#: Below this part of a step the variance of rounded numbers depends on the level, and below that one it says little.
+SMALL, SMALLEST = 0.6, 0.3
+#: Hits in biases cost fewer pixels than this part.
+HIT = 0.02
+#: Levels that differ by this factor can contradict each other.
+DIFFERENT = 1.25
+#: A variance of the read noise that is known less well than this is worth a remark.
+POOR = 0.1
+
+
+def photon_transfer(
+    flats: Sequence[ArrayLike],
+    biases: Sequence[ArrayLike],
+    *,
+    sections: Sequence[str] | str | None = None,
+    mask: NDArray[np.bool_] | None = None,
+) -> PhotonTransfer:
+    r"""
+    Measure gain, read-out noise and more from flats and biases.
+
+    Parameters
+    ----------
+    flats : sequence of array_like or CCDData, shape (ny, nx)
+        Two or more raw flats through one filter, in adu, as they were read out. Their levels may differ.
+    biases : sequence of array_like or CCDData, shape (ny, nx)
+        Two or more raw biases, in adu.
+    sections : sequence of str, optional
+        The pixels of each amplifier as a FITS section such as ``"[1:512, 1:1024]"``. Without it all pixels belong to
+        one.
+    mask : ndarray of bool, shape (ny, nx), optional
+        Pixels that are known to be bad.
+
+    Returns
+    -------
+    PhotonTransfer
+        What was measured of each amplifier, and remarks.
+
+    Raises
+    ------
+    FrameError
+        If the frames cannot tell: too few of them, the same one twice, no light, saturated.
+    ShapeMismatchError
+        If the frames have several shapes.
+    TypeError
+        If a frame is none.
+
+    Notes
+    -----
+    Each flat is compared with the sum of those before it of about the same level, times a smooth ratio, so that lamps
+    may fade. The variances and covariances of the differences at all lags up to four pixels, less the mean over those
+    from five to eight, are fitted together: with the level :math:`l` of each flat and its weight :math:`w` in the
+    difference,
+
+    .. math::
+
+        C(h) = \sum_i w_i^2 [l_i \delta_h / g + a_h l_i^2 + R(h)]
+
+    (and higher orders of :math:`a`), where the read-out noise :math:`R` comes from differences of biases. The
+    coefficients :math:`a_h` of charge that repels charge have a shape and a size that CCDs have, each with a prior
+    width, and sum to zero (Astier et al. 2019, A&A 629, A36). The covariance of the lags is Bartlett's. The uncertainty
+    of the gain so holds what one level cannot tell from :math:`a_{00}`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_calib.characterize import photon_transfer
+    >>> rng = np.random.default_rng(1)
+    >>> def frame(electrons):
+    ...     collected = rng.poisson(electrons, (200, 200)) + 8 * rng.standard_normal((200, 200))
+    ...     return np.rint(1000 + collected / 1.5).astype(np.uint16)
+    >>> result = photon_transfer([frame(30_000), frame(28_000)], [frame(0), frame(0)])
+    >>> gain = result.amplifiers[0].gain
+    >>> bool(abs(gain.value.value - 1.5) < 3 * gain.uncertainty.value)
+    True
+    >>> bool(result.to_detector().amplifiers[0].gain == gain.value)
+    True
+    """
+    remarks: list[str] = []
+    flat_arrays, flat_masks = different_frames(flats, "flat", remarks)
+    bias_arrays, bias_masks = different_frames(biases, "bias", remarks)
+    shape = flat_arrays[0].shape
+    if shape != bias_arrays[0].shape:
+        msg = f"the flats have shape {shape}, the biases {bias_arrays[0].shape}; give frames of one shape and binning."
+        raise ShapeMismatchError(msg)
+    good = np.ones(shape, bool)
+    for one in (mask, *flat_masks, *bias_masks):
+        if one is not None:
+            good &= ~np.broadcast_to(one, shape)
+    names: list[str | None] = (
+        [sections] if isinstance(sections, str) else [None] if sections is None else list(sections)
+    )
+    found = []
+    for name in names:
+        part = section_of(name, shape)
+        found.append(_amplifier(flat_arrays, bias_arrays, good, part, name, remarks))
+    return PhotonTransfer(tuple(found))
+
+
+def _amplifier(
+    flat_arrays: list[NDArray[Any]],
+    bias_arrays: list[NDArray[Any]],
+    all_good: NDArray[np.bool_],
+    part: tuple[slice, slice],
+    name: str | None,
+    before: list[str],
+) -> AmplifierTransfer:
+    remarks = list(before)
+    where = f" in {name}" if name else ""
+    good = all_good[part]
+    flats = [_finite(frame[part], good) for frame in flat_arrays]
+    frames = [_finite(frame[part], good) for frame in bias_arrays]
+    if good.sum() < FEWEST:
+        msg = f"only {good.sum()} good pixels{where}; photon transfer needs {FEWEST} or more."
+        raise FrameError(msg)
+
+    step = step_of(flats, frames)
+    if step == 0:
+        remarks.append("the flats' values come in no steps: they were processed, averaged or filtered, and are not raw")
+    elif abs(step - round(step)) > 1e-6 * step:
+        remarks.append(f"the values come in steps of {step:.4g} adu: they were averaged or scaled, and are not raw")
+    biases = biases_of(frames, good)
+    if biases.pixels < FEWEST:
+        msg = f"the biases agree in {biases.pixels} pixels only{where}; give biases of one setup, taken in a row."
+        raise FrameError(msg)
+    hit = 1 - biases.pixels / good.sum()
+    if hit > HIT:
+        remarks.append(
+            f"{100 * hit:.1f}% of the pixels differ from bias to bias by far more than the others, or are beside such: "
+            "hot pixels of darks, hits, or another setup"
+        )
+    spectrum = spectrum_of(biases)
+    total, small = _without_rounding(spectrum, frames, biases, step)
+    if small:
+        remarks.append(small)
+    known = spectrum.total[1] / spectrum.total[0] if spectrum.total[0] > 0 else 0.0
+    if known > POOR and not small:
+        remarks.append(
+            f"{len(frames)} biases tell the variance of the read noise to {100 * known:.0f}% only, because a tone goes "
+            "through all of each; give ten or more"
+        )
+
+    top, piled = top_of_range(flats, flat_arrays[0].dtype, step, good)
+    bias_level = float(np.mean(biases.mean[biases.good]))
+    kept, levels = usable_flats(flats, biases, top, bias_level, np.sqrt(total[0] + step**2 / 12), where)
+    if len(kept) < len(flats):
+        remarks.append(f"{len(flats) - len(kept)} of {len(flats)} flats have no light or are saturated, left out")
+    if np.isfinite(top):
+        parts_of_range = np.array([levels[index] for index in kept]) / (top - bias_level)
+        if parts_of_range.max() > RANGE[1] + 0.005 or parts_of_range.max() < RANGE[0]:
+            remarks.append(
+                f"the brightest flat is at {100 * parts_of_range.max():.3g}% of the range; "
+                f"{100 * RANGE[0]:.0f} to {100 * RANGE[1]:.0f}% is safe"
+            )
+
+    found: list[Contrast] = []
+    noise = total[0] + step**2 / 12
+    for group in groups_of_levels([levels[index] for index in kept]):
+        chosen = [kept[place] for place in group]
+        found += contrasts(flats, biases, chosen, top, noise)
+    parts = [(contrast, one) for contrast in found for one in contrast.parts]
+    if not parts:
+        msg = (
+            f"the flats{where} have no {FEWEST} pixels in common that are lit, below saturation, and without objects; "
+            "give two flats of about 5 to 60% of the range through one filter."
+        )
+        raise FrameError(msg)
+
+    fit = Fit(spectrum, biases, noise, small != "")
+    result = fit.solve([one for _, one in parts])
+    if result.inverse_gain < 3 * result.inverse_gain_error:
+        msg = (
+            f"the shot noise of the flats{where} is lost in their other noise: give flats with more light, about 5 to "
+            "60% of the range, or more of them."
+        )
+        raise FrameError(msg)
+    remarks += remarks_on_fit(result, parts, fit, found)
+
+    drift, drift_error = _drift(biases.levels)
+    gain = 1 / result.inverse_gain
+    relative = result.inverse_gain_error / result.inverse_gain
+    number = len(kept)
+    mean_level = float(np.mean([levels[index] for index in kept]))
+    # Flats and biases have levels of their own.
+    relative = np.hypot(relative, drift * np.sqrt(1 / number + 1 / len(frames)) / mean_level)
+    gain_error = gain * relative
+
+    def electrons(variance: tuple[float, float]) -> Measured:
+        value = np.sqrt(max(variance[0], 0.0))
+        # At zero the error of a variance is a width.
+        error = variance[1] / (2 * value) if value**2 > variance[1] else np.sqrt(variance[1])
+        return Measured(value * gain * u.electron, float(np.hypot(error * gain, value * gain_error)) * u.electron)
+
+    white = max(total[0] - spectrum.row[0] - sum(tone.power for tone in spectrum.tones), 0.0)
+    white_error = spectrum.white[1] if not small else total[1]
+    read = np.sqrt(max(total[0], 0.0))
+    read_error = total[1] / (2 * read) if read**2 > total[1] else np.sqrt(total[1])
+    lag_errors = np.sqrt(np.diag(covariance_of_lags(both_signs(spectrum.power))) / biases.pixels / biases.differences)
+    highest = max(levels[index] for index in kept)
+    return AmplifierTransfer(
+        section=name,
+        gain=Measured(gain * u.electron / u.adu, gain_error * u.electron / u.adu),
+        read_noise=electrons(total),
+        read_noise_adu=Measured(read * u.adu, read_error * u.adu),
+        white=electrons((white, white_error)),
+        row=electrons(spectrum.row),
+        tones=tuple(Tone(tone.power * gain**2, tone.uncertainty * gain**2, *tone[2:]) for tone in spectrum.tones),
+        digital_step=step * u.adu,
+        level=Measured(bias_level * u.adu, drift / np.sqrt(len(frames)) * u.adu),
+        drift=Measured(drift * u.adu, drift_error * u.adu),
+        full_well=(top - bias_level) * gain * u.electron if piled else None,
+        saturation=top * u.adu if piled else None,
+        a_00=Measured(result.a_00 / u.electron, result.a_00_error / u.electron),
+        nonlinearity=None
+        if result.curvature is None
+        else Measured(u.Quantity(result.curvature[0] * highest), u.Quantity(result.curvature[1] * highest)),
+        consistent=result.chance > UNLIKELY if _levels_differ(found) else None,
+        points=tuple(result.points(parts)),
+        lags=folded(biases.lags),
+        lags_uncertainty=lag_errors.reshape(REACH + 1, REACH + 1),
+        biases=len(frames),
+        flats=number,
+        remarks=tuple(dict.fromkeys(remarks)),
+    )
+
+
+def _finite(frame: NDArray[Any], good: NDArray[np.bool_]) -> NDArray[Any]:
+    """The frame, without numbers that are none where it is not good."""
+    return np.where(good, frame, 0) if frame.dtype.kind == "f" else frame
+
+
+def _without_rounding(
+    spectrum: Spectrum, frames: list[NDArray[Any]], biases: Biases, step: float
+) -> tuple[tuple[float, float], str]:
+    """The variance of the read-out noise with its error, adu^2, and a remark where the step hides it."""
+    total, error = spectrum.total
+    if step == 0 or np.sqrt(total) > np.hypot(SMALL, 0.2887) * step:
+        return (total - step**2 / 12, error), ""
+    if total < 1e-9 * step**2:
+        # All values are the same: no noise that is larger leaves them so.
+        return (0.0, (SMALLEST * step) ** 2 / 4), (
+            f"the biases have no noise at all: their level is clamped, or hidden in the digital step of {step:g} adu"
+        )
+    width, width_error = rounded_width(frames, biases.good, step)
+    if width < SMALLEST * step:
+        limit = max(width + 2 * width_error, SMALLEST * step)
+        return (width**2, max(2 * width * width_error, limit**2 / 4)), (
+            f"the read noise is below {limit:.3g} adu: the digital step of {step:g} adu hides it"
+        )
+    # A tone that goes through a whole frame is one draw of it here, too.
+    tones = np.sqrt(sum(tone.uncertainty**2 for tone in spectrum.tones))
+    return (width**2, float(np.hypot(2 * width * width_error, tones))), (
+        f"the read noise is {width / step:.2f} digital steps: rows and tones cannot be told from rounding"
+    )
+
+
+def _levels_differ(found: list[Contrast]) -> bool:
+    """Whether flats, or parts of them, are at levels that differ enough to check each other."""
+    levels = [float(one.levels.mean()) for contrast in found for one in contrast.parts]
+    return max(levels) > DIFFERENT * min(levels)
+
+
+def _drift(levels: NDArray[np.float64]) -> tuple[float, float]:
+    """The standard deviation of the levels, and its standard uncertainty."""
+    drift = float(np.std(levels, ddof=1))
+    return drift, drift / np.sqrt(2 * (len(levels) - 1))
