@@ -173,21 +173,21 @@ def _in_flats(
     split = int(np.argmax(levels[order][1:] / levels[order][:-1])) + 1 if len(frames) > 1 else 0
     high = _mean([frames[place] for place in order[split:]])
     unfit = ~np.logical_or.reduce([usable(frame) for frame in frames])
-    usable = ~unfit
-    response = high / np.where(usable, smooth(high, usable), 1)
-    light = usable & ~((response >= lowest) & (response <= highest))
+    fit = ~unfit
+    response = high / np.where(fit, smooth(high, fit), 1)
+    light = fit & ~((response >= lowest) & (response <= highest))
     found = {"NLIGHT": light, "NUNFIT": unfit}
     if split and levels[order[split]] >= APART * levels[order[split - 1]]:
         low = _mean([frames[place] for place in order[:split]])
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = high / low
         # What is bad anyway must not widen the scatter of what is around it.
-        ratio = np.where(usable & ~light & np.isfinite(ratio), ratio, 1.0)
+        ratio = np.where(fit & ~light & np.isfinite(ratio), ratio, 1.0)
         odd = ccdmask(ratio, findbadcolumns=columns, byblocks=True, lsigma=sigma, hsigma=sigma)
         # The scatter of a small box is itself uncertain: of a million good pixels some 70 are beyond nine times it.
-        off = ratio - smooth(ratio, usable)
-        far = np.abs(off) > CLIP * clipped(off[usable])[1]
-        found["NRATIO"] = np.asarray(odd, dtype=np.bool_) & usable & (far | columns)
+        off = ratio - smooth(ratio, fit)
+        far = np.abs(off) > CLIP * clipped(off[fit])[1]
+        found["NRATIO"] = np.asarray(odd, dtype=np.bool_) & fit & (far | columns)
     return found
 
 
