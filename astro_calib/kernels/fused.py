@@ -133,10 +133,11 @@ def _add_shot(z: NDArray[Any], floor: float, v: NDArray[Any]) -> None:
 
 
 @inner(error_model="numpy")
-def _add_of_divisor(z: NDArray[Any], inverse: NDArray[Any], y: NDArray[Any], v: NDArray[Any]) -> None:
+def _add_of_divisor(z: NDArray[Any], inverse: NDArray[Any], factor: float, y: NDArray[Any], v: NDArray[Any]) -> None:
+    scale = z.dtype.type(factor)
     for index in range(z.shape[0]):
         relative = z[index] * inverse[index]
-        v[index] += relative * relative * y[index]
+        v[index] += scale * relative * relative * y[index]
 
 
 @inner(error_model="numpy")
@@ -243,7 +244,7 @@ def _run(
                 elif code == ADD_SHOT:
                     _add_shot(z, factor, v)
                 elif code == ADD_OF_DIVISOR:
-                    _add_of_divisor(z, over, y, v)
+                    _add_of_divisor(z, over, factor, y, v)
                 elif code == ADD_SHARED:
                     _add_shared(z, over, factor, y, v)
                 elif code == CLAMP:

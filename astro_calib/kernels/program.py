@@ -37,7 +37,7 @@ DIVIDE = 2
 ADD_VARIANCE = 3
 #: v + max(f, z), 0 where z is no number
 ADD_SHOT = 4
-#: v + (z / d)^2 y, after a division by d
+#: v + f (z / d)^2 y, after a division by d
 ADD_OF_DIVISOR = 5
 #: v + f (z / d^2) y, after a division by d
 ADD_SHARED = 6

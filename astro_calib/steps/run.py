@@ -48,7 +48,7 @@ from astro_calib.masters.master import FRAME_NOISE
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
-from astro_calib.noise.propagation import of_first, of_second
+from astro_calib.noise.propagation import RULES, of_first, of_second
 from astro_calib.noise.shot_variance import ShotVariance, clamped
 from astro_calib.noise.window import compose_windows, window_of
 from astro_calib.steps.amplifiers import PerAmplifier
@@ -393,10 +393,12 @@ class FrameSoFar:
         if noisy is None:
             return
         self._finds_variance &= instruction.code == DIVIDE
-        self._program.append(Instruction(ADD_OF_DIVISOR, 1.0, partial(_variance, noisy)))
+        rule = RULES[np.true_divide]
+        self._program.append(Instruction(ADD_OF_DIVISOR, rule.of_y.number**2, partial(_variance, noisy)))
         related = [one for one in added if not family.isdisjoint(_family_of([one]))]
         if related:
-            self._program.append(Instruction(ADD_SHARED, -2.0, partial(_covariance, related, noisy)))
+            both = 2 * rule.of_x.number * rule.of_y.number
+            self._program.append(Instruction(ADD_SHARED, both, partial(_covariance, related, noisy)))
 
     def _note_added(self, divisor: CCDFrame | None = None) -> Added:
         """Take the variances of what was added into the program: of a sum, where these share noise."""
