@@ -37,6 +37,7 @@ def flats_of(sensitivity, levels, seed=2, odd=(), dim=()):
     return frames
 
 
+@pytest.mark.long
 def test_pixels_that_do_not_respond_in_proportion_are_found_and_no_others(sensitivity):
     odd, dim = [(10, 20), (77, 101)], [(30, 40)]
     mask = bad_pixel_mask(flats=flats_of(sensitivity, [4000] * 3 + [40000] * 3, odd=odd, dim=dim))

@@ -44,6 +44,7 @@ def test_numbers_as_text_and_json(raw):
         assert amplifier["section"] == "[1:128,1:128]"
 
 
+@pytest.mark.long
 def test_a_picture_for_each_filter(raw, tmp_path):
     out = tmp_path / "curve.png"
     assert call(raw, "-o", out, "-q").exit_code == 0

@@ -125,6 +125,7 @@ def test_hits_are_left_out():
     assert np.count_nonzero(measured.hot) < 5
 
 
+@pytest.mark.long
 def test_level_and_its_uncertainty_hold_the_drift_between_frames():
     errors, stated = [], []
     for seed in range(40):

@@ -172,6 +172,7 @@ def simulated_night(camera, plan, light, rng):
     return combine([calibrate(raw, CAMERA, bias=bias, dark=dark, flat=flat) for raw in images])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "given", [{}, pytest.param({"dark_exposure": 40 * u.s, "exposure": 20 * u.s}, marks=pytest.mark.long)]
 )
