@@ -403,8 +403,13 @@ class BaseFrame(CCDData):
         """
         # Writing into the data of a frame gives it another budget.
         budget = self.known_budget
-        untouched = budget is not None or (self._guard is not None and self._guard.checksum is None)
-        key = (budget, None if untouched else self._digest(), *given)
+        if budget is not None:
+            digest = None
+        elif self._guard is not None and self._guard.checksum is None:
+            digest = self._guard.digest
+        else:
+            digest = self._digest()
+        key = (budget, digest, *given)
         found = self._cache.get(what)
         if found is None or found[0] != key:
             found = self._cache[what] = (key, make())
@@ -447,8 +452,12 @@ class BaseFrame(CCDData):
             "name": self._name,
             "budget": self.known_budget,
             "history": self.history,
-            "guard": self._guard,
+            "guard": self._lasting_guard(),
         }
+
+    def _lasting_guard(self) -> WriteGuard | None:
+        """Who may write into the array, also after the calculation that a snapshot is made for."""
+        return self._guard.owner if self._guard is not None and self._guard.is_snapshot else self._guard
 
     def replace(
         self, data: NDArray[Any], budget: UncertaintyBudget | None, *, origin: Origin | None = None, **others: Any
@@ -487,7 +496,7 @@ class BaseFrame(CCDData):
         changed: dict[str, Any] = {
             "data": self._data if same else data,
             "budget": budget,
-            "guard": self._guard if same else others.pop("guard", None) or WriteGuard(),
+            "guard": self._lasting_guard() if same else others.pop("guard", None) or WriteGuard(),
             "history": self.history.of_new_pixels(origin=origin, flattened_step=step),
         }
         if "meta" not in others:
@@ -521,10 +530,9 @@ class BaseFrame(CCDData):
         CCDFrame
             A frame that shares all arrays with this one. Nobody may write into them meanwhile.
         """
-        budget = self.known_budget
-        guard = WriteGuard()
-        if self._guard is not None:
-            guard.readers = self._guard.readers
+        budget, owner = self.known_budget, self._lasting_guard()
+        exposed = owner is None or owner.checksum is not None
+        guard = WriteGuard.of_snapshot(owner, self._digest() if budget is None and exposed else None)
         return type(self)(self, budget=budget, guard=guard, history=self.history, cache=self._cache)
 
     def copy(self) -> Self:

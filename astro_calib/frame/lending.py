@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from astro_calib.frame.pixels import WriteGuard
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.identity import content_digest
@@ -28,18 +26,13 @@ __all__ = [
     "reference_to",
 ]
 
-#: So many pixels along each axis are in a frame's identity.
-PIXELS = 64
 
-
-def frame_identity(frame: Any) -> str:
-    """The identity of a frame as a master: from its sources of noise, its unit, and some of its pixels."""
+def frame_identity(frame: Any, checksum: str) -> str:
+    """The identity of a frame as a master: from its sources of noise, its unit, and its pixels."""
     budget = frame.known_budget
     keys = [] if budget is None else sorted(source.key for source, _ in budget.terms)
-    some = frame.pixels[tuple(slice(None, None, max(1, length // PIXELS)) for length in frame.shape)]
-    text = hashlib.blake2b(f"{frame.shape}|{frame.unit}|{keys}".encode(), digest_size=12)
-    text.update(np.ascontiguousarray(some, dtype=np.float64).tobytes())
-    return "frame:" + text.hexdigest()
+    text = f"{frame.shape}|{frame.unit}|{keys}|{checksum}"
+    return "frame:" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def master_of(frame: Any) -> Master:
@@ -49,11 +42,8 @@ def master_of(frame: Any) -> Master:
 
 
 def _found_master(frame: Any) -> Master:
-    identity = frame_identity(frame)
-    master = known_master(identity, frame.name)
-    if master.checksum is not None:
-        # Some of the pixels are the same; are all?
-        master = known_master(identity, frame.name, content_digest(frame.pixels))
+    checksum = content_digest(frame.pixels)
+    master = known_master(frame_identity(frame, checksum), frame.name, checksum)
     master.add_frame(frame)
     return master
 
@@ -78,15 +68,14 @@ def lent(frame: Any) -> Any:
     if is_lent(frame):
         return frame
     master, budget, cache = frame.cached("lent", (frame.unit,), lambda: _what_is_lent(frame))
-    result = type(frame)(frame, budget=budget, guard=WriteGuard(), history=frame.history, cache=cache)
+    guard = WriteGuard.of_snapshot(frame.parts()["guard"])
+    result = type(frame)(frame, budget=budget, guard=guard, history=frame.history, cache=cache)
     return result if is_lent(result) else lend_pixels(result, master, {"array": "data"})
 
 
 def _what_is_lent(frame: Any) -> tuple[Master, Any, dict[str, Any]]:
     """The master that a frame is, its budget as others have it, and a place for what is made of it."""
     master, budget = master_of(frame), frame.known_budget
-    if master.checksum is None:
-        master.checksum = content_digest(frame.pixels)
     return master, None if budget is None else budget.lent_by(master), {}
 
 

@@ -32,16 +32,29 @@ class WriteGuard:
         What is found from the values of the array, and has to be kept before somebody writes into them.
     """
 
-    __slots__ = ("__weakref__", "array", "checksum", "readers", "relatives")
+    __slots__ = ("__weakref__", "array", "checksum", "digest", "is_snapshot", "owner", "readers", "relatives")
 
     def __init__(self) -> None:
         self.array: NDArray[Any] | None = None
         self.checksum: str | None = None
+        #: For a snapshot, the guard of the frame that it was made of, and the checksum of the pixels at that time.
+        self.is_snapshot = False
+        self.owner: WriteGuard | None = None
+        self.digest: str | None = None
         self.relatives: weakref.WeakSet[WriteGuard] = weakref.WeakSet((self,))
         self.readers: weakref.WeakValueDictionary[int, ShotVariance | ReadOnlyValues] = weakref.WeakValueDictionary()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return WriteGuard, ()
+
+    @classmethod
+    def of_snapshot(cls, owner: WriteGuard | None, digest: str | None = None) -> WriteGuard:
+        """The guard of a frame that stands for another during a calculation, in which nobody writes into the array."""
+        result = cls()
+        result.is_snapshot, result.owner, result.digest = True, owner, digest
+        if owner is not None:
+            result.readers = owner.readers
+        return result
 
     def expose(self, array: NDArray[Any]) -> None:
         """Note that a caller gets the array: find its checksum first."""

@@ -154,7 +154,9 @@ class ArrayRef:
 
     def named(self, place: Place) -> ArrayRef:
         """A reference to the same array that is filed under a place."""
-        return ArrayRef(self.array, place)
+        result = ArrayRef(self.array, place)
+        result.table, result._digest = self.table, self._digest
+        return result
 
     def digest(self) -> str:
         """A digest of the values, the same for equal ones."""

@@ -36,7 +36,8 @@ def lent_terms(
             if plane not in known:
                 known[plane] = plane
                 if plane is not SELF_DATA and plane.place is None:
-                    place = Place.of_whole(master, _words(source, number), plane.shape)
+                    # Frames of the same pixels and sources may have other coefficients.
+                    place = Place.of_whole(master, _words(source, number), plane.shape, plane.digest())
                     known[plane] = master.arrays[place.role] = plane.named(place)
             if isinstance(array, SurvivorMask):
                 known[array] = SurvivorMask(known[plane], array.bit)

@@ -58,7 +58,7 @@ class Master:
         return f"<Master {self.name!r}, {self.identity}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return known_master, (self.identity, self.name, self.checksum, self.path)
+        return _unpickled, (self.identity, self.name, self.checksum, self.path)
 
     @property
     def frames(self) -> list[Any]:
@@ -95,6 +95,14 @@ def known_master(
     master.checksum = master.checksum or checksum
     if path is not None:
         master.name, master.path = path.name, path
+    return master
+
+
+def _unpickled(identity: str, name: str, checksum: str | None, path: Path | None) -> Master:
+    """The master of an identity; its file as the pickle says, unless one is known that is still there."""
+    master = known_master(identity, name, checksum)
+    if path is not None and (master.path is None or master.is_lost):
+        master.path = path
     return master
 
 

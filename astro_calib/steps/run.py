@@ -23,8 +23,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
+from astropy.nddata import NDData
 
+from astro_calib.arguments import NUMBERS, described
 from astro_calib.dtypes import float_type, floating
+from astro_calib.errors import ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.lending import reference_to
@@ -214,6 +217,7 @@ class FrameSoFar:
         kind : str, optional
             What the noise of the operand's own is called in the frame.
         """
+        operand = self._checked(operation, operand, factor)
         frame = operand if isinstance(operand, CCDFrame) else None
         budget = None if frame is None else frame.known_budget
         unit, x = self.unit, None
@@ -244,6 +248,33 @@ class FrameSoFar:
         self.terms = terms if terms or self.terms is not None else None
         self.unit = unit
         self._has_new_values = self._has_new_noise = True
+
+    def _checked(self, operation: Any, operand: Any, factor: float) -> Any:
+        """An operand of a kind and a shape that the pass can use."""
+        if operation is not np.add and factor != 1:
+            msg = "factor is for what is added; multiply or divide by a number of its own."
+            raise ValueError(msg)
+        if isinstance(operand, NDData) and not isinstance(operand, CCDFrame):
+            operand = CCDFrame(operand)
+        if isinstance(operand, PerAmplifier):
+            return operand
+        if isinstance(operand, u.Quantity) or not isinstance(operand, (CCDFrame, np.ndarray, *NUMBERS)):
+            msg = (
+                f"{self.name}: what a step adds, multiplies or divides by is {described(operand)}; expected a "
+                f"CCDFrame, or a number or an array in {self.unit or 'no unit'}."
+            )
+            raise TypeError(msg)
+        shape = np.shape(operand) if not isinstance(operand, CCDFrame) else operand.shape
+        alike = shape in ((), self.shape) if isinstance(operand, CCDFrame) else _broadcasts(shape, self.shape)
+        if not alike:
+            name = operand.name if isinstance(operand, CCDFrame) else "what a step adds, multiplies or divides by"
+            msg = f"{self.name} has shape {self.shape}, {name} has {shape}; expected the same shape."
+            raise ShapeMismatchError(msg)
+        if operation is np.true_divide and shape == () and float(getattr(operand, "pixels", operand)) == 0:
+            msg = f"{self.name} is divided by 0, and its error would be no number; give a divisor other than zero."
+            raise ZeroDivisionError(msg)
+        # Rows, for what is cut later.
+        return operand.reshape(1, -1) if isinstance(operand, np.ndarray) and operand.ndim == 1 else operand
 
     def add_noise(
         self, source: NoiseSource, coefficient: Coefficient | None = None, variance: PerAmplifier | None = None
@@ -372,6 +403,7 @@ class FrameSoFar:
     def _add_term(self, source: NoiseSource, coefficient: Coefficient) -> None:
         terms = self.terms or []
         others = [term for term in terms if term[0].identity != source.identity]
+        self._shot.pop(source.identity, None)
         related = not source.family.isdisjoint(self._family | _family_of(self._added))
         self._finds_variance &= len(others) == len(terms) and not related
         self._family |= source.family
@@ -501,6 +533,13 @@ def _values(operand: Any, dtype: Any) -> Callable[[], Any]:
     array = np.array(operand) if may_be_written(operand) else operand
     array.flags.writeable = False
     return lambda: array
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
 
 
 def _plain(value: Any) -> Any:

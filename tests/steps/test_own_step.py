@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.nddata import CCDData
 
-from astro_calib import CCDFrame, Detector, calibrate, covariance
+from astro_calib import CCDFrame, Detector, NoiseSource, calibrate, covariance
+from astro_calib.errors import ShapeMismatchError
 from astro_calib.kernels import fused
 from astro_calib.steps import LinearStep, apply_steps, calibration_steps
+from astro_calib.steps.amplifiers import PerAmplifier
 
 GAIN, READ_NOISE = 2.0, 5.0
 CAMERA = Detector(gain=GAIN * u.electron / u.adu, read_noise=READ_NOISE * u.electron, saturation=60000 * u.adu)
@@ -206,3 +211,53 @@ def test_factors_and_frames_that_are_multiplied(rng, masters, pattern):
     np.testing.assert_allclose(together.data, plain.data * zeros.data, rtol=1e-5)
     expected = plain.variance * zeros.data**2 + plain.data**2 * 0.01
     np.testing.assert_allclose(together.variance, expected, rtol=1e-4)
+
+
+class Applies(LinearStep):
+    """Does to a frame what it is told."""
+
+    def __init__(self, do):
+        self.do = do
+
+    def apply(self, frame):
+        self.do(frame)
+
+
+@pytest.mark.parametrize(
+    ("do", "error", "says"),
+    [
+        (lambda frame: frame.add(np.ones(5)), ShapeMismatchError, "(5,)"),
+        (lambda frame: frame.add(CCDFrame(np.ones((5, 8)), unit="adu", name="part")), ShapeMismatchError, "part"),
+        (lambda frame: frame.add(CCDFrame(np.ones((20, 12)), unit="adu")), ShapeMismatchError, "(20, 12)"),
+        (lambda frame: frame.multiply(np.ones((10, 8)) * u.electron), TypeError, "Quantity"),
+        (lambda frame: frame.multiply("2"), TypeError, "'2'"),
+        (lambda frame: frame.divide(0.0), ZeroDivisionError, "raw.fits"),
+        (lambda frame: frame.combine(np.true_divide, 3.0, 2.0), ValueError, "factor"),
+        (lambda frame: frame.add(CCDData(np.ones((10, 8)), unit="electron")), u.UnitConversionError, "electron"),
+    ],
+)
+def test_what_a_step_cannot_use_is_refused(do, error, says):
+    with pytest.raises(error, match=re.escape(says)):
+        apply_steps(CCDFrame(np.ones((10, 8)), unit="adu", name="raw.fits"), [Applies(do)])
+
+
+def test_a_row_of_numbers_is_one_for_each_column_whatever_is_cut_afterwards():
+    def do(frame):
+        frame.add(np.arange(8.0))
+        assert frame.values((slice(0, 1), slice(2, 4))).tolist() == [[3.0, 4.0]]
+        frame.cut((slice(2, 5), slice(3, 8)))
+
+    result = apply_steps(CCDFrame(np.ones((10, 8)), unit="adu"), [Applies(do)])
+    np.testing.assert_array_equal(result.data, np.ones((3, 5)) + np.arange(3.0, 8.0))
+
+
+def test_shot_noise_that_is_replaced_is_gone_fused_and_one_by_one():
+    floor = PerAmplifier(((slice(0, 10, 1), slice(0, 8, 1)),), (0.0,), (10, 8))
+    steps = [
+        Applies(lambda frame: frame.add(100.0)),
+        Applies(lambda frame: frame.add_shot_noise(NoiseSource("shot noise", 0.0, identity="own"), floor)),
+        Applies(lambda frame: frame.add_noise(NoiseSource("other noise", 4.0, identity="own"))),
+    ]
+    frame = CCDFrame(np.ones((10, 8)), unit="electron")
+    for fused_ in (True, False):
+        np.testing.assert_allclose(apply_steps(frame, steps, fused=fused_).variance, 4.0)
