@@ -105,6 +105,7 @@ def test_pixels_that_no_flat_has_are_bad(sensitivity):
     assert mask.meta["NUNFIT"] == 1
 
 
+@pytest.mark.long
 def test_bad_column_of_a_real_camera_is_found(nickel):
     # The one that the observers know, counted from 0, and the last, which misbehaves.
     camera = Detector(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron, saturation=65000 * u.adu)

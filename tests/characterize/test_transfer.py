@@ -22,6 +22,9 @@ from astro_calib.characterize.read_noise import bias_level, biases_of, spectrum_
 from astro_calib.errors import FrameError
 from astro_calib.simulate.electronics import BrighterFatter
 
+#: What measures whole cameras takes long.
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 SHAPE = (200, 260)
@@ -125,7 +128,6 @@ def test_flats_of_very_different_levels(biases):
     agrees(one.gain, GAIN)
 
 
-@pytest.mark.long
 def test_parts_of_the_image_at_other_levels_check_each_other(biases):
     # A response that loses 7% at the bright end contradicts itself.
     rng = np.random.default_rng(15)
@@ -326,7 +328,6 @@ def real(folder, name):
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="real frames are not part of the package")
 
 
-@pytest.mark.long
 @needs_data
 def test_pairs_of_the_nickels_flats_agree():
     biases = [real("nickel", f"d10{number:02d}") for number in range(1, 11)]
@@ -382,7 +383,6 @@ def test_sums_over_apertures_of_differences_of_biases(folder):
         assert np.sqrt(np.mean(observed) / predicted) == pytest.approx(1, abs=0.06)
 
 
-@pytest.mark.long
 def test_simulated_cameras_of_all_kinds():
     path = ROOT / "benchmarks" / "photon_transfer.py"
     spec = importlib.util.spec_from_file_location("benchmark_of_photon_transfer", path)

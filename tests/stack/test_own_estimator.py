@@ -90,6 +90,7 @@ def test_simulated_weights_are_the_probabilities_of_the_median():
     np.testing.assert_allclose(Middle().weights(np.array([2.0, 2.0, 6.0])), [0.428, 0.428, 0.144], atol=0.006)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sigmas", [[5.0] * 9, [5.0] * 8 + [15.0], [4.0, 5.0, 6.0, 8.0, 5.0, 5.0, 5.0]])
 @pytest.mark.parametrize("masked", [0.0, 0.1])
 def test_its_error_bars_are_right(rng, sigmas, masked):
