@@ -73,7 +73,7 @@ def bad_pixel_mask(
     Returns
     -------
     CCDFrame, shape (ny, nx)
-        One where a pixel is bad and zero elsewhere, as 8-bit numbers; bad ones are flagged `DataQuality.BAD`. Give it
+        One where a pixel is bad and zero elsewhere, as 8-bit numbers; bad ones are flagged ``DataQuality.BAD``. Give it
         to `~astro_calib.calibrate` as ``bad_pixels``. Its ``meta`` has how many pixels are hot (NHOT), do not respond
         in proportion (NRATIO), have too little or too much light (NLIGHT), or are not fit for use in the flats
         (NUNFIT). ``provenance`` tells the frames.

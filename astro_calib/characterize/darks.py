@@ -72,7 +72,7 @@ class DarkCurrent:
     Parameters
     ----------
     rate : CCDFrame, shape (ny, nx)
-        Dark current in electron / s or adu / s, with its budget. Hot pixels are flagged `DataQuality.BAD` and masked.
+        Dark current in electron / s or adu / s, with its budget. Hot pixels are flagged ``DataQuality.BAD`` and masked.
     offset : CCDFrame, shape (ny, nx)
         What the darks hold at zero time, with its budget: the bias, or what is left of it.
     hot : ndarray of bool, shape (ny, nx)
