@@ -222,8 +222,7 @@ class Coefficient:
 
     def split(self) -> tuple[float, SurvivorMask | None, Coefficient] | None:
         """
-        Number, `~astro_calib.noise.arrays.SurvivorMask` and the rest, whose product this is; None if it is a sum, or has
-        several of them.
+        The number, the mask of survivors and the rest, whose product this is; None if it is a sum, or has several masks.
 
         Returns
         -------
