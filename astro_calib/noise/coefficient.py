@@ -222,7 +222,7 @@ class Coefficient:
 
     def split(self) -> tuple[float, SurvivorMask | None, Coefficient] | None:
         """
-        The number, the mask of survivors and the rest, whose product this is; None if it is a sum, or has several masks.
+        The number, the mask and the rest whose product this is; None if it is a sum, or has several masks of survivors.
 
         Returns
         -------
