@@ -270,7 +270,7 @@ class Camera:
         frame = CCDFrame(data.astype(np.uint16 if integer else np.float32), unit=u.adu, meta=meta, wcs=wcs)
         return frame, truth
 
-    def _check_request(self, kind: str, filter: str | None) -> None:  # noqa: A002
+    def _check_request(self, kind: str, filter: str | None) -> None:  # noqa: A002  the word of FITS headers
         """Raise if the kind or the filter is unknown, or the shutter is closed and a filter is given."""
         if kind not in FRAME_TYPES:
             msg = f"kind is {kind!r}; it must be one of {', '.join(FRAME_TYPES)}."

@@ -71,7 +71,7 @@ class Night:
     camera: Camera
     truths: dict[Path, Truth]
 
-    def paths(self, kind: str | None = None, *, filter: str | None = None) -> list[Path]:  # noqa: A002
+    def paths(self, kind: str | None = None, *, filter: str | None = None) -> list[Path]:  # noqa: A002  the word of FITS headers
         """
         Files of the night, in the order in which they were taken.
 
