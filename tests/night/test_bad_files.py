@@ -303,7 +303,7 @@ def test_a_file_that_is_spoilt_after_planning_costs_itself(clean, raw, tmp_path,
     "names", [["bias2.fits"], ["flat0.fits", "flat1.fits", "flat2.fits"], ["dark0.fits", "dark1.fits", "dark2.fits"]]
 )
 def test_any_error_of_calibration_frames_costs_them_and_is_told(clean, tmp_path, monkeypatch, error, status, names):
-    from astro_calib.cli import _lost
+    from astro_calib.cli.reduce import lost
 
     original = masters.read_raw
 
@@ -317,7 +317,7 @@ def test_any_error_of_calibration_frames_costs_them_and_is_told(clean, tmp_path,
     assert [file.path.name for file in summary.unused] == names
     assert len(summary.frames) == 2
     assert all(type(error).__name__ in file.reason for file in summary.unused) or str(error) or status == 0
-    assert bool(_lost(summary)) == bool(status)
+    assert bool(lost(summary)) == bool(status)
     if status:
         assert "a fault of astro-calib (test_bad_files.py, line" in summary.unused[0].reason
     if len(names) > 1:

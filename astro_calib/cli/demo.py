@@ -1,0 +1,54 @@
+"""``astro-calib demo``: a simulated night, reduced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from astro_calib.cli.options import OVERWRITE, PATH, QUIET, example
+from astro_calib.cli.output import clear_errors, show
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("demo", epilog=example("demo", "demo night/ --seed 7"))
+@click.argument("out", default="astro-calib-demo", type=PATH)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same night.")
+@OVERWRITE
+@QUIET
+def command(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
+    """
+    Simulate a small night, reduce it, and say where the results are.
+
+    The raw frames go to OUT/raw, the results to OUT/reduced; OUT is astro-calib-demo if it is not given.
+    """
+    with clear_errors():
+        from astro_calib import simulate
+        from astro_calib.io.atomic import remove_leftovers
+        from astro_calib.night import reduce_night
+        from astro_calib.night.output import check_output
+
+        # Before the frames of an earlier demo are removed.
+        check_output(out, overwrite=True)
+        raw, reduced = out / "raw", out / "reduced"
+        remove_leftovers(raw)
+        if not overwrite and raw.is_dir() and any(raw.iterdir()):
+            msg = f"{raw} holds files already; give another directory, or --overwrite to make the demo again."
+            raise FileExistsError(msg)
+        if overwrite:
+            _forget_demo(raw)
+        simulate.night(raw, seed=seed, progress=not quiet)
+        summary = reduce_night(raw, reduced, profile="generic", overwrite=overwrite, progress=not quiet)
+    if not quiet:
+        show(f"{summary}\n  raw frames         {raw}", f" They are in {reduced / 'summary.txt'}.")
+
+
+def _forget_demo(raw: Path) -> None:
+    """Remove the simulated frames of an earlier demo, told by what their headers say."""
+    from astropy.io import fits
+
+    for path in raw.glob("*.fits"):
+        if fits.getheader(path).get("TELESCOP") == "simulated":
+            path.unlink()
