@@ -11,6 +11,7 @@ from astropy.nddata import CCDData
 
 from astro_calib import CCDFrame, Detector, NoiseSource, calibrate, covariance
 from astro_calib.errors import ShapeMismatchError
+from astro_calib.flags import DataQuality
 from astro_calib.kernels import fused
 from astro_calib.steps import LinearStep, apply_steps, calibration_steps
 from astro_calib.steps.amplifiers import PerAmplifier
@@ -261,3 +262,34 @@ def test_shot_noise_that_is_replaced_is_gone_fused_and_one_by_one():
     frame = CCDFrame(np.ones((10, 8)), unit="electron")
     for fused_ in (True, False):
         np.testing.assert_allclose(apply_steps(frame, steps, fused=fused_).variance, 4.0)
+
+
+@pytest.mark.parametrize("noisy", [True, False], ids=["uncertain divisor", "exact divisor"])
+@pytest.mark.parametrize("then", ["nothing", "add", "multiply", "divide"])
+def test_what_was_divided_by_zero_is_known_as_little_fused_as_one_by_one(noisy, then):
+    divisor = CCDFrame(
+        np.array([[1.0, 0.0], [2.0, 0.0]]), unit="", uncertainty=np.full((2, 2), 0.01) if noisy else None
+    )
+    other = CCDFrame(np.full((2, 2), 2.0), unit="electron", uncertainty=np.full((2, 2), 0.3))
+    without_unit = CCDFrame(np.full((2, 2), 2.0), unit="", uncertainty=np.full((2, 2), 0.3))
+    steps = [
+        Applies(lambda frame: frame.add_noise(NoiseSource("noise", 1.0, identity="own"))),
+        Applies(lambda frame: frame.divide(divisor)),
+        Applies(
+            lambda frame: {
+                "nothing": lambda: None,
+                "add": lambda: frame.add(other),
+                "multiply": lambda: frame.multiply(without_unit),
+                "divide": lambda: frame.divide(without_unit),
+            }[then]()
+        ),
+    ]
+    raw = CCDFrame(np.full((2, 2), 14.0), unit="electron")
+    together, apart = (apply_steps(raw, steps, fused=fused) for fused in (True, False))
+    np.testing.assert_array_equal(together.data, apart.data)
+    np.testing.assert_allclose(together.variance, apart.variance)
+    assert not np.isfinite(together.variance[:, 1]).any()
+    assert np.isfinite(together.variance[:, 0]).all()
+    flags = [0 if frame.flags is None else frame.flags & DataQuality.UNCERTAIN_DIVISOR for frame in (together, apart)]
+    np.testing.assert_array_equal(flags[0], flags[1])
+    assert not noisy or np.all(flags[0][:, 1])

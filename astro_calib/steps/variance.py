@@ -1,0 +1,193 @@
+r"""
+The variance of a run of operations, found in the same pass over the pixels as the values.
+
+With the raw frame r, its overscan level o, gain G, bias B, dark D scaled by t, and flat F of mean one, the steps of a
+calibration come out as
+
+.. math:: z = \frac{G (r - o) - M}{F}, \qquad M = B + t D,
+
+and with the variance v of the frame's own noise the variance is
+
+.. math:: V = \frac{v + \mathrm{Var} M}{F^2} + \frac{z^2}{F^2} \mathrm{Var} F + \frac{2 z}{F^2} \mathrm{Cov}(M, F).
+
+Where more noise is shared than this, the budget is asked for the variance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from astro_calib.kernels.program import ADD, ADD_OF_DIVISOR, ADD_SHARED, ADD_SHOT, ADD_VARIANCE, DIVIDE
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.propagation import RULES
+from astro_calib.noise.shot_variance import ShotVariance, clamped
+from astro_calib.steps.instructions import cut_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.frame.pixels import WriteGuard
+    from astro_calib.noise.propagation import Term
+    from astro_calib.noise.source import NoiseSource
+    from astro_calib.steps.amplifiers import PerAmplifier
+    from astro_calib.steps.instructions import Instructions
+
+__all__ = ["VarianceSoFar"]
+
+#: Frames that were added, each with its factor.
+Added: TypeAlias = "list[tuple[CCDFrame, float]]"
+
+
+@dataclass
+class VarianceSoFar:
+    """Puts what the pass does to the variance among the instructions."""
+
+    program: Instructions
+    #: The identities of all noise in the frame, but for that of `added`.
+    family: frozenset[str]
+    #: Whether the pass finds the variance, so that the budget need not be asked.
+    is_found: bool
+    #: Frames that were added since the last multiplication or division: their noise is noted once for all.
+    added: Added = field(default_factory=list)
+    #: By identity, shot noise that the values tell: where in the program, and the lowest variance.
+    shot: dict[str, tuple[int, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, program: Instructions, terms: list[Term] | None) -> VarianceSoFar:
+        """Begin with a frame of this noise, whose variance the pass does not know; None for one that is exact."""
+        return cls(program, _family(terms or ()), is_found=terms is None)
+
+    @property
+    def follows_values(self) -> bool:
+        """Whether some noise is known from the values of the result only."""
+        return bool(self.shot)
+
+    # -- operations and sources ----------------------------------------------------------------------------------
+
+    def operate(self, code: int, value: Any, factor: float, noisy: CCDFrame | None) -> None:
+        """Take an operation on the values into the program, and the noise of the operand, if it has any."""
+        family = frozenset() if noisy is None else _family_of([(noisy, factor)])
+        self.is_found &= family.isdisjoint(self.family)
+        if code == ADD:
+            self.program.append(code, value, factor)
+            if noisy is not None:
+                self.added.append((noisy, factor))
+            return
+        added = self.note_added(noisy)
+        self.program.append(code, value, factor)
+        self.family |= family
+        if noisy is None:
+            return
+        self.is_found &= code == DIVIDE
+        rule = RULES[np.true_divide]
+        self.program.append(ADD_OF_DIVISOR, partial(_variance, noisy), rule.of_y.number**2)
+        related = [one for one in added if not family.isdisjoint(_family_of([one]))]
+        if related:
+            both = 2 * rule.of_x.number * rule.of_y.number
+            self.program.append(ADD_SHARED, partial(_covariance, related, noisy), both)
+
+    def note_added(self, divisor: CCDFrame | None = None) -> Added:
+        """Take the variances of what was added into the program: of a sum, where these share noise."""
+        added, self.added = self.added, []
+        groups: list[Added] = []
+        for one in added:
+            related = [group for group in groups if not _family_of(group).isdisjoint(_family_of([one]))]
+            groups = [group for group in groups if group not in related]
+            groups.append([*(other for group in related for other in group), one])
+        for group in groups:
+            frame, factor = group[-1]
+            if len(group) == 1:
+                self.program.append(ADD_VARIANCE, partial(_variance, frame), factor**2)
+            else:
+                self.program.append(ADD_VARIANCE, partial(_variance_of_sum, group, divisor or frame))
+        self.family |= _family_of(added)
+        return added
+
+    def add_source(
+        self, source: NoiseSource, coefficient: Coefficient, variance: PerAmplifier | None, *, is_new: bool
+    ) -> None:
+        """Add a source; the pass cannot take the old one away, if there is one."""
+        self._meet(source, is_new=is_new)
+        if coefficient.depends_on_own:
+            self.is_found = False
+        elif variance is not None and coefficient.number is not None:
+            self.program.append(ADD_VARIANCE, variance, coefficient.number**2)
+        else:
+            size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
+            self.program.append(ADD_VARIANCE, size)
+
+    def add_shot_noise(self, source: NoiseSource, floor: PerAmplifier, *, is_new: bool) -> None:
+        """Add shot noise whose variance is the values as they are now, but not less than a floor."""
+        self._meet(source, is_new=is_new)
+        self.shot[source.identity] = len(self.program.done), floor.over(self.program.dtype)
+        # The pass knows a number for each section, no map.
+        self.is_found &= self.program.append(ADD_SHOT, floor).array is None
+
+    def _meet(self, source: NoiseSource, *, is_new: bool) -> None:
+        self.shot.pop(source.identity, None)
+        self.is_found &= is_new and source.family.isdisjoint(self.family | _family_of(self.added))
+        self.family |= source.family
+
+    def cut(self, item: tuple[slice, slice], program: Instructions) -> VarianceSoFar:
+        """That of some rows and columns, and the instructions for these."""
+        shape = self.program.shape
+        shot = {key: (at, cut_array(floor, item, shape)) for key, (at, floor) in self.shot.items()}
+        by_section = any(one.code == ADD_SHOT and isinstance(one.factor, tuple) for one in self.program.done)
+        added = [(frame[item], factor) for frame, factor in self.added]
+        return replace(self, program=program, added=added, shot=shot, is_found=self.is_found and not by_section)
+
+    # -- the result ----------------------------------------------------------------------------------------------
+
+    def of_term(self, term: Term, data: NDArray[Any], guard: WriteGuard | None) -> Term:
+        """A term with its variance, if the values tell that; they are new if there is a guard for them."""
+        source, coefficient = term
+        if source.identity not in self.shot:
+            return term
+        at, floor = self.shot[source.identity]
+        undo = self.program.undone_from(at)
+        variance: Any = clamped(data, undo, floor) if guard is None else ShotVariance(data, guard, undo, floor)
+        return source.replace(variance=Coefficient(1.0).times(variance)), coefficient
+
+
+def _family(terms: Iterable[Term]) -> frozenset[str]:
+    """The identities of all noise in a frame, and of what went into it."""
+    return frozenset().union(*(source.family for source, _ in terms))
+
+
+def _family_of(added: Iterable[tuple[CCDFrame, float]]) -> frozenset[str]:
+    return frozenset().union(*(_family(frame.budget.terms) for frame, _ in added))
+
+
+def _variance(frame: CCDFrame) -> NDArray[Any]:
+    return np.asarray(frame.variance)
+
+
+def _budgets(added: Added) -> Sequence[tuple[UncertaintyBudget, float]]:
+    return [(frame.known_budget, factor) for frame, factor in added if frame.known_budget is not None]
+
+
+def _variance_of_sum(added: Added, owner: CCDFrame) -> NDArray[Any]:
+    """Found once for all frames that the same masters are applied to, and kept with one of these."""
+    parts = _budgets(added)
+    found: NDArray[Any] = owner.cached(
+        "variance of a sum", tuple(parts), lambda: UncertaintyBudget.linear(parts).variance()
+    )
+    return found
+
+
+def _covariance(added: Added, divisor: CCDFrame) -> NDArray[Any]:
+    """Of a sum and a divisor; found once, as the variance of the sum is."""
+    parts, budget = _budgets(added), divisor.known_budget
+    assert budget is not None
+    found: NDArray[Any] = divisor.cached(
+        "covariance with a sum", tuple(parts), lambda: UncertaintyBudget.linear(parts).covariance(budget)
+    )
+    return found
