@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
+
 from astropy.utils.exceptions import AstropyUserWarning
 
 __all__ = ["FrameError", "HeaderWarning", "NoiseWarning", "ProfileError", "ShapeMismatchError"]
+
+
+#: Packages whose functions call those of this one for somebody else.
+BETWEEN = ("astro_calib", "astropy", "ccdproc", "numpy")
 
 
 class FrameError(ValueError):
@@ -104,3 +111,11 @@ class HeaderWarning(AstropyUserWarning):
     >>> frame.meta["CCD TEMP"]
     -20.5
     """
+
+
+def warn(message: str, category: type[Warning] = AstropyUserWarning) -> None:
+    """Warn, and point at the line of the caller's own code, however deep in this package the warning arises."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.arguments import check_positive, described, frame_from, is_sequence_of
 from astro_calib.detector.detector import as_detector
 from astro_calib.detector.header_values import as_number
 from astro_calib.dtypes import floating
-from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.errors import FrameError, ShapeMismatchError, warn
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import as_frame, lacks_own_noise, usable, with_quality
@@ -588,7 +586,7 @@ def _tell_of_clamp(
         "the exposure of the frames, and do not scale them."
     )
     remarks.append(words)
-    warnings.warn(words, AstropyUserWarning, stacklevel=3)
+    warn(words)
 
 
 def _without_bias(frames: Sequence[CCDFrame]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from astropy.nddata import FlagCollection, NDData, NDUncertainty, StdDevUncertai
 from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
 from astro_calib.arguments import as_mask, described, frame_from, unit_in_code
-from astro_calib.errors import FrameError, NoiseWarning
+from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.noise.budget import NoBudget, UncertaintyBudget
 
 if TYPE_CHECKING:
@@ -194,4 +193,4 @@ def refuse_unreal(name: str, values: Any) -> None:
 def warn_of_lost_sources(name: str, why: str) -> None:
     """Warn that the noise of a result counts as its own."""
     msg = f"{name}: {why}, so that its sources of noise cannot be followed; the result's noise is treated as its own."
-    warnings.warn(msg, NoiseWarning, stacklevel=3)
+    warn(msg, NoiseWarning)

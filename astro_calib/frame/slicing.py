@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 from astropy.nddata import VarianceUncertainty
-from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
 from astro_calib.arguments import described
+from astro_calib.errors import warn
 from astro_calib.frame.base import BaseFrame
 from astro_calib.frame.checks import warn_of_lost_sources
 from astro_calib.frame.wcs import cut_wcs
@@ -85,7 +84,7 @@ class Slicing(BaseFrame):
                 f"{self.name}: its WCS cannot follow the index {described(item)}; the result has none. Cut by slices "
                 "to keep it."
             )
-            warnings.warn(msg, AstropyUserWarning, stacklevel=4)
+            warn(msg)
             return None
         return wcs
 

@@ -6,8 +6,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import FITSFixedWarning
+
+from astro_calib.errors import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +96,7 @@ def plane_wcs(wcs: Any, ndim: int, name: str) -> Any:
             f"{name}: its WCS has {wcs.pixel_n_dim} axes, the image {ndim}; it is left out, because it cannot be "
             f"reduced to those of the image: {reason}."
         )
-        warnings.warn(msg, AstropyUserWarning, stacklevel=4)
+        warn(msg)
         return None
     if wcs.pixel_shape is not None:
         result.pixel_shape = wcs.pixel_shape[:ndim]

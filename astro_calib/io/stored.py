@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.errors import FrameError, NoiseWarning
+from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.frame.history import History
 from astro_calib.frame.lending import file_frame
 from astro_calib.frame.pixels import ReadOnlyValues, WriteGuard
@@ -178,7 +177,7 @@ class Stored:
             "Data and variance are not affected. For covariances and stacks put the "
             f"file{'' if one else 's'} beside this one, or give the directory: masters=..."
         )
-        warnings.warn(msg, NoiseWarning, stacklevel=2)
+        warn(msg, NoiseWarning)
 
 
 def _origin(entry: Any) -> Origin | None:

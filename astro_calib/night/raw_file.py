@@ -8,9 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from astropy.utils.exceptions import AstropyUserWarning
-
-from astro_calib.errors import FrameError
+from astro_calib.errors import FrameError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,7 +96,7 @@ def read_raw_file(
             msg = f"truncated or damaged: {str(error) or type(error).__name__}"
             raise UnusableFileError(msg) from error
     for remark in remarks:
-        warnings.warn(f"{path.name}: {remark}", AstropyUserWarning, stacklevel=2)
+        warn(f"{path.name}: {remark}")
     return image
 
 

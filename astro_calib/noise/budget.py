@@ -12,14 +12,13 @@ Plain arrays live here; units belong to `CCDFrame`.
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from astro_calib.arguments import described, is_sequence_of
-from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.blocks import NO_NUMBER, in_blocks
 from astro_calib.noise.coefficient import Coefficient
@@ -153,7 +152,7 @@ class UncertaintyBudget:
                 "of pixels stays exact; covariances with them, and sums over pixels that hold different parts of one "
                 "of them, are now computed from mean shares. Use astro_calib.combine to average many frames."
             )
-            warnings.warn(msg, NoiseWarning, stacklevel=4)
+            warn(msg, NoiseWarning)
 
     # -- looking -------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.errors import NoiseWarning
+from astro_calib.errors import NoiseWarning, warn
 from astro_calib.noise.arrays import finite_mean
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
@@ -282,7 +281,7 @@ def _largest(
         f"a stack remembers {MAX_CONSTITUENTS} of its {len(constituents)} constituents, those with the largest part "
         "of its variance; noise that it shares with frames that hold one of the others counts as independent."
     )
-    warnings.warn(msg, NoiseWarning, stacklevel=5)
+    warn(msg, NoiseWarning)
     parts = {key: finite_mean(np.square(one.weight.evaluate())) * one.variance for key, one in constituents.items()}
     largest = sorted(parts, key=lambda key: parts[key], reverse=True)[:MAX_CONSTITUENTS]
     return {key: constituents[key] for key in largest}, sum(parts[key] for key in largest) / sum(parts.values())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.arguments import check_count, check_positive, check_switch
+from astro_calib.errors import warn
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.photometry.apertures import aperture_for, missing_light, weigh
 from astro_calib.photometry.detection import REASONS, find_stars, measure_shape, recentred
@@ -244,12 +243,12 @@ def measure_searched(
         if recenter:
             places, shift = recentred(scene, places, shape, threshold, aperture.radius)
     if fwhm_needed and measured_shape is None and len(places):
-        _warn(f"{ccd.name}: too few bright stars to measure their width; a fwhm of {width:g} pixels is assumed.")
+        warn(f"{ccd.name}: too few bright stars to measure their width; a fwhm of {width:g} pixels is assumed.")
     n_found = len(places)
     places = places[:max_stars] if positions is None else places
     nowhere = empty_positions(scene.objects | scene.missing, aperture.radius, width, n_empty, seed)
     if len(nowhere) < min(n_empty, FEWEST_EMPTY):
-        _warn(f"{ccd.name}: there is room for {len(nowhere)} empty apertures only; their scatter is not measured.")
+        warn(f"{ccd.name}: there is room for {len(nowhere)} empty apertures only; their scatter is not measured.")
 
     stars, empty = (weigh(ccd.pixels, scene.missing, where, aperture, searched.flags) for where in (places, nowhere))
     pairs = list(zip(searched.frames, searched.budgets, strict=True))
@@ -351,11 +350,11 @@ def _tell_of_the_search(name: str, found: int, counts: Counter[str], threshold: 
     """Say what was left out if it may be what was looked for."""
     reasons = ", ".join(f"{counts[reason]} {reason}" for reason in REASONS if counts[reason])
     if found == 0:
-        _warn(f"{name}: no star found above {threshold:g} sigma{f'; left out: {reasons}' if reasons else ''}.")
+        warn(f"{name}: no star found above {threshold:g} sigma{f'; left out: {reasons}' if reasons else ''}.")
         return
     unlike = counts["too elongated"] + counts["too flat"]
     if unlike >= MANY_LEFT_OUT and unlike > found / 2:
-        _warn(
+        warn(
             f"{name}: {found} stars found, but {unlike} peaks left out that have another shape (left out: {reasons}); "
             "look at the frame, and give the positions of those that are stars."
         )
@@ -364,7 +363,7 @@ def _tell_of_the_search(name: str, found: int, counts: Counter[str], threshold: 
 def _tell_of_the_aperture(name: str, aperture: Aperture, shape: Shape) -> None:
     """Say so if stars are trailed out of an aperture that was asked for."""
     if shape.along > ELONGATED * shape.across and aperture.radius < HOLDING * shape.along:
-        _warn(
+        warn(
             f"{name}: stars are {shape.along:.1f} by {shape.across:.1f} pixels; apertures of radius "
             f"{aperture.radius:g} pixels do not hold their light. Give a radius of {shape.along:.0f}, or none."
         )
@@ -391,7 +390,7 @@ def _sky(ccd: CCDFrame, places: NDArray[np.float64]) -> SkyPlaces | None:
         return sky_places(ccd.wcs, places)
     except Exception as error:  # noqa: BLE001  a WCS raises errors of any kind
         reason = " ".join(str(error).split()) or type(error).__name__
-        _warn(f"{ccd.name}: its WCS cannot be used, so that stars have no ra and dec: {reason}")
+        warn(f"{ccd.name}: its WCS cannot be used, so that stars have no ra and dec: {reason}")
         return None
 
 
@@ -399,7 +398,3 @@ def _noise(empty: Fluxes) -> EmptyNoise:
     if len(empty.flux) < FEWEST_EMPTY:
         return EmptyNoise(float("nan"), float("nan"))
     return EmptyNoise(robust_scatter(empty.flux), float(np.median(empty.error)))
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, AstropyUserWarning, stacklevel=4)

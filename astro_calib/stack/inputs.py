@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.arguments import described
-from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import as_frame
 
@@ -105,7 +103,7 @@ def _warn_of_memory(number: int, taken: int, memory_limit: float) -> None:
         f"({memory_limit / 1e9:.2g} GB). Only raw frames that are neither scaled nor given a detector are read by "
         "rows. Combine fewer at a time, or raise memory_limit."
     )
-    warnings.warn(msg, AstropyUserWarning, stacklevel=4)
+    warn(msg)
 
 
 def _on_disk(path: Path, unit: Any, loaded: Sequence[Any], memory_limit: float) -> Any:
@@ -143,4 +141,4 @@ def warn_of_repetition(frames: Sequence[Any]) -> None:
                 f"frames {earlier} ({frames[earlier].name}) and {position} ({frame.name}) are the same exposure; "
                 "its noise does not average down with itself. Give each frame once."
             )
-            warnings.warn(msg, NoiseWarning, stacklevel=3)
+            warn(msg, NoiseWarning)

@@ -6,14 +6,13 @@ The noise of a stack: what each frame has for itself is averaged down, what fram
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.errors import NoiseWarning
+from astro_calib.errors import NoiseWarning, warn
 from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -255,7 +254,7 @@ def warn_of_nonlinear(name: str, own: PrivateNoise, typical: NDArray[np.float64]
             "rounding, and its error is larger than predicted (a median's 1.5 times at 1 unit and 25 frames). Use "
             "method='mean'."
         )
-        warnings.warn(msg, NoiseWarning, stacklevel=3)
+        warn(msg, NoiseWarning)
     sources = {key: source for one in reversed(own.shared) for key, (source, _) in one.items()}
     for key, source in sources.items():
         means = [one[key][1] if key in one else 0.0 for one in own.shared]
@@ -269,7 +268,7 @@ def warn_of_nonlinear(name: str, own: PrivateNoise, typical: NDArray[np.float64]
                 f"their own noise; the error of their {name} is only first order in that. Use method='mean', or frames "
                 "of like exposure."
             )
-            warnings.warn(msg, NoiseWarning, stacklevel=3)
+            warn(msg, NoiseWarning)
 
 
 def stacked_budget(

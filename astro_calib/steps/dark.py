@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
 from astro_calib.arguments import check_switch, other_words
-from astro_calib.errors import FrameError, NoiseWarning
+from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.steps.header import forget_levels
 from astro_calib.steps.master import check_exposure, check_master, exposure, with_applied
 from astro_calib.steps.step import LinearStep
@@ -170,4 +169,4 @@ def _warn_of_bias_in_dark(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> No
             "of the bias in it is scaled, too. Subtract the bias from each dark before they are combined, or take "
             "darks of the frame's exposure time."
         )
-        warnings.warn(msg, NoiseWarning, stacklevel=4)
+        warn(msg, NoiseWarning)

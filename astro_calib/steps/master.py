@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.arguments import NUMBERS, check_unit, described
 from astro_calib.detector.header_values import as_seconds
-from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.errors import FrameError, ShapeMismatchError, warn
 from astro_calib.frame.lending import lent, master_of
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.masters.master import converted
@@ -120,7 +118,7 @@ def _check_not_applied(ccd: FrameFacts, master: CCDFrame, kind: str) -> None:
         return
     meant = " This is right only for a correction on top of it, such as that of an illumination." * (kind == "flat")
     msg = f"{ccd.name} was {_done(kind)} another master {kind} before it was given {master.name}.{meant}"
-    warnings.warn(msg, AstropyUserWarning, stacklevel=4)
+    warn(msg)
 
 
 def _done(kind: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from astro_calib.arguments import check_positive, check_switch, described, other_words
-from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
 from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import as_frame, measured
@@ -220,7 +220,7 @@ def _warn_of_lost(frame: FrameSoFar, lost: NDArray[np.bool_]) -> None:
         f"{frame.name}: {np.count_nonzero(lost)} of {lost.size} {lines} have no good pixel in the overscan; they are "
         "masked and flagged NO_DATA. With overscan_axis=(0, 1), one level for the frame, they are kept."
     )
-    warnings.warn(msg, NoiseWarning, stacklevel=6)
+    warn(msg, NoiseWarning)
 
 
 def _between_neighbours(level: NDArray[np.float64], lost: NDArray[np.bool_]) -> NDArray[np.float64]:

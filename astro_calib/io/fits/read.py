@@ -22,7 +22,7 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import FITSFixedWarning
 
-from astro_calib.errors import FrameError, HeaderWarning
+from astro_calib.errors import FrameError, HeaderWarning, warn
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.lending import file_frame, master_of
@@ -127,7 +127,7 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
         msg = f"{name} cannot be read: {str(error) or type(error).__name__}"
         raise FrameError(msg) from error
     if cards:
-        warnings.warn(f"{name}: {remark_on_cards(cards)}", HeaderWarning, stacklevel=2)
+        warn(f"{name}: {remark_on_cards(cards)}", HeaderWarning)
     return frame
 
 
@@ -238,7 +238,7 @@ def _foreign_flags(hdus: fits.HDUList, where: Any, shape: tuple[int, ...], name:
     except FrameError as error:
         reason = str(error).partition(";")[0]
         msg = f"{name}: the flags of another program are left out, because {reason}. Its mask, if any, is kept."
-        warnings.warn(msg, AstropyUserWarning, stacklevel=2)
+        warn(msg)
         return None
 
 

@@ -7,9 +7,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib.detector.header_values import as_number
+from astro_calib.errors import warn
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header
@@ -52,11 +52,11 @@ def header_and_wcs(header: Header, name: str, hdus: HDUList | None = None) -> tu
         said = str(error.args[0] if error.args else error)
         reason = re.sub(r"ERROR \d+ in \w+\(\) at line \d+ of file \S+:", "", said)
         msg = f"{name}: its WCS is left out, because it cannot be used: {' '.join(reason.split()).rstrip('.')}."
-        warnings.warn(msg, AstropyUserWarning, stacklevel=2)
+        warn(msg)
         return rest, None
     if left_out:
         found = ", ".join(left_out)
-        warnings.warn(f"{name}: {found} is left out: the WCS cannot be read with it.", AstropyUserWarning, stacklevel=2)
+        warn(f"{name}: {found} is left out: the WCS cannot be read with it.")
     rest = plain
     of_sip = re.compile(r"[AB]P?_\d+_\d+") if wcs.sip is not None else None
     for keyword in {card.keyword for card in rest.cards}:
