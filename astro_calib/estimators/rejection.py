@@ -29,10 +29,13 @@ class Rejection:
     rejects = False
     #: Whether the median of all is needed, and the known noise of each.
     needs_center = by_noise = False
-    #: Whether what is left has the median of all.
-    keeps_median = True
     #: By how much Var(mean of the n values left) exceeds E[sigma^2 / n], by the number before; None without a formula.
     factor_of_mean: ClassVar[Any] = None
+
+    @property
+    def keeps_median(self) -> bool:
+        """Whether what is left has the median of all."""
+        return not self.rejects
 
     def check(self, number: int) -> None:
         """Raise a ValueError if nothing would be left of so many values."""
@@ -52,7 +55,6 @@ class ScatterClip(Rejection):
     """Values too far from the median are left out, in units of the robust scatter of the values at the pixel."""
 
     rejects = needs_center = True
-    keeps_median = False
 
     def keep(self, values: Array, used: Array, center: Array | None, variances: Any, usual: float = 0.0) -> Array:
         """Which remain; only `SigmaClip` looks at the known noise."""
@@ -87,6 +89,11 @@ class MinMax(Rejection):
     extremes: tuple[int, int] = (1, 1)
 
     rejects = True
+
+    @property
+    def keeps_median(self) -> bool:
+        """Whether as many are left out at either end."""
+        return self.extremes[0] == self.extremes[1]
 
     def check(self, number: int) -> None:
         """Raise a ValueError if nothing would be left of so many values."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -79,6 +80,7 @@ class Master:
 
 #: The masters that somebody refers to, by identity.
 _known: weakref.WeakValueDictionary[str, Master] = weakref.WeakValueDictionary()
+_lock = threading.RLock()
 
 
 def known_master(
@@ -89,13 +91,15 @@ def known_master(
 
     The checksum is noted if it was not known yet, and the file, which may be another copy than that known before.
     """
-    master = _known.get(identity)
-    if master is None or (checksum is not None and master.checksum not in (None, checksum)):
-        master = _known[identity] = Master(identity, name or identity)
-    master.checksum = master.checksum or checksum
-    if path is not None:
-        master.name, master.path = path.name, path
-    return master
+    # Frames that are read by several threads at once get one master.
+    with _lock:
+        master = _known.get(identity)
+        if master is None or (checksum is not None and master.checksum not in (None, checksum)):
+            master = _known[identity] = Master(identity, name or identity)
+        master.checksum = master.checksum or checksum
+        if path is not None:
+            master.name, master.path = path.name, path
+        return master
 
 
 def _unpickled(identity: str, name: str, checksum: str | None, path: Path | None) -> Master:

@@ -105,9 +105,17 @@ def _check_not_applied(ccd: FrameFacts, master: CCDFrame, kind: str) -> None:
     if not ccd.history.applied:
         return
     identity = master_of(master).identity
-    # A bias that is given as a dark is subtracted twice as well.
-    once = next((of_kind for of_kind, known in ccd.history.applied if known == identity), None)
-    if once is not None:
+    before = [of_kind for of_kind, known in ccd.history.applied if known == identity]
+    # Exact masters are told apart by their pixels alone, and a bias of zeros is no dark of zeros. Of any other a bias
+    # that is given as a dark is subtracted twice as well.
+    once = kind if kind in before else next(iter(before), None)
+    if once is not None and once != kind and master.known_budget is None:
+        if np.any(master.pixels != master.pixels[0, 0]):
+            warn(
+                f"{ccd.name} was {_done(once)} a master {once} of the same pixels as the master {kind} ({master.name}) "
+                "has. Give each its own frame, unless this is meant."
+            )
+    elif once is not None:
         instead = f"frame {'/' if kind == 'flat' else '-'} master"
         msg = (
             f"{ccd.name} was {_done(once)} this master {once} ({master.name}) already. Leave it out here; if twice is "

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
 import numpy as np
 import pytest
 from astropy.nddata import StdDevUncertainty
 
 from astro_calib import CCDFrame, covariance, flat_correct, subtract_bias
 from astro_calib.errors import FrameError
+from astro_calib.noise import place
 from astro_calib.noise.arrays import ArrayRef, LazyArray, SurvivorMask, TableArray
 from astro_calib.noise.patterns import find_tables
 from astro_calib.noise.place import Master, Place
@@ -104,3 +108,21 @@ def test_of_an_array_that_differs_at_one_pixel_no_table_is_made(rng):
     array = ArrayRef(values)
     find_tables([[SurvivorMask(plane, 0), array]])
     assert array.table is None
+
+
+def test_threads_that_ask_for_one_master_get_one(monkeypatch):
+    made = []
+
+    class Slow(Master):
+        """Takes its time to be made, so that others ask meanwhile."""
+
+        def __init__(self, *args):
+            made.append(args)
+            sleep(0.01)
+            super().__init__(*args)
+
+    monkeypatch.setattr(place, "Master", Slow)
+    with ThreadPoolExecutor(8) as threads:
+        masters = list(threads.map(lambda _: place.known_master("frame:of threads"), range(8)))
+    assert len(made) == 1
+    assert all(master is masters[0] for master in masters)

@@ -166,6 +166,23 @@ def test_a_median_after_rejection_scatters_as_predicted(rng, options, tolerance,
     assert_scatters_as_predicted(stack.data - 100, stack.variance, tolerance)
 
 
+@pytest.mark.parametrize(
+    ("extremes", "variance"),
+    # Of 5 values the second, and the mean of the second and third, with the variances 0.31152 and 0.28683 and the
+    # covariance 0.20843 (Sarhan & Greenberg 1956, Ann. Math. Stat. 27, 427, table 1).
+    [((0, 2), 0.31152), ((2, 0), 0.31152), ((0, 1), (0.31152 + 0.28683 + 2 * 0.20843) / 4), ((1, 1), 0.28683)],
+)
+def test_a_median_without_unequal_extremes_scatters_as_order_statistics_do(rng, extremes, variance):
+    stack = combine(frames_of(rng, [5.0] * 5), method="median", clip="minmax", extremes=extremes)
+    np.testing.assert_allclose(stack.variance, 25 * variance, rtol=0.015)
+    assert_scatters_as_predicted(stack.data - stack.data.mean(), stack.variance, tolerance=0.02)
+
+
+def test_a_median_without_unequal_extremes_of_unlike_frames_scatters_as_predicted(rng):
+    stack = combine(frames_of(rng, (1, 1, 1, 1.3, 1.3)), method="median", clip="minmax", extremes=(0, 2))
+    assert_scatters_as_predicted(stack.data - stack.data.mean(), stack.variance, tolerance=0.05)
+
+
 @pytest.mark.parametrize("sigmas", [(1, 1, 1, 1, 3), (1, 2, 3, 4, 5)])
 def test_a_clipped_mean_of_unequal_frames_scatters_as_predicted(rng, sigmas):
     stack = combine(frames_of(rng, sigmas), clip="sigma", sigma=3)

@@ -8,7 +8,7 @@ import pytest
 from astropy.nddata import CCDData
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib import CCDFrame, Detector, calibrate, combine, flat_correct, subtract_bias, subtract_dark
+from astro_calib import CCDFrame, Detector, calibrate, combine, flat_correct, gain_correct, subtract_bias, subtract_dark
 from astro_calib.errors import FrameError
 from tests.noise_checks import make_frame
 
@@ -86,6 +86,31 @@ def test_an_exact_master_is_refused_as_well(frames, step):
     master = CCDData(np.full((6, 7), 100.0), unit="electron")
     with pytest.raises(FrameError, match="already"):
         STEPS[step](STEPS[step](ccd, master), master)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_exact_masters_of_two_kinds_may_have_equal_pixels(value):
+    raw = CCDFrame(np.full((6, 7), 1500, np.uint16), unit="adu", meta={"EXPTIME": 60.0})
+    bias, dark = (CCDFrame(np.full((6, 7), value), unit="electron", meta={"EXPTIME": 60.0}) for _ in range(2))
+    image = calibrate(raw, CAMERA, bias=bias, dark=dark)
+    np.testing.assert_allclose(image.data, 1500 - 2 * value)
+    # Variance 5**2 + 1 / 12 of digitisation + the light that was collected.
+    np.testing.assert_allclose(image.variance, 25 + 1 / 12 + 1500 - value, rtol=1e-6)
+    np.testing.assert_allclose(
+        subtract_dark(subtract_bias(gain_correct(raw, CAMERA), bias), dark).data, 1500 - 2 * value
+    )
+    assert [kind for kind, _ in image.history.applied] == ["bias", "dark"]
+    with pytest.raises(FrameError, match="this master dark"):
+        subtract_dark(image, CCDFrame(np.full((6, 7), value), unit="electron", meta={"EXPTIME": 60.0}))
+
+
+def test_an_exact_image_that_is_given_as_two_kinds_is_said(rng):
+    raw = CCDFrame(np.full((6, 7), 1500.0), unit="adu", meta={"EXPTIME": 60.0})
+    image = CCDFrame(rng.normal(100, 3, (6, 7)), unit="electron", meta={"EXPTIME": 60.0}, name="bias.fits")
+    with pytest.warns(AstropyUserWarning, match=r"master bias of the same pixels as the master flat \(bias.fits\)"):
+        result = calibrate(raw, CAMERA, bias=image, flat=image)
+    flat = image.pixels / image.pixels.mean()
+    np.testing.assert_allclose(result.data, (1500 - image.pixels) / flat)
 
 
 @pytest.mark.parametrize("suffix", ["fits", "asdf"])
