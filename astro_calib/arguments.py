@@ -12,7 +12,7 @@ from functools import wraps
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import astropy.units as u
 import numpy as np
@@ -44,9 +44,12 @@ __all__ = [
     "quantity_of",
     "quantity_values",
     "unit_in_code",
+    "with_options_of",
     "with_sections",
 ]
 
+D = TypeVar("D")
+F = TypeVar("F")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -368,6 +371,32 @@ def other_words_of_init(**advice: str) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
         cls.__init__ = other_words(**advice)(cls.__init__)  # type: ignore[method-assign]  # a wrapper of the same arguments
         return cls
+
+    return decorate
+
+
+def with_options_of(
+    steps: Callable[Concatenate[D, P], Any],
+) -> Callable[[Callable[Concatenate[F, D, ...], R]], Callable[Concatenate[F, D, P], R]]:
+    """Give a function ``(frame, detector, **options)`` in its signature the options of ``(detector, ...)``."""
+    options = [one for one in signature(steps).parameters.values() if one.kind is Parameter.KEYWORD_ONLY]
+
+    def decorate(function: Callable[Concatenate[F, D, ...], R]) -> Callable[Concatenate[F, D, P], R]:
+        own = signature(function)
+        given = [one for one in own.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        whole = own.replace(parameters=[*given, *options])
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> R:
+            try:
+                whole.bind(*args, **kwargs)
+            except TypeError as error:
+                msg = f"{call.__name__}() {error}"
+                raise TypeError(msg) from None
+            return function(*args, **kwargs)
+
+        vars(call)["__signature__"] = whole
+        return call
 
     return decorate
 

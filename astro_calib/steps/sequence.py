@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import check_number, check_switch, described, other_words
+from astro_calib.arguments import check_number, check_switch, described, other_words, with_options_of
 from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import as_frame
@@ -37,6 +37,117 @@ if TYPE_CHECKING:
 __all__ = ["apply_steps", "calibrate", "calibration_steps", "ccd_process"]
 
 
+def calibration_steps(
+    detector: Detector,
+    *,
+    overscan: str | CCDFrame | None = None,
+    overscan_axis: int | tuple[int, int] | None = (0, 1),
+    overscan_median: bool = True,
+    overscan_model: Model | None = None,
+    trim: str | None = None,
+    bad_pixels: ArrayLike | None = None,
+    bias: CCDFrame | None = None,
+    pedestal: float | u.Quantity | None = None,
+    shot_noise: str | float | NDArray[Any] = "data",
+    dark: CCDFrame | None = None,
+    exposure_time: str = "EXPTIME",
+    exposure_unit: Any = u.s,
+    flat: CCDFrame | None = None,
+    min_value: float | None = None,
+    norm_value: float | None = None,
+    cosmic_rays: bool = False,
+) -> list[LinearStep | Callable[[CCDFrame], CCDFrame]]:
+    """
+    The steps that `calibrate` takes, in order, for `apply_steps`; its options are explained there.
+
+    Another step may be put between them. What is given is checked when the steps are applied.
+    """
+    detector = as_detector(detector, "calibrate")
+    cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
+    bias, dark, flat = (
+        None if master is None else master_to_apply(master, kind)
+        for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
+    )
+    linearity = detector.has_linearity and bool(np.any(shot_noise))
+    by_signal = isinstance(shot_noise, str) or linearity
+    steps: list[LinearStep | Callable[[CCDFrame], CCDFrame]] = [FlagSaturated(detector)]
+    if by_signal and overscan is None and bias is None and pedestal is None:
+        steps.insert(0, RefusePedestal())
+    if overscan is not None:
+        is_section = isinstance(overscan, str)
+        where = None if is_section else flag_saturated(as_frame(overscan, "the overscan"), detector)
+        steps.append(
+            SubtractOverscan(
+                overscan=where,
+                fits_section=overscan if isinstance(overscan, str) else None,
+                overscan_axis=overscan_axis,
+                median=overscan_median,
+                model=overscan_model,
+            )
+        )
+    if pedestal is not None:
+        steps.append(SubtractLevel(pedestal))
+    if trim is not None:
+        steps.append(Trim(trim))
+    if bad_pixels is not None:
+        steps.append(FlagBadPixels(bad_pixels))
+    steps.append(CorrectGain(detector))
+    if bias is not None:
+        steps.append(SubtractBias(in_electrons(bias, "bias", detector)))
+    steps.append(CreateDeviation(detector, shot_noise=shot_noise))
+    if linearity:
+        steps.append(partial(correct_linearity, detector=detector))
+    if dark is not None:
+        of_dark = in_electrons(dark, "dark", detector)
+        steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
+    if flat is not None:
+        steps.append(CorrectFlat(flat, min_value, norm_value))
+    if cosmic_rays:
+        steps.append(cosmicray_lacosmic)
+    return steps
+
+
+class SubtractLevel(LinearStep):
+    """Subtract an exact level, in adu if it has no unit."""
+
+    def __init__(self, level: float | u.Quantity) -> None:
+        self.level = level
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Subtract it."""
+        level = _one_level(frame.name, self.level)
+        if frame.unit != u.adu:
+            msg = f"{frame.name} is in {frame.unit}; a pedestal is subtracted from a frame in adu."
+            raise u.UnitConversionError(msg)
+        frame.add(-level)
+
+
+class RefusePedestal(LinearStep):
+    """Stands for the step that would have to tell the pedestal."""
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Say what is missing."""
+        msg = (
+            f"{frame.name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as "
+            "signal and the error come out too large. Give one of them; pedestal=0 if there is none."
+        )
+        raise FrameError(msg)
+
+
+def _one_level(name: str, pedestal: float | u.Quantity) -> float:
+    """The pedestal as one number in adu."""
+    try:
+        return check_number(f"{name}: the pedestal", pedestal, u.adu, minimum=-np.inf)
+    except u.UnitConversionError:
+        raise
+    except (TypeError, ValueError) as error:
+        msg = (
+            f"{name}: the pedestal is {described(pedestal)}; expected one finite number, in adu. Subtract an image "
+            "as a bias."
+        )
+        raise FrameError(msg) from error
+
+
 @other_words(
     gain="write calibrate(frame, Detector(gain={gain}, read_noise={readnoise})).",
     readnoise="write calibrate(frame, Detector(gain={gain}, read_noise={readnoise})).",
@@ -57,27 +168,8 @@ __all__ = ["apply_steps", "calibrate", "calibration_steps", "ccd_process"]
     gain_corrected="leave it out; bias and dark say their unit themselves.",
     _position="Write calibrate(frame, Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron), bias=bias).",
 )
-def calibrate(
-    ccd: CCDFrame,
-    detector: Detector,
-    *,
-    overscan: str | CCDFrame | None = None,
-    overscan_axis: int | tuple[int, int] | None = (0, 1),
-    overscan_median: bool = True,
-    overscan_model: Model | None = None,
-    trim: str | None = None,
-    bad_pixels: ArrayLike | None = None,
-    bias: CCDFrame | None = None,
-    pedestal: float | u.Quantity | None = None,
-    shot_noise: str | float | NDArray[Any] = "data",
-    dark: CCDFrame | None = None,
-    exposure_time: str = "EXPTIME",
-    exposure_unit: Any = u.s,
-    flat: CCDFrame | None = None,
-    min_value: float | None = None,
-    norm_value: float | None = None,
-    cosmic_rays: bool = False,
-) -> CCDFrame:
+@with_options_of(calibration_steps)
+def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     """
     Calibrate a raw frame: from digital units to electrons with an error that says where it came from.
 
@@ -157,132 +249,7 @@ def calibrate(
     array([[125.33, 125.33, 125.33],
            [125.33, 125.33, 125.33]], dtype=float32)
     """
-    ccd = as_frame(ccd).snapshot()
-    steps = calibration_steps(
-        detector,
-        overscan=overscan,
-        overscan_axis=overscan_axis,
-        overscan_median=overscan_median,
-        overscan_model=overscan_model,
-        trim=trim,
-        bad_pixels=bad_pixels,
-        bias=bias,
-        pedestal=pedestal,
-        shot_noise=shot_noise,
-        dark=dark,
-        exposure_time=exposure_time,
-        exposure_unit=exposure_unit,
-        flat=flat,
-        min_value=min_value,
-        norm_value=norm_value,
-        cosmic_rays=cosmic_rays,
-        name=ccd.name,
-    )
-    return apply_steps(ccd, steps)
-
-
-def calibration_steps(
-    detector: Detector,
-    *,
-    overscan: str | CCDFrame | None = None,
-    overscan_axis: int | tuple[int, int] | None = (0, 1),
-    overscan_median: bool = True,
-    overscan_model: Model | None = None,
-    trim: str | None = None,
-    bad_pixels: ArrayLike | None = None,
-    bias: CCDFrame | None = None,
-    pedestal: float | u.Quantity | None = None,
-    shot_noise: str | float | NDArray[Any] = "data",
-    dark: CCDFrame | None = None,
-    exposure_time: str = "EXPTIME",
-    exposure_unit: Any = u.s,
-    flat: CCDFrame | None = None,
-    min_value: float | None = None,
-    norm_value: float | None = None,
-    cosmic_rays: bool = False,
-    name: str = "the frame",
-) -> list[LinearStep | Callable[[CCDFrame], CCDFrame]]:
-    """
-    The steps that `calibrate` takes, in order, for `apply_steps`; its arguments are explained there.
-
-    Another step may be put between them. What is given is checked when the steps are applied, but for what concerns
-    all of them; ``name`` is what messages call the frame.
-    """
-    detector = as_detector(detector, "calibrate")
-    cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
-    bias, dark, flat = (
-        None if master is None else master_to_apply(master, kind)
-        for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
-    )
-    linearity = detector.has_linearity and bool(np.any(shot_noise))
-    by_signal = isinstance(shot_noise, str) or linearity
-    if by_signal and overscan is None and bias is None and pedestal is None:
-        msg = (
-            f"{name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as signal and "
-            "the error come out too large. Give one of them; pedestal=0 if there is none."
-        )
-        raise FrameError(msg)
-    steps: list[LinearStep | Callable[[CCDFrame], CCDFrame]] = [FlagSaturated(detector)]
-    if overscan is not None:
-        is_section = isinstance(overscan, str)
-        where = None if is_section else flag_saturated(as_frame(overscan, "the overscan"), detector)
-        steps.append(
-            SubtractOverscan(
-                overscan=where,
-                fits_section=overscan if isinstance(overscan, str) else None,
-                overscan_axis=overscan_axis,
-                median=overscan_median,
-                model=overscan_model,
-            )
-        )
-    if pedestal is not None:
-        steps.append(SubtractLevel(_one_level(name, pedestal)))
-    if trim is not None:
-        steps.append(Trim(trim))
-    if bad_pixels is not None:
-        steps.append(FlagBadPixels(bad_pixels))
-    steps.append(CorrectGain(detector))
-    if bias is not None:
-        steps.append(SubtractBias(in_electrons(bias, "bias", detector)))
-    steps.append(CreateDeviation(detector, shot_noise=shot_noise))
-    if linearity:
-        steps.append(partial(correct_linearity, detector=detector))
-    if dark is not None:
-        of_dark = in_electrons(dark, "dark", detector)
-        steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
-    if flat is not None:
-        steps.append(CorrectFlat(flat, min_value, norm_value))
-    if cosmic_rays:
-        steps.append(cosmicray_lacosmic)
-    return steps
-
-
-class SubtractLevel(LinearStep):
-    """Subtract an exact number of adu."""
-
-    def __init__(self, level: float) -> None:
-        self.level = level
-
-    def apply(self, frame: FrameSoFar) -> None:
-        """Subtract it."""
-        if frame.unit != u.adu:
-            msg = f"{frame.name} is in {frame.unit}; a pedestal is subtracted from a frame in adu."
-            raise u.UnitConversionError(msg)
-        frame.add(-self.level)
-
-
-def _one_level(name: str, pedestal: float | u.Quantity) -> float:
-    """The pedestal as one number in adu."""
-    try:
-        return check_number(f"{name}: the pedestal", pedestal, u.adu, minimum=-np.inf)
-    except u.UnitConversionError:
-        raise
-    except (TypeError, ValueError) as error:
-        msg = (
-            f"{name}: the pedestal is {described(pedestal)}; expected one finite number, in adu. Subtract an image "
-            "as a bias."
-        )
-        raise FrameError(msg) from error
+    return apply_steps(as_frame(ccd).snapshot(), calibration_steps(detector, **options))
 
 
 def ccd_process(
@@ -392,7 +359,6 @@ def ccd_process(
         trim=trim,
         bad_pixels=bad_pixel_mask,
         bias=master_bias,
-        name=ccd.name,
     )
     if dark_frame is not None:
         steps.append(
