@@ -1,9 +1,11 @@
 """What is made from many frames: gain and read-out noise, dark current, bad pixels, plans of a night."""
 
 from astro_calib.characterize.bad_pixels import bad_pixel_mask
+from astro_calib.characterize.calibration_plan import CalibrationPlan
 from astro_calib.characterize.dark_choice import DarkChoice, choose_dark
-from astro_calib.characterize.darks import DarkCurrent, dark_current
-from astro_calib.characterize.planning import CalibrationPlan, plan_calibration
+from astro_calib.characterize.dark_result import DarkCurrent
+from astro_calib.characterize.darks import dark_current
+from astro_calib.characterize.planning import plan_calibration
 from astro_calib.characterize.read_noise import Tone
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
 from astro_calib.characterize.transfer import photon_transfer

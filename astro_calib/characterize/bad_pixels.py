@@ -8,7 +8,10 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_positive, check_switch
-from astro_calib.characterize.darks import DarkCurrent, as_frames, clipped, dark_current, smooth
+from astro_calib.characterize.dark_frames import as_frames
+from astro_calib.characterize.dark_result import DarkCurrent
+from astro_calib.characterize.darks import dark_current
+from astro_calib.characterize.outliers import clipped, smooth
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame

@@ -9,14 +9,9 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_positive
-from astro_calib.characterize.darks import (
-    TOLERANCE,
-    as_frames,
-    exposures_of,
-    hot_pixels,
-    other_temperatures,
-    smooth,
-)
+from astro_calib.characterize.dark_frames import as_frames, exposures_of, other_temperatures
+from astro_calib.characterize.darks import TOLERANCE
+from astro_calib.characterize.outliers import hot_pixels, smooth
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.rebuild import as_frame, measured
 from astro_calib.steps.dark import exposure_ratio
