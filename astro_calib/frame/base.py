@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.nddata import CCDData, NDData, NDUncertainty, VarianceUncertainty
 
 from astro_calib.arguments import check_unit
-from astro_calib.dtypes import float_type, floating
+from astro_calib.dtypes import float_type
 from astro_calib.errors import ShapeMismatchError
 from astro_calib.frame.checks import (
     NAMELESS,
@@ -25,16 +24,18 @@ from astro_calib.frame.checks import (
     refuse_values,
     warn_of_lost_sources,
 )
+from astro_calib.frame.copies import Copies
 from astro_calib.frame.history import BLANK, History
-from astro_calib.frame.pixels import WriteGuard, is_same_array, may_be_written
+from astro_calib.frame.kept import Kept
+from astro_calib.frame.pixels import WriteGuard, may_be_written
 from astro_calib.frame.wcs import plane_wcs
 from astro_calib.noise.budget import NoBudget, UncertaintyBudget
-from astro_calib.noise.identity import content_digest, drawn_identity, uncertainty_identity
+from astro_calib.noise.identity import drawn_identity, uncertainty_identity
 from astro_calib.noise.origin import Origin
 from astro_calib.noise.source import NoiseSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import astropy.units as u
     from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class _GuardedVariance(np.ndarray):
         super().__setitem__(item, value)
 
 
-class BaseFrame(CCDData):
+class BaseFrame(Copies, Kept):
     """An image with its budget and its history. The classes that extend it say what can be done with frames."""
 
     def __init__(
@@ -91,7 +92,7 @@ class BaseFrame(CCDData):
         self._flags: Any = None
         self._wrapped: NDArray[Any] | None = None
         #: What `cached` keeps, each result with what it depends on.
-        self._cache: dict[str, tuple[Any, Any]] = {} if cache is None else cache
+        self.cache: dict[str, tuple[Any, Any]] = {} if cache is None else cache
         # The steps rely on this: some would convert what is no number, and it would break the loops of others.
         if not isinstance(parent, BaseFrame):
             refuse_unreal(self.name, data if parent is None else parent.data)
@@ -146,9 +147,6 @@ class BaseFrame(CCDData):
             else:
                 self._set_budget(self._own_budget(self._budget.variance(), drawn_identity()))
         return self._budget
-
-    def _digest(self) -> str:
-        return content_digest(self._data)
 
     def _forget_origin(self) -> None:
         self.history = dataclasses.replace(self.history, origin=None)
@@ -356,224 +354,3 @@ class BaseFrame(CCDData):
         """The digital step in the frame's unit, 0 where the values were not digitised; None if it is not known."""
         origin = self.origin
         return self.history.flattened_step if origin is None else origin.quantum
-
-    def read_only_data(self) -> NDArray[Any]:
-        """
-        The data as an array that stays as it is, for the budgets of other frames to refer to.
-
-        Returns
-        -------
-        ndarray
-            The data as floating-point numbers if nobody can write into them; else a copy, which is made once.
-        """
-        if not may_be_written(self._data):
-            return floating(self._data)
-        array: NDArray[Any] = self.cached("lasting", (), self._copy_of_data)
-        return array
-
-    def _copy_of_data(self) -> NDArray[Any]:
-        array = np.array(floating(self._data))
-        array.flags.writeable = False
-        return array
-
-    def cached(self, what: str, given: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-        """
-        Compute something from the frame, and keep it until the frame's pixels, or ``given``, change.
-
-        Parameters
-        ----------
-        what : str
-            A name for the result.
-        given : tuple
-            What the result depends on besides the frame.
-        make : callable
-            Computes the result; takes no argument.
-
-        Returns
-        -------
-        object
-            What ``make`` returned, now or before.
-
-        Examples
-        --------
-        >>> from astro_calib import CCDFrame
-        >>> frame = CCDFrame([[1.0, 3.0]], unit="adu")
-        >>> frame.cached("level", (), lambda: float(frame.pixels.mean()))
-        2.0
-        """
-        # Writing into the data of a frame gives it another budget.
-        budget = self.known_budget
-        if budget is not None:
-            digest = None
-        elif self._guard is not None and self._guard.checksum is None:
-            digest = self._guard.digest
-        else:
-            digest = self._digest()
-        key = (budget, digest, *given)
-        found = self._cache.get(what)
-        if found is None or found[0] != key:
-            found = self._cache[what] = (key, make())
-        return found[1]
-
-    def remembered(self, what: str) -> Any:
-        """
-        What `cached` keeps, whether it is still right or not.
-
-        Parameters
-        ----------
-        what : str
-            The name for it.
-
-        Returns
-        -------
-        object
-            None if it was not made yet.
-        """
-        found = self._cache.get(what)
-        return None if found is None else found[1]
-
-    def parts(self) -> dict[str, Any]:
-        """
-        The arguments that make another frame which shares this one's array.
-
-        Returns
-        -------
-        dict
-            The arguments of `CCDFrame`, by their names.
-        """
-        return {
-            "data": self._data,
-            "unit": self.unit,
-            "mask": self.mask,
-            "flags": self.flags,
-            "meta": self.meta,
-            "wcs": self.wcs,
-            "psf": self.psf,
-            "name": self._name,
-            "budget": self.known_budget,
-            "history": self.history,
-            "guard": self._lasting_guard(),
-        }
-
-    def _lasting_guard(self) -> WriteGuard | None:
-        """Who may write into the array, also after the calculation that a snapshot is made for."""
-        return self._guard.owner if self._guard is not None and self._guard.is_snapshot else self._guard
-
-    def replace(
-        self, data: NDArray[Any], budget: UncertaintyBudget | None, *, origin: Origin | None = None, **others: Any
-    ) -> Self:
-        """
-        A frame with other values, or another budget, and the rest of this one.
-
-        Parameters
-        ----------
-        data : ndarray
-            The new values, of the same shape: an array that nobody else holds, or `pixels`.
-        budget : UncertaintyBudget or None
-            Of the new values.
-        origin : Origin, optional
-            Which pixels of a raw frame they are, if others.
-        **others
-            ``unit``, ``mask``, ``flags``, ``wcs``, ``meta``, ``psf``, ``name``, ``history`` and ``guard``, if others.
-
-        Returns
-        -------
-        CCDFrame
-            With a header of its own.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from astro_calib import CCDFrame
-        >>> frame = CCDFrame(np.ones((2, 2)), unit="adu", mask=np.eye(2, dtype=bool), name="dark.fits")
-        >>> doubled = frame.replace(2 * frame.pixels, None)
-        >>> doubled.name, int(doubled.mask.sum())
-        ('dark.fits', 2)
-        """
-        same = is_same_array(data, self._data)
-        step = self.history.flattened_step if same else None
-        origin = self.origin if origin is None else origin
-        changed: dict[str, Any] = {
-            "data": self._data if same else data,
-            "budget": budget,
-            "guard": self._lasting_guard() if same else others.pop("guard", None) or WriteGuard(),
-            "history": self.history.of_new_pixels(origin=origin, flattened_step=step),
-        }
-        if "meta" not in others:
-            changed["meta"] = deepcopy(self.meta)
-        return type(self)(**{**self.parts(), **changed, **{key: one for key, one in others.items() if one is not None}})
-
-    def with_budget(self, budget: UncertaintyBudget | None, origin: Origin | None = None) -> Self:
-        """
-        The same pixels with another budget.
-
-        Parameters
-        ----------
-        budget : UncertaintyBudget or None
-            The budget; None for a frame that counts as exact.
-        origin : Origin, optional
-            Which pixels of a raw frame they are, if others.
-
-        Returns
-        -------
-        CCDFrame
-            With the rest of this frame, and a header of its own.
-        """
-        return self.replace(self._data, budget, origin=origin)
-
-    def snapshot(self) -> Self:
-        """
-        This frame for the time of a calculation: its pixels are compared with their checksum once, now.
-
-        Returns
-        -------
-        CCDFrame
-            A frame that shares all arrays with this one. Nobody may write into them meanwhile.
-        """
-        budget, owner = self.known_budget, self._lasting_guard()
-        exposed = owner is None or owner.checksum is not None
-        guard = WriteGuard.of_snapshot(owner, self._digest() if budget is None and exposed else None)
-        return type(self)(self, budget=budget, guard=guard, history=self.history, cache=self._cache)
-
-    def copy(self) -> Self:
-        """
-        A copy with data, mask, flags and header of its own, and the same noise.
-
-        Returns
-        -------
-        CCDFrame
-            Equal to this frame; in a difference of the two all noise cancels.
-        """
-
-        def copied(value: Any) -> Any:
-            return None if value is None else value.copy()
-
-        changed = {
-            "data": self._data.copy(),
-            **{name: copied(getattr(self, name)) for name in ("mask", "flags", "psf")},
-            "meta": deepcopy(self.meta),
-            "wcs": None if self.wcs is None else self.wcs.deepcopy(),
-            "history": dataclasses.replace(self.history, n_used=copied(self.n_used), is_constant=False),
-            "guard": WriteGuard(),
-        }
-        return type(self)(**{**self.parts(), **changed})
-
-    def __copy__(self) -> Self:
-        return type(self)(self, psf=self.psf)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.copy()
-
-    def __getstate__(self) -> dict[str, Any]:
-        budget = self.known_budget  # which notices whether the data were written into
-        state = self.__dict__.copy()
-        if not may_be_written(self._data):
-            # Others may refer to the same memory, which can be written into when it comes out of a pickle.
-            state["_data"] = self._data.view()
-        if budget is not None and budget.data is not None and is_same_array(budget.data, self._data):
-            state["_budget"] = budget.with_values(state["_data"])
-        if self._guard is None and self._checksum is None:
-            state["_guard"] = WriteGuard()  # a read-only array comes back as one that can be written into
-        state["_uncertainty"] = state["_wrapped"] = None
-        state["_cache"] = {}
-        return state

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.frame.pixels import WriteGuard
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.place import Place, known_master
@@ -21,6 +20,7 @@ __all__ = [
     "is_lent",
     "lend_pixels",
     "lent",
+    "lent_as",
     "lent_operand",
     "master_of",
     "reference_to",
@@ -68,8 +68,7 @@ def lent(frame: Any) -> Any:
     if is_lent(frame):
         return frame
     master, budget, cache = frame.cached("lent", (frame.unit,), lambda: _what_is_lent(frame))
-    guard = WriteGuard.of_snapshot(frame.parts()["guard"])
-    result = type(frame)(frame, budget=budget, guard=guard, history=frame.history, cache=cache)
+    result = frame.snapshot(budget, cache)
     return result if is_lent(result) else lend_pixels(result, master, {"array": "data"})
 
 
@@ -86,9 +85,16 @@ def lend_pixels(frame: Any, master: Master, words: Mapping[str, Any] | None, var
     return frame
 
 
+def lent_as(frame: Any) -> tuple[Master, Mapping[str, Any] | None, str] | None:
+    """The master that a frame is lent by, its role there and its variant; None for a frame that is not lent."""
+    # Nobody writes into the pixels of a lent frame.
+    _, found = frame.cache.get("lent as", (None, None))
+    return found
+
+
 def is_lent(frame: Any) -> bool:
     """Whether a frame is one that others may refer to, as `lent` makes it."""
-    return frame.remembered("lent as") is not None
+    return lent_as(frame) is not None
 
 
 def reference_to(frame: Any) -> ArrayRef:
@@ -98,7 +104,7 @@ def reference_to(frame: Any) -> ArrayRef:
 
 
 def _reference(frame: Any) -> ArrayRef:
-    master, words, variant = frame.remembered("lent as") or (None, None, "")
+    master, words, variant = lent_as(frame) or (None, None, "")
     if master is None or words is None:
         return ArrayRef(frame.read_only_data())
     place = Place.of_whole(master, words, frame.shape, variant)
@@ -115,7 +121,7 @@ def frame_in_memory(master: Master) -> Any:
 
 def lent_operand(frame: Any) -> Any:
     """An operand of arithmetic, which is lent if it is in a file."""
-    known: Master | None = frame.remembered("master")
+    _, known = frame.cache.get("master", (None, None))
     if known is None or known.path is None or frame.ndim == 0:
         return frame
     return lent(frame) if master_of(frame).path is not None else frame

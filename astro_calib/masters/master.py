@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.frame.frame import UNNAMED, CCDFrame
-from astro_calib.frame.lending import lend_pixels, lent, master_of
+from astro_calib.frame.lending import lend_pixels, lent, lent_as, master_of
 
 if TYPE_CHECKING:
     from astropy.units import UnitBase
@@ -23,7 +23,9 @@ def with_noise_named(master: CCDFrame, kind: str) -> CCDFrame:
     if master.known_budget is None:
         return master
     result = master.replace(master.pixels, master.known_budget.named(kind, FRAME_NOISE))
-    return lend_pixels(result, *master.remembered("lent as"))
+    of_master = lent_as(master)
+    assert of_master is not None
+    return lend_pixels(result, *of_master)
 
 
 def converted(master: CCDFrame, made: CCDFrame, unit: UnitBase, factor: float | None) -> CCDFrame:

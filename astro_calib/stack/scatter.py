@@ -85,7 +85,9 @@ def with_scatter(frames: Sequence[Any], values: StackedValues, method: Method, r
             # What only this frame has, such as the error of its overscan, is in the scatter already.
             position += 1
             terms += [term for term in frame.known_budget.terms if (position, term[0].key) not in private]
-        data = frame.pixels if isinstance(frame, CCDFrame) else None
-        budget = UncertaintyBudget(frame.shape, terms, variance.dtype, data)
-        result.append(frame.with_budget(budget, origin))
+        if isinstance(frame, CCDFrame):
+            budget = UncertaintyBudget(frame.shape, terms, variance.dtype, frame.pixels)
+            result.append(frame.replace(frame.pixels, budget, origin=origin))
+        else:
+            result.append(frame.with_budget(UncertaintyBudget(frame.shape, terms, variance.dtype), origin))
     return result
