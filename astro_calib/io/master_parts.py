@@ -10,13 +10,12 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.lending import frame_in_memory
 from astro_calib.io.stored_arrays import MALFORMED, native, window_of_entry
 from astro_calib.masters.normalise import normalised
-from astro_calib.noise.arrays import LazyArray
+from astro_calib.noise.arrays import LazyArray, SurvivorMask
 from astro_calib.noise.identity import content_digest
-from astro_calib.noise.lending import coefficient_array, lent_source
 from astro_calib.noise.place import Place, known_master, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -111,7 +110,7 @@ class MasterParts:
             for source, _ in terms:
                 item = _item(source, shape, window, self._shape)
                 if source.identity == identity and source.axes == axes and item is not None:
-                    known = lent_source(source.cut(item, shape), master)
+                    known = source.cut(item, shape).lent_by(master)
                     break
             else:
                 raise MissingMasterError(self._entries[int(entry["master"])])
@@ -142,7 +141,7 @@ class MasterParts:
         if words["array"] != "coefficient":
             place = Place.of_whole(master, words, found.shape)
             return LazyArray(found.shape, lambda: _pixels_of(found, words, master.checksum), place)
-        array = coefficient_array(_terms_of(found)[1], words)
+        array = _coefficient_array(_terms_of(found)[1], words)
         if array is None:
             msg = f"the master {found.name} has no coefficient like that which was used."
             raise FrameError(msg)
@@ -210,3 +209,12 @@ def _item(
         end = last + (1 if every > 0 else -1)
         item[axis] = slice(first, end if end >= 0 else None, every)
     return tuple(item)
+
+
+def _coefficient_array(terms: Iterable[tuple[NoiseSource, Coefficient]], words: Mapping[str, Any]) -> ArrayRef | None:
+    """The array in a coefficient of a master that words of a file mean; None if there is none."""
+    coefficient = next((c for source, c in terms if source.address == words.get("source")), None)
+    if coefficient is None or not 0 <= words["number"] < len(coefficient.arrays):
+        return None
+    array = coefficient.arrays[words["number"]]
+    return array.plane if isinstance(array, SurvivorMask) else array

@@ -191,6 +191,28 @@ class NoiseSource:
         }
         return self.replace(window=window, variance=self.variance.cut(item, shape), constituents=constituents)
 
+    @property
+    def address(self) -> list[Any]:
+        """Identity, axes and window, in the words that files write."""
+        return [self.identity, list(self.axes), [list(part) for part in self.window]]
+
+    def lent_by(self, master: Master) -> NoiseSource:
+        """
+        This source as frames have it that a master is applied to.
+
+        Parameters
+        ----------
+        master : Master
+            In whose file it is, unless it is in another master's.
+
+        Returns
+        -------
+        NoiseSource
+            Of the same identity.
+        """
+        home = master if self.home is None or self.home.is_lost else self.home
+        return self.replace(home=home, lent=True)
+
     def __copy__(self) -> NoiseSource:
         return self
 
