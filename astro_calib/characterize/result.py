@@ -273,9 +273,14 @@ class PhotonTransfer:
         levels = [one.saturation for one in self.amplifiers if one.saturation is not None]
         return Detector(amplifiers=tuple(amplifiers), saturation=min(levels) if levels else None, name=name)
 
-    def plot(self) -> Figure:
+    def plot(self, figure: Figure | None = None) -> Figure:
         """
         Draw variance against level with the fit, and the residuals, a column for each amplifier.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure, optional
+            Draw into this one, such as ``plt.figure(layout="constrained")``, which ``plt.show()`` then shows.
 
         Returns
         -------
@@ -284,7 +289,8 @@ class PhotonTransfer:
         """
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(5 * len(self.amplifiers), 5), layout="constrained")
+        if figure is None:
+            figure = Figure(figsize=(5 * len(self.amplifiers), 5), layout="constrained")
         axes = figure.subplots(2, len(self.amplifiers), sharex="col", squeeze=False, height_ratios=(2, 1))
         for column, one in zip(axes.T, self.amplifiers, strict=True):
             level, variance, error, predicted = np.array([point[:4] for point in one.points]).T
