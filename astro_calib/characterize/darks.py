@@ -19,7 +19,6 @@ from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import as_frame, lacks_own_noise, usable, with_quality
 from astro_calib.masters.provenance import record
-from astro_calib.noise.identity import content_digest
 from astro_calib.stack.combination import combine
 from astro_calib.steps.deviation import create_deviation
 from astro_calib.steps.gain import gain_correct
@@ -345,7 +344,7 @@ def as_frames(function: str, what: str, given: Any) -> list[CCDFrame]:
         if frame.unit != first.unit:
             msg = f"{first.name} is in {first.unit}, {frame.name} in {frame.unit}; give {what} of one unit."
             raise u.UnitConversionError(msg)
-        digest = content_digest(frame.pixels)
+        digest = frame.pixel_digest()
         if digest in seen:
             msg = f"{frame.name} has the same pixels as {seen[digest]}; give each of the {what} once."
             raise FrameError(msg)

@@ -344,7 +344,7 @@ class BaseFrame(CCDData):
         if self._budget is not None and self.history.origin is None:
             return None
         if self.known_budget is None and self.history.origin is None and not self.history.is_constant:
-            origin = Origin.of(self._data)
+            origin = Origin.of(self._data, self.pixel_digest)
             if self._guard is None or self._guard.checksum is not None:
                 return origin
             # Nobody can have written into the data yet, and the guard will notice if somebody does.
@@ -356,6 +356,29 @@ class BaseFrame(CCDData):
         """The digital step in the frame's unit, 0 where the values were not digitised; None if it is not known."""
         origin = self.origin
         return self.history.flattened_step if origin is None else origin.quantum
+
+    def pixel_digest(self) -> str:
+        """
+        A digest of the pixels, the same for equal ones; found once while nobody can have written into them.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits and the shape.
+
+        Examples
+        --------
+        >>> from astro_calib import CCDFrame
+        >>> frame = CCDFrame([[1.0, 2.0]], unit="adu")
+        >>> frame.pixel_digest() == frame.copy().pixel_digest()
+        True
+        """
+        guard = self._guard
+        if guard is None or guard.checksum is not None:
+            return self._digest()
+        if guard.digest is None:
+            guard.digest = self._digest()
+        return guard.digest
 
     def read_only_data(self) -> NDArray[Any]:
         """
@@ -403,13 +426,8 @@ class BaseFrame(CCDData):
         """
         # Writing into the data of a frame gives it another budget.
         budget = self.known_budget
-        if budget is not None:
-            digest = None
-        elif self._guard is not None and self._guard.checksum is None:
-            digest = self._guard.digest
-        else:
-            digest = self._digest()
-        key = (budget, digest, *given)
+        exposed = self._guard is None or self._guard.was_exposed or self._guard.checksum is not None
+        key = (budget, self.pixel_digest() if budget is None and exposed else None, *given)
         found = self._cache.get(what)
         if found is None or found[0] != key:
             found = self._cache[what] = (key, make())
@@ -532,7 +550,10 @@ class BaseFrame(CCDData):
         """
         budget, owner = self.known_budget, self._lasting_guard()
         exposed = owner is None or owner.checksum is not None
-        guard = WriteGuard.of_snapshot(owner, self._digest() if budget is None and exposed else None)
+        guard = WriteGuard.of_snapshot(owner, was_exposed=budget is None and exposed)
+        if budget is None and owner is not None and owner.checksum is not None:
+            # The budget was asked for, so that the two were compared.
+            guard.digest = owner.checksum
         return type(self)(self, budget=budget, guard=guard, history=self.history, cache=self._cache)
 
     def copy(self) -> Self:
