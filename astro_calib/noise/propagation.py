@@ -70,8 +70,8 @@ def of_first(operation: Any, coefficient: Coefficient, y: Values, factor: float 
         y is multiplied by this first.
     """
     rule = RULES[operation]
-    if not rule.of_x.y and not coefficient.depends_on_own:
-        return coefficient
+    if not coefficient.depends_on_own:
+        return _times(coefficient, rule.of_x, y, factor)
     products: list[tuple[float, Factors]] = []
     for number, factors in coefficient.monomials:
         own = next((power for field, power in factors if field is SELF_DATA), 0)

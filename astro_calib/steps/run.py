@@ -236,8 +236,7 @@ class FrameSoFar:
         refers = bool(self._shot) or any(coefficient.depends_on_own for _, coefficient in self.terms or ())
         terms = [(s, of_first(operation, c, values, factor)) for s, c in self.terms or ()]
         if budget is not None:
-            named = budget if kind is None else budget.named(kind, FRAME_NOISE)
-            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in named.terms]
+            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in _named(frame, kind).terms]
         self._follow_step(operation, operand, values)
         if isinstance(operand, PerAmplifier):
             value: Any = operand
@@ -563,8 +562,17 @@ def _family(terms: Iterable[Term]) -> frozenset[str]:
     return frozenset().union(*(source.family for source, _ in terms))
 
 
-def _family_of(added: Iterable[tuple[CCDFrame, float]]) -> frozenset[str]:
-    return frozenset().union(*(_family(frame.budget.terms) for frame, _ in added))
+def _family_of(added: Added) -> frozenset[str]:
+    return frozenset().union(*(source.family for budget, _ in _budgets(added) for source, _ in budget.terms))
+
+
+def _named(frame: Any, kind: str | None) -> UncertaintyBudget:
+    """The budget of a frame whose own noise is called by a kind; made once for all frames that it is applied to."""
+    budget: UncertaintyBudget = frame.known_budget
+    if kind is None:
+        return budget
+    named: UncertaintyBudget = frame.cached("named", (kind,), lambda: budget.named(kind, FRAME_NOISE))
+    return named
 
 
 def _variance(frame: CCDFrame) -> NDArray[Any]:
