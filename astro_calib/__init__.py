@@ -10,7 +10,6 @@ from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame, covariance
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
-from astro_calib.stack.combination import combine
 from astro_calib.steps import (
     correct_linearity,
     cosmicray_lacosmic,
@@ -30,9 +29,11 @@ if TYPE_CHECKING:
     from astro_calib import simulate
     from astro_calib.night import reduce_night
     from astro_calib.photometry import compare_snr, measure_snr
+    from astro_calib.stack.combination import combine
 
 #: Names that are imported when they are first asked for, because of what they import in turn.
 _LATER = {
+    "combine": "astro_calib.stack.combination",
     "compare_snr": "astro_calib.photometry",
     "measure_snr": "astro_calib.photometry",
     "reduce_night": "astro_calib.night",

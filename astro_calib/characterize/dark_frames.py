@@ -12,7 +12,6 @@ from astro_calib.detector.header_values import as_number
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import as_frame
-from astro_calib.noise.identity import content_digest
 from astro_calib.steps.master import exposure
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def as_frames(function: str, what: str, given: Any) -> list[CCDFrame]:
         if frame.unit != first.unit:
             msg = f"{first.name} is in {first.unit}, {frame.name} in {frame.unit}; give {what} of one unit."
             raise u.UnitConversionError(msg)
-        digest = content_digest(frame.pixels)
+        digest = frame.pixel_digest()
         if digest in seen:
             msg = f"{frame.name} has the same pixels as {seen[digest]}; give each of the {what} once."
             raise FrameError(msg)

@@ -342,7 +342,7 @@ class BaseFrame(Copies, Kept):
         if self._budget is not None and self.history.origin is None:
             return None
         if self.known_budget is None and self.history.origin is None and not self.history.is_constant:
-            origin = Origin.of(self._data)
+            origin = Origin.of(self._data, self.pixel_digest)
             if self._guard is None or self._guard.checksum is not None:
                 return origin
             # Nobody can have written into the data yet, and the guard will notice if somebody does.

@@ -110,8 +110,11 @@ class Copies(CCDData):
             A frame that shares all arrays with this one. Nobody may write into them meanwhile.
         """
         known, owner = self.known_budget, self._lasting_guard()
-        needs_digest = known is None and cache is None and (owner is None or owner.checksum is not None)
-        guard = WriteGuard.of_snapshot(owner, self._digest() if needs_digest else None)
+        exposed = owner is None or owner.checksum is not None
+        guard = WriteGuard.of_snapshot(owner, was_exposed=known is None and cache is None and exposed)
+        if known is None and owner is not None and owner.checksum is not None:
+            # The budget was asked for, so that the two were compared.
+            guard.digest = owner.checksum
         cache = self.cache if cache is None else cache
         return type(self)(
             self, budget=known if budget is None else budget, guard=guard, history=self.history, cache=cache

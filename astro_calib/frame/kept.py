@@ -28,6 +28,29 @@ class Kept(CCDData):
     def _digest(self) -> str:
         return content_digest(self._data)
 
+    def pixel_digest(self) -> str:
+        """
+        A digest of the pixels, the same for equal ones; found once while nobody can have written into them.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits and the shape.
+
+        Examples
+        --------
+        >>> from astro_calib import CCDFrame
+        >>> frame = CCDFrame([[1.0, 2.0]], unit="adu")
+        >>> frame.pixel_digest() == frame.copy().pixel_digest()
+        True
+        """
+        guard = self._guard
+        if guard is None or guard.checksum is not None:
+            return self._digest()
+        if guard.digest is None:
+            guard.digest = self._digest()
+        return guard.digest
+
     def read_only_data(self) -> NDArray[Any]:
         """
         The data as an array that stays as it is, for the budgets of other frames to refer to.
@@ -74,13 +97,8 @@ class Kept(CCDData):
         """
         # Writing into the data of a frame gives it another budget.
         budget = self.known_budget
-        if budget is not None:
-            digest = None
-        elif self._guard is not None and self._guard.checksum is None:
-            digest = self._guard.digest
-        else:
-            digest = self._digest()
-        key = (budget, digest, *given)
+        exposed = self._guard is None or self._guard.was_exposed or self._guard.checksum is not None
+        key = (budget, self.pixel_digest() if budget is None and exposed else None, *given)
         found = self.cache.get(what)
         if found is None or found[0] != key:
             found = self.cache[what] = (key, make())

@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.noise.arrays import ArrayRef
-from astro_calib.noise.identity import content_digest
 from astro_calib.noise.place import Place, known_master
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def master_of(frame: Any) -> Master:
 
 
 def _found_master(frame: Any) -> Master:
-    checksum = content_digest(frame.pixels)
+    checksum = frame.pixel_digest()
     master = known_master(frame_identity(frame, checksum), frame.name, checksum)
     master.add_frame(frame)
     return master

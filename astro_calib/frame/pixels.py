@@ -32,14 +32,25 @@ class WriteGuard:
         What is found from the values of the array, and has to be kept before somebody writes into them.
     """
 
-    __slots__ = ("__weakref__", "array", "checksum", "digest", "is_snapshot", "owner", "readers", "relatives")
+    __slots__ = (
+        "__weakref__",
+        "array",
+        "checksum",
+        "digest",
+        "is_snapshot",
+        "owner",
+        "readers",
+        "relatives",
+        "was_exposed",
+    )
 
     def __init__(self) -> None:
         self.array: NDArray[Any] | None = None
         self.checksum: str | None = None
-        #: For a snapshot, the guard of the frame that it was made of, and the checksum of the pixels at that time.
-        self.is_snapshot = False
+        #: For a snapshot, the guard of the frame that it was made of, and whether that had been exposed before.
+        self.is_snapshot = self.was_exposed = False
         self.owner: WriteGuard | None = None
+        #: A digest of the array, once it was asked for; right while the array is not exposed.
         self.digest: str | None = None
         self.relatives: weakref.WeakSet[WriteGuard] = weakref.WeakSet((self,))
         self.readers: weakref.WeakValueDictionary[int, ShotVariance | ReadOnlyValues] = weakref.WeakValueDictionary()
@@ -48,12 +59,14 @@ class WriteGuard:
         return WriteGuard, ()
 
     @classmethod
-    def of_snapshot(cls, owner: WriteGuard | None, digest: str | None = None) -> WriteGuard:
+    def of_snapshot(cls, owner: WriteGuard | None, *, was_exposed: bool = False) -> WriteGuard:
         """The guard of a frame that stands for another during a calculation, in which nobody writes into the array."""
         result = cls()
-        result.is_snapshot, result.owner, result.digest = True, owner, digest
+        result.is_snapshot, result.owner, result.was_exposed = True, owner, was_exposed
         if owner is not None:
             result.readers = owner.readers
+            if owner.checksum is None:
+                result.digest = owner.digest
         return result
 
     def expose(self, array: NDArray[Any]) -> None:
@@ -64,7 +77,7 @@ class WriteGuard:
                 reader.materialize()
             for guard in list(self.relatives):
                 assert guard.array is not None
-                guard.checksum = content_digest(guard.array)
+                guard.checksum = guard.digest or content_digest(guard.array)
 
     def of_part(self, array: NDArray[Any], part: NDArray[Any]) -> WriteGuard:
         """The guard of a view of the array, neither of which was exposed."""

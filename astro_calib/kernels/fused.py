@@ -114,13 +114,13 @@ def _divide(z: NDArray[Any], v: NDArray[Any], y: NDArray[Any], inverse: NDArray[
 
 
 @inner(error_model="numpy")
-def _clamp(z: NDArray[Any], floor: float, result: NDArray[Any]) -> None:
-    kind = z.dtype.type
+def _clamp(line: NDArray[Any], floor: float) -> None:
+    kind = line.dtype.type
     lowest, nothing, infinite = kind(floor), kind(0), kind(np.inf)
-    for index in range(z.shape[0]):
-        signal = z[index]
+    for index in range(line.shape[0]):
+        signal = line[index]
         # A pixel that is no number brings no shot noise.
-        result[index] = max(lowest, signal) if abs(signal) < infinite else nothing
+        line[index] = max(lowest, signal) if abs(signal) < infinite else nothing
 
 
 @inner(error_model="numpy")
@@ -248,7 +248,7 @@ def _run(
                 elif code == ADD_SHARED:
                     _add_shared(z, over, factor, y, v)
                 elif code == CLAMP:
-                    _clamp(z, factor, z)
+                    _clamp(z, factor)
                 elif code == FLAG_FROM:
                     _flag(z, factor, bits[step], part_of(flags, place, width), part_of(mask, place, width))
                 elif code == FLAG_LOST:
@@ -305,8 +305,8 @@ def run(
         if (with_variance or one.code not in OF_VARIANCE) and (flagged or one.code not in OF_FLAGS)
     ]
     arrays = [_values(one, shape, dtype) for one in done]
-    layouts = np.array([_layout(array, shape) for array in arrays], dtype=np.int64)
-    codes, bits = (np.array([one[place] for one in done], dtype=np.int64) for place in (0, 3))
+    kinds = [_layout(array, shape) for array in arrays]
+    codes, layouts, bits = np.array([[one.code for one in done], kinds, [one.bits for one in done]], dtype=np.int64)
     whole = [(slice(0, shape[0]), slice(0, shape[1]))] if sections is None else sections
     factors = [np.array([_of_section(one, index) for one in done]) for index in range(len(whole))]
     if raw.dtype.kind not in "iuf" or (raw.dtype.kind == "f" and raw.dtype.itemsize not in (4, 8)):
@@ -321,7 +321,7 @@ def run(
                     np.bitwise_or(merged, plane[part], out=merged)
         values = [
             None if array is None else read_only(array[part] if layout in (ROW, IMAGE) else array, dtype)
-            for array, layout in zip(arrays, layouts, strict=True)
+            for array, layout in zip(arrays, kinds, strict=True)
         ]
         places = addresses(values)
         pixels = read_only(raw[part], native)

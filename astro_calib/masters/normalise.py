@@ -60,7 +60,7 @@ def normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None
 def _normalised(flat: CCDFrame, min_value: float | None, norm_value: float | None) -> CCDFrame:
     data, budget = floating(flat.pixels), flat.known_budget
     good = measured(flat)
-    what = f"{content_digest(flat.pixels)}:{content_digest(good)}:{min_value}:{norm_value}"
+    what = f"{flat.pixel_digest()}:{content_digest(good)}:{min_value}:{norm_value}"
     if not good.any():
         msg = f"the flat ({flat.name}) has no good pixel with a finite variance to be normalised by."
         raise FrameError(msg)

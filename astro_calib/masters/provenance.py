@@ -14,7 +14,6 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.frame.lending import master_of
-from astro_calib.noise.identity import content_digest
 from astro_calib.noise.place import path_of
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def _versions() -> dict[str, str]:
 def _entry(kind: str, master: CCDFrame) -> dict[str, Any]:
     known = master_of(master)
     if known.checksum is None:
-        known.checksum = content_digest(master.pixels)
+        known.checksum = master.pixel_digest()
     return {"kind": kind, "identity": known.identity, "name": known.name, "checksum": known.checksum}
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Coefficient"]
+__all__ = ["Coefficient", "Factors"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
 MAX_MONOMIALS = 4
@@ -102,6 +102,8 @@ class Coefficient:
 
     def _write_out(self) -> None:
         """Replace what has become too long, and does not depend on the frame's own data, by an array."""
+        if len(self._terms) <= MAX_MONOMIALS and all(len(key) <= MAX_FACTORS for key in self._terms):
+            return
         long = [key for key in self._terms if len(key) > MAX_FACTORS]
         if len(self._terms) > MAX_MONOMIALS:
             long = list(self._terms)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 
@@ -26,16 +28,17 @@ def drawn_identity() -> str:
     return DRAWN + uuid.uuid4().hex
 
 
-def content_identity(pixels: NDArray[Any]) -> str:
+def content_identity(pixels: NDArray[Any], digest: Callable[[], str] | None = None) -> str:
     """
     The identity of the noise in a frame, from the frame's pixels.
 
     Noise tells frames apart: two exposures never agree in every pixel, and the same file read twice does. An array
-    of one constant value holds no noise to be recognised by, so that its identity is drawn.
+    of one constant value holds no noise to be recognised by, so that its identity is drawn. ``digest`` gives that of
+    the pixels, if it is known somewhere.
     """
     if pixels.size < 2 or not _varies(pixels):
         return drawn_identity()
-    return PIXELS + content_digest(pixels)
+    return PIXELS + (content_digest(pixels) if digest is None else digest())
 
 
 def content_digest(pixels: NDArray[Any]) -> str:

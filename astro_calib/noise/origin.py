@@ -13,7 +13,7 @@ from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.noise.identity import content_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -100,10 +100,10 @@ class Origin:
     factor: float | Coefficient = 1.0
 
     @classmethod
-    def of(cls, pixels: NDArray[Any]) -> Origin:
-        """The origin of a frame that was not touched yet."""
+    def of(cls, pixels: NDArray[Any], digest: Callable[[], str] | None = None) -> Origin:
+        """The origin of a frame that was not touched yet; ``digest`` as for `content_identity`."""
         usual_step = 1.0 if pixels.dtype.kind in "ui" else 0.0
-        raw = RawPixels(pixels.shape, content_identity(pixels), neighbours(pixels), usual_step)
+        raw = RawPixels(pixels.shape, content_identity(pixels, digest), neighbours(pixels), usual_step)
         return cls(raw, ((0, 1),) * pixels.ndim)
 
     @property

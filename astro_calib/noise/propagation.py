@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef
-from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.coefficient import Coefficient, Factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +70,9 @@ def of_first(operation: Any, coefficient: Coefficient, y: Values, factor: float 
         y is multiplied by this first.
     """
     rule = RULES[operation]
-    if not rule.of_x.y and not coefficient.depends_on_own:
-        return coefficient
-    result = Coefficient(0.0)
+    if not coefficient.depends_on_own:
+        return _times(coefficient, rule.of_x, y, factor)
+    products: list[tuple[float, Factors]] = []
     for number, factors in coefficient.monomials:
         own = next((power for field, power in factors if field is SELF_DATA), 0)
         if own not in (0, 1) and len(rule.x) > 1:
@@ -82,8 +82,8 @@ def of_first(operation: Any, coefficient: Coefficient, y: Values, factor: float 
         for x in rule.x if own else (Power(),):
             # Whole powers at once, so that what cancels is exactly zero.
             part = Power(x.number**own, own * x.z, own * x.y + rule.of_x.y)
-            result = result + _times(rest, part, y, factor)
-    return result
+            products += _times(rest, part, y, factor).monomials
+    return Coefficient.of_products(products)
 
 
 def of_second(

@@ -201,11 +201,13 @@ def clamped(values: NDArray[Any], undo: Sequence[Instruction], floor: float | ND
     """
     from astro_calib.kernels.fused import run
 
+    is_map = np.ndim(floor) > 0
     lines = np.atleast_2d(values)
-    number = -np.inf if np.ndim(floor) else float(floor)
-    program = [*_with_arrays(undo, lambda array: array.reshape(lines.shape)), Instruction(CLAMP, number)]
+    if lines is not values:
+        undo = _with_arrays(undo, lambda array: array.reshape(lines.shape))
+    program = [*undo, Instruction(CLAMP, -np.inf if is_map else float(floor))]
     result = run(program, lines, dtype=values.dtype).data.reshape(values.shape)
-    return np.maximum(result, floor, out=result) if np.ndim(floor) else result
+    return np.maximum(result, floor, out=result) if is_map else result
 
 
 def _with_arrays(

@@ -200,8 +200,7 @@ class FrameSoFar:
         refers = self._variance.follows_values or any(coefficient.depends_on_own for _, coefficient in self.terms or ())
         terms = [(s, of_first(operation, c, values, factor)) for s, c in self.terms or ()]
         if budget is not None:
-            named = budget if kind is None else budget.named(kind, FRAME_NOISE)
-            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in named.terms]
+            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in _named(frame, kind).terms]
         self._follow_step(operation, operand, values)
         if isinstance(operand, PerAmplifier):
             value: Any = operand
@@ -366,3 +365,12 @@ class FrameSoFar:
             follows = is_gain or (origin.raw.step != 0 and not known)
             origin = origin.scaled(plain(values()), power) if follows else origin.scaled(0.0)
         self.raw_origin = origin
+
+
+def _named(frame: Any, kind: str | None) -> UncertaintyBudget:
+    """The budget of a frame whose own noise is called by a kind; made once for all frames that it is applied to."""
+    budget: UncertaintyBudget = frame.known_budget
+    if kind is None:
+        return budget
+    named: UncertaintyBudget = frame.cached("named", (kind,), lambda: budget.named(kind, FRAME_NOISE))
+    return named

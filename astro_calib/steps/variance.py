@@ -162,8 +162,8 @@ def _family(terms: Iterable[Term]) -> frozenset[str]:
     return frozenset().union(*(source.family for source, _ in terms))
 
 
-def _family_of(added: Iterable[tuple[CCDFrame, float]]) -> frozenset[str]:
-    return frozenset().union(*(_family(frame.budget.terms) for frame, _ in added))
+def _family_of(added: Added) -> frozenset[str]:
+    return frozenset().union(*(source.family for budget, _ in _budgets(added) for source, _ in budget.terms))
 
 
 def _variance(frame: CCDFrame) -> NDArray[Any]:

@@ -26,6 +26,7 @@ from astro_calib.errors import FrameError, HeaderWarning, warn
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.lending import file_frame, master_of
+from astro_calib.frame.pixels import WriteGuard
 from astro_calib.io import mapping
 from astro_calib.io.find import Finder
 from astro_calib.io.fits.cards import remark_on_cards, repaired
@@ -212,7 +213,8 @@ def _foreign(hdus: fits.HDUList, source: Path | bytes, name: str, arguments: dic
         wcs=wcs,
         psf=own_native(hdus[psf].data) if psf is not None and psf in hdus else None,
     )
-    frame = CCDFrame(plain, name=name)
+    # Nobody else has these pixels.
+    frame = CCDFrame(plain, name=name, guard=WriteGuard())
     frame.flags = flags
     return frame
 
