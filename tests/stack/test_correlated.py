@@ -174,6 +174,27 @@ def test_a_frame_less_the_shifted_mean_that_contains_it():
     assert difference.budget.variance_of_sum(weights) == pytest.approx(form(covariance, weights), rel=1e-9)
 
 
+def test_the_mean_of_differences_of_neighbours():
+    correlation = Correlation(*CASES["all"])
+    frames = [frame_of(correlation) for _ in range(3)]
+    stack = combine([frame[1:, 2:].subtract(frame[:-1, :-2]) for frame in frames])
+
+    def covariance(rows, columns, _):
+        dy, dx = np.subtract.outer(rows, rows), np.subtract.outer(columns, columns)
+        return (
+            25
+            / 3
+            * sum(
+                sign * autocovariance(*CASES["all"], dy + y, dx + x)
+                for sign, y, x in ((2, 0, 0), (-1, 1, 2), (-1, -1, -2))
+            )
+        )
+
+    expected = 50 / 3 * (1 - autocovariance(*CASES["all"], 1, 2))
+    np.testing.assert_allclose(stack.variance, np.full((59, 60), expected), rtol=1e-6)
+    assert_sums_are(stack, covariance, 1e-6)
+
+
 def test_amplifiers_stay_apart():
     # Two halves with tones of their own: nothing that crosses the border is in phase.
     x = np.indices(SHAPE)[1]
@@ -197,29 +218,41 @@ def test_amplifiers_stay_apart():
     assert_sums_are(combine([frame() for _ in range(3)]), covariance, 1e-9)
 
 
-def observed(rng, case, number, how, count):
-    """Sums over apertures of many stacks, made by plain NumPy, and their pixels' mean square."""
+@pytest.mark.long
+@pytest.mark.parametrize("case", ["coherent tone", "tone of each row", "all"])
+@pytest.mark.parametrize("number", [3, 4, 10])
+def test_medians_scatter_as_predicted(case, number):
+    rng = np.random.default_rng(20)
     weights = np.array([aperture_less_annulus(SHAPE, radius, CENTER) for radius in RADII])
     sums, squares = [], []
-    for _ in range(count):
-        made = how(draw(rng, number, SHAPE, *CASES[case], 5.0), axis=0)
-        sums.append(np.tensordot(weights, made))
-        squares.append(np.mean(np.square(made)))
-    return np.var(sums, axis=0), np.mean(squares)
+    for _ in range(2000):
+        fields = draw(rng, number, SHAPE, *CASES[case], 5.0)
+        # The scatter of the mean is known, and what a median differs from it by is not correlated with it.
+        apart = np.median(fields, axis=0) - fields.mean(axis=0)
+        sums.append(np.tensordot(weights, apart))
+        squares.append(np.mean(np.square(apart)))
+    stack = combine([frame_of(Correlation(*CASES[case])) for _ in range(number)], method="median")
+    assert np.sqrt(stack.variance.mean() / (25 / number + np.mean(squares))) == pytest.approx(1, abs=0.005)
+
+    def covariance(rows, columns, _):
+        return 25 / number * covariance_matrix(*CASES[case], rows, columns)
+
+    for one, radius, of_difference in zip(weights, RADII, np.var(sums, axis=0), strict=True):
+        observed = form(covariance, one) + of_difference
+        assert np.sqrt(stack.budget.variance_of_sum(one) / observed) == pytest.approx(1, abs=0.02), f"radius {radius}"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", ["coherent tone", "tone of each row", "all"])
-@pytest.mark.parametrize(("method", "number"), [("mean", 10), ("median", 3), ("median", 4), ("median", 10)])
-def test_stacks_scatter_as_predicted(case, method, number):
-    rng = np.random.default_rng(20)
-    count = 2500
-    sums, square = observed(rng, case, number, {"mean": np.mean, "median": np.median}[method], count)
-    stack = combine([frame_of(Correlation(*CASES[case])) for _ in range(number)], method=method)
-    assert np.sqrt(stack.variance.mean() / square) == pytest.approx(1, abs=0.02)
-    for radius, variance in zip(RADII, sums, strict=True):
-        predicted = stack.budget.variance_of_sum(aperture_less_annulus(SHAPE, radius, CENTER))
-        assert np.sqrt(predicted / variance) == pytest.approx(1, abs=0.04), f"radius {radius}"
+def test_means_scatter_as_predicted(case):
+    rng = np.random.default_rng(22)
+    weights = np.array([aperture_less_annulus(SHAPE, radius, CENTER) for radius in RADII])
+    made = [draw(rng, 10, SHAPE, *CASES[case], 5.0).mean(axis=0) for _ in range(2500)]
+    stack = combine([frame_of(Correlation(*CASES[case])) for _ in range(10)])
+    assert np.sqrt(stack.variance.mean() / np.mean(np.square(made))) == pytest.approx(1, abs=0.02)
+    predicted = [stack.budget.variance_of_sum(one) for one in weights]
+    scatter = np.var(np.tensordot(made, weights, axes=((1, 2), (1, 2))), axis=0)
+    np.testing.assert_allclose(np.sqrt(predicted / scatter), 1, atol=0.04)
 
 
 @pytest.mark.long
