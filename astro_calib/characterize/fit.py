@@ -14,7 +14,7 @@ import numpy as np
 
 from astro_calib.characterize.brighter_fatter import PRIOR, classes, covariance_of_charge, template, with_corrections
 from astro_calib.characterize.lags import INNER, REACH, covariance_of_lags, folded, inner_lags, less_ring
-from astro_calib.characterize.result import Point
+from astro_calib.characterize.result import Doubt, NotRaw, Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,11 +222,13 @@ def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.f
 
 def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]) -> list[str]:
     """What the flats themselves say against the result."""
-    remarks = []
+    remarks: list[str] = []
     if result.chance < UNLIKELY:
         remarks.append(
-            "differences of flats, or parts of them, at other levels contradict each other beyond their errors: "
-            "nonlinearity, another filter, or stray light"
+            Doubt(
+                "differences of flats, or parts of them, at other levels contradict each other beyond their errors: "
+                "nonlinearity, another filter, or stray light"
+            )
         )
     worst, at = 0.0, (0, 0)
     dy, dx = inner_lags()
@@ -241,12 +243,14 @@ def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: F
             worst, at = float(size.max()), (int(dx[place]), int(dy[place]))
     if worst > CORRELATED:
         remarks.append(
-            f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {at}: they were smoothed, "
-            "resampled or filtered, and the gain is wrong"
+            NotRaw(
+                f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {at}: they were smoothed, "
+                "resampled or filtered, and the gain is wrong"
+            )
         )
     ring = [_ring(part) / np.sqrt(1 / part.pixels / IN_RING) for _, part in parts]
     if np.max(np.abs(ring)) > RING_ERRORS and max(abs(_ring(part)) for _, part in parts) > RING:
-        remarks.append("light that changed between the flats has left large structures in their differences")
+        remarks.append(Doubt("light that changed between the flats has left large structures in their differences"))
     lost = float(np.mean([contrast.excluded for contrast in found]))
     if lost > MUCH:
         remarks.append(f"{100 * lost:.0f}% of the pixels were left out: unlit, saturated, hit, or with objects")

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.read_noise import Tone
 
-__all__ = ["AmplifierTransfer", "Measured", "PhotonTransfer", "Point"]
+__all__ = ["AmplifierTransfer", "Doubt", "Measured", "NotRaw", "PhotonTransfer", "Point"]
+
+
+class Doubt(str):
+    """A remark that speaks against the gain."""
+
+    __slots__ = ()
+
+
+class NotRaw(Doubt):
+    """A remark that the frames are not raw, so that their noise is not that of the detector."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from astro_calib.characterize.flats import FEWEST, Contrast, contrasts, groups_o
 from astro_calib.characterize.frames import different_frames, section_of, step_of, top_of_range, usable_flats
 from astro_calib.characterize.lags import REACH, covariance_of_lags, folded
 from astro_calib.characterize.read_noise import Biases, Spectrum, Tone, biases_of, spectrum_of
-from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer
+from astro_calib.characterize.result import AmplifierTransfer, Doubt, Measured, NotRaw, PhotonTransfer
 from astro_calib.characterize.rounded import rounded_width
 from astro_calib.errors import FrameError, ShapeMismatchError
 
@@ -142,9 +142,13 @@ def _amplifier(
 
     step = step_of(flats, frames)
     if step == 0:
-        remarks.append("the flats' values come in no steps: they were processed, averaged or filtered, and are not raw")
+        remarks.append(
+            NotRaw("the flats' values come in no steps: they were processed, averaged or filtered, and are not raw")
+        )
     elif abs(step - round(step)) > 1e-6 * step:
-        remarks.append(f"the values come in steps of {step:.4g} adu: they were averaged or scaled, and are not raw")
+        remarks.append(
+            NotRaw(f"the values come in steps of {step:.4g} adu: they were averaged or scaled, and are not raw")
+        )
     biases = biases_of(frames, good)
     if biases.pixels < FEWEST:
         msg = f"the biases agree in {biases.pixels} pixels only{where}; give biases of one setup, taken in a row."
@@ -175,8 +179,10 @@ def _amplifier(
         parts_of_range = np.array([levels[index] for index in kept]) / (top - bias_level)
         if parts_of_range.max() > RANGE[1] + 0.005 or parts_of_range.max() < RANGE[0]:
             remarks.append(
-                f"the brightest flat is at {100 * parts_of_range.max():.3g}% of the range; "
-                f"{100 * RANGE[0]:.0f} to {100 * RANGE[1]:.0f}% is safe"
+                Doubt(
+                    f"the brightest flat is at {100 * parts_of_range.max():.3g}% of the range; "
+                    f"{100 * RANGE[0]:.0f} to {100 * RANGE[1]:.0f}% is safe"
+                )
             )
 
     found: list[Contrast] = []
