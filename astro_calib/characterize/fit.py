@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.characterize.flats import Contrast, Part
-    from astro_calib.characterize.read_noise import Biases, Spectrum
+    from astro_calib.characterize.read_noise import Biases
+    from astro_calib.characterize.spectrum import Spectrum
 
 __all__ = ["UNLIKELY", "Fit", "FitResult", "both_signs", "remarks_on_fit"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from astro_calib.characterize.read_noise import Tone
+    from astro_calib.characterize.tones import Tone
 
 __all__ = ["AmplifierTransfer", "Measured", "PhotonTransfer", "Point"]
 
