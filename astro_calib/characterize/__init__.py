@@ -4,8 +4,8 @@ from astro_calib.characterize.bad_pixels import bad_pixel_mask
 from astro_calib.characterize.dark_choice import DarkChoice, choose_dark
 from astro_calib.characterize.darks import DarkCurrent, dark_current
 from astro_calib.characterize.planning import CalibrationPlan, plan_calibration
-from astro_calib.characterize.read_noise import Tone
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
+from astro_calib.characterize.tones import Tone
 from astro_calib.characterize.transfer import photon_transfer
 
 __all__ = [

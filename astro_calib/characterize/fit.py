@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.brighter_fatter import PRIOR, classes, covariance_of_charge, template, with_corrections
+from astro_calib.characterize.brighter_fatter import HIGHER, PRIOR, classes, orders, template, with_corrections
+from astro_calib.characterize.faint_light import MOST, shapes
 from astro_calib.characterize.lags import INNER, REACH, covariance_of_lags, folded, inner_lags, less_ring
 from astro_calib.characterize.result import Doubt, NotRaw, Point
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.characterize.flats import Contrast, Part
-    from astro_calib.characterize.read_noise import Biases, Spectrum
+    from astro_calib.characterize.read_noise import Biases
+    from astro_calib.characterize.spectrum import Spectrum
 
 __all__ = ["UNLIKELY", "Fit", "FitResult", "both_signs", "remarks_on_fit"]
 
@@ -58,8 +60,10 @@ class FitResult(NamedTuple):
         1 / electron.
     curvature : (float, float) or None
         Relative loss of signal for each adu, and its error; None where there are too few levels.
-    residuals, covariances : list of ndarray
-        Of the inner lags of each part, adu^2 and adu^4.
+    measured, residuals : list of ndarray
+        The inner lags of each part without faint light, and what is left of them, adu^2.
+    covariances : list of ndarray
+        Of their errors, adu^4.
     chance : float
         How often chance alone makes variances scatter so much about the fit.
     """
@@ -69,6 +73,7 @@ class FitResult(NamedTuple):
     a_00: float
     a_00_error: float
     curvature: tuple[float, float] | None
+    measured: list[NDArray[np.float64]]
     residuals: list[NDArray[np.float64]]
     covariances: list[NDArray[np.float64]]
     chance: float
@@ -84,6 +89,26 @@ class FitResult(NamedTuple):
             error = float(np.sqrt(covariance[0, 0])) / norm
             found.append(Point(level, variance, error, variance - float(residual[0]) / norm, contrast.flats))
         return found
+
+
+class _Model(NamedTuple):
+    """
+    What the parameters say of a difference.
+
+    Attributes
+    ----------
+    lags, covariance : ndarray
+        The inner lags, adu^2, and the covariance of their errors, adu^4.
+    matrix : ndarray
+        Derivatives of the lags by the parameters.
+    faint : ndarray, shape (lags, 2)
+        What light that was not found may add to the lags, one standard deviation of each kind.
+    """
+
+    lags: NDArray[np.float64]
+    matrix: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    faint: NDArray[np.float64]
 
 
 class Fit:
@@ -108,23 +133,25 @@ class Fit:
             self.moments[1:] = [power * self.moments[0] for power in (noise, noise**2)]
         self.maps = [template(), *(one for one, _ in classes())]
         self.columns = [self.ring @ one[REACH:, REACH:].ravel() for one in self.maps]
-        self.prior_mean = np.array([PRIOR[0], *[0.0] * (len(self.maps) - 1)])
-        self.prior_width = np.array([PRIOR[1], *(width for _, width in classes())])
+        # The sizes of the maps, and how much there is of the higher orders.
+        self.prior_mean = np.array([PRIOR[0], *[0.0] * (len(self.maps) - 1), HIGHER[0]])
+        self.prior_width = np.array([PRIOR[1], *(width for _, width in classes()), HIGHER[1]])
+        self.faint = np.stack([MOST * self.ring @ one.ravel() for one in shapes()], axis=1)
 
     def solve(self, parts: Sequence[Part]) -> FitResult:
         """Fit; nonlinearity only where there are levels enough."""
         levels = np.array([float(np.square(one.weights) @ one.levels / np.sum(one.weights**2)) for one in parts])
         curved = _number_of_levels(levels) >= LEVELS and levels.max() > SPAN * levels.min()
-        charge = len(self.maps)
+        charge = len(self.prior_mean)
         lags = len(self.read)
         size = 1 + charge + curved + lags
         values = np.zeros(size)
         first = parts[int(np.argmax(levels))]
         shot = first.lags[0, 0] - self.read_weight(first) * self.read[0]
         values[0] = max(shot, 1e-6 * first.lags[0, 0]) / float(np.square(first.weights) @ first.levels)
-        values[1] = PRIOR[0]
+        values[1 : 1 + charge] = self.prior_mean
         values[-lags:] = self.read
-        covariances: list[NDArray[np.float64]] = []
+        known = np.linalg.pinv(self.read_covariance, hermitian=True)
         for _ in range(4):
             normal = np.zeros((size, size))
             right = np.zeros(size)
@@ -132,30 +159,29 @@ class Fit:
             place = np.arange(1, 1 + charge)
             normal[place, place] += 1 / self.prior_width**2
             right[place] += self.prior_mean / self.prior_width**2
-            weight = np.linalg.pinv(self.read_covariance, hermitian=True)
-            normal[-lags:, -lags:] += weight
-            right[-lags:] += weight @ self.read
-            covariances, residuals = [], []
-            for part in parts:
-                matrix = self._matrix(part, values, curved)
-                predicted, covariance = self._prediction(part, values, curved)
-                weight = np.linalg.inv(covariance)
-                measured = self.ring @ part.lags.ravel()
-                normal += matrix.T @ weight @ matrix
-                right += matrix.T @ weight @ (measured - predicted + matrix @ values)
-                covariances.append(covariance)
+            normal[-lags:, -lags:] += known
+            right[-lags:] += known @ self.read
+            for part, model in zip(parts, self._models(parts, values, curved), strict=True):
+                weight = np.linalg.inv(model.covariance + model.faint @ model.faint.T)
+                off = self.ring @ part.lags.ravel() - model.lags
+                normal += model.matrix.T @ weight @ model.matrix
+                right += model.matrix.T @ weight @ (off + model.matrix @ values)
             scale = 1 / np.sqrt(np.diag(normal))
             inverse = np.linalg.inv(normal * np.outer(scale, scale)) * np.outer(scale, scale)
             values = inverse @ right
-        residuals = [self.ring @ part.lags.ravel() - self._prediction(part, values, curved)[0] for part in parts]
+        models = self._models(parts, values, curved)
+        measured = [self._without_faint(part, model) for part, model in zip(parts, models, strict=True)]
+        residuals = [lags - model.lags for lags, model in zip(measured, models, strict=True)]
+        covariances = [model.covariance for model in models]
         a_00 = np.zeros(size)
-        a_00[1 : 1 + charge] = [one[REACH, REACH] for one in self.maps]
+        a_00[1 : 1 + len(self.maps)] = [one[REACH, REACH] for one in self.maps]
         return FitResult(
             float(values[0]),
             float(np.sqrt(inverse[0, 0])),
             float(a_00 @ values),
             float(np.sqrt(a_00 @ inverse @ a_00)),
             (float(values[1 + charge]), float(np.sqrt(inverse[1 + charge, 1 + charge]))) if curved else None,
+            measured,
             residuals,
             covariances,
             _chance(residuals, covariances, 1 + curved),
@@ -165,41 +191,48 @@ class Fit:
         """How often a difference holds the noise of a bias."""
         return float(np.sum(part.weights**2) + part.bias / self.number)
 
-    def _matrix(self, part: Part, values: NDArray[np.float64], curved: bool) -> NDArray[np.float64]:
-        """Derivatives of the lags by the parameters."""
-        squares = np.square(part.weights)
-        lags = len(self.read)
-        first = np.zeros(lags)
-        first[0] = squares @ part.levels
-        columns = [first, *(float(squares @ part.squares) * column for column in self.columns)]
-        if curved:
-            second = np.zeros(lags)
-            second[0] = -3 * values[0] * float(squares @ part.squares)
-            columns.append(second)
-        return np.column_stack([*columns, self.read_weight(part) * np.eye(lags)])
+    def _models(self, parts: Sequence[Part], values: NDArray[np.float64], curved: bool) -> list[_Model]:
+        """What the parameters say of each difference."""
+        charge = len(self.prior_mean)
+        by_order = orders(with_corrections(values[1 : 1 + len(self.maps)]))
+        return [self._model(part, values, by_order, values[1 + charge] if curved else None) for part in parts]
 
-    def _prediction(
-        self, part: Part, values: NDArray[np.float64], curved: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The lags of a difference and their covariance, adu^2 and adu^4."""
-        inverse_gain = values[0]
-        charge = len(self.maps)
-        a = with_corrections(values[1 : 1 + charge])
-        lags = np.zeros((REACH + 1, REACH + 1))
-        for weight, level, square in zip(part.weights, part.levels, part.squares, strict=True):
-            more = covariance_of_charge(a, level / inverse_gain)
-            more[0, 0] -= level / inverse_gain
-            more *= square / level**2
-            more[0, 0] += level / inverse_gain
-            lags += weight**2 * inverse_gain**2 * more
-            if curved:
-                lags[0, 0] -= weight**2 * 3 * inverse_gain * values[1 + charge] * square
+    def _model(
+        self, part: Part, values: NDArray[np.float64], by_order: NDArray[np.float64], curvature: float | None
+    ) -> _Model:
+        inverse_gain, higher = values[0], values[len(self.maps) + 1]
+        squares = np.square(part.weights)
+        # Sums over the flats, of what each order of the covariances is multiplied by.
+        light = float(squares @ part.levels)
+        second = float(squares @ part.squares)
+        third, fourth = (float(squares @ (part.squares * part.levels**n)) / inverse_gain**n for n in (1, 2))
+        more = third * by_order[1] + fourth * by_order[2]
+        lags = second * by_order[0] + higher * more
+        lags[0, 0] += inverse_gain * light
         read = self.read_weight(part)
-        predicted = self.ring @ lags.ravel() + read * values[-len(self.read) :]
+        first = np.zeros(len(self.read))
+        first[0] = light
+        columns = [first, *(second * column for column in self.columns), self.ring @ more.ravel()]
+        if curvature is not None:
+            loss = np.zeros(len(self.read))
+            loss[0] = -3 * inverse_gain * second
+            columns.append(loss)
+            lags[0, 0] += curvature * loss[0]
         shot = max(float(lags[0, 0]), 1e-12)
         moments = self.moments
         covariance = shot**2 * moments[0] + 2 * shot * read * moments[1] + read**2 * moments[2]
-        return predicted, covariance / part.pixels
+        return _Model(
+            self.ring @ lags.ravel() + read * values[-len(self.read) :],
+            np.column_stack([*columns, read * np.eye(len(self.read))]),
+            covariance / part.pixels,
+            shot * self.faint * part.starry,
+        )
+
+    def _without_faint(self, part: Part, model: _Model) -> NDArray[np.float64]:
+        """The measured inner lags, without the light that is most likely in them."""
+        measured = np.asarray(self.ring @ part.lags.ravel())
+        both = model.covariance + model.faint @ model.faint.T
+        return measured - model.faint @ (model.faint.T @ np.linalg.solve(both, measured - model.lags))
 
 
 def _number_of_levels(levels: NDArray[np.float64]) -> int:
@@ -232,9 +265,8 @@ def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: F
         )
     worst, at = 0.0, (0, 0)
     dy, dx = inner_lags()
-    for (_, part), covariance in zip(parts, result.covariances, strict=True):
-        read = fit.read_weight(part) * fit.read
-        inner = fit.ring @ part.lags.ravel() - read
+    for (_, part), measured, covariance in zip(parts, result.measured, result.covariances, strict=True):
+        inner = measured - fit.read_weight(part) * fit.read
         size = np.abs(inner[1:]) / max(inner[0], 1e-12)
         certain = np.abs(inner[1:]) > 5 * np.sqrt(np.diag(covariance)[1:])
         size = np.where(certain, size, 0)

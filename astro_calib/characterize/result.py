@@ -14,13 +14,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from astro_calib.characterize.read_noise import Tone
+    from astro_calib.characterize.tones import Tone
 
-__all__ = ["AmplifierTransfer", "Doubt", "Measured", "NotRaw", "PhotonTransfer", "Point"]
+__all__ = ["AmplifierTransfer", "Doubt", "Measured", "NotBias", "NotRaw", "PhotonTransfer", "Point"]
 
 
 class Doubt(str):
     """A remark that speaks against the gain."""
+
+    __slots__ = ()
+
+
+class NotBias(str):
+    """A remark that speaks against the read noise: the biases may be something else."""
 
     __slots__ = ()
 

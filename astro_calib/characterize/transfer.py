@@ -11,9 +11,11 @@ from astro_calib.characterize.fit import UNLIKELY, Fit, both_signs, remarks_on_f
 from astro_calib.characterize.flats import FEWEST, Contrast, contrasts, groups_of_levels
 from astro_calib.characterize.frames import different_frames, section_of, step_of, top_of_range, usable_flats
 from astro_calib.characterize.lags import REACH, covariance_of_lags, folded
-from astro_calib.characterize.read_noise import Biases, Spectrum, Tone, biases_of, spectrum_of
-from astro_calib.characterize.result import AmplifierTransfer, Doubt, Measured, NotRaw, PhotonTransfer
+from astro_calib.characterize.read_noise import Biases, biases_of
+from astro_calib.characterize.result import AmplifierTransfer, Doubt, Measured, NotBias, NotRaw, PhotonTransfer
 from astro_calib.characterize.rounded import rounded_width
+from astro_calib.characterize.spectrum import Spectrum, spectrum_of
+from astro_calib.characterize.tones import Tone
 from astro_calib.errors import FrameError, ShapeMismatchError
 
 if TYPE_CHECKING:
@@ -156,8 +158,10 @@ def _amplifier(
     hit = 1 - biases.pixels / good.sum()
     if hit > HIT:
         remarks.append(
-            f"{100 * hit:.1f}% of the pixels differ from bias to bias by far more than the others, or are beside such: "
-            "hot pixels of darks, hits, or another setup"
+            NotBias(
+                f"{100 * hit:.1f}% of the pixels differ from bias to bias by far more than the others, or are beside "
+                "such: hot pixels of darks, hits, or another setup"
+            )
         )
     spectrum = spectrum_of(biases)
     total, small = _without_rounding(spectrum, frames, biases, step)

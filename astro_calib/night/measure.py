@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.read_noise import biases_of, spectrum_of
-from astro_calib.characterize.result import Doubt, NotRaw
+from astro_calib.characterize.read_noise import biases_of
+from astro_calib.characterize.result import Doubt, NotBias, NotRaw
 from astro_calib.characterize.rounded import rounded_width
+from astro_calib.characterize.spectrum import spectrum_of
 from astro_calib.characterize.transfer import photon_transfer
 from astro_calib.errors import FrameError
 from astro_calib.night.decide import Estimate
@@ -103,7 +104,6 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
     if len(biases) < 2:
         missing = f"there {_are(len(biases), 'raw bias', 'raw biases')}"
         return Measurement(why_not=missing, why_no_noise=missing, notes=_told(notes), biases=biases)
-    noise = _of_biases(biases)
     level = float(np.median(biases[0][1].pixels))
     usable = (
         {
@@ -134,8 +134,9 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
         fewer = f"there {_are(number, 'flat', 'flats')} through one filter"
         if number > 1:
             fewer = "there are no two raw flats through one filter"
+        noise = _of_biases(biases)
         return noise._replace(why_not=(failures or [fewer])[0], notes=_told(notes), biases=biases)
-    return _together(results, noise)._replace(notes=_told(notes), flats=used, biases=biases)
+    return _together(results, biases)._replace(notes=_told(notes), flats=used, biases=biases)
 
 
 def _are(number: int, one: str, several: str) -> str:
@@ -163,13 +164,10 @@ def _of_biases(biases: Sequence[tuple[RawFrame, Piece]]) -> Measurement:
     looked_at = biases_of(arrays, good)
     if looked_at.pixels < good.size / 2:
         return Measurement(why_no_noise="the biases differ in most of their pixels, as those of several setups do")
-    doubts = []
+    doubts = _exposed(biases)
     if looked_at.pixels < 0.98 * good.size:
         part = 100 * (1 - looked_at.pixels / good.size)
         doubts.append(f"{part:.1f}% of the pixels differ from bias to bias by far more than the others, as in darks")
-    exposed = [frame.path.name for frame, piece in biases if piece.exposed > SHORT]
-    if exposed:
-        doubts.append(f"{named(exposed)} were exposed: dark current adds to the noise")
     step = digital_step(neighbours(arrays[0])) or 0.0
     variance, error = spectrum_of(looked_at).total
     if variance < 1e-9 * max(step, 1.0) ** 2:
@@ -187,8 +185,14 @@ def _of_biases(biases: Sequence[tuple[RawFrame, Piece]]) -> Measurement:
     return Measurement(read_noise=Estimate(width, width_error), noise_doubts=tuple(doubts))
 
 
-def _together(results: Mapping[str, AmplifierTransfer], noise: Measurement) -> Measurement:
-    """One gain of those of all filters, and what speaks against it."""
+def _exposed(biases: Sequence[tuple[RawFrame, Piece]]) -> list[str]:
+    """What speaks against biases that have an exposure time."""
+    names = [frame.path.name for frame, piece in biases if piece.exposed > SHORT]
+    return [f"{named(names)} were exposed: dark current adds to the noise"] if names else []
+
+
+def _together(results: Mapping[str, AmplifierTransfer], biases: Sequence[tuple[RawFrame, Piece]]) -> Measurement:
+    """One gain of those of all filters, the read noise, and what speaks against them."""
     gains = [(one.gain.value.value, one.gain.uncertainty.value) for one in results.values()]
     values, errors = np.array(gains).T
     doubts: list[str] = [remark for one in results.values() for remark in one.remarks if isinstance(remark, Doubt)]
@@ -207,8 +211,22 @@ def _together(results: Mapping[str, AmplifierTransfer], noise: Measurement) -> M
     # What they have in common, such as the shape of charge that repels charge, is not averaged down.
     gain = Estimate(float(weights @ values / weights.sum()), float(errors.min()))
     unconfirmed = "" if True in agree else "all flats have one level, so that a response that bends would not be seen"
-    return noise._replace(
-        gain=gain, doubts=tuple(dict.fromkeys(map(str, doubts))), processed=processed, unconfirmed=unconfirmed
+    one = next(iter(results.values()))
+    found = one.read_noise_adu
+    noise = Estimate(float(found.value.value), float(found.uncertainty.value))
+    noise_doubts = [*_exposed(biases), *(str(remark) for remark in one.remarks if isinstance(remark, NotBias))]
+    if noise.error > noise.value / 4:
+        noise_doubts.append("rounding hides it")
+        # An upper limit, for too much noise harms less than too little.
+        noise = Estimate(noise.value + 2 * noise.error, noise.error)
+    return Measurement(
+        gain=gain,
+        read_noise=noise if noise.value > 0 else None,
+        why_no_noise="" if noise.value > 0 else "the biases have no noise at all: their level is clamped",
+        doubts=tuple(dict.fromkeys(map(str, doubts))),
+        noise_doubts=tuple(noise_doubts),
+        processed=processed,
+        unconfirmed=unconfirmed,
     )
 
 
