@@ -143,7 +143,7 @@ def reduce_night(
     with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, remarks.heard():
         masters = make_masters(plan, done=lambda _: count.update())
         master_summaries = write_masters(masters, output, pictures=pictures, lost=unwritten)
-    remarks.add(*masters.remarks)
+    remarks.add(*masters.remarks, *(remark for master in master_summaries for remark in master.remarks()))
     make = partial(
         reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures, aperture=aperture
     )
