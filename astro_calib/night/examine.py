@@ -114,7 +114,7 @@ class _Description:
             misfit="; ".join(self.misfits),
             unusable=self.unusable,
             beyond=frozenset(self.beyond),
-            settings=settings_of(header),
+            settings=settings_of(header, self.profile.keywords["gain"]),
             in_header=self._in_header(),
         )
 

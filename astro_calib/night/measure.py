@@ -11,9 +11,9 @@ from astro_calib.characterize.result import Doubt, NotBias, NotRaw
 from astro_calib.characterize.rounded import rounded_width
 from astro_calib.characterize.spectrum import spectrum_of
 from astro_calib.characterize.transfer import photon_transfer
-from astro_calib.errors import FrameError
 from astro_calib.night.decide import Estimate
 from astro_calib.night.names import named
+from astro_calib.night.net import reason_of
 from astro_calib.night.sample import raw_pieces
 from astro_calib.noise.digital_step import digital_step, neighbours
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.result import AmplifierTransfer
     from astro_calib.night.frames import RawFrame
-    from astro_calib.night.sample import Piece, Sampler
+from astro_calib.night.sample import Piece, Sampler
 
 __all__ = ["NEEDED", "Measurement", "measure"]
 
@@ -32,6 +32,8 @@ __all__ = ["NEEDED", "Measurement", "measure"]
 NEEDED = "two raw flats through one filter, at 5 to 60% of the range, and two raw biases"
 #: So many frames are enough.
 BIASES, FLATS, FILTERS = 10, 4, 2
+#: So many flats are looked through for some at a safe level.
+MORE_FLATS = 16
 #: A flat outside of these parts of the range is not used where others are within.
 RANGE = (0.05, 0.605)
 #: A bias is exposed for less than this, s.
@@ -102,59 +104,66 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
         if frame.kind == "flat":
             by_filter.setdefault(frame.filter, []).append(frame)
     if len(biases) < 2:
-        missing = f"there {_are(len(biases), 'raw bias', 'raw biases')}"
+        missing = f"there {_are(len(biases), 'raw bias', 'biases')}"
         return Measurement(why_not=missing, why_no_noise=missing, notes=_told(notes), biases=biases)
-    level = float(np.median(biases[0][1].pixels))
-    usable = (
-        {
-            name: in_range
-            for name in sorted(by_filter, key=lambda name: -len(by_filter[name]))
-            if len(in_range := _usable(raw_pieces(by_filter[name], sampler, 2 * FLATS, notes), level, top)) > 1
-        }
-        if by_filter
-        else {}
-    )
     results: dict[str, AmplifierTransfer] = {}
+    used: dict[str, list[tuple[RawFrame, Piece]]] = {}
     failures: list[str] = []
-    for name, flats in usable.items():
-        if len(results) == FILTERS:
-            break
+    for name in sorted(by_filter, key=lambda name: -len(by_filter[name])):
+        flats = _flats(by_filter[name], biases, sampler, top, notes)
+        if len(flats) < 2:
+            continue
         try:
             found = photon_transfer([piece.pixels for _, piece in flats], [piece.pixels for _, piece in biases])
-        except (FrameError, ValueError, np.linalg.LinAlgError) as error:
-            failures.append(str(error).rstrip("."))
+        except Exception as error:  # noqa: BLE001  whatever it is, it costs the measurement and not the night
+            failures.append(reason_of(error).rstrip("."))
             continue
-        results[name] = one = found.amplifiers[0]
-        if one.consistent and not any(isinstance(remark, Doubt) for remark in one.remarks):
-            # Its levels check each other.
+        results[name], used[name] = found.amplifiers[0], flats
+        if len(results) == FILTERS or _checked(results[name]):
             break
-    used = {name: usable[name] for name in results}
     if not results:
-        number = max((len(group) for group in by_filter.values()), default=0)
-        fewer = f"there {_are(number, 'flat', 'flats')} through one filter"
-        if number > 1:
-            fewer = "there are no two raw flats through one filter"
+        fewer = f"there {_are(max(map(len, by_filter.values()), default=0), 'flat', 'flats')} through one filter"
         noise = _of_biases(biases)
         return noise._replace(why_not=(failures or [fewer])[0], notes=_told(notes), biases=biases)
     return _together(results, biases)._replace(notes=_told(notes), flats=used, biases=biases)
 
 
+def _flats(
+    group: Sequence[RawFrame],
+    biases: Sequence[tuple[RawFrame, Piece]],
+    sampler: Sampler,
+    top: float | None,
+    notes: dict[str, list[str]],
+) -> list[tuple[RawFrame, Piece]]:
+    """The flats of a filter to measure with: those within the safe part of the range, if there are two."""
+    flats = raw_pieces(group, sampler, FLATS, notes)
+    level = float(np.median(biases[0][1].pixels))
+    if top is None or top <= level:
+        return flats
+
+    def safe(some: list[tuple[RawFrame, Piece]]) -> list[tuple[RawFrame, Piece]]:
+        shares = [(float(np.median(piece.pixels)) - level) / (top - level) for _, piece in some]
+        return [one for one, share in zip(some, shares, strict=True) if RANGE[0] <= share <= RANGE[1]]
+
+    for number in (FLATS, MORE_FLATS):
+        flats = raw_pieces(group, sampler, number, {})
+        if len(found := safe(flats)) > 1:
+            return found[:FLATS]
+    return flats[:FLATS]
+
+
+def _checked(one: AmplifierTransfer) -> bool:
+    """Whether flats of one filter have levels that check each other, and nothing speaks against the gain."""
+    return bool(one.consistent) and not any(isinstance(remark, Doubt) for remark in one.remarks)
+
+
 def _are(number: int, one: str, several: str) -> str:
-    return f"is only one {one}" if number == 1 else f"are no {several}"
+    return f"is only one {one}" if number == 1 else f"are no two raw {several}" if number else f"are no {several}"
 
 
 def _told(notes: dict[str, list[str]]) -> tuple[str, ...]:
     """Sentences on what was not used to measure."""
     return tuple(f"{named(names)}: not used to measure the detector: it {reason}" for reason, names in notes.items())
-
-
-def _usable(flats: list[tuple[RawFrame, Piece]], level: float, top: float | None) -> list[tuple[RawFrame, Piece]]:
-    """The flats to measure with: those within the safe part of the range, if there are two."""
-    if top is None or top <= level:
-        return flats[:FLATS]
-    part = [(float(np.median(piece.pixels)) - level) / (top - level) for _, piece in flats]
-    safe = [one for one, share in zip(flats, part, strict=True) if RANGE[0] <= share <= RANGE[1]]
-    return (safe if len(safe) > 1 else flats)[:FLATS]
 
 
 def _of_biases(biases: Sequence[tuple[RawFrame, Piece]]) -> Measurement:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
-__all__ = ["make_plan", "plan_night"]
+__all__ = ["make_plan", "plan_night", "with_unit"]
 
 #: A night without darks is worth a remark if an exposure is at least this long; seconds.
 LONG_EXPOSURE = 60.0
@@ -114,8 +114,7 @@ def make_plan(
         msg = f"detector is {described(detector)}; expected one of {', '.join(MODES)}."
         raise ValueError(msg)
     profile = _with_options(load_profile(profile), **numbers)
-    if unit is not None:
-        profile = replace(profile, unit=_checked_unit(unit))
+    profile = with_unit(profile, unit)
     frames, unused = survey_night(raw, profile, watch=watch, needs_numbers=detector == "header")
     frames, others = of_one_setup(frames)
     unused += others
@@ -148,6 +147,11 @@ def _with_options(profile: Profile, **options: u.Quantity | float | None) -> Pro
         if name == "gain":
             numbers["gain_uncertainty"] = None
     return replace(profile, **numbers)
+
+
+def with_unit(profile: Profile, unit: str | u.UnitBase | None) -> Profile:
+    """Return the profile with the unit of the raw frames, where it is given; a ValueError says that it is not adu."""
+    return profile if unit is None else replace(profile, unit=_checked_unit(unit))
 
 
 def _checked_unit(unit: str | u.UnitBase) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from astro_calib.detector.header_values import as_number
+from astro_calib.errors import FrameError
+from astro_calib.night.frames import UnusedFile
 from astro_calib.night.headers import header_value, parse_section
+from astro_calib.night.net import tried
 from astro_calib.night.raw_file import read_raw_file
 
 if TYPE_CHECKING:
@@ -71,6 +75,9 @@ class Sampler:
         """Return the piece of a frame; what cannot be read any more is an error."""
         if frame.path not in self._pieces:
             header, data = read_raw_file(frame.path)
+            if data.shape != frame.shape:
+                msg = f"{frame.path.name} had shape {frame.shape} when the night was planned, and has {data.shape} now."
+                raise FrameError(msg)
             self._pieces[frame.path] = Piece(
                 data[self.rows, self.columns].copy(),
                 self._level(data),
@@ -132,8 +139,10 @@ def raw_pieces(
     for frame in frames:
         if len(found) == most:
             break
-        piece = sampler.piece(frame)
-        if piece.why_not_raw:
+        piece = tried(frame.path, frame.kind, partial(sampler.piece, frame))
+        if isinstance(piece, UnusedFile):
+            notes.setdefault(f"cannot be read any more: {piece.reason}", []).append(frame.path.name)
+        elif piece.why_not_raw:
             notes.setdefault(piece.why_not_raw, []).append(frame.path.name)
         else:
             found.append((frame, piece))

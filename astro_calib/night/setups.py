@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import RawFrame
 
-__all__ = ["Setup", "difference", "settings_of", "setups"]
+__all__ = ["Setup", "described_setups", "difference", "settings_of", "setups"]
 
+GAIN = "gain setting"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
 CARDS = {
     "camera": ("INSTRUME", "DETECTOR", "CAMERA", "CAMERAID", "CAM-ID", "CAM-MOD", "CAMMODEL"),
     "serial number": ("SERIALNO", "SERIAL", "SERNO", "CAMSERNO", "DETSER", "CCDSERNO", "CAM-SN"),
     "binning": ("XBINNING", "YBINNING", "CCDXBIN", "CCDYBIN", "CCDSUM", "BINNING"),
     "window": ("XORGSUBF", "YORGSUBF", "SUBRECT"),
-    "gain setting": ("GAIN", "EGAIN", "CAM-GAIN", "GAINRAW", "PREAMP"),
+    GAIN: ("GAIN", "EGAIN", "CAM-GAIN", "GAINRAW", "PREAMP"),
     "offset setting": ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
     "read-out mode": ("READOUTM", "READMODE", "READOUT", "RDMODE", "READ-SPD", "READSPED", "CCDSPEED"),
 }
@@ -50,9 +51,11 @@ class Setup(NamedTuple):
     frames: tuple[RawFrame, ...]
 
 
-def settings_of(header: Header) -> dict[str, str | float]:
+def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | float]:
     """
     Return what a header says of the setup of the camera, by card; the temperature by itself, in degrees.
+
+    ``gains`` are further cards that tell a gain.
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.setups import settings_of
@@ -62,9 +65,9 @@ def settings_of(header: Header) -> dict[str, str | float]:
     """
     found: dict[str, str | float] = {}
     for what, cards in CARDS.items():
-        for card in cards:
+        for card in (*cards, *gains) if what == GAIN else cards:
             value = header_value(header, card)
-            if value is None or (what == "gain setting" and not _may_be_setting(value)):
+            if value is None or (what == GAIN and not _may_be_setting(value)):
                 continue
             number = as_number(value)
             found[card] = " ".join(str(value).split()).casefold() if number is None else float(f"{number:.5g}")
@@ -143,6 +146,28 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return [card for card, value in other.items() if card in one and one[card] != value]
 
 
+def described_setups(found: Sequence[Setup]) -> list[str]:
+    """
+    Return what tells each of several setups from the others; empty if there is only one.
+
+    >>> from astro_calib.night.setups import Setup, described_setups
+    >>> described_setups([Setup({"GAIN": 0.0, "OFFSET": 30.0}, ()), Setup({"GAIN": 120.0, "OFFSET": 30.0}, ())])
+    ['GAIN 0', 'GAIN 120']
+    """
+    cards = {card for setup in found for card in setup.settings}
+    differing = [
+        card for card in sorted(cards) if len({setup.settings[card] for setup in found if card in setup.settings}) > 1
+    ]
+    return [
+        ", ".join(f"{card} {_shown(setup.settings[card])}" for card in differing if card in setup.settings)
+        for setup in found
+    ]
+
+
+def _shown(value: str | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else value
+
+
 def difference(setup: Setup, frame: RawFrame) -> str:
     """
     Return in words what a frame that is in another setup has differently.
@@ -166,7 +191,6 @@ def difference(setup: Setup, frame: RawFrame) -> str:
             if abs(nearest - float(own)) > APART:
                 said.append(f"temperature is {own:g} C, not {nearest:g} C")
             continue
-        what = next(name for name, cards in CARDS.items() if card in cards)
-        texts = [f"{value:g}" if isinstance(value, float) else repr(value) for value in (own, other)]
-        said.append(f"{what} ({card}) is {texts[0]}, not {texts[1]}")
+        what = next((name for name, cards in CARDS.items() if card in cards), GAIN)
+        said.append(f"{what} ({card}) is {_shown(own)}, not {_shown(other)}")
     return ", ".join(said)

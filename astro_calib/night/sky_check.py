@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.night.sample import raw_pieces
 from astro_calib.photometry.sky_noise import sky_noise
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ def check_sky(
     # Those that are exposed longest have most light of the sky, and a flat takes the pattern off.
     science.sort(key=lambda frame: (frame.filter not in flats, -frame.exposure_time))
     ratios = []
-    for frame in science[:FRAMES]:
-        piece = sampler.piece(frame)
+    for frame, piece in raw_pieces(science, sampler, FRAMES, {}):
         net = piece.pixels - bias
         if np.isfinite(piece.level - level):
             net -= piece.level - level

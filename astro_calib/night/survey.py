@@ -49,7 +49,7 @@ def survey_night(
     """
     Return the frames of a night that are alike in what `COMMON` names, each once, and the files that cannot be used.
 
-    Without ``needs_numbers`` a frame whose header has no sensible gain or read noise is of use as well.
+    Without ``needs_numbers`` a frame whose header has no sensible gain or read noise, or another gain, is of use.
     """
     paths, unused = find_files(raw)
     frames: list[RawFrame] = []
@@ -67,7 +67,8 @@ def survey_night(
             # The name alone would say that the file is like itself.
             reason = f"{path} has the same pixels as {twin}" if path.name == twin.name else SAME_PIXELS + twin.name
             unused.append(UnusedFile(path, reason, frame.kind))
-    frames, deviating = _alike(frames)
+    # Where numbers are measured, a gain in a header is a setting like others, see `of_one_setup`.
+    frames, deviating = _alike(frames, [role for role in COMMON if needs_numbers or role != "gain"])
     return frames, unused + deviating
 
 
@@ -92,10 +93,11 @@ def of_one_setup(frames: Sequence[RawFrame]) -> tuple[list[RawFrame], list[Unuse
     return list(chosen.frames), [_left_out(frame, f"its {difference(chosen, frame)}, {advice}") for frame in others]
 
 
-def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
+def _alike(frames: list[RawFrame], roles: Iterable[str]) -> tuple[list[RawFrame], list[UnusedFile]]:
     """Split frames into those that agree with most others in what a night has in common, and those that do not."""
     unused = []
-    for attribute, called in COMMON.items():
+    for attribute in roles:
+        called = COMMON[attribute]
         if attribute != "shape":
             # Only now: if a frame has another shape, that is the reason, and not its sections.
             unused += [_left_out(frame, frame.misfit) for frame in frames if frame.misfit]
