@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import NamedTuple
 
 __all__ = ["MODES", "Estimate", "Evidence", "Number", "decide"]
@@ -13,7 +12,7 @@ MODES = ("auto", "header", "measure", "profile")
 #: A measurement overrules a header if it is away from it by more than this part and by so many standard errors, and if
 #: it is known to this part.
 AWAY, ERRORS, KNOWN = 0.05, 5.0, 0.03
-#: A measurement that is known less well does not speak against a header within so many standard errors.
+#: A measurement confirms a header within so many standard errors.
 NEAR = 2.0
 #: A response that bends makes a gain wrong by less than this part.
 BENT = 0.25
@@ -152,8 +151,7 @@ def decide(
     if stated is not None:
         return case.statement(stated_uncertainty)
     if mode == "profile":
-        option = "--" + role.replace("_", "-")
-        return case.number(None, "", f"neither the profile nor {option} states it")
+        return case.number(None, "", f"neither the profile nor {case.option} states it")
     if header is not None and (mode == "header" or evidence.measured is None):
         return case.of_header(top)
     if evidence.measured is None or mode == "header":
@@ -185,6 +183,10 @@ class _Case(NamedTuple):
     def name(self) -> str:
         return self.role.replace("_", " ")
 
+    @property
+    def option(self) -> str:
+        return "--" + self.role.replace("_", "-")
+
     def number(
         self, value: float | None, source: str, why: str, uncertainty: float | None = None, alarm: str = ""
     ) -> Number:
@@ -204,8 +206,9 @@ class _Case(NamedTuple):
         """The header's, which nothing was compared with."""
         assert self.header is not None
         odd = implausible(self.role, self.header, top)
-        option = "--" + self.role.replace("_", "-")
-        alarm = f"{odd}; it is taken from the headers all the same, and error bars are wrong with it; give {option}"
+        alarm = (
+            f"{odd}; it is taken from the headers all the same, and error bars are wrong with it; give {self.option}"
+        )
         why = f"not measured: {self.evidence.why_not}" if self.evidence.why_not else "as --detector header asks"
         return self.number(self.header, "header", why, alarm=alarm if odd else "")
 
@@ -231,67 +234,80 @@ class _Case(NamedTuple):
             return self.number(None, "", self.evidence.why_not or self.evidence.doubts[0])
         alarm = ""
         if self.evidence.doubts:
-            option = "--" + self.role.replace("_", "-")
             alarm = f"the {self.name} is measured, {measured} {UNITS[self.role]}, but {self.evidence.doubts[0]}; "
-            alarm += f"give {option} if you know better"
+            alarm += f"give {self.option} if you know better"
         why = "nothing else tells it" if self.header is None else "as --detector measure asks"
         return self.number(measured.value, "measured", why, measured.error, alarm)
 
     def header_or_measurement(self, top: float) -> Number:
         """Whichever of the two is better."""
+        measured = self.evidence.measured
         assert self.header is not None
+        assert measured is not None
+        apart = abs(measured.value - self.header)
+        odd, far = implausible(self.role, self.header, top), self._far(self.header)
+        if apart <= NEAR * measured.error and not (self.evidence.doubts or odd):
+            return self.number(self.header, "header", f"flats and biases agree: {measured}")
+        if self._sound(apart, odd) and self._confirmed(far, odd):
+            return self._overruling(odd, far)
+        doubt = self._doubt()
+        against = bool(self.evidence.doubts) or self.evidence.sky == "farther"
+        uncertainty = None if far and against else apart
+        alarm = ""
+        if odd or (far and not against):
+            taken = "" if uncertainty is None else f" with an uncertainty of {apart:.2g}"
+            alarm = (
+                f"the {self.name} is doubtful: headers say {self.header:g} {UNITS[self.role]}, flats and biases "
+                f"{measured}. That of the headers is taken{taken}, for {doubt}; give {self.option}, or --detector "
+                f"measure{f' ({odd})' if odd else ''}"
+            )
+        return self.number(self.header, "header", f"{measured} was measured, but {doubt}", uncertainty, alarm)
+
+    def _sound(self, apart: float, odd: str) -> bool:
+        """Whether nothing speaks against the measurement, and it is known well enough to replace the header."""
+        measured = self.evidence.measured
+        assert self.header is not None
+        assert measured is not None
+        # What cannot be a gain needs less to be overruled, and a response that bends does not make so much.
+        checked = not self.evidence.unconfirmed or odd or apart > BENT * min(measured.value, self.header)
+        known = odd or measured.error <= KNOWN * measured.value
+        return bool(not self.evidence.doubts and checked and known)
+
+    def _confirmed(self, far: bool, odd: str) -> bool:
+        """Whether the sky agrees with the measurement; it says nothing of small differences, nor of the read noise."""
+        if self.evidence.sky == "":
+            return bool(not far or odd or self.role != "gain")
+        return self.evidence.sky == "nearer"
+
+    def _overruling(self, odd: str, far: bool) -> Number:
+        """The measurement instead of what the headers say."""
+        measured = self.evidence.measured
+        assert self.header is not None
+        assert measured is not None
+        said = f"headers say {self.header:g}, the frames {measured}"
+        if not (far or odd):
+            return self.number(measured.value, "measured", f"{said}, within 5% or 5 standard errors", measured.error)
+        frames = "flats and biases" if self.role == "gain" else "biases"
+        away = f" by {100 * (self.header / measured.value - 1):+.3g}%" if not odd else f": {odd}"
+        alarm = (
+            f"the {self.name} in the headers, {self.header:g} {UNITS[self.role]}, is wrong{away}; {frames} say "
+            f"{measured}, which is taken"
+        )
+        reason = (
+            "the noise of the sky is nearer to the predicted one with it" if self.evidence.sky else "all checks hold"
+        )
+        return self.number(measured.value, "measured", f"{said}; {reason}", measured.error, alarm)
+
+    def _doubt(self) -> str:
+        """Why the measurement is not taken."""
         measured = self.evidence.measured
         assert measured is not None
-        far, odd = self._far(self.header), implausible(self.role, self.header, top)
-        known = measured.error <= KNOWN * measured.value
-        apart = abs(measured.value - self.header)
-        confirmable = odd or apart > BENT * min(measured.value, self.header)
-        sound = not self.evidence.doubts and (not self.evidence.unconfirmed or confirmable)
-        said = f"headers say {self.header:g}, flats and biases {measured}"
-        away = f"{100 * (self.header / measured.value - 1):+.3g}%"
-        # The sky tells of the gain only, and nothing of small differences.
-        silent = self.evidence.sky == "" and (not far or odd != "" or self.role != "gain")
-        confirmed = self.evidence.sky == "nearer" or silent
-        if sound and known and confirmed:
-            if not far:
-                return self.number(
-                    measured.value, "measured", "the headers agree within 5% or 5 errors", measured.error
-                )
-            alarm = (
-                f"the {self.name} in the headers, {self.header:g} {UNITS[self.role]}, is wrong by {away}: flats and "
-                f"biases say {measured}, which is taken"
-            )
-            if odd:
-                alarm += f" ({odd})"
-            reason = "the noise of the sky is nearer to 1 with it" if self.evidence.sky else "all checks hold"
-            return self.number(measured.value, "measured", f"{said}; {reason}", measured.error, alarm)
-        doubt = self._doubt(known)
-        if not far:
-            unknown = not known and apart <= NEAR * measured.error
-            return self.number(
-                self.header, "header", f"the measurement agrees; {doubt}", None if unknown or not apart else apart
-            )
-        against = self.evidence.doubts or self.evidence.sky == "farther"
-        alarm = (
-            ""
-            if against
-            else (
-                f"the {self.name} is doubtful: {said} {UNITS[self.role]}. The headers' is taken with an uncertainty of "
-                f"{apart:.2g}, for {doubt}; give --{self.role.replace('_', '-')}, or --detector measure"
-            )
-        )
-        why = f"{measured} was measured, but {doubt}"
-        return self.number(self.header, "header", why, None if against else apart, alarm)
-
-    def _doubt(self, known: bool) -> str:
-        """Why the measurement is not taken."""
         if self.evidence.doubts:
             return self.evidence.doubts[0]
         if self.evidence.sky == "farther":
-            return "the noise of the sky is farther from 1 with it"
-        if not known:
-            assert self.evidence.measured is not None
-            return f"it is known to {100 * self.evidence.measured.error / self.evidence.measured.value:.2g}% only"
+            return "the noise of the sky is farther from the prediction with it"
+        if measured.error > KNOWN * measured.value:
+            return f"it is known to {100 * measured.error / measured.value:.2g}% only"
         return self.evidence.unconfirmed or "the sky does not tell which is right"
 
     def _far(self, other: float) -> bool:
@@ -299,5 +315,4 @@ class _Case(NamedTuple):
         measured = self.evidence.measured
         assert measured is not None
         apart = abs(measured.value - other)
-        known = isfinite(measured.error) and measured.error <= KNOWN * measured.value
-        return known and apart > AWAY * other and apart > ERRORS * measured.error
+        return apart > AWAY * other and apart > ERRORS * measured.error

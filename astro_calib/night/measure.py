@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.characterize.flats import FEWEST
 from astro_calib.characterize.read_noise import biases_of
 from astro_calib.characterize.result import Doubt, NotBias, NotRaw
 from astro_calib.characterize.rounded import rounded_width
@@ -171,6 +172,8 @@ def _of_biases(biases: Sequence[tuple[RawFrame, Piece]]) -> Measurement:
     arrays = [piece.pixels for _, piece in biases]
     good = np.ones(arrays[0].shape, bool)
     looked_at = biases_of(arrays, good)
+    if looked_at.pixels < FEWEST:
+        return Measurement(why_no_noise=f"the biases have only {looked_at.pixels} good pixels in common")
     if looked_at.pixels < good.size / 2:
         return Measurement(why_no_noise="the biases differ in most of their pixels, as those of several setups do")
     doubts = _exposed(biases)
