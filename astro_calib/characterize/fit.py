@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from astro_calib.characterize.read_noise import Biases
     from astro_calib.characterize.spectrum import Spectrum
 
-__all__ = ["UNLIKELY", "Fit", "FitResult", "both_signs", "remarks_on_fit"]
+__all__ = ["DIFFERENT", "Fit", "FitResult", "both_signs", "remarks_on_fit"]
 
 #: So many levels, over such a factor, tell how the response departs from a straight line.
 LEVELS, SPAN = 4, 3.0
+#: Levels that differ by this factor can contradict each other.
+DIFFERENT = 1.25
+#: A departure from a straight line that is so many errors large is one.
+BENT = 4.0
 #: A chance that is smaller than this is worth a remark.
 UNLIKELY = 1e-4
 #: Lags larger than this part of the variance are no charge that repels charge.
@@ -66,6 +70,8 @@ class FitResult(NamedTuple):
         Of their errors, adu^4.
     chance : float
         How often chance alone makes variances scatter so much about the fit.
+    bent : bool
+        Whether the levels show a response that is not straight, of which there are too few to measure it.
     """
 
     inverse_gain: float
@@ -77,6 +83,12 @@ class FitResult(NamedTuple):
     residuals: list[NDArray[np.float64]]
     covariances: list[NDArray[np.float64]]
     chance: float
+    bent: bool
+
+    @property
+    def consistent(self) -> bool:
+        """Whether all levels agree."""
+        return self.chance > UNLIKELY and not self.bent
 
     def points(self, parts: list[tuple[Contrast, Part]]) -> list[Point]:
         """The photon transfer curve: a point for each part of each difference."""
@@ -139,9 +151,17 @@ class Fit:
         self.faint = np.stack([MOST * self.ring @ one.ravel() for one in shapes()], axis=1)
 
     def solve(self, parts: Sequence[Part]) -> FitResult:
-        """Fit; nonlinearity only where there are levels enough."""
+        """Fit; nonlinearity is measured where there are levels enough, else looked for where there are two."""
         levels = np.array([float(np.square(one.weights) @ one.levels / np.sum(one.weights**2)) for one in parts])
-        curved = _number_of_levels(levels) >= LEVELS and levels.max() > SPAN * levels.min()
+        if _number_of_levels(levels) >= LEVELS and levels.max() > SPAN * levels.min():
+            return self._solve(parts, levels, curved=True)
+        straight = self._solve(parts, levels, curved=False)
+        if levels.max() < DIFFERENT * levels.min():
+            return straight
+        bent = self._solve(parts, levels, curved=True).curvature
+        return straight._replace(bent=bent is not None and abs(bent[0]) > BENT * bent[1])
+
+    def _solve(self, parts: Sequence[Part], levels: NDArray[np.float64], *, curved: bool) -> FitResult:
         charge = len(self.prior_mean)
         lags = len(self.read)
         size = 1 + charge + curved + lags
@@ -185,6 +205,7 @@ class Fit:
             residuals,
             covariances,
             _chance(residuals, covariances, 1 + curved),
+            False,
         )
 
     def read_weight(self, part: Part) -> float:
@@ -256,7 +277,7 @@ def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.f
 def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]) -> list[str]:
     """What the flats themselves say against the result."""
     remarks: list[str] = []
-    if result.chance < UNLIKELY:
+    if not result.consistent:
         remarks.append(
             Doubt(
                 "differences of flats, or parts of them, at other levels contradict each other beyond their errors: "

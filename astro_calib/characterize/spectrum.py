@@ -14,7 +14,18 @@ import numpy as np
 
 from astro_calib.characterize.lags import REACH
 from astro_calib.characterize.read_noise import TAPER
-from astro_calib.characterize.tones import CELLS, Tone, draws, groups, relative_error, sharp_frequencies
+from astro_calib.characterize.tones import (
+    CELLS,
+    FEW,
+    Tone,
+    cautious_error,
+    draws,
+    groups,
+    relative_error,
+    sharp_frequencies,
+    tones_in,
+    whole_strips,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,17 +106,17 @@ def spectrum_of(biases: Biases) -> Spectrum:
         # The column beside the ridge lost a part of its power with the rows' means.
         rest[:, 1] = False
         white, _ = _floor(found, own, rest, wx, wy)
-        sharp = sharp_frequencies(found, white, biases.differences, rest)
+        sharp = whole_strips(sharp_frequencies(found, white, biases.differences, rest)) & rest
         white, cells = _floor(found, own, rest & ~sharp, wx, wy)
     ridge = max(float(np.median(found[column])) / _median_of_mean(biases.differences), white)
     sharp |= sharp_frequencies(found, ridge, biases.differences, column)
     ridge = max(float(np.mean(found[column & ~sharp])), white)
 
     model = np.where(column, ridge, white)
-    doubt = np.ones(found.shape)
+    doubt, caution = np.ones((2, *found.shape))
     # Flat views, for places are numbers.
-    flat = [array.reshape(-1) for array in (found, own, whole, share, wx, wy, model, doubt)]
-    found_at, own_at, whole_at, share_at, wx_at, wy_at, model_at, doubt_at = flat
+    flat = [array.reshape(-1) for array in (found, own, whole, share, wx, wy, model, doubt, caution)]
+    found_at, own_at, whole_at, share_at, wx_at, wy_at, model_at, doubt_at, caution_at = flat
     tones = []
     kept = rest & ~sharp
     for cell, level in cells:
@@ -116,18 +127,26 @@ def spectrum_of(biases: Biases) -> Spectrum:
         kept.reshape(-1)[cell] = False
     for pieces in groups(sharp):
         every = np.concatenate(pieces)
-        power = np.maximum(found_at[every] - model_at[every], 0) * share_at[every]
+        power = (found_at[every] - model_at[every]) * share_at[every]
+        whole_power = float(power.sum())
+        if whole_power <= 0:
+            continue
         weights = np.maximum(power, 1e-300)
         middle = [float(np.average(w[every], weights=weights)) for w in (wx_at, wy_at)]
-        relative = relative_error(draws(biases, power, *middle, white), float(power.sum()), white)
-        model_at[every] = np.maximum(found_at[every], model_at[every])
+        number = draws(biases, power, *middle, white)
+        relative = relative_error(number, whole_power, white)
+        for piece in pieces:
+            here = found_at[piece].mean() if tones_in(power) > FEW else found_at[piece]
+            model_at[piece] = np.maximum(here, model_at[piece])
         plain = np.sqrt(np.sum((model_at[every] * share_at[every]) ** 2 / whole_at[every]))
-        doubt_at[every] = max(relative * power.sum() / plain, 1.0)
-        for piece, own_power in zip(pieces, np.split(power, np.cumsum([len(one) for one in pieces])[:-1]), strict=True):
-            error = relative * np.sqrt(own_power.sum() * power.sum())
-            weights = np.maximum(own_power, 1e-300)
-            place = [float(np.average(w[piece], weights=weights)) for w in (wx_at, wy_at)]
-            tones.append(Tone(float(own_power.sum()), float(error), *place))
+        doubt_at[every] = max(relative * whole_power / plain, 1.0)
+        caution_at[every] = max(cautious_error(number) * whole_power / plain, 1.0)
+        for piece, its in zip(pieces, np.split(power, np.cumsum([len(one) for one in pieces])[:-1]), strict=True):
+            if its.sum() > 0:
+                error = relative * np.sqrt(its.sum() * whole_power)
+                weights = np.maximum(its, 1e-300)
+                place = [float(np.average(w[piece], weights=weights)) for w in (wx_at, wy_at)]
+                tones.append(Tone(float(its.sum()), float(error), *place))
     tones.sort(key=lambda tone: -tone.power)
 
     white_error = white / np.sqrt(own[kept].sum())
@@ -140,7 +159,7 @@ def spectrum_of(biases: Biases) -> Spectrum:
         tones,
         (float(total), float(total_error)),
         _on_lags(model, (ny, nx)),
-        _on_lags((doubt * model) ** 2, (ny, nx)),
+        _on_lags((caution * model) ** 2, (ny, nx)),
     )
 
 

@@ -18,18 +18,33 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.read_noise import Biases
 
-__all__ = ["CELLS", "Tone", "draws", "groups", "relative_error", "sharp_frequencies"]
+__all__ = [
+    "CELLS",
+    "FEW",
+    "Tone",
+    "cautious_error",
+    "draws",
+    "groups",
+    "relative_error",
+    "sharp_frequencies",
+    "tones_in",
+    "whole_strips",
+]
 
 #: The spectrum's cells, in cycles a pixel, are not narrower than one part in so many.
 CELLS = 32
 #: One sharp tone extends over no more frequencies than this.
 COMPACT = 9
+#: So many parts of a spectrum at one frequency along the row are one tone.
+MANY = 4
 #: How often a sharp tone may be found where there is none, per spectrum.
 FALSE_ALARMS = 1e-3
 #: A tone that fades towards the edges fills about so many frequencies.
 FILLED = 4
+#: What is spread over more is no tone that goes through a whole frame.
+FEW = 2.0
 #: A tone has hardly more power than so many times all other noise.
-STRONGEST = 4.0
+STRONGEST = 3.0
 #: Only tones that are at least such a part of all other noise are worth a look at each bias.
 STRONG = 0.05
 #: The amplitude is the same in all frames if it scatters by less than this part; four frames need the second one.
@@ -75,6 +90,23 @@ def sharp_frequencies(
     return high | (used & grown(high, 2) & (found > beside * floor))
 
 
+def whole_strips(sharp: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """
+    All frequencies of the strips in which many stand out.
+
+    A tone whose phase each row draws anew has one frequency along the row, and all from row to row, of which some stand
+    out only by chance.
+    """
+    from scipy.ndimage import label
+
+    strips, number = label(sharp.any(axis=0))
+    for strip in range(1, number + 1):
+        columns = strips == strip
+        if label(sharp[:, columns], np.ones((3, 3)))[1] >= MANY:
+            sharp = sharp | columns
+    return sharp
+
+
 def groups(sharp: NDArray[np.bool_]) -> list[list[NDArray[np.intp]]]:
     """
     Places of frequencies that touch each other, taken together.
@@ -100,6 +132,11 @@ def groups(sharp: NDArray[np.bool_]) -> list[list[NDArray[np.intp]]]:
     return found
 
 
+def tones_in(power: NDArray[np.float64]) -> float:
+    """Over how many independent frequencies a power is spread."""
+    return float(np.sum(power)) ** 2 / max(float(np.sum(power**2)), 1e-300) / FILLED
+
+
 def draws(biases: Biases, power: NDArray[np.float64], wx: float, wy: float, floor: float) -> float:
     """
     How many independent draws a power comes from.
@@ -115,9 +152,10 @@ def draws(biases: Biases, power: NDArray[np.float64], wx: float, wy: float, floo
     floor : float
         The variance of all other noise.
     """
-    number = float(np.sum(power)) ** 2 / max(float(np.sum(power**2)), 1e-300) / FILLED
-    if number > 2:
-        return biases.differences * number
+    number = tones_in(power)
+    if number > FEW:
+        # Powers that were drawn seldom scatter, and fill fewer frequencies than there are.
+        return (biases.differences + 1) * number
     if power.sum() > STRONG * floor and _is_steady(biases, wx, wy):
         # Only the phases are drawn, and the mean over few frames is not zero.
         return float(biases.differences * (biases.differences + 1))
@@ -175,3 +213,16 @@ def relative_error(draws: float, power: float, floor: float) -> float:
     chance = -draws * (np.log(true) + 1 / true)
     weight = np.exp(chance - chance.max())
     return float(np.sqrt(np.sum(weight * (true - 1) ** 2) / weight.sum()))
+
+
+def cautious_error(draws: float) -> float:
+    """
+    The relative uncertainty of a power that was drawn so many times, of which next to nothing is beyond three times it.
+
+    Few draws are often far too small, and a power that they make too small must still be within two errors of the truth
+    as often as it would be if it were normally distributed.
+    """
+    from scipy.stats import gamma, norm
+
+    low = float(gamma.ppf(norm.cdf(-2), draws)) / draws
+    return (1 / low - 1) / 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.characterize.fit import UNLIKELY, Fit, both_signs, remarks_on_fit
+from astro_calib.characterize.fit import DIFFERENT, Fit, both_signs, remarks_on_fit
 from astro_calib.characterize.flats import FEWEST, Contrast, contrasts, groups_of_levels
 from astro_calib.characterize.frames import different_frames, section_of, step_of, top_of_range, usable_flats
 from astro_calib.characterize.lags import REACH, covariance_of_lags, folded
@@ -31,8 +31,6 @@ RANGE = (0.05, 0.6)
 SMALL, SMALLEST = 0.6, 0.3
 #: Hits in biases cost fewer pixels than this part.
 HIT = 0.02
-#: Levels that differ by this factor can contradict each other.
-DIFFERENT = 1.25
 #: A variance of the read noise that is known less well than this is worth a remark.
 POOR = 0.1
 
@@ -250,7 +248,7 @@ def _amplifier(
         nonlinearity=None
         if result.curvature is None
         else Measured(u.Quantity(result.curvature[0] * highest), u.Quantity(result.curvature[1] * highest)),
-        consistent=result.chance > UNLIKELY if _levels_differ(found) else None,
+        consistent=result.consistent if _levels_differ(found) else None,
         points=tuple(result.points(parts)),
         lags=folded(biases.lags),
         lags_uncertainty=lag_errors.reshape(REACH + 1, REACH + 1),
