@@ -259,7 +259,7 @@ def darks_only(night):
         (saturated, "saturated"),
         (one_flat, "there is only one flat through one filter"),
         (one_flat_twice, "there is only one flat through one filter"),
-        (one_bias, "there is only one bias"),
+        (one_bias, "there is only one raw bias"),
         (darks_only, "there are no biases"),
         (stacks, "there are no two raw flats through one filter"),
     ],
