@@ -18,7 +18,7 @@ __all__ = ["TAPER", "Biases", "bias_level", "biases_of", "grown", "robust_width"
 #: A pixel that is so many standard deviations off is none of the noise.
 CLIP = 5.0
 #: As many values as this tell a width well enough to clip at it.
-SAMPLE = 200_000
+SAMPLE = 60_000
 #: The part of each axis over which differences fade.
 TAPER = 0.5
 

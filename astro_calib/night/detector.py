@@ -137,10 +137,11 @@ def _evidence_of_gain(
         unconfirmed=measurement.unconfirmed,
         processed=measurement.processed,
     )
-    compared = known["header"] is not None and known["stated"] is None
-    if measurement.gain is not None and compared:
-        sky = check_sky(frames, measurement, sampler, (measurement.gain.value, known["header"]))
-        evidence = replace(evidence, sky=sky.verdict)
+    if measurement.gain is not None and known["stated"] is None:
+        gains = [value for value in (measurement.gain.value, known["header"]) if value is not None]
+        sky = check_sky(frames, measurement, sampler, tuple(gains))
+        doubts = (sky.contradiction,) if sky.contradiction and known["header"] is None else ()
+        evidence = replace(evidence, sky=sky.verdict, doubts=(*evidence.doubts, *doubts))
     return measurement, evidence
 
 

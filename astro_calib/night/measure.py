@@ -111,7 +111,8 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
     used: dict[str, list[tuple[RawFrame, Piece]]] = {}
     failures: list[str] = []
     for name in sorted(by_filter, key=lambda name: -len(by_filter[name])):
-        flats = _flats(by_filter[name], biases, sampler, top, notes)
+        # A second filter is there to contradict the first, for which two flats are enough.
+        flats = _flats(by_filter[name], biases, sampler, top, notes)[: 2 if results else FLATS]
         if len(flats) < 2:
             continue
         try:

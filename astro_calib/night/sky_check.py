@@ -28,6 +28,10 @@ ALIKE = 0.01
 ROUNDING = 1 / 12
 
 
+#: Ratios beyond these are more than a field that is not empty makes.
+PLAUSIBLE = (0.85, 1.25)
+
+
 class SkyCheck(NamedTuple):
     """
     The noise of the sky over what two gains predict.
@@ -42,6 +46,13 @@ class SkyCheck(NamedTuple):
     header: float = float("nan")
 
     @property
+    def contradiction(self) -> str:
+        """Why the gain that was measured cannot be right; empty if it can."""
+        if PLAUSIBLE[0] <= self.measured <= PLAUSIBLE[1] or not np.isfinite(self.measured):
+            return ""
+        return f"the noise of the sky is {self.measured:.2f} of what is predicted with it"
+
+    @property
     def verdict(self) -> str:
         """``"nearer"`` to 1 with the gain that was measured, ``"farther"``, or empty if the sky does not tell."""
         away = [abs(np.log(ratio)) for ratio in (self.measured, self.header)]
@@ -51,7 +62,7 @@ class SkyCheck(NamedTuple):
 
 
 def check_sky(
-    frames: Sequence[RawFrame], measurement: Measurement, sampler: Sampler, gains: tuple[float, float]
+    frames: Sequence[RawFrame], measurement: Measurement, sampler: Sampler, gains: tuple[float, ...]
 ) -> SkyCheck:
     """
     Look at the noise of the sky in a few science frames.
@@ -64,8 +75,8 @@ def check_sky(
         What flats and biases say.
     sampler : Sampler
         Reads pieces of frames.
-    gains : (float, float)
-        The gain that was measured and that of the headers, electron/adu.
+    gains : (float, float) or (float,)
+        The gain that was measured and that of the headers, if they tell one, electron/adu.
 
     Returns
     -------

@@ -211,7 +211,6 @@ def test_a_right_header_is_not_overruled(night, guarded):
     taken = night(GAIN=GAIN, RDNOISE=READ_NOISE)
     guarded(taken)
     gain, noise, _ = planned(taken)
-    print(gain, noise)
     assert gain.value == pytest.approx(GAIN, rel=0.03)
     assert gain.alarm == ""
     assert noise.value == pytest.approx(READ_NOISE, rel=0.05)
@@ -287,7 +286,7 @@ def test_only_what_a_mode_allows_is_taken(night):
     gain, noise, _ = planned(taken, detector="measure", gain=5.0)
     assert gain.source == noise.source == "measured"
     assert gain.value == pytest.approx(GAIN, rel=0.06)
-    with pytest.raises(FrameError, match="the gain .* is not known: neither the profile nor --gain states it"):
+    with pytest.raises(FrameError, match=r"the gain .* is not known: neither the profile nor --gain states it"):
         planned(taken, detector="profile", read_noise=8)
     assert planned(taken, detector="profile", gain=1.5, read_noise=8)[0].value == 1.5
     with pytest.raises(ValueError, match="detector is 'best'; expected one of auto, header, measure, profile"):
@@ -301,3 +300,10 @@ def test_a_setting_that_nothing_contradicts_is_doubted(night):
     gain, _, _ = planned(taken)
     assert gain.value == 139
     assert "139 is the setting of a camera, and not its gain in electron/adu" in gain.alarm
+
+
+def test_stacks_that_nothing_names_are_found_by_the_sky(night):
+    taken = night()
+    silent_stacks(taken)
+    gain, _, _ = planned(taken)
+    assert "of what is predicted with it; give --gain" in gain.alarm
