@@ -229,8 +229,8 @@ class Camera:
                 + \mathrm{cosmic\ rays}\right] \\
             \mathrm{raw} &= (N + R) / \mathrm{gain} + \mathrm{bias}
 
-        with Gaussian read noise :math:`R`, white or as ``read_out`` says. The overscan is read noise and the level of the bias only. If the detector
-        has a linearity, :math:`N / \mathrm{gain}` is what that corrects to.
+        with Gaussian read noise :math:`R`, white or as ``read_out`` says. The overscan is read noise and the level of
+        the bias only. If the detector has a linearity, :math:`N / \mathrm{gain}` is what that corrects to.
 
         Examples
         --------
