@@ -105,7 +105,7 @@ def merge_sources(
     for (member, _), weight in zip(terms, with_relatives, strict=True):
         entry = constituents[member.identity, member.window]
         if weight != entry.weight:
-            constituents[member.identity, member.window] = Constituent(weight, entry.variance)
+            constituents[member.identity, member.window] = entry._replace(weight=weight)
     whole_mean = finite_mean(total)
     part = 1.0 if unchanged or not whole_mean > 0 else min(finite_mean(linear) / whole_mean, 1.0)
     constituents, remembered_part = _largest(constituents)
@@ -123,7 +123,7 @@ def merge_sources(
 def without_arrays(source: NoiseSource) -> NoiseSource:
     """A merged source that remembers one weight for each constituent, the mean over its pixels."""
     constituents = {
-        key: Constituent(Coefficient(_mean(one.weight)), one.variance) for key, one in source.constituents.items()
+        key: one._replace(weight=Coefficient(_mean(one.weight))) for key, one in source.constituents.items()
     }
     return source.replace(constituents=constituents)
 
@@ -261,14 +261,14 @@ def _constituents(
     result: dict[tuple[str, Window], Constituent] = {}
     for source, weight in zip(sources, weights, strict=True):
         own = means[source.variance] * (1 - source.linear if source.constituents else 1.0)
-        entries = {(source.identity, source.window): Constituent(weight, own)}
+        entries = {(source.identity, source.window): Constituent(weight, own, source.correlation)}
         for (identity, window), inner in source.constituents.items():
-            entries[identity, compose_windows(window, source.window)] = Constituent(
-                weight.product(inner.weight), inner.variance
+            entries[identity, compose_windows(window, source.window)] = inner._replace(
+                weight=weight.product(inner.weight)
             )
         for key, entry in entries.items():
             # One constituent on two paths: its amplitudes add.
-            result[key] = Constituent(result[key].weight + entry.weight, entry.variance) if key in result else entry
+            result[key] = entry._replace(weight=result[key].weight + entry.weight) if key in result else entry
     return result
 
 

@@ -36,10 +36,13 @@ class Constituent(NamedTuple):
         Coefficient of the constituent in the merged source; an array where it is not the same for all pixels.
     variance : float
         Of the constituent, averaged over the frame; without what its own constituents, which are listed too, bring.
+    correlation : Correlation or None
+        How its noise in neighbouring pixels goes together.
     """
 
     weight: Coefficient
     variance: float
+    correlation: Correlation | None = None
 
 
 class NoiseSource:
@@ -156,8 +159,8 @@ class NoiseSource:
         \sqrt{v_i} / \sqrt{\sum_j w_j^2 v_j}`, so that the squares add up to one.
         """
         total: Any = 0.0
-        for weight, variance in self.constituents.values():
-            total = total + np.square(weight.evaluate()) * variance
+        for one in self.constituents.values():
+            total = total + np.square(one.weight.evaluate()) * one.variance
         if not np.any(total > 0):
             return dict.fromkeys(self.constituents, Coefficient(0.0))
         with np.errstate(divide="ignore"):
@@ -192,9 +195,7 @@ class NoiseSource:
         """
         moves = [window_of(part, length) for part, length in zip(item, shape, strict=True)]
         window = compose_windows(self.window, tuple(moves[axis] for axis in self.axes))
-        constituents = {
-            key: Constituent(one.weight.cut(item, shape), one.variance) for key, one in self.constituents.items()
-        }
+        constituents = {key: one._replace(weight=one.weight.cut(item, shape)) for key, one in self.constituents.items()}
         return self.replace(window=window, variance=self.variance.cut(item, shape), constituents=constituents)
 
     def __copy__(self) -> NoiseSource:
