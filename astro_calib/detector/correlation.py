@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Correlation", "Level", "averaged"]
+__all__ = ["MOST_TONES", "Correlation", "Level", "averaged"]
 
 #: More tones than these are merged with their neighbours, the weakest first.
 MOST_TONES = 64

@@ -235,18 +235,18 @@ class ListedSums:
         for source, coefficient in terms:
             weighted, variance = weights * self.values(coefficient), self.values(source.variance)
             if len(source.axes) == len(self.shape) or not len(self.first):
-                white = self.totals(_of_cells(weighted, variance))
                 if source.correlation is not None and len(self.first):
-                    white = white * source.correlation.white + self._of_waves(source, _amplitudes(weighted, variance))
-                total[source.name] += white
+                    total[source.name] += self._of_correlated(source, _amplitudes(weighted, variance))
+                else:
+                    total[source.name] += self.totals(_of_cells(weighted, variance))
                 continue
             order, first = self._cells(source.axes)
             cells = _of_cells(np.add.reduceat(weighted[order], first), variance[order][first])
             total[source.name] += np.bincount(self.place[first], weights=cells, minlength=self.number)
         return total
 
-    def _of_waves(self, source: NoiseSource, amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the waves of a source add to the variance of each sum."""
+    def _of_correlated(self, source: NoiseSource, amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sums over the pixels of a source whose neighbours go together."""
         from astro_calib.kernels.waves import along_runs
 
         together = source.correlation
@@ -257,8 +257,8 @@ class ListedSums:
         waves = complex_parts(along_runs(amplitudes, column, first, table))
         rows = cells_along(source.window, 0, self.shape[0])[row[first]]
         sums = RowSums(rows, np.add.reduceat(amplitudes, first), waves)
-        found = np.zeros(self.number)
-        found[self.measured] = sum_covariance(together, sums, sums, _beginnings(self.place[first]))
+        found = together.white * self.totals(np.square(amplitudes))
+        found[self.measured] += sum_covariance(together, sums, sums, _beginnings(self.place[first]))
         return found
 
     def _cells(self, axes: tuple[int, ...]) -> tuple[NDArray[np.intp] | slice, NDArray[np.intp]]:

@@ -113,7 +113,7 @@ def _of_coherent(
     level = correlation.level
     wholes, of_level = [], []
     for one in sums:
-        phase = np.exp(1j * np.outer(one.row, wy))
+        phase = _phases(one.row, wy)
         wholes.append(np.add.reduceat(one.waves[:, chosen] * phase, first, axis=0))
         if level is not None:
             along = one.waves[:, chosen] if level.axes == (1,) else one.total[:, np.newaxis]
@@ -123,6 +123,14 @@ def _of_coherent(
     if level is not None:
         found = found + _of_level(wholes, of_level, level.amplitudes[chosen], level.squares[chosen])
     return _not_below_zero(found, sums) @ part
+
+
+def _phases(row: NDArray[np.intp], frequency: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """The waves from row to row, each found once."""
+    low, high = int(row.min()), int(row.max())
+    if high - low < len(row):
+        return np.exp(1j * np.outer(np.arange(low, high + 1), frequency))[row - low]
+    return np.exp(1j * np.outer(row, frequency))
 
 
 def _of_rows(
