@@ -27,6 +27,16 @@ def covariance_matrix(row, tones, rows, columns):
     return autocovariance(row, tones, np.subtract.outer(rows, rows), np.subtract.outer(columns, columns))
 
 
+def variance_of_map(row, tones, rows, columns, amplitudes):
+    """The variance of a sum over listed pixels, from the autocorrelation of the map of their amplitudes."""
+    image = np.zeros((np.ptp(rows) + 1, np.ptp(columns) + 1))
+    image[rows - rows.min(), columns - columns.min()] = amplitudes
+    ny, nx = (2 * length - 1 for length in image.shape)
+    overlap = np.fft.irfft2(np.abs(np.fft.rfft2(image, (ny, nx))) ** 2, (ny, nx))
+    dy, dx = np.meshgrid(*(np.rint(np.fft.fftfreq(n, 1 / n)) for n in (ny, nx)), indexing="ij")
+    return np.sum(overlap * autocovariance(row, tones, dy, dx))
+
+
 def places(shape):
     """Rows and columns of all pixels, one after the other."""
     return tuple(along.ravel() for along in np.indices(shape))

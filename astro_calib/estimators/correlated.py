@@ -10,20 +10,24 @@ results there have the covariance
 
 with the variance factor :math:`f_N`. That of the median is exact for large N, where :math:`b_N = 0` (the covariance of
 two signs is :math:`(2 / \pi) \arcsin \rho`); for few values :math:`b_N` is from a simulation, and the covariance good
-to 1%. Of g the part that goes with each wave is kept; its harmonics count as white.
+to 1%. As a function of the distance g is a sum of the waves that :math:`\rho` is made of, their overtones and those of
+pairs of them, of which those of strong waves are kept; the rest counts as white.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from itertools import permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astro_calib.detector.correlation import Correlation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 __all__ = ["correlation_of_result", "nonlinear_correlation"]
@@ -34,6 +38,8 @@ CUBIC = {3: 0.62, 4: 0.66, 5: 0.29, 6: 0.45, 7: 0.17, 8: 0.33, 9: 0.11, 10: 0.27
 PHASES = 1 << 12
 #: Smaller parts may be from the finite number of phases.
 NEGLIGIBLE = 1e-4
+#: Waves with more of the variance have overtones that are worth keeping.
+STRONG = 0.1
 
 
 def nonlinear_correlation(rho: NDArray[np.float64] | float, number: int) -> NDArray[np.float64]:
@@ -77,16 +83,15 @@ def correlation_of_result(
     table = waves * [min(linear / factor, 1.0), 1, 1]
     level = correlation.level
     if factor > 1:
-        of_waves, of_rows = _nonlinear_waves(correlation, max(number, 2), float(np.round(share, 3)))
+        of_waves, others = _nonlinear_waves(correlation, max(number, 2), float(np.round(share, 3)))
         excess = (factor - 1) / factor
         table[:, 0] += excess * of_waves
-        # A tone that goes on from row to row has more in common with its own row than with the next.
-        more = np.stack([excess * of_rows, waves[:, 1], np.full(len(waves), np.nan)], axis=1)
-        table = np.concatenate([table, more])
+        table = np.concatenate([table, others * [excess, 1, 1]])
         if level is not None:
+            # The level is linear in the values.
+            more = np.zeros(len(others))
             level = level._replace(
-                amplitudes=np.concatenate([level.amplitudes, 0 * level.amplitudes]),
-                squares=np.concatenate([level.squares, 0 * level.squares]),
+                amplitudes=np.concatenate([level.amplitudes, more]), squares=np.concatenate([level.squares, more])
             )
     return Correlation.of_waves(table, level)
 
@@ -95,31 +100,63 @@ def correlation_of_result(
 def _nonlinear_waves(
     correlation: Correlation, number: int, share: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Parts of what is not linear that go with each wave, and those that do so within a row only."""
+    """Parts of what is not linear that go with each wave, and a table of other waves that it makes of them."""
     waves = correlation.waves
     part, coherent = share * waves[:, 0], ~np.isnan(waves[:, 2])
-    cosines = _cosines(len(waves))
-    # The first is constant along the row.
-    cosines = np.concatenate([np.ones((PHASES, 1)), cosines[:, 1:]], axis=1)
-    times = np.where(np.arange(len(waves)) == 0, 1.0, 2.0) / (PHASES * max(share, 1e-9))
+    phases = _phases(len(waves))
+    cosines = np.cos(phases)
+    in_row = nonlinear_correlation(cosines @ part, number)
+    across = nonlinear_correlation(cosines @ (part * coherent), number)
 
-    def projected(rho: Any) -> NDArray[np.float64]:
-        found = times * (nonlinear_correlation(rho, number) @ cosines)
-        return np.where((found > NEGLIGIBLE) & (part > 0), found, 0.0)
+    def projected(values: NDArray[np.float64], order: NDArray[np.float64]) -> float:
+        """The part of the values that goes with the cosine of so many times each phase."""
+        found = float(values @ np.cos(phases @ order)) * (2 if order.any() else 1) / (PHASES * max(share, 1e-9))
+        return found if found > NEGLIGIBLE else 0.0
 
-    in_row = projected(cosines @ part)
-    across = np.where(coherent, projected(cosines @ (part * coherent)), 0.0)
-    of_waves = np.where(coherent, np.minimum(across, in_row), in_row)
-    return of_waves, np.maximum(in_row - of_waves, 0.0)
+    unit = np.eye(len(waves))
+    unit[0] = 0
+    of_waves = np.zeros(len(waves))
+    others = []
+    for index in np.flatnonzero(part):
+        whole = projected(in_row, unit[index])
+        of_waves[index] = min(projected(across, unit[index]), whole) if coherent[index] else whole
+        if whole > of_waves[index]:
+            # A tone that goes on from row to row has more in common with its own row than with the next.
+            others.append((whole - of_waves[index], waves[index, 1], np.nan))
+    strong = [int(index) for index in np.flatnonzero(part > STRONG) if index]
+    for order in _overtones(strong, len(waves)):
+        of_these = np.where(order == 0, 0.0, waves[:, 1:].T) @ order
+        size = projected(in_row if np.isnan(of_these[1]) or part[0] > 0 else across, order)
+        if size > 0 and np.abs(order).sum() % 2:
+            others.append((size, *of_these))
+        elif size > 0:
+            # Even orders are with what the row has in common.
+            others.append((size, of_these[0], np.nan))
+    return of_waves, np.array(others).reshape(-1, 3)
+
+
+def _overtones(strong: list[int], number: int) -> Iterator[NDArray[np.float64]]:
+    """How often each phase is in the waves that the second and third powers of a sum of waves hold."""
+    for index in strong:
+        for times in (2, 3):
+            order = np.zeros(number)
+            order[index] = times
+            yield order
+    for one, other in permutations(strong, 2):
+        for times, sign in ((1, 1), (1, -1), (2, 1), (2, -1)):
+            order = np.zeros(number)
+            order[one], order[other] = times, sign
+            if times == 2 or one < other:
+                yield order
 
 
 @lru_cache(8)
-def _cosines(number: int) -> NDArray[np.float64]:
-    """Cosines of phases that fill their space evenly: multiples of the roots of primes."""
+def _phases(number: int) -> NDArray[np.float64]:
+    """Phases that fill their space evenly: multiples of the roots of primes; the first, of what rows share, is 0."""
     primes: list[int] = []
     candidate = 2
-    while len(primes) < number:
+    while len(primes) < number - 1:
         if all(candidate % prime for prime in primes):
             primes.append(candidate)
         candidate += 1
-    return np.cos(2 * np.pi * np.outer(np.arange(PHASES), np.sqrt(primes)))
+    return 2 * np.pi * np.outer(np.arange(PHASES), [0.0, *np.sqrt(primes)])
