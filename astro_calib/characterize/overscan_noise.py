@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from astro_calib.characterize.read_noise import robust_width
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,16 +24,14 @@ __all__ = ["NoiseParts", "noise_of", "parts_of"]
 CLIP = 5.0
 #: An axis along which so many pixels are averaged shows a profile that is none of the noise.
 MANY = 200
-#: Degree of the drift of the level.
-DRIFT = 3
+#: Largest degree of the drift of the level, and how many rows it takes to see one degree more.
+DRIFT, ROWS_A_DEGREE = 8, 64
 #: How often a sharp tone may be found where there is none.
 FALSE_ALARMS = 1e-3
 #: Searches for tones, and the weakest that is taken with the strongest.
 SEARCHES, WITH_STRONGEST = 12, 0.3
 #: The largest distance along a row, and how many frequencies are tried.
 REACH, FREQUENCIES = 20, 161
-#: A tone along the rows of so much of the variance is cut into so many cells from row to row.
-SPLIT, ACROSS = 0.01, 8
 #: The largest distance across rows that is looked at.
 ROWS = 4
 #: A known tone of so much of the variance may be stronger or weaker.
@@ -63,9 +63,9 @@ def noise_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
     values = np.where(np.isfinite(values), values, np.nan)
     values = values - np.nanmedian(values)
     for _ in range(2):
-        kept = values[np.isfinite(values)]
-        width = max(1.4826 * float(np.median(np.abs(kept - np.median(kept)))), 0.5)
-        values[np.abs(values) > CLIP * np.hypot(width, float(np.std(kept)) if width == 0.5 else 0.0)] = np.nan
+        # Whole numbers may be one off whatever their noise.
+        width = max(robust_width(values[np.isfinite(values)]), 0.5)
+        values[np.abs(values) > CLIP * width] = np.nan
         for axis in (0, 1):
             values -= _profile(values, axis)
     return np.nan_to_num(values)
@@ -77,8 +77,8 @@ def _profile(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     means = np.nansum(values, axis=axis) / np.maximum(number, 1)
     # What rows have in common is noise: off is taken only how the level drifts.
     if axis == 1 or values.shape[axis] < MANY:
-        place = np.linspace(-1, 1, means.size)
-        means = np.polynomial.legendre.legval(place, np.polynomial.legendre.legfit(place, means, DRIFT, w=number > 0))
+        place, degree = np.linspace(-1, 1, means.size), min(means.size // ROWS_A_DEGREE, DRIFT)
+        means = np.polynomial.legendre.legval(place, np.polynomial.legendre.legfit(place, means, degree, w=number > 0))
     return np.expand_dims(means, axis)
 
 
@@ -185,26 +185,9 @@ def parts_of(noise: NDArray[np.float64], known: NDArray[np.float64]) -> NoisePar
     comb = np.zeros(model.shape[1])
     comb[1 : 1 + FREQUENCIES] = 1 / (COMB * variance)
     parts, _ = nnls(np.vstack([model * weight[:, None], comb]), np.append(found * weight, 0.0))
-    of_rows = _from_row_to_row(noise, np.column_stack([parts[2 : 1 + FREQUENCIES], frequencies[1:]]), variance)
-    table = np.concatenate([sharp, of_rows, known[strong] * [parts[-1], 1, 1], known[~strong]])
+    each_row = np.column_stack([parts[2 : 1 + FREQUENCIES], frequencies[1:], np.full(FREQUENCIES - 1, np.nan)])
+    table = np.concatenate([sharp, each_row, known[strong] * [parts[-1], 1, 1], known[~strong]])
     return NoiseParts(float(parts[0]), float(parts[1]), table[table[:, 0] > 0])
-
-
-def _from_row_to_row(noise: NDArray[np.float64], tones: NDArray[np.float64], variance: float) -> NDArray[np.float64]:
-    """A table of tones along the rows, the strong ones in cells of what their phase does from row to row."""
-    ny, nx = noise.shape
-    wy = 2 * np.pi * np.arange(ACROSS) / ACROSS
-    result = []
-    for power, wx in tones[tones[:, 0] > 0]:
-        if power < SPLIT * variance or wx < 2 * np.pi / nx:
-            result.append([(power, wx, np.nan)])
-            continue
-        found = np.square(np.abs(np.fft.fft(noise @ np.exp(-1j * wx * np.arange(nx)))))
-        cells = np.array([part.mean() for part in np.array_split(np.roll(found, ny // ACROSS // 2), ACROSS)])
-        # The noise of each pixel is in all of them.
-        cells = np.maximum(cells - ny * nx * max(variance - power, 0.0), 1e-6 * cells)
-        result.append([(float(power * cell / cells.sum()), wx, float(w)) for cell, w in zip(cells, wy, strict=True)])
-    return np.concatenate([np.zeros((0, 3)), *result])
 
 
 def _on_lags(tones: NDArray[np.float64], dx: NDArray[np.intp], dy: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -107,6 +107,7 @@ def row_noise(overscan: NDArray[np.float64], image: NDArray[Any]) -> RowNoise:
         return nothing
     shared = float(np.mean(both[0] * both[1])) / (2 * excess)
     error = float(np.sqrt(np.mean(both[0] ** 2) * np.mean(both[1] ** 2) / both.shape[1])) / (2 * excess)
+    error = float(np.hypot(error, shared * OF_DIFFERENCES / np.sqrt(both.shape[1])))
     return RowNoise(excess, shared, error)
 
 
