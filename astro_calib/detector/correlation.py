@@ -15,49 +15,22 @@ share is a wave of frequency 0 whose phase is another one in each row, and is tr
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from astro_calib.arguments import check_number, described
+from astro_calib.detector.waves import Level, collected, of_level, parts_of_variance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MOST_TONES", "Correlation", "Level", "averaged"]
+__all__ = ["Correlation", "Level", "averaged"]
 
-#: More tones than these are merged with their neighbours, the weakest first.
-MOST_TONES = 64
-#: Frequencies that differ by less, in radians a pixel, are one.
-SAME_FREQUENCY = 1e-9
 #: The parts may add up to more than one by this much from rounding.
 ROUNDING = 1e-6
-
-
-class Level(NamedTuple):
-    r"""
-    An overscan level that was subtracted from the noise, as far as it is made of the same waves.
-
-    Attributes
-    ----------
-    axes : tuple of int
-        Axes along which the level varies: ``()`` for one level of the frame, ``(0,)`` for one a row, ``(1,)`` for one a
-        column.
-    amplitudes : ndarray of complex, shape (n_waves,)
-        K of each of the ``waves`` of the correlation: with the weights u of the overscan pixels in the level,
-        :math:`\sum u \, e^{i \omega x}`; over all of them for a level of the frame, over the columns of a row for one
-        a row, over the rows of a column for one a column. A wave whose phase is another one in each row has, for n
-        rows, 1/n of what a row gives in a level of the frame, and 0 in the levels of columns.
-    squares : ndarray of float64, shape (n_waves,)
-        The variance of what the level has of each wave, in units of the wave's: the mean of :math:`|K|^2`; for phases
-        that change from row to row the sum over rows of the squares.
-    """
-
-    axes: tuple[int, ...]
-    amplitudes: NDArray[Any]
-    squares: NDArray[np.float64]
 
 
 class Correlation:
@@ -158,12 +131,12 @@ class Correlation:
         waves, level = state
         nothing = np.zeros(len(waves))
         level = Level((), nothing + 0j, nothing) if level is None else level
-        waves, amplitudes, squares = _collected(waves, level.amplitudes, level.squares)
+        waves, amplitudes, squares = collected(waves, level.amplitudes, level.squares)
         for array in (waves, amplitudes, squares):
             array.flags.writeable = False
         self._waves = waves
         self._level = Level(level.axes, amplitudes, squares) if squares.any() else None
-        total = float(_of_each(waves, self._level).sum())
+        total = float(parts_of_variance(waves, self._level).sum())
         if total > 1 + ROUNDING:
             msg = f"the parts of a correlation add up to {total:.6g}; expected 1 at most: they are parts of a variance."
             raise ValueError(msg)
@@ -248,9 +221,9 @@ class Correlation:
         dx, dy = np.broadcast_arrays(np.asarray(dx, dtype=np.float64), np.asarray(dy, dtype=np.float64))
         here = dy == 0
         result = np.where(here & (dx == 0), self.white, 0.0)
-        of_level = _in_level(self._waves, self._level)
+        added = of_level(self._waves, self._level)
         axes = None if self._level is None else self._level.axes
-        for (part, wx, wy), more in zip(self._waves, of_level, strict=True):
+        for (part, wx, wy), more in zip(self._waves, added, strict=True):
             coherent = not np.isnan(wy)
             result += part * (np.cos(wx * dx + wy * dy) if coherent else here * np.cos(wx * dx))
             if more and axes == (0,):
@@ -283,7 +256,7 @@ class Correlation:
         if self._level is not None:
             msg = "a level was subtracted from this noise before."
             raise ValueError(msg)
-        factor = self.white + float(_of_each(self._waves, level).sum())
+        factor = self.white + float(parts_of_variance(self._waves, level).sum())
         if factor <= 0:
             return Correlation(), 0.0
         return Correlation.of_waves(self._waves / [factor, 1, 1], level), factor
@@ -364,7 +337,7 @@ def averaged(
         table, level = one.waves * [weight, 1, 1], one.level
         if level is not None and len(axes) > 1:
             # Levels along different axes: what they add on average stays with the waves.
-            table[:, 0] = weight * np.maximum(_of_each(one.waves, level), 0.0)
+            table[:, 0] = weight * np.maximum(parts_of_variance(one.waves, level), 0.0)
             level = None
         nothing = np.zeros(len(table))
         tables.append(table)
@@ -372,21 +345,6 @@ def averaged(
         squares.append(nothing if level is None else level.squares)
     level = Level(axes.pop(), np.concatenate(amplitudes), np.concatenate(squares)) if len(axes) == 1 else None
     return Correlation.of_waves(np.concatenate(tables), level)
-
-
-def _of_each(waves: NDArray[np.float64], level: Level | None) -> NDArray[np.float64]:
-    """What each wave adds to the variance of a pixel, on average over pixels, less the level."""
-    return waves[:, 0] + _in_level(waves, level)
-
-
-def _in_level(waves: NDArray[np.float64], level: Level | None) -> NDArray[np.float64]:
-    """What the level changes of that."""
-    part, wx, wy = waves.T
-    if level is None:
-        return np.zeros_like(part)
-    along_level = {(): (wx == 0) & (np.isnan(wy) | (wy == 0)), (0,): wx == 0, (1,): wy == 0}[level.axes]
-    added: NDArray[np.float64] = part * (level.squares - 2 * np.where(along_level, level.amplitudes.real, 0.0))
-    return added
 
 
 def _rows_of(tones: Any) -> list[tuple[float, float, float]]:
@@ -410,58 +368,3 @@ def _rows_of(tones: Any) -> list[tuple[float, float, float]]:
         size = check_number("a tone's part of the variance", part, maximum=1.0)
         result.append((size, along, np.nan if changing else across))
     return result
-
-
-def _collected(
-    waves: NDArray[np.float64], amplitudes: NDArray[Any], squares: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
-    """Waves by strength, those of one frequency in one, and not too many; the one of rows first."""
-    part, wx, wy = waves.T
-    wx, wy = _wrapped(wx), _wrapped(wy)
-    # A wave and the one that goes the other way are the same.
-    turned = (wx < 0) | (np.isin(wx, (0.0, np.pi)) & (wy < 0))
-    wx, wy = _wrapped(np.where(turned, -wx, wx)), _wrapped(np.where(turned, -wy, wy))
-    amplitudes = np.where(turned, amplitudes.conj(), amplitudes)
-    rounded = np.round(np.stack([wx, np.where(np.isnan(wy), 10.0, wy)]) / SAME_FREQUENCY)
-    _, first, inverse = np.unique(rounded, axis=1, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    total = np.bincount(inverse, weights=part)
-
-    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(inverse, weights=part * values) / np.where(total > 0, total, 1.0)
-
-    table = np.stack([total, wx[first], wy[first]], axis=1)
-    found = mean(amplitudes.real) + 1j * mean(amplitudes.imag)
-    of_rows = inverse[0]
-    order = [int(n) for n in np.argsort(-total, kind="stable") if n != of_rows and total[n] > 0]
-    order.insert(0, of_rows)
-    return _merged(table[order], found[order], mean(squares)[order])
-
-
-def _wrapped(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same frequency for whole pixels, above -pi and up to pi."""
-    inside = np.where(np.abs(frequency) <= np.pi, frequency, np.pi - np.mod(np.pi - frequency, 2 * np.pi))
-    inside = np.where(np.abs(inside) < SAME_FREQUENCY, 0.0, inside)
-    return np.where(np.pi - np.abs(inside) < SAME_FREQUENCY, np.pi, inside)
-
-
-def _merged(
-    waves: NDArray[np.float64], amplitudes: NDArray[Any], squares: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
-    """The same waves, the weakest tones merged with the next in frequency until there are few enough."""
-    while len(waves) > 1 + MOST_TONES:
-        changing = np.isnan(waves[:, 2])
-        # The weakest that is not the only one of its kind; the first wave is that of rows.
-        kinds = [np.flatnonzero(changing[1:] == kind) + 1 for kind in (False, True)]
-        kind = max((one for one in kinds if len(one) > 1), key=lambda one: int(one[-1]))
-        weakest, others = kind[-1], kind[:-1]
-        apart = np.nan_to_num(np.abs(waves[others, 1:] - waves[weakest, 1:])).sum(axis=1)
-        nearest = others[np.argmin(apart)]
-        pair = [nearest, weakest]
-        weights = waves[pair, 0] / waves[pair, 0].sum()
-        waves[nearest] = [waves[pair, 0].sum(), *(weights @ waves[pair, 1:])]
-        amplitudes[nearest], squares[nearest] = weights @ amplitudes[pair], weights @ squares[pair]
-        strongest = [int(n) for n in 1 + np.argsort(-waves[1:, 0], kind="stable") if n != weakest]
-        order = [0, *strongest]
-        waves, amplitudes, squares = waves[order], amplitudes[order], squares[order]
-    return waves, amplitudes, squares

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.detector.correlation import MOST_TONES, Correlation, Level
+from astro_calib.detector.correlation import Correlation
+from astro_calib.detector.waves import MOST_TONES, Level
 from astro_calib.errors import FrameError
 from astro_calib.io.master_parts import MasterParts, MissingMasterError
 from astro_calib.io.stored_arrays import native, window_of_entry

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from astro_calib import Correlation, NoiseSource
-from astro_calib.detector.correlation import Level, averaged
+from astro_calib.detector.correlation import averaged
+from astro_calib.detector.waves import Level
 from tests.correlated_fields import CASES, autocovariance
 
 AS_IT_IS = ((0, 1), (0, 1))

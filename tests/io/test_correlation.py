@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from astro_calib import CCDFrame, Correlation, NoiseSource, UncertaintyBudget, combine
-from astro_calib.detector.correlation import Level
+from astro_calib.detector.waves import Level
 from astro_calib.errors import FrameError
 from astro_calib.io.budget_reader import source_of_tree
 from astro_calib.io.stored_arrays import MALFORMED

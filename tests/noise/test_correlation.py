@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astro_calib import Correlation, NoiseSource, UncertaintyBudget
-from astro_calib.detector.correlation import Level
+from astro_calib.detector.waves import Level
 from tests.correlated_fields import CASES, autocovariance, covariance_matrix, places
 
 SHAPE = (9, 12)
