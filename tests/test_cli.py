@@ -101,7 +101,8 @@ def test_gain_and_read_noise_by_option(silent, tmp_path):
 
 
 def test_unknown_gain_says_which_option_gives_it(silent, tmp_path):
-    assert "Give --gain, or detector.gain in a profile" in message(call("reduce", silent, "-o", tmp_path / "out"))
+    asked = call("reduce", silent, "-o", tmp_path / "out", "--detector", "header")
+    assert "Give --gain, or detector.gain in a profile" in message(asked)
     assert not (tmp_path / "out").exists()
 
 
@@ -183,7 +184,7 @@ def test_a_fault_of_the_program_is_not_hidden(raw, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(run, "plan_night", fail)
+    monkeypatch.setattr(run, "make_plan", fail)
     assert isinstance(call("reduce", raw, "-o", tmp_path / "out", "--quiet").exception, AssertionError)
 
 

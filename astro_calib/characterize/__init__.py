@@ -5,9 +5,10 @@ from astro_calib.characterize.calibration_plan import CalibrationPlan
 from astro_calib.characterize.dark_choice import DarkChoice, choose_dark
 from astro_calib.characterize.dark_result import DarkCurrent
 from astro_calib.characterize.darks import dark_current
+from astro_calib.characterize.frame_noise import ImageExcess, frame_detector, image_excess
 from astro_calib.characterize.planning import plan_calibration
-from astro_calib.characterize.read_noise import Tone
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
+from astro_calib.characterize.tones import Tone
 from astro_calib.characterize.transfer import photon_transfer
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CalibrationPlan",
     "DarkChoice",
     "DarkCurrent",
+    "ImageExcess",
     "Measured",
     "PhotonTransfer",
     "Point",
@@ -22,6 +24,8 @@ __all__ = [
     "bad_pixel_mask",
     "choose_dark",
     "dark_current",
+    "frame_detector",
+    "image_excess",
     "photon_transfer",
     "plan_calibration",
 ]

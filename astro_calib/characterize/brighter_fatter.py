@@ -8,6 +8,7 @@ the variance from a larger gain, and the lags say little about it where the imag
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,62 +18,67 @@ from astro_calib.characterize.lags import REACH, inner_lags
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PRIOR", "SHAPE_WIDTH", "classes", "covariance_of_charge", "template", "with_corrections"]
+__all__ = ["HIGHER", "PRIOR", "classes", "orders", "template", "with_corrections"]
 
 #: Size of the deficit that CCDs have, and its spread over cameras, for each electron: from next to nothing (thin
 #: chips, large pixels) to 3e-6 (thick chips of 10 micron pixels).
 PRIOR = (1.0e-6, 1.0e-6)
+#: The covariances fall with this power of the distance; in some chips next to nothing reaches beyond the neighbours.
+DECAY, STEEP = 3.2, 5.0
+#: How much of an ordinary deficit may be of the steep shape instead (standard deviation).
+STEEP_WIDTH = 0.7
 #: Each covariance may differ from the shape by this part (standard deviation) of what an ordinary deficit gives.
 SHAPE_WIDTH = 0.5
-#: The covariances fall with this power of the distance.
-DECAY = 3.2
+#: How much of the higher orders there is, and its spread: they are known for charge that moves borders of pixels as if
+#: these moved no field, and how far the field changes with them differs from chip to chip.
+HIGHER = (0.7, 0.5)
 
 
-def template() -> NDArray[np.float64]:
+def template(decay: float = DECAY) -> NDArray[np.float64]:
     """The shape of the covariances, which sum to 1 without the middle; -1 in the middle; shape (2 REACH + 1,) * 2."""
     y, x = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
     distance = np.hypot(x, y)
     distance[REACH, REACH] = np.inf
-    shape = distance**-DECAY
+    shape = distance**-decay
     shape /= shape.sum()
     shape[REACH, REACH] = -1
     return np.asarray(shape)
 
 
+@cache
 def classes() -> list[tuple[NDArray[np.float64], float]]:
     """
     Ways in which the covariances may differ from the shape: maps that sum to zero, and how large they may be.
 
-    One for each inner lag, whose four (or two) signs go together.
+    The first makes them fall more steeply. Then there is one for each inner lag, whose four (or two) signs go together.
     """
     shape = template()
-    found = []
+    ordinary = np.hypot(*PRIOR)
+    found = [(template(STEEP) - shape, float(STEEP_WIDTH * ordinary))]
     for dy, dx in zip(*inner_lags(), strict=True):
         if dy == dx == 0:
             continue
         one = np.zeros_like(shape)
         one[np.ix_([REACH - dy, REACH + dy], [REACH - dx, REACH + dx])] = 1
-        width = SHAPE_WIDTH * np.hypot(*PRIOR) * shape[REACH + dy, REACH + dx]
+        width = SHAPE_WIDTH * ordinary * shape[REACH + dy, REACH + dx]
         one[REACH, REACH] = -one.sum()
         found.append((one, float(width)))
     return found
 
 
-def covariance_of_charge(a: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+def orders(a: NDArray[np.float64]) -> NDArray[np.float64]:
     r"""
-    The covariances of a flat of so many electrons, electron^2, at the inner lags and the ring (folded).
+    The covariances of a flat by their orders in its level, at the inner lags and the ring (folded).
 
     Parameters
     ----------
     a : ndarray, shape (2 REACH + 1, 2 REACH + 1)
         The coefficients, 1 / electron.
-    level : float
-        Electrons.
 
     Returns
     -------
-    ndarray, shape (REACH + 1, REACH + 1)
-        Rows first.
+    ndarray, shape (3, REACH + 1, REACH + 1)
+        What belongs to the second, third and fourth power of the level in electrons; rows first.
 
     Notes
     -----
@@ -85,10 +91,7 @@ def covariance_of_charge(a: NDArray[np.float64], level: float) -> NDArray[np.flo
     from scipy.signal import fftconvolve
 
     twice = fftconvolve(a, a, "same")
-    result = a * level**2 + 2 / 3 * twice * level**3 + 1 / 3 * fftconvolve(twice, a, "same") * level**4
-    result = result[REACH:, REACH:].copy()
-    result[0, 0] += level
-    return np.asarray(result)
+    return np.stack([a, 2 / 3 * twice, 1 / 3 * fftconvolve(twice, a, "same")])[:, REACH:, REACH:]
 
 
 def with_corrections(values: NDArray[np.float64]) -> NDArray[np.float64]:

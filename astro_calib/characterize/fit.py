@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.brighter_fatter import PRIOR, classes, covariance_of_charge, template, with_corrections
+from astro_calib.characterize.brighter_fatter import HIGHER, PRIOR, classes, orders, template, with_corrections
+from astro_calib.characterize.faint_light import MOST, shapes
 from astro_calib.characterize.lags import INNER, REACH, covariance_of_lags, folded, inner_lags, less_ring
-from astro_calib.characterize.result import Point
+from astro_calib.characterize.result import Doubt, NotRaw, Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.characterize.flats import Contrast, Part
-    from astro_calib.characterize.read_noise import Biases, Spectrum
+    from astro_calib.characterize.read_noise import Biases
+    from astro_calib.characterize.spectrum import Spectrum
 
-__all__ = ["UNLIKELY", "Fit", "FitResult", "both_signs", "remarks_on_fit"]
+__all__ = ["DIFFERENT", "Fit", "FitResult", "both_signs", "remarks_on_fit"]
 
 #: So many levels, over such a factor, tell how the response departs from a straight line.
 LEVELS, SPAN = 4, 3.0
+#: Levels that differ by this factor can contradict each other.
+DIFFERENT = 1.25
+#: A departure from a straight line that is so many errors large is one.
+BENT = 4.0
 #: A chance that is smaller than this is worth a remark.
 UNLIKELY = 1e-4
 #: Lags larger than this part of the variance are no charge that repels charge.
@@ -58,10 +64,14 @@ class FitResult(NamedTuple):
         1 / electron.
     curvature : (float, float) or None
         Relative loss of signal for each adu, and its error; None where there are too few levels.
-    residuals, covariances : list of ndarray
-        Of the inner lags of each part, adu^2 and adu^4.
+    measured, residuals : list of ndarray
+        The inner lags of each part without faint light, and what is left of them, adu^2.
+    covariances : list of ndarray
+        Of their errors, adu^4.
     chance : float
         How often chance alone makes variances scatter so much about the fit.
+    bent : bool
+        Whether the levels show a response that is not straight, of which there are too few to measure it.
     """
 
     inverse_gain: float
@@ -69,9 +79,16 @@ class FitResult(NamedTuple):
     a_00: float
     a_00_error: float
     curvature: tuple[float, float] | None
+    measured: list[NDArray[np.float64]]
     residuals: list[NDArray[np.float64]]
     covariances: list[NDArray[np.float64]]
     chance: float
+    bent: bool
+
+    @property
+    def consistent(self) -> bool:
+        """Whether all levels agree."""
+        return self.chance > UNLIKELY and not self.bent
 
     def points(self, parts: list[tuple[Contrast, Part]]) -> list[Point]:
         """The photon transfer curve: a point for each part of each difference."""
@@ -84,6 +101,26 @@ class FitResult(NamedTuple):
             error = float(np.sqrt(covariance[0, 0])) / norm
             found.append(Point(level, variance, error, variance - float(residual[0]) / norm, contrast.flats))
         return found
+
+
+class _Model(NamedTuple):
+    """
+    What the parameters say of a difference.
+
+    Attributes
+    ----------
+    lags, covariance : ndarray
+        The inner lags, adu^2, and the covariance of their errors, adu^4.
+    matrix : ndarray
+        Derivatives of the lags by the parameters.
+    faint : ndarray, shape (lags, 2)
+        What light that was not found may add to the lags, one standard deviation of each kind.
+    """
+
+    lags: NDArray[np.float64]
+    matrix: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    faint: NDArray[np.float64]
 
 
 class Fit:
@@ -108,23 +145,33 @@ class Fit:
             self.moments[1:] = [power * self.moments[0] for power in (noise, noise**2)]
         self.maps = [template(), *(one for one, _ in classes())]
         self.columns = [self.ring @ one[REACH:, REACH:].ravel() for one in self.maps]
-        self.prior_mean = np.array([PRIOR[0], *[0.0] * (len(self.maps) - 1)])
-        self.prior_width = np.array([PRIOR[1], *(width for _, width in classes())])
+        # The sizes of the maps, and how much there is of the higher orders.
+        self.prior_mean = np.array([PRIOR[0], *[0.0] * (len(self.maps) - 1), HIGHER[0]])
+        self.prior_width = np.array([PRIOR[1], *(width for _, width in classes()), HIGHER[1]])
+        self.faint = np.stack([MOST * self.ring @ one.ravel() for one in shapes()], axis=1)
 
     def solve(self, parts: Sequence[Part]) -> FitResult:
-        """Fit; nonlinearity only where there are levels enough."""
+        """Fit; nonlinearity is measured where there are levels enough, else looked for where there are two."""
         levels = np.array([float(np.square(one.weights) @ one.levels / np.sum(one.weights**2)) for one in parts])
-        curved = _number_of_levels(levels) >= LEVELS and levels.max() > SPAN * levels.min()
-        charge = len(self.maps)
+        if _number_of_levels(levels) >= LEVELS and levels.max() > SPAN * levels.min():
+            return self._solve(parts, levels, curved=True)
+        straight = self._solve(parts, levels, curved=False)
+        if levels.max() < DIFFERENT * levels.min():
+            return straight
+        bent = self._solve(parts, levels, curved=True).curvature
+        return straight._replace(bent=bent is not None and abs(bent[0]) > BENT * bent[1])
+
+    def _solve(self, parts: Sequence[Part], levels: NDArray[np.float64], *, curved: bool) -> FitResult:
+        charge = len(self.prior_mean)
         lags = len(self.read)
         size = 1 + charge + curved + lags
         values = np.zeros(size)
         first = parts[int(np.argmax(levels))]
         shot = first.lags[0, 0] - self.read_weight(first) * self.read[0]
         values[0] = max(shot, 1e-6 * first.lags[0, 0]) / float(np.square(first.weights) @ first.levels)
-        values[1] = PRIOR[0]
+        values[1 : 1 + charge] = self.prior_mean
         values[-lags:] = self.read
-        covariances: list[NDArray[np.float64]] = []
+        known = np.linalg.pinv(self.read_covariance, hermitian=True)
         for _ in range(4):
             normal = np.zeros((size, size))
             right = np.zeros(size)
@@ -132,74 +179,81 @@ class Fit:
             place = np.arange(1, 1 + charge)
             normal[place, place] += 1 / self.prior_width**2
             right[place] += self.prior_mean / self.prior_width**2
-            weight = np.linalg.pinv(self.read_covariance, hermitian=True)
-            normal[-lags:, -lags:] += weight
-            right[-lags:] += weight @ self.read
-            covariances, residuals = [], []
-            for part in parts:
-                matrix = self._matrix(part, values, curved)
-                predicted, covariance = self._prediction(part, values, curved)
-                weight = np.linalg.inv(covariance)
-                measured = self.ring @ part.lags.ravel()
-                normal += matrix.T @ weight @ matrix
-                right += matrix.T @ weight @ (measured - predicted + matrix @ values)
-                covariances.append(covariance)
+            normal[-lags:, -lags:] += known
+            right[-lags:] += known @ self.read
+            for part, model in zip(parts, self._models(parts, values, curved), strict=True):
+                weight = np.linalg.inv(model.covariance + model.faint @ model.faint.T)
+                off = self.ring @ part.lags.ravel() - model.lags
+                normal += model.matrix.T @ weight @ model.matrix
+                right += model.matrix.T @ weight @ (off + model.matrix @ values)
             scale = 1 / np.sqrt(np.diag(normal))
             inverse = np.linalg.inv(normal * np.outer(scale, scale)) * np.outer(scale, scale)
             values = inverse @ right
-        residuals = [self.ring @ part.lags.ravel() - self._prediction(part, values, curved)[0] for part in parts]
+        models = self._models(parts, values, curved)
+        measured = [self._without_faint(part, model) for part, model in zip(parts, models, strict=True)]
+        residuals = [lags - model.lags for lags, model in zip(measured, models, strict=True)]
+        covariances = [model.covariance for model in models]
         a_00 = np.zeros(size)
-        a_00[1 : 1 + charge] = [one[REACH, REACH] for one in self.maps]
+        a_00[1 : 1 + len(self.maps)] = [one[REACH, REACH] for one in self.maps]
         return FitResult(
             float(values[0]),
             float(np.sqrt(inverse[0, 0])),
             float(a_00 @ values),
             float(np.sqrt(a_00 @ inverse @ a_00)),
             (float(values[1 + charge]), float(np.sqrt(inverse[1 + charge, 1 + charge]))) if curved else None,
+            measured,
             residuals,
             covariances,
             _chance(residuals, covariances, 1 + curved),
+            False,
         )
 
     def read_weight(self, part: Part) -> float:
         """How often a difference holds the noise of a bias."""
         return float(np.sum(part.weights**2) + part.bias / self.number)
 
-    def _matrix(self, part: Part, values: NDArray[np.float64], curved: bool) -> NDArray[np.float64]:
-        """Derivatives of the lags by the parameters."""
-        squares = np.square(part.weights)
-        lags = len(self.read)
-        first = np.zeros(lags)
-        first[0] = squares @ part.levels
-        columns = [first, *(float(squares @ part.squares) * column for column in self.columns)]
-        if curved:
-            second = np.zeros(lags)
-            second[0] = -3 * values[0] * float(squares @ part.squares)
-            columns.append(second)
-        return np.column_stack([*columns, self.read_weight(part) * np.eye(lags)])
+    def _models(self, parts: Sequence[Part], values: NDArray[np.float64], curved: bool) -> list[_Model]:
+        """What the parameters say of each difference."""
+        charge = len(self.prior_mean)
+        by_order = orders(with_corrections(values[1 : 1 + len(self.maps)]))
+        return [self._model(part, values, by_order, values[1 + charge] if curved else None) for part in parts]
 
-    def _prediction(
-        self, part: Part, values: NDArray[np.float64], curved: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The lags of a difference and their covariance, adu^2 and adu^4."""
-        inverse_gain = values[0]
-        charge = len(self.maps)
-        a = with_corrections(values[1 : 1 + charge])
-        lags = np.zeros((REACH + 1, REACH + 1))
-        for weight, level, square in zip(part.weights, part.levels, part.squares, strict=True):
-            more = covariance_of_charge(a, level / inverse_gain)
-            more[0, 0] -= level / inverse_gain
-            more *= square / level**2
-            more[0, 0] += level / inverse_gain
-            lags += weight**2 * inverse_gain**2 * more
-            if curved:
-                lags[0, 0] -= weight**2 * 3 * inverse_gain * values[1 + charge] * square
+    def _model(
+        self, part: Part, values: NDArray[np.float64], by_order: NDArray[np.float64], curvature: float | None
+    ) -> _Model:
+        inverse_gain, higher = values[0], values[len(self.maps) + 1]
+        squares = np.square(part.weights)
+        # Sums over the flats, of what each order of the covariances is multiplied by.
+        light = float(squares @ part.levels)
+        second = float(squares @ part.squares)
+        third, fourth = (float(squares @ (part.squares * part.levels**n)) / inverse_gain**n for n in (1, 2))
+        more = third * by_order[1] + fourth * by_order[2]
+        lags = second * by_order[0] + higher * more
+        lags[0, 0] += inverse_gain * light
         read = self.read_weight(part)
-        predicted = self.ring @ lags.ravel() + read * values[-len(self.read) :]
+        first = np.zeros(len(self.read))
+        first[0] = light
+        columns = [first, *(second * column for column in self.columns), self.ring @ more.ravel()]
+        if curvature is not None:
+            loss = np.zeros(len(self.read))
+            loss[0] = -3 * inverse_gain * second
+            columns.append(loss)
+            lags[0, 0] += curvature * loss[0]
         shot = max(float(lags[0, 0]), 1e-12)
         moments = self.moments
         covariance = shot**2 * moments[0] + 2 * shot * read * moments[1] + read**2 * moments[2]
-        return predicted, covariance / part.pixels
+        return _Model(
+            self.ring @ lags.ravel() + read * values[-len(self.read) :],
+            np.column_stack([*columns, read * np.eye(len(self.read))]),
+            covariance / part.pixels,
+            shot * self.faint * part.starry,
+        )
+
+    def _without_faint(self, part: Part, model: _Model) -> NDArray[np.float64]:
+        """The measured inner lags, without the light that is most likely in them."""
+        measured = np.asarray(self.ring @ part.lags.ravel())
+        both = model.covariance + model.faint @ model.faint.T
+        return measured - model.faint @ (model.faint.T @ np.linalg.solve(both, measured - model.lags))
 
 
 def _number_of_levels(levels: NDArray[np.float64]) -> int:
@@ -222,17 +276,18 @@ def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.f
 
 def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]) -> list[str]:
     """What the flats themselves say against the result."""
-    remarks = []
-    if result.chance < UNLIKELY:
+    remarks: list[str] = []
+    if not result.consistent:
         remarks.append(
-            "differences of flats, or parts of them, at other levels contradict each other beyond their errors: "
-            "nonlinearity, another filter, or stray light"
+            Doubt(
+                "differences of flats, or parts of them, at other levels contradict each other beyond their errors: "
+                "nonlinearity, another filter, or stray light"
+            )
         )
     worst, at = 0.0, (0, 0)
     dy, dx = inner_lags()
-    for (_, part), covariance in zip(parts, result.covariances, strict=True):
-        read = fit.read_weight(part) * fit.read
-        inner = fit.ring @ part.lags.ravel() - read
+    for (_, part), measured, covariance in zip(parts, result.measured, result.covariances, strict=True):
+        inner = measured - fit.read_weight(part) * fit.read
         size = np.abs(inner[1:]) / max(inner[0], 1e-12)
         certain = np.abs(inner[1:]) > 5 * np.sqrt(np.diag(covariance)[1:])
         size = np.where(certain, size, 0)
@@ -241,12 +296,14 @@ def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: F
             worst, at = float(size.max()), (int(dx[place]), int(dy[place]))
     if worst > CORRELATED:
         remarks.append(
-            f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {at}: they were smoothed, "
-            "resampled or filtered, and the gain is wrong"
+            NotRaw(
+                f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {at}: they were smoothed, "
+                "resampled or filtered, and the gain is wrong"
+            )
         )
     ring = [_ring(part) / np.sqrt(1 / part.pixels / IN_RING) for _, part in parts]
     if np.max(np.abs(ring)) > RING_ERRORS and max(abs(_ring(part)) for _, part in parts) > RING:
-        remarks.append("light that changed between the flats has left large structures in their differences")
+        remarks.append(Doubt("light that changed between the flats has left large structures in their differences"))
     lost = float(np.mean([contrast.excluded for contrast in found]))
     if lost > MUCH:
         remarks.append(f"{100 * lost:.0f}% of the pixels were left out: unlit, saturated, hit, or with objects")

@@ -33,6 +33,10 @@ NEAR, NEAR_TILES = 1.5, 1.3
 UNLIT = 0.1
 #: Objects are looked for again until fewer pixels than this part change.
 SETTLED = 0.003
+#: Smoothed pixels that are so many standard deviations off belong to objects.
+OBJECT = 3.5
+#: Objects in more than this part of the pixels are stars, not hits alone.
+STARRY = 0.005
 #: Where less than this part of the pixels is free of objects the sum of flats begins again.
 FULL_OF_OBJECTS = 0.5
 #: A part with fewer pixels than this, or than this share of the largest, is no part of its own.
@@ -55,6 +59,8 @@ class Part(NamedTuple):
         The mean level of each flat, adu above the bias, and the mean of its square.
     bias : float
         The mean square of the factor of the mean bias.
+    starry : bool
+        Whether stars, or the like, were found in the difference: there may be others, too faint to be found.
     """
 
     lags: NDArray[np.float64]
@@ -63,6 +69,7 @@ class Part(NamedTuple):
     levels: NDArray[np.float64]
     squares: NDArray[np.float64]
     bias: float
+    starry: bool
 
 
 @dataclass(frozen=True)
@@ -175,11 +182,13 @@ def _contrast(
         inverse_gain /= max(float(np.median(light[used])), 1e-9)
         scaled = difference / np.sqrt(read + inverse_gain * light)
         bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled[used]), 0.2)))
-        bad |= _objects(scaled, lit)
+        objects = _objects(scaled, lit)
+        bad |= objects
         before, used = used, lit & ~bad
         if not used.any() or np.count_nonzero(before != used) < SETTLED * np.count_nonzero(lit):
             break
     used &= ~_odd_tiles(scaled, used)
+    starry = np.count_nonzero(objects & lit) > STARRY * np.count_nonzero(lit)
     parts = []
     means = _of_tiles(net + total, used, np.mean)
     for tiles in _by_level(means, _of_tiles(used.astype(float), used, np.sum)):
@@ -204,6 +213,7 @@ def _contrast(
                 own,
                 np.square(own) * spread,
                 float(np.mean(np.square(factor_of_bias[here]))),
+                starry,
             )
         )
     return Contrast(flats, tuple(parts), 1 - used.sum() / used.size), bad
@@ -260,7 +270,7 @@ def _objects(scaled: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np
         rest = used & ~found
         if not rest.any():
             break
-        now = grown(np.abs(smooth) > CLIP * robust_width(smooth[rest]), 5)
+        now = grown(np.abs(smooth) > OBJECT * robust_width(smooth[rest]), 5)
         if (now == found).all():
             break
         found = now

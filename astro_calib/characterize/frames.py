@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import described, frame_from
+from astro_calib.characterize.result import NotRaw
 from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
 from astro_calib.noise.digital_step import digital_step, neighbours
@@ -94,12 +95,14 @@ def _remarks_on_header(header: Mapping[str, Any], kind: str, number: int) -> lis
         except (TypeError, ValueError):
             return 0.0
 
-    found = []
+    found: list[str] = []
     for card in STACKED:
         if number_of(card) > 1:
             found.append(
-                f"{kind} {number} is a stack ({card} = {header[card]}), whose noise is not that of one frame; "
-                "give raw ones"
+                NotRaw(
+                    f"{kind} {number} is a stack ({card} = {header[card]}), whose noise is not that of one frame; "
+                    "give raw ones"
+                )
             )
             break
     exposure = max(number_of(card) for card in EXPOSURES)

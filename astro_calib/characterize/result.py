@@ -8,15 +8,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import astropy.units as u
 import numpy as np
 
+from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.detector import Amplifier, Detector
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from astro_calib.characterize.read_noise import Tone
+    from astro_calib.characterize.tones import Tone
 
-__all__ = ["AmplifierTransfer", "Measured", "PhotonTransfer", "Point"]
+__all__ = ["AmplifierTransfer", "Doubt", "Measured", "NotBias", "NotRaw", "PhotonTransfer", "Point"]
+
+
+class Doubt(str):
+    """A remark that speaks against the gain."""
+
+    __slots__ = ()
+
+
+class NotBias(str):
+    """A remark that speaks against the read noise: the biases may be something else."""
+
+    __slots__ = ()
+
+
+class NotRaw(Doubt):
+    """A remark that the frames are not raw, so that their noise is not that of the detector."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +183,18 @@ class AmplifierTransfer:
     flats: int
     remarks: tuple[str, ...]
 
+    @property
+    def correlation(self) -> Correlation | None:
+        """How the read noise of neighbours goes together; None if each pixel has its own."""
+        total = float(self.read_noise.value.value) ** 2
+        row = float(self.row.value.value) ** 2
+        powers = np.array([tone.power for tone in self.tones])
+        if total <= 0 or not (row > 0 or powers.any()):
+            return None
+        # Where rounding hides the noise, its parts are known worse than all of it.
+        total = max(total, row + float(powers.sum()))
+        return Correlation(row / total, [(tone.power / total, tone.wx, tone.wy) for tone in self.tones])
+
     def __str__(self) -> str:
         lines = [
             f"gain          {self.gain}",
@@ -259,7 +290,7 @@ class PhotonTransfer:
         Returns
         -------
         Detector
-            With gains, their uncertainties, read noises, and the saturation if it was seen.
+            With gains, their uncertainties, read noises with rows and tones, and the saturation if it was seen.
         """
         amplifiers = [
             Amplifier(
@@ -267,6 +298,7 @@ class PhotonTransfer:
                 gain_uncertainty=one.gain.uncertainty,
                 read_noise=one.read_noise.value,
                 data_section=one.section,
+                correlation=one.correlation,
             )
             for one in self.amplifiers
         ]

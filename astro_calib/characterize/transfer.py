@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.characterize.fit import UNLIKELY, Fit, both_signs, remarks_on_fit
+from astro_calib.characterize.fit import DIFFERENT, Fit, both_signs, remarks_on_fit
 from astro_calib.characterize.flats import FEWEST, Contrast, contrasts, groups_of_levels
 from astro_calib.characterize.frames import different_frames, section_of, step_of, top_of_range, usable_flats
 from astro_calib.characterize.lags import REACH, covariance_of_lags, folded
-from astro_calib.characterize.read_noise import Biases, Spectrum, Tone, biases_of, spectrum_of
-from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer
+from astro_calib.characterize.read_noise import Biases, biases_of
+from astro_calib.characterize.result import AmplifierTransfer, Doubt, Measured, NotBias, NotRaw, PhotonTransfer
 from astro_calib.characterize.rounded import rounded_width
+from astro_calib.characterize.spectrum import Spectrum, spectrum_of
+from astro_calib.characterize.tones import Tone
 from astro_calib.errors import FrameError, ShapeMismatchError
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ RANGE = (0.05, 0.6)
 SMALL, SMALLEST = 0.6, 0.3
 #: Hits in biases cost fewer pixels than this part.
 HIT = 0.02
-#: Levels that differ by this factor can contradict each other.
-DIFFERENT = 1.25
 #: A variance of the read noise that is known less well than this is worth a remark.
 POOR = 0.1
 
@@ -142,9 +142,13 @@ def _amplifier(
 
     step = step_of(flats, frames)
     if step == 0:
-        remarks.append("the flats' values come in no steps: they were processed, averaged or filtered, and are not raw")
+        remarks.append(
+            NotRaw("the flats' values come in no steps: they were processed, averaged or filtered, and are not raw")
+        )
     elif abs(step - round(step)) > 1e-6 * step:
-        remarks.append(f"the values come in steps of {step:.4g} adu: they were averaged or scaled, and are not raw")
+        remarks.append(
+            NotRaw(f"the values come in steps of {step:.4g} adu: they were averaged or scaled, and are not raw")
+        )
     biases = biases_of(frames, good)
     if biases.pixels < FEWEST:
         msg = f"the biases agree in {biases.pixels} pixels only{where}; give biases of one setup, taken in a row."
@@ -152,8 +156,10 @@ def _amplifier(
     hit = 1 - biases.pixels / good.sum()
     if hit > HIT:
         remarks.append(
-            f"{100 * hit:.1f}% of the pixels differ from bias to bias by far more than the others, or are beside such: "
-            "hot pixels of darks, hits, or another setup"
+            NotBias(
+                f"{100 * hit:.1f}% of the pixels differ from bias to bias by far more than the others, or are beside "
+                "such: hot pixels of darks, hits, or another setup"
+            )
         )
     spectrum = spectrum_of(biases)
     total, small = _without_rounding(spectrum, frames, biases, step)
@@ -175,8 +181,10 @@ def _amplifier(
         parts_of_range = np.array([levels[index] for index in kept]) / (top - bias_level)
         if parts_of_range.max() > RANGE[1] + 0.005 or parts_of_range.max() < RANGE[0]:
             remarks.append(
-                f"the brightest flat is at {100 * parts_of_range.max():.3g}% of the range; "
-                f"{100 * RANGE[0]:.0f} to {100 * RANGE[1]:.0f}% is safe"
+                Doubt(
+                    f"the brightest flat is at {100 * parts_of_range.max():.3g}% of the range; "
+                    f"{100 * RANGE[0]:.0f} to {100 * RANGE[1]:.0f}% is safe"
+                )
             )
 
     found: list[Contrast] = []
@@ -240,7 +248,7 @@ def _amplifier(
         nonlinearity=None
         if result.curvature is None
         else Measured(u.Quantity(result.curvature[0] * highest), u.Quantity(result.curvature[1] * highest)),
-        consistent=result.chance > UNLIKELY if _levels_differ(found) else None,
+        consistent=result.consistent if _levels_differ(found) else None,
         points=tuple(result.points(parts)),
         lags=folded(biases.lags),
         lags_uncertainty=lag_errors.reshape(REACH + 1, REACH + 1),

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
     from astropy.nddata import CCDData
 
-    from astro_calib.night import Plan, RawFrame
-
-#: Cards that are the same in all frames of one setup of a camera.
-SETTINGS = ("INSTRUME", "GAIN", "EGAIN", "OFFSET", "BLKLEVEL", "READOUTM", "READMODE", "XBINNING", "YBINNING")
+    from astro_calib.night import RawFrame
 
 
 @click.command("ptc", epilog=example("ptc raw/", "ptc flats/ biases/ -o curve.png", "ptc raw/ --filter V --json"))
@@ -57,75 +54,74 @@ def command(
     Measure gain, read noise and more from flats and biases: the photon transfer curve.
 
     RAW are FITS files, or directories of them; two flats through one filter and two biases are enough. Frames that
-    differ from most in shape or settings are left out, and named. With --out and several filters each has a file, with
-    the filter in its name.
+    differ in camera, binning, window, gain, offset, read-out mode or temperature are measured apart, and those that
+    differ from most in shape are left out, and named. With --out and several curves each has a file, with the filter in
+    its name.
     """
     with clear_errors():
         import json
 
         from astro_calib.characterize import photon_transfer
         from astro_calib.io.atomic import write_atomically
-        from astro_calib.night import plan_night
+        from astro_calib.night import load_profile
+        from astro_calib.night.planning import with_unit
+        from astro_calib.night.survey import survey_night
 
-        # Neither number is used, but a plan wants them.
-        plan = plan_night(raw, profile, unit=unit, gain=1.0, read_noise=1.0)
-        flats = _flats_to_use(plan, only)
-        pictures = _pictures(out, list(flats))
+        frames, unused = survey_night(raw, with_unit(load_profile(profile), unit), needs_numbers=False)
+        groups = _groups(frames, only)
+        pictures = _pictures(out, list(groups))
         for path in pictures.values():
             check_writable(path, overwrite)
-        biases = [_raw_frame(frame.path) for frame in plan.biases]
-        chosen = sections or ((plan.trim,) if plan.trim else None)
         results = {}
-        for name, frames in flats.items():
-            lit = [_raw_frame(frame.path) for frame in frames]
-            _check_one_setup([frame.path for frame in (*frames, *plan.biases)], [*lit, *biases])
-            results[name] = photon_transfer(lit, biases, sections=chosen)
+        for name, (flats, biases) in groups.items():
+            trim = flats[0].trim
+            chosen = sections or ((trim,) if trim else None)
+            lit, dark = ([_raw_frame(frame.path) for frame in kind] for kind in (flats, biases))
+            results[name] = photon_transfer(lit, dark, sections=chosen)
         for name, path in pictures.items():
             write_atomically(path, results[name].plot().savefig)
     if as_json:
         show(json.dumps({name: result.to_dict() for name, result in results.items()}, indent=2))
     elif not quiet:
         for name, result in results.items():
-            show(f"filter {name or '-'}: {len(flats[name])} flats, {len(biases)} biases\n{result}")
+            flats, biases = groups[name]
+            show(f"filter {name or '-'}: {len(flats)} flats, {len(biases)} biases\n{result}")
     if not quiet:
-        for file in plan.unused:
+        for file in unused:
             click.echo(f"not used: {file}", err=True)
 
 
-def _flats_to_use(plan: Plan, only: str | None) -> dict[str, tuple[RawFrame, ...]]:
-    """The flats by filter, of one filter if that is asked for, else of those that have two or more."""
+def _groups(frames: list[RawFrame], only: str | None) -> dict[str, tuple[tuple[RawFrame, ...], tuple[RawFrame, ...]]]:
+    """The flats and biases to measure with, by filter, and by setup if there are several that can be measured."""
     from astro_calib.errors import FrameError
+    from astro_calib.night.setups import described_setups, setups
 
-    flats = plan.flats
     if only is not None:
-        if only not in flats:
-            msg = f"there are no flats through filter {only!r}; there are some through {', '.join(flats) or 'none'}."
+        filters = sorted({frame.filter for frame in frames if frame.kind == "flat"})
+        if only not in filters:
+            msg = f"there are no flats through filter {only!r}; there are some through {', '.join(filters) or 'none'}."
             raise FrameError(msg)
-        return {only: flats[only]}
-    found = {name: frames for name, frames in flats.items() if len(frames) > 1}
-    if not found or len(plan.biases) < 2:
-        number = max((len(frames) for frames in flats.values()), default=0)
+    found = setups(frames)
+    names = described_setups(found)
+    groups = {}
+    most = (0, 0)
+    for setup, called in zip(found, names, strict=True):
+        biases = tuple(frame for frame in setup.frames if frame.kind == "bias")
+        flats = [frame for frame in setup.frames if frame.kind == "flat"]
+        for name in sorted({frame.filter for frame in flats} if only is None else {only}):
+            lit = tuple(frame for frame in flats if frame.filter == name)
+            most = max(most, (len(lit), len(biases)))
+            if len(lit) > 1 and len(biases) > 1:
+                groups[f"{name}, {called}" if called else name] = (lit, biases)
+        most = max(most, (0, len(biases)))
+    if not groups:
+        several = f" of one setup ({', '.join(names[:3])})" if len(found) > 1 else ""
         msg = (
-            "photon transfer needs two flats or more through one filter and two biases or more; "
-            f"found: {number} and {len(plan.biases)}."
+            f"photon transfer needs two flats or more through one filter and two biases or more{several}; "
+            f"found: {most[0]} and {most[1]}."
         )
         raise FrameError(msg)
-    return found
-
-
-def _check_one_setup(paths: list[Path], frames: list[CCDData]) -> None:
-    """Refuse frames that were not taken with the same settings of one camera, as far as their headers tell."""
-    from astro_calib.errors import FrameError
-
-    for card in SETTINGS:
-        files: dict[str, Path] = {}
-        for path, frame in zip(paths, frames, strict=True):
-            if card in frame.meta:
-                files.setdefault(str(frame.meta[card]).strip(), path)
-        if len(files) > 1:
-            listed = ", ".join(f"{value} ({path.name})" for value, path in list(files.items())[:3])
-            msg = f"the frames differ in {card}: {listed}; give frames of one setup, one run for each."
-            raise FrameError(msg)
+    return groups
 
 
 def _pictures(out: Path | None, names: list[str]) -> dict[str, Path]:

@@ -40,6 +40,14 @@ if TYPE_CHECKING:
     metavar="PIXELS",
     help="Radius of the apertures on every frame, so that fluxes can be compared.  [default: each frame's FWHM]",
 )
+@click.option(
+    "--detector",
+    type=click.Choice(["auto", "header", "measure", "profile"]),
+    default="auto",
+    show_default=True,
+    help="Where gain and read noise are from, if they are not given: measured from flats and biases where that is sure "
+    "(auto), from headers, only measured, or only from profile and options.",
+)
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
@@ -53,6 +61,7 @@ def command(
     read_noise: float | None,
     saturation: float | None,
     aperture: float | None,
+    detector: str,
     unit: str | None,
     no_stars: bool,
     no_pictures: bool,
@@ -78,6 +87,7 @@ def command(
             read_noise=read_noise,
             saturation=saturation,
             unit=unit,
+            detector=detector,
             overwrite=overwrite,
             aperture=aperture,
             stars=not no_stars,

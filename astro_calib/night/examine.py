@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astro_calib.detector.header_values import as_number
 from astro_calib.io.fits.cards import remark_on_cards
@@ -13,6 +13,7 @@ from astro_calib.night.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.headers import header_value, parse_section, values_of
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import UnusableFileError, read_raw_file
+from astro_calib.night.setups import settings_of
 from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
@@ -35,8 +36,14 @@ DAY = 86400.0
 LONGEST_EXPOSURE = 10 * DAY
 
 
-def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> RawFrame | UnusedFile:
-    """Read a raw file of at most ``most`` bytes to its end; return what it is, or why it cannot be used."""
+def examine_file(
+    path: Path, profile: Profile, *, most: int | None = None, needs_numbers: bool = True
+) -> RawFrame | UnusedFile:
+    """
+    Read a raw file of at most ``most`` bytes to its end; return what it is, or why it cannot be used.
+
+    If ``needs_numbers``, a header whose gain or read noise makes no sense is such a reason; else it is a remark.
+    """
     cards: list[str] = []
     state = (0, 0)
     try:
@@ -53,7 +60,7 @@ def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> Ra
         return UnusedFile(path, f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}")
     if kind == "ignore":
         return UnusedFile(path, f"left out by profile {profile.name}: {profile.kind_values(header)}")
-    description = _Description(path, header, data, kind, profile)
+    description = _Description(path, header, data, kind, profile, needs_numbers)
     frame = description.frame()
     if description.faults:
         return UnusedFile(path, "; ".join(description.faults), kind, lost=kind == "science")
@@ -64,8 +71,17 @@ def examine_file(path: Path, profile: Profile, *, most: int | None = None) -> Ra
 class _Description:
     """Reads the description of a raw frame from its header; collects faults, which exclude it, and remarks."""
 
-    def __init__(self, path: Path, header: Header, data: NDArray[np.generic], kind: str, profile: Profile) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        data: NDArray[np.generic],
+        kind: str,
+        profile: Profile,
+        needs_numbers: bool,
+    ) -> None:
         self.path, self.header, self.data, self.kind, self.profile = path, header, data, kind, profile
+        self.needs_numbers = needs_numbers
         self.faults: list[str] = []
         self.remarks: list[str] = []
         self.unusable: dict[str, str] = {}
@@ -98,6 +114,8 @@ class _Description:
             misfit="; ".join(self.misfits),
             unusable=self.unusable,
             beyond=frozenset(self.beyond),
+            settings=settings_of(header, self.profile.keywords["gain"]),
+            in_header=self._in_header(),
         )
 
     def _check_unit(self) -> None:
@@ -166,17 +184,30 @@ class _Description:
         found = self.profile.find(self.header, role)
         if found is None:
             return None
-        from astro_calib.detector.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
-
-        lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, MAX_LEVEL))
-        value = as_number(found[1])
-        if value is None or not lowest <= value <= highest or (value == 0 and role != "read_noise"):
+        value = _possible(role, found[1])
+        if value is None:
             advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
             fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
             # Frames of which it is not known where they saturate can be reduced.
-            (self.remarks if role == "saturation" else self.faults).append(fault)
-            return None
+            harmless = role == "saturation" or not self.needs_numbers
+            (self.remarks if harmless else self.faults).append(fault)
         return value
+
+    def _in_header(self) -> dict[str, float]:
+        """The gain and the read noise of the header, as far as they are possible."""
+        found = {role: self.profile.find(self.header, role) for role in ("gain", "read_noise")}
+        values = {role: _possible(role, one[1]) for role, one in found.items() if one is not None}
+        return {role: value for role, value in values.items() if value is not None}
+
+
+def _possible(role: str, value: Any) -> float | None:
+    """The number that a header gives for a property of the detector; None if no detector has it."""
+    from astro_calib.detector.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
+
+    lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, MAX_LEVEL))
+    number = as_number(value)
+    possible = number is not None and lowest <= number <= highest and (number > 0 or role == "read_noise")
+    return number if possible else None
 
 
 def _usable_section(origin: str, section: str, shape: tuple[int, int]) -> tuple[str | None, str]:

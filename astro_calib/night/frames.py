@@ -60,6 +60,10 @@ class RawFrame:
         Which of these sections name pixels beyond the frame: it may have been cut.
     remarks : tuple of str
         What is to be said of its header.
+    settings : mapping of str to (str or float)
+        What its header says of the setup of the camera, by card.
+    in_header : mapping of str to float
+        The gain and the read noise that its header tells, whatever the profile says.
 
     Examples
     --------
@@ -93,6 +97,8 @@ class RawFrame:
     unusable: Mapping[str, str] = field(default_factory=dict)
     beyond: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
+    settings: Mapping[str, str | float] = field(default_factory=dict)
+    in_header: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

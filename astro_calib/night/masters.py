@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
@@ -14,11 +14,12 @@ import numpy as np
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
+from astro_calib.night.master_noise import Inputs
+from astro_calib.night.master_summary import MasterSummary
 from astro_calib.night.names import file_name, for_filter, unique_name
 from astro_calib.night.net import reason_of, tried
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.remarks import heard_of_file
-from astro_calib.night.summary import MasterSummary
 from astro_calib.report.pictures import master_picture, rendered
 from astro_calib.stack.levels import finite_median
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.night.master_noise import Scatter
     from astro_calib.night.output import Output
     from astro_calib.night.plan import Plan
 
@@ -46,12 +48,14 @@ class Masters:
     """
     The masters of a night in electron: the bias, darks by exposure time in seconds (bias subtracted), flats by filter.
 
-    ``unused`` are frames that turned out to be of no use, ``remarks`` say what that means for the results.
+    ``scatter`` says of each, by its name, how its frames scatter. ``unused`` are frames that turned out to be of no
+    use, ``remarks`` say what that means for the results.
     """
 
     bias: CCDFrame | None
     darks: Mapping[float, CCDFrame]
     flats: Mapping[str, CCDFrame]
+    scatter: Mapping[str, Scatter] = field(default_factory=dict)
     unused: tuple[UnusedFile, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -65,9 +69,9 @@ class Masters:
         if self.bias is not None:
             yield "master bias", "bias", self.bias
         for time, dark in self.darks.items():
-            yield f"master dark, {time:g} s", f"dark-{time:g}s", dark
+            yield f"master dark, {time:g} s", _dark_name(time), dark
         for filter_name, flat in self.flats.items():
-            yield f"master flat, {filter_name or 'no filter'}", f"flat-{filter_name or 'none'}", flat
+            yield f"master flat, {filter_name or 'no filter'}", _flat_name(filter_name), flat
 
     def dark_for(self, exposure_time: float) -> CCDFrame | None:
         """
@@ -96,6 +100,14 @@ class Masters:
     def dark_sigmas(self) -> Mapping[float, float]:
         """The typical standard deviation of each dark, in electron; NaN for one without a pixel of use."""
         return {time: _typical_sigma(dark) for time, dark in self.darks.items()}
+
+
+def _dark_name(time: float) -> str:
+    return f"dark-{time:g}s"
+
+
+def _flat_name(filter_name: str) -> str:
+    return f"flat-{filter_name or 'none'}"
 
 
 def read_raw(frame: RawFrame) -> CCDFrame:
@@ -178,11 +190,17 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     def calibrated(frames: Iterable[RawFrame], **options: Any) -> Iterator[CCDFrame]:
         return _calibrated(frames, lambda frame: calibrate_raw(frame, plan, **options), unused, done)
 
-    def combined(group: Sequence[RawFrame], frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
-        return _tried_together(group, lambda: _combined(frames, **options), unused)
+    scatter: dict[str, Scatter] = {}
+
+    def combined(name: str, group: Sequence[RawFrame], frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
+        inputs = Inputs(scaled="scale" in options)
+        stack = _tried_together(group, lambda: _combined(frames, inputs, **options), unused)
+        if stack is not None:
+            scatter[name] = inputs.scatter(stack)
+        return stack
 
     # The pattern of a bias is no light and has no shot noise.
-    bias = combined(plan.biases, calibrated(plan.biases, shot_noise=0.0))
+    bias = combined("bias", plan.biases, calibrated(plan.biases, shot_noise=0.0))
     if plan.biases and bias is None:
         if plan.overscan is None:
             reasons = "".join(f"\n  {line}" for line in by_reason(unused))
@@ -192,7 +210,7 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     darks: dict[float, CCDFrame] = {}
     lost: list[float] = []
     for time, frames in plan.darks.items():
-        dark = combined(frames, calibrated(frames, bias=bias))
+        dark = combined(_dark_name(time), frames, calibrated(frames, bias=bias))
         if dark is None:
             lost.append(time)
             continue
@@ -206,7 +224,8 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     remarks += _remarks_on_scaling(masters, plan)
     flats: dict[str, CCDFrame] = {}
     for filter_name, frames in plan.flats.items():
-        flat = combined(frames, _lit(frames, plan, masters, unused, done), scale="median")
+        lit = _lit(frames, plan, masters, unused, done)
+        flat = combined(_flat_name(filter_name), frames, lit, scale="median")
         if flat is not None:
             left_out = {file.path for file in unused}
             flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in left_out)
@@ -215,7 +234,7 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
         names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
         without = f": reduced without one: {names}" if names else ""
         remarks.append(f"no flat for {for_filter(filter_name)} can be used{without}")
-    return replace(masters, flats=flats, unused=tuple(unused), remarks=tuple(remarks))
+    return replace(masters, flats=flats, scatter=scatter, unused=tuple(unused), remarks=tuple(remarks))
 
 
 def _remarks_on_scaling(masters: Masters, plan: Plan) -> Iterator[str]:
@@ -263,23 +282,24 @@ def _tried_together(
     return None
 
 
-def _combined(frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
-    """The mean of frames, without what deviates; None if there are none."""
+def _combined(frames: Iterator[CCDFrame], inputs: Inputs, **options: Any) -> CCDFrame | None:
+    """The mean of frames, without what deviates; None if there are none. ``inputs`` takes note of each."""
     from astro_calib.masters.provenance import record
     from astro_calib.stack.combination import combine
 
     first = next(frames, None)
     if first is None:
         return None
-    names = [first.name]
+    names: list[str] = []
 
     def named() -> Iterator[CCDFrame]:
-        for frame in frames:
+        for frame in chain([first], frames):
             names.append(frame.name)
+            inputs.add(frame)
             yield frame
 
     choices: dict[str, Any] = {"method": "mean", "clip": "sigma", **options}
-    stack = combine(chain([first], named()), **choices)
+    stack = combine(named(), **choices)
     # All were calibrated like the first.
     stack.history = replace(stack.history, provenance=first.provenance)
     record(stack, "combine", parameters={**choices, "frames": names})
@@ -362,6 +382,9 @@ def write_masters(
                 number=int(master.meta["NCOMBINE"]),
                 level=_level(master),
                 sigma=_typical_sigma(master),
+                kind=wanted.split("-")[0],
+                noise_ratio=masters.scatter[wanted].ratio if wanted in masters.scatter else float("nan"),
+                rejected=masters.scatter[wanted].rejected if wanted in masters.scatter else float("nan"),
             )
         )
     return summaries

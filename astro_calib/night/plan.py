@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.detector.detector import Detector
+    from astro_calib.night.decide import Number
     from astro_calib.night.profile import Profile
 
 __all__ = ["SAME_EXPOSURE", "Plan"]
@@ -43,6 +44,8 @@ class Plan:
         What is known of the detector.
     remarks : tuple of str
         What should be known about the result.
+    numbers : tuple of Number
+        Gain and read noise: what options, profile, headers and frames say of each, and which was taken.
 
     Examples
     --------
@@ -63,6 +66,7 @@ class Plan:
     unused: tuple[UnusedFile, ...]
     detector: Detector
     remarks: tuple[str, ...] = ()
+    numbers: tuple[Number, ...] = ()
 
     def of_kind(self, kind: str) -> tuple[RawFrame, ...]:
         """
@@ -164,11 +168,15 @@ class Plan:
             "saturation": self.detector.saturation,
         }
         described = []
+        sources = {number.role: number.source for number in self.numbers}
         for role, quantity in numbers.items():
             # Somebody should look at these: in some headers GAIN is the setting of an amplifier.
             from_header = getattr(self.profile, role) is None and any(getattr(f, role) for f in self.frames)
-            text = "unknown" if quantity is None else f"{quantity.value:g} {UNIT_NAMES[role]}"
-            described.append(f"{role.replace('_', ' ')} {text}{' (header)' if from_header else ''}")
+            source = sources.get(role, "header" if from_header else "")
+            digits = ".4g" if source == "measured" else "g"
+            text = "unknown" if quantity is None else f"{quantity.value:{digits}} {UNIT_NAMES[role]}"
+            origin = f" ({source})" if source in ("header", "measured") else ""
+            described.append(f"{role.replace('_', ' ')} {text}{origin}")
         lines.append(f"  {', '.join(described)}")
         lines.append(f"  overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}")
         return "\n".join(lines)

@@ -4,48 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import quantity_values
+from astro_calib.arguments import described, quantity_values
 from astro_calib.errors import FrameError, ProfileError
-from astro_calib.night.examine import ADU, examine_file
-from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, find_files
+from astro_calib.night.decide import MODES
+from astro_calib.night.detector import night_detector
+from astro_calib.night.examine import ADU
+from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
-from astro_calib.night.names import for_filter, unique_name
-from astro_calib.night.net import tried
+from astro_calib.night.names import for_filter
 from astro_calib.night.plan import Plan
 from astro_calib.night.profile import Profile, load_profile
-from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.remarks import FileRemark, Remarks
+from astro_calib.night.survey import UNITS, of_one_setup, survey_night
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
     from pathlib import Path
 
-    from astro_calib.detector.detector import Detector
-
-__all__ = ["plan_night"]
+__all__ = ["make_plan", "plan_night", "with_unit"]
 
 #: A night without darks is worth a remark if an exposure is at least this long; seconds.
 LONG_EXPOSURE = 60.0
-#: What must be the same in all frames that are reduced together, and what messages call it.
-COMMON = {
-    "shape": "shape (rows, columns)",
-    "overscan": "overscan section",
-    "trim": "data section",
-    "gain": "gain in electron/adu",
-    "read_noise": "read noise in electron",
-    "saturation": "saturation in adu",
-}
-#: Frames of the same shape have these in the same place.
-SECTIONS = ("overscan", "trim")
-SAME_PIXELS = "it has the same pixels as "
-UNITS = {"gain": u.electron / u.adu, "read_noise": u.electron, "saturation": u.adu}
 
 
 def plan_night(
@@ -107,36 +92,43 @@ def plan_night(
     >>> len(plan.biases), plan.science[0].exposure_time
     (2, 30.0)
     """
-    profile = _with_options(load_profile(profile), gain=gain, read_noise=read_noise, saturation=saturation)
-    if unit is not None:
-        profile = replace(profile, unit=_checked_unit(unit))
-    paths, unused = find_files(raw)
-    frames: list[RawFrame] = []
-    first_with: dict[str, Path] = {}
-    most = most_bytes(paths, profile)
-    for path in watch(paths):
-        frame = tried(path, "", partial(examine_file, path, profile, most=most))
-        if isinstance(frame, UnusedFile):
-            unused.append(frame)
-            continue
-        twin = first_with.setdefault(frame.digest, path)
-        if twin is path:
-            frames.append(replace(frame, name=unique_name(frame.name, {other.name for other in frames})))
-        else:
-            # The name alone would say that the file is like itself.
-            reason = f"{path} has the same pixels as {twin}" if path.name == twin.name else SAME_PIXELS + twin.name
-            unused.append(UnusedFile(path, reason, frame.kind))
-    frames, deviating = _alike(frames)
-    unused += deviating
+    return make_plan(raw, profile, gain=gain, read_noise=read_noise, saturation=saturation, unit=unit, watch=watch)
+
+
+def make_plan(
+    raw: Any,
+    profile: str | PathLike[str] | Profile,
+    *,
+    detector: str = "header",
+    unit: str | u.UnitBase | None = None,
+    watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+    **numbers: u.Quantity | float | None,
+) -> Plan:
+    """
+    Find out what there is to reduce, as `plan_night` does, and with which detector.
+
+    ``detector`` says which of its numbers may be taken: "auto", "header", "measure" or "profile"; ``numbers`` are gain,
+    read noise and saturation, where they are given.
+    """
+    if detector not in MODES:
+        msg = f"detector is {described(detector)}; expected one of {', '.join(MODES)}."
+        raise ValueError(msg)
+    profile = _with_options(load_profile(profile), **numbers)
+    profile = with_unit(profile, unit)
+    frames, unused = survey_night(raw, profile, watch=watch, needs_numbers=detector == "header")
+    frames, others = of_one_setup(frames)
+    unused += others
     _check_complete(frames, unused, profile)
-    detector, remarks = _detector(frames, profile)
+    given = [role for role, value in numbers.items() if value is not None]
+    found = night_detector(frames, profile, mode=detector, options=given)
     _check_bad_sections(profile, frames[0].shape)
     return Plan(
         profile=profile,
         frames=tuple(frames),
         unused=tuple(unused),
-        detector=detector,
-        remarks=tuple(remarks + _remarks(frames, profile)),
+        detector=found.detector,
+        remarks=(*found.remarks, *_remarks(frames, profile)),
+        numbers=found.numbers,
     )
 
 
@@ -157,54 +149,16 @@ def _with_options(profile: Profile, **options: u.Quantity | float | None) -> Pro
     return replace(profile, **numbers)
 
 
+def with_unit(profile: Profile, unit: str | u.UnitBase | None) -> Profile:
+    """Return the profile with the unit of the raw frames, where it is given; a ValueError says that it is not adu."""
+    return profile if unit is None else replace(profile, unit=_checked_unit(unit))
+
+
 def _checked_unit(unit: str | u.UnitBase) -> str:
     if str(unit).strip().casefold() not in ADU - {""}:
         msg = f"unit is {str(unit)!r}; raw frames are in adu: give 'adu', or nothing where BUNIT is right."
         raise ValueError(msg)
     return "adu"
-
-
-def _alike(frames: list[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
-    """Split frames into those that agree with most others in what a night has in common, and those that do not."""
-    unused = []
-    for attribute, called in COMMON.items():
-        if attribute != "shape":
-            # Only now: if a frame has another shape, that is the reason, and not its sections.
-            unused += [_left_out(frame, frame.misfit) for frame in frames if frame.misfit]
-            frames = [frame for frame in frames if not frame.misfit]
-        telling = [frame for frame in frames if getattr(frame, attribute) is not None or attribute in frame.beyond]
-        values = Counter(getattr(frame, attribute) for frame in telling)
-        if len(values) < 2 and (len(telling) == len(frames) or attribute in UNITS):
-            continue
-        science = Counter(getattr(frame, attribute) for frame in telling if frame.kind == "science")
-        usual = max(values, key=lambda value: (values[value], science[value]), default=None)
-        alike = []
-        for frame in frames:
-            value = getattr(frame, attribute)
-            if value == usual or (value is None and attribute in UNITS):
-                alike.append(frame)
-            elif value is None and attribute in SECTIONS and attribute not in frame.beyond:
-                alike.append(_with_section(frame, attribute, called, str(usual)))
-            else:
-                reason = f"its {called} is {value}, most frames have {usual}; reduce it with frames of its own"
-                if value is None and attribute in frame.unusable:
-                    reason = frame.unusable[attribute]
-                unused.append(_left_out(frame, reason))
-        frames = alike
-    return frames, unused
-
-
-def _with_section(frame: RawFrame, role: str, called: str, section: str) -> RawFrame:
-    """The frame with a section that its header does not tell, from the others of its shape."""
-    reason = frame.unusable.get(role, f"its header names no {called}")
-    remark = f"{reason}: {section} is taken, as in the other frames"
-    unusable = {other: why for other, why in frame.unusable.items() if other != role}
-    sections: dict[str, Any] = {role: section}
-    return replace(frame, unusable=unusable, remarks=(*frame.remarks, remark), **sections)
-
-
-def _left_out(frame: RawFrame, reason: str) -> UnusedFile:
-    return UnusedFile(frame.path, reason, frame.kind, lost=frame.kind == "science")
 
 
 def _check_complete(frames: list[RawFrame], unused: list[UnusedFile], profile: Profile) -> None:
@@ -248,35 +202,6 @@ def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tupl
     faulty = [frame for frame in frames if role in frame.unusable]
     remarks.add(*(FileRemark(frame.path.name, frame.unusable[role] + meaning) for frame in faulty))
     return remarks.lines()
-
-
-def _detector(frames: list[RawFrame], profile: Profile) -> tuple[Detector, list[str]]:
-    """The detector of the night, and what has to be said about where its numbers are from."""
-    from astro_calib.detector.detector import Detector
-
-    values = {}
-    remarks, unknown = [], []
-    for role, unit in UNITS.items():
-        known = [value for frame in frames if (value := getattr(frame, role)) is not None]
-        if known:
-            values[role] = known[0] * unit
-        elif role != "saturation":
-            option = "--" + role.replace("_", "-")
-            keywords = ", ".join(profile.keywords[role]) or "the keywords for it (the profile names none)"
-            unknown.append(
-                f"the {COMMON[role]} of {frames[0].path.name} is not known: its header has none of {keywords}. "
-                f"Give {option}, or detector.{role} in a profile."
-            )
-        elif all(frame.unsigned_16_bit for frame in frames):
-            values[role] = 65535 * unit
-            remarks.append("the saturation level is not known; 65535 adu is taken (--saturation)")
-        else:
-            remarks.append("the saturation level is not known; no pixel counts as saturated (--saturation)")
-    if unknown:
-        raise FrameError("\n".join(unknown))
-    if profile.gain_uncertainty is not None:
-        values["gain_uncertainty"] = profile.gain_uncertainty * UNITS["gain"]
-    return Detector(**values, linearity=profile.linearity, name=profile.name), remarks
 
 
 def _check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:

@@ -152,8 +152,8 @@ class Profile:
     --------
     >>> from astro_calib.night import load_profile
     >>> profile = load_profile("nickel")
-    >>> profile.gain, profile.read_noise, profile.overscan
-    (1.8, 9.4, '[1033:1056, 1:1024]')
+    >>> profile.saturation, profile.overscan
+    (65000, '[1033:1056, 1:1024]')
     """
 
     name: str
@@ -341,8 +341,8 @@ def load_profile(profile: str | PathLike[str] | Profile) -> Profile:
     Examples
     --------
     >>> from astro_calib.night import load_profile
-    >>> load_profile("nickel").gain
-    1.8
+    >>> load_profile("nickel").saturation
+    65000
     """
     if isinstance(profile, Profile):
         return profile

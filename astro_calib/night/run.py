@@ -15,7 +15,7 @@ from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
 from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
-from astro_calib.night.planning import plan_night
+from astro_calib.night.planning import make_plan
 from astro_calib.night.remarks import Remarks
 from astro_calib.night.science import reduce_science
 from astro_calib.night.summary import NightSummary
@@ -43,6 +43,7 @@ def reduce_night(
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
+    detector: str = "auto",
     overwrite: bool = False,
     stars: bool = True,
     pictures: bool = True,
@@ -68,6 +69,10 @@ def reduce_night(
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
+    detector : {"auto", "header", "measure", "profile"}
+        Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
+        flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
+        given, else the headers. ``"measure"``: flats and biases only. ``"profile"``: what is given only.
     overwrite : bool
         Whether results that are in ``out`` already may be replaced.
     stars : bool
@@ -90,11 +95,11 @@ def reduce_night(
     ------
     FrameError
         If there is nothing that can be reduced, a master cannot be made, or the gain or the read noise is
-        not known. The message says what was found and what to do.
+        neither known nor can be measured. The message says what was found and what to do.
     ProfileError
         If the profile is not valid.
     ValueError
-        If the aperture is not a positive number.
+        If the aperture is not a positive number, or ``detector`` is something else.
     OSError
         If ``out`` cannot be written, or holds results and ``overwrite`` is False.
 
@@ -121,9 +126,10 @@ def reduce_night(
     check_output(out, overwrite=overwrite)
     remarks = Remarks()
     with remarks.heard():
-        plan = plan_night(
+        plan = make_plan(
             raw,
             profile,
+            detector=detector,
             gain=gain,
             read_noise=read_noise,
             saturation=saturation,
@@ -137,7 +143,7 @@ def reduce_night(
     with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, remarks.heard():
         masters = make_masters(plan, done=lambda _: count.update())
         master_summaries = write_masters(masters, output, pictures=pictures, lost=unwritten)
-    remarks.add(*masters.remarks)
+    remarks.add(*masters.remarks, *(remark for master in master_summaries for remark in master.remarks()))
     make = partial(
         reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures, aperture=aperture
     )

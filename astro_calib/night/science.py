@@ -11,6 +11,7 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable, with_nan
+from astro_calib.night.error_shares import error_shares
 from astro_calib.night.masters import calibrate_raw, read_raw
 from astro_calib.night.summary import FrameSummary
 from astro_calib.photometry.sky_noise import measure_sky_noise
@@ -105,6 +106,7 @@ def reduce_science(
         exposure_time=frame.exposure_time,
         saturated=int(np.count_nonzero(_saturated(raw, plan) & ~bad)),
         bad=int(np.count_nonzero(bad)),
+        shares=error_shares(image),
         **figures,
     )
     write = prepare_fits(image, path, overwrite=True)

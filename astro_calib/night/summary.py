@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from astro_calib.arguments import printable
+from astro_calib.night.detector_text import alarm_lines, number_lines
+from astro_calib.night.error_shares import shares_text
 from astro_calib.night.frames import by_reason
+from astro_calib.night.text import columns, number_text
 from astro_calib.photometry.sky_noise import SkyNoise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from astro_calib.night.frames import UnusedFile
+    from astro_calib.night.master_summary import MasterSummary
     from astro_calib.night.plan import Plan
 
-__all__ = ["FrameSummary", "MasterSummary", "NightSummary"]
+__all__ = ["FrameSummary", "NightSummary"]
 
 #: Observed over predicted noise of the sky: outside of this range a remark says so.
 SKY_RATIO = (0.95, 1.12)
@@ -29,40 +33,6 @@ ELONGATED = 1.5
 #: An aperture with a radius of less than this part of the stars' width holds less than 80% of a Gaussian's light.
 HOLDING = 0.75
 NOT_MEASURED = SkyNoise(np.nan, np.nan, np.nan, np.nan)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MasterSummary:
-    """
-    A master that was made.
-
-    Parameters
-    ----------
-    path : Path
-        Its file.
-    title : str
-        What it is.
-    number : int
-        How many frames it was made of.
-    level : float
-        Median of its good pixels, in electron.
-    sigma : float
-        Median of their standard deviations, in electron.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from astro_calib.night import MasterSummary
-    >>> made = MasterSummary(path=Path("master-bias.fits"), title="bias", number=25, level=0.1, sigma=1.8)
-    >>> print(f"{made.title} of {made.number} frames, noise {made.sigma} electron")
-    bias of 25 frames, noise 1.8 electron
-    """
-
-    path: Path
-    title: str
-    number: int
-    level: float
-    sigma: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +70,8 @@ class FrameSummary:
         Radius of the apertures, in pixels.
     left_out : dict of str to int
         How many peaks were left out that may have been stars, by reason.
+    shares : dict of str to float
+        What the variance of a pixel of the sky is made of: the share of each source of noise.
 
     Examples
     --------
@@ -133,6 +105,7 @@ class FrameSummary:
     fwhm_across: float = np.nan
     aperture: float = np.nan
     left_out: Mapping[str, int] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def remarks(self) -> list[str]:
         """
@@ -224,7 +197,15 @@ class NightSummary:
     aperture: float | None = None
 
     def __str__(self) -> str:
-        lines = [self.plan.table(), "", "masters (in electron)", *self._master_lines()]
+        numbers = self.plan.numbers
+        lines = [
+            *alarm_lines(numbers),
+            self.plan.table(),
+            *number_lines(numbers),
+            "",
+            "masters (in electron)",
+            *self._master_lines(),
+        ]
         if self.frames:
             lines += ["", "science frames"]
             lines += self._frame_lines()
@@ -238,6 +219,9 @@ class NightSummary:
                 "  saturated, bad: pixels; those that are both count as bad.",
                 *self._aperture_lines(),
             ]
+        shares = [(frame.path.name, shares_text(frame.shares)) for frame in self.frames if frame.shares]
+        if shares:
+            lines += ["", "what the variance of a pixel of the sky is made of", *columns(shares, "<<")]
         for title, files in (
             ("FAILED: these science frames could not be reduced", self.failures),
             ("not used", self.unused),
@@ -272,7 +256,7 @@ class NightSummary:
             for frame in measured
             if frame.left_out
         ]
-        return lines + ["  " + line for line in _columns(rows, "<<")] if rows else lines
+        return lines + ["  " + line for line in columns(rows, "<<")] if rows else lines
 
     def _places(self) -> list[str]:
         places = [("masters", "masters")]
@@ -283,34 +267,25 @@ class NightSummary:
         if self.pictures:
             places.append(("pictures", "pictures"))
         places.append(("this summary", "summary.txt"))
-        return _columns([(what, str(self.out / where)) for what, where in places], "<<")
+        return columns([(what, str(self.out / where)) for what, where in places], "<<")
 
     def _master_lines(self) -> list[str]:
-        rows = [("file", "frames", "median", "sigma")]
+        rows = [("file", "frames", "median", "sigma", "noise / predicted", "rejected")]
         for master in self.masters:
-            numbers = (f"{master.level:.5g}", f"{master.sigma:.3g}")
+            numbers = (
+                f"{master.level:.5g}",
+                f"{master.sigma:.3g}",
+                number_text(master.noise_ratio, ".3f"),
+                number_text(master.rejected, ".2%"),
+            )
             rows.append((master.path.name, str(master.number), *numbers))
-        return _columns(rows, "<>>>")
+        return columns(rows, "<>>>>>")
 
     def _frame_lines(self) -> list[str]:
-        columns = [column for column in FRAME_COLUMNS if self._with_stars or not column.of_stars]
-        rows = [tuple(column.title for column in columns)]
-        rows += [tuple(column.cell(frame) for column in columns) for frame in self.frames]
-        return _columns(rows, "".join(column.side for column in columns))
-
-
-def _number(value: float, form: str) -> str:
-    return format(value, form) if np.isfinite(value) else "-"
-
-
-def _columns(rows: Sequence[tuple[str, ...]], alignment: str) -> list[str]:
-    """The rows of a table with columns as wide as they need to be."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = (f"{cell:{side}{width}}" for cell, side, width in zip(row, alignment, widths, strict=True))
-        lines.append(("  " + "  ".join(cells)).rstrip())
-    return lines
+        shown = [column for column in FRAME_COLUMNS if self._with_stars or not column.of_stars]
+        rows = [tuple(column.title for column in shown)]
+        rows += [tuple(column.cell(frame) for column in shown) for frame in self.frames]
+        return columns(rows, "".join(column.side for column in shown))
 
 
 def _of(measured: int, found: int) -> str:
@@ -322,7 +297,7 @@ def _blocks(sky: SkyNoise) -> str:
 
 
 def _before_after(before: float, after: float) -> str:
-    return f"{_number(before, '.1f')} / {_number(after, '.1f')}"
+    return f"{number_text(before, '.1f')} / {number_text(after, '.1f')}"
 
 
 class _Column(NamedTuple):
@@ -339,12 +314,12 @@ FRAME_COLUMNS = (
     _Column("object", "<", lambda frame: frame.object or "-"),
     _Column("filter", "<", lambda frame: frame.filter or "-"),
     _Column("time / s", ">", lambda frame: f"{frame.exposure_time:g}"),
-    _Column("sky", ">", lambda frame: _number(frame.sky.level, ".1f"), of_stars=True),
-    _Column("noise", ">", lambda frame: _number(frame.sky.observed, ".2f"), of_stars=True),
-    _Column("ratio", ">", lambda frame: _number(frame.sky.ratio, ".3f"), of_stars=True),
+    _Column("sky", ">", lambda frame: number_text(frame.sky.level, ".1f"), of_stars=True),
+    _Column("noise", ">", lambda frame: number_text(frame.sky.observed, ".2f"), of_stars=True),
+    _Column("ratio", ">", lambda frame: number_text(frame.sky.ratio, ".3f"), of_stars=True),
     _Column("blocks", ">", lambda frame: _blocks(frame.sky), of_stars=True),
     _Column("stars", ">", lambda frame: _of(frame.stars, frame.stars_found), of_stars=True),
-    _Column("fwhm", ">", lambda frame: _number(frame.fwhm, ".1f"), of_stars=True),
+    _Column("fwhm", ">", lambda frame: number_text(frame.fwhm, ".1f"), of_stars=True),
     _Column("left out", ">", lambda frame: str(sum(frame.left_out.values())), of_stars=True),
     _Column("SNR before / after", ">", lambda frame: _before_after(frame.snr_before, frame.snr_after), of_stars=True),
     _Column(

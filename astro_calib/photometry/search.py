@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -10,13 +10,13 @@ import numpy as np
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import as_frame, measured
+from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.photometry.detection import Scene, survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.noise.budget import UncertaintyBudget
 
 __all__ = ["Searched", "search"]
 
@@ -50,7 +50,8 @@ def search(ccd: CCDFrame, before: CCDFrame | None = None) -> Searched:
     flags = _flags(frames)
     # A saturated pixel has too much light; one that is bad as well has nothing to say.
     too_bright = (flags & np.uint16(DataQuality.UNUSABLE)) == np.uint16(DataQuality.SATURATED)
-    scene = survey(frames[0].pixels, budgets[0].variance(), missing, too_bright, frames[0].digital_step or 0.0)
+    variance = _without_gain(budgets[0], frames[0].pixels)
+    scene = survey(frames[0].pixels, variance, missing, too_bright, frames[0].digital_step or 0.0)
     return Searched(frames, budgets, flags, scene)
 
 
@@ -60,6 +61,14 @@ def _budget(frame: CCDFrame) -> UncertaintyBudget:
         msg = f"{frame.name} has no variance, so that nothing has an error. Calibrate it, or apply create_deviation."
         raise FrameError(msg)
     return budget
+
+
+def _without_gain(budget: UncertaintyBudget, pixels: NDArray[Any]) -> NDArray[Any]:
+    """The variance without that of the gain, which changes all pixels together and neither hides nor makes a star."""
+    terms = [term for term in budget.terms if term[0].name != "gain"]
+    if len(terms) == len(budget.terms):
+        return budget.variance()
+    return UncertaintyBudget(budget.shape, terms, budget.dtype, pixels).variance()
 
 
 def _check_pair(ccd: CCDFrame, before: CCDFrame) -> None:

@@ -234,6 +234,25 @@ class FrameSoFar:
         is_new = self._replace_term(source, coefficient)
         self._variance.add_source(source, coefficient, variance, is_new=is_new)
 
+    def scale_noise(self, identity: str, factor: float) -> None:
+        """
+        Multiply the variance of a source that is there already by a factor; 0 takes it away.
+
+        Parameters
+        ----------
+        identity : str
+            That of the source.
+        factor : float
+            Zero or positive.
+        """
+        terms = [
+            (source.replace(variance=source.variance * factor) if source.identity == identity else source, coefficient)
+            for source, coefficient in self.terms or ()
+            if factor or source.identity != identity
+        ]
+        self.terms, self._has_new_noise = terms, True
+        self._variance.scale(identity, factor)
+
     def add_shot_noise(self, source: NoiseSource, floor: PerAmplifier) -> None:
         """
         Add shot noise whose variance is the values as they are now, but not less than a floor.

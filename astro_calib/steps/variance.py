@@ -59,6 +59,8 @@ class VarianceSoFar:
     added: Added = field(default_factory=list)
     #: By identity, shot noise that the values tell: where in the program, and the lowest variance.
     shot: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    #: By identity, where in the program noise was added.
+    noise_at: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Instructions, terms: list[Term] | None) -> VarianceSoFar:
@@ -118,11 +120,23 @@ class VarianceSoFar:
         self._meet(source, is_new=is_new)
         if coefficient.depends_on_own:
             self.is_found = False
-        elif variance is not None and coefficient.number is not None:
+            return
+        self.noise_at[source.identity] = len(self.program.done)
+        if variance is not None and coefficient.number is not None:
             self.program.append(ADD_VARIANCE, variance, coefficient.number**2)
         else:
             size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
             self.program.append(ADD_VARIANCE, size)
+
+    def scale(self, identity: str, factor: float) -> None:
+        """Multiply the variance of a source that was added by a factor."""
+        at = self.noise_at.get(identity)
+        if at is None:
+            return
+        one = self.program.done[at]
+        assert one.code == ADD_VARIANCE
+        scaled = tuple(value * factor for value in one.factor) if isinstance(one.factor, tuple) else one.factor * factor
+        self.program.done[at] = one._replace(factor=scaled)
 
     def add_shot_noise(self, source: NoiseSource, floor: PerAmplifier, *, is_new: bool) -> None:
         """Add shot noise whose variance is the values as they are now, but not less than a floor."""

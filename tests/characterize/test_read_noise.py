@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from astro_calib.characterize.lags import REACH
-from astro_calib.characterize.read_noise import biases_of, spectrum_of
+from astro_calib.characterize.read_noise import biases_of
 from astro_calib.characterize.rounded import rounded_width
+from astro_calib.characterize.spectrum import spectrum_of
 from astro_calib.simulate.electronics import ReadOut, ReadOutTone
 
 SHAPE = (160, 220)

@@ -18,7 +18,8 @@ from scipy.ndimage import uniform_filter
 from scipy.signal import fftconvolve
 
 from astro_calib.characterize import photon_transfer
-from astro_calib.characterize.read_noise import bias_level, biases_of, spectrum_of
+from astro_calib.characterize.read_noise import bias_level, biases_of
+from astro_calib.characterize.spectrum import spectrum_of
 from astro_calib.errors import FrameError
 from astro_calib.simulate.electronics import BrighterFatter
 

@@ -19,7 +19,7 @@ from astropy.io import fits
 from astro_calib.errors import FrameError
 from astro_calib.night import masters, reduce_night, run
 from astro_calib.night.net import tried
-from astro_calib.night.planning import plan_night
+from astro_calib.night.planning import make_plan
 
 SHAPE = (16, 20)
 LEAN = {"stars": False, "pictures": False, "progress": False}
@@ -247,11 +247,11 @@ def after_planning(monkeypatch):
 
     def install(change):
         def planned(*arguments, **options):
-            plan = plan_night(*arguments, **options)
+            plan = make_plan(*arguments, **options)
             change()
             return plan
 
-        monkeypatch.setattr(run, "plan_night", planned)
+        monkeypatch.setattr(run, "make_plan", planned)
 
     return install
 

@@ -21,7 +21,7 @@ def reasons(plan):
 
 
 def test_real_night_at_the_nickel_telescope(nickel):
-    plan = plan_night(nickel, "nickel")
+    plan = plan_night(nickel, "nickel", gain=1.80, read_noise=9.4)
     assert [frame.name for frame in plan.biases] == [f"d{number}" for number in range(1001, 1011)]
     assert {key: [f.name for f in frames] for key, frames in plan.flats.items()} == {"V": ["d1035", "d1036", "d1037"]}
     science = {frame.name: (frame.object, frame.filter, frame.exposure_time) for frame in plan.science}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.validation.trials import chains, combining, electrons, masters, sharing
+from astro_calib.validation.trials import chains, combining, electrons, masters, read_out, sharing
 
 if TYPE_CHECKING:
     from astro_calib.validation.trial import Trial
@@ -19,6 +19,7 @@ __all__ = ["TRIALS"]
 #: All trials, those of one step together.
 TRIALS: tuple[Trial, ...] = (
     *electrons.TRIALS,
+    *read_out.TRIALS,
     *masters.TRIALS,
     *combining.TRIALS,
     *sharing.TRIALS,

@@ -1,0 +1,172 @@
+"""The detector of a night: its numbers from options, profile, headers and the frames themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from astro_calib.errors import FrameError
+from astro_calib.night.decide import Estimate, Evidence, Number, decide
+from astro_calib.night.survey import COMMON, UNITS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from astro_calib.detector.detector import Detector
+    from astro_calib.night.frames import RawFrame
+    from astro_calib.night.measure import Measurement
+    from astro_calib.night.profile import Profile
+
+__all__ = ["NightDetector", "night_detector"]
+
+ROLES = ("gain", "read_noise")
+
+
+class NightDetector(NamedTuple):
+    """
+    The detector, where each of its numbers is from, and what has to be said about that.
+
+    Attributes
+    ----------
+    detector : Detector
+        What the frames are calibrated with.
+    numbers : tuple of Number
+        Gain and read noise.
+    remarks : tuple of str
+        What should be known about the result.
+    """
+
+    detector: Detector
+    numbers: tuple[Number, ...]
+    remarks: tuple[str, ...]
+
+
+def night_detector(
+    frames: Sequence[RawFrame], profile: Profile, *, mode: str = "header", options: Collection[str] = ()
+) -> NightDetector:
+    """
+    Find out the numbers of the detector that took some frames of one setup.
+
+    Parameters
+    ----------
+    frames : sequence of RawFrame
+        All frames of the setup.
+    profile : Profile
+        With the numbers that options give in the place of its own.
+    mode : {"auto", "header", "measure", "profile"}
+        What may be taken; see `~astro_calib.night.reduce_night`.
+    options : collection of str
+        Which numbers of the profile are from options.
+
+    Returns
+    -------
+    NightDetector
+        A FrameError says that the gain or the read noise is not known.
+    """
+    from astro_calib.detector.detector import Detector
+
+    values: dict[str, Any] = {}
+    remarks: list[str] = []
+    saturation = _first(frames, "saturation")
+    unsigned = all(frame.unsigned_16_bit for frame in frames)
+    top = saturation or (65535.0 if unsigned else None)
+    numbers, notes = _numbers(frames, profile, mode, options, top)
+    remarks += notes
+    missing = [_missing(number, frames, profile, mode) for number in numbers if number.value is None]
+    if missing:
+        raise FrameError("\n".join(missing))
+    for number in numbers:
+        values[number.role] = number.value * UNITS[number.role]
+    if numbers[0].uncertainty is not None:
+        values["gain_uncertainty"] = numbers[0].uncertainty * UNITS["gain"]
+    if saturation is not None:
+        values["saturation"] = saturation * UNITS["saturation"]
+    elif unsigned:
+        values["saturation"] = 65535 * UNITS["saturation"]
+        remarks.append("the saturation level is not known; 65535 adu is taken (--saturation)")
+    else:
+        remarks.append("the saturation level is not known; no pixel counts as saturated (--saturation)")
+    detector = Detector(**values, linearity=profile.linearity, name=profile.name)
+    return NightDetector(detector, numbers, tuple(remarks))
+
+
+def _first(frames: Sequence[RawFrame], role: str) -> float | None:
+    """The number of the first frame that knows it; all have the same."""
+    known = (getattr(frame, role) for frame in frames)
+    return next((value for value in known if value is not None), None)
+
+
+def _numbers(
+    frames: Sequence[RawFrame], profile: Profile, mode: str, options: Collection[str], top: float | None
+) -> tuple[tuple[Number, ...], tuple[str, ...]]:
+    """Gain and read noise, and what was not used to measure them."""
+    known: dict[str, dict[str, Any]] = {}
+    for role in ROLES:
+        headers = (frame.in_header.get(role) for frame in frames)
+        stated = getattr(profile, role)
+        by = f"--{role.replace('_', '-')}" if role in options else f"profile {profile.name}"
+        known[role] = {
+            "header": next((value for value in headers if value is not None), None),
+            "stated": stated,
+            "by": by,
+            "stated_uncertainty": profile.gain_uncertainty if role == "gain" else None,
+            "top": top or 65535.0,
+        }
+    if mode in ("header", "profile"):
+        return tuple(decide(role, mode, evidence=Evidence(), **known[role]) for role in ROLES), ()
+    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top)
+    gain = decide("gain", mode, evidence=of_gain, **known["gain"])
+    of_noise = _evidence_of_noise(measurement, gain)
+    return (gain, decide("read_noise", mode, evidence=of_noise, **known["read_noise"])), measurement.notes
+
+
+def _evidence_of_gain(
+    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None
+) -> tuple[Measurement, Evidence]:
+    """What flats and biases say of the gain, and the sky against the headers'."""
+    from astro_calib.night.measure import measure
+    from astro_calib.night.sample import Sampler
+    from astro_calib.night.sky_check import check_sky
+
+    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim)
+    measurement = measure(frames, sampler, top)
+    evidence = Evidence(
+        measured=measurement.gain,
+        why_not=measurement.why_not,
+        doubts=measurement.doubts,
+        unconfirmed=measurement.unconfirmed,
+        processed=measurement.processed,
+    )
+    if measurement.gain is not None and known["stated"] is None:
+        gains = [value for value in (measurement.gain.value, known["header"]) if value is not None]
+        sky = check_sky(frames, measurement, sampler, tuple(gains))
+        doubts = (sky.contradiction,) if sky.contradiction and known["header"] is None else ()
+        evidence = replace(evidence, sky=sky.verdict, doubts=(*evidence.doubts, *doubts))
+    return measurement, evidence
+
+
+def _evidence_of_noise(measurement: Measurement, gain: Number) -> Evidence:
+    """What the biases say of the read noise, in electrons of the gain that was taken."""
+    noise = measurement.read_noise
+    measured = None
+    if noise is not None and gain.value is not None:
+        # The gain's own error is in all electrons alike, and a read noise is compared in adu.
+        measured = Estimate(noise.value * gain.value, noise.error * gain.value)
+    return Evidence(measured=measured, why_not=measurement.why_no_noise, doubts=measurement.noise_doubts)
+
+
+def _missing(number: Number, frames: Sequence[RawFrame], profile: Profile, mode: str) -> str:
+    """Why a number is not known, and what to do."""
+    option = "--" + number.role.replace("_", "-")
+    give = f"Give {option}, or detector.{number.role} in a profile"
+    if mode == "profile":
+        return f"the {COMMON[number.role]} is not known: {number.why}. {give}."
+    keywords = ", ".join(profile.keywords[number.role]) or "the keywords for it (the profile names none)"
+    of_header = f"the {COMMON[number.role]} of {frames[0].path.name} is not known: its header has none of {keywords}"
+    if mode == "header":
+        return f"{of_header}. {give}."
+    from astro_calib.night.measure import NEEDED
+
+    needed = NEEDED if number.role == "gain" else "two raw biases"
+    start = f"the {COMMON[number.role]} cannot be measured" if mode == "measure" else f"{of_header}, and it"
+    return f"{start} cannot be measured: {number.why}. {give}; or add {needed}, which astro-calib ptc measures as well."

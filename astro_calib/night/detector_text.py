@@ -1,0 +1,47 @@
+"""What a summary says of the detector: each number as it was measured, written and stated, and which was taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from astro_calib.night.decide import UNITS
+from astro_calib.night.text import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astro_calib.night.decide import Number
+
+__all__ = ["alarm_lines", "number_lines"]
+
+
+def alarm_lines(numbers: Sequence[Number]) -> list[str]:
+    """Return what has to be read first; nothing if nothing is wrong."""
+    alarms = [number.alarm for number in numbers if number.alarm]
+    return ["ATTENTION", *(f"  {alarm}" for alarm in alarms), ""] if alarms else []
+
+
+def number_lines(numbers: Sequence[Number]) -> list[str]:
+    """Return a table with a line for each number of the detector, and a line for each with the reason."""
+    if not numbers:
+        return []
+    rows: list[tuple[str, ...]] = [("", "measured", "header", "stated", "taken", "")]
+    rows += [_row(number) for number in numbers]
+    reasons = [f"  {number.name}: {number.why}" for number in numbers if number.why]
+    return ["", "detector", *columns(rows, "<>>>><"), *reasons]
+
+
+def _row(number: Number) -> tuple[str, ...]:
+    measured = str(number.measured or "-")
+    name = f"{number.name} / {UNITS[number.role]}"
+    return name, measured, _plain(number.header), _plain(number.stated), _taken(number), number.source
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:.5g}"
+
+
+def _taken(number: Number) -> str:
+    if number.value is None:
+        return "-"
+    return f"{number.value:.4g}" if number.uncertainty is None else f"{number.value:.4g} +- {number.uncertainty:.2g}"

@@ -1,0 +1,149 @@
+"""A part of some frames of a night, enough to measure the detector with, and which frames serve for that."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from astro_calib.detector.header_values import as_number
+from astro_calib.errors import FrameError
+from astro_calib.night.frames import UnusedFile
+from astro_calib.night.headers import header_value, parse_section
+from astro_calib.night.net import tried
+from astro_calib.night.raw_file import read_raw_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from astropy.io.fits import Header
+    from numpy.typing import NDArray
+
+    from astro_calib.night.frames import RawFrame
+
+__all__ = ["Piece", "Sampler", "raw_pieces", "why_not_raw"]
+
+#: So many pixels of a frame tell gain and read noise well enough, in so many rows at least.
+PIXELS, ROWS = 500_000, 64
+#: Cards that say of how many frames one was made, and that it was made of some.
+STACKED = ("NCOMBINE", "NSTACK", "STACKCNT", "NCOMB", "NIMAGES", "NFRAMES")
+COMBINED = ("COMBINED", "STACKED")
+#: What masters and stacks are called.
+NAMED = re.compile(r"(?:^|[^a-z])(?:master|combined|stack(?:ed)?)(?:[^a-z]|$)", re.IGNORECASE)
+
+
+class Piece(NamedTuple):
+    """
+    The middle rows of a frame.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (ny, nx)
+        Without overscan, adu.
+    level : float
+        The median of the overscan in these rows, adu; NaN if there is none.
+    why_not_raw : str
+        Why it says nothing about the noise of one read-out; empty if it does.
+    exposed : float
+        For how long it was exposed by its header, s.
+    """
+
+    pixels: NDArray[Any]
+    level: float
+    why_not_raw: str
+    exposed: float
+
+
+class Sampler:
+    """Reads pieces of frames of one shape, each once."""
+
+    def __init__(self, shape: tuple[int, int], overscan: str | None, trim: str | None) -> None:
+        whole = (slice(None), slice(None))
+        parts = whole if trim is None else parse_section(trim)
+        rows, columns = (range(*part.indices(length)) for part, length in zip(parts, shape, strict=True))
+        number = min(len(rows), max(ROWS, PIXELS // max(len(columns), 1)))
+        first = rows[0] + (len(rows) - number) // 2
+        self.rows = slice(first, first + number)
+        self.columns = slice(columns[0], columns[-1] + 1)
+        self.overscan = None if overscan is None else parse_section(overscan)
+        self._pieces: dict[Path, Piece] = {}
+
+    def piece(self, frame: RawFrame) -> Piece:
+        """Return the piece of a frame; what cannot be read any more is an error."""
+        if frame.path not in self._pieces:
+            header, data = read_raw_file(frame.path)
+            if data.shape != frame.shape:
+                msg = f"{frame.path.name} had shape {frame.shape} when the night was planned, and has {data.shape} now."
+                raise FrameError(msg)
+            self._pieces[frame.path] = Piece(
+                data[self.rows, self.columns].copy(),
+                self._level(data),
+                why_not_raw(frame.path, header, data),
+                as_number(header_value(header, "EXPTIME")) or 0.0,
+            )
+        return self._pieces[frame.path]
+
+    def _level(self, data: NDArray[Any]) -> float:
+        if self.overscan is None:
+            return float("nan")
+        rows, columns = self.overscan
+        inside = data[rows, columns]
+        same_rows = range(*rows.indices(len(data)))
+        if self.rows.start >= same_rows[0] and self.rows.stop <= same_rows[-1] + 1:
+            inside = data[self.rows, columns]
+        return float(np.median(inside))
+
+
+def why_not_raw(path: Path, header: Header, data: NDArray[Any]) -> str:
+    """
+    Return why a frame is no raw one, as a clause behind its name; empty if it seems to be one.
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from astro_calib.night.sample import why_not_raw
+    >>> why_not_raw(Path("flat.fits"), fits.Header([("NCOMBINE", 9)]), np.zeros((2, 2), np.uint16))
+    'is a stack (NCOMBINE=9)'
+    """
+    for card in STACKED:
+        number = as_number(header_value(header, card))
+        if number is not None and number > 1:
+            return f"is a stack ({card}={number:g})"
+    for card in COMBINED:
+        if header_value(header, card) is True:
+            return f"is a stack ({card}=T)"
+    kind = str(header_value(header, "IMAGETYP") or "")
+    if NAMED.search(kind):
+        return f"is a master (IMAGETYP={kind!r})"
+    if NAMED.search(path.name):
+        return "is a master by its name"
+    if data.dtype.kind == "f" and not _whole_numbers(data):
+        return "has numbers that are no whole ones, as no camera writes them"
+    return ""
+
+
+def _whole_numbers(data: NDArray[Any]) -> bool:
+    some = np.asarray(data[:: max(1, len(data) // 16)], dtype=float)
+    some = some[np.isfinite(some)]
+    return bool(np.all(some == np.rint(some)))
+
+
+def raw_pieces(
+    frames: Iterable[RawFrame], sampler: Sampler, most: int, notes: dict[str, list[str]]
+) -> list[tuple[RawFrame, Piece]]:
+    """Return the pieces of the first ``most`` raw ones of some frames; ``notes`` gets the others, by reason."""
+    found: list[tuple[RawFrame, Piece]] = []
+    for frame in frames:
+        if len(found) == most:
+            break
+        piece = tried(frame.path, frame.kind, partial(sampler.piece, frame))
+        if isinstance(piece, UnusedFile):
+            notes.setdefault(f"cannot be read any more: {piece.reason}", []).append(frame.path.name)
+        elif piece.why_not_raw:
+            notes.setdefault(piece.why_not_raw, []).append(frame.path.name)
+        else:
+            found.append((frame, piece))
+    return found
