@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from astro_calib.noise.arrays import ArrayRef, SurvivorMask
     from astro_calib.noise.window import Window
 
-__all__ = ["merge_sources", "squared", "without_arrays"]
+__all__ = ["merge_sources", "squared", "variances_in_sample", "without_arrays"]
 
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
-#: Values of all frames from which it is told what they have in common at all pixels.
-SAMPLED_VALUES = 1 << 20
+#: Values of all frames, and rows, from which it is told what they have in common at all pixels.
+SAMPLED_VALUES, FEWEST_ROWS = 1 << 18, 16
 #: Pixels that are summed up at a time, so that the sum stays in the cache.
 BLOCK = 1 << 17
 
@@ -115,7 +115,8 @@ def merge_sources(
         if weight != entry.weight:
             constituents[member.identity, member.window] = entry._replace(weight=weight)
     whole_mean = finite_mean(total)
-    part = 1.0 if unchanged or not whole_mean > 0 else min(finite_mean(linear) / whole_mean, 1.0)
+    linear_part = 1.0 if unchanged or not whole_mean > 0 else finite_mean(linear) / whole_mean
+    part = min(linear_part, 1.0)
     constituents, remembered_part = _largest(constituents)
     # Stacks of the same frames with other pixels left out are other noise: the arrays count, not their means.
     known: dict[ArrayRef, str] = {}
@@ -126,9 +127,8 @@ def merge_sources(
         name, variance, axes, identity=identity, constituents=constituents, linear=part * remembered_part
     )
     if any(member.correlation is not None for member in members):
-        factor = whole_mean / finite_mean(linear) if whole_mean > 0 else 1.0
         weighted = list(zip(members, weights, strict=True))
-        source = source.replace(correlation=_correlation(weighted, shape, factor, share))
+        source = source.replace(correlation=_correlation(weighted, shape, 1 / linear_part, share))
     return source, common
 
 
@@ -142,13 +142,7 @@ def _correlation(
     of the mean weights. With :math:`a_i = w_i \sigma_i / \sqrt{\sum_j w_j^2 \sigma_j^2}` it is the part
     :math:`\sum_i \langle a_i \rangle^2` of the variance.
     """
-    # Some rows tell enough.
-    item = (slice(None, None, max(len(terms) * math.prod(shape) // SAMPLED_VALUES, 1)), slice(None))
-    some = np.empty(shape)[item].shape
-    every = [
-        np.broadcast_to(squared(weight.cut(item, shape), source.cut(item, shape)), some) for source, weight in terms
-    ]
-    parts = np.array(every, dtype=np.float64)
+    parts = variances_in_sample(terms, shape)
     parts = parts[:, np.all(np.isfinite(parts), axis=0) & np.any(parts > 0, axis=0)]
     if not parts.size:
         return None
@@ -167,6 +161,17 @@ def without_arrays(source: NoiseSource) -> NoiseSource:
         key: one._replace(weight=Coefficient(_mean(one.weight))) for key, one in source.constituents.items()
     }
     return source.replace(constituents=constituents)
+
+
+def variances_in_sample(terms: Sequence[tuple[NoiseSource, Coefficient]], shape: tuple[int, ...]) -> NDArray[Any]:
+    """What each term adds to the variance of pixels of some rows, shape (n_terms, n_rows, nx)."""
+    step = min(len(terms) * math.prod(shape) // SAMPLED_VALUES, shape[0] // FEWEST_ROWS)
+    item = (slice(None, None, max(step, 1)), *[slice(None)] * (len(shape) - 1))
+    rows = len(range(0, shape[0], max(step, 1)))
+    result = np.empty((len(terms), rows, *shape[1:]))
+    for part, (source, coefficient) in zip(result, terms, strict=True):
+        part[...] = squared(coefficient.cut(item, shape), source.cut(item, shape))
+    return result
 
 
 def squared(coefficient: Coefficient, source: NoiseSource) -> Any:

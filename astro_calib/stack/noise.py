@@ -17,7 +17,7 @@ from astro_calib.errors import NoiseWarning
 from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
-from astro_calib.noise.merge import merge_sources, squared
+from astro_calib.noise.merge import merge_sources, squared, variances_in_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -307,7 +307,7 @@ def stacked_budget(
                 shared.setdefault(source.key, []).append((position, source, coefficient))
     terms: list[tuple[NoiseSource, Coefficient]] = []
     by_pixel = _variance_factor_by_pixel(list(groups.values()), data.ndim, variance_factor)
-    of_noise = _shares_of_noise(groups, data.ndim)
+    of_noise = {} if np.ndim(by_pixel) == 0 and by_pixel == 1 else _shares_of_noise(groups, data.shape)
     for kind, group in groups.items():
         name, axes, _ = kind
         factor = by_pixel if len(axes) == data.ndim else 1.0
@@ -340,15 +340,13 @@ def stacked_budget(
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
 
 
-def _shares_of_noise(groups: Mapping[Kind, Sequence[Term]], ndim: int) -> dict[Kind, float]:
+def _shares_of_noise(groups: Mapping[Kind, Sequence[Term]], shape: tuple[int, ...]) -> dict[Kind, float]:
     """The part of the noise of single pixels that each group brings, if neighbours have some of it in common."""
-    of_pixels = {kind: group for kind, group in groups.items() if len(kind[1]) == ndim}
+    of_pixels = {kind: group for kind, group in groups.items() if len(kind[1]) == len(shape)}
     if all(source.correlation is None for group in of_pixels.values() for source, _ in group):
         return {}
-    means = {
-        kind: sum(finite_mean(squared(coefficient, source)) for source, coefficient in group)
-        for kind, group in of_pixels.items()
-    }
+    samples = {kind: variances_in_sample(group, shape).sum(axis=0) for kind, group in of_pixels.items()}
+    means = {kind: float(np.mean(sample, where=np.isfinite(sample))) for kind, sample in samples.items()}
     total = sum(means.values())
     return {kind: mean / total if total > 0 else 1.0 for kind, mean in means.items()}
 
