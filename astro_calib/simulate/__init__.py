@@ -14,6 +14,7 @@ from astro_calib.simulate.components import (
     read_noise,
     sensitivity_variations,
 )
+from astro_calib.simulate.electronics import ReadOut, ReadOutTone
 from astro_calib.simulate.instrument import Camera, Truth, camera
 from astro_calib.simulate.observing import Night, night, write_frame
 from astro_calib.simulate.scene import random_stars, sky_background, stars
@@ -21,6 +22,8 @@ from astro_calib.simulate.scene import random_stars, sky_background, stars
 __all__ = [
     "Camera",
     "Night",
+    "ReadOut",
+    "ReadOutTone",
     "Truth",
     "bias",
     "camera",

@@ -290,3 +290,44 @@ def test_one_amplifier_only() -> None:
     ]
     with pytest.raises(ValueError, match="one amplifier; the detector has 2"):
         simulate.Camera(shape=(5, 6), detector=Detector(amplifiers=tuple(halves)))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_rows_and_tones_go_through_image_and_overscan(shared: bool) -> None:
+    noise = simulate.ReadOut(
+        white=3, row=4, tones=(simulate.ReadOutTone(power=20, wx=0.9, wy=0.2),), rows_in_overscan=shared
+    )
+    camera = simulate.Camera(
+        shape=(150, 80), detector=DETECTOR, bias_level=1000, bias_drift=5, overscan_columns=80, read_out=noise
+    )
+    assert camera.read_noise == pytest.approx(np.sqrt(9 + 16 + 20))
+    assert camera.detector.correlation == noise.correlation()
+    assert camera.detector.rows_in_overscan is shared
+    assert camera.detector.saturation == DETECTOR.saturation
+    products = {"rows": [], "tone": []}
+    levels = []
+    rng = np.random.default_rng(1)
+    for _ in range(150):
+        frame, truth = camera.expose("bias", 0, rng=rng)
+        values = (frame.data - truth.bias_level) * GAIN
+        levels.append(truth.bias_level)
+        rows = np.array([values[:, :80].mean(axis=1), values[:, 80:].mean(axis=1)])
+        products["rows"].append(np.mean(rows[0] * rows[1]))
+        # 70 pixels and 3 rows further, across the edge of the overscan.
+        products["tone"].append(np.mean(values[:-3, 40:80] * values[3:, 110:150]))
+    means = {name: (np.mean(values), np.std(values) / np.sqrt(150)) for name, values in products.items()}
+    assert means["rows"][0] == pytest.approx(16 if shared else 0, abs=4 * means["rows"][1] + 0.3)
+    assert means["tone"][0] == pytest.approx(20 * np.cos(0.9 * 70 + 0.2 * 3), abs=4 * means["tone"][1])
+    assert np.std(levels) == pytest.approx(5, rel=0.2)
+
+
+def test_the_parts_of_a_read_out_are_those_of_its_correlation() -> None:
+    noise = simulate.ReadOut(
+        white=3,
+        row=2,
+        tones=(simulate.ReadOutTone(power=7, wx=0.9), simulate.ReadOutTone(power=5, wx=2, coherent=False)),
+    )
+    dx, dy = np.meshgrid(np.arange(-3, 4), np.arange(-2, 3))
+    np.testing.assert_allclose(
+        noise.variance * noise.correlation().rho(dx, dy), noise.autocovariance(dx, dy), atol=1e-9
+    )

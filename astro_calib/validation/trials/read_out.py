@@ -159,7 +159,7 @@ TRIALS = tuple(
         0.0,
         of=in_apertures if sums else None,
         ccdproc=kept is None,
-        realisations=3000 if sums else 1000,
+        realisations=(3200 if electronics is COHERENT else 1500) if sums else 1000,
         tolerance=0.04 if sums else 0.02,
     )
     for what, electronics, level, method, number, kept, sums in ROWS
