@@ -34,6 +34,10 @@ LEVELS, SPAN = 4, 3.0
 DIFFERENT = 1.25
 #: A departure from a straight line that is so many errors large is one.
 BENT = 4.0
+#: Covariances of so many errors, and of so much of what faint light may be, are those of faint light.
+ONE_SEES, SOME = 6.0, 0.3
+#: What is so many times more than faint light may be is something else.
+TOO_MUCH = 5.0
 #: A chance that is smaller than this is worth a remark.
 UNLIKELY = 1e-4
 #: Lags larger than this part of the variance are no charge that repels charge.
@@ -152,6 +156,28 @@ class Fit:
 
     def solve(self, parts: Sequence[Part]) -> FitResult:
         """Fit; nonlinearity is measured where there are levels enough, else looked for where there are two."""
+        result = self._solve_as(parts)
+        if not all(part.starry for part in parts) and self._has_faint_light(result):
+            # All stars may be too faint to be found.
+            result = self._solve_as([part._replace(starry=True) for part in parts])
+        return result
+
+    def _has_faint_light(self, result: FitResult) -> bool:
+        """Whether the covariances have more of what stars leave in them than chance and a small misfit make."""
+        for shape in self.faint.T:
+            amount, information = 0.0, 0.0
+            for measured, residual, covariance in zip(
+                result.measured, result.residuals, result.covariances, strict=True
+            ):
+                weighted = measured[0] * np.linalg.solve(covariance, shape)
+                amount += float(weighted @ residual)
+                information += float(weighted @ shape) * measured[0]
+            if amount > max(ONE_SEES * np.sqrt(information), SOME * information):
+                return True
+        return False
+
+    def _solve_as(self, parts: Sequence[Part]) -> FitResult:
+        """Fit, with stars where the parts say so."""
         levels = np.array([float(np.square(one.weights) @ one.levels / np.sum(one.weights**2)) for one in parts])
         if _number_of_levels(levels) >= LEVELS and levels.max() > SPAN * levels.min():
             return self._solve(parts, levels, curved=True)
@@ -253,7 +279,9 @@ class Fit:
         """The measured inner lags, without the light that is most likely in them."""
         measured = np.asarray(self.ring @ part.lags.ravel())
         both = model.covariance + model.faint @ model.faint.T
-        return measured - model.faint @ (model.faint.T @ np.linalg.solve(both, measured - model.lags))
+        sizes = model.faint.T @ np.linalg.solve(both, measured - model.lags)
+        # So much would not be faint.
+        return measured - model.faint @ sizes if np.abs(sizes).max() < TOO_MUCH else measured
 
 
 def _number_of_levels(levels: NDArray[np.float64]) -> int:

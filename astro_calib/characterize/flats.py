@@ -33,10 +33,10 @@ NEAR, NEAR_TILES = 1.5, 1.3
 UNLIT = 0.1
 #: Objects are looked for again until fewer pixels than this part change.
 SETTLED = 0.003
-#: Smoothed pixels that are so many standard deviations off belong to objects.
-OBJECT = 3.5
 #: Objects in more than this part of the pixels are stars, not hits alone.
 STARRY = 0.005
+#: Among stars, smoothed pixels that are so many standard deviations off belong to others.
+FAINT = 3.5
 #: Where less than this part of the pixels is free of objects the sum of flats begins again.
 FULL_OF_OBJECTS = 0.5
 #: A part with fewer pixels than this, or than this share of the largest, is no part of its own.
@@ -183,12 +183,15 @@ def _contrast(
         scaled = difference / np.sqrt(read + inverse_gain * light)
         bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled[used]), 0.2)))
         objects = _objects(scaled, lit)
+        starry = np.count_nonzero(objects & lit) > STARRY * np.count_nonzero(lit)
+        if starry:
+            # Where some are, there are more. Without stars this would find the highest of the noise alone.
+            objects = _objects(scaled, lit, FAINT)
         bad |= objects
         before, used = used, lit & ~bad
         if not used.any() or np.count_nonzero(before != used) < SETTLED * np.count_nonzero(lit):
             break
     used &= ~_odd_tiles(scaled, used)
-    starry = np.count_nonzero(objects & lit) > STARRY * np.count_nonzero(lit)
     parts = []
     means = _of_tiles(net + total, used, np.mean)
     for tiles in _by_level(means, _of_tiles(used.astype(float), used, np.sum)):
@@ -258,7 +261,7 @@ def _lit(light: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.bool
     return good & _on_pixels(means > UNLIT * bright, light.shape) & (light > UNLIT * bright / 2)
 
 
-def _objects(scaled: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _objects(scaled: NDArray[np.float64], used: NDArray[np.bool_], threshold: float = CLIP) -> NDArray[np.bool_]:
     """Pixels in and about stars and other things that are in one flat and not in the other."""
     from scipy.ndimage import gaussian_filter
 
@@ -270,7 +273,7 @@ def _objects(scaled: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np
         rest = used & ~found
         if not rest.any():
             break
-        now = grown(np.abs(smooth) > OBJECT * robust_width(smooth[rest]), 5)
+        now = grown(np.abs(smooth) > threshold * robust_width(smooth[rest]), 5)
         if (now == found).all():
             break
         found = now
