@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from astro_calib import home  # noqa: F401  first: astropy cannot be imported without one
+from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.detector import Amplifier, Detector
 from astro_calib.detector.linearity import Linearity, LinearityPolynomial, LinearityTable
 from astro_calib.flags import DataQuality
@@ -42,6 +43,7 @@ _LATER = {
 __all__ = [
     "Amplifier",
     "CCDFrame",
+    "Correlation",
     "DataQuality",
     "Detector",
     "Linearity",

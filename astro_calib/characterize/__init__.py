@@ -3,6 +3,7 @@
 from astro_calib.characterize.bad_pixels import bad_pixel_mask
 from astro_calib.characterize.dark_choice import DarkChoice, choose_dark
 from astro_calib.characterize.darks import DarkCurrent, dark_current
+from astro_calib.characterize.frame_noise import ImageExcess, frame_detector, image_excess
 from astro_calib.characterize.planning import CalibrationPlan, plan_calibration
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
 from astro_calib.characterize.tones import Tone
@@ -13,6 +14,7 @@ __all__ = [
     "CalibrationPlan",
     "DarkChoice",
     "DarkCurrent",
+    "ImageExcess",
     "Measured",
     "PhotonTransfer",
     "Point",
@@ -20,6 +22,8 @@ __all__ = [
     "bad_pixel_mask",
     "choose_dark",
     "dark_current",
+    "frame_detector",
+    "image_excess",
     "photon_transfer",
     "plan_calibration",
 ]

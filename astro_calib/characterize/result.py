@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import astropy.units as u
 import numpy as np
 
+from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.detector import Amplifier, Detector
 
 if TYPE_CHECKING:
@@ -164,6 +165,18 @@ class AmplifierTransfer:
     flats: int
     remarks: tuple[str, ...]
 
+    @property
+    def correlation(self) -> Correlation | None:
+        """How the read noise of neighbours goes together; None if each pixel has its own."""
+        total = float(self.read_noise.value.value) ** 2
+        row = float(self.row.value.value) ** 2
+        powers = np.array([tone.power for tone in self.tones])
+        if total <= 0 or not (row > 0 or powers.any()):
+            return None
+        # Where rounding hides the noise, its parts are known worse than all of it.
+        total = max(total, row + float(powers.sum()))
+        return Correlation(row / total, [(tone.power / total, tone.wx, tone.wy) for tone in self.tones])
+
     def __str__(self) -> str:
         lines = [
             f"gain          {self.gain}",
@@ -259,7 +272,7 @@ class PhotonTransfer:
         Returns
         -------
         Detector
-            With gains, their uncertainties, read noises, and the saturation if it was seen.
+            With gains, their uncertainties, read noises with rows and tones, and the saturation if it was seen.
         """
         amplifiers = [
             Amplifier(
@@ -267,6 +280,7 @@ class PhotonTransfer:
                 gain_uncertainty=one.gain.uncertainty,
                 read_noise=one.read_noise.value,
                 data_section=one.section,
+                correlation=one.correlation,
             )
             for one in self.amplifiers
         ]

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import NUMBERS, check_quantity, described, is_sequence_of, other_words_of_init, with_sections
+from astro_calib.arguments import (
+    NUMBERS,
+    check_quantity,
+    check_switch,
+    described,
+    is_sequence_of,
+    other_words_of_init,
+    with_sections,
+)
+from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.linearity import Linearity
 from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
@@ -116,6 +125,11 @@ class Amplifier:
         included) of the frame as it is in the file. Needed when a detector has several amplifiers.
     linearity : LinearityPolynomial or LinearityTable, optional
         How its response departs from a straight line. Without it the response counts as linear.
+    correlation : Correlation, optional
+        How the read noise of neighbours goes together. Without it the read noise of each pixel is its own.
+    rows_in_overscan : bool
+        Whether the part of the read noise that a row has in common is the same in image and overscan, so that the level
+        of a row takes it off. Otherwise the overscan's rows have one of their own, of the same size.
 
     Raises
     ------
@@ -141,6 +155,8 @@ class Amplifier:
     gain_uncertainty: u.Quantity | None = None
     data_section: str | None = None
     linearity: Linearity | None = None
+    correlation: Correlation | None = None
+    rows_in_overscan: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gain", positive_quantity("gain", self.gain, GAIN_UNIT))
@@ -160,6 +176,10 @@ class Amplifier:
         if self.linearity is not None and not isinstance(self.linearity, Linearity):
             msg = f"linearity is {described(self.linearity)}; expected a LinearityPolynomial or a LinearityTable."
             raise TypeError(msg)
+        if self.correlation is not None and not isinstance(self.correlation, Correlation):
+            msg = f"correlation is {described(self.correlation)}; expected a Correlation, such as Correlation(row=0.1)."
+            raise TypeError(msg)
+        object.__setattr__(self, "rows_in_overscan", check_switch("rows_in_overscan", self.rows_in_overscan))
         self.slices()
 
     def slices(self) -> tuple[slice, slice]:
@@ -207,6 +227,10 @@ class Detector:
         Tells detectors apart: the noise of gain and linearity is shared by all frames of one detector.
     linearity : LinearityPolynomial or LinearityTable, optional
         As in `Amplifier`, for a detector with one amplifier.
+    correlation : Correlation, optional
+        As in `Amplifier`, for a detector with one amplifier.
+    rows_in_overscan : bool
+        As in `Amplifier`, for a detector with one amplifier.
 
     Raises
     ------
@@ -235,6 +259,8 @@ class Detector:
     amplifiers: tuple[Amplifier, ...] = field(default=())
     name: str = "detector"
     linearity: Linearity | None = None
+    correlation: Correlation | None = None
+    rows_in_overscan: bool = True
 
     def __post_init__(self) -> None:
         if not is_sequence_of(Amplifier, self.amplifiers):
@@ -247,8 +273,8 @@ class Detector:
             msg = f"the name of the detector is {described(self.name)}; expected text, such as 'left camera'."
             raise TypeError(msg)
         amplifiers = tuple(self.amplifiers)
-        own = (self.gain, self.read_noise, self.gain_uncertainty, self.linearity)
-        if amplifiers and any(value is not None for value in own):
+        own = (self.gain, self.read_noise, self.gain_uncertainty, self.linearity, self.correlation)
+        if amplifiers and (any(value is not None for value in own) or not self.rows_in_overscan):
             msg = "give a Detector either gain and read_noise, or amplifiers that each have their own; not both."
             raise ValueError(msg)
         if not amplifiers:
@@ -266,6 +292,8 @@ class Detector:
                 read_noise=self.read_noise,
                 gain_uncertainty=self.gain_uncertainty,
                 linearity=self.linearity,
+                correlation=self.correlation,
+                rows_in_overscan=self.rows_in_overscan,
             )
             for name in ("gain", "read_noise", "gain_uncertainty"):
                 object.__setattr__(self, name, getattr(only, name))
@@ -301,6 +329,32 @@ class Detector:
     def _identity(self, kind: str, index: int, what: str) -> str:
         text = f"{self.name}|{index}|{what}|{self.amplifiers[index].data_section}"
         return f"{kind}:{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
+
+    def read_out_with(
+        self, read_noise: u.Quantity, correlation: Correlation | None, *, rows_in_overscan: bool = True
+    ) -> Detector:
+        """
+        The same detector of one amplifier with another read noise.
+
+        Parameters
+        ----------
+        read_noise : Quantity, electron
+            Its standard deviation.
+        correlation : Correlation or None
+            How that of neighbours goes together.
+        rows_in_overscan : bool
+            As in `Amplifier`.
+
+        Returns
+        -------
+        Detector
+            With the name, gain, linearity and saturation of this one.
+        """
+        (amplifier,) = self.amplifiers
+        changes = {"read_noise": read_noise, "correlation": correlation, "rows_in_overscan": rows_in_overscan}
+        if self.gain is not None:
+            return replace(self, amplifiers=(), **changes)
+        return replace(self, amplifiers=(replace(amplifier, **changes),))
 
     @property
     def has_linearity(self) -> bool:

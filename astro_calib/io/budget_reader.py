@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.detector.correlation import Correlation
+from astro_calib.detector.waves import MOST_TONES, Level
 from astro_calib.errors import FrameError
 from astro_calib.io.master_parts import MasterParts, MissingMasterError
 from astro_calib.io.stored_arrays import native, window_of_entry
@@ -65,6 +67,7 @@ class BudgetReader:
         self._tree = tree
         self._of_masters = MasterParts(tree.get("masters", ()), self.shape, find)
         self._fields: dict[int, ArrayRef] = {}
+        self._correlations = [correlation_of_entry(entry) for entry in tree.get("correlations", ())]
         self.terms: list[tuple[NoiseSource, Coefficient]] = []
         missing: dict[str, Mapping[str, Any]] = {}
         #: Which of the terms is the rest.
@@ -73,7 +76,7 @@ class BudgetReader:
             try:
                 coefficient = self._factored(term["coefficient"])
                 variance = term["source"].get("variance")
-                if isinstance(variance, Mapping):
+                if isinstance(variance, Mapping) and "rest" in variance:
                     if self._rest is not None:
                         msg = "two of its sources are what the others leave of the variance."
                         raise FrameError(msg)
@@ -152,7 +155,8 @@ class BudgetReader:
         """A source from its entry."""
         if "master" in entry:
             return self._of_masters.source(entry)
-        return self._source(entry, self._factored(entry["variance"]))
+        variance = entry["variance"]
+        return self._source(entry, self._factored(variance["value"] if isinstance(variance, Mapping) else variance))
 
     def _source(self, entry: Mapping[str, Any], variance: Coefficient) -> NoiseSource:
         axes, window = tuple(int(axis) for axis in entry["axes"]), window_of_entry(entry["window"])
@@ -171,10 +175,27 @@ class BudgetReader:
             slope=float(entry.get("slope", 0.0)),
             linear=float(entry.get("linear", 1.0)),
             constituents={
-                (str(identity), window_of_entry(part)): Constituent(self._factored(weight), float(size))
-                for identity, part, weight, size in entry.get("constituents", ())
+                (str(identity), window_of_entry(part)): Constituent(
+                    self._factored(weight), float(size), self._correlation(*number)
+                )
+                for identity, part, weight, size, *number in entry.get("constituents", ())
             },
+            correlation=self._correlation_of(entry["variance"]),
         )
+
+    def _correlation_of(self, variance: Any) -> Correlation | None:
+        """The correlation that a variance is written with."""
+        given = isinstance(variance, Mapping) and "correlation" in variance
+        return self._correlation(variance["correlation"]) if given else None
+
+    def _correlation(self, number: Any = None) -> Correlation | None:
+        """A correlation by its number."""
+        if number is None:
+            return None
+        if not 0 <= int(number) < len(self._correlations):
+            msg = f"there is no correlation {number}."
+            raise FrameError(msg)
+        return self._correlations[int(number)]
 
     def _factored(self, entry: Any) -> Coefficient:
         """A number or products from their entry."""
@@ -225,6 +246,20 @@ class BudgetReader:
         return SurvivorMask(self._field(index), bit)
 
 
+def correlation_of_entry(entry: Mapping[str, Any]) -> Correlation:
+    """A correlation from a tree, checked."""
+    waves = [(part, wx, np.nan if wy is None else wy) for part, wx, wy in entry["waves"]]
+    if not 0 < len(waves) <= 1 + MOST_TONES:
+        msg = f"a correlation has {len(waves)} waves; expected 1 to {1 + MOST_TONES}."
+        raise FrameError(msg)
+    level = None
+    if "level" in entry:
+        table = np.array(entry["level"]["waves"], dtype=np.float64).reshape(-1, 3)
+        axes = tuple(int(axis) for axis in entry["level"]["axes"])
+        level = Level(axes, table[:, 0] + 1j * table[:, 1], table[:, 2])
+    return Correlation.of_waves(np.array(waves, dtype=np.float64), level)
+
+
 def budget_of_tree(tree: Mapping[str, Any], data: Any = None) -> UncertaintyBudget:
     """A budget from a tree that refers to nothing outside."""
     reader = BudgetReader(tree, data, None)
@@ -234,5 +269,6 @@ def budget_of_tree(tree: Mapping[str, Any], data: Any = None) -> UncertaintyBudg
 def source_of_tree(tree: Mapping[str, Any]) -> NoiseSource:
     """A source from a tree of its own."""
     shape = [1] * (max(tree["axes"], default=-1) + 1)
-    reader = BudgetReader({"shape": shape, "dtype": "float64", "fields": tree["fields"], "terms": []}, None, None)
+    known = {"fields": tree["fields"], "correlations": tree.get("correlations", ())}
+    reader = BudgetReader({"shape": shape, "dtype": "float64", "terms": [], **known}, None, None)
     return reader.source(tree)

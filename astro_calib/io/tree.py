@@ -9,13 +9,16 @@ written either: it is what the other terms leave of the total variance, which is
 
     shape, dtype        of the frame, and of its variances
     masters             list of {identity, name, checksum, file}
+    correlations        list of {waves, level}, if there are any: waves is a list of [part, along rows, from row to row
+                        or null]; level, if there is one, is {axes, waves}, with a list of [real, imaginary, square]
     fields              list: "own" (the frame's data, whatever happens to them), "data" (as they are in the file),
                         {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values}
     terms               list of {source, coefficient}
     source              {name, axes, identity, window} and {variance, slope, linear, constituents} or {master}
-    variance            a number, {rest: dtype}, or products
+    variance            a number, {rest: dtype}, or products; with the number of a correlation {value, correlation} or
+                        {rest, correlation}
     products            list of [number, [[field, power], ...]]
-    constituents        list of [identity, window, weight, variance]
+    constituents        list of [identity, window, weight, variance], or with the number of a correlation behind
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.patterns import find_tables, term_arrays
 
 if TYPE_CHECKING:
+    from astro_calib.detector.correlation import Correlation
     from astro_calib.noise.budget import UncertaintyBudget
     from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.place import Master
@@ -38,8 +42,10 @@ if TYPE_CHECKING:
 __all__ = ["VERSION", "budget_tree", "rest_of_variance", "source_tree"]
 
 #: Of the tree; a reader refuses what is newer than itself.
-VERSION = 2
-#: Of a tree without fields of the kind {plane, patterns, values}, which older readers understand.
+VERSION = 3
+#: Of a tree without correlations, which older readers would take for white noise.
+WITHOUT_CORRELATIONS = 2
+#: Of a tree without fields of the kind {plane, patterns, values} either, which still older readers understand.
 WITHOUT_TABLES = 1
 #: The rest may differ from the source's variance by this part of the total variance.
 ROUNDING = 1e-5
@@ -67,6 +73,7 @@ class _Writer:
         self.version = WITHOUT_TABLES
         self.masters: dict[str, tuple[int, dict[str, Any]]] = {}
         self.fields: dict[ArrayRef, tuple[int, Any]] = {}
+        self.correlations: dict[Correlation, int] = {}
 
     def master(self, master: Master) -> int:
         """The number of a master."""
@@ -91,7 +98,7 @@ class _Writer:
             if field.table is None:
                 return {"array": np.asarray(field.array)}
             plane, patterns, values = field.table.entries
-            self.version = VERSION
+            self.version = max(self.version, WITHOUT_CORRELATIONS)
             return {"plane": self.field(plane), "patterns": patterns, "values": values}
         item = [[along.start, along.stop, along.step] for along in place.region]
         return {"master": self.master(place.master), **place.words, "item": item, "shape": list(field.shape)}
@@ -133,15 +140,32 @@ class _Writer:
             master.sources[source.key, self.shape] = source
             return {**entry, "master": self.master(master)}
         entry["variance"] = self.factored(source.variance) if rest is None else {"rest": rest}
+        if source.correlation is not None:
+            value = {"value": entry["variance"]} if rest is None else entry["variance"]
+            # Not beside the variance, where older readers would pass it over.
+            entry["variance"] = {**value, "correlation": self.correlation(source.correlation)}
         if source.slope:
             entry["slope"] = float(source.slope)
         if source.constituents:
             entry["linear"] = float(source.linear)
             entry["constituents"] = [
-                [identity, [list(part) for part in window], self.factored(one.weight), float(one.variance)]
+                [
+                    *(identity, [list(part) for part in window], self.factored(one.weight), float(one.variance)),
+                    *([] if one.correlation is None else [self.correlation(one.correlation)]),
+                ]
                 for (identity, window), one in source.constituents.items()
             ]
         return entry
+
+    def correlation(self, correlation: Correlation) -> int:
+        """The number of a correlation."""
+        self.version = VERSION
+        return self.correlations.setdefault(correlation, len(self.correlations))
+
+    @property
+    def correlation_entries(self) -> dict[str, list[dict[str, Any]]]:
+        """All of them, if there are any."""
+        return {"correlations": [_correlation_entry(one) for one in self.correlations]} if self.correlations else {}
 
     def home(self, source: NoiseSource) -> Master | None:
         """The master that a source is to be looked for in; None for one that is written here."""
@@ -191,6 +215,7 @@ def budget_tree(
         "shape": list(budget.shape),
         "dtype": budget.dtype.name,
         "masters": [entry for _, entry in writer.masters.values()],
+        **writer.correlation_entries,
         "fields": [entry for _, entry in writer.fields.values()],
         "terms": terms,
     }
@@ -200,7 +225,17 @@ def source_tree(source: NoiseSource) -> dict[str, Any]:
     """The tree of one source, with the fields that it refers to; nothing is left to masters."""
     writer = _Writer((), None, None, None, whole=True)
     entry = writer.source(source, None)
-    return {**entry, "fields": [field for _, field in writer.fields.values()]}
+    return {**entry, **writer.correlation_entries, "fields": [field for _, field in writer.fields.values()]}
+
+
+def _correlation_entry(correlation: Correlation) -> dict[str, Any]:
+    """A correlation in plain numbers."""
+    waves = [[part, wx, None if np.isnan(wy) else wy] for part, wx, wy in correlation.waves.tolist()]
+    level = correlation.level
+    if level is None:
+        return {"waves": waves}
+    table = np.stack([level.amplitudes.real, level.amplitudes.imag, level.squares], axis=1)
+    return {"waves": waves, "level": {"axes": list(level.axes), "waves": table.tolist()}}
 
 
 def _rest(budget: UncertaintyBudget, writer: _Writer) -> tuple[int, str] | None:

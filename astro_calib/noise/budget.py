@@ -400,7 +400,16 @@ class UncertaintyBudget:
             \mathrm{Var} \sum_x w z = \sum_k \sum_\mathrm{cells} v_k \Big( \sum_{x \in \mathrm{cell}} w c_k \Big)^2
 
         The noise of pixels adds in quadrature, that of a row coherently along the row, that of the frame coherently
-        over all; a cell of a master that several pixels hold counts coherently too.
+        over all; a cell of a master that several pixels hold counts coherently too. Where the noise of neighbouring
+        pixels goes together (`~astro_calib.Correlation`), its rows and tones add the squares of what the weights have
+        of them, with :math:`a = w \, c \sqrt v`,
+
+        .. math::
+
+            p_\mathrm{white} \sum_x a^2 + r \sum_\mathrm{rows} \Big( \sum_{x \in \mathrm{row}} a \Big)^2
+            + \sum_j p_j \Big| \sum_x a \, e^{i \omega_j x} \Big|^2
+
+        with the parts of the variance that are white, that rows share, and that tones have.
 
         Parameters
         ----------

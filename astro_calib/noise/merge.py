@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.detector.correlation import averaged
 from astro_calib.errors import NoiseWarning
+from astro_calib.estimators.correlated import correlation_of_result
 from astro_calib.noise.arrays import finite_mean
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.detector.correlation import Correlation
     from astro_calib.noise.arrays import ArrayRef, SurvivorMask
     from astro_calib.noise.window import Window
 
@@ -29,6 +32,8 @@ __all__ = ["merge_sources", "squared", "without_arrays"]
 
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
+#: Values of all frames from which it is told what they have in common at all pixels.
+SAMPLED_VALUES = 1 << 20
 #: Pixels that are summed up at a time, so that the sum stays in the cache.
 BLOCK = 1 << 17
 
@@ -40,6 +45,7 @@ def merge_sources(
     dtype: Any = np.float64,
     variance_factor: float | NDArray[Any] = 1.0,
     remembered: Sequence[Coefficient] | None = None,
+    share: float = 1.0,
 ) -> tuple[NoiseSource, Coefficient]:
     r"""
     Make one source of several that vary along the same axes, remembering what went into it.
@@ -58,6 +64,8 @@ def merge_sources(
         Factor by which the variance exceeds that of the linear sum; that of a median, for example.
     remembered : sequence of Coefficient, optional
         Instead of the coefficients what the result remembers of them, if that takes less memory.
+    share : float
+        The part that these sources have of all noise that the factor is for.
 
     Returns
     -------
@@ -105,7 +113,7 @@ def merge_sources(
     for (member, _), weight in zip(terms, with_relatives, strict=True):
         entry = constituents[member.identity, member.window]
         if weight != entry.weight:
-            constituents[member.identity, member.window] = Constituent(weight, entry.variance)
+            constituents[member.identity, member.window] = entry._replace(weight=weight)
     whole_mean = finite_mean(total)
     part = 1.0 if unchanged or not whole_mean > 0 else min(finite_mean(linear) / whole_mean, 1.0)
     constituents, remembered_part = _largest(constituents)
@@ -117,13 +125,46 @@ def merge_sources(
     source = NoiseSource(
         name, variance, axes, identity=identity, constituents=constituents, linear=part * remembered_part
     )
+    if any(member.correlation is not None for member in members):
+        factor = whole_mean / finite_mean(linear) if whole_mean > 0 else 1.0
+        weighted = list(zip(members, weights, strict=True))
+        source = source.replace(correlation=_correlation(weighted, shape, factor, share))
     return source, common
+
+
+def _correlation(
+    terms: Sequence[tuple[NoiseSource, Coefficient]], shape: tuple[int, ...], factor: float, share: float
+) -> Correlation | None:
+    r"""
+    How the noise of a merged source goes together, on average over pixels.
+
+    Frames are in the result by :math:`w_i(x)`: where single values are left out, what neighbours have in common is that
+    of the mean weights. With :math:`a_i = w_i \sigma_i / \sqrt{\sum_j w_j^2 \sigma_j^2}` it is the part
+    :math:`\sum_i \langle a_i \rangle^2` of the variance.
+    """
+    # Some rows tell enough.
+    item = (slice(None, None, max(len(terms) * math.prod(shape) // SAMPLED_VALUES, 1)), slice(None))
+    some = np.empty(shape)[item].shape
+    every = [
+        np.broadcast_to(squared(weight.cut(item, shape), source.cut(item, shape)), some) for source, weight in terms
+    ]
+    parts = np.array(every, dtype=np.float64)
+    parts = parts[:, np.all(np.isfinite(parts), axis=0) & np.any(parts > 0, axis=0)]
+    if not parts.size:
+        return None
+    means = parts.mean(axis=1)
+    average = averaged((mean, s.correlation, s.window) for mean, (s, _) in zip(means.tolist(), terms, strict=True))
+    if average is None:
+        return None
+    shares = np.square(np.sqrt(parts / parts.sum(axis=0)).mean(axis=1))
+    number = round(1 / float(np.square(means / means.sum()).sum()))
+    return correlation_of_result(average, factor, number, float(shares.sum()), share)
 
 
 def without_arrays(source: NoiseSource) -> NoiseSource:
     """A merged source that remembers one weight for each constituent, the mean over its pixels."""
     constituents = {
-        key: Constituent(Coefficient(_mean(one.weight)), one.variance) for key, one in source.constituents.items()
+        key: one._replace(weight=Coefficient(_mean(one.weight))) for key, one in source.constituents.items()
     }
     return source.replace(constituents=constituents)
 
@@ -261,14 +302,14 @@ def _constituents(
     result: dict[tuple[str, Window], Constituent] = {}
     for source, weight in zip(sources, weights, strict=True):
         own = means[source.variance] * (1 - source.linear if source.constituents else 1.0)
-        entries = {(source.identity, source.window): Constituent(weight, own)}
+        entries = {(source.identity, source.window): Constituent(weight, own, source.correlation)}
         for (identity, window), inner in source.constituents.items():
-            entries[identity, compose_windows(window, source.window)] = Constituent(
-                weight.product(inner.weight), inner.variance
+            entries[identity, compose_windows(window, source.window)] = inner._replace(
+                weight=weight.product(inner.weight)
             )
         for key, entry in entries.items():
             # One constituent on two paths: its amplitudes add.
-            result[key] = Constituent(result[key].weight + entry.weight, entry.variance) if key in result else entry
+            result[key] = entry._replace(weight=result[key].weight + entry.weight) if key in result else entry
     return result
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.detector.correlation import averaged
 from astro_calib.noise.arrays import finite_mean
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.window import Window, compose_windows
@@ -15,13 +16,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.detector.correlation import Correlation
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["Link", "draw_covariances", "links", "meeting_cells", "pixel_overlap", "variance_power"]
 
 
 class Link(NamedTuple):
-    """Two sources whose draws covary where their windows meet: by a v_a^power_a b v_b^power_b."""
+    """
+    Two sources whose draws covary where their windows meet: by a v_a^power_a b v_b^power_b.
+
+    With a correlation they do between neighbouring cells as well.
+    """
 
     window_a: Window
     window_b: Window
@@ -29,9 +35,12 @@ class Link(NamedTuple):
     b: Coefficient
     power_a: float
     power_b: float
+    correlation: Correlation | None = None
 
 
 ONE = Coefficient(1.0)
+#: The window of a frame that holds a source's first cell first.
+AS_IT_IS: Window = ((0, 1), (0, 1))
 
 
 def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
@@ -47,17 +56,19 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
     if a.axes != b.axes or a.family.isdisjoint(b.family):
         return
     if a.identity == b.identity:
-        yield Link(a.window, b.window, ONE, ONE, 1, 0)
+        powers = (1, 0) if a.window == b.window or a.correlation is None else (0.5, 0.5)
+        yield Link(a.window, b.window, ONE, ONE, powers[0], powers[1], a.correlation)
         return
     direct = False
     for (identity, window), constituent in a.constituents.items():
         if identity == b.identity:
             direct = True
-            yield Link(compose_windows(window, a.window), b.window, constituent.weight, ONE, 0, 1)
+            yield Link(compose_windows(window, a.window), b.window, constituent.weight, ONE, 0, 1, b.correlation)
     for (identity, window), constituent in b.constituents.items():
         if identity == a.identity:
             direct = True
-            yield Link(a.window, compose_windows(window, b.window), ONE, constituent.weight, 1, 0)
+            inner = compose_windows(window, b.window)
+            yield Link(a.window, inner, ONE, constituent.weight, 1, 0, a.correlation)
     if direct:
         return
     common: dict[tuple[Window, Window], float] = {}
@@ -65,16 +76,19 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
     of_b: dict[str, list[tuple[Window, Coefficient]]] = {}
     for (identity, window_b), two in b.amplitudes.items():
         of_b.setdefault(identity, []).append((window_b, two))
+    correlations: dict[tuple[Window, Window], list[tuple[float, Correlation | None, Window]]] = {}
     scale_a, scale_b = float(np.sqrt(a.linear)), float(np.sqrt(b.linear))
     for (identity, window_a), one in a.amplitudes.items():
         for window_b, two in of_b.get(identity, ()):
             windows = compose_windows(window_a, a.window), compose_windows(window_b, b.window)
             product = finite_mean(one.evaluate()) * finite_mean(two.evaluate())
             common[windows] = common.get(windows, 0.0) + product
+            together = a.constituents[identity, window_a].correlation
             if one.number is None or two.number is None:
-                yield Link(*windows, one * scale_a, two * scale_b, 0.5, 0.5)
+                yield Link(*windows, one * scale_a, two * scale_b, 0.5, 0.5, together)
             else:
                 numbers[windows] = numbers.get(windows, 0.0) + scale_a * scale_b * product
+                correlations.setdefault(windows, []).append((abs(scale_a * scale_b * product), together, AS_IT_IS))
     excess = float(np.sqrt((1 - a.linear) * (1 - b.linear)))
     n, m = a.effective_number, b.effective_number
     if excess > 0 and min(n, m) > 1:
@@ -82,8 +96,10 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
             k = abs(correlation) * np.sqrt(n * m)
             share = float(np.sign(correlation) * max(k - 1, 0.0) ** 2 / ((n - 1) * (m - 1)))
             numbers[windows] = numbers.get(windows, 0.0) + excess * share
+            correlations.setdefault(windows, []).append((excess * abs(share), None, AS_IT_IS))
     for windows, correlation in numbers.items():
-        yield Link(*windows, Coefficient(correlation), ONE, 0.5, 0.5)
+        together = averaged(correlations.get(windows, ()))
+        yield Link(*windows, Coefficient(correlation), ONE, 0.5, 0.5, together)
 
 
 def meeting_cells(link: Link, lengths: Sequence[int]) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]:
@@ -112,6 +128,17 @@ def pixel_overlap(link: Link, axes: tuple[int, ...], shape: tuple[int, ...]) -> 
     return overlap
 
 
+def _pixel_correlation(link: Link, axes: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[Any] | bool:
+    """How what the two put under the same pixel goes together: in full, not at all, or an array."""
+    if link.correlation is None or link.window_a == link.window_b:
+        return pixel_overlap(link, axes, shape)
+    dy, dx = (
+        origin_b - origin_a + (step_b - step_a) * (np.arange(length) if step_a != step_b else np.zeros(1))
+        for (origin_a, step_a), (origin_b, step_b), length in zip(link.window_a, link.window_b, shape, strict=True)
+    )
+    return link.correlation.rho(dx, dy[:, np.newaxis])
+
+
 def variance_power(variance: float | NDArray[Any], power: float) -> float | NDArray[Any]:
     """A variance to the power of 0, 1/2 or 1."""
     if power == 1:
@@ -129,7 +156,7 @@ def draw_covariances(
     What is given back takes the index of a part of the frame, one slice for each axis, and finds the covariance there.
     """
     for link in links(a, b):
-        overlap = pixel_overlap(link, a.axes, shape)
+        overlap = _pixel_correlation(link, a.axes, shape)
         if overlap is False:
             continue
 

@@ -10,6 +10,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import described, is_sequence_of
+from astro_calib.detector.correlation import Correlation
 from astro_calib.noise.arrays import finite_mean
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import drawn_identity
@@ -35,10 +36,13 @@ class Constituent(NamedTuple):
         Coefficient of the constituent in the merged source; an array where it is not the same for all pixels.
     variance : float
         Of the constituent, averaged over the frame; without what its own constituents, which are listed too, bring.
+    correlation : Correlation or None
+        How its noise in neighbouring pixels goes together.
     """
 
     weight: Coefficient
     variance: float
+    correlation: Correlation | None = None
 
 
 class NoiseSource:
@@ -69,6 +73,9 @@ class NoiseSource:
         The master in whose file it can be found.
     lent : bool
         Whether a frame has it from that master, so that the frame's file refers to the master's.
+    correlation : Correlation, optional
+        For axes ``(0, 1)``: how the noise of neighbours goes together. The draws are then no more independent from
+        pixel to pixel; the variance stays that of a pixel. Without it the noise is white.
 
     Examples
     --------
@@ -91,6 +98,7 @@ class NoiseSource:
         linear: float = 1.0,
         home: Master | None = None,
         lent: bool = False,
+        correlation: Correlation | None = None,
     ) -> None:
         if not is_sequence_of(Integral, axes) or any(axis < 0 for axis in axes):
             msg = f"the axes of source {name!r} are {described(axes)}; expected numbers of axes, such as (0, 1), or ()."
@@ -107,6 +115,7 @@ class NoiseSource:
         self.linear = linear
         self.home = home
         self.lent = lent
+        self.correlation = _correlation(name, tuple(axes), correlation)
 
     def __repr__(self) -> str:
         return f"<NoiseSource {self.name!r}, axes {self.axes}, {self.identity}>"
@@ -150,8 +159,8 @@ class NoiseSource:
         \sqrt{v_i} / \sqrt{\sum_j w_j^2 v_j}`, so that the squares add up to one.
         """
         total: Any = 0.0
-        for weight, variance in self.constituents.values():
-            total = total + np.square(weight.evaluate()) * variance
+        for one in self.constituents.values():
+            total = total + np.square(one.weight.evaluate()) * one.variance
         if not np.any(total > 0):
             return dict.fromkeys(self.constituents, Coefficient(0.0))
         with np.errstate(divide="ignore"):
@@ -186,9 +195,7 @@ class NoiseSource:
         """
         moves = [window_of(part, length) for part, length in zip(item, shape, strict=True)]
         window = compose_windows(self.window, tuple(moves[axis] for axis in self.axes))
-        constituents = {
-            key: Constituent(one.weight.cut(item, shape), one.variance) for key, one in self.constituents.items()
-        }
+        constituents = {key: one._replace(weight=one.weight.cut(item, shape)) for key, one in self.constituents.items()}
         return self.replace(window=window, variance=self.variance.cut(item, shape), constituents=constituents)
 
     def __copy__(self) -> NoiseSource:
@@ -203,5 +210,16 @@ def _real(what: str, value: Any) -> Any:
     array = isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and not isinstance(value, u.Quantity)
     if not array and (isinstance(value, (bool, np.bool_)) or not isinstance(value, Real)):
         msg = f"{what} is {described(value)}; expected a number or an array, in the square of the frame's unit."
+        raise TypeError(msg)
+    return value
+
+
+def _correlation(name: str, axes: tuple[int, ...], value: Any) -> Correlation | None:
+    """A correlation of noise that varies from pixel to pixel, or None."""
+    if value is not None and not (isinstance(value, Correlation) and axes == (0, 1)):
+        msg = (
+            f"the correlation of source {name!r} is {described(value)}, for axes {axes}; expected a Correlation, for "
+            "axes (0, 1)."
+        )
         raise TypeError(msg)
     return value

@@ -3,7 +3,8 @@ Variances of weighted sums over pixels, source by source.
 
 .. math:: \mathrm{Var} \sum_x w z = \sum_k \sum_\mathrm{cells} v_k \Big( \sum_{x \in \mathrm{cell}} w c_k \Big)^2
 
-The noise of pixels that hold one cell of a source adds up coherently, that of different cells in quadrature.
+The noise of pixels that hold one cell of a source adds up coherently, that of different cells in quadrature. Where the
+noise of neighbouring cells goes together this holds for its white part; `astro_calib.noise.waves` has the rest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,15 @@ import numpy as np
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.blocks import in_blocks
 from astro_calib.noise.sharing import links, meeting_cells, variance_power
+from astro_calib.noise.waves import (
+    RowSums,
+    cells_along,
+    complex_parts,
+    joined,
+    rows_of_map,
+    sum_covariance,
+    wave_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +32,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.detector.correlation import Correlation
     from astro_calib.noise.coefficient import Coefficient
+    from astro_calib.noise.sharing import Link
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.window import Key
 
@@ -44,6 +56,18 @@ def _of_cells(sums: NDArray[Any], variances: NDArray[Any]) -> NDArray[Any]:
     """What each cell adds to the variance; one without weight adds nothing, whatever its variance is."""
     squares = np.square(sums)
     return np.where(squares == 0, 0.0, squares * variances)
+
+
+def _amplitudes(weighted: NDArray[Any], variances: float | NDArray[Any]) -> NDArray[np.float64]:
+    """The weights in units of the noise; a pixel without weight has none, whatever its variance is."""
+    sigmas = np.sqrt(np.maximum(variances, 0.0))
+    return np.multiply(weighted, sigmas, where=weighted != 0, out=np.zeros(weighted.shape))
+
+
+def _of_waves(correlation: Correlation, parts: Sequence[RowSums]) -> float:
+    """What the waves add to the variance of one sum."""
+    rows = joined(parts)
+    return float(sum_covariance(correlation, rows, rows)[0])
 
 
 class MapSum:
@@ -71,33 +95,64 @@ class MapSum:
                 continue  # they met in the cells of their source
             for link in links(a, b):
                 in_a, in_b = meeting_cells(link, [self.shape[axis] for axis in a.axes])
-                cells_a = self._linked(sums[a.key], a, link.a, link.power_a)[np.ix_(*in_a)]
-                cells_b = self._linked(sums[b.key], b, link.b, link.power_b)[np.ix_(*in_b)]
+                linked_a = self._linked(sums[a.key], a, link.a, link.power_a)
+                linked_b = self._linked(sums[b.key], b, link.b, link.power_b)
+                cells_a, cells_b = linked_a[np.ix_(*in_a)], linked_b[np.ix_(*in_b)]
                 common = float(np.sum(cells_a * cells_b))
+                if link.correlation is not None:
+                    common *= link.correlation.white
+                    common += self._of_linked_waves(link, linked_a, linked_b)
                 total[a.name] += common
                 total[b.name] += common
         return total
 
     def _of_pixels(self, source: NoiseSource, coefficient: Coefficient) -> float:
-        """The sum over the pixels of a source that is independent from pixel to pixel."""
+        """The sum over the pixels of a source each of whose cells one pixel holds."""
         from astro_calib.kernels.sums import weighted_sum_of_squares
 
         found: dict[int, float] = {}
+        rows: dict[int, RowSums] = {}
+        together = source.correlation
 
         def add(item: tuple[slice, ...]) -> None:
             c = coefficient.part(item, self.shape, None if self.data is None else self.data[item])
             variance = source.variance.part(item, self.shape)
-            found[item[0].start] = weighted_sum_of_squares(self.weights[item], c, variance)
+            weights = self.weights[item]
+            found[item[0].start] = weighted_sum_of_squares(weights, c, variance)
+            if together is not None:
+                amplitudes = _amplitudes(
+                    np.multiply(weights, c, where=weights != 0, out=np.zeros(weights.shape)), variance
+                )
+                (origin, step), columns = source.window
+                window = (origin + step * item[0].start, step), columns
+                rows[item[0].start] = rows_of_map(together, window, amplitudes)
 
         in_blocks(self.shape, add)
         # The order of the rows, so that the sum does not depend on which thread was first.
-        return sum(found[start] for start in sorted(found))
+        white = sum(found[start] for start in sorted(found))
+        if together is None:
+            return white
+        return together.white * white + _of_waves(together, [rows[start] for start in sorted(rows)])
+
+    def _of_linked_waves(self, link: Link, a: NDArray[Any], b: NDArray[Any]) -> float:
+        """What two sums have in common through the waves of the source that links them."""
+        assert link.correlation is not None
+        rows = rows_of_map(link.correlation, link.window_a, a), rows_of_map(link.correlation, link.window_b, b)
+        return float(sum_covariance(link.correlation, *rows)[0])
 
     def _of_regions(self, sources: list[NoiseSource], sums: dict[Key, NDArray[Any]]) -> float:
         """The sum over the cells of one source, of which the frame may hold several regions, one over the other."""
         first = sources[0]
+        white, waves = 1.0, 0.0
+        if first.correlation is not None:
+            white = first.correlation.white
+            amplitudes = [_amplitudes(sums[source.key], self._cell_variance(source, 1)) for source in sources]
+            waves = _of_waves(
+                first.correlation,
+                [rows_of_map(first.correlation, s.window, a) for s, a in zip(sources, amplitudes, strict=True)],
+            )
         if len(sources) == 1:
-            return float(np.sum(_of_cells(sums[first.key], self._cell_variance(first, 1))))
+            return white * float(np.sum(_of_cells(sums[first.key], self._cell_variance(first, 1)))) + waves
         lengths = [self.shape[axis] for axis in first.axes]
         places = [
             [origin + step * np.arange(n) for (origin, step), n in zip(source.window, lengths, strict=True)]
@@ -111,7 +166,7 @@ class MapSum:
             where = np.ix_(*(axis - low for axis, low in zip(place, lowest, strict=True)))
             cells[where] += sums[source.key]
             variance[where] = self._cell_variance(source, 1)
-        return float(np.sum(_of_cells(cells, variance)))
+        return white * float(np.sum(_of_cells(cells, variance))) + waves
 
     def _cell_sums(self, source: NoiseSource, coefficient: Coefficient) -> NDArray[Any]:
         """Sum of weight times coefficient over the pixels of each cell."""
@@ -180,12 +235,31 @@ class ListedSums:
         for source, coefficient in terms:
             weighted, variance = weights * self.values(coefficient), self.values(source.variance)
             if len(source.axes) == len(self.shape) or not len(self.first):
-                total[source.name] += self.totals(_of_cells(weighted, variance))
+                if source.correlation is not None and len(self.first):
+                    total[source.name] += self._of_correlated(source, _amplitudes(weighted, variance))
+                else:
+                    total[source.name] += self.totals(_of_cells(weighted, variance))
                 continue
             order, first = self._cells(source.axes)
             cells = _of_cells(np.add.reduceat(weighted[order], first), variance[order][first])
             total[source.name] += np.bincount(self.place[first], weights=cells, minlength=self.number)
         return total
+
+    def _of_correlated(self, source: NoiseSource, amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sums over the pixels of a source whose neighbours go together."""
+        from astro_calib.kernels.waves import along_runs
+
+        together = source.correlation
+        assert together is not None
+        _, first = self._cells((0,))
+        row, column = self.along
+        table = wave_table(together, cells_along(source.window, 1, self.shape[1]))
+        waves = complex_parts(along_runs(amplitudes, column, first, table))
+        rows = cells_along(source.window, 0, self.shape[0])[row[first]]
+        sums = RowSums(rows, np.add.reduceat(amplitudes, first), waves)
+        found = together.white * self.totals(np.square(amplitudes))
+        found[self.measured] += sum_covariance(together, sums, sums, _beginnings(self.place[first]))
+        return found
 
     def _cells(self, axes: tuple[int, ...]) -> tuple[NDArray[np.intp] | slice, NDArray[np.intp]]:
         """An order of the pixels in which those of one cell of a source follow each other, and where each begins."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astro_calib.detector.correlation import Correlation
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -44,7 +46,9 @@ class ReadOut:
     white, row : float
         Standard deviations of the part of each pixel and of that which a row shares, electron.
     tones : tuple of ReadOutTone
-        Tones.
+        Tones. They go on from the image into the overscan.
+    rows_in_overscan : bool
+        Whether a row of the overscan has what the row of the image has in common, or something of its own.
 
     Examples
     --------
@@ -60,22 +64,40 @@ class ReadOut:
     white: float
     row: float = 0.0
     tones: tuple[ReadOutTone, ...] = field(default=())
+    rows_in_overscan: bool = True
 
     @property
     def variance(self) -> float:
         """Variance of a pixel, electron^2."""
         return self.white**2 + self.row**2 + sum(tone.power for tone in self.tones)
 
-    def draw(self, shape: tuple[int, int], rng: np.random.Generator | int) -> NDArray[np.float64]:
+    def correlation(self) -> Correlation:
+        """
+        The truth, for a `~astro_calib.Detector`: how the noise of neighbours goes together.
+
+        Returns
+        -------
+        Correlation
+            In parts of the variance.
+        """
+        total = self.variance or 1.0
+        tones = [(tone.power / total, tone.wx, tone.wy if tone.coherent else None) for tone in self.tones]
+        return Correlation(self.row**2 / total, tones)
+
+    def draw(
+        self, shape: tuple[int, int], rng: np.random.Generator | int, *, overscan_columns: int = 0
+    ) -> NDArray[np.float64]:
         """
         The noise of one frame.
 
         Parameters
         ----------
         shape : (int, int)
-            Shape (ny, nx).
+            Shape (ny, nx), overscan included.
         rng : numpy.random.Generator or int
             Source of randomness.
+        overscan_columns : int
+            How many of the columns, the last ones, are overscan.
 
         Returns
         -------
@@ -85,8 +107,10 @@ class ReadOut:
         rng = np.random.default_rng(rng)
         y, x = np.arange(shape[0])[:, None], np.arange(shape[1])
         noise = self.white * rng.standard_normal(shape)
-        if self.row:
-            noise += self.row * rng.standard_normal((shape[0], 1))
+        image = shape[1] if self.rows_in_overscan else shape[1] - overscan_columns
+        for columns in (slice(image), slice(image, None)):
+            if self.row and noise[:, columns].size:
+                noise[:, columns] += self.row * rng.standard_normal((shape[0], 1))
         for tone in self.tones:
             amplitudes = rng.standard_normal((2, 1 if tone.coherent else shape[0], 1)) * np.sqrt(tone.power)
             phase = tone.wx * x + (tone.wy * y if tone.coherent else 0)

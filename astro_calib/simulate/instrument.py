@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from astro_calib.detector.linearity import Linearity
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.simulate.electronics import ReadOut
 
 __all__ = ["Camera", "Truth", "camera"]
 
@@ -67,6 +68,9 @@ class Camera:
     digital_step : int
         The values of integer frames are multiples of this, adu: 16 for a converter of 12 bits whose values are
         stored in 16.
+    read_out : ReadOut, optional
+        Read-out noise with parts that pixels share, image and overscan alike. The detector of the camera is then one
+        with its standard deviation and its correlation. Without it the noise is white.
 
     Raises
     ------
@@ -98,6 +102,7 @@ class Camera:
     sensitivity: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: {"V": np.ones(())})
     overscan_columns: int = 0
     digital_step: int = 1
+    read_out: ReadOut | None = None
 
     def __post_init__(self) -> None:
         shape = check_shape(self.shape)
@@ -126,6 +131,12 @@ class Camera:
         if checked["digital_step"] == 0:
             msg = "digital_step is 0; it is the number of adu from one value to the next, 1 or more."
             raise ValueError(msg)
+        if self.read_out is not None:
+            checked["detector"] = self.detector.read_out_with(
+                np.sqrt(self.read_out.variance) * u.electron,
+                self.read_out.correlation(),
+                rows_in_overscan=self.read_out.rows_in_overscan,
+            )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -218,8 +229,8 @@ class Camera:
                 + \mathrm{cosmic\ rays}\right] \\
             \mathrm{raw} &= (N + R) / \mathrm{gain} + \mathrm{bias}
 
-        with Gaussian read noise :math:`R`. The overscan is read noise and the level of the bias only. If the detector
-        has a linearity, :math:`N / \mathrm{gain}` is what that corrects to.
+        with Gaussian read noise :math:`R`, white or as ``read_out`` says. The overscan is read noise and the level of
+        the bias only. If the detector has a linearity, :math:`N / \mathrm{gain}` is what that corrects to.
 
         Examples
         --------
@@ -287,7 +298,11 @@ class Camera:
     def _read_out(self, truth: Truth, rng: np.random.Generator) -> NDArray[np.float64]:
         """Raw values of the frame and its overscan, adu, before rounding."""
         ny, nx = self.shape
-        data = draw_read_noise((ny, nx + self.overscan_columns), self.read_noise, rng)
+        shape = (ny, nx + self.overscan_columns)
+        if self.read_out is None:
+            data = draw_read_noise(shape, self.read_noise, rng)
+        else:
+            data = self.read_out.draw(shape, rng, overscan_columns=self.overscan_columns)
         collected = rng.poisson(truth.electrons).astype(np.float64)
         if self.linearity is not None:
             collected = self.linearity.response(collected / self.gain) * self.gain
@@ -345,6 +360,7 @@ def camera(
     seed: int = 0,
     detector: Detector | None = None,
     filters: Sequence[str] = ("V", "R"),
+    read_out: ReadOut | None = None,
 ) -> Camera:
     """
     Make a camera with everything that calibration has to take out.
@@ -363,6 +379,8 @@ def camera(
         A detector with one amplifier; by default it has 1.5 electron / adu, 8 electron and a saturation of 60000 adu.
     filters : sequence of str
         Names of the filters.
+    read_out : ReadOut, optional
+        As in `Camera`.
 
     Returns
     -------
@@ -405,6 +423,7 @@ def camera(
             name: pixels * value / (pixels * value).mean() for name, value in zip(filters, optics, strict=True)
         },
         overscan_columns=32,
+        read_out=read_out,
     )
 
 

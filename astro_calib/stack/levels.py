@@ -241,9 +241,13 @@ def level_terms(
                 known = common.get(source.key, (source, 0.0))[1]
                 common[source.key] = (source, known + effect * _in_level(frame, good, coefficient, levels.common))
         with_pixels = 2 * effect * weight / levels.common
-        of_pixels = UncertaintyBudget(frame.shape, pixels, budget.dtype, budget.data)[item].variance()
-        of_mean = float(np.mean(of_pixels, where=good[item], dtype=np.float64)) / number
+        of_pixels = UncertaintyBudget(frame.shape, pixels, budget.dtype, budget.data)
+        of_mean = float(np.mean(of_pixels[item].variance(), where=good[item], dtype=np.float64)) / number
         variance += (effect**2 * excess + with_pixels) * of_mean
+        if any(source.correlation is not None for source, _ in pixels):
+            # What neighbours have in common does not average down as their white noise does.
+            more = of_pixels.variance_of_sum(good / np.float32(number)) - of_mean
+            variance += (effect**2 + with_pixels) * more
         of_rows = UncertaintyBudget(frame.shape, rows, budget.dtype, budget.data)
         if rows:
             variance += (effect**2 + with_pixels) * of_rows.variance_of_sum(good / np.float32(number))

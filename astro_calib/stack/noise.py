@@ -20,13 +20,18 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import merge_sources, squared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.window import Key
+
+    Term: TypeAlias = tuple[NoiseSource, Coefficient]
+    #: Name, axes, and which of several of a frame.
+    Kind: TypeAlias = tuple[str, tuple[int, ...], int]
 
 __all__ = [
     "PrivateNoise",
@@ -279,16 +284,22 @@ def stacked_budget(
     variance_factor: float | NDArray[Any],
     data: NDArray[Any],
 ) -> UncertaintyBudget:
-    """Shared sources with their weighted coefficients; the frames' own merged, by name and by axes."""
-    groups: dict[tuple[str, tuple[int, ...]], list[tuple[NoiseSource, Coefficient]]] = {}
-    remembered: dict[tuple[str, tuple[int, ...]], list[Coefficient]] = {}
-    owners: dict[tuple[str, tuple[int, ...]], set[int]] = {}
+    """Shared sources with their weighted coefficients; the frames' own merged, by name, axes and amplifier."""
+    groups: dict[Kind, list[tuple[NoiseSource, Coefficient]]] = {}
+    remembered: dict[Kind, list[Coefficient]] = {}
+    owners: dict[Kind, set[int]] = {}
     shared: dict[Key, list[tuple[int, NoiseSource, Coefficient]]] = {}
     for position, frame in enumerate(frames):
         budget = budget_of(frame)
+        amplifiers: dict[tuple[str, tuple[int, ...]], int] = {}
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
-                kind, written = (source.name, source.axes), materialized(coefficient, budget)
+                number = 0
+                if source.correlation is not None:
+                    # Two amplifiers of a frame have waves of their own.
+                    number = amplifiers.get((source.name, source.axes), 0)
+                    amplifiers[source.name, source.axes] = number + 1
+                kind, written = (source.name, source.axes, number), materialized(coefficient, budget)
                 groups.setdefault(kind, []).append((source, weights.times(position, written)))
                 remembered.setdefault(kind, []).append(weights.remembered(position, written))
                 owners.setdefault(kind, set()).add(position)
@@ -296,13 +307,16 @@ def stacked_budget(
                 shared.setdefault(source.key, []).append((position, source, coefficient))
     terms: list[tuple[NoiseSource, Coefficient]] = []
     by_pixel = _variance_factor_by_pixel(list(groups.values()), data.ndim, variance_factor)
-    for (name, axes), group in groups.items():
+    of_noise = _shares_of_noise(groups, data.ndim)
+    for kind, group in groups.items():
+        name, axes, _ = kind
         factor = by_pixel if len(axes) == data.ndim else 1.0
-        if len(owners[name, axes]) == 1 and np.ndim(factor) == 0 and factor == 1:
+        if len(owners[kind]) == 1 and np.ndim(factor) == 0 and factor == 1:
             terms += group
         else:
-            typical = None if weights.by_pixel is None else remembered[name, axes]
-            terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical))
+            typical = None if weights.by_pixel is None else remembered[kind]
+            share = of_noise.get(kind, 1.0)
+            terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical, share))
     sums: dict[tuple[Any, ...], Coefficient] = {}
     for members in shared.values():
         source, coefficient = members[0][1:]
@@ -324,6 +338,19 @@ def stacked_budget(
         for position, member, own in members:
             terms.append((member, weights.times(position, materialized(own, budget_of(frames[position])))))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
+
+
+def _shares_of_noise(groups: Mapping[Kind, Sequence[Term]], ndim: int) -> dict[Kind, float]:
+    """The part of the noise of single pixels that each group brings, if neighbours have some of it in common."""
+    of_pixels = {kind: group for kind, group in groups.items() if len(kind[1]) == ndim}
+    if all(source.correlation is None for group in of_pixels.values() for source, _ in group):
+        return {}
+    means = {
+        kind: sum(finite_mean(squared(coefficient, source)) for source, coefficient in group)
+        for kind, group in of_pixels.items()
+    }
+    total = sum(means.values())
+    return {kind: mean / total if total > 0 else 1.0 for kind, mean in means.items()}
 
 
 def materialized(coefficient: Coefficient, budget: UncertaintyBudget) -> Coefficient:

@@ -15,11 +15,12 @@ from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.shot_variance import clamped
 from astro_calib.noise.source import NoiseSource
-from astro_calib.steps.amplifiers import PerAmplifier, digital_steps, per_amplifier
+from astro_calib.steps.amplifiers import PerAmplifier, amplifier_sections, digital_steps, per_amplifier
 from astro_calib.steps.step import LinearStep
+from astro_calib.steps.subtracted_level import without_level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,10 +59,11 @@ class CreateDeviation(LinearStep):
         origin = _origin(frame)
         identity, window = origin.raw.identity(), origin.window
         slope = 1.0 if by_signal else 0.0
-        electrons_per_unit, fixed, floor = _fixed_noise(frame, origin, self.detector)
+        electrons_per_unit, read_noise, fixed = _fixed_noise(frame, origin, self.detector)
         coefficient = Coefficient(1.0).times(_over(frame, electrons_per_unit), -1)
         read = NoiseSource("read noise", 0.0, identity=f"{identity}:read", window=window)
-        _add_noise(frame, read, fixed, coefficient)
+        fixed = _add_read_noise(frame, read, self.detector, fixed, coefficient)
+        floor = _mapped(lambda read, both: read**2 / 4 - both, read_noise, fixed)
         shot = NoiseSource("shot noise", 0.0, identity=f"{identity}:shot", window=window, slope=slope)
         if tells_itself and frame.unit == u.electron and isinstance(floor, PerAmplifier):
             frame.add_shot_noise(shot, floor)
@@ -145,8 +147,37 @@ def _add_noise(frame: FrameSoFar, source: NoiseSource, variance: Values, coeffic
     frame.add_noise(source, coefficient, variance if isinstance(variance, PerAmplifier) else None)
 
 
+def _add_read_noise(
+    frame: FrameSoFar, read: NoiseSource, detector: Detector, fixed: Values, coefficient: Coefficient
+) -> Values:
+    """Add read noise and digitisation, whose variance was found, and return what of it a subtracted level left."""
+    if all(amplifier.correlation is None for amplifier in detector.amplifiers):
+        _add_noise(frame, read, fixed, coefficient)
+        return fixed
+    sections = amplifier_sections(frame, detector)
+    variances = _of_each(fixed, sections)
+    correlations, left = without_level(frame, _origin(frame), detector, variances)
+    fixed = _mapped(lambda one, factor: one * factor, fixed, PerAmplifier(sections, left, frame.shape))
+    for index, correlation in enumerate(correlations):
+        # No two amplifiers have a row or a tone in common.
+        own = [float(other == index) for other in range(len(sections))]
+        variance = _mapped(lambda one, inside: one * inside, fixed, PerAmplifier(sections, tuple(own), frame.shape))
+        identity = read.identity if index == 0 else f"{read.identity}:{index}"
+        _add_noise(frame, read.replace(identity=identity, correlation=correlation), variance, coefficient)
+    return fixed
+
+
+def _of_each(value: Values, sections: Sequence[tuple[slice, slice]]) -> tuple[float, ...]:
+    """The mean for each amplifier."""
+    if isinstance(value, PerAmplifier):
+        return value.values
+    if np.ndim(value) == 0:
+        return (float(np.asarray(value)),) * len(sections)
+    return tuple(float(np.mean(np.asarray(value)[section])) for section in sections)
+
+
 def _fixed_noise(frame: FrameSoFar, origin: Origin, detector: Detector) -> tuple[Values, Values, Values]:
-    """Electrons per unit of the frame, variance of read noise and digitisation, and the lowest shot noise."""
+    """Electrons per unit of the frame, read noise, and its variance with that of digitisation."""
     gain, read_noise = (per_amplifier(frame, detector, what) for what in ("gain", "read_noise"))
     steps = PerAmplifier(gain.sections, tuple(digital_steps(origin, detector)), frame.shape)
     scale: Values = gain._replace(values=(1.0,) * len(gain.values))
@@ -160,7 +191,7 @@ def _fixed_noise(frame: FrameSoFar, origin: Origin, detector: Detector) -> tuple
     present = origin.in_present_unit(1.0)
     step = _mapped(lambda a, b, c, d: a * b * c * d, steps, present, scale, electrons_per_unit)
     fixed = _mapped(lambda read, one: read**2 + one**2 / 12, read_noise, step)
-    return electrons_per_unit, fixed, _mapped(lambda read, both: read**2 / 4 - both, read_noise, fixed)
+    return electrons_per_unit, read_noise, fixed
 
 
 @other_words(
@@ -217,7 +248,10 @@ def create_deviation(
     .. math:: V = \max(R^2 + q^2/12 + s,\; R^2/4).
 
     A negative signal lowers the variance: clipping it at zero would raise the mean variance of a dark sky by 13% at
-    R = 3. The floor keeps the mean right to 0.1% for R of 3 and more. Read noise and digitisation are one source.
+    R = 3. The floor keeps the mean right to 0.1% for R of 3 and more. Read noise and digitisation are one source, or
+    one for each amplifier where a detector says how the read noise of neighbours goes together. What a level that
+    `subtract_overscan` took off has of rows and tones is then part of it, so that what image and overscan have in
+    common cancels.
 
     The noise of a raw frame is known by its pixels: the same file read twice is the same noise.
 

@@ -18,8 +18,10 @@ from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.noise.identity import drawn_identity
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.header import forget_encoding, forget_levels
+from astro_calib.steps.overscan_rows import variance_of_rows_apart
 from astro_calib.steps.section import section_slices
 from astro_calib.steps.step import LinearStep
+from astro_calib.steps.subtracted_level import OVERSCAN, SubtractedLevel, rows_apart
 
 if TYPE_CHECKING:
     from astropy.modeling import Model
@@ -134,9 +136,14 @@ def subtract_overscan(
     The level of n pixels with scatter s has the variance :math:`f s^2/n`, with f = 1 for a mean and the factor of
     `~astro_calib.estimators.median_variance_factor` for a median. A median of whole numbers is interpolated, which is
     a little better than the plain median of values that are not rounded, and f is less, by 7% at a scatter of 4 adu.
-    Where levels scatter from row to row by more than that, and not by chance, their scatter is taken. A model with p
-    parameters has p sources, each common to the frame: an orthonormal basis of the space that its derivatives span,
-    with the residual scatter of the levels.
+    A model with p parameters has p sources, each common to the frame: an orthonormal basis of the space that its
+    derivatives span, with the residual scatter of the levels.
+
+    Where rows scatter by more than their pixels explain, and not by chance, differences of neighbouring rows tell
+    whether the image follows. What image and overscan have in common is subtracted, and is no error; what the image
+    does not follow is a second source. A detector whose read noise has a correlation says both better:
+    `create_deviation` then takes the tones and the rows of the level as part of the read noise, and leaves to the
+    overscan what its pixels have each for itself.
 
     The level of a row is common to the row's pixels. Over an aperture it adds up coherently.
 
@@ -190,6 +197,9 @@ def _overscan_level(
     step, shown = _digital_step(overscan)
     values = _good_values(ccd, overscan, axes, clip, step)
     level, variance = _levels(values, axes, step if median else None)
+    apart = variance_of_rows_apart(ccd, overscan, values) if 1 in axes and model is None else 0.0
+    if not kept:
+        apart /= len(values)
     unresolved = _unresolved_variance(values, axes, step, median) if shown else 0.0
     identity, window = _identity(ccd, overscan, axes, f"{'median' if median else 'mean'}, clip {clip}, {model!r}")
     lost = np.zeros(np.shape(level), dtype=bool)
@@ -203,11 +213,15 @@ def _overscan_level(
             variance = np.where(lost, np.max(variance[~lost]), variance)
         source_variance: Any = variance if np.ndim(variance) else float(variance)
         terms = [
-            (NoiseSource("overscan", source_variance, axes=kept, identity=identity, window=window), Coefficient(1.0))
+            (NoiseSource(OVERSCAN, source_variance, axes=kept, identity=identity, window=window), Coefficient(1.0))
         ]
+    if apart:
+        # Once a detector says what rows have in common, it is known better.
+        of_rows = NoiseSource(OVERSCAN, apart, axes=kept, identity=rows_apart(identity), window=window)
+        terms.append((of_rows, Coefficient(1.0)))
     if unresolved > NEGLIGIBLE * float(np.nanmean(variance)):
         # All rows may lie at the same place in their step.
-        terms.append((NoiseSource("overscan", unresolved, axes=(), identity=f"{identity}:step"), Coefficient(1.0)))
+        terms.append((NoiseSource(OVERSCAN, unresolved, axes=(), identity=f"{identity}:step"), Coefficient(1.0)))
     return np.asarray(level), terms, lost
 
 
@@ -275,8 +289,9 @@ def _identity(ccd: FrameFacts, overscan: CCDFrame, axes: tuple[int, ...], how: s
     kept = tuple(axis for axis in (0, 1) if axis not in axes)
     if origin is None or section is None:
         return drawn_identity(), ((0, 1),) * len(kept)
-    pixels = [(*section.window[axis], overscan.shape[axis]) for axis in axes]
-    return f"{section.raw.identity()}:overscan:{axes}:{pixels}:{how}", tuple(origin.window[axis] for axis in kept)
+    pixels = tuple((*section.window[axis], overscan.shape[axis]) for axis in axes)
+    level = SubtractedLevel(axes, pixels, how)
+    return level.identity(section.raw.identity()), tuple(origin.window[axis] for axis in kept)
 
 
 def _good_values(
@@ -325,13 +340,7 @@ def _levels(
         typical = max(round(float(np.median(number))), 1)
         factor = 1.0 if median_step is None else _median_factor(typical, median_step, float(scatter))
         variance = factor * scatter / number
-        levels = np.nanmean(values, axis=1) if whole else level.ravel()
-    formal = float(np.nanmean(variance))
-    if whole:
-        rows = max(int(np.count_nonzero(np.isfinite(levels))), 1)
-        excess = _excess_variance(levels, formal * rows) / rows
-        return level[0, 0], np.maximum(variance[0, 0], excess)
-    return level, np.maximum(variance, _excess_variance(levels, formal))
+    return (level[0, 0], variance[0, 0]) if whole else (level, variance)
 
 
 def _plain_median(values: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
@@ -432,24 +441,6 @@ def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], ste
     return variance * (1 - float(np.mean(lower & upper)))
 
 
-def _excess_variance(levels: NDArray[np.float64], formal: float) -> float:
-    """
-    Variance of levels from differences of neighbours, if it is significantly larger than the formal one, else 0.
-
-    A slow drift does not count in the differences. The relative standard error of the squared, scaled median absolute
-    deviation of n differences of neighbours is 2.6 / sqrt(n); below four of those an excess is chance, and always
-    taking the larger of two estimates would be biased.
-    """
-    from astropy.stats import mad_std
-
-    differences = np.diff(levels)
-    differences = differences[np.isfinite(differences)]
-    if differences.size < 2:
-        return 0.0
-    seen = float(mad_std(differences)) ** 2 / 2
-    return seen if seen > formal * (1 + 4 * 2.6 / np.sqrt(differences.size)) else 0.0
-
-
 def _fitted(level: NDArray[np.float64], model: Model, identity: str) -> tuple[NDArray[np.float64], Terms]:
     """A model's values at each row (column), and a source of noise for each of its parameters."""
     from astropy.modeling.fitting import LinearLSQFitter, TRFLSQFitter
@@ -469,7 +460,7 @@ def _fitted(level: NDArray[np.float64], model: Model, identity: str) -> tuple[ND
     shape = level.shape
     terms: Terms = [
         (
-            NoiseSource("overscan", variance, axes=(), identity=f"{identity}:{k}"),
+            NoiseSource(OVERSCAN, variance, axes=(), identity=f"{identity}:{k}"),
             Coefficient(np.ascontiguousarray(full[:, k]).reshape(shape)),
         )
         for k in range(rank)

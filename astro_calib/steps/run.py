@@ -103,6 +103,8 @@ class FrameSoFar:
         self._masks = [] if ccd.mask is None else [ccd.mask]
         self._quality = [] if ccd.flags is None else [ccd.flags]
         self._is_flagged = self._looks_for_lost = self._is_cut = self._has_new_values = self._has_new_noise = False
+        #: By identity, where in the program noise was added.
+        self._noise_at: dict[str, int] = {}
         #: By identity, shot noise that the values tell: where in the program, and the lowest variance.
         self._shot: dict[str, tuple[int, Any]] = {}
         #: Whether the pass can find the variance, which frames were added since the last multiplication or division,
@@ -295,11 +297,39 @@ class FrameSoFar:
         self._add_term(source, coefficient)
         if coefficient.depends_on_own:
             self._finds_variance = False
-        elif variance is not None and coefficient.number is not None:
+            return
+        self._noise_at[source.identity] = len(self._program)
+        if variance is not None and coefficient.number is not None:
             self._program.append(self._instruction(ADD_VARIANCE, variance, coefficient.number**2))
         else:
             size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
             self._program.append(self._instruction(ADD_VARIANCE, size))
+
+    def scale_noise(self, identity: str, factor: float) -> None:
+        """
+        Multiply the variance of a source that is there already by a factor; 0 takes it away.
+
+        Parameters
+        ----------
+        identity : str
+            That of the source.
+        factor : float
+            Zero or positive.
+        """
+        terms = [
+            (source.replace(variance=source.variance * factor) if source.identity == identity else source, coefficient)
+            for source, coefficient in self.terms or ()
+            if factor or source.identity != identity
+        ]
+        self.terms, self._has_new_noise = terms, True
+        at = self._noise_at.get(identity)
+        if at is not None:
+            one = self._program[at]
+            assert one.code == ADD_VARIANCE
+            scaled = (
+                tuple(value * factor for value in one.factor) if isinstance(one.factor, tuple) else one.factor * factor
+            )
+            self._program[at] = one._replace(factor=scaled)
 
     def add_shot_noise(self, source: NoiseSource, floor: PerAmplifier) -> None:
         """

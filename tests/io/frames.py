@@ -53,10 +53,10 @@ class Night:
     def __init__(self, seed=None, shape=SHAPE, camera=CAMERA):
         self.rng = np.random.default_rng(next(self.seeds) if seed is None else seed)
         self.shape, self.camera = shape, camera
-        self.bias = combine([calibrate(self.raw(0), camera, pedestal=0, shot_noise=0) for _ in range(5)])
-        self.dark = combine([calibrate(self.raw(20), camera, bias=self.bias) for _ in range(5)], clip="sigma")
+        self.bias = combine([self.calibrated(self.raw(0), pedestal=0, shot_noise=0) for _ in range(5)])
+        self.dark = combine([self.calibrated(self.raw(20), bias=self.bias) for _ in range(5)], clip="sigma")
         self.dark.meta["EXPTIME"] = 10.0
-        flats = [calibrate(self.raw(20000), camera, bias=self.bias, dark=self.dark) for _ in range(5)]
+        flats = [self.calibrated(self.raw(20000), bias=self.bias, dark=self.dark) for _ in range(5)]
         self.flat = combine(flats, clip="sigma", scale="median")
 
     def raw(self, level):
@@ -68,7 +68,11 @@ class Night:
         """A calibrated frame."""
         raw = self.raw(500)
         raw.wcs = tangent_plane()
-        return calibrate(raw, self.camera, bias=self.bias, dark=self.dark, flat=self.flat)
+        return self.calibrated(raw, bias=self.bias, dark=self.dark, flat=self.flat)
+
+    def calibrated(self, raw, **masters):
+        """What the masters, too, are made of."""
+        return calibrate(raw, self.camera, **masters)
 
     def write_masters(self, directory, ending, **options):
         """Write the three masters."""

@@ -13,16 +13,34 @@ from pathlib import Path
 
 import numpy as np
 
-from astro_calib import CCDFrame, DataQuality, covariance
+from astro_calib import CCDFrame, Correlation, DataQuality, UncertaintyBudget, covariance
 from astro_calib.masters.provenance import record
 from tests.io.frames import Night
 
 DATA = Path(__file__).parent / "data"
+PICKUP = Correlation(0.1, [(0.3, 0.8, 0.35), (0.2, 2.2, None)])
+
+
+class NoisyNight(Night):
+    """One with rows and tones in its read noise."""
+
+    def calibrated(self, raw, **masters):
+        """A frame as of `Night`; the variances of pixels are those of white noise."""
+        frame = super().calibrated(raw, **masters)
+        budget = frame.budget
+        terms = [(s.replace(correlation=PICKUP) if s.name == "read noise" else s, c) for s, c in budget.terms]
+        return CCDFrame(frame, budget=UncertaintyBudget(budget.shape, terms, budget.dtype, budget.data))
+
+
+def weights(shape):
+    """Of a sum over pixels whose error is stated."""
+    y, x = np.indices(shape)
+    return np.where(np.hypot(y - 7, x - 9) < 3, 1.0, 0.0) - np.where(np.hypot(y - 7, x - 9) > 6, 0.1, 0.0)
 
 
 def main(version: str) -> None:
     """Write masters and two science frames in both formats, and the numbers that must come out of them."""
-    night = Night(seed=11, shape=(16, 20))
+    night = NoisyNight(seed=11, shape=(16, 20))
     frames: list[CCDFrame] = []
     for number in range(2):
         frame = night.science()
@@ -43,6 +61,7 @@ def main(version: str) -> None:
         "variance": frames[0].variance.tolist(),
         "covariance": covariance(*frames).tolist(),
         "variances": {name: part.tolist() for name, part in frames[0].budget.variances().items()},
+        "sums": frames[0].budget.variances_of_sum(weights(frames[0].shape)),
         "keys": [repr(source.key) for source, _ in frames[0].budget.terms],
     }
     (DATA / f"version-{version}.json").write_text(json.dumps(expected), encoding="utf-8")

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from astro_calib import Correlation, NoiseSource
+from astro_calib.detector.correlation import averaged
+from astro_calib.detector.waves import Level
+from tests.correlated_fields import CASES, autocovariance
+
+AS_IT_IS = ((0, 1), (0, 1))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_correlation_of_two_pixels(case):
+    dy, dx = np.mgrid[-3:4, -5:6]
+    np.testing.assert_allclose(Correlation(*CASES[case]).rho(dx, dy), autocovariance(*CASES[case], dy, dx), atol=1e-12)
+
+
+def test_tones_of_one_frequency_are_one():
+    # A wave and the one that goes the other way are the same, and whole pixels cannot tell w from w + 2 pi.
+    given = Correlation(tones=[(0.1, 0.5, 0.2), (0.2, -0.5, -0.2), (0.1, 0.5 + 2 * math.pi, 0.2), (0.1, 0.5, None)])
+    np.testing.assert_allclose(given.tones, [[0.4, 0.5, 0.2], [0.1, 0.5, np.nan]])
+    assert Correlation(tones=[(0.1, 0.0, None)]) == Correlation(row=0.1)
+
+
+def test_equal_correlations_are_equal_whatever_the_order():
+    tones = [(0.2, 0.5, 0.2), (0.1, 1.5, None), (0.3, 2.5, -0.7)]
+    one, other = Correlation(0.1, tones), Correlation(0.1, tones[::-1])
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != Correlation(0.1, tones[1:])
+    assert copy.deepcopy(one) == one
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  our own bytes
+
+
+def test_many_tones_are_merged_without_a_change_of_their_sum():
+    rng = np.random.default_rng(1)
+    tones = [(0.8 / 300, *rng.uniform(-3, 3, 2)) for _ in range(150)]
+    tones += [(0.8 / 300, rng.uniform(0, 3), None) for _ in range(150)]
+    merged = Correlation(0.1, tones)
+    assert len(merged.tones) == 64
+    np.testing.assert_allclose([merged.white, merged.row, merged.tones[:, 0].sum()], [0.1, 0.1, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"row": -0.1}, ValueError, "the part that rows share is -0.1; it must be finite and from 0 to 1"),
+        ({"row": "much"}, TypeError, "the part that rows share"),
+        ({"tones": 0.5}, TypeError, "the tones are 0.5; expected a list"),
+        ({"tones": [(0.5, 1.0)]}, TypeError, "part of the variance, radians from pixel to pixel"),
+        ({"tones": [(-0.5, 1.0, 0.0)]}, ValueError, "part of the variance is -0.5"),
+        ({"tones": [(0.5, math.inf, 0.0)]}, ValueError, "a tone's frequency is inf"),
+        ({"tones": [(0.5, math.nan, 0.0)]}, ValueError, "a tone's frequency is nan"),
+        ({"row": 0.6, "tones": [(0.5, 1.0, 0.0)]}, ValueError, "add up to 1.1; expected 1 at most"),
+    ],
+)
+def test_what_is_no_correlation_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Correlation(**arguments)
+
+
+def test_a_source_takes_only_a_correlation_and_only_from_pixel_to_pixel():
+    correlation = Correlation(0.5)
+    assert NoiseSource("read noise", 4.0, correlation=correlation).correlation == correlation
+    with pytest.raises(TypeError, match=r"source 'overscan' .* for axes \(0,\); expected a Correlation"):
+        NoiseSource("overscan", 4.0, axes=(0,), correlation=correlation)
+    with pytest.raises(TypeError, match=r"the correlation of source 'read noise' is 0\.5"):
+        NoiseSource("read noise", 4.0, correlation=0.5)
+
+
+def test_the_correlation_of_a_sum_is_the_average():
+    one, other = Correlation(0.4, [(0.2, 1.0, 0.5)]), Correlation(0.0, [(0.6, 1.0, 0.5), (0.1, 2.0, None)])
+    both = averaged([(3.0, one, AS_IT_IS), (1.0, other, AS_IT_IS), (4.0, None, AS_IT_IS)])
+    np.testing.assert_allclose(both.row, 0.4 * 3 / 8)
+    np.testing.assert_allclose(both.tones, [[(0.2 * 3 + 0.6) / 8, 1.0, 0.5], [0.1 / 8, 2.0, np.nan]])
+    assert averaged([(3.0, None, AS_IT_IS)]) is None
+
+
+def test_steps_multiply_frequencies():
+    seen = Correlation(tones=[(0.5, 1.0, 0.5)]).seen_through(((7, -2), (3, 2)))
+    np.testing.assert_allclose(seen.tones, [[0.5, 2.0, -1.0]])
+
+
+def test_the_level_of_each_row_takes_off_what_rows_share():
+    correlation, factor = Correlation(0.9).less_level(Level((0,), np.ones(1), np.ones(1)))
+    assert factor == pytest.approx(0.1)
+    np.testing.assert_allclose(correlation.white, 1.0)
+    np.testing.assert_allclose(correlation.rho([0, 1], 0), [1, 0], atol=1e-12)
+
+
+def test_a_second_level_is_refused():
+    level = Level((0,), np.full(1, 0.5), np.full(1, 0.25))
+    correlation, _ = Correlation(0.5).less_level(level)
+    with pytest.raises(ValueError, match="was subtracted from this noise before"):
+        correlation.less_level(level)
