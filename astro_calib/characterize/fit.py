@@ -140,6 +140,7 @@ class Fit:
         ]
         self.read = self.ring @ folded(biases.lags).ravel()
         self.read_covariance = self.moments[2] / (biases.pixels * biases.differences)
+        self.read_ring = _ring(folded(biases.lags))
         self.number = len(biases.levels)
         if small:
             # Rounding hides the rest.
@@ -156,8 +157,9 @@ class Fit:
 
     def solve(self, parts: Sequence[Part]) -> FitResult:
         """Fit; nonlinearity is measured where there are levels enough, else looked for where there are two."""
-        result = self._solve_as(parts)
-        if not all(part.starry for part in parts) and self._has_faint_light(result):
+        starry = any(part.starry for part in parts)
+        result = self._solve_as([part._replace(starry=starry) for part in parts])
+        if not starry and self._has_faint_light(result):
             # All stars may be too faint to be found.
             result = self._solve_as([part._replace(starry=True) for part in parts])
         return result
@@ -234,6 +236,14 @@ class Fit:
             False,
         )
 
+    def has_structures(self, part: Part) -> bool:
+        """Whether a difference is correlated over distances that are larger than those of charge and read-out noise."""
+        variance = float(part.lags[0, 0])
+        # Tones of low frequencies differ from frame to frame by as much as they are.
+        read = self.read_weight(part) * abs(self.read_ring)
+        chance = RING_ERRORS * variance * np.sqrt(1 / part.pixels / IN_RING)
+        return abs(_ring(part.lags)) > max(RING * variance, chance) + 2 * read
+
     def read_weight(self, part: Part) -> float:
         """How often a difference holds the noise of a bias."""
         return float(np.sum(part.weights**2) + part.bias / self.number)
@@ -302,14 +312,35 @@ def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.f
     return float(chi2.sf(off, free)) if free > 0 else 1.0
 
 
-def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]) -> list[str]:
-    """What the flats themselves say against the result."""
+def remarks_on_fit(
+    result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]
+) -> tuple[list[str], bool]:
+    """What the flats themselves say against the result, and whether their noise is that of raw frames."""
     remarks = []
     if not result.consistent:
         remarks.append(
             "differences of flats, or parts of them, at other levels contradict each other beyond their errors: "
             "nonlinearity, another filter, or stray light"
         )
+    plain = True
+    worst, (dx, dy) = _correlation(result, parts, fit)
+    if worst > CORRELATED:
+        plain = False
+        remarks.append(
+            f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {(dx, dy)}: they were "
+            "smoothed, resampled or filtered, and the gain is wrong"
+        )
+    if any(fit.has_structures(part) for _, part in parts):
+        plain = False
+        remarks.append("light that changed between the flats has left large structures in their differences")
+    lost = float(np.mean([contrast.excluded for contrast in found]))
+    if lost > MUCH:
+        remarks.append(f"{100 * lost:.0f}% of the pixels were left out: unlit, saturated, hit, or with objects")
+    return remarks, plain
+
+
+def _correlation(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit) -> tuple[float, tuple[int, int]]:
+    """The largest part of the variance that neighbours certainly share, and their distance (dx, dy)."""
     worst, at = 0.0, (0, 0)
     dy, dx = inner_lags()
     for (_, part), measured, covariance in zip(parts, result.measured, result.covariances, strict=True):
@@ -320,22 +351,11 @@ def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: F
         if size.max() > worst:
             place = int(np.argmax(size)) + 1
             worst, at = float(size.max()), (int(dx[place]), int(dy[place]))
-    if worst > CORRELATED:
-        remarks.append(
-            f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {at}: they were smoothed, "
-            "resampled or filtered, and the gain is wrong"
-        )
-    ring = [_ring(part) / np.sqrt(1 / part.pixels / IN_RING) for _, part in parts]
-    if np.max(np.abs(ring)) > RING_ERRORS and max(abs(_ring(part)) for _, part in parts) > RING:
-        remarks.append("light that changed between the flats has left large structures in their differences")
-    lost = float(np.mean([contrast.excluded for contrast in found]))
-    if lost > MUCH:
-        remarks.append(f"{100 * lost:.0f}% of the pixels were left out: unlit, saturated, hit, or with objects")
-    return remarks
+    return worst, at
 
 
-def _ring(part: Part) -> float:
-    """The mean of the ring of lags over the variance."""
-    ring = part.lags.copy()
+def _ring(lags: NDArray[np.float64]) -> float:
+    """The mean of the ring of lags."""
+    ring = lags.copy()
     ring[: INNER + 1, : INNER + 1] = np.nan
-    return float(np.nanmean(ring) / part.lags[0, 0])
+    return float(np.nanmean(ring))

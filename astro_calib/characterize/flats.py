@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.characterize.lags import autocovariance, folded
-from astro_calib.characterize.read_noise import CLIP, grown, robust_width
+from astro_calib.characterize.read_noise import CLIP, grown, robust_width, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,6 +138,7 @@ def contrasts(
     for index in group:
         never_full &= ~grown(flats[index] >= full, 2)
     good = never_full.copy()
+    starry = False
     for index in group:
         net = flats[index] - biases.mean
         if good.sum() < FULL_OF_OBJECTS * never_full.sum():
@@ -146,7 +147,8 @@ def contrasts(
             before, sums = [], []
             good = never_full.copy()
         if before and good.any():
-            contrast, bad = _contrast(net, total, sums, (index, *before), good, noise, len(biases.levels))
+            contrast, bad = _contrast(net, total, sums, (index, *before), good, noise, len(biases.levels), starry)
+            starry = starry or any(one.starry for one in contrast.parts)
             # What was hit in one flat stays in the sum, where it is too faint to be seen.
             good &= ~bad
             yield contrast
@@ -163,6 +165,7 @@ def _contrast(
     good: NDArray[np.bool_],
     noise: float,
     biases: int,
+    starry: bool,
 ) -> tuple[Contrast, NDArray[np.bool_]]:
     number = len(flats) - 1
     lit = _lit(net + total, good)
@@ -178,12 +181,13 @@ def _contrast(
         read = noise * (1 + number * squared + np.square(factor_of_bias) / biases)
         light = np.maximum(net + squared * total, 0)
         # The gain that makes the noise one, from most pixels: a robust first look.
-        inverse_gain = max(float(np.median(np.square(difference[used])) / 0.4549 - np.median(read[used])), 0.0)
-        inverse_gain /= max(float(np.median(light[used])), 1e-9)
+        squares, read_there, light_there = (thinned(one[used]) for one in (difference**2, read, light))
+        inverse_gain = max(float(np.median(squares) / 0.4549 - np.median(read_there)), 0.0)
+        inverse_gain /= max(float(np.median(light_there)), 1e-9)
         scaled = difference / np.sqrt(read + inverse_gain * light)
         bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled[used]), 0.2)))
         objects = _objects(scaled, lit)
-        starry = np.count_nonzero(objects & lit) > STARRY * np.count_nonzero(lit)
+        starry = starry or bool(np.count_nonzero(objects & lit) > STARRY * np.count_nonzero(lit))
         if starry:
             # Where some are, there are more. Without stars this would find the highest of the noise alone.
             objects = _objects(scaled, lit, FAINT)

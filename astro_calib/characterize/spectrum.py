@@ -132,8 +132,8 @@ def spectrum_of(biases: Biases) -> Spectrum:
         if whole_power <= 0:
             continue
         weights = np.maximum(power, 1e-300)
-        middle = [float(np.average(w[every], weights=weights)) for w in (wx_at, wy_at)]
-        number = draws(biases, power, *middle, white)
+        along_x, along_y = (float(np.average(w[every], weights=weights)) for w in (wx_at, wy_at))
+        number = draws(biases, power, along_x, along_y, white)
         relative = relative_error(number, whole_power, white)
         for piece in pieces:
             here = found_at[piece].mean() if tones_in(power) > FEW else found_at[piece]
