@@ -7,7 +7,15 @@ import pytest
 
 from astro_calib import Correlation, NoiseSource, UncertaintyBudget
 from astro_calib.errors import NoiseWarning
-from tests.correlated_fields import CASES, autocovariance, covariance_matrix, level_of, places
+from tests.correlated_fields import (
+    CASES,
+    aperture_less_annulus,
+    autocovariance,
+    covariance_matrix,
+    level_of,
+    places,
+    variance_of_map,
+)
 
 SHAPE = (9, 12)
 
@@ -151,3 +159,24 @@ def test_more_sources_than_a_budget_keeps_apart():
         total = UncertaintyBudget.linear([(budget_of("all"), 1.0 + 0.01 * number) for number in range(80)])
     squares = sum((1 + 0.01 * number) ** 2 for number in range(80))
     assert total.variance_of_sum(weights) == pytest.approx(squares * form("all", weights), rel=1e-9)
+
+
+@pytest.mark.parametrize("spread", ["both ways", "each row", "steep"])
+def test_many_tones_in_apertures_and_differences(spread):
+    rng = np.random.default_rng(12)
+    parts = rng.exponential(size=300) ** (4 if spread == "steep" else 1)
+    parts *= 0.8 / parts.sum()
+    along, across = rng.uniform(0, np.pi, 300), rng.uniform(-np.pi, np.pi, 300)
+    tones = [(p, x, None if spread == "each row" else y) for p, x, y in zip(parts, along, across, strict=True)]
+    correlation = Correlation(0.1, tones)
+    assert len(correlation.tones) == 64
+    shape = (64, 66)
+    budget = UncertaintyBudget(shape, [(NoiseSource("read noise", 1.0, correlation=correlation), 1.0)])
+    for radius in (2, 5, 8):
+        weights = aperture_less_annulus(shape, radius, (31.6, 32.2))
+        rows, columns = np.nonzero(weights)
+        expected = variance_of_map(0.1, tones, rows, columns, weights[rows, columns])
+        assert np.sqrt(budget.variance_of_sum(weights) / expected) == pytest.approx(1, abs=0.04), f"radius {radius}"
+    for dy, dx in ((0, 1), (0, 2), (0, 5), (0, 10), (1, 0)):
+        expected = 1 - autocovariance(0.1, tones, dy, dx)
+        assert np.sqrt((1 - correlation.rho(dx, dy)) / expected) == pytest.approx(1, abs=0.04), f"{dy}, {dx}"
