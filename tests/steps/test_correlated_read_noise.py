@@ -140,6 +140,20 @@ def test_step_by_step_as_all_at_once():
         assert by_steps.budget.variance_of_sum(one) == pytest.approx(at_once.budget.variance_of_sum(one), rel=1e-5)
 
 
+@pytest.mark.parametrize("suffix", ["fits", "asdf"])
+def test_a_file_between_the_steps_changes_nothing(tmp_path, suffix):
+    rng = np.random.default_rng(8)
+    detector = camera("tones of rows")
+    raw = CCDFrame(np.rint(1000 + field(rng, "tones of rows", (NY, NX + NO)) / GAIN).astype(np.uint16), unit="adu")
+    less = subtract_overscan(raw, fits_section=f"[{NX + 1}:{NX + NO},1:{NY}]", overscan_axis=1)[:, :NX]
+    less.write(tmp_path / f"less.{suffix}")
+    kept = CCDFrame.read(tmp_path / f"less.{suffix}")
+    direct, from_file = (create_deviation(one, detector, shot_noise=0) for one in (less, kept))
+    np.testing.assert_allclose(from_file.variance, direct.variance, rtol=1e-5)
+    for one in weights():
+        assert from_file.budget.variance_of_sum(one) == pytest.approx(direct.budget.variance_of_sum(one), rel=1e-5)
+
+
 def test_a_detector_without_correlation_has_the_variance_that_it_had():
     rng = np.random.default_rng(9)
     raw = CCDFrame(np.rint(1000 + field(rng, "rows", (NY, NX + NO)) / GAIN).astype(np.uint16), unit="adu")

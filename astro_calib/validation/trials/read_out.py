@@ -142,7 +142,7 @@ ROWS: tuple[tuple[str, Electronics, str, str | None, int, str | None, bool], ...
     ("rows, tones of each row", CHANGING, "frame", "median", 10, "asdf", True),
 )
 
-#: How many tell the errors of apertures well enough, in single frames and in stacks; a coherent tone is one draw a frame.
+#: How many tell the errors of apertures well enough, of frames and of stacks. A coherent tone is one draw a frame.
 REALISATIONS = {
     (COHERENT, False): 3200,
     (COHERENT, True): 1800,
