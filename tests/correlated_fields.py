@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from astro_calib import Correlation
+from astro_calib.detector.waves import Level
+
 #: What rows share, and tones: part of the variance, radians along the row, and from row to row; None is no coherence.
 CASES = {
     "coherent tone": (0.0, [(0.5, 0.8, 0.35)]),
@@ -62,3 +65,29 @@ def aperture_less_annulus(shape, radius, center):
     disk = np.clip(radius + 0.5 - distance, 0, 1)
     ring = (distance >= radius + 4) & (distance < np.hypot(radius + 4, 2 * radius))
     return disk - ring * (disk.sum() / ring.sum())
+
+
+def level_of(case, axes, shape, overscan):
+    """K and its square for the mean over overscan columns (or rows, for a level of each column) beside the image."""
+    row, tones = CASES[case]
+    ny, nx = shape
+    along = (ny if axes == (1,) else nx) + np.arange(overscan)
+    amplitudes, squares = [], []
+    # The waves in their order, that of rows first.
+    for _, wx, wy in Correlation(row, tones).waves:
+        if axes == (1,):
+            coherent = not np.isnan(wy)
+            amplitudes.append(np.exp(1j * wy * along).mean() if coherent else 0)
+            squares.append(abs(amplitudes[-1]) ** 2 if coherent else 1 / overscan)
+        else:
+            in_row = np.exp(1j * wx * along).mean()
+            if axes == (0,):
+                amplitudes.append(in_row)
+                squares.append(abs(in_row) ** 2)
+            elif np.isnan(wy):
+                amplitudes.append(in_row / ny)
+                squares.append(abs(in_row) ** 2 / ny)
+            else:
+                amplitudes.append(in_row * np.exp(1j * wy * np.arange(ny)).mean())
+                squares.append(abs(amplitudes[-1]) ** 2)
+    return Level(axes, np.array(amplitudes), np.array(squares))

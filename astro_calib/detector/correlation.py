@@ -44,7 +44,7 @@ class Correlation:
     tones : iterable of (float, float, float or None)
         For each tone, such as electronic pick-up, its part of the variance, and by how many radians its phase moves
         from pixel to pixel along a row, and from row to row; None if each row has a phase of its own. Tones of one
-        frequency are added up. Of more than 64 the weakest are merged with their neighbours.
+        frequency are added up. Of more than 64 those that matter least are merged with their neighbours in frequency.
 
     Raises
     ------

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_TONES", "Level", "collected", "of_level", "parts_of_variance"]
 
-#: More tones than these are merged with their neighbours, the weakest first.
+#: More tones than these are merged with their neighbours in frequency.
 MOST_TONES = 64
+#: Waves are slow below this frequency, in radians a pixel.
+SLOW = 0.3
+#: Further apart than any two waves are.
+FURTHEST = 1e6
 #: Frequencies that differ by less, in radians a pixel, are one.
 SAME_FREQUENCY = 1e-9
 
@@ -83,7 +87,8 @@ def collected(
     of_rows = inverse[0]
     order = [int(n) for n in np.argsort(-total, kind="stable") if n != of_rows and total[n] > 0]
     order.insert(0, of_rows)
-    return _merged(table[order], found[order], mean(squares)[order])
+    several = table[order], found[order], mean(squares)[order]
+    return collected(*_merged(*several)) if len(order) > 1 + MOST_TONES else several
 
 
 def _wrapped(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,20 +101,39 @@ def _wrapped(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
 def _merged(
     waves: NDArray[np.float64], amplitudes: NDArray[Any], squares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
-    """The same waves, the weakest tones merged with the next in frequency until there are few enough."""
-    while len(waves) > 1 + MOST_TONES:
-        changing = np.isnan(waves[:, 2])
-        # The weakest that is not the only one of its kind; the first wave is that of rows.
-        kinds = [np.flatnonzero(changing[1:] == kind) + 1 for kind in (False, True)]
-        kind = max((one for one in kinds if len(one) > 1), key=lambda one: int(one[-1]))
-        weakest, others = kind[-1], kind[:-1]
-        apart = np.nan_to_num(np.abs(waves[others, 1:] - waves[weakest, 1:])).sum(axis=1)
-        nearest = others[np.argmin(apart)]
-        pair = [nearest, weakest]
-        weights = waves[pair, 0] / waves[pair, 0].sum()
-        waves[nearest] = [waves[pair, 0].sum(), *(weights @ waves[pair, 1:])]
-        amplitudes[nearest], squares[nearest] = weights @ amplitudes[pair], weights @ squares[pair]
-        strongest = [int(n) for n in 1 + np.argsort(-waves[1:, 0], kind="stable") if n != weakest]
-        order = [0, *strongest]
-        waves, amplitudes, squares = waves[order], amplitudes[order], squares[order]
-    return waves, amplitudes, squares
+    """
+    The same waves, those that matter least added to the next in frequency; that of rows, the first, stays by itself.
+
+    Slow waves matter most: they add up over an aperture, of which fast ones have the mean over their neighbours. One
+    after the other those are chosen that have most of the variance and are furthest from those that were chosen before.
+    """
+    part, frequency = waves[:, 0], waves[:, 1:]
+    changing = np.isnan(waves[:, 2])
+    importance = part / (np.square(np.nan_to_num(frequency)).sum(axis=1) + SLOW**2)
+    nearest = np.zeros(len(waves), dtype=np.intp)
+    turned = np.zeros(len(waves), dtype=bool)
+    distance = np.full(len(waves), FURTHEST)
+    distance[0] = 0
+    moved = frequency.copy()
+    chosen = [0]
+    while len(chosen) <= MOST_TONES:
+        new = int(np.argmax(importance * np.square(distance)))
+        chosen.append(new)
+        # A wave and the one that goes the other way are the same.
+        for turn in (False, True):
+            step = np.nan_to_num(_wrapped((-1 if turn else 1) * frequency - frequency[new]))
+            apart = np.where(changing == changing[new], np.hypot(*step.T), np.inf)
+            nearer = apart < distance
+            nearer[0] = False
+            nearest[nearer], turned[nearer], distance[nearer] = new, turn, apart[nearer]
+            moved[nearer] = (frequency[new] + step)[nearer]
+    amplitudes = np.where(turned, amplitudes.conj(), amplitudes)
+    total = np.bincount(nearest, weights=part, minlength=len(waves))
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        summed = np.bincount(nearest, weights=part * values, minlength=len(waves))
+        return (summed / np.where(total > 0, total, 1.0))[chosen]
+
+    table = np.stack([total[chosen], mean(moved[:, 0]), mean(moved[:, 1])], axis=1)
+    table[0] = waves[0]
+    return table, mean(amplitudes.real) + 1j * mean(amplitudes.imag), mean(squares)

@@ -33,7 +33,7 @@ __all__ = ["merge_sources", "squared", "variances_in_sample", "without_arrays"]
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
 #: Values of all frames, and rows, from which it is told what they have in common at all pixels.
-SAMPLED_VALUES, FEWEST_ROWS = 1 << 18, 16
+SAMPLED_VALUES, FEWEST_ROWS = 1 << 17, 16
 #: Pixels that are summed up at a time, so that the sum stays in the cache.
 BLOCK = 1 << 17
 

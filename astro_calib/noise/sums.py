@@ -19,7 +19,6 @@ from astro_calib.noise.sharing import links, meeting_cells, variance_power
 from astro_calib.noise.waves import (
     RowSums,
     cells_along,
-    complex_parts,
     joined,
     rows_of_map,
     sum_covariance,
@@ -253,8 +252,8 @@ class ListedSums:
         assert together is not None
         _, first = self._cells((0,))
         row, column = self.along
-        table = wave_table(together, cells_along(source.window, 1, self.shape[1]))
-        waves = complex_parts(along_runs(amplitudes, column, first, table))
+        table = wave_table(together, source.window[1], self.shape[1])
+        waves = along_runs(amplitudes, column, first, table).view(np.complex128)
         rows = cells_along(source.window, 0, self.shape[0])[row[first]]
         sums = RowSums(rows, np.add.reduceat(amplitudes, first), waves)
         found = together.white * self.totals(np.square(amplitudes))

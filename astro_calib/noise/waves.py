@@ -14,6 +14,7 @@ Positions are cells of the source, so that cuts, flips and steps change nothing.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -54,23 +55,20 @@ def cells_along(window: Window, axis: int, length: int) -> NDArray[np.intp]:
     return origin + step * np.arange(length)
 
 
-def wave_table(correlation: Correlation, columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The waves along a row: shape (n_columns, 2 n_waves), real parts first."""
-    phase = np.outer(columns, correlation.waves[:, 1])
-    return np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
-
-
-def complex_parts(found: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """What was summed with a `wave_table`."""
-    real, imaginary = np.split(found, 2, axis=1)
-    return real + 1j * imaginary
+@lru_cache(4)
+def wave_table(correlation: Correlation, along: tuple[int, int], length: int) -> NDArray[np.float64]:
+    """The waves along a row of cells, shape (length, 2 n_waves): real and imaginary part of each."""
+    cells = cells_along((along,), 0, length)
+    table = np.exp(1j * np.outer(cells, correlation.waves[:, 1])).view(np.float64)
+    table.flags.writeable = False
+    return table
 
 
 def rows_of_map(correlation: Correlation, window: Window, amplitudes: NDArray[np.float64]) -> RowSums:
     """The sums of a map of weights, shape (ny, nx), whose first pixel is at the window's."""
     ny, nx = amplitudes.shape
-    table = wave_table(correlation, cells_along(window, 1, nx))
-    return RowSums(cells_along(window, 0, ny), amplitudes.sum(axis=1), complex_parts(amplitudes @ table))
+    waves = (amplitudes @ wave_table(correlation, window[1], nx)).view(np.complex128)
+    return RowSums(cells_along(window, 0, ny), amplitudes.sum(axis=1), waves)
 
 
 def joined(parts: Sequence[RowSums]) -> RowSums:
@@ -109,15 +107,20 @@ def _of_coherent(
     correlation: Correlation, chosen: NDArray[np.bool_], *sums: RowSums, first: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """The part of waves that go on from row to row."""
+    from astro_calib.kernels.waves import over_rows_of_waves
+
     part, _, wy = correlation.waves[chosen].T
-    level = correlation.level
+    level, index = correlation.level, np.flatnonzero(chosen)
     wholes, of_level = [], []
     for one in sums:
-        phase = _phases(one.row, wy)
-        wholes.append(np.add.reduceat(one.waves[:, chosen] * phase, first, axis=0))
-        if level is not None:
-            along = one.waves[:, chosen] if level.axes == (1,) else one.total[:, np.newaxis]
-            along = along * phase if level.axes == (0,) else along
+        row, phase = _phases(one.row, wy)
+        wholes.append(over_rows_of_waves(one.waves, index, row, first, phase))
+        if level is None:
+            continue
+        if level.axes == (0,):
+            of_level.append(over_rows_of_waves(one.total[:, np.newaxis], 0 * index, row, first, phase))
+        else:
+            along = one.waves[:, chosen] if level.axes else one.total[:, np.newaxis]
             of_level.append(np.add.reduceat(along, first, axis=0))
     found = _product(wholes)
     if level is not None:
@@ -125,12 +128,12 @@ def _of_coherent(
     return _not_below_zero(found, sums) @ part
 
 
-def _phases(row: NDArray[np.intp], frequency: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """The waves from row to row, each found once."""
+def _phases(row: NDArray[np.intp], frequency: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.complex128]]:
+    """The waves from row to row, and where in this table each row is."""
     low, high = int(row.min()), int(row.max())
     if high - low < len(row):
-        return np.exp(1j * np.outer(np.arange(low, high + 1), frequency))[row - low]
-    return np.exp(1j * np.outer(row, frequency))
+        return row - low, np.exp(1j * np.outer(np.arange(low, high + 1), frequency))
+    return np.arange(len(row)), np.exp(1j * np.outer(row, frequency))
 
 
 def _of_rows(

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from astro_calib import Correlation, NoiseSource, UncertaintyBudget
-from astro_calib.detector.waves import Level
-from tests.correlated_fields import CASES, autocovariance, covariance_matrix, places
+from astro_calib.errors import NoiseWarning
+from tests.correlated_fields import (
+    CASES,
+    aperture_less_annulus,
+    autocovariance,
+    covariance_matrix,
+    level_of,
+    places,
+    variance_of_map,
+)
 
 SHAPE = (9, 12)
 
@@ -96,32 +104,6 @@ def test_two_sources_do_not_meet():
     assert both.variance_of_sum(weights) == pytest.approx(form("all", weights) + 4 * form("rows", weights), rel=1e-10)
 
 
-def subtracted_level(case, axes, shape, overscan):
-    """K and its square for the mean over overscan columns (or rows, for a level of each column) beside the image."""
-    row, tones = CASES[case]
-    ny, nx = shape
-    along = (ny if axes == (1,) else nx) + np.arange(overscan)
-    amplitudes, squares = [], []
-    # The waves in their order, that of rows first.
-    for _, wx, wy in Correlation(row, tones).waves:
-        if axes == (1,):
-            coherent = not np.isnan(wy)
-            amplitudes.append(np.exp(1j * wy * along).mean() if coherent else 0)
-            squares.append(abs(amplitudes[-1]) ** 2 if coherent else 1 / overscan)
-        else:
-            in_row = np.exp(1j * wx * along).mean()
-            if axes == (0,):
-                amplitudes.append(in_row)
-                squares.append(abs(in_row) ** 2)
-            elif np.isnan(wy):
-                amplitudes.append(in_row / ny)
-                squares.append(abs(in_row) ** 2 / ny)
-            else:
-                amplitudes.append(in_row * np.exp(1j * wy * np.arange(ny)).mean())
-                squares.append(abs(amplitudes[-1]) ** 2)
-    return Level(axes, np.array(amplitudes), np.array(squares))
-
-
 @pytest.mark.parametrize("cut", [np.s_[:, :], np.s_[1:7:2, ::-1]], ids=["whole", "cut"])
 @pytest.mark.parametrize("axes", [(), (0,), (1,)], ids=["frame", "row", "column"])
 @pytest.mark.parametrize("case", CASES)
@@ -129,7 +111,7 @@ def test_a_subtracted_overscan_level(case, axes, cut):
     row, tones = CASES[case]
     overscan = 3
     ny, nx = SHAPE
-    correlation, factor = Correlation(row, tones).less_level(subtracted_level(case, axes, SHAPE, overscan))
+    correlation, factor = Correlation(row, tones).less_level(level_of(case, axes, SHAPE, overscan))
     source = NoiseSource("read noise", 4.0 * factor, correlation=correlation)
     budget = UncertaintyBudget(SHAPE, [(source, 1.0)])[cut]
     weights = np.random.default_rng(9).normal(0.3, 1, budget.shape)
@@ -158,7 +140,7 @@ def test_no_sum_has_a_negative_variance(axes):
     row, tones = CASES["all"]
     correlation = Correlation(row, tones)
     if axes is not None:
-        correlation, _ = correlation.less_level(subtracted_level("all", axes, shape, 2))
+        correlation, _ = correlation.less_level(level_of("all", axes, shape, 2))
     budget = UncertaintyBudget(shape, [(NoiseSource("read noise", 4.0, correlation=correlation), 1.0)])
     least = min(
         sum(budget.variances_of_sum(weights).values())
@@ -169,3 +151,32 @@ def test_no_sum_has_a_negative_variance(axes):
     for _, wx, wy in tones:
         wave = np.cos(wx * np.arange(7) + (wy or 0) * np.arange(6)[:, np.newaxis])
         assert budget.variance_of_sum(wave - wave.mean()) > 0
+
+
+def test_more_sources_than_a_budget_keeps_apart():
+    weights = np.random.default_rng(11).normal(0.3, 1, SHAPE)
+    with pytest.warns(NoiseWarning, match="more than 64 sources"):
+        total = UncertaintyBudget.linear([(budget_of("all"), 1.0 + 0.01 * number) for number in range(80)])
+    squares = sum((1 + 0.01 * number) ** 2 for number in range(80))
+    assert total.variance_of_sum(weights) == pytest.approx(squares * form("all", weights), rel=1e-9)
+
+
+@pytest.mark.parametrize("spread", ["both ways", "each row", "steep"])
+def test_many_tones_in_apertures_and_differences(spread):
+    rng = np.random.default_rng(12)
+    parts = rng.exponential(size=300) ** (4 if spread == "steep" else 1)
+    parts *= 0.8 / parts.sum()
+    along, across = rng.uniform(0, np.pi, 300), rng.uniform(-np.pi, np.pi, 300)
+    tones = [(p, x, None if spread == "each row" else y) for p, x, y in zip(parts, along, across, strict=True)]
+    correlation = Correlation(0.1, tones)
+    assert len(correlation.tones) == 64
+    shape = (64, 66)
+    budget = UncertaintyBudget(shape, [(NoiseSource("read noise", 1.0, correlation=correlation), 1.0)])
+    for radius in (2, 5, 8):
+        weights = aperture_less_annulus(shape, radius, (31.6, 32.2))
+        rows, columns = np.nonzero(weights)
+        expected = variance_of_map(0.1, tones, rows, columns, weights[rows, columns])
+        assert np.sqrt(budget.variance_of_sum(weights) / expected) == pytest.approx(1, abs=0.04), f"radius {radius}"
+    for dy, dx in ((0, 1), (0, 2), (0, 5), (0, 10), (1, 0)):
+        expected = 1 - autocovariance(0.1, tones, dy, dx)
+        assert np.sqrt((1 - correlation.rho(dx, dy)) / expected) == pytest.approx(1, abs=0.04), f"{dy}, {dx}"

@@ -9,7 +9,15 @@ import pytest
 from astro_calib import CCDFrame, Correlation, NoiseSource, UncertaintyBudget, combine
 from astro_calib.estimators import median_variance_factor
 from astro_calib.estimators.correlated import nonlinear_correlation
-from tests.correlated_fields import CASES, aperture_less_annulus, autocovariance, covariance_matrix, draw, places
+from tests.correlated_fields import (
+    CASES,
+    aperture_less_annulus,
+    autocovariance,
+    covariance_matrix,
+    draw,
+    level_of,
+    places,
+)
 
 SHAPE = (60, 62)
 CENTER = (29.7, 30.2)
@@ -76,6 +84,21 @@ def test_the_mean_of_shifted_frames_with_a_common_master():
 
     np.testing.assert_allclose(stack.variance[0, 0], covariance(*np.zeros((2, 1), dtype=int), None)[0, 0], rtol=1e-9)
     assert_sums_are(stack, covariance, 1e-9)
+
+
+@pytest.mark.parametrize("axes", [(), (0,), (1,)], ids=["frame", "row", "column"])
+def test_the_mean_of_shifted_frames_with_levels_of_their_own(axes):
+    # Each with another overscan, and other parts of the detector: frames are independent, so that variances add up.
+    frames = []
+    for overscan, (y, x) in ((3, (0, 0)), (4, (5, 2)), (7, (1, 6))):
+        level = level_of("all", axes, (70, 70), overscan)
+        correlation, factor = Correlation(*CASES["all"]).less_level(level)
+        frames.append(frame_of(correlation, 5 * np.sqrt(factor), shape=(70, 70))[y : y + SHAPE[0], x : x + SHAPE[1]])
+    stack = combine(frames)
+    for radius in RADII:
+        weights = aperture_less_annulus(SHAPE, radius, CENTER)
+        single = [frame.budget.variance_of_sum(weights) for frame in frames]
+        assert stack.budget.variance_of_sum(weights) == pytest.approx(sum(single) / 9, rel=1e-9)
 
 
 @pytest.mark.parametrize(("left_out", "scatter", "mean"), [(0.02, 0.03, 0.01), (0.15, 0.1, 0.02)])
@@ -257,18 +280,35 @@ def test_means_scatter_as_predicted(case):
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", ["coherent tone", "all"])
-def test_clipped_means_scatter_as_predicted(case):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clip": "sigma", "sigma": 2.0},
+        {"clip": "sigma", "sigma": 3.0},
+        {"clip": "minmax"},
+        {"clip": "sigma", "sigma": 2.5, "method": "median"},
+    ],
+    ids=["2 sigma", "3 sigma", "extremes", "median"],
+)
+def test_stacks_with_a_rejection_scatter_as_predicted(case, options):
     rng = np.random.default_rng(21)
-    weights = [aperture_less_annulus(SHAPE, radius, CENTER) for radius in RADII]
+    weights = np.array([aperture_less_annulus(SHAPE, radius, CENTER) for radius in RADII])
     sums, squares, predicted, variances = [], [], [], []
     correlation = Correlation(*CASES[case])
-    for number in range(1500):
+    for _ in range(300):
         fields = draw(rng, 10, SHAPE, *CASES[case], 5.0)
-        stack = combine([frame_of(correlation, data=field) for field in fields], clip="sigma", sigma=2.5)
-        sums.append([np.sum(one * stack.data) for one in weights])
-        squares.append(np.mean(np.square(stack.data)))
-        if number < 5:
+        stack = combine([frame_of(correlation, data=field) for field in fields], **options)
+        # As with medians: what is not the mean of all is not correlated with it.
+        apart = stack.data - fields.mean(axis=0)
+        sums.append(np.tensordot(weights, apart))
+        squares.append(np.mean(np.square(apart)))
+        if len(predicted) < 6:
             predicted.append([stack.budget.variance_of_sum(one) for one in weights])
             variances.append(stack.variance.mean())
-    assert np.sqrt(np.mean(variances) / np.mean(squares)) == pytest.approx(1, abs=0.02)
-    np.testing.assert_allclose(np.sqrt(np.mean(predicted, axis=0) / np.var(sums, axis=0)), 1, atol=0.05)
+
+    def covariance(rows, columns, _):
+        return 2.5 * covariance_matrix(*CASES[case], rows, columns)
+
+    assert np.sqrt(np.mean(variances) / (2.5 + np.mean(squares))) == pytest.approx(1, abs=0.015)
+    observed = [form(covariance, one) for one in weights] + np.var(sums, axis=0)
+    np.testing.assert_allclose(np.sqrt(np.mean(predicted, axis=0) / observed), 1, atol=0.03)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from astro_calib import CCDFrame, NoiseSource, UncertaintyBudget, combine
+from astro_calib import CCDFrame, Correlation, NoiseSource, UncertaintyBudget, combine
 from astro_calib.stack.levels import median_of_pixels
+from tests.correlated_fields import CASES
 from tests.noise_checks import ratio_of_scatter
 
 LEVELS = (1000.0, 3000.0, 9000.0)
@@ -173,3 +174,19 @@ def test_a_function_must_give_one_number():
         combine(frames, scale=lambda pixels: pixels)
     with pytest.raises(ValueError, match="read-only"):
         combine(frames, scale=lambda pixels: pixels.sort())
+
+
+@pytest.mark.parametrize("case", ["white", "rows", "all"])
+def test_levels_of_frames_whose_rows_have_noise_in_common(case):
+    # Frames that are brought to the mean of their means have that mean, whatever the weights.
+    correlation = None if case == "white" else Correlation(*CASES[case])
+    rng = np.random.default_rng(1)
+    frames = []
+    for _ in range(2):
+        data = rng.normal(1000, 50, (30, 30))
+        source = NoiseSource("read noise", 2500.0, correlation=correlation)
+        frames.append(CCDFrame(data, unit="electron", budget=UncertaintyBudget(data.shape, [(source, 1.0)], data=data)))
+    everywhere = np.ones((30, 30))
+    single = frames[0].budget.variance_of_sum(everywhere)
+    stack = combine(frames, scale="mean", weights=[0.8, 0.2])
+    assert stack.budget.variance_of_sum(everywhere) == pytest.approx(single / 2, rel=0.02)
