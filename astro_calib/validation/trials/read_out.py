@@ -139,7 +139,7 @@ ROWS: tuple[tuple[str, Electronics, str, str | None, int, str | None, bool], ...
     ("rows, tones of each row", CHANGING, "row", None, 1, None, True),
     ("rows, tones of each row", CHANGING, "column", None, 1, None, True),
     ("rows, tones of each row", CHANGING, "row", "mean", 10, None, True),
-    ("rows, tones of each row", CHANGING, "frame", "median", 10, "asdf", True),
+    ("rows, tones of each row", CHANGING, "frame", "median", 10, None, True),
 )
 
 #: How many tell the errors of apertures well enough, of frames and of stacks. A coherent tone is one draw a frame.
@@ -147,7 +147,7 @@ REALISATIONS = {
     (COHERENT, False): 3200,
     (COHERENT, True): 1800,
     (CHANGING, False): 1500,
-    (CHANGING, True): 1100,
+    (CHANGING, True): 900,
 }
 
 TRIALS = tuple(
