@@ -28,6 +28,13 @@ class ReadOutTone:
         Radians a pixel along the row, and from row to row.
     coherent : bool
         Whether the phase goes on from row to row; without it each row has a phase of its own.
+
+    Examples
+    --------
+    >>> from astro_calib.simulate import ReadOut, ReadOutTone
+    >>> hum = ReadOutTone(power=9, wx=0.02, wy=0.7)
+    >>> ReadOut(white=5, tones=(hum,)).variance
+    34.0
     """
 
     power: float

@@ -289,7 +289,10 @@ def _identity(ccd: FrameFacts, overscan: CCDFrame, axes: tuple[int, ...], how: s
     kept = tuple(axis for axis in (0, 1) if axis not in axes)
     if origin is None or section is None:
         return drawn_identity(), ((0, 1),) * len(kept)
-    pixels = tuple((*section.window[axis], overscan.shape[axis]) for axis in axes)
+    windows = [section.window[axis] for axis in axes]
+    pixels = tuple(
+        (int(first), int(step), overscan.shape[axis]) for axis, (first, step) in zip(axes, windows, strict=True)
+    )
     level = SubtractedLevel(axes, pixels, how)
     return level.identity(section.raw.identity()), tuple(origin.window[axis] for axis in kept)
 

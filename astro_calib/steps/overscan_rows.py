@@ -98,7 +98,9 @@ def row_noise(overscan: NDArray[np.float64], image: NDArray[Any]) -> RowNoise:
         return nothing
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        rows = np.nanmedian(np.where(np.isfinite(image), image, np.nan), axis=1)
+        # NumPy's median of numbers is many times faster than that which looks for others.
+        finite = np.isfinite(image)
+        rows = np.median(image, axis=1) if finite.all() else np.nanmedian(np.where(finite, image, np.nan), axis=1)
     both = np.stack([np.diff(levels), np.diff(rows)])
     both = both[:, np.isfinite(both).all(axis=0)]
     width = np.maximum(1.4826 * np.median(np.abs(both), axis=1, keepdims=True), 1e-12)

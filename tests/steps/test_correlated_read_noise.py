@@ -6,7 +6,16 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from astro_calib import Amplifier, CCDFrame, Correlation, Detector, calibrate, create_deviation, subtract_overscan
+from astro_calib import (
+    Amplifier,
+    CCDFrame,
+    Correlation,
+    Detector,
+    calibrate,
+    combine,
+    create_deviation,
+    subtract_overscan,
+)
 
 GAIN = 1.5
 NY, NX, NO = 40, 48, 24
@@ -138,6 +147,46 @@ def test_step_by_step_as_all_at_once():
     np.testing.assert_allclose(by_steps.variance, at_once.variance, rtol=1e-5)
     for one in weights():
         assert by_steps.budget.variance_of_sum(one) == pytest.approx(at_once.budget.variance_of_sum(one), rel=1e-5)
+
+
+@pytest.mark.parametrize("suffix", ["fits", "asdf"])
+def test_a_file_between_the_steps_changes_nothing(tmp_path, suffix):
+    rng = np.random.default_rng(8)
+    detector = camera("tones of rows")
+    raw = CCDFrame(np.rint(1000 + field(rng, "tones of rows", (NY, NX + NO)) / GAIN).astype(np.uint16), unit="adu")
+    less = subtract_overscan(raw, fits_section=f"[{NX + 1}:{NX + NO},1:{NY}]", overscan_axis=1)[:, :NX]
+    less.write(tmp_path / f"less.{suffix}")
+    kept = CCDFrame.read(tmp_path / f"less.{suffix}")
+    direct, from_file = (create_deviation(one, detector, shot_noise=0) for one in (less, kept))
+    np.testing.assert_allclose(from_file.variance, direct.variance, rtol=1e-5)
+    for one in weights():
+        assert from_file.budget.variance_of_sum(one) == pytest.approx(direct.budget.variance_of_sum(one), rel=1e-5)
+
+
+@pytest.mark.parametrize("suffix", ["fits", "asdf"])
+@pytest.mark.parametrize("method", ["mean", "median"])
+def test_a_stack_keeps_its_errors_in_a_file(tmp_path, method, suffix):
+    rng = np.random.default_rng(18)
+    frames = [
+        calibrate(
+            CCDFrame(np.rint(1000 + field(rng, "tones", (NY, NX + NO)) / GAIN).astype(np.uint16), unit="adu"),
+            camera("tones"),
+            overscan=f"[{NX + 1}:{NX + NO},1:{NY}]",
+            overscan_axis=1,
+            trim=f"[1:{NX},1:{NY}]",
+            shot_noise=0,
+        )
+        for _ in range(10)
+    ]
+    stack = combine(frames, method=method)
+    stack.write(tmp_path / f"stack.{suffix}")
+    kept = CCDFrame.read(tmp_path / f"stack.{suffix}")
+    # The errors of the levels come from the scatter of each overscan.
+    single = [np.mean([frame.budget.variance_of_sum(one) for frame in frames]) for one in weights()]
+    for one, variance in zip(weights(), single, strict=True):
+        if method == "mean":
+            assert stack.budget.variance_of_sum(one) == pytest.approx(variance / 10, rel=0.02)
+        assert kept.budget.variance_of_sum(one) == pytest.approx(stack.budget.variance_of_sum(one), rel=1e-5)
 
 
 def test_a_detector_without_correlation_has_the_variance_that_it_had():
