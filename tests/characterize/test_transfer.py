@@ -181,6 +181,23 @@ def test_a_detector_says_where_its_amplifiers_are(biases, flats):
     assert [one.gain for one in again.amplifiers] == [one.gain for one in named.amplifiers]
 
 
+def test_rows_and_tones_go_into_the_detector(flats):
+    rng = np.random.default_rng(26)
+    x = np.arange(SHAPE[1])
+
+    def bias():
+        tone = 5 * np.cos(0.9 * x + rng.uniform(0, 2 * np.pi, (SHAPE[0], 1)))
+        rows = 2 * rng.standard_normal((SHAPE[0], 1))
+        return np.rint(800 + tone + rows + 4 * rng.standard_normal(SHAPE)).astype(np.uint16)
+
+    (amplifier,) = photon_transfer(flats, [bias() for _ in range(6)]).to_detector().amplifiers
+    variance = 12.5 + 4 + 16
+    assert amplifier.read_noise.value == pytest.approx(GAIN * np.sqrt(variance), rel=0.03)
+    for distance in (1, 2, 7):
+        truth = (4 + 12.5 * np.cos(0.9 * distance)) / variance
+        assert amplifier.correlation.rho(distance, 0) == pytest.approx(truth, abs=0.04)
+
+
 def test_frames_of_several_temperatures(biases, flats):
     def at(frames, temperature):
         return [CCDData(frame, unit="adu", meta={"CCD-TEMP": temperature}) for frame in frames]
