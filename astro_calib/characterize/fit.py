@@ -45,7 +45,7 @@ CORRELATED = 0.05
 #: How many independent lags the ring has.
 IN_RING = ((2 * REACH + 1) ** 2 - (2 * INNER + 1) ** 2) // 2
 #: A ring larger than this part of the variance, and than this many errors, is light that changed.
-RING, RING_ERRORS = 0.005, 8
+RING, RING_ERRORS = 0.01, 8
 #: More than this part of the pixels left out is worth a remark.
 MUCH = 0.5
 

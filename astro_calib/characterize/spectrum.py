@@ -140,7 +140,7 @@ def spectrum_of(biases: Biases) -> Spectrum:
             here = found_at[piece].mean() if tones_in(power) > FEW else found_at[piece]
             model_at[piece] = np.maximum(here, model_at[piece])
         plain = np.sqrt(np.sum((model_at[every] * share_at[every]) ** 2 / whole_at[every]))
-        doubt_at[every] = max(relative * whole_power / plain, 1.0)
+        doubt_at[every] = relative * whole_power / plain
         # The lags hold what was drawn, without the factor.
         drawn = min(number, biases.differences * max(tones_in(power), 1.0))
         caution_at[every] = max(cautious_error(drawn) * whole_power / plain, 1.0)

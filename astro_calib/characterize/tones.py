@@ -47,9 +47,9 @@ FEW = 2.0
 STRONGEST = 3.0
 #: Only tones that are at least such a part of all other noise are worth a look at each bias.
 STRONG = 0.05
-#: The amplitude is the same in all frames if it scatters by less than this part, with fewer than seven frames by less;
+#: The amplitude is the same in all frames if it scatters by less than this part, with five or six of them by less;
 #: its square is not known better than to the second one.
-STEADY, CERTAIN = 0.1, 0.02
+STEADY, CERTAIN = 0.1, 0.005
 
 
 class Tone(NamedTuple):
@@ -162,11 +162,11 @@ def draws(biases: Biases, power: NDArray[np.float64], wx: float, wy: float, floo
     if number > FEW:
         # Powers that were drawn seldom scatter, and fill fewer frequencies than there are.
         return (biases.differences + 1) * number, 1.0
-    steady = _steady(biases, wx, wy) if power.sum() > STRONG * floor else None
+    steady = _steady(biases, wx, wy, floor) if power.sum() > STRONG * floor else None
     return (biases.differences * max(number, 1.0), 1.0) if steady is None else steady
 
 
-def _steady(biases: Biases, wx: float, wy: float) -> tuple[float, float] | None:
+def _steady(biases: Biases, wx: float, wy: float, floor: float) -> tuple[float, float] | None:
     """
     What `draws` returns of a tone that has the same amplitude in all biases; else None.
 
@@ -175,7 +175,7 @@ def _steady(biases: Biases, wx: float, wy: float) -> tuple[float, float] | None:
     from scipy.signal.windows import tukey
 
     number = len(biases.frames)
-    if number < 4:
+    if number < 5:
         return None
     along_y, along_x = (
         tukey(length, TAPER) * np.exp(-1j * w * np.arange(length))
@@ -197,8 +197,11 @@ def _steady(biases: Biases, wx: float, wy: float) -> tuple[float, float] | None:
     # Few points lie on some circle by chance.
     if radius > 2 * spread or scatter > STEADY * min((number - 3) / 4, 1.0) * radius:
         return None
-    error = CERTAIN + 4 * scatter / radius / np.sqrt(number)
-    return 1 / float(error) ** 2, float((radius / spread) ** 2)
+    # White noise alone scatters the points by so much along the radius.
+    scatter = max(scatter, np.sqrt(floor * np.sum(np.abs(along_y) ** 2) * np.sum(np.abs(along_x) ** 2) / 2))
+    slope = np.array([2 * x, 2 * y, 1.0])
+    error = 2 * radius * scatter * np.sqrt(slope @ np.linalg.inv(matrix.T @ matrix) @ slope) / radius**2
+    return 1 / float(CERTAIN + error) ** 2, float((radius / spread) ** 2)
 
 
 def relative_error(draws: float, power: float, floor: float) -> float:

@@ -245,9 +245,10 @@ def _amplifier(
     gain = 1 / result.inverse_gain
     relative = result.inverse_gain_error / result.inverse_gain
     number = len(kept)
-    mean_level = float(np.mean([levels[index] for index in kept]))
-    # Flats and biases have levels of their own.
-    relative = np.hypot(relative, drift * np.sqrt(1 / number + 1 / len(frames)) / mean_level)
+    faintness = 1 / np.array([levels[index] for index in kept])
+    # Flats and biases have levels of their own, which matter where there is little light.
+    of_levels = np.hypot(np.sqrt(np.mean(faintness**2) / number), np.mean(faintness) / np.sqrt(len(frames)))
+    relative = np.hypot(relative, drift * of_levels)
     gain_error = gain * relative
 
     def electrons(variance: tuple[float, float]) -> Measured:
