@@ -24,14 +24,14 @@ __all__ = ["HIGHER", "PRIOR", "classes", "orders", "template", "with_corrections
 #: chips, large pixels) to 3e-6 (thick chips of 10 micron pixels).
 PRIOR = (1.0e-6, 1.0e-6)
 #: The covariances fall with this power of the distance; in some chips next to nothing reaches beyond the neighbours.
-DECAY, STEEP = 3.2, 5.0
+DECAY, STEEP = 3.4, 5.0
 #: How much of an ordinary deficit may be of the steep shape instead (standard deviation).
-STEEP_WIDTH = 0.7
+STEEP_WIDTH = 0.45
 #: Each covariance may differ from the shape by this part (standard deviation) of what an ordinary deficit gives.
 SHAPE_WIDTH = 0.5
 #: How much of the higher orders there is, and its spread: they are known for charge that moves borders of pixels as if
 #: these moved no field, and how far the field changes with them differs from chip to chip.
-HIGHER = (0.7, 0.5)
+HIGHER = (0.7, 0.3)
 
 
 def template(decay: float = DECAY) -> NDArray[np.float64]:

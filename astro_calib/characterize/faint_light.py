@@ -17,7 +17,7 @@ __all__ = ["MOST", "shapes"]
 #: Standard deviations of stars, pixels: sharp and blurred ones. Others are in between.
 WIDTHS = (1.2, 2.4)
 #: Part of the shot noise's variance that faint light may be (standard deviation).
-MOST = 0.02
+MOST = 0.007
 
 
 def shapes() -> list[np.ndarray]:

@@ -34,6 +34,10 @@ LEVELS, SPAN = 4, 3.0
 DIFFERENT = 1.25
 #: A departure from a straight line that is so many errors large is one.
 BENT = 4.0
+#: Covariances of so many errors, and of so much of what faint light may be, are those of faint light.
+ONE_SEES, SOME = 6.0, 0.3
+#: What is so many times more than faint light may be is something else.
+TOO_MUCH = 5.0
 #: A chance that is smaller than this is worth a remark.
 UNLIKELY = 1e-4
 #: Lags larger than this part of the variance are no charge that repels charge.
@@ -41,7 +45,7 @@ CORRELATED = 0.05
 #: How many independent lags the ring has.
 IN_RING = ((2 * REACH + 1) ** 2 - (2 * INNER + 1) ** 2) // 2
 #: A ring larger than this part of the variance, and than this many errors, is light that changed.
-RING, RING_ERRORS = 0.005, 8
+RING, RING_ERRORS = 0.01, 8
 #: More than this part of the pixels left out is worth a remark.
 MUCH = 0.5
 
@@ -136,6 +140,7 @@ class Fit:
         ]
         self.read = self.ring @ folded(biases.lags).ravel()
         self.read_covariance = self.moments[2] / (biases.pixels * biases.differences)
+        self.read_ring = _ring(folded(biases.lags))
         self.number = len(biases.levels)
         if small:
             # Rounding hides the rest.
@@ -152,6 +157,29 @@ class Fit:
 
     def solve(self, parts: Sequence[Part]) -> FitResult:
         """Fit; nonlinearity is measured where there are levels enough, else looked for where there are two."""
+        starry = any(part.starry for part in parts)
+        result = self._solve_as([part._replace(starry=starry) for part in parts])
+        if not starry and self._has_faint_light(result):
+            # All stars may be too faint to be found.
+            result = self._solve_as([part._replace(starry=True) for part in parts])
+        return result
+
+    def _has_faint_light(self, result: FitResult) -> bool:
+        """Whether the covariances have more of what stars leave in them than chance and a small misfit make."""
+        for shape in self.faint.T:
+            amount, information = 0.0, 0.0
+            for measured, residual, covariance in zip(
+                result.measured, result.residuals, result.covariances, strict=True
+            ):
+                weighted = measured[0] * np.linalg.solve(covariance, shape)
+                amount += float(weighted @ residual)
+                information += float(weighted @ shape) * measured[0]
+            if amount > max(ONE_SEES * np.sqrt(information), SOME * information):
+                return True
+        return False
+
+    def _solve_as(self, parts: Sequence[Part]) -> FitResult:
+        """Fit, with stars where the parts say so."""
         levels = np.array([float(np.square(one.weights) @ one.levels / np.sum(one.weights**2)) for one in parts])
         if _number_of_levels(levels) >= LEVELS and levels.max() > SPAN * levels.min():
             return self._solve(parts, levels, curved=True)
@@ -208,6 +236,14 @@ class Fit:
             False,
         )
 
+    def has_structures(self, part: Part) -> bool:
+        """Whether a difference is correlated over distances that are larger than those of charge and read-out noise."""
+        variance = float(part.lags[0, 0])
+        # Tones of low frequencies differ from frame to frame by as much as they are.
+        read = self.read_weight(part) * abs(self.read_ring)
+        chance = RING_ERRORS * variance * np.sqrt(1 / part.pixels / IN_RING)
+        return abs(_ring(part.lags)) > max(RING * variance, chance) + 2 * read
+
     def read_weight(self, part: Part) -> float:
         """How often a difference holds the noise of a bias."""
         return float(np.sum(part.weights**2) + part.bias / self.number)
@@ -253,7 +289,9 @@ class Fit:
         """The measured inner lags, without the light that is most likely in them."""
         measured = np.asarray(self.ring @ part.lags.ravel())
         both = model.covariance + model.faint @ model.faint.T
-        return measured - model.faint @ (model.faint.T @ np.linalg.solve(both, measured - model.lags))
+        sizes = model.faint.T @ np.linalg.solve(both, measured - model.lags)
+        # So much would not be faint.
+        return measured - model.faint @ sizes if np.abs(sizes).max() < TOO_MUCH else measured
 
 
 def _number_of_levels(levels: NDArray[np.float64]) -> int:
@@ -274,8 +312,10 @@ def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.f
     return float(chi2.sf(off, free)) if free > 0 else 1.0
 
 
-def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]) -> list[str]:
-    """What the flats themselves say against the result."""
+def remarks_on_fit(
+    result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]
+) -> tuple[list[str], bool]:
+    """What the flats themselves say against the result, and whether their noise is that of raw frames."""
     remarks: list[str] = []
     if not result.consistent:
         remarks.append(
@@ -284,6 +324,27 @@ def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: F
                 "nonlinearity, another filter, or stray light"
             )
         )
+    plain = True
+    worst, (dx, dy) = _correlation(result, parts, fit)
+    if worst > CORRELATED:
+        plain = False
+        remarks.append(
+            NotRaw(
+                f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {(dx, dy)}: they were "
+                "smoothed, resampled or filtered, and the gain is wrong"
+            )
+        )
+    if any(fit.has_structures(part) for _, part in parts):
+        plain = False
+        remarks.append(Doubt("light that changed between the flats has left large structures in their differences"))
+    lost = float(np.mean([contrast.excluded for contrast in found]))
+    if lost > MUCH:
+        remarks.append(f"{100 * lost:.0f}% of the pixels were left out: unlit, saturated, hit, or with objects")
+    return remarks, plain
+
+
+def _correlation(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit) -> tuple[float, tuple[int, int]]:
+    """The largest part of the variance that neighbours certainly share, and their distance (dx, dy)."""
     worst, at = 0.0, (0, 0)
     dy, dx = inner_lags()
     for (_, part), measured, covariance in zip(parts, result.measured, result.covariances, strict=True):
@@ -294,24 +355,11 @@ def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: F
         if size.max() > worst:
             place = int(np.argmax(size)) + 1
             worst, at = float(size.max()), (int(dx[place]), int(dy[place]))
-    if worst > CORRELATED:
-        remarks.append(
-            NotRaw(
-                f"the noise of the flats is correlated by {100 * worst:.0f}% at the distance {at}: they were smoothed, "
-                "resampled or filtered, and the gain is wrong"
-            )
-        )
-    ring = [_ring(part) / np.sqrt(1 / part.pixels / IN_RING) for _, part in parts]
-    if np.max(np.abs(ring)) > RING_ERRORS and max(abs(_ring(part)) for _, part in parts) > RING:
-        remarks.append(Doubt("light that changed between the flats has left large structures in their differences"))
-    lost = float(np.mean([contrast.excluded for contrast in found]))
-    if lost > MUCH:
-        remarks.append(f"{100 * lost:.0f}% of the pixels were left out: unlit, saturated, hit, or with objects")
-    return remarks
+    return worst, at
 
 
-def _ring(part: Part) -> float:
-    """The mean of the ring of lags over the variance."""
-    ring = part.lags.copy()
+def _ring(lags: NDArray[np.float64]) -> float:
+    """The mean of the ring of lags."""
+    ring = lags.copy()
     ring[: INNER + 1, : INNER + 1] = np.nan
-    return float(np.nanmean(ring) / part.lags[0, 0])
+    return float(np.nanmean(ring))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.characterize.lags import autocovariance, folded
-from astro_calib.characterize.read_noise import CLIP, grown, robust_width
+from astro_calib.characterize.read_noise import CLIP, grown, robust_width, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,10 +33,10 @@ NEAR, NEAR_TILES = 1.5, 1.3
 UNLIT = 0.1
 #: Objects are looked for again until fewer pixels than this part change.
 SETTLED = 0.003
-#: Smoothed pixels that are so many standard deviations off belong to objects.
-OBJECT = 3.5
 #: Objects in more than this part of the pixels are stars, not hits alone.
 STARRY = 0.005
+#: Among stars, smoothed pixels that are so many standard deviations off belong to others.
+FAINT = 3.5
 #: Where less than this part of the pixels is free of objects the sum of flats begins again.
 FULL_OF_OBJECTS = 0.5
 #: A part with fewer pixels than this, or than this share of the largest, is no part of its own.
@@ -138,6 +138,7 @@ def contrasts(
     for index in group:
         never_full &= ~grown(flats[index] >= full, 2)
     good = never_full.copy()
+    starry = False
     for index in group:
         net = flats[index] - biases.mean
         if good.sum() < FULL_OF_OBJECTS * never_full.sum():
@@ -146,7 +147,8 @@ def contrasts(
             before, sums = [], []
             good = never_full.copy()
         if before and good.any():
-            contrast, bad = _contrast(net, total, sums, (index, *before), good, noise, len(biases.levels))
+            contrast, bad = _contrast(net, total, sums, (index, *before), good, noise, len(biases.levels), starry)
+            starry = starry or any(one.starry for one in contrast.parts)
             # What was hit in one flat stays in the sum, where it is too faint to be seen.
             good &= ~bad
             yield contrast
@@ -163,6 +165,7 @@ def _contrast(
     good: NDArray[np.bool_],
     noise: float,
     biases: int,
+    starry: bool,
 ) -> tuple[Contrast, NDArray[np.bool_]]:
     number = len(flats) - 1
     lit = _lit(net + total, good)
@@ -178,17 +181,21 @@ def _contrast(
         read = noise * (1 + number * squared + np.square(factor_of_bias) / biases)
         light = np.maximum(net + squared * total, 0)
         # The gain that makes the noise one, from most pixels: a robust first look.
-        inverse_gain = max(float(np.median(np.square(difference[used])) / 0.4549 - np.median(read[used])), 0.0)
-        inverse_gain /= max(float(np.median(light[used])), 1e-9)
+        squares, read_there, light_there = (thinned(one[used]) for one in (difference**2, read, light))
+        inverse_gain = max(float(np.median(squares) / 0.4549 - np.median(read_there)), 0.0)
+        inverse_gain /= max(float(np.median(light_there)), 1e-9)
         scaled = difference / np.sqrt(read + inverse_gain * light)
         bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled[used]), 0.2)))
         objects = _objects(scaled, lit)
+        starry = starry or bool(np.count_nonzero(objects & lit) > STARRY * np.count_nonzero(lit))
+        if starry:
+            # Where some are, there are more. Without stars this would find the highest of the noise alone.
+            objects = _objects(scaled, lit, FAINT)
         bad |= objects
         before, used = used, lit & ~bad
         if not used.any() or np.count_nonzero(before != used) < SETTLED * np.count_nonzero(lit):
             break
     used &= ~_odd_tiles(scaled, used)
-    starry = np.count_nonzero(objects & lit) > STARRY * np.count_nonzero(lit)
     parts = []
     means = _of_tiles(net + total, used, np.mean)
     for tiles in _by_level(means, _of_tiles(used.astype(float), used, np.sum)):
@@ -258,7 +265,7 @@ def _lit(light: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.bool
     return good & _on_pixels(means > UNLIT * bright, light.shape) & (light > UNLIT * bright / 2)
 
 
-def _objects(scaled: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _objects(scaled: NDArray[np.float64], used: NDArray[np.bool_], threshold: float = CLIP) -> NDArray[np.bool_]:
     """Pixels in and about stars and other things that are in one flat and not in the other."""
     from scipy.ndimage import gaussian_filter
 
@@ -270,7 +277,7 @@ def _objects(scaled: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np
         rest = used & ~found
         if not rest.any():
             break
-        now = grown(np.abs(smooth) > OBJECT * robust_width(smooth[rest]), 5)
+        now = grown(np.abs(smooth) > threshold * robust_width(smooth[rest]), 5)
         if (now == found).all():
             break
         found = now

@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import described, frame_from
+from astro_calib.characterize.read_noise import thinned
 from astro_calib.characterize.result import NotRaw
 from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
@@ -20,13 +21,24 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.read_noise import Biases
 
-__all__ = ["different_frames", "section_of", "step_of", "top_of_range", "usable_flats"]
+__all__ = [
+    "different_frames",
+    "middle_of",
+    "remark_on_temperatures",
+    "section_of",
+    "step_of",
+    "top_of_range",
+    "usable_flats",
+]
 
 #: Levels above this part of the range are left out.
 HIGHEST = 0.9
 #: Cards of headers that say of how many frames one was made, and for how long it was exposed.
 STACKED = ("NCOMBINE", "NSTACK", "STACKCNT", "NCOMB", "NIMAGES", "NFRAMES")
 EXPOSURES = ("EXPTIME", "EXPOSURE")
+#: Cards that tell the chip's temperature, the measured one first; frames of one temperature differ by less, C.
+TEMPERATURES = ("CCD-TEMP", "CCDTEMP", "DET-TEMP", "SET-TEMP")
+WARMER = 3.0
 #: Shorter rows and columns hold too few distances of pixels.
 SMALLEST_SIDE = 16
 #: Biases may have been exposed for so long, s.
@@ -57,7 +69,7 @@ def different_frames(
         if pixels.dtype.kind not in "uif" or pixels.ndim != 2:
             msg = f"{kind} {number} is {described(frame)}; expected an image of numbers. {frame_from(frame)}"
             raise TypeError(msg)
-        if any(np.array_equal(pixels, other) for other in arrays):
+        if any(_is_copy(pixels, other) for other in arrays):
             copies += 1
             continue
         if arrays and pixels.shape != arrays[0].shape:
@@ -76,6 +88,11 @@ def different_frames(
     if copies:
         remarks.append(f"{copies} of the {kinds} {'are copies' if copies > 1 else 'is a copy'} of another, left out")
     return arrays, masks
+
+
+def _is_copy(pixels: NDArray[Any], other: NDArray[Any]) -> bool:
+    # A few rows nearly always tell.
+    return np.array_equal(pixels[::64], other[::64]) and np.array_equal(pixels, other)
 
 
 def _mask_of(frame: Any, pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -111,6 +128,24 @@ def _remarks_on_header(header: Mapping[str, Any], kind: str, number: int) -> lis
     return found
 
 
+def remark_on_temperatures(frames: Sequence[Any]) -> list[str]:
+    """What the headers say against frames of one temperature."""
+    found = []
+    for frame in frames:
+        header = getattr(frame, "meta", None) or {}
+        for card in TEMPERATURES:
+            try:
+                found.append(float(header[card]))
+            except (KeyError, TypeError, ValueError):
+                continue
+            break
+    if not found or max(found) - min(found) <= WARMER:
+        return []
+    return [
+        f"the frames were taken at temperatures from {min(found):g} to {max(found):g} C; give biases and flats of one"
+    ]
+
+
 def section_of(name: str | None, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """
     The rows and columns of an amplifier.
@@ -137,6 +172,21 @@ def section_of(name: str | None, shape: tuple[int, ...]) -> tuple[slice, slice]:
                 f"{name or 'a frame'} is smaller than {SMALLEST_SIDE} rows and columns, too small for photon transfer."
             )
             raise FrameError(msg)
+    return rows, columns
+
+
+def middle_of(part: tuple[slice, slice], shape: tuple[int, ...], pixels: int | None) -> tuple[slice, slice]:
+    """A block of about so many pixels in the middle of some rows and columns, of the same shape; all for None."""
+    ranges = [range(*one.indices(length)) for one, length in zip(part, shape, strict=True)]
+    whole = len(ranges[0]) * len(ranges[1])
+    if pixels is None or whole <= pixels:
+        return part
+    rows, columns = (
+        slice(middle - side // 2, middle - side // 2 + side)
+        for middle, side in (
+            (one.start + len(one) // 2, max(int(len(one) * np.sqrt(pixels / whole)), SMALLEST_SIDE)) for one in ranges
+        )
+    )
     return rows, columns
 
 
@@ -175,7 +225,7 @@ def usable_flats(
     """Which flats have light and are not full, and their levels above the bias, adu."""
     levels, dark, full = {}, 0, 0
     for index, flat in enumerate(flats):
-        net = (flat - biases.mean)[biases.good]
+        net = thinned((flat - biases.mean)[biases.good])
         # The lit half counts.
         level = float(np.median(net[net >= np.median(net)])) if net.size else 0.0
         if level < 5 * max(noise, 1e-3):

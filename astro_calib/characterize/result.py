@@ -136,7 +136,8 @@ class AmplifierTransfer:
         Relative loss of signal at the highest level; None for fewer than four levels.
     consistent : bool or None
         Whether flats, or parts of them, at levels that differ by a quarter or more agree. None if there is one level
-        only: a response that is not straight would then be part of the gain, three times over.
+        only: a response that is not straight would then be part of the gain, three times over. False as well if the
+        flats' noise is not that of raw frames: smoothed, averaged, or with structures that light left in it.
     points : tuple of Point
         The measurements, for a plot.
     lags, lags_uncertainty : ndarray, shape (9, 9)
@@ -206,6 +207,8 @@ class AmplifierTransfer:
             lines.append(f"nonlinearity  {self.nonlinearity} at the highest level")
         if self.full_well is not None:
             lines.append(f"full well     {self.full_well:.4g}, at {self.saturation:g}")
+        if self.consistent is None:
+            lines.append("one level only  a response that is not straight would not show")
         lines += [f"! {remark}" for remark in self.remarks]
         if self.section is not None:
             lines.insert(0, f"amplifier {self.section}")

@@ -132,15 +132,18 @@ def spectrum_of(biases: Biases) -> Spectrum:
         if whole_power <= 0:
             continue
         weights = np.maximum(power, 1e-300)
-        middle = [float(np.average(w[every], weights=weights)) for w in (wx_at, wy_at)]
-        number = draws(biases, power, *middle, white)
+        along_x, along_y = (float(np.average(w[every], weights=weights)) for w in (wx_at, wy_at))
+        number, factor = draws(biases, power, along_x, along_y, white)
+        power, whole_power = factor * power, factor * whole_power
         relative = relative_error(number, whole_power, white)
         for piece in pieces:
             here = found_at[piece].mean() if tones_in(power) > FEW else found_at[piece]
             model_at[piece] = np.maximum(here, model_at[piece])
         plain = np.sqrt(np.sum((model_at[every] * share_at[every]) ** 2 / whole_at[every]))
-        doubt_at[every] = max(relative * whole_power / plain, 1.0)
-        caution_at[every] = max(cautious_error(number) * whole_power / plain, 1.0)
+        doubt_at[every] = relative * whole_power / plain
+        # The lags hold what was drawn, without the factor.
+        drawn = min(number, biases.differences * max(tones_in(power), 1.0))
+        caution_at[every] = max(cautious_error(drawn) * whole_power / plain, 1.0)
         for piece, its in zip(pieces, np.split(power, np.cumsum([len(one) for one in pieces])[:-1]), strict=True):
             if its.sum() > 0:
                 error = relative * np.sqrt(its.sum() * whole_power)

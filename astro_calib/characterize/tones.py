@@ -47,8 +47,9 @@ FEW = 2.0
 STRONGEST = 3.0
 #: Only tones that are at least such a part of all other noise are worth a look at each bias.
 STRONG = 0.05
-#: The amplitude is the same in all frames if it scatters by less than this part; four frames need the second one.
-STEADY, STEADY_OF_FOUR = 0.1, 0.03
+#: The amplitude is the same in all frames if it scatters by less than this part, with five or six of them by less;
+#: its square is not known better than to the second one.
+STEADY, CERTAIN = 0.1, 0.005
 
 
 class Tone(NamedTuple):
@@ -137,9 +138,9 @@ def tones_in(power: NDArray[np.float64]) -> float:
     return float(np.sum(power)) ** 2 / max(float(np.sum(power**2)), 1e-300) / FILLED
 
 
-def draws(biases: Biases, power: NDArray[np.float64], wx: float, wy: float, floor: float) -> float:
+def draws(biases: Biases, power: NDArray[np.float64], wx: float, wy: float, floor: float) -> tuple[float, float]:
     """
-    How many independent draws a power comes from.
+    How many independent draws a power comes from, and by which factor it is too small.
 
     Parameters
     ----------
@@ -151,24 +152,31 @@ def draws(biases: Biases, power: NDArray[np.float64], wx: float, wy: float, floo
         Their mean frequency.
     floor : float
         The variance of all other noise.
+
+    Returns
+    -------
+    (float, float)
+        The factor is 1 unless a tone is found to have the same amplitude in all biases.
     """
     number = tones_in(power)
     if number > FEW:
         # Powers that were drawn seldom scatter, and fill fewer frequencies than there are.
-        return (biases.differences + 1) * number
-    if power.sum() > STRONG * floor and _is_steady(biases, wx, wy):
-        # Only the phases are drawn, and the mean over few frames is not zero.
-        return float(biases.differences * (biases.differences + 1))
-    return float(biases.differences * max(number, 1.0))
+        return (biases.differences + 1) * number, 1.0
+    steady = _steady(biases, wx, wy, floor) if power.sum() > STRONG * floor else None
+    return (biases.differences * max(number, 1.0), 1.0) if steady is None else steady
 
 
-def _is_steady(biases: Biases, wx: float, wy: float) -> bool:
-    """Whether a tone has the same amplitude in all biases: in the complex plane these then lie on a circle."""
+def _steady(biases: Biases, wx: float, wy: float, floor: float) -> tuple[float, float] | None:
+    """
+    What `draws` returns of a tone that has the same amplitude in all biases; else None.
+
+    In the complex plane such amplitudes lie on a circle, whose radius is known better than the scatter of its points.
+    """
     from scipy.signal.windows import tukey
 
     number = len(biases.frames)
-    if number < 4:
-        return False
+    if number < 5:
+        return None
     along_y, along_x = (
         tukey(length, TAPER) * np.exp(-1j * w * np.arange(length))
         for length, w in zip(biases.good.shape, (wy, wx), strict=True)
@@ -186,8 +194,14 @@ def _is_steady(biases: Biases, wx: float, wy: float) -> bool:
     radius = np.sqrt(max(rest + x**2 + y**2, 0.0))
     scatter = np.sqrt(np.sum((np.abs(z - x - 1j * y) - radius) ** 2) / (number - 3))
     spread = np.sqrt(np.sum(np.abs(z - z.mean()) ** 2) / (number - 1))
-    steady = STEADY_OF_FOUR if number == 4 else STEADY
-    return bool(radius < 2 * spread and scatter < steady * radius)
+    # Few points lie on some circle by chance.
+    if radius > 2 * spread or scatter > STEADY * min((number - 3) / 4, 1.0) * radius:
+        return None
+    # White noise alone scatters the points by so much along the radius.
+    scatter = max(scatter, np.sqrt(floor * np.sum(np.abs(along_y) ** 2) * np.sum(np.abs(along_x) ** 2) / 2))
+    slope = np.array([2 * x, 2 * y, 1.0])
+    error = 2 * radius * scatter * np.sqrt(slope @ np.linalg.inv(matrix.T @ matrix) @ slope) / radius**2
+    return 1 / float(CERTAIN + error) ** 2, float((radius / spread) ** 2)
 
 
 def relative_error(draws: float, power: float, floor: float) -> float:

@@ -77,3 +77,39 @@ def test_noise_below_the_step(sigma, place):
     width, error = rounded_width(frames, np.ones(SHAPE, bool), 1.0)
     assert error < 0.03 * sigma
     assert width == pytest.approx(sigma, abs=3 * error)
+
+
+@pytest.mark.parametrize("number", [2, 4, 6, 12])
+def test_the_error_of_a_tone_holds_how_seldom_it_was_drawn(number):
+    # A pick-up: always as strong, with a phase that nobody knows.
+    rng = np.random.default_rng(number)
+    y, x = np.mgrid[:100, :120]
+    pulls = []
+    for _ in range(30):
+        wx, wy = rng.uniform(0.3, 2.8), rng.uniform(-3, 3)
+        phases = rng.uniform(0, 2 * np.pi, number)
+        frames = [6 * np.cos(wx * x + wy * y + phase) + 5 * rng.standard_normal(x.shape) for phase in phases]
+        total, error = spectrum_of(biases_of(frames, np.ones(x.shape, bool))).total
+        pulls.append((total - 25 - 18) / error)
+    # Two phases that nearly agree hide all of a tone, which no error can hold.
+    assert np.mean(np.abs(pulls) < 2) > (0.85 if number == 2 else 0.9)
+    assert abs(np.median(pulls)) < 0.8
+    if number == 12:
+        # With so many frames it shows that the amplitude is always the same.
+        assert error < 0.05 * total
+
+
+def test_a_tone_whose_phase_each_row_draws_anew_leaves_the_white_part_alone():
+    rng = np.random.default_rng(8)
+    x = np.arange(160)
+    pulls = []
+    for _ in range(20):
+        wx = rng.uniform(0.3, 2.8)
+        frames = [
+            6 * np.cos(wx * x + rng.uniform(0, 2 * np.pi, (120, 1))) + 5 * rng.standard_normal((120, 160))
+            for _ in range(2)
+        ]
+        white, error = spectrum_of(biases_of(frames, np.ones((120, 160), bool))).white
+        pulls.append((white - 25) / error)
+    assert abs(np.mean(pulls)) < 1.2
+    assert np.std(pulls) < 1.5

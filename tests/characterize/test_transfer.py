@@ -112,6 +112,98 @@ def test_twilight_flats_full_of_bright_stars_that_move(biases):
     assert one.gain.uncertainty.value < 0.015 * GAIN
 
 
+@pytest.mark.parametrize("level", [3_000.0, 40_000.0])
+def test_twilight_flats_with_many_stars_too_faint_to_be_found(biases, level):
+    # Left alone they make the gain too small by some percent.
+    rng = np.random.default_rng(21)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    flats = []
+    for number in range(8):
+        expected = np.full(SHAPE, level * 0.95**number)
+        for a, b, peak in zip(rng.uniform(0, 200, 40), rng.uniform(0, 260, 40), rng.exponential(size=40), strict=True):
+            expected += 1.5 * np.sqrt(level) * peak * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 6)
+        flats.append(expose(expected, rng))
+    (one,) = photon_transfer(flats, biases).amplifiers
+    agrees(one.gain, GAIN)
+    assert one.gain.value.value == pytest.approx(GAIN, rel=0.03)
+
+
+@pytest.mark.parametrize("level", [20_000.0, 50_000.0])
+def test_charge_that_moves_to_the_next_pixels_only(biases, level):
+    # Another shape than the fit expects, and nothing beyond the first order: Gaussian noise of covariance a mu^2.
+    rng = np.random.default_rng(22)
+    wy, wx = 2 * np.pi * np.fft.fftfreq(SHAPE[0])[:, None], 2 * np.pi * np.fft.rfftfreq(SHAPE[1])[None]
+    a_00 = -2e-6
+    power = 1 + level * a_00 * (1 - 0.6 * np.cos(wy) - 0.4 * np.cos(wx))
+
+    def frame():
+        noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(SHAPE)) * np.sqrt(power), SHAPE) * np.sqrt(level)
+        return np.rint(800 + (level + noise + NOISE * rng.standard_normal(SHAPE)) / GAIN).astype(np.uint16)
+
+    (one,) = photon_transfer([frame() for _ in range(8)], biases).amplifiers
+    agrees(one.gain, GAIN)
+    agrees(one.a_00, a_00)
+
+
+def test_a_response_that_is_bent_shows_from_two_levels(biases):
+    rng = np.random.default_rng(23)
+
+    def frame(level, loss):
+        signal = rng.poisson(level, SHAPE) / GAIN
+        signal = signal - loss * signal**2 + NOISE / GAIN * rng.standard_normal(SHAPE)
+        return np.rint(800 + signal).astype(np.uint16)
+
+    levels = [10_000.0, 10_000.0, 10_000.0, 50_000.0, 50_000.0, 50_000.0]
+    assert photon_transfer([frame(level, 0.0) for level in levels], biases).amplifiers[0].consistent is True
+    # A loss of 6% at the higher one.
+    bent = photon_transfer([frame(level, 2e-6) for level in levels], biases).amplifiers[0]
+    assert bent.consistent is False
+    assert any("nonlinearity" in remark for remark in bent.remarks)
+
+
+def test_a_block_in_the_middle_is_enough(biases, flats):
+    (whole,) = photon_transfer(flats, biases).amplifiers
+    (block,) = photon_transfer(flats, biases, pixels=20_000).amplifiers
+    agrees(block.gain, GAIN)
+    agrees(block.read_noise, NOISE)
+    assert block.gain.uncertainty > whole.gain.uncertainty
+    # More than there are: all.
+    assert photon_transfer(flats, biases, pixels=10**7).amplifiers[0].gain == whole.gain
+    middle = photon_transfer(flats, biases, pixels=20_000, sections="[1:130,1:200]").amplifiers[0]
+    agrees(middle.gain, GAIN)
+
+
+def test_a_detector_says_where_its_amplifiers_are(biases, flats):
+    sections = ["[1:130,1:200]", "[131:260,1:200]"]
+    named = photon_transfer(flats, biases, sections=sections)
+    again = photon_transfer(flats, biases, sections=named.to_detector())
+    assert [one.section for one in again.amplifiers] == sections
+    assert [one.gain for one in again.amplifiers] == [one.gain for one in named.amplifiers]
+
+
+def test_frames_of_several_temperatures(biases, flats):
+    def at(frames, temperature):
+        return [CCDData(frame, unit="adu", meta={"CCD-TEMP": temperature}) for frame in frames]
+
+    warm = photon_transfer(at(flats, -9.6), at(biases, 5.2))
+    assert any("temperatures from -9.6 to 5.2 C" in remark for remark in warm.remarks)
+    assert photon_transfer(at(flats, -9.6), at(biases, -10.2)).remarks == ()
+
+
+def test_no_verdict_where_the_noise_is_not_that_of_raw_frames(biases, flats):
+    smooth = [np.rint(uniform_filter(flat.astype(float), 2)).astype(np.uint16) for flat in flats]
+    assert photon_transfer(smooth, biases).amplifiers[0].consistent is False
+    floats = [flat * np.float32(1.0371) + np.random.default_rng(24).random(SHAPE) for flat in flats]
+    assert photon_transfer(floats, biases).amplifiers[0].consistent is False
+    # Means of forty flats, rounded: a gain that would let pixels hold a megaelectron.
+    rng = np.random.default_rng(25)
+    means = [expose(20_000.0, rng) for _ in range(3)]
+    means = [np.rint(20_000 / GAIN + 800 + (flat - flat.mean()) / np.sqrt(40)).astype(np.uint16) for flat in means]
+    (one,) = photon_transfer(means, biases).amplifiers
+    assert one.consistent is False
+    assert any("more electrons than CCDs do" in remark for remark in one.remarks)
+
+
 def test_unlit_and_saturated_regions(biases):
     rng = np.random.default_rng(5)
     expected = np.full(SHAPE, 20_000.0)
