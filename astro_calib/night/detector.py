@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.errors import FrameError
 from astro_calib.night.decide import Estimate, Evidence, Number, decide
+from astro_calib.night.read_out import excess_of
 from astro_calib.night.survey import COMMON, UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.measure import Measurement
@@ -34,11 +36,14 @@ class NightDetector(NamedTuple):
         Gain and read noise.
     remarks : tuple of str
         What should be known about the result.
+    image_excess : ImageExcess or None
+        As in `~astro_calib.night.Plan`.
     """
 
     detector: Detector
     numbers: tuple[Number, ...]
     remarks: tuple[str, ...]
+    image_excess: ImageExcess | None = None
 
 
 def night_detector(
@@ -70,8 +75,8 @@ def night_detector(
     saturation = _first(frames, "saturation")
     unsigned = all(frame.unsigned_16_bit for frame in frames)
     top = saturation or (65535.0 if unsigned else None)
-    numbers, notes = _numbers(frames, profile, mode, options, top)
-    remarks += notes
+    numbers, measurement = _numbers(frames, profile, mode, options, top)
+    remarks += measurement.notes
     missing = [_missing(number, frames, profile, mode) for number in numbers if number.value is None]
     if missing:
         raise FrameError("\n".join(missing))
@@ -86,8 +91,11 @@ def night_detector(
         remarks.append("the saturation level is not known; 65535 adu is taken (--saturation)")
     else:
         remarks.append("the saturation level is not known; no pixel counts as saturated (--saturation)")
+    excess = None
+    if numbers[1].source == "measured":
+        excess = excess_of([piece for _, piece in measurement.biases])
     detector = Detector(**values, linearity=profile.linearity, name=profile.name)
-    return NightDetector(detector, numbers, tuple(remarks))
+    return NightDetector(detector, numbers, tuple(remarks), excess)
 
 
 def _first(frames: Sequence[RawFrame], role: str) -> float | None:
@@ -98,8 +106,10 @@ def _first(frames: Sequence[RawFrame], role: str) -> float | None:
 
 def _numbers(
     frames: Sequence[RawFrame], profile: Profile, mode: str, options: Collection[str], top: float | None
-) -> tuple[tuple[Number, ...], tuple[str, ...]]:
-    """Gain and read noise, and what was not used to measure them."""
+) -> tuple[tuple[Number, ...], Measurement]:
+    """Gain and read noise, and what was measured."""
+    from astro_calib.night.measure import Measurement
+
     known: dict[str, dict[str, Any]] = {}
     for role in ROLES:
         headers = (frame.in_header.get(role) for frame in frames)
@@ -113,11 +123,11 @@ def _numbers(
             "top": top or 65535.0,
         }
     if mode in ("header", "profile"):
-        return tuple(decide(role, mode, evidence=Evidence(), **known[role]) for role in ROLES), ()
+        return tuple(decide(role, mode, evidence=Evidence(), **known[role]) for role in ROLES), Measurement()
     measurement, of_gain = _evidence_of_gain(frames, known["gain"], top)
     gain = decide("gain", mode, evidence=of_gain, **known["gain"])
     of_noise = _evidence_of_noise(measurement, gain)
-    return (gain, decide("read_noise", mode, evidence=of_noise, **known["read_noise"])), measurement.notes
+    return (gain, decide("read_noise", mode, evidence=of_noise, **known["read_noise"])), measurement
 
 
 def _evidence_of_gain(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.read_noise import robust_width
 from astro_calib.frame.rebuild import usable
 from astro_calib.stack.levels import finite_median
 
@@ -52,6 +51,8 @@ class Inputs:
 
     def add(self, frame: CCDFrame) -> None:
         """Look at the next frame."""
+        from astro_calib.characterize.read_noise import robust_width
+
         self._step = max(1, frame.pixels.size // PIXELS)
         piece = frame[:: self._step]
         good = usable(piece)

@@ -19,6 +19,7 @@ from astro_calib.night.master_summary import MasterSummary
 from astro_calib.night.names import file_name, for_filter, unique_name
 from astro_calib.night.net import reason_of, tried
 from astro_calib.night.plan import SAME_EXPOSURE
+from astro_calib.night.read_out import detector_of
 from astro_calib.night.remarks import heard_of_file
 from astro_calib.report.pictures import master_picture, rendered
 from astro_calib.stack.levels import finite_median
@@ -143,9 +144,11 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
     from astro_calib.steps.header import forget_levels, forget_sections, is_gain_or_setting, note_gain_of_one
     from astro_calib.steps.sequence import calibrate
 
+    raw = read_raw(frame) if ccd is None else ccd
+    detector = detector_of(plan, raw, neighbours=frame.kind == "science")
     result = calibrate(
-        read_raw(frame) if ccd is None else ccd,
-        plan.detector,
+        raw,
+        detector,
         overscan=plan.overscan,
         overscan_axis=plan.profile.overscan_axis,
         overscan_median=True,
@@ -154,7 +157,7 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
         exposure_time=EXPOSURE_TIME,
         **options,
     )
-    amplifiers = plan.detector.amplifiers
+    amplifiers = detector.amplifiers
     record(
         result,
         "calibrate",

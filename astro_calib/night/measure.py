@@ -32,7 +32,7 @@ __all__ = ["NEEDED", "Measurement", "measure"]
 #: What a message asks for where something cannot be measured.
 NEEDED = "two raw flats through one filter, at 5 to 60% of the range, and two raw biases"
 #: So many frames are enough.
-BIASES, FLATS, FILTERS = 10, 4, 2
+BIASES, FLATS, FILTERS = 8, 4, 2
 #: So many flats are looked through for some at a safe level.
 MORE_FLATS = 16
 #: A flat outside of these parts of the range is not used where others are within.

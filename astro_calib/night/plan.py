@@ -15,6 +15,7 @@ from astro_calib.night.headers import parse_section
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
     from astro_calib.night.decide import Number
     from astro_calib.night.profile import Profile
@@ -46,6 +47,9 @@ class Plan:
         What should be known about the result.
     numbers : tuple of Number
         Gain and read noise: what options, profile, headers and frames say of each, and which was taken.
+    image_excess : ImageExcess, optional
+        What the image has in read-out noise and the overscan has not, if the read noise of each frame is from its own
+        overscan; None if all frames have the detector's.
 
     Examples
     --------
@@ -67,6 +71,7 @@ class Plan:
     detector: Detector
     remarks: tuple[str, ...] = ()
     numbers: tuple[Number, ...] = ()
+    image_excess: ImageExcess | None = None
 
     def of_kind(self, kind: str) -> tuple[RawFrame, ...]:
         """

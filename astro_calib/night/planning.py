@@ -129,6 +129,7 @@ def make_plan(
         detector=found.detector,
         remarks=(*found.remarks, *_remarks(frames, profile)),
         numbers=found.numbers,
+        image_excess=found.image_excess,
     )
 
 

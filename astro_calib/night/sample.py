@@ -49,12 +49,15 @@ class Piece(NamedTuple):
         Why it says nothing about the noise of one read-out; empty if it does.
     exposed : float
         For how long it was exposed by its header, s.
+    overscan : ndarray, shape (ny, n), or None
+        The overscan of these rows, if it has them.
     """
 
     pixels: NDArray[Any]
     level: float
     why_not_raw: str
     exposed: float
+    overscan: NDArray[Any] | None = None
 
 
 class Sampler:
@@ -78,23 +81,26 @@ class Sampler:
             if data.shape != frame.shape:
                 msg = f"{frame.path.name} had shape {frame.shape} when the night was planned, and has {data.shape} now."
                 raise FrameError(msg)
+            beside = self._overscan_of(data)
+            level = np.nan if beside is None else float(np.median(beside))
+            same_rows = beside is not None and len(beside) == self.rows.stop - self.rows.start
             self._pieces[frame.path] = Piece(
                 data[self.rows, self.columns].copy(),
-                self._level(data),
+                level,
                 why_not_raw(frame.path, header, data),
                 as_number(header_value(header, "EXPTIME")) or 0.0,
+                beside if same_rows else None,
             )
         return self._pieces[frame.path]
 
-    def _level(self, data: NDArray[Any]) -> float:
+    def _overscan_of(self, data: NDArray[Any]) -> NDArray[Any] | None:
+        """The overscan beside the rows; all of it, if it does not have these."""
         if self.overscan is None:
-            return float("nan")
+            return None
         rows, columns = self.overscan
-        inside = data[rows, columns]
-        same_rows = range(*rows.indices(len(data)))
-        if self.rows.start >= same_rows[0] and self.rows.stop <= same_rows[-1] + 1:
-            inside = data[self.rows, columns]
-        return float(np.median(inside))
+        has = range(*rows.indices(len(data)))
+        beside = has and self.rows.start >= has[0] and self.rows.stop <= has[-1] + 1
+        return np.array(data[self.rows if beside else rows, columns])
 
 
 def why_not_raw(path: Path, header: Header, data: NDArray[Any]) -> str:

@@ -13,6 +13,7 @@ from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.error_shares import error_shares
 from astro_calib.night.masters import calibrate_raw, read_raw
+from astro_calib.night.read_out import detector_of
 from astro_calib.night.summary import FrameSummary
 from astro_calib.photometry.sky_noise import measure_sky_noise
 from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
@@ -194,7 +195,9 @@ def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
     if plan.overscan is None:
         assert masters.bias is not None  # plan_night has made sure
         pedestal = masters.pedestal / plan.detector.amplifiers[0].gain.value
-    return before_calibration(raw, plan.detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)
+    return before_calibration(
+        raw, detector_of(plan, raw, neighbours=True), overscan=plan.overscan, trim=plan.trim, pedestal=pedestal
+    )
 
 
 def _saturated(raw: CCDFrame, plan: Plan) -> NDArray[np.bool_]:

@@ -202,6 +202,7 @@ class NightSummary:
             *alarm_lines(numbers),
             self.plan.table(),
             *number_lines(numbers),
+            *(["  each frame's read noise is that of its own overscan"] if self.plan.image_excess is not None else []),
             "",
             "masters (in electron)",
             *self._master_lines(),

@@ -451,6 +451,25 @@ def test_nickel_saturated_pixels_are_flagged(nickel, nickel_summary):
     assert ((flags[raw >= 65000] & DataQuality.SATURATED) != 0).all()
 
 
+def test_nickel_gain_and_read_noise_are_measured(nickel_summary):
+    gain, noise = nickel_summary.plan.numbers
+    assert gain.source == noise.source == "measured"
+    # From pairs of flats: 1.78 +- 0.03 electron/adu. GAIN in the headers is 1.
+    assert abs(gain.value - 1.78) < 0.05
+    # From differences of biases with astropy's sigma-clipped standard deviation: 5.2 adu.
+    assert 9.0 < noise.value < 10.5
+    # The science frames were read out with more, as their own overscan tells: without it the ratios are up to 1.08.
+    ratios = {frame.path.stem: frame.sky.ratio for frame in nickel_summary.frames if "NGC_6205" not in frame.object}
+    assert all(0.97 < ratio < 1.04 for ratio in ratios.values()), ratios
+    for master in nickel_summary.masters:
+        assert 0.97 < master.noise_ratio < 1.03
+        assert 0 < master.rejected < 0.01
+    shares = nickel_summary.frames[0].shares
+    assert sum(shares.values()) == pytest.approx(1, abs=0.01)
+    assert 0.3 < shares["read noise"] < 0.6
+    assert str(nickel_summary).splitlines()[0].startswith("19 raw frames")
+
+
 def test_nickel_sky_noise_is_as_predicted(nickel_summary):
     ratios = {frame.path.stem: frame.sky.ratio for frame in nickel_summary.frames}
     # M 13 fills the frame.
