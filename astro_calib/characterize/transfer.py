@@ -71,7 +71,8 @@ def photon_transfer(
         Pixels that are known to be bad.
     pixels : int, optional
         Use no more of each amplifier than a block of about so many pixels in its middle: 300,000 of them tell the gain
-        from a few flats to about one percent, in a third of the time that a megapixel takes. Full pixels are looked for there only. Without it all are used.
+        from a few flats to about one percent, in a third of the time that a megapixel takes. Full pixels are looked for
+        there only. Without it all are used.
 
     Returns
     -------
