@@ -12,7 +12,7 @@ from astro_calib.arguments import NUMBERS, described
 from astro_calib.errors import ShapeMismatchError
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.lending import reference_to
-from astro_calib.frame.pixels import may_be_written
+from astro_calib.frame.write_guard import may_be_written
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.steps.amplifiers import PerAmplifier
 

@@ -23,7 +23,7 @@ from astro_calib.dtypes import float_type
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.operands import check_addable, flagged_uncertain
-from astro_calib.frame.pixels import WriteGuard
+from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.kernels.program import ADD, DIVIDE, FLAG_FROM, FLAG_LOST, MULTIPLY
 from astro_calib.masters.master import FRAME_NOISE
 from astro_calib.noise.budget import UncertaintyBudget

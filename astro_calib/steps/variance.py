@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.frame.pixels import WriteGuard
+    from astro_calib.frame.write_guard import WriteGuard
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
     from astro_calib.steps.amplifiers import PerAmplifier
