@@ -24,7 +24,7 @@ from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.operands import check_addable, flagged_uncertain
 from astro_calib.frame.write_guard import WriteGuard
-from astro_calib.kernels.program import ADD, DIVIDE, FLAG_FROM, FLAG_LOST, MULTIPLY
+from astro_calib.kernels.program import FLAG_FROM, FLAG_LOST
 from astro_calib.masters.master import FRAME_NOISE
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["FrameSoFar"]
-
-CODES = {np.add: ADD, np.multiply: MULTIPLY, np.true_divide: DIVIDE}
 
 
 class FrameSoFar:
@@ -207,7 +205,7 @@ class FrameSoFar:
         else:
             # Of what is only read in the pass no copy is needed.
             value = frame.pixels if frame is not None and operation is np.add and not refers else plain(values())
-        self._variance.operate(CODES[operation], value, factor, frame if budget is not None else None)
+        self._variance.operate(operation, value, factor, frame if budget is not None else None)
         if operation is np.true_divide and has_zeros(operand):
             # The budget says what is known of the noise there.
             self._variance.is_found = False
