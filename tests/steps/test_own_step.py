@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import astropy.units as u
@@ -277,7 +276,7 @@ def test_the_noise_of_an_operand_is_called_what_the_step_says(operation):
 
 def test_each_step_of_a_calibration_is_found_by_its_name(masters):
     curve = LinearityPolynomial([1e-7], limit=20000 * u.adu)
-    camera = dataclasses.replace(CAMERA, linearity=curve)
+    camera = Detector(gain=GAIN * u.electron / u.adu, read_noise=READ_NOISE * u.electron, linearity=curve)
     options = {"overscan": "[37:40, 1:32]", "trim": "[1:36, 1:32]", "bad_pixels": np.zeros((32, 36)), "pedestal": 0}
     steps = calibration_steps(camera, **masters, **options, cosmic_rays=True)
     order = ["saturation", "overscan", "pedestal", "trim", "bad_pixels", "gain", "bias", "deviation", "linearity"]
