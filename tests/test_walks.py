@@ -11,12 +11,15 @@ What is a return: a file is entered when one of its functions has the thing whil
 still running, so that what a function calls, and what these call, is no return to it. It was left when another file
 was entered after that function had ended. Only the files of the thing's own classes may be come back to: whoever has a
 frame or a source asks it for this and that.
+
+The page on the architecture names the files of both walks, and no others there.
 """
 
 from __future__ import annotations
 
 import inspect
 import itertools
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +34,7 @@ from astro_calib import CCDFrame, NoiseSource, calibrate, combine, covariance, m
 from tests.io.frames import Night, forget
 
 PACKAGE = str(Path(astro_calib.__file__).parent)
+PAGE = Path(__file__).parents[1] / "docs" / "developers" / "architecture.rst"
 MOST = 12
 
 
@@ -100,6 +104,18 @@ def returned_to(found, own):
     return again
 
 
+def files_named(walk):
+    """The files that the page names for one of the walks."""
+    section = PAGE.read_text(encoding="utf-8").partition("\nTwo walks\n")[2].partition("\nThe ideas\n")[0]
+    paragraph = section.partition(f"\n{walk}, ")[2].partition("\n\n")[0]
+    return set(re.findall(r"``([\w/]+\.py)``", paragraph))
+
+
+def assert_few_and_named(files, walk):
+    assert len(files) <= MOST, files
+    assert files_named(walk) == {Path(file).relative_to(PACKAGE).as_posix() for file in files}
+
+
 def test_a_masters_noise_goes_through_few_files_to_the_file_of_another_frame_and_back(tmp_path):
     night = Night(shape=(64, 64))
     biases = [calibrate(night.raw(0), night.camera, pedestal=0, shot_noise=0) for _ in range(5)]
@@ -124,7 +140,7 @@ def test_a_masters_noise_goes_through_few_files_to_the_file_of_another_frame_and
     np.testing.assert_allclose(covariance(frames[2], frames[1]), covariance(frames[0], frames[1]), rtol=1e-6)
     files = {visit.file for visit in found}
     assert any("/io/" in file for file in files)
-    assert len(files) <= MOST, files
+    assert_few_and_named(files, "A master's noise")
     assert returned_to(found, files_of(NoiseSource, astro_calib.UncertaintyBudget)) == set()
 
 
@@ -154,6 +170,5 @@ def test_a_pixel_goes_through_few_files_from_the_raw_file_to_the_star_table(tmp_
 
     found = visits(walk, held)
     assert tables[0]["flux"][0] > 10 * 3000 * 2 * u.electron
-    files = {visit.file for visit in found}
-    assert len(files) <= MOST, files
+    assert_few_and_named({visit.file for visit in found}, "A pixel")
     assert returned_to(found, files_of(CCDFrame)) == set()

@@ -108,7 +108,9 @@ class Method:
         ``values`` are what the stack's ``StackedValues`` hold; ``sigmas`` are the typical ones of the frames.
         """
         before, dtype = values.n_before, values.data.dtype
-        like = at_number(partial(self.factor_after, rejection), before, dtype, interpolate=rejection.rejects)
+        like = at_number(
+            partial(self.factor_after, rejection), before, dtype, simulated=True, interpolate=rejection.rejects
+        )
         return like * excess_of_unlike(self, rejection, sigmas, weights)
 
 
@@ -177,7 +179,9 @@ class Median(Method):
             factor = (of_all * used / np.maximum(before, 1)).astype(np.float32)
         if rejection.keeps_median:
             return factor
-        return factor * at_number(partial(_excess_of_median, rejection), before, values.data.dtype, interpolate=True)
+        return factor * at_number(
+            partial(_excess_of_median, rejection), before, values.data.dtype, simulated=True, interpolate=True
+        )
 
     def weights(self, sigmas: NDArray[np.float64]) -> list[float]:
         """In proportion to 1 / sigma."""
@@ -204,22 +208,30 @@ class Median(Method):
 
 
 def at_number(
-    factor: Callable[[int], float], number: NDArray[np.uint16], dtype: Any = np.float32, *, interpolate: bool = False
+    factor: Callable[[int], float],
+    number: NDArray[np.uint16],
+    dtype: Any = np.float32,
+    *,
+    simulated: bool = False,
+    interpolate: bool = False,
 ) -> float | Array:
-    """A factor that depends on the number of values, at each pixel; 1 where there is none."""
+    """
+    A factor that depends on the number of values, at each pixel; 1 where there is none.
+
+    One that may be ``simulated`` is found for the numbers that occur and no others, as that takes longer than to count.
+    """
     least, largest = int(number.min()), int(number.max())
     if least == largest:
         return factor(largest) if largest else 1.0
     nodes = np.arange(max(least, 1), largest + 1)
-    if interpolate:
-        # What is simulated is found for the numbers that occur, and for some of them if these are many: it changes
-        # slowly. Row by row: NumPy counts in 64 bits.
-        counts = np.sum(
-            [np.bincount(row, minlength=largest + 1) for row in number.reshape(-1, number.shape[-1])], axis=0
-        )
+    if simulated:
+        # Only the numbers that occur. Row by row: NumPy counts in 64 bits.
+        rows = number.reshape(-1, number.shape[-1])
+        counts = np.sum([np.bincount(row, minlength=largest + 1) for row in rows], axis=0)
         nodes = nodes[counts[nodes] > 0]
-        if len(nodes) > NODES:
-            nodes = np.unique(np.geomspace(nodes[0], nodes[-1], NODES).round())
+    if interpolate and len(nodes) > NODES:
+        # Only some of them: what is simulated changes slowly.
+        nodes = np.unique(np.geomspace(nodes[0], nodes[-1], NODES).round())
     table = np.interp(np.arange(largest + 1), nodes, [factor(int(node)) for node in nodes])
     table[0] = 1.0
     return np.asarray(table.astype(dtype)[number])

@@ -27,8 +27,8 @@ from astro_calib.frame.checks import (
 from astro_calib.frame.copies import Copies
 from astro_calib.frame.history import BLANK, History
 from astro_calib.frame.kept import Kept
-from astro_calib.frame.pixels import WriteGuard, may_be_written
 from astro_calib.frame.wcs import plane_wcs
+from astro_calib.frame.write_guard import WriteGuard, may_be_written
 from astro_calib.noise.budget import NoBudget, UncertaintyBudget
 from astro_calib.noise.identity import drawn_identity, uncertainty_identity
 from astro_calib.noise.origin import Origin

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from astropy.nddata import CCDData
 
-from astro_calib.frame.pixels import WriteGuard, is_same_array, may_be_written
+from astro_calib.frame.write_guard import WriteGuard, is_same_array, may_be_written
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from astro_calib.dtypes import floating
-from astro_calib.frame.pixels import may_be_written
+from astro_calib.frame.write_guard import may_be_written
 from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:

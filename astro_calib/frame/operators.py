@@ -17,7 +17,7 @@ from astro_calib.frame.checks import refuse_correlation
 from astro_calib.frame.history import History
 from astro_calib.frame.lending import lent_operand, reference_to
 from astro_calib.frame.operands import conforming, flagged_uncertain, merged_flags, weak
-from astro_calib.frame.pixels import WriteGuard
+from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.noise.budget import UncertaintyBudget
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from astro_calib.frame.arithmetic import budget_over_axes
 from astro_calib.frame.base import BaseFrame
 from astro_calib.frame.checks import refuse_correlation
 from astro_calib.frame.history import History
-from astro_calib.frame.pixels import WriteGuard
 from astro_calib.frame.statistics import STATISTICS, good_pixels
+from astro_calib.frame.write_guard import WriteGuard
 
 __all__ = ["Reductions"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.frame.history import History
 from astro_calib.frame.lending import file_frame
-from astro_calib.frame.pixels import ReadOnlyValues, WriteGuard
+from astro_calib.frame.write_guard import ReadOnlyValues, WriteGuard
 from astro_calib.io.budget_reader import BudgetReader
 from astro_calib.io.memory import SMALL, available_memory
 from astro_calib.io.stored_arrays import bits, window_of_entry

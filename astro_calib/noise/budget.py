@@ -25,7 +25,7 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.lending import lent_terms
 from astro_calib.noise.merge import merge_sources, without_arrays
 from astro_calib.noise.patterns import find_tables, term_arrays
-from astro_calib.noise.propagation import of_first
+from astro_calib.noise.propagation import RULES, Power, of_first
 from astro_calib.noise.sharing import draw_covariances
 from astro_calib.noise.sums import MapSum, by_identity
 
@@ -607,7 +607,7 @@ class UncertaintyBudget:
         def after(source: NoiseSource, coefficient: Coefficient) -> tuple[NoiseSource, Coefficient]:
             return source, of_first(operation, coefficient, y, factor)
 
-        return self._mapped(after, data, same_variance=operation is np.add)
+        return self._mapped(after, data, same_variance=RULES[operation].of_x == Power())
 
     def with_terms(self, terms: Iterable[tuple[NoiseSource, Coefficient | float | NDArray[Any]]]) -> UncertaintyBudget:
         """

@@ -34,7 +34,12 @@ class Power(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """The derivatives of z with respect to x and y, and x as a sum."""
+    """
+    The derivatives of z with respect to x and y, and x as a sum.
+
+    All coefficients come from these numbers. The loops of `astro_calib.kernels.fused` find the variance of a run by the
+    powers that `astro_calib.steps.variance` says; where a rule has others, it is found from the coefficients, slower.
+    """
 
     of_x: Power
     of_y: Power
@@ -81,7 +86,8 @@ def of_first(operation: Any, coefficient: Coefficient, y: Values, factor: float 
         rest = Coefficient.of_products([(number, tuple(one for one in factors if one[0] is not SELF_DATA))])
         for x in rule.x if own else (Power(),):
             # Whole powers at once, so that what cancels is exactly zero.
-            part = Power(x.number**own, own * x.z, own * x.y + rule.of_x.y)
+            of_x = rule.of_x
+            part = Power(of_x.number * x.number**own, own * x.z + of_x.z, own * x.y + of_x.y)
             products += _times(rest, part, y, factor).monomials
     return Coefficient.of_products(products)
 
@@ -103,14 +109,17 @@ def of_second(
     factor : float
         y is multiplied by this first.
     x : ndarray, optional
-        The derivative of a product, where y has zeros, so that z does not tell it.
+        The values of x, for a product where y has zeros, so that z does not tell them.
     """
     if coefficient.depends_on_own:
         values = y()
         coefficient = coefficient.referring_to(values if isinstance(values, ArrayRef) else np.asarray(values))
+    of_y = RULES[operation].of_y
     if x is not None:
-        return coefficient.times(x)
-    return _times(coefficient * factor, RULES[operation].of_y, y, factor)
+        # z is x y.
+        result = _times(coefficient * factor, Power(of_y.number, y=of_y.y + of_y.z), y, factor)
+        return result.times(x, of_y.z) if of_y.z else result
+    return _times(coefficient * factor, of_y, y, factor)
 
 
 def _times(coefficient: Coefficient, part: Power, y: Values, factor: float) -> Coefficient:

@@ -58,7 +58,7 @@ class ShotVariance(ArrayRef):
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_calib.frame.pixels import WriteGuard
+    >>> from astro_calib.frame.write_guard import WriteGuard
     >>> from astro_calib.kernels.program import MULTIPLY, Instruction
     >>> from astro_calib.noise.shot_variance import ShotVariance
     >>> times_flat = Instruction(MULTIPLY, 1.0, np.array([[2.0, 2.0]]))

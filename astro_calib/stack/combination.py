@@ -19,8 +19,8 @@ from astro_calib.detector.detector import as_detector
 from astro_calib.estimators.methods import excess_of_unlike
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.history import History
-from astro_calib.frame.pixels import WriteGuard
 from astro_calib.frame.rebuild import lacks_own_noise
+from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.stack.inputs import load_inputs, warn_of_repetition
 from astro_calib.stack.levels import level_effects, level_terms, scaled_frames, with_level_errors
 from astro_calib.stack.noise import PrivateNoise, Weights, private_terms, stacked_budget, warn_of_nonlinear

@@ -65,7 +65,7 @@ def with_scatter(frames: Sequence[Any], values: StackedValues, method: Method, r
         usual = np.mean(values.scatter, where=known & np.isfinite(values.scatter), dtype=np.float64)
         variance[~known] = usual
     factor = partial(method.factor_of_sample, rejection)
-    variance *= at_number(factor, values.n_before, variance.dtype, interpolate=rejection.rejects)
+    variance *= at_number(factor, values.n_before, variance.dtype, simulated=True, interpolate=rejection.rejects)
     private = private_terms([frame for frame in frames if frame.known_budget is not None])
     result = []
     position = -1

@@ -10,11 +10,12 @@ from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.overscan import subtract_overscan
 from astro_calib.steps.quality import flag_bad_pixels, flag_saturated
 from astro_calib.steps.sequence import calibration_steps
-from astro_calib.steps.step import LinearStep, apply_steps
+from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
 from astro_calib.steps.trim import trim_image
 
 __all__ = [
     "LinearStep",
+    "NamedStep",
     "apply_steps",
     "calibration_steps",
     "correct_linearity",
@@ -24,6 +25,7 @@ __all__ = [
     "flag_saturated",
     "flat_correct",
     "gain_correct",
+    "place_of",
     "subtract_bias",
     "subtract_dark",
     "subtract_overscan",

@@ -19,13 +19,15 @@ __all__ = ["SubtractBias", "subtract_bias"]
 class SubtractBias(LinearStep):
     """The step of `subtract_bias`."""
 
+    name = "bias"
+
     def __init__(self, master: CCDFrame) -> None:
         self.master = master
 
     def apply(self, frame: FrameSoFar) -> None:
         """Subtract the master."""
         master = check_master(frame, self.master, "bias")
-        frame.add(master, -1.0, "bias")
+        frame.add(master, -1.0, kind="bias")
         forget_levels(frame.edited_meta())
         with_applied(frame, frame, master, "bias")
 

@@ -22,6 +22,8 @@ __all__ = ["SubtractDark", "exposure_ratio", "subtract_dark"]
 class SubtractDark(LinearStep):
     """The step of `subtract_dark`, with its arguments."""
 
+    name = "dark"
+
     def __init__(
         self,
         master: CCDFrame,
@@ -41,7 +43,7 @@ class SubtractDark(LinearStep):
         master = check_master(frame, self.master, "dark")
         ratio = self._ratio(frame, master)
         _warn_of_bias_in_dark(frame, master, ratio)
-        frame.add(master, -ratio, "dark")
+        frame.add(master, -ratio, kind="dark")
         forget_levels(frame.edited_meta())
         with_applied(frame, frame, master, "dark")
 

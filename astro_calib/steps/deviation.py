@@ -39,6 +39,8 @@ SMOOTHING_BOX = 7
 class CreateDeviation(LinearStep):
     """The step of `create_deviation`, with its arguments."""
 
+    name = "deviation"
+
     def __init__(
         self,
         detector: Detector,

@@ -20,6 +20,8 @@ __all__ = ["CorrectFlat", "flat_correct"]
 class CorrectFlat(LinearStep):
     """The step of `flat_correct`."""
 
+    name = "flat"
+
     def __init__(self, flat: CCDFrame, min_value: float | None = None, norm_value: float | None = None) -> None:
         self.flat, self.min_value, self.norm_value = flat, min_value, norm_value
 

@@ -27,6 +27,8 @@ LIGHT = (u.electron, u.photon, u.ct, u.adu, u.dimensionless_unscaled)
 class CorrectGain(LinearStep):
     """The step of `gain_correct`."""
 
+    name = "gain"
+
     def __init__(self, gain: Any, gain_unit: Any = None) -> None:
         self.gain, self.gain_unit = gain, gain_unit
 
@@ -42,8 +44,7 @@ class CorrectGain(LinearStep):
         positive_quantity(f"{frame.name}: gain", quantity, quantity.unit, unitless_allowed=True)
         if quantity.unit.is_equivalent(GAIN_UNIT):
             check_gain(f"{frame.name}: gain", quantity.to(GAIN_UNIT))
-        frame.multiply(float(quantity.value))
-        frame.unit = frame.unit * quantity.unit
+        frame.multiply(quantity)
         if frame.unit == u.electron:
             note_electrons(frame.edited_meta(), [float(quantity.value)])
 

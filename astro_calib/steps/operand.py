@@ -12,7 +12,7 @@ from astro_calib.arguments import NUMBERS, described
 from astro_calib.errors import ShapeMismatchError
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.lending import reference_to
-from astro_calib.frame.pixels import may_be_written
+from astro_calib.frame.write_guard import may_be_written
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.steps.amplifiers import PerAmplifier
 
@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 __all__ = ["checked_operand", "has_zeros", "plain", "values_of"]
 
 
-def checked_operand(frame: FrameFacts, operation: Any, operand: Any, factor: float) -> Any:
-    """An operand of a kind and a shape that the pass can use."""
+def checked_operand(frame: FrameFacts, operation: Any, operand: Any, factor: float) -> tuple[Any, u.UnitBase]:
+    """An operand of a kind and a shape that the pass can use, and its unit."""
     if operation is not np.add and factor != 1:
         msg = "factor is for what is added; multiply or divide by a number of its own."
         raise ValueError(msg)
     if isinstance(operand, NDData) and not isinstance(operand, CCDFrame):
         operand = CCDFrame(operand)
+    unit = operand.unit if isinstance(operand, CCDFrame) else u.dimensionless_unscaled
     if isinstance(operand, PerAmplifier):
-        return operand
-    if isinstance(operand, u.Quantity) or not isinstance(operand, (CCDFrame, np.ndarray, *NUMBERS)):
+        return operand, unit
+    if isinstance(operand, u.Quantity):
+        operand, unit = _without_unit(frame, operation, operand)
+    if not isinstance(operand, (CCDFrame, np.ndarray, *NUMBERS)):
         msg = (
             f"{frame.name}: what a step adds, multiplies or divides by is {described(operand)}; expected a "
             f"CCDFrame, or a number or an array in {frame.unit or 'no unit'}."
@@ -49,7 +52,18 @@ def checked_operand(frame: FrameFacts, operation: Any, operand: Any, factor: flo
         msg = f"{frame.name} is divided by 0, and its error would be no number; give a divisor other than zero."
         raise ZeroDivisionError(msg)
     # Rows, for what is cut later.
-    return operand.reshape(1, -1) if isinstance(operand, np.ndarray) and operand.ndim == 1 else operand
+    return operand.reshape(1, -1) if isinstance(operand, np.ndarray) and operand.ndim == 1 else operand, unit
+
+
+def _without_unit(frame: FrameFacts, operation: Any, operand: u.Quantity) -> tuple[Any, u.UnitBase]:
+    """The numbers of a quantity, in the frame's unit if they are added, and the unit that they are in."""
+    if operation is not np.add:
+        return operand.value, operand.unit
+    try:
+        return operand.to_value(frame.unit), frame.unit
+    except u.UnitConversionError as error:
+        msg = f"{frame.name} is in {frame.unit}, what a step adds is in {operand.unit}; expected the same kind of unit."
+        raise u.UnitConversionError(msg) from error
 
 
 def values_of(operand: Any, dtype: Any) -> Callable[[], Any]:

@@ -50,6 +50,8 @@ Terms: TypeAlias = list[tuple[NoiseSource, Coefficient]]
 class SubtractOverscan(LinearStep):
     """The step of `subtract_overscan`, with its arguments."""
 
+    name = "overscan"
+
     def __init__(
         self,
         *,

@@ -25,6 +25,8 @@ __all__ = ["FlagBadPixels", "FlagSaturated", "flag_bad_pixels", "flag_saturated"
 class FlagSaturated(LinearStep):
     """The step of `flag_saturated`."""
 
+    name = "saturation"
+
     def __init__(self, detector: Detector) -> None:
         self.detector = as_detector(detector, "flag_saturated")
 
@@ -43,6 +45,8 @@ class FlagSaturated(LinearStep):
 
 class FlagBadPixels(LinearStep):
     """The step of `flag_bad_pixels`."""
+
+    name = "bad_pixels"
 
     def __init__(self, bad_pixels: ArrayLike) -> None:
         self.bad_pixels = bad_pixels

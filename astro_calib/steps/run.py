@@ -23,8 +23,8 @@ from astro_calib.dtypes import float_type
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.operands import check_addable, flagged_uncertain
-from astro_calib.frame.pixels import WriteGuard
-from astro_calib.kernels.program import ADD, DIVIDE, FLAG_FROM, FLAG_LOST, MULTIPLY
+from astro_calib.frame.write_guard import WriteGuard
+from astro_calib.kernels.program import FLAG_FROM, FLAG_LOST
 from astro_calib.masters.master import FRAME_NOISE
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["FrameSoFar"]
-
-CODES = {np.add: ADD, np.multiply: MULTIPLY, np.true_divide: DIVIDE}
 
 
 class FrameSoFar:
@@ -154,19 +152,19 @@ class FrameSoFar:
 
     # -- operations ----------------------------------------------------------------------------------------------
 
-    def add(self, operand: Any, factor: float = 1.0, kind: str | None = None) -> None:
+    def add(self, operand: Any, factor: float = 1.0, *, kind: str | None = None) -> None:
         """Add ``factor * operand``; arguments as for `combine`."""
-        self.combine(np.add, operand, factor, kind)
+        self.combine(np.add, operand, factor, kind=kind)
 
-    def multiply(self, operand: Any, kind: str | None = None) -> None:
+    def multiply(self, operand: Any, *, kind: str | None = None) -> None:
         """Multiply by an operand; arguments as for `combine`."""
-        self.combine(np.multiply, operand, 1.0, kind)
+        self.combine(np.multiply, operand, kind=kind)
 
-    def divide(self, operand: Any, kind: str | None = None) -> None:
+    def divide(self, operand: Any, *, kind: str | None = None) -> None:
         """Divide by an operand; arguments as for `combine`."""
-        self.combine(np.true_divide, operand, 1.0, kind)
+        self.combine(np.true_divide, operand, kind=kind)
 
-    def combine(self, operation: Any, operand: Any, factor: float = 1.0, kind: str | None = None) -> None:
+    def combine(self, operation: Any, operand: Any, factor: float = 1.0, *, kind: str | None = None) -> None:
         """
         Add an operand times a factor, multiply by one, or divide by one.
 
@@ -174,14 +172,15 @@ class FrameSoFar:
         ----------
         operation : callable
             ``numpy.add``, ``numpy.multiply`` or ``numpy.true_divide``.
-        operand : CCDFrame, float, ndarray or PerAmplifier
-            All but a frame are exact; an array broadcasts to the frame.
+        operand : CCDFrame, float, ndarray, Quantity or PerAmplifier
+            All but a frame are exact; an array broadcasts to the frame. What has no unit is added in the frame's unit.
         factor : float
             Of what is added.
         kind : str, optional
-            What the noise of the operand's own is called in the frame.
+            What the noise of an operand that is a frame is called in the budget: its read noise and shot noise, that
+            of its overscan and the like. Noise that other masters brought to it keeps their names. As it is by default.
         """
-        operand = checked_operand(self, operation, operand, factor)
+        operand, operand_unit = checked_operand(self, operation, operand, factor)
         frame = operand if isinstance(operand, CCDFrame) else None
         budget = None if frame is None else frame.known_budget
         unit, x = self.unit, None
@@ -189,13 +188,13 @@ class FrameSoFar:
             if operation is np.add:
                 check_addable(self, frame)
                 factor *= float(frame.unit.to(unit))
-            elif frame.unit != u.dimensionless_unscaled:
-                unit = operation(unit, frame.unit)
             if operation is np.multiply and budget is not None and has_zeros(frame):
                 # What was multiplied by zero does not tell its values any more: they are found now.
                 self._begin(self.finished())
                 x = self._ccd.read_only_data()
             self._take_flags(operation, frame)
+        if operation is not np.add and operand_unit != u.dimensionless_unscaled:
+            unit = operation(unit, operand_unit)
         values = values_of(operand, float_type(self._ccd.dtype))
         refers = self._variance.follows_values or any(coefficient.depends_on_own for _, coefficient in self.terms or ())
         terms = [(s, of_first(operation, c, values, factor)) for s, c in self.terms or ()]
@@ -207,7 +206,7 @@ class FrameSoFar:
         else:
             # Of what is only read in the pass no copy is needed.
             value = frame.pixels if frame is not None and operation is np.add and not refers else plain(values())
-        self._variance.operate(CODES[operation], value, factor, frame if budget is not None else None)
+        self._variance.operate(operation, value, factor, frame if budget is not None else None)
         if operation is np.true_divide and has_zeros(operand):
             # The budget says what is known of the noise there.
             self._variance.is_found = False
@@ -216,7 +215,10 @@ class FrameSoFar:
         self._has_new_values = self._has_new_noise = True
 
     def add_noise(
-        self, source: NoiseSource, coefficient: Coefficient | None = None, variance: PerAmplifier | None = None
+        self,
+        source: NoiseSource,
+        coefficient: Coefficient | float | NDArray[Any] = 1.0,
+        variance: PerAmplifier | None = None,
     ) -> None:
         """
         Add a source of noise of the frame's own.
@@ -225,12 +227,12 @@ class FrameSoFar:
         ----------
         source : NoiseSource
             One of the same identity that is there already is replaced.
-        coefficient : Coefficient, optional
-            One by default.
+        coefficient : Coefficient, float or ndarray
+            The derivative of the frame with respect to it; an array broadcasts to the frame.
         variance : PerAmplifier, optional
             That of the source, if it is one for each amplifier.
         """
-        coefficient = Coefficient(1.0) if coefficient is None else coefficient
+        coefficient = coefficient if isinstance(coefficient, Coefficient) else Coefficient(coefficient)
         is_new = self._replace_term(source, coefficient)
         self._variance.add_source(source, coefficient, variance, is_new=is_new)
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import check_number, check_switch, described, other_words, with_options_of
+from astro_calib.arguments import check_switch, other_words, with_options_of
 from astro_calib.detector.detector import Detector, as_detector
-from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.bias import SubtractBias
 from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
@@ -21,8 +20,9 @@ from astro_calib.steps.gain import CorrectGain
 from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.master import as_master, in_electrons, master_to_apply
 from astro_calib.steps.overscan import SubtractOverscan
+from astro_calib.steps.pedestal import RefusePedestal, SubtractPedestal
 from astro_calib.steps.quality import FlagBadPixels, FlagSaturated, flag_saturated
-from astro_calib.steps.step import LinearStep, apply_steps
+from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
 from astro_calib.steps.trim import Trim
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.steps.run import FrameSoFar
 
 __all__ = ["apply_steps", "calibrate", "calibration_steps", "ccd_process"]
 
@@ -60,7 +59,7 @@ def calibration_steps(
     """
     The steps that `calibrate` takes, in order, for `apply_steps`; its options are explained there.
 
-    Another step may be put between them. What is given is checked when the steps are applied.
+    Another step may be put between them, where `place_of` says. What is given is checked when the steps are applied.
     """
     detector = as_detector(detector, "calibrate")
     cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
@@ -86,7 +85,7 @@ def calibration_steps(
             )
         )
     if pedestal is not None:
-        steps.append(SubtractLevel(pedestal))
+        steps.append(SubtractPedestal(pedestal))
     if trim is not None:
         steps.append(Trim(trim))
     if bad_pixels is not None:
@@ -96,56 +95,15 @@ def calibration_steps(
         steps.append(SubtractBias(in_electrons(bias, "bias", detector)))
     steps.append(CreateDeviation(detector, shot_noise=shot_noise))
     if linearity:
-        steps.append(partial(correct_linearity, detector=detector))
+        steps.append(NamedStep("linearity", partial(correct_linearity, detector=detector)))
     if dark is not None:
         of_dark = in_electrons(dark, "dark", detector)
         steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
     if flat is not None:
         steps.append(CorrectFlat(flat, min_value, norm_value))
     if cosmic_rays:
-        steps.append(cosmicray_lacosmic)
+        steps.append(NamedStep("cosmic_rays", cosmicray_lacosmic))
     return steps
-
-
-class SubtractLevel(LinearStep):
-    """Subtract an exact level, in adu if it has no unit."""
-
-    def __init__(self, level: float | u.Quantity) -> None:
-        self.level = level
-
-    def apply(self, frame: FrameSoFar) -> None:
-        """Subtract it."""
-        level = _one_level(frame.name, self.level)
-        if frame.unit != u.adu:
-            msg = f"{frame.name} is in {frame.unit}; a pedestal is subtracted from a frame in adu."
-            raise u.UnitConversionError(msg)
-        frame.add(-level)
-
-
-class RefusePedestal(LinearStep):
-    """Stands for the step that would have to tell the pedestal."""
-
-    def apply(self, frame: FrameSoFar) -> None:
-        """Say what is missing."""
-        msg = (
-            f"{frame.name}: neither overscan nor bias nor pedestal is given, so that the pedestal would count as "
-            "signal and the error come out too large. Give one of them; pedestal=0 if there is none."
-        )
-        raise FrameError(msg)
-
-
-def _one_level(name: str, pedestal: float | u.Quantity) -> float:
-    """The pedestal as one number in adu."""
-    try:
-        return check_number(f"{name}: the pedestal", pedestal, u.adu, minimum=-np.inf)
-    except u.UnitConversionError:
-        raise
-    except (TypeError, ValueError) as error:
-        msg = (
-            f"{name}: the pedestal is {described(pedestal)}; expected one finite number, in adu. Subtract an image "
-            "as a bias."
-        )
-        raise FrameError(msg) from error
 
 
 @other_words(
@@ -359,18 +317,18 @@ def ccd_process(
         trim=trim,
         bad_pixels=bad_pixel_mask,
         bias=master_bias,
+        dark=dark_frame,
+        flat=master_flat,
+        min_value=min_value,
     )
     if dark_frame is not None:
-        steps.append(
-            SubtractDark(
-                in_electrons(dark_frame, "dark", detector),
-                dark_exposure=dark_exposure,
-                data_exposure=data_exposure,
-                exposure_time=exposure_key,
-                exposure_unit=getattr(exposure_key, "unit", None) or exposure_unit or u.s,
-                scale=dark_scale,
-            )
+        # Only the exposure times are given in another way.
+        steps[place_of(steps, "dark")] = SubtractDark(
+            in_electrons(dark_frame, "dark", detector),
+            dark_exposure=dark_exposure,
+            data_exposure=data_exposure,
+            exposure_time=exposure_key,
+            exposure_unit=getattr(exposure_key, "unit", None) or exposure_unit or u.s,
+            scale=dark_scale,
         )
-    if master_flat is not None:
-        steps.append(CorrectFlat(as_master(master_flat, "flat"), min_value))
     return apply_steps(ccd, steps)

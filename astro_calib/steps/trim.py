@@ -20,6 +20,8 @@ __all__ = ["Trim", "trim_image"]
 class Trim(LinearStep):
     """The step of `trim_image`."""
 
+    name = "trim"
+
     def __init__(self, fits_section: str) -> None:
         self.fits_section = fits_section
 

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from astro_calib.kernels.program import ADD, ADD_OF_DIVISOR, ADD_SHARED, ADD_SHOT, ADD_VARIANCE, DIVIDE
+from astro_calib.kernels.program import ADD, ADD_OF_DIVISOR, ADD_SHARED, ADD_SHOT, ADD_VARIANCE, DIVIDE, MULTIPLY
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
-from astro_calib.noise.propagation import RULES
+from astro_calib.noise.propagation import RULES, Power, Rule
 from astro_calib.noise.shot_variance import ShotVariance, clamped
 from astro_calib.steps.instructions import cut_array
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.frame.pixels import WriteGuard
+    from astro_calib.frame.write_guard import WriteGuard
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
     from astro_calib.steps.amplifiers import PerAmplifier
@@ -42,7 +42,15 @@ if TYPE_CHECKING:
 
 __all__ = ["VarianceSoFar"]
 
-#: Frames that were added, each with its factor.
+#: What the pass does for each operation.
+CODES = {np.add: ADD, np.multiply: MULTIPLY, np.true_divide: DIVIDE}
+#: The rules that the loops of `astro_calib.kernels.fused` follow; the number in dz/dy may be any, and stands here as 1.
+OF_LOOPS = {
+    np.add: Rule(Power(), Power(), (Power(z=1), Power(-1, y=1))),
+    np.multiply: Rule(Power(y=1), Power(z=1, y=-1), (Power(z=1, y=-1),)),
+    np.true_divide: Rule(Power(y=-1), Power(z=1, y=-1), (Power(z=1, y=1),)),
+}
+#: Frames that were added, each with the number in dz/dy.
 Added: TypeAlias = "list[tuple[CCDFrame, float]]"
 
 
@@ -74,14 +82,16 @@ class VarianceSoFar:
 
     # -- operations and sources ----------------------------------------------------------------------------------
 
-    def operate(self, code: int, value: Any, factor: float, noisy: CCDFrame | None) -> None:
+    def operate(self, operation: Any, value: Any, factor: float, noisy: CCDFrame | None) -> None:
         """Take an operation on the values into the program, and the noise of the operand, if it has any."""
+        code, rule = CODES[operation], RULES[operation]
         family = frozenset() if noisy is None else _family_of([(noisy, factor)])
         self.is_found &= family.isdisjoint(self.family)
+        self.is_found &= rule._replace(of_y=rule.of_y._replace(number=1)) == OF_LOOPS[operation]
         if code == ADD:
             self.program.append(code, value, factor)
             if noisy is not None:
-                self.added.append((noisy, factor))
+                self.added.append((noisy, factor * rule.of_y.number))
             return
         added = self.note_added(noisy)
         self.program.append(code, value, factor)
@@ -89,12 +99,10 @@ class VarianceSoFar:
         if noisy is None:
             return
         self.is_found &= code == DIVIDE
-        rule = RULES[np.true_divide]
         self.program.append(ADD_OF_DIVISOR, partial(_variance, noisy), rule.of_y.number**2)
         related = [one for one in added if not family.isdisjoint(_family_of([one]))]
         if related:
-            both = 2 * rule.of_x.number * rule.of_y.number
-            self.program.append(ADD_SHARED, partial(_covariance, related, noisy), both)
+            self.program.append(ADD_SHARED, partial(_covariance, related, noisy), 2 * rule.of_y.number)
 
     def note_added(self, divisor: CCDFrame | None = None) -> Added:
         """Take the variances of what was added into the program: of a sum, where these share noise."""

@@ -25,7 +25,7 @@ from astro_calib import (
     combine,
 )
 from astro_calib.errors import NoiseWarning
-from astro_calib.frame.pixels import WriteGuard
+from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.noise import place
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.coefficient import Coefficient

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -233,3 +234,32 @@ def test_what_is_no_estimator_is_refused(rng, method, match):
 def test_weights_are_those_of_a_mean(rng):
     with pytest.raises(ValueError, match="HodgesLehmann takes no weights; use method='mean'"):
         combine(frames_of(rng, [5.0] * 3), method=HodgesLehmann(), weights=[1, 2, 3])
+
+
+@dataclass(frozen=True)
+class Counted(Estimator):
+    """The mean, which notes for which numbers of values its factor was asked for."""
+
+    asked: ClassVar[list[int]] = []
+
+    def value(self, values):
+        return np.nanmean(values, axis=0)
+
+    def variance_factor(self, number):
+        self.asked.append(number)
+        return 1.0
+
+
+@pytest.mark.parametrize("with_noise", [True, False], ids=["known noise", "scatter"])
+def test_its_factor_is_asked_for_the_numbers_of_values_that_occur_and_no_others(rng, with_noise):
+    frames = [make_frame(rng, 100.0, 5.0, (4, 6)) for _ in range(20)]
+    if not with_noise:
+        frames = [CCDFrame(frame.data, unit=frame.unit) for frame in frames]
+    for frame in frames[3:]:
+        frame.mask = np.zeros(frame.shape, dtype=bool)
+        frame.mask[1, 2] = True
+    Counted.asked.clear()
+    stack = combine(frames, method=Counted())
+    assert set(Counted.asked) == {3, 20}
+    if with_noise:
+        np.testing.assert_allclose(stack.variance[:2, 2], [25 / 20, 25 / 3], rtol=1e-5)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from astropy.nddata import CCDData
 
-from astro_calib import CCDFrame, Detector, NoiseSource, calibrate, covariance
+from astro_calib import CCDFrame, Detector, LinearityPolynomial, NoiseSource, UncertaintyBudget, calibrate, covariance
 from astro_calib.errors import ShapeMismatchError
 from astro_calib.flags import DataQuality
 from astro_calib.kernels import fused
-from astro_calib.steps import LinearStep, apply_steps, calibration_steps
+from astro_calib.steps import LinearStep, NamedStep, apply_steps, calibration_steps, place_of
 from astro_calib.steps.amplifiers import PerAmplifier
 
 GAIN, READ_NOISE = 2.0, 5.0
@@ -21,7 +21,7 @@ CAMERA = Detector(gain=GAIN * u.electron / u.adu, read_noise=READ_NOISE * u.elec
 SHAPE = (32, 40)
 SIGMA = {"bias": 1.5, "dark": 0.5, "flat": 20.0, "fringes": 0.02}
 #: Before which step, if any, the own one comes.
-PLACES = {"before the bias": "SubtractBias", "before the flat": "CorrectFlat", "after the flat": None}
+PLACES = {"before the bias": "bias", "before the flat": "flat", "after the flat": None}
 
 
 # Beginning of the example in the developers' guide.
@@ -78,8 +78,7 @@ def raw_frame(rng, pattern, strength):
 def steps_with(own, before, masters):
     """Those of `calibrate`, and one's own before one of them, or after all."""
     steps = calibration_steps(CAMERA, **masters)
-    names = [type(step).__name__ for step in steps]
-    steps.insert(len(steps) if before is None else names.index(before), own)
+    steps.insert(len(steps) if before is None else place_of(steps, before), own)
     return steps
 
 
@@ -230,7 +229,8 @@ class Applies(LinearStep):
         (lambda frame: frame.add(np.ones(5)), ShapeMismatchError, "(5,)"),
         (lambda frame: frame.add(CCDFrame(np.ones((5, 8)), unit="adu", name="part")), ShapeMismatchError, "part"),
         (lambda frame: frame.add(CCDFrame(np.ones((20, 12)), unit="adu")), ShapeMismatchError, "(20, 12)"),
-        (lambda frame: frame.multiply(np.ones((10, 8)) * u.electron), TypeError, "Quantity"),
+        (lambda frame: frame.add(np.ones((10, 8)) * u.electron), u.UnitConversionError, "in adu, what a step adds is"),
+        (lambda frame: frame.add(np.ones(5) * u.adu), ShapeMismatchError, "(5,)"),
         (lambda frame: frame.multiply("2"), TypeError, "'2'"),
         (lambda frame: frame.divide(0.0), ZeroDivisionError, "raw.fits"),
         (lambda frame: frame.combine(np.true_divide, 3.0, 2.0), ValueError, "factor"),
@@ -240,6 +240,51 @@ class Applies(LinearStep):
 def test_what_a_step_cannot_use_is_refused(do, error, says):
     with pytest.raises(error, match=re.escape(says)):
         apply_steps(CCDFrame(np.ones((10, 8)), unit="adu", name="raw.fits"), [Applies(do)])
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_numbers_with_a_unit_are_added_in_that_of_the_frame_and_change_it_where_they_multiply(fused):
+    steps = [
+        Applies(lambda frame: frame.add(np.arange(8.0) * u.m)),
+        Applies(lambda frame: frame.add(200 * u.cm, -1.0)),
+        Applies(lambda frame: frame.multiply(3 * u.electron / u.m)),
+        Applies(lambda frame: frame.divide(np.full((10, 8), 2.0) * u.s)),
+    ]
+    result = apply_steps(CCDFrame(np.ones((10, 8)), unit="m"), steps, fused=fused)
+    assert result.unit == u.electron / u.s
+    np.testing.assert_allclose(result.data, np.ones((10, 1)) * (np.arange(8.0) - 1) * 1.5)
+
+
+@pytest.mark.parametrize("coefficient", [2, 2.0, np.full(8, 2.0), np.full((10, 8), 2.0)])
+def test_noise_is_added_with_a_number_or_an_array_for_its_coefficient(coefficient):
+    step = Applies(lambda frame: frame.add_noise(NoiseSource("scattered light", 3.0, axes=()), coefficient))
+    frames = [apply_steps(CCDFrame(np.ones((10, 8)), unit="adu"), [step], fused=fused) for fused in (True, False)]
+    for frame in frames:
+        np.testing.assert_allclose(frame.variance, 12.0)
+        # One draw for the whole frame.
+        assert frame.budget.variance_of_sum(np.ones((10, 8))) == pytest.approx(12.0 * 80**2)
+
+
+@pytest.mark.parametrize("operation", ["add", "multiply", "divide"])
+def test_the_noise_of_an_operand_is_called_what_the_step_says(operation):
+    sources = [(NoiseSource("read noise", 0.01), 1.0), (NoiseSource("flat", 0.04), 1.0)]
+    data = np.full((10, 8), 2.0)
+    operand = CCDFrame(data, unit="", budget=UncertaintyBudget(data.shape, sources))
+    step = Applies(lambda frame: getattr(frame, operation)(operand, kind="fringes"))
+    assert set(step(CCDFrame(np.ones((10, 8)), unit="")).budget.names) == {"fringes", "flat"}
+
+
+def test_each_step_of_a_calibration_is_found_by_its_name(masters):
+    curve = LinearityPolynomial([1e-7], limit=20000 * u.adu)
+    camera = Detector(gain=GAIN * u.electron / u.adu, read_noise=READ_NOISE * u.electron, linearity=curve)
+    options = {"overscan": "[37:40, 1:32]", "trim": "[1:36, 1:32]", "bad_pixels": np.zeros((32, 36)), "pedestal": 0}
+    steps = calibration_steps(camera, **masters, **options, cosmic_rays=True)
+    order = ["saturation", "overscan", "pedestal", "trim", "bad_pixels", "gain", "bias", "deviation", "linearity"]
+    assert [place_of(steps, name) for name in [*order, "dark", "flat", "cosmic_rays"]] == list(range(len(steps)))
+    with pytest.raises(ValueError, match=r"no step is called 'fringes'; there are saturation, .*, cosmic_rays\.$"):
+        place_of(steps, "fringes")
+    steps.append(NamedStep("fringes", subtracted_sine))
+    assert place_of(steps, "fringes") == len(steps) - 1
 
 
 def test_a_row_of_numbers_is_one_for_each_column_whatever_is_cut_afterwards():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 
 import astropy.units as u
 import ccdproc
@@ -253,6 +254,28 @@ def test_ccd_process_is_calibrate_with_the_overscan_row_by_row(observatory):
         dark_scale=True,
     )
     assert_same_frame(result, expected)
+
+
+def test_ccd_process_takes_the_steps_of_calibrate_in_their_order(observatory, monkeypatch):
+    sequence, taken = sys.modules["astro_calib.steps.sequence"], []
+    monkeypatch.setattr(sequence, "apply_steps", lambda _, steps: taken.append([step.name for step in steps]))
+    raw = CCDFrame(np.ones(SHAPE), unit="adu")
+    bias, dark, flat = observatory.bias, observatory.dark, observatory.flat
+    calibrate(raw, DETECTOR, overscan=OVERSCAN, trim=TRIM, bad_pixels=[0], bias=bias, dark=dark, flat=flat)
+    ccd_process(
+        raw,
+        OVERSCAN,
+        TRIM,
+        error=True,
+        gain=DETECTOR.gain,
+        readnoise=DETECTOR.read_noise,
+        bad_pixel_mask=[0],
+        master_bias=bias,
+        dark_frame=dark,
+        master_flat=flat,
+    )
+    assert taken[0] == taken[1]
+    assert taken[0][-2:] == ["dark", "flat"]
 
 
 def test_ccd_process_has_the_arguments_of_ccdproc_in_their_order():

@@ -26,7 +26,7 @@ from astro_calib.errors import FrameError, HeaderWarning, warn
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.lending import file_frame, master_of
-from astro_calib.frame.pixels import WriteGuard
+from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.io import mapping
 from astro_calib.io.find import Finder
 from astro_calib.io.fits.cards import remark_on_cards, repaired
