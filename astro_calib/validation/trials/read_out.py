@@ -147,7 +147,7 @@ REALISATIONS = {
     (COHERENT, False): 3200,
     (COHERENT, True): 1800,
     (CHANGING, False): 1500,
-    (CHANGING, True): 900,
+    (CHANGING, True): 1100,
 }
 
 TRIALS = tuple(
