@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Piece", "Sampler", "raw_pieces", "why_not_raw"]
 
 #: So many pixels of a frame tell gain and read noise well enough, in so many rows at least.
-PIXELS, ROWS = 500_000, 64
+PIXELS, ROWS = 800_000, 64
 #: Cards that say of how many frames one was made, and that it was made of some.
 STACKED = ("NCOMBINE", "NSTACK", "STACKCNT", "NCOMB", "NIMAGES", "NFRAMES")
 COMBINED = ("COMBINED", "STACKED")

@@ -20,6 +20,15 @@ def nickel():
     return NICKEL
 
 
+@pytest.fixture(scope="session")
+def lisbon():
+    """The directory of a real night with a camera whose headers tell a wrong gain."""
+    directory = NICKEL.with_name("lisbon")
+    if not directory.is_dir():
+        pytest.skip("the real frames in ../shared/data/lisbon are not part of a checkout")
+    return directory
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """No empty apertures, and pictures without anything on them: for tests of what is done with files."""

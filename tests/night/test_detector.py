@@ -307,3 +307,11 @@ def test_stacks_that_nothing_names_are_found_by_the_sky(night):
     silent_stacks(taken)
     gain, _, _ = planned(taken)
     assert "of what is predicted with it; give --gain" in gain.alarm
+
+
+def test_a_real_header_that_is_wrong(lisbon):
+    gain, noise = make_plan(lisbon, "generic", detector="auto").numbers
+    # Variances of differences of flats: 2.336 electron/adu; of biases: 6.40 adu. The headers say 1.5.
+    assert abs(gain.value - 2.336) < gain.uncertainty < 0.03 * gain.value
+    assert noise.value / gain.value == pytest.approx(6.40, rel=0.01)
+    assert "the gain in the headers, 1.5 electron/adu, is wrong by -35" in gain.alarm
