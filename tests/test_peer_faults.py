@@ -7,7 +7,7 @@ Stated elsewhere, and not again here:
 - overscan: its error, its mask, hits in it: steps/test_overscan.py
 - flat: masked pixels in the normalisation, pixels without light: steps/test_flat.py
 - combine: errors from those of the frames, one frame, weights, median factors, rejection, masks, flags, NCOMBINE,
-  noise that frames share: test_combine.py; ``ccdproc.combine`` is refused: test_frame.py
+  noise that frames share: stack/test_combination.py; ``ccdproc.combine`` is refused: frame/test_frame.py
 - cosmic rays: the error of replaced pixels: steps/test_cosmic_rays.py
 - arithmetic: uncertainties of two classes, exact operands, float32, whole numbers: test_arithmetic.py; header, mask and
   flags, the unit after a failure: test_frame.py
