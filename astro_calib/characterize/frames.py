@@ -33,11 +33,11 @@ SHORT = 0.1
 
 
 def different_frames(
-    frames: Sequence[Any], kind: str, remarks: list[str]
+    frames: Sequence[Any], kind: str, remarks: list[str], what_for: str = "photon transfer"
 ) -> tuple[list[NDArray[Any]], list[NDArray[np.bool_] | None]]:
     """The pixels and masks of the frames; without copies, which say nothing new."""
-    kinds = "biases" if kind == "bias" else "flats"
-    need = f"photon transfer needs two {kinds} or more that were taken one after the other"
+    kinds = "biases" if kind == "bias" else f"{kind}s"
+    need = f"{what_for} needs two {kinds} or more that were taken one after the other"
     if isinstance(frames, np.ndarray) and frames.ndim == 3:
         frames = list(frames)
     if not isinstance(frames, (list, tuple)):
@@ -49,7 +49,7 @@ def different_frames(
     for number, frame in enumerate(frames, start=1):
         unit = getattr(frame, "unit", None)
         if unit is not None and unit != u.adu:
-            msg = f"{kind} {number} is in {unit}; photon transfer needs raw frames, in adu."
+            msg = f"{kind} {number} is in {unit}; {what_for} needs raw frames, in adu."
             raise FrameError(msg)
         pixels = getattr(frame, "pixels", None)
         pixels = np.asarray(pixels if pixels is not None else getattr(frame, "data", frame))

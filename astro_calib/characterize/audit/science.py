@@ -1,0 +1,224 @@
+"""What calibrated frames say: the noise of their sky, what two have in common, and what the dark leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from astro_calib.arguments import described
+from astro_calib.characterize.audit.samples import Common, Evidence, Pattern, Sample
+from astro_calib.characterize.lags import autocovariance, folded
+from astro_calib.characterize.read_noise import CLIP, grown, robust_width
+from astro_calib.errors import FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from astro_calib.frame.frame import CCDFrame
+
+__all__ = ["evidence_of_science"]
+
+#: The sky is the mean over tiles of this side, pixels; of which this part must be free of objects.
+TILE, FREE = 32, 0.3
+#: Fewer pixels of sky say little.
+FEWEST = 2000
+#: Objects that nobody sees make the sky's noise larger by so much.
+UNSEEN = 0.02
+#: Hot pixels stand out in the dark by so many of its standard deviations; fewer than this number say little.
+HOT, FEW_HOT = 12.0, 8
+#: The names of the terms of a budget that belong to the shot noise and to the read-out noise.
+SHOT, READ = "shot noise", "read noise"
+
+
+class _Sky(NamedTuple):
+    """A frame without its sky, and where it is nothing but sky."""
+
+    frame: CCDFrame
+    rest: NDArray[np.float64]
+    good: NDArray[np.bool_]
+    level: float
+
+
+def evidence_of_science(
+    frames: Sequence[Any], dark: CCDFrame | None = None, read_noise: float | None = None
+) -> Evidence:
+    """All that calibrated frames say; ``dark`` is the master dark that was subtracted from them."""
+    skies, remarks = [], []
+    hot = None if dark is None else _hot(dark)
+    for number, frame in enumerate(frames, start=1):
+        if getattr(frame, "known_budget", None) is None:
+            msg = (
+                f"science frame {number} is {described(frame)} without an error; an audit needs calibrated frames with "
+                "their budgets, from calibrate or from the files that reduce wrote."
+            )
+            raise FrameError(msg)
+        sky = _sky_of(frame, hot)
+        if sky is None:
+            remarks.append(f"{frame.name} is left out: it has no {FEWEST} pixels of empty sky")
+        else:
+            skies.append(sky)
+    samples: list[Sample] = []
+    common = []
+    pairs = [pair for pair in zip(skies[::2], skies[1::2], strict=False) if pair[0].frame.shape == pair[1].frame.shape]
+    for one, other in pairs:
+        samples.append(_difference(one, other, read_noise))
+        common.append(_common(one, other))
+    if not pairs:
+        samples += [_single(sky, read_noise) for sky in skies]
+    patterns = [] if dark is None else [pattern for pattern in [_pattern(skies, dark)] if pattern is not None]
+    return Evidence(
+        samples=tuple(sample for sample in samples if sample.pixels >= FEWEST),
+        common=tuple(common),
+        patterns=tuple(patterns),
+        remarks=tuple(remarks),
+    )
+
+
+def _sky_of(frame: CCDFrame, hot: NDArray[np.bool_] | None) -> _Sky | None:
+    """The frame less the mean of its sky in tiles, without objects and outliers."""
+    from astro_calib.photometry.sky_noise import object_mask
+
+    variance = np.asarray(frame.variance)
+    mask = np.zeros(frame.shape, bool) if frame.mask is None else np.asarray(frame.mask, bool)
+    mask = mask | ~np.isfinite(frame.pixels) | ~np.isfinite(variance)
+    # What the dark leaves of hot pixels is judged by itself, and is no star.
+    if hot is not None and hot.shape == mask.shape:
+        mask |= grown(hot)
+    good = ~(mask | object_mask(frame.pixels, variance, mask, step=frame.digital_step or 0.0))
+    data = np.where(mask, 0.0, frame.pixels.astype(float))
+    rest = np.zeros(frame.shape)
+    level = []
+    for rows in _parts(frame.shape[0]):
+        for columns in _parts(frame.shape[1]):
+            here = (rows, columns)
+            used = good[here]
+            if used.sum() < FREE * used.size:
+                good[here] = False
+                continue
+            for _ in range(3):
+                values = data[here][used]
+                centre, width = float(np.mean(values)), robust_width(values)
+                used = good[here] & (np.abs(data[here] - np.median(values)) <= CLIP * width)
+            good[here] = used
+            rest[here] = (data[here] - float(np.mean(data[here][used]))) * np.sqrt(1 + 1 / used.sum())
+            level.append(centre)
+    if good.sum() < FEWEST:
+        return None
+    return _Sky(frame, rest, good, float(np.median(level)))
+
+
+def _parts(length: int) -> list[slice]:
+    number = max(length // TILE, 1)
+    edges = np.linspace(0, length, number + 1).astype(int)
+    return [slice(int(low), int(high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _sample(
+    rest: NDArray[np.float64],
+    good: NDArray[np.bool_],
+    variances: dict[str, NDArray[Any]],
+    level: float,
+    flat: float,
+    read_noise: float | None,
+    frames: int,
+) -> Sample:
+    means = {
+        name: float(np.mean(np.broadcast_to(value, good.shape)[good], dtype=float)) for name, value in variances.items()
+    }
+    shot, read = means.pop(SHOT, 0.0), means.pop(READ, 0.0)
+    return Sample(
+        kind="science",
+        level=level,
+        lags=folded(autocovariance([rest], good).values).ravel(),
+        ring=True,
+        pixels=float(good.sum()),
+        draws=1.0,
+        shape=good.shape,
+        # In a calibrated frame the read-out noise is divided by the flat.
+        reads=read / read_noise**2 if read_noise and read else float(frames),
+        read=read,
+        shot=shot,
+        other=sum(means.values()),
+        flat=flat,
+        doubt=UNSEEN,
+    )
+
+
+def _difference(one: _Sky, other: _Sky, read_noise: float | None) -> Sample:
+    """Two frames against each other: what they have in common cancels."""
+    good = one.good & other.good
+    budget = one.frame.subtract(other.frame).known_budget
+    assert budget is not None
+    level = (one.level + other.level) / 2
+    return _sample(
+        one.rest - other.rest, good, budget.variances(), level, (one.level - other.level) ** 2, read_noise, 2
+    )
+
+
+def _single(sky: _Sky, read_noise: float | None) -> Sample:
+    budget = sky.frame.known_budget
+    assert budget is not None
+    return _sample(sky.rest, sky.good, budget.variances(), sky.level, sky.level**2, read_noise, 1)
+
+
+def _common(one: _Sky, other: _Sky) -> Common:
+    """The covariance of two frames' sky beyond that of the masters which they share."""
+    good = one.good & other.good
+    budgets = one.frame.known_budget, other.frame.known_budget
+    assert budgets[0] is not None
+    assert budgets[1] is not None
+    number = max(int(good.sum()), 1)
+    shared = float(np.mean(np.broadcast_to(budgets[0].covariance(budgets[1]), good.shape)[good]))
+    product = (one.rest * other.rest)[good]
+    # Faint objects are in both frames.
+    unseen = (UNSEEN / 2) * float(np.sqrt(np.mean(one.rest[good] ** 2) * np.mean(other.rest[good] ** 2)))
+    return Common(
+        covariance=float(product.mean()) - shared,
+        uncertainty=float(np.hypot(np.std(product) / np.sqrt(number), unseen)),
+        levels=one.level * other.level,
+    )
+
+
+def _taken(dark: CCDFrame) -> NDArray[np.float64]:
+    """What the dark takes off each pixel more than off those around it."""
+    from scipy.ndimage import median_filter
+
+    pixels = np.nan_to_num(dark.pixels.astype(float))
+    return np.asarray(pixels - median_filter(pixels, 7))
+
+
+def _hot(dark: CCDFrame) -> NDArray[np.bool_]:
+    """The pixels that stand out in the dark."""
+    noise = np.asarray(dark.variance, dtype=float)
+    return np.asarray(_taken(dark) > HOT * np.sqrt(np.median(noise[np.isfinite(noise)])))
+
+
+def _pattern(skies: Sequence[_Sky], dark: CCDFrame) -> Pattern | None:
+    """What is left in the hot pixels of the dark, in the mean over frames."""
+    from scipy.ndimage import median_filter
+
+    skies = [sky for sky in skies if sky.frame.shape == dark.shape]
+    if not skies:
+        return None
+    taken, usable = _taken(dark), _hot(dark)
+    noise = np.asarray(dark.variance, dtype=float)
+    left, variance = np.zeros(dark.shape), np.zeros(dark.shape)
+    for sky in skies:
+        pixels = np.nan_to_num(sky.frame.pixels.astype(float))
+        own = np.nan_to_num(np.asarray(sky.frame.variance, dtype=float), posinf=0.0)
+        around = median_filter(pixels, 7)
+        width = robust_width(sky.rest[sky.good])
+        if sky.frame.mask is not None:
+            usable &= ~np.asarray(sky.frame.mask, bool)
+        # Not in a star.
+        usable &= np.isfinite(sky.frame.pixels) & (own > 0) & (np.abs(around - median_filter(pixels, 31)) < 2 * width)
+        left += pixels - around
+        variance += own
+    if usable.sum() < FEW_HOT:
+        return None
+    number, shared = len(skies), noise[usable]
+    own = np.maximum(variance[usable] / number - shared, 0.0) / number
+    return Pattern(left=left[usable] / number, dark=taken[usable], variance=own + shared, noise=shared)
