@@ -107,7 +107,7 @@ class Camera:
             charge[:, : SHAPE[1]] += rng.poisson(electrons) + drift * rng.standard_normal()
             values = charge / gain + structure + level + 3 * rng.standard_normal()
             if falls:
-                values -= falls * exposure / 300
+                values[:, : SHAPE[1]] -= falls * exposure / 300
             pixels = np.clip(np.rint(values), 0, 65535).astype(np.uint16)
             frame = CCDFrame(pixels, unit="adu")
             frame.meta["EXPTIME"] = exposure

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.audit.samples import Evidence
 
-__all__ = ["FAULTS", "TONE", "Fault"]
+__all__ = ["FAULTS", "ROOT", "TONE", "Fault"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,15 @@ FAULTS = (
         name="rows",
         key="rows",
         apply=lambda state, x: replace(state, rows=state.rows + x**2),
+        size=abs,
+        unit="electron",
+        bounds=ROOT,
+        shown_by=_any,
+    ),
+    Fault(
+        name="rows, in the stated read noise",
+        key="rows",
+        apply=lambda state, x: replace(state, rows_within=state.rows_within + x**2),
         size=abs,
         unit="electron",
         bounds=ROOT,

@@ -27,17 +27,33 @@ __all__ = ["State", "Wave", "covariances", "log_likelihood", "of_lags", "operate
 TINY = 1e-12
 #: Hot pixels that are off by more than this, in standard deviations, count as so much.
 FAR = 6.0
+#: Rows and tones of real cameras are not quite as simple: each covariance may be off by this part.
+DOUBT_OF_SHAPE = 0.15
 #: Hot pixels do not grow in proportion to the time by better than this.
 UNEVEN = 0.01
 
 
 class Wave(NamedTuple):
-    """A tone: its power in electron^2, radians a pixel along and across the rows, and whether rows share its phase."""
+    """
+    A tone.
+
+    Attributes
+    ----------
+    power : float
+        Its variance, electron^2.
+    wx, wy : float
+        Radians a pixel along the row and from row to row.
+    coherent : bool
+        Whether its phase goes on from row to row.
+    within : bool
+        Whether it is part of the read noise that was stated, of which less is white then.
+    """
 
     power: float
     wx: float
     wy: float
     coherent: bool
+    within: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,8 +65,8 @@ class State:
     ----------
     shot, read : float
         Factors of the variances of the shot noise and of the read-out noise.
-    rows : float
-        Variance that a row shares, electron^2.
+    rows, rows_within : float
+        Variance that a row shares, electron^2: beside the read noise that was stated, and as a part of it.
     tones : tuple of Wave
         Tones.
     charge : float
@@ -68,6 +84,7 @@ class State:
     shot: float = 1.0
     read: float = 1.0
     rows: float = 0.0
+    rows_within: float = 0.0
     tones: tuple[Wave, ...] = ()
     charge: float = 0.0
     flat: float = 0.0
@@ -75,6 +92,16 @@ class State:
     clamp: float = 0.0
     dark: float = 0.0
     temperature: float = 0.0
+
+    @property
+    def all_rows(self) -> float:
+        """Variance that a row shares, electron^2."""
+        return self.rows + self.rows_within
+
+    @property
+    def not_white(self) -> float:
+        """How much of the stated variance of the read-out noise is not white, electron^2."""
+        return self.rows_within + sum(wave.power for wave in self.tones if wave.within)
 
 
 @cache
@@ -114,9 +141,9 @@ def wave_on_lags(wave: Wave, reach: int = REACH) -> NDArray[np.float64]:
 def covariances(sample: Sample, state: State) -> tuple[float, NDArray[np.float64]]:
     """The variance of what is white in a difference, and the covariances at all lags without it, electron^2."""
     white = state.shot * sample.shot + state.read * sample.read + sample.other
-    white += state.flat * sample.flat + state.clamp * sample.exposure
+    white += state.flat * sample.flat + state.clamp * sample.exposure - sample.reads * state.not_white
     dy, _ = _grid(REACH)
-    rest = sample.reads * state.rows * (dy == 0)
+    rest = sample.reads * state.all_rows * (dy == 0)
     for wave in state.tones:
         rest = rest + sample.reads * wave_on_lags(wave)
     rest = rest.ravel()
@@ -128,13 +155,13 @@ def covariances(sample: Sample, state: State) -> tuple[float, NDArray[np.float64
 def _covariance(sample: Sample, state: State, white: float, rest: NDArray[np.float64]) -> NDArray[np.float64]:
     """How uncertain the estimated covariances are, and how they go together."""
     result = white**2 * _white_covariance(sample.ring)
-    if state.rows or state.tones:
+    if state.all_rows or state.tones:
         dy, _ = _grid(2 * REACH)
         ny, nx = sample.shape
         power = np.zeros_like(dy)
         parts: list[tuple[Wave, float]] = [(wave, 0.5) for wave in state.tones]
-        if state.rows:
-            parts.append((Wave(state.rows, 0.0, 0.0, coherent=False), 1.0))
+        if state.all_rows:
+            parts.append((Wave(state.all_rows, 0.0, 0.0, coherent=False), 1.0))
         for wave, half in parts:
             scaled = wave._replace(power=sample.reads * wave.power)
             on_lags = wave_on_lags(scaled, 2 * REACH)
@@ -142,6 +169,10 @@ def _covariance(sample: Sample, state: State, white: float, rest: NDArray[np.flo
             power += 2 * white * on_lags + half * scaled.power * on_lags * (nx * ny if wave.coherent else nx)
         result = result + _operated(covariance_of_lags(power), sample.ring)
     result = result / (sample.pixels * sample.draws)
+    if state.all_rows or state.tones:
+        shape = (DOUBT_OF_SHAPE * (rest - state.charge * sample.charge * state.shot * _charge_on_lags())) ** 2
+        shape[0] = 0.0
+        result = result + _operated(np.diag(shape), sample.ring)
     doubt = sample.doubt**2 * (white + rest[0]) ** 2 + sample.level_doubt**2
     result[0, 0] += doubt
     return result
@@ -158,7 +189,7 @@ def of_lags(sample: Sample, state: State) -> float:
         off = _ring() @ off
     matrix = _covariance(sample, state, white, rest)
     scale = 1 / np.sqrt(np.diag(matrix))
-    factor = cho_factor(matrix * np.outer(scale, scale) + 1e-9 * np.eye(len(off)), lower=True, check_finite=False)
+    factor = cho_factor(matrix * np.outer(scale, scale) + 1e-12 * np.eye(len(off)), lower=True, check_finite=False)
     scaled = off * scale
     determinant = 2 * float(np.sum(np.log(np.diag(factor[0])))) - 2 * float(np.sum(np.log(scale)))
     return -0.5 * (float(scaled @ cho_solve(factor, scaled, check_finite=False)) + determinant)
@@ -169,9 +200,9 @@ def of_levels(levels: Levels, state: State) -> float:
     free = len(levels.values) - 1
     found = float(np.var(levels.values, ddof=1))
     widths = [width for width in (levels.columns, levels.overscan) if width]
-    predicted = state.drift + state.rows / levels.rows + TINY
+    predicted = state.drift + state.all_rows / levels.rows + TINY
     for width in widths:
-        predicted += state.read * levels.variance / (levels.rows * width)
+        predicted += max(state.read * levels.variance - state.not_white, 0.0) / (levels.rows * width)
         for wave in state.tones:
             down = _mean_of_wave(levels.rows, wave.wy) if wave.coherent else 1 / levels.rows
             predicted += wave.power * down * _mean_of_wave(width, wave.wx)
@@ -212,7 +243,7 @@ def residual_on_lags(sample: Sample, state: State) -> tuple[NDArray[np.float64],
     off[0] -= white
     if sample.ring:
         off = _ring() @ off
-    return off, np.linalg.inv(_covariance(sample, state, white, rest))
+    return off, np.asarray(np.linalg.inv(_covariance(sample, state, white, rest)), dtype=np.float64)
 
 
 def operated(lags: NDArray[np.float64], sample: Sample) -> NDArray[np.float64]:

@@ -71,16 +71,17 @@ def evidence_of_raw(raw: Raw, where: str = "") -> Evidence:
     levels = [_levels(raw, biases, variance)]
     clamp = _piled(raw) or _falling(raw, biases)
     samples, remarks = [], []
-    if clamp is None:
+    if clamp is not None and clamp.biases:
+        levels = []
+    else:
         samples.append(_of_biases(raw, biases, rounding))
-        scatter = raw.gain * float(np.std(levels[0].values / raw.gain, ddof=1))
+    if clamp is None:
+        scatter = float(np.std(levels[0].values, ddof=1))
         samples += [
             one
             for time, frames in raw.darks.items()
             if len(frames) > 1 and (one := _of_darks(raw, frames, time, biases, rounding, scatter)) is not None
         ]
-    else:
-        levels = []
     if raw.flats:
         found = list(_of_flats(raw, biases, rounding, where))
         samples += found
@@ -218,6 +219,7 @@ def _piled(raw: Raw) -> Pile | None:
                     uncertainty=float(np.sqrt(share * (1 - share) / values.size)),
                     unit="",
                     words=words,
+                    biases=True,
                 )
     return worst
 
@@ -251,5 +253,6 @@ def _falling(raw: Raw, biases: Biases) -> Pile | None:
         size=raw.gain * fall,
         uncertainty=raw.gain * float(error),
         unit="electron",
+        biases=False,
         words=f"the level of darks of {longest:g} s is {fall:.3g} +- {error:.2g} adu below that of the biases",
     )

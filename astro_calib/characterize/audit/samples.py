@@ -185,6 +185,8 @@ class Pile:
         Of both.
     words : str
         What was seen.
+    biases : bool
+        Whether biases are clamped, too.
     """
 
     likelihood: float
@@ -192,6 +194,7 @@ class Pile:
     uncertainty: float
     unit: str
     words: str
+    biases: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astro_calib.characterize.audit.faults import FAULTS, TONE, Fault
+from astro_calib.characterize.audit.faults import FAULTS, ROOT, TONE, Fault
 from astro_calib.characterize.audit.model import (
     State,
     Wave,
@@ -38,6 +38,8 @@ APART = 9.0
 MOST = 4
 #: Frequencies that are tried, along each axis.
 FREQUENCIES = 33
+#: The temperatures that double the current of hot pixels differ by this part at least.
+LEAST_SPREAD = 0.05
 #: Longer periods than 2 pi over this are no tone, but a slope or the row's own part.
 SLOWEST = 0.25
 
@@ -110,37 +112,62 @@ def search(evidence: Evidence) -> Search:
     Search
         What was found.
     """
+    # Levels tell a drift only; all else is known better from covariances.
+    rest = replace(evidence, levels=())
     state = State()
     named: list[tuple[Found, ...]] = []
     first: tuple[Found, ...] = ()
-    while len(named) < MOST:
-        tried = _try_all(evidence, state)
+    while True:
+        tried = _try_all(rest, state)
         first = first or tried
-        taken = {one.fault.key for group in named for one in group if one.fault.key != "tone"}
-        able = [one for one in tried if one.significant and one.fault.key not in taken]
-        if not able:
+        group = _best(tried, {one.fault.key for group in named for one in group if one.fault.key != "tone"})
+        if not group:
             break
-        best = max(able, key=lambda one: one.worth)
-        group = [best]
-        for one in sorted(able, key=lambda one: -one.worth):
-            if one.fault.key not in {other.fault.key for other in group} and best.worth - one.worth < APART:
-                group.append(one)
-        named.append(tuple(group))
-        state = best.state
-    return Search(tuple(named), first, state)
+        named.append(group)
+        state = group[0].state
+        if len(named) == MOST:
+            break
+    only = replace(evidence, samples=(), common=(), patterns=())
+    before = log_likelihood(only, state)
+    drifts = tuple(
+        _fitted(only, state, before, fault, _largest(evidence)) for fault in FAULTS if fault.shown_by(only)
+    )
+    if group := _best(drifts, set()):
+        named.append(group)
+        state = group[0].state
+    return Search(tuple(named), first + drifts, state)
+
+
+def _best(tried: tuple[Found, ...], taken: set[str]) -> tuple[Found, ...]:
+    """The fault that explains most, and those that explain about as much; none if chance explains it."""
+    able = sorted((one for one in tried if one.significant and one.fault.key not in taken), key=lambda one: -one.worth)
+    group: list[Found] = []
+    for one in able:
+        if one.fault.key not in {other.fault.key for other in group} and able[0].worth - one.worth < APART:
+            group.append(one)
+    return tuple(group)
 
 
 def _try_all(evidence: Evidence, state: State) -> tuple[Found, ...]:
+    """Each fault by itself, in addition to a state."""
     before = log_likelihood(evidence, state)
-    found = [_fitted(evidence, state, before, fault) for fault in FAULTS if fault.shown_by(evidence)]
+    limit = _largest(evidence)
+    found = [_fitted(evidence, state, before, fault, limit) for fault in FAULTS if fault.shown_by(evidence)]
     if any(sample.reads > 0 for sample in evidence.samples):
-        found.append(_tone(evidence, state, before))
+        found += [_tone(evidence, state, before, limit, within=within) for within in (False, True)]
     if evidence.patterns:
         found.append(_temperature(evidence, state))
     return tuple(found)
 
 
-def _fitted(evidence: Evidence, state: State, before: float, fault: Fault) -> Found:
+def _largest(evidence: Evidence) -> float:
+    """A standard deviation that no part of the read-out noise exceeds, electron."""
+    found = [sample.lags[0] / sample.reads for sample in evidence.samples if sample.reads > 0]
+    scatter = [float(np.ptp(levels.values)) for levels in evidence.levels]
+    return max(2 * float(np.sqrt(max(min(found, default=0.0), 0.0))), 3 * max(scatter, default=0.0), 1e-3)
+
+
+def _fitted(evidence: Evidence, state: State, before: float, fault: Fault, limit: float) -> Found:
     """The size that makes the observation likeliest."""
     from scipy.optimize import minimize_scalar
 
@@ -148,6 +175,8 @@ def _fitted(evidence: Evidence, state: State, before: float, fault: Fault) -> Fo
         return before - log_likelihood(evidence, fault.apply(state, x))
 
     low, high = fault.bounds
+    if high == ROOT[1]:
+        high = min(high, limit)
     # A first look, because the bounds are wide and the peak is narrow.
     places = _places(low, high)
     values = [surprise(x) for x in places]
@@ -181,14 +210,16 @@ def _error(surprise: Callable[[float], float], x: float) -> float:
     return float(step)
 
 
-def _tone(evidence: Evidence, state: State, before: float) -> Found:
+def _tone(evidence: Evidence, state: State, before: float, limit: float, *, within: bool) -> Found:
     """The tone that explains most: a frequency by the linear fit of each, then all of it by the likelihood."""
     from scipy.optimize import minimize
 
     frequencies = np.linspace(0, np.pi, FREQUENCIES)
-    waves = [Wave(1.0, wx, 0.0, coherent=False) for wx in frequencies if wx >= SLOWEST]
-    waves += [Wave(1.0, wx, wy, coherent=True) for wx in frequencies for wy in frequencies if max(wx, wy) >= SLOWEST]
+    waves = [Wave(1.0, wx, 0.0, coherent=False, within=within) for wx in frequencies if wx >= SLOWEST]
+    waves += [Wave(1.0, wx, wy, coherent=True, within=within) for wx in frequencies for wy in frequencies if max(wx, wy) >= SLOWEST]
     shapes = np.array([wave_on_lags(wave).ravel() for wave in waves]).T
+    if within:
+        shapes[0] -= 1
     signal, information = np.zeros(len(waves)), np.zeros(len(waves))
     for sample in evidence.samples:
         if sample.reads > 0:
@@ -217,7 +248,7 @@ def _tone(evidence: Evidence, state: State, before: float) -> Found:
 
             def surprise(parameters: NDArray[np.float64], wave_of: Callable[..., Wave] = wave_of) -> float:
                 wave = wave_of(parameters)
-                if max(wave.wx, wave.wy) < SLOWEST:
+                if max(wave.wx, wave.wy) < SLOWEST or wave.power > limit**2:
                     return np.inf
                 return before - log_likelihood(evidence, replace(state, tones=(*state.tones, wave)))
 
@@ -242,7 +273,7 @@ def _tone(evidence: Evidence, state: State, before: float) -> Found:
 
 def _named_tone(wave: Wave, error: float, likelihood: float, state: State) -> Found:
     fault = Fault(
-        name="tone",
+        name="tone, in the stated read noise" if wave.within else "tone",
         key="tone",
         apply=lambda state, x: replace(state, tones=(*state.tones, wave._replace(power=x**2))),
         size=abs,
@@ -261,7 +292,9 @@ def _temperature(evidence: Evidence, state: State) -> Found:
     from scipy.optimize import minimize
 
     def changed(parameters: NDArray[np.float64]) -> State:
-        return replace(state, dark=float(parameters[0]), temperature=abs(float(parameters[1])))
+        factor = max(1 + float(parameters[0]), 0.01)
+        least = LEAST_SPREAD * factor * abs(np.log(factor))
+        return replace(state, dark=float(parameters[0]), temperature=least + abs(float(parameters[1])))
 
     def surprise(parameters: NDArray[np.float64]) -> float:
         changes = changed(parameters)
@@ -279,7 +312,7 @@ def _temperature(evidence: Evidence, state: State) -> Found:
         unit="",
         bounds=(-2.0, 8.0),
         shown_by=lambda evidence: bool(evidence.patterns),
-        cost=6.0,
+        cost=2.0,
     )
     best = changed(result.x)
     number = sum(len(pattern.left) for pattern in evidence.patterns)

@@ -63,7 +63,7 @@ def sums_of(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_], gain: float
 def variance_of_sums(radius: float, white: float, state: State) -> float:
     """The predicted variance of a sum: of white noise with this variance, and of rows and tones, electron^2."""
     weights = weights_of(radius)
-    result = white * float(np.sum(weights**2)) + state.rows * float(np.sum(weights.sum(axis=1) ** 2))
+    result = white * float(np.sum(weights**2)) + state.all_rows * float(np.sum(weights.sum(axis=1) ** 2))
     y, x = np.mgrid[: weights.shape[0], : weights.shape[1]]
     for wave in state.tones:
         waves = weights * np.exp(1j * wave.wx * x)

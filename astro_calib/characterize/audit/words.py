@@ -14,6 +14,8 @@ __all__ = ["Stated", "all_right", "named"]
 
 #: With fewer biases a level that drifts and one odd frame look alike.
 ENOUGH_BIASES = 6
+#: What is wrong with noise that is not white: there is no such part, or it was taken for white.
+MISSING = ("which the budget does not have", "which the budget takes for white noise")
 #: What tells two faults apart.
 DECIDE = {
     frozenset({"gain", "read noise"}): "two flats of 5 to 60% of the range",
@@ -65,8 +67,8 @@ def all_right(ratios: list[tuple[float, float]]) -> str:
 
 
 def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
-    name = one.fault.name
-    if name.startswith("gain"):
+    name, _, within = one.fault.name.partition(", ")
+    if name == "gain":
         return _gain(one, stated)
     if name == "read noise":
         text = f"the read noise is {_percent(-one.size / (1 + one.size), 'too large', 'too small')}"
@@ -76,12 +78,12 @@ def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
         return text
     value = _with_error(one.size, one.uncertainty)
     if name == "rows":
-        return f"the pixels of a row share a noise of {value} electron, which the budget does not have"
+        return f"the pixels of a row share a noise of {value} electron, {MISSING[bool(within)]}"
     if name == "tone":
         wave = one.state.tones[-1]
         along = f"{2 * np.pi / wave.wx:.3g} pixels along the rows" if wave.wx > 0.01 else "the same along the rows"
         across = "whose phase goes on from row to row" if wave.coherent else "whose phase each row has of its own"
-        return f"the read-out has a tone of {value} electron, period {along}, {across}; the budget does not have it"
+        return f"the read-out has a tone of {value} electron, period {along}, {across}, {MISSING[bool(within)]}"
     if name == "level drift":
         return f"the level drifts by {value} electron from frame to frame, and no overscan takes that off"
     if name == "overscan drift":
