@@ -5,8 +5,8 @@ Simulated cameras with one fault each, and as many without: how often `audit_noi
     python benchmarks/audit.py --cameras 20 --verbose
 
 Gains of 0.5 to 4 electrons a step, read noise of 3 to 12 electrons, 6 to 12 biases, 3 darks, 4 flats at two levels and
-2 to 4 science frames of 128 x 128 pixels with an overscan of 24 columns. A camera's number is its seed, and its fault is
-the one whose turn it is. Cameras of 0 to 9999 are those that the audit was built with.
+2 to 4 science frames of 128 x 128 pixels with an overscan of 24 columns. A camera's number is its seed, and its fault
+is the one whose turn it is. The audit was built with cameras of numbers below 10,000.
 """
 
 from __future__ import annotations
@@ -129,7 +129,6 @@ class Camera:
         options = {"overscan": self.overscan, "trim": self.trim}
         bias = combine([calibrate(one, detector, **options) for one in biases])
         dark = combine([calibrate(one, detector, bias=bias, **options) for one in darks])
-        dark.meta["EXPTIME"] = 300.0
         flat = combine([calibrate(one, detector, bias=bias, **options) for one in flats], scale="median")
         finished = [calibrate(one, detector, bias=bias, dark=dark, flat=flat, **options) for one in lights]
         frames = {"bias": biases, "dark": darks, "flat": flats, "science": finished, "master dark": dark}
@@ -164,7 +163,7 @@ def keys_of(result: NoiseAudit) -> tuple[set[str], set[str]]:
 
 
 def judgement(camera: Camera, result: NoiseAudit) -> str:
-    """``right``, ``pair`` (the right one, or what cannot be told from it), ``more`` (another fault, too) or ``wrong``."""
+    """``right``, ``pair`` (or what cannot be told from it), ``more`` (another fault, too) or ``wrong``."""
     sure, perhaps = keys_of(result)
     if camera.fault is None:
         return "right" if not sure | perhaps else "wrong"

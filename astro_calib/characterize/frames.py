@@ -108,7 +108,7 @@ def _remarks_on_header(header: Mapping[str, Any], kind: str, number: int) -> lis
     return found
 
 
-def section_of(name: str | None, shape: tuple[int, ...]) -> tuple[slice, slice]:
+def section_of(name: str | None, shape: tuple[int, ...], what_for: str = "photon transfer") -> tuple[slice, slice]:
     """
     The rows and columns of an amplifier.
 
@@ -130,9 +130,7 @@ def section_of(name: str | None, shape: tuple[int, ...]) -> tuple[slice, slice]:
             msg = f"section {name} lies outside frames of {shape[1]} columns and {shape[0]} rows."
             raise FrameError(msg)
         if len(range(*part.indices(length))) < SMALLEST_SIDE:
-            msg = (
-                f"{name or 'a frame'} is smaller than {SMALLEST_SIDE} rows and columns, too small for photon transfer."
-            )
+            msg = f"{name or 'a frame'} is smaller than {SMALLEST_SIDE} rows and columns, too small for {what_for}."
             raise FrameError(msg)
     return rows, columns
 
@@ -167,7 +165,13 @@ def top_of_range(
 
 
 def usable_flats(
-    flats: list[NDArray[Any]], biases: Biases, top: float, bias_level: float, noise: float, where: str
+    flats: list[NDArray[Any]],
+    biases: Biases,
+    top: float,
+    bias_level: float,
+    noise: float,
+    where: str,
+    what_for: str = "photon transfer",
 ) -> tuple[list[int], dict[int, float]]:
     """Which flats have light and are not full, and their levels above the bias, adu."""
     levels, dark, full = {}, 0, 0
@@ -190,7 +194,7 @@ def usable_flats(
         if full:
             what.append(f"{full} of {len(flats)} saturated at {top:g} adu")
         msg = (
-            f"photon transfer needs two flats or more with light and below saturation{where}; given: "
+            f"{what_for} needs two flats or more with light and below saturation{where}; given: "
             f"{' and '.join(what)}. Take flats at 5 to 60% of the range."
         )
         raise FrameError(msg)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astro_calib.characterize.audit.model import State
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from astro_calib.characterize.audit.model import State
     from astro_calib.characterize.audit.samples import Evidence
 
 __all__ = ["FAULTS", "ROOT", "TONE", "Fault"]
@@ -69,8 +68,8 @@ def _any(evidence: Evidence) -> bool:
 
 #: Sizes of variances are looked for by their root, which may be zero.
 ROOT = (0.0, 60.0)
-#: How much better the best of many frequencies must be.
-TONE = 26.0
+#: How much better the best of some hundred frequencies must be, whose powers have a long tail.
+TONE = 36.0
 
 FAULTS = (
     Fault(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.arguments import described
-from astro_calib.characterize.audit.raw import Raw
+from astro_calib.characterize.audit.raw import WHAT_FOR, Raw
 from astro_calib.characterize.frames import different_frames, section_of, step_of
 from astro_calib.errors import FrameError, ShapeMismatchError
 
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from astro_calib.detector.detector import Amplifier
     from astro_calib.frame.frame import CCDFrame
 
-__all__ = ["RAW_KINDS", "Given", "frames_of", "raw_of"]
+__all__ = ["Given", "calibrated_in", "frames_of", "raw_of", "read_frame"]
 
 RAW_KINDS = ("bias", "dark", "flat")
 KINDS = (*RAW_KINDS, "science", "master dark")
-#: What the calls of this module are for, in messages.
-WHAT_FOR = "an audit"
 
 
 class Given(NamedTuple):
@@ -43,7 +41,7 @@ class Given(NamedTuple):
 def frames_of(frames: Any, mask: NDArray[np.bool_] | None) -> Given:
     """Read files and sort the frames by what they are for."""
     if isinstance(frames, (str, os.PathLike)):
-        frames = _of_directory(Path(frames))
+        frames = calibrated_in(Path(frames))
     if not isinstance(frames, Mapping):
         msg = (
             f"frames is {described(frames)}; expected a dictionary such as "
@@ -60,7 +58,7 @@ def frames_of(frames: Any, mask: NDArray[np.bool_] | None) -> Given:
     for kind in RAW_KINDS:
         given = frames.get(kind, ())
         if len(given):
-            for key, group in _groups(kind, [_read(one, raw=True) for one in given], remarks):
+            for key, group in _groups(kind, [read_frame(one, raw=True) for one in given], remarks):
                 arrays, found = different_frames(group, kind, remarks, WHAT_FOR)
                 raw[key] = arrays
                 masks += found
@@ -74,7 +72,7 @@ def frames_of(frames: Any, mask: NDArray[np.bool_] | None) -> Given:
         for one in masks:
             if one is not None:
                 good &= ~np.broadcast_to(one, good.shape)
-    science = [_read(one, raw=False) for one in frames.get("science", ())]
+    science = list(frames.get("science", ()))
     dark = frames.get("master dark")
     if raw and "bias" not in raw:
         msg = "an audit of raw frames needs two biases or more, for the level and the read noise; given: none."
@@ -82,10 +80,11 @@ def frames_of(frames: Any, mask: NDArray[np.bool_] | None) -> Given:
     if not raw and not science:
         msg = "an audit needs two biases or more, or two calibrated science frames; given: none."
         raise FrameError(msg)
-    return Given(raw, science, None if dark is None else _read(dark, raw=False), good, remarks)
+    return Given(raw, science, None if dark is None else read_frame(dark), good, remarks)
 
 
-def _read(frame: Any, *, raw: bool) -> Any:
+def read_frame(frame: Any, *, raw: bool = False) -> Any:
+    """The frame itself, or that of a file."""
     if not isinstance(frame, (str, os.PathLike)):
         return frame
     from astro_calib.frame.frame import CCDFrame
@@ -110,8 +109,8 @@ def _groups(kind: str, frames: list[Any], remarks: list[str]) -> list[tuple[Any,
     return [(("dark", exposure), group) for exposure, group in sorted(groups.items()) if len(group) > 1]
 
 
-def _of_directory(directory: Path) -> dict[str, Any]:
-    """The calibrated frames of a directory that ``reduce`` wrote, by filter and exposure, and their dark."""
+def calibrated_in(directory: Path) -> dict[str, Any]:
+    """The calibrated frames of a directory that ``reduce`` wrote, and their dark, if there is one only."""
     calibrated = sorted((directory / "calibrated").glob("*.fits"))
     if not calibrated:
         msg = f"{directory} holds no calibrated frames; give a directory that astro-calib reduce wrote."
@@ -127,7 +126,7 @@ def raw_of(given: Given, amplifier: Amplifier, overscan: str | None, trim: str |
     """The raw frames of one amplifier: its pixels, less nothing; and the levels of the overscan."""
     assert given.good is not None
     shape = given.good.shape
-    part = section_of(amplifier.data_section or trim, shape)
+    part = section_of(amplifier.data_section or trim, shape, WHAT_FOR)
     strip = None if overscan is None else section_of_overscan(overscan, shape)
 
     def cut(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:

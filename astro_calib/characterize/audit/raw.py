@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Raw", "evidence_of_raw"]
+__all__ = ["WHAT_FOR", "Raw", "evidence_of_raw"]
 
+#: What calls are for, in messages.
+WHAT_FOR = "an audit"
 #: The least values pile up if so many pixels have them, and so many times more than the next.
 PILED, TIMES = 20, 1.5
 #: A level that falls is no chance if that had this probability.
@@ -169,7 +171,7 @@ def _of_flats(raw: Raw, biases: Biases, rounding: float, where: str) -> list[Sam
     top, _ = top_of_range(raw.flats, raw.flats[0].dtype, raw.step, raw.good)
     noise = float(biases.lags[0, biases.lags.shape[1] // 2])
     bias_level = float(np.mean(biases.mean[biases.good]))
-    kept, levels = usable_flats(raw.flats, biases, top, bias_level, np.sqrt(max(noise, 1e-6)), where)
+    kept, levels = usable_flats(raw.flats, biases, top, bias_level, np.sqrt(max(noise, 1e-6)), where, WHAT_FOR)
     squared = raw.gain**2
     found = []
     for group in groups_of_levels([levels[index] for index in kept]):

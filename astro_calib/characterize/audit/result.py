@@ -27,8 +27,8 @@ class NoiseAudit:
     faults : astropy.table.Table
         A row for each fault that was tried: ``amplifier``; ``fault``; its ``size`` with its standard ``error`` and
         ``unit`` if it were the only one; by how much it raises the logarithm of the ``likelihood``; and whether it is
-        ``named`` in the verdict (``"yes"``, ``"perhaps"`` where the frames cannot tell, ``"no"``). The sizes of gain and
-        read noise are relative: what was stated over the truth less 1, and the truth over what was stated less 1.
+        ``named`` in the verdict (``"yes"``, ``"perhaps"`` where the frames cannot tell, ``"no"``). The sizes of gain
+        and read noise are relative: what was stated over the truth, and the truth over what was stated, less 1.
     noise : astropy.table.Table
         A row for each difference of frames, or for each part of it by level: ``amplifier``, ``kind``, ``level``, the
         ``observed`` and ``predicted`` standard deviation, their ``ratio`` with its ``error``, the ratio ``with_faults``
@@ -53,7 +53,8 @@ class NoiseAudit:
     >>> result = audit_noise({"bias": biases}, detector)
     >>> result.right
     False
-    >>> result.faults["fault", "named"][:3].pformat()[2:]
+    >>> print(result.verdict[:61])
+    the noise of the biases is 20% larger than predicted: the rea
     """
 
     verdict: str
@@ -121,7 +122,7 @@ class NoiseAudit:
         """
         from astro_calib.characterize.audit.picture import picture
 
-        return picture(self)
+        return picture(self.verdict.split("\n")[0], self.noise, self.lags, self.apertures)
 
 
 def _rows(table: Table) -> list[dict[str, Any]]:

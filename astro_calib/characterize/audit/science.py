@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from astro_calib.characterize.read_noise import CLIP, grown, robust_width
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -42,12 +43,29 @@ class _Sky(NamedTuple):
     level: float
 
 
-def evidence_of_science(
-    frames: Sequence[Any], dark: CCDFrame | None = None, read_noise: float | None = None
-) -> Evidence:
-    """All that calibrated frames say; ``dark`` is the master dark that was subtracted from them."""
-    skies, remarks = [], []
-    hot = None if dark is None else _hot(dark)
+def evidence_of_science(frames: Iterable[Any], dark: CCDFrame | None, read_noise: float | None) -> Evidence:
+    """
+    All that calibrated frames say.
+
+    They are compared two by two, and no more than two are held, however many there are.
+
+    Parameters
+    ----------
+    frames : iterable of CCDFrame
+        With their budgets.
+    dark : CCDFrame or None
+        The master dark that was subtracted from them.
+    read_noise : float or None
+        The stated one, electron.
+
+    Returns
+    -------
+    Evidence
+        Differences of two frames of one shape and filter, what they have in common, and what the dark left.
+    """
+    waiting: dict[tuple[Any, ...], _Sky] = {}
+    samples, common, remarks = [], [], []
+    left = None if dark is None else _LeftByDark(dark)
     for number, frame in enumerate(frames, start=1):
         if getattr(frame, "known_budget", None) is None:
             msg = (
@@ -55,24 +73,26 @@ def evidence_of_science(
                 "their budgets, from calibrate or from the files that reduce wrote."
             )
             raise FrameError(msg)
-        sky = _sky_of(frame, hot)
+        sky = _sky_of(frame, None if left is None else left.hot)
         if sky is None:
             remarks.append(f"{frame.name} is left out: it has no {FEWEST} pixels of empty sky")
+            continue
+        if left is not None:
+            left.add(sky)
+        setup = frame.shape, str(frame.meta.get("FILTER", ""))
+        other = waiting.pop(setup, None)
+        if other is None:
+            waiting[setup] = sky
         else:
-            skies.append(sky)
-    samples: list[Sample] = []
-    common = []
-    pairs = [pair for pair in zip(skies[::2], skies[1::2], strict=False) if pair[0].frame.shape == pair[1].frame.shape]
-    for one, other in pairs:
-        samples.append(_difference(one, other, read_noise))
-        common.append(_common(one, other))
-    if not pairs:
-        samples += [_single(sky, read_noise) for sky in skies]
-    patterns = [] if dark is None else [pattern for pattern in [_pattern(skies, dark)] if pattern is not None]
+            samples.append(_difference(other, sky, read_noise))
+            common.append(_common(other, sky))
+    if not samples:
+        samples = [_single(sky, read_noise) for sky in waiting.values()]
+    pattern = None if left is None else left.pattern()
     return Evidence(
         samples=tuple(sample for sample in samples if sample.pixels >= FEWEST),
         common=tuple(common),
-        patterns=tuple(patterns),
+        patterns=() if pattern is None else (pattern,),
         remarks=tuple(remarks),
     )
 
@@ -88,8 +108,8 @@ def _sky_of(frame: CCDFrame, hot: NDArray[np.bool_] | None) -> _Sky | None:
     if hot is not None and hot.shape == mask.shape:
         mask |= grown(hot)
     good = ~(mask | object_mask(frame.pixels, variance, mask, step=frame.digital_step or 0.0))
-    data = np.where(mask, 0.0, frame.pixels.astype(float))
-    rest = np.zeros(frame.shape)
+    data = np.nan_to_num(frame.pixels.astype(float))
+    rest = np.full(frame.shape, np.nan)
     level = []
     for rows in _parts(frame.shape[0]):
         for columns in _parts(frame.shape[1]):
@@ -113,7 +133,7 @@ def _sky_of(frame: CCDFrame, hot: NDArray[np.bool_] | None) -> _Sky | None:
 def _parts(length: int) -> list[slice]:
     number = max(length // TILE, 1)
     edges = np.linspace(0, length, number + 1).astype(int)
-    return [slice(int(low), int(high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(int(low), int(high)) for low, high in pairwise(edges)]
 
 
 def _sample(
@@ -182,43 +202,50 @@ def _common(one: _Sky, other: _Sky) -> Common:
     )
 
 
-def _taken(dark: CCDFrame) -> NDArray[np.float64]:
-    """What the dark takes off each pixel more than off those around it."""
-    from scipy.ndimage import median_filter
+class _LeftByDark:
+    """What the dark leaves in its hot pixels, in the mean over frames."""
 
-    pixels = np.nan_to_num(dark.pixels.astype(float))
-    return np.asarray(pixels - median_filter(pixels, 7))
+    def __init__(self, dark: CCDFrame) -> None:
+        self.taken = _above_neighbours(np.nan_to_num(dark.pixels.astype(float)))
+        self.noise = np.asarray(dark.variance, dtype=float)
+        self.hot = self.taken > HOT * np.sqrt(np.median(self.noise[np.isfinite(self.noise)]))
+        self.usable = self.hot.copy()
+        self.left, self.variance = np.zeros(dark.shape), np.zeros(dark.shape)
+        self.number = 0
 
-
-def _hot(dark: CCDFrame) -> NDArray[np.bool_]:
-    """The pixels that stand out in the dark."""
-    noise = np.asarray(dark.variance, dtype=float)
-    return np.asarray(_taken(dark) > HOT * np.sqrt(np.median(noise[np.isfinite(noise)])))
-
-
-def _pattern(skies: Sequence[_Sky], dark: CCDFrame) -> Pattern | None:
-    """What is left in the hot pixels of the dark, in the mean over frames."""
-    from scipy.ndimage import median_filter
-
-    skies = [sky for sky in skies if sky.frame.shape == dark.shape]
-    if not skies:
-        return None
-    taken, usable = _taken(dark), _hot(dark)
-    noise = np.asarray(dark.variance, dtype=float)
-    left, variance = np.zeros(dark.shape), np.zeros(dark.shape)
-    for sky in skies:
+    def add(self, sky: _Sky) -> None:
+        """Take note of what one frame has there."""
+        if sky.frame.shape != self.hot.shape:
+            return
         pixels = np.nan_to_num(sky.frame.pixels.astype(float))
-        own = np.nan_to_num(np.asarray(sky.frame.variance, dtype=float), posinf=0.0)
-        around = median_filter(pixels, 7)
-        width = robust_width(sky.rest[sky.good])
+        variance = np.nan_to_num(np.asarray(sky.frame.variance, dtype=float), posinf=0.0)
+        above = _above_neighbours(pixels)
         if sky.frame.mask is not None:
-            usable &= ~np.asarray(sky.frame.mask, bool)
-        # Not in a star.
-        usable &= np.isfinite(sky.frame.pixels) & (own > 0) & (np.abs(around - median_filter(pixels, 31)) < 2 * width)
-        left += pixels - around
-        variance += own
-    if usable.sum() < FEW_HOT:
-        return None
-    number, shared = len(skies), noise[usable]
-    own = np.maximum(variance[usable] / number - shared, 0.0) / number
-    return Pattern(left=left[usable] / number, dark=taken[usable], variance=own + shared, noise=shared)
+            self.usable &= ~np.asarray(sky.frame.mask, bool)
+        # Not in a star, where the pixels around are brighter than the sky.
+        with np.errstate(invalid="ignore"):
+            in_sky = np.abs(sky.rest - above) < 2 * robust_width(sky.rest[sky.good])
+        self.usable &= np.isfinite(sky.frame.pixels) & (variance > 0) & in_sky
+        self.left += above
+        self.variance += variance
+        self.number += 1
+
+    def pattern(self) -> Pattern | None:
+        """What was seen, if it is in pixels enough."""
+        if not self.number or self.usable.sum() < FEW_HOT:
+            return None
+        shared = self.noise[self.usable]
+        own = np.maximum(self.variance[self.usable] / self.number - shared, 0.0) / self.number
+        return Pattern(
+            left=self.left[self.usable] / self.number,
+            dark=self.taken[self.usable],
+            variance=own + shared,
+            noise=shared,
+        )
+
+
+def _above_neighbours(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much brighter each pixel is than those around it."""
+    from scipy.ndimage import median_filter
+
+    return np.asarray(pixels - median_filter(pixels, 7))

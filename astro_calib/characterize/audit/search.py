@@ -38,6 +38,8 @@ APART = 9.0
 MOST = 4
 #: Frequencies that are tried, along each axis.
 FREQUENCIES = 33
+#: How faults are called that are a part of the read noise that was stated.
+WITHIN = "in the stated read noise"
 #: The temperatures that double the current of hot pixels differ by this part at least.
 LEAST_SPREAD = 0.05
 #: Longer periods than 2 pi over this are no tone, but a slope or the row's own part.
@@ -129,9 +131,7 @@ def search(evidence: Evidence) -> Search:
             break
     only = replace(evidence, samples=(), common=(), patterns=())
     before = log_likelihood(only, state)
-    drifts = tuple(
-        _fitted(only, state, before, fault, _largest(evidence)) for fault in FAULTS if fault.shown_by(only)
-    )
+    drifts = tuple(_fitted(only, state, before, fault, _largest(evidence)) for fault in FAULTS if fault.shown_by(only))
     if group := _best(drifts, set()):
         named.append(group)
         state = group[0].state
@@ -145,6 +145,10 @@ def _best(tried: tuple[Found, ...], taken: set[str]) -> tuple[Found, ...]:
     for one in able:
         if one.fault.key not in {other.fault.key for other in group} and able[0].worth - one.worth < APART:
             group.append(one)
+    # Where the noise is as large as stated, and only not white, nothing is missing.
+    for one in able:
+        if group[0].fault.key == one.fault.key and WITHIN in one.fault.name and group[0].worth - one.worth < APART:
+            group[0] = one
     return tuple(group)
 
 
@@ -216,7 +220,12 @@ def _tone(evidence: Evidence, state: State, before: float, limit: float, *, with
 
     frequencies = np.linspace(0, np.pi, FREQUENCIES)
     waves = [Wave(1.0, wx, 0.0, coherent=False, within=within) for wx in frequencies if wx >= SLOWEST]
-    waves += [Wave(1.0, wx, wy, coherent=True, within=within) for wx in frequencies for wy in frequencies if max(wx, wy) >= SLOWEST]
+    waves += [
+        Wave(1.0, wx, wy, coherent=True, within=within)
+        for wx in frequencies
+        for wy in frequencies
+        if max(wx, wy) >= SLOWEST
+    ]
     shapes = np.array([wave_on_lags(wave).ravel() for wave in waves]).T
     if within:
         shapes[0] -= 1
@@ -233,7 +242,7 @@ def _tone(evidence: Evidence, state: State, before: float, limit: float, *, with
         able = [number for number, wave in enumerate(waves) if wave.coherent == coherent]
         number = max(able, key=lambda number: worth[number])
         power = signal[number] / max(information[number], 1e-300)
-        if worth[number] < TONE / 4:
+        if worth[number] < TONE / 2:
             wave = waves[number]._replace(power=max(power, 0.0))
             error = 1 / np.sqrt(max(information[number], 1e-300)) / (2 * max(np.sqrt(wave.power), 1e-3))
             one = _named_tone(wave, error, worth[number] / 2, state)
@@ -255,7 +264,7 @@ def _tone(evidence: Evidence, state: State, before: float, limit: float, *, with
             simplex = np.array([[0, 0, 0], [0.3, 0, 0], [0, 0.05, 0], [0, 0, 0.05]], dtype=float)
             if not coherent:
                 simplex = simplex[:3, :2]
-            options = {"initial_simplex": simplex, "maxfev": 120, "xatol": 1e-3, "fatol": 1e-2}
+            options = {"initial_simplex": simplex, "maxfev": 80, "xatol": 1e-3, "fatol": 1e-2}
             result = minimize(surprise, simplex[0], method="Nelder-Mead", options=options)
             wave = wave_of(result.x)
 
@@ -273,7 +282,7 @@ def _tone(evidence: Evidence, state: State, before: float, limit: float, *, with
 
 def _named_tone(wave: Wave, error: float, likelihood: float, state: State) -> Found:
     fault = Fault(
-        name="tone, in the stated read noise" if wave.within else "tone",
+        name=f"tone, {WITHIN}" if wave.within else "tone",
         key="tone",
         apply=lambda state, x: replace(state, tones=(*state.tones, wave._replace(power=x**2))),
         size=abs,

@@ -21,6 +21,8 @@ __all__ = ["RADII", "sums_of", "variance_of_sums", "weights_of"]
 RADII = (2.0, 3.0, 5.0, 8.0, 11.0, 15.0)
 #: The sky is taken in a ring whose radii are larger than that of the aperture by these, pixels.
 RING = (3.0, 8.0)
+#: Fewer independent numbers tell no error.
+FEWEST_BANDS = 4
 
 
 def weights_of(radius: float) -> NDArray[np.float64]:
@@ -44,19 +46,21 @@ def sums_of(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_], gain: float
         if min(good.shape) < 2 * len(weights):
             break
         usable = fftconvolve(~good, weights != 0, "valid") < 0.1 * np.count_nonzero(weights)
-        variances = []
+        means, numbers = [], []
+        # Apertures that overlap, or lie in the same rows, are not independent; bands of rows are.
+        bands = np.arange(usable.shape[0]) // int(np.ceil(2 * radius))
         for one, other in zip(frames[1::2], frames[::2], strict=False):
             difference = gain * np.subtract(one, other, dtype=float) / np.sqrt(2)
             difference = np.where(good, difference - difference[good].mean(), 0.0)
-            sums = fftconvolve(difference, weights, "valid")[usable]
-            if sums.size:
-                variances.append(float(np.mean(sums**2)))
-        if not variances:
+            squares = np.where(usable, fftconvolve(difference, weights, "valid"), 0.0) ** 2
+            numbers.append(np.bincount(bands, usable.sum(axis=1)))
+            means.append(np.bincount(bands, squares.sum(axis=1)) / np.maximum(numbers[-1], 1))
+        mean, number = np.concatenate(means), np.concatenate(numbers)
+        if np.count_nonzero(number) < FEWEST_BANDS:
             continue
-        # Apertures that do not overlap are independent.
-        number = len(variances) * max(usable.sum() / (np.pi * radius**2), 1.0)
-        variance = float(np.mean(variances))
-        found.append(Sums(radius=radius, variance=variance, uncertainty=variance * float(np.sqrt(2 / number))))
+        variance = float(np.average(mean, weights=number))
+        error = np.sqrt(np.sum((number * (mean - variance)) ** 2)) / number.sum()
+        found.append(Sums(radius=radius, variance=variance, uncertainty=float(error)))
     return tuple(found)
 
 

@@ -82,8 +82,7 @@ def noise_table(judged: Sequence[Judged]) -> Table:
     for name, evidence, search in judged:
         for sample in evidence.samples:
             ratio, error = ratio_of(sample, State())
-            frames = 2 if sample.kind in ("flat", "science") else 1
-            predicted = float(np.sqrt(sample.predicted / frames))
+            predicted = float(np.sqrt(sample.predicted / sample.reads))
             after, _ = ratio_of(sample, search.state)
             rows.append(
                 (name, sample.kind, sample.level, ratio * predicted, predicted, ratio, error, after, sample.outliers)

@@ -45,15 +45,15 @@ def named(group: tuple[Found, ...], evidence: Evidence, stated: Stated) -> str:
     keys = [one.fault.key for one in group]
     if evidence.kinds == {"bias"} and set(keys) <= {"gain", "read noise"}:
         ratio = next(sample.ratio for sample in evidence.samples)
-        rounding = "" if evidence.whole else ", quantisation"
+        size = _percent(ratio - 1, "larger", "smaller")
+        other = "spurious charge" if evidence.whole else "quantisation or spurious charge"
         return (
-            f"the noise of the biases is {_percent(ratio - 1, 'larger', 'smaller')} than predicted: {sentences[0]}; or a wrong gain{rounding} "
-            "or spurious charge, which biases alone cannot tell apart. Two flats of 5 to 60% of the range would decide on "
-            "the gain, the overscan of the same frames on spurious charge"
+            f"the noise of the biases is {size} than predicted: {sentences[0]}; or it is a wrong gain, or {other}. "
+            "Biases alone cannot tell which: two flats of 5 to 60% of the range would decide on the gain, the overscan "
+            "of the same frames on spurious charge"
         )
-    if keys == ["level drift"] or keys == ["overscan drift"]:
-        if evidence.biases < ENOUGH_BIASES:
-            return f"{sentences[0]}, or one of {evidence.biases} biases is odd; {ENOUGH_BIASES} or more would decide"
+    if keys in (["level drift"], ["overscan drift"]) and evidence.biases < ENOUGH_BIASES:
+        return f"{sentences[0]}, or one of {evidence.biases} biases is odd; {ENOUGH_BIASES} or more would decide"
     if len(group) == 1:
         return sentences[0]
     decides = DECIDE.get(frozenset(keys[:2]), "more frames of the same kind")
@@ -89,10 +89,8 @@ def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
     if name == "overscan drift":
         return f"the level of the image drifts by {value} electron against its overscan"
     if name == "brighter-fatter":
-        return (
-            f"charge repels charge: a_00 is {one.size:.2g} +- {one.uncertainty:.1g} / electron, and the noise of flats is "
-            "smaller, and correlated"
-        )
+        a_00 = f"{one.size:.2g} +- {one.uncertainty:.1g}"
+        return f"charge repels charge: a_00 is {a_00} / electron, so that the noise of flats is smaller, and correlated"
     if name == "flat":
         size = f"{100 * one.size:.2g} +- {100 * one.uncertainty:.1g}%"
         return (
@@ -101,10 +99,8 @@ def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
     if name == "dark":
         return f"the dark takes off {_left(one)}: exposure time, scaling, or bias of the dark are wrong"
     if name == "dark's temperature":
-        return (
-            f"the dark takes off {_left(one)}, and {100 * one.state.temperature:.2g}% differently from one hot pixel to the "
-            "next: it was taken at another temperature"
-        )
+        spread = f"{100 * one.state.temperature:.2g}% differently from one hot pixel to the next"
+        return f"the dark takes off {_left(one)}, and {spread}: it was taken at another temperature"
     if name == "clamp":
         pile = evidence.clamp
         seen = pile.words if pile is not None else "the noise of the darks grows with the exposure, but not their level"
