@@ -28,8 +28,9 @@ TILE, FREE = 32, 0.3
 FEWEST = 2000
 #: Objects that nobody sees make the sky's noise larger by so much.
 UNSEEN = 0.02
-#: Hot pixels stand out in the dark by so many of its standard deviations; fewer than this number say little.
-HOT, FEW_HOT = 12.0, 8
+#: Hot pixels stand out in the dark by so many of its standard deviations; fewer than this number say little. Those that
+#: stand out by the third number are no sky.
+HOT, FEW_HOT, WARM = 12.0, 8, 5.0
 #: The names of the terms of a budget that belong to the shot noise and to the read-out noise.
 SHOT, READ = "shot noise", "read noise"
 
@@ -73,7 +74,7 @@ def evidence_of_science(frames: Iterable[Any], dark: CCDFrame | None, read_noise
                 "their budgets, from calibrate or from the files that reduce wrote."
             )
             raise FrameError(msg)
-        sky = _sky_of(frame, None if left is None else left.hot)
+        sky = _sky_of(frame, None if left is None else left.warm)
         if sky is None:
             remarks.append(f"{frame.name} is left out: it has no {FEWEST} pixels of empty sky")
             continue
@@ -208,7 +209,8 @@ class _LeftByDark:
     def __init__(self, dark: CCDFrame) -> None:
         self.taken = _above_neighbours(np.nan_to_num(dark.pixels.astype(float)))
         self.noise = np.asarray(dark.variance, dtype=float)
-        self.hot = self.taken > HOT * np.sqrt(np.median(self.noise[np.isfinite(self.noise)]))
+        width = np.sqrt(np.median(self.noise[np.isfinite(self.noise)]))
+        self.hot, self.warm = self.taken > HOT * width, self.taken > WARM * width
         self.usable = self.hot.copy()
         self.left, self.variance = np.zeros(dark.shape), np.zeros(dark.shape)
         self.number = 0

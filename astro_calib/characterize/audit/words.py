@@ -47,8 +47,9 @@ def named(group: tuple[Found, ...], evidence: Evidence, stated: Stated) -> str:
         ratio = next(sample.ratio for sample in evidence.samples)
         size = _percent(ratio - 1, "larger", "smaller")
         other = "spurious charge" if evidence.whole else "quantisation or spurious charge"
+        first = next((text for text, key in zip(sentences, keys, strict=True) if key == "read noise"), sentences[0])
         return (
-            f"the noise of the biases is {size} than predicted: {sentences[0]}; or it is a wrong gain, or {other}. "
+            f"the noise of the biases is {size} than predicted: {first}; or it is a wrong gain, or {other}. "
             "Biases alone cannot tell which: two flats of 5 to 60% of the range would decide on the gain, the overscan "
             "of the same frames on spurious charge"
         )
