@@ -192,6 +192,8 @@ def main() -> None:
             result = camera.audit()
             word = judgement(camera, result)
             counts.setdefault(fault or "none", Counter())[word] += 1
+            if options.verbose and number % 20 == 19 and fault is None:
+                print(number + 1, {name: dict(count) for name, count in counts.items()}, file=sys.stderr, flush=True)
             if options.verbose and (word != "right" or options.cameras <= 40):
                 print(
                     f"{camera.seed} {fault}: {word}\n    {result.verdict!r}",
@@ -199,6 +201,7 @@ def main() -> None:
                     file=sys.stderr,
                     flush=True,
                 )
+    print(f"cameras from {options.first}")
     print(f"{'fault':32} {'cameras':>7} {'right':>6} {'pair':>6} {'more':>6} {'wrong':>6}")
     for name, count in counts.items():
         print(f"{name:32} {count.total():7}", *(f"{count[word]:6}" for word in ("right", "pair", "more", "wrong")))

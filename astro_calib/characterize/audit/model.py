@@ -216,7 +216,11 @@ def _mean_of_wave(number: int, frequency: float) -> float:
 
 def of_common(common: Common, state: State) -> float:
     """The same of what two frames have in common."""
-    return -0.5 * ((common.covariance - state.flat * common.levels) / common.uncertainty) ** 2
+    # Ordinary pixels differ in how they change with temperature, as hot ones do, but not quite as much or as little.
+    pattern = state.temperature**2 * common.dark
+    off = common.covariance - state.flat * common.levels - pattern
+    variance = common.uncertainty**2 + (2 * pattern) ** 2
+    return float(-0.5 * (off**2 / variance + np.log(variance)))
 
 
 def of_pattern(pattern: Pattern, state: State) -> float:
@@ -224,6 +228,7 @@ def of_pattern(pattern: Pattern, state: State) -> float:
     # The dark's own noise is in what it took off, and so in what is left.
     noise = ((1 + state.dark) ** 2 - 1) * pattern.noise
     variance = pattern.variance + noise + (state.temperature**2 + UNEVEN**2) * pattern.dark**2
+    variance += state.flat * pattern.light
     off = pattern.left - state.dark * pattern.dark
     return -0.5 * float(np.sum(np.minimum(off**2 / variance, FAR**2) + np.log(variance)))
 

@@ -140,11 +140,14 @@ class Common:
         The mean product of the pixels without their sky, less what the budgets predict, electron^2.
     levels : float
         The product of the levels.
+    dark : float
+        The square of the level of the dark, electron^2.
     """
 
     covariance: float
     uncertainty: float
     levels: float
+    dark: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +165,15 @@ class Pattern:
         Predicted for the first.
     noise : ndarray, shape (n,)
         The part of it that is the dark's own.
+    light : float
+        The square of the level of the sky, electron^2.
     """
 
     left: NDArray[np.float64]
     dark: NDArray[np.float64]
     variance: NDArray[np.float64]
     noise: NDArray[np.float64]
+    light: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

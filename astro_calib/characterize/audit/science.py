@@ -86,7 +86,7 @@ def evidence_of_science(frames: Iterable[Any], dark: CCDFrame | None, read_noise
             waiting[setup] = sky
         else:
             samples.append(_difference(other, sky, read_noise))
-            common.append(_common(other, sky))
+            common.append(_common(other, sky, 0.0 if left is None else left.level))
     if not samples:
         samples = [_single(sky, read_noise) for sky in waiting.values()]
     pattern = None if left is None else left.pattern()
@@ -185,7 +185,7 @@ def _single(sky: _Sky, read_noise: float | None) -> Sample:
     return _sample(sky.rest, sky.good, budget.variances(), sky.level, sky.level**2, read_noise, 1)
 
 
-def _common(one: _Sky, other: _Sky) -> Common:
+def _common(one: _Sky, other: _Sky, dark: float) -> Common:
     """The covariance of two frames' sky beyond that of the masters which they share."""
     good = one.good & other.good
     budgets = one.frame.known_budget, other.frame.known_budget
@@ -200,6 +200,7 @@ def _common(one: _Sky, other: _Sky) -> Common:
         covariance=float(product.mean()) - shared,
         uncertainty=float(np.hypot(np.std(product) / np.sqrt(number), unseen)),
         levels=one.level * other.level,
+        dark=dark**2,
     )
 
 
@@ -214,6 +215,8 @@ class _LeftByDark:
         self.usable = self.hot.copy()
         self.left, self.variance = np.zeros(dark.shape), np.zeros(dark.shape)
         self.number = 0
+        self.level = float(np.nanmedian(dark.pixels))
+        self.light = 0.0
 
     def add(self, sky: _Sky) -> None:
         """Take note of what one frame has there."""
@@ -231,6 +234,7 @@ class _LeftByDark:
         self.left += above
         self.variance += variance
         self.number += 1
+        self.light += sky.level
 
     def pattern(self) -> Pattern | None:
         """What was seen, if it is in pixels enough."""
@@ -243,6 +247,7 @@ class _LeftByDark:
             dark=self.taken[self.usable],
             variance=own + shared,
             noise=shared,
+            light=(self.light / self.number) ** 2,
         )
 
 

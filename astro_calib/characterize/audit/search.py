@@ -17,7 +17,6 @@ from astro_calib.characterize.audit.model import (
     State,
     Wave,
     log_likelihood,
-    of_pattern,
     operated,
     residual_on_lags,
     wave_on_lags,
@@ -307,9 +306,10 @@ def _temperature(evidence: Evidence, state: State) -> Found:
 
     def surprise(parameters: NDArray[np.float64]) -> float:
         changes = changed(parameters)
-        return -sum(of_pattern(pattern, changes) for pattern in evidence.patterns)
+        return -log_likelihood(only, changes)
 
-    before = -sum(of_pattern(pattern, state) for pattern in evidence.patterns)
+    only = replace(evidence, samples=(), levels=())
+    before = -log_likelihood(only, state)
     start = float(np.median(np.concatenate([pattern.left / pattern.dark for pattern in evidence.patterns])))
     simplex = np.array([[start, 0.1], [start + 0.1, 0.1], [start, 0.3]])
     result = minimize(surprise, simplex[0], method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": 200})
