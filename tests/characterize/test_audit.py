@@ -303,6 +303,45 @@ def test_what_is_missing_is_said_in_a_sentence():
         audit_noise("/nowhere", stated())
 
 
+@pytest.fixture(scope="module")
+def field():
+    """A camera and its stars."""
+    from astro_calib import simulate
+
+    shape = (256, 256)
+    detector = stated(1.5, 8)
+    camera = simulate.Camera(shape=shape, detector=detector, bias_level=500, sensitivity={"V": np.ones(shape)})
+    stars = simulate.random_stars(shape, 60, np.random.default_rng(1), flux_range=(30, 3000))
+    return camera, stars
+
+
+@pytest.mark.parametrize("extra", [0.0, 0.02])
+def test_stars_of_a_series_scatter_as_their_errors_say(field, extra):
+    from astro_calib import calibrate
+
+    camera, stars = field
+    rng = np.random.default_rng(2)
+    frames = []
+    for _ in range(6):
+        changed = stars.copy()
+        # Scintillation, or a flat that is wrong: a part of the flux, which only bright stars show.
+        changed["flux"] = changed["flux"] * (1 + extra * rng.standard_normal(len(stars)))
+        raw_frame, _ = camera.expose("science", 60, filter="V", sky=20.0, stars=changed, rng=rng)
+        frames.append(calibrate(raw_frame, stated(1.5, 8), pedestal=500))
+    result = audit_noise({"science": frames})
+    row = result.faults[result.faults["fault"] == "stars"][0]
+    assert len(result.stars) > 30
+    if extra:
+        assert row["named"] == "yes"
+        assert "times their errors, bright ones more: scintillation" in result.verdict
+        # Of a star of 100,000 electrons: the scatter is 2%, the error less than half a percent.
+        brightest = result.stars[np.argmax(result.stars["flux"])]
+        assert brightest["scatter"] / brightest["flux"] == pytest.approx(extra, rel=0.8)
+    else:
+        assert abs(row["size"]) < 3.5 * row["error"]
+        assert result.right
+
+
 def raw(path):
     with fits.open(path) as file:
         return CCDData(np.squeeze(file[0].data), unit="adu", meta=file[0].header)

@@ -14,6 +14,7 @@ from astro_calib.characterize.audit.raw import evidence_of_raw
 from astro_calib.characterize.audit.result import NoiseAudit
 from astro_calib.characterize.audit.science import evidence_of_science
 from astro_calib.characterize.audit.search import search
+from astro_calib.characterize.audit.stars import SHORTEST
 from astro_calib.characterize.audit.words import Stated, all_right, named
 from astro_calib.detector.detector import as_detector
 from astro_calib.errors import FrameError
@@ -122,6 +123,8 @@ def audit_noise(
         sentences = [named(group, evidence, stated) for group in result.named]
         if evidence.clamp is not None:
             sentences.insert(0, f"the level is clamped: {evidence.clamp.words}")
+        if evidence.stars is not None and evidence.stars.off:
+            sentences.append(evidence.stars.words)
         if not sentences:
             sentences = [all_right([tables.ratio_of(sample, State()) for sample in evidence.samples])]
         prefix = f"{name}: " if name else ""
@@ -133,6 +136,7 @@ def audit_noise(
         noise=tables.noise_table(judged),
         lags=tables.lags_table(judged),
         apertures=tables.apertures_table(judged),
+        stars=tables.stars_table(judged),
         remarks=tuple(dict.fromkeys(given.remarks)),
     )
 
@@ -155,7 +159,9 @@ def _evidence(
     if given.science:
         chosen = _spread_out(given.science, given.remarks)
         stated = found[0][2] if len(found) == 1 else _stated(detector, read_frame(chosen[0]))
-        science = evidence_of_science(map(read_frame, chosen), given.dark, stated.read_noise)
+        science = evidence_of_science(
+            map(read_frame, chosen), given.dark, stated.read_noise, series=len(chosen) >= SHORTEST
+        )
         if len(found) == 1:
             name, raw_evidence, stated = found[0]
             found = [(name, _together(raw_evidence, science), stated)]
@@ -180,6 +186,7 @@ def _together(one: Evidence, other: Evidence) -> Evidence:
         samples=one.samples + other.samples,
         common=other.common,
         patterns=other.patterns,
+        stars=other.stars,
         remarks=one.remarks + other.remarks,
     )
 

@@ -38,6 +38,10 @@ class NoiseAudit:
     apertures : astropy.table.Table
         Sums over empty apertures less the sky around them, for each ``radius``: ``observed`` and ``predicted`` standard
         deviation, ``ratio``, ``error``, and the ratio ``with_faults``.
+    stars : astropy.table.Table
+        The stars of a series of five frames or more of one field: place in the first frame, mean ``flux``, its
+        ``scatter`` from frame to frame, the ``error`` that each frame says, and their ``ratio``. In the table of faults
+        the size of ``stars`` is the ratio of most of them, less 1.
     remarks : tuple of str
         What a user should know before believing it.
 
@@ -62,6 +66,7 @@ class NoiseAudit:
     noise: Table = field(repr=False)
     lags: Table = field(repr=False)
     apertures: Table = field(repr=False)
+    stars: Table = field(repr=False)
     remarks: tuple[str, ...] = ()
 
     @property
@@ -93,7 +98,7 @@ class NoiseAudit:
             "right": self.right,
             "verdict": self.verdict,
             "remarks": list(self.remarks),
-            **{name: _rows(getattr(self, name)) for name in ("faults", "noise", "lags", "apertures")},
+            **{name: _rows(getattr(self, name)) for name in ("faults", "noise", "lags", "apertures", "stars")},
         }
 
     def write(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:

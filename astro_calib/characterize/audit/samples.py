@@ -15,6 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astro_calib.characterize.audit.stars import Series
+
 __all__ = ["Common", "Evidence", "Levels", "Pattern", "Pile", "Sample", "Sums"]
 
 
@@ -212,6 +214,7 @@ class Evidence:
     common: tuple[Common, ...] = ()
     patterns: tuple[Pattern, ...] = ()
     clamp: Pile | None = None
+    stars: Series | None = None
     biases: int = 0
     whole: bool = False
     remarks: tuple[str, ...] = ()

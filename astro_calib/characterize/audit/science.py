@@ -9,6 +9,7 @@ import numpy as np
 
 from astro_calib.arguments import described
 from astro_calib.characterize.audit.samples import Common, Evidence, Pattern, Sample
+from astro_calib.characterize.audit.stars import StarSeries
 from astro_calib.characterize.lags import autocovariance, folded
 from astro_calib.characterize.read_noise import CLIP, grown, robust_width
 from astro_calib.errors import FrameError
@@ -44,7 +45,9 @@ class _Sky(NamedTuple):
     level: float
 
 
-def evidence_of_science(frames: Iterable[Any], dark: CCDFrame | None, read_noise: float | None) -> Evidence:
+def evidence_of_science(
+    frames: Iterable[Any], dark: CCDFrame | None, read_noise: float | None, *, series: bool
+) -> Evidence:
     """
     All that calibrated frames say.
 
@@ -58,6 +61,8 @@ def evidence_of_science(frames: Iterable[Any], dark: CCDFrame | None, read_noise
         The master dark that was subtracted from them.
     read_noise : float or None
         The stated one, electron.
+    series : bool
+        Whether to measure the stars of the first frame in all others.
 
     Returns
     -------
@@ -67,6 +72,7 @@ def evidence_of_science(frames: Iterable[Any], dark: CCDFrame | None, read_noise
     waiting: dict[tuple[Any, ...], _Sky] = {}
     samples, common, remarks = [], [], []
     left = None if dark is None else _LeftByDark(dark)
+    stars = StarSeries() if series else None
     for number, frame in enumerate(frames, start=1):
         if getattr(frame, "known_budget", None) is None:
             msg = (
@@ -74,6 +80,8 @@ def evidence_of_science(frames: Iterable[Any], dark: CCDFrame | None, read_noise
                 "their budgets, from calibrate or from the files that reduce wrote."
             )
             raise FrameError(msg)
+        if stars is not None:
+            stars.add(frame)
         sky = _sky_of(frame, None if left is None else left.warm)
         if sky is None:
             remarks.append(f"{frame.name} is left out: it has no {FEWEST} pixels of empty sky")
@@ -94,6 +102,7 @@ def evidence_of_science(frames: Iterable[Any], dark: CCDFrame | None, read_noise
         samples=tuple(sample for sample in samples if sample.pixels >= FEWEST),
         common=tuple(common),
         patterns=() if pattern is None else (pattern,),
+        stars=None if stars is None else stars.series(),
         remarks=tuple(remarks),
     )
 

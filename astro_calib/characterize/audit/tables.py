@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from astro_calib.characterize.audit.samples import Evidence, Sample
     from astro_calib.characterize.audit.search import Search
 
-__all__ = ["Judged", "apertures_table", "faults_table", "lags_table", "noise_table", "ratio_of"]
+__all__ = ["Judged", "apertures_table", "faults_table", "lags_table", "noise_table", "ratio_of", "stars_table"]
 
 #: An amplifier's name, what its frames say, and what was found.
 Judged = tuple[str, "Evidence", "Search"]
@@ -58,6 +58,10 @@ def faults_table(judged: Sequence[Judged]) -> Table:
         if evidence.clamp is not None:
             pile = evidence.clamp
             rows.append((name, "clamp", pile.size, pile.uncertainty, pile.unit, pile.likelihood, "yes"))
+        if (stars := evidence.stars) is not None:
+            ratio, error = stars.ratio
+            likelihood = ((ratio - 1) / error) ** 2 / 2
+            rows.append((name, "stars", ratio - 1, error, "", likelihood, "yes" if stars.off else "no"))
         # What was found last has its size beside the others.
         at_last = {one.fault.name: one for one in chosen}
         for one in search.tried:
@@ -148,3 +152,23 @@ def apertures_table(judged: Sequence[Judged]) -> Table:
         "with_faults": (float, None, ".3f"),
     }
     return _table(rows, columns)
+
+
+def stars_table(judged: Sequence[Judged]) -> Table:
+    """The stars of a series, each with its scatter and its error."""
+    rows: list[tuple[Any, ...]] = []
+    for _, evidence, _ in judged:
+        if (stars := evidence.stars) is not None:
+            columns = (stars.x, stars.y, stars.flux, stars.scatter, stars.error, stars.scatter / stars.error)
+            rows += [tuple(map(float, row)) for row in zip(*columns, strict=True)]
+    return _table(
+        rows,
+        {
+            "x": (float, "pixel", ".2f"),
+            "y": (float, "pixel", ".2f"),
+            "flux": (float, "electron", ".5g"),
+            "scatter": (float, "electron", ".4g"),
+            "error": (float, "electron", ".4g"),
+            "ratio": (float, None, ".3f"),
+        },
+    )
