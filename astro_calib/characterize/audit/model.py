@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.audit.samples import Common, Evidence, Levels, Pattern, Sample
 
-__all__ = ["State", "Wave", "covariances", "log_likelihood", "of_lags", "operated", "residual_on_lags", "wave_on_lags"]
+__all__ = ["Likelihood", "State", "Wave", "covariances", "of_lags", "operated", "residual_on_lags", "wave_on_lags"]
 
 #: Smallest number that a variance may be, electron^2.
 TINY = 1e-12
@@ -29,6 +29,8 @@ TINY = 1e-12
 FAR = 6.0
 #: Rows and tones of real cameras are not quite as simple: each covariance may be off by this part.
 DOUBT_OF_SHAPE = 0.15
+#: Widths of faint objects (standard deviation), pixels.
+WIDTHS = (1.0, 2.0, 4.0)
 #: Hot pixels do not grow in proportion to the time by better than this.
 UNEVEN = 0.01
 
@@ -127,6 +129,14 @@ def _white_covariance(ring: bool) -> NDArray[np.float64]:
     return _operated(covariance_of_lags(white), ring)
 
 
+@cache
+def _objects(ring: bool) -> NDArray[np.float64]:
+    """The covariances that faint objects of some widths have at the lags, a column for each width."""
+    dy, dx = _grid(REACH)
+    shapes = np.array([np.exp(-(dx**2 + dy**2) / (4 * width**2)).ravel() for width in WIDTHS]).T
+    return _ring() @ shapes if ring else shapes
+
+
 def _operated(matrix: NDArray[np.float64], ring: bool) -> NDArray[np.float64]:
     return _ring() @ matrix @ _ring().T if ring else matrix
 
@@ -138,10 +148,14 @@ def wave_on_lags(wave: Wave, reach: int = REACH) -> NDArray[np.float64]:
     return wave.power * (along * np.cos(wave.wy * dy) if wave.coherent else along * (dy == 0))
 
 
-def covariances(sample: Sample, state: State) -> tuple[float, NDArray[np.float64]]:
-    """The variance of what is white in a difference, and the covariances at all lags without it, electron^2."""
+def _white(sample: Sample, state: State) -> float:
     white = state.shot * sample.shot + state.read * sample.read + sample.other
     white += state.flat * sample.flat + state.clamp * sample.exposure - sample.reads * state.not_white
+    return max(white, TINY)
+
+
+def covariances(sample: Sample, state: State) -> tuple[float, NDArray[np.float64]]:
+    """The variance of what is white in a difference, and the covariances at all lags without it, electron^2."""
     dy, _ = _grid(REACH)
     rest = sample.reads * state.all_rows * (dy == 0)
     for wave in state.tones:
@@ -149,7 +163,7 @@ def covariances(sample: Sample, state: State) -> tuple[float, NDArray[np.float64
     rest = rest.ravel()
     if state.charge:
         rest = rest + state.charge * sample.charge * state.shot * _charge_on_lags()
-    return max(white, TINY), rest
+    return _white(sample, state), rest
 
 
 def _covariance(sample: Sample, state: State, white: float, rest: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,6 +187,9 @@ def _covariance(sample: Sample, state: State, white: float, rest: NDArray[np.flo
         shape = (DOUBT_OF_SHAPE * (rest - state.charge * sample.charge * state.shot * _charge_on_lags())) ** 2
         shape[0] = 0.0
         result = result + _operated(np.diag(shape), sample.ring)
+    if sample.unseen:
+        shapes = _objects(sample.ring) * sample.unseen * (white + rest[0])
+        result = result + shapes @ shapes.T
     doubt = sample.doubt**2 * (white + rest[0]) ** 2 + sample.level_doubt**2
     result[0, 0] += doubt
     return result
@@ -233,12 +250,31 @@ def of_pattern(pattern: Pattern, state: State) -> float:
     return -0.5 * float(np.sum(np.minimum(off**2 / variance, FAR**2) + np.log(variance)))
 
 
-def log_likelihood(evidence: Evidence, state: State) -> float:
-    """The logarithm of the likelihood of all that was observed."""
-    total = sum(of_lags(sample, state) for sample in evidence.samples)
-    total += sum(of_levels(levels, state) for levels in evidence.levels)
-    total += sum(of_common(common, state) for common in evidence.common)
-    return float(total + sum(of_pattern(pattern, state) for pattern in evidence.patterns))
+class Likelihood:
+    """The logarithm of the likelihood of all that was observed; differences that a fault does not change cost once."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self._known: dict[tuple[Any, ...], float] = {}
+
+    def __call__(self, state: State) -> float:
+        """Return it for one state."""
+        evidence = self.evidence
+        total = 0.0
+        for number, sample in enumerate(evidence.samples):
+            key = (
+                number,
+                _white(sample, state),
+                state.all_rows,
+                state.tones,
+                sample.charge * state.charge * state.shot,
+            )
+            if key not in self._known:
+                self._known[key] = of_lags(sample, state)
+            total += self._known[key]
+        total += sum(of_levels(levels, state) for levels in evidence.levels)
+        total += sum(of_common(common, state) for common in evidence.common)
+        return float(total + sum(of_pattern(pattern, state) for pattern in evidence.patterns))
 
 
 def residual_on_lags(sample: Sample, state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

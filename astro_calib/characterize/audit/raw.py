@@ -25,6 +25,8 @@ __all__ = ["WHAT_FOR", "Raw", "evidence_of_raw"]
 WHAT_FOR = "an audit"
 #: The least values pile up if so many pixels have them, and so many times more than the next.
 PILED, TIMES = 20, 1.5
+#: More than this part of the pixels at zero, below which unsigned numbers cannot go, is a level that is clamped.
+FLOOR = 1e-3
 #: A level that falls is no chance if that had this probability.
 UNLIKELY = 1e-5
 #: Flats in which more pixels than this are left out say little.
@@ -201,28 +203,29 @@ def _of_flats(raw: Raw, biases: Biases, rounding: float, where: str) -> list[Sam
 
 
 def _piled(raw: Raw) -> Pile | None:
-    """Whether the lowest values of biases pile up."""
+    """Whether the lowest values of biases pile up, or reach the least that whole numbers can hold."""
+    always_low = np.logical_and.reduce([frame == frame[raw.good].min() for frame in raw.biases])
+    good = raw.good & ~always_low
     worst = None
     for frame in raw.biases:
-        values = frame[raw.good]
+        values = frame[good]
         low = float(values.min())
         width = raw.step or max(abs(low), 1.0) * 1e-6
         at = int(np.count_nonzero(values < low + width / 2))
         beyond = int(np.count_nonzero(values < low + 1.5 * width)) - at
         spread = len(np.unique(values[:: max(1, values.size // 20_000)]))
-        if at >= PILED and at > TIMES * beyond and spread > 2:
-            likelihood = (at - beyond) ** 2 / (2 * (at + beyond))
+        piled = at >= PILED and at > TIMES * beyond and spread > 2
+        at_floor = frame.dtype.kind == "u" and low == 0 and at > max(PILED, FLOOR * values.size)
+        if (piled or at_floor) and (worst is None or at / values.size > worst.size):
             share = at / values.size
-            if worst is None or share > worst.size:
-                words = f"{100 * share:.1f}% of the pixels of a bias have its lowest value, {low:g} adu"
-                worst = Pile(
-                    likelihood=likelihood,
-                    size=share,
-                    uncertainty=float(np.sqrt(share * (1 - share) / values.size)),
-                    unit="",
-                    words=words,
-                    biases=True,
-                )
+            worst = Pile(
+                likelihood=(at - beyond) ** 2 / (2 * (at + beyond)) if piled else at / 2,
+                size=share,
+                uncertainty=float(np.sqrt(share * (1 - share) / values.size)),
+                unit="",
+                words=f"{100 * share:.1f}% of the pixels of a bias have its lowest value, {low:g} adu",
+                biases=True,
+            )
     return worst
 
 

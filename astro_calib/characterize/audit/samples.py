@@ -69,6 +69,8 @@ class Sample:
         Sum of the exposure times with the squared factors, for darks; else zero.
     doubt : float
         Relative error of the prediction that does not become smaller with more pixels.
+    unseen : float
+        How large, relative to the variance, covariances of faint objects may be that nobody saw.
     level_doubt : float
         Error of the variance that comes from that of the level, electron^2.
     outliers : float
@@ -92,6 +94,7 @@ class Sample:
     flat: float = 0.0
     exposure: float = 0.0
     doubt: float = 0.003
+    unseen: float = 0.0
     level_doubt: float = 0.0
     outliers: float = 0.0
     sums: tuple[Sums, ...] = ()

@@ -10,7 +10,7 @@ import numpy as np
 from astro_calib.arguments import described
 from astro_calib.characterize.audit.samples import Common, Evidence, Pattern, Sample
 from astro_calib.characterize.audit.stars import StarSeries
-from astro_calib.characterize.lags import autocovariance, folded
+from astro_calib.characterize.lags import REACH, autocovariance, folded
 from astro_calib.characterize.read_noise import CLIP, grown, robust_width
 from astro_calib.errors import FrameError
 
@@ -29,6 +29,10 @@ TILE, FREE = 32, 0.3
 FEWEST = 2000
 #: Objects that nobody sees make the sky's noise larger by so much.
 UNSEEN = 0.02
+#: Their covariances may be this part of the variance.
+CORRELATED = 0.03
+#: Where all neighbours have more than this part of the variance in common the sky is full of objects.
+CROWDED = 0.05
 #: Hot pixels stand out in the dark by so many of its standard deviations; fewer than this number say little. Those that
 #: stand out by the third number are no sky.
 HOT, FEW_HOT, WARM = 12.0, 8, 5.0
@@ -93,10 +97,14 @@ def evidence_of_science(
         if other is None:
             waiting[setup] = sky
         else:
-            samples.append(_difference(other, sky, read_noise))
+            sample = _difference(other, sky, read_noise)
+            if _crowded(sample):
+                remarks.append(f"{other.frame.name} and {sky.frame.name} are left out: faint objects fill their sky")
+                continue
+            samples.append(sample)
             common.append(_common(other, sky, 0.0 if left is None else left.level))
     if not samples:
-        samples = [_single(sky, read_noise) for sky in waiting.values()]
+        samples = [one for sky in waiting.values() if not _crowded(one := _single(sky, read_noise))]
     pattern = None if left is None else left.pattern()
     return Evidence(
         samples=tuple(sample for sample in samples if sample.pixels >= FEWEST),
@@ -174,6 +182,7 @@ def _sample(
         other=sum(means.values()),
         flat=flat,
         doubt=UNSEEN,
+        unseen=CORRELATED,
     )
 
 
@@ -192,6 +201,12 @@ def _single(sky: _Sky, read_noise: float | None) -> Sample:
     budget = sky.frame.known_budget
     assert budget is not None
     return _sample(sky.rest, sky.good, budget.variances(), sky.level, sky.level**2, read_noise, 1)
+
+
+def _crowded(sample: Sample) -> bool:
+    """Whether a pixel has something in common with its neighbours on all sides, as no read-out has."""
+    lags = sample.lags.reshape(REACH + 1, REACH + 1) / sample.lags[0]
+    return bool(min(lags[0, 1], lags[1, 0], lags[1, 1]) > CROWDED)
 
 
 def _common(one: _Sky, other: _Sky, dark: float) -> Common:

@@ -14,9 +14,9 @@ import numpy as np
 
 from astro_calib.characterize.audit.faults import FAULTS, ROOT, TONE, Fault
 from astro_calib.characterize.audit.model import (
+    Likelihood,
     State,
     Wave,
-    log_likelihood,
     operated,
     residual_on_lags,
     wave_on_lags,
@@ -114,7 +114,7 @@ def search(evidence: Evidence) -> Search:
         What was found.
     """
     # Levels tell a drift only; all else is known better from covariances.
-    rest = replace(evidence, levels=())
+    rest = Likelihood(replace(evidence, levels=()))
     state = State()
     named: list[tuple[Found, ...]] = []
     first: tuple[Found, ...] = ()
@@ -129,8 +129,9 @@ def search(evidence: Evidence) -> Search:
         if len(named) == MOST:
             break
     only = replace(evidence, samples=(), common=(), patterns=())
-    before = log_likelihood(only, state)
-    drifts = tuple(_fitted(only, state, before, fault, _largest(evidence)) for fault in FAULTS if fault.shown_by(only))
+    levels = Likelihood(only)
+    limit = 4 * max((float(np.ptp(one.values)) for one in evidence.levels), default=0.0) + 1e-3
+    drifts = tuple(_fitted(levels, state, fault, limit) for fault in FAULTS if fault.shown_by(only))
     if group := _best(drifts, set()):
         named.append(group)
         state = group[0].state
@@ -151,31 +152,32 @@ def _best(tried: tuple[Found, ...], taken: set[str]) -> tuple[Found, ...]:
     return tuple(group)
 
 
-def _try_all(evidence: Evidence, state: State) -> tuple[Found, ...]:
+def _try_all(likelihood: Likelihood, state: State) -> tuple[Found, ...]:
     """Each fault by itself, in addition to a state."""
-    before = log_likelihood(evidence, state)
+    evidence = likelihood.evidence
     limit = _largest(evidence)
-    found = [_fitted(evidence, state, before, fault, limit) for fault in FAULTS if fault.shown_by(evidence)]
+    found = [_fitted(likelihood, state, fault, limit) for fault in FAULTS if fault.shown_by(evidence)]
     if any(sample.reads > 0 for sample in evidence.samples):
-        found += [_tone(evidence, state, before, limit, within=within) for within in (False, True)]
+        found += [_tone(likelihood, state, limit, within=within) for within in (False, True)]
     if evidence.patterns:
-        found.append(_temperature(evidence, state))
+        found.append(_temperature(likelihood, state))
     return tuple(found)
 
 
 def _largest(evidence: Evidence) -> float:
-    """A standard deviation that no part of the read-out noise exceeds, electron."""
+    """A standard deviation that no part of the read-out noise exceeds: all that is observed, electron."""
     found = [sample.lags[0] / sample.reads for sample in evidence.samples if sample.reads > 0]
-    scatter = [float(np.ptp(levels.values)) for levels in evidence.levels]
-    return max(2 * float(np.sqrt(max(min(found, default=0.0), 0.0))), 3 * max(scatter, default=0.0), 1e-3)
+    return max(float(np.sqrt(max(min(found, default=0.0), 0.0))), 1e-3)
 
 
-def _fitted(evidence: Evidence, state: State, before: float, fault: Fault, limit: float) -> Found:
+def _fitted(likelihood: Likelihood, state: State, fault: Fault, limit: float) -> Found:
     """The size that makes the observation likeliest."""
     from scipy.optimize import minimize_scalar
 
+    before = likelihood(state)
+
     def surprise(x: float) -> float:
-        return before - log_likelihood(evidence, fault.apply(state, x))
+        return before - likelihood(fault.apply(state, x))
 
     low, high = fault.bounds
     if high == ROOT[1]:
@@ -199,7 +201,7 @@ def _fitted(evidence: Evidence, state: State, before: float, fault: Fault, limit
 
 def _places(low: float, high: float) -> NDArray[np.float64]:
     """Numbers from ``low`` to ``high``, close to each other near zero."""
-    steps = np.linspace(0, 1, 15)[1:] ** 2.5
+    steps = np.linspace(0, 1, 12)[1:] ** 2.5
     return np.unique(np.concatenate([low * steps, [0.0], high * steps]))
 
 
@@ -213,10 +215,11 @@ def _error(surprise: Callable[[float], float], x: float) -> float:
     return float(step)
 
 
-def _tone(evidence: Evidence, state: State, before: float, limit: float, *, within: bool) -> Found:
+def _tone(likelihood: Likelihood, state: State, limit: float, *, within: bool) -> Found:
     """The tone that explains most: a frequency by the linear fit of each, then all of it by the likelihood."""
     from scipy.optimize import minimize
 
+    before = likelihood(state)
     frequencies = np.linspace(0, np.pi, FREQUENCIES)
     waves = [Wave(1.0, wx, 0.0, coherent=False, within=within) for wx in frequencies if wx >= SLOWEST]
     waves += [
@@ -229,7 +232,7 @@ def _tone(evidence: Evidence, state: State, before: float, limit: float, *, with
     if within:
         shapes[0] -= 1
     signal, information = np.zeros(len(waves)), np.zeros(len(waves))
-    for sample in evidence.samples:
+    for sample in likelihood.evidence.samples:
         if sample.reads > 0:
             off, weight = residual_on_lags(sample, state)
             columns = operated(sample.reads * shapes, sample)
@@ -258,7 +261,7 @@ def _tone(evidence: Evidence, state: State, before: float, limit: float, *, with
                 wave = wave_of(parameters)
                 if max(wave.wx, wave.wy) < SLOWEST or wave.power > limit**2:
                     return np.inf
-                return before - log_likelihood(evidence, replace(state, tones=(*state.tones, wave)))
+                return before - likelihood(replace(state, tones=(*state.tones, wave)))
 
             simplex = np.array([[0, 0, 0], [0.3, 0, 0], [0, 0.05, 0], [0, 0, 0.05]], dtype=float)
             if not coherent:
@@ -269,7 +272,7 @@ def _tone(evidence: Evidence, state: State, before: float, limit: float, *, with
 
             def of_size(x: float, wave: Wave = wave) -> float:
                 tones = (*state.tones, wave._replace(power=x**2))
-                return before - log_likelihood(evidence, replace(state, tones=tones))
+                return before - likelihood(replace(state, tones=tones))
 
             error = _error(of_size, float(np.sqrt(wave.power)))
             one = _named_tone(wave, error, -float(result.fun), state)
@@ -295,7 +298,7 @@ def _named_tone(wave: Wave, error: float, likelihood: float, state: State) -> Fo
     )
 
 
-def _temperature(evidence: Evidence, state: State) -> Found:
+def _temperature(likelihood: Likelihood, state: State) -> Found:
     """What the dark leaves, where it leaves more of some hot pixels than of others."""
     from scipy.optimize import minimize
 
@@ -306,10 +309,11 @@ def _temperature(evidence: Evidence, state: State) -> Found:
 
     def surprise(parameters: NDArray[np.float64]) -> float:
         changes = changed(parameters)
-        return -log_likelihood(only, changes)
+        return -only(changes)
 
-    only = replace(evidence, samples=(), levels=())
-    before = -log_likelihood(only, state)
+    evidence = likelihood.evidence
+    only = Likelihood(replace(evidence, samples=(), levels=()))
+    before = -only(state)
     start = float(np.median(np.concatenate([pattern.left / pattern.dark for pattern in evidence.patterns])))
     simplex = np.array([[start, 0.1], [start + 0.1, 0.1], [start, 0.3]])
     result = minimize(surprise, simplex[0], method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": 200})
