@@ -231,6 +231,27 @@ def test_clamped_levels():
     assert list(result.faults["fault"][result.faults["named"] == "yes"]) == ["clamp"]
 
 
+def test_noise_that_the_digital_step_hides_is_not_judged():
+    camera = Simulated(16, ReadOut(white=2), gain=8.0)
+    detector = stated(8.0, 2.0)
+    result = audit_noise({"bias": camera.biases(), "flat": camera.flats()}, detector)
+    assert result.right, result.verdict
+    assert set(result.noise["kind"]) == {"flat"}
+    assert "which hides it: biases and darks are left out" in result.remarks[0]
+    with pytest.raises(
+        FrameError, match="these frames tell nothing of the noise: the read noise of 2 electron is less"
+    ):
+        audit_noise({"bias": camera.biases()}, detector)
+
+
+def test_biases_without_noise_are_no_good_detector():
+    biases = [np.full(SHAPE, 500, np.uint16) for _ in range(3)]
+    for number, bias in enumerate(biases):
+        bias[number, 0] = 501
+    result = audit_noise({"bias": biases, "flat": Simulated(17).flats()}, stated())
+    assert result.verdict.startswith("the level is clamped: the biases have no noise at all")
+
+
 def test_amplifiers_are_judged_apart():
     from astro_calib import Amplifier
 

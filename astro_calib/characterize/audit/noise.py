@@ -125,6 +125,11 @@ def audit_noise(
             sentences.insert(0, f"the level is clamped: {evidence.clamp.words}")
         if evidence.stars is not None and evidence.stars.off:
             sentences.append(evidence.stars.words)
+        if not sentences and not evidence.samples:
+            msg = f"these frames tell nothing of the noise{f' in {name}' if name else ''}: " + (
+                "; ".join(evidence.remarks) or "give two biases, two flats or two science frames more."
+            )
+            raise FrameError(msg)
         if not sentences:
             sentences = [all_right([tables.ratio_of(sample, State()) for sample in evidence.samples])]
         prefix = f"{name}: " if name else ""

@@ -25,6 +25,8 @@ __all__ = ["WHAT_FOR", "Raw", "evidence_of_raw"]
 WHAT_FOR = "an audit"
 #: The least values pile up if so many pixels have them, and so many times more than the next.
 PILED, TIMES = 20, 1.5
+#: Noise that is smaller than this part of a digital step has not the variance that rounding adds.
+HIDDEN = 0.5
 #: More than this part of the pixels at zero, below which unsigned numbers cannot go, is a level that is clamped.
 FLOOR = 1e-3
 #: A level that falls is no chance if that had this probability.
@@ -75,11 +77,17 @@ def evidence_of_raw(raw: Raw, where: str = "") -> Evidence:
     levels = [_levels(raw, biases, variance)]
     clamp = _piled(raw) or _falling(raw, biases)
     samples, remarks = [], []
-    if clamp is not None and clamp.biases:
+    hidden = raw.read_noise < HIDDEN * raw.gain * raw.step
+    if hidden:
+        remarks.append(
+            f"the read noise of {raw.read_noise:g} electron is less than half of a digital step of "
+            f"{raw.gain * raw.step:.3g} electron, which hides it: biases and darks are left out"
+        )
+    if hidden or (clamp is not None and clamp.biases):
         levels = []
     else:
         samples.append(_of_biases(raw, biases, rounding))
-    if clamp is None:
+    if clamp is None and not hidden:
         scatter = float(np.std(levels[0].values, ddof=1))
         samples += [
             one
@@ -206,6 +214,11 @@ def _piled(raw: Raw) -> Pile | None:
     """Whether the lowest values of biases pile up, or reach the least that whole numbers can hold."""
     always_low = np.logical_and.reduce([frame == frame[raw.good].min() for frame in raw.biases])
     good = raw.good & ~always_low
+    if good.sum() < FEWEST:
+        words = (
+            "the biases have no noise at all: their level is below what is read out, or their noise far below its step"
+        )
+        return Pile(likelihood=float(raw.good.sum()), size=1.0, uncertainty=0.0, unit="", words=words, biases=True)
     worst = None
     for frame in raw.biases:
         values = frame[good]
