@@ -324,6 +324,19 @@ def test_what_is_missing_is_said_in_a_sentence():
         audit_noise("/nowhere", stated())
 
 
+def test_a_sky_full_of_faint_objects_is_left_out():
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(18)
+    objects = 40 * gaussian_filter(rng.standard_normal((2, *SHAPE)), (0, 1.5, 1.5))
+    frames = [
+        CCDFrame(100 + rng.normal(0, 10, SHAPE) + one, unit="electron", uncertainty=np.full(SHAPE, 10.0))
+        for one in objects
+    ]
+    with pytest.raises(FrameError, match="faint objects fill their sky"):
+        audit_noise({"science": frames})
+
+
 @pytest.fixture(scope="module")
 def field():
     """A camera and its stars."""

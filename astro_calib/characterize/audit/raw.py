@@ -25,6 +25,8 @@ __all__ = ["WHAT_FOR", "Raw", "evidence_of_raw"]
 WHAT_FOR = "an audit"
 #: The least values pile up if so many pixels have them, and so many times more than the next.
 PILED, TIMES = 20, 1.5
+#: A larger part of outliers is worth a remark.
+MANY = 0.005
 #: Noise that is smaller than this part of a digital step has not the variance that rounding adds.
 HIDDEN = 0.5
 #: More than this part of the pixels at zero, below which unsigned numbers cannot go, is a level that is clamped.
@@ -99,6 +101,13 @@ def evidence_of_raw(raw: Raw, where: str = "") -> Evidence:
         samples += found
         if not found:
             remarks.append("the flats are left out: they have too few pixels in common that are lit and not saturated")
+    for kind, some in (("biases", "bias"), ("darks", "dark")):
+        share = max((sample.outliers for sample in samples if sample.kind == some), default=0.0)
+        if share > MANY:
+            remarks.append(
+                f"{100 * share:.2g}% of the pixels in differences of {kind} are five standard deviations off or more, "
+                "and are left out: hits, or pixels whose noise is not that of the others"
+            )
     return Evidence(
         samples=tuple(samples),
         levels=tuple(levels),

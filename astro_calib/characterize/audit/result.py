@@ -58,7 +58,7 @@ class NoiseAudit:
     >>> result.right
     False
     >>> print(result.verdict[:61])
-    the noise of the biases is 20% larger than predicted: the rea
+    the noise of the biases is 19% larger than predicted: the rea
     """
 
     verdict: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from astro_calib.characterize.audit.model import Wave
     from astro_calib.characterize.audit.samples import Evidence
     from astro_calib.characterize.audit.search import Found
 
@@ -14,6 +15,8 @@ __all__ = ["Stated", "all_right", "named"]
 
 #: With fewer biases a level that drifts and one odd frame look alike.
 ENOUGH_BIASES = 6
+#: Radians a pixel below which a tone hardly changes along a row.
+SLOW = 0.05
 #: What is wrong with noise that is not white: there is no such part, or it was taken for white.
 MISSING = ("which the budget does not have", "which the budget takes for white noise")
 #: What tells two faults apart.
@@ -81,10 +84,7 @@ def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
     if name == "rows":
         return f"the pixels of a row share a noise of {value} electron, {MISSING[bool(within)]}"
     if name == "tone":
-        wave = one.state.tones[-1]
-        along = f"{2 * np.pi / wave.wx:.3g} pixels along the rows" if wave.wx > 0.01 else "the same along the rows"
-        across = "whose phase goes on from row to row" if wave.coherent else "whose phase each row has of its own"
-        return f"the read-out has a tone of {value} electron, period {along}, {across}, {MISSING[bool(within)]}"
+        return f"the read-out has a tone of {value} electron, {_period(one.state.tones[-1])}, {MISSING[bool(within)]}"
     if name == "level drift":
         return f"the level drifts by {value} electron from frame to frame, and no overscan takes that off"
     if name == "overscan drift":
@@ -107,6 +107,14 @@ def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
         seen = pile.words if pile is not None else "the noise of the darks grows with the exposure, but not their level"
         return f"the level is clamped: {seen}"
     return f"{name}: {value} {one.fault.unit}"
+
+
+def _period(wave: Wave) -> str:
+    """How a tone goes along and across the rows."""
+    if wave.wx < SLOW:
+        return f"the same along each row, with a period of {2 * np.pi / wave.wy:.3g} rows"
+    across = "whose phase goes on from row to row" if wave.coherent else "whose phase each row has of its own"
+    return f"period {2 * np.pi / wave.wx:.3g} pixels along the rows, {across}"
 
 
 def _gain(one: Found, stated: Stated) -> str:
