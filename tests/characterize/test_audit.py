@@ -328,13 +328,26 @@ def test_a_sky_full_of_faint_objects_is_left_out():
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(18)
-    objects = 40 * gaussian_filter(rng.standard_normal((2, *SHAPE)), (0, 1.5, 1.5))
+    objects = 25 * gaussian_filter(rng.standard_normal((2, *SHAPE)), (0, 1.5, 1.5))
     frames = [
         CCDFrame(100 + rng.normal(0, 10, SHAPE) + one, unit="electron", uncertainty=np.full(SHAPE, 10.0))
         for one in objects
     ]
     with pytest.raises(FrameError, match="faint objects fill their sky"):
         audit_noise({"science": frames})
+
+
+def test_errors_whose_parts_are_not_known():
+    rng = np.random.default_rng(19)
+    frames = [
+        CCDFrame(rng.normal(100, 12.5, SHAPE), unit="electron", uncertainty=np.full(SHAPE, 10.0)) for _ in range(2)
+    ]
+    result = audit_noise({"science": frames})
+    assert not result.right
+    row = result.faults[result.faults["fault"] == "error"][0]
+    assert row["named"] == "yes"
+    assert abs(row["size"] - 0.25) < 3.5 * row["error"]
+    assert "% too small; their budgets do not say what they are made of" in result.verdict
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,11 @@ def _lit(evidence: Evidence) -> bool:
 
 
 def _any(evidence: Evidence) -> bool:
-    return bool(evidence.samples)
+    return any(sample.reads > 0 for sample in evidence.samples)
+
+
+def _of_detector(evidence: Evidence) -> bool:
+    return any(sample.read + sample.shot > 0 for sample in evidence.samples)
 
 
 #: Sizes of variances are looked for by their root, which may be zero.
@@ -80,7 +84,7 @@ FAULTS = (
         size=lambda x: float(np.expm1(x)),
         unit="",
         bounds=(-3.0, 3.0),
-        shown_by=_any,
+        shown_by=_of_detector,
     ),
     Fault(
         name="gain, read noise right in adu",
@@ -98,7 +102,16 @@ FAULTS = (
         size=lambda x: float(np.expm1(x)),
         unit="",
         bounds=(-3.0, 3.0),
-        shown_by=_any,
+        shown_by=lambda evidence: any(sample.read > 0 for sample in evidence.samples),
+    ),
+    Fault(
+        name="error",
+        key="error",
+        apply=lambda state, x: replace(state, other=state.other * np.exp(2 * x)),
+        size=lambda x: float(np.expm1(x)),
+        unit="",
+        bounds=(-3.0, 3.0),
+        shown_by=lambda evidence: any(sample.read + sample.shot == 0 for sample in evidence.samples),
     ),
     Fault(
         name="rows",

@@ -65,8 +65,8 @@ class State:
 
     Attributes
     ----------
-    shot, read : float
-        Factors of the variances of the shot noise and of the read-out noise.
+    shot, read, other : float
+        Factors of the variances of the shot noise, of the read-out noise, and of one whose parts are not known.
     rows, rows_within : float
         Variance that a row shares, electron^2: beside the read noise that was stated, and as a part of it.
     tones : tuple of Wave
@@ -85,6 +85,7 @@ class State:
 
     shot: float = 1.0
     read: float = 1.0
+    other: float = 1.0
     rows: float = 0.0
     rows_within: float = 0.0
     tones: tuple[Wave, ...] = ()
@@ -149,7 +150,8 @@ def wave_on_lags(wave: Wave, reach: int = REACH) -> NDArray[np.float64]:
 
 
 def _white(sample: Sample, state: State) -> float:
-    white = state.shot * sample.shot + state.read * sample.read + sample.other
+    white = state.shot * sample.shot + state.read * sample.read
+    white += sample.other * (state.other if sample.read + sample.shot == 0 else 1.0)
     white += state.flat * sample.flat + state.clamp * sample.exposure - sample.reads * state.not_white
     return max(white, TINY)
 

@@ -15,7 +15,7 @@ from astro_calib.characterize.audit.result import NoiseAudit
 from astro_calib.characterize.audit.science import evidence_of_science
 from astro_calib.characterize.audit.search import search
 from astro_calib.characterize.audit.stars import SHORTEST
-from astro_calib.characterize.audit.words import Stated, all_right, named
+from astro_calib.characterize.audit.words import Stated, all_right, named, no_fault_fits
 from astro_calib.detector.detector import as_detector
 from astro_calib.errors import FrameError
 
@@ -123,6 +123,8 @@ def audit_noise(
         sentences = [named(group, evidence, stated) for group in result.named]
         if evidence.clamp is not None:
             sentences.insert(0, f"the level is clamped: {evidence.clamp.words}")
+        if (off := tables.unexplained(evidence, result)) is not None:
+            sentences.append(no_fault_fits(*off))
         if evidence.stars is not None and evidence.stars.off:
             sentences.append(evidence.stars.words)
         if not sentences and not evidence.samples:

@@ -193,7 +193,7 @@ def _fitted(likelihood: Likelihood, state: State, fault: Fault, limit: float) ->
     x = float(result.x)
     if surprise(x) > values[best]:
         x = float(places[best])
-    error = _error(surprise, x)
+    error = _error(surprise, x, high - low)
     size = fault.size(x)
     away = abs(fault.size(x + error) - size)
     return Found(fault, size, away, max(-surprise(x), 0.0), fault.apply(state, x))
@@ -205,12 +205,14 @@ def _places(low: float, high: float) -> NDArray[np.float64]:
     return np.unique(np.concatenate([low * steps, [0.0], high * steps]))
 
 
-def _error(surprise: Callable[[float], float], x: float) -> float:
+def _error(surprise: Callable[[float], float], x: float, most: float) -> float:
     """The standard error, from where the logarithm of the likelihood is half lower."""
     step, least = 1e-3 * max(abs(x), 1e-2), surprise(x)
     for _ in range(60):
         if (drop := surprise(x + step) - least) > 0.5:
             return float(step * np.sqrt(0.5 / drop))
+        if step > most:
+            break
         step *= 1.5
     return float(step)
 
@@ -274,7 +276,7 @@ def _tone(likelihood: Likelihood, state: State, limit: float, *, within: bool) -
                 tones = (*state.tones, wave._replace(power=x**2))
                 return before - likelihood(replace(state, tones=tones))
 
-            error = _error(of_size, float(np.sqrt(wave.power)))
+            error = _error(of_size, float(np.sqrt(wave.power)), limit)
             one = _named_tone(wave, error, -float(result.fun), state)
         if best is None or one.likelihood > best.likelihood:
             best = one

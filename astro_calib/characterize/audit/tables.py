@@ -18,10 +18,21 @@ if TYPE_CHECKING:
     from astro_calib.characterize.audit.samples import Evidence, Sample
     from astro_calib.characterize.audit.search import Search
 
-__all__ = ["Judged", "apertures_table", "faults_table", "lags_table", "noise_table", "ratio_of", "stars_table"]
+__all__ = [
+    "Judged",
+    "apertures_table",
+    "faults_table",
+    "lags_table",
+    "noise_table",
+    "ratio_of",
+    "stars_table",
+    "unexplained",
+]
 
 #: An amplifier's name, what its frames say, and what was found.
 Judged = tuple[str, "Evidence", "Search"]
+#: Noise that differs from its prediction by this part, and by so many errors, is not right though no fault fits.
+OFF, CERTAIN = 0.02, 5.0
 #: Places of the lags that a table shows.
 SHOWN = [(dy, dx) for dy in range(INNER + 1) for dx in range(REACH + 1) if (dy == 0 or dx == 0) and (dy, dx) != (0, 0)]
 
@@ -48,6 +59,15 @@ def ratio_of(sample: Sample, state: State) -> tuple[float, float]:
     return ratio, float(np.sqrt(variance) / predicted / (2 * max(ratio, 0.1)))
 
 
+def unexplained(evidence: Evidence, search: Search) -> tuple[float, float] | None:
+    """The noise over its prediction, with its error, of a difference that is off though no fault was named."""
+    if search.named or evidence.clamp is not None:
+        return None
+    ratios = [ratio_of(sample, State()) for sample in evidence.samples]
+    off = [pair for pair in ratios if abs(pair[0] - 1) > max(OFF, CERTAIN * pair[1])]
+    return max(off, key=lambda pair: abs(pair[0] - 1), default=None)
+
+
 def faults_table(judged: Sequence[Judged]) -> Table:
     """A row for each fault that was tried."""
     rows = []
@@ -62,6 +82,9 @@ def faults_table(judged: Sequence[Judged]) -> Table:
             ratio, error = stars.ratio
             likelihood = ((ratio - 1) / error) ** 2 / 2
             rows.append((name, "stars", ratio - 1, error, "", likelihood, "yes" if stars.off else "no"))
+        if (found := unexplained(evidence, search)) is not None:
+            likelihood = ((found[0] - 1) / found[1]) ** 2 / 2
+            rows.append((name, "unexplained", found[0] - 1, found[1], "", likelihood, "yes"))
         # What was found last has its size beside the others.
         at_last = {one.fault.name: one for one in chosen}
         for one in search.tried:

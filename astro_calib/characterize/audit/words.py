@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from astro_calib.characterize.audit.samples import Evidence
     from astro_calib.characterize.audit.search import Found
 
-__all__ = ["Stated", "all_right", "named"]
+__all__ = ["Stated", "all_right", "named", "no_fault_fits"]
 
 #: With fewer biases a level that drifts and one odd frame look alike.
 ENOUGH_BIASES = 6
@@ -70,6 +70,14 @@ def all_right(ratios: list[tuple[float, float]]) -> str:
     return f"all right: no noise differs from its prediction by more than {100 * limit:.1f}%, 3 standard errors"
 
 
+def no_fault_fits(ratio: float, error: float) -> str:
+    """The sentence for noise that is off, and that none of the faults explains."""
+    off = _percent(ratio - 1, "larger", "smaller")
+    return (
+        f"the noise is {off} than predicted ({ratio:.3f} +- {error:.3f} times), and no fault that is known explains it"
+    )
+
+
 def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
     name, _, within = one.fault.name.partition(", ")
     if name == "gain":
@@ -80,6 +88,9 @@ def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
             now, error = (1 + one.size) * stated.read_noise, one.uncertainty * stated.read_noise
             text += f": {stated.read_noise:.4g}, should be {_with_error(now, error)} electron"
         return text
+    if name == "error":
+        size = _percent(-one.size / (1 + one.size), "too large", "too small")
+        return f"the errors of the frames are {size}; their budgets do not say what they are made of"
     value = _with_error(one.size, one.uncertainty)
     if name == "rows":
         return f"the pixels of a row share a noise of {value} electron, {MISSING[bool(within)]}"
