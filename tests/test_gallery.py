@@ -27,7 +27,7 @@ def pyplot(monkeypatch):
 
 def test_pages_are_numbered_from_one():
     numbers = [re.findall(r"^plot_(\d\d)_[a-z0-9_]+$", page.stem) for page in PAGES]
-    assert numbers == [[f"{number:02d}"] for number in range(1, 17)]
+    assert numbers == [[f"{number:02d}"] for number in range(1, 18)]
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
-"""What is made from many frames: gain and read-out noise, dark current, bad pixels, plans of a night."""
+"""What is made from many frames: gain and read-out noise, dark current, bad pixels, plans of a night, audits."""
 
+from astro_calib.characterize.audit import NoiseAudit, audit_noise
 from astro_calib.characterize.bad_pixels import bad_pixel_mask
 from astro_calib.characterize.calibration_plan import CalibrationPlan
 from astro_calib.characterize.dark_choice import DarkChoice, choose_dark
@@ -18,9 +19,11 @@ __all__ = [
     "DarkCurrent",
     "ImageExcess",
     "Measured",
+    "NoiseAudit",
     "PhotonTransfer",
     "Point",
     "Tone",
+    "audit_noise",
     "bad_pixel_mask",
     "choose_dark",
     "dark_current",

@@ -46,11 +46,11 @@ SHORT = 0.1
 
 
 def different_frames(
-    frames: Sequence[Any], kind: str, remarks: list[str]
+    frames: Sequence[Any], kind: str, remarks: list[str], what_for: str = "photon transfer"
 ) -> tuple[list[NDArray[Any]], list[NDArray[np.bool_] | None]]:
     """The pixels and masks of the frames; without copies, which say nothing new."""
-    kinds = "biases" if kind == "bias" else "flats"
-    need = f"photon transfer needs two {kinds} or more that were taken one after the other"
+    kinds = "biases" if kind == "bias" else f"{kind}s"
+    need = f"{what_for} needs two {kinds} or more that were taken one after the other"
     if isinstance(frames, np.ndarray) and frames.ndim == 3:
         frames = list(frames)
     if not isinstance(frames, (list, tuple)):
@@ -62,7 +62,7 @@ def different_frames(
     for number, frame in enumerate(frames, start=1):
         unit = getattr(frame, "unit", None)
         if unit is not None and unit != u.adu:
-            msg = f"{kind} {number} is in {unit}; photon transfer needs raw frames, in adu."
+            msg = f"{kind} {number} is in {unit}; {what_for} needs raw frames, in adu."
             raise FrameError(msg)
         pixels = getattr(frame, "pixels", None)
         pixels = np.asarray(pixels if pixels is not None else getattr(frame, "data", frame))
@@ -146,7 +146,7 @@ def remark_on_temperatures(frames: Sequence[Any]) -> list[str]:
     ]
 
 
-def section_of(name: str | None, shape: tuple[int, ...]) -> tuple[slice, slice]:
+def section_of(name: str | None, shape: tuple[int, ...], what_for: str = "photon transfer") -> tuple[slice, slice]:
     """
     The rows and columns of an amplifier.
 
@@ -168,9 +168,7 @@ def section_of(name: str | None, shape: tuple[int, ...]) -> tuple[slice, slice]:
             msg = f"section {name} lies outside frames of {shape[1]} columns and {shape[0]} rows."
             raise FrameError(msg)
         if len(range(*part.indices(length))) < SMALLEST_SIDE:
-            msg = (
-                f"{name or 'a frame'} is smaller than {SMALLEST_SIDE} rows and columns, too small for photon transfer."
-            )
+            msg = f"{name or 'a frame'} is smaller than {SMALLEST_SIDE} rows and columns, too small for {what_for}."
             raise FrameError(msg)
     return rows, columns
 
@@ -220,7 +218,13 @@ def top_of_range(
 
 
 def usable_flats(
-    flats: list[NDArray[Any]], biases: Biases, top: float, bias_level: float, noise: float, where: str
+    flats: list[NDArray[Any]],
+    biases: Biases,
+    top: float,
+    bias_level: float,
+    noise: float,
+    where: str,
+    what_for: str = "photon transfer",
 ) -> tuple[list[int], dict[int, float]]:
     """Which flats have light and are not full, and their levels above the bias, adu."""
     levels, dark, full = {}, 0, 0
@@ -243,7 +247,7 @@ def usable_flats(
         if full:
             what.append(f"{full} of {len(flats)} saturated at {top:g} adu")
         msg = (
-            f"photon transfer needs two flats or more with light and below saturation{where}; given: "
+            f"{what_for} needs two flats or more with light and below saturation{where}; given: "
             f"{' and '.join(what)}. Take flats at 5 to 60% of the range."
         )
         raise FrameError(msg)

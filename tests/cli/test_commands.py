@@ -66,7 +66,7 @@ def message(result):
     return result.stderr.partition("Error: ")[2]
 
 
-@pytest.mark.parametrize("command", [[], ["reduce"], ["demo"], ["validate"], ["advise"], ["ptc"]])
+@pytest.mark.parametrize("command", [[], ["reduce"], ["demo"], ["validate"], ["advise"], ["ptc"], ["audit"]])
 def test_help_shows_an_example(command):
     result = call(*command, "--help")
     assert result.exit_code == 0

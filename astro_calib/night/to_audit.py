@@ -1,0 +1,96 @@
+"""The frames of a night for an audit of their noise: raw ones, and those that ``reduce`` wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from astro_calib.characterize.audit.frames import calibrated_in
+from astro_calib.errors import FrameError
+from astro_calib.night.planning import plan_night
+from astro_calib.night.raw_file import read_raw_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from astropy.nddata import CCDData
+
+    from astro_calib.detector.detector import Detector
+
+__all__ = ["ToAudit", "frames_to_audit"]
+
+
+class ToAudit(NamedTuple):
+    """
+    What `~astro_calib.characterize.audit_noise` takes.
+
+    Attributes
+    ----------
+    frames : dict
+        Frames by kind.
+    detector : Detector or None
+        What is stated; None without raw frames.
+    overscan, trim : str or None
+        Sections of the raw frames.
+    left_out : list of str
+        What was not used, and why.
+    """
+
+    frames: dict[str, Any]
+    detector: Detector | None
+    overscan: str | None
+    trim: str | None
+    left_out: list[str]
+
+
+def frames_to_audit(
+    paths: Sequence[Path],
+    profile: str,
+    *,
+    unit: str | None = None,
+    gain: float | None = None,
+    read_noise: float | None = None,
+    filter_name: str | None = None,
+) -> ToAudit:
+    """Sort raw frames by kind; of several filters the flats of one are used."""
+    reduced = [path for path in paths if (path / "calibrated").is_dir()]
+    if len(reduced) > 1:
+        msg = f"{reduced[0]} and {reduced[1]} were both written by reduce; audit them one by one."
+        raise FrameError(msg)
+    calibrated = calibrated_in(reduced[0]) if reduced else {}
+    raw = [path for path in paths if path not in reduced]
+    if not raw:
+        return ToAudit(calibrated, None, None, None, [])
+    plan = plan_night(raw, profile, unit=unit, gain=gain, read_noise=read_noise)
+    flats = plan.flats
+    if filter_name is not None and filter_name not in flats:
+        msg = f"there are no flats through filter {filter_name!r}; there are some through {', '.join(flats) or 'none'}."
+        raise FrameError(msg)
+    chosen = filter_name if filter_name is not None else max(flats, key=lambda name: len(flats[name]), default="")
+    kinds = {"bias": plan.biases, "dark": plan.of_kind("dark"), "flat": flats.get(chosen, ())}
+    left_out = [str(file) for file in plan.unused]
+    left_out += [f"{len(files)} flats through {name or 'no filter'}" for name, files in flats.items() if name != chosen]
+    frames: dict[str, Any] = {}
+    for kind, files in kinds.items():
+        if len(files) == 1:
+            left_out.append(f"{files[0].path.name}: one {kind} alone tells nothing")
+        elif files:
+            frames[kind] = [_raw_frame(file.path, file.exposure_time) for file in files]
+    if plan.science and not reduced:
+        left_out.append(f"{len(plan.science)} raw science frames; give the directory that reduce wrote of them, too")
+    return ToAudit(
+        frames | calibrated,
+        plan.detector,
+        plan.overscan,
+        plan.trim,
+        left_out,
+    )
+
+
+def _raw_frame(path: Path, exposure: float) -> CCDData:
+    """A raw frame in adu, with its exposure time where an audit looks for it."""
+    from astropy.nddata import CCDData
+
+    header, pixels = read_raw_file(path)
+    header["EXPTIME"] = exposure
+    return CCDData(pixels, unit="adu", meta=header)
