@@ -147,7 +147,7 @@ def frame_detector(frame: Any, overscan: str, detector: Detector, excess: ImageE
     FrameError
         If the section lies outside of the frame, or is smaller than 32 rows and 8 columns.
     TypeError
-        If the frame is no image, or the detector no `Detector`.
+        If the frame is no image, or the detector no `~astro_calib.Detector`.
     ValueError
         If the detector has several amplifiers.
 
