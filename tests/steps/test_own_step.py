@@ -24,6 +24,21 @@ SIGMA = {"bias": 1.5, "dark": 0.5, "flat": 20.0, "fringes": 0.02}
 PLACES = {"before the bias": "bias", "before the flat": "flat", "after the flat": None}
 
 
+# Beginning of the simplest in the developers' guide.
+class SubtractScatteredLight(LinearStep):
+    """Subtract a level in electrons that is known with an error, one for all frames."""
+
+    name = "scattered light"
+
+    def __init__(self, level, sigma):
+        self.level, self.source = level, NoiseSource("scattered light", sigma**2, axes=())
+
+    def apply(self, frame):
+        frame.add(-self.level)
+        frame.add_noise(self.source)
+
+
+# End of the simplest.
 # Beginning of the example in the developers' guide.
 class SubtractFringes(LinearStep):
     """Subtract a pattern, as strong as a fit to every fourth row says."""
@@ -338,3 +353,22 @@ def test_what_was_divided_by_zero_is_known_as_little_fused_as_one_by_one(noisy, 
     flags = [0 if frame.flags is None else frame.flags & DataQuality.UNCERTAIN_DIVISOR for frame in (together, apart)]
     np.testing.assert_array_equal(flags[0], flags[1])
     assert not noisy or np.all(flags[0][:, 1])
+
+
+def test_the_error_of_a_level_is_in_all_pixels_and_frames(rng, masters, pattern, passed):
+    own = SubtractScatteredLight(12.0, 0.8)
+    raws = [raw_frame(rng, pattern, 0) for _ in range(2)]
+    steps = steps_with(own, "flat", masters)
+    images = [apply_steps(raw, steps) for raw in raws]
+    plain = [calibrate(raw, CAMERA, **masters) for raw in raws]
+    flat = masters["flat"].pixels / masters["flat"].pixels.mean()
+
+    for image, other in zip(images, plain, strict=True):
+        np.testing.assert_allclose(other.data - image.data, 12 / flat, rtol=1e-4)
+        np.testing.assert_allclose(image.budget.variances()["scattered light"], (0.8 / flat) ** 2, rtol=1e-5)
+    # The level is one for both frames, and cancels in their difference.
+    difference, without = images[0] - images[1], plain[0] - plain[1]
+    np.testing.assert_allclose(difference.variance, without.variance, rtol=1e-3)
+    assert_same(images[0], apply_steps(raws[0], steps, fused=False))
+    # A row is tried first; the pass is one.
+    assert passed[:2] == [SHAPE[1], SHAPE[0] * SHAPE[1]]
