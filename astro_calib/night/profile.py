@@ -153,7 +153,7 @@ class Profile:
     >>> from astro_calib.night import load_profile
     >>> profile = load_profile("nickel")
     >>> profile.saturation, profile.overscan
-    (65000, '[1033:1056, 1:1024]')
+    (65000.0, '[1033:1056, 1:1024]')
     """
 
     name: str
@@ -342,7 +342,7 @@ def load_profile(profile: str | PathLike[str] | Profile) -> Profile:
     --------
     >>> from astro_calib.night import load_profile
     >>> load_profile("nickel").saturation
-    65000
+    65000.0
     """
     if isinstance(profile, Profile):
         return profile

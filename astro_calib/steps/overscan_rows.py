@@ -122,10 +122,12 @@ def _excess(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         # A row without a good pixel has no mean; it is masked.
         warnings.simplefilter("ignore", RuntimeWarning)
         levels = np.nanmean(values, axis=1)
-        scatter = np.nansum((values - levels[:, None]) ** 2) / max(number.sum() - np.count_nonzero(number), 1)
+        freedom = number.sum() - np.count_nonzero(number)
+        scatter = np.nansum((values - levels[:, None]) ** 2) / max(freedom, 1)
     differences = np.diff(levels)
     differences = differences[np.isfinite(differences)]
-    if differences.size < 2 or not number.any():
+    # Single pixels do not tell their own noise from that of their rows.
+    if differences.size < 2 or not freedom:
         return 0.0, levels
     formal = float(scatter * np.mean(1 / number[number > 0]))
     seen = float(mad_std(differences)) ** 2 / 2
