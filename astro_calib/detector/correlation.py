@@ -111,15 +111,7 @@ class Correlation:
             msg = "the first wave of a correlation is not that which the pixels of a row share."
             raise ValueError(msg)
         if level is not None:
-            level = Level(
-                tuple(level.axes), np.array(level.amplitudes, np.complex128), np.array(level.squares, np.float64)
-            )
-            fits = level.amplitudes.shape == level.squares.shape == (len(waves),)
-            if not fits or level.axes not in ((), (0,), (1,)) or not np.all(np.isfinite([*level[1:]])):
-                msg = "the level that was subtracted does not fit the waves of a correlation."
-                raise ValueError(msg)
-            # No wave is more in a level than its variance there allows.
-            level = level._replace(squares=np.maximum(level.squares, np.square(np.abs(level.amplitudes))))
+            level = _checked_level(level, waves)
         result = cls.__new__(cls)
         result.__setstate__((waves, level))
         return result
@@ -129,14 +121,12 @@ class Correlation:
 
     def __setstate__(self, state: tuple[NDArray[np.float64], Level | None]) -> None:
         waves, level = state
-        nothing = np.zeros(len(waves))
-        level = Level((), nothing + 0j, nothing) if level is None else level
-        waves, amplitudes, squares = collected(waves, level.amplitudes, level.squares)
-        for array in (waves, amplitudes, squares):
+        axes, table = ((), np.zeros((len(waves), 4))) if level is None else (level.axes, level.table(waves))
+        self._waves, table = collected(waves, table)
+        self._level = Level.of_table(axes, table) if table[:, 2].any() else None
+        for array in (self._waves, *(() if self._level is None else self._level.arrays)):
             array.flags.writeable = False
-        self._waves = waves
-        self._level = Level(level.axes, amplitudes, squares) if squares.any() else None
-        total = float(parts_of_variance(waves, self._level).sum())
+        total = float(parts_of_variance(self._waves, self._level).sum())
         if total > 1 + ROUNDING:
             msg = f"the parts of a correlation add up to {total:.6g}; expected 1 at most: they are parts of a variance."
             raise ValueError(msg)
@@ -288,7 +278,7 @@ class Correlation:
         return Correlation.of_waves(self._waves * [1, column_step, row_step], level)
 
     def _key(self) -> tuple[Any, ...]:
-        level = None if self._level is None else (self._level.axes, *(part.tobytes() for part in self._level[1:]))
+        level = None if self._level is None else (self._level.axes, *(array.tobytes() for array in self._level.arrays))
         return self._waves.tobytes(), level
 
     def __eq__(self, other: object) -> bool:
@@ -308,6 +298,21 @@ class Correlation:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Correlation:
         return self
+
+
+def _checked_level(level: Level, waves: NDArray[np.float64]) -> Level:
+    """A level that fits the waves."""
+    axes, arrays = tuple(level.axes), level.arrays
+    fits = axes in ((), (0,), (1,)) and all(np.shape(array) == (len(waves),) for array in arrays)
+    if not fits or not np.all(np.isfinite(arrays)):
+        msg = "the level that was subtracted does not fit the waves of a correlation."
+        raise ValueError(msg)
+    table = Level(axes, *map(np.asarray, arrays)).table(waves)
+    size = np.hypot(table[:, 0], table[:, 1])
+    # No wave is more in a level, or in what the image has of it, than its variance there allows.
+    table[:, 2] = np.maximum(table[:, 2], np.square(size))
+    table[:, 3] = np.clip(table[:, 3], -size, size)
+    return Level.of_table(axes, table)
 
 
 def averaged(
@@ -332,18 +337,16 @@ def averaged(
     if len(weights) == 1:
         return some[0][1]
     axes = {one.level.axes for _, one in some if one.level is not None}
-    tables, amplitudes, squares = [], [], []
+    tables, levels = [], []
     for weight, one in some:
         table, level = one.waves * [weight, 1, 1], one.level
         if level is not None and len(axes) > 1:
             # Levels along different axes: what they add on average stays with the waves.
             table[:, 0] = weight * np.maximum(parts_of_variance(one.waves, level), 0.0)
             level = None
-        nothing = np.zeros(len(table))
         tables.append(table)
-        amplitudes.append(nothing + 0j if level is None else level.amplitudes)
-        squares.append(nothing if level is None else level.squares)
-    level = Level(axes.pop(), np.concatenate(amplitudes), np.concatenate(squares)) if len(axes) == 1 else None
+        levels.append(np.zeros((len(table), 4)) if level is None else level.table(table))
+    level = Level.of_table(axes.pop(), np.concatenate(levels)) if len(axes) == 1 else None
     return Correlation.of_waves(np.concatenate(tables), level)
 
 

@@ -254,9 +254,8 @@ def correlation_of_entry(entry: Mapping[str, Any]) -> Correlation:
         raise FrameError(msg)
     level = None
     if "level" in entry:
-        table = np.array(entry["level"]["waves"], dtype=np.float64).reshape(-1, 3)
         axes = tuple(int(axis) for axis in entry["level"]["axes"])
-        level = Level(axes, table[:, 0] + 1j * table[:, 1], table[:, 2])
+        level = Level.of_table(axes, np.array(entry["level"]["waves"], dtype=np.float64))
     return Correlation.of_waves(np.array(waves, dtype=np.float64), level)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from astro_calib.arguments import check_positive, check_switch, described, other_words
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
-from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import as_frame, measured
 from astro_calib.noise.coefficient import Coefficient
@@ -21,7 +20,7 @@ from astro_calib.steps.header import forget_encoding, forget_levels
 from astro_calib.steps.overscan_rows import variance_of_rows_apart
 from astro_calib.steps.section import section_slices
 from astro_calib.steps.step import LinearStep
-from astro_calib.steps.subtracted_level import OVERSCAN, SubtractedLevel, rows_apart
+from astro_calib.steps.subtracted_level import OVERSCAN, SubtractedLevel, interpolated_median_factor, rows_apart
 
 if TYPE_CHECKING:
     from astropy.modeling import Model
@@ -36,11 +35,6 @@ __all__ = ["SubtractOverscan", "subtract_overscan"]
 
 #: Overscan pixels further than this many standard deviations from the median are left out.
 CLIP = 5.0
-#: Fewer values than this are too few for what many of them gain by the interpolation of their median.
-MANY = 10
-#: Digital steps wider than this, in units of sigma, leave nothing to interpolate: all but a few values are the same.
-WIDEST = 2.0
-
 #: An error of the levels that adds less than this part to their variance is not worth a source of its own.
 NEGLIGIBLE = 1e-3
 
@@ -343,7 +337,7 @@ def _levels(
         freedom = np.isfinite(residual).sum() - np.isfinite(level).sum()
         scatter = np.nansum(residual**2) / max(freedom, 1)
         typical = max(round(float(np.median(number))), 1)
-        factor = 1.0 if median_step is None else _median_factor(typical, median_step, float(scatter))
+        factor = 1.0 if median_step is None else interpolated_median_factor(typical, median_step, float(scatter))
         variance = factor * scatter / number
     return (level[0, 0], variance[0, 0]) if whole else (level, variance)
 
@@ -379,38 +373,6 @@ def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> 
     # Halfway between two values of an even number of pixels the plain median is right.
     between = 2 * (below + inside) == number
     return np.where((inside > 0) & ~between, lower + step * (fraction - 0.5), median)
-
-
-def _median_factor(number: int, step: float, variance: float) -> float:
-    r"""
-    Variance of the median that `_median` gives, in units of that of the mean of values of so much variance.
-
-    Between the edges of a step, at distances u and v from the truth in units of sigma, the median is interpolated from
-    the parts of the values that lie below them, P(u) and P(v). First-order propagation of the binomial errors of these
-    two, averaged over where in the step the truth may lie, gives less than for the plain median of values that are not
-    rounded. What the average of the middle two of an even number gains is lost; the plain median's factor is a bound.
-    """
-    from scipy.special import ndtr
-
-    plain = median_variance_factor(number)
-    # Of the scatter, step^2 / 12 is rounding.
-    own = variance - step**2 / 12
-    if number < MANY or step <= 0 or own < (step / WIDEST) ** 2:
-        return plain
-    width = step / np.sqrt(own)
-    nodes, weights = np.polynomial.legendre.leggauss(16)
-    u = width * (nodes + 1) / 2
-    v = width - u
-    below, above = ndtr(-u), ndtr(-v)
-    density_u, density_v = (np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) for x in (u, v))
-    terms = (
-        (v / density_u) ** 2 * below * (1 - below)
-        + (u / density_v) ** 2 * above * (1 - above)
-        + 2 * u * v / (density_u * density_v) * below * above
-    )
-    gain = float(weights @ terms) / (2 * width**2) / (np.pi / 2)
-    odd = median_variance_factor(number + 1 - number % 2)
-    return min(plain, odd * gain * own / variance)
 
 
 def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], step: float, median: bool) -> float:
