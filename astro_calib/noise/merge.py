@@ -137,21 +137,25 @@ def _correlation(
     r"""
     How the noise of a merged source goes together, on average over pixels.
 
-    Frames are in the result by :math:`w_i(x)`: where single values are left out, what neighbours have in common is that
-    of the mean weights. With :math:`a_i = w_i \sigma_i / \sqrt{\sum_j w_j^2 \sigma_j^2}` it is the part
-    :math:`\sum_i \langle a_i \rangle^2` of the variance.
+    Frames are in the result by :math:`w_i(x)`. With :math:`a_i = w_i \sigma_i / \sqrt{\sum_j w_j^2 \sigma_j^2}`
+    neighbours have the part :math:`\langle \sum_i a_i(x) a_i(x + 1) \rangle` of the variance in common: next to all of
+    it where values are left out in regions, that of the mean weights, :math:`\sum_i \langle a_i \rangle^2`, where they
+    are left out here and there.
     """
     parts = variances_in_sample(terms, shape)
-    parts = parts[:, np.all(np.isfinite(parts), axis=0) & np.any(parts > 0, axis=0)]
-    if not parts.size:
+    total = parts.sum(axis=0)
+    good = np.isfinite(total) & (total > 0)
+    if not good.any():
         return None
-    means = parts.mean(axis=1)
+    means = parts[:, good].mean(axis=1)
     average = averaged((mean, s.correlation, s.window) for mean, (s, _) in zip(means.tolist(), terms, strict=True))
     if average is None:
         return None
-    shares = np.square(np.sqrt(parts / parts.sum(axis=0)).mean(axis=1))
+    amplitudes = np.sqrt(np.divide(parts, total, where=good, out=np.zeros_like(parts)))
+    pairs = np.count_nonzero(good[..., 1:] & good[..., :-1])
+    together = np.vdot(amplitudes[..., 1:], amplitudes[..., :-1]) / pairs if pairs else 1.0
     number = round(1 / float(np.square(means / means.sum()).sum()))
-    return correlation_of_result(average, factor, number, float(shares.sum()), share)
+    return correlation_of_result(average, factor, number, min(float(together), 1.0), share)
 
 
 def without_arrays(source: NoiseSource) -> NoiseSource:

@@ -122,6 +122,35 @@ def test_values_left_out_here_and_there(left_out, scatter, mean):
     assert np.mean(ratios) == pytest.approx(1, abs=mean)
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kind", ["halves", "margins"])
+def test_values_left_out_in_regions(case, kind):
+    frames = [frame_of(Correlation(*CASES[case])) for _ in range(4)]
+    kept = np.ones((4, *SHAPE), dtype=bool)
+    if kind == "halves":
+        kept[0, :, 31:], kept[1, 30:, :] = False, False
+        centers = [(14.7, 14.2), (14.2, 46.8), (44.6, 15.1), (45.1, 46.2)]
+    else:
+        # Dithers in a larger array: in the middle there are all of them.
+        for good, (y, x) in zip(kept, [(0, 0), (12, 5), (3, 14), (9, 10)], strict=True):
+            good[:] = False
+            good[y : y + 48, x : x + 48] = True
+        centers = [(30.2, 31.1)]
+    for frame, good in zip(frames, kept, strict=True):
+        frame.mask = ~good
+    shares = (kept / np.maximum(kept.sum(axis=0), 1)).reshape(4, -1)
+
+    def covariance(rows, columns, some):
+        return 25 * (shares[:, some].T @ shares[:, some]) * covariance_matrix(*CASES[case], rows, columns)
+
+    budget = combine(frames).budget
+    for center in centers:
+        for radius in (2, 5):
+            weights = aperture_less_annulus(SHAPE, radius, center)
+            ratio = np.sqrt(budget.variance_of_sum(weights) / form(covariance, weights))
+            assert ratio == pytest.approx(1, abs=0.015)
+
+
 def test_frames_divided_by_different_flats():
     rng = np.random.default_rng(2)
     y, x = np.indices(SHAPE)
