@@ -44,7 +44,7 @@ class Correlation:
     tones : iterable of (float, float, float or None)
         For each tone, such as electronic pick-up, its part of the variance, and by how many radians its phase moves
         from pixel to pixel along a row, and from row to row; None if each row has a phase of its own. Tones of one
-        frequency are added up. Of more than 64 those that matter least are merged with their neighbours in frequency.
+        frequency are added up. Of more than 256 those that matter least are merged with their neighbours in frequency.
 
     Raises
     ------
@@ -250,6 +250,27 @@ class Correlation:
         if factor <= 0:
             return Correlation(), 0.0
         return Correlation.of_waves(self._waves / [factor, 1, 1], level), factor
+
+    def with_fewer(self, most: int) -> Correlation:
+        """
+        The same noise by fewer tones.
+
+        Parameters
+        ----------
+        most : int
+            Of more tones those that matter least are merged with their neighbours in frequency.
+
+        Returns
+        -------
+        Correlation
+            With the same parts of white noise, rows, and all tones together.
+        """
+        if len(self.tones) <= most:
+            return self
+        if self._level is None:
+            return Correlation.of_waves(collected(self._waves, np.zeros((len(self._waves), 4)), most)[0])
+        waves, table = collected(self._waves, self._level.table(self._waves), most)
+        return Correlation.of_waves(waves, Level.of_table(self._level.axes, table))
 
     def seen_through(self, window: Sequence[tuple[int, int]]) -> Correlation:
         """

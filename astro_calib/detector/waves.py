@@ -13,10 +13,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MOST_TONES", "Level", "collected", "of_level", "parts_of_variance"]
+__all__ = ["ENOUGH_TONES", "MOST_TONES", "Level", "collected", "of_level", "parts_of_variance"]
 
 #: More tones than these are merged with their neighbours in frequency.
-MOST_TONES = 64
+MOST_TONES = 256
+#: So many are enough of those that are measured, or that a median makes of others.
+ENOUGH_TONES = 64
 #: Waves are slow below this frequency, in radians a pixel.
 SLOW = 0.3
 #: Further apart than any two waves are.
@@ -92,10 +94,10 @@ def of_level(waves: NDArray[np.float64], level: Level | None) -> NDArray[np.floa
 
 
 def collected(
-    waves: NDArray[np.float64], level: NDArray[np.float64]
+    waves: NDArray[np.float64], level: NDArray[np.float64], most: int = MOST_TONES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """
-    Waves by strength, those of one frequency in one, and not too many; the one of rows first.
+    Waves by strength, those of one frequency in one, and not too many tones; the one of rows first.
 
     ``level`` is what `Level.table` gives.
     """
@@ -116,7 +118,7 @@ def collected(
     order = [int(n) for n in np.argsort(-total, kind="stable") if n != of_rows and total[n] > 0]
     order.insert(0, of_rows)
     several = table[order], means[order]
-    return collected(*_merged(*several)) if len(order) > 1 + MOST_TONES else several
+    return collected(*_merged(*several, most), most) if len(order) > 1 + most else several
 
 
 def _wrapped(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,7 +141,9 @@ def _means(
     return np.stack(summed, axis=1) / np.where(total > 0, total, 1.0)[:, np.newaxis]
 
 
-def _merged(waves: NDArray[np.float64], level: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _merged(
+    waves: NDArray[np.float64], level: NDArray[np.float64], most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """
     The same waves, those that matter least added to the next in frequency; that of rows, the first, stays by itself.
 
@@ -155,7 +159,7 @@ def _merged(waves: NDArray[np.float64], level: NDArray[np.float64]) -> tuple[NDA
     distance[0] = 0
     moved = frequency.copy()
     chosen = [0]
-    while len(chosen) <= MOST_TONES:
+    while len(chosen) <= most:
         new = int(np.argmax(importance * np.square(distance)))
         chosen.append(new)
         # A wave and the one that goes the other way are the same.

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astro_calib.detector.correlation import Correlation, Level
+from astro_calib.detector.waves import ENOUGH_TONES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def correlation_of_result(
             # The level is linear in the values.
             of_waves = np.concatenate([level.table(waves), np.zeros((len(others), 4))])
             level = Level.of_table(level.axes, of_waves)
-    return Correlation.of_waves(table, level)
+    return Correlation.of_waves(table, level).with_fewer(max(len(correlation.tones), ENOUGH_TONES))
 
 
 @lru_cache(64)
