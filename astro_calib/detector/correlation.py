@@ -17,6 +17,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_number, described
@@ -41,9 +42,10 @@ class Correlation:
     ----------
     row : float
         The part of the variance that the pixels of a row have in common, 0 to 1.
-    tones : iterable of (float, float, float or None)
+    tones : iterable of (float, float or Quantity, float, Quantity or None)
         For each tone, such as electronic pick-up, its part of the variance, and by how many radians its phase moves
-        from pixel to pixel along a row, and from row to row; None if each row has a phase of its own. Tones of one
+        from pixel to pixel along a row, and from row to row (or angles with their unit); None if each row has a phase
+        of its own. Tones of one
         frequency are added up. Of more than 256 those that matter least are merged with their neighbours in frequency.
 
     Raises
@@ -76,7 +78,7 @@ class Correlation:
     array([ 1. , -0.4,  0.6])
     """
 
-    def __init__(self, row: float = 0.0, tones: Iterable[Sequence[float | None]] = ()) -> None:
+    def __init__(self, row: float = 0.0, tones: Iterable[Sequence[float | u.Quantity | None]] = ()) -> None:
         common = check_number("the part that rows share", row, maximum=1.0)
         self.__setstate__((np.array([(common, 0.0, np.nan), *_rows_of(tones)]), None))
 
@@ -373,22 +375,26 @@ def averaged(
 
 def _rows_of(tones: Any) -> list[tuple[float, float, float]]:
     """The tones that a caller gives, checked."""
-    try:
-        table = [tuple(tone) for tone in tones]
-    except TypeError:
-        table = [()]
-    if any(len(tone) != 3 for tone in table):
-        msg = (
-            f"the tones are {described(tones)}; expected a list with (part of the variance, radians from pixel to "
-            "pixel, radians from row to row, or None) for each."
-        )
+    expected = "(part of the variance, radians from pixel to pixel, radians from row to row, or None)"
+    if isinstance(tones, str) or not hasattr(tones, "__iter__"):
+        msg = f"the tones are {described(tones)}; expected a list with {expected} for each."
         raise TypeError(msg)
     result = []
-    for part, wx, wy in table:
+    for number, tone in enumerate(tones):
+        try:
+            part, wx, wy = None if isinstance(tone, str) else tone
+        except (TypeError, ValueError):
+            msg = f"tones[{number}] is {described(tone)}; expected {expected}."
+            raise TypeError(msg) from None
+        here = f"tones[{number}]: a tone's"
+        size = check_number(f"{here} part of the variance", part, maximum=1.0)
+        along = _radians(f"{here} frequency", wx)
         changing = wy is None or (isinstance(wy, Real) and np.isnan(float(wy)))
-        along, across = (
-            check_number("a tone's frequency", one, minimum=-np.inf) for one in (wx, 0 if changing else wy)
-        )
-        size = check_number("a tone's part of the variance", part, maximum=1.0)
-        result.append((size, along, np.nan if changing else across))
+        result.append((size, along, np.nan if changing else _radians(f"{here} frequency", wy)))
     return result
+
+
+def _radians(what: str, value: Any) -> float:
+    """A frequency, in radians a pixel; an angle may have another unit."""
+    angle = isinstance(value, u.Quantity) and value.unit.is_equivalent(u.rad)
+    return check_number(what, value, u.rad if angle else u.dimensionless_unscaled, minimum=-np.inf)

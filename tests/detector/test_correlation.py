@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 
+import astropy.units as u
 import numpy as np
 import pytest
 
@@ -26,6 +27,11 @@ def test_tones_of_one_frequency_are_one():
     given = Correlation(tones=[(0.1, 0.5, 0.2), (0.2, -0.5, -0.2), (0.1, 0.5 + 2 * math.pi, 0.2), (0.1, 0.5, None)])
     np.testing.assert_allclose(given.tones, [[0.4, 0.5, 0.2], [0.1, 0.5, np.nan]])
     assert Correlation(tones=[(0.1, 0.0, None)]) == Correlation(row=0.1)
+
+
+def test_frequencies_may_have_their_unit():
+    given = Correlation(tones=[(0.1 * u.one, 0.5 * u.rad, 90 * u.deg), (0.2, 1.0 * u.one, None)])
+    np.testing.assert_allclose(given.tones, [[0.2, 1.0, np.nan], [0.1, 0.5, np.pi / 2]])
 
 
 def test_equal_correlations_are_equal_whatever_the_order():
@@ -77,6 +83,12 @@ def test_tones_are_neighbours_across_the_highest_frequency():
         ({"tones": [(-0.5, 1.0, 0.0)]}, ValueError, "part of the variance is -0.5"),
         ({"tones": [(0.5, math.inf, 0.0)]}, ValueError, "a tone's frequency is inf"),
         ({"tones": [(0.5, math.nan, 0.0)]}, ValueError, "a tone's frequency is nan"),
+        ({"tones": "abc"}, TypeError, "the tones are 'abc'; expected a list"),
+        ({"tones": [(0.1, 1.0, 0.0), (0.5, 1.0)]}, TypeError, r"tones\[1\] is \(0.5, 1.0\); expected \(part of the"),
+        ({"tones": [(0.1, 1.0, 0.0), 0.7]}, TypeError, r"tones\[1\] is 0.7; expected \(part of the"),
+        ({"tones": [(0.1, 1.0, 0.0), (0.5, "x", 0)]}, TypeError, r"tones\[1\]: a tone's frequency .* not 'x'"),
+        ({"tones": [(0.1, 1.0, 0.0), (1.5, 1, 0)]}, ValueError, r"tones\[1\]: a tone's part of the variance is 1.5"),
+        ({"tones": [(0.1, 1.0 * u.m, 0.0)]}, u.UnitConversionError, r"tones\[0\]: a tone's frequency is in m"),
         ({"row": 0.6, "tones": [(0.5, 1.0, 0.0)]}, ValueError, "add up to 1.1; expected 1 at most"),
     ],
 )
