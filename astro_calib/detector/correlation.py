@@ -382,10 +382,13 @@ def _rows_of(tones: Any) -> list[tuple[float, float, float]]:
     result = []
     for number, tone in enumerate(tones):
         try:
-            part, wx, wy = None if isinstance(tone, str) else tone
-        except (TypeError, ValueError):
+            values = () if isinstance(tone, str) else tuple(tone)
+        except TypeError:
+            values = ()
+        if len(values) != 3:
             msg = f"tones[{number}] is {described(tone)}; expected {expected}."
-            raise TypeError(msg) from None
+            raise TypeError(msg)
+        part, wx, wy = values
         here = f"tones[{number}]: a tone's"
         size = check_number(f"{here} part of the variance", part, maximum=1.0)
         along = _radians(f"{here} frequency", wx)

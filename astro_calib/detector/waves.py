@@ -110,7 +110,7 @@ def collected(
     rounded = np.round(np.stack([wx, np.where(np.isnan(wy), 10.0, wy)]) / SAME_FREQUENCY)
     _, first, inverse = np.unique(rounded, axis=1, return_index=True, return_inverse=True)
     inverse = inverse.reshape(-1)
-    total = np.bincount(inverse, weights=part)
+    total = np.bincount(inverse, weights=part).astype(np.float64)
 
     table = np.stack([total, wx[first], wy[first]], axis=1)
     means = _means(level, part, inverse, total)
@@ -170,7 +170,7 @@ def _merged(
             nearer[0] = False
             nearest[nearer], turned[nearer], distance[nearer] = new, turn, apart[nearer]
             moved[nearer] = (frequency[new] + step)[nearer]
-    total = np.bincount(nearest, weights=part, minlength=len(waves))
+    total = np.bincount(nearest, weights=part, minlength=len(waves)).astype(np.float64)
     table = np.concatenate([total[:, np.newaxis], _means(moved, part, nearest, total)], axis=1)[chosen]
     table[0] = waves[0]
     return table, _means(_turned(level, turned), part, nearest, total)[chosen]

@@ -67,6 +67,7 @@ class SubtractOverscan(LinearStep):
         overscan = self.overscan
         if self.fits_section is not None:
             overscan = frame.part(section_slices(frame, self.fits_section, "the overscan section"))
+        _warn_of_order(frame)
         level, terms, lost = _overscan_level(frame, as_frame(overscan, "the overscan"), *self.how)
         if lost.any():
             _warn_of_lost(frame, lost)
@@ -126,6 +127,12 @@ def subtract_overscan(
         If the section lies outside the frame, or the overscan has no good pixel.
     ShapeMismatchError
         If the overscan has not as many rows (columns) as the frame.
+
+    Warns
+    -----
+    NoiseWarning
+        If `create_deviation` has given the frame read noise with a correlation before: what image and overscan have in
+        common then counts as independent.
 
     Notes
     -----
@@ -219,6 +226,21 @@ def _overscan_level(
         # All rows may lie at the same place in their step.
         terms.append((NoiseSource(OVERSCAN, unresolved, axes=(), identity=f"{identity}:step"), Coefficient(1.0)))
     return np.asarray(level), terms, lost
+
+
+def _warn_of_order(frame: FrameSoFar) -> None:
+    """Say that a level counts as independent of read noise that the frame has already."""
+    if frame.raw_origin is None:
+        return
+    read = f"{frame.raw_origin.raw.identity()}:read"
+    correlations = [s.correlation for s, _ in frame.terms or () if s.identity.startswith(read)]
+    if any(one is not None and one.waves[:, 0].any() for one in correlations):
+        msg = (
+            f"{frame.name} has read noise with a correlation already: what its overscan has in common with the image "
+            "counts as independent, and errors may be too large or too small. Call subtract_overscan before "
+            "create_deviation."
+        )
+        warn(msg, NoiseWarning)
 
 
 def _warn_of_lost(frame: FrameSoFar, lost: NDArray[np.bool_]) -> None:

@@ -30,6 +30,8 @@ MANY = 10
 WIDEST = 2.0
 #: Rows and columns from which it is told how much noise a level has.
 SAMPLED_LINES = 64
+#: Smaller phases, in radians, are none.
+SAME_PHASE = 1e-9
 
 
 def rows_apart(identity: str) -> str:
@@ -124,7 +126,7 @@ class SubtractedLevel(NamedTuple):
 
     def _mean_over_image(self, waves: NDArray[np.float64], image: Sequence[NDArray[np.intp]]) -> NDArray[np.complex128]:
         """The mean of each wave over the image, without those of its pixels that the level is of."""
-        whole, of_level = np.ones((2, len(waves)), dtype=complex)
+        whole, of_level = np.ones(len(waves), np.complex128), np.ones(len(waves), np.complex128)
         number, number_of_level = 1, 1
         for axis, cells in enumerate(image):
             # A level a row goes along with the wave from row to row.
@@ -202,12 +204,23 @@ def interpolated_median_factor(number: int, step: float, variance: float) -> flo
 
 def _mean_wave(frequency: NDArray[np.float64], first: int, step: int, number: int) -> NDArray[np.complex128]:
     """The mean of exp(i w x) over cells, for each frequency; NaN for those that are none."""
-    return _sum_of_wave(frequency, first + step * np.arange(number)) / number
+    mean: NDArray[np.complex128] = _sum_of_wave(frequency, first + step * np.arange(number)) / number
+    return mean
 
 
 def _sum_of_wave(frequency: NDArray[np.float64], cells: NDArray[np.intp]) -> NDArray[np.complex128]:
-    """The sum of exp(i w x) over cells, for each frequency."""
-    return np.exp(1j * np.multiply.outer(frequency, cells)).sum(axis=-1)
+    """The sum of exp(i w x) over cells in even steps, for each frequency: a geometric series."""
+    if not len(cells):
+        return np.zeros(len(frequency), np.complex128)
+    number, first, last = len(cells), int(cells[0]), int(cells[-1])
+    half = frequency * (last - first) / (2 * max(number - 1, 1))
+    # Where the wave is the same in all cells, or changes its sign from cell to cell, the sines are rounding.
+    turns = np.round(half / np.pi)
+    same = np.abs(half - turns * np.pi) < SAME_PHASE
+    limit = number * np.where(turns * (number - 1) % 2, -1.0, 1.0)
+    ratio = np.divide(np.sin(number * half), np.sin(half), where=~same, out=limit)
+    found: NDArray[np.complex128] = ratio * np.exp(0.5j * frequency * (first + last))
+    return found
 
 
 def without_level(

@@ -16,6 +16,7 @@ from astro_calib import (
     create_deviation,
     subtract_overscan,
 )
+from astro_calib.errors import NoiseWarning
 
 GAIN = 1.5
 NY, NX, NO = 40, 48, 24
@@ -259,6 +260,20 @@ def test_a_stack_keeps_its_errors_in_a_file(tmp_path, method, suffix):
         if method == "mean":
             assert stack.budget.variance_of_sum(one) == pytest.approx(variance / 10, rel=0.02)
         assert kept.budget.variance_of_sum(one) == pytest.approx(stack.budget.variance_of_sum(one), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["rows", "white"])
+def test_an_overscan_after_the_read_noise_is_not_linked_and_says_so(kind):
+    rng = np.random.default_rng(8)
+    raw = CCDFrame((1000 + field(rng, "rows", (NY, NX + NO)) / GAIN).astype(np.float32), unit="adu")
+    white = Detector(gain=GAIN * u.electron / u.adu, read_noise=5 * u.electron, correlation=Correlation())
+    before = create_deviation(raw, camera("rows") if kind == "rows" else white, pedestal=1000, shot_noise=0)
+    arguments = {"fits_section": f"[{NX + 1}:{NX + NO},1:{NY}]", "overscan_axis": 1}
+    if kind == "white":
+        subtract_overscan(before, **arguments)
+        return
+    with pytest.warns(NoiseWarning, match="Call subtract_overscan before create_deviation"):
+        subtract_overscan(before, **arguments)
 
 
 def test_a_detector_without_correlation_has_the_variance_that_it_had():
