@@ -19,6 +19,7 @@ from astro_calib.characterize.overscan_noise import noise_of, parts_of
 from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.detector import as_detector
 from astro_calib.detector.sections import slices_of_section
+from astro_calib.detector.waves import ENOUGH_TONES
 from astro_calib.errors import FrameError
 from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.steps.overscan_rows import row_noise
@@ -199,7 +200,7 @@ def frame_detector(frame: Any, overscan: str, detector: Detector, excess: ImageE
         tones[np.abs(tones[:, 1]) < np.pi / noise.shape[1], 1] = 0.0
     total = white + row + float(tones[:, 0].sum())
     gain = float(detector.amplifiers[0].gain.value)
-    correlation = Correlation(row / total, tones / [total, 1, 1]) if total > 0 else None
+    correlation = Correlation(row / total, tones / [total, 1, 1]).with_fewer(ENOUGH_TONES) if total > 0 else None
     return detector.read_out_with(
         gain * np.sqrt(total) * u.electron, correlation, rows_in_overscan=excess.rows_in_overscan
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.detector import Amplifier, Detector
+from astro_calib.detector.waves import ENOUGH_TONES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -194,7 +195,8 @@ class AmplifierTransfer:
             return None
         # Where rounding hides the noise, its parts are known worse than all of it.
         total = max(total, row + float(powers.sum()))
-        return Correlation(row / total, [(tone.power / total, tone.wx, tone.wy) for tone in self.tones])
+        tones = [(tone.power / total, tone.wx, tone.wy) for tone in self.tones]
+        return Correlation(row / total, tones).with_fewer(ENOUGH_TONES)
 
     def __str__(self) -> str:
         lines = [

@@ -17,6 +17,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_number, described
@@ -41,10 +42,11 @@ class Correlation:
     ----------
     row : float
         The part of the variance that the pixels of a row have in common, 0 to 1.
-    tones : iterable of (float, float, float or None)
+    tones : iterable of (float, float or Quantity, float, Quantity or None)
         For each tone, such as electronic pick-up, its part of the variance, and by how many radians its phase moves
-        from pixel to pixel along a row, and from row to row; None if each row has a phase of its own. Tones of one
-        frequency are added up. Of more than 64 those that matter least are merged with their neighbours in frequency.
+        from pixel to pixel along a row, and from row to row (or angles with their unit); None if each row has a phase
+        of its own. Tones of one
+        frequency are added up. Of more than 256 those that matter least are merged with their neighbours in frequency.
 
     Raises
     ------
@@ -76,7 +78,7 @@ class Correlation:
     array([ 1. , -0.4,  0.6])
     """
 
-    def __init__(self, row: float = 0.0, tones: Iterable[Sequence[float | None]] = ()) -> None:
+    def __init__(self, row: float = 0.0, tones: Iterable[Sequence[float | u.Quantity | None]] = ()) -> None:
         common = check_number("the part that rows share", row, maximum=1.0)
         self.__setstate__((np.array([(common, 0.0, np.nan), *_rows_of(tones)]), None))
 
@@ -111,15 +113,7 @@ class Correlation:
             msg = "the first wave of a correlation is not that which the pixels of a row share."
             raise ValueError(msg)
         if level is not None:
-            level = Level(
-                tuple(level.axes), np.array(level.amplitudes, np.complex128), np.array(level.squares, np.float64)
-            )
-            fits = level.amplitudes.shape == level.squares.shape == (len(waves),)
-            if not fits or level.axes not in ((), (0,), (1,)) or not np.all(np.isfinite([*level[1:]])):
-                msg = "the level that was subtracted does not fit the waves of a correlation."
-                raise ValueError(msg)
-            # No wave is more in a level than its variance there allows.
-            level = level._replace(squares=np.maximum(level.squares, np.square(np.abs(level.amplitudes))))
+            level = _checked_level(level, waves)
         result = cls.__new__(cls)
         result.__setstate__((waves, level))
         return result
@@ -129,14 +123,12 @@ class Correlation:
 
     def __setstate__(self, state: tuple[NDArray[np.float64], Level | None]) -> None:
         waves, level = state
-        nothing = np.zeros(len(waves))
-        level = Level((), nothing + 0j, nothing) if level is None else level
-        waves, amplitudes, squares = collected(waves, level.amplitudes, level.squares)
-        for array in (waves, amplitudes, squares):
+        axes, table = ((), np.zeros((len(waves), 4))) if level is None else (level.axes, level.table(waves))
+        self._waves, table = collected(waves, table)
+        self._level = Level.of_table(axes, table) if table[:, 2].any() else None
+        for array in (self._waves, *(() if self._level is None else self._level.arrays)):
             array.flags.writeable = False
-        self._waves = waves
-        self._level = Level(level.axes, amplitudes, squares) if squares.any() else None
-        total = float(parts_of_variance(waves, self._level).sum())
+        total = float(parts_of_variance(self._waves, self._level).sum())
         if total > 1 + ROUNDING:
             msg = f"the parts of a correlation add up to {total:.6g}; expected 1 at most: they are parts of a variance."
             raise ValueError(msg)
@@ -261,6 +253,27 @@ class Correlation:
             return Correlation(), 0.0
         return Correlation.of_waves(self._waves / [factor, 1, 1], level), factor
 
+    def with_fewer(self, most: int) -> Correlation:
+        """
+        The same noise by fewer tones.
+
+        Parameters
+        ----------
+        most : int
+            Of more tones those that matter least are merged with their neighbours in frequency.
+
+        Returns
+        -------
+        Correlation
+            With the same parts of white noise, rows, and all tones together.
+        """
+        if len(self.tones) <= most:
+            return self
+        if self._level is None:
+            return Correlation.of_waves(collected(self._waves, np.zeros((len(self._waves), 4)), most)[0])
+        waves, table = collected(self._waves, self._level.table(self._waves), most)
+        return Correlation.of_waves(waves, Level.of_table(self._level.axes, table))
+
     def seen_through(self, window: Sequence[tuple[int, int]]) -> Correlation:
         """
         The same noise by the places of a frame's pixels.
@@ -288,7 +301,7 @@ class Correlation:
         return Correlation.of_waves(self._waves * [1, column_step, row_step], level)
 
     def _key(self) -> tuple[Any, ...]:
-        level = None if self._level is None else (self._level.axes, *(part.tobytes() for part in self._level[1:]))
+        level = None if self._level is None else (self._level.axes, *(array.tobytes() for array in self._level.arrays))
         return self._waves.tobytes(), level
 
     def __eq__(self, other: object) -> bool:
@@ -308,6 +321,21 @@ class Correlation:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Correlation:
         return self
+
+
+def _checked_level(level: Level, waves: NDArray[np.float64]) -> Level:
+    """A level that fits the waves."""
+    axes, arrays = tuple(level.axes), level.arrays
+    fits = axes in ((), (0,), (1,)) and all(np.shape(array) == (len(waves),) for array in arrays)
+    if not fits or not np.all(np.isfinite(arrays)):
+        msg = "the level that was subtracted does not fit the waves of a correlation."
+        raise ValueError(msg)
+    table = Level(axes, *map(np.asarray, arrays)).table(waves)
+    size = np.hypot(table[:, 0], table[:, 1])
+    # No wave is more in a level, or in what the image has of it, than its variance there allows.
+    table[:, 2] = np.maximum(table[:, 2], np.square(size))
+    table[:, 3] = np.clip(table[:, 3], -size, size)
+    return Level.of_table(axes, table)
 
 
 def averaged(
@@ -332,39 +360,44 @@ def averaged(
     if len(weights) == 1:
         return some[0][1]
     axes = {one.level.axes for _, one in some if one.level is not None}
-    tables, amplitudes, squares = [], [], []
+    tables, levels = [], []
     for weight, one in some:
         table, level = one.waves * [weight, 1, 1], one.level
         if level is not None and len(axes) > 1:
             # Levels along different axes: what they add on average stays with the waves.
             table[:, 0] = weight * np.maximum(parts_of_variance(one.waves, level), 0.0)
             level = None
-        nothing = np.zeros(len(table))
         tables.append(table)
-        amplitudes.append(nothing + 0j if level is None else level.amplitudes)
-        squares.append(nothing if level is None else level.squares)
-    level = Level(axes.pop(), np.concatenate(amplitudes), np.concatenate(squares)) if len(axes) == 1 else None
+        levels.append(np.zeros((len(table), 4)) if level is None else level.table(table))
+    level = Level.of_table(axes.pop(), np.concatenate(levels)) if len(axes) == 1 else None
     return Correlation.of_waves(np.concatenate(tables), level)
 
 
 def _rows_of(tones: Any) -> list[tuple[float, float, float]]:
     """The tones that a caller gives, checked."""
-    try:
-        table = [tuple(tone) for tone in tones]
-    except TypeError:
-        table = [()]
-    if any(len(tone) != 3 for tone in table):
-        msg = (
-            f"the tones are {described(tones)}; expected a list with (part of the variance, radians from pixel to "
-            "pixel, radians from row to row, or None) for each."
-        )
+    expected = "(part of the variance, radians from pixel to pixel, radians from row to row, or None)"
+    if isinstance(tones, str) or not hasattr(tones, "__iter__"):
+        msg = f"the tones are {described(tones)}; expected a list with {expected} for each."
         raise TypeError(msg)
     result = []
-    for part, wx, wy in table:
+    for number, tone in enumerate(tones):
+        try:
+            values = () if isinstance(tone, str) else tuple(tone)
+        except TypeError:
+            values = ()
+        if len(values) != 3:
+            msg = f"tones[{number}] is {described(tone)}; expected {expected}."
+            raise TypeError(msg)
+        part, wx, wy = values
+        here = f"tones[{number}]: a tone's"
+        size = check_number(f"{here} part of the variance", part, maximum=1.0)
+        along = _radians(f"{here} frequency", wx)
         changing = wy is None or (isinstance(wy, Real) and np.isnan(float(wy)))
-        along, across = (
-            check_number("a tone's frequency", one, minimum=-np.inf) for one in (wx, 0 if changing else wy)
-        )
-        size = check_number("a tone's part of the variance", part, maximum=1.0)
-        result.append((size, along, np.nan if changing else across))
+        result.append((size, along, np.nan if changing else _radians(f"{here} frequency", wy)))
     return result
+
+
+def _radians(what: str, value: Any) -> float:
+    """A frequency, in radians a pixel; an angle may have another unit."""
+    angle = isinstance(value, u.Quantity) and value.unit.is_equivalent(u.rad)
+    return check_number(what, value, u.rad if angle else u.dimensionless_unscaled, minimum=-np.inf)

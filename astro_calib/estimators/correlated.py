@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astro_calib.detector.correlation import Correlation
+from astro_calib.detector.correlation import Correlation, Level
+from astro_calib.detector.waves import ENOUGH_TONES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,11 +90,9 @@ def correlation_of_result(
         table = np.concatenate([table, others * [excess, 1, 1]])
         if level is not None:
             # The level is linear in the values.
-            more = np.zeros(len(others))
-            level = level._replace(
-                amplitudes=np.concatenate([level.amplitudes, more]), squares=np.concatenate([level.squares, more])
-            )
-    return Correlation.of_waves(table, level)
+            of_waves = np.concatenate([level.table(waves), np.zeros((len(others), 4))])
+            level = Level.of_table(level.axes, of_waves)
+    return Correlation.of_waves(table, level).with_fewer(max(len(correlation.tones), ENOUGH_TONES))
 
 
 @lru_cache(64)

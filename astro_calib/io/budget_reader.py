@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.arguments import described
 from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.waves import MOST_TONES, Level
 from astro_calib.errors import FrameError
@@ -22,11 +24,14 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import Constituent, NoiseSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
 __all__ = ["BudgetReader", "budget_of_tree", "source_of_tree"]
+
+#: Written frequencies lie between -pi and pi; those beyond this, in radians a pixel, are damaged.
+FASTEST = 10 * np.pi
 
 
 class BudgetReader:
@@ -248,16 +253,39 @@ class BudgetReader:
 
 def correlation_of_entry(entry: Mapping[str, Any]) -> Correlation:
     """A correlation from a tree, checked."""
-    waves = [(part, wx, np.nan if wy is None else wy) for part, wx, wy in entry["waves"]]
-    if not 0 < len(waves) <= 1 + MOST_TONES:
-        msg = f"a correlation has {len(waves)} waves; expected 1 to {1 + MOST_TONES}."
+    given = entry["waves"]
+    if not 0 < len(given) <= 1 + MOST_TONES:
+        msg = f"a correlation has {len(given)} waves; expected 1 to {1 + MOST_TONES}."
+        raise FrameError(msg)
+    waves = _checked_rows("wave", given, (3,))
+    too_fast = np.flatnonzero(np.abs(waves[:, 1:]).max(axis=1, initial=0.0, where=~np.isnan(waves[:, 1:])) > FASTEST)
+    if too_fast.size:
+        number = int(too_fast[0])
+        msg = f"wave {number} of a correlation is {described(list(given[number]))}; expected frequencies of +- pi."
         raise FrameError(msg)
     level = None
     if "level" in entry:
-        table = np.array(entry["level"]["waves"], dtype=np.float64).reshape(-1, 3)
         axes = tuple(int(axis) for axis in entry["level"]["axes"])
-        level = Level(axes, table[:, 0] + 1j * table[:, 1], table[:, 2])
-    return Correlation.of_waves(np.array(waves, dtype=np.float64), level)
+        table = entry["level"]["waves"]
+        if len(table) != len(waves):
+            msg = f"a level has {len(table)} waves of a correlation of {len(waves)}."
+            raise FrameError(msg)
+        level = Level.of_table(axes, _checked_rows("level", table, (3, 4)))
+    return Correlation.of_waves(waves, level)
+
+
+def _checked_rows(what: str, table: Sequence[Sequence[Any]], lengths: tuple[int, ...]) -> NDArray[np.float64]:
+    """Rows of so many numbers; the last of a wave may be None, which is NaN here."""
+    rows = []
+    for number, row in enumerate(table):
+        numbers = [np.nan if one is None and what == "wave" and place == 2 else one for place, one in enumerate(row)]
+        if len(row) not in lengths or any(isinstance(one, bool) or not isinstance(one, Real) for one in numbers):
+            msg = f"{what} {number} of a correlation is {described(list(row))}; expected {lengths[0]} numbers."
+            raise FrameError(msg)
+        rows.append([float(one) for one in numbers])
+    # What one row misses is known of none.
+    shortest = min(map(len, rows), default=0)
+    return np.array([row[:shortest] for row in rows], dtype=np.float64)
 
 
 def budget_of_tree(tree: Mapping[str, Any], data: Any = None) -> UncertaintyBudget:

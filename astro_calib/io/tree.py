@@ -10,7 +10,8 @@ written either: it is what the other terms leave of the total variance, which is
     shape, dtype        of the frame, and of its variances
     masters             list of {identity, name, checksum, file}
     correlations        list of {waves, level}, if there are any: waves is a list of [part, along rows, from row to row
-                        or null]; level, if there is one, is {axes, waves}, with a list of [real, imaginary, square]
+                        or null]; level, if there is one, is {axes, waves}, with a list of [real, imaginary, square,
+                        in the image]
     fields              list: "own" (the frame's data, whatever happens to them), "data" (as they are in the file),
                         {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values}
     terms               list of {source, coefficient}
@@ -234,8 +235,7 @@ def _correlation_entry(correlation: Correlation) -> dict[str, Any]:
     level = correlation.level
     if level is None:
         return {"waves": waves}
-    table = np.stack([level.amplitudes.real, level.amplitudes.imag, level.squares], axis=1)
-    return {"waves": waves, "level": {"axes": list(level.axes), "waves": table.tolist()}}
+    return {"waves": waves, "level": {"axes": list(level.axes), "waves": level.table(correlation.waves).tolist()}}
 
 
 def _rest(budget: UncertaintyBudget, writer: _Writer) -> tuple[int, str] | None:

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from astro_calib.noise.arrays import ArrayRef, SurvivorMask
     from astro_calib.noise.window import Window
 
-__all__ = ["merge_sources", "squared", "variances_in_sample", "without_arrays"]
+__all__ = ["differ_by_regions", "merge_sources", "squared", "variances_in_sample", "without_arrays"]
 
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
 #: Values of all frames, and rows, from which it is told what they have in common at all pixels.
 SAMPLED_VALUES, FEWEST_ROWS = 1 << 17, 16
+#: Less than this part of the variance that distant pixels have not in common does not matter.
+NEGLIGIBLE = 1e-3
 #: Pixels that are summed up at a time, so that the sum stays in the cache.
 BLOCK = 1 << 17
 
@@ -137,21 +139,44 @@ def _correlation(
     r"""
     How the noise of a merged source goes together, on average over pixels.
 
-    Frames are in the result by :math:`w_i(x)`: where single values are left out, what neighbours have in common is that
-    of the mean weights. With :math:`a_i = w_i \sigma_i / \sqrt{\sum_j w_j^2 \sigma_j^2}` it is the part
-    :math:`\sum_i \langle a_i \rangle^2` of the variance.
+    Frames are in the result by :math:`w_i(x)`. With :math:`a_i = w_i \sigma_i / \sqrt{\sum_j w_j^2 \sigma_j^2}`
+    neighbours have the part :math:`\langle \sum_i a_i(x) a_i(x + 1) \rangle` of the variance in common: next to all of
+    it where values are left out in regions, that of the mean weights, :math:`\sum_i \langle a_i \rangle^2`, where they
+    are left out here and there.
     """
-    parts = variances_in_sample(terms, shape)
-    parts = parts[:, np.all(np.isfinite(parts), axis=0) & np.any(parts > 0, axis=0)]
-    if not parts.size:
+    parts, total, good = _parts_of_variance(terms, shape)
+    if not good.any():
         return None
-    means = parts.mean(axis=1)
+    means = parts[:, good].mean(axis=1)
     average = averaged((mean, s.correlation, s.window) for mean, (s, _) in zip(means.tolist(), terms, strict=True))
     if average is None:
         return None
-    shares = np.square(np.sqrt(parts / parts.sum(axis=0)).mean(axis=1))
     number = round(1 / float(np.square(means / means.sum()).sum()))
-    return correlation_of_result(average, factor, number, float(shares.sum()), share)
+    return correlation_of_result(average, factor, number, _together(parts, total, good)[0], share)
+
+
+def differ_by_regions(terms: Sequence[tuple[NoiseSource, Coefficient]], shape: tuple[int, ...]) -> bool:
+    """Whether some sources have more of the variance in one region, others in another, and not only here and there."""
+    near, far = _together(*_parts_of_variance(terms, shape))
+    return far < 1 - NEGLIGIBLE and 1 - near < (1 - far) / 2
+
+
+def _parts_of_variance(
+    terms: Sequence[tuple[NoiseSource, Coefficient]], shape: tuple[int, ...]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    """What each term adds to the variance of sampled pixels, all of them together, and which pixels count."""
+    parts = variances_in_sample(terms, shape)
+    total = parts.sum(axis=0)
+    return parts, total, np.isfinite(total) & (total > 0)
+
+
+def _together(parts: NDArray[Any], total: NDArray[Any], good: NDArray[np.bool_]) -> tuple[float, float]:
+    """The part of the variance that neighbours have in common, and that which distant pixels have on average."""
+    amplitudes = np.sqrt(np.divide(parts, total, where=good, out=np.zeros_like(parts)))
+    pairs, number = int((good[..., 1:] & good[..., :-1]).sum()), int(good.sum())
+    near = float(np.vdot(amplitudes[..., 1:], amplitudes[..., :-1])) / pairs if pairs else 1.0
+    far = float(np.square(amplitudes.reshape(len(parts), -1).sum(axis=1)).sum()) / max(number, 1) ** 2
+    return min(near, 1.0), far
 
 
 def without_arrays(source: NoiseSource) -> NoiseSource:

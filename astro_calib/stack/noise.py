@@ -16,7 +16,7 @@ from astro_calib.errors import NoiseWarning, warn
 from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
-from astro_calib.noise.merge import merge_sources, squared, variances_in_sample
+from astro_calib.noise.merge import differ_by_regions, merge_sources, squared, variances_in_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +57,8 @@ SAMPLE, SAMPLED_VALUES = 1 << 16, 1 << 20
 NEGLIGIBLE = 1e-5
 #: Above this difference of shared noise, in units of their own, the median of frames is not linear any more.
 LARGEST_UNLIKE = 0.5
+#: Correlated noise of so many frames is kept apart where other frames are masked in other regions.
+MOST_APART = 6
 
 
 def budget_of(frame: CCDFrame) -> UncertaintyBudget:
@@ -310,7 +312,8 @@ def stacked_budget(
     for kind, group in groups.items():
         name, axes, _ = kind
         factor = by_pixel if len(axes) == data.ndim else 1.0
-        if len(owners[kind]) == 1 and np.ndim(factor) == 0 and factor == 1:
+        linear = np.ndim(factor) == 0 and factor == 1
+        if linear and (len(owners[kind]) == 1 or (weights.by_pixel is None and _cross_regions(group, data.shape))):
             terms += group
         else:
             typical = None if weights.by_pixel is None else remembered[kind]
@@ -337,6 +340,13 @@ def stacked_budget(
         for position, member, own in members:
             terms.append((member, weights.times(position, materialized(own, budget_of(frames[position])))))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
+
+
+def _cross_regions(group: Sequence[Term], shape: tuple[int, ...]) -> bool:
+    """Whether a sum may go across the edges of regions in which neighbours have other noise in common."""
+    if len(group) > MOST_APART or all(source.correlation is None for source, _ in group):
+        return False
+    return differ_by_regions(group, shape)
 
 
 def _shares_of_noise(groups: Mapping[Kind, Sequence[Term]], shape: tuple[int, ...]) -> dict[Kind, float]:

@@ -64,7 +64,7 @@ class CreateDeviation(LinearStep):
         electrons_per_unit, read_noise, fixed = _fixed_noise(frame, origin, self.detector)
         coefficient = Coefficient(1.0).times(_over(frame, electrons_per_unit), -1)
         read = NoiseSource("read noise", 0.0, identity=f"{identity}:read", window=window)
-        fixed = _add_read_noise(frame, read, self.detector, fixed, coefficient)
+        fixed = _add_read_noise(frame, read, self.detector, fixed, electrons_per_unit)
         floor = _mapped(lambda read, both: read**2 / 4 - both, read_noise, fixed)
         shot = NoiseSource("shot noise", 0.0, identity=f"{identity}:shot", window=window, slope=slope)
         if tells_itself and frame.unit == u.electron and isinstance(floor, PerAmplifier):
@@ -150,15 +150,17 @@ def _add_noise(frame: FrameSoFar, source: NoiseSource, variance: Values, coeffic
 
 
 def _add_read_noise(
-    frame: FrameSoFar, read: NoiseSource, detector: Detector, fixed: Values, coefficient: Coefficient
+    frame: FrameSoFar, read: NoiseSource, detector: Detector, fixed: Values, electrons_per_unit: Values
 ) -> Values:
     """Add read noise and digitisation, whose variance was found, and return what of it a subtracted level left."""
+    coefficient = Coefficient(1.0).times(_over(frame, electrons_per_unit), -1)
     if all(amplifier.correlation is None for amplifier in detector.amplifiers):
         _add_noise(frame, read, fixed, coefficient)
         return fixed
     sections = amplifier_sections(frame, detector)
     variances = _of_each(fixed, sections)
-    correlations, left = without_level(frame, _origin(frame), detector, variances)
+    electrons = _of_each(electrons_per_unit, sections)
+    correlations, left = without_level(frame, _origin(frame), detector, variances, electrons, sections)
     fixed = _mapped(lambda one, factor: one * factor, fixed, PerAmplifier(sections, left, frame.shape))
     for index, correlation in enumerate(correlations):
         # No two amplifiers have a row or a tone in common.

@@ -10,7 +10,6 @@ import numpy as np
 
 from astro_calib.arguments import check_positive, check_switch, described, other_words
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
-from astro_calib.estimators import median_variance_factor
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import as_frame, measured
 from astro_calib.noise.coefficient import Coefficient
@@ -21,7 +20,7 @@ from astro_calib.steps.header import forget_encoding, forget_levels
 from astro_calib.steps.overscan_rows import variance_of_rows_apart
 from astro_calib.steps.section import section_slices
 from astro_calib.steps.step import LinearStep
-from astro_calib.steps.subtracted_level import OVERSCAN, SubtractedLevel, rows_apart
+from astro_calib.steps.subtracted_level import OVERSCAN, SubtractedLevel, interpolated_median_factor, rows_apart
 
 if TYPE_CHECKING:
     from astropy.modeling import Model
@@ -36,11 +35,6 @@ __all__ = ["SubtractOverscan", "subtract_overscan"]
 
 #: Overscan pixels further than this many standard deviations from the median are left out.
 CLIP = 5.0
-#: Fewer values than this are too few for what many of them gain by the interpolation of their median.
-MANY = 10
-#: Digital steps wider than this, in units of sigma, leave nothing to interpolate: all but a few values are the same.
-WIDEST = 2.0
-
 #: An error of the levels that adds less than this part to their variance is not worth a source of its own.
 NEGLIGIBLE = 1e-3
 
@@ -73,6 +67,7 @@ class SubtractOverscan(LinearStep):
         overscan = self.overscan
         if self.fits_section is not None:
             overscan = frame.part(section_slices(frame, self.fits_section, "the overscan section"))
+        _warn_of_order(frame)
         level, terms, lost = _overscan_level(frame, as_frame(overscan, "the overscan"), *self.how)
         if lost.any():
             _warn_of_lost(frame, lost)
@@ -132,6 +127,12 @@ def subtract_overscan(
         If the section lies outside the frame, or the overscan has no good pixel.
     ShapeMismatchError
         If the overscan has not as many rows (columns) as the frame.
+
+    Warns
+    -----
+    NoiseWarning
+        If `create_deviation` has given the frame read noise with a correlation before: what image and overscan have in
+        common then counts as independent.
 
     Notes
     -----
@@ -225,6 +226,21 @@ def _overscan_level(
         # All rows may lie at the same place in their step.
         terms.append((NoiseSource(OVERSCAN, unresolved, axes=(), identity=f"{identity}:step"), Coefficient(1.0)))
     return np.asarray(level), terms, lost
+
+
+def _warn_of_order(frame: FrameSoFar) -> None:
+    """Say that a level counts as independent of read noise that the frame has already."""
+    if frame.raw_origin is None:
+        return
+    read = f"{frame.raw_origin.raw.identity()}:read"
+    correlations = [s.correlation for s, _ in frame.terms or () if s.identity.startswith(read)]
+    if any(one is not None and one.waves[:, 0].any() for one in correlations):
+        msg = (
+            f"{frame.name} has read noise with a correlation already: what its overscan has in common with the image "
+            "counts as independent, and errors may be too large or too small. Call subtract_overscan before "
+            "create_deviation."
+        )
+        warn(msg, NoiseWarning)
 
 
 def _warn_of_lost(frame: FrameSoFar, lost: NDArray[np.bool_]) -> None:
@@ -343,7 +359,7 @@ def _levels(
         freedom = np.isfinite(residual).sum() - np.isfinite(level).sum()
         scatter = np.nansum(residual**2) / max(freedom, 1)
         typical = max(round(float(np.median(number))), 1)
-        factor = 1.0 if median_step is None else _median_factor(typical, median_step, float(scatter))
+        factor = 1.0 if median_step is None else interpolated_median_factor(typical, median_step, float(scatter))
         variance = factor * scatter / number
     return (level[0, 0], variance[0, 0]) if whole else (level, variance)
 
@@ -379,38 +395,6 @@ def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> 
     # Halfway between two values of an even number of pixels the plain median is right.
     between = 2 * (below + inside) == number
     return np.where((inside > 0) & ~between, lower + step * (fraction - 0.5), median)
-
-
-def _median_factor(number: int, step: float, variance: float) -> float:
-    r"""
-    Variance of the median that `_median` gives, in units of that of the mean of values of so much variance.
-
-    Between the edges of a step, at distances u and v from the truth in units of sigma, the median is interpolated from
-    the parts of the values that lie below them, P(u) and P(v). First-order propagation of the binomial errors of these
-    two, averaged over where in the step the truth may lie, gives less than for the plain median of values that are not
-    rounded. What the average of the middle two of an even number gains is lost; the plain median's factor is a bound.
-    """
-    from scipy.special import ndtr
-
-    plain = median_variance_factor(number)
-    # Of the scatter, step^2 / 12 is rounding.
-    own = variance - step**2 / 12
-    if number < MANY or step <= 0 or own < (step / WIDEST) ** 2:
-        return plain
-    width = step / np.sqrt(own)
-    nodes, weights = np.polynomial.legendre.leggauss(16)
-    u = width * (nodes + 1) / 2
-    v = width - u
-    below, above = ndtr(-u), ndtr(-v)
-    density_u, density_v = (np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) for x in (u, v))
-    terms = (
-        (v / density_u) ** 2 * below * (1 - below)
-        + (u / density_v) ** 2 * above * (1 - above)
-        + 2 * u * v / (density_u * density_v) * below * above
-    )
-    gain = float(weights @ terms) / (2 * width**2) / (np.pi / 2)
-    odd = median_variance_factor(number + 1 - number % 2)
-    return min(plain, odd * gain * own / variance)
 
 
 def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], step: float, median: bool) -> float:

@@ -20,10 +20,18 @@ if TYPE_CHECKING:
     from astro_calib.noise.propagation import Term
     from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["OVERSCAN", "SubtractedLevel", "rows_apart", "without_level"]
+__all__ = ["OVERSCAN", "SubtractedLevel", "interpolated_median_factor", "rows_apart", "without_level"]
 
 #: What the noise of a level is called.
 OVERSCAN = "overscan"
+#: Fewer values than this are too few for what many of them gain by the interpolation of their median.
+MANY = 10
+#: Digital steps wider than this, in units of sigma, leave nothing to interpolate: all but a few values are the same.
+WIDEST = 2.0
+#: Rows and columns from which it is told how much noise a level has.
+SAMPLED_LINES = 64
+#: Smaller phases, in radians, are none.
+SAME_PHASE = 1e-9
 
 
 def rows_apart(identity: str) -> str:
@@ -78,12 +86,9 @@ class SubtractedLevel(NamedTuple):
         """How many pixels it is the mean of."""
         return int(np.prod([number for _, _, number in self.pixels]))
 
-    @property
-    def variance_factor(self) -> float:
-        """Variance in units of that of the mean of as many independent pixels."""
-        return median_variance_factor(self.number) if self.how.startswith("median") else 1.0
-
-    def of_waves(self, waves: NDArray[np.float64], *, rows_in_overscan: bool) -> Level:
+    def of_waves(
+        self, waves: NDArray[np.float64], image: Sequence[NDArray[np.intp]], *, rows_in_overscan: bool
+    ) -> Level:
         """
         What the level has of each wave of a correlation, for `Correlation.less_level`.
 
@@ -91,6 +96,8 @@ class SubtractedLevel(NamedTuple):
         ----------
         waves : ndarray, shape (n_waves, 3)
             As `Correlation.waves` returns them; the first is what a row has in common.
+        image : sequence of ndarray of int
+            The rows and the columns of the raw frame from which it was subtracted.
         rows_in_overscan : bool
             Whether that is the same in image and overscan.
 
@@ -114,35 +121,120 @@ class SubtractedLevel(NamedTuple):
         if not rows_in_overscan:
             amplitudes[0] = 0.0
         kept = tuple(axis for axis in (0, 1) if axis not in self.axes)
-        return Level(kept, amplitudes, squares)
+        in_image = (amplitudes.conj() * self._mean_over_image(waves, image)).real
+        return Level(kept, amplitudes, squares, in_image)
 
-    def white_part(self, correlation: Correlation, level: Level) -> float:
-        """
-        The part of the level's variance that is white noise of its pixels, and what a median adds.
+    def _mean_over_image(self, waves: NDArray[np.float64], image: Sequence[NDArray[np.intp]]) -> NDArray[np.complex128]:
+        """The mean of each wave over the image, without those of its pixels that the level is of."""
+        whole, of_level = np.ones(len(waves), np.complex128), np.ones(len(waves), np.complex128)
+        number, number_of_level = 1, 1
+        for axis, cells in enumerate(image):
+            # A level a row goes along with the wave from row to row.
+            frequency = waves[:, 2 - axis] if axis in self.axes else np.zeros(len(waves))
+            frequency = np.nan_to_num(frequency)
+            held = cells
+            if axis in self.axes:
+                first, step, length = self.pixels[self.axes.index(axis)]
+                held = np.intersect1d(cells, first + step * np.arange(length))
+            whole, number = whole * _sum_of_wave(frequency, cells), number * len(cells)
+            of_level, number_of_level = of_level * _sum_of_wave(frequency, held), number_of_level * len(held)
+        if number == number_of_level:
+            return whole / max(number, 1)
+        return (whole - of_level) / (number - number_of_level)
 
-        The scatter of the pixels, which the variance was found from, holds all that the level does not follow: tones,
-        and for one level of the frame what rows have in common.
+    def white_variance(self, correlation: Correlation, level: Level, variance: float, step: float) -> float:
         """
-        waves, white = correlation.waves, correlation.white
-        left = waves[:, 0] * np.maximum(1 - level.squares, 0.0) * self.number / max(self.number - 1, 1)
-        seen = white + float(left.sum())
-        share = white / seen if seen > 0 else 1.0
-        factor = self.variance_factor
-        return (share + factor - 1) / factor
+        The variance of the level from white noise of its pixels, and what a median adds.
+
+        Parameters
+        ----------
+        correlation : Correlation
+            Of the pixels.
+        level : Level
+            What the level has of its waves.
+        variance : float
+            Of a pixel.
+        step : float
+            The digital step.
+
+        Notes
+        -----
+        The scatter of the pixels says less: a tone has one amplitude a frame, that of this frame.
+        """
+        if not self.how.startswith("median"):
+            return variance * correlation.white / self.number
+        # A median has more noise by what pixels scatter about it, tones included.
+        left = float((correlation.waves[:, 0] * np.maximum(1 - level.squares, 0.0)).sum())
+        scatter = variance * (correlation.white + left)
+        excess = interpolated_median_factor(self.number, step, scatter) - 1
+        return (variance * correlation.white + excess * scatter) / self.number
+
+
+def interpolated_median_factor(number: int, step: float, variance: float) -> float:
+    r"""
+    Variance of a median of an overscan, in units of that of the mean of values of so much variance.
+
+    Between the edges of a step, at distances u and v from the truth in units of sigma, the median is interpolated from
+    the parts of the values that lie below them, P(u) and P(v). First-order propagation of the binomial errors of these
+    two, averaged over where in the step the truth may lie, gives less than for the plain median of values that are not
+    rounded. What the average of the middle two of an even number gains is lost; the plain median's factor is a bound.
+    """
+    from scipy.special import ndtr
+
+    plain = median_variance_factor(number)
+    # Of the scatter, step^2 / 12 is rounding.
+    own = variance - step**2 / 12
+    if number < MANY or step <= 0 or own < (step / WIDEST) ** 2:
+        return plain
+    width = step / np.sqrt(own)
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    u = width * (nodes + 1) / 2
+    v = width - u
+    below, above = ndtr(-u), ndtr(-v)
+    density_u, density_v = (np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) for x in (u, v))
+    terms = (
+        (v / density_u) ** 2 * below * (1 - below)
+        + (u / density_v) ** 2 * above * (1 - above)
+        + 2 * u * v / (density_u * density_v) * below * above
+    )
+    gain = float(weights @ terms) / (2 * width**2) / (np.pi / 2)
+    odd = median_variance_factor(number + 1 - number % 2)
+    return min(plain, odd * gain * own / variance)
 
 
 def _mean_wave(frequency: NDArray[np.float64], first: int, step: int, number: int) -> NDArray[np.complex128]:
     """The mean of exp(i w x) over cells, for each frequency; NaN for those that are none."""
-    return np.exp(1j * np.multiply.outer(frequency, first + step * np.arange(number))).mean(axis=-1)
+    mean: NDArray[np.complex128] = _sum_of_wave(frequency, first + step * np.arange(number)) / number
+    return mean
+
+
+def _sum_of_wave(frequency: NDArray[np.float64], cells: NDArray[np.intp]) -> NDArray[np.complex128]:
+    """The sum of exp(i w x) over cells in even steps, for each frequency: a geometric series."""
+    if not len(cells):
+        return np.zeros(len(frequency), np.complex128)
+    number, first, last = len(cells), int(cells[0]), int(cells[-1])
+    half = frequency * (last - first) / (2 * max(number - 1, 1))
+    # Where the wave is the same in all cells, or changes its sign from cell to cell, the sines are rounding.
+    turns = np.round(half / np.pi)
+    same = np.abs(half - turns * np.pi) < SAME_PHASE
+    limit = number * np.where(turns * (number - 1) % 2, -1.0, 1.0)
+    ratio = np.divide(np.sin(number * half), np.sin(half), where=~same, out=limit)
+    found: NDArray[np.complex128] = ratio * np.exp(0.5j * frequency * (first + last))
+    return found
 
 
 def without_level(
-    frame: FrameSoFar, origin: Origin, detector: Detector, variances: Sequence[float]
+    frame: FrameSoFar,
+    origin: Origin,
+    detector: Detector,
+    variances: Sequence[float],
+    electrons_per_unit: Sequence[float],
+    held: Sequence[tuple[slice, slice]],
 ) -> tuple[list[Correlation], tuple[float, ...]]:
     """
     How the read noise of each amplifier's pixels goes together after a level of the same noise was subtracted.
 
-    The noise of the level itself gets smaller by what it has of tones and rows.
+    The noise of the level itself is then the white noise of its pixels, as the detector states it.
 
     Parameters
     ----------
@@ -154,6 +246,10 @@ def without_level(
         With a correlation for one amplifier or more.
     variances : sequence of float
         Of read noise and rounding, electron^2, for each amplifier.
+    electrons_per_unit : sequence of float
+        Of the frame's unit, for each amplifier.
+    held : sequence of (slice, slice)
+        The rows and columns of the frame that each has read.
 
     Returns
     -------
@@ -165,20 +261,47 @@ def without_level(
     raw = origin.raw.identity()
     found = _level_of(frame.terms or (), raw)
     sections = detector.sections(origin.raw.shape)
+    image = [first + step * np.arange(n) for (first, step), n in zip(origin.window, frame.shape, strict=True)]
     correlations, left = [], []
-    for amplifier, section, variance in zip(detector.amplifiers, sections, variances, strict=True):
+    of_each = zip(detector.amplifiers, sections, held, variances, electrons_per_unit, strict=True)
+    for amplifier, section, part_of_frame, variance, electrons in of_each:
         correlation, factor = amplifier.correlation or Correlation(), 1.0
         # What rounding adds is white.
-        part = min(float(amplifier.read_noise.value) ** 2 / variance, 1.0) if variance else 0.0
-        correlation = Correlation.of_waves(correlation.waves * [part, 1, 1])
-        if found is not None and (len(sections) == 1 or found[1].lies_in(section, origin.raw.shape)):
-            level = found[1].of_waves(correlation.waves, rows_in_overscan=amplifier.rows_in_overscan)
-            frame.scale_noise(found[0], found[1].white_part(correlation, level))
+        square = float(amplifier.read_noise.value) ** 2
+        share = min(square / variance, 1.0) if variance else 0.0
+        correlation = Correlation.of_waves(correlation.waves * [share, 1, 1])
+        if (
+            amplifier.correlation is not None
+            and found is not None
+            and (len(sections) == 1 or found[1].lies_in(section, origin.raw.shape))
+        ):
+            cells = [along[part] for along, part in zip(image, part_of_frame, strict=True)]
+            level = found[1].of_waves(correlation.waves, cells, rows_in_overscan=amplifier.rows_in_overscan)
+            if correlation.waves[:, 0].any():
+                step = float(np.sqrt(12 * max(variance - square, 0.0)))
+                white = found[1].white_variance(correlation, level, variance, step)
+                seen = electrons**2 * _typical_variance(frame, found[0], part_of_frame)
+                frame.scale_noise(found[0], white / seen if seen > 0 else 1.0)
             frame.scale_noise(rows_apart(found[0]), 0.0)
             correlation, factor = correlation.less_level(level)
         correlations.append(correlation)
         left.append(factor)
     return correlations, tuple(left)
+
+
+def _typical_variance(frame: FrameSoFar, identity: str, part: tuple[slice, slice]) -> float:
+    """The median of what a source adds to the variance of the pixels of a part of the frame."""
+    cells = [range(n)[along] for n, along in zip(frame.shape, part, strict=True)]
+    if not all(cells):
+        return 0.0
+    rows, columns = (slice(one[0], one[-1] + 1, one.step * max(len(one) // SAMPLED_LINES, 1)) for one in cells)
+    item, total = (rows, columns), 0.0
+    for source, coefficient in frame.terms or ():
+        if source.identity == identity:
+            own = frame.values(item) if coefficient.depends_on_own else None
+            factor = coefficient.part(item, frame.shape, own)
+            total += float(np.nanmedian(np.square(factor) * source.variance.part(item, frame.shape)))
+    return total
 
 
 def _level_of(terms: Iterable[Term], raw: str) -> tuple[str, SubtractedLevel] | None:

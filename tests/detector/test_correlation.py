@@ -4,13 +4,14 @@ import copy
 import math
 import pickle
 
+import astropy.units as u
 import numpy as np
 import pytest
 
 from astro_calib import Correlation, NoiseSource
 from astro_calib.detector.correlation import averaged
 from astro_calib.detector.waves import Level
-from tests.correlated_fields import CASES, autocovariance
+from tests.correlated_fields import CASES, aperture_less_annulus, autocovariance, places
 
 AS_IT_IS = ((0, 1), (0, 1))
 
@@ -28,6 +29,11 @@ def test_tones_of_one_frequency_are_one():
     assert Correlation(tones=[(0.1, 0.0, None)]) == Correlation(row=0.1)
 
 
+def test_frequencies_may_have_their_unit():
+    given = Correlation(tones=[(0.1 * u.one, 0.5 * u.rad, 90 * u.deg), (0.2, 1.0 * u.one, None)])
+    np.testing.assert_allclose(given.tones, [[0.2, 1.0, np.nan], [0.1, 0.5, np.pi / 2]])
+
+
 def test_equal_correlations_are_equal_whatever_the_order():
     tones = [(0.2, 0.5, 0.2), (0.1, 1.5, None), (0.3, 2.5, -0.7)]
     one, other = Correlation(0.1, tones), Correlation(0.1, tones[::-1])
@@ -43,8 +49,28 @@ def test_many_tones_are_merged_without_a_change_of_their_sum():
     tones = [(0.8 / 300, *rng.uniform(-3, 3, 2)) for _ in range(150)]
     tones += [(0.8 / 300, rng.uniform(0, 3), None) for _ in range(150)]
     merged = Correlation(0.1, tones)
-    assert len(merged.tones) == 64
+    assert len(merged.tones) == 256
     np.testing.assert_allclose([merged.white, merged.row, merged.tones[:, 0].sum()], [0.1, 0.1, 0.8])
+
+
+def test_a_hundred_tones_stay_what_they_are():
+    # Merged, tones that go on from row to row made sums over apertures wrong by up to 15%.
+    rng = np.random.default_rng(2)
+    tones = np.stack([np.full(100, 0.006), rng.uniform(0, np.pi, 100), rng.uniform(-np.pi, np.pi, 100)], axis=1)
+    correlation = Correlation(tones=tones)
+    rows, columns = places((21, 22))
+    weights = aperture_less_annulus((21, 22), 3, (10, 10.5)).ravel()
+    phases = np.outer(columns, tones[:, 1]) + np.outer(rows, tones[:, 2])
+    expected = 0.4 * np.sum(weights**2) + 0.006 * np.sum(np.abs(weights @ np.exp(1j * phases)) ** 2)
+    lags = np.subtract.outer(columns, columns), np.subtract.outer(rows, rows)
+    assert weights @ correlation.rho(*lags) @ weights == pytest.approx(expected, rel=1e-9)
+
+
+def test_tones_are_neighbours_across_the_highest_frequency():
+    # Whole pixels cannot tell pi + 0.01 from -pi + 0.01.
+    tones = [(0.1, np.pi - 0.01, 0.5), (0.1, 0.01 - np.pi, 0.5), (0.1, 1.0, np.pi - 0.02), (0.1, 1.0, 0.02 - np.pi)]
+    merged = Correlation(tones=tones).with_fewer(2)
+    np.testing.assert_allclose(np.sort(merged.tones, axis=0), [[0.2, 1.0, 0.5], [0.2, np.pi, np.pi]])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +83,12 @@ def test_many_tones_are_merged_without_a_change_of_their_sum():
         ({"tones": [(-0.5, 1.0, 0.0)]}, ValueError, "part of the variance is -0.5"),
         ({"tones": [(0.5, math.inf, 0.0)]}, ValueError, "a tone's frequency is inf"),
         ({"tones": [(0.5, math.nan, 0.0)]}, ValueError, "a tone's frequency is nan"),
+        ({"tones": "abc"}, TypeError, "the tones are 'abc'; expected a list"),
+        ({"tones": [(0.1, 1.0, 0.0), (0.5, 1.0)]}, TypeError, r"tones\[1\] is \(0.5, 1.0\); expected \(part of the"),
+        ({"tones": [(0.1, 1.0, 0.0), 0.7]}, TypeError, r"tones\[1\] is 0.7; expected \(part of the"),
+        ({"tones": [(0.1, 1.0, 0.0), (0.5, "x", 0)]}, TypeError, r"tones\[1\]: a tone's frequency .* not 'x'"),
+        ({"tones": [(0.1, 1.0, 0.0), (1.5, 1, 0)]}, ValueError, r"tones\[1\]: a tone's part of the variance is 1.5"),
+        ({"tones": [(0.1, 1.0 * u.m, 0.0)]}, u.UnitConversionError, r"tones\[0\]: a tone's frequency is in m"),
         ({"row": 0.6, "tones": [(0.5, 1.0, 0.0)]}, ValueError, "add up to 1.1; expected 1 at most"),
     ],
 )

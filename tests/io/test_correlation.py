@@ -134,19 +134,53 @@ def changed(change):
         lambda tree: tree["correlations"][0]["waves"][1].__setitem__(1, float("inf")),
         lambda tree: tree["correlations"][0]["waves"][0].__setitem__(1, 0.5),
         lambda tree: tree["correlations"][0]["waves"][1].append(0.5),
+        lambda tree: tree["correlations"][0]["waves"][1].__setitem__(1, 40.0),
+        lambda tree: tree["correlations"][0]["waves"][1].__setitem__(2, -1e18),
+        lambda tree: tree["correlations"][0]["waves"][1].__setitem__(1, "0.5"),
+        lambda tree: tree["correlations"][0]["waves"][1].__setitem__(0, True),
+        lambda tree: tree["correlations"][0]["waves"][1].__setitem__(0, None),
+        lambda tree: tree["correlations"][0]["level"]["waves"][1].__setitem__(2, "0.5"),
         lambda tree: tree["correlations"][0]["level"].update(axes=[0, 1]),
         lambda tree: tree["correlations"][0]["level"]["waves"].pop(),
         lambda tree: tree["correlations"][0]["level"]["waves"][1].__setitem__(2, float("nan")),
     ],
     ids=[
         *("no such number", "negative number", "axes", "no waves", "too many", "negative part", "parts above one"),
-        *("no number", "infinite frequency", "rows with a frequency", "too long", "axes of the level", "too short"),
+        *("no number", "infinite frequency", "rows with a frequency", "too long"),
+        *("above ten pi", "far above", "text", "true", "nothing", "text in a level", "axes of the level", "too short"),
         "no square",
     ],
 )
 def test_what_makes_no_sense_is_refused(change):
     with pytest.raises((FrameError, *MALFORMED)):
         source_of_tree(changed(change))
+
+
+def test_what_is_refused_is_named():
+    def change(tree):
+        tree["correlations"][0]["waves"][1][1] = "0.5"
+
+    with pytest.raises(FrameError, match=r"wave 1 of a correlation is \[0.*'0.5'.*\]; expected 3 numbers"):
+        source_of_tree(changed(change))
+
+
+def test_many_waves_in_a_file_are_refused_before_each_is_looked_at(tmp_path, monkeypatch):
+    frame = made("single")
+    tree = {"correlations": [{"waves": [[0.1, 0.0, None]] + [[1e-7, 0.5, 0.5]] * 3000}]}
+    asdf.AsdfFile({"frame": frame, "beside": tree}).write_to(tmp_path / "frame.asdf")
+    opened = []
+    monkeypatch.setattr(asdf, "open", lambda *_, **__: opened.append(1))
+    with pytest.raises(FrameError, match="a correlation has 3001 waves; expected 1 to 257"):
+        CCDFrame.read(tmp_path / "frame.asdf")
+    assert not opened
+
+
+def test_a_level_that_was_written_without_its_mean_over_the_image():
+    def change(tree):
+        for row in tree["correlations"][0]["level"]["waves"]:
+            row.pop()
+
+    assert source_of_tree(changed(change)).correlation.level.axes == (0,)
 
 
 def test_a_level_that_is_more_than_its_variance_allows_is_put_right():

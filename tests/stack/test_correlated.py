@@ -122,6 +122,46 @@ def test_values_left_out_here_and_there(left_out, scatter, mean):
     assert np.mean(ratios) == pytest.approx(1, abs=mean)
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kind", ["halves", "mosaic", "margins", "margins of many"])
+def test_values_left_out_in_regions(case, kind, tmp_path):
+    number = {"mosaic": 2, "margins of many": 8}.get(kind, 4)
+    frames = [frame_of(Correlation(*CASES[case])) for _ in range(number)]
+    kept = np.ones((number, *SHAPE), dtype=bool)
+    # Inside regions, and across their edges.
+    centers = [(14.7, 14.2), (45.1, 46.2), (14.6, 31.2), (30.2, 31.1), (31.0, 26.7)]
+    if kind == "halves":
+        kept[0, :, 31:], kept[1, 30:, :] = False, False
+    elif kind == "mosaic":
+        kept[0, :, 31:], kept[1, :, :31] = False, False
+    else:
+        # Dithers in a larger array: in the middle there are all of them.
+        for good, y, x in zip(kept, [0, 12, 3, 9, 5, 11, 1, 7], [0, 5, 14, 10, 12, 2, 7, 3], strict=False):
+            good[:] = False
+            good[y : y + 48, x : x + 48] = True
+        centers = [(30.2, 31.1)]
+    for frame, good in zip(frames, kept, strict=True):
+        frame.mask = ~good
+    shares = (kept / np.maximum(kept.sum(axis=0), 1)).reshape(number, -1)
+
+    def covariance(rows, columns, some):
+        return 25 * (shares[:, some].T @ shares[:, some]) * covariance_matrix(*CASES[case], rows, columns)
+
+    stack = combine(frames)
+    stack.write(tmp_path / "stack.fits")
+    again = CCDFrame.read(tmp_path / "stack.fits")
+    covered = kept.any(axis=0)
+    np.testing.assert_allclose(stack.variance[covered], 25 * np.sum(shares**2, axis=0).reshape(SHAPE)[covered])
+    for center in centers:
+        for radius in (2, 5):
+            weights = aperture_less_annulus(SHAPE, radius, center)
+            found = stack.budget.variance_of_sum(weights)
+            # Many frames are merged, as if all pixels had the same of each.
+            tolerance = 0.015 if kind == "margins of many" else 1e-6
+            assert np.sqrt(found / form(covariance, weights)) == pytest.approx(1, abs=tolerance), center
+            assert again.budget.variance_of_sum(weights) == pytest.approx(found, rel=1e-6)
+
+
 def test_frames_divided_by_different_flats():
     rng = np.random.default_rng(2)
     y, x = np.indices(SHAPE)

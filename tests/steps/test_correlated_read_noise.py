@@ -16,6 +16,7 @@ from astro_calib import (
     create_deviation,
     subtract_overscan,
 )
+from astro_calib.errors import NoiseWarning
 
 GAIN = 1.5
 NY, NX, NO = 40, 48, 24
@@ -108,6 +109,78 @@ def test_a_level_a_row_takes_off_what_the_row_has_in_common():
     assert image.budget.variance_of_sum(row) == pytest.approx(NX * 25 + NX**2 * 25 / NO * np.pi / 2, rel=0.1)
 
 
+@pytest.mark.parametrize("trimmed", [True, False], ids=["trimmed", "whole"])
+@pytest.mark.parametrize("overscan_axis", [(0, 1), 1, 0], ids=["frame", "rows", "columns"])
+@pytest.mark.parametrize("frequencies", [(0.01, 0.02), (0.01, None), (0.0, 0.03), (0.05, -0.04)], ids=str)
+def test_the_pixels_of_a_slow_tone_less_a_level(frequencies, overscan_axis, trimmed):
+    wx, wy = frequencies
+    detector = Detector(
+        gain=GAIN * u.electron / u.adu,
+        read_noise=np.sqrt(32) * u.electron,
+        correlation=Correlation(tones=[(0.5, wx, wy)]),
+    )
+    across = overscan_axis == 0
+    ny, nx = (NY + NO, NX) if across else (NY, NX + NO)
+    noise = np.random.default_rng(4).normal(0, 4, (ny, nx))
+    frame = calibrate(
+        CCDFrame((1000 + noise / GAIN).astype(np.float32), unit="adu"),
+        detector,
+        overscan=f"[1:{NX},{NY + 1}:{ny}]" if across else f"[{NX + 1}:{nx},1:{NY}]",
+        overscan_axis=overscan_axis,
+        overscan_median=False,
+        trim=f"[1:{NX},1:{NY}]" if trimmed else None,
+        shot_noise=0,
+    )
+    # The covariance of all pixels of image and overscan, and of the tone in a pixel less its level.
+    y, x = np.indices((ny, nx))
+    averaged = (0, 1) if overscan_axis == (0, 1) else (overscan_axis,)
+    number = np.prod([(NY if axis == 0 else NO) if not across else NO for axis in averaged])
+    if wy is None:
+        wave = np.exp(1j * wx * x)
+        # Each row has an amplitude of its own.
+        of_row = wave[:, NX:].mean(axis=1, keepdims=True) if 1 in averaged else None
+        if overscan_axis == (0, 1):
+            size = np.abs(wave - of_row / NY) ** 2 + (NY - 1) * np.abs(of_row / NY) ** 2
+        else:
+            size = np.abs(wave - of_row) ** 2 if overscan_axis == 1 else np.ones((ny, nx)) + 1 / NO
+    else:
+        wave = np.exp(1j * (wx * x + wy * y))
+        size = np.abs(wave - (wave[NY:] if across else wave[:, NX:]).mean(axis=averaged, keepdims=True)) ** 2
+    expected = 16 + 16 * size[:NY, :NX].mean() + 16 / number
+    assert frame.variance[:NY, :NX].mean() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("median", [False, True], ids=["mean", "median"])
+@pytest.mark.parametrize("overscan_axis", [(0, 1), 1], ids=["frame", "rows"])
+def test_the_error_of_a_level_does_not_follow_the_draw_of_a_tone(overscan_axis, median):
+    # A frame with a strong tone and one with a weak one have the same errors: those that the detector states.
+    rng = np.random.default_rng(12)
+    y, x = np.mgrid[:NY, : NX + NO]
+    ratios = []
+    for size in (0.1, 1.0, 2.5):
+        noise = 5 * rng.standard_normal(y.shape) + 4 * size * np.sqrt(2) * np.cos(1.1 * x + 0.4 * y + size)
+        frame = calibrate(
+            CCDFrame(np.rint(1000 + noise / GAIN).astype(np.uint16), unit="adu"),
+            camera("tones"),
+            overscan=f"[{NX + 1}:{NX + NO},1:{NY}]",
+            overscan_axis=overscan_axis,
+            overscan_median=median,
+            trim=f"[1:{NX},1:{NY}]",
+            shot_noise=0,
+        )
+        ratios.append([frame.budget.variance_of_sum(one) for one in weights()])
+        level = sum(
+            c.part((slice(1), slice(1)), frame.shape) ** 2 * s.variance.part((slice(1), slice(1)), frame.shape)
+            for s, c in frame.budget.terms
+            if s.name == "overscan"
+        )
+        if not median:
+            # 5^2 and rounding, over the pixels of the level.
+            expected = (25 + GAIN**2 / 12) / (NO if overscan_axis == 1 else NO * NY)
+            assert float(np.ravel(level)[0]) == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(np.divide(ratios, ratios[0]), 1, rtol=0.002)
+
+
 def test_rows_that_the_overscan_does_not_share_are_added_by_its_level():
     detector = camera("rows", rows_in_overscan=False)
     rng = np.random.default_rng(5)
@@ -187,6 +260,20 @@ def test_a_stack_keeps_its_errors_in_a_file(tmp_path, method, suffix):
         if method == "mean":
             assert stack.budget.variance_of_sum(one) == pytest.approx(variance / 10, rel=0.02)
         assert kept.budget.variance_of_sum(one) == pytest.approx(stack.budget.variance_of_sum(one), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["rows", "white"])
+def test_an_overscan_after_the_read_noise_is_not_linked_and_says_so(kind):
+    rng = np.random.default_rng(8)
+    raw = CCDFrame((1000 + field(rng, "rows", (NY, NX + NO)) / GAIN).astype(np.float32), unit="adu")
+    white = Detector(gain=GAIN * u.electron / u.adu, read_noise=5 * u.electron, correlation=Correlation())
+    before = create_deviation(raw, camera("rows") if kind == "rows" else white, pedestal=1000, shot_noise=0)
+    arguments = {"fits_section": f"[{NX + 1}:{NX + NO},1:{NY}]", "overscan_axis": 1}
+    if kind == "white":
+        subtract_overscan(before, **arguments)
+        return
+    with pytest.warns(NoiseWarning, match="Call subtract_overscan before create_deviation"):
+        subtract_overscan(before, **arguments)
 
 
 def test_a_detector_without_correlation_has_the_variance_that_it_had():

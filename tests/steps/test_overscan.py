@@ -8,7 +8,7 @@ from astropy.modeling.models import Chebyshev1D, Const1D, Exponential1D, Polynom
 from astro_calib import CCDFrame, DataQuality, Detector, calibrate, subtract_overscan
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
 from astro_calib.estimators import median_variance_factor
-from astro_calib.steps.overscan import _median_factor
+from astro_calib.steps.subtracted_level import interpolated_median_factor
 from tests.noise_checks import assert_scatters_as_predicted
 
 SIGMA = 5.0
@@ -179,10 +179,10 @@ def test_the_median_of_rounded_values_is_better_known_than_that_of_others():
     # Of the factor pi / 2 narrow steps take the part 2 p / 3, with p the part of the values in the middle step.
     for sigma in (5.0, 10.0, 20.0):
         expected = np.pi / 2 * (1 - 2 / 3 / (np.sqrt(2 * np.pi) * sigma))
-        assert _median_factor(10**6, 1.0, sigma**2) == pytest.approx(expected, rel=0.004)
+        assert interpolated_median_factor(10**6, 1.0, sigma**2) == pytest.approx(expected, rel=0.004)
     # Where there are no steps, or they hide the scatter, or there are few values, it is the plain one.
     for number, step, variance in ((1000, 0.0, 1.0), (1000, 1.0, 0.09), (1000, 1.0, 0.0), (5, 1.0, 1.0)):
-        assert _median_factor(number, step, variance) == median_variance_factor(number)
+        assert interpolated_median_factor(number, step, variance) == median_variance_factor(number)
 
 
 # ---- what does not count

@@ -13,6 +13,7 @@ from collections import UserString
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from astro_calib.detector.waves import MOST_TONES
 from astro_calib.errors import FrameError
 from astro_calib.io.memory import SMALL, available_memory
 
@@ -132,6 +133,7 @@ def check_tree(tree: Any) -> None:
             if isinstance(node, Mapping):
                 if str(getattr(node, "_tag", "")).startswith(NDARRAY):
                     _check_array(node)
+                _check_correlations(node.get("correlations", ()))
                 parts: Iterable[Any] = node.values()
             else:
                 parts = node
@@ -141,6 +143,15 @@ def check_tree(tree: Any) -> None:
     if size_of(tree) >= MAX_NODES:
         msg = f"its tree has more than {MAX_NODES} nodes, or contains itself"
         raise FrameError(msg)
+
+
+def _check_correlations(entries: Any) -> None:
+    """Refuse waves that are too many, before time is taken for each."""
+    for entry in entries if isinstance(entries, Sequence) else ():
+        waves = entry.get("waves", ()) if isinstance(entry, Mapping) else ()
+        if isinstance(waves, Sequence) and len(waves) > 1 + MOST_TONES:
+            msg = f"a correlation has {len(waves)} waves; expected 1 to {1 + MOST_TONES}"
+            raise FrameError(msg)
 
 
 def _check_array(node: Mapping[str, Any]) -> None:
