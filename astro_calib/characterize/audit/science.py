@@ -12,6 +12,7 @@ from astro_calib.characterize.audit.samples import Common, Evidence, Pattern, Sa
 from astro_calib.characterize.audit.stars import StarSeries
 from astro_calib.characterize.lags import REACH, autocovariance, folded
 from astro_calib.characterize.read_noise import CLIP, grown, robust_width
+from astro_calib.detector.correlation import averaged
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.detector.correlation import Correlation
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.budget import UncertaintyBudget
 
 __all__ = ["evidence_of_science"]
 
@@ -157,15 +160,17 @@ def _parts(length: int) -> list[slice]:
 def _sample(
     rest: NDArray[np.float64],
     good: NDArray[np.bool_],
-    variances: dict[str, NDArray[Any]],
+    budget: UncertaintyBudget,
     level: float,
     flat: float,
     read_noise: float | None,
     frames: int,
 ) -> Sample:
     means = {
-        name: float(np.mean(np.broadcast_to(value, good.shape)[good], dtype=float)) for name, value in variances.items()
+        name: float(np.mean(np.broadcast_to(value, good.shape)[good], dtype=float))
+        for name, value in budget.variances().items()
     }
+    correlation, correlated = _together(budget, good)
     shot, read = means.pop(SHOT, 0.0), means.pop(READ, 0.0)
     return Sample(
         kind="science",
@@ -183,7 +188,20 @@ def _sample(
         flat=flat,
         doubt=UNSEEN,
         unseen=CORRELATED,
+        correlation=correlation,
+        correlated=correlated,
     )
+
+
+def _together(budget: UncertaintyBudget, good: NDArray[np.bool_]) -> tuple[Correlation | None, float]:
+    """How the read-out noise of neighbours goes together, and the variance of all that has it."""
+    parts = []
+    for source, coefficient in budget.terms:
+        if source.correlation is not None:
+            variance = coefficient.product(coefficient).product(source.variance).evaluate(budget.data)
+            mean = float(np.mean(np.broadcast_to(variance, good.shape)[good], dtype=float))
+            parts.append((mean, source.correlation, source.window))
+    return averaged(parts), sum(part[0] for part in parts)
 
 
 def _difference(one: _Sky, other: _Sky, read_noise: float | None) -> Sample:
@@ -193,14 +211,14 @@ def _difference(one: _Sky, other: _Sky, read_noise: float | None) -> Sample:
     assert budget is not None
     level = (one.level + other.level) / 2
     return _sample(
-        one.rest - other.rest, good, budget.variances(), level, (one.level - other.level) ** 2, read_noise, 2
+        one.rest - other.rest, good, budget, level, (one.level - other.level) ** 2, read_noise, 2
     )
 
 
 def _single(sky: _Sky, read_noise: float | None) -> Sample:
     budget = sky.frame.known_budget
     assert budget is not None
-    return _sample(sky.rest, sky.good, budget.variances(), sky.level, sky.level**2, read_noise, 1)
+    return _sample(sky.rest, sky.good, budget, sky.level, sky.level**2, read_noise, 1)
 
 
 def _crowded(sample: Sample) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.characterize.audit.model import State, covariances, residual_on_lags
+from astro_calib.characterize.audit.model import State, covariances, residual_on_lags, waves_of
 from astro_calib.characterize.audit.sums import variance_of_sums
 from astro_calib.characterize.lags import INNER, REACH
 
@@ -156,10 +156,8 @@ def apertures_table(judged: Sequence[Judged]) -> Table:
     rows = []
     for name, evidence, search in judged:
         for sample in evidence.samples:
-            after, _ = covariances(sample, search.state)
             for sums in sample.sums:
-                predicted = variance_of_sums(sums.radius, sample.predicted / sample.reads, State())
-                found = variance_of_sums(sums.radius, after / sample.reads, search.state)
+                predicted, found = (_predicted_sums(sums.radius, sample, state) for state in (State(), search.state))
                 ratio = float(np.sqrt(sums.variance / predicted))
                 error = ratio * sums.uncertainty / (2 * sums.variance)
                 observed = float(np.sqrt(sums.variance))
@@ -175,6 +173,14 @@ def apertures_table(judged: Sequence[Judged]) -> Table:
         "with_faults": (float, None, ".3f"),
     }
     return _table(rows, columns)
+
+
+def _predicted_sums(radius: float, sample: Sample, state: State) -> float:
+    white, _ = covariances(sample, state)
+    stated = () if sample.correlation is None else waves_of(sample.correlation)
+    variance = state.read * state.shared * sample.correlated
+    scaled = [wave._replace(power=variance / sample.reads * wave.power) for wave in stated]
+    return variance_of_sums(radius, white / sample.reads, state, scaled)
 
 
 def stars_table(judged: Sequence[Judged]) -> Table:
