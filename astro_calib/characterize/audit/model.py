@@ -241,21 +241,32 @@ def _covariance(sample: Sample, state: State, white: float, rest: NDArray[np.flo
             scaled = wave._replace(power=sample.reads * wave.power)
             power += 2 * white * wave_on_lags(scaled, 2 * REACH) + _with_itself(scaled, sample.shape)
         if sample.correlation is not None:
-            variance = state.read * state.shared * sample.correlated
-            power += 2 * white * variance * _stated_on_lags(sample.correlation, 2 * REACH)
-            power += variance**2 * _stated_with_itself(sample.correlation, sample.shape)
+            # As stated, whatever the state: a tone that is one draw a frame may be weak in few of them by chance.
+            power += 2 * white * sample.correlated * _stated_on_lags(sample.correlation, 2 * REACH)
+            power += sample.correlated**2 * _stated_with_itself(sample.correlation, sample.shape)
         result = result + _operated(covariance_of_lags(power), sample.ring)
     result = result / (sample.pixels * sample.draws)
     if together:
-        shape = (DOUBT_OF_SHAPE * (rest - state.charge * sample.charge * state.shot * _charge_on_lags())) ** 2
-        shape[0] = 0.0
-        result = result + _operated(np.diag(shape), sample.ring)
+        result = result + _operated(np.diag(_doubt_of_shape(sample, state)), sample.ring)
     if sample.unseen:
         shapes = _objects(sample.ring) * sample.unseen * (white + rest[0])
         result = result + shapes @ shapes.T
     doubt = sample.doubt**2 * (white + rest[0]) ** 2 + sample.level_doubt**2
     result[0, 0] += doubt
     return result
+
+
+def _doubt_of_shape(sample: Sample, state: State) -> NDArray[np.float64]:
+    """The variance at each lag that comes from rows and tones that are not as simple as they are taken."""
+    dy, _ = _grid(REACH)
+    added = sample.reads * (state.all_rows * (dy == 0) + sum(wave_on_lags(wave) for wave in state.tones)).ravel()
+    # No more than is seen, or a tone of any strength would fit.
+    seen, most = np.max(np.abs(sample.lags[1:])), np.max(np.abs(added[1:]))
+    result = np.square(added * min(1.0, seen / most if most else 1.0))
+    if sample.correlation is not None:
+        result += np.square(sample.correlated * _stated_on_lags(sample.correlation).ravel())
+    result[0] = 0.0
+    return np.asarray(DOUBT_OF_SHAPE**2 * result)
 
 
 def of_lags(sample: Sample, state: State) -> float:

@@ -102,11 +102,15 @@ def evidence_of_science(
         else:
             sample = _difference(other, sky, read_noise)
             if _crowded(sample):
-                remarks.append(f"{other.frame.name} and {sky.frame.name} are left out: faint objects fill their sky")
+                # The emptier one waits for another frame.
+                waiting[setup], full = sorted((other, sky), key=lambda one: _common_part(_single(one, read_noise)))
+                remarks.append(f"{full.frame.name} is left out: faint objects fill its sky")
                 continue
             samples.append(sample)
             common.append(_common(other, sky, 0.0 if left is None else left.level))
-    if not samples:
+    if samples:
+        remarks += [f"{sky.frame.name} is left over: frames are compared two by two" for sky in waiting.values()]
+    else:
         samples = [one for sky in waiting.values() if not _crowded(one := _single(sky, read_noise))]
     pattern = None if left is None else left.pattern()
     return Evidence(
@@ -166,10 +170,9 @@ def _sample(
     read_noise: float | None,
     frames: int,
 ) -> Sample:
-    means = {
-        name: float(np.mean(np.broadcast_to(value, good.shape)[good], dtype=float))
-        for name, value in budget.variances().items()
-    }
+    # What is one draw for the whole frame, such as the gain's error, makes no pixel differ from its neighbour.
+    scattering = budget.with_terms((source, c * -1) for source, c in budget.terms if not source.axes)
+    means = {name: _mean(value, good) for name, value in scattering.variances().items()}
     correlation, correlated = _together(budget, good)
     shot, read = means.pop(SHOT, 0.0), means.pop(READ, 0.0)
     return Sample(
@@ -199,9 +202,12 @@ def _together(budget: UncertaintyBudget, good: NDArray[np.bool_]) -> tuple[Corre
     for source, coefficient in budget.terms:
         if source.correlation is not None:
             variance = coefficient.product(coefficient).product(source.variance).evaluate(budget.data)
-            mean = float(np.mean(np.broadcast_to(variance, good.shape)[good], dtype=float))
-            parts.append((mean, source.correlation, source.window))
+            parts.append((_mean(variance, good), source.correlation, source.window))
     return averaged(parts), sum(part[0] for part in parts)
+
+
+def _mean(value: float | NDArray[Any], good: NDArray[np.bool_]) -> float:
+    return float(np.mean(np.broadcast_to(value, good.shape)[good], dtype=float))
 
 
 def _difference(one: _Sky, other: _Sky, read_noise: float | None) -> Sample:
@@ -221,10 +227,14 @@ def _single(sky: _Sky, read_noise: float | None) -> Sample:
     return _sample(sky.rest, sky.good, budget, sky.level, sky.level**2, read_noise, 1)
 
 
-def _crowded(sample: Sample) -> bool:
-    """Whether a pixel has something in common with its neighbours on all sides, as no read-out has."""
+def _common_part(sample: Sample) -> float:
+    """The part of the variance that a pixel has in common with its neighbours on all sides, as no read-out makes it."""
     lags = sample.lags.reshape(REACH + 1, REACH + 1) / sample.lags[0]
-    return bool(min(lags[0, 1], lags[1, 0], lags[1, 1]) > CROWDED)
+    return float(min(lags[0, 1], lags[1, 0], lags[1, 1]))
+
+
+def _crowded(sample: Sample) -> bool:
+    return _common_part(sample) > CROWDED
 
 
 def _common(one: _Sky, other: _Sky, dark: float) -> Common:
@@ -234,7 +244,7 @@ def _common(one: _Sky, other: _Sky, dark: float) -> Common:
     assert budgets[0] is not None
     assert budgets[1] is not None
     number = max(int(good.sum()), 1)
-    shared = float(np.mean(np.broadcast_to(budgets[0].covariance(budgets[1]), good.shape)[good]))
+    shared = _mean(budgets[0].covariance(budgets[1]), good)
     product = (one.rest * other.rest)[good]
     # Faint objects are in both frames.
     unseen = (UNSEEN / 2) * float(np.sqrt(np.mean(one.rest[good] ** 2) * np.mean(other.rest[good] ** 2)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astropy.table import Table
+    from numpy.typing import NDArray
 
     from astro_calib.characterize.audit.samples import Evidence, Sample
     from astro_calib.characterize.audit.search import Search
@@ -131,24 +132,37 @@ def noise_table(judged: Sequence[Judged]) -> Table:
 def lags_table(judged: Sequence[Judged]) -> Table:
     """The covariances along a row and across rows, of the mean over the samples of a kind."""
     rows = []
-    for name, evidence, _ in judged:
+    for name, evidence, search in judged:
         for kind in sorted(evidence.kinds):
             samples = [sample for sample in evidence.samples if sample.kind == kind]
             weights = np.array([sample.pixels * sample.draws for sample in samples])
             means = np.average([sample.lags / sample.lags[0] for sample in samples], axis=0, weights=weights)
+            predicted, after = (
+                np.average([_lags_of(sample, state) for sample in samples], axis=0, weights=weights)
+                for state in (State(), search.state)
+            )
             for dy, dx in SHOWN:
                 number = 2 if dy and dx else 1
                 error = 1 / np.sqrt(weights.sum() * number)
-                rows.append((name, kind, dy, dx, float(means[dy * (REACH + 1) + dx]), float(error)))
+                found = (float(lags[dy * (REACH + 1) + dx]) for lags in (means, predicted, after))
+                rows.append((name, kind, dy, dx, *found, float(error)))
     columns: dict[str, tuple[Any, str | None, str]] = {
         "amplifier": (str, None, ""),
         "kind": (str, None, ""),
         "dy": (int, None, ""),
         "dx": (int, None, ""),
         "covariance": (float, None, ".4f"),
+        "predicted": (float, None, ".4f"),
+        "with_faults": (float, None, ".4f"),
         "error": (float, None, ".4f"),
     }
     return _table(rows, columns)
+
+
+def _lags_of(sample: Sample, state: State) -> NDArray[np.float64]:
+    """The covariances that a state has, in parts of the variance."""
+    white, rest = covariances(sample, state)
+    return rest / (white + rest[0])
 
 
 def apertures_table(judged: Sequence[Judged]) -> Table:
