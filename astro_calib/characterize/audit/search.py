@@ -43,6 +43,8 @@ WITHIN = "in the stated read noise"
 LEAST_SPREAD = 0.05
 #: Longer periods than 2 pi over this are no tone, but a slope or the row's own part.
 SLOWEST = 0.25
+#: A tone has no more power than so many times what the linear fit gives: a very strong one would excuse anything.
+STRONGER = 1.5
 
 
 @dataclass(frozen=True)
@@ -255,13 +257,12 @@ def _tone(likelihood: Likelihood, state: State, limit: float, *, within: bool) -
 
             def wave_of(parameters: NDArray[np.float64], start: Wave = start, power: float = power) -> Wave:
                 wy = abs(start.wy + parameters[2]) if start.coherent else 0.0
-                return Wave(
-                    power * float(np.exp(parameters[0])), abs(start.wx + float(parameters[1])), wy, start.coherent
-                )
+                strength = power * float(np.exp(parameters[0]))
+                return start._replace(power=strength, wx=abs(start.wx + float(parameters[1])), wy=wy)
 
             def surprise(parameters: NDArray[np.float64], wave_of: Callable[..., Wave] = wave_of) -> float:
                 wave = wave_of(parameters)
-                if max(wave.wx, wave.wy) < SLOWEST or wave.power > limit**2:
+                if max(wave.wx, wave.wy) < SLOWEST or wave.power > min(limit**2, STRONGER * power):
                     return np.inf
                 return before - likelihood(replace(state, tones=(*state.tones, wave)))
 
