@@ -216,9 +216,7 @@ def _difference(one: _Sky, other: _Sky, read_noise: float | None) -> Sample:
     budget = one.frame.subtract(other.frame).known_budget
     assert budget is not None
     level = (one.level + other.level) / 2
-    return _sample(
-        one.rest - other.rest, good, budget, level, (one.level - other.level) ** 2, read_noise, 2
-    )
+    return _sample(one.rest - other.rest, good, budget, level, (one.level - other.level) ** 2, read_noise, 2)
 
 
 def _single(sky: _Sky, read_noise: float | None) -> Sample:
