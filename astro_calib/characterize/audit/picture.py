@@ -43,6 +43,8 @@ def _of_kinds(table: Table) -> list[tuple[str, str, Table]]:
 
 
 def _by_level(axes: Axes, noise: Table) -> None:
+    from matplotlib.ticker import NullFormatter
+
     better = bool(np.any(noise["with_faults"] != noise["ratio"]))
     for kind, color, rows in _of_kinds(noise):
         axes.errorbar(rows["level"], rows["ratio"], rows["error"], fmt="o", ms=4, color=color, label=kind)
@@ -53,7 +55,10 @@ def _by_level(axes: Axes, noise: Table) -> None:
     # Biases have no light; a logarithmic scale does not show it.
     top = float(np.max(noise["level"], initial=10.0))
     if np.min(noise["level"]) > 1:
-        axes.set(xscale="log", xlim=(float(np.min(noise["level"])) / 2, 2 * top))
+        axes.set(
+            xscale="log", xlim=10.0 ** np.array([np.floor(np.log10(np.min(noise["level"]))), np.ceil(np.log10(top))])
+        )
+        axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_xscale("symlog", linthresh=10)
         axes.set_xlim(-5, 3 * top)

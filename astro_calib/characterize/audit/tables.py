@@ -34,6 +34,8 @@ __all__ = [
 Judged = tuple[str, "Evidence", "Search"]
 #: Noise that differs from its prediction by this part, and by so many errors, is not right though no fault fits.
 OFF, CERTAIN = 0.02, 5.0
+#: Covariances of neighbours that are off by no more than this, in squared standard errors, are those of faint objects.
+LIKELY = 2.0
 #: Places of the lags that a table shows.
 SHOWN = [(dy, dx) for dy in range(INNER + 1) for dx in range(REACH + 1) if (dy == 0 or dx == 0) and (dy, dx) != (0, 0)]
 
@@ -55,8 +57,12 @@ def ratio_of(sample: Sample, state: State) -> tuple[float, float]:
     off, weight = residual_on_lags(sample, state)
     white, rest = covariances(sample, state)
     predicted = white + rest[0]
-    variance = float(np.linalg.inv(weight)[0, 0])
-    ratio = float(np.sqrt(max(1 + off[0] / predicted, 0.0)))
+    covariance = np.linalg.inv(weight)
+    excess, variance = float(off[0]), float(covariance[0, 0])
+    if sample.unseen and off[1:] @ np.linalg.solve(covariance[1:, 1:], off[1:]) < LIKELY * len(off):
+        # Faint objects that add to the noise of a pixel are in its neighbours as well.
+        excess, variance = excess + float(weight[0, 1:] @ off[1:] / weight[0, 0]), float(1 / weight[0, 0])
+    ratio = float(np.sqrt(max(1 + excess / predicted, 0.0)))
     return ratio, float(np.sqrt(variance) / predicted / (2 * max(ratio, 0.1)))
 
 
