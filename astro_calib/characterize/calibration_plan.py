@@ -181,9 +181,14 @@ class CalibrationPlan:
         ]
         return "\n".join([*lines, "", *table.pformat(max_lines=-1, max_width=-1)])
 
-    def plot(self) -> Figure:
+    def plot(self, figure: Figure | None = None) -> Figure:
         """
         Draw the SNR against the number of frames of each kind, the others as in the plan.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure, optional
+            Draw into this one, such as ``plt.figure(layout="constrained")``, which ``plt.show()`` then shows.
 
         Returns
         -------
@@ -192,7 +197,7 @@ class CalibrationPlan:
         """
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+        figure = Figure(figsize=(8.0, 5.0), layout="constrained") if figure is None else figure
         axes = figure.subplots()
         most = max(30, *(3 * number for number in self.numbers.values()))
         steps = np.unique(np.geomspace(1, most, 200).round())

@@ -19,7 +19,7 @@ import numpy as np
 from astropy.table import Table, vstack
 
 import astro_calib as ac
-from astro_calib.characterize import NoiseAudit, audit_noise
+from astro_calib.characterize import audit_noise
 from astro_calib.simulate.electronics import ReadOut
 
 SHAPE, GAIN = (160, 200), 1.66
@@ -74,33 +74,32 @@ print(right)
 # Another camera has the gain that is stated, and each row a noise of 1.5 electrons in common. The noise of a pixel is
 # 2% larger than predicted, which nobody would notice; that of sums over apertures is half as large again.
 
-rows = audit_noise(take(ReadOut(white=8, row=1.5)), detector(1.66))
+frames_with_rows = take(ReadOut(white=8, row=1.5))
+rows = audit_noise(frames_with_rows, detector(1.66))
 print(rows)
 rows.apertures
 
+# %%
+# The figure shows the noise over its prediction by level, what neighbours have in common, and the sums over apertures:
+# as stated, and with the fault that was named. First the wrong gain, then the rows.
+
+size = (11, 4)
+wrong.plot(plt.figure(figsize=size, layout="constrained"))
+rows.plot(plt.figure(figsize=size, layout="constrained"))
+plt.show()
 
 # %%
-# The figure shows the noise over its prediction: as stated, and with the fault that was named. ``rows.plot()`` draws it
-# with the covariances of neighbours.
+# Rows that are stated
+# --------------------
+#
+# A detector that is said to have these rows is right, and the sums over apertures are those that it predicts.
 
-
-def draw(axes: plt.Axes, result: NoiseAudit, title: str) -> None:
-    """The noise of pixels and of sums over apertures, over that which was stated."""
-    pixels, sums = result.noise, result.apertures
-    for place, table, name in ((-2.0, pixels, "pixels"), (sums["radius"], sums, "sums over apertures")):
-        places = np.broadcast_to(place, len(table)) + np.linspace(-0.3, 0.3, len(table)) * (name == "pixels")
-        axes.errorbar(places, table["ratio"], table["error"], fmt="o", label=f"{name}, as stated")
-        axes.plot(places, table["with_faults"], "kx", label=f"{name}, with the fault")
-    axes.axhline(1, color="black", lw=0.8)
-    axes.set(xlabel="radius of the apertures (pixels); -2: single pixels", title=title)
-
-
-figure, (left, middle) = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
-draw(left, wrong, "the gain is 8% too large")
-draw(middle, rows, "rows share noise")
-left.set_ylabel("observed noise / predicted noise")
-left.legend(fontsize="small")
-plt.show()
+stated = ac.Detector(
+    gain=GAIN * u.electron / u.adu,
+    read_noise=np.hypot(8, 1.5) * u.electron,
+    correlation=ac.Correlation(row=1.5**2 / (8**2 + 1.5**2)),
+)
+print(audit_noise(frames_with_rows, stated))
 
 # %%
 # What frames cannot tell

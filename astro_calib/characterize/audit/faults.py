@@ -70,6 +70,10 @@ def _of_detector(evidence: Evidence) -> bool:
     return any(sample.read + sample.shot > 0 for sample in evidence.samples)
 
 
+def _correlated(evidence: Evidence) -> bool:
+    return any(sample.correlation is not None for sample in evidence.samples)
+
+
 #: Sizes of variances are looked for by their root, which may be zero.
 ROOT = (0.0, 60.0)
 #: How much better the best of some hundred frequencies must be, whose powers have a long tail.
@@ -130,6 +134,25 @@ FAULTS = (
         unit="electron",
         bounds=ROOT,
         shown_by=_any,
+    ),
+    # More of them is named as what is there beside the stated ones.
+    Fault(
+        name="stated rows and tones",
+        key="correlation",
+        apply=lambda state, x: replace(state, shared=state.shared * np.exp(2 * x)),
+        size=lambda x: float(np.expm1(x)),
+        unit="",
+        bounds=(-4.0, 0.0),
+        shown_by=_correlated,
+    ),
+    Fault(
+        name="stated rows and tones, the rest is white",
+        key="correlation",
+        apply=lambda state, x: replace(state, shared=state.shared * np.exp(2 * x), taken=state.taken * np.exp(2 * x)),
+        size=lambda x: float(np.expm1(x)),
+        unit="",
+        bounds=(-4.0, 0.0),
+        shown_by=_correlated,
     ),
     Fault(
         name="brighter-fatter",

@@ -150,6 +150,7 @@ def raw_of(given: Given, amplifier: Amplifier, overscan: str | None, trim: str |
         gain=float(amplifier.gain.value),
         read_noise=float(amplifier.read_noise.value),
         step=step_of([*flats, *biases][:1], biases),
+        correlation=amplifier.correlation,
     )
 
 

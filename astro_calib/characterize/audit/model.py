@@ -14,14 +14,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.characterize.brighter_fatter import template
-from astro_calib.characterize.lags import REACH, covariance_of_lags, less_ring
+from astro_calib.characterize.lags import REACH, covariance_of_lags, folded, less_ring
+from astro_calib.detector.waves import parts_of_variance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.characterize.audit.samples import Common, Evidence, Levels, Pattern, Sample
+    from astro_calib.detector.correlation import Correlation
 
-__all__ = ["Likelihood", "State", "Wave", "covariances", "of_lags", "operated", "residual_on_lags", "wave_on_lags"]
+__all__ = [
+    "Likelihood",
+    "State",
+    "Wave",
+    "covariances",
+    "of_lags",
+    "operated",
+    "residual_on_lags",
+    "wave_on_lags",
+    "waves_of",
+]
 
 #: Smallest number that a variance may be, electron^2.
 TINY = 1e-12
@@ -67,6 +79,8 @@ class State:
     ----------
     shot, read, other : float
         Factors of the variances of the shot noise, of the read-out noise, and of one whose parts are not known.
+    shared, taken : float
+        Factor of the rows and tones that were stated, and what it is where they are taken off from what is not white.
     rows, rows_within : float
         Variance that a row shares, electron^2: beside the read noise that was stated, and as a part of it.
     tones : tuple of Wave
@@ -86,6 +100,8 @@ class State:
     shot: float = 1.0
     read: float = 1.0
     other: float = 1.0
+    shared: float = 1.0
+    taken: float = 1.0
     rows: float = 0.0
     rows_within: float = 0.0
     tones: tuple[Wave, ...] = ()
@@ -142,6 +158,11 @@ def _operated(matrix: NDArray[np.float64], ring: bool) -> NDArray[np.float64]:
     return _ring() @ matrix @ _ring().T if ring else matrix
 
 
+def _all_waves(state: State) -> tuple[Wave, ...]:
+    """Tones, and rows as a tone of frequency 0."""
+    return (*state.tones, Wave(state.all_rows, 0.0, 0.0, coherent=False)) if state.all_rows else state.tones
+
+
 def wave_on_lags(wave: Wave, reach: int = REACH) -> NDArray[np.float64]:
     """The covariances of a tone at the folded lags."""
     dy, dx = _grid(reach)
@@ -149,8 +170,47 @@ def wave_on_lags(wave: Wave, reach: int = REACH) -> NDArray[np.float64]:
     return wave.power * (along * np.cos(wave.wy * dy) if wave.coherent else along * (dy == 0))
 
 
+@cache
+def waves_of(correlation: Correlation) -> tuple[Wave, ...]:
+    """Rows and tones of a correlation, with their parts of the variance; rows are a tone of frequency 0."""
+    parts = np.maximum(parts_of_variance(correlation.waves, correlation.level), 0.0)
+    return tuple(
+        Wave(float(part), float(wx), float(np.nan_to_num(wy)), coherent=not np.isnan(wy))
+        for part, (_, wx, wy) in zip(parts, correlation.waves, strict=True)
+        if part
+    )
+
+
+@cache
+def _stated_on_lags(correlation: Correlation, reach: int = REACH) -> NDArray[np.float64]:
+    """The covariances that were stated, at the folded lags, without the white part."""
+    dy, dx = np.mgrid[0 : reach + 1, -reach : reach + 1]
+    lags = folded(correlation.rho(dx, dy))
+    lags[0, 0] -= correlation.white
+    return lags
+
+
+@cache
+def _stated_with_itself(correlation: Correlation, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """The same convolved with itself, all over the frame, at lags up to twice the reach."""
+    return sum(
+        (_with_itself(wave, shape) for wave in waves_of(correlation)),
+        np.zeros((2 * REACH + 1,) * 2),
+    )
+
+
+def _with_itself(wave: Wave, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """A tone's covariances convolved with themselves all over the frame."""
+    ny, nx = shape
+    steady = wave.wx % np.pi == 0 and (not wave.coherent or wave.wy % np.pi == 0)
+    number = nx * ny if wave.coherent else nx
+    return (1.0 if steady else 0.5) * number * wave.power * wave_on_lags(wave, 2 * REACH)
+
+
 def _white(sample: Sample, state: State) -> float:
     white = state.shot * sample.shot + state.read * sample.read
+    if sample.correlation is not None:
+        white -= state.read * state.taken * sample.correlated * (1 - sample.correlation.white)
     white += sample.other * (state.other if sample.read + sample.shot == 0 else 1.0)
     white += state.flat * sample.flat + state.clamp * sample.exposure - sample.reads * state.not_white
     return max(white, TINY)
@@ -162,6 +222,8 @@ def covariances(sample: Sample, state: State) -> tuple[float, NDArray[np.float64
     rest = sample.reads * state.all_rows * (dy == 0)
     for wave in state.tones:
         rest = rest + sample.reads * wave_on_lags(wave)
+    if sample.correlation is not None:
+        rest = rest + state.read * state.shared * sample.correlated * _stated_on_lags(sample.correlation)
     rest = rest.ravel()
     if state.charge:
         rest = rest + state.charge * sample.charge * state.shot * _charge_on_lags()
@@ -171,30 +233,40 @@ def covariances(sample: Sample, state: State) -> tuple[float, NDArray[np.float64
 def _covariance(sample: Sample, state: State, white: float, rest: NDArray[np.float64]) -> NDArray[np.float64]:
     """How uncertain the estimated covariances are, and how they go together."""
     result = white**2 * _white_covariance(sample.ring)
-    if state.all_rows or state.tones:
-        dy, _ = _grid(2 * REACH)
-        ny, nx = sample.shape
-        power = np.zeros_like(dy)
-        parts: list[tuple[Wave, float]] = [(wave, 0.5) for wave in state.tones]
-        if state.all_rows:
-            parts.append((Wave(state.all_rows, 0.0, 0.0, coherent=False), 1.0))
-        for wave, half in parts:
+    together = bool(state.all_rows or state.tones or sample.correlation is not None)
+    if together:
+        # Each part with the white one, and with itself.
+        power = np.zeros((2 * REACH + 1,) * 2)
+        for wave in _all_waves(state):
             scaled = wave._replace(power=sample.reads * wave.power)
-            on_lags = wave_on_lags(scaled, 2 * REACH)
-            # With the white part, and with itself all over the frame.
-            power += 2 * white * on_lags + half * scaled.power * on_lags * (nx * ny if wave.coherent else nx)
+            power += 2 * white * wave_on_lags(scaled, 2 * REACH) + _with_itself(scaled, sample.shape)
+        if sample.correlation is not None:
+            # As stated, whatever the state: a tone that is one draw a frame may be weak in few of them by chance.
+            power += 2 * white * sample.correlated * _stated_on_lags(sample.correlation, 2 * REACH)
+            power += sample.correlated**2 * _stated_with_itself(sample.correlation, sample.shape)
         result = result + _operated(covariance_of_lags(power), sample.ring)
     result = result / (sample.pixels * sample.draws)
-    if state.all_rows or state.tones:
-        shape = (DOUBT_OF_SHAPE * (rest - state.charge * sample.charge * state.shot * _charge_on_lags())) ** 2
-        shape[0] = 0.0
-        result = result + _operated(np.diag(shape), sample.ring)
+    if together:
+        result = result + _operated(np.diag(_doubt_of_shape(sample, state)), sample.ring)
     if sample.unseen:
         shapes = _objects(sample.ring) * sample.unseen * (white + rest[0])
         result = result + shapes @ shapes.T
     doubt = sample.doubt**2 * (white + rest[0]) ** 2 + sample.level_doubt**2
     result[0, 0] += doubt
     return result
+
+
+def _doubt_of_shape(sample: Sample, state: State) -> NDArray[np.float64]:
+    """The variance at each lag that comes from rows and tones that are not as simple as they are taken."""
+    dy, _ = _grid(REACH)
+    added = sample.reads * (state.all_rows * (dy == 0) + sum(wave_on_lags(wave) for wave in state.tones)).ravel()
+    # No more than is seen, or a tone of any strength would fit.
+    seen, most = np.max(np.abs(sample.lags[1:])), np.max(np.abs(added[1:]))
+    result = np.square(added * min(1.0, seen / most if most else 1.0))
+    if sample.correlation is not None:
+        result += np.square(sample.correlated * _stated_on_lags(sample.correlation).ravel())
+    result[0] = 0.0
+    return np.asarray(DOUBT_OF_SHAPE**2 * result)
 
 
 def of_lags(sample: Sample, state: State) -> float:
@@ -220,9 +292,15 @@ def of_levels(levels: Levels, state: State) -> float:
     found = float(np.var(levels.values, ddof=1))
     widths = [width for width in (levels.columns, levels.overscan) if width]
     predicted = state.drift + state.all_rows / levels.rows + TINY
+    white, tones = state.read * levels.variance - state.not_white, state.tones
+    if levels.correlation is not None:
+        stated = state.read * levels.correlated
+        white -= stated * state.taken * (1 - levels.correlation.white)
+        waves = waves_of(levels.correlation)
+        tones += tuple(wave._replace(power=stated * state.shared * wave.power) for wave in waves)
     for width in widths:
-        predicted += max(state.read * levels.variance - state.not_white, 0.0) / (levels.rows * width)
-        for wave in state.tones:
+        predicted += max(white, 0.0) / (levels.rows * width)
+        for wave in tones:
             down = _mean_of_wave(levels.rows, wave.wy) if wave.coherent else 1 / levels.rows
             predicted += wave.power * down * _mean_of_wave(width, wave.wx)
     return -0.5 * free * (np.log(predicted) + found / predicted)
@@ -270,6 +348,7 @@ class Likelihood:
                 state.all_rows,
                 state.tones,
                 sample.charge * state.charge * state.shot,
+                state.read * state.shared * sample.correlated,
             )
             if key not in self._known:
                 self._known[key] = of_lags(sample, state)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.detector.correlation import Correlation
+
 __all__ = ["WHAT_FOR", "Raw", "evidence_of_raw"]
 
 #: What calls are for, in messages.
@@ -55,6 +57,8 @@ class Raw(NamedTuple):
         Pixels that may be used.
     gain, read_noise, step : float
         Stated gain (electron / adu) and read noise (electron), and the digital step (adu).
+    correlation : Correlation or None
+        What was stated of how the read-out noise of neighbours goes together.
     """
 
     biases: list[NDArray[Any]]
@@ -66,6 +70,7 @@ class Raw(NamedTuple):
     gain: float
     read_noise: float
     step: float
+    correlation: Correlation | None = None
 
 
 def evidence_of_raw(raw: Raw, where: str = "") -> Evidence:
@@ -123,7 +128,15 @@ def _levels(raw: Raw, biases: Biases, variance: float) -> Levels:
     if raw.overscan:
         values = values - (raw.levels["bias"] - raw.levels["bias"][0])
     ny, nx = raw.good.shape
-    return Levels(values=raw.gain * values, rows=ny, columns=nx, overscan=raw.overscan, variance=variance)
+    return Levels(
+        values=raw.gain * values,
+        rows=ny,
+        columns=nx,
+        overscan=raw.overscan,
+        variance=variance,
+        correlation=raw.correlation,
+        correlated=raw.read_noise**2,
+    )
 
 
 def _outliers(good: NDArray[np.bool_], kept: NDArray[np.bool_]) -> float:
@@ -147,6 +160,8 @@ def _of_biases(raw: Raw, biases: Biases, rounding: float) -> Sample:
         other=rounding,
         outliers=_outliers(raw.good, biases.good),
         sums=sums_of(raw.biases, biases.good, raw.gain),
+        correlation=raw.correlation,
+        correlated=raw.read_noise**2,
     )
 
 
@@ -182,6 +197,8 @@ def _of_darks(
         doubt=0.005,
         level_doubt=scatter * np.sqrt(1 / len(frames) + 1 / len(raw.biases)),
         outliers=_outliers(good, darks.good),
+        correlation=raw.correlation,
+        correlated=raw.read_noise**2,
     )
 
 
@@ -214,6 +231,8 @@ def _of_flats(raw: Raw, biases: Biases, rounding: float, where: str) -> list[Sam
                         charge=squared * float(weights @ part.squares),
                         doubt=0.005,
                         outliers=contrast.excluded / 9,
+                        correlation=raw.correlation,
+                        correlated=reads * raw.read_noise**2,
                     )
                 )
     return found

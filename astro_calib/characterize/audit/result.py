@@ -34,7 +34,8 @@ class NoiseAudit:
         ``observed`` and ``predicted`` standard deviation, their ``ratio`` with its ``error``, the ratio ``with_faults``
         that were named, and the share of ``outliers``.
     lags : astropy.table.Table
-        Covariances of neighbours over the predicted variance at each distance along and across the rows.
+        Covariances of neighbours over the variance at each distance along and across the rows, as observed, as
+        ``predicted``, and ``with_faults``.
     apertures : astropy.table.Table
         Sums over empty apertures less the sky around them, for each ``radius``: ``observed`` and ``predicted`` standard
         deviation, ``ratio``, ``error``, and the ratio ``with_faults``.
@@ -116,9 +117,14 @@ class NoiseAudit:
         table.meta = {key: value for key, value in self.to_dict().items() if key != "faults"}
         table.write(path, format="ascii.ecsv", overwrite=overwrite)
 
-    def plot(self) -> Figure:
+    def plot(self, figure: Figure | None = None) -> Figure:
         """
         Draw observed over predicted noise against level, distance of pixels, and radius of apertures.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure, optional
+            Draw into this one, such as ``plt.figure(layout="constrained")``, which ``plt.show()`` then shows.
 
         Returns
         -------
@@ -127,7 +133,7 @@ class NoiseAudit:
         """
         from astro_calib.characterize.audit.picture import picture
 
-        return picture(self.verdict.split("\n")[0], self.noise, self.lags, self.apertures)
+        return picture(self.verdict, self.noise, self.lags, self.apertures, figure)
 
 
 def _rows(table: Table) -> list[dict[str, Any]]:

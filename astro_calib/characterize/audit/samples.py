@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.characterize.audit.stars import Series
+    from astro_calib.detector.correlation import Correlation
 
 __all__ = ["Common", "Evidence", "Levels", "Pattern", "Pile", "Sample", "Sums"]
 
@@ -77,6 +78,10 @@ class Sample:
         The part of the pixels that is more than five standard deviations off.
     sums : tuple of Sums
         The noise of apertures.
+    correlation : Correlation or None
+        How the read-out noise of neighbours goes together, as stated.
+    correlated : float
+        The variance that this is part of.
     """
 
     kind: str
@@ -98,6 +103,8 @@ class Sample:
     level_doubt: float = 0.0
     outliers: float = 0.0
     sums: tuple[Sums, ...] = ()
+    correlation: Correlation | None = None
+    correlated: float = 0.0
 
     @property
     def predicted(self) -> float:
@@ -125,6 +132,10 @@ class Levels:
         How many columns of the overscan were averaged and subtracted; zero without.
     variance : float
         Predicted variance of a pixel, electron^2.
+    correlation : Correlation or None
+        How the read-out noise of neighbours goes together, as stated.
+    correlated : float
+        The part of the variance that this is part of.
     """
 
     values: NDArray[np.float64]
@@ -132,6 +143,8 @@ class Levels:
     columns: int
     overscan: int
     variance: float
+    correlation: Correlation | None = None
+    correlated: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from astro_calib.characterize.audit.samples import Common, Evidence, Pattern, Sa
 from astro_calib.characterize.audit.stars import StarSeries
 from astro_calib.characterize.lags import REACH, autocovariance, folded
 from astro_calib.characterize.read_noise import CLIP, grown, robust_width
+from astro_calib.detector.correlation import averaged
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.detector.correlation import Correlation
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.budget import UncertaintyBudget
 
 __all__ = ["evidence_of_science"]
 
@@ -99,11 +102,15 @@ def evidence_of_science(
         else:
             sample = _difference(other, sky, read_noise)
             if _crowded(sample):
-                remarks.append(f"{other.frame.name} and {sky.frame.name} are left out: faint objects fill their sky")
+                # The emptier one waits for another frame.
+                waiting[setup], full = sorted((other, sky), key=lambda one: _common_part(_single(one, read_noise)))
+                remarks.append(f"{full.frame.name} is left out: faint objects fill its sky")
                 continue
             samples.append(sample)
             common.append(_common(other, sky, 0.0 if left is None else left.level))
-    if not samples:
+    if samples:
+        remarks += [f"{sky.frame.name} is left over: frames are compared two by two" for sky in waiting.values()]
+    else:
         samples = [one for sky in waiting.values() if not _crowded(one := _single(sky, read_noise))]
     pattern = None if left is None else left.pattern()
     return Evidence(
@@ -157,15 +164,16 @@ def _parts(length: int) -> list[slice]:
 def _sample(
     rest: NDArray[np.float64],
     good: NDArray[np.bool_],
-    variances: dict[str, NDArray[Any]],
+    budget: UncertaintyBudget,
     level: float,
     flat: float,
     read_noise: float | None,
     frames: int,
 ) -> Sample:
-    means = {
-        name: float(np.mean(np.broadcast_to(value, good.shape)[good], dtype=float)) for name, value in variances.items()
-    }
+    # What is one draw for the whole frame, such as the gain's error, makes no pixel differ from its neighbour.
+    scattering = budget.with_terms((source, c * -1) for source, c in budget.terms if not source.axes)
+    means = {name: _mean(value, good) for name, value in scattering.variances().items()}
+    correlation, correlated = _together(budget, good)
     shot, read = means.pop(SHOT, 0.0), means.pop(READ, 0.0)
     return Sample(
         kind="science",
@@ -183,7 +191,23 @@ def _sample(
         flat=flat,
         doubt=UNSEEN,
         unseen=CORRELATED,
+        correlation=correlation,
+        correlated=correlated,
     )
+
+
+def _together(budget: UncertaintyBudget, good: NDArray[np.bool_]) -> tuple[Correlation | None, float]:
+    """How the read-out noise of neighbours goes together, and the variance of all that has it."""
+    parts = []
+    for source, coefficient in budget.terms:
+        if source.correlation is not None:
+            variance = coefficient.product(coefficient).product(source.variance).evaluate(budget.data)
+            parts.append((_mean(variance, good), source.correlation, source.window))
+    return averaged(parts), sum(part[0] for part in parts)
+
+
+def _mean(value: float | NDArray[Any], good: NDArray[np.bool_]) -> float:
+    return float(np.mean(np.broadcast_to(value, good.shape)[good], dtype=float))
 
 
 def _difference(one: _Sky, other: _Sky, read_noise: float | None) -> Sample:
@@ -192,21 +216,23 @@ def _difference(one: _Sky, other: _Sky, read_noise: float | None) -> Sample:
     budget = one.frame.subtract(other.frame).known_budget
     assert budget is not None
     level = (one.level + other.level) / 2
-    return _sample(
-        one.rest - other.rest, good, budget.variances(), level, (one.level - other.level) ** 2, read_noise, 2
-    )
+    return _sample(one.rest - other.rest, good, budget, level, (one.level - other.level) ** 2, read_noise, 2)
 
 
 def _single(sky: _Sky, read_noise: float | None) -> Sample:
     budget = sky.frame.known_budget
     assert budget is not None
-    return _sample(sky.rest, sky.good, budget.variances(), sky.level, sky.level**2, read_noise, 1)
+    return _sample(sky.rest, sky.good, budget, sky.level, sky.level**2, read_noise, 1)
+
+
+def _common_part(sample: Sample) -> float:
+    """The part of the variance that a pixel has in common with its neighbours on all sides, as no read-out makes it."""
+    lags = sample.lags.reshape(REACH + 1, REACH + 1) / sample.lags[0]
+    return float(min(lags[0, 1], lags[1, 0], lags[1, 1]))
 
 
 def _crowded(sample: Sample) -> bool:
-    """Whether a pixel has something in common with its neighbours on all sides, as no read-out has."""
-    lags = sample.lags.reshape(REACH + 1, REACH + 1) / sample.lags[0]
-    return bool(min(lags[0, 1], lags[1, 0], lags[1, 1]) > CROWDED)
+    return _common_part(sample) > CROWDED
 
 
 def _common(one: _Sky, other: _Sky, dark: float) -> Common:
@@ -216,7 +242,7 @@ def _common(one: _Sky, other: _Sky, dark: float) -> Common:
     assert budgets[0] is not None
     assert budgets[1] is not None
     number = max(int(good.sum()), 1)
-    shared = float(np.mean(np.broadcast_to(budgets[0].covariance(budgets[1]), good.shape)[good]))
+    shared = _mean(budgets[0].covariance(budgets[1]), good)
     product = (one.rest * other.rest)[good]
     # Faint objects are in both frames.
     unseen = (UNSEEN / 2) * float(np.sqrt(np.mean(one.rest[good] ** 2) * np.mean(other.rest[good] ** 2)))

@@ -8,7 +8,7 @@ as likely as the best one cannot be told from it by these frames.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -41,8 +41,12 @@ FREQUENCIES = 33
 WITHIN = "in the stated read noise"
 #: The temperatures that double the current of hot pixels differ by this part at least.
 LEAST_SPREAD = 0.05
+#: A closer look has this distance, radians a pixel.
+FINE = 0.01
 #: Longer periods than 2 pi over this are no tone, but a slope or the row's own part.
 SLOWEST = 0.25
+#: A tone has no more power than so many times what the linear fit gives: a very strong one would excuse anything.
+STRONGER = 1.5
 
 
 @dataclass(frozen=True)
@@ -230,42 +234,37 @@ def _tone(likelihood: Likelihood, state: State, limit: float, *, within: bool) -
         for wy in frequencies
         if max(wx, wy) >= SLOWEST
     ]
-    shapes = np.array([wave_on_lags(wave).ravel() for wave in waves]).T
-    if within:
-        shapes[0] -= 1
-    signal, information = np.zeros(len(waves)), np.zeros(len(waves))
-    for sample in likelihood.evidence.samples:
-        if sample.reads > 0:
-            off, weight = residual_on_lags(sample, state)
-            columns = operated(sample.reads * shapes, sample)
-            signal += columns.T @ (weight @ off)
-            information += np.einsum("ij,ij->j", columns, weight @ columns)
-    worth = np.where(signal > 0, signal**2 / np.maximum(information, 1e-300), 0.0)
+    coarse = _linear_fits(likelihood, state, waves)
     best: Found | None = None
     for coherent in (False, True):
         able = [number for number, wave in enumerate(waves) if wave.coherent == coherent]
-        number = max(able, key=lambda number: worth[number])
-        power = signal[number] / max(information[number], 1e-300)
-        if worth[number] < TONE / 2:
-            wave = waves[number]._replace(power=max(power, 0.0))
-            error = 1 / np.sqrt(max(information[number], 1e-300)) / (2 * max(np.sqrt(wave.power), 1e-3))
-            one = _named_tone(wave, error, worth[number] / 2, state)
+        start = waves[max(able, key=lambda number: coarse[number].worth)]
+        # A closer look: the likelihood itself has many peaks near the best frequency, the linear fit has one.
+        around = _around(start)
+        fits = _linear_fits(likelihood, state, around)
+        number = max(range(len(around)), key=lambda number: fits[number].worth)
+        start, power, worth, error = around[number], *fits[number]
+        if worth < TONE / 2:
+            wave = start._replace(power=max(power, 0.0))
+            one = _named_tone(wave, error / (2 * max(np.sqrt(wave.power), 1e-3)), worth / 2, state)
         else:
-            start = waves[number]
 
             def wave_of(parameters: NDArray[np.float64], start: Wave = start, power: float = power) -> Wave:
                 wy = abs(start.wy + parameters[2]) if start.coherent else 0.0
-                return Wave(
-                    power * float(np.exp(parameters[0])), abs(start.wx + float(parameters[1])), wy, start.coherent
-                )
+                strength = power * float(np.exp(parameters[0]))
+                return start._replace(power=strength, wx=abs(start.wx + float(parameters[1])), wy=wy)
 
-            def surprise(parameters: NDArray[np.float64], wave_of: Callable[..., Wave] = wave_of) -> float:
+            most = min(limit**2, STRONGER * power)
+
+            def surprise(
+                parameters: NDArray[np.float64], wave_of: Callable[..., Wave] = wave_of, most: float = most
+            ) -> float:
                 wave = wave_of(parameters)
-                if max(wave.wx, wave.wy) < SLOWEST or wave.power > limit**2:
+                if max(wave.wx, wave.wy) < SLOWEST or wave.power > most:
                     return np.inf
                 return before - likelihood(replace(state, tones=(*state.tones, wave)))
 
-            simplex = np.array([[0, 0, 0], [0.3, 0, 0], [0, 0.05, 0], [0, 0, 0.05]], dtype=float)
+            simplex = np.array([[0, 0, 0], [0.3, 0, 0], [0, FINE, 0], [0, 0, FINE]], dtype=float)
             if not coherent:
                 simplex = simplex[:3, :2]
             options = {"initial_simplex": simplex, "maxfev": 80, "xatol": 1e-3, "fatol": 1e-2}
@@ -282,6 +281,40 @@ def _tone(likelihood: Likelihood, state: State, limit: float, *, within: bool) -
             best = one
     assert best is not None
     return best
+
+
+class _Fit(NamedTuple):
+    """The power of a tone by linear least squares, by how much it lowers the sum of squares, and its error."""
+
+    power: float
+    worth: float
+    uncertainty: float
+
+
+def _linear_fits(likelihood: Likelihood, state: State, waves: list[Wave]) -> list[_Fit]:
+    """Each tone by itself, fitted to what a state leaves."""
+    shapes = np.array([wave_on_lags(wave).ravel() for wave in waves]).T
+    shapes[0] -= [wave.within for wave in waves]
+    signal, information = np.zeros(len(waves)), np.full(len(waves), 1e-300)
+    for sample in likelihood.evidence.samples:
+        if sample.reads > 0:
+            off, weight = residual_on_lags(sample, state)
+            columns = operated(sample.reads * shapes, sample)
+            signal += columns.T @ (weight @ off)
+            information += np.einsum("ij,ij->j", columns, weight @ columns)
+    worth = np.where(signal > 0, signal**2 / information, 0.0)
+    return [_Fit(*map(float, row)) for row in zip(signal / information, worth, 1 / np.sqrt(information), strict=True)]
+
+
+def _around(wave: Wave) -> list[Wave]:
+    """The same tone at frequencies between those that were tried."""
+    steps = np.arange(-np.pi / (FREQUENCIES - 1), np.pi / (FREQUENCIES - 1), FINE)
+    return [
+        wave._replace(wx=abs(float(wave.wx + dx)), wy=abs(float(wave.wy + dy)))
+        for dx in steps
+        for dy in (steps if wave.coherent else (0.0,))
+        if max(abs(wave.wx + dx), abs(wave.wy + dy)) >= SLOWEST
+    ]
 
 
 def _named_tone(wave: Wave, error: float, likelihood: float, state: State) -> Found:

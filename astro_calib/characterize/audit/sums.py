@@ -9,11 +9,11 @@ import numpy as np
 from astro_calib.characterize.audit.samples import Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from astro_calib.characterize.audit.model import State
+    from astro_calib.characterize.audit.model import State, Wave
 
 __all__ = ["RADII", "sums_of", "variance_of_sums", "weights_of"]
 
@@ -64,12 +64,12 @@ def sums_of(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_], gain: float
     return tuple(found)
 
 
-def variance_of_sums(radius: float, white: float, state: State) -> float:
-    """The predicted variance of a sum: of white noise with this variance, and of rows and tones, electron^2."""
+def variance_of_sums(radius: float, white: float, state: State, stated: Iterable[Wave] = ()) -> float:
+    """The predicted variance of a sum: of white noise with this variance, of rows and tones, and stated ones."""
     weights = weights_of(radius)
     result = white * float(np.sum(weights**2)) + state.all_rows * float(np.sum(weights.sum(axis=1) ** 2))
     y, x = np.mgrid[: weights.shape[0], : weights.shape[1]]
-    for wave in state.tones:
+    for wave in (*state.tones, *stated):
         waves = weights * np.exp(1j * wave.wx * x)
         if wave.coherent:
             result += wave.power * float(np.abs(np.sum(waves * np.exp(1j * wave.wy * y))) ** 2)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.characterize.audit.model import State, covariances, residual_on_lags
+from astro_calib.characterize.audit.model import State, covariances, residual_on_lags, waves_of
 from astro_calib.characterize.audit.sums import variance_of_sums
 from astro_calib.characterize.lags import INNER, REACH
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astropy.table import Table
+    from numpy.typing import NDArray
 
     from astro_calib.characterize.audit.samples import Evidence, Sample
     from astro_calib.characterize.audit.search import Search
@@ -33,6 +34,8 @@ __all__ = [
 Judged = tuple[str, "Evidence", "Search"]
 #: Noise that differs from its prediction by this part, and by so many errors, is not right though no fault fits.
 OFF, CERTAIN = 0.02, 5.0
+#: Covariances of neighbours that are off by no more than this, in squared standard errors, are those of faint objects.
+LIKELY = 2.0
 #: Places of the lags that a table shows.
 SHOWN = [(dy, dx) for dy in range(INNER + 1) for dx in range(REACH + 1) if (dy == 0 or dx == 0) and (dy, dx) != (0, 0)]
 
@@ -54,8 +57,12 @@ def ratio_of(sample: Sample, state: State) -> tuple[float, float]:
     off, weight = residual_on_lags(sample, state)
     white, rest = covariances(sample, state)
     predicted = white + rest[0]
-    variance = float(np.linalg.inv(weight)[0, 0])
-    ratio = float(np.sqrt(max(1 + off[0] / predicted, 0.0)))
+    covariance = np.linalg.inv(weight)
+    excess, variance = float(off[0]), float(covariance[0, 0])
+    if sample.unseen and off[1:] @ np.linalg.solve(covariance[1:, 1:], off[1:]) < LIKELY * len(off):
+        # Faint objects that add to the noise of a pixel are in its neighbours as well.
+        excess, variance = excess + float(weight[0, 1:] @ off[1:] / weight[0, 0]), float(1 / weight[0, 0])
+    ratio = float(np.sqrt(max(1 + excess / predicted, 0.0)))
     return ratio, float(np.sqrt(variance) / predicted / (2 * max(ratio, 0.1)))
 
 
@@ -131,24 +138,37 @@ def noise_table(judged: Sequence[Judged]) -> Table:
 def lags_table(judged: Sequence[Judged]) -> Table:
     """The covariances along a row and across rows, of the mean over the samples of a kind."""
     rows = []
-    for name, evidence, _ in judged:
+    for name, evidence, search in judged:
         for kind in sorted(evidence.kinds):
             samples = [sample for sample in evidence.samples if sample.kind == kind]
             weights = np.array([sample.pixels * sample.draws for sample in samples])
             means = np.average([sample.lags / sample.lags[0] for sample in samples], axis=0, weights=weights)
+            predicted, after = (
+                np.average([_lags_of(sample, state) for sample in samples], axis=0, weights=weights)
+                for state in (State(), search.state)
+            )
             for dy, dx in SHOWN:
                 number = 2 if dy and dx else 1
                 error = 1 / np.sqrt(weights.sum() * number)
-                rows.append((name, kind, dy, dx, float(means[dy * (REACH + 1) + dx]), float(error)))
+                found = (float(lags[dy * (REACH + 1) + dx]) for lags in (means, predicted, after))
+                rows.append((name, kind, dy, dx, *found, float(error)))
     columns: dict[str, tuple[Any, str | None, str]] = {
         "amplifier": (str, None, ""),
         "kind": (str, None, ""),
         "dy": (int, None, ""),
         "dx": (int, None, ""),
         "covariance": (float, None, ".4f"),
+        "predicted": (float, None, ".4f"),
+        "with_faults": (float, None, ".4f"),
         "error": (float, None, ".4f"),
     }
     return _table(rows, columns)
+
+
+def _lags_of(sample: Sample, state: State) -> NDArray[np.float64]:
+    """The covariances that a state has, in parts of the variance."""
+    white, rest = covariances(sample, state)
+    return rest / (white + rest[0])
 
 
 def apertures_table(judged: Sequence[Judged]) -> Table:
@@ -156,10 +176,8 @@ def apertures_table(judged: Sequence[Judged]) -> Table:
     rows = []
     for name, evidence, search in judged:
         for sample in evidence.samples:
-            after, _ = covariances(sample, search.state)
             for sums in sample.sums:
-                predicted = variance_of_sums(sums.radius, sample.predicted / sample.reads, State())
-                found = variance_of_sums(sums.radius, after / sample.reads, search.state)
+                predicted, found = (_predicted_sums(sums.radius, sample, state) for state in (State(), search.state))
                 ratio = float(np.sqrt(sums.variance / predicted))
                 error = ratio * sums.uncertainty / (2 * sums.variance)
                 observed = float(np.sqrt(sums.variance))
@@ -175,6 +193,14 @@ def apertures_table(judged: Sequence[Judged]) -> Table:
         "with_faults": (float, None, ".3f"),
     }
     return _table(rows, columns)
+
+
+def _predicted_sums(radius: float, sample: Sample, state: State) -> float:
+    white, _ = covariances(sample, state)
+    stated = () if sample.correlation is None else waves_of(sample.correlation)
+    variance = state.read * state.shared * sample.correlated
+    scaled = [wave._replace(power=variance / sample.reads * wave.power) for wave in stated]
+    return variance_of_sums(radius, white / sample.reads, state, scaled)
 
 
 def stars_table(judged: Sequence[Judged]) -> Table:

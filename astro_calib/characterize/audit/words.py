@@ -19,6 +19,7 @@ ENOUGH_BIASES = 6
 SLOW = 0.05
 #: What is wrong with noise that is not white: there is no such part, or it was taken for white.
 MISSING = ("which the budget does not have", "which the budget takes for white noise")
+BESIDE = ("beside what was stated", "which was stated as white noise")
 #: What tells two faults apart.
 DECIDE = {
     frozenset({"gain", "read noise"}): "two flats of 5 to 60% of the range",
@@ -92,10 +93,15 @@ def _sentence(one: Found, evidence: Evidence, stated: Stated) -> str:
         size = _percent(-one.size / (1 + one.size), "too large", "too small")
         return f"the errors of the frames are {size}; their budgets do not say what they are made of"
     value = _with_error(one.size, one.uncertainty)
+    several = any(sample.correlation is not None for sample in evidence.samples)
+    missing = (BESIDE if several else MISSING)[bool(within)]
     if name == "rows":
-        return f"the pixels of a row share a noise of {value} electron, {MISSING[bool(within)]}"
+        return f"the pixels of a row share a noise of {value} electron, {missing}"
     if name == "tone":
-        return f"the read-out has a tone of {value} electron, {_period(one.state.tones[-1])}, {MISSING[bool(within)]}"
+        return f"the read-out has a tone of {value} electron, {_period(one.state.tones[-1])}, {missing}"
+    if name == "stated rows and tones":
+        rest = ", and the rest of it is white" if within else ""
+        return f"the rows and tones that were stated are {_percent(one.size, 'too weak', 'too strong')}{rest}"
     if name == "level drift":
         return f"the level drifts by {value} electron from frame to frame, and no overscan takes that off"
     if name == "overscan drift":
