@@ -79,6 +79,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_fault_of_a_camera_is_named_and_no_other(benchmark, fault):
     assert set(benchmark.FAULTS) == set(FAULTS)
@@ -88,6 +89,7 @@ def test_the_fault_of_a_camera_is_named_and_no_other(benchmark, fault):
     assert not result.right
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(10))
 def test_a_right_camera_is_not_accused(benchmark, number):
     result = benchmark.Camera(71_000 + number, None).audit()
@@ -106,6 +108,7 @@ def test_the_size_of_a_wrong_gain_and_its_error():
     assert "too large: 1.8, should be 1.70" in result.verdict or "too large: 1.8, should be 1.69" in result.verdict
 
 
+@pytest.mark.long
 def test_pulls_of_the_gain():
     # 16 cameras: the standard deviation of their pulls is known to 18%.
     pulls = []
@@ -394,6 +397,7 @@ def raw(path):
         return CCDData(np.squeeze(file[0].data), unit="adu", meta=file[0].header)
 
 
+@pytest.mark.long
 def test_the_wrong_gain_of_a_real_header():
     if not LISBON.is_dir():
         pytest.skip("the real frames in ../shared/data/lisbon are not part of a checkout")
@@ -409,6 +413,7 @@ def test_the_wrong_gain_of_a_real_header():
     assert np.all(abs(right.noise["ratio"] - 1) < 0.01)
 
 
+@pytest.mark.long
 def test_the_tones_of_a_real_camera(nickel):
     frames = {
         "bias": [raw(nickel / f"d10{number:02}.fits.gz") for number in range(1, 11)],

@@ -72,6 +72,7 @@ def test_a_camera_is_right_with_its_true_detector_and_wrong_with_white_noise(fra
     assert "which the budget takes for white noise" in white.verdict
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 def test_other_cameras_are_right_with_their_true_detector(seed):
     rng = np.random.default_rng([seed, 43])

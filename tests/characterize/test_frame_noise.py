@@ -170,6 +170,7 @@ def neighbours(frame):
     return np.array(ratios)
 
 
+@pytest.mark.long
 def test_differences_of_neighbours_in_real_frames(night):
     found = {}
     for number in ("1047", "1048", "1052", "1074", "1083"):

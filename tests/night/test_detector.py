@@ -309,6 +309,7 @@ def test_stacks_that_nothing_names_are_found_by_the_sky(night):
     assert "of what is predicted with it; give --gain" in gain.alarm
 
 
+@pytest.mark.long
 def test_a_real_header_that_is_wrong(lisbon):
     gain, noise = make_plan(lisbon, "generic", detector="auto").numbers
     # Variances of differences of flats: 2.336 electron/adu; of biases: 6.40 adu. The headers say 1.5.

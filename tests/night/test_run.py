@@ -426,6 +426,7 @@ def nickel_summary(nickel, tmp_path_factory):
         return reduce_night(nickel, out, profile="nickel", progress=False)
 
 
+@pytest.mark.long
 def test_nickel_night_is_reduced(nickel_summary):
     masters = [(master.path.name, master.number) for master in nickel_summary.masters]
     assert masters == [("master-bias.fits", 10), ("master-flat-V.fits", 3)]
@@ -442,6 +443,7 @@ def test_nickel_night_is_reduced(nickel_summary):
         assert len(QTable.read(frame.table)) == frame.stars > 0
 
 
+@pytest.mark.long
 def test_nickel_saturated_pixels_are_flagged(nickel, nickel_summary):
     raw = fits.getdata(nickel / "d1048.fits.gz")[:, :1024]
     frame = next(frame for frame in nickel_summary.frames if frame.path.name == "d1048.fits")
@@ -451,6 +453,7 @@ def test_nickel_saturated_pixels_are_flagged(nickel, nickel_summary):
     assert ((flags[raw >= 65000] & DataQuality.SATURATED) != 0).all()
 
 
+@pytest.mark.long
 def test_nickel_gain_and_read_noise_are_measured(nickel_summary):
     gain, noise = nickel_summary.plan.numbers
     assert gain.source == noise.source == "measured"
@@ -470,6 +473,7 @@ def test_nickel_gain_and_read_noise_are_measured(nickel_summary):
     assert str(nickel_summary).splitlines()[0].startswith("19 raw frames")
 
 
+@pytest.mark.long
 def test_nickel_sky_noise_is_as_predicted(nickel_summary):
     ratios = {frame.path.stem: frame.sky.ratio for frame in nickel_summary.frames}
     # M 13 fills the frame.
