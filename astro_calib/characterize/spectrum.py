@@ -214,8 +214,15 @@ def _floor(
         if (now == kept).all() and white == before:
             break
         kept = now
-    place = np.flatnonzero(used)
-    return white, [(place[number == filled[cell]], max(float(levels[cell]), white)) for cell in np.flatnonzero(~kept)]
+    high = filled[~kept]
+    if not high.size:
+        return white, []
+    stands_out = np.zeros(length, bool)
+    stands_out[high] = True
+    place, number = np.flatnonzero(used)[stands_out[number]], number[stands_out[number]]
+    order = np.argsort(number, kind="stable")
+    places = np.split(place[order], np.cumsum(np.bincount(number, minlength=length)[high])[:-1])
+    return white, [(cell, max(float(level), white)) for cell, level in zip(places, levels[~kept], strict=True)]
 
 
 def _on_lags(spectrum: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:

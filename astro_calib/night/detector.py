@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.measure import Measurement
     from astro_calib.night.profile import Profile
+    from astro_calib.night.sample import Seen
 
 __all__ = ["NightDetector", "night_detector"]
 
@@ -47,7 +48,12 @@ class NightDetector(NamedTuple):
 
 
 def night_detector(
-    frames: Sequence[RawFrame], profile: Profile, *, mode: str = "header", options: Collection[str] = ()
+    frames: Sequence[RawFrame],
+    profile: Profile,
+    *,
+    mode: str = "header",
+    options: Collection[str] = (),
+    seen: Seen | None = None,
 ) -> NightDetector:
     """
     Find out the numbers of the detector that took some frames of one setup.
@@ -62,6 +68,8 @@ def night_detector(
         What may be taken; see `~astro_calib.night.reduce_night`.
     options : collection of str
         Which numbers of the profile are from options.
+    seen : Seen, optional
+        Pieces of frames that were kept when they were read.
 
     Returns
     -------
@@ -75,7 +83,7 @@ def night_detector(
     saturation = _first(frames, "saturation")
     unsigned = all(frame.unsigned_16_bit for frame in frames)
     top = saturation or (65535.0 if unsigned else None)
-    numbers, measurement = _numbers(frames, profile, mode, options, top)
+    numbers, measurement = _numbers(frames, profile, mode, options, top, seen)
     remarks += measurement.notes
     missing = [_missing(number, frames, profile, mode) for number in numbers if number.value is None]
     if missing:
@@ -105,7 +113,12 @@ def _first(frames: Sequence[RawFrame], role: str) -> float | None:
 
 
 def _numbers(
-    frames: Sequence[RawFrame], profile: Profile, mode: str, options: Collection[str], top: float | None
+    frames: Sequence[RawFrame],
+    profile: Profile,
+    mode: str,
+    options: Collection[str],
+    top: float | None,
+    seen: Seen | None,
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
     from astro_calib.night.measure import Measurement
@@ -124,21 +137,21 @@ def _numbers(
         }
     if mode in ("header", "profile"):
         return tuple(decide(role, mode, evidence=Evidence(), **known[role]) for role in ROLES), Measurement()
-    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top)
+    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top, seen)
     gain = decide("gain", mode, evidence=of_gain, **known["gain"])
     of_noise = _evidence_of_noise(measurement, gain)
     return (gain, decide("read_noise", mode, evidence=of_noise, **known["read_noise"])), measurement
 
 
 def _evidence_of_gain(
-    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None
+    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None, seen: Seen | None
 ) -> tuple[Measurement, Evidence]:
     """What flats and biases say of the gain, and the sky against the headers'."""
     from astro_calib.night.measure import measure
     from astro_calib.night.sample import Sampler
     from astro_calib.night.sky_check import check_sky
 
-    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim)
+    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
     measurement = measure(frames, sampler, top)
     evidence = Evidence(
         measured=measurement.gain,

@@ -20,6 +20,7 @@ from astro_calib.night.names import for_filter
 from astro_calib.night.plan import Plan
 from astro_calib.night.profile import Profile, load_profile
 from astro_calib.night.remarks import FileRemark, Remarks
+from astro_calib.night.sample import Seen
 from astro_calib.night.survey import UNITS, of_one_setup, survey_night
 
 if TYPE_CHECKING:
@@ -115,12 +116,14 @@ def make_plan(
         raise ValueError(msg)
     profile = _with_options(load_profile(profile), **numbers)
     profile = with_unit(profile, unit)
-    frames, unused = survey_night(raw, profile, watch=watch, needs_numbers=detector == "header")
+    seen = Seen() if detector in ("auto", "measure") else None
+    look = None if seen is None else seen.look
+    frames, unused = survey_night(raw, profile, watch=watch, needs_numbers=detector == "header", look=look)
     frames, others = of_one_setup(frames)
     unused += others
     _check_complete(frames, unused, profile)
     given = [role for role, value in numbers.items() if value is not None]
-    found = night_detector(frames, profile, mode=detector, options=given)
+    found = night_detector(frames, profile, mode=detector, options=given, seen=seen)
     _check_bad_sections(profile, frames[0].shape)
     return Plan(
         profile=profile,
