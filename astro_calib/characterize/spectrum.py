@@ -214,14 +214,13 @@ def _floor(
         if (now == kept).all() and white == before:
             break
         kept = now
-    high = filled[~kept]
-    if not high.size:
+    standing_out = filled[~kept]
+    if not standing_out.size:
         return white, []
-    stands_out = np.zeros(length, bool)
-    stands_out[high] = True
-    place, number = np.flatnonzero(used)[stands_out[number]], number[stands_out[number]]
+    among = np.isin(np.arange(length), standing_out)[number]
+    place, number = np.flatnonzero(used)[among], number[among]
     order = np.argsort(number, kind="stable")
-    places = np.split(place[order], np.cumsum(np.bincount(number, minlength=length)[high])[:-1])
+    places = np.split(place[order], np.cumsum(np.bincount(number)[standing_out])[:-1])
     return white, [(cell, max(float(level), white)) for cell, level in zip(places, levels[~kept], strict=True)]
 
 

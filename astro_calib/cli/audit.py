@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         "audit raw/ --gain 1.5 --read-noise 8",
         "audit raw/ reduced/ -o audit.png -o audit.ecsv",
         "audit reduced/ --json",
-    )
+    ),
 )
 @click.argument("frames", nargs=-1, required=True, type=PATH)
 @click.option(

@@ -11,7 +11,7 @@ from astro_calib.characterize.read_noise import biases_of
 from astro_calib.characterize.result import Doubt, NotBias, NotRaw
 from astro_calib.characterize.rounded import rounded_width
 from astro_calib.characterize.spectrum import spectrum_of
-from astro_calib.characterize.transfer import photon_transfer
+from astro_calib.characterize.transfer import Known, transfer_of
 from astro_calib.night.decide import Estimate
 from astro_calib.night.names import named
 from astro_calib.night.net import reason_of
@@ -110,13 +110,14 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
     results: dict[str, AmplifierTransfer] = {}
     used: dict[str, list[tuple[RawFrame, Piece]]] = {}
     failures: list[str] = []
+    known: Known = {}
     for name in sorted(by_filter, key=lambda name: -len(by_filter[name])):
         # A second filter is there to contradict the first, for which two flats are enough.
         flats = _flats(by_filter[name], biases, sampler, top, notes)[: 2 if results else FLATS]
         if len(flats) < 2:
             continue
         try:
-            found = photon_transfer([piece.pixels for _, piece in flats], [piece.pixels for _, piece in biases])
+            found = transfer_of([piece.pixels for _, piece in flats], [piece.pixels for _, piece in biases], known)
         except Exception as error:  # noqa: BLE001  whatever it is, it costs the measurement and not the night
             failures.append(reason_of(error).rstrip("."))
             continue

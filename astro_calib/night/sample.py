@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import RawFrame
 
-__all__ = ["Piece", "Sampler", "Seen", "raw_pieces", "why_not_raw"]
+__all__ = ["ROWS", "Piece", "Sampler", "Seen", "raw_pieces", "why_not_raw"]
 
 #: So many pixels of a frame tell gain and read noise well enough, in so many rows at least.
 PIXELS, ROWS = 800_000, 64
@@ -70,7 +70,9 @@ class Sampler:
     ``seen`` are pieces that were taken while the night was read; those of other sections are not used.
     """
 
-    def __init__(self, shape: tuple[int, int], overscan: str | None, trim: str | None, seen: Seen | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, int], overscan: str | None, trim: str | None, seen: Seen | None = None
+    ) -> None:
         whole = (slice(None), slice(None))
         parts = whole if trim is None else parse_section(trim)
         rows, columns = (range(*part.indices(length)) for part, length in zip(parts, shape, strict=True))
