@@ -20,9 +20,19 @@ if TYPE_CHECKING:
     from astro_calib.night.profile import Profile
     from astro_calib.night.sample import Seen
 
-__all__ = ["NightDetector", "night_detector"]
+__all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
 
 ROLES = ("gain", "read_noise")
+
+
+class UnknownNumberError(FrameError):
+    """
+    The gain or the read noise is not known.
+
+    >>> from astro_calib.night.detector import UnknownNumberError
+    >>> str(UnknownNumberError("the gain is not known"))
+    'the gain is not known'
+    """
 
 
 class NightDetector(NamedTuple):
@@ -74,7 +84,7 @@ def night_detector(
     Returns
     -------
     NightDetector
-        A FrameError says that the gain or the read noise is not known.
+        An UnknownNumberError says that the gain or the read noise is not known.
     """
     from astro_calib.detector.detector import Detector
 
@@ -85,9 +95,11 @@ def night_detector(
     top = saturation or (65535.0 if unsigned else None)
     numbers, measurement = _numbers(frames, profile, mode, options, top, seen)
     remarks += measurement.notes
-    missing = [_missing(number, frames, profile, mode) for number in numbers if number.value is None]
-    if missing:
-        raise FrameError("\n".join(missing))
+    unknown = [number for number in numbers if number.value is None]
+    if unknown and measurement.not_raw:
+        raise UnknownNumberError(_of_masters(unknown, measurement.not_raw))
+    if unknown:
+        raise UnknownNumberError("\n".join(_missing(number, frames, profile, mode) for number in unknown))
     for number in numbers:
         values[number.role] = number.value * UNITS[number.role]
     if numbers[0].uncertainty is not None:
@@ -178,6 +190,16 @@ def _evidence_of_noise(measurement: Measurement, gain: Number) -> Evidence:
     return Evidence(measured=measured, why_not=measurement.why_no_noise, doubts=measurement.noise_doubts)
 
 
+def _of_masters(unknown: Sequence[Number], not_raw: str) -> str:
+    """What to do where masters stand in the place of the raw frames that would tell the numbers."""
+    names = " and ".join(number.name for number in unknown)
+    options = " and ".join("--" + number.role.replace("_", "-") for number in unknown)
+    return (
+        f"{names} can only be measured from raw biases and flats, and these are none: {not_raw}. Give the raw frames "
+        f"that they were made of, or {options}."
+    )
+
+
 def _missing(number: Number, frames: Sequence[RawFrame], profile: Profile, mode: str) -> str:
     """Why a number is not known, and what to do."""
     option = "--" + number.role.replace("_", "-")
@@ -187,9 +209,9 @@ def _missing(number: Number, frames: Sequence[RawFrame], profile: Profile, mode:
     keywords = ", ".join(profile.keywords[number.role]) or "the keywords for it (the profile names none)"
     of_header = f"the {COMMON[number.role]} of {frames[0].path.name} is not known: its header has none of {keywords}"
     if mode == "header":
-        return f"{of_header}. {give}."
+        return f"{of_header}. {give}; astro-calib ptc measures it from flats and biases."
     from astro_calib.night.measure import NEEDED
 
     needed = NEEDED if number.role == "gain" else "two raw biases"
-    start = f"the {COMMON[number.role]} cannot be measured" if mode == "measure" else f"{of_header}, and it"
+    start = f"the {COMMON[number.role]}" if mode == "measure" else f"{of_header}, and it"
     return f"{start} cannot be measured: {number.why}. {give}; or add {needed}, which astro-calib ptc measures as well."

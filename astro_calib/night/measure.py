@@ -66,6 +66,8 @@ class Measurement(NamedTuple):
         What is missing for a measurement of either.
     notes : tuple of str
         What was left out of the measurement.
+    not_raw : str
+        Which of the frames are no raw ones, where these leave too few; empty if there are enough.
     flats : mapping of str to list of (RawFrame, Piece)
         The flats that were used, by filter.
     biases : list of (RawFrame, Piece)
@@ -81,6 +83,7 @@ class Measurement(NamedTuple):
     why_not: str = ""
     why_no_noise: str = ""
     notes: tuple[str, ...] = ()
+    not_raw: str = ""
     flats: Mapping[str, list[tuple[RawFrame, Piece]]] = {}
     biases: Sequence[tuple[RawFrame, Piece]] = ()
 
@@ -105,8 +108,13 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
         if frame.kind == "flat":
             by_filter.setdefault(frame.filter, []).append(frame)
     if len(biases) < 2:
+        for group in by_filter.values():
+            raw_pieces(group, sampler, FLATS, notes)
         missing = f"there {_are(len(biases), 'raw bias', 'biases')}"
-        return Measurement(why_not=missing, why_no_noise=missing, notes=_told(notes), biases=biases)
+        not_raw = "; ".join(
+            f"{'each of ' if len(names) > 1 else ''}{named(names)} {reason}" for reason, names in notes.items()
+        )
+        return Measurement(why_not=missing, why_no_noise=missing, notes=_told(notes), not_raw=not_raw, biases=biases)
     results: dict[str, AmplifierTransfer] = {}
     used: dict[str, list[tuple[RawFrame, Piece]]] = {}
     failures: list[str] = []
