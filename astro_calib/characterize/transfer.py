@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["photon_transfer"]
+__all__ = ["Known", "photon_transfer", "transfer_of"]
 
 #: Flats should lie within these parts of the range.
 RANGE = (0.05, 0.6)
@@ -45,6 +45,10 @@ WELL = 1e6
 HIT = 0.02
 #: A variance of the read noise that is known less well than this is worth a remark.
 POOR = 0.1
+
+
+#: Biases and the spectrum of their noise, by the section that they were looked at in.
+Known: TypeAlias = "dict[str | None, tuple[Biases, Spectrum]]"
 
 
 def photon_transfer(
@@ -119,6 +123,23 @@ def photon_transfer(
     >>> bool(result.to_detector().amplifiers[0].gain == gain.value)
     True
     """
+    return transfer_of(flats, biases, {}, sections=sections, mask=mask, pixels=pixels)
+
+
+def transfer_of(
+    flats: Sequence[ArrayLike],
+    biases: Sequence[ArrayLike],
+    known: Known,
+    *,
+    sections: Sequence[str] | str | Detector | None = None,
+    mask: NDArray[np.bool_] | None = None,
+    pixels: int | None = None,
+) -> PhotonTransfer:
+    """
+    Do what `photon_transfer` does for several sets of flats, one after the other, and look at their biases once.
+
+    ``known`` gets what is found of the biases; give it again with the same biases, masks and sections.
+    """
     if pixels is not None:
         pixels = max(check_count("pixels", pixels), FEWEST)
     remarks: list[str] = []
@@ -141,7 +162,7 @@ def photon_transfer(
     found = []
     for name in names:
         part = middle_of(section_of(name, shape), shape, pixels)
-        found.append(_amplifier(flat_arrays, bias_arrays, good, part, name, remarks))
+        found.append(_amplifier(flat_arrays, bias_arrays, good, part, name, remarks, known))
     return PhotonTransfer(tuple(found))
 
 
@@ -152,6 +173,7 @@ def _amplifier(
     part: tuple[slice, slice],
     name: str | None,
     before: list[str],
+    known: Known,
 ) -> AmplifierTransfer:
     remarks = list(before)
     where = f" in {name}" if name else ""
@@ -171,7 +193,7 @@ def _amplifier(
         remarks.append(
             NotRaw(f"the values come in steps of {step:.4g} adu: they were averaged or scaled, and are not raw")
         )
-    biases = biases_of(frames, good)
+    biases, spectrum = known.get(name) or (biases_of(frames, good), None)
     if biases.pixels < FEWEST:
         msg = f"the biases agree in {biases.pixels} pixels only{where}; give biases of one setup, taken in a row."
         raise FrameError(msg)
@@ -183,15 +205,16 @@ def _amplifier(
                 "such: hot pixels of darks, hits, or another setup"
             )
         )
-    spectrum = spectrum_of(biases)
+    spectrum = spectrum_of(biases) if spectrum is None else spectrum
+    known[name] = biases, spectrum
     total, small = _without_rounding(spectrum, frames, biases, step)
     if small:
         remarks.append(small)
-    known = spectrum.total[1] / spectrum.total[0] if spectrum.total[0] > 0 else 0.0
-    if known > POOR and not small:
+    uncertain = spectrum.total[1] / spectrum.total[0] if spectrum.total[0] > 0 else 0.0
+    if uncertain > POOR and not small:
         remarks.append(
-            f"{len(frames)} biases tell the variance of the read noise to {100 * known:.0f}% only, because a tone goes "
-            "through all of each; give ten or more"
+            f"{len(frames)} biases tell the variance of the read noise to {100 * uncertain:.0f}% only, because a tone "
+            "goes through all of each; give ten or more"
         )
 
     top, piled = top_of_range(flats, flat_arrays[0].dtype, step, good)

@@ -18,10 +18,21 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.measure import Measurement
     from astro_calib.night.profile import Profile
+    from astro_calib.night.sample import Seen
 
-__all__ = ["NightDetector", "night_detector"]
+__all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
 
 ROLES = ("gain", "read_noise")
+
+
+class UnknownNumberError(FrameError):
+    """
+    The gain or the read noise is not known.
+
+    >>> from astro_calib.night.detector import UnknownNumberError
+    >>> str(UnknownNumberError("the gain is not known"))
+    'the gain is not known'
+    """
 
 
 class NightDetector(NamedTuple):
@@ -47,7 +58,12 @@ class NightDetector(NamedTuple):
 
 
 def night_detector(
-    frames: Sequence[RawFrame], profile: Profile, *, mode: str = "header", options: Collection[str] = ()
+    frames: Sequence[RawFrame],
+    profile: Profile,
+    *,
+    mode: str = "header",
+    options: Collection[str] = (),
+    seen: Seen | None = None,
 ) -> NightDetector:
     """
     Find out the numbers of the detector that took some frames of one setup.
@@ -62,11 +78,13 @@ def night_detector(
         What may be taken; see `~astro_calib.night.reduce_night`.
     options : collection of str
         Which numbers of the profile are from options.
+    seen : Seen, optional
+        Pieces of frames that were kept when they were read.
 
     Returns
     -------
     NightDetector
-        A FrameError says that the gain or the read noise is not known.
+        An UnknownNumberError says that the gain or the read noise is not known.
     """
     from astro_calib.detector.detector import Detector
 
@@ -75,11 +93,13 @@ def night_detector(
     saturation = _first(frames, "saturation")
     unsigned = all(frame.unsigned_16_bit for frame in frames)
     top = saturation or (65535.0 if unsigned else None)
-    numbers, measurement = _numbers(frames, profile, mode, options, top)
+    numbers, measurement = _numbers(frames, profile, mode, options, top, seen)
     remarks += measurement.notes
-    missing = [_missing(number, frames, profile, mode) for number in numbers if number.value is None]
-    if missing:
-        raise FrameError("\n".join(missing))
+    unknown = [number for number in numbers if number.value is None]
+    if unknown and measurement.not_raw:
+        raise UnknownNumberError(_of_masters(unknown, measurement.not_raw))
+    if unknown:
+        raise UnknownNumberError("\n".join(_missing(number, frames, profile, mode) for number in unknown))
     for number in numbers:
         values[number.role] = number.value * UNITS[number.role]
     if numbers[0].uncertainty is not None:
@@ -105,7 +125,12 @@ def _first(frames: Sequence[RawFrame], role: str) -> float | None:
 
 
 def _numbers(
-    frames: Sequence[RawFrame], profile: Profile, mode: str, options: Collection[str], top: float | None
+    frames: Sequence[RawFrame],
+    profile: Profile,
+    mode: str,
+    options: Collection[str],
+    top: float | None,
+    seen: Seen | None,
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
     from astro_calib.night.measure import Measurement
@@ -124,21 +149,21 @@ def _numbers(
         }
     if mode in ("header", "profile"):
         return tuple(decide(role, mode, evidence=Evidence(), **known[role]) for role in ROLES), Measurement()
-    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top)
+    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top, seen)
     gain = decide("gain", mode, evidence=of_gain, **known["gain"])
     of_noise = _evidence_of_noise(measurement, gain)
     return (gain, decide("read_noise", mode, evidence=of_noise, **known["read_noise"])), measurement
 
 
 def _evidence_of_gain(
-    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None
+    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None, seen: Seen | None
 ) -> tuple[Measurement, Evidence]:
     """What flats and biases say of the gain, and the sky against the headers'."""
     from astro_calib.night.measure import measure
     from astro_calib.night.sample import Sampler
     from astro_calib.night.sky_check import check_sky
 
-    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim)
+    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
     measurement = measure(frames, sampler, top)
     evidence = Evidence(
         measured=measurement.gain,
@@ -165,6 +190,16 @@ def _evidence_of_noise(measurement: Measurement, gain: Number) -> Evidence:
     return Evidence(measured=measured, why_not=measurement.why_no_noise, doubts=measurement.noise_doubts)
 
 
+def _of_masters(unknown: Sequence[Number], not_raw: str) -> str:
+    """What to do where masters stand in the place of the raw frames that would tell the numbers."""
+    names = " and ".join(number.name for number in unknown)
+    options = " and ".join("--" + number.role.replace("_", "-") for number in unknown)
+    return (
+        f"{names} can only be measured from raw biases and flats, and these are none: {not_raw}. Give the raw frames "
+        f"that they were made of, or {options}."
+    )
+
+
 def _missing(number: Number, frames: Sequence[RawFrame], profile: Profile, mode: str) -> str:
     """Why a number is not known, and what to do."""
     option = "--" + number.role.replace("_", "-")
@@ -174,9 +209,9 @@ def _missing(number: Number, frames: Sequence[RawFrame], profile: Profile, mode:
     keywords = ", ".join(profile.keywords[number.role]) or "the keywords for it (the profile names none)"
     of_header = f"the {COMMON[number.role]} of {frames[0].path.name} is not known: its header has none of {keywords}"
     if mode == "header":
-        return f"{of_header}. {give}."
+        return f"{of_header}. {give}; astro-calib ptc measures it from flats and biases."
     from astro_calib.night.measure import NEEDED
 
     needed = NEEDED if number.role == "gain" else "two raw biases"
-    start = f"the {COMMON[number.role]} cannot be measured" if mode == "measure" else f"{of_header}, and it"
+    start = f"the {COMMON[number.role]}" if mode == "measure" else f"{of_header}, and it"
     return f"{start} cannot be measured: {number.why}. {give}; or add {needed}, which astro-calib ptc measures as well."

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["alarm_lines", "number_lines"]
 
 
-def alarm_lines(numbers: Sequence[Number]) -> list[str]:
-    """Return what has to be read first; nothing if nothing is wrong."""
-    alarms = [number.alarm for number in numbers if number.alarm]
+def alarm_lines(numbers: Sequence[Number], *others: str) -> list[str]:
+    """Return what has to be read first, of the numbers and ``others``; nothing if nothing is wrong."""
+    alarms = [alarm for alarm in (*(number.alarm for number in numbers), *others) if alarm]
     return ["ATTENTION", *(f"  {alarm}" for alarm in alarms), ""] if alarms else []
 
 

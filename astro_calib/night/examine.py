@@ -17,6 +17,7 @@ from astro_calib.night.setups import settings_of
 from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
@@ -37,12 +38,18 @@ LONGEST_EXPOSURE = 10 * DAY
 
 
 def examine_file(
-    path: Path, profile: Profile, *, most: int | None = None, needs_numbers: bool = True
+    path: Path,
+    profile: Profile,
+    *,
+    most: int | None = None,
+    needs_numbers: bool = True,
+    look: Callable[[RawFrame, Header, NDArray[Any]], object] | None = None,
 ) -> RawFrame | UnusedFile:
     """
     Read a raw file of at most ``most`` bytes to its end; return what it is, or why it cannot be used.
 
     If ``needs_numbers``, a header whose gain or read noise makes no sense is such a reason; else it is a remark.
+    ``look`` is called with a frame that can be used, its header and its pixels.
     """
     cards: list[str] = []
     state = (0, 0)
@@ -64,6 +71,8 @@ def examine_file(
     frame = description.frame()
     if description.faults:
         return UnusedFile(path, "; ".join(description.faults), kind, lost=kind == "science")
+    if look is not None:
+        look(frame, header, data)
     remarks = [remark_on_cards(cards)] if cards else []
     return replace(frame, state=state, remarks=(*remarks, *description.remarks))
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.master_noise import Scatter
     from astro_calib.night.output import Output
@@ -107,8 +108,8 @@ def _dark_name(time: float) -> str:
     return f"dark-{time:g}s"
 
 
-def _flat_name(filter_name: str) -> str:
-    return f"flat-{filter_name or 'none'}"
+def _flat_name(name: str) -> str:
+    return f"flat-{name or 'none'}"
 
 
 def read_raw(frame: RawFrame) -> CCDFrame:
@@ -133,19 +134,21 @@ def read_raw(frame: RawFrame) -> CCDFrame:
     return ccd
 
 
-def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **options: Any) -> CCDFrame:
+def calibrate_raw(
+    frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, *, detector: Detector | None = None, **options: Any
+) -> CCDFrame:
     """
     Calibrate a frame of the night with what its plan says of overscan, sections, bad pixels and detector.
 
-    ``ccd`` is the frame if it was read already; ``options`` go to `astro_calib.calibrate`: the masters, and where the
-    shot noise comes from.
+    ``ccd`` is the frame if it was read already, ``detector`` what read it out if that was found out; ``options`` go to
+    `astro_calib.calibrate`: the masters, and where the shot noise comes from.
     """
     from astro_calib.masters.provenance import record
     from astro_calib.steps.header import forget_levels, forget_sections, is_gain_or_setting, note_gain_of_one
     from astro_calib.steps.sequence import calibrate
 
     raw = read_raw(frame) if ccd is None else ccd
-    detector = detector_of(plan, raw, neighbours=frame.kind == "science")
+    detector = detector or detector_of(plan, raw, neighbours=frame.kind == "science")
     result = calibrate(
         raw,
         detector,
@@ -157,7 +160,6 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
         exposure_time=EXPOSURE_TIME,
         **options,
     )
-    amplifiers = detector.amplifiers
     record(
         result,
         "calibrate",
@@ -167,8 +169,8 @@ def calibrate_raw(frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, **op
             "overscan": plan.overscan,
             "overscan_axis": plan.profile.overscan_axis,
             "trim": plan.trim,
-            "gain": [amplifier.gain for amplifier in amplifiers],
-            "read_noise": [amplifier.read_noise for amplifier in amplifiers],
+            "gain": [amplifier.gain for amplifier in detector.amplifiers],
+            "read_noise": [amplifier.read_noise for amplifier in detector.amplifiers],
             "saturation": plan.detector.saturation,
             "shot_noise": options.get("shot_noise", "data"),
         },

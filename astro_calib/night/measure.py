@@ -11,7 +11,7 @@ from astro_calib.characterize.read_noise import biases_of
 from astro_calib.characterize.result import Doubt, NotBias, NotRaw
 from astro_calib.characterize.rounded import rounded_width
 from astro_calib.characterize.spectrum import spectrum_of
-from astro_calib.characterize.transfer import photon_transfer
+from astro_calib.characterize.transfer import Known, transfer_of
 from astro_calib.night.decide import Estimate
 from astro_calib.night.names import named
 from astro_calib.night.net import reason_of
@@ -66,6 +66,8 @@ class Measurement(NamedTuple):
         What is missing for a measurement of either.
     notes : tuple of str
         What was left out of the measurement.
+    not_raw : str
+        Which of the frames are no raw ones, where these leave too few; empty if there are enough.
     flats : mapping of str to list of (RawFrame, Piece)
         The flats that were used, by filter.
     biases : list of (RawFrame, Piece)
@@ -81,6 +83,7 @@ class Measurement(NamedTuple):
     why_not: str = ""
     why_no_noise: str = ""
     notes: tuple[str, ...] = ()
+    not_raw: str = ""
     flats: Mapping[str, list[tuple[RawFrame, Piece]]] = {}
     biases: Sequence[tuple[RawFrame, Piece]] = ()
 
@@ -105,18 +108,24 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
         if frame.kind == "flat":
             by_filter.setdefault(frame.filter, []).append(frame)
     if len(biases) < 2:
+        for group in by_filter.values():
+            raw_pieces(group, sampler, FLATS, notes)
         missing = f"there {_are(len(biases), 'raw bias', 'biases')}"
-        return Measurement(why_not=missing, why_no_noise=missing, notes=_told(notes), biases=biases)
+        not_raw = "; ".join(
+            f"{'each of ' if len(names) > 1 else ''}{named(names)} {reason}" for reason, names in notes.items()
+        )
+        return Measurement(why_not=missing, why_no_noise=missing, notes=_told(notes), not_raw=not_raw, biases=biases)
     results: dict[str, AmplifierTransfer] = {}
     used: dict[str, list[tuple[RawFrame, Piece]]] = {}
     failures: list[str] = []
+    known: Known = {}
     for name in sorted(by_filter, key=lambda name: -len(by_filter[name])):
         # A second filter is there to contradict the first, for which two flats are enough.
         flats = _flats(by_filter[name], biases, sampler, top, notes)[: 2 if results else FLATS]
         if len(flats) < 2:
             continue
         try:
-            found = photon_transfer([piece.pixels for _, piece in flats], [piece.pixels for _, piece in biases])
+            found = transfer_of([piece.pixels for _, piece in flats], [piece.pixels for _, piece in biases], known)
         except Exception as error:  # noqa: BLE001  whatever it is, it costs the measurement and not the night
             failures.append(reason_of(error).rstrip("."))
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,11 @@ from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
-from astro_calib.night.names import for_filter
+from astro_calib.night.names import for_filter, named
 from astro_calib.night.plan import Plan
 from astro_calib.night.profile import Profile, load_profile
 from astro_calib.night.remarks import FileRemark, Remarks
+from astro_calib.night.sample import Seen
 from astro_calib.night.survey import UNITS, of_one_setup, survey_night
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ __all__ = ["make_plan", "plan_night", "with_unit"]
 
 #: A night without darks is worth a remark if an exposure is at least this long; seconds.
 LONG_EXPOSURE = 60.0
+#: What flats are called that headers take for science frames.
+FLAT = re.compile(r"\bflat\b|skyflat|domeflat|twilight", re.IGNORECASE)
 
 
 def plan_night(
@@ -115,12 +119,14 @@ def make_plan(
         raise ValueError(msg)
     profile = _with_options(load_profile(profile), **numbers)
     profile = with_unit(profile, unit)
-    frames, unused = survey_night(raw, profile, watch=watch, needs_numbers=detector == "header")
+    seen = Seen() if detector in ("auto", "measure") else None
+    look = None if seen is None else seen.look
+    frames, unused = survey_night(raw, profile, watch=watch, needs_numbers=detector == "header", look=look)
     frames, others = of_one_setup(frames)
     unused += others
     _check_complete(frames, unused, profile)
     given = [role for role, value in numbers.items() if value is not None]
-    found = night_detector(frames, profile, mode=detector, options=given)
+    found = night_detector(frames, profile, mode=detector, options=given, seen=seen)
     _check_bad_sections(profile, frames[0].shape)
     return Plan(
         profile=profile,
@@ -235,6 +241,14 @@ def _remarks(frames: list[RawFrame], profile: Profile) -> list[str]:
         remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
     flats = {frame.filter for frame in frames if frame.kind == "flat"}
     for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
-        names = ", ".join(f.path.name for f in frames if f.kind == "science" and f.filter == filter_name)
-        remarks.append(f"no flat for {for_filter(filter_name)}: reduced without one: {names}")
+        of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
+        text = f"no flat for {for_filter(filter_name)}: reduced without one: "
+        text += ", ".join(frame.path.name for frame in of_filter)
+        called = [frame for frame in of_filter if FLAT.search(frame.object)]
+        if called:
+            text += (
+                f"; {named([frame.path.name for frame in called])} may be flats, as the object {called[0].object!r} "
+                f"says: object = {called[0].object!r} under [flat] in a profile makes them some"
+            )
+        remarks.append(text)
     return remarks

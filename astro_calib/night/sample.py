@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import RawFrame
 
-__all__ = ["Piece", "Sampler", "raw_pieces", "why_not_raw"]
+__all__ = ["ROWS", "Piece", "Sampler", "Seen", "raw_pieces", "why_not_raw"]
 
 #: So many pixels of a frame tell gain and read noise well enough, in so many rows at least.
 PIXELS, ROWS = 800_000, 64
+#: So many pieces are kept while the night is read: of biases and of the flats of each filter, and in all.
+KEPT, MOST_KEPT = {"bias": 8, "flat": 4}, 32
 #: Cards that say of how many frames one was made, and that it was made of some.
 STACKED = ("NCOMBINE", "NSTACK", "STACKCNT", "NCOMB", "NIMAGES", "NFRAMES")
 COMBINED = ("COMBINED", "STACKED")
@@ -61,9 +64,15 @@ class Piece(NamedTuple):
 
 
 class Sampler:
-    """Reads pieces of frames of one shape, each once."""
+    """
+    Takes pieces of frames of one shape, each once: from pixels that were read anyway, or from the files.
 
-    def __init__(self, shape: tuple[int, int], overscan: str | None, trim: str | None) -> None:
+    ``seen`` are pieces that were taken while the night was read; those of other sections are not used.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], overscan: str | None, trim: str | None, seen: Seen | None = None
+    ) -> None:
         whole = (slice(None), slice(None))
         parts = whole if trim is None else parse_section(trim)
         rows, columns = (range(*part.indices(length)) for part, length in zip(parts, shape, strict=True))
@@ -72,7 +81,7 @@ class Sampler:
         self.rows = slice(first, first + number)
         self.columns = slice(columns[0], columns[-1] + 1)
         self.overscan = None if overscan is None else parse_section(overscan)
-        self._pieces: dict[Path, Piece] = {}
+        self._pieces: dict[Path, Piece] = {} if seen is None else seen.pieces(shape, overscan, trim)
 
     def piece(self, frame: RawFrame) -> Piece:
         """Return the piece of a frame; what cannot be read any more is an error."""
@@ -81,17 +90,21 @@ class Sampler:
             if data.shape != frame.shape:
                 msg = f"{frame.path.name} had shape {frame.shape} when the night was planned, and has {data.shape} now."
                 raise FrameError(msg)
-            beside = self._overscan_of(data)
-            level = np.nan if beside is None else float(np.median(beside))
-            same_rows = beside is not None and len(beside) == self.rows.stop - self.rows.start
-            self._pieces[frame.path] = Piece(
-                data[self.rows, self.columns].copy(),
-                level,
-                why_not_raw(frame.path, header, data),
-                as_number(header_value(header, "EXPTIME")) or 0.0,
-                beside if same_rows else None,
-            )
+            self._pieces[frame.path] = self.taken(frame.path, header, data)
         return self._pieces[frame.path]
+
+    def taken(self, path: Path, header: Header, data: NDArray[Any]) -> Piece:
+        """Return the piece of a frame that was read."""
+        beside = self._overscan_of(data)
+        level = np.nan if beside is None else float(np.median(beside))
+        same_rows = beside is not None and len(beside) == self.rows.stop - self.rows.start
+        return Piece(
+            data[self.rows, self.columns].copy(),
+            level,
+            why_not_raw(path, header, data),
+            as_number(header_value(header, "EXPTIME")) or 0.0,
+            beside if same_rows else None,
+        )
 
     def _overscan_of(self, data: NDArray[Any]) -> NDArray[Any] | None:
         """The overscan beside the rows; all of it, if it does not have these."""
@@ -101,6 +114,26 @@ class Sampler:
         has = range(*rows.indices(len(data)))
         beside = has and self.rows.start >= has[0] and self.rows.stop <= has[-1] + 1
         return np.array(data[self.rows if beside else rows, columns])
+
+
+class Seen:
+    """Keeps the pieces of some biases and flats while the files of a night are read."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[tuple[int, int], str | None, str | None], dict[Path, Piece]] = {}
+        self._number: Counter[tuple[str, str]] = Counter()
+
+    def look(self, frame: RawFrame, header: Header, data: NDArray[Any]) -> None:
+        """Keep the piece of a frame that was read, if there are not enough of its kind."""
+        group = (frame.kind, frame.filter)
+        if self._number[group] < KEPT.get(frame.kind, 0) and self._number.total() < MOST_KEPT:
+            self._number[group] += 1
+            sections = (frame.shape, frame.overscan, frame.trim)
+            self._kept.setdefault(sections, {})[frame.path] = Sampler(*sections).taken(frame.path, header, data)
+
+    def pieces(self, shape: tuple[int, int], overscan: str | None, trim: str | None) -> dict[Path, Piece]:
+        """Return the pieces of frames with these sections, by path."""
+        return dict(self._kept.get((shape, overscan, trim), {}))
 
 
 def why_not_raw(path: Path, header: Header, data: NDArray[Any]) -> str:

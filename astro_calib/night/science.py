@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from astropy.table import QTable
     from numpy.typing import NDArray
 
+    from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.masters import Masters
@@ -74,10 +75,11 @@ def reduce_science(
     from astro_calib.io.fits.write import prepare_fits
 
     raw = read_raw(frame)
-    image = calibrated(frame, plan, masters, raw)
+    detector = detector_of(plan, raw, neighbours=True)
+    image = calibrated(frame, plan, masters, raw, detector)
     photometry, figures, content = None, {}, {}
     if stars or pictures:
-        before = before_calibrated(raw, plan, masters)
+        before = before_calibrated(raw, plan, masters, detector)
         photometry = measured(image, before, aperture) if stars else None
         content = _drawn(frame, plan, image, before, photometry) if pictures else {}
     if photometry is not None:
@@ -158,12 +160,13 @@ def _drawn(
     return {kind: rendered(figure) for kind, figure in figures.items()}
 
 
-def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame) -> CCDFrame:
-    """Return a science frame in electron, calibrated; ``raw`` is the frame as it was read, in adu."""
+def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame, detector: Detector) -> CCDFrame:
+    """Return a science frame in electron, calibrated; ``raw`` is the frame as it was read, in adu, by ``detector``."""
     return calibrate_raw(
         frame,
         plan,
         raw,
+        detector=detector,
         bias=masters.bias,
         dark=masters.dark_for(frame.exposure_time),
         flat=masters.flats.get(frame.filter),
@@ -187,7 +190,7 @@ def measured(image: CCDFrame, before: CCDFrame, aperture: float | None = None) -
     )
 
 
-def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
+def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters, detector: Detector) -> CCDFrame:
     """Return a raw frame in electron less its pedestal, which the master bias tells where there is no overscan."""
     from astro_calib.photometry import before_calibration
 
@@ -195,9 +198,7 @@ def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters) -> CCDFrame:
     if plan.overscan is None:
         assert masters.bias is not None  # plan_night has made sure
         pedestal = masters.pedestal / plan.detector.amplifiers[0].gain.value
-    return before_calibration(
-        raw, detector_of(plan, raw, neighbours=True), overscan=plan.overscan, trim=plan.trim, pedestal=pedestal
-    )
+    return before_calibration(raw, detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)
 
 
 def _saturated(raw: CCDFrame, plan: Plan) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from astro_calib.night.sample import raw_pieces
+from astro_calib.night.sample import ROWS, raw_pieces
 from astro_calib.photometry.sky_noise import sky_noise
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SkyCheck", "check_sky"]
 
-#: So many science frames are looked at.
-FRAMES = 2
+#: So many science frames are looked at, and so many pixels of each.
+FRAMES, PIXELS = 2, 400_000
 #: Ratios that differ by less than this tell nothing.
 ALIKE = 0.01
 #: Rounding adds this much, adu^2.
@@ -85,15 +85,16 @@ def check_sky(
     """
     if measurement.read_noise is None:
         return SkyCheck()
-    bias = np.mean([piece.pixels for _, piece in measurement.biases], axis=0)
+    rows = slice(0, max(ROWS, PIXELS // measurement.biases[0][1].pixels.shape[1]))
+    bias = np.mean([piece.pixels[rows] for _, piece in measurement.biases], axis=0)
     level = float(np.mean([piece.level for _, piece in measurement.biases]))
-    flats = {name: _flat([piece.pixels for _, piece in used], bias) for name, used in measurement.flats.items()}
+    flats = {name: _flat([piece.pixels[rows] for _, piece in used], bias) for name, used in measurement.flats.items()}
     science = [frame for frame in frames if frame.kind == "science" and frame.exposure_time > 0]
     # Those that are exposed longest have most light of the sky, and a flat takes the pattern off.
     science.sort(key=lambda frame: (frame.filter not in flats, -frame.exposure_time))
     ratios = []
     for frame, piece in raw_pieces(science, sampler, FRAMES, {}):
-        net = piece.pixels - bias
+        net = piece.pixels[rows] - bias
         if np.isfinite(piece.level - level):
             net -= piece.level - level
         flat, of_flat = flats.get(frame.filter, (np.ones(bias.shape), 0.0))

@@ -11,6 +11,7 @@ from astro_calib.arguments import printable
 from astro_calib.night.detector_text import alarm_lines, number_lines
 from astro_calib.night.error_shares import shares_text
 from astro_calib.night.frames import by_reason
+from astro_calib.night.sky_doubt import sky_doubt
 from astro_calib.night.text import columns, number_text
 from astro_calib.photometry.sky_noise import SkyNoise
 
@@ -199,7 +200,7 @@ class NightSummary:
     def __str__(self) -> str:
         numbers = self.plan.numbers
         lines = [
-            *alarm_lines(numbers),
+            *alarm_lines(numbers, sky_doubt(numbers, self.frames)),
             self.plan.table(),
             *number_lines(numbers),
             *(["  each frame's read noise is that of its own overscan"] if self.plan.image_excess is not None else []),

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from astropy.io.fits import Header
+    from numpy.typing import NDArray
+
     from astro_calib.night.profile import Profile
 
 __all__ = ["COMMON", "UNITS", "of_one_setup", "survey_night"]
@@ -45,18 +48,21 @@ def survey_night(
     *,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     needs_numbers: bool = True,
+    look: Callable[[RawFrame, Header, NDArray[Any]], object] | None = None,
 ) -> tuple[list[RawFrame], list[UnusedFile]]:
     """
     Return the frames of a night that are alike in what `COMMON` names, each once, and the files that cannot be used.
 
     Without ``needs_numbers`` a frame whose header has no sensible gain or read noise, or another gain, is of use.
+    ``look`` is called with each frame that can be used, its header and its pixels.
     """
     paths, unused = find_files(raw)
     frames: list[RawFrame] = []
     first_with: dict[str, Path] = {}
     most = most_bytes(paths, profile)
     for path in watch(paths):
-        frame = tried(path, "", partial(examine_file, path, profile, most=most, needs_numbers=needs_numbers))
+        examine = partial(examine_file, path, profile, most=most, needs_numbers=needs_numbers, look=look)
+        frame = tried(path, "", examine)
         if isinstance(frame, UnusedFile):
             unused.append(frame)
             continue

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.characterize.audit.frames import calibrated_in
 from astro_calib.errors import FrameError
+from astro_calib.night.detector import UnknownNumberError
 from astro_calib.night.planning import plan_night
 from astro_calib.night.raw_file import read_raw_file
 
@@ -61,7 +62,11 @@ def frames_to_audit(
     raw = [path for path in paths if path not in reduced]
     if not raw:
         return ToAudit(calibrated, None, None, None, [])
-    plan = plan_night(raw, profile, unit=unit, gain=gain, read_noise=read_noise)
+    try:
+        plan = plan_night(raw, profile, unit=unit, gain=gain, read_noise=read_noise)
+    except UnknownNumberError as error:
+        msg = f"{error}\nOr audit the directory that astro-calib reduce wrote: its frames hold what was measured."
+        raise FrameError(msg) from error
     flats = plan.flats
     if filter_name is not None and filter_name not in flats:
         msg = f"there are no flats through filter {filter_name!r}; there are some through {', '.join(flats) or 'none'}."

@@ -8,6 +8,7 @@ from astropy.io import fits
 from scipy.ndimage import uniform_filter
 
 from astro_calib.errors import FrameError
+from astro_calib.night import reduce_night, sample
 from astro_calib.night.planning import make_plan
 
 SHAPE = (420, 420)
@@ -316,3 +317,49 @@ def test_a_real_header_that_is_wrong(lisbon):
     assert abs(gain.value - 2.336) < gain.uncertainty < 0.03 * gain.value
     assert noise.value / gain.value == pytest.approx(6.40, rel=0.01)
     assert "the gain in the headers, 1.5 electron/adu, is wrong by -35" in gain.alarm
+
+
+def test_a_wrong_gain_of_headers_that_only_the_sky_contradicts_stands_first_in_the_summary(night, tmp_path):
+    taken = night(GAIN=0.7)
+    taken.biases()
+    light = taken.rng.poisson(800, SHAPE) / GAIN + taken.rng.normal(0, READ_NOISE / GAIN, SHAPE)
+    taken.write("light", "LIGHT", np.rint(BIAS + light))
+    summary = reduce_night(taken.directory, tmp_path / "out", progress=False, pictures=False)
+    first, alarm = str(summary).splitlines()[:2]
+    assert first == "ATTENTION"
+    assert "of what gain 0.7 and read noise" in alarm
+    asked = float(alarm.partition("wrong, ")[2].partition(" or more by the sky")[0])
+    assert asked == pytest.approx(GAIN, rel=0.04)
+
+
+def test_masters_in_the_place_of_raw_frames_are_said_in_one_sentence(night):
+    taken = night()
+    taken.biases(2, NCOMBINE=9)
+    taken.flats((24_000, 30_000), NCOMBINE=9)
+    taken.science()
+    with pytest.raises(FrameError) as error:
+        planned(taken)
+    (line,) = str(error.value).splitlines()
+    assert "each of bias0.fits, bias1.fits, flat0.fits, flat1.fits is a stack (NCOMBINE=9)" in line
+    assert "--gain and --read-noise" in line
+
+
+def test_science_frames_that_are_called_flats_are_said(night):
+    taken = night(GAIN=GAIN)
+    taken.biases()
+    taken.science(1)
+    taken.write("dusk", "LIGHT", exposed(taken.rng, 20_000), OBJECT="Sky Flat")
+    _, _, plan = planned(taken)
+    (remark,) = [remark for remark in plan.remarks if "no flat for" in remark]
+    assert "dusk.fits may be flats" in remark
+    assert "object = 'Sky Flat' under [flat] in a profile" in remark
+
+
+def test_a_night_that_measures_itself_reads_biases_and_flats_once(night, monkeypatch):
+    taken = night()
+    whole()(taken)
+    again = []
+    read = sample.read_raw_file
+    monkeypatch.setattr(sample, "read_raw_file", lambda path: again.append(path.name) or read(path))
+    planned(taken, gain=GAIN)
+    assert again == []
