@@ -188,7 +188,7 @@ def _sample(
         pixels=float(good.sum()),
         draws=1.0,
         shape=good.shape,
-        # In a calibrated frame the read-out noise is divided by the flat; one that was measured frame by frame is its own.
+        # In a calibrated frame the read-out noise is divided by the flat; a frame's own is not the stated one.
         reads=read / read_noise**2 if read_noise and read and correlation is None else float(frames),
         read=read,
         shot=shot,
