@@ -21,7 +21,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_number, described
-from astro_calib.detector.waves import Level, collected, of_level, parts_of_variance
+from astro_calib.detector.waves import Level, collected, of_level, parts_of_variance, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,9 +123,8 @@ class Correlation:
 
     def __setstate__(self, state: tuple[NDArray[np.float64], Level | None]) -> None:
         waves, level = state
-        axes, table = ((), np.zeros((len(waves), 4))) if level is None else (level.axes, level.table(waves))
-        self._waves, table = collected(waves, table)
-        self._level = Level.of_table(axes, table) if table[:, 2].any() else None
+        self._waves, table = collected(waves, table_of(level, waves))
+        self._level = Level.of_table(level.axes, table) if level is not None and table[:, 2].any() else None
         for array in (self._waves, *(() if self._level is None else self._level.arrays)):
             array.flags.writeable = False
         total = float(parts_of_variance(self._waves, self._level).sum())
@@ -269,10 +268,8 @@ class Correlation:
         """
         if len(self.tones) <= most:
             return self
-        if self._level is None:
-            return Correlation.of_waves(collected(self._waves, np.zeros((len(self._waves), 4)), most)[0])
-        waves, table = collected(self._waves, self._level.table(self._waves), most)
-        return Correlation.of_waves(waves, Level.of_table(self._level.axes, table))
+        waves, table = collected(self._waves, table_of(self._level, self._waves), most)
+        return Correlation.of_waves(waves, Level.of_table(() if self._level is None else self._level.axes, table))
 
     def seen_through(self, window: Sequence[tuple[int, int]]) -> Correlation:
         """
@@ -368,7 +365,7 @@ def averaged(
             table[:, 0] = weight * np.maximum(parts_of_variance(one.waves, level), 0.0)
             level = None
         tables.append(table)
-        levels.append(np.zeros((len(table), 4)) if level is None else level.table(table))
+        levels.append(table_of(level, table))
     level = Level.of_table(axes.pop(), np.concatenate(levels)) if len(axes) == 1 else None
     return Correlation.of_waves(np.concatenate(tables), level)
 

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ENOUGH_TONES", "MOST_TONES", "Level", "collected", "of_level", "parts_of_variance"]
+__all__ = ["ENOUGH_TONES", "MOST_TONES", "Level", "collected", "of_level", "parts_of_variance", "table_of"]
 
 #: More tones than these are merged with their neighbours in frequency.
 MOST_TONES = 256
@@ -77,6 +77,11 @@ class Level(NamedTuple):
         table = np.asarray(table, dtype=np.float64)
         in_image = table[:, 3] if table.shape[1] > 3 else None
         return cls(axes, table[:, 0] + 1j * table[:, 1], table[:, 2], in_image)
+
+
+def table_of(level: Level | None, waves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A level in real numbers, zeros if there is none."""
+    return np.zeros((len(waves), 4)) if level is None else level.table(waves)
 
 
 def parts_of_variance(waves: NDArray[np.float64], level: Level | None) -> NDArray[np.float64]:

@@ -149,3 +149,15 @@ def test_calibrated_frames_that_were_written_to_disk(tmp_path, overscan, axis):
     assert right.right, right.verdict
     white = audit_noise(calibrated(as_white(), "white"))
     assert tone_near(white.verdict, 5.0)[0] == pytest.approx(5, rel=0.1)
+
+
+def test_figures_are_drawn_into_a_given_one(frames):
+    from matplotlib.figure import Figure
+
+    given = Figure(layout="constrained")
+    assert audit_noise({"bias": frames["bias"]}, detector()).plot(given) is given
+    assert [axes.get_xlabel() for axes in given.axes] == [
+        "level [electron]",
+        "distance along the row [pixel]",
+        "radius of empty apertures [pixel]",
+    ]

@@ -102,9 +102,14 @@ def evidence_of_science(
         else:
             sample = _difference(other, sky, read_noise)
             if _crowded(sample):
-                # The emptier one waits for another frame.
-                waiting[setup], full = sorted((other, sky), key=lambda one: _common_part(_single(one, read_noise)))
-                remarks.append(f"{full.frame.name} is left out: faint objects fill its sky")
+                emptier, full = sorted((other, sky), key=lambda one: _common_part(_single(one, read_noise)))
+                if _crowded(_single(emptier, read_noise)):
+                    remarks.append(
+                        f"{other.frame.name} and {sky.frame.name} are left out: faint objects fill their sky"
+                    )
+                else:
+                    waiting[setup] = emptier
+                    remarks.append(f"{full.frame.name} is left out: faint objects fill its sky")
                 continue
             samples.append(sample)
             common.append(_common(other, sky, 0.0 if left is None else left.level))
@@ -183,8 +188,8 @@ def _sample(
         pixels=float(good.sum()),
         draws=1.0,
         shape=good.shape,
-        # In a calibrated frame the read-out noise is divided by the flat.
-        reads=read / read_noise**2 if read_noise and read else float(frames),
+        # In a calibrated frame the read-out noise is divided by the flat; a frame's own is not the stated one.
+        reads=read / read_noise**2 if read_noise and read and correlation is None else float(frames),
         read=read,
         shot=shot,
         other=sum(means.values()),
