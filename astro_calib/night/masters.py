@@ -175,8 +175,7 @@ def calibrate_raw(
             "shot_noise": options.get("shot_noise", "data"),
         },
     )
-    # The steps know the usual keywords, the profile those of its camera.
-    keywords = plan.profile.keywords
+    keywords = plan.profile.keywords  # of its camera; the steps know the usual ones
     forget_sections(result.meta, (*keywords["overscan"], *keywords["trim"]))
     forget_levels(result.meta, keywords["saturation"])
     note_gain_of_one(result.meta, (name for name in keywords["gain"] if not is_gain_or_setting(name)))

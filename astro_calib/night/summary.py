@@ -200,7 +200,7 @@ class NightSummary:
     def __str__(self) -> str:
         numbers = self.plan.numbers
         lines = [
-            *alarm_lines(numbers, sky_doubt(numbers, self.frames)),
+            *alarm_lines(numbers, sky_doubt(numbers, [(frame.sky, frame.shares) for frame in self.frames])),
             self.plan.table(),
             *number_lines(numbers),
             *(["  each frame's read noise is that of its own overscan"] if self.plan.image_excess is not None else []),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from astro_calib.night.decide import Estimate, Number
 from astro_calib.night.sky_doubt import sky_doubt
-from astro_calib.night.summary import FrameSummary, SkyNoise
+from astro_calib.photometry.sky_noise import SkyNoise
 
 #: The true gain, electron/adu, and the read noise, adu.
 TRUE, READ_NOISE = 1.8, 5.2
@@ -24,9 +21,7 @@ def frame(stated, *, sky=200.0, blocks=900, in_electrons=None):
     seen = (true_read + sky / TRUE) * stated**2
     noise = SkyNoise(light, np.sqrt(seen), np.sqrt(read + light), np.sqrt(seen / (read + light)), blocks, 1024)
     shares = {"shot noise": light / (read + light), "read noise": read / (read + light)}
-    return FrameSummary(
-        path=Path("m13.fits"), object="", filter="V", exposure_time=60.0, saturated=0, bad=0, sky=noise, shares=shares
-    )
+    return noise, shares
 
 
 def numbers(gain=1.0, source="header", read_noise="measured", measured=None):
@@ -66,5 +61,5 @@ def test_nothing_is_said_of_others(stated, frames):
 
 
 def test_where_light_is_a_small_part_of_the_noise_no_gain_is_named():
-    dark = replace(frame(1.0), shares={"shot noise": 0.1, "read noise": 0.9})
+    dark = (frame(1.0)[0], {"shot noise": 0.1, "read noise": 0.9})
     assert "by the sky" not in sky_doubt(numbers(), [dark])
