@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astro_calib.detector.correlation import Correlation, Level
-from astro_calib.detector.waves import ENOUGH_TONES
+from astro_calib.detector.waves import ENOUGH_TONES, parts_of_variance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +101,9 @@ def _nonlinear_waves(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Parts of what is not linear that go with each wave, and a table of other waves that it makes of them."""
     waves = correlation.waves
-    part, coherent = share * waves[:, 0], ~np.isnan(waves[:, 2])
+    # What a level has taken off, values have not in common.
+    left = np.maximum(parts_of_variance(waves, correlation.level), 0.0)
+    part, coherent = share * left, ~np.isnan(waves[:, 2])
     phases = _phases(len(waves))
     cosines = np.cos(phases)
     in_row = nonlinear_correlation(cosines @ part, number)
@@ -131,6 +133,8 @@ def _nonlinear_waves(
         elif size > 0:
             # Even orders are with what the row has in common.
             others.append((size, of_these[0], np.nan))
+    # The level takes its part off these, too.
+    of_waves = np.divide(of_waves * waves[:, 0], left, where=left > 0, out=np.zeros_like(of_waves))
     return of_waves, np.array(others).reshape(-1, 3)
 
 

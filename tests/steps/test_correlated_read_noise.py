@@ -181,6 +181,44 @@ def test_the_error_of_a_level_does_not_follow_the_draw_of_a_tone(overscan_axis, 
     np.testing.assert_allclose(np.divide(ratios, ratios[0]), 1, rtol=0.002)
 
 
+def test_the_median_of_frames_with_a_slow_tone_less_a_level():
+    # What the level has taken off, the median's own noise has not in common: it was 1.5 times too large.
+    rng, number, radius = np.random.default_rng(6), 3, 15
+    y, x = np.mgrid[:NY, : NX + NO]
+    wave = np.exp(1j * (0.01 * x + 0.02 * y))
+    disk = np.hypot(y - NY // 2, x - NX // 2)[:, :NX] <= radius
+    weights = disk - disk.mean()
+
+    def less_level():
+        noise = 4 * rng.standard_normal((number, *wave.shape))
+        noise += 4 * (wave * (rng.standard_normal((number, 1, 1, 2)) @ [1, 1j])).real
+        return noise, noise[:, :, :NX] - noise[:, :, NX:].mean(axis=2, keepdims=True)
+
+    # A median differs from the mean by what is not correlated with it.
+    apart = [
+        np.sum(weights * (np.median(one, axis=0) - one.mean(axis=0))) for _, one in (less_level() for _ in range(800))
+    ]
+    detector = Detector(
+        gain=GAIN * u.electron / u.adu,
+        read_noise=np.sqrt(32) * u.electron,
+        correlation=Correlation(tones=[(0.5, 0.01, 0.02)]),
+    )
+    frames = [
+        calibrate(
+            CCDFrame((1000 + noise / GAIN).astype(np.float32), unit="adu"),
+            detector,
+            overscan=f"[{NX + 1}:{NX + NO},1:{NY}]",
+            overscan_axis=1,
+            overscan_median=False,
+            trim=f"[1:{NX},1:{NY}]",
+            shot_noise=0,
+        )
+        for noise in less_level()[0]
+    ]
+    mean, median = (combine(frames, method=method).budget.variance_of_sum(weights) for method in ("mean", "median"))
+    assert np.sqrt(median / (mean + np.var(apart))) == pytest.approx(1, abs=0.04)
+
+
 def test_rows_that_the_overscan_does_not_share_are_added_by_its_level():
     detector = camera("rows", rows_in_overscan=False)
     rng = np.random.default_rng(5)
