@@ -147,6 +147,7 @@ class Camera:
     def audit(self) -> NoiseAudit:
         """Simulate and audit it."""
         with warnings.catch_warnings():
+            # Faults make the package say a lot.
             warnings.simplefilter("ignore")
             frames, detector = self.frames()
             return audit_noise(frames, detector, overscan=self.overscan, trim=self.trim)

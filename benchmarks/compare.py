@@ -251,6 +251,7 @@ def main() -> None:
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
+        # Standard output has the figures, and standard error is looked at if there are none.
         warnings.simplefilter("ignore")
         print(json.dumps(part(options.only, options.peak, quick=options.quick)))
         return

@@ -86,6 +86,7 @@ def seconds(work: Callable[[], Any]) -> float:
     """Processor time of one call."""
     start = time.process_time()
     with warnings.catch_warnings():
+        # It is timed, and what it says is known from the first run.
         warnings.simplefilter("ignore")
         work()
     return time.process_time() - start
@@ -105,6 +106,7 @@ def frames(raw: str, profile: str) -> Iterator[tuple[str, CCDFrame, CCDFrame]]:
 def compare(image: CCDFrame, before: CCDFrame, repeats: int) -> dict[str, float]:
     """Seconds for the bare calls, the stars, the sky's noise and both; the ratios; the number of stars."""
     with warnings.catch_warnings():
+        # It is timed, and what it says is known from the first run.
         warnings.simplefilter("ignore")
         with noted() as calls:
             stars, _ = measured(image, before)

@@ -47,7 +47,7 @@ def _execute(code, arguments, environment, streams):
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["-c", *arguments]
-    exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102
+    exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102  the tests' own code, as python -c would run it
 
 
 def run(code, *arguments, env=None, timeout=300):

@@ -103,7 +103,7 @@ def test_all_checks_take_the_commands_in_their_order_and_then_the_package_from_e
 
 
 def test_readme_example_runs(capsys):
-    exec(compile(readme_block("python example"), "<README.md>", "exec"), {})  # noqa: S102
+    exec(compile(readme_block("python example"), "<README.md>", "exec"), {})  # noqa: S102  the example of our own README
     printed = capsys.readouterr().out
     assert f"```text\n{printed}```\n" in README
     # RDNOISE of that frame is 5 electrons, its GAIN 1.9; rounding to whole ADU adds gain^2 / 12.

@@ -87,6 +87,7 @@ def plane_wcs(wcs: Any, ndim: int, name: str) -> Any:
         return wcs
     try:
         with warnings.catch_warnings():
+            # wcslib says again how it read a date or a unit, which was said when the file was read.
             warnings.simplefilter("ignore", FITSFixedWarning)
             result = wcs.sub(list(range(1, ndim + 1)))
             result.wcs.set()

@@ -85,6 +85,7 @@ def read_raw_file(
     if cards is not None:
         cards += broken
     with warnings.catch_warnings():
+        # The cards that had to be repaired are in the list of broken ones, which the summary tells.
         warnings.simplefilter("ignore")
         try:
             with fits.open(openable(source), memmap=False, lazy_load_hdus=False) as hdus:

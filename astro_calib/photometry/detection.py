@@ -141,6 +141,7 @@ def _objects(significance: NDArray[Any]) -> NDArray[np.bool_]:
     from photutils.utils.exceptions import NoDetectionsWarning
 
     with warnings.catch_warnings():
+        # That there are none is in the result, which whoever asked speaks of.
         warnings.simplefilter("ignore", NoDetectionsWarning)
         segments = detect_sources(significance, OBJECT_SIGMA, n_pixels=OBJECT_PIXELS)
     return np.zeros(significance.shape, dtype=bool) if segments is None else np.asarray(segments.data > 0)
@@ -207,6 +208,7 @@ def _peaks(image: NDArray[Any], threshold: Any, **options: Any) -> NDArray[np.in
     from photutils.utils.exceptions import NoDetectionsWarning
 
     with warnings.catch_warnings():
+        # That there are none is in the result, which whoever asked speaks of.
         warnings.simplefilter("ignore", NoDetectionsWarning)
         table = find_peaks(image, threshold, **options)
     return np.stack([[], []] if table is None else [table["x_peak"], table["y_peak"]], axis=1).astype(np.intp)

@@ -97,6 +97,7 @@ def row_noise(overscan: NDArray[np.float64], image: NDArray[Any]) -> RowNoise:
     if not excess:
         return nothing
     with warnings.catch_warnings():
+        # A row without a good pixel has no median; it is left out below.
         warnings.simplefilter("ignore", RuntimeWarning)
         # NumPy's median of numbers is many times faster than that which looks for others.
         finite = np.isfinite(image)

@@ -182,7 +182,7 @@ def test_linearity_is_the_same_noise_for_every_frame_of_a_detector_and_of_no_oth
 
 def test_detectors_compare_by_value_and_can_be_sent_to_another_process():
     camera = Detector(gain=GAIN, read_noise=READ_NOISE, saturation=65000 * u.adu, linearity=LINEARITY)
-    again = pickle.loads(pickle.dumps(camera))  # noqa: S301
+    again = pickle.loads(pickle.dumps(camera))  # noqa: S301  our own bytes
     assert again == camera
     assert again.gain_identity(0) == camera.gain_identity(0)
     assert again.linearity_identity(0) == camera.linearity_identity(0)

@@ -140,7 +140,7 @@ def test_a_long_table_has_few_causes_of_error_and_the_same_variance():
 
 def test_equal_descriptions_are_equal_and_can_be_sent_to_another_process():
     for one in (CUBIC, TABLE):
-        again = pickle.loads(pickle.dumps(one))  # noqa: S301
+        again = pickle.loads(pickle.dumps(one))  # noqa: S301  our own bytes
         assert again == one
         assert hash(again) == hash(one)
         assert again.identity() == one.identity()

@@ -87,7 +87,7 @@ def test_a_master_lends_its_correlation(ending, tmp_path):
     assert again.budget.variance_of_sum(WEIGHTS) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])  # noqa: S301
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])  # noqa: S301  our own bytes
 def test_copies_keep_it(copied):
     frame = made("a clipped mean")
     assert copied(frame).budget.variance_of_sum(WEIGHTS) == frame.budget.variance_of_sum(WEIGHTS)

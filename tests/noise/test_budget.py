@@ -52,7 +52,7 @@ def test_identity_is_drawn_where_none_is_given():
     assert one.window == ((0, 1), (0, 1))
     assert copy.copy(one) is one
     assert copy.deepcopy(one) is one
-    assert pickle.loads(pickle.dumps(one)).key == one.key  # noqa: S301
+    assert pickle.loads(pickle.dumps(one)).key == one.key  # noqa: S301  our own bytes
 
 
 @pytest.mark.parametrize("variance", [np.ones((4, 5)), np.ones((6, 4)), np.ones((2, 4, 6))])

@@ -183,11 +183,11 @@ def test_copies_and_pickles_keep_the_value():
     coefficient = Coefficient(-1.0).times(SELF_DATA).times(SKY, -1) + Coefficient(2.0)
     assert copy.copy(coefficient) is coefficient
     assert copy.deepcopy(coefficient) is coefficient
-    again = pickle.loads(pickle.dumps(coefficient))  # noqa: S301
+    again = pickle.loads(pickle.dumps(coefficient))  # noqa: S301  our own bytes
     assert again.depends_on_own
     np.testing.assert_array_equal(again.evaluate(data), coefficient.evaluate(data))
     # `SELF_DATA` is one object in all processes: coefficients of it still find each other.
-    assert (Coefficient(1.0).times(SELF_DATA) + pickle.loads(pickle.dumps(Coefficient(-1.0).times(SELF_DATA)))).is_zero  # noqa: S301
+    assert (Coefficient(1.0).times(SELF_DATA) + pickle.loads(pickle.dumps(Coefficient(-1.0).times(SELF_DATA)))).is_zero  # noqa: S301  our own bytes
 
 
 def test_float32_arrays_give_float32():

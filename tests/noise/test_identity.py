@@ -187,7 +187,7 @@ def test_dithers_in_both_directions_with_an_annulus():
 
 
 def through_pickle(value):
-    return pickle.loads(pickle.dumps(value))  # noqa: S301
+    return pickle.loads(pickle.dumps(value))  # noqa: S301  our own bytes
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_a_patched_calibrated_frame_keeps_its_variance_in_a_stack():
 def test_a_pickled_frame_over_read_only_memory_notices_writing():
     a = frame()
     a.data.flags.writeable = False
-    b = pickle.loads(pickle.dumps(CCDFrame(a.data, unit="electron", uncertainty=a.uncertainty)))  # noqa: S301
+    b = pickle.loads(pickle.dumps(CCDFrame(a.data, unit="electron", uncertainty=a.uncertainty)))  # noqa: S301  our own bytes
     reference = b.copy()
     b.data[0, 0] += 1
     np.testing.assert_array_equal(covariance(b, reference), 0)

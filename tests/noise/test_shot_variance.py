@@ -197,7 +197,7 @@ def test_the_values_are_let_go_when_the_variance_is_kept(night):
     assert shot_noise(doubled).nbytes == raw.size * 4
 
 
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, CCDFrame.copy, lambda f: pickle.loads(pickle.dumps(f))])  # noqa: S301
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, CCDFrame.copy, lambda f: pickle.loads(pickle.dumps(f))])  # noqa: S301  our own bytes
 def test_copies(night, copied):
     raw, arrays, masters = night
     image = calibrated(raw, masters)

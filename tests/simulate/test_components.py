@@ -129,7 +129,7 @@ def test_a_number_as_seed_stands_for_one_detector() -> None:
 )
 def test_what_is_out_of_range_is_named(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        call()  # type: ignore[operator]
+        call()  # type: ignore[operator]  # a parameter of pytest has no type
 
 
 def test_a_wrong_unit_is_named() -> None:

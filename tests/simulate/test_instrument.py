@@ -263,7 +263,7 @@ def test_requests_that_cannot_be_met(
     real: simulate.Camera, arguments: tuple[str, float], options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        real.expose(*arguments, rng=1, **options)  # type: ignore[arg-type]
+        real.expose(*arguments, rng=1, **options)  # type: ignore[arg-type]  # wrong ones are the point
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_requests_that_cannot_be_met(
 )
 def test_cameras_that_cannot_be(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        simulate.Camera(**{"shape": (5, 6), "detector": DETECTOR, **options})  # type: ignore[arg-type]
+        simulate.Camera(**{"shape": (5, 6), "detector": DETECTOR, **options})  # type: ignore[arg-type]  # wrong ones are the point
 
 
 def test_one_amplifier_only() -> None:

@@ -197,7 +197,7 @@ def test_a_directory_with_files_is_left_alone(tmp_path: Path) -> None:
 )
 def test_bad_nights_write_nothing(tmp_path: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        simulate.night(tmp_path / "night", **options)  # type: ignore[arg-type]
+        simulate.night(tmp_path / "night", **options)  # type: ignore[arg-type]  # wrong ones are the point
     assert not (tmp_path / "night").exists()
 
 

@@ -97,6 +97,7 @@ class StarSeries:
         from astro_calib.photometry.snr import measure_snr
 
         with warnings.catch_warnings():
+            # Stars that are left out of a table do not concern the scatter of those that are in it.
             warnings.simplefilter("ignore", AstropyUserWarning)
             try:
                 if self.first is None:

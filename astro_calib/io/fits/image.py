@@ -177,6 +177,7 @@ def image_pixels(
         warnings.catch_warnings(),
         fits.open(openable(source), memmap=False, do_not_scale_image_data=True, lazy_load_hdus=False) as unscaled,
     ):
+        # What is odd about the header was said when the frame was read.
         warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         stored, header = unscaled[number].data, unscaled[number].header
         scaling = Scaling(stored.dtype, header.get("BZERO", 0), header.get("BSCALE", 1))

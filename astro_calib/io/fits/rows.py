@@ -201,6 +201,7 @@ def raw_on_disk(path: Path, unit: u.UnitBase, *, stated: bool) -> RawOnDisk | No
             if file.read(6) != b"SIMPLE":
                 return None
         with warnings.catch_warnings():
+            # Whoever reads the frame itself is told what is odd about its header.
             warnings.simplefilter("ignore")
             with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
                 header, offset = hdus[0].header, hdus[0].fileinfo()["datLoc"]

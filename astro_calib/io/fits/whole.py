@@ -161,6 +161,7 @@ def headers_at_beginning(path: Path) -> list[bytes]:
     """The headers of a file up to that of its first image, or to where it is cut off or damaged; data are not read."""
     headers: list[bytes] = []
     with warnings.catch_warnings(), suppress(Exception), _opened(path) as file:
+        # What is odd about a header is said where it is read; here its length counts.
         warnings.simplefilter("ignore")
         compressed = _compression(file)
         # What unpacks a damaged file makes errors of any kind; the headers before the damage are there.
@@ -235,6 +236,7 @@ def _compression(file: BinaryIO) -> Any:
 def _checked(file: Any, most: int | None) -> list[HeaderUnit]:
     """The headers of a file, all of which is there."""
     with warnings.catch_warnings():
+        # What is odd about a header is said where it is read; here its length counts.
         warnings.simplefilter("ignore")
         try:
             return list(header_units(file, most))
