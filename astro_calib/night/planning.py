@@ -183,9 +183,12 @@ def _check_complete(frames: list[RawFrame], unused: list[UnusedFile], profile: P
         msg = f"none of the science frames can be used:{reasons}"
         raise FrameError(msg)
     if kinds == {"science"}:
+        only = f"only science frames ({first.name} and so on, {len(frames)} in all)"
+        if len(frames) == 1:
+            only = f"one science frame ({first.name}) only"
         msg = (
-            f"there are only science frames ({first.name} and so on, {len(frames)} in all) "
-            f"and nothing to calibrate them with; give biases and flats of the same night as well.{left_out}"
+            f"the night has {only}, and nothing to calibrate with; give biases and flats of the same night as "
+            f"well.{left_out}"
         )
         raise FrameError(msg)
     if "bias" not in kinds and frames[0].overscan is None:
