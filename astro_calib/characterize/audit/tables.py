@@ -97,7 +97,9 @@ def faults_table(judged: Sequence[Judged]) -> Table:
         for one in search.tried:
             shown = at_last.get(one.fault.name, one)
             word = "yes" if one.fault.name in sure else "perhaps" if one.fault.name in perhaps else "no"
-            rows.append((name, one.fault.name, shown.size, shown.uncertainty, one.fault.unit, shown.likelihood, word))
+            # A fault that is not there gains nothing, also where rounding makes that less.
+            gain = max(shown.likelihood, 0.0)
+            rows.append((name, one.fault.name, shown.size + 0.0, shown.uncertainty, one.fault.unit, gain, word))
     columns: dict[str, tuple[Any, str | None, str]] = {
         "amplifier": (str, None, ""),
         "fault": (str, None, ""),
