@@ -31,30 +31,26 @@ def why_incomplete(frames: Sequence[RawFrame], unused: Sequence[UnusedFile], pro
     reasons = _listed(listed)
     if not frames:
         msg = f"none of the {len(unused)} files can be used with profile {profile.name}"
-        msg += f" (a profile of your own can say what their headers mean):{reasons}"
-        return msg
+        return f"{msg} (a profile of your own can say what their headers mean):{reasons}"
     left_out = f" Not used are:{reasons}" if unused else ""
     kinds = {frame.kind for frame in frames}
     first = frames[0].path
     if "science" not in kinds and any(file.lost and file.kind for file in unused):
-        msg = f"none of the science frames can be used:{reasons}"
-        return msg
+        return f"none of the science frames can be used:{reasons}"
     if kinds == {"science"}:
         only = f"only science frames ({first.name} and so on, {len(frames)} in all)"
         if len(frames) == 1:
             only = f"one science frame ({first.name}) only"
-        msg = (
+        return (
             f"the night has {only}, and nothing to calibrate with; give biases and flats of the same night as "
             f"well.{left_out}"
         )
-        return msg
     if "bias" not in kinds and frames[0].overscan is None:
-        msg = (
+        return (
             f"there are neither biases nor an overscan among the {len(frames)} frames ({first.name} and "
             "so on), so that the level of zero light is unknown; give biases, or detector.overscan in a "
             f"profile, such as '[1025:1056, 1:1024]'.{_listed(_set_aside(frames, 'overscan'))}{left_out}"
         )
-        return msg
     return ""
 
 
@@ -73,6 +69,7 @@ def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tupl
 
 
 def check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
+    """Raise a ProfileError if bad pixels of the profile are not in frames of this shape."""
     for section in profile.bad:
         for part, length in zip(parse_section(section), shape, strict=True):
             if part.stop is not None and part.stop > length:
@@ -82,7 +79,7 @@ def check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
 
 
 def remarks_on(frames: Sequence[RawFrame], profile: Profile) -> list[str]:
-    """Say which parts of headers cannot be used, what is missing, and what that means for the result."""
+    """Return which parts of headers cannot be used, what is missing, and what that means for the result."""
     of_headers = Remarks()
     of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
     remarks = [

@@ -10,7 +10,6 @@ import numpy as np
 
 from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
-from astro_calib.night.frames import RawFrame
 from astro_calib.night.headers import parse_section
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
     from astro_calib.night.decide import Number
+    from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
 __all__ = ["SAME_EXPOSURE", "Plan", "darks_of", "flats_of"]
@@ -197,9 +197,9 @@ class Plan:
             lines.append(f"  {kind:8} {filter_name or '-':8} {exposure:>14} {len(frames):6}  {listed}")
         amplifier = None if self.detector is None else self.detector.amplifiers[0]
         numbers = {
-            "gain": amplifier and amplifier.gain,
-            "read_noise": amplifier and amplifier.read_noise,
-            "saturation": self.detector and self.detector.saturation,
+            "gain": None if amplifier is None else amplifier.gain,
+            "read_noise": None if amplifier is None else amplifier.read_noise,
+            "saturation": None if self.detector is None else self.detector.saturation,
         }
         described = []
         sources = {number.role: number.source for number in self.numbers}

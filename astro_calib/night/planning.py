@@ -17,7 +17,6 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
-from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profile import Profile, load_profile
 from astro_calib.night.raw_file import most_bytes
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astro_calib.night.detector import NightDetector
+    from astro_calib.night.night_plan import NightPlan
 
 __all__ = ["make_plan", "plan_night", "with_unit"]
 
@@ -99,8 +99,16 @@ def plan_night(
     >>> len(plan.biases), plan.science[0].exposure_time
     (2, 30.0)
     """
-    numbers = {"gain": gain, "read_noise": read_noise, "saturation": saturation}
-    return make_plan(raw, profile, unit=unit, watch=watch, headers_only=headers_only, **numbers)
+    return make_plan(
+        raw,
+        profile,
+        unit=unit,
+        watch=watch,
+        headers_only=headers_only,
+        gain=gain,
+        read_noise=read_noise,
+        saturation=saturation,
+    )
 
 
 def make_plan(

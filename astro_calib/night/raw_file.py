@@ -147,8 +147,8 @@ def read_raw_header(path: Path, cards: list[str] | None = None) -> RawHeader:
     """
     Return the header of a raw FITS file and what it says of the image; no pixel is read, nor unpacked.
 
-    ``cards`` gets the names of cards that were repaired. An UnusableFileError says that the file has no such header; that
-    its pixels are damaged shows when they are read.
+    ``cards`` gets the names of cards that were repaired. An UnusableFileError says that the file has no such header;
+    that its pixels are damaged shows when they are read.
     """
     from astropy.io import fits
 

@@ -76,7 +76,10 @@ def survey_night(raw: Any, profile: Profile) -> tuple[list[RawFrame], list[Unuse
     pixels = Pixels(most_bytes(math.prod(frame.shape) for frame in found))
     frames: list[RawFrame] = []
     for outcome in map(pixels.looked_at, found):
-        (unused if isinstance(outcome, UnusedFile) else frames).append(outcome)
+        if isinstance(outcome, UnusedFile):
+            unused.append(outcome)
+        else:
+            frames.append(outcome)
     groups = alike(frames, needs_numbers=False)
     others = [file for group in groups[1:] for file in group.left_out] + (groups[0].unusable if groups else [])
     return (groups[0].frames if groups else []), unused + others
@@ -160,4 +163,5 @@ def _with_section(frame: RawFrame, role: str, called: str, section: str) -> RawF
 
 
 def left_out(frame: RawFrame, reason: str) -> UnusedFile:
+    """Return a frame that is not used, and why; a science frame is lost."""
     return UnusedFile(frame.path, reason, frame.kind, lost=frame.kind == "science")
