@@ -13,7 +13,7 @@ from astro_calib.night.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.headers import header_value, parse_section, values_of
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.raw_file import UnusableFileError, read_raw_header
-from astro_calib.night.setups import settings_of
+from astro_calib.night.setups import rotator_of, settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,6 +109,7 @@ class _Description:
             beyond=frozenset(self.beyond),
             settings=settings_of(header, self.profile.keywords["gain"]),
             in_header=self._in_header(),
+            rotator=rotator_of(header),
         )
 
     def _check_unit(self) -> None:

@@ -21,7 +21,7 @@ from astro_calib.night.pixels import Pixels
 from astro_calib.night.profile import Profile, load_profile
 from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.sample import Seen
-from astro_calib.night.sorting import night_of
+from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ def _with_pixels(
         try:
             if problem := why_incomplete(good, [] if plan.title else unused, plan.profile):
                 raise FrameError(problem)  # noqa: TRY301  it is caught like what follows
+            plan, hopeless = without_hopeless(replace(plan, frames=tuple(good)))  # noqa: PLW2901  what is left of it
+            good, unused = list(plan.frames), unused + hopeless
             check_bad_sections(plan.profile, good[0].shape)
             found = find_detector(good, seen=seen)
         except (FrameError, ProfileError) as error:
@@ -192,6 +194,7 @@ def _with_pixels(
                 remarks=(*found.remarks, *remarks_on(good, plan.profile)),
                 numbers=found.numbers,
                 image_excess=found.image_excess,
+                pedestal=found.pedestal,
             )
         )
     next(waiting, None)  # which ends a progress bar

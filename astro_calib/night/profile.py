@@ -38,6 +38,13 @@ A complete one, with everything that a profile can hold::
     overscan_level = "frame"                # one level for the "frame", for each "row" or each "column"
     bad = ["[257:257, 1:1024]"]             # bad pixels of the frame as it is in the file
     darks_expected = true                   # false: the dark current is negligible
+    pedestal = 1000                         # adu: the level of zero light, where nothing in the frames tells it
+
+    [matching]                              # which frames go together
+    temperature = 2.5                       # degrees C: how far apart the frames of one setup may be
+    rotator = 2.0                           # degrees: how far apart a flat and a science frame may be
+    flat_hours = 16                         # flats with a longer pause between them make two masters
+    scale_darks = true                      # false: a frame gets a dark of its own exposure, or none
 
     [bias]                                  # a frame is of this kind if every line fits
     OBSTYPE = "DARK"                        # capitals: a header keyword; small letters: see [keywords]
@@ -72,7 +79,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -81,6 +88,7 @@ from astro_calib.arguments import as_path
 from astro_calib.detector.header_values import UNITS_OF_TIME, as_number, as_seconds, stated_unit_of_time
 from astro_calib.errors import ProfileError
 from astro_calib.night.headers import header_value, values_of
+from astro_calib.night.matching_rules import Matching
 from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
 
 if TYPE_CHECKING:
@@ -147,6 +155,10 @@ class Profile:
         Sections of bad pixels, of the frame as it is in the file.
     darks_expected : bool
         Whether missing darks are worth a remark.
+    pedestal : float, optional
+        The level of zero light in adu, for frames without overscan and biases.
+    matching : Matching
+        Which frames go together.
 
     Examples
     --------
@@ -172,6 +184,8 @@ class Profile:
     overscan_level: str = "frame"
     bad: tuple[str, ...] = ()
     darks_expected: bool = True
+    pedestal: float | None = None
+    matching: Matching = field(default_factory=Matching)
 
     @property
     def overscan_axis(self) -> int | tuple[int, int]:
