@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import astropy.units as u
@@ -13,17 +15,22 @@ from astro_calib.errors import FrameError
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import usable
 from astro_calib.masters.provenance import record
+from astro_calib.night.frames import UnusedFile
+from astro_calib.night.net import tried
 from astro_calib.night.remarks import heard_of_file
 from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from astro_calib.detector.detector import Detector
-    from astro_calib.night.library import Borrowed
+    from astro_calib.night.loan import Borrowed
     from astro_calib.night.master_file import MasterFile
+    from astro_calib.night.plan import Plan
 
-__all__ = ["Borrower", "lent_master"]
+__all__ = ["Borrower", "borrowed_masters", "lent_master"]
 
 #: Gains of two nights that differ by more than this part are not those of one camera in one setup.
 SAME_GAIN = 0.05
@@ -66,6 +73,21 @@ class Borrower(NamedTuple):
         """In electron."""
         noise = self.detector.amplifiers[0].read_noise
         return 0.0 if noise is None else float(noise.value)
+
+
+def borrowed_masters(
+    plan: Plan, kind: str, bias: CCDFrame | None = None, *, unused: list[UnusedFile], remarks: list[str]
+) -> Iterator[tuple[MasterFile, CCDFrame]]:
+    """Yield the masters of a kind that a plan has borrowed; those that cannot be used go to ``unused``."""
+    borrower = Borrower(plan.detector, plan.frames[0].shape, plan.overscan, plan.trim)
+    for one in plan.loan.of_kind(kind):
+        outcome = tried(one.master.path, kind, partial(lent_master, one, borrower, bias))
+        if isinstance(outcome, UnusedFile):
+            unused.append(replace(outcome, reason=f"the {one.title} of the library cannot be used: {outcome.reason}"))
+            continue
+        frame, said = outcome
+        remarks += said
+        yield one.master, frame
 
 
 def lent_master(one: Borrowed, borrower: Borrower, bias: CCDFrame | None = None) -> tuple[CCDFrame, list[str]]:
@@ -211,24 +233,26 @@ def _with_noise(
     remarks: list[str],
 ) -> CCDFrame:
     """The master with the noise that its file states, or else that of a mean of so many frames; else as exact."""
-    if frame.uncertainty is not None:
-        assert frame.variance is not None
+    doubt = ""
+    if frame.variance is not None:
         stated = float(np.sqrt(finite_median(frame.variance[usable(frame)])))
         if not stated > SCATTER * scatter:
             return frame
+        doubt = f"the {stated:.3g} {frame.unit} that the file states cannot be right, and "
+    most = "" if file.kind == "flat" else f", but at most the scatter of its pixels, {scatter:.3g} {frame.unit}"
+    variance = None
+    if not file.number:
         remarks.append(
-            f"its uncertainty of {stated:.3g} {file.unit} cannot be right, for its pixels scatter by {scatter:.3g}: it "
-            "is not used"
+            f"its noise is not known{most}: {doubt}nothing says how many frames it is of. It counts as exact"
         )
-    if file.number and np.isfinite(signal).all():
+    elif not np.isfinite(signal).all():
+        remarks.append(
+            f"its noise is not known: {doubt}nothing says how much light was in its frames. It counts as exact"
+        )
+    else:
         scale = borrower.gain if frame.unit == u.adu else 1.0
         variance = (borrower.read_noise**2 + signal) / (file.number * scale**2)
         remarks.append(f"its noise is taken to be that of a mean of {file.number} frames")
-    else:
-        variance = None
-        unknown = "how many frames it was made of" if not file.number else "how much light was in its frames"
-        most = f" (at most {scatter:.3g} {frame.unit}, the scatter of its pixels)" if file.kind != "flat" else ""
-        remarks.append(f"its noise is not known{most}, for nothing says {unknown}: it counts as exact")
     plain = CCDData(
         frame.pixels,
         unit=frame.unit,

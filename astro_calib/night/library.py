@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import as_path, printable
 from astro_calib.errors import FrameError
 from astro_calib.night.frames import UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
-from astro_calib.night.master_file import MasterFile, examine_master
+from astro_calib.night.loan import Borrowed, Loan
+from astro_calib.night.master_file import examine_master
 from astro_calib.night.names import for_filter, named
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.raw_file import FITS_SUFFIX
@@ -25,70 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from astro_calib.night.frames import RawFrame
+    from astro_calib.night.master_file import MasterFile
     from astro_calib.night.profile import Profile
 
-__all__ = ["Borrowed", "Library", "Loan", "find_library"]
+__all__ = ["Library", "find_library"]
 
 #: A dark that has to be scaled by more than this, up or down, is a last resort.
 FAR = 10.0
 #: So many masters that do not fit are named with what they have differently.
 NAMED = 5
-
-
-class Borrowed(NamedTuple):
-    """A master of another night that stands in where the night has none, and how many days it is from the night."""
-
-    master: MasterFile
-    days: float | None
-
-    @property
-    def age(self) -> str:
-        """
-        How old it is, in words.
-
-        >>> from pathlib import Path
-        >>> from astro_calib.night.library import Borrowed
-        >>> from astro_calib.night.master_file import MasterFile
-        >>> Borrowed(MasterFile(path=Path("b.fits"), kind="bias", shape=(1, 1)), 12.2).age
-        '12 days before the night'
-        """
-        if self.days is None:
-            return "of an unknown date"
-        number = round(abs(self.days))
-        if number == 0:
-            return "of the same night"
-        return f"{number} day{'' if number == 1 else 's'} {'before' if self.days > 0 else 'after'} the night"
-
-    @property
-    def title(self) -> str:
-        """What it is for."""
-        master = self.master
-        if master.kind == "bias":
-            return "master bias"
-        if master.kind == "dark":
-            return f"master dark of {master.exposure_time:g} s"
-        return f"master flat for {for_filter(master.filter)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loan:
-    """
-    What a library lends to the frames of one setup.
-
-    Parameters
-    ----------
-    masters : tuple of Borrowed
-        The bias first, then darks, then flats.
-    remarks : tuple of str
-        What was taken, and what the library has not.
-    """
-
-    masters: tuple[Borrowed, ...] = ()
-    remarks: tuple[str, ...] = ()
-
-    def of_kind(self, kind: str) -> tuple[Borrowed, ...]:
-        """Those of one kind."""
-        return tuple(one for one in self.masters if one.master.kind == kind)
 
 
 class _Night:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from astro_calib.night.headers import header_value, values_of
 from astro_calib.night.names import stem
 from astro_calib.night.net import tried
 from astro_calib.night.sample import STACKED, why_not_raw
-from astro_calib.night.setups import settings_of
+from astro_calib.night.setups import COOLED, settings_of
 from astro_calib.steps.header import GAIN_OF_ONE
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
+    from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
-__all__ = ["CALIBRATIONS", "MasterFile", "examine_master"]
+__all__ = ["CALIBRATIONS", "MasterFile", "examine_master", "made_of", "time_of"]
 
 #: The kinds of frame that masters are made of.
 CALIBRATIONS = ("bias", "dark", "flat")
@@ -113,6 +115,21 @@ class MasterFile:
         return name in words or (len(name) > 1 and name.casefold() in {word.casefold() for word in words})
 
 
+def made_of(frames: Sequence[RawFrame]) -> dict[str, Any]:
+    """
+    Return what is noted in a master of what it is made of, so that it can be lent to another night.
+
+    Its header cannot tell: GAIN becomes 1 in a frame in electrons, and the window of a frame that was cut is left out.
+    """
+    if not frames:
+        return {}
+    setup = {card: value for frame in frames for card, value in frame.settings.items()}
+    temperatures = [float(frame.settings[COOLED]) for frame in frames if COOLED in frame.settings]
+    if temperatures:
+        setup[COOLED] = median(temperatures)
+    return {"kind": frames[0].kind, "filter": frames[0].filter or None, "setup": setup}
+
+
 def examine_master(path: Path, profile: Profile) -> MasterFile | UnusedFile:
     """Return what master is in a file, or why it cannot be used as one."""
     return tried(path, "", lambda: _examined(path, profile))
@@ -124,7 +141,8 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
     header = header_at_beginning(path)
     if header is None:
         return UnusedFile(path, "no FITS file")
-    kind = _kind(header, path, profile)
+    steps = _steps(path) if "CALID" in header else ()
+    kind = _parameter(steps, "kind") or _kind(header, path, profile)
     if kind not in CALIBRATIONS:
         what = (
             "a science frame or a stack of some"
@@ -137,12 +155,11 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
     shape = _shape(header)
     if shape is None:
         return UnusedFile(path, "no image of two dimensions", kind)
-    steps = _steps(path) if "CALID" in header else ()
     found = profile.find(header, "filter")
     return MasterFile(
         path=path,
         kind=kind,
-        filter=str(found[1]) if found and kind == "flat" else "",
+        filter=_parameter(steps, "filter") or (str(found[1]) if found and kind == "flat" else ""),
         exposure_time=0.0 if kind == "bias" else _exposure_time(header, path, profile),
         shape=shape,
         time=time_of(header),

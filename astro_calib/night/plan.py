@@ -11,6 +11,7 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
+from astro_calib.night.loan import NOTHING, Loan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +51,8 @@ class Plan:
     image_excess : ImageExcess, optional
         What the image has in read-out noise and the overscan has not, if the read noise of each frame is from its own
         overscan; None if all frames have the detector's.
+    loan : Loan
+        The masters of other nights that stand in where the frames have none of their own.
 
     Examples
     --------
@@ -72,6 +75,7 @@ class Plan:
     remarks: tuple[str, ...] = ()
     numbers: tuple[Number, ...] = ()
     image_excess: ImageExcess | None = None
+    loan: Loan = NOTHING
 
     def of_kind(self, kind: str) -> tuple[RawFrame, ...]:
         """

@@ -9,7 +9,8 @@ from astropy.io import fits
 from astro_calib.errors import FrameError
 from astro_calib.night import load_profile
 from astro_calib.night.examine import examine_file
-from astro_calib.night.library import Borrowed, find_library
+from astro_calib.night.library import find_library
+from astro_calib.night.loan import Borrowed
 from astro_calib.night.master_file import MasterFile
 
 GENERIC = load_profile("generic")
