@@ -79,7 +79,7 @@ def borrowed_masters(
     plan: Plan, kind: str, bias: CCDFrame | None = None, *, unused: list[UnusedFile], remarks: list[str]
 ) -> Iterator[tuple[MasterFile, CCDFrame]]:
     """Yield the masters of a kind that a plan has borrowed; those that cannot be used go to ``unused``."""
-    borrower = Borrower(plan.detector, plan.frames[0].shape, plan.overscan, plan.trim)
+    borrower = Borrower(plan.camera, plan.frames[0].shape, plan.overscan, plan.trim)
     for one in plan.loan.of_kind(kind):
         outcome = tried(one.master.path, kind, partial(lent_master, one, borrower, bias))
         if isinstance(outcome, UnusedFile):
