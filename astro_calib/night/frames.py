@@ -64,6 +64,8 @@ class RawFrame:
         What its header says of the setup of the camera, by card.
     in_header : mapping of str to float
         The gain and the read noise that its header tells, whatever the profile says.
+    time : float or None
+        When the exposure began, as a modified Julian date in days (UT); None if the header does not tell.
 
     Examples
     --------
@@ -99,6 +101,7 @@ class RawFrame:
     remarks: tuple[str, ...] = ()
     settings: Mapping[str, str | float] = field(default_factory=dict)
     in_header: Mapping[str, float] = field(default_factory=dict)
+    time: float | None = None
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from astro_calib.arguments import as_path, printable
 from astro_calib.errors import FrameError
 from astro_calib.night.frames import UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
-from astro_calib.night.loan import Borrowed, Loan
-from astro_calib.night.master_file import examine_master
+from astro_calib.night.loan import NOTHING, Borrowed, Loan
+from astro_calib.night.master_file import examine_master, setup_of
 from astro_calib.night.names import for_filter, named
 from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.raw_file import FITS_SUFFIX
-from astro_calib.night.setups import Setup, difference
+from astro_calib.night.setups import COOLED, TOLERANCE, Setup, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_file import MasterFile
@@ -40,13 +40,12 @@ NAMED = 5
 class _Night:
     """What masters are compared with: the frames of one setup of the camera."""
 
-    def __init__(self, frames: Sequence[RawFrame], time_of: Callable[[RawFrame], float | None]) -> None:
+    def __init__(self, frames: Sequence[RawFrame], tolerance: float) -> None:
         self.frames = frames
         first = frames[0]
         self.overscan, self.trim, self.shape = first.overscan, first.trim, first.shape
-        settings = {card: value for frame in frames for card, value in frame.settings.items()}
-        self.setup = Setup(settings, tuple(frames))
-        times = [time for time in map(time_of, frames) if time is not None]
+        self.setup = Setup(setup_of(frames), tuple(frames), tolerance)
+        times = [frame.time for frame in frames if frame.time is not None]
         self.time = median(times) if times else None
 
     @cached_property
@@ -65,12 +64,15 @@ class _Night:
 
     def misfit(self, master: MasterFile) -> str:
         """Why a master cannot be applied to these frames; empty if it can."""
-        different = difference(self.setup, master)
+        settings = dict(master.settings)
+        own = self.setup.settings.get(COOLED)
+        if own is not None and abs(float(settings.get(COOLED, own)) - float(own)) <= self.setup.tolerance:
+            settings.pop(COOLED, None)
+        different = difference(self.setup, replace(master, settings=settings))
         if different:
             return f"its {different}"
         if master.ours:
-            own = {"overscan": self.overscan, "trim": self.trim}
-            for role, section in own.items():
+            for role, section in (("overscan", self.overscan), ("trim", self.trim)):
                 if master.sections.get(role) != section:
                     of_master = master.sections.get(role, "none")
                     return f"the {role} section of its frames is {of_master}, not {section or 'none'}"
@@ -93,27 +95,33 @@ class Library:
         Those that were found.
     places : iterable of Path
         Where.
+    others : iterable of UnusedFile
+        The files there that are no masters, or cannot be read.
     """
 
-    def __init__(self, masters: Iterable[MasterFile], places: Iterable[Path]) -> None:
+    def __init__(
+        self, masters: Iterable[MasterFile], places: Iterable[Path], others: Iterable[UnusedFile] = ()
+    ) -> None:
         self.masters = tuple(masters)
         self.places = tuple(places)
+        self.others = tuple(others)
 
-    def lend(self, frames: Sequence[RawFrame], time_of: Callable[[RawFrame], float | None] = lambda _: None) -> Loan:
+    def lend(self, frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> Loan:
         """
         Return the masters that frames of one setup have nothing in the place of.
 
-        ``time_of`` tells when a frame was taken, as a modified Julian date.
+        ``tolerance`` is how far a master's temperature may be from theirs, in degrees.
         """
-        night = _Night(frames, time_of)
         kinds = {frame.kind for frame in frames}
         science = [frame for frame in frames if frame.kind == "science"]
         if not science:
-            return Loan()
+            return NOTHING
+        night = _Night(frames, tolerance)
         found: list[Borrowed] = []
         missing: list[str] = []
         if "bias" not in kinds:
-            found += self._nearest(night, [one for one in self.masters if one.kind == "bias"], "master bias", missing)
+            biases = [one for one in self.masters if one.kind == "bias"]
+            found += self._nearest(night, biases, "bias", "master bias", missing)
         if "dark" not in kinds:
             found += self._darks(night, missing)
         flats = {frame.filter for frame in frames if frame.kind == "flat"}
@@ -121,19 +129,19 @@ class Library:
             of_filter = [one for one in self.masters if one.kind == "flat" and one.is_of_filter(name)]
             found += [
                 one._replace(master=replace(one.master, filter=name))
-                for one in self._nearest(night, of_filter, f"master flat for {for_filter(name)}", missing)
+                for one in self._nearest(night, of_filter, "flat", f"master flat for {for_filter(name)}", missing)
             ]
         taken = [_taken(one) for one in found]
         return Loan(masters=tuple(found), remarks=(*taken, *missing))
 
     def _nearest(
-        self, night: _Night, candidates: Sequence[MasterFile], title: str, missing: list[str]
+        self, night: _Night, candidates: Sequence[MasterFile], kind: str, title: str, missing: list[str]
     ) -> list[Borrowed]:
         """The one that fits and is nearest in time; if none fits, ``missing`` gets a line that says why."""
         misfits = {one.path: night.misfit(one) for one in candidates}
         fitting = [Borrowed(one, night.days_from(one)) for one in candidates if not misfits[one.path]]
         if not fitting:
-            missing.append(self._none(title, misfits))
+            missing += self._none(kind, title, misfits)
             return []
         return [min(fitting, key=_by_age)]
 
@@ -149,21 +157,25 @@ class Library:
             lent = Borrowed(one, night.days_from(one))
             groups[same] = min(groups.get(same, lent), lent, key=_by_age)
         if not groups:
-            missing.append(self._none("master dark", misfits))
+            missing += self._none("dark", "master dark", misfits)
             return []
         exposures = {frame.exposure_time for frame in night.frames if frame.kind in ("science", "flat")} - {0.0}
         needed = {time for exposure in exposures for time in _of_use(exposure, groups)}
         return [groups[time] for time in sorted(needed)]
 
-    def _none(self, title: str, misfits: Mapping[Path, str]) -> str:
-        """That there is no master, and what those have differently that come into question."""
-        where = ", ".join(str(place) for place in self.places)
+    def _none(self, kind: str, title: str, misfits: Mapping[Path, str]) -> list[str]:
+        """What the files that come into question have differently; that there is none at all is said elsewhere."""
         reasons: dict[str, list[str]] = {}
         for path, reason in misfits.items():
             reasons.setdefault(reason, []).append(path.name)
+        for file in self.others:
+            if file.kind == kind or file.lost:
+                reasons.setdefault(file.reason, []).append(file.path.name)
+        if not reasons:
+            return []
+        where = ", ".join(str(place) for place in self.places)
         said = [f"{named(names)}: {reason}" for reason, names in list(reasons.items())[:NAMED]]
-        because = f" that fits ({'; '.join(said)})" if said else ""
-        return printable(f"there is no {title} in {where}{because}")
+        return [printable(f"there is no {title} in {where} that fits: {'; '.join(said)}")]
 
 
 def _by_age(one: Borrowed) -> tuple[float, int, str]:
@@ -215,7 +227,7 @@ def find_library(places: Any, profile: Profile) -> Library:
         reasons = "".join(f"\n  {line}" for line in by_reason(others)[:NAMED])
         msg = f"there is no master in {where}, where masters of other nights are looked for (--masters):{reasons}"
         raise FrameError(msg if others else f"{msg} it holds no FITS file.")
-    return Library(masters, paths)
+    return Library(masters, paths, others)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from astro_calib.night.names import for_filter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_file import MasterFile
 
-__all__ = ["NOTHING", "Borrowed", "Loan"]
+__all__ = ["NOTHING", "Borrowed", "Loan", "nothing_lent"]
 
 
 class Borrowed(NamedTuple):
@@ -64,6 +67,20 @@ class Loan:
     masters: tuple[Borrowed, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of frame that are borrowed."""
+        return frozenset(one.master.kind for one in self.masters)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The gain and the read noise that masters of ours were made with, those of the nearest night."""
+        ours = sorted((one for one in self.masters if one.master.ours), key=lambda one: abs(one.days or 0))
+        if not ours or any(len(one.master.gain) != 1 or len(one.master.read_noise) != 1 for one in ours):
+            return {}
+        first = ours[0].master
+        return {"gain": first.gain[0], "read_noise": first.read_noise[0]}
+
     def of_kind(self, kind: str) -> tuple[Borrowed, ...]:
         """Those of one kind."""
         return tuple(one for one in self.masters if one.master.kind == kind)
@@ -71,3 +88,8 @@ class Loan:
 
 #: Of a night that has all that it needs, or no library.
 NOTHING = Loan()
+
+
+def nothing_lent(frames: Sequence[RawFrame]) -> Loan:  # noqa: ARG001  it stands in for `Library.lend`
+    """Return what frames borrow without a library."""
+    return NOTHING

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
-__all__ = ["CALIBRATIONS", "MasterFile", "examine_master", "made_of", "time_of"]
+__all__ = ["CALIBRATIONS", "MasterFile", "examine_master", "made_of", "setup_of", "time_of"]
 
 #: The kinds of frame that masters are made of.
 CALIBRATIONS = ("bias", "dark", "flat")
@@ -73,8 +73,8 @@ class MasterFile:
         Of its numbers; empty if it is neither.
     ours : bool
         Whether this package has made it.
-    gain : tuple of float
-        For one of ours in electrons, with which gains its frames were multiplied, in electron/adu.
+    gain, read_noise : tuple of float
+        For one of ours, with which gains its frames were multiplied, in electron/adu, and their read noise in electron.
     sections : mapping of str to str
         For one of ours, the overscan and trim sections of its frames, as far as there were any.
     subtracted : bool
@@ -102,6 +102,7 @@ class MasterFile:
     unit: str = "adu"
     ours: bool = False
     gain: tuple[float, ...] = ()
+    read_noise: tuple[float, ...] = ()
     sections: Mapping[str, str] = field(default_factory=dict)
     subtracted: bool = False
     holds_bias: bool = False
@@ -121,13 +122,16 @@ def made_of(frames: Sequence[RawFrame]) -> dict[str, Any]:
 
     Its header cannot tell: GAIN becomes 1 in a frame in electrons, and the window of a frame that was cut is left out.
     """
-    if not frames:
-        return {}
+    return {"kind": frames[0].kind, "filter": frames[0].filter or None, "setup": setup_of(frames)} if frames else {}
+
+
+def setup_of(frames: Sequence[RawFrame]) -> dict[str, str | float]:
+    """Return what the headers of frames of one setup say of it, all together."""
     setup = {card: value for frame in frames for card, value in frame.settings.items()}
     temperatures = [float(frame.settings[COOLED]) for frame in frames if COOLED in frame.settings]
     if temperatures:
         setup[COOLED] = median(temperatures)
-    return {"kind": frames[0].kind, "filter": frames[0].filter or None, "setup": setup}
+    return setup
 
 
 def examine_master(path: Path, profile: Profile) -> MasterFile | UnusedFile:
@@ -166,7 +170,8 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
         number=_number(header),
         unit=_unit(header, kind),
         ours=bool(steps),
-        gain=_gains(steps),
+        gain=_numbers(steps, "gain"),
+        read_noise=_numbers(steps, "read_noise"),
         sections=_sections(steps),
         subtracted=_subtracted(header),
         holds_bias=kind == "dark" and bool(steps) and not _bias_subtracted(steps),
@@ -270,9 +275,9 @@ def _parameter(steps: Sequence[Mapping[str, Any]], name: str) -> Any:
     return next((step["parameters"][name] for step in reversed(steps) if name in step["parameters"]), None)
 
 
-def _gains(steps: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
-    gains = _parameter(steps, "gain") or ()
-    numbers = (as_number(str(gain).partition(" ")[0]) for gain in gains)
+def _numbers(steps: Sequence[Mapping[str, Any]], name: str) -> tuple[float, ...]:
+    """Quantities of each amplifier, without their units."""
+    numbers = (as_number(str(value).partition(" ")[0]) for value in _parameter(steps, name) or ())
     return tuple(number for number in numbers if number is not None)
 
 

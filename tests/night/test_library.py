@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -53,7 +55,7 @@ def science(write_raw):
 
 
 def lent(shelf, frames):
-    return find_library(shelf, GENERIC).lend(frames, lambda _: NIGHT)
+    return find_library(shelf, GENERIC).lend([replace(frame, time=NIGHT) for frame in frames])
 
 
 def names(loan):
