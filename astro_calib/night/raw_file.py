@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
     from numpy.typing import NDArray
 
+    from astro_calib.io.fits.header_reader import ImageHeader
     from astro_calib.night.profile import Profile
 
-__all__ = ["FITS_SUFFIX", "UnusableFileError", "most_bytes", "read_raw_file"]
+__all__ = ["FITS_SUFFIX", "UnusableFileError", "most_bytes", "read_raw_file", "read_raw_header"]
 
 #: How the names of FITS files end.
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
@@ -51,6 +52,29 @@ class UnusableFileError(FrameError):
         return not self.not_fits and (self.cut or self.header is None)
 
 
+def read_raw_header(path: Path) -> ImageHeader:
+    """
+    Return what the headers of a raw FITS file tell, without its pixels; the header is that of `read_raw_file`.
+
+    An UnusableFileError says the same as that of `read_raw_file`, where the headers tell it.
+    """
+    from astro_calib.io.fits.header_reader import read_image_header
+    from astro_calib.io.fits.whole import NotFitsError
+
+    try:
+        found = read_image_header(path)
+    except OSError as error:
+        msg = f"it cannot be read: {error.strerror or error}"
+        raise UnusableFileError(msg) from error
+    except FrameError as error:
+        raise UnusableFileError(str(error), not_fits=isinstance(error, NotFitsError), cut=True) from error
+    if found.fault:
+        raise UnusableFileError(found.fault, found.header, cut=True)
+    _check_number(found.images, found.header)
+    _check_shape(found.shape, found.header)
+    return found
+
+
 def read_raw_file(
     path: Path, cards: list[str] | None = None, *, most: int | None = None
 ) -> tuple[Header, NDArray[np.generic]]:
@@ -67,7 +91,7 @@ def read_raw_file(
     from astropy.io import fits
 
     from astro_calib.io.fits.cards import repaired
-    from astro_calib.io.fits.image import header_at_beginning
+    from astro_calib.io.fits.header_reader import header_at_beginning
     from astro_calib.io.fits.integrity import check_units
     from astro_calib.io.fits.whole import NotFitsError, check_whole_fits, openable
 
@@ -105,16 +129,10 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     from astro_calib.io.fits.image import image_header, image_numbers, image_pixels
 
     images = image_numbers(hdus)
-    if len(images) != 1:
-        found = f"{len(images)} images" if images else "no image"
-        msg = f"{found} in the file; a raw frame has one"
-        raise UnusableFileError(msg, hdus[0].header)
+    _check_number(len(images), hdus[0].header)
     header = image_header(hdus, images[0])
     data, missing = image_pixels(hdus, images[0], source)
-    if data.ndim != 2:
-        lengths = " x ".join(map(str, reversed(data.shape)))
-        msg = f"the image has {data.ndim} dimensions ({lengths} pixels); a raw frame has 2, and any others of one pixel"
-        raise UnusableFileError(msg, header)
+    _check_shape(data.shape, header)
     if missing is not None and missing.all():
         msg = "no pixel has a finite value" if data.dtype.kind == "f" else "every pixel is blank, as BLANK says"
         raise UnusableFileError(msg, header)
@@ -124,6 +142,22 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     return header, data
 
 
+def _check_number(images: int, header: Header) -> None:
+    if images != 1:
+        found = f"{images} images" if images else "no image"
+        msg = f"{found} in the file; a raw frame has one"
+        raise UnusableFileError(msg, header)
+
+
+def _check_shape(shape: tuple[int, ...], header: Header) -> None:
+    if len(shape) != 2:
+        lengths = " x ".join(map(str, reversed(shape)))
+        msg = (
+            f"the image has {len(shape)} dimensions ({lengths} pixels); a raw frame has 2, and any others of one pixel"
+        )
+        raise UnusableFileError(msg, header)
+
+
 def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
     """
     Return how many bytes a file of the night may hold, from the headers of all; None if no header tells anything.
@@ -131,7 +165,7 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
     A frame of another size than most is left out in any case; one that is many times larger is not even read, so that
     it does not take the memory that the others need. The profile tells which files are frames of the night.
     """
-    from astro_calib.io.fits.image import header_at_beginning
+    from astro_calib.io.fits.header_reader import header_at_beginning
     from astro_calib.io.fits.whole import number_of_pixels
 
     pixels: Counter[int] = Counter()
