@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.errors import FrameError
-from astro_calib.io.fits.cards import repaired_header
+from astro_calib.io.fits.cards import CARD, repaired_header
 from astro_calib.io.fits.image import BESIDE_THE_IMAGE, OF_THE_HDU
 from astro_calib.io.fits.lazy_header import LazyHeader, NamedCard
 from astro_calib.io.fits.pixels import STORED, Scaling, plane_shape
@@ -131,7 +131,7 @@ def _image_header(units: Sequence[HeaderUnit], fault: str) -> ImageHeader:
             dtype = Scaling(np.dtype(stored), header.get("BZERO", 0), header.get("BSCALE", 1)).dtype
         own = _of_primary(header, lengths) if number == 0 else _of_extension(header, headers[0], shape)
         header = LazyHeader.of_named(own)
-    size = sum(len(unit.header) + announced_size(unit.cards) for unit in units)
+    size = sum(len(unit.header) + announced_size(one) for unit, one in zip(units, headers, strict=True))
     return ImageHeader(header, shape, dtype, len(images), size, tuple(repaired), fault)
 
 
@@ -157,7 +157,8 @@ def _of_primary(header: LazyHeader, lengths: tuple[int, ...]) -> list[NamedCard]
     shape = plane_shape(lengths)
     if shape == lengths:
         return [card for card in header.named if card[0] not in left_out]
-    return [card for card in header.named if card[0] not in left_out and card[0][:5] != "NAXIS"] + _of_shape(shape)
+    cards = [card for card in header.named if card[0] not in left_out and card[0][:5] != "NAXIS"]
+    return cards + _of_shape(shape, header.comments["NAXIS"])
 
 
 def _of_extension(header: LazyHeader, primary: LazyHeader, shape: tuple[int, ...]) -> list[NamedCard]:
@@ -181,7 +182,9 @@ def _of_extension(header: LazyHeader, primary: LazyHeader, shape: tuple[int, ...
     return own + rest + _of_shape(shape)
 
 
-def _of_shape(shape: tuple[int, ...]) -> list[NamedCard]:
-    """The cards that tell the shape of an image."""
+def _of_shape(shape: tuple[int, ...], comment: str = "") -> list[NamedCard]:
+    """The cards that tell the shape of an image; the comment is that of the first."""
     lengths = {"NAXIS": len(shape)} | {f"NAXIS{axis}": length for axis, length in enumerate(reversed(shape), start=1)}
-    return [(name, f"{name:8}= {length:>20}".ljust(80)) for name, length in lengths.items()]
+    end = f" / {comment}" if comment else ""
+    cards = [(name, f"{name:8}= {length:>20}") for name, length in lengths.items()]
+    return [(name, (card + end if name == "NAXIS" else card)[:CARD].ljust(CARD)) for name, card in cards]

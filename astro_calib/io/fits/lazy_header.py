@@ -141,14 +141,12 @@ def named_cards(cards: Iterable[str]) -> list[NamedCard]:
     """
     named: list[NamedCard] = []
     for card in cards:
-        name = card[:8].rstrip()
-        if name == "CONTINUE" and named:
-            before = named[-1]
-            named[-1] = (before[0], before[1] + card)
-            continue
-        if card[8:10] != "= " or not STANDARD_NAME.fullmatch(name):
-            name = "" if name in ("COMMENT", "HISTORY", "", "CONTINUE") else _keyword(card)
-        named.append((name, card))
+        name = _standard_name(card[:10])
+        if name == "CONTINUE":
+            name, before = named.pop() if named else ("", "")
+            named.append((name, before + card))
+        else:
+            named.append((_keyword(card) if name is None else name, card))
     return named
 
 
@@ -159,6 +157,15 @@ def _cards(text: str) -> Iterator[str]:
         if card.startswith("END") and card.rstrip(" \0") == "END":
             return
         yield card
+
+
+@lru_cache(KEPT)
+def _standard_name(beginning: str) -> str | None:
+    """The keyword of a card that begins so, if it is written in the usual way; empty for comments."""
+    name = beginning[:8].rstrip()
+    if beginning[8:] == "= " and STANDARD_NAME.fullmatch(name):
+        return name
+    return {"CONTINUE": name, "COMMENT": "", "HISTORY": "", "": ""}.get(name)
 
 
 @lru_cache(KEPT)
