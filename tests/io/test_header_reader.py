@@ -95,11 +95,11 @@ FILES = {
 PACKED = {"as it is": bytes, "gzip": gzip.compress, "bzip2": bz2.compress}
 
 
-def write(tmp_path, case, pack=bytes):
+def write(tmp_path, case, pack=bytes, *, checksum=True):
     path = tmp_path / "a.fits"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        FILES[case]().writeto(path, checksum=True)
+        FILES[case]().writeto(path, checksum=checksum)
     path.write_bytes(pack(path.read_bytes()))
     return path
 
@@ -136,7 +136,7 @@ def test_astropy_finds_the_same(tmp_path, case):
 
 
 def test_a_file_in_which_cards_break_the_rules_is_repaired_alike(tmp_path):
-    path = write(tmp_path, "plain")
+    path = write(tmp_path, "plain", checksum=False)
     content = path.read_bytes()
     path.write_bytes(
         content.replace(b"CCD-TEMP=", b"CCD TEMP=").replace(b"OBJECT  = 'M 13''s core'", b"OBJECT  = M 13's core   ")
