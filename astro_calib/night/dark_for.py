@@ -169,4 +169,4 @@ def _mean_variance(frame: CCDFrame) -> float:
 def _has_errors(dark: CCDFrame) -> bool:
     """Whether any pixel of a dark can be used, and has an error."""
     good = usable(dark)
-    return bool(good.any() and np.isfinite(_variance(dark)[good]).any())
+    return bool(dark.variance is not None and good.any() and np.isfinite(dark.variance[good]).any())

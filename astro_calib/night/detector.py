@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from astro_calib.night.read_out import excess_of
 from astro_calib.night.survey import COMMON, UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
@@ -72,6 +73,8 @@ def night_detector(
     mode: str = "header",
     options: Collection[str] = (),
     seen: Seen | None = None,
+    lent: Mapping[str, float] = MappingProxyType({}),
+    bias_is_lent: bool = False,
 ) -> NightDetector:
     """
     Find out the numbers of the detector that took some frames of one setup.
@@ -88,6 +91,10 @@ def night_detector(
         Which numbers of the profile are from options.
     seen : Seen, optional
         Pieces of frames that were kept when they were read.
+    lent : mapping of str to float
+        The numbers that borrowed masters were made with.
+    bias_is_lent : bool
+        Whether a master bias is borrowed, which tells the level of zero light.
 
     Returns
     -------
@@ -102,8 +109,8 @@ def night_detector(
     unsigned = all(frame.unsigned_16_bit for frame in frames)
     top = saturation or (65535.0 if unsigned else None)
     # Where there are no biases, the shortest darks tell the level of zero light, and their noise that of a read-out.
-    standing_in = _standing_in(frames)
-    numbers, measurement = _numbers(standing_in, profile, mode, options, top, seen)
+    standing_in = frames if bias_is_lent else _standing_in(frames)
+    numbers, measurement = _numbers(standing_in, profile, mode, options, top, seen, lent)
     remarks += measurement.notes
     unknown = [number for number in numbers if number.value is None]
     if unknown and measurement.not_raw:
@@ -125,7 +132,7 @@ def night_detector(
     if numbers[1].source == "measured":
         excess = excess_of([piece for _, piece in measurement.biases])
     detector = Detector(**values, linearity=profile.linearity, name=profile.name)
-    pedestal = _pedestal(standing_in, profile, numbers, measurement, seen)
+    pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, seen)
     return NightDetector(detector, numbers, tuple(remarks), excess, pedestal)
 
 
@@ -183,6 +190,7 @@ def _numbers(
     options: Collection[str],
     top: float | None,
     seen: Seen | None,
+    lent: Mapping[str, float],
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
     from astro_calib.night.measure import Measurement
@@ -197,6 +205,7 @@ def _numbers(
             "stated": stated,
             "by": by,
             "stated_uncertainty": profile.gain_uncertainty if role == "gain" else None,
+            "lent": lent.get(role),
             "top": top or 65535.0,
         }
     if mode in ("header", "profile"):

@@ -55,7 +55,8 @@ class RawFrame:
     misfit : str
         Why a section of the profile cannot be that of this frame; empty if all can.
     unusable : mapping of str to str
-        Why a section of its header cannot be that of this frame: of ``"overscan"`` and ``"trim"`` those that cannot.
+        Why its header does not tell what it seems to tell: of ``"overscan"``, ``"trim"``, ``"gain"`` and ``"read_noise"``
+        those that it does not.
     beyond : frozenset of str
         Which of these sections name pixels beyond the frame: it may have been cut.
     remarks : tuple of str

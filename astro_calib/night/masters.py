@@ -15,6 +15,8 @@ from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.dark_for import FAR, Combination, best_combination, combined_dark, distance, line_between
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
+from astro_calib.night.lent_master import borrowed_masters
+from astro_calib.night.master_file import made_of
 from astro_calib.night.master_noise import Inputs
 from astro_calib.night.master_summary import MasterSummary
 from astro_calib.night.matching import SAME_EXPOSURE, between, flat_choice
@@ -102,7 +104,7 @@ class Masters:
             else:
                 dark = combined_dark(self.darks, how.parts)
                 dark.meta[EXPOSURE_TIME] = wanted
-                dark.meta["NCOMBINE"] = sum(int(self.darks[time].meta["NCOMBINE"]) for time in how.parts)
+                dark.meta["NCOMBINE"] = sum(int(self.darks[time].meta.get("NCOMBINE", 1)) for time in how.parts)
             self._found[wanted] = how, dark
         return self._found[wanted][1]
 
@@ -125,7 +127,10 @@ class Masters:
         """Return the flat to divide a science frame by; None without one."""
         made = {key: frames for key, frames in plan.flat_groups.items() if key in self.flats}
         chosen = flat_choice(frame, made, plan.profile.matching)
-        return self.flats[chosen.key] if chosen.name else None
+        if chosen.name:
+            return self.flats[chosen.key]
+        # One that is borrowed goes by its filter alone.
+        return None if frame.filter in plan.flat_groups else self.flats.get(frame.filter)
 
 
 def _dark_name(time: float) -> str:
@@ -224,20 +229,24 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
 
     def combined(name: str, group: Sequence[RawFrame], frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
         inputs = Inputs(scaled="scale" in options)
-        stack = _tried_together(group, lambda: _combined(frames, inputs, **options), unused)
+        stack = _tried_together(group, lambda: _combined(frames, inputs, made_of(group), **options), unused)
         if stack is not None:
             scatter[name] = inputs.scatter(stack)
         return stack
 
+    borrowed = partial(borrowed_masters, plan, unused=unused, remarks=remarks)
     # The pattern of a bias is no light and has no shot noise.
     bias = combined("bias", plan.biases, calibrated(plan.biases, shot_noise=0.0))
-    if plan.biases and bias is None:
+    for _, lent in borrowed("bias"):
+        bias = lent
+    number = len(plan.biases) + len(plan.loan.of_kind("bias"))
+    if number and bias is None:
         if plan.overscan is None:
             reasons = "".join(f"\n  {line}" for line in by_reason(unused))
-            msg = f"none of the {len(plan.biases)} biases can be used, and there is no overscan:{reasons}"
+            msg = f"none of the {number} biases can be used, and there is no overscan:{reasons}"
             raise FrameError(msg)
-        remarks.append(f"none of the {len(plan.biases)} biases can be used: their pattern stays in the frames")
-    darks: dict[float, CCDFrame] = {}
+        remarks.append(f"none of the {number} biases can be used: their pattern stays in the frames")
+    darks: dict[float, CCDFrame] = {one.exposure_time: lent for one, lent in borrowed("dark", bias)}
     lost: list[float] = []
     for time, frames in plan.darks.items():
         dark = combined(_dark_name(time), frames, calibrated(frames, bias=bias))
@@ -253,7 +262,7 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     scales = plan.profile.matching.scale_darks
     masters = Masters(bias=bias, darks=darks, flats={}, may_scale=scales, bias_in_darks=plan.bias_in_darks)
     remarks += _remarks_on_darks(masters, plan)
-    flats: dict[str, CCDFrame] = {}
+    flats: dict[str, CCDFrame] = {one.filter: lent for one, lent in borrowed("flat")}
     for key, frames in plan.flat_groups.items():
         lit = _lit(frames, plan, masters, unused, done)
         flat = combined(_flat_name(key), frames, lit, scale="median")
@@ -269,7 +278,8 @@ def _remarks_on_lost_flats(flats: Mapping[str, CCDFrame], plan: Plan) -> Iterato
     """Yield remarks on filters of which no flat can be used."""
     groups = plan.flat_groups
     for filter_name in sorted(
-        {frames[0].filter for frames in groups.values()} - {groups[key][0].filter for key in flats}
+        {frames[0].filter for frames in groups.values()}
+        - {groups[key][0].filter if key in groups else key for key in flats}
     ):
         names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
         without = f": reduced without one: {names}" if names else ""
@@ -328,7 +338,7 @@ def _tried_together(
     return None
 
 
-def _combined(frames: Iterator[CCDFrame], inputs: Inputs, **options: Any) -> CCDFrame | None:
+def _combined(frames: Iterator[CCDFrame], inputs: Inputs, noted: Mapping[str, Any], **options: Any) -> CCDFrame | None:
     """The mean of frames, without what deviates; None if there are none. ``inputs`` takes note of each."""
     from astro_calib.masters.provenance import record
     from astro_calib.stack.combination import combine
@@ -348,7 +358,7 @@ def _combined(frames: Iterator[CCDFrame], inputs: Inputs, **options: Any) -> CCD
     stack = combine(named(), **choices)
     # All were calibrated like the first.
     stack.history = replace(stack.history, provenance=first.provenance)
-    record(stack, "combine", parameters={**choices, "frames": names})
+    record(stack, "combine", parameters={**choices, **noted, "frames": names})
     return stack
 
 
@@ -388,8 +398,8 @@ def _typical_sigma(master: CCDFrame) -> float:
 
 
 def _variance(master: CCDFrame) -> NDArray[Any]:
-    assert master.variance is not None  # combine never makes an exact master
-    return master.variance
+    # One of another program may say nothing of its noise.
+    return np.full(master.shape, np.nan) if master.variance is None else master.variance
 
 
 def write_masters(
@@ -427,7 +437,7 @@ def write_masters(
                 path=path,
                 title=f"{title}, {setup.title}" if setup.title else title,
                 setup=setup.name,
-                number=int(master.meta["NCOMBINE"]),
+                number=int(master.meta.get("NCOMBINE", 0)),
                 level=_level(master),
                 sigma=_typical_sigma(master),
                 kind=wanted.split("-")[0],

@@ -10,6 +10,7 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
+from astro_calib.night.loan import NOTHING, Loan
 from astro_calib.night.matching import Choice, Match, dark_choice, darks_of, flat_choice, flat_groups
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Plan:
         The same as a part of file names.
     problem : str
         Why its frames cannot be reduced, and what would mend it; empty if they can.
+    loan : Loan
+        The masters of other nights that stand in where the frames have none of their own.
 
     Examples
     --------
@@ -88,6 +91,7 @@ class Plan:
     title: str = ""
     name: str = ""
     problem: str = ""
+    loan: Loan = NOTHING
 
     @property
     def camera(self) -> Detector:
@@ -141,7 +145,8 @@ class Plan:
     @property
     def bias_in_darks(self) -> bool:
         """Whether nothing tells the bias but the darks, which hold it."""
-        return self.overscan is None and not any(frame.kind == "bias" for frame in self.frames)
+        has_bias = "bias" in self.loan.kinds or any(frame.kind == "bias" for frame in self.frames)
+        return self.overscan is None and not has_bias
 
     def match(self, frame: RawFrame) -> Match:
         """
@@ -174,15 +179,22 @@ class Plan:
             In the order of the frames.
         """
         biases, darks, flats = self.biases, self.darks, self.flat_groups
-        bias = Choice("bias", biases, f"{len(biases)} of this setup") if biases else self._without_bias()
+        lent = self.loan.choices()
+        bias = (
+            Choice("bias", biases, f"{len(biases)} of this setup") if biases else lent.get("bias", self._without_bias())
+        )
         rules, with_bias = self.profile.matching, self.bias_in_darks
         found = []
         for frame in self.science if frames is None else frames:
-            dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias)
+            dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias) if darks else lent.get("dark")
+            dark = dark or dark_choice(frame.exposure_time, {}, rules, with_bias=with_bias)
+            flat = flat_choice(frame, flats, rules)
+            if not flat.name:
+                flat = lent.get(f"flat {frame.filter}", flat)
             problem = ""
             if with_bias and not dark.name and self.profile.pedestal is None:
                 problem = f"there is no bias, and {dark.why}; give biases, or darks of {frame.exposure_time:g} s"
-            found.append(Match(frame, bias, dark, flat_choice(frame, flats, rules), problem))
+            found.append(Match(frame, bias, dark, flat, problem))
         return tuple(found)
 
     def _without_bias(self) -> Choice:
