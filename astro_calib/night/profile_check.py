@@ -45,7 +45,7 @@ ROLES = (
 OVERSCAN_AXES: Mapping[str, int | tuple[int, int]] = MappingProxyType({"frame": (0, 1), "row": 1, "column": 0})
 
 NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation", "pedestal")
-ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
+ZERO_ALLOWED = ("gain_uncertainty", "read_noise", "pedestal")
 DETECTOR_KEYS = (*NUMBERS, "unit", "linearity", "overscan", "trim", "overscan_level", "bad", "darks_expected")
 #: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
 LINEARITY_KEYS = {"coefficients": ("coefficients", "limit"), "measured": ("measured", "corrected")}

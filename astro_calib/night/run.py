@@ -47,6 +47,7 @@ def reduce_night(
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
+    pedestal: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
     detector: str = "auto",
@@ -73,6 +74,8 @@ def reduce_night(
         Name of a built-in instrument profile, path of a TOML file, or what `~astro_calib.night.load_profile` returned.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
+    pedestal : Quantity or float, optional
+        The level of zero light in adu, for frames without overscan and biases.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     masters : path or iterable of paths, optional
@@ -142,6 +145,7 @@ def reduce_night(
             gain=gain,
             read_noise=read_noise,
             saturation=saturation,
+            pedestal=pedestal,
             unit=unit,
             masters=masters,
             watch=partial(bar, desc="reading"),
