@@ -36,9 +36,9 @@ def true_error(darks, parts, wanted, power):
         # All grow steadily: the long dark, with the least noise once it is scaled.
         (1.0, {30.0: 2.0, 600.0: 2.0}, 60.0, {600.0}),
         # Hot pixels do not: the longest is not the best, and what lies between is better than either.
-        (0.7, {30.0: 2.0, 600.0: 2.0}, 60.0, {30.0, 600.0}),
+        (0.7, {30.0: 2.0, 200.0: 2.0}, 60.0, {30.0, 200.0}),
         # Beyond all: the nearest.
-        (0.7, {30.0: 2.0, 300.0: 2.0}, 600.0, {300.0}),
+        (0.7, {100.0: 2.0, 300.0: 2.0}, 600.0, {300.0}),
         # Darks of like noise tell a rate together.
         (1.0, {50.0: 2.0, 55.0: 2.0}, 60.0, {50.0, 55.0}),
     ],
