@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.names import for_filter
@@ -80,6 +82,11 @@ class Loan:
             return {}
         first = ours[0].master
         return {"gain": first.gain[0], "read_noise": first.read_noise[0]}
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """The files of the masters, by their real paths."""
+        return frozenset(Path(os.path.realpath(one.master.path)) for one in self.masters)
 
     def of_kind(self, kind: str) -> tuple[Borrowed, ...]:
         """Those of one kind."""

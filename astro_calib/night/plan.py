@@ -199,6 +199,13 @@ class Plan:
             names = [printable(frame.path.name) for frame in frames]
             listed = ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}"
             lines.append(f"  {kind:8} {filter_name or '-':8} {exposure:>14} {len(frames):6}  {listed}")
+        for one in self.loan.masters:
+            exposure = "-" if one.master.kind == "flat" else f"{one.master.exposure_time:g}"
+            listed = f"{printable(one.master.path.name)}, a master {one.age}"
+            filter_name = one.master.filter or "-"
+            lines.append(
+                f"  {one.master.kind:8} {filter_name:8} {exposure:>14} {one.master.number or '-':>6}  {listed}"
+            )
         amplifier = None if self.detector is None else self.detector.amplifiers[0]
         numbers = {
             "gain": None if amplifier is None else amplifier.gain,

@@ -212,11 +212,12 @@ def _with_pixels(
     if not done:
         raise errors[0]
     used = {frame.path for plan in done for frame in plan.frames}
+    lent = frozenset().union(*(plan.loan.paths for plan in done))
     return replace(
         night,
         setups=tuple(done),
         incomplete=tuple(incomplete),
-        unused=tuple(file for file in unused if file.path not in used),
+        unused=tuple(file for file in unused if file.path not in used and file.path.resolve() not in lent),
     )
 
 
