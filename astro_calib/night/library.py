@@ -17,8 +17,8 @@ from astro_calib.night.frames import UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
 from astro_calib.night.loan import NOTHING, Borrowed, Loan
 from astro_calib.night.master_file import examine_master, setup_of
+from astro_calib.night.matching import SAME_EXPOSURE
 from astro_calib.night.names import for_filter, named
-from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.raw_file import FITS_SUFFIX
 from astro_calib.night.setups import COOLED, TOLERANCE, Setup, difference
 
