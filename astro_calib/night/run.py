@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     import astropy.units as u
 
+    from astro_calib.night.frame_summary import FrameSummary
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
     from astro_calib.night.science import Made
-    from astro_calib.night.summary import FrameSummary
 
 __all__ = ["reduce_night"]
 
@@ -180,7 +180,7 @@ def _outcomes(
     """Reduce the frames in their order, and yield what became of each; write one while the next is made."""
 
     def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
-        with remarks.heard():
+        with remarks.heard(frame.path.name):
             made = tried(frame.path, frame.kind, lambda: make(frame))
         if isinstance(made, UnusedFile):
             return lambda: made
@@ -188,7 +188,7 @@ def _outcomes(
 
         def ended() -> FrameSummary:
             written.result()
-            with remarks.heard():
+            with remarks.heard(frame.path.name):
                 made.write_beside()
             return made.summary
 
