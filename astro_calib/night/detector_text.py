@@ -28,7 +28,7 @@ def number_lines(numbers: Sequence[Number], width: int) -> list[str]:
 
 def _row(number: Number) -> tuple[str, ...]:
     measured = str(number.measured or "-")
-    name = f"{number.name} / {UNITS[number.role]}"
+    name = f"{number.name}, {UNITS[number.role].replace('electron', 'e')}"
     return name, measured, _plain(number.header), _plain(number.stated), _taken(number), number.source
 
 

@@ -142,7 +142,7 @@ SHORT_COLUMNS = (
     TIME,
     LEVEL._replace(title="sky"),
     RATIO,
-    STARS,
+    STARS._replace(cell=lambda frame: str(frame.stars)),
     _Column("SNR", ">", lambda frame: number_text(frame.snr_after, ".1f")),
 )
 #: All columns of the full tables.

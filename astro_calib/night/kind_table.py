@@ -16,6 +16,8 @@ __all__ = ["kind_lines"]
 
 #: The order in which kinds are listed.
 ORDER = ("bias", "dark", "flat", "science")
+#: About as much room the other columns need.
+BEFORE = 40
 
 
 def kind_lines(frames: Iterable[RawFrame], width: int | None = None) -> list[str]:
@@ -23,11 +25,13 @@ def kind_lines(frames: Iterable[RawFrame], width: int | None = None) -> list[str
     groups: dict[tuple[str, str], list[RawFrame]] = {}
     for frame in sorted(frames, key=lambda frame: ORDER.index(frame.kind)):
         groups.setdefault((frame.kind, frame.filter), []).append(frame)
-    rows: list[tuple[str, ...]] = [("kind", "filter", "exposure / s", "frames", "files")]
+    rows: list[tuple[str, ...]] = [("kind", "filter", "time / s", "frames", "files")]
     for (kind, filter_name), group in groups.items():
         times = sorted({frame.exposure_time for frame in group})
         exposure = f"{times[0]:g}" if len(times) == 1 else f"{times[0]:g} to {times[-1]:g}"
         names = [frame.path.name for frame in group]
-        files = listed(names) if len(names) <= MANY else f"{glued(names[0])} to {glued(names[-1])}"
+        files = listed(names)
+        if len(names) > MANY or (width is not None and len(files) > width - BEFORE and len(names) > 2):
+            files = f"{glued(names[0])} to {glued(names[-1])}"
         rows.append((kind, glued(filter_name) or "-", exposure, str(len(group)), files))
     return columns(rows, "<<>><", width)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
 from astro_calib.io.atomic import write_atomically
+from astro_calib.io.terminal import progress_bar
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
+from astro_calib.night.names import named
 from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
 from astro_calib.night.planning import make_plan
@@ -114,10 +116,8 @@ def reduce_night(
     >>> [master.path.name for master in summary.masters]
     ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
     """
-    from tqdm import tqdm
-
     started = time.monotonic()
-    bar = partial(tqdm, unit="file", disable=not progress)
+    bar = partial(progress_bar, unit="file", show=progress)
     number = isinstance(aperture, Real) and not isinstance(aperture, bool)
     if aperture is not None and not (number and 0 < aperture < math.inf):
         msg = f"aperture is {described(aperture)}; it must be a positive number of pixels."
@@ -157,7 +157,7 @@ def reduce_night(
             remarks.add(*outcome.remarks())
     old = [path.relative_to(output.directory) for path in output.left_over()]
     if old:
-        remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
+        remarks.add(f"left over from an earlier reduction: {named(list(map(str, old)))}")
     summary = NightSummary(
         out=output.directory,
         plan=plan,

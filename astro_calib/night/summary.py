@@ -188,6 +188,8 @@ class NightSummary:
 
     def _places(self, width: int, short: bool) -> list[str]:
         """Where the results are."""
+        if short:
+            return paragraph(f"more in {glued(str(self.out / SUMMARY))} (-v prints it)", width, "")
         places = [("masters", "masters")]
         if self.frames:
             places.append(("calibrated frames", "calibrated"))
@@ -195,9 +197,6 @@ class NightSummary:
             places.append(("star tables", "tables"))
         if self.pictures:
             places.append(("pictures", "pictures"))
-        if short:
-            where = ", ".join(where for _, where in places)
-            return paragraph(f"In {glued(str(self.out))}: {where}; and more than is said here in {SUMMARY}.", width, "")
         places.append(("this summary", SUMMARY))
         rows = [(what, glued(str(self.out / where))) for what, where in places]
         return ["results", *columns(rows, "<<", width)]
