@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Sized
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +100,8 @@ def progress_bar(
 
     live = is_terminal(sys.stderr) or type(sys.stderr).__module__.startswith("ipykernel")
     bar = tqdm(iterable, desc=desc, unit=unit, total=total, disable=not (show and live))
-    number = total if total is not None or not isinstance(iterable, Sized) else len(iterable)
-    if show and not live and number:
-        print(f"{desc}: {number} {unit}{'s' * (number > 1)}", file=sys.stderr)  # noqa: T201  there is no bar
+    if show and not live and bar.total:
+        print(f"{desc}: {bar.total} {unit}{'s' * (bar.total > 1)}", file=sys.stderr)  # noqa: T201  there is no bar
     return bar
 
 

@@ -12,17 +12,13 @@ from astro_calib.io.fits.cards import remark_on_cards
 from astro_calib.night.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.headers import header_value, parse_section, values_of
 from astro_calib.night.names import file_name, stem
-from astro_calib.night.raw_file import UnusableFileError, read_raw_file
+from astro_calib.night.raw_file import UnusableFileError, read_raw_header
 from astro_calib.night.setups import settings_of
-from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from astropy.io.fits import Header
-    from numpy.typing import NDArray
 
     from astro_calib.night.profile import Profile
 
@@ -37,26 +33,18 @@ DAY = 86400.0
 LONGEST_EXPOSURE = 10 * DAY
 
 
-def examine_file(
-    path: Path,
-    profile: Profile,
-    *,
-    most: int | None = None,
-    needs_numbers: bool = True,
-    look: Callable[[RawFrame, Header, NDArray[Any]], object] | None = None,
-) -> RawFrame | UnusedFile:
+def examine_file(path: Path, profile: Profile, *, needs_numbers: bool = True) -> RawFrame | UnusedFile:
     """
-    Read a raw file of at most ``most`` bytes to its end; return what it is, or why it cannot be used.
+    Read the header of a raw file; return what it is, or why it cannot be used. No pixel is read.
 
     If ``needs_numbers``, a header whose gain or read noise makes no sense is such a reason; else it is a remark.
-    ``look`` is called with a frame that can be used, its header and its pixels.
     """
     cards: list[str] = []
     state = (0, 0)
     try:
         with suppress(OSError):  # as it is told below
             state = file_state(path)
-        header, data = read_raw_file(path, cards, most=most)
+        header, shape, unsigned = read_raw_header(path, cards)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
         kind = None if error.header is None else profile.kind(error.header)
@@ -67,14 +55,12 @@ def examine_file(
         return UnusedFile(path, f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}")
     if kind == "ignore":
         return UnusedFile(path, f"left out by profile {profile.name}: {profile.kind_values(header)}")
-    description = _Description(path, header, data, kind, profile, needs_numbers)
+    description = _Description(path, header, shape, kind, profile, needs_numbers)
     frame = description.frame()
     if description.faults:
         return UnusedFile(path, "; ".join(description.faults), kind, lost=kind == "science")
-    if look is not None:
-        look(frame, header, data)
     remarks = [remark_on_cards(cards)] if cards else []
-    return replace(frame, state=state, remarks=(*remarks, *description.remarks))
+    return replace(frame, state=state, unsigned_16_bit=unsigned, remarks=(*remarks, *description.remarks))
 
 
 class _Description:
@@ -84,12 +70,12 @@ class _Description:
         self,
         path: Path,
         header: Header,
-        data: NDArray[np.generic],
+        shape: tuple[int, int],
         kind: str,
         profile: Profile,
         needs_numbers: bool,
     ) -> None:
-        self.path, self.header, self.data, self.kind, self.profile = path, header, data, kind, profile
+        self.path, self.header, self.shape, self.kind, self.profile = path, header, shape, kind, profile
         self.needs_numbers = needs_numbers
         self.faults: list[str] = []
         self.remarks: list[str] = []
@@ -99,10 +85,9 @@ class _Description:
 
     def frame(self) -> RawFrame:
         """The frame, which can be used if there are no faults."""
-        header, profile, data = self.header, self.profile, self.data
+        header, profile, shape = self.header, self.profile, self.shape
         self._check_unit()
         texts = {role: profile.find(header, role) for role in ("filter", "object")}
-        shape = (data.shape[0], data.shape[1])
         exposure_time = self._exposure_time()
         trim = self._section("trim", shape)
         return RawFrame(
@@ -113,13 +98,12 @@ class _Description:
             exposure_time=exposure_time,
             object=str(texts["object"][1]) if texts["object"] else "",
             shape=shape,
-            unsigned_16_bit=data.dtype == "uint16",
+            unsigned_16_bit=False,
             overscan=self._section("overscan", shape, within=trim),
             trim=trim,
             gain=self._number("gain"),
             read_noise=self._number("read_noise"),
             saturation=self._number("saturation"),
-            digest=content_digest(data),
             misfit="; ".join(self.misfits),
             unusable=self.unusable,
             beyond=frozenset(self.beyond),

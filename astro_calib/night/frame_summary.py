@@ -64,6 +64,8 @@ class FrameSummary:
         How many peaks were left out that may have been stars, by reason.
     shares : dict of str to float
         What the variance of a pixel of the sky is made of: the share of each source of noise.
+    setup : str
+        The name of the setup that it is of; empty if the night has one.
     raw : Path, optional
         The raw file that it was made of, under whose name it is spoken of.
 
@@ -100,6 +102,7 @@ class FrameSummary:
     aperture: float = np.nan
     left_out: Mapping[str, int] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    setup: str = ""
     raw: Path | None = None
 
     @property

@@ -49,7 +49,7 @@ class RawFrame:
     gain, read_noise, saturation : float or None
         In electron/adu, electron and adu, as far as known.
     digest : str
-        Checksum of the pixels.
+        Checksum of the pixels; empty as long as they were not read.
     state : (int, int)
         Length of the file and when it was last written, so that a change is noticed.
     misfit : str
@@ -91,7 +91,7 @@ class RawFrame:
     gain: float | None
     read_noise: float | None
     saturation: float | None
-    digest: str
+    digest: str = ""
     state: tuple[int, int] = (0, 0)
     misfit: str = ""
     unusable: Mapping[str, str] = field(default_factory=dict)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.errors import FrameError, warn
 
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
     from numpy.typing import NDArray
 
-    from astro_calib.night.profile import Profile
-
-__all__ = ["FITS_SUFFIX", "UnusableFileError", "most_bytes", "read_raw_file"]
+__all__ = ["FITS_SUFFIX", "RawHeader", "UnusableFileError", "most_bytes", "read_raw_file", "read_raw_header"]
 
 #: How the names of FITS files end.
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
@@ -112,9 +109,7 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     header = image_header(hdus, images[0])
     data, missing = image_pixels(hdus, images[0], source)
     if data.ndim != 2:
-        lengths = " x ".join(map(str, reversed(data.shape)))
-        msg = f"the image has {data.ndim} dimensions ({lengths} pixels); a raw frame has 2, and any others of one pixel"
-        raise UnusableFileError(msg, header)
+        raise UnusableFileError(_not_flat(data.shape), header)
     if missing is not None and missing.all():
         msg = "no pixel has a finite value" if data.dtype.kind == "f" else "every pixel is blank, as BLANK says"
         raise UnusableFileError(msg, header)
@@ -124,24 +119,76 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     return header, data
 
 
-def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
-    """
-    Return how many bytes a file of the night may hold, from the headers of all; None if no header tells anything.
+def _not_flat(shape: tuple[int, ...]) -> str:
+    lengths = " x ".join(map(str, reversed(shape)))
+    return f"the image has {len(shape)} dimensions ({lengths} pixels); a raw frame has 2, and any others of one pixel"
 
-    A frame of another size than most is left out in any case; one that is many times larger is not even read, so that
-    it does not take the memory that the others need. The profile tells which files are frames of the night.
-    """
-    from astro_calib.io.fits.image import header_at_beginning
-    from astro_calib.io.fits.whole import number_of_pixels
 
-    pixels: Counter[int] = Counter()
-    for path in paths:
-        # Whatever is wrong with a file is told when it is read.
-        with suppress(Exception):
-            header = header_at_beginning(path)
-            if header is not None and profile.kind(header) not in (None, "ignore") and number_of_pixels(header):
-                pixels[number_of_pixels(header)] += 1
-    if not pixels:
+class RawHeader(NamedTuple):
+    """
+    The header of a raw file whose pixels were not read.
+
+    Attributes
+    ----------
+    header : Header
+        That of the image, with the keywords of the primary one beside its own.
+    shape : (int, int)
+        Rows and columns of the image.
+    unsigned_16_bit : bool
+        Whether its numbers end at 65535.
+    """
+
+    header: Header
+    shape: tuple[int, int]
+    unsigned_16_bit: bool
+
+
+def read_raw_header(path: Path, cards: list[str] | None = None) -> RawHeader:
+    """
+    Return the header of a raw FITS file and what it says of the image; no pixel is read, nor unpacked.
+
+    ``cards`` gets the names of cards that were repaired. An UnusableFileError says that the file has no such header;
+    that its pixels are damaged shows when they are read.
+    """
+    from astropy.io import fits
+
+    from astro_calib.io.fits.cards import repaired_header
+    from astro_calib.io.fits.image import with_primary
+    from astro_calib.io.fits.pixels import plane_shape
+    from astro_calib.io.fits.whole import headers_at_beginning
+
+    headers = []
+    for found in headers_at_beginning(path):
+        repaired, broken = repaired_header(found)
+        if cards is not None:
+            cards += broken
+        headers.append(fits.Header.fromstring(repaired.decode("ascii", "replace")))
+    try:
+        own = headers[-1]
+        letter = "Z" if "ZNAXIS" in own else ""
+        axes = [int(own[f"{letter}NAXIS{axis}"]) for axis in range(int(own[f"{letter}NAXIS"]), 0, -1)]
+        shape = plane_shape(axes)
+        unsigned = own[f"{letter}BITPIX"] == 16 and own.get("BZERO") == 32768 and own.get("BSCALE", 1) == 1
+    except (IndexError, KeyError, TypeError, ValueError):
+        shape, unsigned = (), False
+    if len(shape) > 2 and min(shape) > 0:
+        raise UnusableFileError(_not_flat(shape), own)
+    if len(shape) != 2 or min(shape) == 0:
+        # What is wrong with the file is told by whoever reads it whole.
+        header, data = read_raw_file(path, cards)
+        return RawHeader(header, (data.shape[0], data.shape[1]), data.dtype == "uint16")
+    return RawHeader(own if len(headers) == 1 else with_primary(own, headers[0]), (shape[0], shape[1]), bool(unsigned))
+
+
+def most_bytes(pixels: Iterable[int]) -> int | None:
+    """
+    Return how many bytes a file of the night may hold, from the numbers of pixels of all frames; None without any.
+
+    A frame that is many times larger than most is not even read, so that it does not take the memory that the others
+    need.
+    """
+    found = Counter(pixels)
+    if not found:
         return None
-    usual = max(pixels, key=lambda number: (pixels[number], -number))
+    usual = max(found, key=lambda number: (found[number], -number))
     return max(SMALL, BYTES_A_PIXEL * usual)

@@ -26,6 +26,9 @@ __all__ = ["FileRemark", "Remark", "Remarks", "heard_of_file", "remark_lines"]
 #: A number that stands for itself, between spaces: not one of a name, of a section or of a header's value.
 NUMBER = re.compile(r"(?<![^\s(])-?\d+(?:\.\d+)?(?=%?[,;:.)]*(?:\s|$))")
 
+#: So many lines of a remark are shown where it has to be short.
+LONGEST = 6
+
 
 class FileRemark(AstropyUserWarning):
     """
@@ -118,7 +121,7 @@ def remark_lines(remark: str, width: int, *, short: bool = False) -> list[str]:
     """
     Return a remark as lines: what is said, and then the names of the files, if there are many.
 
-    ``short``: of many files only the first and the last are named.
+    ``short``: of many files only the first and the last are named, and of a long list the end is not said.
     """
     text, names = _parted(remark)
     said, all_names = printable(text), []
@@ -126,7 +129,10 @@ def remark_lines(remark: str, width: int, *, short: bool = False) -> list[str]:
         said, all_names = f"{len(names)} files: {said}", paragraph(listed(names), width, 4 * " ")
     elif names:
         said = f"{named([glued(name) for name in names])}: {said}"
-    return paragraph(said, width, following=4 * " ") + all_names
+    lines = paragraph(said, width, following=4 * " ")
+    if short and len(lines) > LONGEST:
+        return [*lines[: LONGEST - 1], "    ..."]
+    return lines + all_names
 
 
 def _parted(remark: str | FileRemark) -> tuple[str, tuple[str, ...]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from astro_calib.night.frame_summary import FrameSummary
     from astro_calib.night.frames import UnusedFile
     from astro_calib.night.master_summary import MasterSummary
+    from astro_calib.night.night_plan import NightPlan
     from astro_calib.night.plan import Plan
 
 __all__ = ["NightSummary"]
@@ -40,7 +41,7 @@ class NightSummary:
     ----------
     out : Path
         The directory of the results.
-    plan : Plan
+    plan : NightPlan
         What there was to reduce.
     masters : tuple of MasterSummary
         The masters.
@@ -74,7 +75,7 @@ class NightSummary:
     """
 
     out: Path
-    plan: Plan
+    plan: NightPlan
     masters: tuple[MasterSummary, ...]
     frames: tuple[FrameSummary, ...]
     failures: tuple[UnusedFile, ...] = ()
@@ -110,9 +111,13 @@ class NightSummary:
     @property
     def attention(self) -> tuple[str, ...]:
         """What has to be read before the results are used: numbers of the detector that contradict each other."""
-        numbers = self.plan.numbers
-        doubt = sky_doubt(numbers, [(frame.sky, frame.shares) for frame in self.frames])
-        return tuple(alarm for alarm in (*(number.alarm for number in numbers), doubt) if alarm)
+        return tuple(alarm for setup in self.plan.setups for alarm in self._alarms(setup))
+
+    def _alarms(self, setup: Plan) -> list[str]:
+        of_setup = f"{setup.title}: " if setup.title else ""
+        sky = [(frame.sky, frame.shares) for frame in self.frames if frame.setup == setup.name]
+        alarms = [*(number.alarm for number in setup.numbers), sky_doubt(setup.numbers, sky)]
+        return [f"{of_setup}{alarm}" for alarm in alarms if alarm]
 
     def text(self, width: int = WIDEST, *, short: bool = False) -> str:
         """
@@ -132,8 +137,7 @@ class NightSummary:
         """
         parts = [
             *self._first(width, short),
-            ["raw frames", *kind_lines(self.plan.frames, width), *self._facts(width)],
-            [] if short else number_lines(self.plan.numbers, width),
+            *(lines for setup in self.plan.setups for lines in self._setup(setup, width, short)),
             ["masters (in electron)", *columns(self._master_rows(), "<>>>>>", width)] if self.masters else [],
             self._science(width, short),
             [] if short else self._titled("not used", [file for file in self.unused if not file.lost], width),
@@ -155,13 +159,21 @@ class NightSummary:
         ]
 
     def _made(self, width: int) -> list[str]:
+        setups = self.plan.setups
+        several = f"{len(self.plan.frames)} raw frames of {len(setups)} setups"
         made = f"{len(self.masters)} masters and {len(self.frames)} science frames in {self.seconds:.1f} s"
         where = f"{made}, written to {glued(str(self.out))}"
-        return paragraph(self.plan.heading(), width, "") + paragraph(where, width, "")
+        return paragraph(setups[0].heading() if len(setups) == 1 else several, width, "") + paragraph(where, width, "")
 
-    def _facts(self, width: int) -> list[str]:
-        own = ["each frame's read noise is that of its own overscan"] if self.plan.image_excess is not None else []
-        return [line for fact in (*self.plan.facts(), *own) for line in paragraph(fact, width, following=4 * " ")]
+    def _setup(self, setup: Plan, width: int, short: bool) -> list[list[str]]:
+        """The raw frames of one setup of the camera, and what is known of its detector."""
+        title = paragraph(setup.heading(), width, "") if len(self.plan.setups) > 1 else ["raw frames"]
+        own = ["each frame's read noise is that of its own overscan"] if setup.image_excess is not None else []
+        facts = [line for fact in (*setup.facts(), *own) for line in paragraph(fact, width, following=4 * " ")]
+        return [
+            [*title, *kind_lines(setup.frames, width), *facts],
+            [] if short else number_lines(setup.numbers, width),
+        ]
 
     def _master_rows(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = [("file", "frames", "median", "sigma", "noise / predicted", "rejected")]
