@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.errors import FrameError
@@ -11,7 +12,7 @@ from astro_calib.night.read_out import excess_of
 from astro_calib.night.survey import COMMON, UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
@@ -64,6 +65,7 @@ def night_detector(
     mode: str = "header",
     options: Collection[str] = (),
     seen: Seen | None = None,
+    lent: Mapping[str, float] = MappingProxyType({}),
 ) -> NightDetector:
     """
     Find out the numbers of the detector that took some frames of one setup.
@@ -80,6 +82,8 @@ def night_detector(
         Which numbers of the profile are from options.
     seen : Seen, optional
         Pieces of frames that were kept when they were read.
+    lent : mapping of str to float
+        The numbers that borrowed masters were made with.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def night_detector(
     saturation = _first(frames, "saturation")
     unsigned = all(frame.unsigned_16_bit for frame in frames)
     top = saturation or (65535.0 if unsigned else None)
-    numbers, measurement = _numbers(frames, profile, mode, options, top, seen)
+    numbers, measurement = _numbers(frames, profile, mode, options, top, seen, lent)
     remarks += measurement.notes
     unknown = [number for number in numbers if number.value is None]
     if unknown and measurement.not_raw:
@@ -131,6 +135,7 @@ def _numbers(
     options: Collection[str],
     top: float | None,
     seen: Seen | None,
+    lent: Mapping[str, float],
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
     from astro_calib.night.measure import Measurement
@@ -145,6 +150,7 @@ def _numbers(
             "stated": stated,
             "by": by,
             "stated_uncertainty": profile.gain_uncertainty if role == "gain" else None,
+            "lent": lent.get(role),
             "top": top or 65535.0,
         }
     if mode in ("header", "profile"):

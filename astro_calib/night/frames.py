@@ -55,7 +55,8 @@ class RawFrame:
     misfit : str
         Why a section of the profile cannot be that of this frame; empty if all can.
     unusable : mapping of str to str
-        Why a section of its header cannot be that of this frame: of ``"overscan"`` and ``"trim"`` those that cannot.
+        Why its header does not tell what it seems to tell: of ``"overscan"``, ``"trim"``, ``"gain"`` and ``"read_noise"``
+        those that it does not.
     beyond : frozenset of str
         Which of these sections name pixels beyond the frame: it may have been cut.
     remarks : tuple of str
@@ -64,6 +65,10 @@ class RawFrame:
         What its header says of the setup of the camera, by card.
     in_header : mapping of str to float
         The gain and the read noise that its header tells, whatever the profile says.
+    why : str
+        What tells its kind, such as ``IMAGETYP='FLAT'``.
+    time : float or None
+        When the exposure began, as a modified Julian date in days (UT); None if the header does not tell.
 
     Examples
     --------
@@ -99,6 +104,8 @@ class RawFrame:
     remarks: tuple[str, ...] = ()
     settings: Mapping[str, str | float] = field(default_factory=dict)
     in_header: Mapping[str, float] = field(default_factory=dict)
+    why: str = ""
+    time: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
 from astro_calib.night.kind_table import kind_lines
+from astro_calib.night.loan import NOTHING, Loan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +76,8 @@ class Plan:
         The same as a part of file names.
     problem : str
         Why its frames cannot be reduced, and what would mend it; empty if they can.
+    loan : Loan
+        The masters of other nights that stand in where the frames have none of their own.
 
     Examples
     --------
@@ -99,6 +102,7 @@ class Plan:
     title: str = ""
     name: str = ""
     problem: str = ""
+    loan: Loan = NOTHING
 
     @property
     def camera(self) -> Detector:

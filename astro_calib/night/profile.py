@@ -68,23 +68,22 @@ a2 x^2 + ...) up to a limit, with these coefficients, or what a look-up table sa
 
 from __future__ import annotations
 
-import math
-import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import as_path
-from astro_calib.detector.header_values import UNITS_OF_TIME, as_number, as_seconds, stated_unit_of_time
 from astro_calib.errors import ProfileError
-from astro_calib.night.headers import header_value, values_of
+from astro_calib.night.header_cards import cards_of
 from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
+from astro_calib.night.reading import FILENAME, FOLDER, ExposureTime, Reading
+from astro_calib.night.recognise import Recognised, recognise
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
+    from pathlib import Path
 
     from astropy.io.fits import Header
 
@@ -95,24 +94,6 @@ __all__ = ["KINDS", "ExposureTime", "Profile", "builtin_profiles", "load_profile
 
 #: No profile has so many bytes.
 LARGEST = 1 << 20
-
-
-def _plain(text: str) -> str:
-    """``text`` as it is compared: small letters, one space for any run of spaces, underscores and hyphens."""
-    return re.sub(r"[\s_-]+", " ", text).strip().casefold()
-
-
-class ExposureTime(NamedTuple):
-    """
-    What a header says of the exposure time: under which keyword, in which value, and in which unit by its comment.
-
-    ``seconds`` is None if the value is no time; ``unit`` is empty for seconds.
-    """
-
-    keyword: str
-    value: Any
-    seconds: float | None
-    unit: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +128,8 @@ class Profile:
         Sections of bad pixels, of the frame as it is in the file.
     darks_expected : bool
         Whether missing darks are worth a remark.
+    given : mapping of str to tuple of str
+        Patterns for names of files and folders, by kind, that go before the rules.
 
     Examples
     --------
@@ -172,6 +155,7 @@ class Profile:
     overscan_level: str = "frame"
     bad: tuple[str, ...] = ()
     darks_expected: bool = True
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def overscan_axis(self) -> int | tuple[int, int]:
@@ -181,6 +165,8 @@ class Profile:
     def find(self, header: Header, role: str) -> tuple[str, Any] | None:
         """
         The keyword that has a value for one of the profile's ``[keywords]``, and that value.
+
+        What a keyword cannot mean is passed over: a GAIN that is the number of a setting is no gain.
 
         Parameters
         ----------
@@ -194,7 +180,32 @@ class Profile:
         (str, bool or int or float or str) or None
             None if no keyword of that role has a value.
         """
-        return next(values_of(header, self.keywords[role]), None)
+        return Reading(header, self.keywords).find(role)
+
+    def passed_over(self, header: Header, role: str) -> str:
+        """
+        Why keywords of a role are not taken for it; empty if none is passed over.
+
+        Parameters
+        ----------
+        header : astropy.io.fits.Header
+            A raw frame's header.
+        role : str
+            Such as "gain".
+
+        Returns
+        -------
+        str
+            For a message.
+
+        Examples
+        --------
+        >>> from astropy.io import fits
+        >>> from astro_calib.night import load_profile
+        >>> load_profile("generic").passed_over(fits.Header([("GAIN", 120)]), "gain")
+        'GAIN=120 is what the camera was set to, and no gain in electron/adu'
+        """
+        return Reading(header, self.keywords).passed_over(role)
 
     def exposure_time(self, header: Header) -> ExposureTime | None:
         """
@@ -218,20 +229,18 @@ class Profile:
         >>> load_profile("generic").exposure_time(fits.Header([("EXPTIME", "1/30")])).seconds
         0.03333333333333333
         """
-        found = []
-        for keyword, value in values_of(header, self.keywords["exposure_time"]):
-            unit = stated_unit_of_time(header.comments[keyword])
-            found.append(ExposureTime(keyword, value, as_seconds(value, UNITS_OF_TIME[unit]), unit))
-        return next((time for time in found if time.seconds is not None), found[0] if found else None)
+        return Reading(header, self.keywords).exposure_time()
 
-    def kind(self, header: Header) -> str | None:
+    def kind(self, header: Header, path: Path | None = None) -> str | None:
         """
-        The kind of frame that a header tells of.
+        The kind of frame that a header tells of, or the names of its file and folders.
 
         Parameters
         ----------
         header : astropy.io.fits.Header
             A raw frame's header.
+        path : Path, optional
+            The file, where its name may tell.
 
         Returns
         -------
@@ -245,11 +254,32 @@ class Profile:
         >>> load_profile("generic").kind(fits.Header([("IMAGETYP", "Bias Frame")]))
         'bias'
         """
-        for kind in KINDS:
-            for rule in self.rules[kind]:
-                if all(self._fits(header, name, condition) for name, condition in rule.items()):
-                    return kind
-        return None
+        return self.recognise(header, path).kind
+
+    def recognise(self, header: Header, path: Path | None = None) -> Recognised:
+        """
+        What kind of frame a file holds, and what tells it.
+
+        Parameters
+        ----------
+        header : astropy.io.fits.Header
+            A raw frame's header.
+        path : Path, optional
+            The file, where its name may tell.
+
+        Returns
+        -------
+        Recognised
+            Its ``kind`` is what `kind` returns; ``why`` and ``remark`` are for messages.
+
+        Examples
+        --------
+        >>> from astropy.io import fits
+        >>> from astro_calib.night import load_profile
+        >>> load_profile("generic").recognise(fits.Header([("IMAGETYP", "Bias Frame")])).why
+        "IMAGETYP='Bias Frame'"
+        """
+        return recognise(Reading(header, self.keywords, path), self.rules, self.given)
 
     def kind_values(self, header: Header) -> str:
         """
@@ -265,37 +295,10 @@ class Profile:
         str
             Keywords and values.
         """
-        roles = [name for kind in KINDS for rule in self.rules[kind] for name in rule]
-        named = dict.fromkeys(keyword for name in roles for keyword in self.keywords.get(name, (name,)))
-        found = [f"{keyword}={value!r}" for keyword, value in values_of(header, named)]
-        return ", ".join(found) if found else f"none of {', '.join(named)} is there"
-
-    def _fits(self, header: Header, name: str, condition: tuple[Any, ...]) -> bool:
-        """Whether one line of a rule fits: any of the alternatives in ``condition``."""
-        value: Any
-        if name == "exposure_time":
-            time = self.exposure_time(header)
-            value = None if time is None else time.seconds
-        elif name in self.keywords:
-            found = self.find(header, name)
-            value = None if found is None else found[1]
-        else:
-            value = header_value(header, name)
-        return value is not None and any(_matches(value, alternative) for alternative in condition)
-
-
-def _matches(value: Any, expected: Any) -> bool:
-    """Whether a header's value is what one alternative of a rule expects."""
-    if isinstance(expected, bool):
-        return isinstance(value, bool) and value == expected
-    if isinstance(expected, str):
-        return fnmatchcase(_plain(str(value)), _plain(expected).replace("[", "[[]"))
-    number = as_number(value)
-    if number is None:
-        return False
-    if isinstance(expected, Mapping):
-        return bool(expected.get("above", -math.inf) < number < expected.get("below", math.inf))
-    return bool(number == expected)
+        roles = [name for kind in KINDS for rule in self.rules[kind] for name in rule if name not in (FILENAME, FOLDER)]
+        entries = dict.fromkeys(entry for name in roles for entry in self.keywords.get(name, (name,)))
+        found = [f"{card.keyword}={card.value!r}" for card in cards_of(header, tuple(entries))]
+        return ", ".join(found) if found else f"none of {', '.join(entries)} is there"
 
 
 def builtin_profiles() -> tuple[str, ...]:

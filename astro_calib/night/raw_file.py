@@ -64,7 +64,7 @@ def read_raw_file(
     from astropy.io import fits
 
     from astro_calib.io.fits.cards import repaired
-    from astro_calib.io.fits.image import header_at_beginning
+    from astro_calib.io.fits.header_reader import header_at_beginning
     from astro_calib.io.fits.integrity import check_units
     from astro_calib.io.fits.whole import NotFitsError, check_whole_fits, openable
 
@@ -102,14 +102,10 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     from astro_calib.io.fits.image import image_header, image_numbers, image_pixels
 
     images = image_numbers(hdus)
-    if len(images) != 1:
-        found = f"{len(images)} images" if images else "no image"
-        msg = f"{found} in the file; a raw frame has one"
-        raise UnusableFileError(msg, hdus[0].header)
+    _check_number(len(images), hdus[0].header)
     header = image_header(hdus, images[0])
     data, missing = image_pixels(hdus, images[0], source)
-    if data.ndim != 2:
-        raise UnusableFileError(_not_flat(data.shape), header)
+    _check_shape(data.shape, header)
     if missing is not None and missing.all():
         msg = "no pixel has a finite value" if data.dtype.kind == "f" else "every pixel is blank, as BLANK says"
         raise UnusableFileError(msg, header)
@@ -119,9 +115,19 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     return header, data
 
 
-def _not_flat(shape: tuple[int, ...]) -> str:
-    lengths = " x ".join(map(str, reversed(shape)))
-    return f"the image has {len(shape)} dimensions ({lengths} pixels); a raw frame has 2, and any others of one pixel"
+def _check_number(images: int, header: Header) -> None:
+    if images != 1:
+        found = f"{images} images" if images else "no image"
+        msg = f"{found} in the file; a raw frame has one"
+        raise UnusableFileError(msg, header)
+
+
+def _check_shape(shape: tuple[int, ...], header: Header) -> None:
+    if len(shape) != 2:
+        lengths = " x ".join(map(str, reversed(shape)))
+        found = f"the image has {len(shape)} dimensions ({lengths} pixels)"
+        msg = f"{found}; a raw frame has 2, and any others of one pixel"
+        raise UnusableFileError(msg, header)
 
 
 class RawHeader(NamedTuple):
@@ -147,37 +153,26 @@ def read_raw_header(path: Path, cards: list[str] | None = None) -> RawHeader:
     """
     Return the header of a raw FITS file and what it says of the image; no pixel is read, nor unpacked.
 
-    ``cards`` gets the names of cards that were repaired. An UnusableFileError says that the file has no such header;
-    that its pixels are damaged shows when they are read.
+    ``cards`` gets the names of cards that were repaired. An UnusableFileError says the same as that of `read_raw_file`,
+    as far as the headers tell it; that the pixels are damaged shows when they are read.
     """
-    from astropy.io import fits
+    from astro_calib.io.fits.header_reader import read_image_header
+    from astro_calib.io.fits.whole import NotFitsError
 
-    from astro_calib.io.fits.cards import repaired_header
-    from astro_calib.io.fits.image import with_primary
-    from astro_calib.io.fits.pixels import plane_shape
-    from astro_calib.io.fits.whole import headers_at_beginning
-
-    headers = []
-    for found in headers_at_beginning(path):
-        repaired, broken = repaired_header(found)
-        if cards is not None:
-            cards += broken
-        headers.append(fits.Header.fromstring(repaired.decode("ascii", "replace")))
     try:
-        own = headers[-1]
-        letter = "Z" if "ZNAXIS" in own else ""
-        axes = [int(own[f"{letter}NAXIS{axis}"]) for axis in range(int(own[f"{letter}NAXIS"]), 0, -1)]
-        shape = plane_shape(axes)
-        unsigned = own[f"{letter}BITPIX"] == 16 and own.get("BZERO") == 32768 and own.get("BSCALE", 1) == 1
-    except (IndexError, KeyError, TypeError, ValueError):
-        shape, unsigned = (), False
-    if len(shape) > 2 and min(shape) > 0:
-        raise UnusableFileError(_not_flat(shape), own)
-    if len(shape) != 2 or min(shape) == 0:
-        # What is wrong with the file is told by whoever reads it whole.
-        header, data = read_raw_file(path, cards)
-        return RawHeader(header, (data.shape[0], data.shape[1]), data.dtype == "uint16")
-    return RawHeader(own if len(headers) == 1 else with_primary(own, headers[0]), (shape[0], shape[1]), bool(unsigned))
+        found = read_image_header(path)
+    except OSError as error:
+        msg = f"it cannot be read: {error.strerror or error}"
+        raise UnusableFileError(msg) from error
+    except FrameError as error:
+        raise UnusableFileError(str(error), not_fits=isinstance(error, NotFitsError), cut=True) from error
+    if cards is not None:
+        cards += found.repaired
+    if found.fault:
+        raise UnusableFileError(found.fault, found.header, cut=True)
+    _check_number(found.images, found.header)
+    _check_shape(found.shape, found.header)
+    return RawHeader(found.header, (found.shape[0], found.shape[1]), found.dtype == "uint16")
 
 
 def most_bytes(pixels: Iterable[int]) -> int | None:
