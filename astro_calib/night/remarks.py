@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
-__all__ = ["FileRemark", "Remark", "Remarks", "heard_of_file", "remark_lines"]
+__all__ = ["FileRemark", "Remark", "Remarks", "heard_of_file", "parted", "remark_lines"]
 
 #: A number that stands for itself, between spaces: not one of a name, of a section or of a header's value.
 NUMBER = re.compile(r"(?<![^\s(])-?\d+(?:\.\d+)?(?=%?[,;:.)]*(?:\s|$))")
@@ -87,7 +87,7 @@ class Remarks:
     def add(self, *remarks: str | FileRemark) -> None:
         """Add remarks; what was said already is not said again."""
         for remark in remarks:
-            text, names = _parted(remark)
+            text, names = parted(remark)
             text = printable(text)
             key = NUMBER.sub("#", text) if names else text
             before = self._names.setdefault(key, {})
@@ -123,7 +123,7 @@ def remark_lines(remark: str, width: int, *, short: bool = False) -> list[str]:
 
     ``short``: of many files only the first and the last are named, and of a long list the end is not said.
     """
-    text, names = _parted(remark)
+    text, names = parted(remark)
     said, all_names = printable(text), []
     if len(names) > MANY and not short:
         said, all_names = f"{len(names)} files: {said}", paragraph(listed(names), width, 4 * " ")
@@ -135,8 +135,8 @@ def remark_lines(remark: str, width: int, *, short: bool = False) -> list[str]:
     return lines + all_names
 
 
-def _parted(remark: str | FileRemark) -> tuple[str, tuple[str, ...]]:
-    """What is said, and the names of the files of which it is said."""
+def parted(remark: str | FileRemark) -> tuple[str, tuple[str, ...]]:
+    """Return what is said, and the names of the files of which it is said."""
     if isinstance(remark, FileRemark):
         return remark.text, (remark.name,)
     return (remark.text, remark.names) if isinstance(remark, Remark) else (remark, ())

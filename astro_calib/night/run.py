@@ -15,6 +15,7 @@ from astro_calib.errors import FrameError
 from astro_calib.io.atomic import write_atomically
 from astro_calib.io.terminal import progress_bar
 from astro_calib.night.frames import UnusedFile
+from astro_calib.night.journal import tell_frames, tell_masters, tell_reduced, tell_unused
 from astro_calib.night.masters import make_masters, write_masters
 from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
@@ -147,6 +148,8 @@ def reduce_night(
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
+    tell_frames(plan.frames)
+    tell_unused(plan.unused)
     remarks.add(*plan.remarks)
     results = _Results()
     errors: list[FrameError] = []
@@ -156,7 +159,9 @@ def reduce_night(
         except FrameError as error:
             # A master that cannot be made costs its setup, and not those of the others.
             errors.append(error)
-            results.unused += [left_out(frame, str(error)) for frame in setup.frames]
+            lost = [left_out(frame, str(error)) for frame in setup.frames]
+            results.unused += lost
+            tell_unused(lost)
     if len(errors) == len(plan.setups):
         raise errors[0]
     old = [path.relative_to(output.directory) for path in output.left_over()]
@@ -199,14 +204,18 @@ def _reduce_setup(
         results.unused += masters.unused
         made = write_masters(masters, output, pictures=choices["pictures"], lost=results.unused, setup=plan)
     results.masters += made
+    tell_masters(made)
+    tell_unused(masters.unused)
     said = [*masters.remarks, *(remark for master in made for remark in master.remarks())]
     remarks.add(*(f"{plan.title}: {remark}" if plan.title else remark for remark in said))
     make = partial(reduce_science, plan=plan, masters=masters, output=output, **choices)
     for outcome in _outcomes(bar(plan.science, desc=f"science{of_setup}"), make, remarks):
         if isinstance(outcome, UnusedFile):
             results.failures.append(outcome)
+            tell_unused([outcome])
         else:
             results.frames.append(outcome)
+            tell_reduced(outcome)
             remarks.add(*outcome.remarks())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import printable
 from astro_calib.night.detector_text import number_lines
@@ -11,7 +11,8 @@ from astro_calib.night.frame_tables import frame_lines, short_frame_lines
 from astro_calib.night.kind_table import kind_lines
 from astro_calib.night.names import called
 from astro_calib.night.output import SUMMARY
-from astro_calib.night.remarks import remark_lines
+from astro_calib.night.plain import plain, plain_setup, plain_unused
+from astro_calib.night.remarks import parted, remark_lines
 from astro_calib.night.sky_doubt import sky_doubt
 from astro_calib.night.text import columns, glued, number_text, paragraph
 from astro_calib.night.unused_text import lost_lines, reason_lines
@@ -118,6 +119,29 @@ class NightSummary:
         sky = [(frame.sky, frame.shares) for frame in self.frames if frame.setup == setup.name]
         alarms = [*(number.alarm for number in setup.numbers), sky_doubt(setup.numbers, sky)]
         return [f"{of_setup}{alarm}" for alarm in alarms if alarm]
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return all that the summary says, and more, as JSON can hold it.
+
+        Returns
+        -------
+        dict
+            Paths are text, numbers that are not known are None.
+        """
+        return {
+            "outcome": self.outcome,
+            "out": str(self.out),
+            "seconds": self.seconds,
+            "aperture": self.aperture,
+            "attention": list(self.attention),
+            "remarks": [{"text": text, "files": list(names)} for text, names in map(parted, self.remarks)],
+            "setups": [plain_setup(setup) for setup in self.plan.setups],
+            "masters": plain(self.masters),
+            "science": plain(self.frames),
+            "lost": plain_unused(self.lost),
+            "not_used": plain_unused(file for file in self.unused if not file.lost),
+        }
 
     def text(self, width: int = WIDEST, *, short: bool = False) -> str:
         """
