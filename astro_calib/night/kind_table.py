@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from astro_calib.night.frames import RawFrame
+    from astro_calib.night.loan import Borrowed
 
 __all__ = ["kind_lines"]
 
@@ -20,8 +21,12 @@ ORDER = ("bias", "dark", "flat", "science")
 BEFORE = 40
 
 
-def kind_lines(frames: Iterable[RawFrame], width: int | None = None) -> list[str]:
-    """Return a table with a line for each kind of frame and filter: how many, of which exposure, and which files."""
+def kind_lines(frames: Iterable[RawFrame], borrowed: Iterable[Borrowed] = (), width: int | None = None) -> list[str]:
+    """
+    Return a table with a line for each kind of frame and filter: how many, of which exposure, and which files.
+
+    Masters that are borrowed stand below.
+    """
     groups: dict[tuple[str, str], list[RawFrame]] = {}
     for frame in sorted(frames, key=lambda frame: ORDER.index(frame.kind)):
         groups.setdefault((frame.kind, frame.filter), []).append(frame)
@@ -34,4 +39,8 @@ def kind_lines(frames: Iterable[RawFrame], width: int | None = None) -> list[str
         if len(names) > MANY or (width is not None and len(files) > width - BEFORE and len(names) > 2):
             files = f"{glued(names[0])} to {glued(names[-1])}"
         rows.append((kind, glued(filter_name) or "-", exposure, str(len(group)), files))
+    for one in borrowed:
+        exposure = "-" if one.master.kind == "flat" else f"{one.master.exposure_time:g}"
+        called = f"{glued(one.master.path.name)}, a master {one.age}"
+        rows.append((one.master.kind, glued(one.master.filter) or "-", exposure, str(one.master.number or "-"), called))
     return columns(rows, "<<>><", width)

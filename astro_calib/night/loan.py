@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from astro_calib.night.matching import Choice
 from astro_calib.night.names import for_filter
 
 if TYPE_CHECKING:
@@ -80,6 +83,21 @@ class Loan:
             return {}
         first = ours[0].master
         return {"gain": first.gain[0], "read_noise": first.read_noise[0]}
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """The files of the masters, by their real paths."""
+        return frozenset(Path(os.path.realpath(one.master.path)) for one in self.masters)
+
+    def choices(self) -> dict[str, Choice]:
+        """Return what is borrowed, as a choice for a science frame: bias, dark, and ``flat`` with its filter."""
+        found: dict[str, Choice] = {}
+        for one in self.masters:
+            kind = one.master.kind
+            key = f"flat {one.master.filter}" if kind == "flat" else kind
+            names = ", ".join(filter(None, [found[key].name if key in found else "", one.master.path.name]))
+            found[key] = Choice(names, why=f"borrowed: {one.title}, {one.age}")
+        return found
 
     def of_kind(self, kind: str) -> tuple[Borrowed, ...]:
         """Those of one kind."""

@@ -38,6 +38,13 @@ A complete one, with everything that a profile can hold::
     overscan_level = "frame"                # one level for the "frame", for each "row" or each "column"
     bad = ["[257:257, 1:1024]"]             # bad pixels of the frame as it is in the file
     darks_expected = true                   # false: the dark current is negligible
+    pedestal = 1000                         # adu: the level of zero light, where nothing in the frames tells it
+
+    [matching]                              # which frames go together
+    temperature = 2.5                       # degrees C: how far apart the frames of one setup may be
+    rotator = 2.0                           # degrees: how far apart a flat and a science frame may be
+    flat_hours = 16                         # flats with a longer pause between them make two masters
+    scale_darks = true                      # false: a frame gets a dark of its own exposure, or none
 
     [bias]                                  # a frame is of this kind if every line fits
     OBSTYPE = "DARK"                        # capitals: a header keyword; small letters: see [keywords]
@@ -76,6 +83,7 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.arguments import as_path
 from astro_calib.errors import ProfileError
 from astro_calib.night.header_cards import cards_of
+from astro_calib.night.matching_rules import Matching
 from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
 from astro_calib.night.reading import FILENAME, FOLDER, ExposureTime, Reading
 from astro_calib.night.recognise import Recognised, recognise
@@ -128,6 +136,10 @@ class Profile:
         Sections of bad pixels, of the frame as it is in the file.
     darks_expected : bool
         Whether missing darks are worth a remark.
+    pedestal : float, optional
+        The level of zero light in adu, for frames without overscan and biases.
+    matching : Matching
+        Which frames go together.
     given : mapping of str to tuple of str
         Patterns for names of files and folders, by kind, that go before the rules.
 
@@ -155,6 +167,8 @@ class Profile:
     overscan_level: str = "frame"
     bad: tuple[str, ...] = ()
     darks_expected: bool = True
+    pedestal: float | None = None
+    matching: Matching = field(default_factory=Matching)
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

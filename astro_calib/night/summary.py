@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.arguments import printable
 from astro_calib.night.detector_text import number_lines
 from astro_calib.night.frame_tables import frame_lines, short_frame_lines
-from astro_calib.night.kind_table import kind_lines
 from astro_calib.night.names import called
 from astro_calib.night.output import SUMMARY
 from astro_calib.night.plain import plain, plain_setup, plain_unused
@@ -195,7 +194,7 @@ class NightSummary:
         own = ["each frame's read noise is that of its own overscan"] if setup.image_excess is not None else []
         facts = [line for fact in (*setup.facts(), *own) for line in paragraph(fact, width, following=4 * " ")]
         return [
-            [*title, *kind_lines(setup.frames, width), *facts],
+            [*title, *setup.kinds(width), *facts],
             [] if short else number_lines(setup.numbers, width),
         ]
 
