@@ -86,7 +86,7 @@ def pixels_of_result(data: NDArray[Any]) -> str:
         return ""
     with np.errstate(invalid="ignore"):
         lowest, highest = np.nanmin(data), np.nanmax(data)
-    if 0 <= lowest and highest <= 1:
+    if lowest >= 0 and highest <= 1:
         return "its numbers are fractions between 0 and 1, as PixInsight and others write results"
     return ""
 
