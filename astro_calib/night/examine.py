@@ -59,9 +59,10 @@ def examine_file(
         header, data = read_raw_file(path, cards, most=most)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
-        kind = None if error.header is None else profile.kind(error.header)
+        kind = None if error.header is None else profile.of(error.header).kind(error.header)
         lost = kind == "science" or (kind is None and error.may_be_science)
         return UnusedFile(path, str(error), kind or "", lost=lost)
+    profile = profile.of(header)
     kind = profile.kind(header)
     if kind is None:
         return UnusedFile(path, f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}")
@@ -125,6 +126,7 @@ class _Description:
             beyond=frozenset(self.beyond),
             settings=settings_of(header, self.profile.keywords["gain"]),
             in_header=self._in_header(),
+            profile=profile,
         )
 
     def _check_unit(self) -> None:
@@ -204,7 +206,7 @@ class _Description:
 
     def _in_header(self) -> dict[str, float]:
         """The gain and the read noise of the header, as far as they are possible."""
-        found = {role: self.profile.find(self.header, role) for role in ("gain", "read_noise")}
+        found = {role: self.profile.find(self.header, role) for role in ("gain", "gain_per_step", "read_noise")}
         values = {role: _possible(role, one[1]) for role, one in found.items() if one is not None}
         return {role: value for role, value in values.items() if value is not None}
 
@@ -213,7 +215,8 @@ def _possible(role: str, value: Any) -> float | None:
     """The number that a header gives for a property of the detector; None if no detector has it."""
     from astro_calib.detector.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
 
-    lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, MAX_LEVEL))
+    limits = {"gain": GAINS, "gain_per_step": GAINS, "read_noise": (0, MAX_READ_NOISE)}
+    lowest, highest = limits.get(role, (0, MAX_LEVEL))
     number = as_number(value)
     possible = number is not None and lowest <= number <= highest and (number > 0 or role == "read_noise")
     return number if possible else None

@@ -17,6 +17,7 @@ from astro_calib.night.raw_file import FITS_SUFFIX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from astro_calib.night.profile import Profile
 
 __all__ = ["RawFrame", "UnusedFile", "by_reason", "file_state", "find_files"]
 
@@ -63,7 +64,10 @@ class RawFrame:
     settings : mapping of str to (str or float)
         What its header says of the setup of the camera, by card.
     in_header : mapping of str to float
-        The gain and the read noise that its header tells, whatever the profile says.
+        The gain, in electron/adu or for a step of the converter, and the read noise that its header tells, whatever
+        the profile says.
+    profile : Profile or None
+        The profile by which it was read.
 
     Examples
     --------
@@ -99,6 +103,7 @@ class RawFrame:
     remarks: tuple[str, ...] = ()
     settings: Mapping[str, str | float] = field(default_factory=dict)
     in_header: Mapping[str, float] = field(default_factory=dict)
+    profile: Profile | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,10 @@ SAME_EXPOSURE = 1.01
 UNIT_NAMES = {"gain": "electron/adu", "read_noise": "electron", "saturation": "adu"}
 
 
+def _named(profile: Profile) -> str:
+    return f"profile {profile.name}{f' (chosen by {printable(profile.why)})' if profile.why else ''}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """
@@ -153,7 +157,7 @@ class Plan:
         """
         rows, columns = self.frames[0].shape
         lines = [
-            f"{len(self.frames)} raw frames, {columns} columns x {rows} rows, profile {self.profile.name}",
+            f"{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}",
             f"  {'kind':8} {'filter':8} {'exposure / s':>14} {'frames':>6}  files",
         ]
         groups: dict[tuple[str, str], list[RawFrame]] = {}

@@ -19,7 +19,7 @@ from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
 from astro_calib.night.names import for_filter, named
 from astro_calib.night.plan import Plan
-from astro_calib.night.profile import Profile, load_profile
+from astro_calib.night.profiles import load_profile, profile_of
 from astro_calib.night.remarks import FileRemark, Remarks
 from astro_calib.night.sample import Seen
 from astro_calib.night.survey import UNITS, of_one_setup, survey_night
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
     from pathlib import Path
+
+    from astro_calib.night.profile import Profile
 
 __all__ = ["make_plan", "plan_night", "with_unit"]
 
@@ -39,7 +41,7 @@ FLAT = re.compile(r"\bflat\b|skyflat|domeflat|twilight", re.IGNORECASE)
 
 def plan_night(
     raw: Any,
-    profile: str | PathLike[str] | Profile = "generic",
+    profile: str | PathLike[str] | Profile = "auto",
     *,
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
@@ -55,7 +57,8 @@ def plan_night(
     raw : path, ccdproc.ImageFileCollection, or iterable of paths
         Directories, files, or both.
     profile : str, path or Profile
-        See `~astro_calib.night.load_profile`.
+        See `~astro_calib.night.load_profile`; ``"auto"`` is the one that `~astro_calib.night.choose_profile` chooses
+        for each frame.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
@@ -126,6 +129,7 @@ def make_plan(
     unused += others
     _check_complete(frames, unused, profile)
     given = [role for role, value in numbers.items() if value is not None]
+    profile = profile_of(frames, profile)
     found = night_detector(frames, profile, mode=detector, options=given, seen=seen)
     _check_bad_sections(profile, frames[0].shape)
     return Plan(

@@ -139,7 +139,9 @@ def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
         # Whatever is wrong with a file is told when it is read.
         with suppress(Exception):
             header = header_at_beginning(path)
-            if header is not None and profile.kind(header) not in (None, "ignore") and number_of_pixels(header):
+            if header is None or profile.of(header).kind(header) in (None, "ignore"):
+                continue
+            if number_of_pixels(header):
                 pixels[number_of_pixels(header)] += 1
     if not pixels:
         return None
