@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     "--profile",
     default="auto",
     show_default=True,
-    help="Instrument profile: the one that each header chooses (auto), one by its name, such as nickel, or the path of a "
-    "TOML file.",
+    help="Instrument profile: the one that each header chooses (auto), one by its name, such as nickel, or the path of "
+    "a TOML file.",
 )
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
