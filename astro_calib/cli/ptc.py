@@ -67,7 +67,7 @@ def command(
         from astro_calib.night.planning import with_unit
         from astro_calib.night.survey import survey_night
 
-        frames, unused = survey_night(raw, with_unit(load_profile(profile), unit), needs_numbers=False)
+        frames, unused = survey_night(raw, with_unit(load_profile(profile), unit))
         groups = _groups(frames, only)
         pictures = _pictures(out, list(groups))
         for path in pictures.values():

@@ -2,6 +2,7 @@
 
 from astro_calib.night.frames import RawFrame, UnusedFile
 from astro_calib.night.master_summary import MasterSummary
+from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.plan import Plan
 from astro_calib.night.planning import plan_night
 from astro_calib.night.profile import Profile
@@ -13,6 +14,7 @@ from astro_calib.photometry.sky_noise import SkyNoise, measure_sky_noise
 __all__ = [
     "FrameSummary",
     "MasterSummary",
+    "NightPlan",
     "NightSummary",
     "Plan",
     "Profile",

@@ -94,12 +94,19 @@ def night_detector(
 
     values: dict[str, Any] = {}
     remarks: list[str] = []
-    saturation = _first(frames, "saturation")
     sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
     step = step_of_frames(frames, sampler)
     unsigned = all(frame.unsigned_16_bit for frame in frames)
+    steps = step if step in STEPS else 1.0
     # A camera of 12 bits whose values come in steps of 16 goes up to 65520.
-    largest = 65536.0 - step if step in STEPS else 65535.0
+    largest = 65536.0 - steps
+    saturation = _first(frames, "saturation")
+    if saturation is not None and profile.saturation is None and saturation < 65536 / steps and steps > 1:
+        remarks.append(
+            f"the saturation in the headers, {saturation:g}, is in steps of the converter, and the pixel values come "
+            f"in steps of {steps:g}: {saturation * steps:g} adu is taken"
+        )
+        saturation *= steps
     top = saturation or (largest if unsigned else None)
     of_headers = gain_of_headers(frames, step)
     numbers, measurement = _numbers(frames, profile, mode, options, top, sampler, of_headers.value)

@@ -5,26 +5,26 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from astro_calib.detector.header_values import as_number
 from astro_calib.io.fits.cards import remark_on_cards
 from astro_calib.night.frames import RawFrame, UnusedFile, file_state
+from astro_calib.night.header_numbers import possible
 from astro_calib.night.headers import header_value, parse_section, values_of
+from astro_calib.night.kind_of_file import kind_of_file
 from astro_calib.night.names import file_name, stem
-from astro_calib.night.raw_file import UnusableFileError, read_raw_file
+from astro_calib.night.observed import time_of
+from astro_calib.night.raw_file import UnusableFileError, read_raw_header
 from astro_calib.night.setups import settings_of
-from astro_calib.noise.identity import content_digest
+from astro_calib.night.told_by_name import filter_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from astropy.io.fits import Header
-    from numpy.typing import NDArray
 
     from astro_calib.night.profile import Profile
+    from astro_calib.night.recognise import Recognised
 
 __all__ = ["ADU", "examine_file"]
 
@@ -32,50 +32,41 @@ __all__ = ["ADU", "examine_file"]
 ADU = frozenset({"", "adu", "adus", "dn", "data number", "count", "counts", "ct", "cts"})
 #: How headers write that an image is in electrons, in small letters.
 ELECTRONS = frozenset({"electron", "electrons", "e-", "e", "el", "photoelectron"})
+#: Cards that say how the colours of a mosaic are laid out, and what they hold.
+MOSAIC = ("BAYERPAT", "COLORTYP")
+COLOURS = re.compile(r"[RGBCMY]{4}", re.IGNORECASE)
 DAY = 86400.0
 #: A raw frame that is said to be exposed for longer than this is not; seconds.
 LONGEST_EXPOSURE = 10 * DAY
 
 
-def examine_file(
-    path: Path,
-    profile: Profile,
-    *,
-    most: int | None = None,
-    needs_numbers: bool = True,
-    look: Callable[[RawFrame, Header, NDArray[Any]], object] | None = None,
-) -> RawFrame | UnusedFile:
+def examine_file(path: Path, profile: Profile, *, needs_numbers: bool = True) -> RawFrame | UnusedFile:
     """
-    Read a raw file of at most ``most`` bytes to its end; return what it is, or why it cannot be used.
+    Read the header of a raw file; return what it is, or why it cannot be used. No pixel is read.
 
     If ``needs_numbers``, a header whose gain or read noise makes no sense is such a reason; else it is a remark.
-    ``look`` is called with a frame that can be used, its header and its pixels.
     """
     cards: list[str] = []
     state = (0, 0)
     try:
         with suppress(OSError):  # as it is told below
             state = file_state(path)
-        header, data = read_raw_file(path, cards, most=most)
+        header, shape, unsigned = read_raw_header(path, cards)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
-        kind = None if error.header is None else profile.of(error.header).kind(error.header)
+        kind = None if error.header is None else profile.of(error.header).kind(error.header, path)
         lost = kind == "science" or (kind is None and error.may_be_science)
         return UnusedFile(path, str(error), kind or "", lost=lost)
     profile = profile.of(header)
-    kind = profile.kind(header)
-    if kind is None:
-        return UnusedFile(path, f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}")
-    if kind == "ignore":
-        return UnusedFile(path, f"left out by profile {profile.name}: {profile.kind_values(header)}")
-    description = _Description(path, header, data, kind, profile, needs_numbers)
+    found = kind_of_file(path, header, profile)
+    if isinstance(found, UnusedFile):
+        return found
+    description = _Description(path, header, shape, found, profile, needs_numbers)
     frame = description.frame()
     if description.faults:
-        return UnusedFile(path, "; ".join(description.faults), kind, lost=kind == "science")
-    if look is not None:
-        look(frame, header, data)
+        return UnusedFile(path, "; ".join(description.faults), frame.kind, lost=frame.kind == "science")
     remarks = [remark_on_cards(cards)] if cards else []
-    return replace(frame, state=state, remarks=(*remarks, *description.remarks))
+    return replace(frame, state=state, unsigned_16_bit=unsigned, remarks=(*remarks, *description.remarks))
 
 
 class _Description:
@@ -85,42 +76,43 @@ class _Description:
         self,
         path: Path,
         header: Header,
-        data: NDArray[np.generic],
-        kind: str,
+        shape: tuple[int, int],
+        found: Recognised,
         profile: Profile,
         needs_numbers: bool,
     ) -> None:
-        self.path, self.header, self.data, self.kind, self.profile = path, header, data, kind, profile
-        self.needs_numbers = needs_numbers
+        self.path, self.header, self.shape, self.profile = path, header, shape, profile
+        self.kind, self.why, self.needs_numbers = str(found.kind), found.why, needs_numbers
         self.faults: list[str] = []
-        self.remarks: list[str] = []
+        self.remarks: list[str] = [found.remark] if found.remark else []
         self.unusable: dict[str, str] = {}
         self.beyond: set[str] = set()
         self.misfits: list[str] = []
 
     def frame(self) -> RawFrame:
         """The frame, which can be used if there are no faults."""
-        header, profile, data = self.header, self.profile, self.data
+        header, profile, shape = self.header, self.profile, self.shape
         self._check_unit()
-        texts = {role: profile.find(header, role) for role in ("filter", "object")}
-        shape = (data.shape[0], data.shape[1])
+        self._check_colours()
+        about = profile.find(header, "object")
         exposure_time = self._exposure_time()
         trim = self._section("trim", shape)
         return RawFrame(
             path=self.path,
             name=file_name(stem(self.path)),
             kind=self.kind,
-            filter=str(texts["filter"][1]) if texts["filter"] and self.kind in ("flat", "science") else "",
+            why=self.why,
+            filter=self._filter() if self.kind in ("flat", "science") else "",
             exposure_time=exposure_time,
-            object=str(texts["object"][1]) if texts["object"] else "",
+            object=str(about[1]) if about else "",
+            time=time_of(header),
             shape=shape,
-            unsigned_16_bit=data.dtype == "uint16",
+            unsigned_16_bit=False,
             overscan=self._section("overscan", shape, within=trim),
             trim=trim,
             gain=self._number("gain"),
             read_noise=self._number("read_noise"),
             saturation=self._number("saturation"),
-            digest=content_digest(data),
             misfit="; ".join(self.misfits),
             unusable=self.unusable,
             beyond=frozenset(self.beyond),
@@ -128,6 +120,28 @@ class _Description:
             in_header=self._in_header(),
             profile=profile,
         )
+
+    def _filter(self) -> str:
+        """The filter by the header; by the file's name, with a remark, if the header names none."""
+        found = self.profile.find(self.header, "filter")
+        if found is not None:
+            return str(found[1])
+        told = filter_by_name(self.path)
+        if told is None:
+            return ""
+        self.remarks.append(f"filter {told.value} by the name {told.name!r}, for its header names none")
+        return told.value
+
+    def _check_colours(self) -> None:
+        """A mosaic of colours is one plane, in which neighbours are of different filters."""
+        for keyword in MOSAIC:
+            pattern = str(header_value(self.header, keyword) or "")
+            if self.kind == "science" and COLOURS.fullmatch(pattern.strip()):
+                self.remarks.append(
+                    f"{keyword}={pattern!r}: reduced as one plane, in which neighbouring pixels are of different colours; "
+                    f"separate them after the reduction, and before stars are measured"
+                )
+                return
 
     def _check_unit(self) -> None:
         unit = header_value(self.header, "BUNIT")
@@ -194,8 +208,11 @@ class _Description:
             return float(fixed)
         found = self.profile.find(self.header, role)
         if found is None:
+            passed_over = self.profile.passed_over(self.header, role)
+            if passed_over and role != "saturation":
+                self.unusable[role] = passed_over
             return None
-        value = _possible(role, found[1])
+        value = possible(role, found[1])
         if value is None:
             advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
             fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
@@ -207,19 +224,8 @@ class _Description:
     def _in_header(self) -> dict[str, float]:
         """The gain and the read noise of the header, as far as they are possible."""
         found = {role: self.profile.find(self.header, role) for role in ("gain", "gain_per_step", "read_noise")}
-        values = {role: _possible(role, one[1]) for role, one in found.items() if one is not None}
+        values = {role: possible(role, one[1]) for role, one in found.items() if one is not None}
         return {role: value for role, value in values.items() if value is not None}
-
-
-def _possible(role: str, value: Any) -> float | None:
-    """The number that a header gives for a property of the detector; None if no detector has it."""
-    from astro_calib.detector.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
-
-    limits = {"gain": GAINS, "gain_per_step": GAINS, "read_noise": (0, MAX_READ_NOISE)}
-    lowest, highest = limits.get(role, (0, MAX_LEVEL))
-    number = as_number(value)
-    possible = number is not None and lowest <= number <= highest and (number > 0 or role == "read_noise")
-    return number if possible else None
 
 
 def _usable_section(origin: str, section: str, shape: tuple[int, int]) -> tuple[str | None, str]:

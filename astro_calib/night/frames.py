@@ -50,13 +50,14 @@ class RawFrame:
     gain, read_noise, saturation : float or None
         In electron/adu, electron and adu, as far as known.
     digest : str
-        Checksum of the pixels.
+        Checksum of the pixels; empty as long as they were not read.
     state : (int, int)
         Length of the file and when it was last written, so that a change is noticed.
     misfit : str
         Why a section of the profile cannot be that of this frame; empty if all can.
     unusable : mapping of str to str
-        Why a section of its header cannot be that of this frame: of ``"overscan"`` and ``"trim"`` those that cannot.
+        Why its header does not tell what it seems to tell: of ``"overscan"``, ``"trim"``, ``"gain"`` and ``"read_noise"``
+        those that it does not.
     beyond : frozenset of str
         Which of these sections name pixels beyond the frame: it may have been cut.
     remarks : tuple of str
@@ -68,6 +69,10 @@ class RawFrame:
         the profile says.
     profile : Profile or None
         The profile by which it was read.
+    why : str
+        What tells its kind, such as ``IMAGETYP='FLAT'``.
+    time : float or None
+        When the exposure began, as a modified Julian date in days (UT); None if the header does not tell.
 
     Examples
     --------
@@ -95,7 +100,7 @@ class RawFrame:
     gain: float | None
     read_noise: float | None
     saturation: float | None
-    digest: str
+    digest: str = ""
     state: tuple[int, int] = (0, 0)
     misfit: str = ""
     unusable: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +109,8 @@ class RawFrame:
     settings: Mapping[str, str | float] = field(default_factory=dict)
     in_header: Mapping[str, float] = field(default_factory=dict)
     profile: Profile | None = field(default=None, repr=False)
+    why: str = ""
+    time: float | None = None
 
 
 @dataclass(frozen=True)

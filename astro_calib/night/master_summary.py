@@ -45,6 +45,8 @@ class MasterSummary:
         The noise of its frames over what was predicted, 1 if the error bars are right; NaN for a single frame.
     rejected : float
         The share of the values that were left out; NaN for a single frame.
+    setup : str
+        The name of the setup that it is of; empty if the night has one.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class MasterSummary:
     kind: str = ""
     noise_ratio: float = np.nan
     rejected: float = np.nan
+    setup: str = ""
 
     def remarks(self) -> list[str]:
         """

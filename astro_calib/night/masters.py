@@ -171,7 +171,7 @@ def calibrate_raw(
             "trim": plan.trim,
             "gain": [amplifier.gain for amplifier in detector.amplifiers],
             "read_noise": [amplifier.read_noise for amplifier in detector.amplifiers],
-            "saturation": plan.detector.saturation,
+            "saturation": plan.camera.saturation,
             "shot_noise": options.get("shot_noise", "data"),
         },
     )
@@ -351,7 +351,7 @@ def _variance(master: CCDFrame) -> NDArray[Any]:
 
 
 def write_masters(
-    masters: Masters, output: Output, *, lost: list[UnusedFile], pictures: bool = True
+    masters: Masters, output: Output, *, lost: list[UnusedFile], setup: Plan, pictures: bool = True
 ) -> list[MasterSummary]:
     """
     Write the masters and pictures of them, and return what the summary says of each.
@@ -361,7 +361,8 @@ def write_masters(
     """
     summaries: list[MasterSummary] = []
     for title, wanted, master in masters.titled():
-        name = unique_name(f"master-{file_name(wanted)}", {summary.path.stem for summary in summaries})
+        of_setup = f"-{setup.name}" if setup.name else ""
+        name = unique_name(f"master-{file_name(wanted)}{of_setup}", {summary.path.stem for summary in summaries})
         path = output.path("masters", name)
         picture = tried(path, "", partial(_picture, title, master)) if pictures else None
         if isinstance(picture, UnusedFile):
@@ -382,7 +383,8 @@ def write_masters(
         summaries.append(
             MasterSummary(
                 path=path,
-                title=title,
+                title=f"{title}, {setup.title}" if setup.title else title,
+                setup=setup.name,
                 number=int(master.meta["NCOMBINE"]),
                 level=_level(master),
                 sigma=_typical_sigma(master),

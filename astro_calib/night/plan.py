@@ -1,4 +1,4 @@
-"""What there is to reduce in a night: its raw frames by kind, and the detector."""
+"""What there is to reduce of one setup of the camera: its raw frames by kind, and the detector."""
 
 from __future__ import annotations
 
@@ -9,22 +9,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astro_calib.arguments import printable
-from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
+from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
     from astro_calib.night.decide import Number
+    from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
-__all__ = ["SAME_EXPOSURE", "Plan"]
+__all__ = ["SAME_EXPOSURE", "Plan", "darks_of", "flats_of"]
 
 #: Cameras that report the time that the shutter was open report a slightly different one for each frame.
 SAME_EXPOSURE = 1.01
 UNIT_NAMES = {"gain": "electron/adu", "read_noise": "electron", "saturation": "adu"}
+
+
+def darks_of(frames: Iterable[RawFrame]) -> dict[float, tuple[RawFrame, ...]]:
+    """Return the darks by their mean exposure time in seconds, those that differ by less than 1% together."""
+    groups: list[list[RawFrame]] = []
+    darks = [frame for frame in frames if frame.kind == "dark"]
+    for frame in sorted(darks, key=lambda frame: frame.exposure_time):
+        if groups and frame.exposure_time <= SAME_EXPOSURE * groups[-1][0].exposure_time:
+            groups[-1].append(frame)
+        else:
+            groups.append([frame])
+    return {fmean(frame.exposure_time for frame in group): tuple(group) for group in groups}
+
+
+def flats_of(frames: Iterable[RawFrame]) -> dict[str, tuple[RawFrame, ...]]:
+    """Return the flats by filter."""
+    flats = [frame for frame in frames if frame.kind == "flat"]
+    return {name: tuple(f for f in flats if f.filter == name) for name in sorted({frame.filter for frame in flats})}
 
 
 def _named(profile: Profile) -> str:
@@ -34,7 +55,7 @@ def _named(profile: Profile) -> str:
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """
-    What there is to reduce; made by `~astro_calib.night.plan_night`. Its ``str`` is a table.
+    What there is to reduce of one setup of the camera; one of a `~astro_calib.night.NightPlan`. Its ``str`` is a table.
 
     Parameters
     ----------
@@ -43,10 +64,8 @@ class Plan:
     frames : tuple of RawFrame
         Those that can be used, in the order of their files. All have the same shape, sections, gain, read
         noise and saturation.
-    unused : tuple of UnusedFile
-        The others.
-    detector : Detector
-        What is known of the detector.
+    detector : Detector, optional
+        What is known of the detector; None as long as no pixels were looked at.
     remarks : tuple of str
         What should be known about the result.
     numbers : tuple of Number
@@ -54,6 +73,12 @@ class Plan:
     image_excess : ImageExcess, optional
         What the image has in read-out noise and the overscan has not, if the read noise of each frame is from its own
         overscan; None if all frames have the detector's.
+    title : str
+        What tells the setup from the others of the night, in a few words; empty if there is only one.
+    name : str
+        The same as a part of file names.
+    problem : str
+        Why its frames cannot be reduced, and what would mend it; empty if they can.
 
     Examples
     --------
@@ -62,7 +87,7 @@ class Plan:
     >>> from astro_calib.night import plan_night
     >>> with TemporaryDirectory() as directory:
     ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
-    ...     plan = plan_night(directory)
+    ...     (plan,) = plan_night(directory).setups
     >>> len(plan.biases), {filter: len(frames) for filter, frames in plan.flats.items()}, len(plan.science)
     (10, {'V': 5}, 1)
     >>> plan.overscan, plan.trim
@@ -71,11 +96,21 @@ class Plan:
 
     profile: Profile
     frames: tuple[RawFrame, ...]
-    unused: tuple[UnusedFile, ...]
-    detector: Detector
+    detector: Detector | None = None
     remarks: tuple[str, ...] = ()
     numbers: tuple[Number, ...] = ()
     image_excess: ImageExcess | None = None
+    title: str = ""
+    name: str = ""
+    problem: str = ""
+
+    @property
+    def camera(self) -> Detector:
+        """The detector, which is known once pixels were looked at; else that is a FrameError."""
+        if self.detector is None:
+            msg = "the detector is not known: only headers were read; plan without headers_only."
+            raise FrameError(msg)
+        return self.detector
 
     def of_kind(self, kind: str) -> tuple[RawFrame, ...]:
         """
@@ -106,19 +141,12 @@ class Plan:
     @property
     def darks(self) -> dict[float, tuple[RawFrame, ...]]:
         """The darks by their mean exposure time in seconds, those that differ by less than 1% together."""
-        groups: list[list[RawFrame]] = []
-        for frame in sorted(self.of_kind("dark"), key=lambda frame: frame.exposure_time):
-            if groups and frame.exposure_time <= SAME_EXPOSURE * groups[-1][0].exposure_time:
-                groups[-1].append(frame)
-            else:
-                groups.append([frame])
-        return {fmean(frame.exposure_time for frame in group): tuple(group) for group in groups}
+        return darks_of(self.frames)
 
     @property
     def flats(self) -> dict[str, tuple[RawFrame, ...]]:
         """The flats by filter."""
-        filters = sorted({frame.filter for frame in self.of_kind("flat")})
-        return {name: tuple(f for f in self.of_kind("flat") if f.filter == name) for name in filters}
+        return flats_of(self.frames)
 
     @property
     def overscan(self) -> str | None:
@@ -156,8 +184,9 @@ class Plan:
             Several lines.
         """
         rows, columns = self.frames[0].shape
+        of_setup = f"{self.title}: " if self.title else ""
         lines = [
-            f"{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}",
+            f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}",
             f"  {'kind':8} {'filter':8} {'exposure / s':>14} {'frames':>6}  files",
         ]
         groups: dict[tuple[str, str], list[RawFrame]] = {}
@@ -170,11 +199,11 @@ class Plan:
             names = [printable(frame.path.name) for frame in frames]
             listed = ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}"
             lines.append(f"  {kind:8} {filter_name or '-':8} {exposure:>14} {len(frames):6}  {listed}")
-        amplifier = self.detector.amplifiers[0]
+        amplifier = None if self.detector is None else self.detector.amplifiers[0]
         numbers = {
-            "gain": amplifier.gain,
-            "read_noise": amplifier.read_noise,
-            "saturation": self.detector.saturation,
+            "gain": None if amplifier is None else amplifier.gain,
+            "read_noise": None if amplifier is None else amplifier.read_noise,
+            "saturation": None if self.detector is None else self.detector.saturation,
         }
         described = []
         sources = {number.role: number.source for number in self.numbers}
@@ -192,9 +221,6 @@ class Plan:
 
     def __str__(self) -> str:
         lines = [self.table()]
-        if self.unused:
-            lines.append(f"not used ({len(self.unused)}):")
-            lines += [f"  {line}" for line in by_reason(self.unused)]
         if self.remarks:
             lines.append("remarks:")
             lines += [f"  {remark}" for remark in self.remarks]

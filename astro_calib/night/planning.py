@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -12,31 +12,28 @@ import numpy as np
 
 from astro_calib.arguments import described, quantity_values
 from astro_calib.errors import FrameError, ProfileError
+from astro_calib.night.completeness import check_bad_sections, remarks_on, why_incomplete
 from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
-from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
-from astro_calib.night.headers import parse_section
-from astro_calib.night.names import for_filter, named
-from astro_calib.night.plan import Plan
-from astro_calib.night.profiles import load_profile, profile_of
-from astro_calib.night.remarks import FileRemark, Remarks
+from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.pixels import Pixels
+from astro_calib.night.profiles import load_profile
+from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.sample import Seen
-from astro_calib.night.survey import UNITS, of_one_setup, survey_night
+from astro_calib.night.sorting import night_of
+from astro_calib.night.survey import UNITS, left_out, survey_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
     from pathlib import Path
 
+    from astro_calib.night.detector import NightDetector
+    from astro_calib.night.night_plan import NightPlan
     from astro_calib.night.profile import Profile
 
 __all__ = ["make_plan", "plan_night", "with_unit"]
-
-#: A night without darks is worth a remark if an exposure is at least this long; seconds.
-LONG_EXPOSURE = 60.0
-#: What flats are called that headers take for science frames.
-FLAT = re.compile(r"\bflat\b|skyflat|domeflat|twilight", re.IGNORECASE)
 
 
 def plan_night(
@@ -48,7 +45,8 @@ def plan_night(
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
-) -> Plan:
+    headers_only: bool = False,
+) -> NightPlan:
     """
     Find out what there is to reduce. Every file is read to its end once; nothing is written.
 
@@ -64,11 +62,15 @@ def plan_night(
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     watch : callable
-        Given the list of files, returns an iterable of them; for a progress bar.
+        Given the list of files, returns an iterable of them; for a progress bar. It is called for the headers, and
+        again for the pixels.
+    headers_only : bool
+        Whether only headers are read, which is fast: detectors are not known then, damaged files and copies not found,
+        and a night that is incomplete is no error.
 
     Returns
     -------
-    Plan
+    NightPlan
         What there is to reduce, and what is left out.
 
     Raises
@@ -99,7 +101,16 @@ def plan_night(
     >>> len(plan.biases), plan.science[0].exposure_time
     (2, 30.0)
     """
-    return make_plan(raw, profile, gain=gain, read_noise=read_noise, saturation=saturation, unit=unit, watch=watch)
+    return make_plan(
+        raw,
+        profile,
+        unit=unit,
+        watch=watch,
+        headers_only=headers_only,
+        gain=gain,
+        read_noise=read_noise,
+        saturation=saturation,
+    )
 
 
 def make_plan(
@@ -109,8 +120,9 @@ def make_plan(
     detector: str = "header",
     unit: str | u.UnitBase | None = None,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+    headers_only: bool = False,
     **numbers: u.Quantity | float | None,
-) -> Plan:
+) -> NightPlan:
     """
     Find out what there is to reduce, as `plan_night` does, and with which detector.
 
@@ -122,24 +134,77 @@ def make_plan(
         raise ValueError(msg)
     profile = _with_options(load_profile(profile), **numbers)
     profile = with_unit(profile, unit)
-    seen = Seen() if detector in ("auto", "measure") else None
-    look = None if seen is None else seen.look
-    frames, unused = survey_night(raw, profile, watch=watch, needs_numbers=detector == "header", look=look)
-    frames, others = of_one_setup(frames)
-    unused += others
-    _check_complete(frames, unused, profile)
+    needs_numbers = detector == "header"
+    frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)
+    night = night_of(frames, unused, profile, needs_numbers=needs_numbers)
+    if headers_only:
+        return night
+    if not night.setups:
+        raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
     given = [role for role, value in numbers.items() if value is not None]
-    profile = profile_of(frames, profile)
-    found = night_detector(frames, profile, mode=detector, options=given, seen=seen)
-    _check_bad_sections(profile, frames[0].shape)
-    return Plan(
-        profile=profile,
-        frames=tuple(frames),
-        unused=tuple(unused),
-        detector=found.detector,
-        remarks=(*found.remarks, *_remarks(frames, profile)),
-        numbers=found.numbers,
-        image_excess=found.image_excess,
+    find_detector = partial(night_detector, mode=detector, options=given)
+    return _with_pixels(night, frames, find_detector, watch, measures=detector in ("auto", "measure"))
+
+
+def _with_pixels(
+    night: NightPlan,
+    frames: Sequence[RawFrame],
+    find_detector: Callable[..., NightDetector],
+    watch: Callable[[Sequence[Path]], Iterable[Path]],
+    *,
+    measures: bool,
+) -> NightPlan:
+    """The plan of a night whose pixels were looked at, and its detectors; the first error if nothing can be reduced."""
+    pixels = Pixels(most_bytes(math.prod(frame.shape) for frame in frames))
+    # Each file once, in the order of the setups.
+    waiting = iter(watch([frame.path for frame in night.frames]))
+    seen_paths: set[Path] = set()
+    done, incomplete, unused, errors = [], list(night.incomplete), list(night.unused), []
+    for plan in night.setups:
+        seen = Seen() if measures else None
+        good: list[RawFrame] = []
+        useless: list[UnusedFile] = []
+        for frame in plan.frames:
+            if frame.path not in seen_paths:
+                seen_paths.add(frame.path)
+                next(waiting, None)
+            outcome = pixels.looked_at(frame, seen)
+            if isinstance(outcome, UnusedFile):
+                useless.append(outcome)
+            else:
+                good.append(outcome)
+        known = {file.path for file in unused}
+        unused += [file for file in useless if file.path not in known]
+        try:
+            if problem := why_incomplete(good, [] if plan.title else unused, plan.profile):
+                raise FrameError(problem)  # noqa: TRY301  it is caught like what follows
+            check_bad_sections(plan.profile, good[0].shape)
+            found = find_detector(good, plan.profile, seen=seen)
+        except (FrameError, ProfileError) as error:
+            errors.append(error)
+            incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
+            reason = str(error) if not plan.title else f"nothing of its setup ({plan.title}) can be reduced: {error}"
+            unused += [left_out(frame, reason) for frame in good]
+            continue
+        done.append(
+            replace(
+                plan,
+                frames=tuple(good),
+                detector=found.detector,
+                remarks=(*found.remarks, *remarks_on(good, plan.profile)),
+                numbers=found.numbers,
+                image_excess=found.image_excess,
+            )
+        )
+    next(waiting, None)  # which ends a progress bar
+    if not done:
+        raise errors[0]
+    used = {frame.path for plan in done for frame in plan.frames}
+    return replace(
+        night,
+        setups=tuple(done),
+        incomplete=tuple(incomplete),
+        unused=tuple(file for file in unused if file.path not in used),
     )
 
 
@@ -170,92 +235,3 @@ def _checked_unit(unit: str | u.UnitBase) -> str:
         msg = f"unit is {str(unit)!r}; raw frames are in adu: give 'adu', or nothing where BUNIT is right."
         raise ValueError(msg)
     return "adu"
-
-
-def _check_complete(frames: list[RawFrame], unused: list[UnusedFile], profile: Profile) -> None:
-    """Raise if there is too little to work with."""
-    listed = by_reason(unused)
-    reasons = _listed(listed)
-    if not frames:
-        msg = f"none of the {len(unused)} files can be used with profile {profile.name}"
-        msg += f" (a profile of your own can say what their headers mean):{reasons}"
-        raise FrameError(msg)
-    left_out = f" Not used are:{reasons}" if unused else ""
-    kinds = {frame.kind for frame in frames}
-    first = frames[0].path
-    if "science" not in kinds and any(file.lost and file.kind for file in unused):
-        msg = f"none of the science frames can be used:{reasons}"
-        raise FrameError(msg)
-    if kinds == {"science"}:
-        only = f"only science frames ({first.name} and so on, {len(frames)} in all)"
-        if len(frames) == 1:
-            only = f"one science frame ({first.name}) only"
-        msg = (
-            f"the night has {only}, and nothing to calibrate with; give biases and flats of the same night as "
-            f"well.{left_out}"
-        )
-        raise FrameError(msg)
-    if "bias" not in kinds and frames[0].overscan is None:
-        msg = (
-            f"there are neither biases nor an overscan among the {len(frames)} frames ({first.name} and "
-            "so on), so that the level of zero light is unknown; give biases, or detector.overscan in a "
-            f"profile, such as '[1025:1056, 1:1024]'.{_listed(_set_aside(frames, 'overscan'))}{left_out}"
-        )
-        raise FrameError(msg)
-
-
-def _listed(lines: Sequence[str]) -> str:
-    """A line for each reason below a message; the rest of many is counted."""
-    text = "".join(f"\n  {line}" for line in lines[:20])
-    return text + (f"\n  and {len(lines) - 20} more reasons" if len(lines) > 20 else "")
-
-
-def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
-    """Return a line for each reason why sections of headers cannot be used."""
-    remarks = Remarks()
-    faulty = [frame for frame in frames if role in frame.unusable]
-    remarks.add(*(FileRemark(frame.path.name, frame.unusable[role] + meaning) for frame in faulty))
-    return remarks.lines()
-
-
-def _check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
-    for section in profile.bad:
-        for part, length in zip(parse_section(section), shape, strict=True):
-            if part.stop is not None and part.stop > length:
-                found = f"frames of {shape[1]} columns and {shape[0]} rows"
-                msg = f"{profile.source}: detector.bad: {section!r} does not fit in {found}."
-                raise ProfileError(msg)
-
-
-def _remarks(frames: list[RawFrame], profile: Profile) -> list[str]:
-    """Say which parts of headers cannot be used, what is missing, and what that means for the result."""
-    of_headers = Remarks()
-    of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
-    remarks = [
-        *of_headers.lines(),
-        *_set_aside(frames, "overscan", ": reduced without overscan"),
-        *_set_aside(frames, "trim", ": the whole frame is kept"),
-    ]
-    kinds = Counter(frame.kind for frame in frames)
-    if not kinds["science"]:
-        remarks.append("there are no science frames: only masters are made")
-    if not kinds["bias"]:
-        remarks.append("there are no biases: their pattern stays in the frames")
-    longest = max(frame.exposure_time for frame in frames)
-    if not kinds["dark"] and profile.darks_expected and longest >= LONG_EXPOSURE:
-        remarks.append(f"there are no darks: the dark current of up to {longest:g} s stays in the frames")
-    if frames[0].overscan is not None and frames[0].trim is None:
-        remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
-    flats = {frame.filter for frame in frames if frame.kind == "flat"}
-    for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
-        of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
-        text = f"no flat for {for_filter(filter_name)}: reduced without one: "
-        text += ", ".join(frame.path.name for frame in of_filter)
-        called = [frame for frame in of_filter if FLAT.search(frame.object)]
-        if called:
-            text += (
-                f"; {named([frame.path.name for frame in called])} may be flats, as the object {called[0].object!r} "
-                f"says: object = {called[0].object!r} under [flat] in a profile makes them some"
-            )
-        remarks.append(text)
-    return remarks

@@ -58,7 +58,7 @@ A complete one, with everything that a profile can hold::
     [science]
     OBSTYPE = "OBJECT"
 
-    [chosen_by]                             # only in built-in profiles: taken for frames with this header
+    [chosen_by]                             # in built-in profiles: taken for frames with this header
     INSTRUME = "Mountain CCD*"
 
 Text is compared without regard to capitals, underscores, hyphens and spaces at the ends. A kind that is
@@ -72,45 +72,23 @@ a2 x^2 + ...) up to a limit, with these coefficients, or what a look-up table sa
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from astro_calib.detector.header_values import UNITS_OF_TIME, as_number, as_seconds, stated_unit_of_time
-from astro_calib.night.headers import header_value, values_of
+from astro_calib.night.header_cards import cards_of
 from astro_calib.night.profile_check import DETECTOR_KEYS, KINDS, OVERSCAN_AXES, Rule
+from astro_calib.night.reading import FILENAME, FOLDER, ExposureTime, Reading
+from astro_calib.night.recognise import Recognised, recognise
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from astropy.io.fits import Header
 
     from astro_calib.detector.linearity import Linearity
 
 __all__ = ["KINDS", "ExposureTime", "Profile"]
-
-
-#: Keywords that a header may have many times; any of these lines may fit.
-COMMENTARY = ("COMMENT", "HISTORY")
-
-
-def _plain(text: str) -> str:
-    """``text`` as it is compared: small letters, one space for any run of spaces, underscores and hyphens."""
-    return re.sub(r"[\s_-]+", " ", text).strip().casefold()
-
-
-class ExposureTime(NamedTuple):
-    """
-    What a header says of the exposure time: under which keyword, in which value, and in which unit by its comment.
-
-    ``seconds`` is None if the value is no time; ``unit`` is empty for seconds.
-    """
-
-    keyword: str
-    value: Any
-    seconds: float | None
-    unit: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +127,8 @@ class Profile:
         The headers by which the profile is chosen where none is given: any of these rules.
     why : str
         The card by which it was chosen; empty if no header chose it.
+    given : mapping of str to tuple of str
+        Patterns for names of files and folders, by kind, that go before the rules.
 
     Examples
     --------
@@ -176,6 +156,7 @@ class Profile:
     darks_expected: bool = True
     chosen_by: tuple[Rule, ...] = ()
     why: str = ""
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, header: Header) -> Profile:  # noqa: ARG002  a profile that chooses looks at it
         """
@@ -207,6 +188,8 @@ class Profile:
         """
         The keyword that has a value for one of the profile's ``[keywords]``, and that value.
 
+        What a keyword cannot mean is passed over: a GAIN that is the number of a setting is no gain.
+
         Parameters
         ----------
         header : astropy.io.fits.Header
@@ -219,7 +202,32 @@ class Profile:
         (str, bool or int or float or str) or None
             None if no keyword of that role has a value.
         """
-        return next(values_of(header, self.keywords[role]), None)
+        return Reading(header, self.keywords).find(role)
+
+    def passed_over(self, header: Header, role: str) -> str:
+        """
+        Why keywords of a role are not taken for it; empty if none is passed over.
+
+        Parameters
+        ----------
+        header : astropy.io.fits.Header
+            A raw frame's header.
+        role : str
+            Such as "gain".
+
+        Returns
+        -------
+        str
+            For a message.
+
+        Examples
+        --------
+        >>> from astropy.io import fits
+        >>> from astro_calib.night import load_profile
+        >>> load_profile("generic").passed_over(fits.Header([("GAIN", 120)]), "gain")
+        'GAIN=120 is what the camera was set to, and no gain in electron/adu'
+        """
+        return Reading(header, self.keywords).passed_over(role)
 
     def exposure_time(self, header: Header) -> ExposureTime | None:
         """
@@ -243,20 +251,18 @@ class Profile:
         >>> load_profile("generic").exposure_time(fits.Header([("EXPTIME", "1/30")])).seconds
         0.03333333333333333
         """
-        found = []
-        for keyword, value in values_of(header, self.keywords["exposure_time"]):
-            unit = stated_unit_of_time(header.comments[keyword])
-            found.append(ExposureTime(keyword, value, as_seconds(value, UNITS_OF_TIME[unit]), unit))
-        return next((time for time in found if time.seconds is not None), found[0] if found else None)
+        return Reading(header, self.keywords).exposure_time()
 
-    def kind(self, header: Header) -> str | None:
+    def kind(self, header: Header, path: Path | None = None) -> str | None:
         """
-        The kind of frame that a header tells of.
+        The kind of frame that a header tells of, or the names of its file and folders.
 
         Parameters
         ----------
         header : astropy.io.fits.Header
             A raw frame's header.
+        path : Path, optional
+            The file, where its name may tell.
 
         Returns
         -------
@@ -270,29 +276,32 @@ class Profile:
         >>> load_profile("generic").kind(fits.Header([("IMAGETYP", "Bias Frame")]))
         'bias'
         """
-        for kind in KINDS:
-            for rule in self.rules[kind]:
-                if self.fits(header, rule):
-                    return kind
-        return None
+        return self.recognise(header, path).kind
 
-    def fits(self, header: Header, rule: Rule) -> bool:
+    def recognise(self, header: Header, path: Path | None = None) -> Recognised:
         """
-        Whether every line of a rule fits.
+        What kind of frame a file holds, and what tells it.
 
         Parameters
         ----------
         header : astropy.io.fits.Header
             A raw frame's header.
-        rule : mapping
-            One of ``rules`` or ``chosen_by``.
+        path : Path, optional
+            The file, where its name may tell.
 
         Returns
         -------
-        bool
-            True if it does.
+        Recognised
+            Its ``kind`` is what `kind` returns; ``why`` and ``remark`` are for messages.
+
+        Examples
+        --------
+        >>> from astropy.io import fits
+        >>> from astro_calib.night import load_profile
+        >>> load_profile("generic").recognise(fits.Header([("IMAGETYP", "Bias Frame")])).why
+        "IMAGETYP='Bias Frame'"
         """
-        return all(self._fits(header, name, condition) for name, condition in rule.items())
+        return recognise(Reading(header, self.keywords, path), self.rules, self.given)
 
     def kind_values(self, header: Header) -> str:
         """
@@ -308,36 +317,7 @@ class Profile:
         str
             Keywords and values.
         """
-        roles = [name for kind in KINDS for rule in self.rules[kind] for name in rule]
-        named = dict.fromkeys(keyword for name in roles for keyword in self.keywords.get(name, (name,)))
-        found = [f"{keyword}={value!r}" for keyword, value in values_of(header, named)]
-        return ", ".join(found) if found else f"none of {', '.join(named)} is there"
-
-    def _fits(self, header: Header, name: str, condition: tuple[Any, ...]) -> bool:
-        """Whether one line of a rule fits: any of the alternatives in ``condition``."""
-        value: Any
-        if name in COMMENTARY:
-            return any(_matches(line, alternative) for line in header.get(name, ()) for alternative in condition)
-        if name == "exposure_time":
-            time = self.exposure_time(header)
-            value = None if time is None else time.seconds
-        elif name in self.keywords:
-            found = self.find(header, name)
-            value = None if found is None else found[1]
-        else:
-            value = header_value(header, name)
-        return value is not None and any(_matches(value, alternative) for alternative in condition)
-
-
-def _matches(value: Any, expected: Any) -> bool:
-    """Whether a header's value is what one alternative of a rule expects."""
-    if isinstance(expected, bool):
-        return isinstance(value, bool) and value == expected
-    if isinstance(expected, str):
-        return fnmatchcase(_plain(str(value)), _plain(expected).replace("[", "[[]"))
-    number = as_number(value)
-    if number is None:
-        return False
-    if isinstance(expected, Mapping):
-        return bool(expected.get("above", -math.inf) < number < expected.get("below", math.inf))
-    return bool(number == expected)
+        roles = [name for kind in KINDS for rule in self.rules[kind] for name in rule if name not in (FILENAME, FOLDER)]
+        entries = dict.fromkeys(entry for name in roles for entry in self.keywords.get(name, (name,)))
+        found = [f"{card.keyword}={card.value!r}" for card in cards_of(header, tuple(entries))]
+        return ", ".join(found) if found else f"none of {', '.join(entries)} is there"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,12 @@ import astropy.units as u
 from astro_calib.detector.header_values import as_number
 from astro_calib.detector.linearity import LinearityPolynomial, LinearityTable
 from astro_calib.errors import ProfileError
+from astro_calib.night.header_cards import ENTRY, JOINED, UNITS
 from astro_calib.night.headers import parse_section
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from astro_calib.detector.linearity import Linearity
 
 __all__ = ["KINDS", "OVERSCAN_AXES", "Rule", "checked_fields"]
@@ -40,9 +44,6 @@ ROLES = (
 #: The ``overscan_axis`` of `astro_calib.subtract_overscan` for each ``overscan_level`` of a profile.
 OVERSCAN_AXES: Mapping[str, int | tuple[int, int]] = MappingProxyType({"frame": (0, 1), "row": 1, "column": 0})
 
-#: One way to recognise a kind of frame: for each keyword or role the alternatives, one of which must fit.
-Rule = Mapping[str, tuple[Any, ...]]
-
 NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation")
 ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
 DETECTOR_KEYS = (
@@ -60,6 +61,38 @@ CHOSEN_BY = "chosen_by"
 #: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
 LINEARITY_KEYS = {"coefficients": ("coefficients", "limit"), "measured": ("measured", "corrected")}
 KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
+#: What a rule can hold beside its lines: that it comes beside the built-in ones, that it is a doubtful one, why it leaves
+#: files out.
+ADD, DOUBTFUL, REASON = "add", "doubtful", "reason"
+
+
+@dataclass(frozen=True)
+class Rule(Mapping[str, tuple[Any, ...]]):
+    """
+    One way to recognise a kind of frame: for each keyword or role the alternatives, one of which must fit.
+
+    Parameters
+    ----------
+    lines : mapping of str to tuple
+        The alternatives by keyword or role.
+    doubtful : bool
+        Whether it is tried only where the others say that a frame is a science frame, or nothing; with a remark.
+    reason : str
+        Why the files that it is about are left out.
+    """
+
+    lines: Mapping[str, tuple[Any, ...]]
+    doubtful: bool = False
+    reason: str = ""
+
+    def __getitem__(self, name: str) -> tuple[Any, ...]:
+        return self.lines[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
 
 
 def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
@@ -75,8 +108,8 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
     for key in ("name", "description"):
         if not isinstance(table.get(key, ""), str):
             raise _fail(source, key, table[key], "it must be text in quotes")
-    keywords = _keywords(source, base["keywords"] | table.get("keywords", {}))
-    rules = {kind: _rules(source, kind, table.get(kind, base[kind])) for kind in KINDS}
+    keywords = _keywords(source, base["keywords"]) | _keywords(source, table.get("keywords", {}), base["keywords"])
+    rules = {kind: _rules_of(source, kind, table, base) for kind in KINDS}
     named = {"name": table["name"]} if "name" in table else {}
     chosen_by = _rules(source, CHOSEN_BY, table[CHOSEN_BY]) if CHOSEN_BY in table else ()
     return {
@@ -103,16 +136,29 @@ def _known(source: str, where: str, table: Mapping[str, Any], allowed: tuple[str
             raise ProfileError(msg)
 
 
-def _keywords(source: str, table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+def _keywords(source: str, table: dict[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, tuple[str, ...]]:
+    """The entries by role; with ``{ add = ... }`` some come before the built-in ones, ``base``."""
     _known(source, "in [keywords]", table, ROLES)
     result = {}
     for role, given in table.items():
-        names = [given] if isinstance(given, str) else given
-        if not isinstance(names, list) or not all(isinstance(n, str) and KEYWORD.fullmatch(n) for n in names):
+        key, wanted, rest = f"keywords.{role}", given, []
+        if isinstance(given, dict) and base is not None:
+            _known(source, f"in {key}", given, (ADD,))
+            key, wanted, rest = f"{key}.{ADD}", given.get(ADD), [name for name in base[role]]
+        names = [wanted] if isinstance(wanted, str) else wanted
+        if not isinstance(names, list) or not all(isinstance(name, str) and _is_entry(role, name) for name in names):
             allowed = "it must be a header keyword in capitals, or a list of them"
-            raise _fail(source, f"keywords.{role}", given, allowed)
-        result[role] = tuple(names)
+            raise _fail(source, key, wanted, allowed)
+        result[role] = tuple(dict.fromkeys([*names, *rest]))
     return result
+
+
+def _is_entry(role: str, entry: str) -> bool:
+    """Whether an entry can be one of a role: a keyword, several joined by plus signs, or one with a unit in brackets."""
+    if not ENTRY.fullmatch(entry) or (" + " in entry and role not in JOINED):
+        return False
+    _, bracket, unit = entry.partition(" [")
+    return not bracket or unit.rstrip("]") in UNITS.get(role, ())
 
 
 def _detector(source: str, table: dict[str, Any]) -> dict[str, Any]:
@@ -191,27 +237,48 @@ def _check_section(source: str, name: str, value: Any, also: str) -> None:
         raise ProfileError(msg) from error
 
 
+def _rules_of(source: str, kind: str, table: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[Rule, ...]:
+    """The rules for a kind: those of a profile, the built-in ones, or those with ``add = true`` before the built-in."""
+    if kind not in table:
+        return _rules(source, kind, base[kind])
+    given = table[kind]
+    rules = _rules(source, kind, given)
+    added = [isinstance(one, dict) and one.get(ADD) is True for one in (given if isinstance(given, list) else [given])]
+    if any(added) and not all(added):
+        allowed = f"true in all of [[{kind}]], or in none: either they come beside the built-in ones or in their place"
+        raise _fail(source, f"{kind}.{ADD}", added, allowed)
+    return (*rules, *_rules(source, kind, base[kind])) if any(added) else rules
+
+
 def _rules(source: str, kind: str, given: Any) -> tuple[Rule, ...]:
     tables = given if isinstance(given, list) else [given]
-    result = []
-    for table in tables:
-        if not isinstance(table, dict) or not table:
-            allowed = f"it must be a table [{kind}] with at least one line, such as OBSTYPE = 'DARK'"
-            raise _fail(source, kind, table, allowed)
-        rule = {}
-        for name, expected in table.items():
-            where = f"{kind}.{name}"
-            if name not in ROLES and not KEYWORD.fullmatch(name):
-                allowed = f"a header keyword in capitals, or one of {', '.join(ROLES)}"
-                raise _fail(source, f"a key of [{kind}]", name, f"it must be {allowed}")
-            alternatives = expected if isinstance(expected, list) else [expected]
-            if not alternatives:
-                raise _fail(source, where, expected, "the list must not be empty")
-            for alternative in alternatives:
-                _check_alternative(source, where, alternative)
-            rule[name] = tuple(alternatives)
-        result.append(MappingProxyType(rule))
-    return tuple(result)
+    return tuple(_rule(source, kind, table) for table in tables)
+
+
+def _rule(source: str, kind: str, table: Any) -> Rule:
+    beside = table if isinstance(table, dict) else {}
+    for key in (ADD, DOUBTFUL):
+        if not isinstance(beside.get(key, False), bool):
+            raise _fail(source, f"{kind}.{key}", beside[key], "it must be true or false")
+    if not isinstance(beside.get(REASON, ""), str) or (REASON in beside and kind != "ignore"):
+        raise _fail(source, f"{kind}.{REASON}", beside[REASON], "it must be text in quotes, in [ignore]")
+    lines = {name: expected for name, expected in beside.items() if name not in (ADD, DOUBTFUL, REASON)}
+    if not lines:
+        allowed = f"it must be a table [{kind}] with at least one line, such as OBSTYPE = 'DARK'"
+        raise _fail(source, kind, table, allowed)
+    found = {}
+    for name, expected in lines.items():
+        where = f"{kind}.{name}"
+        if name not in ROLES and not KEYWORD.fullmatch(name):
+            allowed = f"a header keyword in capitals, or one of {', '.join(ROLES)}"
+            raise _fail(source, f"a key of [{kind}]", name, f"it must be {allowed}")
+        alternatives = expected if isinstance(expected, list) else [expected]
+        if not alternatives:
+            raise _fail(source, where, expected, "the list must not be empty")
+        for alternative in alternatives:
+            _check_alternative(source, where, alternative)
+        found[name] = tuple(alternatives)
+    return Rule(MappingProxyType(found), beside.get(DOUBTFUL, False), beside.get(REASON, ""))
 
 
 def _check_alternative(source: str, where: str, expected: Any) -> None:

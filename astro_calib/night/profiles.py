@@ -14,6 +14,8 @@ from astro_calib.errors import ProfileError
 from astro_calib.night.headers import header_value
 from astro_calib.night.profile import Profile
 from astro_calib.night.profile_check import checked_fields
+from astro_calib.night.reading import Reading
+from astro_calib.night.recognise import fits_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,7 +141,7 @@ def choose_profile(header: Header) -> Profile:
         (len(rule), profile, rule)
         for profile in _choosable()
         for rule in profile.chosen_by
-        if profile.fits(header, rule)
+        if fits_rule(Reading(header, profile.keywords), rule)
     ]
     most = max((lines for lines, _, _ in fitting), default=0)
     best = {profile.name: next(iter(rule.items())) for lines, profile, rule in fitting if lines == most}

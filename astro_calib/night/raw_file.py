@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.errors import FrameError, warn
 
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
     from numpy.typing import NDArray
 
-    from astro_calib.night.profile import Profile
-
-__all__ = ["FITS_SUFFIX", "UnusableFileError", "most_bytes", "read_raw_file"]
+__all__ = ["FITS_SUFFIX", "RawHeader", "UnusableFileError", "most_bytes", "read_raw_file", "read_raw_header"]
 
 #: How the names of FITS files end.
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
@@ -67,7 +64,7 @@ def read_raw_file(
     from astropy.io import fits
 
     from astro_calib.io.fits.cards import repaired
-    from astro_calib.io.fits.image import header_at_beginning
+    from astro_calib.io.fits.header_reader import header_at_beginning
     from astro_calib.io.fits.integrity import check_units
     from astro_calib.io.fits.whole import NotFitsError, check_whole_fits, openable
 
@@ -105,16 +102,10 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     from astro_calib.io.fits.image import image_header, image_numbers, image_pixels
 
     images = image_numbers(hdus)
-    if len(images) != 1:
-        found = f"{len(images)} images" if images else "no image"
-        msg = f"{found} in the file; a raw frame has one"
-        raise UnusableFileError(msg, hdus[0].header)
+    _check_number(len(images), hdus[0].header)
     header = image_header(hdus, images[0])
     data, missing = image_pixels(hdus, images[0], source)
-    if data.ndim != 2:
-        lengths = " x ".join(map(str, reversed(data.shape)))
-        msg = f"the image has {data.ndim} dimensions ({lengths} pixels); a raw frame has 2, and any others of one pixel"
-        raise UnusableFileError(msg, header)
+    _check_shape(data.shape, header)
     if missing is not None and missing.all():
         msg = "no pixel has a finite value" if data.dtype.kind == "f" else "every pixel is blank, as BLANK says"
         raise UnusableFileError(msg, header)
@@ -124,26 +115,75 @@ def _image(hdus: Any, source: Path | bytes) -> tuple[Header, NDArray[np.generic]
     return header, data
 
 
-def most_bytes(paths: Iterable[Path], profile: Profile) -> int | None:
-    """
-    Return how many bytes a file of the night may hold, from the headers of all; None if no header tells anything.
+def _check_number(images: int, header: Header) -> None:
+    if images != 1:
+        found = f"{images} images" if images else "no image"
+        msg = f"{found} in the file; a raw frame has one"
+        raise UnusableFileError(msg, header)
 
-    A frame of another size than most is left out in any case; one that is many times larger is not even read, so that
-    it does not take the memory that the others need. The profile tells which files are frames of the night.
-    """
-    from astro_calib.io.fits.image import header_at_beginning
-    from astro_calib.io.fits.whole import number_of_pixels
 
-    pixels: Counter[int] = Counter()
-    for path in paths:
-        # Whatever is wrong with a file is told when it is read.
-        with suppress(Exception):
-            header = header_at_beginning(path)
-            if header is None or profile.of(header).kind(header) in (None, "ignore"):
-                continue
-            if number_of_pixels(header):
-                pixels[number_of_pixels(header)] += 1
-    if not pixels:
+def _check_shape(shape: tuple[int, ...], header: Header) -> None:
+    if len(shape) != 2:
+        lengths = " x ".join(map(str, reversed(shape)))
+        found = f"the image has {len(shape)} dimensions ({lengths} pixels)"
+        msg = f"{found}; a raw frame has 2, and any others of one pixel"
+        raise UnusableFileError(msg, header)
+
+
+class RawHeader(NamedTuple):
+    """
+    The header of a raw file whose pixels were not read.
+
+    Attributes
+    ----------
+    header : Header
+        That of the image, with the keywords of the primary one beside its own.
+    shape : (int, int)
+        Rows and columns of the image.
+    unsigned_16_bit : bool
+        Whether its numbers end at 65535.
+    """
+
+    header: Header
+    shape: tuple[int, int]
+    unsigned_16_bit: bool
+
+
+def read_raw_header(path: Path, cards: list[str] | None = None) -> RawHeader:
+    """
+    Return the header of a raw FITS file and what it says of the image; no pixel is read, nor unpacked.
+
+    ``cards`` gets the names of cards that were repaired. An UnusableFileError says the same as that of `read_raw_file`,
+    as far as the headers tell it; that the pixels are damaged shows when they are read.
+    """
+    from astro_calib.io.fits.header_reader import read_image_header
+    from astro_calib.io.fits.whole import NotFitsError
+
+    try:
+        found = read_image_header(path)
+    except OSError as error:
+        msg = f"it cannot be read: {error.strerror or error}"
+        raise UnusableFileError(msg) from error
+    except FrameError as error:
+        raise UnusableFileError(str(error), not_fits=isinstance(error, NotFitsError), cut=True) from error
+    if cards is not None:
+        cards += found.repaired
+    if found.fault:
+        raise UnusableFileError(found.fault, found.header, cut=True)
+    _check_number(found.images, found.header)
+    _check_shape(found.shape, found.header)
+    return RawHeader(found.header, (found.shape[0], found.shape[1]), found.dtype == "uint16")
+
+
+def most_bytes(pixels: Iterable[int]) -> int | None:
+    """
+    Return how many bytes a file of the night may hold, from the numbers of pixels of all frames; None without any.
+
+    A frame that is many times larger than most is not even read, so that it does not take the memory that the others
+    need.
+    """
+    found = Counter(pixels)
+    if not found:
         return None
-    usual = max(pixels, key=lambda number: (pixels[number], -number))
+    usual = max(found, key=lambda number: (found[number], -number))
     return max(SMALL, BYTES_A_PIXEL * usual)

@@ -45,9 +45,9 @@ def detector_of(plan: Plan, ccd: CCDFrame, *, neighbours: bool) -> Detector:
     from astro_calib.characterize.frame_noise import frame_detector
 
     if plan.image_excess is None or plan.overscan is None:
-        return plan.detector
+        return plan.camera
     try:
-        found = frame_detector(ccd, plan.overscan, plan.detector, plan.image_excess)
+        found = frame_detector(ccd, plan.overscan, plan.camera, plan.image_excess)
     except FrameError:
-        return plan.detector
+        return plan.camera
     return found if neighbours else found.read_out_with(found.amplifiers[0].read_noise, None)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
+from astro_calib.errors import FrameError
 from astro_calib.io.atomic import write_atomically
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.masters import make_masters, write_masters
@@ -19,6 +21,7 @@ from astro_calib.night.planning import make_plan
 from astro_calib.night.remarks import Remarks
 from astro_calib.night.science import reduce_science
 from astro_calib.night.summary import NightSummary
+from astro_calib.night.survey import left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     import astropy.units as u
 
     from astro_calib.night.frames import RawFrame
+    from astro_calib.night.master_summary import MasterSummary
+    from astro_calib.night.plan import Plan
     from astro_calib.night.profile import Profile
     from astro_calib.night.science import Made
     from astro_calib.night.summary import FrameSummary
@@ -140,32 +145,27 @@ def reduce_night(
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
     remarks.add(*plan.remarks)
-    unwritten: list[UnusedFile] = []
-    with bar(desc="masters", total=len(plan.frames) - len(plan.science)) as count, remarks.heard():
-        masters = make_masters(plan, done=lambda _: count.update())
-        master_summaries = write_masters(masters, output, pictures=pictures, lost=unwritten)
-    remarks.add(*masters.remarks, *(remark for master in master_summaries for remark in master.remarks()))
-    make = partial(
-        reduce_science, plan=plan, masters=masters, output=output, stars=stars, pictures=pictures, aperture=aperture
-    )
-    summaries: list[FrameSummary] = []
-    failures: list[UnusedFile] = []
-    for outcome in _outcomes(bar(plan.science, desc="science"), make, remarks):
-        if isinstance(outcome, UnusedFile):
-            failures.append(outcome)
-        else:
-            summaries.append(outcome)
-            remarks.add(*outcome.remarks())
+    results = _Results()
+    errors: list[FrameError] = []
+    for setup in plan.setups:
+        try:
+            _reduce_setup(setup, output, remarks, results, bar, stars=stars, pictures=pictures, aperture=aperture)
+        except FrameError as error:
+            # A master that cannot be made costs its setup, and not those of the others.
+            errors.append(error)
+            results.unused += [left_out(frame, str(error)) for frame in setup.frames]
+    if len(errors) == len(plan.setups):
+        raise errors[0]
     old = [path.relative_to(output.directory) for path in output.left_over()]
     if old:
         remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
     summary = NightSummary(
         out=output.directory,
         plan=plan,
-        masters=tuple(master_summaries),
-        frames=tuple(summaries),
-        failures=tuple(failures),
-        unused=(*plan.unused, *masters.unused, *unwritten),
+        masters=tuple(results.masters),
+        frames=tuple(results.frames),
+        failures=tuple(results.failures),
+        unused=tuple(dict.fromkeys((*plan.unused, *results.unused))),
         remarks=remarks.lines(),
         seconds=time.monotonic() - started,
         pictures=pictures,
@@ -173,6 +173,38 @@ def reduce_night(
     )
     write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8", errors="replace"))
     return summary
+
+
+@dataclass
+class _Results:
+    """What became of the frames of a night, setup by setup."""
+
+    masters: list[MasterSummary] = field(default_factory=list)
+    frames: list[FrameSummary] = field(default_factory=list)
+    failures: list[UnusedFile] = field(default_factory=list)
+    unused: list[UnusedFile] = field(default_factory=list)
+
+
+def _reduce_setup(
+    plan: Plan, output: Output, remarks: Remarks, results: _Results, bar: Callable[..., Any], **choices: Any
+) -> None:
+    """Make the masters of one setup of the camera and reduce its science frames; a FrameError if that cannot be."""
+    of_setup = f" {plan.title}" if plan.title else ""
+    calibration = len(plan.frames) - len(plan.science)
+    with bar(desc=f"masters{of_setup}", total=calibration) as count, remarks.heard():
+        masters = make_masters(plan, done=lambda _: count.update())
+        results.unused += masters.unused
+        made = write_masters(masters, output, pictures=choices["pictures"], lost=results.unused, setup=plan)
+    results.masters += made
+    said = [*masters.remarks, *(remark for master in made for remark in master.remarks())]
+    remarks.add(*(f"{plan.title}: {remark}" if plan.title else remark for remark in said))
+    make = partial(reduce_science, plan=plan, masters=masters, output=output, **choices)
+    for outcome in _outcomes(bar(plan.science, desc=f"science{of_setup}"), make, remarks):
+        if isinstance(outcome, UnusedFile):
+            results.failures.append(outcome)
+        else:
+            results.frames.append(outcome)
+            remarks.add(*outcome.remarks())
 
 
 def _outcomes(

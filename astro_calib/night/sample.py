@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +13,7 @@ from astro_calib.errors import FrameError
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.headers import header_value, parse_section
 from astro_calib.night.net import tried
+from astro_calib.night.not_raw import NAMED, are_whole_numbers, header_of_stack
 from astro_calib.night.raw_file import read_raw_file
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ __all__ = ["ROWS", "Piece", "Sampler", "Seen", "raw_pieces", "why_not_raw"]
 PIXELS, ROWS = 800_000, 64
 #: So many pieces are kept while the night is read: of biases and of the flats of each filter, and in all.
 KEPT, MOST_KEPT = {"bias": 8, "flat": 4}, 32
-#: Cards that say of how many frames one was made, and that it was made of some.
-STACKED = ("NCOMBINE", "NSTACK", "STACKCNT", "NCOMB", "NIMAGES", "NFRAMES")
-COMBINED = ("COMBINED", "STACKED")
-#: What masters and stacks are called.
-NAMED = re.compile(r"(?:^|[^a-z])(?:master|combined|stack(?:ed)?)(?:[^a-z]|$)", re.IGNORECASE)
 
 
 class Piece(NamedTuple):
@@ -147,27 +142,10 @@ def why_not_raw(path: Path, header: Header, data: NDArray[Any]) -> str:
     >>> why_not_raw(Path("flat.fits"), fits.Header([("NCOMBINE", 9)]), np.zeros((2, 2), np.uint16))
     'is a stack (NCOMBINE=9)'
     """
-    for card in STACKED:
-        number = as_number(header_value(header, card))
-        if number is not None and number > 1:
-            return f"is a stack ({card}={number:g})"
-    for card in COMBINED:
-        if header_value(header, card) is True:
-            return f"is a stack ({card}=T)"
-    kind = str(header_value(header, "IMAGETYP") or "")
-    if NAMED.search(kind):
-        return f"is a master (IMAGETYP={kind!r})"
-    if NAMED.search(path.name):
-        return "is a master by its name"
-    if data.dtype.kind == "f" and not _whole_numbers(data):
+    said = header_of_stack(header, series=True) or ("is a master by its name" if NAMED.search(path.name) else "")
+    if not said and data.dtype.kind == "f" and not are_whole_numbers(data):
         return "has numbers that are no whole ones, as no camera writes them"
-    return ""
-
-
-def _whole_numbers(data: NDArray[Any]) -> bool:
-    some = np.asarray(data[:: max(1, len(data) // 16)], dtype=float)
-    some = some[np.isfinite(some)]
-    return bool(np.all(some == np.rint(some)))
+    return said
 
 
 def raw_pieces(

@@ -110,6 +110,7 @@ def reduce_science(
         saturated=int(np.count_nonzero(_saturated(raw, plan) & ~bad)),
         bad=int(np.count_nonzero(bad)),
         shares=error_shares(image),
+        setup=plan.name,
         **figures,
     )
     write = prepare_fits(image, path, overwrite=True)
@@ -143,7 +144,7 @@ def _drawn(
     frame: RawFrame, plan: Plan, image: CCDFrame, before: CCDFrame, photometry: Photometry | None
 ) -> dict[str, bytes]:
     """The pictures of a frame as PNG, by the ends of their names."""
-    gain = float(plan.detector.amplifiers[0].gain.value)
+    gain = float(plan.camera.amplifiers[0].gain.value)
     title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
     labels = "before: raw less its pedestal / electron", "after / electron"
     figures = {"frames": before_after_picture(title, with_nan(before), with_nan(image), labels)}
@@ -197,7 +198,7 @@ def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters, detector: Det
     pedestal = None
     if plan.overscan is None:
         assert masters.bias is not None  # plan_night has made sure
-        pedestal = masters.pedestal / plan.detector.amplifiers[0].gain.value
+        pedestal = masters.pedestal / plan.camera.amplifiers[0].gain.value
     return before_calibration(raw, detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)
 
 
@@ -206,7 +207,7 @@ def _saturated(raw: CCDFrame, plan: Plan) -> NDArray[np.bool_]:
     from astro_calib.steps.quality import flag_saturated
     from astro_calib.steps.trim import trim_image
 
-    flagged = flag_saturated(raw, plan.detector)
+    flagged = flag_saturated(raw, plan.camera)
     return _flagged(flagged if plan.trim is None else trim_image(flagged, plan.trim), DataQuality.SATURATED)
 
 

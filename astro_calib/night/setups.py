@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.detector.header_values import as_number
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import RawFrame
 
-__all__ = ["Setup", "described_setups", "difference", "settings_of", "setups"]
+__all__ = ["SIZE", "TOLERANCE", "Setup", "described_setups", "difference", "settings_of", "setup_titles", "setups"]
 
 GAIN = "gain setting"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
@@ -25,14 +26,17 @@ CARDS = {
     "window": ("XORGSUBF", "YORGSUBF", "SUBRECT"),
     GAIN: ("GAIN", "EGAIN", "CAM-GAIN", "GAINRAW", "PREAMP"),
     "offset setting": ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
+    "row order": ("ROWORDER",),
     "read-out mode": ("READOUTM", "READMODE", "READOUT", "RDMODE", "READ-SPD", "READSPED", "CCDSPEED"),
 }
-#: What the cooler is to reach, and what was reached.
-SET_TEMPERATURE = ("SET-TEMP", "SETTEMP", "SET_TEMP", "CCDTSET")
+#: What was reached, before what the cooler is to reach: it may not have got there yet.
 TEMPERATURE = ("CCD-TEMP", "CCDTEMP", "CCD_TEMP", "DET-TEMP", "DETTEMP")
+SET_TEMPERATURE = ("SET-TEMP", "SETTEMP", "SET_TEMP", "CCDTSET")
 COOLED = "temperature"
-#: A cooler that works keeps what it is set to within so much, and temperatures further apart are two setups; degrees.
-REGULATED, APART = 3.0, 2.0
+#: Columns and rows, of setups that differ in it.
+SIZE = "size"
+#: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
+TOLERANCE = 2.5
 
 
 class Setup(NamedTuple):
@@ -45,10 +49,13 @@ class Setup(NamedTuple):
         What the cards of these frames say, all together.
     frames : tuple of RawFrame
         In the order in which they were given. One whose header does not tell is in several setups.
+    tolerance : float
+        How far apart temperatures of one setup may be, in degrees.
     """
 
     settings: Mapping[str, str | float]
     frames: tuple[RawFrame, ...]
+    tolerance: float = TOLERANCE
 
 
 def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | float]:
@@ -61,7 +68,7 @@ def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | fl
     >>> from astro_calib.night.setups import settings_of
     >>> cards = [("INSTRUME", "ZWO ASI294MC Pro"), ("GAIN", 120), ("SET-TEMP", -18), ("CCD-TEMP", -17.5)]
     >>> settings_of(fits.Header(cards))
-    {'INSTRUME': 'zwo asi294mc pro', 'GAIN': 120.0, 'temperature': -18.0}
+    {'INSTRUME': 'zwo asi294mc pro', 'GAIN': 120.0, 'temperature': -17.5}
     """
     found: dict[str, str | float] = {}
     for what, cards in CARDS.items():
@@ -71,12 +78,9 @@ def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | fl
                 continue
             number = as_number(value)
             found[card] = " ".join(str(value).split()).casefold() if number is None else float(f"{number:.5g}")
-    temperatures = (_first_number(header, SET_TEMPERATURE), _first_number(header, TEMPERATURE))
-    wanted, reached = temperatures
-    if wanted is not None and (reached is None or abs(reached - wanted) <= REGULATED):
-        found[COOLED] = wanted
-    elif reached is not None:
-        found[COOLED] = reached
+    temperature = _first_number(header, (*TEMPERATURE, *SET_TEMPERATURE))
+    if temperature is not None:
+        found[COOLED] = temperature
     return found
 
 
@@ -91,21 +95,24 @@ def _first_number(header: Header, cards: Iterable[str]) -> float | None:
     return next((number for number in numbers if number is not None), None)
 
 
-def setups(frames: Sequence[RawFrame]) -> list[Setup]:
+def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Setup]:
     """
     Split frames by setup; cards that are missing make no difference. The one with the most frames comes first.
+
+    ``tolerance`` is how far apart temperatures of one setup may be, in degrees. Science frames are split by their own
+    temperatures, and biases, darks and flats belong to all those that they are near to.
 
     >>> from dataclasses import dataclass
     >>> from astro_calib.night.setups import setups
     >>> @dataclass
     ... class Frame:
     ...     settings: dict
+    ...     kind: str = "science"
     >>> frames = [Frame({"GAIN": 1.0}), Frame({"GAIN": 2.0}), Frame({}), Frame({"GAIN": 2.0})]
     >>> [len(setup.frames) for setup in setups(frames)]
     [3, 2]
     """
-    places = _temperature_groups(frames)
-    told = [_with_place(frame.settings, places) for frame in frames]
+    told = [{card: value for card, value in frame.settings.items() if card != COOLED} for frame in frames]
     # Those that tell most come first, so that the others find their place.
     kinds = sorted({tuple(sorted(one.items())) for one in told}, key=lambda one: (-len(one), str(one)))
     groups: list[dict[str, Any]] = []
@@ -119,27 +126,65 @@ def setups(frames: Sequence[RawFrame]) -> list[Setup]:
     found = []
     for group in groups:
         members = [frame for frame, own in zip(frames, told, strict=True) if not _differing(group, own)]
-        settings = {card: value for frame in members for card, value in frame.settings.items()}
-        found.append(Setup(settings, tuple(members)))
+        for alike in _by_temperature(members, tolerance):
+            settings = {card: value for frame in alike for card, value in frame.settings.items()}
+            if (temperature := _typical(alike)) is not None:
+                settings[COOLED] = temperature
+            found.append(Setup(settings, tuple(alike), tolerance))
     return sorted(found, key=lambda setup: -len(setup.frames))
 
 
-def _temperature_groups(frames: Iterable[RawFrame]) -> dict[float, int]:
-    """The number of the group that each temperature belongs to: groups are further apart than what is in one."""
-    known = sorted({float(frame.settings[COOLED]) for frame in frames if COOLED in frame.settings})
-    groups: dict[float, int] = {}
-    for index, temperature in enumerate(known):
-        before = known[index - 1] if index else temperature
-        groups[temperature] = groups.get(before, 0) + (temperature - before > APART)
-    return groups
+def _by_temperature(frames: Sequence[RawFrame], tolerance: float) -> list[list[RawFrame]]:
+    """Split frames by temperature; those whose header does not tell it are everywhere."""
+    temperatures = [_temperature(frame) for frame in frames]
+    is_science = [frame.kind == "science" for frame in frames]
+    of_science = {t for t, science in zip(temperatures, is_science, strict=True) if science and t is not None}
+    known = {t for t in temperatures if t is not None}
+    clusters = _clusters(of_science or known, tolerance)
+    if of_science:
+        far = {t for t in known if all(abs(t - median(cluster)) > tolerance for cluster in clusters)}
+        clusters += _clusters(far - of_science, tolerance)
+    if len(clusters) < 2:
+        return [list(frames)]
+
+    def belongs(temperature: float | None, science: bool, cluster: set[float]) -> bool:
+        if temperature is None or temperature in cluster:
+            return True
+        # Others are only of use for science frames.
+        return not science and bool(cluster & of_science) and abs(temperature - median(cluster)) <= tolerance
+
+    return [
+        [
+            frame
+            for frame, temperature, science in zip(frames, temperatures, is_science, strict=True)
+            if belongs(temperature, science, cluster)
+        ]
+        for cluster in clusters
+    ]
 
 
-def _with_place(settings: Mapping[str, str | float], groups: Mapping[float, int]) -> dict[str, Any]:
-    """The settings with the group of the temperature in its place."""
-    values: dict[str, Any] = dict(settings)
-    if COOLED in values:
-        values[COOLED] = groups[float(values[COOLED])]
-    return values
+def _clusters(temperatures: Iterable[float], tolerance: float) -> list[set[float]]:
+    """Split temperatures where they are furthest apart, until those of each cluster are within the tolerance."""
+    known = sorted(set(temperatures))
+    if not known:
+        return []
+    if known[-1] - known[0] <= tolerance:
+        return [set(known)]
+    gap = max(range(1, len(known)), key=lambda index: known[index] - known[index - 1])
+    return _clusters(known[:gap], tolerance) + _clusters(known[gap:], tolerance)
+
+
+def _temperature(frame: RawFrame) -> float | None:
+    return float(frame.settings[COOLED]) if COOLED in frame.settings else None
+
+
+def _typical(frames: Iterable[RawFrame]) -> float | None:
+    """The temperature of the science frames, else of all; None if no header tells it."""
+    known = [
+        (frame.kind == "science", temperature) for frame in frames if (temperature := _temperature(frame)) is not None
+    ]
+    of_science = [temperature for science, temperature in known if science]
+    return median(of_science or [temperature for _, temperature in known]) if known else None
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -181,16 +226,49 @@ def difference(setup: Setup, frame: RawFrame) -> str:
     'gain setting (GAIN) is 0, not 120'
     """
     said = []
-    for card in _differing(setup.settings, frame.settings):
+    differing = _differing(setup.settings, frame.settings)
+    for card in differing:
         own, other = frame.settings[card], setup.settings[card]
         if card == COOLED:
-            nearest = min(
-                (float(one.settings[COOLED]) for one in setup.frames if COOLED in one.settings),
-                key=lambda value: abs(value - float(own)),
-            )
-            if abs(nearest - float(own)) > APART:
-                said.append(f"temperature is {own:g} C, not {nearest:g} C")
+            # Unless it is all that differs, what a cooler does within the tolerance says nothing.
+            if len(differing) == 1 or abs(float(own) - float(other)) > setup.tolerance:
+                said.append(f"temperature is {own:g} C, not {other:g} C")
             continue
         what = next((name for name, cards in CARDS.items() if card in cards), GAIN)
         said.append(f"{what} ({card}) is {_shown(own)}, not {_shown(other)}")
     return ", ".join(said)
+
+
+def setup_titles(found: Sequence[Mapping[str, str | float]]) -> list[str]:
+    """
+    Return a few words for each of several setups that tell it from the others, from what their cards say.
+
+    >>> from astro_calib.night.setups import setup_titles
+    >>> setup_titles([{"XBINNING": 1.0, "temperature": -20.0}, {"XBINNING": 2.0, "temperature": -20.0}])
+    ['binning 1', 'binning 2']
+    """
+    titles: list[list[str]] = [[] for _ in found]
+    apart = 1
+    cards = [card for cards in (*CARDS.values(), (SIZE, COOLED)) for card in cards]
+    cards += sorted({card for settings in found for card in settings} - set(cards))
+    for card in cards:
+        words = [_words(card, settings) for settings in found]
+        together = len({(*title, word) for title, word in zip(titles, words, strict=True)})
+        if together > apart:
+            apart = together
+            titles = [[*title, word] for title, word in zip(titles, words, strict=True)]
+    if apart < len(found):
+        return [" ".join([*title, f"no. {number}"]).strip() for number, title in enumerate(titles, start=1)]
+    return [", ".join(filter(None, title)) for title in titles]
+
+
+def _words(card: str, settings: Mapping[str, str | float]) -> str:
+    if card not in settings:
+        return ""
+    value = _shown(settings[card])
+    if card == COOLED:
+        return f"{float(settings[card]):.0f} C"
+    what = next((name for name, cards in CARDS.items() if card in cards), "")
+    if card == SIZE or what in ("camera", "read-out mode", "row order"):
+        return value
+    return f"{(what or card).removesuffix(' setting')} {value}"

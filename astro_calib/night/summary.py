@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import UnusedFile
     from astro_calib.night.master_summary import MasterSummary
-    from astro_calib.night.plan import Plan
+    from astro_calib.night.night_plan import NightPlan
 
 __all__ = ["FrameSummary", "NightSummary"]
 
@@ -73,6 +73,8 @@ class FrameSummary:
         How many peaks were left out that may have been stars, by reason.
     shares : dict of str to float
         What the variance of a pixel of the sky is made of: the share of each source of noise.
+    setup : str
+        The name of the setup that it is of; empty if the night has one.
 
     Examples
     --------
@@ -107,6 +109,7 @@ class FrameSummary:
     aperture: float = np.nan
     left_out: Mapping[str, int] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    setup: str = ""
 
     def remarks(self) -> list[str]:
         """
@@ -153,7 +156,7 @@ class NightSummary:
     ----------
     out : Path
         The directory of the results.
-    plan : Plan
+    plan : NightPlan
         What there was to reduce.
     masters : tuple of MasterSummary
         The masters.
@@ -187,7 +190,7 @@ class NightSummary:
     """
 
     out: Path
-    plan: Plan
+    plan: NightPlan
     masters: tuple[MasterSummary, ...]
     frames: tuple[FrameSummary, ...]
     failures: tuple[UnusedFile, ...] = ()
@@ -198,12 +201,15 @@ class NightSummary:
     aperture: float | None = None
 
     def __str__(self) -> str:
-        numbers = self.plan.numbers
-        lines = [
-            *alarm_lines(numbers, sky_doubt(numbers, [(frame.sky, frame.shares) for frame in self.frames])),
-            self.plan.table(),
-            *number_lines(numbers),
-            *(["  each frame's read noise is that of its own overscan"] if self.plan.image_excess is not None else []),
+        lines = []
+        for setup in self.plan.setups:
+            sky = [(frame.sky, frame.shares) for frame in self.frames if frame.setup == setup.name]
+            lines += alarm_lines(setup.numbers, sky_doubt(setup.numbers, sky))
+        for setup in self.plan.setups:
+            lines += [setup.table(), *number_lines(setup.numbers)]
+            if setup.image_excess is not None:
+                lines.append("  each frame's read noise is that of its own overscan")
+        lines += [
             "",
             "masters (in electron)",
             *self._master_lines(),

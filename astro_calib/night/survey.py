@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
 
@@ -13,19 +14,16 @@ from astro_calib.night.examine import examine_file
 from astro_calib.night.frames import RawFrame, UnusedFile, find_files
 from astro_calib.night.names import unique_name
 from astro_calib.night.net import tried
+from astro_calib.night.pixels import Pixels
 from astro_calib.night.raw_file import most_bytes
-from astro_calib.night.setups import difference, setups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from astropy.io.fits import Header
-    from numpy.typing import NDArray
-
     from astro_calib.night.profile import Profile
 
-__all__ = ["COMMON", "UNITS", "of_one_setup", "survey_night"]
+__all__ = ["COMMON", "UNITS", "Alike", "alike", "left_out", "survey_headers", "survey_night"]
 
 #: What must be the same in all frames that are reduced together, and what messages call it.
 COMMON = {
@@ -38,75 +36,100 @@ COMMON = {
 }
 #: Frames of the same shape have these in the same place.
 SECTIONS = ("overscan", "trim")
-SAME_PIXELS = "it has the same pixels as "
 UNITS = {"gain": u.electron / u.adu, "read_noise": u.electron, "saturation": u.adu}
 
 
-def survey_night(
+def survey_headers(
     raw: Any,
     profile: Profile,
     *,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     needs_numbers: bool = True,
-    look: Callable[[RawFrame, Header, NDArray[Any]], object] | None = None,
 ) -> tuple[list[RawFrame], list[UnusedFile]]:
     """
-    Return the frames of a night that are alike in what `COMMON` names, each once, and the files that cannot be used.
+    Return the frames of a night by their headers, and the files that cannot be used. No pixel is read.
 
-    Without ``needs_numbers`` a frame whose header has no sensible gain or read noise, or another gain, is of use.
-    ``look`` is called with each frame that can be used, its header and its pixels.
+    Without ``needs_numbers`` a frame whose header has no sensible gain or read noise is of use.
     """
     paths, unused = find_files(raw)
     frames: list[RawFrame] = []
-    first_with: dict[str, Path] = {}
-    most = most_bytes(paths, profile)
+    names: set[str] = set()
     for path in watch(paths):
-        examine = partial(examine_file, path, profile, most=most, needs_numbers=needs_numbers, look=look)
-        frame = tried(path, "", examine)
+        frame = tried(path, "", partial(examine_file, path, profile, needs_numbers=needs_numbers))
         if isinstance(frame, UnusedFile):
             unused.append(frame)
             continue
-        twin = first_with.setdefault(frame.digest, path)
-        if twin is path:
-            frames.append(replace(frame, name=unique_name(frame.name, {other.name for other in frames})))
+        # All names are looked through only where it matters.
+        name = unique_name(frame.name, names) if frame.name.casefold() in names else frame.name
+        names.add(name.casefold())
+        frames.append(replace(frame, name=name))
+    return frames, unused
+
+
+def survey_night(raw: Any, profile: Profile) -> tuple[list[RawFrame], list[UnusedFile]]:
+    """
+    Return the frames of a night that are alike in what `COMMON` names, each once, and the files that cannot be used.
+
+    All of their pixels are read. What headers say of gain and read noise does not matter.
+    """
+    found, unused = survey_headers(raw, profile, needs_numbers=False)
+    pixels = Pixels(most_bytes(math.prod(frame.shape) for frame in found))
+    frames: list[RawFrame] = []
+    for outcome in map(pixels.looked_at, found):
+        if isinstance(outcome, UnusedFile):
+            unused.append(outcome)
         else:
-            # The name alone would say that the file is like itself.
-            reason = f"{path} has the same pixels as {twin}" if path.name == twin.name else SAME_PIXELS + twin.name
-            unused.append(UnusedFile(path, reason, frame.kind))
-    # Where numbers are measured, a gain in a header is a setting like others, see `of_one_setup`.
-    frames, deviating = _alike(frames, [role for role in COMMON if needs_numbers or role != "gain"])
-    return frames, unused + deviating
+            frames.append(outcome)
+    groups = alike(frames, needs_numbers=False)
+    others = [file for group in groups[1:] for file in group.left_out] + (groups[0].unusable if groups else [])
+    return (groups[0].frames if groups else []), unused + others
 
 
-def of_one_setup(frames: Sequence[RawFrame]) -> tuple[list[RawFrame], list[UnusedFile]]:
+class Alike(NamedTuple):
     """
-    Return the frames of one setup of the camera, and those of others, with what they have differently.
+    Frames that are alike in what `COMMON` names.
 
-    The setup is the one with the most science frames, of those that have something to calibrate them with.
+    Attributes
+    ----------
+    frames : list of RawFrame
+        The frames.
+    left_out : list of UnusedFile
+        The same ones, with what they have differently than most, for a night that has no use for them.
+    unusable : list of UnusedFile
+        Other frames of their shape, which are of no use for any.
     """
 
-    def rank(members: Sequence[RawFrame]) -> tuple[bool, int, int]:
-        science = sum(frame.kind == "science" for frame in members)
-        return 0 < science < len(members), science, len(members)
-
-    found = setups(frames)
-    if len(found) < 2:
-        return list(frames), []
-    chosen = max(found, key=lambda setup: rank(setup.frames))
-    kept = {frame.path for frame in chosen.frames}
-    others = [frame for frame in frames if frame.path not in kept]
-    advice = "as in the frames that are reduced; reduce it with frames of its own setup"
-    return list(chosen.frames), [_left_out(frame, f"its {difference(chosen, frame)}, {advice}") for frame in others]
+    frames: list[RawFrame]
+    left_out: list[UnusedFile]
+    unusable: list[UnusedFile]
 
 
-def _alike(frames: list[RawFrame], roles: Iterable[str]) -> tuple[list[RawFrame], list[UnusedFile]]:
-    """Split frames into those that agree with most others in what a night has in common, and those that do not."""
-    unused = []
+def alike(frames: Iterable[RawFrame], *, needs_numbers: bool) -> list[Alike]:
+    """Split frames into groups that are alike in what `COMMON` names, that of most frames first."""
+    # Where numbers are measured, a gain in a header is a setting like others, see `setups`.
+    roles = [role for role in COMMON if needs_numbers or role != "gain"]
+    groups: list[Alike] = []
+    reasons: dict[Path, UnusedFile] = {}
+    rest = list(frames)
+    while rest:
+        same, others, unusable = _alike(rest, roles)
+        reasons = {file.path: file for file in others} | reasons
+        # What has another shape than most is told so, and not what else is odd about it.
+        unusable = [reasons.get(file.path, file) for file in unusable]
+        groups.append(Alike(same, [reasons[frame.path] for frame in same if frame.path in reasons], unusable))
+        by_path = {file.path for file in others}
+        rest = [frame for frame in rest if frame.path in by_path]
+    return groups
+
+
+def _alike(frames: list[RawFrame], roles: Iterable[str]) -> tuple[list[RawFrame], list[UnusedFile], list[UnusedFile]]:
+    """The frames that agree with most others in what a night has in common, those that do not, and useless ones."""
+    others, unusable = [], []
     for attribute in roles:
         called = COMMON[attribute]
         if attribute != "shape":
             # Only now: if a frame has another shape, that is the reason, and not its sections.
-            unused += [_left_out(frame, frame.misfit) for frame in frames if frame.misfit]
+            unusable += [left_out(frame, frame.misfit) for frame in frames if frame.misfit]
             frames = [frame for frame in frames if not frame.misfit]
         telling = [frame for frame in frames if getattr(frame, attribute) is not None or attribute in frame.beyond]
         values = Counter(getattr(frame, attribute) for frame in telling)
@@ -114,20 +137,20 @@ def _alike(frames: list[RawFrame], roles: Iterable[str]) -> tuple[list[RawFrame]
             continue
         science = Counter(getattr(frame, attribute) for frame in telling if frame.kind == "science")
         usual = max(values, key=lambda value: (values[value], science[value]), default=None)
-        alike = []
+        same = []
         for frame in frames:
             value = getattr(frame, attribute)
             if value == usual or (value is None and attribute in UNITS):
-                alike.append(frame)
+                same.append(frame)
             elif value is None and attribute in SECTIONS and attribute not in frame.beyond:
-                alike.append(_with_section(frame, attribute, called, str(usual)))
+                same.append(_with_section(frame, attribute, called, str(usual)))
+            elif value is None and attribute in frame.unusable:
+                unusable.append(left_out(frame, frame.unusable[attribute]))
             else:
                 reason = f"its {called} is {value}, most frames have {usual}; reduce it with frames of its own"
-                if value is None and attribute in frame.unusable:
-                    reason = frame.unusable[attribute]
-                unused.append(_left_out(frame, reason))
-        frames = alike
-    return frames, unused
+                others.append(left_out(frame, reason))
+        frames = same
+    return frames, others, unusable
 
 
 def _with_section(frame: RawFrame, role: str, called: str, section: str) -> RawFrame:
@@ -139,5 +162,6 @@ def _with_section(frame: RawFrame, role: str, called: str, section: str) -> RawF
     return replace(frame, unusable=unusable, remarks=(*frame.remarks, remark), **sections)
 
 
-def _left_out(frame: RawFrame, reason: str) -> UnusedFile:
+def left_out(frame: RawFrame, reason: str) -> UnusedFile:
+    """Return a frame that is not used, and why; a science frame is lost."""
     return UnusedFile(frame.path, reason, frame.kind, lost=frame.kind == "science")

@@ -13,7 +13,7 @@ from astropy.io import fits
 from astro_calib import CCDFrame
 from astro_calib.errors import FrameError
 from astro_calib.io import memory
-from astro_calib.io.fits import whole
+from astro_calib.io.fits import header_reader, whole
 from astro_calib.io.memory import available_memory
 
 GB = 10**9
@@ -179,5 +179,5 @@ def test_the_first_image_is_not_looked_for_without_end(tmp_path, monkeypatch):
     extension = fits.ImageHDU().header.tostring().encode()
     path = tmp_path / "a.fits.gz"
     path.write_bytes(gzip.compress(fits.PrimaryHDU().header.tostring().encode() + extension * 1000, 1))
-    whole.headers_at_beginning(path)
-    assert len(looked_at) == whole.MANY_HEADERS
+    header_reader.header_at_beginning(path)
+    assert len(looked_at) == header_reader.MANY_HEADERS

@@ -57,7 +57,7 @@ def test_built_in_profiles():
         ({"IMAGETYP": "object    "}, "science"),
         ({"OBSTYPE": "EXPOSE"}, "science"),
         ({"IMAGETYP": "focus"}, "ignore"),
-        ({"IMAGETYP": "comp"}, None),
+        ({"IMAGETYP": "comp"}, "ignore"),
         ({"IMAGETYP": "Master Bias"}, None),
         ({"OBJECT": "M 13"}, None),
     ],

@@ -8,6 +8,7 @@ such a card until somebody asks for it, and then refuses the whole header; it fi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
     from astro_calib.io.fits.whole import HeaderUnit
 
-__all__ = ["remark_on_cards", "repaired", "repaired_header"]
+__all__ = ["CARD", "remark_on_cards", "repaired", "repaired_header"]
 
 #: Length of a card in bytes.
 CARD = 80
+#: Most cards are the same in all files of a night: of so many we remember whether FITS allows them.
+KEPT = 1 << 13
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
 QUOTED = r"'(?:[^']|'')*'"
 VALUE = rf" *(?:{QUOTED}|[TF]|{NUMBER}|\( *{NUMBER} *, *{NUMBER} *\))? *(?:/.*)?"
@@ -90,7 +93,7 @@ def repaired_header(header: bytes) -> tuple[bytes, list[str]]:
         if text.startswith("CONTINUE") and not TO_BE_CONTINUED.search(previous):
             new = _comment(text.translate(ALPHABET))
         else:
-            new = text if CONFORMING.fullmatch(text) and text.isascii() and text.isprintable() else _repaired_card(text)
+            new = text if _conforms(text) else _repaired_card(text)
         cards.append(new.encode("ascii"))
         if new != text and _meaning(new) != _meaning(text):
             names.append(_name(text))
@@ -111,6 +114,12 @@ def _cards(header: bytes) -> Iterator[bytes]:
         if is_end(card):
             return
         yield card
+
+
+@lru_cache(KEPT)
+def _conforms(card: str) -> bool:
+    """Whether FITS allows a card."""
+    return CONFORMING.fullmatch(card) is not None and card.isascii() and card.isprintable()
 
 
 def _repaired_card(card: str) -> str:

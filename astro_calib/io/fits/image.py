@@ -10,10 +10,9 @@ import numpy as np
 from astropy.io import fits
 
 from astro_calib.errors import FrameError
-from astro_calib.io.fits.cards import repaired_header
 from astro_calib.io.fits.pixels import Scaling, blank_number, plane_shape, without_blanks
 from astro_calib.io.fits.wcs import WCS_KEYWORD
-from astro_calib.io.fits.whole import headers_at_beginning, openable
+from astro_calib.io.fits.whole import openable
 from astro_calib.io.stored_arrays import own_native
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["find_hdu", "header_at_beginning", "image_header", "image_numbers", "image_pixels"]
+__all__ = ["BESIDE_THE_IMAGE", "OF_THE_HDU", "find_hdu", "image_header", "image_numbers", "image_pixels"]
 
 #: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
 BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE", "BUDGET", "ARRAY"})
@@ -121,17 +120,6 @@ def with_primary(header: fits.Header, primary: fits.Header) -> fits.Header:
             rest.remove(keyword, remove_all=True)
     result.extend(rest, unique=True)
     return result
-
-
-def header_at_beginning(path: Path) -> fits.Header | None:
-    """The header of the first image of a file, also of one that is cut off behind it; None if it has no header."""
-    headers = [
-        fits.Header.fromstring(repaired_header(header)[0].decode("ascii", "replace"))
-        for header in headers_at_beginning(path)
-    ]
-    if len(headers) > 1:
-        return with_primary(headers[-1], headers[0])
-    return headers[0] if headers else None
 
 
 def _strip(header: fits.Header) -> None:

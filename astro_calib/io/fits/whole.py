@@ -15,17 +15,17 @@ import io
 import math
 import os
 import warnings
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from astropy.io import fits
-
 from astro_calib.errors import FrameError
+from astro_calib.io.fits.lazy_header import LazyHeader
 from astro_calib.io.memory import SMALL, available_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from astropy.io.fits import Header
 
 __all__ = [
     "HeaderUnit",
@@ -33,18 +33,17 @@ __all__ = [
     "announced_size",
     "check_whole_fits",
     "header_units",
-    "headers_at_beginning",
     "is_end",
     "number_of_pixels",
     "openable",
+    "opened",
+    "unpacked",
 ]
 
 #: FITS files come in blocks of so many bytes.
 BLOCK = 2880
 #: A header of more blocks than this is none.
 MAX_HEADER_BLOCKS = 4000
-#: How many headers we search for the first image.
-MANY_HEADERS = 100
 #: So many bytes of padding may follow the last extension.
 MAX_PADDING = 1 << 20
 COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
@@ -64,9 +63,9 @@ class HeaderUnit(NamedTuple):
     size: int
 
     @property
-    def cards(self) -> fits.Header:
+    def cards(self) -> Header:
         """The header as astropy reads it."""
-        return fits.Header.fromstring(self.header.decode("latin-1"))
+        return LazyHeader.of_bytes(self.header)
 
 
 def check_whole_fits(path: Path, most: int | None = None) -> tuple[Path | bytes, list[HeaderUnit]]:
@@ -77,7 +76,7 @@ def check_whole_fits(path: Path, most: int | None = None) -> tuple[Path | bytes,
     (told from its content) as its bytes, decompressed. A FrameError, which does not name the file, says why it cannot
     be used: not FITS, cut off, damaged, more than ``most`` bytes unpacked, or more than fits into memory.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         if _compression(file) is None:
             units = _checked(file, most)
             if file.seek(0, os.SEEK_END) % BLOCK == 0:
@@ -134,7 +133,7 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
             blocks.append(block)
         header = b"".join(blocks)
         start = position + len(header)
-        cards = fits.Header.fromstring(header.decode("latin-1"))
+        cards = LazyHeader.of_bytes(header)
         size = _announced(cards)
         # Headers count, too: there could be any number of them without data.
         total += len(header) + announced_size(cards)
@@ -155,21 +154,6 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
             msg = f"more than {MAX_PADDING} bytes follow its last extension"
             raise FrameError(msg)
         block = file.read(BLOCK)
-
-
-def headers_at_beginning(path: Path) -> list[bytes]:
-    """The headers of a file up to that of its first image, or to where it is cut off or damaged; data are not read."""
-    headers: list[bytes] = []
-    with warnings.catch_warnings(), suppress(Exception), _opened(path) as file:
-        # What is odd about a header is said where it is read; here its length counts.
-        warnings.simplefilter("ignore")
-        compressed = _compression(file)
-        # What unpacks a damaged file makes errors of any kind; the headers before the damage are there.
-        for unit in header_units(_Unpacked(compressed(file)) if compressed else file):
-            headers.append(unit.header)
-            if unit.size or len(headers) == MANY_HEADERS:
-                break
-    return headers
 
 
 def _check_size(size: int, most: int | None, copies: int) -> None:
@@ -212,7 +196,8 @@ class _Kept(_Unpacked):
         return part
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file; what cannot be read is a FrameError."""
     if path.exists() and not path.is_file():
         # A pipe or a device would be read for ever.
         msg = "it is no regular file"
@@ -231,6 +216,12 @@ def _compression(file: BinaryIO) -> Any:
     beginning = file.read(3)
     file.seek(0)
     return next((kind for magic, kind in COMPRESSED.items() if beginning.startswith(magic)), None)
+
+
+def unpacked(file: BinaryIO) -> Any:
+    """A file whose content, if it is compressed, is unpacked as far as it is read; a plain one as it is."""
+    compressed = _compression(file)
+    return file if compressed is None else _Unpacked(compressed(file))
 
 
 def _checked(file: Any, most: int | None) -> list[HeaderUnit]:
@@ -257,7 +248,7 @@ def _has_end(block: bytes) -> bool:
     return any(is_end(block[place : place + 80]) for place in range(0, len(block), 80))
 
 
-def _announced(header: fits.Header) -> int:
+def _announced(header: Header) -> int:
     """The number of bytes that a header says its data have."""
     axes = [header[f"NAXIS{axis + 1}"] for axis in range(header["NAXIS"])]
     if header.get("GROUPS") is True and axes and axes[0] == 0:
@@ -270,7 +261,7 @@ def _announced(header: fits.Header) -> int:
     return abs(bits) * groups * (parameters + (math.prod(axes) if axes else 0)) // 8
 
 
-def announced_size(header: fits.Header) -> int:
+def announced_size(header: Header) -> int:
     """Return how many bytes a header announces: of data, and of the image that they are unpacked to."""
     size = _announced(header)
     if "ZNAXIS" in header:
@@ -281,7 +272,7 @@ def announced_size(header: fits.Header) -> int:
     return size
 
 
-def number_of_pixels(header: fits.Header) -> int:
+def number_of_pixels(header: Header) -> int:
     """Return how many pixels the image under a header has, compressed or not."""
     letter = "Z" if "ZNAXIS" in header else ""
     axes = [header[f"{letter}NAXIS{axis + 1}"] for axis in range(header[f"{letter}NAXIS"])]

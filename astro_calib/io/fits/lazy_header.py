@@ -1,0 +1,189 @@
+"""
+A header of which a card is parsed when somebody asks for it.
+
+To tell what a frame is, some hundred keywords are looked up in each header, of which a few are there. astropy parses
+the names of all cards first, which takes longer than all the rest where there are thousands of files.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from astropy.io.fits import Card, Header
+from astropy.io.fits.card import Undefined
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["LazyHeader", "NamedCard", "named_cards"]
+
+#: A keyword, and the text of its card.
+NamedCard = tuple[str, str]
+#: How long a card is.
+CARD = 80
+#: Most cards are the same in all files of a night: so many are kept parsed.
+KEPT = 1 << 13
+STANDARD_NAME = re.compile(r"[A-Z0-9_-]{1,8}")
+#: Names that can be looked up as they are: nothing in them has a meaning to astropy.
+PLAIN_NAME = re.compile(r"(?!HIERARCH |(?:COMMENT|HISTORY|END|CONTINUE) *$)[A-Z0-9_-]+(?: [A-Z0-9_-]+)*")
+
+
+class LazyHeader(Header):
+    """
+    A `~astropy.io.fits.Header` made by `LazyHeader.of_cards`, which looks up single values and comments quickly.
+
+    Anything else that is asked of it makes it an ordinary one.
+
+    >>> from astro_calib.io.fits.lazy_header import LazyHeader
+    >>> header = LazyHeader.of_cards([f"{'GAIN    =                  120 / setting':80}"])
+    >>> header["GAIN"], header.comments["GAIN"], header.get("OFFSET"), len(header)
+    (120, 'setting', None, 1)
+    """
+
+    #: Its cards, and the first of each keyword; only as long as it was asked for nothing else.
+    named: Sequence[NamedCard]
+    first: dict[str, str]
+
+    @classmethod
+    def of_cards(cls, cards: Iterable[str]) -> LazyHeader:
+        """Make a header of the cards of a file, 80 characters each, without END."""
+        return cls.of_named(named_cards(cards))
+
+    @classmethod
+    def of_named(cls, cards: Sequence[NamedCard]) -> LazyHeader:
+        """Make a header of what `named_cards` returned."""
+        header = cls.__new__(cls)
+        header.named = cards
+        header.first = {}
+        for name, card in cards:
+            if name:
+                header.first.setdefault(name, card)
+        return header
+
+    @classmethod
+    def of_bytes(cls, content: bytes) -> LazyHeader:
+        """Make a header of its bytes in a file, with END and what follows."""
+        return cls.of_cards(_cards(content.decode("latin-1")))
+
+    def __getattr__(self, name: str) -> Any:
+        """Make it an ordinary header: what astropy keeps in one is asked for."""
+        named = self.__dict__.pop("named", None)
+        if named is None:
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg)
+        del self.first
+        self.__dict__.update(vars(Header.fromstring("".join(card for _, card in named))))
+        return getattr(self, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        first = self.__dict__.get("first")
+        if first is None or not isinstance(key, str) or not _is_plain(key):
+            return super().__getitem__(key)
+        try:
+            return _parsed(first[key])[0]
+        except KeyError:
+            msg = f"Keyword {key!r} not found."
+            raise KeyError(msg) from None
+
+    def __contains__(self, key: Any) -> bool:
+        first = self.__dict__.get("first")
+        if first is None or not isinstance(key, str) or not _is_plain(key):
+            return bool(super().__contains__(key))
+        return key in first
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As `astropy.io.fits.Header.get`."""
+        first = self.__dict__.get("first")
+        if first is None or not isinstance(key, str) or not _is_plain(key):
+            return super().get(key, default)
+        card = first.get(key)
+        return default if card is None else _parsed(card)[0]
+
+    @property
+    def comments(self) -> Any:
+        """As `astropy.io.fits.Header.comments`."""
+        first = self.__dict__.get("first")
+        return super().comments if first is None else _Comments(self, first)
+
+
+class _Comments:
+    """The comments of a header that is not parsed yet."""
+
+    def __init__(self, header: LazyHeader, first: dict[str, str]) -> None:
+        self._header, self._first = header, first
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str) and key in self._first:
+            return _parsed(self._first[key])[1]
+        return self._ordinary[key]
+
+    def __setitem__(self, key: Any, comment: Any) -> None:
+        self._ordinary[key] = comment
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ordinary, name)
+
+    @property
+    def _ordinary(self) -> Any:
+        len(self._header)
+        return self._header.comments
+
+
+def named_cards(cards: Iterable[str]) -> list[NamedCard]:
+    """
+    Return each card with its keyword, and with those by which it goes on; comments have no keyword.
+
+    >>> from astro_calib.io.fits.lazy_header import named_cards
+    >>> named_cards([f"{'GAIN    = 1':80}", f"{'HISTORY of old':80}"])[0][0]
+    'GAIN'
+    """
+    named: list[NamedCard] = []
+    for card in cards:
+        name = _standard_name(card[:10])
+        if name == "CONTINUE":
+            name, before = named.pop() if named else ("", "")
+            named.append((name, before + card))
+        else:
+            named.append((_keyword(card) if name is None else name, card))
+    return named
+
+
+def _cards(text: str) -> Iterator[str]:
+    """The cards before END."""
+    for place in range(0, len(text), CARD):
+        card = text[place : place + CARD]
+        if card.startswith("END") and card.rstrip(" \0") == "END":
+            return
+        yield card
+
+
+@lru_cache(KEPT)
+def _standard_name(beginning: str) -> str | None:
+    """The keyword of a card that begins so, if it is written in the usual way; empty for comments."""
+    name = beginning[:8].rstrip()
+    if beginning[8:] == "= " and STANDARD_NAME.fullmatch(name):
+        return name
+    return {"CONTINUE": name, "COMMENT": "", "HISTORY": "", "": ""}.get(name)
+
+
+@lru_cache(KEPT)
+def _keyword(card: str) -> str:
+    """The keyword of a card that is not written in the usual way."""
+    keyword: str = Card.normalize_keyword(Card.fromstring(card).keyword)
+    return keyword
+
+
+@lru_cache(KEPT)
+def _parsed(card: str) -> tuple[Any, str]:
+    """The value of a card, None if it has none, and its comment."""
+    parsed = Card.fromstring(card)
+    # As a header gives it that is asked for the name of a card such as DP1 = 'EXTVER: 1'.
+    value = parsed.value if parsed.field_specifier is None else parsed.rawvalue
+    return (None if isinstance(value, Undefined) else value), parsed.comment
+
+
+@lru_cache(1 << 10)
+def _is_plain(key: str) -> bool:
+    return PLAIN_NAME.fullmatch(key) is not None

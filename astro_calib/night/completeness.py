@@ -1,0 +1,112 @@
+"""Whether the frames of a setup are enough to reduce something, and what has to be said of what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from astro_calib.errors import ProfileError
+from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
+from astro_calib.night.headers import parse_section
+from astro_calib.night.names import for_filter, named
+from astro_calib.night.remarks import FileRemark, Remarks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from astro_calib.night.profile import Profile
+
+__all__ = ["check_bad_sections", "remarks_on", "why_incomplete"]
+
+#: A night without darks is worth a remark if an exposure is at least this long; seconds.
+LONG_EXPOSURE = 60.0
+#: What flats are called that headers take for science frames.
+FLAT = re.compile(r"\bflat\b|skyflat|domeflat|twilight", re.IGNORECASE)
+
+
+def why_incomplete(frames: Sequence[RawFrame], unused: Sequence[UnusedFile], profile: Profile) -> str:
+    """Return why some frames of one setup are too little to work with, and what to do; empty if they are enough."""
+    listed = by_reason(unused)
+    reasons = _listed(listed)
+    if not frames:
+        msg = f"none of the {len(unused)} files can be used with profile {profile.name}"
+        return f"{msg} (a profile of your own can say what their headers mean):{reasons}"
+    left_out = f" Not used are:{reasons}" if unused else ""
+    kinds = {frame.kind for frame in frames}
+    first = frames[0].path
+    if "science" not in kinds and any(file.lost and file.kind for file in unused):
+        return f"none of the science frames can be used:{reasons}"
+    if kinds == {"science"}:
+        only = f"only science frames ({first.name} and so on, {len(frames)} in all)"
+        if len(frames) == 1:
+            only = f"one science frame ({first.name}) only"
+        return (
+            f"the night has {only}, and nothing to calibrate with; give biases and flats of the same night as "
+            f"well.{left_out}"
+        )
+    if "bias" not in kinds and frames[0].overscan is None:
+        return (
+            f"there are neither biases nor an overscan among the {len(frames)} frames ({first.name} and "
+            "so on), so that the level of zero light is unknown; give biases, or detector.overscan in a "
+            f"profile, such as '[1025:1056, 1:1024]'.{_listed(_set_aside(frames, 'overscan'))}{left_out}"
+        )
+    return ""
+
+
+def _listed(lines: Sequence[str]) -> str:
+    """A line for each reason below a message; the rest of many is counted."""
+    text = "".join(f"\n  {line}" for line in lines[:20])
+    return text + (f"\n  and {len(lines) - 20} more reasons" if len(lines) > 20 else "")
+
+
+def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
+    """Return a line for each reason why sections of headers cannot be used."""
+    remarks = Remarks()
+    faulty = [frame for frame in frames if role in frame.unusable]
+    remarks.add(*(FileRemark(frame.path.name, frame.unusable[role] + meaning) for frame in faulty))
+    return remarks.lines()
+
+
+def check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
+    """Raise a ProfileError if bad pixels of the profile are not in frames of this shape."""
+    for section in profile.bad:
+        for part, length in zip(parse_section(section), shape, strict=True):
+            if part.stop is not None and part.stop > length:
+                found = f"frames of {shape[1]} columns and {shape[0]} rows"
+                msg = f"{profile.source}: detector.bad: {section!r} does not fit in {found}."
+                raise ProfileError(msg)
+
+
+def remarks_on(frames: Sequence[RawFrame], profile: Profile) -> list[str]:
+    """Return which parts of headers cannot be used, what is missing, and what that means for the result."""
+    of_headers = Remarks()
+    of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
+    remarks = [
+        *of_headers.lines(),
+        *_set_aside(frames, "overscan", ": reduced without overscan"),
+        *_set_aside(frames, "trim", ": the whole frame is kept"),
+    ]
+    kinds = Counter(frame.kind for frame in frames)
+    if not kinds["science"]:
+        remarks.append("there are no science frames: only masters are made")
+    if not kinds["bias"]:
+        remarks.append("there are no biases: their pattern stays in the frames")
+    longest = max(frame.exposure_time for frame in frames)
+    if not kinds["dark"] and profile.darks_expected and longest >= LONG_EXPOSURE:
+        remarks.append(f"there are no darks: the dark current of up to {longest:g} s stays in the frames")
+    if frames[0].overscan is not None and frames[0].trim is None:
+        remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
+    flats = {frame.filter for frame in frames if frame.kind == "flat"}
+    for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
+        of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
+        text = f"no flat for {for_filter(filter_name)}: reduced without one: "
+        text += ", ".join(frame.path.name for frame in of_filter)
+        called = [frame for frame in of_filter if FLAT.search(frame.object)]
+        if called:
+            text += (
+                f"; {named([frame.path.name for frame in called])} may be flats, as the object {called[0].object!r} "
+                f"says: object = {called[0].object!r} under [flat] in a profile makes them some"
+            )
+        remarks.append(text)
+    return remarks

@@ -1,0 +1,56 @@
+"""The kind of frame in a file, or why the file is left out: it is no raw frame, to be ignored, or of no known kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from astro_calib.night.frames import UnusedFile
+from astro_calib.night.not_raw import header_of_stack, name_of_stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from astropy.io.fits import Header
+
+    from astro_calib.night.profile import Profile
+    from astro_calib.night.recognise import Recognised
+
+__all__ = ["kind_of_file"]
+
+#: What makes a file of no known kind one of a known kind.
+SAY_IT = "--bias, --dark, --flat or --science with a pattern of its name says what it is"
+MASTERS = "--masters with its folder lets it stand in for frames that the night lacks"
+
+
+def kind_of_file(path: Path, header: Header, profile: Profile) -> Recognised | UnusedFile:
+    """
+    Return what kind of frame is in a file, and what tells it; or why the file is left out.
+
+    >>> from pathlib import Path
+    >>> from astropy.io import fits
+    >>> from astro_calib.night import load_profile
+    >>> from astro_calib.night.kind_of_file import kind_of_file
+    >>> generic = load_profile("generic")
+    >>> print(kind_of_file(Path("a.fit"), fits.Header([("IMAGETYP", "COMP")]), generic))
+    a.fit: ignored: arc lamp (IMAGETYP='COMP')
+    """
+    found = profile.recognise(header, path)
+    combined = header_of_stack(header, profile.keywords["kind"])
+    if combined:
+        advice = "" if found.kind == "science" else f": {MASTERS}"
+        return UnusedFile(path, f"no raw frame, for it {combined}{advice}")
+    named = "" if found.given else name_of_stack(path)
+    if named:
+        return UnusedFile(path, f"no raw frame, for it {named}: {MASTERS}; {SAY_IT} if it is a raw frame")
+    if found.kind == "ignore":
+        if found.reason:
+            return UnusedFile(path, f"ignored: {found.reason} ({found.why})")
+        return UnusedFile(path, f"left out by profile {profile.name}: {profile.kind_values(header)}")
+    if found.kind is None:
+        if found.why:
+            return UnusedFile(path, f"{found.why}; give patterns that tell them apart", lost=True)
+        reason = f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}"
+        if found.silent:
+            reason += f"; neither its header nor its name or folder tells it: {SAY_IT}"
+        return UnusedFile(path, reason, lost=found.silent)
+    return found

@@ -1,0 +1,127 @@
+"""What one header says, and the names of its file, under the keywords of a profile."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from astro_calib.detector.header_values import UNITS_OF_TIME, as_seconds, stated_unit_of_time
+from astro_calib.night.header_cards import cards_of
+from astro_calib.night.header_numbers import not_meant, value_of
+from astro_calib.night.headers import header_value
+from astro_calib.night.raw_file import FITS_SUFFIX
+from astro_calib.night.told_by_name import folders_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from astropy.io.fits import Header
+
+__all__ = ["FILENAME", "FOLDER", "ExposureTime", "Reading", "plain", "telling"]
+
+#: What rules call the name of the file, and those of the folder that it is in and of the one above.
+FILENAME, FOLDER = "FILENAME", "FOLDER"
+#: Keywords that a header may have many times.
+COMMENTARY = ("COMMENT", "HISTORY")
+#: What headers say that have a keyword for the kind, and nothing to say; or not which of several, in small letters.
+SAYS_NOTHING = frozenset({"unknown", "undefined", "undef", "n/a", "none", "null", "calib", "calibration", "cal", "other"})
+#: FRAME is the number of a frame for some programs, and its date for others.
+DATE_OR_NUMBER = re.compile(r"[\d.:/ T-]+|.*\d\d:\d\d(?::\d\d)?.*|.*\b(?:19|20)\d\d\b.*", re.IGNORECASE)
+
+
+class ExposureTime(NamedTuple):
+    """
+    What a header says of the exposure time: under which keyword, in which value, and in which unit by its comment.
+
+    ``seconds`` is None if the value is no time; ``unit`` is empty for seconds.
+    """
+
+    keyword: str
+    value: Any
+    seconds: float | None
+    unit: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """
+    A header, the keywords of a profile by role, and the path of the file if its name may tell something.
+
+    Examples
+    --------
+    >>> from astropy.io import fits
+    >>> from astro_calib.night.reading import Reading
+    >>> Reading(fits.Header([("FILTER", "V")]), {"filter": ("FILTER",)}).find("filter")
+    ('FILTER', 'V')
+    """
+
+    header: Header
+    keywords: Mapping[str, tuple[str, ...]]
+    path: Path | None = None
+
+    def find(self, role: str) -> tuple[str, Any] | None:
+        """The first keyword of a role that has a value that can be meant, and that value."""
+        if role == "kind":
+            return next(iter(self.of_kind()), None)
+        cards = cards_of(self.header, self.keywords[role])
+        return next(((card.keyword, value_of(card)) for card in cards if not not_meant(self.header, role, card)), None)
+
+    def passed_over(self, role: str) -> str:
+        """Why keywords of a role are not taken for it; empty if none is passed over."""
+        cards = cards_of(self.header, self.keywords[role])
+        return "; ".join(filter(None, (not_meant(self.header, role, card) for card in cards)))
+
+    def exposure_time(self) -> ExposureTime | None:
+        """The first keyword that holds a time, or else the first that holds anything."""
+        found = []
+        for card in cards_of(self.header, self.keywords["exposure_time"]):
+            stated = stated_unit_of_time(self.header.comments[card.keyword])
+            seconds = as_seconds(card.value, UNITS_OF_TIME[card.unit or stated])
+            found.append(ExposureTime(card.keyword, card.value, seconds, "" if card.unit else stated))
+        return next((time for time in found if time.seconds is not None), found[0] if found else None)
+
+    def of_kind(self) -> Iterable[tuple[str, Any]]:
+        """What the header says of the kind."""
+        return telling((card.keyword, card.value) for card in cards_of(self.header, self.keywords["kind"]))
+
+    def values(self, name: str) -> Iterator[tuple[str, Any]]:
+        """What one line of a rule is about, and its values: a keyword, a role, or the names of file and folders."""
+        if name == FILENAME and self.path is not None:
+            yield from ((name, text) for text in (self.path.name, FITS_SUFFIX.sub("", self.path.name)))
+        elif name == FOLDER and self.path is not None:
+            yield from ((name, text) for text in folders_of(self.path))
+        elif name in COMMENTARY:
+            yield from ((name, line) for line in self.header.get(name, ()))
+        elif name == "exposure_time":
+            time = self.exposure_time()
+            if time is not None and time.seconds is not None:
+                yield time.keyword, time.seconds
+        elif name in self.keywords:
+            found = self.find(name)
+            if found is not None:
+                yield found
+        else:
+            value = header_value(self.header, name)
+            if value is not None:
+                yield name, value
+
+
+def telling(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """
+    Yield the keywords and values that say something of the kind of a frame.
+
+    >>> from astro_calib.night.reading import telling
+    >>> list(telling([("FRAME", "Thu Jul 04 21:13:02 2024"), ("OBSTYPE", "CALIB"), ("CALTYPE", "FLAT")]))
+    [('CALTYPE', 'FLAT')]
+    """
+    for keyword, value in values:
+        text = str(value)
+        if plain(text) not in SAYS_NOTHING and not (keyword == "FRAME" and DATE_OR_NUMBER.fullmatch(text)):
+            yield keyword, value
+
+
+def plain(text: str) -> str:
+    """``text`` as it is compared: small letters, one space for any run of spaces, underscores and hyphens."""
+    return re.sub(r"[\s_-]+", " ", text).strip().casefold()

@@ -1,0 +1,118 @@
+"""Sort the frames of a night into setups of the camera, and find out which of them can be reduced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from astro_calib.night.completeness import why_incomplete
+from astro_calib.night.names import file_name
+from astro_calib.night.night_plan import NightPlan
+from astro_calib.night.plan import Plan
+from astro_calib.night.profiles import profile_of
+from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setups
+from astro_calib.night.survey import alike, left_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from astro_calib.night.frames import RawFrame, UnusedFile
+    from astro_calib.night.profile import Profile
+
+__all__ = ["night_of"]
+
+ADVICE = "as in the frames that are reduced; reduce it with frames of its own setup"
+
+
+class _Found(NamedTuple):
+    """A setup that was found, and why its frames are left out where those of others are reduced, as far as known."""
+
+    setup: Setup
+    reasons: dict[Path, UnusedFile]
+
+    @property
+    def science(self) -> int:
+        return sum(frame.kind == "science" for frame in self.setup.frames)
+
+    def rank(self) -> tuple[bool, int, int]:
+        """Setups with most science frames first, of those that have something to calibrate them with."""
+        return 0 < self.science < len(self.setup.frames), self.science, len(self.setup.frames)
+
+
+def night_of(
+    frames: Sequence[RawFrame], unused: Sequence[UnusedFile], profile: Profile, *, needs_numbers: bool
+) -> NightPlan:
+    """
+    Sort the frames of a night into setups, from their headers.
+
+    With ``needs_numbers`` frames that differ in the gain that their headers tell are of several setups.
+    """
+    useless = list(unused)
+    found: list[_Found] = []
+    for group in alike(frames, needs_numbers=needs_numbers):
+        useless += group.unusable
+        reasons = {file.path: file for file in group.left_out}
+        found += [_Found(_with_size(setup), reasons) for setup in setups(group.frames)]
+    found.sort(key=_Found.rank, reverse=True)
+    found = _each_science_once(found)
+    telling = useless if len(found) < 2 else []
+    plans = []
+    for one in found:
+        own = profile_of(one.setup.frames, profile)
+        problem = why_incomplete(one.setup.frames, telling, own)
+        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem))
+    with_science = any(one.science for one in found)
+    wanted = [number for number, one in enumerate(found) if one.science or not with_science]
+    usable = [number for number in wanted if not plans[number].problem]
+    titles = setup_titles([found[number].setup.settings for number in usable]) if len(usable) > 1 else [""]
+    done = (
+        [
+            replace(
+                plans[number],
+                title=title,
+                name=file_name(title.replace(" ", "-").replace(",", ""))[:40] if title else "",
+            )
+            for number, title in zip(usable, titles, strict=True)
+        ]
+        if usable
+        else []
+    )
+    used = {frame.path for plan in done for frame in plan.frames}
+    listed = {file.path for file in useless}
+    # The main setup first, so that a frame that is in none is compared with that.
+    main = [found[number].setup for number in usable] or [one.setup for one in found[:1]]
+    for one in found:
+        for frame in one.setup.frames:
+            if frame.path not in used and frame.path not in listed:
+                listed.add(frame.path)
+                useless.append(_why_left_out(frame, one, main))
+    incomplete = tuple(plans[number] for number in wanted if number not in usable)
+    return NightPlan(setups=tuple(done), unused=tuple(useless), profile=profile, incomplete=incomplete)
+
+
+def _with_size(setup: Setup) -> Setup:
+    rows, columns = setup.frames[0].shape
+    return setup._replace(settings={**setup.settings, SIZE: f"{columns}x{rows}"})
+
+
+def _each_science_once(found: Iterable[_Found]) -> list[_Found]:
+    """A science frame whose header does not tell to which setup it belongs is reduced in the first of them."""
+    taken: set[Path] = set()
+    result = []
+    for one in found:
+        kept = tuple(frame for frame in one.setup.frames if frame.kind != "science" or frame.path not in taken)
+        taken |= {frame.path for frame in kept if frame.kind == "science"}
+        if kept:
+            result.append(one._replace(setup=one.setup._replace(frames=kept)))
+    return result
+
+
+def _why_left_out(frame: RawFrame, own: _Found, others: Sequence[Setup]) -> UnusedFile:
+    """Why a frame is in no setup that is reduced: what it has differently than the most similar one of these."""
+    if frame.path in own.reasons:
+        return own.reasons[frame.path]
+    said = min((text for setup in others if (text := difference(setup, frame))), key=len, default="")
+    if not said:
+        return left_out(frame, "nothing of its setup can be reduced")
+    return left_out(frame, f"its {said}, {ADVICE}")
