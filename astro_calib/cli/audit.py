@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 @click.argument("frames", nargs=-1, required=True, type=PATH)
 @click.option(
-    "-p", "--profile", default="generic", show_default=True, help="Instrument profile, as for reduce; for raw frames."
+    "-p", "--profile", default="auto", show_default=True, help="Instrument profile, as for reduce; for raw frames."
 )
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")

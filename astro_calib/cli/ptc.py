@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "-p",
     "--profile",
-    default="generic",
+    default="auto",
     show_default=True,
     help="Instrument profile, as for reduce: says what is a flat.",
 )

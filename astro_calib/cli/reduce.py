@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "reduce",
     epilog=example(
         "reduce raw/ -o reduced/ --gain 1.5 --read-noise 8",
-        "reduce d10*.fits.gz -o reduced/ --profile nickel",
+        "reduce d10*.fits.gz -o reduced/ --profile mycamera.toml",
     ),
 )
 @click.argument("raw", nargs=-1, required=True, type=PATH)
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 @click.option(
     "-p",
     "--profile",
-    default="generic",
+    default="auto",
     show_default=True,
-    help="Instrument profile: generic, nickel, or the path of a TOML file.",
+    help="Instrument profile: the one that each header chooses (auto), one by its name, such as nickel, or the path of "
+    "a TOML file.",
 )
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.errors import FrameError
+from astro_calib.night.converter import gain_of_headers, step_of_frames
 from astro_calib.night.decide import Estimate, Evidence, Number, decide
 from astro_calib.night.read_out import excess_of
+from astro_calib.night.sample import Sampler
 from astro_calib.night.survey import COMMON, UNITS
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
 
 ROLES = ("gain", "read_noise")
+#: Values of 14, 12 and 10 bits, moved to the upper end of 16.
+STEPS = (4.0, 16.0, 64.0)
 
 
 class UnknownNumberError(FrameError):
@@ -90,11 +94,25 @@ def night_detector(
 
     values: dict[str, Any] = {}
     remarks: list[str] = []
-    saturation = _first(frames, "saturation")
+    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
+    step = step_of_frames(frames, sampler)
     unsigned = all(frame.unsigned_16_bit for frame in frames)
-    top = saturation or (65535.0 if unsigned else None)
-    numbers, measurement = _numbers(frames, profile, mode, options, top, seen)
+    steps = step if step in STEPS else 1.0
+    # A camera of 12 bits whose values come in steps of 16 goes up to 65520.
+    largest = 65536.0 - steps
+    saturation = _first(frames, "saturation")
+    if saturation is not None and profile.saturation is None and saturation < 65536 / steps and steps > 1:
+        remarks.append(
+            f"the saturation in the headers, {saturation:g}, is in steps of the converter, and the pixel values come "
+            f"in steps of {steps:g}: {saturation * steps:g} adu is taken"
+        )
+        saturation *= steps
+    top = saturation or (largest if unsigned else None)
+    of_headers = gain_of_headers(frames, step)
+    numbers, measurement = _numbers(frames, profile, mode, options, top, sampler, of_headers.value)
     remarks += measurement.notes
+    if numbers[0].source in ("header", "") and numbers[0].measured is None and of_headers.remark:
+        remarks.append(of_headers.remark)
     unknown = [number for number in numbers if number.value is None]
     if unknown and measurement.not_raw:
         raise UnknownNumberError(_of_masters(unknown, measurement.not_raw))
@@ -107,8 +125,8 @@ def night_detector(
     if saturation is not None:
         values["saturation"] = saturation * UNITS["saturation"]
     elif unsigned:
-        values["saturation"] = 65535 * UNITS["saturation"]
-        remarks.append("the saturation level is not known; 65535 adu is taken (--saturation)")
+        values["saturation"] = largest * UNITS["saturation"]
+        remarks.append(f"the saturation level is not known; {largest:g} adu is taken (--saturation)")
     else:
         remarks.append("the saturation level is not known; no pixel counts as saturated (--saturation)")
     excess = None
@@ -130,18 +148,19 @@ def _numbers(
     mode: str,
     options: Collection[str],
     top: float | None,
-    seen: Seen | None,
+    sampler: Sampler,
+    header_gain: float | None,
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
     from astro_calib.night.measure import Measurement
 
     known: dict[str, dict[str, Any]] = {}
     for role in ROLES:
-        headers = (frame.in_header.get(role) for frame in frames)
+        noise = (frame.in_header["read_noise"] for frame in frames if "read_noise" in frame.in_header)
         stated = getattr(profile, role)
         by = f"--{role.replace('_', '-')}" if role in options else f"profile {profile.name}"
         known[role] = {
-            "header": next((value for value in headers if value is not None), None),
+            "header": header_gain if role == "gain" else next(noise, None),
             "stated": stated,
             "by": by,
             "stated_uncertainty": profile.gain_uncertainty if role == "gain" else None,
@@ -149,21 +168,19 @@ def _numbers(
         }
     if mode in ("header", "profile"):
         return tuple(decide(role, mode, evidence=Evidence(), **known[role]) for role in ROLES), Measurement()
-    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top, seen)
+    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top, sampler)
     gain = decide("gain", mode, evidence=of_gain, **known["gain"])
     of_noise = _evidence_of_noise(measurement, gain)
     return (gain, decide("read_noise", mode, evidence=of_noise, **known["read_noise"])), measurement
 
 
 def _evidence_of_gain(
-    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None, seen: Seen | None
+    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None, sampler: Sampler
 ) -> tuple[Measurement, Evidence]:
     """What flats and biases say of the gain, and the sky against the headers'."""
     from astro_calib.night.measure import measure
-    from astro_calib.night.sample import Sampler
     from astro_calib.night.sky_check import check_sky
 
-    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
     measurement = measure(frames, sampler, top)
     evidence = Evidence(
         measured=measurement.gain,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from astro_calib.night.profile import Profile
 
 __all__ = ["RawFrame", "UnusedFile", "by_reason", "file_state"]
 
@@ -59,7 +60,10 @@ class RawFrame:
     settings : mapping of str to (str or float)
         What its header says of the setup of the camera, by card.
     in_header : mapping of str to float
-        The gain and the read noise that its header tells, whatever the profile says.
+        The gain, in electron/adu or for a step of the converter, and the read noise that its header tells, whatever
+        the profile says.
+    profile : Profile or None
+        The profile by which it was read.
     why : str
         What tells its kind, such as ``IMAGETYP='FLAT'``.
     time : float or None
@@ -99,6 +103,7 @@ class RawFrame:
     remarks: tuple[str, ...] = ()
     settings: Mapping[str, str | float] = field(default_factory=dict)
     in_header: Mapping[str, float] = field(default_factory=dict)
+    profile: Profile | None = field(default=None, repr=False)
     why: str = ""
     time: float | None = None
 

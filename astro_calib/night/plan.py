@@ -48,6 +48,10 @@ def flats_of(frames: Iterable[RawFrame]) -> dict[str, tuple[RawFrame, ...]]:
     return {name: tuple(f for f in flats if f.filter == name) for name in sorted({frame.filter for frame in flats})}
 
 
+def _named(profile: Profile) -> str:
+    return f"profile {profile.name}{f' (chosen by {printable(profile.why)})' if profile.why else ''}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """
@@ -182,7 +186,7 @@ class Plan:
         rows, columns = self.frames[0].shape
         of_setup = f"{self.title}: " if self.title else ""
         lines = [
-            f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, profile {self.profile.name}",
+            f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}",
             f"  {'kind':8} {'filter':8} {'exposure / s':>14} {'frames':>6}  files",
         ]
         groups: dict[tuple[str, str], list[RawFrame]] = {}

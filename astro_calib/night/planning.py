@@ -18,7 +18,7 @@ from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
 from astro_calib.night.pixels import Pixels
-from astro_calib.night.profile import Profile, load_profile
+from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.sample import Seen
 from astro_calib.night.sorting import night_of
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
     from astro_calib.night.detector import NightDetector
     from astro_calib.night.night_plan import NightPlan
+    from astro_calib.night.profile import Profile
 
 __all__ = ["make_plan", "plan_night", "with_unit"]
 
 
 def plan_night(
     raw: Any,
-    profile: str | PathLike[str] | Profile = "generic",
+    profile: str | PathLike[str] | Profile = "auto",
     *,
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
@@ -54,7 +55,8 @@ def plan_night(
     raw : path, ccdproc.ImageFileCollection, or iterable of paths
         Directories, files, or both.
     profile : str, path or Profile
-        See `~astro_calib.night.load_profile`.
+        See `~astro_calib.night.load_profile`; ``"auto"`` is the one that `~astro_calib.night.choose_profile` chooses
+        for each frame.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
@@ -140,7 +142,7 @@ def make_plan(
     if not night.setups:
         raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
     given = [role for role, value in numbers.items() if value is not None]
-    find_detector = partial(night_detector, profile=profile, mode=detector, options=given)
+    find_detector = partial(night_detector, mode=detector, options=given)
     return _with_pixels(night, frames, find_detector, watch, measures=detector in ("auto", "measure"))
 
 
@@ -177,7 +179,7 @@ def _with_pixels(
             if problem := why_incomplete(good, [] if plan.title else unused, plan.profile):
                 raise FrameError(problem)  # noqa: TRY301  it is caught like what follows
             check_bad_sections(plan.profile, good[0].shape)
-            found = find_detector(good, seen=seen)
+            found = find_detector(good, plan.profile, seen=seen)
         except (FrameError, ProfileError) as error:
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))

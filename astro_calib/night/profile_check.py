@@ -34,6 +34,7 @@ ROLES = (
     "filter",
     "object",
     "gain",
+    "gain_per_step",
     "read_noise",
     "saturation",
     "overscan",
@@ -45,7 +46,18 @@ OVERSCAN_AXES: Mapping[str, int | tuple[int, int]] = MappingProxyType({"frame": 
 
 NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation")
 ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
-DETECTOR_KEYS = (*NUMBERS, "unit", "linearity", "overscan", "trim", "overscan_level", "bad", "darks_expected")
+DETECTOR_KEYS = (
+    *NUMBERS,
+    "unit",
+    "linearity",
+    "overscan",
+    "trim",
+    "overscan_level",
+    "bad",
+    "darks_expected",
+)
+#: The table of the headers by which a profile is chosen.
+CHOSEN_BY = "chosen_by"
 #: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
 LINEARITY_KEYS = {"coefficients": ("coefficients", "limit"), "measured": ("measured", "corrected")}
 KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
@@ -89,7 +101,7 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
 
     A ProfileError names the ``source``, the key, what was found and what is allowed.
     """
-    _known(source, "at the top", table, ("name", "description", "keywords", "detector", *KINDS))
+    _known(source, "at the top", table, ("name", "description", "keywords", "detector", *KINDS, CHOSEN_BY))
     for key in ("keywords", "detector"):
         if not isinstance(table.get(key, {}), dict):
             raise _fail(source, key, table[key], f"it must be a table, [{key}]")
@@ -99,11 +111,13 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
     keywords = _keywords(source, base["keywords"]) | _keywords(source, table.get("keywords", {}), base["keywords"])
     rules = {kind: _rules_of(source, kind, table, base) for kind in KINDS}
     named = {"name": table["name"]} if "name" in table else {}
+    chosen_by = _rules(source, CHOSEN_BY, table[CHOSEN_BY]) if CHOSEN_BY in table else ()
     return {
         **named,
         "description": table.get("description", ""),
         "keywords": MappingProxyType(keywords),
         "rules": MappingProxyType(rules),
+        CHOSEN_BY: chosen_by,
         **_detector(source, base["detector"] | table.get("detector", {})),
     }
 

@@ -43,7 +43,7 @@ def reduce_night(
     raw: Any,
     out: str | PathLike[str],
     *,
-    profile: str | PathLike[str] | Profile = "generic",
+    profile: str | PathLike[str] | Profile = "auto",
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
@@ -70,6 +70,7 @@ def reduce_night(
         Directory for the results; made if it does not exist. It must not be one that holds raw frames.
     profile : str, path or Profile
         Name of a built-in instrument profile, path of a TOML file, or what `~astro_calib.night.load_profile` returned.
+        ``"auto"`` is the built-in one that each frame's header chooses.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional

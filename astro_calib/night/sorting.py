@@ -9,6 +9,7 @@ from astro_calib.night.completeness import why_incomplete
 from astro_calib.night.names import file_name
 from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.plan import Plan
+from astro_calib.night.profiles import profile_of
 from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setups
 from astro_calib.night.survey import alike, left_out
 
@@ -58,8 +59,9 @@ def night_of(
     telling = useless if len(found) < 2 else []
     plans = []
     for one in found:
-        problem = why_incomplete(one.setup.frames, telling, profile)
-        plans.append(Plan(profile=profile, frames=one.setup.frames, problem=problem))
+        own = profile_of(one.setup.frames, profile)
+        problem = why_incomplete(one.setup.frames, telling, own)
+        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem))
     with_science = any(one.science for one in found)
     wanted = [number for number, one in enumerate(found) if one.science or not with_science]
     usable = [number for number in wanted if not plans[number].problem]
