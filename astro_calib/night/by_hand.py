@@ -96,8 +96,8 @@ class BadPixelFile:
     def misfit(self, shape: tuple[int, int]) -> str:
         """What to say where it is of another shape."""
         return (
-            f"{self.path.name} has {self.bad.shape[1]} columns and {self.bad.shape[0]} rows, the frames have {shape[1]} "
-            f"and {shape[0]}: its bad pixels are not used"
+            f"{self.path.name} has {self.bad.shape[1]} columns and {self.bad.shape[0]} rows, the frames have "
+            f"{shape[1]} and {shape[0]}: its bad pixels are not used"
         )
 
 
@@ -113,8 +113,8 @@ def read_bad_pixels(path: str | PathLike[str]) -> BadPixelFile:
     part = float(np.mean(bad))
     if part > MOST_BAD:
         msg = (
-            f"by {file} {100 * part:.0f}% of the pixels are bad; expected a mask with 0 where a pixel is good. If it has "
-            "1 there, turn it around."
+            f"by {file} {100 * part:.0f}% of the pixels are bad; expected a mask with 0 where a pixel is good. If it "
+            "has 1 there, turn it around."
         )
         raise FrameError(msg)
     return BadPixelFile(file, bad)

@@ -51,8 +51,8 @@ class RawFrame:
     misfit : str
         Why a section of the profile cannot be that of this frame; empty if all can.
     unusable : mapping of str to str
-        Why its header does not tell what it seems to tell: of ``"overscan"``, ``"trim"``, ``"gain"`` and ``"read_noise"``
-        those that it does not.
+        Why its header does not tell what it seems to tell, of ``"overscan"``, ``"trim"``, ``"gain"`` and
+        ``"read_noise"``.
     beyond : frozenset of str
         Which of these sections name pixels beyond the frame: it may have been cut.
     remarks : tuple of str

@@ -70,8 +70,8 @@ def plan_night(
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     bias, dark, flat, science : str, path, or several, optional
-        What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It goes
-        before what headers say.
+        What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It
+        goes before what headers say.
     bad_pixels : path, optional
         A FITS image in which bad pixels are not 0, of the shape of the raw frames or of what is kept of them.
     watch : callable
@@ -158,7 +158,8 @@ def make_plan(
         unused = [file for file in unused if not file.path.samefile(mask.path)]
         frames = [frame for frame in frames if not frame.path.samefile(mask.path)]
     night = night_of(frames, unused, profile, needs_numbers=needs_numbers)
-    said = unfitting(profile, [file.path for file in (*frames, *unused)])
+    paths = [frame.path for frame in frames] + [file.path for file in unused]
+    said = unfitting(profile, paths)
     night = replace(night, setups=tuple(_told(plan, said, mask) for plan in night.setups))
     if headers_only:
         return night

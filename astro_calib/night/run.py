@@ -82,8 +82,8 @@ def reduce_night(
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     bias, dark, flat, science : str, path, or several, optional
-        What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It goes
-        before what headers say.
+        What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It
+        goes before what headers say.
     bad_pixels : path, optional
         A FITS image in which bad pixels are not 0, of the shape of the raw frames or of what is kept of them.
     detector : {"auto", "header", "measure", "profile"}
