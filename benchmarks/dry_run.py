@@ -34,13 +34,12 @@ BLOCK = 2880
 def cards(number: int) -> fits.Header:
     """The header of a file of the night."""
     kind, name = ORDER[number % len(ORDER)]
-    seconds = number * 150
     header = fits.Header()
     header["IMAGETYP"] = (kind, "kind of frame")
     header["EXPTIME"] = (EXPOSURES[kind], "[s] exposure time")
     header["FILTER"] = (name, "name of the filter")
     header["OBJECT"] = (f"field {number % 40}", "what was observed")
-    header["DATE-OBS"] = (f"2024-05-{1 + seconds // 86400 % 28:02d}T{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:00", "UT")
+    header["DATE-OBS"] = (str(np.datetime64("2024-05-13T00:00:00") + 150 * number), "UT")
     header["INSTRUME"] = ("camera of the benchmark", "")
     header["EGAIN"] = (1.5, "electron/adu")
     header["RDNOISE"] = (8.0, "electron")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astro_calib.cli.options import PATH, example
+from astro_calib.cli.options import PATH, PROFILE, example
 from astro_calib.cli.output import clear_errors, show
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("info", epilog=example("info raw/d1048.fits.gz", "info reduced/calibrated/*.fits"))
 @click.argument("files", nargs=-1, required=True, type=PATH)
-@click.option("-p", "--profile", default="generic", show_default=True, help="Instrument profile, as for reduce.")
+@PROFILE
 def command(files: tuple[Path, ...], profile: str) -> None:
     """
     Say what FILES are; of a directory, all FITS files in it.
@@ -28,7 +28,7 @@ def command(files: tuple[Path, ...], profile: str) -> None:
         from astro_calib.errors import FrameError
         from astro_calib.night import load_profile
         from astro_calib.night.about import about_file
-        from astro_calib.night.frames import find_files
+        from astro_calib.night.find import find_files
 
         loaded = load_profile(profile)
         paths, _ = find_files(files)

@@ -36,8 +36,8 @@ def header_of_stack(header: Header, kinds: Iterable[str] = ("IMAGETYP",), *, ser
     """
     Return what a header says of frames that were combined, as a clause behind a name; empty if it says nothing.
 
-    ``kinds`` are cards that tell the kind of a frame. With ``series`` a number of frames is believed to be of those that
-    were combined, even where whole numbers are written and it may be how many were taken in a row.
+    ``kinds`` are cards that tell the kind of a frame. With ``series`` a number of frames is believed to be of those
+    that were combined, even where whole numbers are written and it may be how many were taken in a row.
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.not_raw import header_of_stack

@@ -24,6 +24,8 @@ __all__ = ["FILENAME", "FOLDER", "ExposureTime", "Reading", "plain", "telling"]
 
 #: What rules call the name of the file, and those of the folder that it is in and of the one above.
 FILENAME, FOLDER = "FILENAME", "FOLDER"
+#: Keywords that a header may have many times.
+COMMENTARY = ("COMMENT", "HISTORY")
 #: What headers say that have a keyword for the kind, and nothing to say; or not which of several, in small letters.
 SAYS_NOTHING = frozenset(
     {"unknown", "undefined", "undef", "n/a", "none", "null", "calib", "calibration", "cal", "other"}
@@ -93,6 +95,8 @@ class Reading:
             yield from ((name, text) for text in (self.path.name, FITS_SUFFIX.sub("", self.path.name)))
         elif name == FOLDER and self.path is not None:
             yield from ((name, text) for text in folders_of(self.path))
+        elif name in COMMENTARY:
+            yield from ((name, line) for line in self.header.get(name, ()))
         elif name == "exposure_time":
             time = self.exposure_time()
             if time is not None and time.seconds is not None:
