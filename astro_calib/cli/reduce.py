@@ -49,6 +49,13 @@ if TYPE_CHECKING:
     help="Where gain and read noise are from, if they are not given: measured from flats and biases where that is sure "
     "(auto), from headers, only measured, or only from profile and options.",
 )
+@click.option(
+    "--masters",
+    multiple=True,
+    type=PATH,
+    help="A master of another night, or a directory of some: those that fit stand in for what the night lacks. May be "
+    "given several times.",
+)
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
@@ -63,6 +70,7 @@ def command(
     saturation: float | None,
     aperture: float | None,
     detector: str,
+    masters: tuple[Path, ...],
     unit: str | None,
     no_stars: bool,
     no_pictures: bool,
@@ -87,6 +95,7 @@ def command(
             gain=gain,
             read_noise=read_noise,
             saturation=saturation,
+            masters=masters or None,
             unit=unit,
             detector=detector,
             overwrite=overwrite,

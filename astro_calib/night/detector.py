@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from astro_calib.errors import FrameError
 from astro_calib.night.converter import gain_of_headers, step_of_frames
 from astro_calib.night.decide import Estimate, Evidence, Number, decide
+from astro_calib.night.matching import darks_of
 from astro_calib.night.read_out import excess_of
 from astro_calib.night.sample import Sampler
 from astro_calib.night.survey import COMMON, UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
@@ -27,6 +31,8 @@ __all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
 ROLES = ("gain", "read_noise")
 #: Values of 14, 12 and 10 bits, moved to the upper end of 16.
 STEPS = (4.0, 16.0, 64.0)
+#: So many darks tell the level of zero light.
+FEW = 4
 
 
 class UnknownNumberError(FrameError):
@@ -53,12 +59,15 @@ class NightDetector(NamedTuple):
         What should be known about the result.
     image_excess : ImageExcess or None
         As in `~astro_calib.night.Plan`.
+    pedestal : float or None
+        As in `~astro_calib.night.Plan`.
     """
 
     detector: Detector
     numbers: tuple[Number, ...]
     remarks: tuple[str, ...]
     image_excess: ImageExcess | None = None
+    pedestal: float | None = None
 
 
 def night_detector(
@@ -68,6 +77,8 @@ def night_detector(
     mode: str = "header",
     options: Collection[str] = (),
     seen: Seen | None = None,
+    lent: Mapping[str, float] = MappingProxyType({}),
+    bias_is_lent: bool = False,
 ) -> NightDetector:
     """
     Find out the numbers of the detector that took some frames of one setup.
@@ -84,6 +95,10 @@ def night_detector(
         Which numbers of the profile are from options.
     seen : Seen, optional
         Pieces of frames that were kept when they were read.
+    lent : mapping of str to float
+        The numbers that borrowed masters were made with.
+    bias_is_lent : bool
+        Whether a master bias is borrowed, which tells the level of zero light.
 
     Returns
     -------
@@ -109,7 +124,9 @@ def night_detector(
         saturation *= steps
     top = saturation or (largest if unsigned else None)
     of_headers = gain_of_headers(frames, step)
-    numbers, measurement = _numbers(frames, profile, mode, options, top, sampler, of_headers.value)
+    # Where there are no biases, the shortest darks tell the level of zero light, and their noise that of a read-out.
+    standing_in = frames if bias_is_lent else _standing_in(frames)
+    numbers, measurement = _numbers(standing_in, profile, mode, options, top, sampler, of_headers.value, lent)
     remarks += measurement.notes
     if numbers[0].source in ("header", "") and numbers[0].measured is None and of_headers.remark:
         remarks.append(of_headers.remark)
@@ -133,7 +150,48 @@ def night_detector(
     if numbers[1].source == "measured":
         excess = excess_of([piece for _, piece in measurement.biases])
     detector = Detector(**values, linearity=profile.linearity, name=profile.name)
-    return NightDetector(detector, numbers, tuple(remarks), excess)
+    pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, sampler)
+    return NightDetector(detector, numbers, tuple(remarks), excess, pedestal)
+
+
+def _standing_in(frames: Sequence[RawFrame]) -> Sequence[RawFrame]:
+    """The frames with the shortest darks in the place of biases, where there are neither these nor an overscan."""
+    if frames[0].overscan is not None or any(frame.kind == "bias" for frame in frames):
+        return frames
+    shortest = {frame.path for group in list(darks_of(frames).values())[:1] for frame in group}
+    return [replace(frame, kind="bias") if frame.path in shortest else frame for frame in frames]
+
+
+def _pedestal(
+    frames: Sequence[RawFrame],
+    profile: Profile,
+    numbers: tuple[Number, ...],
+    measurement: Measurement,
+    sampler: Sampler,
+) -> float | None:
+    """
+    The level of zero light in adu, where neither overscan nor biases tell it; None where they do.
+
+    It is where the noise of the darks that stand in for biases is the read noise: what is above is their dark current.
+    """
+    from astro_calib.night.sample import raw_pieces
+
+    biases = [frame for frame in frames if frame.kind == "bias"]
+    if frames[0].overscan is not None or (biases and biases[0].exposure_time == 0):
+        return None
+    if profile.pedestal is not None or not biases:
+        return profile.pedestal
+    pieces = measurement.biases or raw_pieces(biases, sampler, FEW, {})
+    if not pieces:
+        names = ", ".join(frame.path.name for frame in biases)
+        msg = f"there is no bias, and no dark that can be read in its place ({names}); give biases."
+        raise FrameError(msg)
+    level = float(np.median([np.median(piece.pixels) for _, piece in pieces]))
+    gain, noise = (number.value or 0.0 for number in numbers)
+    if measurement.read_noise is None or not gain:
+        return level
+    dark_signal = (measurement.read_noise.value * gain) ** 2 - noise**2
+    return level - max(0.0, dark_signal) / gain
 
 
 def _first(frames: Sequence[RawFrame], role: str) -> float | None:
@@ -150,6 +208,7 @@ def _numbers(
     top: float | None,
     sampler: Sampler,
     header_gain: float | None,
+    lent: Mapping[str, float],
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
     from astro_calib.night.measure import Measurement
@@ -164,6 +223,7 @@ def _numbers(
             "stated": stated,
             "by": by,
             "stated_uncertainty": profile.gain_uncertainty if role == "gain" else None,
+            "lent": lent.get(role),
             "top": top or 65535.0,
         }
     if mode in ("header", "profile"):

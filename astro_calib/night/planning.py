@@ -17,11 +17,13 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.library import find_library
+from astro_calib.night.loan import nothing_lent
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.sample import Seen
-from astro_calib.night.sorting import night_of
+from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astro_calib.night.detector import NightDetector
+    from astro_calib.night.loan import Loan
     from astro_calib.night.night_plan import NightPlan
     from astro_calib.night.profile import Profile
 
@@ -44,6 +47,7 @@ def plan_night(
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
+    masters: Any = None,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     headers_only: bool = False,
 ) -> NightPlan:
@@ -61,6 +65,9 @@ def plan_night(
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
+    masters : path or iterable of paths, optional
+        Masters of other nights, or directories of them: those that fit stand in for biases, darks and flats that a
+        setup of the night lacks.
     watch : callable
         Given the list of files, returns an iterable of them; for a progress bar. It is called for the headers, and
         again for the pixels.
@@ -105,6 +112,7 @@ def plan_night(
         raw,
         profile,
         unit=unit,
+        masters=masters,
         watch=watch,
         headers_only=headers_only,
         gain=gain,
@@ -119,6 +127,7 @@ def make_plan(
     *,
     detector: str = "header",
     unit: str | u.UnitBase | None = None,
+    masters: Any = None,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     headers_only: bool = False,
     **numbers: u.Quantity | float | None,
@@ -136,20 +145,22 @@ def make_plan(
     profile = with_unit(profile, unit)
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)
-    night = night_of(frames, unused, profile, needs_numbers=needs_numbers)
+    lend = nothing_lent if masters is None else find_library(masters, profile).lend
+    night = night_of(frames, unused, profile, needs_numbers=needs_numbers, lend=lend)
     if headers_only:
         return night
     if not night.setups:
         raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
-    return _with_pixels(night, frames, find_detector, watch, measures=detector in ("auto", "measure"))
+    return _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
 
 
 def _with_pixels(
     night: NightPlan,
     frames: Sequence[RawFrame],
     find_detector: Callable[..., NightDetector],
+    lend: Callable[[Sequence[RawFrame]], Loan],
     watch: Callable[[Sequence[Path]], Iterable[Path]],
     *,
     measures: bool,
@@ -176,10 +187,15 @@ def _with_pixels(
         known = {file.path for file in unused}
         unused += [file for file in useless if file.path not in known]
         try:
-            if problem := why_incomplete(good, [] if plan.title else unused, plan.profile):
+            # Some may have turned out to be of no use.
+            loan = lend(good)
+            if problem := why_incomplete(good, [] if plan.title else unused, plan.profile, loan):
                 raise FrameError(problem)  # noqa: TRY301  it is caught like what follows
+            plan, hopeless = without_hopeless(replace(plan, frames=tuple(good), loan=loan))  # noqa: PLW2901  what is left of it
+            good, unused = list(plan.frames), unused + hopeless
             check_bad_sections(plan.profile, good[0].shape)
-            found = find_detector(good, plan.profile, seen=seen)
+            lent = {"lent": loan.numbers, "bias_is_lent": "bias" in loan.kinds}
+            found = find_detector(good, plan.profile, seen=seen, **lent)
         except (FrameError, ProfileError) as error:
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
@@ -191,9 +207,11 @@ def _with_pixels(
                 plan,
                 frames=tuple(good),
                 detector=found.detector,
-                remarks=(*found.remarks, *remarks_on(good, plan.profile)),
+                remarks=(*found.remarks, *remarks_on(good, plan.profile, loan)),
+                loan=loan,
                 numbers=found.numbers,
                 image_excess=found.image_excess,
+                pedestal=found.pedestal,
             )
         )
     next(waiting, None)  # which ends a progress bar

@@ -26,7 +26,9 @@ FILENAME, FOLDER = "FILENAME", "FOLDER"
 #: Keywords that a header may have many times.
 COMMENTARY = ("COMMENT", "HISTORY")
 #: What headers say that have a keyword for the kind, and nothing to say; or not which of several, in small letters.
-SAYS_NOTHING = frozenset({"unknown", "undefined", "undef", "n/a", "none", "null", "calib", "calibration", "cal", "other"})
+SAYS_NOTHING = frozenset(
+    {"unknown", "undefined", "undef", "n/a", "none", "null", "calib", "calibration", "cal", "other"}
+)
 #: FRAME is the number of a frame for some programs, and its date for others.
 DATE_OR_NUMBER = re.compile(r"[\d.:/ T-]+|.*\d\d:\d\d(?::\d\d)?.*|.*\b(?:19|20)\d\d\b.*", re.IGNORECASE)
 

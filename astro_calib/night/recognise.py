@@ -51,9 +51,7 @@ class Recognised(NamedTuple):
     given: bool = False
 
 
-def recognise(
-    reading: Reading, rules: Mapping[str, Sequence[Rule]], given: Mapping[str, Sequence[str]]
-) -> Recognised:
+def recognise(reading: Reading, rules: Mapping[str, Sequence[Rule]], given: Mapping[str, Sequence[str]]) -> Recognised:
     """
     Return what kind of frame a header, and the names of its file and folders, tell of.
 
@@ -117,9 +115,7 @@ def is_named(path: Path, pattern: str) -> bool:
     return any(fnmatchcase(name.casefold(), wanted.rstrip("/")) for name in (*names, *folders))
 
 
-def _first_rule(
-    reading: Reading, rules: Mapping[str, Sequence[Rule]], *, doubtful: bool
-) -> tuple[str, Rule] | None:
+def _first_rule(reading: Reading, rules: Mapping[str, Sequence[Rule]], *, doubtful: bool) -> tuple[str, Rule] | None:
     """The first rule that fits, and the kind that it is for."""
     every = ((kind, rule) for kind, several in rules.items() for rule in several if rule.doubtful == doubtful)
     return next(((kind, rule) for kind, rule in every if fits_rule(reading, rule)), None)

@@ -48,6 +48,7 @@ def reduce_night(
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
+    masters: Any = None,
     detector: str = "auto",
     overwrite: bool = False,
     stars: bool = True,
@@ -75,6 +76,9 @@ def reduce_night(
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
+    masters : path or iterable of paths, optional
+        Masters of other nights, or directories of them: those that fit stand in for biases, darks and flats that the
+        night lacks. They are written beside the night's own, and the summary says from when they are.
     detector : {"auto", "header", "measure", "profile"}
         Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
         flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
@@ -140,6 +144,7 @@ def reduce_night(
             read_noise=read_noise,
             saturation=saturation,
             unit=unit,
+            masters=masters,
             watch=partial(bar, desc="reading"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from astro_calib.detector.header_values import as_number
 from astro_calib.night.headers import header_value
@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import RawFrame
 
-__all__ = ["SIZE", "TOLERANCE", "Setup", "described_setups", "difference", "settings_of", "setup_titles", "setups"]
+__all__ = [
+    "COOLED",
+    "SIZE",
+    "TOLERANCE",
+    "Setup",
+    "described_setups",
+    "difference",
+    "rotator_of",
+    "settings_of",
+    "setup_titles",
+    "setups",
+]
 
 GAIN = "gain setting"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
@@ -33,10 +44,20 @@ CARDS = {
 TEMPERATURE = ("CCD-TEMP", "CCDTEMP", "CCD_TEMP", "DET-TEMP", "DETTEMP")
 SET_TEMPERATURE = ("SET-TEMP", "SETTEMP", "SET_TEMP", "CCDTSET")
 COOLED = "temperature"
+#: The mechanical angle of a rotator, not that of the sky.
+ROTATOR = ("ROTATANG", "ROTATOR", "ROTANG", "ROTANGLE", "ROTMECH")
 #: Columns and rows, of setups that differ in it.
 SIZE = "size"
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
 TOLERANCE = 2.5
+
+
+class HasSettings(Protocol):
+    """A frame or a master whose header tells of the setup of the camera."""
+
+    @property
+    def settings(self) -> Mapping[str, str | float]:
+        """What the header says, by card."""
 
 
 class Setup(NamedTuple):
@@ -82,6 +103,18 @@ def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | fl
     if temperature is not None:
         found[COOLED] = temperature
     return found
+
+
+def rotator_of(header: Header) -> float | None:
+    """
+    Return the angle of the rotator that a header tells, in degrees; None if it tells none.
+
+    >>> from astropy.io import fits
+    >>> from astro_calib.night.setups import rotator_of
+    >>> rotator_of(fits.Header([("ROTATANG", 270.0)]))
+    270.0
+    """
+    return _first_number(header, ROTATOR)
 
 
 def _may_be_setting(value: Any) -> bool:
@@ -213,7 +246,7 @@ def _shown(value: str | float) -> str:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-def difference(setup: Setup, frame: RawFrame) -> str:
+def difference(setup: Setup, frame: HasSettings) -> str:
     """
     Return in words what a frame that is in another setup has differently.
 

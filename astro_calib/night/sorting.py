@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.completeness import why_incomplete
+from astro_calib.night.loan import nothing_lent
 from astro_calib.night.names import file_name
 from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.plan import Plan
@@ -14,13 +15,14 @@ from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setu
 from astro_calib.night.survey import alike, left_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from astro_calib.night.frames import RawFrame, UnusedFile
+    from astro_calib.night.loan import Loan
     from astro_calib.night.profile import Profile
 
-__all__ = ["night_of"]
+__all__ = ["night_of", "without_hopeless"]
 
 ADVICE = "as in the frames that are reduced; reduce it with frames of its own setup"
 
@@ -41,27 +43,34 @@ class _Found(NamedTuple):
 
 
 def night_of(
-    frames: Sequence[RawFrame], unused: Sequence[UnusedFile], profile: Profile, *, needs_numbers: bool
+    frames: Sequence[RawFrame],
+    unused: Sequence[UnusedFile],
+    profile: Profile,
+    *,
+    needs_numbers: bool,
+    lend: Callable[[Sequence[RawFrame]], Loan] = nothing_lent,
 ) -> NightPlan:
     """
     Sort the frames of a night into setups, from their headers.
 
-    With ``needs_numbers`` frames that differ in the gain that their headers tell are of several setups.
+    With ``needs_numbers`` frames that differ in the gain that their headers tell are of several setups. ``lend`` says
+    what a setup borrows of a library.
     """
     useless = list(unused)
     found: list[_Found] = []
     for group in alike(frames, needs_numbers=needs_numbers):
         useless += group.unusable
         reasons = {file.path: file for file in group.left_out}
-        found += [_Found(_with_size(setup), reasons) for setup in setups(group.frames)]
+        found += [_Found(_with_size(setup), reasons) for setup in setups(group.frames, profile.matching.temperature)]
     found.sort(key=_Found.rank, reverse=True)
     found = _each_science_once(found)
     telling = useless if len(found) < 2 else []
     plans = []
     for one in found:
         own = profile_of(one.setup.frames, profile)
-        problem = why_incomplete(one.setup.frames, telling, own)
-        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem))
+        loan = lend(one.setup.frames)
+        problem = why_incomplete(one.setup.frames, telling, own, loan)
+        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem, loan=loan))
     with_science = any(one.science for one in found)
     wanted = [number for number, one in enumerate(found) if one.science or not with_science]
     usable = [number for number in wanted if not plans[number].problem]
@@ -87,8 +96,21 @@ def night_of(
             if frame.path not in used and frame.path not in listed:
                 listed.add(frame.path)
                 useless.append(_why_left_out(frame, one, main))
+    served = [without_hopeless(plan) for plan in done]
+    useless += [file for _, files in served for file in files]
+    done = [plan for plan, _ in served]
     incomplete = tuple(plans[number] for number in wanted if number not in usable)
     return NightPlan(setups=tuple(done), unused=tuple(useless), profile=profile, incomplete=incomplete)
+
+
+def without_hopeless(plan: Plan) -> tuple[Plan, list[UnusedFile]]:
+    """Return a plan without the science frames that nothing tells the level of zero light of, and these."""
+    problems = {match.frame.path: match.problem for match in plan.matches() if match.problem}
+    if not problems:
+        return plan, []
+    kept = tuple(frame for frame in plan.frames if frame.path not in problems)
+    files = [left_out(frame, problems[frame.path]) for frame in plan.frames if frame.path in problems]
+    return replace(plan, frames=kept), files
 
 
 def _with_size(setup: Setup) -> Setup:

@@ -93,7 +93,7 @@ def test_nothing_is_needed_from_anyone(night):
 @pytest.mark.parametrize("wrong", [1.0, 2.4, 120])
 def test_a_wrong_gain_in_headers_is_overruled_loudly(night, wrong):
     taken = night()
-    whole(GAIN=wrong)(taken)
+    whole(GAIN=(wrong, "e-/ADU"))(taken)
     gain, _, _ = planned(taken)
     assert gain.source == "measured"
     assert gain.value == pytest.approx(GAIN, rel=0.06)
@@ -156,7 +156,7 @@ def stacks(night):
     night.biases()
     for index in range(3):
         mean = np.mean([exposed(night.rng, 30_000) for _ in range(9)], axis=0)
-        night.write(f"flat{index}", "FLAT", np.rint(mean), NCOMBINE=9)
+        night.write(f"flat{index}", "FLAT", np.rint(mean), NFRAMES=9)
     night.science()
 
 
@@ -295,7 +295,7 @@ def test_only_what_a_mode_allows_is_taken(night):
 
 
 def test_a_setting_that_nothing_contradicts_is_doubted(night):
-    taken = night(GAIN=139, RDNOISE=8.0)
+    taken = night(GAIN=(139, "[e-/ADU]"), RDNOISE=8.0)
     taken.biases(1)
     taken.science()
     gain, _, _ = planned(taken)
@@ -334,22 +334,25 @@ def test_a_wrong_gain_of_headers_that_only_the_sky_contradicts_stands_first_in_t
 
 def test_masters_in_the_place_of_raw_frames_are_said_in_one_sentence(night):
     taken = night()
-    taken.biases(2, NCOMBINE=9)
-    taken.flats((24_000, 30_000), NCOMBINE=9)
+    taken.biases(2, NFRAMES=9)
+    taken.flats((24_000, 30_000), NFRAMES=9)
     taken.science()
     with pytest.raises(FrameError) as error:
         planned(taken)
     (line,) = str(error.value).splitlines()
-    assert "each of bias0.fits, bias1.fits, flat0.fits, flat1.fits is a stack (NCOMBINE=9)" in line
+    assert "each of bias0.fits, bias1.fits, flat0.fits, flat1.fits is a stack (NFRAMES=9)" in line
     assert "--gain and --read-noise" in line
 
 
-def test_science_frames_that_are_called_flats_are_said(night):
+def test_science_frames_that_are_called_flats_are_said(night, tmp_path):
     taken = night(GAIN=GAIN)
     taken.biases()
     taken.science(1)
     taken.write("dusk", "LIGHT", exposed(taken.rng, 20_000), OBJECT="Sky Flat")
-    _, _, plan = planned(taken)
+    # A profile with its own word for flats knows no other.
+    profile = tmp_path / "camera.toml"
+    profile.write_text("[flat]\nIMAGETYP = 'FLAT'\n")
+    plan = make_plan(taken.directory, profile, detector="auto")
     (remark,) = [remark for remark in plan.remarks if "no flat for" in remark]
     assert "dusk.fits may be flats" in remark
     assert "object = 'Sky Flat' under [flat] in a profile" in remark

@@ -518,8 +518,10 @@ def test_real_bias_that_is_called_a_dark():
 
 
 def test_finished_master_among_the_raw_frames_is_named_once(tmp_path):
-    with pytest.raises(FrameError, match="none of the 1 biases") as caught:
+    with pytest.raises(FrameError, match="nothing to calibrate with") as caught:
         reduce_night(real("aspen"), tmp_path, gain=1.0, read_noise=5.0, **QUICK)
+    (line,) = [line for line in str(caught.value).splitlines() if "is a stack (COMBINED=T)" in line]
+    assert "--masters" in line
     assert str(caught.value).count("combined_bias.fit.gz") == 1
 
 
