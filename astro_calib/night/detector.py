@@ -285,6 +285,9 @@ def _missing(number: Number, frames: Sequence[RawFrame], profile: Profile, mode:
         return f"the {COMMON[number.role]} is not known: {number.why}. {give}."
     keywords = ", ".join(profile.keywords[number.role]) or "the keywords for it (the profile names none)"
     of_header = f"the {COMMON[number.role]} of {frames[0].path.name} is not known: its header has none of {keywords}"
+    passed_over = next((frame.unusable[number.role] for frame in frames if number.role in frame.unusable), "")
+    if passed_over:
+        of_header = f"the {COMMON[number.role]} is not known: {passed_over}"
     if mode == "header":
         return f"{of_header}. {give}; astro-calib ptc measures it from flats and biases."
     from astro_calib.night.measure import NEEDED

@@ -139,8 +139,8 @@ class _Description:
             pattern = str(header_value(self.header, keyword) or "")
             if self.kind == "science" and COLOURS.fullmatch(pattern.strip()):
                 self.remarks.append(
-                    f"{keyword}={pattern!r}: reduced as one plane, in which neighbouring pixels are of different colours; "
-                    f"separate them after the reduction, and before stars are measured"
+                    f"{keyword}={pattern!r}: reduced as one plane, in which neighbouring pixels are of different "
+                    "colours; separate them after the reduction, and before stars are measured"
                 )
                 return
 

@@ -38,8 +38,8 @@ def header_of_stack(header: Header, kinds: Iterable[str] = ("IMAGETYP",), *, ser
     """
     Return what a header says of frames that were combined or calibrated, as a clause behind a name; empty if nothing.
 
-    ``kinds`` are cards that tell the kind of a frame. With ``series`` a number of frames is believed to be of those that
-    were combined, even where whole numbers are written and it may be how many were taken in a row.
+    ``kinds`` are cards that tell the kind of a frame. With ``series`` a number of frames is believed to be of those
+    that were combined, even where whole numbers are written and it may be how many were taken in a row.
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.not_raw import header_of_stack
@@ -91,7 +91,7 @@ def pixels_of_result(data: NDArray[Any]) -> str:
         return ""
     with np.errstate(invalid="ignore"):
         lowest, highest = np.nanmin(data), np.nanmax(data)
-    if 0 <= lowest and highest <= 1:
+    if lowest >= 0 and highest <= 1:
         return "its numbers are fractions between 0 and 1, as PixInsight and others write results"
     return ""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
+    from astro_calib.night.by_hand import BadPixelFile
     from astro_calib.night.decide import Number
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
@@ -70,6 +71,8 @@ class Plan:
         Why its frames cannot be reduced, and what would mend it; empty if they can.
     loan : Loan
         The masters of other nights that stand in where the frames have none of their own.
+    bad_pixel_file : BadPixelFile, optional
+        Bad pixels beside those that the profile names.
 
     Examples
     --------
@@ -96,6 +99,7 @@ class Plan:
     name: str = ""
     problem: str = ""
     loan: Loan = NOTHING
+    bad_pixel_file: BadPixelFile | None = None
 
     @property
     def camera(self) -> Detector:
@@ -220,19 +224,24 @@ class Plan:
 
     def bad_pixels(self) -> NDArray[np.bool_] | None:
         """
-        The map of the profile's bad pixels, cut as the frames are; None if it names none.
+        The map of the bad pixels of the profile and of a file, cut as the frames are; None if none are named.
 
         Returns
         -------
         ndarray of bool, shape (ny, nx), or None
             True where a pixel is bad.
         """
-        if not self.profile.bad:
-            return None
-        bad = np.zeros(self.frames[0].shape, dtype=bool)
-        for section in self.profile.bad:
-            bad[parse_section(section)] = True
-        return bad if self.trim is None else bad[parse_section(self.trim)]
+        frame = self.frames[0]
+        named = None
+        if self.profile.bad:
+            whole = np.zeros(frame.shape, dtype=bool)
+            for section in self.profile.bad:
+                whole[parse_section(section)] = True
+            named = whole if self.trim is None else whole[parse_section(self.trim)]
+        given = None if self.bad_pixel_file is None else self.bad_pixel_file.of(frame.shape, self.trim)
+        if named is None or given is None:
+            return given if named is None else named
+        return named | given
 
     def table(self) -> str:
         """

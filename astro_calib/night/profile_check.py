@@ -62,8 +62,8 @@ CHOSEN_BY = "chosen_by"
 #: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
 LINEARITY_KEYS = {"coefficients": ("coefficients", "limit"), "measured": ("measured", "corrected")}
 KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
-#: What a rule can hold beside its lines: that it comes beside the built-in ones, that it is a doubtful one, why it leaves
-#: files out.
+#: What a rule can hold beside its lines: that it comes beside the built-in ones, that it is a doubtful one, and why it
+#: leaves files out.
 ADD, DOUBTFUL, REASON = "add", "doubtful", "reason"
 
 
@@ -147,7 +147,7 @@ def _keywords(source: str, table: dict[str, Any], base: Mapping[str, Any] | None
         key, wanted, rest = f"keywords.{role}", given, []
         if isinstance(given, dict) and base is not None:
             _known(source, f"in {key}", given, (ADD,))
-            key, wanted, rest = f"{key}.{ADD}", given.get(ADD), [name for name in base[role]]
+            key, wanted, rest = f"{key}.{ADD}", given.get(ADD), list(base[role])
         names = [wanted] if isinstance(wanted, str) else wanted
         if not isinstance(names, list) or not all(isinstance(name, str) and _is_entry(role, name) for name in names):
             allowed = "it must be a header keyword in capitals, or a list of them"
@@ -157,7 +157,7 @@ def _keywords(source: str, table: dict[str, Any], base: Mapping[str, Any] | None
 
 
 def _is_entry(role: str, entry: str) -> bool:
-    """Whether an entry can be one of a role: a keyword, several joined by plus signs, or one with a unit in brackets."""
+    """Whether an entry can be one of a role: a keyword, several with plus signs between them, or one with a unit."""
     if not ENTRY.fullmatch(entry) or (" + " in entry and role not in JOINED):
         return False
     _, bracket, unit = entry.partition(" [")

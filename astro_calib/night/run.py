@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import astropy.units as u
 
+    from astro_calib.night.by_hand import Pattern
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_summary import MasterSummary
     from astro_calib.night.plan import Plan
@@ -49,6 +50,11 @@ def reduce_night(
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
+    bias: Pattern = None,
+    dark: Pattern = None,
+    flat: Pattern = None,
+    science: Pattern = None,
+    bad_pixels: str | PathLike[str] | None = None,
     detector: str = "auto",
     overwrite: bool = False,
     stars: bool = True,
@@ -79,6 +85,11 @@ def reduce_night(
     masters : path or iterable of paths, optional
         Masters of other nights, or directories of them: those that fit stand in for biases, darks and flats that the
         night lacks. They are written beside the night's own, and the summary says from when they are.
+    bias, dark, flat, science : str, path, or several, optional
+        What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It
+        goes before what headers say.
+    bad_pixels : path, optional
+        A FITS image in which bad pixels are not 0, of the shape of the raw frames or of what is kept of them.
     detector : {"auto", "header", "measure", "profile"}
         Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
         flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
@@ -145,6 +156,8 @@ def reduce_night(
             saturation=saturation,
             unit=unit,
             masters=masters,
+            patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
+            bad_pixels=bad_pixels,
             watch=partial(bar, desc="reading"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
