@@ -56,12 +56,15 @@ class Borrower(NamedTuple):
         Rows and columns of the raw frames.
     overscan, trim : str or None
         Their sections.
+    bias_in_darks : bool
+        Whether they get no bias but that which is in their darks.
     """
 
     detector: Detector
     shape: tuple[int, int]
     overscan: str | None
     trim: str | None
+    bias_in_darks: bool = False
 
     @property
     def gain(self) -> float:
@@ -79,7 +82,7 @@ def borrowed_masters(
     plan: Plan, kind: str, bias: CCDFrame | None = None, *, unused: list[UnusedFile], remarks: list[str]
 ) -> Iterator[tuple[MasterFile, CCDFrame]]:
     """Yield the masters of a kind that a plan has borrowed; those that cannot be used go to ``unused``."""
-    borrower = Borrower(plan.camera, plan.frames[0].shape, plan.overscan, plan.trim)
+    borrower = Borrower(plan.camera, plan.frames[0].shape, plan.overscan, plan.trim, plan.bias_in_darks)
     for one in plan.loan.of_kind(kind):
         outcome = tried(one.master.path, kind, partial(lent_master, one, borrower, bias))
         if isinstance(outcome, UnusedFile):
@@ -105,8 +108,7 @@ def lent_master(one: Borrowed, borrower: Borrower, bias: CCDFrame | None = None)
         raise FrameError(msg)
     if file.ours:
         frame = _in_electrons(frame, file, borrower, remarks)
-        if file.holds_bias:
-            frame = _without_bias(frame, file, bias)
+        frame = _freed_from_bias(frame, file, borrower, bias, holds_bias=file.holds_bias)
     else:
         frame = _foreign(frame, file, borrower, bias, remarks)
     if file.kind == "dark":
@@ -147,7 +149,7 @@ def _foreign(
     if file.kind == "flat" and level < COUNTS:
         return frame.replace(frame.pixels, frame.known_budget, unit=u.dimensionless_unscaled)
     frame = _in_electrons(frame, file, borrower, remarks)
-    return _without_bias(frame, file, bias) if holds_bias else frame
+    return _freed_from_bias(frame, file, borrower, bias, holds_bias=holds_bias)
 
 
 def _in_electrons(frame: CCDFrame, file: MasterFile, borrower: Borrower, remarks: list[str]) -> CCDFrame:
@@ -172,10 +174,17 @@ def _in_electrons(frame: CCDFrame, file: MasterFile, borrower: Borrower, remarks
     return frame if abs(ratio - 1) < WRITTEN else frame.multiply(ratio)
 
 
-def _without_bias(frame: CCDFrame, file: MasterFile, bias: CCDFrame | None) -> CCDFrame:
-    """A dark without the bias that is in it."""
+def _freed_from_bias(
+    frame: CCDFrame, file: MasterFile, borrower: Borrower, bias: CCDFrame | None, *, holds_bias: bool
+) -> CCDFrame:
+    """A dark without the bias that is in it, unless the frames need it there."""
     from astro_calib.steps.bias import subtract_bias
 
+    if file.kind == "dark" and borrower.bias_in_darks and not holds_bias:
+        msg = f"the bias of {file.path.name} was subtracted, and there is none for the frames; add one to the library"
+        raise FrameError(msg)
+    if not holds_bias or borrower.bias_in_darks:
+        return frame
     if bias is None:
         msg = f"{file.path.name} holds its bias, and there is none to subtract; add a master bias to the library"
         raise FrameError(msg)

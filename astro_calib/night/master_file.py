@@ -105,6 +105,11 @@ class MasterFile:
     holds_bias: bool = False
     settings: Mapping[str, str | float] = field(default_factory=dict)
 
+    @property
+    def may_hold_bias(self) -> bool:
+        """Whether it is a dark whose bias is still in it, or may be, as long as its pixels were not looked at."""
+        return self.kind == "dark" and (self.holds_bias if self.ours else not self.subtracted)
+
     def is_of_filter(self, name: str) -> bool:
         """Whether it is a flat of a filter, by its header, or by its name if the header does not tell."""
         if self.filter or not name:
