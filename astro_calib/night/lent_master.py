@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from astro_calib.night.master_file import MasterFile
     from astro_calib.night.plan import Plan
 
-__all__ = ["Borrower", "borrowed_masters", "lent_master"]
+__all__ = ["Borrower", "borrowed_masters", "lent_master", "lent_pedestal"]
 
 #: Gains of two nights that differ by more than this part are not those of one camera in one setup.
 SAME_GAIN = 0.05
@@ -58,6 +58,8 @@ class Borrower(NamedTuple):
         Their sections.
     bias_in_darks : bool
         Whether they get no bias but that which is in their darks.
+    pedestal : float
+        The level that is subtracted from them, in adu; 0 for none.
     """
 
     detector: Detector
@@ -65,6 +67,7 @@ class Borrower(NamedTuple):
     overscan: str | None
     trim: str | None
     bias_in_darks: bool = False
+    pedestal: float = 0.0
 
     @property
     def gain(self) -> float:
@@ -82,7 +85,9 @@ def borrowed_masters(
     plan: Plan, kind: str, bias: CCDFrame | None = None, *, unused: list[UnusedFile], remarks: list[str]
 ) -> Iterator[tuple[MasterFile, CCDFrame]]:
     """Yield the masters of a kind that a plan has borrowed; those that cannot be used go to ``unused``."""
-    borrower = Borrower(plan.camera, plan.frames[0].shape, plan.overscan, plan.trim, plan.bias_in_darks)
+    borrower = Borrower(
+        plan.camera, plan.frames[0].shape, plan.overscan, plan.trim, plan.bias_in_darks, plan.pedestal or 0.0
+    )
     for one in plan.loan.of_kind(kind):
         outcome = tried(one.master.path, kind, partial(lent_master, one, borrower, bias))
         if isinstance(outcome, UnusedFile):
@@ -91,6 +96,25 @@ def borrowed_masters(
         frame, said = outcome
         remarks += said
         yield one.master, frame
+
+
+def lent_pedestal(plan: Plan) -> float | None:
+    """
+    Return the level of zero light in adu by a plan, or else by a borrowed dark that holds its bias; None without one.
+
+    Another program's dark tells it but for its dark current.
+    """
+    if plan.pedestal is not None or not plan.bias_in_darks or plan.darks:
+        return plan.pedestal
+    file = next((one.master for one in plan.loan.of_kind("dark") if one.master.may_hold_bias), None)
+    if file is None:
+        return None
+    if file.ours:
+        return file.pedestal
+    with heard_of_file(file.path.name):
+        frame = CCDFrame.read(file.path, unit="electron" if file.unit == "electron" else "adu")
+    level = finite_median(frame.pixels[usable(frame)])
+    return level if frame.unit == u.adu else level / float(plan.camera.amplifiers[0].gain.value)
 
 
 def lent_master(one: Borrowed, borrower: Borrower, bias: CCDFrame | None = None) -> tuple[CCDFrame, list[str]]:
@@ -141,6 +165,10 @@ def _foreign(
         )
         raise FrameError(msg)
     holds_bias = file.kind == "dark" and _holds_bias(level, scatter, file, borrower, bias)
+    if holds_bias and borrower.bias_in_darks:
+        remarks.append(
+            "there is no bias, and its level is taken for that of zero light: the noise of the dark current is left out"
+        )
     if file.kind == "bias":
         _check_pedestal(level, scatter, file, borrower)
     if file.kind == "flat" and level >= COUNTS and not file.subtracted:
@@ -183,7 +211,12 @@ def _freed_from_bias(
     if file.kind == "dark" and borrower.bias_in_darks and not holds_bias:
         msg = f"the bias of {file.path.name} was subtracted, and there is none for the frames; add one to the library"
         raise FrameError(msg)
-    if not holds_bias or borrower.bias_in_darks:
+    if not holds_bias:
+        return frame
+    level = file.pedestal - (borrower.pedestal if borrower.bias_in_darks else 0.0)
+    if level:
+        frame = frame.add(level * borrower.gain * frame.unit)
+    if borrower.bias_in_darks:
         return frame
     if bias is None:
         msg = f"{file.path.name} holds its bias, and there is none to subtract; add a master bias to the library"
@@ -226,8 +259,8 @@ def _signal(
     if file.kind == "bias":
         return 0.0
     electrons = frame.pixels * (borrower.gain if frame.unit == u.adu else 1.0)
-    if holds_bias and bias is not None:
-        electrons = electrons - bias.pixels
+    if holds_bias:
+        electrons = electrons - (borrower.pedestal * borrower.gain if bias is None else bias.pixels)
     if file.kind == "flat" and finite_median(frame.pixels[usable(frame)]) < COUNTS:
         return np.nan
     return np.maximum(electrons, 0)
