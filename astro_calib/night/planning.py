@@ -18,6 +18,7 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
 from astro_calib.night.loan import nothing_lent
 from astro_calib.night.pixels import Pixels
@@ -226,18 +227,17 @@ def _with_pixels(
             reason = str(error) if not plan.title else f"nothing of its setup ({plan.title}) can be reduced: {error}"
             unused += [left_out(frame, reason) for frame in good]
             continue
-        done.append(
-            replace(
-                plan,
-                frames=tuple(good),
-                detector=found.detector,
-                remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
-                loan=loan,
-                numbers=found.numbers,
-                image_excess=found.image_excess,
-                pedestal=found.pedestal,
-            )
+        whole = replace(
+            plan,
+            frames=tuple(good),
+            detector=found.detector,
+            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
+            loan=loan,
+            numbers=found.numbers,
+            image_excess=found.image_excess,
+            pedestal=found.pedestal,
         )
+        done.append(replace(whole, pedestal=lent_pedestal(whole)))
     next(waiting, None)  # which ends a progress bar
     if not done:
         raise errors[0]
