@@ -49,6 +49,13 @@ if TYPE_CHECKING:
     help="Where gain and read noise are from, if they are not given: measured from flats and biases where that is sure "
     "(auto), from headers, only measured, or only from profile and options.",
 )
+@click.option(
+    "--masters",
+    multiple=True,
+    type=PATH,
+    help="A master of another night, or a directory of some: those that fit stand in for what the night lacks. May be "
+    "given several times.",
+)
 @click.option("--bias", multiple=True, metavar="PATTERN", help="Names of biases, or of folders of them, as 'b*'.")
 @click.option("--dark", multiple=True, metavar="PATTERN", help="Names of darks, likewise.")
 @click.option("--flat", multiple=True, metavar="PATTERN", help="Names of flats, likewise.")
@@ -68,6 +75,7 @@ def command(
     saturation: float | None,
     aperture: float | None,
     detector: str,
+    masters: tuple[Path, ...],
     bias: tuple[str, ...],
     dark: tuple[str, ...],
     flat: tuple[str, ...],
@@ -98,6 +106,7 @@ def command(
             gain=gain,
             read_noise=read_noise,
             saturation=saturation,
+            masters=masters or None,
             unit=unit,
             bias=bias,
             dark=dark,

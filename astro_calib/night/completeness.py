@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from astro_calib.errors import ProfileError
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
+from astro_calib.night.loan import NOTHING, Loan
 from astro_calib.night.names import for_filter, named
 from astro_calib.night.remarks import FileRemark, Remarks
 
@@ -25,15 +26,21 @@ LONG_EXPOSURE = 60.0
 FLAT = re.compile(r"\bflat\b|skyflat|domeflat|twilight", re.IGNORECASE)
 
 
-def why_incomplete(frames: Sequence[RawFrame], unused: Sequence[UnusedFile], profile: Profile) -> str:
-    """Return why some frames of one setup are too little to work with, and what to do; empty if they are enough."""
+def why_incomplete(
+    frames: Sequence[RawFrame], unused: Sequence[UnusedFile], profile: Profile, loan: Loan = NOTHING
+) -> str:
+    """
+    Return why some frames of one setup are too little to work with, and what to do; empty if they are enough.
+
+    ``loan`` are masters of other nights that stand in for what is missing.
+    """
     listed = by_reason(unused)
     reasons = _listed(listed)
     if not frames:
         msg = f"none of the {len(unused)} files can be used with profile {profile.name}"
         return f"{msg} (a profile of your own can say what their headers mean):{reasons}"
-    left_out = f" Not used are:{reasons}" if unused else ""
-    kinds = {frame.kind for frame in frames}
+    left_out = _listed(loan.remarks) + (f" Not used are:{reasons}" if unused else "")
+    kinds = {frame.kind for frame in frames} | loan.kinds
     first = frames[0].path
     if "science" not in kinds and any(file.lost and file.kind for file in unused):
         return f"none of the science frames can be used:{reasons}"
@@ -43,7 +50,7 @@ def why_incomplete(frames: Sequence[RawFrame], unused: Sequence[UnusedFile], pro
             only = f"one science frame ({first.name}) only"
         return (
             f"the night has {only}, and nothing to calibrate with; give biases and flats of the same night as "
-            f"well.{left_out}"
+            f"well, or masters of other nights with --masters.{left_out}"
         )
     if "bias" not in kinds and frames[0].overscan is None:
         return (
@@ -78,16 +85,18 @@ def check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
                 raise ProfileError(msg)
 
 
-def remarks_on(frames: Sequence[RawFrame], profile: Profile) -> list[str]:
-    """Return which parts of headers cannot be used, what is missing, and what that means for the result."""
+def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING) -> list[str]:
+    """Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result."""
     of_headers = Remarks()
     of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
     remarks = [
         *of_headers.lines(),
         *_set_aside(frames, "overscan", ": reduced without overscan"),
         *_set_aside(frames, "trim", ": the whole frame is kept"),
+        *loan.remarks,
     ]
     kinds = Counter(frame.kind for frame in frames)
+    kinds.update(loan.kinds)
     if not kinds["science"]:
         remarks.append("there are no science frames: only masters are made")
     if not kinds["bias"]:
@@ -98,6 +107,7 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile) -> list[str]:
     if frames[0].overscan is not None and frames[0].trim is None:
         remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
     flats = {frame.filter for frame in frames if frame.kind == "flat"}
+    flats |= {one.master.filter for one in loan.of_kind("flat")}
     for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
         of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
         text = f"no flat for {for_filter(filter_name)}: reduced without one: "

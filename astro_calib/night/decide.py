@@ -123,6 +123,7 @@ def decide(
     stated: float | None = None,
     by: str = "",
     stated_uncertainty: float | None = None,
+    lent: float | None = None,
     top: float = 65535.0,
 ) -> Number:
     """
@@ -142,6 +143,8 @@ def decide(
         What states it, such as ``"--gain"``.
     stated_uncertainty : float, optional
         The uncertainty of what is stated.
+    lent : float, optional
+        What the masters of another night were made with that stand in for frames of this one.
     top : float
         The largest number in a raw frame, adu.
     """
@@ -152,6 +155,8 @@ def decide(
         return case.statement(stated_uncertainty)
     if mode == "profile":
         return case.number(None, "", f"neither the profile nor {case.option} states it")
+    if lent is not None and evidence.measured is None and (header is None or mode == "auto"):
+        return case.number(lent, "masters", case.of_masters(lent))
     if header is not None and (mode == "header" or evidence.measured is None):
         return case.of_header(top)
     if evidence.measured is None or mode == "header":
@@ -201,6 +206,11 @@ class _Case(NamedTuple):
             stated=self.stated,
             alarm=alarm,
         )
+
+    def of_masters(self, lent: float) -> str:
+        """Why that of the masters is taken."""
+        other = "" if self.header is None else f"; headers say {self.header:g}"
+        return f"the borrowed masters were made with {lent:.4g}, and nothing of this night measures it{other}"
 
     def of_header(self, top: float) -> Number:
         """The header's, which nothing was compared with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.errors import FrameError
@@ -13,7 +14,7 @@ from astro_calib.night.sample import Sampler
 from astro_calib.night.survey import COMMON, UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
@@ -68,6 +69,7 @@ def night_detector(
     mode: str = "header",
     options: Collection[str] = (),
     seen: Seen | None = None,
+    lent: Mapping[str, float] = MappingProxyType({}),
 ) -> NightDetector:
     """
     Find out the numbers of the detector that took some frames of one setup.
@@ -84,6 +86,8 @@ def night_detector(
         Which numbers of the profile are from options.
     seen : Seen, optional
         Pieces of frames that were kept when they were read.
+    lent : mapping of str to float
+        The numbers that borrowed masters were made with.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def night_detector(
         saturation *= steps
     top = saturation or (largest if unsigned else None)
     of_headers = gain_of_headers(frames, step)
-    numbers, measurement = _numbers(frames, profile, mode, options, top, sampler, of_headers.value)
+    numbers, measurement = _numbers(frames, profile, mode, options, top, sampler, of_headers.value, lent)
     remarks += measurement.notes
     if numbers[0].source in ("header", "") and numbers[0].measured is None and of_headers.remark:
         remarks.append(of_headers.remark)
@@ -150,6 +154,7 @@ def _numbers(
     top: float | None,
     sampler: Sampler,
     header_gain: float | None,
+    lent: Mapping[str, float],
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
     from astro_calib.night.measure import Measurement
@@ -164,6 +169,7 @@ def _numbers(
             "stated": stated,
             "by": by,
             "stated_uncertainty": profile.gain_uncertainty if role == "gain" else None,
+            "lent": lent.get(role),
             "top": top or 65535.0,
         }
     if mode in ("header", "profile"):

@@ -14,6 +14,8 @@ import numpy as np
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
+from astro_calib.night.lent_master import borrowed_masters
+from astro_calib.night.master_file import made_of
 from astro_calib.night.master_noise import Inputs
 from astro_calib.night.master_summary import MasterSummary
 from astro_calib.night.names import file_name, for_filter, unique_name
@@ -198,20 +200,24 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
 
     def combined(name: str, group: Sequence[RawFrame], frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
         inputs = Inputs(scaled="scale" in options)
-        stack = _tried_together(group, lambda: _combined(frames, inputs, **options), unused)
+        stack = _tried_together(group, lambda: _combined(frames, inputs, made_of(group), **options), unused)
         if stack is not None:
             scatter[name] = inputs.scatter(stack)
         return stack
 
+    borrowed = partial(borrowed_masters, plan, unused=unused, remarks=remarks)
     # The pattern of a bias is no light and has no shot noise.
     bias = combined("bias", plan.biases, calibrated(plan.biases, shot_noise=0.0))
-    if plan.biases and bias is None:
+    for _, lent in borrowed("bias"):
+        bias = lent
+    number = len(plan.biases) + len(plan.loan.of_kind("bias"))
+    if number and bias is None:
         if plan.overscan is None:
             reasons = "".join(f"\n  {line}" for line in by_reason(unused))
-            msg = f"none of the {len(plan.biases)} biases can be used, and there is no overscan:{reasons}"
+            msg = f"none of the {number} biases can be used, and there is no overscan:{reasons}"
             raise FrameError(msg)
-        remarks.append(f"none of the {len(plan.biases)} biases can be used: their pattern stays in the frames")
-    darks: dict[float, CCDFrame] = {}
+        remarks.append(f"none of the {number} biases can be used: their pattern stays in the frames")
+    darks: dict[float, CCDFrame] = {one.exposure_time: lent for one, lent in borrowed("dark", bias)}
     lost: list[float] = []
     for time, frames in plan.darks.items():
         dark = combined(_dark_name(time), frames, calibrated(frames, bias=bias))
@@ -226,7 +232,7 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
         remarks.append(f"none of the darks of {times} s can be used: {consequence}")
     masters = Masters(bias=bias, darks=darks, flats={})
     remarks += _remarks_on_scaling(masters, plan)
-    flats: dict[str, CCDFrame] = {}
+    flats: dict[str, CCDFrame] = {one.filter: lent for one, lent in borrowed("flat")}
     for filter_name, frames in plan.flats.items():
         lit = _lit(frames, plan, masters, unused, done)
         flat = combined(_flat_name(filter_name), frames, lit, scale="median")
@@ -286,7 +292,7 @@ def _tried_together(
     return None
 
 
-def _combined(frames: Iterator[CCDFrame], inputs: Inputs, **options: Any) -> CCDFrame | None:
+def _combined(frames: Iterator[CCDFrame], inputs: Inputs, noted: Mapping[str, Any], **options: Any) -> CCDFrame | None:
     """The mean of frames, without what deviates; None if there are none. ``inputs`` takes note of each."""
     from astro_calib.masters.provenance import record
     from astro_calib.stack.combination import combine
@@ -306,7 +312,7 @@ def _combined(frames: Iterator[CCDFrame], inputs: Inputs, **options: Any) -> CCD
     stack = combine(named(), **choices)
     # All were calibrated like the first.
     stack.history = replace(stack.history, provenance=first.provenance)
-    record(stack, "combine", parameters={**choices, "frames": names})
+    record(stack, "combine", parameters={**choices, **noted, "frames": names})
     return stack
 
 
@@ -346,8 +352,8 @@ def _typical_sigma(master: CCDFrame) -> float:
 
 
 def _variance(master: CCDFrame) -> NDArray[Any]:
-    assert master.variance is not None  # combine never makes an exact master
-    return master.variance
+    # One of another program may say nothing of its noise.
+    return np.full(master.shape, np.nan) if master.variance is None else master.variance
 
 
 def write_masters(
@@ -385,7 +391,7 @@ def write_masters(
                 path=path,
                 title=f"{title}, {setup.title}" if setup.title else title,
                 setup=setup.name,
-                number=int(master.meta["NCOMBINE"]),
+                number=int(master.meta.get("NCOMBINE", 0)),
                 level=_level(master),
                 sigma=_typical_sigma(master),
                 kind=wanted.split("-")[0],

@@ -11,6 +11,7 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
+from astro_calib.night.loan import NOTHING, Loan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +81,8 @@ class Plan:
         The same as a part of file names.
     problem : str
         Why its frames cannot be reduced, and what would mend it; empty if they can.
+    loan : Loan
+        The masters of other nights that stand in where the frames have none of their own.
     bad_pixel_file : BadPixelFile, optional
         Bad pixels beside those that the profile names.
 
@@ -106,6 +109,7 @@ class Plan:
     title: str = ""
     name: str = ""
     problem: str = ""
+    loan: Loan = NOTHING
     bad_pixel_file: BadPixelFile | None = None
 
     @property

@@ -18,6 +18,8 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.library import find_library
+from astro_calib.night.loan import nothing_lent
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.by_hand import BadPixelFile, Pattern
     from astro_calib.night.detector import NightDetector
+    from astro_calib.night.loan import Loan
     from astro_calib.night.night_plan import NightPlan
     from astro_calib.night.plan import Plan
     from astro_calib.night.profile import Profile
@@ -47,6 +50,7 @@ def plan_night(
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
+    masters: Any = None,
     bias: Pattern = None,
     dark: Pattern = None,
     flat: Pattern = None,
@@ -69,6 +73,9 @@ def plan_night(
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
+    masters : path or iterable of paths, optional
+        Masters of other nights, or directories of them: those that fit stand in for biases, darks and flats that a
+        setup of the night lacks.
     bias, dark, flat, science : str, path, or several, optional
         What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It
         goes before what headers say.
@@ -118,6 +125,7 @@ def plan_night(
         raw,
         profile,
         unit=unit,
+        masters=masters,
         watch=watch,
         headers_only=headers_only,
         patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
@@ -134,6 +142,7 @@ def make_plan(
     *,
     detector: str = "header",
     unit: str | u.UnitBase | None = None,
+    masters: Any = None,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     headers_only: bool = False,
     patterns: Mapping[str, Pattern] | None = None,
@@ -157,7 +166,8 @@ def make_plan(
     if mask is not None:
         unused = [file for file in unused if not file.path.samefile(mask.path)]
         frames = [frame for frame in frames if not frame.path.samefile(mask.path)]
-    night = night_of(frames, unused, profile, needs_numbers=needs_numbers)
+    lend = nothing_lent if masters is None else find_library(masters, profile).lend
+    night = night_of(frames, unused, profile, needs_numbers=needs_numbers, lend=lend)
     paths = [frame.path for frame in frames] + [file.path for file in unused]
     said = unfitting(profile, paths)
     night = replace(night, setups=tuple(_told(plan, said, mask) for plan in night.setups))
@@ -167,13 +177,14 @@ def make_plan(
         raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
-    return _with_pixels(night, frames, find_detector, watch, measures=detector in ("auto", "measure"))
+    return _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
 
 
 def _with_pixels(
     night: NightPlan,
     frames: Sequence[RawFrame],
     find_detector: Callable[..., NightDetector],
+    lend: Callable[[Sequence[RawFrame]], Loan],
     watch: Callable[[Sequence[Path]], Iterable[Path]],
     *,
     measures: bool,
@@ -200,10 +211,12 @@ def _with_pixels(
         known = {file.path for file in unused}
         unused += [file for file in useless if file.path not in known]
         try:
-            if problem := why_incomplete(good, [] if plan.title else unused, plan.profile):
+            # Some may have turned out to be of no use.
+            loan = lend(good)
+            if problem := why_incomplete(good, [] if plan.title else unused, plan.profile, loan):
                 raise FrameError(problem)  # noqa: TRY301  it is caught like what follows
             check_bad_sections(plan.profile, good[0].shape)
-            found = find_detector(good, plan.profile, seen=seen)
+            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers)
         except (FrameError, ProfileError) as error:
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
@@ -215,7 +228,8 @@ def _with_pixels(
                 plan,
                 frames=tuple(good),
                 detector=found.detector,
-                remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile)),
+                remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
+                loan=loan,
                 numbers=found.numbers,
                 image_excess=found.image_excess,
             )

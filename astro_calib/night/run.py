@@ -49,6 +49,7 @@ def reduce_night(
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
+    masters: Any = None,
     bias: Pattern = None,
     dark: Pattern = None,
     flat: Pattern = None,
@@ -81,6 +82,9 @@ def reduce_night(
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
+    masters : path or iterable of paths, optional
+        Masters of other nights, or directories of them: those that fit stand in for biases, darks and flats that the
+        night lacks. They are written beside the night's own, and the summary says from when they are.
     bias, dark, flat, science : str, path, or several, optional
         What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It
         goes before what headers say.
@@ -151,6 +155,7 @@ def reduce_night(
             read_noise=read_noise,
             saturation=saturation,
             unit=unit,
+            masters=masters,
             patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
             bad_pixels=bad_pixels,
             watch=partial(bar, desc="reading"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from astro_calib.detector.header_values import as_number
 from astro_calib.night.headers import header_value
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import RawFrame
 
-__all__ = ["SIZE", "TOLERANCE", "Setup", "described_setups", "difference", "settings_of", "setup_titles", "setups"]
+__all__ = [
+    "COOLED",
+    "SIZE",
+    "TOLERANCE",
+    "Setup",
+    "described_setups",
+    "difference",
+    "settings_of",
+    "setup_titles",
+    "setups",
+]
 
 GAIN = "gain setting"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
@@ -37,6 +47,14 @@ COOLED = "temperature"
 SIZE = "size"
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
 TOLERANCE = 2.5
+
+
+class HasSettings(Protocol):
+    """A frame or a master whose header tells of the setup of the camera."""
+
+    @property
+    def settings(self) -> Mapping[str, str | float]:
+        """What the header says, by card."""
 
 
 class Setup(NamedTuple):
@@ -213,7 +231,7 @@ def _shown(value: str | float) -> str:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-def difference(setup: Setup, frame: RawFrame) -> str:
+def difference(setup: Setup, frame: HasSettings) -> str:
     """
     Return in words what a frame that is in another setup has differently.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.completeness import why_incomplete
+from astro_calib.night.loan import nothing_lent
 from astro_calib.night.names import file_name
 from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.plan import Plan
@@ -14,10 +15,11 @@ from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setu
 from astro_calib.night.survey import alike, left_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from astro_calib.night.frames import RawFrame, UnusedFile
+    from astro_calib.night.loan import Loan
     from astro_calib.night.profile import Profile
 
 __all__ = ["night_of"]
@@ -41,12 +43,18 @@ class _Found(NamedTuple):
 
 
 def night_of(
-    frames: Sequence[RawFrame], unused: Sequence[UnusedFile], profile: Profile, *, needs_numbers: bool
+    frames: Sequence[RawFrame],
+    unused: Sequence[UnusedFile],
+    profile: Profile,
+    *,
+    needs_numbers: bool,
+    lend: Callable[[Sequence[RawFrame]], Loan] = nothing_lent,
 ) -> NightPlan:
     """
     Sort the frames of a night into setups, from their headers.
 
-    With ``needs_numbers`` frames that differ in the gain that their headers tell are of several setups.
+    With ``needs_numbers`` frames that differ in the gain that their headers tell are of several setups. ``lend`` says
+    what a setup borrows of a library.
     """
     useless = list(unused)
     found: list[_Found] = []
@@ -60,8 +68,9 @@ def night_of(
     plans = []
     for one in found:
         own = profile_of(one.setup.frames, profile)
-        problem = why_incomplete(one.setup.frames, telling, own)
-        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem))
+        loan = lend(one.setup.frames)
+        problem = why_incomplete(one.setup.frames, telling, own, loan)
+        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem, loan=loan))
     with_science = any(one.science for one in found)
     wanted = [number for number, one in enumerate(found) if one.science or not with_science]
     usable = [number for number in wanted if not plans[number].problem]

@@ -282,11 +282,11 @@ class NightSummary:
         for master in self.masters:
             numbers = (
                 f"{master.level:.5g}",
-                f"{master.sigma:.3g}",
+                number_text(master.sigma, ".3g"),
                 number_text(master.noise_ratio, ".3f"),
                 number_text(master.rejected, ".2%"),
             )
-            rows.append((master.path.name, str(master.number), *numbers))
+            rows.append((master.path.name, str(master.number or "-"), *numbers))
         return columns(rows, "<>>>>>")
 
     def _frame_lines(self) -> list[str]:

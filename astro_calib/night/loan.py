@@ -1,0 +1,95 @@
+"""What a night borrows from a library: the masters of other nights that stand in where it has none of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from astro_calib.night.names import for_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astro_calib.night.frames import RawFrame
+    from astro_calib.night.master_file import MasterFile
+
+__all__ = ["NOTHING", "Borrowed", "Loan", "nothing_lent"]
+
+
+class Borrowed(NamedTuple):
+    """A master of another night that stands in where the night has none, and how many days it is from the night."""
+
+    master: MasterFile
+    days: float | None
+
+    @property
+    def age(self) -> str:
+        """
+        How old it is, in words.
+
+        >>> from pathlib import Path
+        >>> from astro_calib.night.loan import Borrowed
+        >>> from astro_calib.night.master_file import MasterFile
+        >>> Borrowed(MasterFile(path=Path("b.fits"), kind="bias", shape=(1, 1)), 12.2).age
+        '12 days before the night'
+        """
+        if self.days is None:
+            return "of an unknown date"
+        number = round(abs(self.days))
+        if number == 0:
+            return "of the same night"
+        return f"{number} day{'' if number == 1 else 's'} {'before' if self.days > 0 else 'after'} the night"
+
+    @property
+    def title(self) -> str:
+        """What it is for."""
+        master = self.master
+        if master.kind == "bias":
+            return "master bias"
+        if master.kind == "dark":
+            return f"master dark of {master.exposure_time:g} s"
+        return f"master flat for {for_filter(master.filter)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loan:
+    """
+    What a library lends to the frames of one setup.
+
+    Parameters
+    ----------
+    masters : tuple of Borrowed
+        The bias first, then darks, then flats.
+    remarks : tuple of str
+        What was taken, and what the library has not.
+    """
+
+    masters: tuple[Borrowed, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of frame that are borrowed."""
+        return frozenset(one.master.kind for one in self.masters)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The gain and the read noise that masters of ours were made with, those of the nearest night."""
+        ours = sorted((one for one in self.masters if one.master.ours), key=lambda one: abs(one.days or 0))
+        if not ours or any(len(one.master.gain) != 1 or len(one.master.read_noise) != 1 for one in ours):
+            return {}
+        first = ours[0].master
+        return {"gain": first.gain[0], "read_noise": first.read_noise[0]}
+
+    def of_kind(self, kind: str) -> tuple[Borrowed, ...]:
+        """Those of one kind."""
+        return tuple(one for one in self.masters if one.master.kind == kind)
+
+
+#: Of a night that has all that it needs, or no library.
+NOTHING = Loan()
+
+
+def nothing_lent(frames: Sequence[RawFrame]) -> Loan:  # noqa: ARG001  it stands in for `Library.lend`
+    """Return what frames borrow without a library."""
+    return NOTHING

@@ -1,0 +1,191 @@
+"""Masters of other nights: which of a library fits the frames of a setup, and what is said of those that do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from astro_calib.errors import FrameError
+from astro_calib.night import load_profile
+from astro_calib.night.examine import examine_file
+from astro_calib.night.library import find_library
+from astro_calib.night.loan import Borrowed
+from astro_calib.night.master_file import MasterFile
+
+GENERIC = load_profile("generic")
+CAMERA = {"INSTRUME": "ZWO ASI294MC Pro", "GAIN": 120, "SET-TEMP": -20.0, "XBINNING": 1}
+#: 2024 May 13, 12 h.
+NIGHT = 60443.5
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """The directory of a library."""
+    directory = tmp_path / "library"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def put(shelf):
+    """Put a master that another program has made into the library."""
+
+    def write(name, kind, *, shape=(16, 20), **cards):
+        header = fits.Header([("IMAGETYP", kind), ("COMBINED", True), *(CAMERA | cards).items()])
+        path = shelf / name
+        path.parent.mkdir(exist_ok=True)
+        fits.writeto(path, np.full(shape, 1000.0, dtype=np.float32), header)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def science(write_raw):
+    """Write a science frame, and return it as the survey finds it."""
+
+    def write(name="m13.fits", **cards):
+        path = write_raw(name, "LIGHT", **({"FILTER": "V", "EXPTIME": 60.0} | CAMERA | cards))
+        return examine_file(path, GENERIC, needs_numbers=False)
+
+    return write
+
+
+def lent(shelf, frames):
+    return find_library(shelf, GENERIC).lend([replace(frame, time=NIGHT) for frame in frames])
+
+
+def names(loan):
+    return [one.master.path.name for one in loan.masters]
+
+
+def test_what_a_night_of_lights_borrows(shelf, put, science):
+    put("bias.fits", "BIAS")
+    put("dark.fits", "DARK", EXPTIME=60.0)
+    put("flat.fits", "FLAT", FILTER="V")
+    put("flat-B.fits", "FLAT", FILTER="B")
+    loan = lent(shelf, [science()])
+    assert names(loan) == ["bias.fits", "dark.fits", "flat.fits"]
+    assert [one.title for one in loan.masters] == ["master bias", "master dark of 60 s", "master flat for filter V"]
+
+
+def test_what_the_night_has_is_not_borrowed(shelf, put, science, write_raw):
+    for kind, cards in (("BIAS", {}), ("DARK", {"EXPTIME": 60.0}), ("FLAT", {"FILTER": "V"})):
+        put(f"{kind}.fits", kind, **cards)
+    put("flat-B.fits", "FLAT", FILTER="B")
+    own = [
+        examine_file(write_raw(f"own-{kind}.fits", kind, **cards, **CAMERA), GENERIC, needs_numbers=False)
+        for kind, cards in (("BIAS", {}), ("FLAT", {"FILTER": "V"}))
+    ]
+    frames = [*own, science("v.fits"), science("b.fits", FILTER="B")]
+    assert names(lent(shelf, frames)) == ["DARK.fits", "flat-B.fits"]
+
+
+@pytest.mark.parametrize(
+    ("cards", "said"),
+    [
+        ({"INSTRUME": "ZWO ASI183MM"}, "camera (INSTRUME) is zwo asi294mc pro, not zwo asi183mm"),
+        ({"GAIN": 0}, "gain setting (GAIN) is 120, not 0"),
+        ({"SET-TEMP": -10.0}, "temperature is -20 C, not -10 C"),
+        ({"XBINNING": 2}, "binning (XBINNING) is 1, not 2"),
+        ({"XORGSUBF": 512}, "window (XORGSUBF) is 0, not 512"),
+        ({"OFFSET": 50}, "offset setting (OFFSET) is 30, not 50"),
+        ({"READOUTM": "Fast"}, "read-out mode (READOUTM) is slow, not fast"),
+    ],
+)
+def test_a_master_of_another_setup_is_refused_with_the_reason(shelf, put, science, cards, said):
+    for name, kind in (("bias.fits", "BIAS"), ("dark.fits", "DARK"), ("flat.fits", "FLAT")):
+        put(name, kind, EXPTIME=60.0, FILTER="V", OFFSET=30, XORGSUBF=0, READOUTM="Slow")
+    assert names(lent(shelf, [science("own.fits")])) == ["bias.fits", "dark.fits", "flat.fits"]
+    loan = lent(shelf, [science("other.fits", **cards)])
+    assert names(loan) == []
+    for remark, title in zip(loan.remarks, ("bias", "dark", "flat"), strict=True):
+        assert remark.startswith(f"there is no master {title}")
+        assert said in remark
+
+
+def test_a_master_of_another_shape_is_refused(shelf, put, science):
+    put("bias.fits", "BIAS", shape=(8, 10))
+    loan = lent(shelf, [science()])
+    assert names(loan) == []
+    assert "it has 10 columns x 8 rows, and the frames 20 columns x 16 rows" in loan.remarks[0]
+
+
+def test_a_master_in_another_unit_is_refused(shelf, put, science):
+    put("bias.fits", "BIAS", BUNIT="ADU/s")
+    assert "neither in adu nor in electron" in lent(shelf, [science()]).remarks[0]
+
+
+def test_the_nearest_in_time_is_taken_and_its_age_said(shelf, put, science):
+    put("old.fits", "BIAS", **{"DATE-OBS": "2024-04-13T12:00:00", "NCOMBINE": 50})
+    put("near.fits", "BIAS", **{"DATE-OBS": "2024-05-15T12:00:00", "NCOMBINE": 9})
+    put("undated.fits", "BIAS")
+    loan = lent(shelf, [science()])
+    assert names(loan)[0] == "near.fits"
+    assert "near.fits, 2 days after the night, of 9 frames" in loan.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (0.3, "of the same night"),
+        (1.2, "1 day before the night"),
+        (400.0, "400 days before the night"),
+        (-3.0, "3 days after the night"),
+        (None, "of an unknown date"),
+    ],
+)
+def test_age_in_words(tmp_path, days, words):
+    assert Borrowed(MasterFile(path=tmp_path, kind="bias", shape=(1, 1)), days).age == words
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds", "taken"),
+    [
+        # One of the same exposure.
+        ([60.0, 120.0, 600.0], 60.0, [60.0]),
+        ([60.3, 600.0], 60.0, [60.3]),
+        # Those that may be scaled; which of them is chosen by their noise.
+        ([30.0, 120.0, 6000.0], 60.0, [30.0, 120.0]),
+        # The last resort.
+        ([6000.0, 9000.0], 60.0, [6000.0]),
+    ],
+)
+def test_darks_by_exposure(shelf, put, science, times, seconds, taken):
+    for time in times:
+        put(f"dark{time:g}.fits", "DARK", EXPTIME=time)
+    loan = lent(shelf, [science(EXPTIME=seconds)])
+    assert [one.master.exposure_time for one in loan.of_kind("dark")] == taken
+
+
+def test_a_dark_of_which_no_time_is_known_is_not_taken(shelf, put, science):
+    put("dark.fits", "DARK")
+    assert names(lent(shelf, [science()])) == []
+
+
+def test_a_library_is_searched_with_all_below_it(shelf, put, science):
+    put("2024-04/bias.fits", "BIAS")
+    put("calibrated/m31.fits", "LIGHT")
+    put(".trash/dark.fits", "DARK", EXPTIME=60.0)
+    fits.writeto(shelf / "raw-bias.fits", np.ones((16, 20), np.uint16), fits.Header([("IMAGETYP", "BIAS")]))
+    (shelf / "notes.txt").write_text("masters of April")
+    assert names(lent(shelf, [science()])) == ["bias.fits"]
+
+
+def test_a_library_without_masters_says_what_is_in_it(tmp_path, shelf, put):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist; give a directory of masters"):
+        find_library(tmp_path / "nowhere", GENERIC)
+    with pytest.raises(FrameError, match="holds no FITS file"):
+        find_library(shelf, GENERIC)
+    put("m31.fits", "LIGHT")
+    with pytest.raises(FrameError, match=r"m31\.fits: no master: a science frame"):
+        find_library(shelf, GENERIC)
+
+
+def test_a_night_without_science_frames_borrows_nothing(shelf, put, write_raw):
+    put("dark.fits", "DARK", EXPTIME=60.0)
+    bias = examine_file(write_raw("b.fits", "BIAS"), GENERIC, needs_numbers=False)
+    assert lent(shelf, [bias]).masters == ()

@@ -1,0 +1,199 @@
+"""Nights that are reduced with masters of other nights: their own of before, and those of other programs."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from click.testing import CliRunner
+
+from astro_calib import CCDFrame, reduce_night, simulate
+from astro_calib.cli import main
+from astro_calib.errors import FrameError
+from astro_calib.night import plan_night
+
+ASPEN = Path(__file__).parents[3] / "shared" / "data" / "aspen"
+QUICK = {"progress": False, "pictures": False, "stars": False}
+SETTINGS = {"INSTRUME": "ZWO ASI294MC Pro", "GAIN": 120, "EGAIN": 1.5, "SET-TEMP": -20.0, "XORGSUBF": 32}
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory):
+    """Two nights of a camera, of one of which there are calibrations only, and of the other science frames only."""
+    directory = tmp_path_factory.mktemp("nights")
+    camera = simulate.camera((48, 64), seed=1, filters=["V"])
+    simulate.night(directory / "all", seed=1, camera=camera, science=2)
+    for path in (directory / "all").glob("*.fits"):
+        with fits.open(path, mode="update") as hdus:
+            hdus[0].header.update(SETTINGS)
+            if path.name.startswith("science"):
+                hdus[0].header["DATE-OBS"] = "2024-05-23T03:00:00"
+    for name, pattern in (("before", "[bdf]*.fits"), ("night", "science*.fits")):
+        (directory / name).mkdir()
+        for path in (directory / "all").glob(pattern):
+            shutil.copy(path, directory / name)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def reduced(nights, tmp_path_factory):
+    """The results of all in one night, of the calibrations, and of the science frames with the masters of these."""
+    out = tmp_path_factory.mktemp("reduced")
+    kept = {"detector": "header", **QUICK}
+    whole = reduce_night(nights / "all", out / "whole", **kept)
+    reduce_night(nights / "before", out / "before", **kept)
+    summary = reduce_night(nights / "night", out / "night", masters=out / "before", **kept)
+    return out, whole, summary
+
+
+def test_the_same_frames_as_in_one_night(reduced):
+    out, whole, summary = reduced
+    assert len(summary.frames) == len(whole.frames) == 2
+    for frame in whole.frames:
+        one = CCDFrame.read(frame.path)
+        other = CCDFrame.read(out / "night" / "calibrated" / frame.path.name)
+        np.testing.assert_array_equal(other.data, one.data)
+        np.testing.assert_allclose(other.variance, one.variance, rtol=1e-6)
+
+
+def test_the_budgets_of_two_frames_share_the_borrowed_masters(reduced):
+    out, whole, _ = reduced
+    paths = [frame.path for frame in whole.frames]
+    same_night = CCDFrame.read(paths[0]) - CCDFrame.read(paths[1])
+    borrowed = [CCDFrame.read(out / "night" / "calibrated" / path.name) for path in paths]
+    np.testing.assert_allclose((borrowed[0] - borrowed[1]).variance, same_night.variance, rtol=1e-6)
+
+
+def test_results_need_the_library_no_more(nights, tmp_path, reduced):
+    library = tmp_path / "library"
+    shutil.copytree(reduced[0] / "before" / "masters", library)
+    reduce_night(nights / "night", tmp_path / "out", masters=library, detector="header", **QUICK)
+    shutil.rmtree(library)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = CCDFrame.read(next((tmp_path / "out" / "calibrated").glob("*.fits")))
+        assert {"bias", "dark", "flat"} <= set(frame.budget.names)
+        assert np.isfinite(frame.variance).all()
+
+
+def test_the_summary_says_what_was_borrowed_and_how_old_it_is(reduced):
+    _, _, summary = reduced
+    assert [master.number for master in summary.masters] == [10, 10, 5]
+    for title in ("master bias", "master dark of 120 s", "master flat for filter V"):
+        (remark,) = (remark for remark in summary.remarks if remark.startswith(f"the {title} is"))
+        assert "10 days before the night" in remark
+    assert not any("no biases" in remark or "no darks" in remark or "no flat" in remark for remark in summary.remarks)
+
+
+def test_masters_keep_what_the_camera_was_set_to(reduced):
+    # Headers of frames in electrons do not, and the window of one that was cut is left out of them.
+    frame = CCDFrame.read(reduced[0] / "before" / "masters" / "master-bias.fits")
+    noted = frame.provenance[-1]["parameters"]
+    assert noted["kind"] == "bias"
+    assert noted["setup"]["GAIN"] == 120
+    assert noted["setup"]["XORGSUBF"] == 32
+    assert noted["setup"]["temperature"] == -20
+
+
+@pytest.mark.parametrize(
+    ("cards", "said"),
+    [
+        ({"GAIN": 0}, "gain setting (GAIN) is 120, not 0"),
+        ({"SET-TEMP": -10.0}, "temperature is -20 C, not -10 C"),
+        ({"XORGSUBF": 0}, "window (XORGSUBF) is 32, not 0"),
+    ],
+)
+def test_masters_of_another_setup_are_refused(nights, reduced, tmp_path, cards, said):
+    shutil.copytree(nights / "night", tmp_path / "raw")
+    for path in (tmp_path / "raw").glob("*.fits"):
+        for card, value in cards.items():
+            fits.setval(path, card, value=value)
+    with pytest.raises(FrameError) as caught:
+        reduce_night(tmp_path / "raw", tmp_path / "out", masters=reduced[0] / "before", **QUICK)
+    assert str(caught.value).count(said) == 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_gain_and_read_noise_are_those_of_the_masters_where_nothing_tells_them(nights, reduced, tmp_path):
+    shutil.copytree(nights / "night", tmp_path / "raw")
+    for path in (tmp_path / "raw").glob("*.fits"):
+        with fits.open(path, mode="update") as hdus:
+            for card in ("EGAIN", "RDNOISE"):
+                del hdus[0].header[card]
+    summary = reduce_night(tmp_path / "raw", tmp_path / "out", masters=reduced[0] / "before", **QUICK)
+    numbers = {number.role: (number.value, number.source) for number in summary.plan.numbers}
+    assert numbers == {"gain": (1.5, "masters"), "read_noise": (8.0, "masters")}
+
+
+def test_masters_in_electrons_of_another_gain_are_converted_and_that_is_said(nights, reduced, tmp_path):
+    summary = reduce_night(
+        nights / "night", tmp_path / "out", masters=reduced[0] / "before", gain=3.0 * u.electron / u.adu, **QUICK
+    )
+    frame = CCDFrame.read(summary.frames[0].path)
+    one = CCDFrame.read(reduced[1].frames[0].path)
+    # Twice the gain makes twice the electrons of all: science frame, bias and dark.
+    np.testing.assert_allclose(frame.data, 2 * one.data, rtol=1e-5, atol=1e-3)
+    assert any("was made with a gain of 1.5 electron/adu, and this night's is 3" in text for text in summary.remarks)
+
+
+def test_a_plan_says_what_it_borrows(nights, reduced):
+    plan = plan_night(nights / "night", masters=reduced[0] / "before", headers_only=True)
+    (setup,) = plan.setups
+    assert [one.title for one in setup.loan.masters] == [
+        "master bias",
+        "master dark of 120 s",
+        "master flat for filter V",
+    ]
+    assert setup.problem == ""
+
+
+def test_a_master_that_is_damaged_is_named(nights, reduced, tmp_path):
+    library = tmp_path / "library"
+    shutil.copytree(reduced[0] / "before" / "masters", library)
+    path = library / "master-dark-120s.fits"
+    path.write_bytes(path.read_bytes()[:-3000])
+    summary = reduce_night(nights / "night", tmp_path / "out", masters=library, **QUICK)
+    assert len(summary.frames) == 2
+    (remark,) = (text for text in summary.remarks if path.name in text and text.startswith("there is no"))
+    assert remark.startswith("there is no master dark in")
+    assert "truncated" in remark
+
+
+@pytest.fixture(scope="module")
+def aspen():
+    """Three masters of another program, and a science frame."""
+    if not ASPEN.is_dir():
+        pytest.skip("the real frames in ../shared/data/aspen are not part of a checkout")
+    return ASPEN
+
+
+def test_masters_of_another_program(aspen, tmp_path):
+    raw = next(aspen.glob("kelt*"))
+    summary = reduce_night(
+        raw, tmp_path / "out", masters=aspen, gain=1.5, read_noise=9.0, progress=False, pictures=False
+    )
+    image = CCDFrame.read(summary.frames[0].path)
+    data = {path.name.split("_")[1].partition(".")[0]: fits.getdata(path).astype(float) for path in aspen.glob("comb*")}
+    flat = data["flat"] / data["flat"].mean()
+    np.testing.assert_allclose(
+        image.data, 1.5 * (fits.getdata(raw) - data["bias"] - data["dark"]) / flat, rtol=1e-5, atol=1e-3
+    )
+    text = str(summary)
+    assert "nothing says how many frames it is of. It counts as exact" in text
+    assert "of the same night" in text
+
+
+def test_the_command(aspen, tmp_path):
+    raw = next(aspen.glob("kelt*"))
+    arguments = ["reduce", str(raw), "-o", str(tmp_path / "out"), "--no-pictures", "--gain", "1.5", "--read-noise", "9"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "or masters of other nights with --masters" in result.output
+    result = CliRunner().invoke(main, [*arguments, "--masters", str(aspen)])
+    assert result.exit_code == 0, result.output
+    assert "combined_bias.fit.gz" in result.output
