@@ -10,6 +10,7 @@ from astro_calib.errors import ProfileError
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
 from astro_calib.night.loan import NOTHING, Loan
+from astro_calib.night.matching import dark_choice, darks_of, flat_choice, flat_groups
 from astro_calib.night.names import for_filter, named
 from astro_calib.night.remarks import FileRemark, Remarks
 
@@ -44,21 +45,43 @@ def why_incomplete(
     first = frames[0].path
     if "science" not in kinds and any(file.lost and file.kind for file in unused):
         return f"none of the science frames can be used:{reasons}"
-    if kinds == {"science"}:
+    told = frames[0].overscan is not None or profile.pedestal is not None
+    if kinds == {"science"} and not told:
         only = f"only science frames ({first.name} and so on, {len(frames)} in all)"
         if len(frames) == 1:
             only = f"one science frame ({first.name}) only"
         return (
             f"the night has {only}, and nothing to calibrate with; give biases and flats of the same night as "
-            f"well, or masters of other nights with --masters.{left_out}"
+            "well, or masters of other nights with --masters, or the level of zero light as detector.pedestal in a "
+            f"profile.{left_out}"
         )
-    if "bias" not in kinds and frames[0].overscan is None:
+    if "bias" not in kinds and not told:
+        exposures = {frame.exposure_time for frame in frames if frame.kind == "science"}
+        if any(loan.dark_for(seconds, with_bias=True) for seconds in exposures):
+            return ""
+        if any(frame.kind == "dark" for frame in frames):
+            return _no_dark_serves(frames, profile)
         return (
             f"there are neither biases nor an overscan among the {len(frames)} frames ({first.name} and "
             "so on), so that the level of zero light is unknown; give biases, or detector.overscan in a "
-            f"profile, such as '[1025:1056, 1:1024]'.{_listed(_set_aside(frames, 'overscan'))}{left_out}"
+            f"profile, such as '[1025:1056, 1:1024]'; or darks of the exposure of the science frames, or "
+            f"detector.pedestal in a profile.{_listed(_set_aside(frames, 'overscan'))}{left_out}"
         )
     return ""
+
+
+def _no_dark_serves(frames: Sequence[RawFrame], profile: Profile) -> str:
+    """Why darks cannot take the place of biases; empty if they can for a science frame, or there is none."""
+    darks = darks_of(frames)
+    exposures = sorted({frame.exposure_time for frame in frames if frame.kind == "science"})
+    choices = [dark_choice(seconds, darks, profile.matching, with_bias=True) for seconds in exposures]
+    if not choices or any(choice.name for choice in choices):
+        return ""
+    wanted = ", ".join(f"{seconds:g}" for seconds in exposures)
+    return (
+        f"there are neither biases nor an overscan, and {choices[0].why}; give biases, or darks of the exposure of the "
+        f"science frames ({wanted} s), which hold their bias"
+    )
 
 
 def _listed(lines: Sequence[str]) -> str:
@@ -85,6 +108,15 @@ def check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
                 raise ProfileError(msg)
 
 
+def _without_bias(frames: Sequence[RawFrame], profile: Profile) -> str:
+    """What it means that there are no biases."""
+    if frames[0].overscan is not None:
+        return "there are no biases: their pattern stays in the frames"
+    if profile.pedestal is not None:
+        return f"there are no biases: the pedestal of {profile.pedestal:g} adu is subtracted, which counts as exact"
+    return "there are no biases: darks of the same exposure are subtracted with the bias that they hold"
+
+
 def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING) -> list[str]:
     """Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result."""
     of_headers = Remarks()
@@ -100,12 +132,15 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
     if not kinds["science"]:
         remarks.append("there are no science frames: only masters are made")
     if not kinds["bias"]:
-        remarks.append("there are no biases: their pattern stays in the frames")
+        remarks.append(_without_bias(frames, profile))
+    if set(kinds) == {"science"}:
+        remarks.append("there is nothing to calibrate with: only the level of zero light is subtracted")
     longest = max(frame.exposure_time for frame in frames)
     if not kinds["dark"] and profile.darks_expected and longest >= LONG_EXPOSURE:
         remarks.append(f"there are no darks: the dark current of up to {longest:g} s stays in the frames")
     if frames[0].overscan is not None and frames[0].trim is None:
         remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
+    remarks += _on_angles(frames, profile)
     flats = {frame.filter for frame in frames if frame.kind == "flat"}
     flats |= {one.master.filter for one in loan.of_kind("flat")}
     for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
@@ -120,3 +155,17 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
             )
         remarks.append(text)
     return remarks
+
+
+def _on_angles(frames: Sequence[RawFrame], profile: Profile) -> list[str]:
+    """Say which science frames have flats of their filter, but none of the rotator's angle."""
+    groups = flat_groups(frames, profile.matching)
+    without: dict[str, list[str]] = {}
+    for frame in frames:
+        if frame.kind == "science" and any(flats[0].filter == frame.filter for flats in groups.values()):
+            choice = flat_choice(frame, groups, profile.matching)
+            if not choice.name:
+                without.setdefault(f"{choice.why}: reduced without a flat; give {choice.mend}", []).append(
+                    frame.path.name
+                )
+    return [f"{named(names)}: {reason}" for reason, names in without.items()]

@@ -6,9 +6,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from astro_calib.errors import FrameError
 from astro_calib.night.converter import gain_of_headers, step_of_frames
 from astro_calib.night.decide import Estimate, Evidence, Number, decide
+from astro_calib.night.matching import darks_of
 from astro_calib.night.read_out import excess_of
 from astro_calib.night.sample import Sampler
 from astro_calib.night.survey import COMMON, UNITS
@@ -28,6 +31,8 @@ __all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
 ROLES = ("gain", "read_noise")
 #: Values of 14, 12 and 10 bits, moved to the upper end of 16.
 STEPS = (4.0, 16.0, 64.0)
+#: So many darks tell the level of zero light.
+FEW = 4
 
 
 class UnknownNumberError(FrameError):
@@ -54,12 +59,15 @@ class NightDetector(NamedTuple):
         What should be known about the result.
     image_excess : ImageExcess or None
         As in `~astro_calib.night.Plan`.
+    pedestal : float or None
+        As in `~astro_calib.night.Plan`.
     """
 
     detector: Detector
     numbers: tuple[Number, ...]
     remarks: tuple[str, ...]
     image_excess: ImageExcess | None = None
+    pedestal: float | None = None
 
 
 def night_detector(
@@ -70,6 +78,7 @@ def night_detector(
     options: Collection[str] = (),
     seen: Seen | None = None,
     lent: Mapping[str, float] = MappingProxyType({}),
+    bias_is_lent: bool = False,
 ) -> NightDetector:
     """
     Find out the numbers of the detector that took some frames of one setup.
@@ -88,6 +97,8 @@ def night_detector(
         Pieces of frames that were kept when they were read.
     lent : mapping of str to float
         The numbers that borrowed masters were made with.
+    bias_is_lent : bool
+        Whether a master bias is borrowed, which tells the level of zero light.
 
     Returns
     -------
@@ -113,7 +124,9 @@ def night_detector(
         saturation *= steps
     top = saturation or (largest if unsigned else None)
     of_headers = gain_of_headers(frames, step)
-    numbers, measurement = _numbers(frames, profile, mode, options, top, sampler, of_headers.value, lent)
+    # Where there are no biases, the shortest darks tell the level of zero light, and their noise that of a read-out.
+    standing_in = frames if bias_is_lent else _standing_in(frames)
+    numbers, measurement = _numbers(standing_in, profile, mode, options, top, sampler, of_headers.value, lent)
     remarks += measurement.notes
     if numbers[0].source in ("header", "") and numbers[0].measured is None and of_headers.remark:
         remarks.append(of_headers.remark)
@@ -137,7 +150,49 @@ def night_detector(
     if numbers[1].source == "measured":
         excess = excess_of([piece for _, piece in measurement.biases])
     detector = Detector(**values, linearity=profile.linearity, name=profile.name)
-    return NightDetector(detector, numbers, tuple(remarks), excess)
+    pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, seen)
+    return NightDetector(detector, numbers, tuple(remarks), excess, pedestal)
+
+
+def _standing_in(frames: Sequence[RawFrame]) -> Sequence[RawFrame]:
+    """The frames with the shortest darks in the place of biases, where there are neither these nor an overscan."""
+    if frames[0].overscan is not None or any(frame.kind == "bias" for frame in frames):
+        return frames
+    shortest = {frame.path for group in list(darks_of(frames).values())[:1] for frame in group}
+    return [replace(frame, kind="bias") if frame.path in shortest else frame for frame in frames]
+
+
+def _pedestal(
+    frames: Sequence[RawFrame],
+    profile: Profile,
+    numbers: tuple[Number, ...],
+    measurement: Measurement,
+    seen: Seen | None,
+) -> float | None:
+    """
+    The level of zero light in adu, where neither overscan nor biases tell it; None where they do.
+
+    It is where the noise of the darks that stand in for biases is the read noise: what is above is their dark current.
+    """
+    from astro_calib.night.sample import Sampler, raw_pieces
+
+    biases = [frame for frame in frames if frame.kind == "bias"]
+    if frames[0].overscan is not None or (biases and biases[0].exposure_time == 0):
+        return None
+    if profile.pedestal is not None or not biases:
+        return profile.pedestal
+    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
+    pieces = measurement.biases or raw_pieces(biases, sampler, FEW, {})
+    if not pieces:
+        names = ", ".join(frame.path.name for frame in biases)
+        msg = f"there is no bias, and no dark that can be read in its place ({names}); give biases."
+        raise FrameError(msg)
+    level = float(np.median([np.median(piece.pixels) for _, piece in pieces]))
+    gain, noise = (number.value or 0.0 for number in numbers)
+    if measurement.read_noise is None or not gain:
+        return level
+    dark_signal = (measurement.read_noise.value * gain) ** 2 - noise**2
+    return level - max(0.0, dark_signal) / gain
 
 
 def _first(frames: Sequence[RawFrame], role: str) -> float | None:

@@ -15,7 +15,7 @@ from astro_calib.night.kind_of_file import kind_of_file
 from astro_calib.night.names import file_name, stem
 from astro_calib.night.observed import time_of
 from astro_calib.night.raw_file import UnusableFileError, read_raw_header
-from astro_calib.night.setups import settings_of
+from astro_calib.night.setups import rotator_of, settings_of
 from astro_calib.night.told_by_name import filter_by_name
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class _Description:
             settings=settings_of(header, self.profile.keywords["gain"]),
             in_header=self._in_header(),
             profile=profile,
+            rotator=rotator_of(header),
         )
 
     def _filter(self) -> str:

@@ -68,6 +68,8 @@ class RawFrame:
         What tells its kind, such as ``IMAGETYP='FLAT'``.
     time : float or None
         When the exposure began, as a modified Julian date in days (UT); None if the header does not tell.
+    rotator : float or None
+        The angle of the rotator in degrees; None if the header does not tell.
 
     Examples
     --------
@@ -106,6 +108,7 @@ class RawFrame:
     profile: Profile | None = field(default=None, repr=False)
     why: str = ""
     time: float | None = None
+    rotator: float | None = None
 
 
 @dataclass(frozen=True)

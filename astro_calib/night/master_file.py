@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from astro_calib.detector.header_values import as_number
 from astro_calib.night.examine import ADU, ELECTRONS
 from astro_calib.night.frames import UnusedFile
+from astro_calib.night.header_cards import cards_of
 from astro_calib.night.headers import header_value, values_of
 from astro_calib.night.names import stem
 from astro_calib.night.net import tried
-from astro_calib.night.sample import STACKED, why_not_raw
+from astro_calib.night.not_raw import STACKED, header_of_stack
+from astro_calib.night.observed import time_of
 from astro_calib.night.setups import COOLED, settings_of
+from astro_calib.night.told_by_name import kind_by_name
 from astro_calib.steps.header import GAIN_OF_ONE
 
 if TYPE_CHECKING:
@@ -29,19 +29,16 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
-__all__ = ["CALIBRATIONS", "MasterFile", "examine_master", "made_of", "setup_of", "time_of"]
+__all__ = ["CALIBRATIONS", "MasterFile", "examine_master", "made_of", "setup_of"]
 
 #: The kinds of frame that masters are made of.
 CALIBRATIONS = ("bias", "dark", "flat")
 #: What is said of a frame beside its kind where it is a master.
-MASTER = re.compile(r"master|super|combined|stack(?:ed)?|integrat(?:ed|ion)|median|mean|average", re.IGNORECASE)
-#: How the names of files tell the kind: darks for flats are darks.
-IN_NAMES = {
-    "dark": re.compile(r"(?<![a-z])m?(?:darks?|flat[\W_]*darks?)(?![a-z])", re.IGNORECASE),
-    "flat": re.compile(r"(?<![a-z])m?(?:sky|dome)?flats?(?:[\W_]*field)?(?![a-z])", re.IGNORECASE),
-    "bias": re.compile(r"(?<![a-z])m?(?:bias(?:es)?|zeros?|offsets?)(?![a-z])", re.IGNORECASE),
-}
-#: How they tell an exposure time.
+MASTER = re.compile(
+    r"master|super|combined|stack(?:ed)?|integrat(?:ed|ion)|median|mean|average|(?<![a-z])m(?=bias|dark|flat)",
+    re.IGNORECASE,
+)
+#: How the names of files tell an exposure time.
 SECONDS = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)[\s_]*(s|sec|secs|seconds)?(?![\da-z])", re.IGNORECASE)
 #: Cards by which programs say that a bias or a dark was subtracted; MaxIm DL lists what it did under CALSTAT.
 SUBTRACTED = ("BIASFILE", "DARKFILE", "SUBTRACT_BIAS", "SUBTRACT_DARK", "SUBBIAS", "SUBDARK", "ZEROCOR", "DARKCOR")
@@ -80,7 +77,9 @@ class MasterFile:
     subtracted : bool
         Whether its header says that a bias or a dark was subtracted.
     holds_bias : bool
-        Whether it is a dark of ours whose bias is still in it.
+        Whether it is a dark of ours whose bias is still in it, less ``pedestal``.
+    pedestal : float
+        The level in adu that was subtracted from its frames; 0 for none.
     settings : mapping of str to (str or float)
         What is known of the setup of the camera, by card.
 
@@ -106,7 +105,13 @@ class MasterFile:
     sections: Mapping[str, str] = field(default_factory=dict)
     subtracted: bool = False
     holds_bias: bool = False
+    pedestal: float = 0.0
     settings: Mapping[str, str | float] = field(default_factory=dict)
+
+    @property
+    def may_hold_bias(self) -> bool:
+        """Whether it is a dark whose bias is still in it, or may be, as long as its pixels were not looked at."""
+        return self.kind == "dark" and (self.holds_bias if self.ours else not self.subtracted)
 
     def is_of_filter(self, name: str) -> bool:
         """Whether it is a flat of a filter, by its header, or by its name if the header does not tell."""
@@ -140,11 +145,12 @@ def examine_master(path: Path, profile: Profile) -> MasterFile | UnusedFile:
 
 
 def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
-    from astro_calib.io.fits.image import header_at_beginning
+    from astro_calib.io.fits.header_reader import read_image_header
 
-    header = header_at_beginning(path)
-    if header is None:
-        return UnusedFile(path, "no FITS file")
+    found = read_image_header(path)
+    if found.fault:
+        return UnusedFile(path, found.fault, lost=True)
+    header = found.header
     steps = _steps(path) if "CALID" in header else ()
     kind = _parameter(steps, "kind") or _kind(header, path, profile)
     if kind not in CALIBRATIONS:
@@ -154,18 +160,18 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
             else "neither bias nor dark nor flat by its header"
         )
         return UnusedFile(path, f"no master: {what}", kind or "")
-    if not _made_of_many(header, path, profile):
+    floats = found.dtype is not None and found.dtype.kind == "f"
+    if not (floats or _made_of_many(header, path, profile)):
         return UnusedFile(path, "no master: a raw frame, for nothing says that it was combined from several", kind)
-    shape = _shape(header)
-    if shape is None:
-        return UnusedFile(path, "no image of two dimensions", kind)
-    found = profile.find(header, "filter")
+    if len(found.shape) != 2 or found.images != 1:
+        return UnusedFile(path, "no master: not one image of two dimensions", kind)
+    of_filter = profile.find(header, "filter")
     return MasterFile(
         path=path,
         kind=kind,
-        filter=_parameter(steps, "filter") or (str(found[1]) if found and kind == "flat" else ""),
+        filter=_parameter(steps, "filter") or (str(of_filter[1]) if of_filter and kind == "flat" else ""),
         exposure_time=0.0 if kind == "bias" else _exposure_time(header, path, profile),
-        shape=shape,
+        shape=(found.shape[0], found.shape[1]),
         time=time_of(header),
         number=_number(header),
         unit=_unit(header, kind),
@@ -175,6 +181,7 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
         sections=_sections(steps),
         subtracted=_subtracted(header),
         holds_bias=kind == "dark" and bool(steps) and not _bias_subtracted(steps),
+        pedestal=float(_parameter(steps, "pedestal") or 0.0),
         settings=_settings(header, profile, steps),
     )
 
@@ -182,31 +189,20 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
 def _kind(header: Header, path: Path, profile: Profile) -> str | None:
     """The kind of a master's frames: what its header says of its kind without the word master, or else its name."""
     plain = header.copy()
-    for keyword, value in values_of(header, profile.keywords["kind"]):
-        plain[keyword] = MASTER.sub(" ", str(value)).strip()
+    for card in cards_of(header, profile.keywords["kind"]):
+        plain[card.keyword] = MASTER.sub(" ", str(card.value)).strip()
     kind = profile.kind(plain)
     if kind is not None:
         return kind
-    found = {kind: pattern.search(MASTER.sub("_", stem(path))) for kind, pattern in IN_NAMES.items()}
-    places = {kind: match.start() for kind, match in found.items() if match is not None}
-    return min(places, key=places.__getitem__) if places else None
+    told = kind_by_name(path.with_name(MASTER.sub("_", path.name)))
+    return None if told is None else told.value
 
 
 def _made_of_many(header: Header, path: Path, profile: Profile) -> bool:
-    """Whether something says that an image is no raw frame; cameras write whole numbers."""
-    bits = as_number(header_value(header, "ZBITPIX") or header_value(header, "BITPIX")) or 0
-    words = [stem(path), *(str(value) for _, value in values_of(header, profile.keywords["kind"]))]
+    """Whether something says that an image of whole numbers, as cameras write them, is no raw frame."""
+    words = [stem(path), *(str(card.value) for card in cards_of(header, profile.keywords["kind"]))]
     named = any(MASTER.search(text) for text in words)
-    return bits < 0 or named or bool(why_not_raw(path, header, np.zeros((1, 1), dtype=np.uint16)))
-
-
-def _shape(header: Header) -> tuple[int, int] | None:
-    prefix = "Z" if "ZNAXIS" in header else ""
-    lengths = [as_number(header_value(header, f"{prefix}NAXIS{axis}")) for axis in (1, 2, 3)]
-    columns, rows, planes = lengths
-    if columns is None or rows is None or (planes or 1) > 1:
-        return None
-    return int(rows), int(columns)
+    return named or bool(header_of_stack(header, series=True))
 
 
 def _exposure_time(header: Header, path: Path, profile: Profile) -> float:
@@ -216,24 +212,6 @@ def _exposure_time(header: Header, path: Path, profile: Profile) -> float:
     in_name = SECONDS.findall(stem(path))
     told = [float(number) for number, unit in in_name if unit] or [float(number) for number, _ in in_name]
     return told[0] if len(told) == 1 else float("nan")
-
-
-def time_of(header: Header) -> float | None:
-    """When a frame was observed, as a modified Julian date; None if its header does not say."""
-    for keyword, offset in (("MJD-OBS", 0.0), ("MJD", 0.0), ("JD", 2400000.5), ("JD-OBS", 2400000.5)):
-        days = as_number(header_value(header, keyword))
-        if days is not None and days > offset:
-            return days - offset
-    date = str(header_value(header, "DATE-OBS") or "")
-    if date and "T" not in date:
-        hours = header_value(header, "TIME-OBS") or header_value(header, "UT") or ""
-        date = f"{date}T{hours}" if hours else date
-    try:
-        moment = datetime.fromisoformat(date)
-    except ValueError:
-        return None
-    since = moment.replace(tzinfo=moment.tzinfo or UTC) - datetime(1858, 11, 17, tzinfo=UTC)
-    return since.total_seconds() / 86400
 
 
 def _number(header: Header) -> int | None:

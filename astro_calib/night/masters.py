@@ -13,14 +13,15 @@ import numpy as np
 
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import usable, with_nan
+from astro_calib.night.dark_for import FAR, Combination, best_combination, combined_dark, distance, line_between
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.lent_master import borrowed_masters
 from astro_calib.night.master_file import made_of
 from astro_calib.night.master_noise import Inputs
 from astro_calib.night.master_summary import MasterSummary
+from astro_calib.night.matching import SAME_EXPOSURE, between, flat_choice
 from astro_calib.night.names import file_name, for_filter, unique_name
 from astro_calib.night.net import reason_of, tried
-from astro_calib.night.plan import SAME_EXPOSURE
 from astro_calib.night.read_out import detector_of
 from astro_calib.night.remarks import heard_of_file
 from astro_calib.report.pictures import master_picture, rendered
@@ -43,8 +44,6 @@ __all__ = ["Masters", "calibrate_raw", "make_masters", "read_raw", "write_master
 EXPOSURE_TIME = "EXPTIME"
 #: A flat of which less than this part of the pixels can be used is left out.
 USABLE_PART_OF_FLAT = 0.5
-#: A dark that has to be scaled by more than this, up or down, is a last resort.
-FAR = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +51,20 @@ class Masters:
     """
     The masters of a night in electron: the bias, darks by exposure time in seconds (bias subtracted), flats by filter.
 
-    ``scatter`` says of each, by its name, how its frames scatter. ``unused`` are frames that turned out to be of no
-    use, ``remarks`` say what that means for the results.
+    Without ``may_scale`` a dark serves for its own exposure time only, with ``bias_in_darks`` for those between two as
+    well. ``scatter`` says of each master, by its name, how its frames scatter. ``unused`` are frames that turned out to
+    be of no use, ``remarks`` say what that means for the results.
     """
 
     bias: CCDFrame | None
     darks: Mapping[float, CCDFrame]
     flats: Mapping[str, CCDFrame]
     scatter: Mapping[str, Scatter] = field(default_factory=dict)
+    may_scale: bool = True
+    bias_in_darks: bool = False
     unused: tuple[UnusedFile, ...] = ()
     remarks: tuple[str, ...] = ()
+    _found: dict[float, tuple[Combination, CCDFrame]] = field(default_factory=dict)
 
     @cached_property
     def pedestal(self) -> float:
@@ -74,36 +77,60 @@ class Masters:
             yield "master bias", "bias", self.bias
         for time, dark in self.darks.items():
             yield f"master dark, {time:g} s", _dark_name(time), dark
+        for time, (how, dark) in self._found.items():
+            if len(how.parts) > 1:
+                yield f"dark for {time:g} s, {how.why}", f"{_dark_name(time)}-made", dark
         for filter_name, flat in self.flats.items():
             yield f"master flat, {filter_name or 'no filter'}", _flat_name(filter_name), flat
 
     def dark_for(self, exposure_time: float) -> CCDFrame | None:
         """
-        Return the dark to subtract from a frame of this exposure time in seconds; None without darks.
+        Return the dark to subtract from a frame of this exposure time in seconds; None without one.
 
-        A dark of the same time is the first choice. Else, of the darks that are scaled by no more than ``FAR``, the one
-        with the least noise once it is scaled; else the nearest. Hot pixels do not grow linearly with time, and no
-        error bar knows of it: a dark of days must not replace one of minutes because its scaled noise is small.
+        A dark of the same time is the first choice; else what `best_combination` finds, once for each time.
         """
-        if not self.darks:
-            return None
         # A frame without exposure can take any dark, which is multiplied by zero.
         wanted = max(exposure_time, 1e-9)
+        same = [time for time in self.darks if distance(time, wanted) <= SAME_EXPOSURE]
+        if same:
+            return self.darks[min(same, key=lambda time: distance(time, wanted))]
+        if wanted not in self._found:
+            how = self._how(wanted)
+            if how is None:
+                return None
+            if len(how.parts) == 1:
+                (time,) = how.parts
+                dark = self.darks[time]
+            else:
+                dark = combined_dark(self.darks, how.parts)
+                dark.meta[EXPOSURE_TIME] = wanted
+                dark.meta["NCOMBINE"] = sum(int(self.darks[time].meta.get("NCOMBINE", 1)) for time in how.parts)
+            self._found[wanted] = how, dark
+        return self._found[wanted][1]
 
-        def distance(time: float) -> float:
-            return max(time / wanted, wanted / time)
+    def how_made(self, exposure_time: float) -> Combination | None:
+        """Return how the dark for an exposure time was made that has none of its own; None for others."""
+        found = self._found.get(max(exposure_time, 1e-9))
+        return None if found is None else found[0]
 
-        nearest = min(self.darks, key=distance)
-        if distance(nearest) <= SAME_EXPOSURE:
-            return self.darks[nearest]
-        near = [time for time in self.darks if distance(time) <= FAR and np.isfinite(self.dark_sigmas[time])]
-        best = min(near, key=lambda time: self.dark_sigmas[time] / time) if near else nearest
-        return self.darks[best]
+    def _how(self, wanted: float) -> Combination | None:
+        """How a dark for an exposure time is made; None if it cannot be."""
+        if not self.darks or not self.may_scale:
+            return None
+        if self.bias_in_darks:
+            # On a line between two, the bias that both hold stays as it is.
+            around = between(self.darks, wanted)
+            return None if around is None else line_between(*around, wanted)
+        return best_combination(self.darks, wanted, EXPOSURE_TIME)
 
-    @cached_property
-    def dark_sigmas(self) -> Mapping[float, float]:
-        """The typical standard deviation of each dark, in electron; NaN for one without a pixel of use."""
-        return {time: _typical_sigma(dark) for time, dark in self.darks.items()}
+    def flat_for(self, frame: RawFrame, plan: Plan) -> CCDFrame | None:
+        """Return the flat to divide a science frame by; None without one."""
+        made = {key: frames for key, frames in plan.flat_groups.items() if key in self.flats}
+        chosen = flat_choice(frame, made, plan.profile.matching)
+        if chosen.name:
+            return self.flats[chosen.key]
+        # One that is borrowed goes by its filter alone.
+        return None if frame.filter in plan.flat_groups else self.flats.get(frame.filter)
 
 
 def _dark_name(time: float) -> str:
@@ -157,6 +184,7 @@ def calibrate_raw(
         overscan=plan.overscan,
         overscan_axis=plan.profile.overscan_axis,
         overscan_median=True,
+        pedestal=plan.pedestal,
         trim=plan.trim,
         bad_pixels=plan.bad_pixels(),
         exposure_time=EXPOSURE_TIME,
@@ -171,6 +199,7 @@ def calibrate_raw(
             "overscan": plan.overscan,
             "overscan_axis": plan.profile.overscan_axis,
             "trim": plan.trim,
+            **({} if plan.pedestal is None else {"pedestal": plan.pedestal}),
             "gain": [amplifier.gain for amplifier in detector.amplifiers],
             "read_noise": [amplifier.read_noise for amplifier in detector.amplifiers],
             "saturation": plan.camera.saturation,
@@ -230,35 +259,52 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
         consequence = "those of other exposure times are scaled" if darks else "the dark current stays in the frames"
         times = ", ".join(f"{time:g}" for time in lost)
         remarks.append(f"none of the darks of {times} s can be used: {consequence}")
-    masters = Masters(bias=bias, darks=darks, flats={})
-    remarks += _remarks_on_scaling(masters, plan)
+    scales = plan.profile.matching.scale_darks
+    masters = Masters(bias=bias, darks=darks, flats={}, may_scale=scales, bias_in_darks=plan.bias_in_darks)
+    remarks += _remarks_on_darks(masters, plan)
     flats: dict[str, CCDFrame] = {one.filter: lent for one, lent in borrowed("flat")}
-    for filter_name, frames in plan.flats.items():
+    for key, frames in plan.flat_groups.items():
         lit = _lit(frames, plan, masters, unused, done)
-        flat = combined(_flat_name(filter_name), frames, lit, scale="median")
+        flat = combined(_flat_name(key), frames, lit, scale="median")
         if flat is not None:
             left_out = {file.path for file in unused}
             flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in left_out)
-            flats[filter_name] = flat
-            continue
-        names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
-        without = f": reduced without one: {names}" if names else ""
-        remarks.append(f"no flat for {for_filter(filter_name)} can be used{without}")
+            flats[key] = flat
+    remarks += _remarks_on_lost_flats(flats, plan)
     return replace(masters, flats=flats, scatter=scatter, unused=tuple(unused), remarks=tuple(remarks))
 
 
-def _remarks_on_scaling(masters: Masters, plan: Plan) -> Iterator[str]:
-    """Yield remarks on exposure times whose dark is scaled by so much that its hot pixels are wrong."""
+def _remarks_on_lost_flats(flats: Mapping[str, CCDFrame], plan: Plan) -> Iterator[str]:
+    """Yield remarks on filters of which no flat can be used."""
+    groups = plan.flat_groups
+    for filter_name in sorted(
+        {frames[0].filter for frames in groups.values()}
+        - {groups[key][0].filter if key in groups else key for key in flats}
+    ):
+        names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
+        without = f": reduced without one: {names}" if names else ""
+        yield f"no flat for {for_filter(filter_name)} can be used{without}"
+
+
+def _remarks_on_darks(masters: Masters, plan: Plan) -> Iterator[str]:
+    """Yield remarks on exposure times that have no dark of their own, where that may make the frames wrong."""
     for seconds in sorted({frame.exposure_time for frame in plan.science if frame.exposure_time > 0}):
         dark = masters.dark_for(seconds)
+        if not masters.darks:
+            return
         if dark is None:
+            there = ", ".join(f"{time:g}" for time in masters.darks)
+            yield f"for exposures of {seconds:g} s there is no dark, but for {there} s: it stays in the frames"
             continue
         of_dark = float(dark.meta[EXPOSURE_TIME])
-        if max(of_dark / seconds, seconds / of_dark) > FAR:
+        if distance(of_dark, seconds) > FAR:
             yield (
                 f"for exposures of {seconds:g} s there is no dark nearer than {of_dark:g} s; it is scaled by "
                 f"{seconds / of_dark:.3g}, which hot pixels do not follow"
             )
+        elif how := masters.how_made(seconds):
+            tested = "" if how.tested or masters.bias_in_darks else "; nothing tests whether its hot pixels follow"
+            yield f"for exposures of {seconds:g} s there is no dark; taken is {how.why}{tested}"
 
 
 def _calibrated(

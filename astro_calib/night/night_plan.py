@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
-from astro_calib.night.plan import Plan, darks_of, flats_of
+from astro_calib.night.matching import darks_of
+from astro_calib.night.plan import Plan, flats_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

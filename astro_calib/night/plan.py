@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
 from astro_calib.night.loan import NOTHING, Loan
+from astro_calib.night.matching import Choice, Match, dark_choice, darks_of, flat_choice, flat_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,23 +25,9 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
-__all__ = ["SAME_EXPOSURE", "Plan", "darks_of", "flats_of"]
+__all__ = ["Plan", "flats_of"]
 
-#: Cameras that report the time that the shutter was open report a slightly different one for each frame.
-SAME_EXPOSURE = 1.01
 UNIT_NAMES = {"gain": "electron/adu", "read_noise": "electron", "saturation": "adu"}
-
-
-def darks_of(frames: Iterable[RawFrame]) -> dict[float, tuple[RawFrame, ...]]:
-    """Return the darks by their mean exposure time in seconds, those that differ by less than 1% together."""
-    groups: list[list[RawFrame]] = []
-    darks = [frame for frame in frames if frame.kind == "dark"]
-    for frame in sorted(darks, key=lambda frame: frame.exposure_time):
-        if groups and frame.exposure_time <= SAME_EXPOSURE * groups[-1][0].exposure_time:
-            groups[-1].append(frame)
-        else:
-            groups.append([frame])
-    return {fmean(frame.exposure_time for frame in group): tuple(group) for group in groups}
 
 
 def flats_of(frames: Iterable[RawFrame]) -> dict[str, tuple[RawFrame, ...]]:
@@ -75,6 +61,8 @@ class Plan:
     image_excess : ImageExcess, optional
         What the image has in read-out noise and the overscan has not, if the read noise of each frame is from its own
         overscan; None if all frames have the detector's.
+    pedestal : float, optional
+        The level of zero light in adu, of a setup without overscan and biases; None as long as it is not known.
     title : str
         What tells the setup from the others of the night, in a few words; empty if there is only one.
     name : str
@@ -106,6 +94,7 @@ class Plan:
     remarks: tuple[str, ...] = ()
     numbers: tuple[Number, ...] = ()
     image_excess: ImageExcess | None = None
+    pedestal: float | None = None
     title: str = ""
     name: str = ""
     problem: str = ""
@@ -155,6 +144,72 @@ class Plan:
     def flats(self) -> dict[str, tuple[RawFrame, ...]]:
         """The flats by filter."""
         return flats_of(self.frames)
+
+    @property
+    def flat_groups(self) -> dict[str, tuple[RawFrame, ...]]:
+        """The flats that make one master each: of one filter, angle of the rotator, and time of taking."""
+        return flat_groups(self.frames, self.profile.matching)
+
+    @property
+    def bias_in_darks(self) -> bool:
+        """Whether nothing tells the bias but the darks, which hold it."""
+        has_bias = "bias" in self.loan.kinds or any(frame.kind == "bias" for frame in self.frames)
+        return self.overscan is None and not has_bias
+
+    def match(self, frame: RawFrame) -> Match:
+        """
+        Find what a science frame is calibrated with, and why.
+
+        Parameters
+        ----------
+        frame : RawFrame
+            One of the science frames.
+
+        Returns
+        -------
+        Match
+            Its bias, dark and flat.
+        """
+        return self.matches((frame,))[0]
+
+    def matches(self, frames: Iterable[RawFrame] | None = None) -> tuple[Match, ...]:
+        """
+        Find what each science frame is calibrated with, and why.
+
+        Parameters
+        ----------
+        frames : iterable of RawFrame, optional
+            All science frames by default.
+
+        Returns
+        -------
+        tuple of Match
+            In the order of the frames.
+        """
+        biases, darks, flats = self.biases, self.darks, self.flat_groups
+        own = Choice("bias", biases, f"{len(biases)} of this setup") if biases else None
+        bias = own or self.loan.bias or self._without_bias()
+        rules, with_bias = self.profile.matching, self.bias_in_darks
+        found = []
+        for frame in self.science if frames is None else frames:
+            dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias)
+            if not darks:
+                dark = self.loan.dark_for(frame.exposure_time, with_bias=with_bias) or dark
+            flat = flat_choice(frame, flats, rules)
+            if not flat.name:
+                flat = self.loan.flat_for(frame.filter) or flat
+            problem = ""
+            if with_bias and not dark.name and self.profile.pedestal is None:
+                problem = f"there is no bias, and {dark.why}; give biases, or darks of {frame.exposure_time:g} s"
+            found.append(Match(frame, bias, dark, flat, problem))
+        return tuple(found)
+
+    def _without_bias(self) -> Choice:
+        if self.overscan is not None:
+            return Choice(why="there are no biases: the overscan tells the level, their pattern stays", mend="biases")
+        if self.profile.pedestal is not None:
+            return Choice(why=f"there are no biases: {self.profile.pedestal:g} adu are subtracted", mend="biases")
+        return Choice(why="there are no biases: the darks hold it", mend="")
 
     @property
     def overscan(self) -> str | None:
@@ -212,6 +267,13 @@ class Plan:
             names = [printable(frame.path.name) for frame in frames]
             listed = ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}"
             lines.append(f"  {kind:8} {filter_name or '-':8} {exposure:>14} {len(frames):6}  {listed}")
+        for one in self.loan.masters:
+            exposure = "-" if one.master.kind == "flat" else f"{one.master.exposure_time:g}"
+            listed = f"{printable(one.master.path.name)}, a master {one.age}"
+            filter_name = one.master.filter or "-"
+            lines.append(
+                f"  {one.master.kind:8} {filter_name:8} {exposure:>14} {one.master.number or '-':>6}  {listed}"
+            )
         amplifier = None if self.detector is None else self.detector.amplifiers[0]
         numbers = {
             "gain": None if amplifier is None else amplifier.gain,

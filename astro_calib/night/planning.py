@@ -18,13 +18,14 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
 from astro_calib.night.loan import nothing_lent
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.sample import Seen
-from astro_calib.night.sorting import night_of
+from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
 
 if TYPE_CHECKING:
@@ -215,34 +216,38 @@ def _with_pixels(
             loan = lend(good)
             if problem := why_incomplete(good, [] if plan.title else unused, plan.profile, loan):
                 raise FrameError(problem)  # noqa: TRY301  it is caught like what follows
+            plan, hopeless = without_hopeless(replace(plan, frames=tuple(good), loan=loan))  # noqa: PLW2901  what is left of it
+            good, unused = list(plan.frames), unused + hopeless
             check_bad_sections(plan.profile, good[0].shape)
-            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers)
+            is_lent = "bias" in loan.kinds
+            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers, bias_is_lent=is_lent)
         except (FrameError, ProfileError) as error:
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
             reason = str(error) if not plan.title else f"nothing of its setup ({plan.title}) can be reduced: {error}"
             unused += [left_out(frame, reason) for frame in good]
             continue
-        done.append(
-            replace(
-                plan,
-                frames=tuple(good),
-                detector=found.detector,
-                remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
-                loan=loan,
-                numbers=found.numbers,
-                image_excess=found.image_excess,
-            )
+        whole = replace(
+            plan,
+            frames=tuple(good),
+            detector=found.detector,
+            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
+            loan=loan,
+            numbers=found.numbers,
+            image_excess=found.image_excess,
+            pedestal=found.pedestal,
         )
+        done.append(replace(whole, pedestal=lent_pedestal(whole)))
     next(waiting, None)  # which ends a progress bar
     if not done:
         raise errors[0]
     used = {frame.path for plan in done for frame in plan.frames}
+    lent = frozenset().union(*(plan.loan.paths for plan in done))
     return replace(
         night,
         setups=tuple(done),
         incomplete=tuple(incomplete),
-        unused=tuple(file for file in unused if file.path not in used),
+        unused=tuple(file for file in unused if file.path not in used and file.path.resolve() not in lent),
     )
 
 

@@ -39,6 +39,13 @@ A complete one, with everything that a profile can hold::
     overscan_level = "frame"                # one level for the "frame", for each "row" or each "column"
     bad = ["[257:257, 1:1024]"]             # bad pixels of the frame as it is in the file
     darks_expected = true                   # false: the dark current is negligible
+    pedestal = 1000                         # adu: the level of zero light, where nothing in the frames tells it
+
+    [matching]                              # which frames go together
+    temperature = 2.5                       # degrees C: how far apart the frames of one setup may be
+    rotator = 2.0                           # degrees: how far apart a flat and a science frame may be
+    flat_hours = 16                         # flats with a longer pause between them make two masters
+    scale_darks = true                      # false: a frame gets a dark of its own exposure, or none
 
     [bias]                                  # a frame is of this kind if every line fits
     OBSTYPE = "DARK"                        # capitals: a header keyword; small letters: see [keywords]
@@ -76,6 +83,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.night.header_cards import cards_of
+from astro_calib.night.matching_rules import Matching
 from astro_calib.night.profile_check import DETECTOR_KEYS, KINDS, OVERSCAN_AXES, Rule
 from astro_calib.night.reading import FILENAME, FOLDER, ExposureTime, Reading
 from astro_calib.night.recognise import Recognised, recognise
@@ -127,6 +135,10 @@ class Profile:
         The headers by which the profile is chosen where none is given: any of these rules.
     why : str
         The card by which it was chosen; empty if no header chose it.
+    pedestal : float, optional
+        The level of zero light in adu, for frames without overscan and biases.
+    matching : Matching
+        Which frames go together.
     given : mapping of str to tuple of str
         Patterns for names of files and folders, by kind, that go before the rules.
 
@@ -156,6 +168,8 @@ class Profile:
     darks_expected: bool = True
     chosen_by: tuple[Rule, ...] = ()
     why: str = ""
+    pedestal: float | None = None
+    matching: Matching = field(default_factory=Matching)
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, header: Header) -> Profile:  # noqa: ARG002  a profile that chooses looks at it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from astro_calib.detector.linearity import LinearityPolynomial, LinearityTable
 from astro_calib.errors import ProfileError
 from astro_calib.night.header_cards import ENTRY, JOINED, UNITS
 from astro_calib.night.headers import parse_section
+from astro_calib.night.matching_rules import Matching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ ROLES = (
 #: The ``overscan_axis`` of `astro_calib.subtract_overscan` for each ``overscan_level`` of a profile.
 OVERSCAN_AXES: Mapping[str, int | tuple[int, int]] = MappingProxyType({"frame": (0, 1), "row": 1, "column": 0})
 
-NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation")
+NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation", "pedestal")
 ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
 DETECTOR_KEYS = (
     *NUMBERS,
@@ -101,8 +102,9 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
 
     A ProfileError names the ``source``, the key, what was found and what is allowed.
     """
-    _known(source, "at the top", table, ("name", "description", "keywords", "detector", *KINDS, CHOSEN_BY))
-    for key in ("keywords", "detector"):
+    tables = ("keywords", "detector", "matching")
+    _known(source, "at the top", table, ("name", "description", *tables, *KINDS, CHOSEN_BY))
+    for key in tables:
         if not isinstance(table.get(key, {}), dict):
             raise _fail(source, key, table[key], f"it must be a table, [{key}]")
     for key in ("name", "description"):
@@ -119,6 +121,7 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
         "rules": MappingProxyType(rules),
         CHOSEN_BY: chosen_by,
         **_detector(source, base["detector"] | table.get("detector", {})),
+        "matching": _matching(source, table.get("matching", {})),
     }
 
 
@@ -168,6 +171,18 @@ def _detector(source: str, table: dict[str, Any]) -> dict[str, Any]:
         found = table["gain_uncertainty"]
         raise _fail(source, "detector.gain_uncertainty", found, "it needs detector.gain beside it")
     return result
+
+
+def _matching(source: str, table: dict[str, Any]) -> Matching:
+    keys = tuple(one.name for one in fields(Matching))
+    _known(source, "in [matching]", table, keys)
+    for key, value in table.items():
+        if key == "scale_darks":
+            if not isinstance(value, bool):
+                raise _fail(source, f"matching.{key}", value, "it must be true or false")
+        elif isinstance(value, str | bool) or (number := as_number(value)) is None or number <= 0:
+            raise _fail(source, f"matching.{key}", value, "it must be a number above 0")
+    return Matching(**table)
 
 
 def _detector_value(source: str, key: str, value: Any) -> Any:

@@ -170,7 +170,7 @@ def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame, det
         detector=detector,
         bias=masters.bias,
         dark=masters.dark_for(frame.exposure_time),
-        flat=masters.flats.get(frame.filter),
+        flat=masters.flat_for(frame, plan),
     )
 
 
@@ -195,8 +195,8 @@ def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters, detector: Det
     """Return a raw frame in electron less its pedestal, which the master bias tells where there is no overscan."""
     from astro_calib.photometry import before_calibration
 
-    pedestal = None
-    if plan.overscan is None:
+    pedestal = plan.pedestal
+    if plan.overscan is None and pedestal is None:
         assert masters.bias is not None  # plan_night has made sure
         pedestal = masters.pedestal / plan.camera.amplifiers[0].gain.value
     return before_calibration(raw, detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)

@@ -22,6 +22,7 @@ __all__ = [
     "Setup",
     "described_setups",
     "difference",
+    "rotator_of",
     "settings_of",
     "setup_titles",
     "setups",
@@ -43,6 +44,8 @@ CARDS = {
 TEMPERATURE = ("CCD-TEMP", "CCDTEMP", "CCD_TEMP", "DET-TEMP", "DETTEMP")
 SET_TEMPERATURE = ("SET-TEMP", "SETTEMP", "SET_TEMP", "CCDTSET")
 COOLED = "temperature"
+#: The mechanical angle of a rotator, not that of the sky.
+ROTATOR = ("ROTATANG", "ROTATOR", "ROTANG", "ROTANGLE", "ROTMECH")
 #: Columns and rows, of setups that differ in it.
 SIZE = "size"
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
@@ -100,6 +103,18 @@ def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | fl
     if temperature is not None:
         found[COOLED] = temperature
     return found
+
+
+def rotator_of(header: Header) -> float | None:
+    """
+    Return the angle of the rotator that a header tells, in degrees; None if it tells none.
+
+    >>> from astropy.io import fits
+    >>> from astro_calib.night.setups import rotator_of
+    >>> rotator_of(fits.Header([("ROTATANG", 270.0)]))
+    270.0
+    """
+    return _first_number(header, ROTATOR)
 
 
 def _may_be_setting(value: Any) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from astro_calib.night.loan import Loan
     from astro_calib.night.profile import Profile
 
-__all__ = ["night_of"]
+__all__ = ["night_of", "without_hopeless"]
 
 ADVICE = "as in the frames that are reduced; reduce it with frames of its own setup"
 
@@ -61,7 +61,7 @@ def night_of(
     for group in alike(frames, needs_numbers=needs_numbers):
         useless += group.unusable
         reasons = {file.path: file for file in group.left_out}
-        found += [_Found(_with_size(setup), reasons) for setup in setups(group.frames)]
+        found += [_Found(_with_size(setup), reasons) for setup in setups(group.frames, profile.matching.temperature)]
     found.sort(key=_Found.rank, reverse=True)
     found = _each_science_once(found)
     telling = useless if len(found) < 2 else []
@@ -96,8 +96,21 @@ def night_of(
             if frame.path not in used and frame.path not in listed:
                 listed.add(frame.path)
                 useless.append(_why_left_out(frame, one, main))
+    served = [without_hopeless(plan) for plan in done]
+    useless += [file for _, files in served for file in files]
+    done = [plan for plan, _ in served]
     incomplete = tuple(plans[number] for number in wanted if number not in usable)
     return NightPlan(setups=tuple(done), unused=tuple(useless), profile=profile, incomplete=incomplete)
+
+
+def without_hopeless(plan: Plan) -> tuple[Plan, list[UnusedFile]]:
+    """Return a plan without the science frames that nothing tells the level of zero light of, and these."""
+    problems = {match.frame.path: match.problem for match in plan.matches() if match.problem}
+    if not problems:
+        return plan, []
+    kept = tuple(frame for frame in plan.frames if frame.path not in problems)
+    files = [left_out(frame, problems[frame.path]) for frame in plan.frames if frame.path in problems]
+    return replace(plan, frames=kept), files
 
 
 def _with_size(setup: Setup) -> Setup:

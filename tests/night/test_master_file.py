@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 from astro_calib.night import UnusedFile, load_profile
-from astro_calib.night.master_file import examine_master, time_of
+from astro_calib.night.master_file import examine_master
 
 GENERIC = load_profile("generic")
 
@@ -100,20 +100,3 @@ def test_filter(tmp_path, name, cards, filters, others):
     master = examined(tmp_path, name, [("IMAGETYP", "FLAT"), *cards])
     assert [master.is_of_filter(one) for one in filters] == [True] * len(filters)
     assert [master.is_of_filter(one) for one in others] == [False] * len(others)
-
-
-@pytest.mark.parametrize(
-    ("cards", "time"),
-    [
-        # 1 January 2000, 12 h, is JD 2451545.0 and MJD 51544.5.
-        ([("DATE-OBS", "2000-01-01T12:00:00")], 51544.5),
-        ([("DATE-OBS", "2000-01-01"), ("TIME-OBS", "12:00:00")], 51544.5),
-        ([("DATE-OBS", "2000-01-01"), ("UT", "12:00:00.0")], 51544.5),
-        ([("MJD-OBS", 51544.5)], 51544.5),
-        ([("JD", 2451545.0)], 51544.5),
-        ([("DATE-OBS", "23/08/18")], None),
-        ([], None),
-    ],
-)
-def test_time(cards, time):
-    assert time_of(fits.Header(cards)) == time

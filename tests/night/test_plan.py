@@ -299,8 +299,8 @@ def test_path_that_does_not_exist(raw):
 
 
 def test_only_science_frames(raw, write_raw):
-    write_raw("a.fits", "LIGHT", FILTER="V", BIASSEC="[17:20,1:16]")
-    write_raw("b.fits", "LIGHT", FILTER="V", BIASSEC="[17:20,1:16]")
+    write_raw("a.fits", "LIGHT", FILTER="V")
+    write_raw("b.fits", "LIGHT", FILTER="V")
     with pytest.raises(FrameError, match=r"only science frames \(a.fits and so on, 2 in all\)"):
         plan_night(raw, **CAMERA)
 

@@ -257,7 +257,10 @@ def test_bad_input_writes_nothing(night, tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()
     for path in night.paths("science"):
-        shutil.copy(path, raw)
+        data, header = fits.getdata(path, header=True)
+        # With an overscan they could be reduced.
+        del header["BIASSEC"]
+        fits.writeto(raw / path.name, data, header)
     with pytest.raises(FrameError, match="only science frames"):
         reduce_night(raw, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
