@@ -219,8 +219,8 @@ def _with_pixels(
             plan, hopeless = without_hopeless(replace(plan, frames=tuple(good), loan=loan))  # noqa: PLW2901  what is left of it
             good, unused = list(plan.frames), unused + hopeless
             check_bad_sections(plan.profile, good[0].shape)
-            lent = {"lent": loan.numbers, "bias_is_lent": "bias" in loan.kinds}
-            found = find_detector(good, plan.profile, seen=seen, **lent)
+            is_lent = "bias" in loan.kinds
+            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers, bias_is_lent=is_lent)
         except (FrameError, ProfileError) as error:
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
