@@ -134,6 +134,7 @@ def reduce_night(
     # Before all files are read, which takes a while.
     check_output(out, overwrite=overwrite)
     remarks = Remarks()
+    parts = iter(("headers", "pixels"))
     with remarks.heard():
         plan = make_plan(
             raw,
@@ -144,7 +145,7 @@ def reduce_night(
             saturation=saturation,
             unit=unit,
             masters=masters,
-            watch=partial(bar, desc="reading"),
+            watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
