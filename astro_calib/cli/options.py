@@ -57,7 +57,7 @@ class ProfileName(click.ParamType[str]):
 
         from astro_calib.night import builtin_profiles
 
-        names = [name for name in builtin_profiles() if name.startswith(incomplete)]
+        names = [name for name in ("auto", *builtin_profiles()) if name.startswith(incomplete)]
         return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
 
 
@@ -67,9 +67,10 @@ PROFILE = click.option(
     "-p",
     "--profile",
     type=ProfileName(),
-    default="generic",
+    default="auto",
     show_default=True,
-    help="Instrument profile: a built-in one, which the shell completes, or the path of a TOML file.",
+    help="Instrument profile: the one that each header chooses (auto), a built-in one (the shell completes it), or "
+    "the path of a TOML file.",
 )
 NUMBER = click.IntRange(min=1)
 

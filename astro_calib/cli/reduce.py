@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "reduce",
     epilog=example(
         "reduce raw/ -o reduced/ --gain 1.5 --read-noise 8",
-        "reduce d10*.fits.gz -o reduced/ --profile nickel",
+        "reduce d10*.fits.gz -o reduced/ --profile mycamera.toml",
     ),
 )
 @click.argument("raw", nargs=-1, required=True, type=PATH)
@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     help="A master of another night, or a directory of some: those that fit stand in for what the night lacks. May be "
     "given several times.",
 )
+@click.option("--bias", multiple=True, metavar="PATTERN", help="Names of biases, or of folders of them, as 'b*'.")
+@click.option("--dark", multiple=True, metavar="PATTERN", help="Names of darks, likewise.")
+@click.option("--flat", multiple=True, metavar="PATTERN", help="Names of flats, likewise.")
+@click.option("--science", multiple=True, metavar="PATTERN", help="Names of science frames, likewise.")
+@click.option("--bad-pixels", type=PATH, metavar="FILE", help="FITS image in which bad pixels are not 0.")
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
@@ -69,6 +74,11 @@ def command(
     aperture: float | None,
     detector: str,
     masters: tuple[Path, ...],
+    bias: tuple[str, ...],
+    dark: tuple[str, ...],
+    flat: tuple[str, ...],
+    science: tuple[str, ...],
+    bad_pixels: Path | None,
     unit: str | None,
     no_stars: bool,
     no_pictures: bool,
@@ -81,7 +91,8 @@ def command(
     """
     Reduce a night of raw frames: RAW are FITS files, or directories of them.
 
-    Biases, darks, flats and science frames are told apart by their headers, as the profile says. OUT will
+    Biases, darks, flats and science frames are told apart by their headers, as the profile says; by the names of files
+    and folders where headers are silent; or by --bias, --dark, --flat and --science. OUT will
     hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame
     (ECSV), pictures (PNG) and summary.txt. A terminal shows the most important part of the summary.
 
@@ -108,6 +119,11 @@ def command(
                 saturation=saturation,
                 masters=masters or None,
                 unit=unit,
+                bias=bias,
+                dark=dark,
+                flat=flat,
+                science=science,
+                bad_pixels=bad_pixels,
                 detector=detector,
                 overwrite=overwrite,
                 aperture=aperture,

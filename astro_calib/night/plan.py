@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
 from astro_calib.night.kind_table import kind_lines
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
+    from astro_calib.night.by_hand import BadPixelFile
     from astro_calib.night.decide import Number
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
@@ -33,6 +35,10 @@ def flats_of(frames: Iterable[RawFrame]) -> dict[str, tuple[RawFrame, ...]]:
     """Return the flats by filter."""
     flats = [frame for frame in frames if frame.kind == "flat"]
     return {name: tuple(f for f in flats if f.filter == name) for name in sorted({frame.filter for frame in flats})}
+
+
+def _named(profile: Profile) -> str:
+    return f"profile {profile.name}{f' (chosen by {printable(profile.why)})' if profile.why else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +72,8 @@ class Plan:
         Why its frames cannot be reduced, and what would mend it; empty if they can.
     loan : Loan
         The masters of other nights that stand in where the frames have none of their own.
+    bad_pixel_file : BadPixelFile, optional
+        Bad pixels beside those that the profile names.
 
     Examples
     --------
@@ -92,6 +100,7 @@ class Plan:
     name: str = ""
     problem: str = ""
     loan: Loan = NOTHING
+    bad_pixel_file: BadPixelFile | None = None
 
     @property
     def camera(self) -> Detector:
@@ -179,18 +188,17 @@ class Plan:
             In the order of the frames.
         """
         biases, darks, flats = self.biases, self.darks, self.flat_groups
-        lent = self.loan.choices()
-        bias = (
-            Choice("bias", biases, f"{len(biases)} of this setup") if biases else lent.get("bias", self._without_bias())
-        )
+        own = Choice("bias", biases, f"{len(biases)} of this setup") if biases else None
+        bias = own or self.loan.bias or self._without_bias()
         rules, with_bias = self.profile.matching, self.bias_in_darks
         found = []
         for frame in self.science if frames is None else frames:
-            dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias) if darks else lent.get("dark")
-            dark = dark or dark_choice(frame.exposure_time, {}, rules, with_bias=with_bias)
+            dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias)
+            if not darks:
+                dark = self.loan.dark_for(frame.exposure_time, with_bias=with_bias) or dark
             flat = flat_choice(frame, flats, rules)
             if not flat.name:
-                flat = lent.get(f"flat {frame.filter}", flat)
+                flat = self.loan.flat_for(frame.filter) or flat
             problem = ""
             if with_bias and not dark.name and self.profile.pedestal is None:
                 problem = f"there is no bias, and {dark.why}; give biases, or darks of {frame.exposure_time:g} s"
@@ -216,19 +224,24 @@ class Plan:
 
     def bad_pixels(self) -> NDArray[np.bool_] | None:
         """
-        The map of the profile's bad pixels, cut as the frames are; None if it names none.
+        The map of the bad pixels of the profile and of a file, cut as the frames are; None if none are named.
 
         Returns
         -------
         ndarray of bool, shape (ny, nx), or None
             True where a pixel is bad.
         """
-        if not self.profile.bad:
-            return None
-        bad = np.zeros(self.frames[0].shape, dtype=bool)
-        for section in self.profile.bad:
-            bad[parse_section(section)] = True
-        return bad if self.trim is None else bad[parse_section(self.trim)]
+        frame = self.frames[0]
+        named = None
+        if self.profile.bad:
+            whole = np.zeros(frame.shape, dtype=bool)
+            for section in self.profile.bad:
+                whole[parse_section(section)] = True
+            named = whole if self.trim is None else whole[parse_section(self.trim)]
+        given = None if self.bad_pixel_file is None else self.bad_pixel_file.of(frame.shape, self.trim)
+        if named is None or given is None:
+            return given if named is None else named
+        return named | given
 
     def table(self) -> str:
         """
@@ -245,7 +258,7 @@ class Plan:
         """Say how many frames of which size there are, and by which profile they were told apart."""
         rows, columns = self.frames[0].shape
         of_setup = f"{self.title}: " if self.title else ""
-        return f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, profile {self.profile.name}"
+        return f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}"
 
     def kinds(self, width: int | None = None) -> list[str]:
         """Return a table of the frames, and of the masters that are borrowed, as lines."""

@@ -15,7 +15,7 @@ from astro_calib.errors import FrameError
 from astro_calib.io.atomic import write_atomically
 from astro_calib.io.terminal import progress_bar
 from astro_calib.night.frames import UnusedFile
-from astro_calib.night.journal import tell_frames, tell_masters, tell_reduced, tell_unused
+from astro_calib.night.journal import tell_masters, tell_reduced, tell_unused
 from astro_calib.night.masters import make_masters, write_masters
 from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import astropy.units as u
 
+    from astro_calib.night.by_hand import Pattern
     from astro_calib.night.frame_summary import FrameSummary
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_summary import MasterSummary
@@ -45,12 +46,17 @@ def reduce_night(
     raw: Any,
     out: str | PathLike[str],
     *,
-    profile: str | PathLike[str] | Profile = "generic",
+    profile: str | PathLike[str] | Profile = "auto",
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
+    bias: Pattern = None,
+    dark: Pattern = None,
+    flat: Pattern = None,
+    science: Pattern = None,
+    bad_pixels: str | PathLike[str] | None = None,
     detector: str = "auto",
     overwrite: bool = False,
     stars: bool = True,
@@ -73,6 +79,7 @@ def reduce_night(
         Directory for the results; made if it does not exist. It must not be one that holds raw frames.
     profile : str, path or Profile
         Name of a built-in instrument profile, path of a TOML file, or what `~astro_calib.night.load_profile` returned.
+        ``"auto"`` is the built-in one that each frame's header chooses.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
@@ -80,6 +87,11 @@ def reduce_night(
     masters : path or iterable of paths, optional
         Masters of other nights, or directories of them: those that fit stand in for biases, darks and flats that the
         night lacks. They are written beside the night's own, and the summary says from when they are.
+    bias, dark, flat, science : str, path, or several, optional
+        What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It
+        goes before what headers say.
+    bad_pixels : path, optional
+        A FITS image in which bad pixels are not 0, of the shape of the raw frames or of what is kept of them.
     detector : {"auto", "header", "measure", "profile"}
         Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
         flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
@@ -145,12 +157,12 @@ def reduce_night(
             saturation=saturation,
             unit=unit,
             masters=masters,
+            patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
+            bad_pixels=bad_pixels,
             watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
-    tell_frames(plan.frames)
-    tell_unused(plan.unused)
     remarks.add(*plan.remarks)
     results = _Results()
     errors: list[FrameError] = []
