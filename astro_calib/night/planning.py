@@ -18,9 +18,9 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.journal import tell_frames, tell_unused
 from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
-from astro_calib.night.journal import tell_frames, tell_unused
 from astro_calib.night.loan import nothing_lent
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profiles import load_profile
