@@ -143,7 +143,7 @@ def lost(summary: NightSummary) -> str:
     """The science frames that are missing in the results, and files that may be some; empty if there are none."""
     from astro_calib.night.unused_text import lost_lines
 
-    return "\n".join(lost_lines(summary.lost, len(summary.frames)))
+    return "\n".join(lost_lines(summary.lost, len(summary.frames), summary.called))
 
 
 def _check_reports(log: Path | None, json_file: Path | None, out: Path, overwrite: bool) -> None:
