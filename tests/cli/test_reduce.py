@@ -231,7 +231,7 @@ def test_where_columns_says_so_lines_are_as_short(raw, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("ni", ["plain,nickel"]), ("gen", ["plain,generic"]), ("my/", ["file,my/"])],
+    [("nic", ["plain,nickel"]), ("gen", ["plain,generic"]), ("my/", ["file,my/"])],
 )
 @pytest.mark.parametrize("command", ["reduce", "ptc", "audit"])
 def test_a_shell_completes_the_names_of_profiles(command, typed, offered):
