@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
+@click.option("--pedestal", type=float, help="Level of zero light in adu, where neither overscan nor biases tell it.")
 @click.option(
     "--aperture",
     type=click.FloatRange(min=0, min_open=True),
@@ -71,6 +72,7 @@ def command(
     gain: float | None,
     read_noise: float | None,
     saturation: float | None,
+    pedestal: float | None,
     aperture: float | None,
     detector: str,
     masters: tuple[Path, ...],
@@ -117,6 +119,7 @@ def command(
                 gain=gain,
                 read_noise=read_noise,
                 saturation=saturation,
+                pedestal=pedestal,
                 masters=masters or None,
                 unit=unit,
                 bias=bias,

@@ -70,6 +70,8 @@ class Plan:
         The same as a part of file names.
     problem : str
         Why its frames cannot be reduced, and what would mend it; empty if they can.
+    elsewhere : tuple of str
+        What other setups of the night have of that which its science frames lack, and why it is not taken.
     loan : Loan
         The masters of other nights that stand in where the frames have none of their own.
     bad_pixel_file : BadPixelFile, optional
@@ -100,6 +102,7 @@ class Plan:
     name: str = ""
     problem: str = ""
     loan: Loan = NOTHING
+    elsewhere: tuple[str, ...] = ()
     bad_pixel_file: BadPixelFile | None = None
 
     @property

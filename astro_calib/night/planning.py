@@ -51,6 +51,7 @@ def plan_night(
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
+    pedestal: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
     bias: Pattern = None,
@@ -73,6 +74,8 @@ def plan_night(
         for each frame.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
+    pedestal : Quantity or float, optional
+        The level of zero light in adu, for frames without overscan and biases.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     masters : path or iterable of paths, optional
@@ -135,6 +138,7 @@ def plan_night(
         gain=gain,
         read_noise=read_noise,
         saturation=saturation,
+        pedestal=pedestal,
     )
 
 
@@ -237,7 +241,7 @@ def _with_pixels(
             plan,
             frames=tuple(good),
             detector=found.detector,
-            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
+            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan), *plan.elsewhere),
             loan=loan,
             numbers=found.numbers,
             image_excess=found.image_excess,
@@ -276,8 +280,9 @@ def _with_options(profile: Profile, **options: u.Quantity | float | None) -> Pro
     for name, value in options.items():
         if value is None:
             continue
-        quantity = u.Quantity(quantity_values(name, value, UNITS[name]), UNITS[name])
-        zero_allowed = name == "read_noise"
+        unit = UNITS.get(name, u.adu)
+        quantity = u.Quantity(quantity_values(name, value, unit), unit)
+        zero_allowed = name in ("read_noise", "pedestal")
         if not quantity.isscalar or not (np.inf > quantity.value > 0 or (zero_allowed and quantity.value == 0)):
             msg = f"{name} is {value}; it must be a number{', 0 or' if zero_allowed else ''} above 0."
             raise ValueError(msg)

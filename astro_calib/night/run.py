@@ -52,6 +52,7 @@ def reduce_night(
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
+    pedestal: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
     bias: Pattern = None,
@@ -84,6 +85,8 @@ def reduce_night(
         ``"auto"`` is the built-in one that each frame's header chooses.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
+    pedestal : Quantity or float, optional
+        The level of zero light in adu, for frames without overscan and biases.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     masters : path or iterable of paths, optional
@@ -157,6 +160,7 @@ def reduce_night(
             gain=gain,
             read_noise=read_noise,
             saturation=saturation,
+            pedestal=pedestal,
             unit=unit,
             masters=masters,
             patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
