@@ -151,7 +151,8 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
     if found.fault:
         return UnusedFile(path, found.fault, lost=True)
     header = found.header
-    steps = _steps(path) if "CALID" in header else ()
+    # What we have calibrated has a CALID, and what we have combined a number of frames.
+    steps = _steps(path) if "CALID" in header and "NCOMBINE" in header else ()
     kind = _parameter(steps, "kind") or _kind(header, path, profile)
     if kind not in CALIBRATIONS:
         what = (
