@@ -16,7 +16,7 @@ from astro_calib.night.names import stem
 from astro_calib.night.net import tried
 from astro_calib.night.not_raw import STACKED, header_of_stack
 from astro_calib.night.observed import time_of
-from astro_calib.night.setups import COOLED, settings_of
+from astro_calib.night.setups import COOLED, rotator_of, settings_of
 from astro_calib.night.told_by_name import kind_by_name
 from astro_calib.steps.header import GAIN_OF_ONE
 
@@ -80,6 +80,8 @@ class MasterFile:
         Whether it is a dark of ours whose bias is still in it, less ``pedestal``.
     pedestal : float
         The level in adu that was subtracted from its frames; 0 for none.
+    rotator : float or None
+        The angle of the rotator in degrees; None if its header does not tell.
     settings : mapping of str to (str or float)
         What is known of the setup of the camera, by card.
 
@@ -106,6 +108,7 @@ class MasterFile:
     subtracted: bool = False
     holds_bias: bool = False
     pedestal: float = 0.0
+    rotator: float | None = None
     settings: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
@@ -183,6 +186,7 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
         subtracted=_subtracted(header),
         holds_bias=kind == "dark" and bool(steps) and not _bias_subtracted(steps),
         pedestal=float(_parameter(steps, "pedestal") or 0.0),
+        rotator=rotator_of(header),
         settings=_settings(header, profile, steps),
     )
 
