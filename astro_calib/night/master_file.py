@@ -149,13 +149,14 @@ def examine_master(path: Path, profile: Profile) -> MasterFile | UnusedFile:
 
 def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
     from astro_calib.io.fits.header_reader import read_image_header
+    from astro_calib.io.fits_budget import read_provenance
 
     found = read_image_header(path)
     if found.fault:
         return UnusedFile(path, found.fault, lost=True)
     header = found.header
     # What we have calibrated has a CALID, and what we have combined a number of frames.
-    steps = _steps(path) if "CALID" in header and "NCOMBINE" in header else ()
+    steps = read_provenance(path) if "CALID" in header and "NCOMBINE" in header else ()
     kind = _parameter(steps, "kind") or _kind(header, path, profile)
     if kind not in CALIBRATIONS:
         what = (
@@ -241,16 +242,6 @@ def _bias_subtracted(steps: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the frames of a master of ours had their bias or their overscan subtracted."""
     kinds = {entry["kind"] for step in steps for entry in step["masters"]}
     return "bias" in kinds or _parameter(steps, "overscan") is not None
-
-
-def _steps(path: Path) -> Sequence[Mapping[str, Any]]:
-    """What was done to a master of ours and its frames, the oldest step first."""
-    from astropy.io import fits
-
-    from astro_calib.io.fits_budget import read_tree
-
-    with fits.open(path) as hdus:
-        return tuple(read_tree(hdus).get("provenance") or ())
 
 
 def _parameter(steps: Sequence[Mapping[str, Any]], name: str) -> Any:
