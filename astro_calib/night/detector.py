@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.night.converter import gain_of_headers, step_of_frames
 from astro_calib.night.decide import Estimate, Evidence, Number, decide
 from astro_calib.night.matching import darks_of
 from astro_calib.night.read_out import excess_of
+from astro_calib.night.sample import Sampler
 from astro_calib.night.survey import COMMON, UNITS
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
 
 ROLES = ("gain", "read_noise")
+#: Values of 14, 12 and 10 bits, moved to the upper end of 16.
+STEPS = (4.0, 16.0, 64.0)
 #: So many darks tell the level of zero light.
 FEW = 4
 
@@ -105,13 +109,27 @@ def night_detector(
 
     values: dict[str, Any] = {}
     remarks: list[str] = []
-    saturation = _first(frames, "saturation")
+    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
+    step = step_of_frames(frames, sampler)
     unsigned = all(frame.unsigned_16_bit for frame in frames)
-    top = saturation or (65535.0 if unsigned else None)
+    steps = step if step in STEPS else 1.0
+    # A camera of 12 bits whose values come in steps of 16 goes up to 65520.
+    largest = 65536.0 - steps
+    saturation = _first(frames, "saturation")
+    if saturation is not None and profile.saturation is None and saturation < 65536 / steps and steps > 1:
+        remarks.append(
+            f"the saturation in the headers, {saturation:g}, is in steps of the converter, and the pixel values come "
+            f"in steps of {steps:g}: {saturation * steps:g} adu is taken"
+        )
+        saturation *= steps
+    top = saturation or (largest if unsigned else None)
+    of_headers = gain_of_headers(frames, step)
     # Where there are no biases, the shortest darks tell the level of zero light, and their noise that of a read-out.
     standing_in = frames if bias_is_lent else _standing_in(frames)
-    numbers, measurement = _numbers(standing_in, profile, mode, options, top, seen, lent)
+    numbers, measurement = _numbers(standing_in, profile, mode, options, top, sampler, of_headers.value, lent)
     remarks += measurement.notes
+    if numbers[0].source in ("header", "") and numbers[0].measured is None and of_headers.remark:
+        remarks.append(of_headers.remark)
     unknown = [number for number in numbers if number.value is None]
     if unknown and measurement.not_raw:
         raise UnknownNumberError(_of_masters(unknown, measurement.not_raw))
@@ -124,15 +142,15 @@ def night_detector(
     if saturation is not None:
         values["saturation"] = saturation * UNITS["saturation"]
     elif unsigned:
-        values["saturation"] = 65535 * UNITS["saturation"]
-        remarks.append("the saturation level is not known; 65535 adu is taken (--saturation)")
+        values["saturation"] = largest * UNITS["saturation"]
+        remarks.append(f"the saturation level is not known; {largest:g} adu is taken (--saturation)")
     else:
         remarks.append("the saturation level is not known; no pixel counts as saturated (--saturation)")
     excess = None
     if numbers[1].source == "measured":
         excess = excess_of([piece for _, piece in measurement.biases])
     detector = Detector(**values, linearity=profile.linearity, name=profile.name)
-    pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, seen)
+    pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, sampler)
     return NightDetector(detector, numbers, tuple(remarks), excess, pedestal)
 
 
@@ -149,21 +167,20 @@ def _pedestal(
     profile: Profile,
     numbers: tuple[Number, ...],
     measurement: Measurement,
-    seen: Seen | None,
+    sampler: Sampler,
 ) -> float | None:
     """
     The level of zero light in adu, where neither overscan nor biases tell it; None where they do.
 
     It is where the noise of the darks that stand in for biases is the read noise: what is above is their dark current.
     """
-    from astro_calib.night.sample import Sampler, raw_pieces
+    from astro_calib.night.sample import raw_pieces
 
     biases = [frame for frame in frames if frame.kind == "bias"]
     if frames[0].overscan is not None or (biases and biases[0].exposure_time == 0):
         return None
     if profile.pedestal is not None or not biases:
         return profile.pedestal
-    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
     pieces = measurement.biases or raw_pieces(biases, sampler, FEW, {})
     if not pieces:
         names = ", ".join(frame.path.name for frame in biases)
@@ -189,7 +206,8 @@ def _numbers(
     mode: str,
     options: Collection[str],
     top: float | None,
-    seen: Seen | None,
+    sampler: Sampler,
+    header_gain: float | None,
     lent: Mapping[str, float],
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
@@ -197,11 +215,11 @@ def _numbers(
 
     known: dict[str, dict[str, Any]] = {}
     for role in ROLES:
-        headers = (frame.in_header.get(role) for frame in frames)
+        noise = (frame.in_header["read_noise"] for frame in frames if "read_noise" in frame.in_header)
         stated = getattr(profile, role)
         by = f"--{role.replace('_', '-')}" if role in options else f"profile {profile.name}"
         known[role] = {
-            "header": next((value for value in headers if value is not None), None),
+            "header": header_gain if role == "gain" else next(noise, None),
             "stated": stated,
             "by": by,
             "stated_uncertainty": profile.gain_uncertainty if role == "gain" else None,
@@ -210,21 +228,19 @@ def _numbers(
         }
     if mode in ("header", "profile"):
         return tuple(decide(role, mode, evidence=Evidence(), **known[role]) for role in ROLES), Measurement()
-    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top, seen)
+    measurement, of_gain = _evidence_of_gain(frames, known["gain"], top, sampler)
     gain = decide("gain", mode, evidence=of_gain, **known["gain"])
     of_noise = _evidence_of_noise(measurement, gain)
     return (gain, decide("read_noise", mode, evidence=of_noise, **known["read_noise"])), measurement
 
 
 def _evidence_of_gain(
-    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None, seen: Seen | None
+    frames: Sequence[RawFrame], known: dict[str, Any], top: float | None, sampler: Sampler
 ) -> tuple[Measurement, Evidence]:
     """What flats and biases say of the gain, and the sky against the headers'."""
     from astro_calib.night.measure import measure
-    from astro_calib.night.sample import Sampler
     from astro_calib.night.sky_check import check_sky
 
-    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
     measurement = measure(frames, sampler, top)
     evidence = Evidence(
         measured=measurement.gain,
@@ -269,6 +285,9 @@ def _missing(number: Number, frames: Sequence[RawFrame], profile: Profile, mode:
         return f"the {COMMON[number.role]} is not known: {number.why}. {give}."
     keywords = ", ".join(profile.keywords[number.role]) or "the keywords for it (the profile names none)"
     of_header = f"the {COMMON[number.role]} of {frames[0].path.name} is not known: its header has none of {keywords}"
+    passed_over = next((frame.unusable[number.role] for frame in frames if number.role in frame.unusable), "")
+    if passed_over:
+        of_header = f"the {COMMON[number.role]} is not known: {passed_over}"
     if mode == "header":
         return f"{of_header}. {give}; astro-calib ptc measures it from flats and biases."
     from astro_calib.night.measure import NEEDED

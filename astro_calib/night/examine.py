@@ -54,9 +54,10 @@ def examine_file(path: Path, profile: Profile, *, needs_numbers: bool = True) ->
         header, shape, unsigned = read_raw_header(path, cards)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
-        kind = None if error.header is None else profile.kind(error.header, path)
+        kind = None if error.header is None else profile.of(error.header).kind(error.header, path)
         lost = kind == "science" or (kind is None and error.may_be_science)
         return UnusedFile(path, str(error), kind or "", lost=lost)
+    profile = profile.of(header)
     found = kind_of_file(path, header, profile)
     if isinstance(found, UnusedFile):
         return found
@@ -117,6 +118,7 @@ class _Description:
             beyond=frozenset(self.beyond),
             settings=settings_of(header, self.profile.keywords["gain"]),
             in_header=self._in_header(),
+            profile=profile,
             rotator=rotator_of(header),
         )
 
@@ -137,8 +139,8 @@ class _Description:
             pattern = str(header_value(self.header, keyword) or "")
             if self.kind == "science" and COLOURS.fullmatch(pattern.strip()):
                 self.remarks.append(
-                    f"{keyword}={pattern!r}: reduced as one plane, in which neighbouring pixels are of different colours; "
-                    f"separate them after the reduction, and before stars are measured"
+                    f"{keyword}={pattern!r}: reduced as one plane, in which neighbouring pixels are of different "
+                    "colours; separate them after the reduction, and before stars are measured"
                 )
                 return
 
@@ -222,7 +224,7 @@ class _Description:
 
     def _in_header(self) -> dict[str, float]:
         """The gain and the read noise of the header, as far as they are possible."""
-        found = {role: self.profile.find(self.header, role) for role in ("gain", "read_noise")}
+        found = {role: self.profile.find(self.header, role) for role in ("gain", "gain_per_step", "read_noise")}
         values = {role: possible(role, one[1]) for role, one in found.items() if one is not None}
         return {role: value for role, value in values.items() if value is not None}
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from astro_calib.arguments import as_path, printable
-from astro_calib.errors import FrameError
-from astro_calib.night.raw_file import FITS_SUFFIX
+from astro_calib.arguments import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
+    from astro_calib.night.profile import Profile
 
-__all__ = ["RawFrame", "UnusedFile", "by_reason", "file_state", "find_files"]
+__all__ = ["RawFrame", "UnusedFile", "by_reason", "file_state"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +51,8 @@ class RawFrame:
     misfit : str
         Why a section of the profile cannot be that of this frame; empty if all can.
     unusable : mapping of str to str
-        Why its header does not tell what it seems to tell: of ``"overscan"``, ``"trim"``, ``"gain"`` and ``"read_noise"``
-        those that it does not.
+        Why its header does not tell what it seems to tell, of ``"overscan"``, ``"trim"``, ``"gain"`` and
+        ``"read_noise"``.
     beyond : frozenset of str
         Which of these sections name pixels beyond the frame: it may have been cut.
     remarks : tuple of str
@@ -64,7 +60,10 @@ class RawFrame:
     settings : mapping of str to (str or float)
         What its header says of the setup of the camera, by card.
     in_header : mapping of str to float
-        The gain and the read noise that its header tells, whatever the profile says.
+        The gain, in electron/adu or for a step of the converter, and the read noise that its header tells, whatever
+        the profile says.
+    profile : Profile or None
+        The profile by which it was read.
     why : str
         What tells its kind, such as ``IMAGETYP='FLAT'``.
     time : float or None
@@ -106,6 +105,7 @@ class RawFrame:
     remarks: tuple[str, ...] = ()
     settings: Mapping[str, str | float] = field(default_factory=dict)
     in_header: Mapping[str, float] = field(default_factory=dict)
+    profile: Profile | None = field(default=None, repr=False)
     why: str = ""
     time: float | None = None
     rotator: float | None = None
@@ -163,54 +163,6 @@ def by_reason(files: Iterable[UnusedFile]) -> list[str]:
     for file in files:
         groups.setdefault(file.reason, []).append(file.path.name)
     return [printable(f"{', '.join(names)}: {reason}") for reason, names in groups.items()]
-
-
-def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
-    """
-    Return the files of a night, each once, and those of directories that are not FITS by their names.
-
-    ``raw`` is a path, several, or a ccdproc.ImageFileCollection. Directories are searched for files that are not
-    hidden, but not below. A path that does not exist is a FileNotFoundError, no path at all a FrameError.
-    """
-    if isinstance(raw, str | PathLike):
-        given: list[Any] = [raw]
-    elif hasattr(raw, "files_filtered"):
-        given = list(raw.files_filtered(include_path=True))
-    elif isinstance(raw, Iterable) and not hasattr(raw, "shape"):
-        given = list(raw)
-    else:
-        given = [raw]  # which is refused below
-    paths: dict[str, Path] = {}
-    unused = []
-    for entry in [as_path("a raw file", one) for one in given]:
-        if not os.path.lexists(entry):
-            msg = f"{entry} does not exist; expected a raw FITS file, or a directory of them."
-            raise FileNotFoundError(msg)
-        # A Path raises at a link to itself, and at what may not be looked at; os.path does not, here and below.
-        if not os.path.isdir(entry):  # noqa: PTH112  as said
-            paths.setdefault(os.path.realpath(entry), entry)
-            continue
-        try:
-            inside = sorted(entry.iterdir())
-        except OSError as error:
-            unused.append(UnusedFile(entry, f"it cannot be looked into: {error.strerror or error}", lost=True))
-            continue
-        for path in inside:
-            fits = FITS_SUFFIX.search(path.name) is not None
-            if path.name.startswith("."):
-                continue
-            if os.path.isdir(path):  # noqa: PTH112  as said
-                if fits:
-                    unused.append(UnusedFile(path, "a directory; give it as well if there are raw frames in it"))
-            elif fits:
-                paths.setdefault(os.path.realpath(path), path)
-            else:
-                unused.append(UnusedFile(path, "not FITS by its name"))
-    if not paths and not unused:
-        where = ", ".join(str(entry) for entry in map(Path, given)) or "the list"
-        msg = f"there are no raw frames in {where}: it is empty; give a directory of FITS files, or the files."
-        raise FrameError(msg)
-    return list(paths.values()), unused
 
 
 def file_state(path: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The entries of a profile's ``[keywords]``: a header keyword, several whose values belong together, one with a unit."""
+"""The entries of a profile's ``[keywords]``: a header keyword, several that belong together, or one with a unit."""
 
 from __future__ import annotations
 

@@ -108,7 +108,8 @@ def possible(role: str, value: Any) -> float | None:
     """Return the number that a header gives for a property of the detector; None if no detector has it."""
     from astro_calib.detector.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
 
-    lowest, highest = {"gain": GAINS, "read_noise": (0, MAX_READ_NOISE)}.get(role, (0, MAX_LEVEL))
+    limits = {"gain": GAINS, "gain_per_step": GAINS, "read_noise": (0, MAX_READ_NOISE)}
+    lowest, highest = limits.get(role, (0, MAX_LEVEL))
     number = as_number(value)
     possible = number is not None and lowest <= number <= highest and (number > 0 or role == "read_noise")
     return number if possible else None

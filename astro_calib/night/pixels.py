@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from astro_calib.errors import FrameError
 from astro_calib.night.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.net import tried
+from astro_calib.night.not_raw import pixels_of_result
 from astro_calib.night.raw_file import UnusableFileError, read_raw_file
 from astro_calib.noise.identity import content_digest
 
@@ -50,6 +51,8 @@ class Pixels:
         if data.shape != frame.shape or file_state(frame.path) != frame.state:
             msg = "it was changed after its header was read; reduce again when nothing writes to it"
             raise FrameError(msg)
+        if reason := pixels_of_result(data):
+            return UnusedFile(frame.path, f"{reason}: no raw frame; give the files of the camera", frame.kind)
         digest = content_digest(data)
         path = frame.path
         twin = self._first_with.setdefault(digest, path)

@@ -10,6 +10,7 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
+from astro_calib.night.kind_table import kind_lines
 from astro_calib.night.loan import NOTHING, Loan
 from astro_calib.night.matching import Choice, Match, dark_choice, darks_of, flat_choice, flat_groups
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
+    from astro_calib.night.by_hand import BadPixelFile
     from astro_calib.night.decide import Number
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
@@ -33,6 +35,10 @@ def flats_of(frames: Iterable[RawFrame]) -> dict[str, tuple[RawFrame, ...]]:
     """Return the flats by filter."""
     flats = [frame for frame in frames if frame.kind == "flat"]
     return {name: tuple(f for f in flats if f.filter == name) for name in sorted({frame.filter for frame in flats})}
+
+
+def _named(profile: Profile) -> str:
+    return f"profile {profile.name}{f' (chosen by {printable(profile.why)})' if profile.why else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +72,8 @@ class Plan:
         Why its frames cannot be reduced, and what would mend it; empty if they can.
     loan : Loan
         The masters of other nights that stand in where the frames have none of their own.
+    bad_pixel_file : BadPixelFile, optional
+        Bad pixels beside those that the profile names.
 
     Examples
     --------
@@ -92,6 +100,7 @@ class Plan:
     name: str = ""
     problem: str = ""
     loan: Loan = NOTHING
+    bad_pixel_file: BadPixelFile | None = None
 
     @property
     def camera(self) -> Detector:
@@ -215,19 +224,24 @@ class Plan:
 
     def bad_pixels(self) -> NDArray[np.bool_] | None:
         """
-        The map of the profile's bad pixels, cut as the frames are; None if it names none.
+        The map of the bad pixels of the profile and of a file, cut as the frames are; None if none are named.
 
         Returns
         -------
         ndarray of bool, shape (ny, nx), or None
             True where a pixel is bad.
         """
-        if not self.profile.bad:
-            return None
-        bad = np.zeros(self.frames[0].shape, dtype=bool)
-        for section in self.profile.bad:
-            bad[parse_section(section)] = True
-        return bad if self.trim is None else bad[parse_section(self.trim)]
+        frame = self.frames[0]
+        named = None
+        if self.profile.bad:
+            whole = np.zeros(frame.shape, dtype=bool)
+            for section in self.profile.bad:
+                whole[parse_section(section)] = True
+            named = whole if self.trim is None else whole[parse_section(self.trim)]
+        given = None if self.bad_pixel_file is None else self.bad_pixel_file.of(frame.shape, self.trim)
+        if named is None or given is None:
+            return given if named is None else named
+        return named | given
 
     def table(self) -> str:
         """
@@ -238,29 +252,20 @@ class Plan:
         str
             Several lines.
         """
+        return "\n".join([self.heading(), *self.kinds(), *(f"  {fact}" for fact in self.facts())])
+
+    def heading(self) -> str:
+        """Say how many frames of which size there are, and by which profile they were told apart."""
         rows, columns = self.frames[0].shape
         of_setup = f"{self.title}: " if self.title else ""
-        lines = [
-            f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, profile {self.profile.name}",
-            f"  {'kind':8} {'filter':8} {'exposure / s':>14} {'frames':>6}  files",
-        ]
-        groups: dict[tuple[str, str], list[RawFrame]] = {}
-        for kind in ("bias", "dark", "flat", "science"):
-            for frame in self.of_kind(kind):
-                groups.setdefault((kind, frame.filter), []).append(frame)
-        for (kind, filter_name), frames in groups.items():
-            times = sorted({frame.exposure_time for frame in frames})
-            exposure = f"{times[0]:g}" if len(times) == 1 else f"{times[0]:g} to {times[-1]:g}"
-            names = [printable(frame.path.name) for frame in frames]
-            listed = ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}"
-            lines.append(f"  {kind:8} {filter_name or '-':8} {exposure:>14} {len(frames):6}  {listed}")
-        for one in self.loan.masters:
-            exposure = "-" if one.master.kind == "flat" else f"{one.master.exposure_time:g}"
-            listed = f"{printable(one.master.path.name)}, a master {one.age}"
-            filter_name = one.master.filter or "-"
-            lines.append(
-                f"  {one.master.kind:8} {filter_name:8} {exposure:>14} {one.master.number or '-':>6}  {listed}"
-            )
+        return f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}"
+
+    def kinds(self, width: int | None = None) -> list[str]:
+        """Return a table of the frames, and of the masters that are borrowed, as lines."""
+        return kind_lines(self.frames, self.loan.masters, width)
+
+    def facts(self) -> tuple[str, str]:
+        """Say what is known of the detector, and which sections are used."""
         amplifier = None if self.detector is None else self.detector.amplifiers[0]
         numbers = {
             "gain": None if amplifier is None else amplifier.gain,
@@ -277,9 +282,7 @@ class Plan:
             text = "unknown" if quantity is None else f"{quantity.value:{digits}} {UNIT_NAMES[role]}"
             origin = f" ({source})" if source in ("header", "measured", "masters") else ""
             described.append(f"{role.replace('_', ' ')} {text}{origin}")
-        lines.append(f"  {', '.join(described)}")
-        lines.append(f"  overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}")
-        return "\n".join(lines)
+        return ", ".join(described), f"overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}"
 
     def __str__(self) -> str:
         lines = [self.table()]

@@ -12,6 +12,7 @@ import numpy as np
 
 from astro_calib.arguments import described, quantity_values
 from astro_calib.errors import FrameError, ProfileError
+from astro_calib.night.by_hand import read_bad_pixels, unfitting, with_patterns
 from astro_calib.night.completeness import check_bad_sections, remarks_on, why_incomplete
 from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
@@ -21,33 +22,41 @@ from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
 from astro_calib.night.loan import nothing_lent
 from astro_calib.night.pixels import Pixels
-from astro_calib.night.profile import Profile, load_profile
+from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.sample import Seen
 from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
     from pathlib import Path
 
+    from astro_calib.night.by_hand import BadPixelFile, Pattern
     from astro_calib.night.detector import NightDetector
     from astro_calib.night.loan import Loan
     from astro_calib.night.night_plan import NightPlan
+    from astro_calib.night.plan import Plan
+    from astro_calib.night.profile import Profile
 
 __all__ = ["make_plan", "plan_night", "with_unit"]
 
 
 def plan_night(
     raw: Any,
-    profile: str | PathLike[str] | Profile = "generic",
+    profile: str | PathLike[str] | Profile = "auto",
     *,
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
+    bias: Pattern = None,
+    dark: Pattern = None,
+    flat: Pattern = None,
+    science: Pattern = None,
+    bad_pixels: str | PathLike[str] | None = None,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     headers_only: bool = False,
 ) -> NightPlan:
@@ -59,7 +68,8 @@ def plan_night(
     raw : path, ccdproc.ImageFileCollection, or iterable of paths
         Directories, files, or both.
     profile : str, path or Profile
-        See `~astro_calib.night.load_profile`.
+        See `~astro_calib.night.load_profile`; ``"auto"`` is the one that `~astro_calib.night.choose_profile` chooses
+        for each frame.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
@@ -67,6 +77,11 @@ def plan_night(
     masters : path or iterable of paths, optional
         Masters of other nights, or directories of them: those that fit stand in for biases, darks and flats that a
         setup of the night lacks.
+    bias, dark, flat, science : str, path, or several, optional
+        What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It
+        goes before what headers say.
+    bad_pixels : path, optional
+        A FITS image in which bad pixels are not 0, of the shape of the raw frames or of what is kept of them.
     watch : callable
         Given the list of files, returns an iterable of them; for a progress bar. It is called for the headers, and
         again for the pixels.
@@ -114,6 +129,8 @@ def plan_night(
         masters=masters,
         watch=watch,
         headers_only=headers_only,
+        patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
+        bad_pixels=bad_pixels,
         gain=gain,
         read_noise=read_noise,
         saturation=saturation,
@@ -129,29 +146,38 @@ def make_plan(
     masters: Any = None,
     watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     headers_only: bool = False,
+    patterns: Mapping[str, Pattern] | None = None,
+    bad_pixels: str | PathLike[str] | None = None,
     **numbers: u.Quantity | float | None,
 ) -> NightPlan:
     """
     Find out what there is to reduce, as `plan_night` does, and with which detector.
 
     ``detector`` says which of its numbers may be taken: "auto", "header", "measure" or "profile"; ``numbers`` are gain,
-    read noise and saturation, where they are given.
+    read noise and saturation, where they are given, and ``patterns`` names of files and folders by kind.
     """
     if detector not in MODES:
         msg = f"detector is {described(detector)}; expected one of {', '.join(MODES)}."
         raise ValueError(msg)
     profile = _with_options(load_profile(profile), **numbers)
-    profile = with_unit(profile, unit)
+    profile = with_patterns(with_unit(profile, unit), patterns or {})
+    mask = None if bad_pixels is None else read_bad_pixels(bad_pixels)
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)
+    if mask is not None:
+        unused = [file for file in unused if not file.path.samefile(mask.path)]
+        frames = [frame for frame in frames if not frame.path.samefile(mask.path)]
     lend = nothing_lent if masters is None else find_library(masters, profile).lend
     night = night_of(frames, unused, profile, needs_numbers=needs_numbers, lend=lend)
+    paths = [frame.path for frame in frames] + [file.path for file in unused]
+    said = unfitting(profile, paths)
+    night = replace(night, setups=tuple(_told(plan, said, mask) for plan in night.setups))
     if headers_only:
         return night
     if not night.setups:
         raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
     given = [role for role, value in numbers.items() if value is not None]
-    find_detector = partial(night_detector, profile=profile, mode=detector, options=given)
+    find_detector = partial(night_detector, mode=detector, options=given)
     return _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
 
 
@@ -193,7 +219,8 @@ def _with_pixels(
             plan, hopeless = without_hopeless(replace(plan, frames=tuple(good), loan=loan))  # noqa: PLW2901  what is left of it
             good, unused = list(plan.frames), unused + hopeless
             check_bad_sections(plan.profile, good[0].shape)
-            found = find_detector(good, seen=seen, lent=loan.numbers, bias_is_lent="bias" in loan.kinds)
+            is_lent = "bias" in loan.kinds
+            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers, bias_is_lent=is_lent)
         except (FrameError, ProfileError) as error:
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
@@ -204,7 +231,7 @@ def _with_pixels(
             plan,
             frames=tuple(good),
             detector=found.detector,
-            remarks=(*found.remarks, *remarks_on(good, plan.profile, loan)),
+            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
             loan=loan,
             numbers=found.numbers,
             image_excess=found.image_excess,
@@ -221,6 +248,19 @@ def _with_pixels(
         setups=tuple(done),
         incomplete=tuple(incomplete),
         unused=tuple(file for file in unused if file.path not in used and file.path.resolve() not in lent),
+    )
+
+
+def _told(plan: Plan, remarks: Sequence[str], mask: BadPixelFile | None) -> Plan:
+    """A plan with what is said of the night, and with the bad pixels of a file, if they are those of its frames."""
+    if mask is None:
+        return replace(plan, remarks=(*plan.remarks, *remarks))
+    shape = plan.frames[0].shape
+    fits = mask.of(shape, plan.trim) is not None
+    return replace(
+        plan,
+        remarks=(*plan.remarks, *remarks, *([] if fits else [mask.misfit(shape)])),
+        bad_pixel_file=mask if fits else None,
     )
 
 

@@ -21,6 +21,7 @@ A complete one, with everything that a profile can hold::
     filter = ["FILTER", "FILTNAM"]
     object = "OBJECT"
     gain = "EGAIN"                          # used where [detector] does not give the number
+    gain_per_step = "EGAIN_AD"              # electrons for one step of the converter, where "gain" has no value
     read_noise = "RDNOISE"
     saturation = "SATLEVEL"
     overscan = "BIASSEC"
@@ -64,6 +65,9 @@ A complete one, with everything that a profile can hold::
     [science]
     OBSTYPE = "OBJECT"
 
+    [chosen_by]                             # in built-in profiles: taken for frames with this header
+    INSTRUME = "Mountain CCD*"
+
 Text is compared without regard to capitals, underscores, hyphens and spaces at the ends. A kind that is
 recognised in several ways is written several times, as ``[[flat]]``. The kinds are tried in the order
 ignore, bias, dark, flat, science; the first that fits is taken.
@@ -75,33 +79,24 @@ a2 x^2 + ...) up to a limit, with these coefficients, or what a look-up table sa
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.arguments import as_path
-from astro_calib.errors import ProfileError
 from astro_calib.night.header_cards import cards_of
 from astro_calib.night.matching_rules import Matching
-from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule, checked_fields
+from astro_calib.night.profile_check import DETECTOR_KEYS, KINDS, OVERSCAN_AXES, Rule
 from astro_calib.night.reading import FILENAME, FOLDER, ExposureTime, Reading
 from astro_calib.night.recognise import Recognised, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from os import PathLike
     from pathlib import Path
 
     from astropy.io.fits import Header
 
     from astro_calib.detector.linearity import Linearity
 
-__all__ = ["KINDS", "ExposureTime", "Profile", "builtin_profiles", "load_profile"]
-
-
-#: No profile has so many bytes.
-LARGEST = 1 << 20
+__all__ = ["KINDS", "ExposureTime", "Profile"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +109,8 @@ class Profile:
     name, description, source : str
         What it is called, and the file that it comes from.
     keywords : mapping of str to tuple of str
-        Header keywords for each of kind, exposure_time, filter, object, gain, read_noise, saturation,
-        overscan, trim.
+        Header keywords for each of kind, exposure_time, filter, object, gain, gain_per_step, read_noise,
+        saturation, overscan, trim.
     rules : mapping of str to tuple of mapping
         For each of ``KINDS`` the alternatives by which it is recognised.
     gain, gain_uncertainty : float, optional
@@ -136,6 +131,10 @@ class Profile:
         Sections of bad pixels, of the frame as it is in the file.
     darks_expected : bool
         Whether missing darks are worth a remark.
+    chosen_by : tuple of mapping
+        The headers by which the profile is chosen where none is given: any of these rules.
+    why : str
+        The card by which it was chosen; empty if no header chose it.
     pedestal : float, optional
         The level of zero light in adu, for frames without overscan and biases.
     matching : Matching
@@ -167,9 +166,32 @@ class Profile:
     overscan_level: str = "frame"
     bad: tuple[str, ...] = ()
     darks_expected: bool = True
+    chosen_by: tuple[Rule, ...] = ()
+    why: str = ""
     pedestal: float | None = None
     matching: Matching = field(default_factory=Matching)
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, header: Header) -> Profile:  # noqa: ARG002  a profile that chooses looks at it
+        """
+        Return the profile for the frame with a header: this one, unless it is the one that chooses.
+
+        Parameters
+        ----------
+        header : astropy.io.fits.Header
+            A raw frame's header.
+
+        Returns
+        -------
+        Profile
+            See `~astro_calib.night.choose_profile`.
+        """
+        return self
+
+    @property
+    def of_detector(self) -> tuple[Any, ...]:
+        """What it says of the detector: frames of profiles that differ in this are not reduced together."""
+        return tuple(getattr(self, key) for key in DETECTOR_KEYS)
 
     @property
     def overscan_axis(self) -> int | tuple[int, int]:
@@ -313,89 +335,3 @@ class Profile:
         entries = dict.fromkeys(entry for name in roles for entry in self.keywords.get(name, (name,)))
         found = [f"{card.keyword}={card.value!r}" for card in cards_of(header, tuple(entries))]
         return ", ".join(found) if found else f"none of {', '.join(entries)} is there"
-
-
-def builtin_profiles() -> tuple[str, ...]:
-    """
-    The names of the profiles that come with the package.
-
-    Returns
-    -------
-    tuple of str
-        In alphabetical order.
-
-    Examples
-    --------
-    >>> from astro_calib.night import builtin_profiles
-    >>> builtin_profiles()
-    ('generic', 'nickel')
-    """
-    directory = resources.files("astro_calib.resources") / "profiles"
-    return tuple(sorted(entry.name[:-5] for entry in directory.iterdir() if entry.name.endswith(".toml")))
-
-
-def load_profile(profile: str | PathLike[str] | Profile) -> Profile:
-    """
-    Load an instrument profile.
-
-    Parameters
-    ----------
-    profile : str, path or Profile
-        The name of a built-in profile, or the path of a TOML file (with a ``/`` in it, or ending in
-        ``.toml``). A `~astro_calib.night.Profile` is returned as it is.
-
-    Returns
-    -------
-    Profile
-        With all that it leaves out as in ``generic``.
-
-    Raises
-    ------
-    ProfileError
-        If there is no such profile, or it is not valid; the message names the file, the key, what was
-        found and what is allowed.
-
-    Examples
-    --------
-    >>> from astro_calib.night import load_profile
-    >>> load_profile("nickel").saturation
-    65000.0
-    """
-    if isinstance(profile, Profile):
-        return profile
-    names = builtin_profiles()
-    if isinstance(profile, str) and profile in names:
-        return _profile(profile, _read_builtin(profile), f"built-in profile {profile!r}")
-    path = as_path("profile", profile)
-    if path.suffix.lower() != ".toml" and len(path.parts) < 2:
-        known = ", ".join(names)
-        msg = f"there is no profile {str(profile)!r}; built in are {known}, or give the path of a .toml file."
-        raise ProfileError(msg)
-    try:
-        # A pipe or a device would be read for ever.
-        if path.exists() and not path.is_file():
-            msg = f"profile {path} is no regular file; give the path of a TOML file."
-            raise ProfileError(msg)
-        if path.stat().st_size > LARGEST:
-            msg = f"profile {path} has more than {LARGEST} bytes; give the path of a TOML file."
-            raise ProfileError(msg)
-        content = path.read_bytes()
-    except OSError as error:
-        msg = f"profile {path} cannot be read: {error.strerror or error}."
-        raise ProfileError(msg) from error
-    try:
-        table = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"profile {path} is not valid TOML: {error}."
-        raise ProfileError(msg) from error
-    return _profile(path.stem, table, f"profile {path}")
-
-
-def _read_builtin(name: str) -> dict[str, Any]:
-    file = resources.files("astro_calib.resources") / "profiles" / f"{name}.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))
-
-
-def _profile(stem: str, table: dict[str, Any], source: str) -> Profile:
-    base = _read_builtin("generic")
-    return Profile(source=source, **({"name": stem} | checked_fields(source, table, base)))

@@ -35,6 +35,7 @@ ROLES = (
     "filter",
     "object",
     "gain",
+    "gain_per_step",
     "read_noise",
     "saturation",
     "overscan",
@@ -46,12 +47,23 @@ OVERSCAN_AXES: Mapping[str, int | tuple[int, int]] = MappingProxyType({"frame": 
 
 NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation", "pedestal")
 ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
-DETECTOR_KEYS = (*NUMBERS, "unit", "linearity", "overscan", "trim", "overscan_level", "bad", "darks_expected")
+DETECTOR_KEYS = (
+    *NUMBERS,
+    "unit",
+    "linearity",
+    "overscan",
+    "trim",
+    "overscan_level",
+    "bad",
+    "darks_expected",
+)
+#: The table of the headers by which a profile is chosen.
+CHOSEN_BY = "chosen_by"
 #: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
 LINEARITY_KEYS = {"coefficients": ("coefficients", "limit"), "measured": ("measured", "corrected")}
 KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
-#: What a rule can hold beside its lines: that it comes beside the built-in ones, that it is a doubtful one, why it leaves
-#: files out.
+#: What a rule can hold beside its lines: that it comes beside the built-in ones, that it is a doubtful one, and why it
+#: leaves files out.
 ADD, DOUBTFUL, REASON = "add", "doubtful", "reason"
 
 
@@ -90,8 +102,9 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
 
     A ProfileError names the ``source``, the key, what was found and what is allowed.
     """
-    _known(source, "at the top", table, ("name", "description", "keywords", "detector", "matching", *KINDS))
-    for key in ("keywords", "detector", "matching"):
+    tables = ("keywords", "detector", "matching")
+    _known(source, "at the top", table, ("name", "description", *tables, *KINDS, CHOSEN_BY))
+    for key in tables:
         if not isinstance(table.get(key, {}), dict):
             raise _fail(source, key, table[key], f"it must be a table, [{key}]")
     for key in ("name", "description"):
@@ -100,11 +113,13 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
     keywords = _keywords(source, base["keywords"]) | _keywords(source, table.get("keywords", {}), base["keywords"])
     rules = {kind: _rules_of(source, kind, table, base) for kind in KINDS}
     named = {"name": table["name"]} if "name" in table else {}
+    chosen_by = _rules(source, CHOSEN_BY, table[CHOSEN_BY]) if CHOSEN_BY in table else ()
     return {
         **named,
         "description": table.get("description", ""),
         "keywords": MappingProxyType(keywords),
         "rules": MappingProxyType(rules),
+        CHOSEN_BY: chosen_by,
         **_detector(source, base["detector"] | table.get("detector", {})),
         "matching": _matching(source, table.get("matching", {})),
     }
@@ -132,7 +147,7 @@ def _keywords(source: str, table: dict[str, Any], base: Mapping[str, Any] | None
         key, wanted, rest = f"keywords.{role}", given, []
         if isinstance(given, dict) and base is not None:
             _known(source, f"in {key}", given, (ADD,))
-            key, wanted, rest = f"{key}.{ADD}", given.get(ADD), [name for name in base[role]]
+            key, wanted, rest = f"{key}.{ADD}", given.get(ADD), list(base[role])
         names = [wanted] if isinstance(wanted, str) else wanted
         if not isinstance(names, list) or not all(isinstance(name, str) and _is_entry(role, name) for name in names):
             allowed = "it must be a header keyword in capitals, or a list of them"
@@ -142,7 +157,7 @@ def _keywords(source: str, table: dict[str, Any], base: Mapping[str, Any] | None
 
 
 def _is_entry(role: str, entry: str) -> bool:
-    """Whether an entry can be one of a role: a keyword, several joined by plus signs, or one with a unit in brackets."""
+    """Whether an entry can be one of a role: a keyword, several with plus signs between them, or one with a unit."""
     if not ENTRY.fullmatch(entry) or (" + " in entry and role not in JOINED):
         return False
     _, bracket, unit = entry.partition(" [")

@@ -22,6 +22,8 @@ __all__ = ["FITS_SUFFIX", "RawHeader", "UnusableFileError", "most_bytes", "read_
 #: How the names of FITS files end.
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
 
+#: So many planes, or numbers a pixel, has an image of several colours.
+COLOURS = 3
 #: How many bytes a file may hold for each pixel of a usual frame: uncertainties, masks and tables may be in it, too.
 BYTES_A_PIXEL = 32
 #: Files up to this size are read in any case.
@@ -127,6 +129,8 @@ def _check_shape(shape: tuple[int, ...], header: Header) -> None:
         lengths = " x ".join(map(str, reversed(shape)))
         found = f"the image has {len(shape)} dimensions ({lengths} pixels)"
         msg = f"{found}; a raw frame has 2, and any others of one pixel"
+        if len(shape) == 3 and COLOURS in (shape[0], shape[-1]):
+            msg += ". It may be a colour image: give the frames that it was made of, as the camera wrote them"
         raise UnusableFileError(msg, header)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.detector.header_values import UNITS_OF_TIME, as_seconds, stated_unit_of_time
@@ -23,6 +24,8 @@ __all__ = ["FILENAME", "FOLDER", "ExposureTime", "Reading", "plain", "telling"]
 
 #: What rules call the name of the file, and those of the folder that it is in and of the one above.
 FILENAME, FOLDER = "FILENAME", "FOLDER"
+#: Keywords that a header may have many times.
+COMMENTARY = ("COMMENT", "HISTORY")
 #: What headers say that have a keyword for the kind, and nothing to say; or not which of several, in small letters.
 SAYS_NOTHING = frozenset(
     {"unknown", "undefined", "undef", "n/a", "none", "null", "calib", "calibration", "cal", "other"}
@@ -92,6 +95,8 @@ class Reading:
             yield from ((name, text) for text in (self.path.name, FITS_SUFFIX.sub("", self.path.name)))
         elif name == FOLDER and self.path is not None:
             yield from ((name, text) for text in folders_of(self.path))
+        elif name in COMMENTARY:
+            yield from ((name, line) for line in self.header.get(name, ()))
         elif name == "exposure_time":
             time = self.exposure_time()
             if time is not None and time.seconds is not None:
@@ -120,6 +125,7 @@ def telling(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield keyword, value
 
 
+@lru_cache(1 << 12)
 def plain(text: str) -> str:
     """``text`` as it is compared: small letters, one space for any run of spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", " ", text).strip().casefold()

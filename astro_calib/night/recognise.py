@@ -32,7 +32,7 @@ class Recognised(NamedTuple):
     kind : str or None
         One of the profile's kinds; None if nothing tells it.
     why : str
-        What tells it, such as ``IMAGETYP='Bias Frame'``; if there is no kind, what somebody says that contradicts itself.
+        What tells it, such as ``IMAGETYP='Bias Frame'``; if there is no kind, what somebody says of it that cannot be.
     remark : str
         What somebody should look at, for it was told by less than a header's own word; empty if there is nothing.
     reason : str

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.arguments import described
 from astro_calib.errors import FrameError
 from astro_calib.io.atomic import write_atomically
+from astro_calib.io.terminal import progress_bar
 from astro_calib.night.frames import UnusedFile
+from astro_calib.night.journal import tell_frames, tell_masters, tell_reduced, tell_unused
 from astro_calib.night.masters import make_masters, write_masters
 from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
 
     import astropy.units as u
 
+    from astro_calib.night.by_hand import Pattern
+    from astro_calib.night.frame_summary import FrameSummary
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_summary import MasterSummary
     from astro_calib.night.plan import Plan
     from astro_calib.night.profile import Profile
     from astro_calib.night.science import Made
-    from astro_calib.night.summary import FrameSummary
 
 __all__ = ["reduce_night"]
 
@@ -43,12 +46,17 @@ def reduce_night(
     raw: Any,
     out: str | PathLike[str],
     *,
-    profile: str | PathLike[str] | Profile = "generic",
+    profile: str | PathLike[str] | Profile = "auto",
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
+    bias: Pattern = None,
+    dark: Pattern = None,
+    flat: Pattern = None,
+    science: Pattern = None,
+    bad_pixels: str | PathLike[str] | None = None,
     detector: str = "auto",
     overwrite: bool = False,
     stars: bool = True,
@@ -71,6 +79,7 @@ def reduce_night(
         Directory for the results; made if it does not exist. It must not be one that holds raw frames.
     profile : str, path or Profile
         Name of a built-in instrument profile, path of a TOML file, or what `~astro_calib.night.load_profile` returned.
+        ``"auto"`` is the built-in one that each frame's header chooses.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
     unit : str or unit, optional
@@ -78,6 +87,11 @@ def reduce_night(
     masters : path or iterable of paths, optional
         Masters of other nights, or directories of them: those that fit stand in for biases, darks and flats that the
         night lacks. They are written beside the night's own, and the summary says from when they are.
+    bias, dark, flat, science : str, path, or several, optional
+        What files of this kind, or folders of them, are called: a name, a path, or a pattern such as ``"dusk*"``. It
+        goes before what headers say.
+    bad_pixels : path, optional
+        A FITS image in which bad pixels are not 0, of the shape of the raw frames or of what is kept of them.
     detector : {"auto", "header", "measure", "profile"}
         Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
         flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
@@ -123,10 +137,8 @@ def reduce_night(
     >>> [master.path.name for master in summary.masters]
     ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
     """
-    from tqdm import tqdm
-
     started = time.monotonic()
-    bar = partial(tqdm, unit="file", disable=not progress)
+    bar = partial(progress_bar, unit="file", show=progress)
     number = isinstance(aperture, Real) and not isinstance(aperture, bool)
     if aperture is not None and not (number and 0 < aperture < math.inf):
         msg = f"aperture is {described(aperture)}; it must be a positive number of pixels."
@@ -144,10 +156,14 @@ def reduce_night(
             saturation=saturation,
             unit=unit,
             masters=masters,
+            patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
+            bad_pixels=bad_pixels,
             watch=partial(bar, desc="reading"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
+    tell_frames(plan.frames)
+    tell_unused(plan.unused)
     remarks.add(*plan.remarks)
     results = _Results()
     errors: list[FrameError] = []
@@ -157,7 +173,9 @@ def reduce_night(
         except FrameError as error:
             # A master that cannot be made costs its setup, and not those of the others.
             errors.append(error)
-            results.unused += [left_out(frame, str(error)) for frame in setup.frames]
+            lost = [left_out(frame, str(error)) for frame in setup.frames]
+            results.unused += lost
+            tell_unused(lost)
     if len(errors) == len(plan.setups):
         raise errors[0]
     old = [path.relative_to(output.directory) for path in output.left_over()]
@@ -200,14 +218,18 @@ def _reduce_setup(
         results.unused += masters.unused
         made = write_masters(masters, output, pictures=choices["pictures"], lost=results.unused, setup=plan)
     results.masters += made
+    tell_masters(made)
+    tell_unused(masters.unused)
     said = [*masters.remarks, *(remark for master in made for remark in master.remarks())]
     remarks.add(*(f"{plan.title}: {remark}" if plan.title else remark for remark in said))
     make = partial(reduce_science, plan=plan, masters=masters, output=output, **choices)
     for outcome in _outcomes(bar(plan.science, desc=f"science{of_setup}"), make, remarks):
         if isinstance(outcome, UnusedFile):
             results.failures.append(outcome)
+            tell_unused([outcome])
         else:
             results.frames.append(outcome)
+            tell_reduced(outcome)
             remarks.add(*outcome.remarks())
 
 
@@ -217,7 +239,7 @@ def _outcomes(
     """Reduce the frames in their order, and yield what became of each; write one while the next is made."""
 
     def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
-        with remarks.heard():
+        with remarks.heard(frame.path.name):
             made = tried(frame.path, frame.kind, lambda: make(frame))
         if isinstance(made, UnusedFile):
             return lambda: made
@@ -225,7 +247,7 @@ def _outcomes(
 
         def ended() -> FrameSummary:
             written.result()
-            with remarks.heard():
+            with remarks.heard(frame.path.name):
                 made.write_beside()
             return made.summary
 

@@ -10,6 +10,7 @@ from astro_calib.night.loan import nothing_lent
 from astro_calib.night.names import file_name
 from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.plan import Plan
+from astro_calib.night.profiles import profile_of
 from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setups
 from astro_calib.night.survey import alike, left_out
 
@@ -66,9 +67,10 @@ def night_of(
     telling = useless if len(found) < 2 else []
     plans = []
     for one in found:
+        own = profile_of(one.setup.frames, profile)
         loan = lend(one.setup.frames)
-        problem = why_incomplete(one.setup.frames, telling, profile, loan)
-        plans.append(Plan(profile=profile, frames=one.setup.frames, problem=problem, loan=loan))
+        problem = why_incomplete(one.setup.frames, telling, own, loan)
+        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem, loan=loan))
     with_science = any(one.science for one in found)
     wanted = [number for number, one in enumerate(found) if one.science or not with_science]
     usable = [number for number in wanted if not plans[number].problem]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import astropy.units as u
 
 from astro_calib.night.examine import examine_file
-from astro_calib.night.frames import RawFrame, UnusedFile, find_files
+from astro_calib.night.find import find_files
+from astro_calib.night.frames import RawFrame, UnusedFile
 from astro_calib.night.names import unique_name
 from astro_calib.night.net import tried
 from astro_calib.night.pixels import Pixels
