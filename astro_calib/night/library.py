@@ -18,8 +18,8 @@ from astro_calib.night.headers import parse_section
 from astro_calib.night.loan import NOTHING, Borrowed, Loan
 from astro_calib.night.master_file import examine_master, setup_of
 from astro_calib.night.matching import near, same_exposure
-from astro_calib.night.matching_rules import Matching
 from astro_calib.night.names import for_filter, named
+from astro_calib.night.profiles import load_profile, profile_of
 from astro_calib.night.raw_file import FITS_SUFFIX
 from astro_calib.night.setups import COOLED, Setup, difference
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_file import MasterFile
+    from astro_calib.night.matching_rules import Matching
     from astro_calib.night.profile import Profile
 
 __all__ = ["Library", "find_library"]
 
-DEFAULT_RULES = Matching()
 #: A dark that has to be scaled by more than this, up or down, is a last resort.
 FAR = 10.0
 #: So many masters that do not fit are named with what they have differently.
@@ -103,8 +103,8 @@ class Library:
         Where.
     others : iterable of UnusedFile
         The files there that are no masters, or cannot be read.
-    rules : Matching
-        How near temperature and angle of the rotator have to be.
+    profile : Profile, optional
+        Says how near temperature and angle of the rotator have to be, where the frames do not choose one.
     """
 
     def __init__(
@@ -112,9 +112,9 @@ class Library:
         masters: Iterable[MasterFile],
         places: Iterable[Path],
         others: Iterable[UnusedFile] = (),
-        rules: Matching = DEFAULT_RULES,
+        profile: Profile | None = None,
     ) -> None:
-        self.rules = rules
+        self.profile = profile or load_profile("generic")
         self.masters = tuple(masters)
         self.places = tuple(places)
         self.others = tuple(others)
@@ -124,7 +124,7 @@ class Library:
         kinds = {frame.kind for frame in frames}
         if kinds <= {"bias"}:
             return NOTHING
-        night = _Night(frames, self.rules)
+        night = _Night(frames, profile_of(frames, self.profile).matching)
         found: list[Borrowed] = []
         missing: list[str] = []
         if "bias" not in kinds:
@@ -235,7 +235,7 @@ def find_library(places: Any, profile: Profile) -> Library:
         reasons = "".join(f"\n  {line}" for line in by_reason(others)[:NAMED])
         msg = f"there is no master in {where}, where masters of other nights are looked for (--masters):{reasons}"
         raise FrameError(msg if others else f"{msg} it holds no FITS file.")
-    return Library(masters, paths, others, profile.matching)
+    return Library(masters, paths, others, profile)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -155,6 +155,7 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
     if found.fault:
         return UnusedFile(path, found.fault, lost=True)
     header = found.header
+    profile = profile.of(header)
     # What we have calibrated has a CALID, and what we have combined a number of frames.
     steps = read_provenance(path) if "CALID" in header and "NCOMBINE" in header else ()
     kind = _parameter(steps, "kind") or _kind(header, path, profile)

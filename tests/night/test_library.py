@@ -122,7 +122,8 @@ def test_a_flat_of_another_angle_of_the_rotator_is_refused(shelf, put, science, 
 def test_how_far_a_temperature_may_be_is_a_rule_of_the_profile(shelf, put, science, tolerance, taken):
     put("bias.fits", "BIAS")
     profile = replace(GENERIC, matching=Matching(temperature=tolerance))
-    assert names(find_library(shelf, profile).lend([science(**{"SET-TEMP": -17.0})])) == taken
+    frame = replace(science(**{"SET-TEMP": -17.0}), profile=profile)
+    assert names(find_library(shelf, GENERIC).lend([frame])) == taken
 
 
 def test_a_master_of_another_shape_is_refused(shelf, put, science):
