@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
+    from astro_calib.detector.detector import Detector
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
@@ -70,8 +71,9 @@ class MasterFile:
         Of its numbers; empty if it is neither.
     ours : bool
         Whether this package has made it.
-    gain, read_noise : tuple of float
-        For one of ours, with which gains its frames were multiplied, in electron/adu, and their read noise in electron.
+    gain, gain_uncertainty, read_noise : tuple of float
+        For one of ours, with which gains its frames were multiplied, in electron/adu, how well these were known, and
+        the read noise in electron.
     sections : mapping of str to str
         For one of ours, the overscan and trim sections of its frames, as far as there were any.
     subtracted : bool
@@ -103,6 +105,7 @@ class MasterFile:
     unit: str = "adu"
     ours: bool = False
     gain: tuple[float, ...] = ()
+    gain_uncertainty: tuple[float, ...] = ()
     read_noise: tuple[float, ...] = ()
     sections: Mapping[str, str] = field(default_factory=dict)
     subtracted: bool = False
@@ -124,13 +127,20 @@ class MasterFile:
         return name in words or (len(name) > 1 and name.casefold() in {word.casefold() for word in words})
 
 
-def made_of(frames: Sequence[RawFrame]) -> dict[str, Any]:
+def made_of(frames: Sequence[RawFrame], detector: Detector) -> dict[str, Any]:
     """
     Return what is noted in a master of what it is made of, so that it can be lent to another night.
 
     Its header cannot tell: GAIN becomes 1 in a frame in electrons, and the window of a frame that was cut is left out.
     """
-    return {"kind": frames[0].kind, "filter": frames[0].filter or None, "setup": setup_of(frames)} if frames else {}
+    if not frames:
+        return {}
+    noted: dict[str, Any] = {"kind": frames[0].kind, "filter": frames[0].filter or None, "setup": setup_of(frames)}
+    for name in ("gain", "gain_uncertainty", "read_noise"):
+        # That of each frame may be its own.
+        values = [getattr(amplifier, name) for amplifier in detector.amplifiers]
+        noted[name] = None if None in values else [float(value.value) for value in values]
+    return noted
 
 
 def setup_of(frames: Sequence[RawFrame]) -> dict[str, str | float]:
@@ -183,6 +193,7 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
         unit=_unit(header, kind),
         ours=bool(steps),
         gain=_numbers(steps, "gain"),
+        gain_uncertainty=_numbers(steps, "gain_uncertainty"),
         read_noise=_numbers(steps, "read_noise"),
         sections=_sections(steps),
         subtracted=_subtracted(header),
