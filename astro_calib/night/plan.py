@@ -283,7 +283,7 @@ class Plan:
             source = sources.get(role, "header" if from_header else "")
             digits = ".4g" if source == "measured" else "g"
             text = "unknown" if quantity is None else f"{quantity.value:{digits}} {UNIT_NAMES[role]}"
-            origin = f" ({source})" if source in ("header", "measured") else ""
+            origin = f" ({source})" if source in ("header", "measured", "masters") else ""
             described.append(f"{role.replace('_', ' ')} {text}{origin}")
         return ", ".join(described), f"overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}"
 
