@@ -150,7 +150,7 @@ def night_detector(
     if numbers[1].source == "measured":
         excess = excess_of([piece for _, piece in measurement.biases])
     detector = Detector(**values, linearity=profile.linearity, name=profile.name)
-    pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, seen)
+    pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, sampler)
     return NightDetector(detector, numbers, tuple(remarks), excess, pedestal)
 
 
@@ -167,21 +167,20 @@ def _pedestal(
     profile: Profile,
     numbers: tuple[Number, ...],
     measurement: Measurement,
-    seen: Seen | None,
+    sampler: Sampler,
 ) -> float | None:
     """
     The level of zero light in adu, where neither overscan nor biases tell it; None where they do.
 
     It is where the noise of the darks that stand in for biases is the read noise: what is above is their dark current.
     """
-    from astro_calib.night.sample import Sampler, raw_pieces
+    from astro_calib.night.sample import raw_pieces
 
     biases = [frame for frame in frames if frame.kind == "bias"]
     if frames[0].overscan is not None or (biases and biases[0].exposure_time == 0):
         return None
     if profile.pedestal is not None or not biases:
         return profile.pedestal
-    sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
     pieces = measurement.biases or raw_pieces(biases, sampler, FEW, {})
     if not pieces:
         names = ", ".join(frame.path.name for frame in biases)
