@@ -15,7 +15,18 @@ __all__ = ["Told", "filter_by_name", "folders_of", "kind_by_name"]
 
 #: Words for each kind, in small letters.
 WORDS = {
-    "dark": ("darkflat", "darkflats", "flatdark", "flatdarks", "dark flat", "flat dark", "dark", "darks"),
+    "dark": (
+        "darkflat",
+        "darkflats",
+        "flatdark",
+        "flatdarks",
+        "dark flat",
+        "dark flats",
+        "flat dark",
+        "flat darks",
+        "dark",
+        "darks",
+    ),
     "bias": ("bias", "biases", "zero", "zeros", "offset", "offsets"),
     "flat": ("flat", "flats", "flatfield", "flatfields", "skyflat", "skyflats", "domeflat", "domeflats", "twiflat"),
     "science": ("light", "lights", "science", "object"),
