@@ -6,6 +6,7 @@ What programs and observatories write into headers, and what is to come of it: a
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +79,8 @@ def by_names(
     )
 
 
+#: What the page calls the name of a file.
+FILE = "file"
 UPPER = ("BIAS", "DARK", "FLAT", "LIGHT")
 FRAMES = ("Bias Frame", "Dark Frame", "Flat Field", "Light Frame")
 OBJECTS = ("zero", "dark", "flat", "object")
@@ -211,10 +214,14 @@ CONVENTIONS = (
         "PixInsight, masters",
         (
             Frame(
-                "master", {"IMAGETYP": "Master Light", "EXPTIME": "120.00"}, sentence="is a master (IMAGETYP='Master Li"
+                "master",
+                {"IMAGETYP": "Master Light", "EXPTIME": "120.00"},
+                sentence="is a master (IMAGETYP='Master Light')",
             ),
             Frame(
-                "master", {"IMAGETYP": "Master Bias", "EXPTIME": "0.00"}, sentence="is a master (IMAGETYP='Master Bi"
+                "master",
+                {"IMAGETYP": "Master Bias", "EXPTIME": "0.00"},
+                sentence="is a master (IMAGETYP='Master Bias')",
             ),
         ),
         {"XBINNING": "1", "FILTER": "LP", "EGAIN": "3.62", "INSTRUME": "ZWO ASI183MC Pro"},
@@ -526,13 +533,13 @@ def page() -> str:
 
 
 def _several(convention: Convention) -> list[dict[str, Any]]:
-    own = [frame.cards | ({"the file": frame.name} if frame.name else {}) for frame in convention.frames]
+    own = [frame.cards | ({FILE: frame.name} if frame.name else {}) for frame in convention.frames]
     return [*own, *([convention.cards] if convention.cards else [])]
 
 
 def _written(cards: dict[str, Any]) -> str:
     shown = ((key, value[0] if isinstance(value, tuple) else value) for key, value in cards.items())
-    return "; ".join(f"``{key}`` {value}" for key, value in shown)
+    return "; ".join(f"{key} ``{value}``" if key == FILE else f"``{key}`` {value}" for key, value in shown)
 
 
 def _outcomes(convention: Convention) -> list[str]:
@@ -540,12 +547,11 @@ def _outcomes(convention: Convention) -> list[str]:
 
 
 def _outcome(frame: Frame) -> str:
+    if frame.truth == "arc":
+        return "ignored: arc lamp"
     if frame.seconds is None:
-        return (
-            "ignored: arc lamp"
-            if frame.truth == "arc"
-            else f"left out: {frame.sentence.replace(' (', ', ').rstrip(')')}"
-        )
+        said = frame.sentence.replace(" (", ", ").rstrip(")")
+        return f"left out: {said}" if said[0] != "-" else f"left out: nothing tells what it is; {said} of its name does"
     time = f", {frame.seconds:g} s" if frame.truth != "bias" else ""
     filter_name = f", filter {frame.filter}" if frame.filter else ""
     return f"{frame.truth}{time}{filter_name}{', with a remark' if frame.sentence else ''}"
@@ -562,4 +568,4 @@ def _cell(lines: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    sys.stdout.write(page())
