@@ -196,7 +196,9 @@ def _choice(choice: Choice) -> str:
 
 
 def _numbers(plan: Plan) -> Iterator[str]:
-    """Where gain and read noise are from, or what would tell them."""
+    """The profile, and where gain and read noise are from, or what would tell them."""
+    chosen = f", chosen by {plan.profile.why}" if plan.profile.why else ""
+    yield from _wrapped(f"profile     {plan.profile.name}{chosen}", more=12)
     flats = max((len(frames) for frames in plan.flats.values()), default=0)
     pairs = {"gain": flats >= PAIR and len(plan.biases) >= PAIR, "read_noise": len(plan.biases) >= PAIR}
     needs = {"gain": "two flats of one filter and two biases", "read_noise": "two biases"}
