@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astro_calib.cli.options import OVERWRITE, PATH, QUIET, example
-from astro_calib.cli.output import check_writable, clear_errors, show
+from astro_calib.cli.options import OVERWRITE, PATH, PROFILE, QUIET, example
+from astro_calib.cli.output import Failure, check_writable, clear_errors, show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("frames", nargs=-1, required=True, type=PATH)
-@click.option(
-    "-p", "--profile", default="auto", show_default=True, help="Instrument profile, as for reduce; for raw frames."
-)
+@PROFILE
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
@@ -86,4 +84,4 @@ def command(
             click.echo(f"not used: {file}", err=True)
     if not result.right:
         msg = f"the error bars are not right:\n{result.verdict}"
-        raise click.ClickException(msg)
+        raise Failure(msg)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astro_calib.cli.options import OVERWRITE, PATH, QUIET, example
-from astro_calib.cli.output import clear_errors, show
+from astro_calib.cli.output import clear_errors, show, show_summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,8 @@ def command(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
         simulate.night(raw, seed=seed, progress=not quiet)
         summary = reduce_night(raw, reduced, profile="generic", overwrite=overwrite, progress=not quiet)
     if not quiet:
-        show(f"{summary}\n  raw frames         {raw}", f" They are in {reduced / 'summary.txt'}.")
+        show_summary(summary)
+        show(f"raw frames in {raw}, results in {reduced}")
 
 
 def _forget_demo(raw: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def _hush(context: click.Context, parameter: click.Parameter, quiet: bool) -> bool:
@@ -21,7 +24,11 @@ def _hush(context: click.Context, parameter: click.Parameter, quiet: bool) -> bo
 
 
 QUIET = click.option(
-    "-q", "--quiet", is_flag=True, callback=_hush, help="Show neither progress nor the summary; errors only."
+    "-q",
+    "--quiet",
+    is_flag=True,
+    callback=_hush,
+    help="Show neither progress nor results; errors still go to standard error.",
 )
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run.")
 
@@ -36,8 +43,35 @@ class FileName(click.Path):
         return super().convert(value, parameter, context)
 
 
+class ProfileName(click.ParamType[str]):
+    """The name of a built-in profile, or the path of a TOML file; a shell completes both."""
+
+    name = "profile"
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the profiles that begin with what is typed, and let the shell add files."""
+        del context, parameter
+        from click.shell_completion import CompletionItem
+
+        from astro_calib.night import builtin_profiles
+
+        names = [name for name in ("auto", *builtin_profiles()) if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
+
+
 PATH = FileName(path_type=Path)
 POSITIVE = click.FloatRange(min=0, min_open=True)
+PROFILE = click.option(
+    "-p",
+    "--profile",
+    type=ProfileName(),
+    default="auto",
+    show_default=True,
+    help="Instrument profile: the one that each header chooses (auto), a built-in one (the shell completes its name), "
+    "or the path of a TOML file.",
+)
 NUMBER = click.IntRange(min=1)
 
 

@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from astro_calib.night import NightSummary
+
+
+#: Longer lines are hard to read.
+WIDEST = 120
+
+
+class Failure(click.ClickException):
+    """What could not be done, in a message that fits the terminal."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message on standard error."""
+        from astro_calib.io.terminal import room_on
+
+        room = room_on(sys.stderr)
+        text = f"Error: {self.format_message()}"
+        click.echo(text if room is None else "\n".join(_folded(text, room)), file=file, err=file is None)
+
+
+class FailureInPart(Failure):
+    """What could not be done, while something was: the exit status is 3."""
+
+    exit_code = 3
+
+
+def _folded(text: str, width: int) -> Iterator[str]:
+    """The lines of a text, those that are too long in several; what follows is further in."""
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        yield from textwrap.wrap(
+            line.strip(),
+            width,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
 
 
 @contextmanager
@@ -19,7 +59,7 @@ def clear_errors() -> Iterator[None]:
         yield
     except (OSError, ValueError, MemoryError) as error:
         # FrameError, ProfileError and the errors of units are ValueErrors.
-        raise click.ClickException(str(error) or type(error).__name__) from error
+        raise Failure(str(error) or type(error).__name__) from error
 
 
 def show(text: object, where: str = "") -> None:
@@ -37,7 +77,17 @@ def show(text: object, where: str = "") -> None:
     except OSError as error:
         forget_stdout()
         msg = f"the results cannot be printed: {error.strerror or error}.{where}"
-        raise click.ClickException(msg) from error
+        raise Failure(msg) from error
+
+
+def show_summary(summary: NightSummary, *, whole: bool = False) -> None:
+    """Print the summary of a night: on a terminal what matters most, as wide as it is; elsewhere all of it."""
+    from astro_calib.io.terminal import is_terminal, room_on
+
+    room = room_on(sys.stdout)
+    short = is_terminal(sys.stdout) and not whole
+    text = str(summary) if room is None else summary.text(min(room, WIDEST), short=short)
+    show(text, f" They are in {summary.out / 'summary.txt'}.")
 
 
 def check_writable(out: Path, overwrite: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astro_calib.cli.options import OVERWRITE, PATH, QUIET, example
+from astro_calib.cli.options import OVERWRITE, PATH, PROFILE, QUIET, example
 from astro_calib.cli.output import check_writable, clear_errors, show
 
 if TYPE_CHECKING:
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("ptc", epilog=example("ptc raw/", "ptc flats/ biases/ -o curve.png", "ptc raw/ --filter V --json"))
 @click.argument("raw", nargs=-1, required=True, type=PATH)
-@click.option(
-    "-p",
-    "--profile",
-    default="auto",
-    show_default=True,
-    help="Instrument profile, as for reduce: says what is a flat.",
-)
+@PROFILE
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--filter", "only", help="Use the flats of this filter only.  [default: each filter by itself]")
 @click.option(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from astro_calib.cli.options import OVERWRITE, PATH, QUIET, example
-from astro_calib.cli.output import clear_errors, show
+from astro_calib.cli.dry_run import show_plan
+from astro_calib.cli.options import OVERWRITE, PATH, PROFILE, QUIET, example
+from astro_calib.cli.output import Failure, FailureInPart, check_writable, clear_errors, show_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from astro_calib.night.summary import NightSummary
@@ -18,20 +21,15 @@ if TYPE_CHECKING:
 @click.command(
     "reduce",
     epilog=example(
+        "reduce raw/ --dry-run",
         "reduce raw/ -o reduced/ --gain 1.5 --read-noise 8",
         "reduce d10*.fits.gz -o reduced/ --profile mycamera.toml",
     ),
 )
 @click.argument("raw", nargs=-1, required=True, type=PATH)
-@click.option("-o", "--out", required=True, type=PATH, help="Directory for the results; made if needed.")
-@click.option(
-    "-p",
-    "--profile",
-    default="auto",
-    show_default=True,
-    help="Instrument profile: the one that each header chooses (auto), one by its name, such as nickel, or the path of "
-    "a TOML file.",
-)
+@click.option("-o", "--out", type=PATH, help="Directory for the results; made if needed. Not needed with --dry-run.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made of which files, and why, from headers alone.")
+@PROFILE
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
@@ -64,11 +62,15 @@ if TYPE_CHECKING:
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
+@click.option("--log", type=PATH, metavar="FILE", help="Write what is done with each file, and when, to this file.")
+@click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all that the summary says as JSON.")
 @OVERWRITE
+@click.option("-v", "--verbose", is_flag=True, help="Say what is done with each file, and show all of the summary.")
 @QUIET
 def command(
     raw: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
+    dry_run: bool,
     profile: str,
     gain: float | None,
     read_noise: float | None,
@@ -84,7 +86,10 @@ def command(
     unit: str | None,
     no_stars: bool,
     no_pictures: bool,
+    log: Path | None,
+    json_file: Path | None,
     overwrite: bool,
+    verbose: bool,
     quiet: bool,
 ) -> None:
     """
@@ -93,57 +98,100 @@ def command(
     Biases, darks, flats and science frames are told apart by their headers, as the profile says; by the names of files
     and folders where headers are silent; or by --bias, --dark, --flat and --science. OUT will
     hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame
-    (ECSV), pictures (PNG) and summary.txt. The exit status is 1 if a science frame, or a file that cannot be
-    read and may be one, is not among them.
-    """
-    with clear_errors():
-        from astro_calib.night import reduce_night
+    (ECSV), pictures (PNG) and summary.txt. A terminal shows the most important part of the summary.
 
-        summary = reduce_night(
-            raw,
-            out,
-            profile=profile,
-            gain=gain,
-            read_noise=read_noise,
-            saturation=saturation,
-            masters=masters or None,
-            unit=unit,
-            bias=bias,
-            dark=dark,
-            flat=flat,
-            science=science,
-            bad_pixels=bad_pixels,
-            detector=detector,
-            overwrite=overwrite,
-            aperture=aperture,
-            stars=not no_stars,
-            pictures=not no_pictures,
-            progress=not quiet,
-        )
-    if not quiet:
-        show(summary, f" They are in {out / 'summary.txt'}.")
-    problems = lost(summary)
-    if problems:
-        raise click.ClickException(problems)
+    With --dry-run nothing is written, and no pixel is read: it says what each file was taken for and why, which masters
+    would be made, what each science frame would get, and what is missing.
+
+    The exit status is 0 if all science frames were reduced; 3 if some were not, or a file that cannot be read may be
+    one; 1 if nothing was reduced; 2 if the options make no sense; 130 after Ctrl-C.
+    """
+    from astro_calib.cli.log import logged
+
+    if quiet and verbose:
+        msg = "--quiet and --verbose contradict each other; give one of them."
+        raise click.UsageError(msg)
+    patterns: dict[str, Any] = {"bias": bias, "dark": dark, "flat": flat, "science": science}
+    options: dict[str, Any] = {
+        "profile": profile,
+        "gain": gain,
+        "read_noise": read_noise,
+        "saturation": saturation,
+        "masters": masters or None,
+        "unit": unit,
+        "bad_pixels": bad_pixels,
+        "detector": detector,
+    }
+    if dry_run:
+        if log is not None or json_file is not None:
+            msg = "--dry-run writes nothing; leave out --log and --json."
+            raise click.UsageError(msg)
+        show_plan(raw, patterns=patterns, quiet=quiet, **options)
+        return
+    if out is None:
+        msg = "--out is missing: a directory for the results (or --dry-run, to see what would be made)."
+        raise click.UsageError(msg)
+    with clear_errors():
+        _check_reports(log, json_file, out, overwrite)
+    with logged(log, verbose), _told_as_json(json_file) as tell:
+        with clear_errors():
+            from astro_calib.night import reduce_night
+
+            summary = reduce_night(
+                raw,
+                out,
+                **options,
+                **patterns,
+                overwrite=overwrite,
+                aperture=aperture,
+                stars=not no_stars,
+                pictures=not no_pictures,
+                progress=not (quiet or verbose),
+            )
+        failure = FailureInPart if summary.outcome == "part" else Failure
+        tell({"exit_status": failure.exit_code if summary.lost else 0, **summary.to_dict()})
+        if not quiet:
+            show_summary(summary, whole=verbose)
+        if summary.lost:
+            raise failure(lost(summary))
 
 
 def lost(summary: NightSummary) -> str:
     """The science frames that are missing in the results, and files that may be some; empty if there are none."""
-    from astro_calib.night.frames import by_reason
+    from astro_calib.night.unused_text import lost_lines
 
-    lost = [file for file in summary.unused if file.lost]
-    science = [*summary.failures, *(file for file in lost if file.kind == "science")]
-    others = [file for file in lost if file.kind not in ("", "science")]
-    unreadable = [file for file in lost if not file.kind]
-    lines = []
-    if science:
-        total = len(science) + len(summary.frames)
-        lines.append(f"{len(science)} of {total} science frames could not be reduced:")
-        lines += [f"  {line}" for line in by_reason(science)]
-    if unreadable:
-        lines.append(f"files that cannot be read, and may be science frames ({len(unreadable)}):")
-        lines += [f"  {line}" for line in by_reason(unreadable)]
-    if others:
-        lines.append(f"frames that could not be used, or results that could not be written ({len(others)}):")
-        lines += [f"  {line}" for line in by_reason(others)]
-    return "\n".join(lines)
+    return "\n".join(lost_lines(summary.lost, len(summary.frames)))
+
+
+def _check_reports(log: Path | None, json_file: Path | None, out: Path, overwrite: bool) -> None:
+    """Find out whether log and JSON can be written, also into the directory of the results, which may not exist yet."""
+    for path in (log, json_file):
+        if path is not None and (path.parent != out or out.exists()):
+            check_writable(path, overwrite)
+    if log is not None and log.parent == out:
+        out.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _told_as_json(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give a function that writes the results as JSON; if there are none, write why."""
+    import json
+
+    from astro_calib.io.atomic import write_atomically
+
+    told = False
+
+    def tell(content: dict[str, Any]) -> None:
+        nonlocal told
+        told = True
+        if path is not None:
+            text = json.dumps(content, indent=2, allow_nan=False)
+            with clear_errors():
+                write_atomically(path, lambda temporary: temporary.write_text(f"{text}\n", encoding="utf-8"))
+
+    try:
+        yield tell
+    except Failure as failure:
+        if not told and path is not None and path.parent.is_dir():
+            tell({"exit_status": failure.exit_code, "outcome": "nothing", "error": failure.message})
+        raise

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from astro_calib.cli.options import OVERWRITE, QUIET, example
-from astro_calib.cli.output import check_writable, clear_errors, show
+from astro_calib.cli.output import Failure, check_writable, clear_errors, show
 
 
 @click.command(
@@ -63,4 +63,4 @@ def command(
         line for what, names in problems.items() if names for line in (f"{what}:", *(f"  {name}" for name in names))
     ]
     if lines:
-        raise click.ClickException("\n".join(lines))
+        raise Failure("\n".join(lines))

@@ -1,9 +1,10 @@
-"""Standard streams that are closed or full when a command runs, and signals that end it."""
+"""Standard streams that are closed or full when a command runs, how wide they are, and signals that end it."""
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -11,9 +12,14 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["Ended", "forget_stdout", "steady_streams", "unwinding_signals"]
+    from tqdm import tqdm
+
+__all__ = ["Ended", "forget_stdout", "is_terminal", "progress_bar", "room_on", "steady_streams", "unwinding_signals"]
+
+#: A terminal that is narrower is written to as if it were as wide as this.
+NARROWEST = 40
 
 
 class Ended(SystemExit):
@@ -68,6 +74,35 @@ def forget_stdout() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether somebody sees what is written to a stream as it is written."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, OSError, ValueError):
+        # There is none, or it is closed.
+        return False
+
+
+def room_on(stream: Any) -> int | None:
+    """How many letters a line has on a stream: on a terminal, or where COLUMNS says it; None if there is no limit."""
+    if is_terminal(stream) or os.environ.get("COLUMNS", "").isdecimal():
+        return max(NARROWEST, shutil.get_terminal_size().columns)
+    return None
+
+
+def progress_bar(
+    iterable: Iterable[Any] | None = None, *, desc: str, unit: str, show: bool, total: int | None = None
+) -> tqdm[Any]:
+    """Show how far work has come: as a bar on a terminal and in a notebook, as one line of a log elsewhere."""
+    from tqdm import tqdm
+
+    live = is_terminal(sys.stderr) or type(sys.stderr).__module__.startswith("ipykernel")
+    bar = tqdm(iterable, desc=desc, unit=unit, total=total, disable=not (show and live))
+    if show and not live and bar.total:
+        print(f"{desc}: {bar.total} {unit}{'s' * (bar.total > 1)}", file=sys.stderr)  # noqa: T201  there is no bar
+    return bar
 
 
 def _fill_closed() -> None:

@@ -5,35 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.night.decide import UNITS
-from astro_calib.night.text import columns
+from astro_calib.night.text import columns, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astro_calib.night.decide import Number
 
-__all__ = ["alarm_lines", "number_lines"]
+__all__ = ["number_lines"]
 
 
-def alarm_lines(numbers: Sequence[Number], *others: str) -> list[str]:
-    """Return what has to be read first, of the numbers and ``others``; nothing if nothing is wrong."""
-    alarms = [alarm for alarm in (*(number.alarm for number in numbers), *others) if alarm]
-    return ["ATTENTION", *(f"  {alarm}" for alarm in alarms), ""] if alarms else []
-
-
-def number_lines(numbers: Sequence[Number]) -> list[str]:
+def number_lines(numbers: Sequence[Number], width: int) -> list[str]:
     """Return a table with a line for each number of the detector, and a line for each with the reason."""
     if not numbers:
         return []
-    rows: list[tuple[str, ...]] = [("", "measured", "header", "stated", "taken", "")]
+    rows: list[tuple[str, ...]] = [("", "measured", "header", "stated", "taken", "from")]
     rows += [_row(number) for number in numbers]
-    reasons = [f"  {number.name}: {number.why}" for number in numbers if number.why]
-    return ["", "detector", *columns(rows, "<>>>><"), *reasons]
+    reasons = [f"{number.name}: {number.why}" for number in numbers if number.why]
+    lines = [line for reason in reasons for line in paragraph(reason, width, following=4 * " ")]
+    return ["detector", *columns(rows, "<>>>><", width), *lines]
 
 
 def _row(number: Number) -> tuple[str, ...]:
     measured = str(number.measured or "-")
-    name = f"{number.name} / {UNITS[number.role]}"
+    name = f"{number.name}, {UNITS[number.role].replace('electron', 'e')}"
     return name, measured, _plain(number.header), _plain(number.stated), _taken(number), number.source
 
 

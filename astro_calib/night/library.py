@@ -113,8 +113,7 @@ class Library:
         ``tolerance`` is how far a master's temperature may be from theirs, in degrees.
         """
         kinds = {frame.kind for frame in frames}
-        science = [frame for frame in frames if frame.kind == "science"]
-        if not science:
+        if kinds <= {"bias"}:
             return NOTHING
         night = _Night(frames, tolerance)
         found: list[Borrowed] = []
@@ -122,10 +121,10 @@ class Library:
         if "bias" not in kinds:
             biases = [one for one in self.masters if one.kind == "bias"]
             found += self._nearest(night, biases, "bias", "master bias", missing)
-        if "dark" not in kinds:
+        if "dark" not in kinds and kinds & {"flat", "science"}:
             found += self._darks(night, missing)
         flats = {frame.filter for frame in frames if frame.kind == "flat"}
-        for name in sorted({frame.filter for frame in science} - flats):
+        for name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
             of_filter = [one for one in self.masters if one.kind == "flat" and one.is_of_filter(name)]
             found += [
                 one._replace(master=replace(one.master, filter=name))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.matching import Choice
@@ -81,6 +83,11 @@ class Loan:
             return {}
         first = ours[0].master
         return {"gain": first.gain[0], "read_noise": first.read_noise[0]}
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """The files of the masters, by their real paths."""
+        return frozenset(Path(os.path.realpath(one.master.path)) for one in self.masters)
 
     def choices(self) -> dict[str, Choice]:
         """Return what is borrowed, as a choice for a science frame: bias, dark, and ``flat`` with its filter."""

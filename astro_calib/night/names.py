@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from astro_calib.night.raw_file import FITS_SUFFIX
@@ -11,9 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-__all__ = ["file_name", "for_filter", "named", "stem", "unique_name"]
+__all__ = ["MANY", "called", "file_name", "for_filter", "named", "stem", "unique_name"]
 
 LONGEST_NAME = 80
+#: So many files are named one by one in a few words.
+MANY = 4
 
 
 def stem(path: Path) -> str:
@@ -42,7 +45,27 @@ def named(names: Sequence[str]) -> str:
     >>> named(["a", "b", "c"]), named(["a", "b", "c", "d", "e"])
     ('a, b, c', 'a to e (5 files)')
     """
-    return ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]} ({len(names)} files)"
+    return ", ".join(names) if len(names) <= MANY else f"{names[0]} to {names[-1]} ({len(names)} files)"
+
+
+def called(paths: Sequence[Path]) -> list[str]:
+    """
+    Return what files are called: their names, with the folders that tell them apart where these are the same.
+
+    >>> from pathlib import Path
+    >>> from astro_calib.night.names import called
+    >>> called([Path("raw/a/1.fits"), Path("raw/b/1.fits"), Path("raw/b/2.fits")])
+    ['a/1.fits', 'b/1.fits', '2.fits']
+    """
+    names = [path.name for path in paths]
+    for depth in range(2, max((len(path.parts) for path in paths), default=0) + 1):
+        times = Counter(names)
+        if len(times) == len(names):
+            break
+        names = [
+            "/".join(path.parts[-depth:]) if times[name] > 1 else name for name, path in zip(names, paths, strict=True)
+        ]
+    return names
 
 
 def for_filter(name: str) -> str:

@@ -7,6 +7,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeVar
 
 from astro_calib.night.frames import UnusedFile
+from astro_calib.night.log import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ def tried(path: Path, kind: str, work: Callable[[], T]) -> T | UnusedFile:
     try:
         return work()
     except Exception as error:  # noqa: BLE001  whatever it is, it costs one frame and not the night
+        LOG.debug("%s", path.name, exc_info=True)
         lost = kind in ("", "science") or fault(error)
         return UnusedFile(path, reason_of(error).removeprefix(f"{path.name}: "), kind, lost=lost)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
 
-__all__ = ["PARTS", "Output", "check_output"]
+__all__ = ["PARTS", "SUMMARY", "Output", "check_output"]
 
 #: The parts of the results, and how the names of their files end.
 PARTS = {"masters": ".fits", "calibrated": ".fits", "tables": ".ecsv", "pictures": ".png"}

@@ -10,6 +10,7 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
+from astro_calib.night.kind_table import kind_lines
 from astro_calib.night.loan import NOTHING, Loan
 from astro_calib.night.matching import Choice, Match, dark_choice, darks_of, flat_choice, flat_groups
 
@@ -252,22 +253,20 @@ class Plan:
         str
             Several lines.
         """
+        return "\n".join([self.heading(), *self.kinds(), *(f"  {fact}" for fact in self.facts())])
+
+    def heading(self) -> str:
+        """Say how many frames of which size there are, and by which profile they were told apart."""
         rows, columns = self.frames[0].shape
         of_setup = f"{self.title}: " if self.title else ""
-        lines = [
-            f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}",
-            f"  {'kind':8} {'filter':8} {'exposure / s':>14} {'frames':>6}  files",
-        ]
-        groups: dict[tuple[str, str], list[RawFrame]] = {}
-        for kind in ("bias", "dark", "flat", "science"):
-            for frame in self.of_kind(kind):
-                groups.setdefault((kind, frame.filter), []).append(frame)
-        for (kind, filter_name), frames in groups.items():
-            times = sorted({frame.exposure_time for frame in frames})
-            exposure = f"{times[0]:g}" if len(times) == 1 else f"{times[0]:g} to {times[-1]:g}"
-            names = [printable(frame.path.name) for frame in frames]
-            listed = ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}"
-            lines.append(f"  {kind:8} {filter_name or '-':8} {exposure:>14} {len(frames):6}  {listed}")
+        return f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}"
+
+    def kinds(self, width: int | None = None) -> list[str]:
+        """Return a table of the frames, and of the masters that are borrowed, as lines."""
+        return kind_lines(self.frames, self.loan.masters, width)
+
+    def facts(self) -> tuple[str, str]:
+        """Say what is known of the detector, and which sections are used."""
         amplifier = None if self.detector is None else self.detector.amplifiers[0]
         numbers = {
             "gain": None if amplifier is None else amplifier.gain,
@@ -284,9 +283,7 @@ class Plan:
             text = "unknown" if quantity is None else f"{quantity.value:{digits}} {UNIT_NAMES[role]}"
             origin = f" ({source})" if source in ("header", "measured") else ""
             described.append(f"{role.replace('_', ' ')} {text}{origin}")
-        lines.append(f"  {', '.join(described)}")
-        lines.append(f"  overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}")
-        return "\n".join(lines)
+        return ", ".join(described), f"overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}"
 
     def __str__(self) -> str:
         lines = [self.table()]

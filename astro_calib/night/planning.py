@@ -163,10 +163,10 @@ def make_plan(
     mask = None if bad_pixels is None else read_bad_pixels(bad_pixels)
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)
+    lend = nothing_lent if masters is None else find_library(masters, profile).lend
     if mask is not None:
         unused = [file for file in unused if not file.path.samefile(mask.path)]
         frames = [frame for frame in frames if not frame.path.samefile(mask.path)]
-    lend = nothing_lent if masters is None else find_library(masters, profile).lend
     night = night_of(frames, unused, profile, needs_numbers=needs_numbers, lend=lend)
     paths = [frame.path for frame in frames] + [file.path for file in unused]
     said = unfitting(profile, paths)
@@ -218,8 +218,7 @@ def _with_pixels(
             plan, hopeless = without_hopeless(replace(plan, frames=tuple(good), loan=loan))  # noqa: PLW2901  what is left of it
             good, unused = list(plan.frames), unused + hopeless
             check_bad_sections(plan.profile, good[0].shape)
-            lent = {"lent": loan.numbers, "bias_is_lent": "bias" in loan.kinds}
-            found = find_detector(good, plan.profile, seen=seen, **lent)
+            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers, bias_is_lent="bias" in loan.kinds)
         except (FrameError, ProfileError) as error:
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
@@ -242,11 +241,12 @@ def _with_pixels(
     if not done:
         raise errors[0]
     used = {frame.path for plan in done for frame in plan.frames}
+    lent = frozenset().union(*(plan.loan.paths for plan in done))
     return replace(
         night,
         setups=tuple(done),
         incomplete=tuple(incomplete),
-        unused=tuple(file for file in unused if file.path not in used),
+        unused=tuple(file for file in unused if file.path not in used and file.path.resolve() not in lent),
     )
 
 

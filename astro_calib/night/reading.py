@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.detector.header_values import UNITS_OF_TIME, as_seconds, stated_unit_of_time
@@ -124,6 +125,7 @@ def telling(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield keyword, value
 
 
+@lru_cache(1 << 12)
 def plain(text: str) -> str:
     """``text`` as it is compared: small letters, one space for any run of spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", " ", text).strip().casefold()

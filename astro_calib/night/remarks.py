@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,13 +12,22 @@ from astropy.wcs import FITSFixedWarning
 
 from astro_calib.arguments import printable
 from astro_calib.errors import HeaderWarning
-from astro_calib.night.names import named
+from astro_calib.night.log import LOG
+from astro_calib.night.names import MANY, named
+from astro_calib.night.text import glued, listed, paragraph
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from typing import Self
 
-__all__ = ["FileRemark", "Remarks", "heard_of_file"]
+__all__ = ["FileRemark", "Remark", "Remarks", "heard_of_file", "parted", "remark_lines"]
+
+#: A number that stands for itself, between spaces: not one of a name, of a section or of a header's value.
+NUMBER = re.compile(r"(?<![^\s(])-?\d+(?:\.\d+)?(?=%?[,;:.)]*(?:\s|$))")
+
+#: So many lines of a remark are shown where it has to be short.
+LONGEST = 6
 
 
 class FileRemark(AstropyUserWarning):
@@ -34,40 +44,111 @@ class FileRemark(AstropyUserWarning):
         super().__init__(f"{self.name}: {self.text}")
 
 
+class Remark(str):
+    """
+    A remark as text: the names of the files that it is about, if there are any, and what is said of them.
+
+    >>> from astro_calib.night.remarks import Remark
+    >>> remark = Remark("no WCS", ["d1.fits", "d2.fits"])
+    >>> print(remark)
+    d1.fits, d2.fits: no WCS
+    >>> remark.text, remark.names
+    ('no WCS', ('d1.fits', 'd2.fits'))
+    """
+
+    __slots__ = ("names", "text")
+
+    text: str
+    names: tuple[str, ...]
+
+    def __new__(cls, text: str, names: Sequence[str] = ()) -> Self:
+        """Make a remark of what is said of some files."""
+        remark = super().__new__(cls, f"{named(names)}: {text}" if names else text)
+        remark.text, remark.names = text, tuple(names)
+        return remark
+
+
 class Remarks:
     """
-    Remarks in the order in which they come, those of one text together.
+    Remarks in the order in which they come; those of one text, but for the numbers in it, together.
 
     >>> from astro_calib.night.remarks import FileRemark, Remarks
     >>> remarks = Remarks()
     >>> remarks.add(FileRemark("d1.fits", "no WCS"), "no darks", FileRemark("d2.fits", "no WCS"), "no darks")
+    >>> remarks.add(FileRemark("d1.fits", "stars are 6.0 wide"), FileRemark("d2.fits", "stars are 7.5 wide"))
     >>> remarks.lines()
-    ('d1.fits, d2.fits: no WCS', 'no darks')
+    ('d1.fits, d2.fits: no WCS', 'no darks', 'd1.fits, d2.fits: stars are 6.0 to 7.5 wide')
     """
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}
+        self._said: dict[str, dict[str, None]] = {}
 
     def add(self, *remarks: str | FileRemark) -> None:
         """Add remarks; what was said already is not said again."""
         for remark in remarks:
-            text, name = (remark.text, [remark.name]) if isinstance(remark, FileRemark) else (remark, [])
-            self._names.setdefault(printable(text), {}).update(dict.fromkeys(name))
+            text, names = parted(remark)
+            text = printable(text)
+            key = NUMBER.sub("#", text) if names else text
+            before = self._names.setdefault(key, {})
+            if text not in (said := self._said.setdefault(key, {})) or not before.keys() >= set(names):
+                LOG.warning(Remark(text, names))
+            said[text] = None
+            before.update(dict.fromkeys(names))
 
-    def lines(self) -> tuple[str, ...]:
+    def lines(self) -> tuple[Remark, ...]:
         """One for each text."""
-        return tuple(f"{named(list(names))}: {text}" if names else text for text, names in self._names.items())
+        return tuple(Remark(_in_one(list(self._said[key])), tuple(names)) for key, names in self._names.items())
 
     @contextmanager
-    def heard(self) -> Iterator[None]:
-        """Make remarks of the warnings to users, ours and astropy's; others take their usual way."""
+    def heard(self, name: str = "") -> Iterator[None]:
+        """
+        Make remarks of the warnings to users, ours and astropy's; others take their usual way.
+
+        Those that begin with ``name`` are remarks on the file of this name.
+        """
         with _caught() as caught:
             yield
         for warning in caught:
+            text = " ".join(str(warning.message).split())
             if isinstance(warning.message, FileRemark):
                 self.add(warning.message)
             elif issubclass(warning.category, AstropyUserWarning):
-                self.add(" ".join(str(warning.message).split()))
+                self.add(FileRemark(name, text) if name and text.startswith(f"{name}: ") else text)
+
+
+def remark_lines(remark: str, width: int, *, short: bool = False) -> list[str]:
+    """
+    Return a remark as lines: what is said, and then the names of the files, if there are many.
+
+    ``short``: of many files only the first and the last are named, and of a long list the end is not said.
+    """
+    text, names = parted(remark)
+    said, all_names = printable(text), []
+    if len(names) > MANY and not short:
+        said, all_names = f"{len(names)} files: {said}", paragraph(listed(names), width, 4 * " ")
+    elif names:
+        said = f"{named([glued(name) for name in names])}: {said}"
+    lines = paragraph(said, width, following=4 * " ")
+    if short and len(lines) > LONGEST:
+        return [*lines[: LONGEST - 1], "    ..."]
+    return lines + all_names
+
+
+def parted(remark: str | FileRemark) -> tuple[str, tuple[str, ...]]:
+    """Return what is said, and the names of the files of which it is said."""
+    if isinstance(remark, FileRemark):
+        return remark.text, (remark.name,)
+    return (remark.text, remark.names) if isinstance(remark, Remark) else (remark, ())
+
+
+def _in_one(texts: list[str]) -> str:
+    """A text for several that differ in their numbers only: the smallest and the largest of each."""
+    numbers = [
+        min(found, key=float) if len(set(found)) == 1 else f"{min(found, key=float)} to {max(found, key=float)}"
+        for found in zip(*(NUMBER.findall(text) for text in texts), strict=True)
+    ]
+    return NUMBER.sub(lambda _: numbers.pop(0), texts[0])
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.arguments import described
 from astro_calib.errors import FrameError
 from astro_calib.io.atomic import write_atomically
+from astro_calib.io.terminal import progress_bar
 from astro_calib.night.frames import UnusedFile
+from astro_calib.night.journal import tell_frames, tell_masters, tell_reduced, tell_unused
 from astro_calib.night.masters import make_masters, write_masters
 from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
@@ -30,12 +32,12 @@ if TYPE_CHECKING:
     import astropy.units as u
 
     from astro_calib.night.by_hand import Pattern
+    from astro_calib.night.frame_summary import FrameSummary
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_summary import MasterSummary
     from astro_calib.night.plan import Plan
     from astro_calib.night.profile import Profile
     from astro_calib.night.science import Made
-    from astro_calib.night.summary import FrameSummary
 
 __all__ = ["reduce_night"]
 
@@ -135,10 +137,8 @@ def reduce_night(
     >>> [master.path.name for master in summary.masters]
     ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
     """
-    from tqdm import tqdm
-
     started = time.monotonic()
-    bar = partial(tqdm, unit="file", disable=not progress)
+    bar = partial(progress_bar, unit="file", show=progress)
     number = isinstance(aperture, Real) and not isinstance(aperture, bool)
     if aperture is not None and not (number and 0 < aperture < math.inf):
         msg = f"aperture is {described(aperture)}; it must be a positive number of pixels."
@@ -162,6 +162,8 @@ def reduce_night(
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
+    tell_frames(plan.frames)
+    tell_unused(plan.unused)
     remarks.add(*plan.remarks)
     results = _Results()
     errors: list[FrameError] = []
@@ -171,7 +173,9 @@ def reduce_night(
         except FrameError as error:
             # A master that cannot be made costs its setup, and not those of the others.
             errors.append(error)
-            results.unused += [left_out(frame, str(error)) for frame in setup.frames]
+            lost = [left_out(frame, str(error)) for frame in setup.frames]
+            results.unused += lost
+            tell_unused(lost)
     if len(errors) == len(plan.setups):
         raise errors[0]
     old = [path.relative_to(output.directory) for path in output.left_over()]
@@ -214,14 +218,18 @@ def _reduce_setup(
         results.unused += masters.unused
         made = write_masters(masters, output, pictures=choices["pictures"], lost=results.unused, setup=plan)
     results.masters += made
+    tell_masters(made)
+    tell_unused(masters.unused)
     said = [*masters.remarks, *(remark for master in made for remark in master.remarks())]
     remarks.add(*(f"{plan.title}: {remark}" if plan.title else remark for remark in said))
     make = partial(reduce_science, plan=plan, masters=masters, output=output, **choices)
     for outcome in _outcomes(bar(plan.science, desc=f"science{of_setup}"), make, remarks):
         if isinstance(outcome, UnusedFile):
             results.failures.append(outcome)
+            tell_unused([outcome])
         else:
             results.frames.append(outcome)
+            tell_reduced(outcome)
             remarks.add(*outcome.remarks())
 
 
@@ -231,7 +239,7 @@ def _outcomes(
     """Reduce the frames in their order, and yield what became of each; write one while the next is made."""
 
     def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
-        with remarks.heard():
+        with remarks.heard(frame.path.name):
             made = tried(frame.path, frame.kind, lambda: make(frame))
         if isinstance(made, UnusedFile):
             return lambda: made
@@ -239,7 +247,7 @@ def _outcomes(
 
         def ended() -> FrameSummary:
             written.result()
-            with remarks.heard():
+            with remarks.heard(frame.path.name):
                 made.write_beside()
             return made.summary
 

@@ -12,9 +12,9 @@ from astro_calib.arguments import printable
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.error_shares import error_shares
+from astro_calib.night.frame_summary import FrameSummary
 from astro_calib.night.masters import calibrate_raw, read_raw
 from astro_calib.night.read_out import detector_of
-from astro_calib.night.summary import FrameSummary
 from astro_calib.photometry.sky_noise import measure_sky_noise
 from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
 from astro_calib.stack.levels import finite_median
@@ -104,6 +104,7 @@ def reduce_science(
     bad = _flagged(image, DataQuality.BAD)
     summary = FrameSummary(
         path=path,
+        raw=frame.path,
         object=frame.object,
         filter=frame.filter,
         exposure_time=frame.exposure_time,

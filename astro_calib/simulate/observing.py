@@ -11,6 +11,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import as_path, check_count, check_number
+from astro_calib.io.terminal import progress_bar
 from astro_calib.simulate.instrument import Camera
 from astro_calib.simulate.instrument import camera as make_camera
 from astro_calib.simulate.scene import random_stars, sky_background
@@ -228,11 +229,9 @@ def night(
         msg = f"{directory} is not empty; a simulated night needs a directory of its own."
         raise FileExistsError(msg)
 
-    from tqdm import tqdm
-
     truths = {}
     time = START
-    for shot in tqdm(plan, desc="simulating", unit="frame", disable=not progress):
+    for shot in progress_bar(plan, desc="simulating", unit="frame", show=progress):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=shot.key))
         # FITS names the time scale in a card of its own, not in the date.
         date = time.replace(tzinfo=None).isoformat(timespec="milliseconds")

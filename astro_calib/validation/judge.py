@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from astropy import log
 
+from astro_calib.io.terminal import progress_bar
 from astro_calib.kernels.threads import number_of_threads
 from astro_calib.validation.comparison import Comparison
 from astro_calib.validation.trial import Sums
@@ -153,8 +154,6 @@ def validate(
     >>> print(result.table["what"][0])
     in adu, 8 electrons a step: pixel
     """
-    from tqdm import tqdm
-
     if against is not None and against not in AGAINST:
         msg = f"against is {against!r}; expected one of {', '.join(AGAINST)}, or None."
         raise ValueError(msg)
@@ -171,7 +170,7 @@ def validate(
     total = sum(share.number for share in shares)
     with (
         closing(_done(shares, number)) as done,
-        tqdm(total=total, desc="validating", unit="draw", disable=not progress) as bar,
+        progress_bar(desc="validating", unit="draw", total=total, show=progress) as bar,
     ):
         for share, found in zip(shares, done, strict=True):
             for known, new in zip(sums[share.name], found, strict=True):

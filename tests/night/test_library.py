@@ -185,7 +185,13 @@ def test_a_library_without_masters_says_what_is_in_it(tmp_path, shelf, put):
         find_library(shelf, GENERIC)
 
 
-def test_a_night_without_science_frames_borrows_nothing(shelf, put, write_raw):
+@pytest.mark.parametrize(
+    ("kind", "taken"),
+    [("BIAS", []), ("DARK", ["bias.fits"]), ("FLAT", ["bias.fits", "dark.fits"])],
+)
+def test_a_night_without_science_frames_borrows_what_its_masters_need(shelf, put, write_raw, kind, taken):
+    put("bias.fits", "BIAS")
     put("dark.fits", "DARK", EXPTIME=60.0)
-    bias = examine_file(write_raw("b.fits", "BIAS"), GENERIC, needs_numbers=False)
-    assert lent(shelf, [bias]).masters == ()
+    put("flat.fits", "FLAT", FILTER="V")
+    frame = examine_file(write_raw("one.fits", kind, FILTER="V", **CAMERA), GENERIC, needs_numbers=False)
+    assert names(lent(shelf, [frame])) == taken

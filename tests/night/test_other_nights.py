@@ -185,7 +185,13 @@ def test_masters_of_another_program(aspen, tmp_path):
     )
     text = str(summary)
     assert "nothing says how many frames it is of. It counts as exact" in text
-    assert "of the same night" in text
+    assert "combined_bias.fit.gz, a master of the same night" in text
+
+
+def test_masters_among_the_raw_frames(aspen, tmp_path):
+    summary = reduce_night(aspen, tmp_path / "out", masters=aspen, gain=1.5, read_noise=9.0, **QUICK)
+    assert len(summary.frames) == 1
+    assert summary.unused == ()
 
 
 def test_the_command(aspen, tmp_path):

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astro_calib.night.summary import FRAME_COLUMNS, FrameSummary
+from astro_calib.night.frame_summary import FrameSummary
+from astro_calib.night.frame_tables import FRAME_COLUMNS
 from astro_calib.photometry.sky_noise import SkyNoise
 
 

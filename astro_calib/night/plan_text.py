@@ -1,0 +1,231 @@
+"""The plan of a night as text: what each file was taken for, and what each science frame would be calibrated with."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astro_calib.arguments import printable
+from astro_calib.night.names import for_filter
+from astro_calib.night.remarks import FileRemark, Remarks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from astro_calib.night.frames import RawFrame, UnusedFile
+    from astro_calib.night.matching import Choice, Match
+    from astro_calib.night.night_plan import NightPlan
+    from astro_calib.night.plan import Plan
+
+__all__ = ["lost_science", "plan_text"]
+
+#: How wide the text is.
+WIDTH = 80
+PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "science frames"}
+#: So many flats of one filter, and biases, and both numbers of the detector can be measured.
+PAIR = 2
+
+
+def plan_text(night: NightPlan) -> str:
+    """
+    Return what would be made of a night, from its headers alone; also of one that is incomplete.
+
+    What cannot be reduced stands first, with what would mend it. Then each file; then, for each setup, the masters and
+    what each science frame gets, and why.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from astro_calib import simulate
+    >>> from astro_calib.night import plan_night
+    >>> from astro_calib.night.plan_text import plan_text
+    >>> with TemporaryDirectory() as directory:
+    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     text = plan_text(plan_night(directory, headers_only=True))
+    >>> print(text.partition(chr(10))[0])
+    27 raw files, of which 26 are used; nothing was written, and no pixel was read
+    """
+    label = _labels([*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)])
+    total = len({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)})
+    lines = [f"{total} raw files, of which {len(night.frames)} are used; nothing was written, and no pixel was read"]
+    lines += _section("what cannot be reduced, and what would mend it", _problems(night, label))
+    lines += _section("what each file is taken for", _kinds(night, label))
+    lines += _section("what is not used", _unused(night.unused, label))
+    for plan in night.setups:
+        of_setup = f" ({plan.title})" if plan.title else ""
+        lines += _section(f"masters to be made{of_setup}", _masters(plan, label))
+        lines += _section(f"what each science frame gets{of_setup}", _matches(plan, label))
+        lines += _section(f"the detector{of_setup}", _numbers(plan))
+    lines += _section("remarks", _remarks(night))
+    return "\n".join(lines)
+
+
+def lost_science(night: NightPlan) -> tuple[int, int]:
+    """Return how many science frames would not be reduced, files that may be some among them, and how many would."""
+    reduced = sum(not match.problem for plan in night.setups for match in plan.matches())
+    return sum(file.lost for file in night.unused) + len(night.science) - reduced, reduced
+
+
+def _section(title: str, lines: Iterable[str]) -> list[str]:
+    """A title and what is below it; nothing if there is nothing."""
+    found = list(lines)
+    return ["", title, *found] if found else []
+
+
+def _wrapped(text: str, indent: int = 2, more: int = 2) -> list[str]:
+    """A paragraph, indented; its further lines by ``more``."""
+    return textwrap.wrap(
+        printable(text),
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + more),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _frames(night: NightPlan) -> list[RawFrame]:
+    """The frames that were recognised, also of setups that cannot be reduced, in the order of their files."""
+    plans = (*night.setups, *night.incomplete)
+    frames = {frame.path: frame for plan in plans for frame in plan.frames}
+    return sorted(frames.values(), key=lambda frame: (frame.path.parent, frame.path.name))
+
+
+def _labels(paths: Sequence[Path]) -> Callable[[Path], str]:
+    """What files are called: by their names, with folders where there are several."""
+    folders = {path.parent for path in paths}
+    if len(folders) < 2:
+        return lambda path: path.name
+    try:
+        common = Path(os.path.commonpath(folders))
+    except ValueError:  # some are absolute, and others are not
+        return str
+    return lambda path: str(path.relative_to(common))
+
+
+def _listed(
+    paths: Sequence[Path], position: dict[Path, int], label: Callable[[Path], str], *, counted: bool = True
+) -> str:
+    """The names of files; of those that follow each other in a folder the first and the last, and how many they are."""
+    parts = []
+    ordered = enumerate(sorted(paths, key=position.__getitem__))
+    for _, group in groupby(ordered, key=lambda one: (one[1].parent, position[one[1]] - one[0])):
+        run = [path for _, path in group]
+        if len(run) <= 2:
+            parts += [label(path) for path in run]
+        else:
+            parts.append(f"{label(run[0])} to {label(run[-1])}" + (f" ({len(run)} files)" if counted else ""))
+    return ", ".join(parts)
+
+
+def _kinds(night: NightPlan, label: Callable[[Path], str]) -> Iterator[str]:
+    """A paragraph for each kind of frame, filter, exposure time, and what tells the kind."""
+    frames = _frames(night)
+    everything = sorted({*(frame.path for frame in frames), *(file.path for file in night.unused)})
+    position = {path: number for number, path in enumerate(everything)}
+    groups: dict[str, list[Path]] = {}
+    for frame in sorted(frames, key=lambda one: (list(PLURALS).index(one.kind), one.filter, one.exposure_time)):
+        said = [frame.kind, frame.filter, "" if frame.kind == "bias" else f"{frame.exposure_time:g} s"]
+        why = f" ({frame.why})" if frame.why else ""
+        groups.setdefault(", ".join(filter(None, said)) + why, []).append(frame.path)
+    for what, paths in groups.items():
+        yield from _wrapped(f"{what}: {_listed(paths, position, label)}", more=4)
+
+
+def _unused(files: Iterable[UnusedFile], label: Callable[[Path], str]) -> Iterator[str]:
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        kind = f"a {file.kind}{' frame' if file.kind == 'science' else ''}, but " if file.kind else ""
+        groups.setdefault(kind + file.reason, []).append(label(file.path))
+    for reason, names in groups.items():
+        yield from _wrapped(f"{', '.join(names)}: {reason}", more=4)
+
+
+def _problems(night: NightPlan, label: Callable[[Path], str]) -> Iterator[str]:
+    """What is missing: setups that cannot be reduced, and science frames of others."""
+    for plan in night.incomplete:
+        of_setup = f"{plan.title}: " if plan.title else ""
+        # The files that are not used are listed by themselves.
+        yield from _wrapped(of_setup + plan.problem.partition(" Not used are:")[0], more=4)
+    problems: dict[str, list[str]] = {}
+    for plan in night.setups:
+        for match in plan.matches():
+            if match.problem:
+                problems.setdefault(match.problem, []).append(label(match.frame.path))
+    for problem, names in problems.items():
+        yield from _wrapped(f"{', '.join(names)}: {problem}", more=4)
+    if not night.setups and not night.incomplete:
+        yield from _wrapped("no file can be used; below is why. A profile can say what their headers mean.")
+
+
+def _masters(plan: Plan, label: Callable[[Path], str]) -> Iterator[str]:
+    """What is made of calibration frames, and what is borrowed."""
+    groups: dict[str, tuple[RawFrame, ...]] = {"bias": plan.biases} if plan.biases else {}
+    groups |= {f"dark-{time:g}s": frames for time, frames in plan.darks.items()}
+    groups |= {f"flat-{key or 'none'}": frames for key, frames in plan.flat_groups.items()}
+    position = {path: number for number, path in enumerate(sorted(frame.path for frame in plan.frames))}
+    width = max(map(len, groups), default=0)
+    for name, frames in groups.items():
+        number = f"{len(frames)} {PLURALS[frames[0].kind] if len(frames) > 1 else frames[0].kind}"
+        listed = _listed([frame.path for frame in frames], position, label, counted=False)
+        yield from _wrapped(f"{name:{width}}  {number}: {listed}", more=width + 2)
+    for one in plan.loan.masters:
+        yield from _wrapped(f"{one.master.path.name}: {one.title}, {one.age}", more=4)
+
+
+def _matches(plan: Plan, label: Callable[[Path], str]) -> Iterator[str]:
+    """A paragraph for all science frames that get the same, for the same reasons."""
+    groups: dict[tuple[object, ...], list[Match]] = {}
+    for match in plan.matches():
+        choices = tuple((one.name, one.why, one.mend) for one in (match.bias, match.dark, match.flat))
+        groups.setdefault((match.frame.filter, match.frame.exposure_time, choices), []).append(match)
+    position = {path: number for number, path in enumerate(sorted(frame.path for frame in plan.frames))}
+    for matches in groups.values():
+        first = matches[0]
+        listed = _listed([match.frame.path for match in matches], position, label)
+        yield from _wrapped(f"{listed} ({for_filter(first.frame.filter)}, {first.frame.exposure_time:g} s)", more=4)
+        for kind in ("bias", "dark", "flat"):
+            yield from _wrapped(f"{kind:5} {_choice(getattr(first, kind))}", indent=4, more=6)
+
+
+def _choice(choice: Choice) -> str:
+    """What is taken and why, or why nothing is, and what would be better."""
+    taken = f"{choice.name}: {choice.why}" if choice.name else f"none: {choice.why}"
+    return f"{taken}; {'better' if choice.name else 'mended'} by {choice.mend}" if choice.mend else taken
+
+
+def _numbers(plan: Plan) -> Iterator[str]:
+    """The profile, and where gain and read noise are from, or what would tell them."""
+    chosen = f", chosen by {plan.profile.why}" if plan.profile.why else ""
+    yield from _wrapped(f"profile     {plan.profile.name}{chosen}", more=12)
+    flats = max((len(frames) for frames in plan.flats.values()), default=0)
+    pairs = {"gain": flats >= PAIR and len(plan.biases) >= PAIR, "read_noise": len(plan.biases) >= PAIR}
+    needs = {"gain": "two flats of one filter and two biases", "read_noise": "two biases"}
+    units = {"gain": "electron/adu", "read_noise": "electron"}
+    for role, can_be_measured in pairs.items():
+        called = role.replace("_", " ")
+        stated = getattr(plan.profile, role)
+        told = sorted({getattr(frame, role) for frame in plan.frames} - {None})
+        checked = ", checked with the frames" if can_be_measured else f" (not checked, for that needs {needs[role]})"
+        if stated is not None:
+            text = f"{stated:g} {units[role]}, as profile or options say{checked}"
+        elif told:
+            text = f"{' to '.join(f'{value:g}' for value in (told[0], told[-1])[: len(told)])} {units[role]}"
+            text += f" by the headers{checked}"
+        elif can_be_measured:
+            text = "measured from the frames, for no header tells it"
+        else:
+            option = f"--{role.replace('_', '-')}"
+            text = f"unknown: no header tells it; give {option}, or take {needs[role]}"
+        yield from _wrapped(f"{called:10}  {text}", more=12)
+    yield from _wrapped(f"overscan    {plan.overscan or 'none'}; kept {plan.trim or 'the whole frame'}", more=12)
+
+
+def _remarks(night: NightPlan) -> Iterator[str]:
+    """What the headers of frames need to have said, each once."""
+    remarks = Remarks()
+    remarks.add(*(FileRemark(frame.path.name, remark) for frame in _frames(night) for remark in frame.remarks))
+    remarks.add(*(remark for plan in night.setups for remark in plan.loan.remarks))
+    for line in remarks.lines():
+        yield from _wrapped(line, more=4)
