@@ -196,6 +196,8 @@ class Plan:
         found = []
         for frame in self.science if frames is None else frames:
             dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias) if darks else lent.get("dark")
+            if not dark and not with_bias and not self.profile.darks_expected:
+                dark = Choice(why=f"profile {self.profile.name} says that none are needed")
             dark = dark or dark_choice(frame.exposure_time, {}, rules, with_bias=with_bias)
             flat = flat_choice(frame, flats, rules)
             if not flat.name:
