@@ -198,6 +198,8 @@ class Plan:
         for frame in self.science if frames is None else frames:
             dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias)
             if not darks:
+                if not with_bias and not self.profile.darks_expected:
+                    dark = Choice(why=f"profile {self.profile.name} says that none are needed")
                 dark = self.loan.dark_for(frame.exposure_time, with_bias=with_bias) or dark
             flat = flat_choice(frame, flats, rules)
             if not flat.name:
