@@ -56,6 +56,9 @@ def why_incomplete(
             f"profile.{left_out}"
         )
     if "bias" not in kinds and not told:
+        exposures = {frame.exposure_time for frame in frames if frame.kind == "science"}
+        if any(loan.dark_for(seconds, with_bias=True) for seconds in exposures):
+            return ""
         if any(frame.kind == "dark" for frame in frames):
             return _no_dark_serves(frames, profile)
         return (

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from astro_calib.night.master_file import MasterFile
     from astro_calib.night.plan import Plan
 
-__all__ = ["Borrower", "borrowed_masters", "lent_master"]
+__all__ = ["Borrower", "borrowed_masters", "lent_master", "lent_pedestal"]
 
 #: Gains of two nights that differ by more than this part are not those of one camera in one setup.
 SAME_GAIN = 0.05
@@ -56,12 +56,18 @@ class Borrower(NamedTuple):
         Rows and columns of the raw frames.
     overscan, trim : str or None
         Their sections.
+    bias_in_darks : bool
+        Whether they get no bias but that which is in their darks.
+    pedestal : float
+        The level that is subtracted from them, in adu; 0 for none.
     """
 
     detector: Detector
     shape: tuple[int, int]
     overscan: str | None
     trim: str | None
+    bias_in_darks: bool = False
+    pedestal: float = 0.0
 
     @property
     def gain(self) -> float:
@@ -79,7 +85,9 @@ def borrowed_masters(
     plan: Plan, kind: str, bias: CCDFrame | None = None, *, unused: list[UnusedFile], remarks: list[str]
 ) -> Iterator[tuple[MasterFile, CCDFrame]]:
     """Yield the masters of a kind that a plan has borrowed; those that cannot be used go to ``unused``."""
-    borrower = Borrower(plan.camera, plan.frames[0].shape, plan.overscan, plan.trim)
+    borrower = Borrower(
+        plan.camera, plan.frames[0].shape, plan.overscan, plan.trim, plan.bias_in_darks, plan.pedestal or 0.0
+    )
     for one in plan.loan.of_kind(kind):
         outcome = tried(one.master.path, kind, partial(lent_master, one, borrower, bias))
         if isinstance(outcome, UnusedFile):
@@ -88,6 +96,25 @@ def borrowed_masters(
         frame, said = outcome
         remarks += said
         yield one.master, frame
+
+
+def lent_pedestal(plan: Plan) -> float | None:
+    """
+    Return the level of zero light in adu by a plan, or else by a borrowed dark that holds its bias; None without one.
+
+    Another program's dark tells it but for its dark current.
+    """
+    if plan.pedestal is not None or not plan.bias_in_darks or plan.darks:
+        return plan.pedestal
+    file = next((one.master for one in plan.loan.of_kind("dark") if one.master.may_hold_bias), None)
+    if file is None:
+        return None
+    if file.ours:
+        return file.pedestal
+    with heard_of_file(file.path.name):
+        frame = CCDFrame.read(file.path, unit="electron" if file.unit == "electron" else "adu")
+    level = finite_median(frame.pixels[usable(frame)])
+    return level if frame.unit == u.adu else level / float(plan.camera.amplifiers[0].gain.value)
 
 
 def lent_master(one: Borrowed, borrower: Borrower, bias: CCDFrame | None = None) -> tuple[CCDFrame, list[str]]:
@@ -105,8 +132,7 @@ def lent_master(one: Borrowed, borrower: Borrower, bias: CCDFrame | None = None)
         raise FrameError(msg)
     if file.ours:
         frame = _in_electrons(frame, file, borrower, remarks)
-        if file.holds_bias:
-            frame = _without_bias(frame, file, bias)
+        frame = _freed_from_bias(frame, file, borrower, bias, holds_bias=file.holds_bias)
     else:
         frame = _foreign(frame, file, borrower, bias, remarks)
     if file.kind == "dark":
@@ -139,6 +165,10 @@ def _foreign(
         )
         raise FrameError(msg)
     holds_bias = file.kind == "dark" and _holds_bias(level, scatter, file, borrower, bias)
+    if holds_bias and borrower.bias_in_darks:
+        remarks.append(
+            "there is no bias, and its level is taken for that of zero light: the noise of the dark current is left out"
+        )
     if file.kind == "bias":
         _check_pedestal(level, scatter, file, borrower)
     if file.kind == "flat" and level >= COUNTS and not file.subtracted:
@@ -147,7 +177,7 @@ def _foreign(
     if file.kind == "flat" and level < COUNTS:
         return frame.replace(frame.pixels, frame.known_budget, unit=u.dimensionless_unscaled)
     frame = _in_electrons(frame, file, borrower, remarks)
-    return _without_bias(frame, file, bias) if holds_bias else frame
+    return _freed_from_bias(frame, file, borrower, bias, holds_bias=holds_bias)
 
 
 def _in_electrons(frame: CCDFrame, file: MasterFile, borrower: Borrower, remarks: list[str]) -> CCDFrame:
@@ -172,10 +202,22 @@ def _in_electrons(frame: CCDFrame, file: MasterFile, borrower: Borrower, remarks
     return frame if abs(ratio - 1) < WRITTEN else frame.multiply(ratio)
 
 
-def _without_bias(frame: CCDFrame, file: MasterFile, bias: CCDFrame | None) -> CCDFrame:
-    """A dark without the bias that is in it."""
+def _freed_from_bias(
+    frame: CCDFrame, file: MasterFile, borrower: Borrower, bias: CCDFrame | None, *, holds_bias: bool
+) -> CCDFrame:
+    """A dark without the bias that is in it, unless the frames need it there."""
     from astro_calib.steps.bias import subtract_bias
 
+    if file.kind == "dark" and borrower.bias_in_darks and not holds_bias:
+        msg = f"the bias of {file.path.name} was subtracted, and there is none for the frames; add one to the library"
+        raise FrameError(msg)
+    if not holds_bias:
+        return frame
+    level = file.pedestal - (borrower.pedestal if borrower.bias_in_darks else 0.0)
+    if level:
+        frame = frame.add(level * borrower.gain * frame.unit)
+    if borrower.bias_in_darks:
+        return frame
     if bias is None:
         msg = f"{file.path.name} holds its bias, and there is none to subtract; add a master bias to the library"
         raise FrameError(msg)
@@ -217,8 +259,8 @@ def _signal(
     if file.kind == "bias":
         return 0.0
     electrons = frame.pixels * (borrower.gain if frame.unit == u.adu else 1.0)
-    if holds_bias and bias is not None:
-        electrons = electrons - bias.pixels
+    if holds_bias:
+        electrons = electrons - (borrower.pedestal * borrower.gain if bias is None else bias.pixels)
     if file.kind == "flat" and finite_median(frame.pixels[usable(frame)]) < COUNTS:
         return np.nan
     return np.maximum(electrons, 0)

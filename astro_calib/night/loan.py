@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from astro_calib.night.matching import Choice
+from astro_calib.night.matching import Choice, same_exposure
 from astro_calib.night.names import for_filter
 
 if TYPE_CHECKING:
@@ -89,19 +89,36 @@ class Loan:
         """The files of the masters, by their real paths."""
         return frozenset(Path(os.path.realpath(one.master.path)) for one in self.masters)
 
-    def choices(self) -> dict[str, Choice]:
-        """Return what is borrowed, as a choice for a science frame: bias, dark, and ``flat`` with its filter."""
-        found: dict[str, Choice] = {}
-        for one in self.masters:
-            kind = one.master.kind
-            key = f"flat {one.master.filter}" if kind == "flat" else kind
-            names = ", ".join(filter(None, [found[key].name if key in found else "", one.master.path.name]))
-            found[key] = Choice(names, why=f"borrowed: {one.title}, {one.age}")
-        return found
+    @property
+    def bias(self) -> Choice | None:
+        """The bias as a choice for any science frame; None if none is borrowed."""
+        return next(map(_choice, self.of_kind("bias")), None)
+
+    def dark_for(self, exposure_time: float, *, with_bias: bool) -> Choice | None:
+        """
+        Return the dark as a choice for an exposure time in seconds; None if none is borrowed that serves.
+
+        ``with_bias`` says that it has to hold the bias, which nothing else tells, so that it cannot be scaled.
+        """
+        darks = [one for one in self.of_kind("dark") if one.master.may_hold_bias or not with_bias]
+        same = [one for one in darks if same_exposure(one.master.exposure_time, exposure_time)]
+        if same or with_bias:
+            return next(map(_choice, same), None)
+        names = ", ".join(one.master.path.name for one in darks)
+        scaled = f"borrowed: {', '.join(one.title for one in darks)}, scaled"
+        return Choice(names, why=scaled, mend=f"darks of {exposure_time:g} s") if darks else None
+
+    def flat_for(self, name: str) -> Choice | None:
+        """Return the flat as a choice for a filter; None if none is borrowed."""
+        return next((_choice(one) for one in self.of_kind("flat") if one.master.filter == name), None)
 
     def of_kind(self, kind: str) -> tuple[Borrowed, ...]:
         """Those of one kind."""
         return tuple(one for one in self.masters if one.master.kind == kind)
+
+
+def _choice(one: Borrowed) -> Choice:
+    return Choice(one.master.path.name, why=f"borrowed: {one.title}, {one.age}")
 
 
 #: Of a night that has all that it needs, or no library.

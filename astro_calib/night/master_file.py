@@ -77,7 +77,9 @@ class MasterFile:
     subtracted : bool
         Whether its header says that a bias or a dark was subtracted.
     holds_bias : bool
-        Whether it is a dark of ours whose bias is still in it.
+        Whether it is a dark of ours whose bias is still in it, less ``pedestal``.
+    pedestal : float
+        The level in adu that was subtracted from its frames; 0 for none.
     settings : mapping of str to (str or float)
         What is known of the setup of the camera, by card.
 
@@ -103,7 +105,13 @@ class MasterFile:
     sections: Mapping[str, str] = field(default_factory=dict)
     subtracted: bool = False
     holds_bias: bool = False
+    pedestal: float = 0.0
     settings: Mapping[str, str | float] = field(default_factory=dict)
+
+    @property
+    def may_hold_bias(self) -> bool:
+        """Whether it is a dark whose bias is still in it, or may be, as long as its pixels were not looked at."""
+        return self.kind == "dark" and (self.holds_bias if self.ours else not self.subtracted)
 
     def is_of_filter(self, name: str) -> bool:
         """Whether it is a flat of a filter, by its header, or by its name if the header does not tell."""
@@ -173,6 +181,7 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
         sections=_sections(steps),
         subtracted=_subtracted(header),
         holds_bias=kind == "dark" and bool(steps) and not _bias_subtracted(steps),
+        pedestal=float(_parameter(steps, "pedestal") or 0.0),
         settings=_settings(header, profile, steps),
     )
 

@@ -24,6 +24,8 @@ STACKED = ("NCOMBINE", "NSTACK", "STACKCNT", "NCOMB", "NIMAGES", "NFRAMES")
 #: Some cameras count under these the frames of a series, of which this is one.
 OF_A_SERIES = ("NIMAGES", "NFRAMES")
 COMBINED = ("COMBINED", "STACKED")
+#: Under this MaxIm DL and others note what was done to a frame: B, D and F for bias, dark and flat.
+CALIBRATED = "CALSTAT"
 #: What masters and stacks are called.
 NAMED = re.compile(r"(?:^|[^a-z])(?:master|combined|stack(?:ed)?)(?:[^a-z]|$)", re.IGNORECASE)
 #: Folders of masters and stacks.
@@ -34,7 +36,7 @@ ROWS = 16
 
 def header_of_stack(header: Header, kinds: Iterable[str] = ("IMAGETYP",), *, series: bool = False) -> str:
     """
-    Return what a header says of frames that were combined, as a clause behind a name; empty if it says nothing.
+    Return what a header says of frames that were combined or calibrated, as a clause behind a name; empty if nothing.
 
     ``kinds`` are cards that tell the kind of a frame. With ``series`` a number of frames is believed to be of those
     that were combined, even where whole numbers are written and it may be how many were taken in a row.
@@ -52,6 +54,9 @@ def header_of_stack(header: Header, kinds: Iterable[str] = ("IMAGETYP",), *, ser
     for card in COMBINED:
         if header_value(header, card) is True:
             return f"is a stack ({card}=T)"
+    done = str(header_value(header, CALIBRATED) or "")
+    if set("BDF") & set(done.upper()):
+        return f"was calibrated already ({CALIBRATED}={done!r})"
     for card in kinds:
         kind = str(header_value(header, card) or "")
         if NAMED.search(kind):

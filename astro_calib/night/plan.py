@@ -188,18 +188,17 @@ class Plan:
             In the order of the frames.
         """
         biases, darks, flats = self.biases, self.darks, self.flat_groups
-        lent = self.loan.choices()
-        bias = (
-            Choice("bias", biases, f"{len(biases)} of this setup") if biases else lent.get("bias", self._without_bias())
-        )
+        own = Choice("bias", biases, f"{len(biases)} of this setup") if biases else None
+        bias = own or self.loan.bias or self._without_bias()
         rules, with_bias = self.profile.matching, self.bias_in_darks
         found = []
         for frame in self.science if frames is None else frames:
-            dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias) if darks else lent.get("dark")
-            dark = dark or dark_choice(frame.exposure_time, {}, rules, with_bias=with_bias)
+            dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias)
+            if not darks:
+                dark = self.loan.dark_for(frame.exposure_time, with_bias=with_bias) or dark
             flat = flat_choice(frame, flats, rules)
             if not flat.name:
-                flat = lent.get(f"flat {frame.filter}", flat)
+                flat = self.loan.flat_for(frame.filter) or flat
             problem = ""
             if with_bias and not dark.name and self.profile.pedestal is None:
                 problem = f"there is no bias, and {dark.why}; give biases, or darks of {frame.exposure_time:g} s"

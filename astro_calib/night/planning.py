@@ -18,6 +18,7 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
 from astro_calib.night.loan import nothing_lent
 from astro_calib.night.pixels import Pixels
@@ -163,10 +164,10 @@ def make_plan(
     mask = None if bad_pixels is None else read_bad_pixels(bad_pixels)
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)
-    lend = nothing_lent if masters is None else find_library(masters, profile).lend
     if mask is not None:
         unused = [file for file in unused if not file.path.samefile(mask.path)]
         frames = [frame for frame in frames if not frame.path.samefile(mask.path)]
+    lend = nothing_lent if masters is None else find_library(masters, profile).lend
     night = night_of(frames, unused, profile, needs_numbers=needs_numbers, lend=lend)
     paths = [frame.path for frame in frames] + [file.path for file in unused]
     said = unfitting(profile, paths)
@@ -218,25 +219,25 @@ def _with_pixels(
             plan, hopeless = without_hopeless(replace(plan, frames=tuple(good), loan=loan))  # noqa: PLW2901  what is left of it
             good, unused = list(plan.frames), unused + hopeless
             check_bad_sections(plan.profile, good[0].shape)
-            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers, bias_is_lent="bias" in loan.kinds)
+            is_lent = "bias" in loan.kinds
+            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers, bias_is_lent=is_lent)
         except (FrameError, ProfileError) as error:
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
             reason = str(error) if not plan.title else f"nothing of its setup ({plan.title}) can be reduced: {error}"
             unused += [left_out(frame, reason) for frame in good]
             continue
-        done.append(
-            replace(
-                plan,
-                frames=tuple(good),
-                detector=found.detector,
-                remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
-                loan=loan,
-                numbers=found.numbers,
-                image_excess=found.image_excess,
-                pedestal=found.pedestal,
-            )
+        whole = replace(
+            plan,
+            frames=tuple(good),
+            detector=found.detector,
+            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
+            loan=loan,
+            numbers=found.numbers,
+            image_excess=found.image_excess,
+            pedestal=found.pedestal,
         )
+        done.append(replace(whole, pedestal=lent_pedestal(whole)))
     next(waiting, None)  # which ends a progress bar
     if not done:
         raise errors[0]

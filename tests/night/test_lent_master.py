@@ -82,7 +82,18 @@ def test_a_dark_that_holds_its_bias_is_freed_from_it(put):
     expected = (READ_NOISE**2 + GAIN * pixels - 2000) / 10 + 1.5**2
     np.testing.assert_allclose(frame.variance, expected, rtol=1e-4)
     with pytest.raises(FrameError, match="holds its bias, and there is none to subtract"):
-        lent_master(one, NIGHT)
+        lent_master(one, WITH_OVERSCAN._replace(overscan=None, trim=None))
+
+
+def test_a_dark_in_the_place_of_a_bias_keeps_it(put):
+    pixels, one = put("DARK", 1050.0, NCOMBINE=10)
+    # Of the frames, too, a level of 1040 adu is subtracted.
+    frame, _ = lent_master(one, NIGHT._replace(bias_in_darks=True, pedestal=1040.0))
+    np.testing.assert_allclose(frame.pixels, GAIN * (pixels - 1040), atol=1e-3)
+    np.testing.assert_allclose(frame.variance, (READ_NOISE**2 + GAIN * (pixels - 1040)) / 10, rtol=1e-4)
+    _, one = put("DARK", 5.0, NCOMBINE=10, name="d2.fits", CALSTAT="B")
+    with pytest.raises(FrameError, match="was subtracted, and there is none for the frames"):
+        lent_master(one, NIGHT._replace(bias_in_darks=True))
 
 
 def test_flats(put):
