@@ -18,6 +18,7 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.journal import tell_frames, tell_unused
 from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
 from astro_calib.night.loan import nothing_lent
@@ -178,11 +179,16 @@ def make_plan(
     night = replace(night, setups=tuple(_told(plan, said, mask) for plan in night.setups))
     if headers_only:
         return night
+    tell_frames(night.frames)
+    tell_unused(night.unused)
     if not night.setups:
         raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
-    return _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
+    looked_at = _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
+    before = set(night.unused)
+    tell_unused(file for file in looked_at.unused if file not in before)
+    return looked_at
 
 
 def _with_pixels(
