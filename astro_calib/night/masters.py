@@ -13,6 +13,7 @@ import numpy as np
 
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import usable, with_nan
+from astro_calib.night.bias_in_darks import signal_model
 from astro_calib.night.dark_for import FAR, Combination, best_combination, combined_dark, distance, line_between
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.lent_master import borrowed_masters
@@ -178,6 +179,9 @@ def calibrate_raw(
 
     raw = read_raw(frame) if ccd is None else ccd
     detector = detector or detector_of(plan, raw, neighbours=frame.kind == "science")
+    dark = options.get("dark")
+    if plan.bias_in_darks and (frame.kind == "dark" or dark is not None):
+        options["shot_noise"] = signal_model(raw, plan, detector, dark)
     result = calibrate(
         raw,
         detector,
@@ -203,7 +207,7 @@ def calibrate_raw(
             "gain": [amplifier.gain for amplifier in detector.amplifiers],
             "read_noise": [amplifier.read_noise for amplifier in detector.amplifiers],
             "saturation": plan.camera.saturation,
-            "shot_noise": options.get("shot_noise", "data"),
+            "shot_noise": "above the dark" if plan.bias_in_darks else options.get("shot_noise", "data"),
         },
     )
     keywords = plan.profile.keywords  # of its camera; the steps know the usual ones
