@@ -182,13 +182,21 @@ def make_plan(
     tell_frames(night.frames)
     tell_unused(night.unused)
     if not night.setups:
-        raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
+        raise FrameError(_why_nothing(night, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
     looked_at = _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
     before = set(night.unused)
     tell_unused(file for file in looked_at.unused if file not in before)
     return looked_at
+
+
+def _why_nothing(night: NightPlan, profile: Profile) -> str:
+    """Why no setup of a night can be reduced, and what there is of that which is missing."""
+    if not night.incomplete:
+        return why_incomplete([], night.unused, profile)
+    first = night.incomplete[0]
+    return "\n  ".join((first.problem, *first.elsewhere))
 
 
 def _with_pixels(
@@ -235,7 +243,8 @@ def _with_pixels(
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
             reason = str(error) if not plan.title else f"nothing of its setup ({plan.title}) can be reduced: {error}"
-            unused += [left_out(frame, reason) for frame in good]
+            known = {file.path for file in unused}
+            unused += [left_out(frame, reason) for frame in good if frame.path not in known]
             continue
         whole = replace(
             plan,
