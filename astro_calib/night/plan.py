@@ -101,8 +101,8 @@ class Plan:
     title: str = ""
     name: str = ""
     problem: str = ""
-    loan: Loan = NOTHING
     elsewhere: tuple[str, ...] = ()
+    loan: Loan = NOTHING
     bad_pixel_file: BadPixelFile | None = None
 
     @property
