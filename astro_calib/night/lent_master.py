@@ -16,6 +16,7 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import usable
 from astro_calib.masters.provenance import record
 from astro_calib.night.frames import UnusedFile
+from astro_calib.night.loan import LENT
 from astro_calib.night.net import tried
 from astro_calib.night.remarks import heard_of_file
 from astro_calib.stack.levels import finite_median
@@ -139,7 +140,7 @@ def lent_master(one: Borrowed, borrower: Borrower, bias: CCDFrame | None = None)
         frame = _foreign(frame, file, borrower, bias, remarks)
     if file.kind == "dark":
         frame.meta["EXPTIME"] = file.exposure_time
-    record(frame, "lend", parameters={"file": printable(file.path.name), "age": one.age})
+    record(frame, LENT, parameters={"kind": file.kind, "file": printable(file.path.name), "age": one.age})
     return frame, [printable(f"{file.path.name}: {remark}") for remark in remarks]
 
 
