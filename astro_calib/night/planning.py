@@ -21,7 +21,7 @@ from astro_calib.night.frames import RawFrame, UnusedFile
 from astro_calib.night.journal import tell_frames, tell_unused
 from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
-from astro_calib.night.loan import nothing_lent
+from astro_calib.night.loan import nothing_lent, without_lent
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
@@ -261,12 +261,11 @@ def _with_pixels(
     if not done:
         raise errors[0]
     used = {frame.path for plan in done for frame in plan.frames}
-    lent = frozenset().union(*(plan.loan.paths for plan in done))
     return replace(
         night,
         setups=tuple(done),
         incomplete=tuple(incomplete),
-        unused=tuple(file for file in unused if file.path not in used and file.path.resolve() not in lent),
+        unused=without_lent((file for file in unused if file.path not in used), (plan.loan for plan in done)),
     )
 
 
