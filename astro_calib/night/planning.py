@@ -165,8 +165,8 @@ def make_plan(
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)
     if mask is not None:
-        unused = [file for file in unused if not file.path.samefile(mask.path)]
-        frames = [frame for frame in frames if not frame.path.samefile(mask.path)]
+        unused = [file for file in unused if not mask.is_in(file.path)]
+        frames = [frame for frame in frames if not mask.is_in(frame.path)]
     lend = nothing_lent if masters is None else find_library(masters, profile).lend
     night = night_of(frames, unused, profile, needs_numbers=needs_numbers, lend=lend)
     paths = [frame.path for frame in frames] + [file.path for file in unused]
