@@ -69,7 +69,7 @@ PROFILE = click.option(
     type=ProfileName(),
     default="auto",
     show_default=True,
-    help="Instrument profile: the one that each header chooses (auto), a built-in one (the shell completes its name), or "
+    help="Instrument profile: the one that each header chooses (auto), a built-in one (the shell completes it), or "
     "the path of a TOML file.",
 )
 NUMBER = click.IntRange(min=1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astro_calib.cli.dry_run import show_plan
 from astro_calib.cli.options import OVERWRITE, PATH, PROFILE, QUIET, example
 from astro_calib.cli.output import Failure, FailureInPart, check_writable, clear_errors, show_summary
 
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
 @click.command(
     "reduce",
     epilog=example(
+        "reduce raw/ --dry-run",
         "reduce raw/ -o reduced/ --gain 1.5 --read-noise 8",
         "reduce d10*.fits.gz -o reduced/ --profile mycamera.toml",
     ),
 )
 @click.argument("raw", nargs=-1, required=True, type=PATH)
-@click.option("-o", "--out", required=True, type=PATH, help="Directory for the results; made if needed.")
+@click.option("-o", "--out", type=PATH, help="Directory for the results; made if needed. Not needed with --dry-run.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made of which files, and why, from headers alone.")
 @PROFILE
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
+@click.option("--pedestal", type=float, help="Level of zero light in adu, where neither overscan nor biases tell it.")
 @click.option(
     "--aperture",
     type=click.FloatRange(min=0, min_open=True),
@@ -66,11 +70,13 @@ if TYPE_CHECKING:
 @QUIET
 def command(
     raw: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
+    dry_run: bool,
     profile: str,
     gain: float | None,
     read_noise: float | None,
     saturation: float | None,
+    pedestal: float | None,
     aperture: float | None,
     detector: str,
     masters: tuple[Path, ...],
@@ -96,6 +102,9 @@ def command(
     hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame
     (ECSV), pictures (PNG) and summary.txt. A terminal shows the most important part of the summary.
 
+    With --dry-run nothing is written, and no pixel is read: it says what each file was taken for and why, which masters
+    would be made, what each science frame would get, and what is missing.
+
     The exit status is 0 if all science frames were reduced; 3 if some were not, or a file that cannot be read may be
     one; 1 if nothing was reduced; 2 if the options make no sense; 130 after Ctrl-C.
     """
@@ -103,6 +112,27 @@ def command(
 
     if quiet and verbose:
         msg = "--quiet and --verbose contradict each other; give one of them."
+        raise click.UsageError(msg)
+    patterns: dict[str, Any] = {"bias": bias, "dark": dark, "flat": flat, "science": science}
+    options: dict[str, Any] = {
+        "profile": profile,
+        "gain": gain,
+        "read_noise": read_noise,
+        "saturation": saturation,
+        "pedestal": pedestal,
+        "masters": masters or None,
+        "unit": unit,
+        "bad_pixels": bad_pixels,
+        "detector": detector,
+    }
+    if dry_run:
+        if log is not None or json_file is not None:
+            msg = "--dry-run writes nothing; leave out --log and --json."
+            raise click.UsageError(msg)
+        show_plan(raw, patterns=patterns, quiet=quiet, **options)
+        return
+    if out is None:
+        msg = "--out is missing: a directory for the results (or --dry-run, to see what would be made)."
         raise click.UsageError(msg)
     with clear_errors():
         _check_reports(log, json_file, out, overwrite)
@@ -113,18 +143,8 @@ def command(
             summary = reduce_night(
                 raw,
                 out,
-                profile=profile,
-                gain=gain,
-                read_noise=read_noise,
-                saturation=saturation,
-                masters=masters or None,
-                unit=unit,
-                bias=bias,
-                dark=dark,
-                flat=flat,
-                science=science,
-                bad_pixels=bad_pixels,
-                detector=detector,
+                **options,
+                **patterns,
                 overwrite=overwrite,
                 aperture=aperture,
                 stars=not no_stars,
@@ -143,7 +163,7 @@ def lost(summary: NightSummary) -> str:
     """The science frames that are missing in the results, and files that may be some; empty if there are none."""
     from astro_calib.night.unused_text import lost_lines
 
-    return "\n".join(lost_lines(summary.lost, len(summary.frames)))
+    return "\n".join(lost_lines(summary.lost, len(summary.frames), summary.called))
 
 
 def _check_reports(log: Path | None, json_file: Path | None, out: Path, overwrite: bool) -> None:

@@ -30,6 +30,7 @@ def about_raw(path: Path, found: ImageHeader, profile: Profile) -> Facts:
 
     ``found`` are its headers.
     """
+    profile = profile.of(found.header)
     frame = examine_file(path, profile, needs_numbers=False)
     if not isinstance(frame, RawFrame):
         kind = f" ({ARTICLES[frame.kind]})" if frame.kind in ARTICLES else ""
@@ -39,7 +40,7 @@ def about_raw(path: Path, found: ImageHeader, profile: Profile) -> Facts:
     facts |= _from_header(found, profile)
     if isinstance(frame, RawFrame):
         facts |= _of_frame(frame, found, profile)
-    facts["profile"] = profile.name
+    facts["profile"] = f"{profile.name}, chosen by {profile.why}" if profile.why else profile.name
     if isinstance(frame, RawFrame) and frame.remarks:
         facts["remarks"] = "; ".join(frame.remarks)
     return facts

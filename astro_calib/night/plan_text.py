@@ -196,7 +196,9 @@ def _choice(choice: Choice) -> str:
 
 
 def _numbers(plan: Plan) -> Iterator[str]:
-    """Where gain and read noise are from, or what would tell them."""
+    """The profile, and where gain and read noise are from, or what would tell them."""
+    chosen = f", chosen by {plan.profile.why}" if plan.profile.why else ""
+    yield from _wrapped(f"profile     {plan.profile.name}{chosen}", more=12)
     flats = max((len(frames) for frames in plan.flats.values()), default=0)
     pairs = {"gain": flats >= PAIR and len(plan.biases) >= PAIR, "read_noise": len(plan.biases) >= PAIR}
     needs = {"gain": "two flats of one filter and two biases", "read_noise": "two biases"}
@@ -205,12 +207,16 @@ def _numbers(plan: Plan) -> Iterator[str]:
         called = role.replace("_", " ")
         stated = getattr(plan.profile, role)
         told = sorted({getattr(frame, role) for frame in plan.frames} - {None})
+        per_step = f"{role}_per_step"
+        steps = sorted({frame.in_header[per_step] for frame in plan.frames if per_step in frame.in_header})
         checked = ", checked with the frames" if can_be_measured else f" (not checked, for that needs {needs[role]})"
         if stated is not None:
             text = f"{stated:g} {units[role]}, as profile or options say{checked}"
         elif told:
             text = f"{' to '.join(f'{value:g}' for value in (told[0], told[-1])[: len(told)])} {units[role]}"
             text += f" by the headers{checked}"
+        elif steps:
+            text = f"{steps[0]:g} electron by the headers for one step of the converter, which the pixels show{checked}"
         elif can_be_measured:
             text = "measured from the frames, for no header tells it"
         else:

@@ -1,0 +1,36 @@
+"""``astro-calib reduce --dry-run``: the plan of a night, from its headers alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from astro_calib.cli.output import Failure, FailureInPart, clear_errors, show
+
+__all__ = ["show_plan"]
+
+
+def show_plan(raw: Any, *, profile: str, patterns: dict[str, Any], quiet: bool, **options: Any) -> None:
+    """
+    Print what would be made of a night; with the exit status that its reduction would have, as far as headers tell.
+
+    ``patterns`` are names of files by kind, ``options`` others of `reduce_night` that a plan depends on.
+    """
+    with clear_errors():
+        from functools import partial
+
+        from astro_calib.io.terminal import progress_bar
+        from astro_calib.night.plan_text import lost_science, plan_text
+        from astro_calib.night.planning import make_plan
+
+        watch = partial(progress_bar, desc="headers", unit="file", show=not quiet)
+        night = make_plan(raw, profile, patterns=patterns, headers_only=True, watch=watch, **options)
+        text = plan_text(night)
+    if not quiet:
+        show(text)
+    lost, reduced = lost_science(night)
+    if not night.setups or (lost and not reduced):
+        msg = "nothing of this night can be reduced" if quiet else "nothing of this night can be reduced; above is why"
+        raise Failure(msg)
+    if lost:
+        msg = f"{lost} of {lost + reduced} science frames, or files that may be some, would not be reduced"
+        raise FailureInPart(msg if quiet else f"{msg}; above is why")
