@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -32,7 +34,6 @@ from astro_calib.night.survey import UNITS, left_out, survey_headers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
-    from pathlib import Path
 
     from astro_calib.night.by_hand import BadPixelFile, Pattern
     from astro_calib.night.detector import NightDetector
@@ -170,8 +171,8 @@ def make_plan(
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)
     if mask is not None:
-        unused = [file for file in unused if not file.path.samefile(mask.path)]
-        frames = [frame for frame in frames if not frame.path.samefile(mask.path)]
+        unused = [file for file in unused if not mask.is_in(file.path)]
+        frames = [frame for frame in frames if not mask.is_in(frame.path)]
     lend = nothing_lent if masters is None else find_library(masters, profile).lend
     night = night_of(frames, unused, profile, needs_numbers=needs_numbers, lend=lend)
     paths = [frame.path for frame in frames] + [file.path for file in unused]

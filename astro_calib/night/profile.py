@@ -72,6 +72,12 @@ Text is compared without regard to capitals, underscores, hyphens and spaces at 
 recognised in several ways is written several times, as ``[[flat]]``. The kinds are tried in the order
 ignore, bias, dark, flat, science; the first that fits is taken.
 
+``kind = { add = "BILDTYP" }`` under ``[keywords]`` puts a keyword before the built-in ones; ``"WHEEL1 + WHEEL2"`` is
+one filter of two wheels; ``"IMG_EXP [ms]"`` an exposure time in milliseconds (or ``us``, ``min``), and ``"BITDEPTH
+[bits]"`` a saturation. In a rule ``FILENAME`` is the name of the file, and ``FOLDER`` that of its folder or of the one
+above. With ``add = true`` a rule comes beside the built-in ones of its kind; with ``doubtful = true`` it is tried only
+where the others say that it is a science frame, or nothing; ``reason = "..."`` in ``[ignore]`` says why.
+
 The linearity says what a signal x, in adu and net of pedestal, would be if the response were linear: x (1 + a1 x +
 a2 x^2 + ...) up to a limit, with these coefficients, or what a look-up table says, ``{ measured = [...], corrected =
 [...] }``. Both may have ``uncertainties``; see `~astro_calib.LinearityPolynomial` and `~astro_calib.LinearityTable`.
