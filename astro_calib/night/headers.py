@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import printable
@@ -24,15 +25,25 @@ def header_value(header: Header, keyword: str) -> Any:
     >>> header_value(fits.Header([("FILTER", " V  ")]), "FILTER")
     'V'
     """
-    from astropy.io.fits.verify import VerifyError
-
     try:
         value = header.get(keyword)
-    except (VerifyError, ValueError):
+    except Exception as error:
+        from astropy.io.fits.verify import VerifyError
+
+        if not isinstance(error, (VerifyError, ValueError)):
+            raise
+        return None
+    if value is None:
         return None
     if isinstance(value, str):
-        return printable(value).strip() or None
+        return _clean(value)
     return value if isinstance(value, bool | int | float) else None
+
+
+@lru_cache(1 << 12)
+def _clean(text: str) -> str | None:
+    """A text without blanks at its ends, and without what cannot be printed; None if nothing is left."""
+    return printable(text).strip() or None
 
 
 def values_of(header: Header, keywords: Iterable[str]) -> Iterator[tuple[str, Any]]:

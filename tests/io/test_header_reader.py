@@ -256,6 +256,18 @@ def test_a_value_is_the_one_that_astropy_finds(name):
             lazy()[name]
 
 
+def test_commentaries_are_lines():
+    many = fits.Header([("COMMENT", "one"), ("GAIN", 1), ("COMMENT", "two"), ("HISTORY", "of old")])
+    found = LazyHeader.of_bytes(many.tostring().encode())
+    for name in ("COMMENT", "HISTORY"):
+        assert list(found[name]) == list(many[name]) == list(found.get(name))
+        assert str(found[name]) == str(many[name])
+    for without in (LazyHeader.of_cards([]), fits.Header()):
+        assert without.get("COMMENT", "none") == "none"
+        with pytest.raises(KeyError):
+            without["COMMENT"]
+
+
 def test_it_can_be_changed_copied_and_written_as_any_other():
     found = lazy()
     assert found["EXPTIME"] == 30

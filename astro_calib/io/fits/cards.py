@@ -12,19 +12,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astro_calib.io.fits.whole import is_end
+from astro_calib.io.fits.lazy_header import CARD, KEPT, cards_before_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from astro_calib.io.fits.whole import HeaderUnit
 
-__all__ = ["CARD", "remark_on_cards", "repaired", "repaired_header"]
+__all__ = ["remark_on_cards", "repaired", "repaired_header"]
 
-#: Length of a card in bytes.
-CARD = 80
-#: Most cards are the same in all files of a night: of so many we remember whether FITS allows them.
-KEPT = 1 << 13
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
 QUOTED = r"'(?:[^']|'')*'"
 VALUE = rf" *(?:{QUOTED}|[TF]|{NUMBER}|\( *{NUMBER} *, *{NUMBER} *\))? *(?:/.*)?"
@@ -86,10 +82,13 @@ def repaired_header(header: bytes) -> tuple[bytes, list[str]]:
     >>> header[:80].rstrip(), cards
     (b'HIERARCH CCD TEMP = -20.5 / at start', ['CCD TEMP'])
     """
+    texts = cards_before_end(header.decode("latin-1"))
+    if all(map(_conforms, texts)) and not any(text.startswith("CONTINUE") for text in texts):
+        return header, []
     cards, names = [], []
     new = ""
-    for card in _cards(header):
-        text, previous = card.decode("latin-1"), new
+    for text in texts:
+        previous = new
         if text.startswith("CONTINUE") and not TO_BE_CONTINUED.search(previous):
             new = _comment(text.translate(ALPHABET))
         else:
@@ -105,15 +104,6 @@ def repaired_header(header: bytes) -> tuple[bytes, list[str]]:
 def remark_on_cards(cards: Iterable[str]) -> str:
     """The remark on a file in which these cards were repaired."""
     return f"header cards that break the rules of FITS were repaired: {', '.join(cards)}"
-
-
-def _cards(header: bytes) -> Iterator[bytes]:
-    """The cards before END."""
-    for start in range(0, len(header), CARD):
-        card = header[start : start + CARD]
-        if is_end(card):
-            return
-        yield card
 
 
 @lru_cache(KEPT)

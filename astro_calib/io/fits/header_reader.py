@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.errors import FrameError
-from astro_calib.io.fits.cards import CARD, repaired_header
+from astro_calib.io.fits.cards import repaired_header
 from astro_calib.io.fits.image import BESIDE_THE_IMAGE, OF_THE_HDU
-from astro_calib.io.fits.lazy_header import LazyHeader, NamedCard
+from astro_calib.io.fits.lazy_header import CARD, LazyHeader, NamedCard
 from astro_calib.io.fits.pixels import STORED, Scaling, plane_shape
 from astro_calib.io.fits.wcs import WCS_KEYWORD
 from astro_calib.io.fits.whole import announced_size, header_units, number_of_pixels, opened, unpacked

@@ -15,16 +15,20 @@ from astropy.io.fits import Card, Header
 from astropy.io.fits.card import Undefined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["LazyHeader", "NamedCard", "named_cards"]
+__all__ = ["CARD", "KEPT", "LazyHeader", "NamedCard", "cards_before_end", "named_cards"]
 
+#: What a header may hold many times, as text.
+COMMENTARY = ("COMMENT", "HISTORY")
 #: A keyword, and the text of its card.
 NamedCard = tuple[str, str]
 #: How long a card is.
 CARD = 80
 #: Most cards are the same in all files of a night: so many are kept parsed.
 KEPT = 1 << 13
+#: Keywords that a header may have many times, without a value.
+COMMENTARY = ("COMMENT", "HISTORY")
 STANDARD_NAME = re.compile(r"[A-Z0-9_-]{1,8}")
 #: Names that can be looked up as they are: nothing in them has a meaning to astropy.
 PLAIN_NAME = re.compile(r"(?!HIERARCH |(?:COMMENT|HISTORY|END|CONTINUE) *$)[A-Z0-9_-]+(?: [A-Z0-9_-]+)*")
@@ -65,7 +69,7 @@ class LazyHeader(Header):
     @classmethod
     def of_bytes(cls, content: bytes) -> LazyHeader:
         """Make a header of its bytes in a file, with END and what follows."""
-        return cls.of_cards(_cards(content.decode("latin-1")))
+        return cls.of_cards(cards_before_end(content.decode("latin-1")))
 
     def __getattr__(self, name: str) -> Any:
         """Make it an ordinary header: what astropy keeps in one is asked for."""
@@ -79,6 +83,8 @@ class LazyHeader(Header):
 
     def __getitem__(self, key: Any) -> Any:
         first = self.__dict__.get("first")
+        if first is not None and key in COMMENTARY and (lines := self._lines(key)):
+            return lines
         if first is None or not isinstance(key, str) or not _is_plain(key):
             return super().__getitem__(key)
         try:
@@ -94,18 +100,32 @@ class LazyHeader(Header):
         return key in first
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """As `astropy.io.fits.Header.get`."""
+        """As `astropy.io.fits.Header.get`; commentary cards are a tuple of their texts."""
         first = self.__dict__.get("first")
+        if first is not None and key in COMMENTARY:
+            return self._lines(key) or default
         if first is None or not isinstance(key, str) or not _is_plain(key):
             return super().get(key, default)
         card = first.get(key)
         return default if card is None else _parsed(card)[0]
+
+    def _lines(self, key: str) -> _Lines:
+        return _Lines(card[8:].rstrip() for name, card in self.named if not name and card[:8].rstrip() == key)
 
     @property
     def comments(self) -> Any:
         """As `astropy.io.fits.Header.comments`."""
         first = self.__dict__.get("first")
         return super().comments if first is None else _Comments(self, first)
+
+
+class _Lines(tuple[str, ...]):
+    """The lines of a commentary."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(self)
 
 
 class _Comments:
@@ -150,13 +170,11 @@ def named_cards(cards: Iterable[str]) -> list[NamedCard]:
     return named
 
 
-def _cards(text: str) -> Iterator[str]:
-    """The cards before END."""
-    for place in range(0, len(text), CARD):
-        card = text[place : place + CARD]
-        if card.startswith("END") and card.rstrip(" \0") == "END":
-            return
-        yield card
+def cards_before_end(text: str) -> list[str]:
+    """Return the cards of a header before END."""
+    cards = [text[place : place + CARD] for place in range(0, len(text), CARD)]
+    end = next((n for n, card in enumerate(cards) if card.startswith("END") and card.rstrip(" \0") == "END"), None)
+    return cards[:end]
 
 
 @lru_cache(KEPT)

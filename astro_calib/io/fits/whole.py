@@ -33,7 +33,6 @@ __all__ = [
     "announced_size",
     "check_whole_fits",
     "header_units",
-    "is_end",
     "number_of_pixels",
     "openable",
     "opened",
@@ -239,13 +238,13 @@ def _checked(file: Any, most: int | None) -> list[HeaderUnit]:
             raise FrameError(msg) from error
 
 
-def is_end(card: bytes) -> bool:
+def _is_end(card: bytes) -> bool:
     """Whether a card ends a header; END = 5 does not."""
     return card[:3] == b"END" and card.rstrip(b" \0") == b"END"
 
 
 def _has_end(block: bytes) -> bool:
-    return any(is_end(block[place : place + 80]) for place in range(0, len(block), 80))
+    return b"END" in block and any(_is_end(block[place : place + 80]) for place in range(0, len(block), 80))
 
 
 def _announced(header: Header) -> int:
