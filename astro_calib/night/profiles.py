@@ -142,7 +142,8 @@ def choose_profile(header: Header) -> Profile:
         (len(rule), profile, rule)
         for profile in _choosable()
         for rule in profile.chosen_by
-        if all(card in header or card in profile.keywords for card in rule) and fits_rule(Reading(header, profile.keywords), rule)
+        if all(card in header or card in profile.keywords for card in rule)
+        and fits_rule(Reading(header, profile.keywords), rule)
     ]
     most = max((lines for lines, _, _ in fitting), default=0)
     best = {profile.name: _telling(rule) for lines, profile, rule in fitting if lines == most}
