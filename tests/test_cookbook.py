@@ -100,7 +100,8 @@ CAMERAS = {
         RDNOISE=2.0,
     ),
 }
-CHOSEN = {"maxim": "generic", "observatories": "saao"}
+CHOSEN = {"maxim": "generic", "observatories": "saao", "all": "nina"}
+PAGES = {"all": "cookbook.rst"}
 
 
 def pages():
@@ -112,19 +113,23 @@ def test_each_page_is_tested_and_listed():
     assert all(f"   cookbook/{page}\n" in text("cookbook.rst") for page in pages())
 
 
-@pytest.mark.parametrize("page", sorted(CAMERAS))
+@pytest.mark.parametrize("page", [*sorted(CAMERAS), *PAGES])
 def test_commands_of_a_page_reduce_the_frames_that_it_is_about(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     raw = tmp_path / "raw"
     raw.mkdir()
-    CAMERAS[page].take(raw)
-    commands = "\n".join(blocks(f"cookbook/{page}.rst", "bash")).splitlines()
+    CAMERAS.get(page, CAMERAS["nina"]).take(raw)
+    commands = "\n".join(blocks(PAGES.get(page, f"cookbook/{page}.rst"), "bash")).splitlines()
     assert commands
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "astro-calib"
-        result = CliRunner().invoke(main, [*arguments, "--no-stars", "--no-pictures", "-q"])
+        quickly = [] if "--dry-run" in arguments else ["--no-stars", "--no-pictures", "-q"]
+        result = CliRunner().invoke(main, [*arguments, *quickly])
         assert result.exit_code == 0, f"{command}: {result.output}"
+        if "--dry-run" in arguments:
+            assert f"profile {CHOSEN.get(page, page)}" in " ".join(result.output.split())
+            continue
         made = sorted(path.name for path in (tmp_path / "reduced" / "calibrated").iterdir())
         assert made == [f"light-{number}.fits" for number in range(3)], command
         with fits.open(tmp_path / "reduced" / "calibrated" / "light-0.fits") as hdus:
