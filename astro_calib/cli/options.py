@@ -69,8 +69,8 @@ PROFILE = click.option(
     type=ProfileName(),
     default="auto",
     show_default=True,
-    help="Instrument profile: the one that each header chooses (auto), a built-in one (the shell completes its name), "
-    "or the path of a TOML file.",
+    help="Instrument profile: the one that each header chooses (auto), a built-in one (the shell completes it), or "
+    "the path of a TOML file.",
 )
 NUMBER = click.IntRange(min=1)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--gain", type=float, help="Gain in electron/adu, instead of the profile's or the header's.")
 @click.option("--read-noise", type=float, help="Read noise in electron, likewise.")
 @click.option("--saturation", type=float, help="Level in adu at which a pixel is saturated, likewise.")
+@click.option("--pedestal", type=float, help="Level of zero light in adu, where neither overscan nor biases tell it.")
 @click.option(
     "--aperture",
     type=click.FloatRange(min=0, min_open=True),
@@ -75,6 +76,7 @@ def command(
     gain: float | None,
     read_noise: float | None,
     saturation: float | None,
+    pedestal: float | None,
     aperture: float | None,
     detector: str,
     masters: tuple[Path, ...],
@@ -117,6 +119,7 @@ def command(
         "gain": gain,
         "read_noise": read_noise,
         "saturation": saturation,
+        "pedestal": pedestal,
         "masters": masters or None,
         "unit": unit,
         "bad_pixels": bad_pixels,
@@ -160,7 +163,7 @@ def lost(summary: NightSummary) -> str:
     """The science frames that are missing in the results, and files that may be some; empty if there are none."""
     from astro_calib.night.unused_text import lost_lines
 
-    return "\n".join(lost_lines(summary.lost, len(summary.frames)))
+    return "\n".join(lost_lines(summary.lost, len(summary.frames), summary.called))
 
 
 def _check_reports(log: Path | None, json_file: Path | None, out: Path, overwrite: bool) -> None:

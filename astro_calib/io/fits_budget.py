@@ -20,6 +20,7 @@ from astro_calib.io.stored_arrays import MALFORMED, native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -28,6 +29,7 @@ __all__ = [
     "FLAGS",
     "IDENTITY",
     "NUMBER_OF_EXTENSIONS",
+    "read_provenance",
     "read_tree",
     "storable",
     "tree_extensions",
@@ -123,8 +125,19 @@ def read_tree(hdus: fits.HDUList) -> dict[str, Any]:
             return {key: whole(value) for key, value in node.items()}
         return [whole(value) for value in node] if isinstance(node, list) else node
 
+    text = _tree_without_arrays(hdus)
     try:
-        tree = whole(json.loads(np.asarray(hdus[BUDGET].data, np.uint8).tobytes()))
+        tree: dict[str, Any] = whole(text)
+    except MALFORMED as error:
+        msg = f"damaged: its extension {BUDGET} cannot be understood: {error}"
+        raise FrameError(msg) from error
+    return tree
+
+
+def _tree_without_arrays(hdus: fits.HDUList) -> dict[str, Any]:
+    """The tree of a file, in which arrays are told by the number of their extension."""
+    try:
+        tree = json.loads(np.asarray(hdus[BUDGET].data, np.uint8).tobytes())
     except MALFORMED as error:
         msg = f"damaged: its extension {BUDGET} cannot be understood: {error}"
         raise FrameError(msg) from error
@@ -132,3 +145,13 @@ def read_tree(hdus: fits.HDUList) -> dict[str, Any]:
         msg = f"damaged: its extension {BUDGET} holds a {type(tree).__name__}"
         raise FrameError(msg)
     return tree
+
+
+def read_provenance(path: Path) -> tuple[dict[str, Any], ...]:
+    """
+    Return what was done to a frame by its file, the oldest step first; neither pixels nor arrays are read.
+
+    A FrameError says that the file has no tree, or a damaged one.
+    """
+    with fits.open(path) as hdus:
+        return tuple(_tree_without_arrays(hdus).get("provenance") or ())

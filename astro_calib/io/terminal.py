@@ -99,7 +99,7 @@ def progress_bar(
     from tqdm import tqdm
 
     live = is_terminal(sys.stderr) or type(sys.stderr).__module__.startswith("ipykernel")
-    bar = tqdm(iterable, desc=desc, unit=unit, total=total, disable=not (show and live))
+    bar = tqdm(iterable, desc=desc, unit=unit, total=total, disable=not (show and live) or total == 0)
     if show and not live and bar.total:
         print(f"{desc}: {bar.total} {unit}{'s' * (bar.total > 1)}", file=sys.stderr)  # noqa: T201  there is no bar
     return bar

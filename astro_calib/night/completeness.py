@@ -52,8 +52,7 @@ def why_incomplete(
             only = f"one science frame ({first.name}) only"
         return (
             f"the night has {only}, and nothing to calibrate with; give biases and flats of the same night as "
-            "well, or masters of other nights with --masters, or the level of zero light as detector.pedestal in a "
-            f"profile.{left_out}"
+            f"well, or masters of other nights with --masters, or the level of zero light (--pedestal).{left_out}"
         )
     if "bias" not in kinds and not told:
         exposures = {frame.exposure_time for frame in frames if frame.kind == "science"}
@@ -65,7 +64,7 @@ def why_incomplete(
             f"there are neither biases nor an overscan among the {len(frames)} frames ({first.name} and "
             "so on), so that the level of zero light is unknown; give biases, or detector.overscan in a "
             f"profile, such as '[1025:1056, 1:1024]'; or darks of the exposure of the science frames, or "
-            f"detector.pedestal in a profile.{_listed(_set_aside(frames, 'overscan'))}{left_out}"
+            f"--pedestal.{_listed(_set_aside(frames, 'overscan'))}{left_out}"
         )
     return ""
 

@@ -22,6 +22,8 @@ __all__ = ["FAR", "Combination", "best_combination", "combined_dark", "distance"
 FAR = 10.0
 #: What is made of several darks has to be better than a single one by this factor.
 BETTER = 0.8
+#: A pixel whose scaled darks differ by more standard errors than this does not grow steadily.
+UNSTEADY = 5.0
 
 
 class Combination(NamedTuple):
@@ -128,15 +130,18 @@ def _between(darks: Mapping[float, CCDFrame], near: list[float], wanted: float) 
         return None
     below, above = around
     made = line_between(below, above, wanted)
-    difference = darks[below].multiply(above / below).subtract(darks[above])
+    first, last, line = darks[below], darks[above], combined_dark(darks, made.parts)
+    difference = first.multiply(above / below).subtract(last)
     good = usable(difference)
-    excess = np.square(difference.pixels[good], dtype=np.float64) - _variance(difference)[good]
-    if not excess.size:
+    if not good.any():
         return None
-    square = max(0.0, float(excess.mean())) + float(excess.std()) / math.sqrt(excess.size)
-    # How far a current that goes as a power of time near one is from the line, for what scaling from end to end shows.
-    factor = (wanted - below) * (above - wanted) / (2 * wanted * above * math.log(above / below))
-    error = math.sqrt(_mean_variance(combined_dark(darks, made.parts)) + square * factor**2)
+    # Pixels that do not grow steadily are off the line by what a power of time would make of them.
+    squares = np.square(difference.pixels, dtype=np.float64)
+    unsteady = good & (squares > UNSTEADY**2 * _variance(difference)) & (first.pixels > 0) & (last.pixels > 0)
+    start = first.pixels[unsteady].astype(np.float64)
+    power = np.log(last.pixels[unsteady] / start) / math.log(above / below)
+    off = line.pixels[unsteady] - start * (wanted / below) ** power
+    error = math.sqrt(_mean_variance(line) + float(np.sum(off**2)) / np.count_nonzero(good))
     return made._replace(error=error, tested=True)
 
 

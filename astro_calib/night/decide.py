@@ -123,7 +123,7 @@ def decide(
     stated: float | None = None,
     by: str = "",
     stated_uncertainty: float | None = None,
-    lent: float | None = None,
+    lent: tuple[float, float | None] | None = None,
     top: float = 65535.0,
 ) -> Number:
     """
@@ -143,8 +143,8 @@ def decide(
         What states it, such as ``"--gain"``.
     stated_uncertainty : float, optional
         The uncertainty of what is stated.
-    lent : float, optional
-        What the masters of another night were made with that stand in for frames of this one.
+    lent : (float, float or None), optional
+        What the masters of another night were made with that stand in for frames of this one, and its uncertainty.
     top : float
         The largest number in a raw frame, adu.
     """
@@ -156,7 +156,8 @@ def decide(
     if mode == "profile":
         return case.number(None, "", f"neither the profile nor {case.option} states it")
     if lent is not None and evidence.measured is None and (header is None or mode == "auto"):
-        return case.number(lent, "masters", case.of_masters(lent))
+        value, uncertainty = lent
+        return case.number(value, "masters", case.of_masters(value), uncertainty)
     if header is not None and (mode == "header" or evidence.measured is None):
         return case.of_header(top)
     if evidence.measured is None or mode == "header":

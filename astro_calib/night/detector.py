@@ -77,7 +77,7 @@ def night_detector(
     mode: str = "header",
     options: Collection[str] = (),
     seen: Seen | None = None,
-    lent: Mapping[str, float] = MappingProxyType({}),
+    lent: Mapping[str, tuple[float, float | None]] = MappingProxyType({}),
     bias_is_lent: bool = False,
 ) -> NightDetector:
     """
@@ -95,8 +95,8 @@ def night_detector(
         Which numbers of the profile are from options.
     seen : Seen, optional
         Pieces of frames that were kept when they were read.
-    lent : mapping of str to float
-        The numbers that borrowed masters were made with.
+    lent : mapping of str to (float, float or None)
+        The numbers that borrowed masters were made with, and their uncertainties.
     bias_is_lent : bool
         Whether a master bias is borrowed, which tells the level of zero light.
 
@@ -208,7 +208,7 @@ def _numbers(
     top: float | None,
     sampler: Sampler,
     header_gain: float | None,
-    lent: Mapping[str, float],
+    lent: Mapping[str, tuple[float, float | None]],
 ) -> tuple[tuple[Number, ...], Measurement]:
     """Gain and read noise, and what was measured."""
     from astro_calib.night.measure import Measurement

@@ -67,7 +67,10 @@ class FrameSummary:
     setup : str
         The name of the setup that it is of; empty if the night has one.
     raw : Path, optional
-        The raw file that it was made of, under whose name it is spoken of.
+        The raw file that it was made of.
+    raw_name : str
+        What it is called in what is said about it: the name of the raw file, with its folder where several files of the
+        night have the same name. By default the name of ``raw``, or of ``path``.
 
     Examples
     --------
@@ -104,11 +107,11 @@ class FrameSummary:
     shares: Mapping[str, float] = field(default_factory=dict)
     setup: str = ""
     raw: Path | None = None
+    raw_name: str = ""
 
-    @property
-    def raw_name(self) -> str:
-        """The name of the raw file, as far as it is known."""
-        return (self.raw or self.path).name
+    def __post_init__(self) -> None:
+        if not self.raw_name:
+            object.__setattr__(self, "raw_name", (self.raw or self.path).name)
 
     def remarks(self) -> list[Remark]:
         """

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FRAME_COLUMNS", "frame_lines", "short_frame_lines"]
 
-#: So many letters of an object's name are shown.
-LONGEST_OBJECT = 24
+#: So many letters of a name, of what was observed or of a filter, are shown as there is room for.
+LONGEST = (24, 16, 12, 8)
 OF_SKY = (
     "level, noise: of the sky, in electron, and from pixel to pixel. ratio: noise over predicted noise, 1 if the error "
     "bars are right. blocks: in how many blocks of 32 x 32 pixels, of all."
@@ -28,46 +28,56 @@ OF_STARS = (
 )
 
 
-def frame_lines(frames: Sequence[FrameSummary], names: Sequence[str], aperture: float | None, width: int) -> list[str]:
+def frame_lines(frames: Sequence[FrameSummary], aperture: float | None, width: int) -> list[str]:
     """
     Return all that is to be said of science frames: a table of them, one of their skies, one of their stars.
 
-    ``names`` are what they are called, ``aperture`` is the radius of the apertures if it is the same for all.
+    ``aperture`` is the radius of the apertures if it is the same for all.
     """
-    rows = list(zip(frames, names, strict=True))
-    measured = [(frame, name) for frame, name in rows if frame.table is not None]
-    lines = ["science frames", *_table(COLUMNS, rows, width)]
+    measured = [frame for frame in frames if frame.table is not None]
+    lines = ["science frames", *_table(COLUMNS, frames, width)]
     lines += paragraph("saturated, bad: pixels; those that are both count as bad.", width)
     if measured:
         lines += ["", "their sky", *_table(SKY_COLUMNS, measured, width), *paragraph(OF_SKY, width)]
-    shares = [(glued(name), listed(shares_text(frame.shares).split(", "))) for frame, name in rows if frame.shares]
+    shares = [(glued(one.raw_name), listed(shares_text(one.shares).split(", "))) for one in frames if one.shares]
     if shares:
         lines += ["", "what the variance of a pixel of the sky is made of", *columns(shares, "<<", width)]
     if measured:
         lines += ["", "their stars", *_table(STAR_COLUMNS, measured, width), *paragraph(OF_STARS, width)]
         reasons = [
-            (glued(name), listed(f"{number} {reason}" for reason, number in frame.left_out.items()))
-            for frame, name in measured
+            (glued(frame.raw_name), listed(f"{number} {reason}" for reason, number in frame.left_out.items()))
+            for frame in measured
             if frame.left_out
         ]
         lines += columns(reasons, "<<", width) if reasons else []
-        lines += _aperture_lines([frame.aperture for frame, _ in measured], aperture, width)
+        lines += _aperture_lines([frame.aperture for frame in measured], aperture, width)
     return lines
 
 
-def short_frame_lines(frames: Sequence[FrameSummary], names: Sequence[str], width: int) -> list[str]:
+def short_frame_lines(frames: Sequence[FrameSummary], width: int) -> list[str]:
     """Return one table of science frames, with what matters most."""
-    rows = list(zip(frames, names, strict=True))
     if all(frame.table is None for frame in frames):
-        return ["science frames", *_table(COLUMNS, rows, width)]
+        return ["science frames", *_table(COLUMNS, frames, width)]
     title = "science frames (sky in electron; ratio: its noise over the predicted noise)"
-    return [title, *_table(SHORT_COLUMNS, rows, width)]
+    return [title, *_table(SHORT_COLUMNS, frames, width)]
 
 
-def _table(shown: Sequence[_Column], frames: Sequence[tuple[FrameSummary, str]], width: int) -> list[str]:
-    rows = [("file", *(column.title for column in shown))]
-    rows += [(glued(name), *(glued(column.cell(frame)) for column in shown)) for frame, name in frames]
-    return columns(rows, "<" + "".join(column.side for column in shown), width)
+def _table(shown: Sequence[_Column], frames: Sequence[FrameSummary], width: int) -> list[str]:
+    """A table of frames; names of objects and filters are cut where that gives each frame one line."""
+    alignment = "<" + "".join(column.side for column in shown)
+    for longest in LONGEST:
+        lines = columns(_rows(shown, frames, longest), alignment)
+        if max(map(len, lines)) <= width:
+            return lines
+    return columns(_rows(shown, frames, LONGEST[0]), alignment, width)
+
+
+def _rows(shown: Sequence[_Column], frames: Sequence[FrameSummary], longest: int) -> list[tuple[str, ...]]:
+    heading = ("file", *(column.title for column in shown))
+    return [
+        heading,
+        *((glued(one.raw_name), *(glued(column.shown(one, longest)) for column in shown)) for one in frames),
+    ]
 
 
 def _aperture_lines(radii: Sequence[float], aperture: float | None, width: int) -> list[str]:
@@ -92,11 +102,6 @@ def _before_after(before: float, after: float) -> str:
     return f"{number_text(before, '.1f')} / {number_text(after, '.1f')}"
 
 
-def _object(frame: FrameSummary) -> str:
-    name = frame.object or "-"
-    return name if len(name) <= LONGEST_OBJECT else f"{name[: LONGEST_OBJECT - 3]}..."
-
-
 class _Column(NamedTuple):
     """A column of a table of science frames: its title, the side its cells are pushed to, what is in them."""
 
@@ -104,8 +109,13 @@ class _Column(NamedTuple):
     side: str
     cell: Callable[[FrameSummary], str]
 
+    def shown(self, frame: FrameSummary, longest: int) -> str:
+        """What is shown of a frame; a text of at most so many letters."""
+        text = self.cell(frame)
+        return text if self.side == ">" or len(text) <= longest else f"{text[: longest - 3]}..."
 
-OBJECT = _Column("object", "<", _object)
+
+OBJECT = _Column("object", "<", lambda frame: frame.object or "-")
 FILTER = _Column("filter", "<", lambda frame: frame.filter or "-")
 TIME = _Column("time / s", ">", lambda frame: f"{frame.exposure_time:g}")
 LEVEL = _Column("level", ">", lambda frame: number_text(frame.sky.level, ".1f"))

@@ -17,16 +17,18 @@ from astro_calib.night.frames import UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
 from astro_calib.night.loan import NOTHING, Borrowed, Loan
 from astro_calib.night.master_file import examine_master, setup_of
-from astro_calib.night.matching import SAME_EXPOSURE
+from astro_calib.night.matching import near, same_exposure
 from astro_calib.night.names import for_filter, named
+from astro_calib.night.profiles import load_profile, profile_of
 from astro_calib.night.raw_file import FITS_SUFFIX
-from astro_calib.night.setups import COOLED, TOLERANCE, Setup, difference
+from astro_calib.night.setups import COOLED, Setup, difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_file import MasterFile
+    from astro_calib.night.matching_rules import Matching
     from astro_calib.night.profile import Profile
 
 __all__ = ["Library", "find_library"]
@@ -40,11 +42,11 @@ NAMED = 5
 class _Night:
     """What masters are compared with: the frames of one setup of the camera."""
 
-    def __init__(self, frames: Sequence[RawFrame], tolerance: float) -> None:
-        self.frames = frames
+    def __init__(self, frames: Sequence[RawFrame], rules: Matching) -> None:
+        self.frames, self.rules = frames, rules
         first = frames[0]
         self.overscan, self.trim, self.shape = first.overscan, first.trim, first.shape
-        self.setup = Setup(setup_of(frames), tuple(frames), tolerance)
+        self.setup = Setup(setup_of(frames), tuple(frames), rules.temperature)
         times = [frame.time for frame in frames if frame.time is not None]
         self.time = median(times) if times else None
 
@@ -80,6 +82,10 @@ class _Night:
             rows, columns = master.shape
             wanted = f"{self.kept[1]} columns x {self.kept[0]} rows"
             return f"it has {columns} columns x {rows} rows, and the frames {wanted}"
+        for frame in self.frames if master.kind == "flat" else ():
+            known = frame.kind == "science" and master.is_of_filter(frame.filter) and frame.rotator is not None
+            if known and master.rotator is not None and not near(master.rotator, frame.rotator, self.rules.rotator):
+                return f"its rotator is at {master.rotator:g} degrees, not at {frame.rotator:g}"
         if not master.unit and master.kind != "flat":
             return "it is neither in adu nor in electron by its BUNIT"
         return ""
@@ -97,25 +103,28 @@ class Library:
         Where.
     others : iterable of UnusedFile
         The files there that are no masters, or cannot be read.
+    profile : Profile, optional
+        Says how near temperature and angle of the rotator have to be, where the frames do not choose one.
     """
 
     def __init__(
-        self, masters: Iterable[MasterFile], places: Iterable[Path], others: Iterable[UnusedFile] = ()
+        self,
+        masters: Iterable[MasterFile],
+        places: Iterable[Path],
+        others: Iterable[UnusedFile] = (),
+        profile: Profile | None = None,
     ) -> None:
+        self.profile = profile or load_profile("generic")
         self.masters = tuple(masters)
         self.places = tuple(places)
         self.others = tuple(others)
 
-    def lend(self, frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> Loan:
-        """
-        Return the masters that frames of one setup have nothing in the place of.
-
-        ``tolerance`` is how far a master's temperature may be from theirs, in degrees.
-        """
+    def lend(self, frames: Sequence[RawFrame]) -> Loan:
+        """Return the masters that frames of one setup have nothing in the place of."""
         kinds = {frame.kind for frame in frames}
         if kinds <= {"bias"}:
             return NOTHING
-        night = _Night(frames, tolerance)
+        night = _Night(frames, profile_of(frames, self.profile).matching)
         found: list[Borrowed] = []
         missing: list[str] = []
         if "bias" not in kinds:
@@ -152,7 +161,7 @@ class Library:
         for one in sorted(candidates, key=lambda one: one.exposure_time):
             if misfits[one.path]:
                 continue
-            same = next((time for time in groups if one.exposure_time <= SAME_EXPOSURE * time), one.exposure_time)
+            same = next((time for time in groups if same_exposure(time, one.exposure_time)), one.exposure_time)
             lent = Borrowed(one, night.days_from(one))
             groups[same] = min(groups.get(same, lent), lent, key=_by_age)
         if not groups:
@@ -191,7 +200,7 @@ def _of_use(exposure: float, times: Iterable[float]) -> list[float]:
     """The exposure times of darks that may serve for an exposure: that of it, or those near it, or the nearest."""
     apart = {time: max(time / exposure, exposure / time) for time in times}
     nearest = min(apart, key=apart.__getitem__)
-    if apart[nearest] <= SAME_EXPOSURE:
+    if same_exposure(nearest, exposure):
         return [nearest]
     return [time for time, factor in apart.items() if factor <= FAR] or [nearest]
 
@@ -226,7 +235,7 @@ def find_library(places: Any, profile: Profile) -> Library:
         reasons = "".join(f"\n  {line}" for line in by_reason(others)[:NAMED])
         msg = f"there is no master in {where}, where masters of other nights are looked for (--masters):{reasons}"
         raise FrameError(msg if others else f"{msg} it holds no FITS file.")
-    return Library(masters, paths, others)
+    return Library(masters, paths, others, profile)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -76,13 +76,18 @@ class Loan:
         return frozenset(one.master.kind for one in self.masters)
 
     @property
-    def numbers(self) -> dict[str, float]:
-        """The gain and the read noise that masters of ours were made with, those of the nearest night."""
+    def numbers(self) -> dict[str, tuple[float, float | None]]:
+        """
+        The gain and the read noise that masters of ours were made with, those of the nearest night.
+
+        Beside each is its uncertainty; None if it counted as exact.
+        """
         ours = sorted((one for one in self.masters if one.master.ours), key=lambda one: abs(one.days or 0))
         if not ours or any(len(one.master.gain) != 1 or len(one.master.read_noise) != 1 for one in ours):
             return {}
         first = ours[0].master
-        return {"gain": first.gain[0], "read_noise": first.read_noise[0]}
+        uncertainty = first.gain_uncertainty[0] if first.gain_uncertainty else None
+        return {"gain": (first.gain[0], uncertainty), "read_noise": (first.read_noise[0], None)}
 
     @property
     def paths(self) -> frozenset[Path]:

@@ -16,7 +16,7 @@ from astro_calib.night.names import stem
 from astro_calib.night.net import tried
 from astro_calib.night.not_raw import STACKED, header_of_stack
 from astro_calib.night.observed import time_of
-from astro_calib.night.setups import COOLED, settings_of
+from astro_calib.night.setups import COOLED, rotator_of, settings_of
 from astro_calib.night.told_by_name import kind_by_name
 from astro_calib.steps.header import GAIN_OF_ONE
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
+    from astro_calib.detector.detector import Detector
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
@@ -70,8 +71,9 @@ class MasterFile:
         Of its numbers; empty if it is neither.
     ours : bool
         Whether this package has made it.
-    gain, read_noise : tuple of float
-        For one of ours, with which gains its frames were multiplied, in electron/adu, and their read noise in electron.
+    gain, gain_uncertainty, read_noise : tuple of float
+        For one of ours, with which gains its frames were multiplied, in electron/adu, how well these were known, and
+        the read noise in electron.
     sections : mapping of str to str
         For one of ours, the overscan and trim sections of its frames, as far as there were any.
     subtracted : bool
@@ -80,6 +82,8 @@ class MasterFile:
         Whether it is a dark of ours whose bias is still in it, less ``pedestal``.
     pedestal : float
         The level in adu that was subtracted from its frames; 0 for none.
+    rotator : float or None
+        The angle of the rotator in degrees; None if its header does not tell.
     settings : mapping of str to (str or float)
         What is known of the setup of the camera, by card.
 
@@ -101,11 +105,13 @@ class MasterFile:
     unit: str = "adu"
     ours: bool = False
     gain: tuple[float, ...] = ()
+    gain_uncertainty: tuple[float, ...] = ()
     read_noise: tuple[float, ...] = ()
     sections: Mapping[str, str] = field(default_factory=dict)
     subtracted: bool = False
     holds_bias: bool = False
     pedestal: float = 0.0
+    rotator: float | None = None
     settings: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
@@ -121,13 +127,20 @@ class MasterFile:
         return name in words or (len(name) > 1 and name.casefold() in {word.casefold() for word in words})
 
 
-def made_of(frames: Sequence[RawFrame]) -> dict[str, Any]:
+def made_of(frames: Sequence[RawFrame], detector: Detector) -> dict[str, Any]:
     """
     Return what is noted in a master of what it is made of, so that it can be lent to another night.
 
     Its header cannot tell: GAIN becomes 1 in a frame in electrons, and the window of a frame that was cut is left out.
     """
-    return {"kind": frames[0].kind, "filter": frames[0].filter or None, "setup": setup_of(frames)} if frames else {}
+    if not frames:
+        return {}
+    noted: dict[str, Any] = {"kind": frames[0].kind, "filter": frames[0].filter or None, "setup": setup_of(frames)}
+    for name in ("gain", "gain_uncertainty", "read_noise"):
+        # That of each frame may be its own.
+        values = [getattr(amplifier, name) for amplifier in detector.amplifiers]
+        noted[name] = None if None in values else [float(value.value) for value in values]
+    return noted
 
 
 def setup_of(frames: Sequence[RawFrame]) -> dict[str, str | float]:
@@ -146,12 +159,15 @@ def examine_master(path: Path, profile: Profile) -> MasterFile | UnusedFile:
 
 def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
     from astro_calib.io.fits.header_reader import read_image_header
+    from astro_calib.io.fits_budget import read_provenance
 
     found = read_image_header(path)
     if found.fault:
         return UnusedFile(path, found.fault, lost=True)
     header = found.header
-    steps = _steps(path) if "CALID" in header else ()
+    profile = profile.of(header)
+    # What we have calibrated has a CALID, and what we have combined a number of frames.
+    steps = read_provenance(path) if "CALID" in header and "NCOMBINE" in header else ()
     kind = _parameter(steps, "kind") or _kind(header, path, profile)
     if kind not in CALIBRATIONS:
         what = (
@@ -177,11 +193,13 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
         unit=_unit(header, kind),
         ours=bool(steps),
         gain=_numbers(steps, "gain"),
+        gain_uncertainty=_numbers(steps, "gain_uncertainty"),
         read_noise=_numbers(steps, "read_noise"),
         sections=_sections(steps),
         subtracted=_subtracted(header),
         holds_bias=kind == "dark" and bool(steps) and not _bias_subtracted(steps),
         pedestal=float(_parameter(steps, "pedestal") or 0.0),
+        rotator=rotator_of(header),
         settings=_settings(header, profile, steps),
     )
 
@@ -236,16 +254,6 @@ def _bias_subtracted(steps: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the frames of a master of ours had their bias or their overscan subtracted."""
     kinds = {entry["kind"] for step in steps for entry in step["masters"]}
     return "bias" in kinds or _parameter(steps, "overscan") is not None
-
-
-def _steps(path: Path) -> Sequence[Mapping[str, Any]]:
-    """What was done to a master of ours and its frames, the oldest step first."""
-    from astropy.io import fits
-
-    from astro_calib.io.fits_budget import read_tree
-
-    with fits.open(path) as hdus:
-        return tuple(read_tree(hdus).get("provenance") or ())
 
 
 def _parameter(steps: Sequence[Mapping[str, Any]], name: str) -> Any:

@@ -229,7 +229,9 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
 
     def combined(name: str, group: Sequence[RawFrame], frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
         inputs = Inputs(scaled="scale" in options)
-        stack = _tried_together(group, lambda: _combined(frames, inputs, made_of(group), **options), unused)
+        stack = _tried_together(
+            group, lambda: _combined(frames, inputs, made_of(group, plan.camera), **options), unused
+        )
         if stack is not None:
             scatter[name] = inputs.scatter(stack)
         return stack

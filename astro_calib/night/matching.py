@@ -23,6 +23,7 @@ __all__ = [
     "darks_of",
     "flat_choice",
     "flat_groups",
+    "near",
     "same_exposure",
 ]
 
@@ -125,7 +126,7 @@ def flat_groups(frames: Iterable[RawFrame], rules: Matching) -> dict[str, tuple[
 def _by_angle(flats: Sequence[RawFrame], tolerance: float) -> list[list[RawFrame]]:
     groups: list[list[RawFrame]] = []
     for flat in flats:
-        own = next((group for group in groups if _near(group[0].rotator, flat.rotator, tolerance)), None)
+        own = next((group for group in groups if near(group[0].rotator, flat.rotator, tolerance)), None)
         if own is None:
             groups.append([flat])
         else:
@@ -133,7 +134,7 @@ def _by_angle(flats: Sequence[RawFrame], tolerance: float) -> list[list[RawFrame
     return groups
 
 
-def _near(one: float | None, other: float | None, tolerance: float) -> bool:
+def near(one: float | None, other: float | None, tolerance: float) -> bool:
     """Whether two angles are the same, as far as they are known."""
     if one is None or other is None:
         return one is other
@@ -163,7 +164,7 @@ def flat_choice(frame: RawFrame, groups: Mapping[str, Sequence[RawFrame]], rules
     fitting = {
         key: flats
         for key, flats in of_filter.items()
-        if unknown or _near(flats[0].rotator, frame.rotator, rules.rotator)
+        if unknown or near(flats[0].rotator, frame.rotator, rules.rotator)
     }
     if not fitting:
         angles = ", ".join(sorted({_angle(flats[0].rotator) for flats in of_filter.values()}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from astro_calib.night.raw_file import FITS_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
 __all__ = ["MANY", "called", "file_name", "for_filter", "named", "stem", "unique_name"]
@@ -48,15 +48,16 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= MANY else f"{names[0]} to {names[-1]} ({len(names)} files)"
 
 
-def called(paths: Sequence[Path]) -> list[str]:
+def called(files: Iterable[Path]) -> dict[Path, str]:
     """
     Return what files are called: their names, with the folders that tell them apart where these are the same.
 
     >>> from pathlib import Path
     >>> from astro_calib.night.names import called
-    >>> called([Path("raw/a/1.fits"), Path("raw/b/1.fits"), Path("raw/b/2.fits")])
+    >>> list(called([Path("raw/a/1.fits"), Path("raw/b/1.fits"), Path("raw/b/2.fits")]).values())
     ['a/1.fits', 'b/1.fits', '2.fits']
     """
+    paths = list(dict.fromkeys(files))
     names = [path.name for path in paths]
     for depth in range(2, max((len(path.parts) for path in paths), default=0) + 1):
         times = Counter(names)
@@ -65,7 +66,7 @@ def called(paths: Sequence[Path]) -> list[str]:
         names = [
             "/".join(path.parts[-depth:]) if times[name] > 1 else name for name, path in zip(names, paths, strict=True)
         ]
-    return names
+    return dict(zip(paths, names, strict=True))
 
 
 def for_filter(name: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame, UnusedFile
+    from astro_calib.night.matching import Match
     from astro_calib.night.plan import Plan
 
 __all__ = ["plain", "plain_setup", "plain_unused"]
@@ -45,7 +46,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_setup(plan: Plan) -> dict[str, Any]:
-    """Return what a setup of the camera has: its detector, its raw frames."""
+    """Return what a setup of the camera has: its detector, its raw frames, and what was planned for each of science."""
     detector = plan.detector
     amplifier = None if detector is None else detector.amplifiers[0]
     quantities = {
@@ -63,12 +64,19 @@ def plain_setup(plan: Plan) -> dict[str, Any]:
         "overscan": plan.overscan,
         "trim": plan.trim,
         "frames": [_plain_frame(frame) for frame in plan.frames],
+        "planned": [_plain_match(match) for match in plan.matches()],
     }
 
 
 def plain_unused(files: Iterable[UnusedFile]) -> list[dict[str, Any]]:
     """Return which files are left out, and why."""
     return [{"path": str(file.path), "kind": file.kind, "reason": file.reason} for file in files]
+
+
+def _plain_match(match: Match) -> dict[str, Any]:
+    choices = {"bias": match.bias, "dark": match.dark, "flat": match.flat}
+    with_what = {kind: {"master": one.name, "why": one.why, "mend": one.mend} for kind, one in choices.items()}
+    return {"path": str(match.frame.path), **with_what}
 
 
 def _plain_frame(frame: RawFrame) -> dict[str, Any]:

@@ -70,6 +70,8 @@ class Plan:
         The same as a part of file names.
     problem : str
         Why its frames cannot be reduced, and what would mend it; empty if they can.
+    elsewhere : tuple of str
+        What other setups of the night have of that which its science frames lack, and why it is not taken.
     loan : Loan
         The masters of other nights that stand in where the frames have none of their own.
     bad_pixel_file : BadPixelFile, optional
@@ -100,6 +102,7 @@ class Plan:
     name: str = ""
     problem: str = ""
     loan: Loan = NOTHING
+    elsewhere: tuple[str, ...] = ()
     bad_pixel_file: BadPixelFile | None = None
 
     @property
@@ -195,6 +198,8 @@ class Plan:
         for frame in self.science if frames is None else frames:
             dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias)
             if not darks:
+                if not with_bias and not self.profile.darks_expected:
+                    dark = Choice(why=f"profile {self.profile.name} says that none are needed")
                 dark = self.loan.dark_for(frame.exposure_time, with_bias=with_bias) or dark
             flat = flat_choice(frame, flats, rules)
             if not flat.name:
@@ -280,7 +285,7 @@ class Plan:
             source = sources.get(role, "header" if from_header else "")
             digits = ".4g" if source == "measured" else "g"
             text = "unknown" if quantity is None else f"{quantity.value:{digits}} {UNIT_NAMES[role]}"
-            origin = f" ({source})" if source in ("header", "measured") else ""
+            origin = f" ({source})" if source in ("header", "measured", "masters") else ""
             described.append(f"{role.replace('_', ' ')} {text}{origin}")
         return ", ".join(described), f"overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}"
 

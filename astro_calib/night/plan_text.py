@@ -207,12 +207,16 @@ def _numbers(plan: Plan) -> Iterator[str]:
         called = role.replace("_", " ")
         stated = getattr(plan.profile, role)
         told = sorted({getattr(frame, role) for frame in plan.frames} - {None})
+        per_step = f"{role}_per_step"
+        steps = sorted({frame.in_header[per_step] for frame in plan.frames if per_step in frame.in_header})
         checked = ", checked with the frames" if can_be_measured else f" (not checked, for that needs {needs[role]})"
         if stated is not None:
             text = f"{stated:g} {units[role]}, as profile or options say{checked}"
         elif told:
             text = f"{' to '.join(f'{value:g}' for value in (told[0], told[-1])[: len(told)])} {units[role]}"
             text += f" by the headers{checked}"
+        elif steps:
+            text = f"{steps[0]:g} electron by the headers for one step of the converter, which the pixels show{checked}"
         elif can_be_measured:
             text = "measured from the frames, for no header tells it"
         else:

@@ -18,6 +18,7 @@ from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
 from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.journal import tell_frames, tell_unused
 from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
 from astro_calib.night.loan import nothing_lent
@@ -50,6 +51,7 @@ def plan_night(
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
+    pedestal: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
     bias: Pattern = None,
@@ -72,6 +74,8 @@ def plan_night(
         for each frame.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
+    pedestal : Quantity or float, optional
+        The level of zero light in adu, for frames without overscan and biases.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     masters : path or iterable of paths, optional
@@ -134,6 +138,7 @@ def plan_night(
         gain=gain,
         read_noise=read_noise,
         saturation=saturation,
+        pedestal=pedestal,
     )
 
 
@@ -174,11 +179,16 @@ def make_plan(
     night = replace(night, setups=tuple(_told(plan, said, mask) for plan in night.setups))
     if headers_only:
         return night
+    tell_frames(night.frames)
+    tell_unused(night.unused)
     if not night.setups:
         raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
-    return _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
+    looked_at = _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
+    before = set(night.unused)
+    tell_unused(file for file in looked_at.unused if file not in before)
+    return looked_at
 
 
 def _with_pixels(
@@ -231,7 +241,7 @@ def _with_pixels(
             plan,
             frames=tuple(good),
             detector=found.detector,
-            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan)),
+            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan), *plan.elsewhere),
             loan=loan,
             numbers=found.numbers,
             image_excess=found.image_excess,
@@ -270,8 +280,9 @@ def _with_options(profile: Profile, **options: u.Quantity | float | None) -> Pro
     for name, value in options.items():
         if value is None:
             continue
-        quantity = u.Quantity(quantity_values(name, value, UNITS[name]), UNITS[name])
-        zero_allowed = name == "read_noise"
+        unit = UNITS.get(name, u.adu)
+        quantity = u.Quantity(quantity_values(name, value, unit), unit)
+        zero_allowed = name in ("read_noise", "pedestal")
         if not quantity.isscalar or not (np.inf > quantity.value > 0 or (zero_allowed and quantity.value == 0)):
             msg = f"{name} is {value}; it must be a number{', 0 or' if zero_allowed else ''} above 0."
             raise ValueError(msg)

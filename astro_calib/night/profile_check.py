@@ -46,7 +46,7 @@ ROLES = (
 OVERSCAN_AXES: Mapping[str, int | tuple[int, int]] = MappingProxyType({"frame": (0, 1), "row": 1, "column": 0})
 
 NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation", "pedestal")
-ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
+ZERO_ALLOWED = ("gain_uncertainty", "read_noise", "pedestal")
 DETECTOR_KEYS = (
     *NUMBERS,
     "unit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,9 +63,17 @@ class Reading:
     header: Header
     keywords: Mapping[str, tuple[str, ...]]
     path: Path | None = None
+    _found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def find(self, role: str) -> tuple[str, Any] | None:
         """The first keyword of a role that has a value that can be meant, and that value."""
+        # The rules of a profile ask for the same ones many times.
+        if role not in self._found:
+            self._found[role] = self._find(role)
+        found: tuple[str, Any] | None = self._found[role]
+        return found
+
+    def _find(self, role: str) -> tuple[str, Any] | None:
         if role == "kind":
             return next(iter(self.of_kind()), None)
         cards = cards_of(self.header, self.keywords[role])

@@ -155,7 +155,10 @@ def _matches(value: Any, expected: Any) -> bool:
     if isinstance(expected, bool):
         return isinstance(value, bool) and value == expected
     if isinstance(expected, str):
-        return fnmatchcase(plain(str(value)), plain(expected).replace("[", "[[]"))
+        wanted = plain(expected)
+        # Most are words, which need no pattern.
+        found = plain(str(value))
+        return found == wanted or (("*" in wanted or "?" in wanted) and fnmatchcase(found, wanted.replace("[", "[[]")))
     number = as_number(value)
     if number is None:
         return False

@@ -101,20 +101,22 @@ class Remarks:
         return tuple(Remark(_in_one(list(self._said[key])), tuple(names)) for key, names in self._names.items())
 
     @contextmanager
-    def heard(self, name: str = "") -> Iterator[None]:
+    def heard(self, name: str = "", called: str = "") -> Iterator[None]:
         """
         Make remarks of the warnings to users, ours and astropy's; others take their usual way.
 
-        Those that begin with ``name`` are remarks on the file of this name.
+        Those that begin with ``name`` are remarks on the file of this name, which is to be ``called`` something else.
         """
         with _caught() as caught:
             yield
         for warning in caught:
             text = " ".join(str(warning.message).split())
             if isinstance(warning.message, FileRemark):
-                self.add(warning.message)
+                text, names = parted(warning.message)
+                self.add(Remark(text, [called] if called and names == (name,) else names))
             elif issubclass(warning.category, AstropyUserWarning):
-                self.add(FileRemark(name, text) if name and text.startswith(f"{name}: ") else text)
+                about = name and text.startswith(f"{name}: ")
+                self.add(Remark(text.removeprefix(f"{name}: "), [called or name]) if about else text)
 
 
 def remark_lines(remark: str, width: int, *, short: bool = False) -> list[str]:

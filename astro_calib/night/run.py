@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -15,19 +15,21 @@ from astro_calib.errors import FrameError
 from astro_calib.io.atomic import write_atomically
 from astro_calib.io.terminal import progress_bar
 from astro_calib.night.frames import UnusedFile
-from astro_calib.night.journal import tell_frames, tell_masters, tell_reduced, tell_unused
+from astro_calib.night.journal import tell_masters, tell_reduced, tell_unused
 from astro_calib.night.masters import make_masters, write_masters
+from astro_calib.night.names import called
 from astro_calib.night.net import tried
 from astro_calib.night.output import Output, check_output
 from astro_calib.night.planning import make_plan
-from astro_calib.night.remarks import Remarks
+from astro_calib.night.remarks import Remark, Remarks
 from astro_calib.night.science import reduce_science
 from astro_calib.night.summary import NightSummary
 from astro_calib.night.survey import left_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from os import PathLike
+    from pathlib import Path
 
     import astropy.units as u
 
@@ -50,6 +52,7 @@ def reduce_night(
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
     saturation: u.Quantity | float | None = None,
+    pedestal: u.Quantity | float | None = None,
     unit: str | u.UnitBase | None = None,
     masters: Any = None,
     bias: Pattern = None,
@@ -82,6 +85,8 @@ def reduce_night(
         ``"auto"`` is the built-in one that each frame's header chooses.
     gain, read_noise, saturation : Quantity or float, optional
         In electron/adu, electron and adu; go before what the profile and the headers say.
+    pedestal : Quantity or float, optional
+        The level of zero light in adu, for frames without overscan and biases.
     unit : str or unit, optional
         ``"adu"``: the numbers in the raw frames are in adu, whatever their BUNIT says.
     masters : path or iterable of paths, optional
@@ -146,6 +151,7 @@ def reduce_night(
     # Before all files are read, which takes a while.
     check_output(out, overwrite=overwrite)
     remarks = Remarks()
+    parts = iter(("headers", "pixels"))
     with remarks.heard():
         plan = make_plan(
             raw,
@@ -154,18 +160,17 @@ def reduce_night(
             gain=gain,
             read_noise=read_noise,
             saturation=saturation,
+            pedestal=pedestal,
             unit=unit,
             masters=masters,
             patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
             bad_pixels=bad_pixels,
-            watch=partial(bar, desc="reading"),
+            watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
     output = Output(out, raw_paths, overwrite=overwrite)
-    tell_frames(plan.frames)
-    tell_unused(plan.unused)
     remarks.add(*plan.remarks)
-    results = _Results()
+    results = _Results(called=called(raw_paths))
     errors: list[FrameError] = []
     for setup in plan.setups:
         try:
@@ -199,8 +204,9 @@ def reduce_night(
 
 @dataclass
 class _Results:
-    """What became of the frames of a night, setup by setup."""
+    """What became of the frames of a night, setup by setup; and what its files are called."""
 
+    called: Mapping[Path, str]
     masters: list[MasterSummary] = field(default_factory=list)
     frames: list[FrameSummary] = field(default_factory=list)
     failures: list[UnusedFile] = field(default_factory=list)
@@ -221,9 +227,9 @@ def _reduce_setup(
     tell_masters(made)
     tell_unused(masters.unused)
     said = [*masters.remarks, *(remark for master in made for remark in master.remarks())]
-    remarks.add(*(f"{plan.title}: {remark}" if plan.title else remark for remark in said))
+    remarks.add(*(Remark(remark, [f"({plan.title})"]) if plan.title else remark for remark in said))
     make = partial(reduce_science, plan=plan, masters=masters, output=output, **choices)
-    for outcome in _outcomes(bar(plan.science, desc=f"science{of_setup}"), make, remarks):
+    for outcome in _outcomes(bar(plan.science, desc=f"science{of_setup}"), make, remarks, results.called):
         if isinstance(outcome, UnusedFile):
             results.failures.append(outcome)
             tell_unused([outcome])
@@ -234,12 +240,12 @@ def _reduce_setup(
 
 
 def _outcomes(
-    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: Remarks
+    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: Remarks, called: Mapping[Path, str]
 ) -> Iterator[FrameSummary | UnusedFile]:
     """Reduce the frames in their order, and yield what became of each; write one while the next is made."""
 
     def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
-        with remarks.heard(frame.path.name):
+        with remarks.heard(frame.path.name, called[frame.path]):
             made = tried(frame.path, frame.kind, lambda: make(frame))
         if isinstance(made, UnusedFile):
             return lambda: made
@@ -247,9 +253,9 @@ def _outcomes(
 
         def ended() -> FrameSummary:
             written.result()
-            with remarks.heard(frame.path.name):
+            with remarks.heard(frame.path.name, called[frame.path]):
                 made.write_beside()
-            return made.summary
+            return replace(made.summary, raw_name=called[frame.path])
 
         return lambda: tried(frame.path, frame.kind, ended)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.completeness import why_incomplete
 from astro_calib.night.loan import nothing_lent
-from astro_calib.night.names import file_name
+from astro_calib.night.names import file_name, for_filter
 from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.plan import Plan
 from astro_calib.night.profiles import profile_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["night_of", "without_hopeless"]
 
+TEMPERATURES = re.compile(r"(-?[0-9.]+(?:e[+-]?[0-9]+)?) C\b")
+PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 ADVICE = "as in the frames that are reduced; reduce it with frames of its own setup"
 
 
@@ -96,11 +99,48 @@ def night_of(
             if frame.path not in used and frame.path not in listed:
                 listed.add(frame.path)
                 useless.append(_why_left_out(frame, one, main))
+    done = [
+        replace(plan, elsewhere=_elsewhere(plan, found[number].setup, found))
+        for number, plan in zip(usable, done, strict=True)
+    ]
     served = [without_hopeless(plan) for plan in done]
     useless += [file for _, files in served for file in files]
     done = [plan for plan, _ in served]
-    incomplete = tuple(plans[number] for number in wanted if number not in usable)
+    incomplete = tuple(
+        replace(plans[number], elsewhere=_elsewhere(plans[number], found[number].setup, found))
+        for number in wanted
+        if number not in usable
+    )
     return NightPlan(setups=tuple(done), unused=tuple(useless), profile=profile, incomplete=incomplete)
+
+
+def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, ...]:
+    """What other setups have of that which the science frames of one lack, and why it is not taken."""
+    own = {frame.path for frame in plan.frames}
+    lacking: dict[tuple[str, str], None] = {}
+    for match in plan.matches():
+        choices = (("bias", match.bias), ("dark", match.dark), ("flat", match.flat))
+        lacking |= {(kind, match.frame.filter if kind == "flat" else ""): None for kind, one in choices if one.mend}
+    lines = []
+    for kind, filter_name in lacking:
+        reasons: dict[str, dict[Path, None]] = {}
+        for other in found:
+            for frame in other.setup.frames:
+                if frame.kind == kind and frame.path not in own and (kind != "flat" or frame.filter == filter_name):
+                    reasons.setdefault(_roughly(difference(setup, frame)), {})[frame.path] = None
+        for why, paths in reasons.items():
+            several = len(paths) > 1
+            what = f"{len(paths)} {PLURALS[kind] if several else kind}"
+            what += f" of {for_filter(filter_name)}" if kind == "flat" else ""
+            their, they_are = ("their", "they are") if several else ("its", "it is")
+            differ = f"{their} {why}" if why else f"{they_are} of another shape"
+            lines.append(f"{what} {'are' if several else 'is'} not used: {differ}")
+    return tuple(lines)
+
+
+def _roughly(difference: str) -> str:
+    """A difference with temperatures in whole degrees, the same for frames of a cooler that jitters."""
+    return TEMPERATURES.sub(lambda found: f"{float(found[1]):.0f} C", difference)
 
 
 def without_hopeless(plan: Plan) -> tuple[Plan, list[UnusedFile]]:

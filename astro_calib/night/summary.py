@@ -113,6 +113,11 @@ class NightSummary:
         """What has to be read before the results are used: numbers of the detector that contradict each other."""
         return tuple(alarm for setup in self.plan.setups for alarm in self._alarms(setup))
 
+    @property
+    def called(self) -> dict[Path, str]:
+        """What the raw files are called: their names, with their folders where several have the same."""
+        return called([frame.path for frame in self.plan.frames] + [file.path for file in self.unused])
+
     def _alarms(self, setup: Plan) -> list[str]:
         of_setup = f"{setup.title}: " if setup.title else ""
         sky = [(frame.sky, frame.shares) for frame in self.frames if frame.setup == setup.name]
@@ -161,7 +166,7 @@ class NightSummary:
         parts = [
             *self._first(width, short),
             *(lines for setup in self.plan.setups for lines in self._setup(setup, width, short)),
-            ["masters (in electron)", *columns(self._master_rows(), "<>>>>>", width)] if self.masters else [],
+            ["masters (in electron)", *self._master_lines(width, short)] if self.masters else [],
             self._science(width, short),
             [] if short else self._titled("not used", [file for file in self.unused if not file.lost], width),
             self._places(width, short),
@@ -173,7 +178,7 @@ class NightSummary:
         """What went wrong, and what should be known."""
         attention = [line for text in self.attention for line in paragraph(text, width, following=4 * " ")]
         remarks = [line for remark in self.remarks for line in remark_lines(remark, width, short=short)]
-        lost = lost_lines(self.lost, len(self.frames), width)
+        lost = lost_lines(self.lost, len(self.frames), self.called, width)
         return [
             ["ATTENTION", *attention] if attention else [],
             [f"FAILED: {lost[0]}", *lost[1:]] if lost else [],
@@ -198,8 +203,8 @@ class NightSummary:
             [] if short else number_lines(setup.numbers, width),
         ]
 
-    def _master_rows(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = [("file", "frames", "median", "sigma", "noise / predicted", "rejected")]
+    def _master_lines(self, width: int, short: bool) -> list[str]:
+        rows: list[tuple[str, ...]] = [("file", "frames", "median", "sigma", "noise /\npredicted", "rejected")]
         for master in self.masters:
             numbers = (
                 f"{master.level:.5g}",
@@ -208,18 +213,17 @@ class NightSummary:
                 number_text(master.rejected, ".2%"),
             )
             rows.append((glued(master.path.name), str(master.number or "-"), *numbers))
-        return rows
+        if short:
+            rows = [(*row[:3], *row[4:]) for row in rows]
+        return columns(rows, "<" + ">" * (len(rows[0]) - 1), width)
 
     def _science(self, width: int, short: bool) -> list[str]:
         if not self.frames:
             return []
-        names = called([frame.raw or frame.path for frame in self.frames])
-        if short:
-            return short_frame_lines(self.frames, names, width)
-        return frame_lines(self.frames, names, self.aperture, width)
+        return short_frame_lines(self.frames, width) if short else frame_lines(self.frames, self.aperture, width)
 
     def _titled(self, title: str, files: Sequence[UnusedFile], width: int) -> list[str]:
-        return [f"{title} ({len(files)})", *reason_lines(files, width)] if files else []
+        return [f"{title} ({len(files)})", *reason_lines(files, self.called, width)] if files else []
 
     def _places(self, width: int, short: bool) -> list[str]:
         """Where the results are."""

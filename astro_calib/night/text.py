@@ -101,4 +101,6 @@ def _line(row: Sequence[str], alignment: str, widths: Sequence[int], indent: int
 def _folded(row: Sequence[str], alignment: str, widths: Sequence[int], width: int, indent: int) -> list[str]:
     """The lines of a row whose last cell has as many as it needs."""
     before = _line([*row[:-1], "|"], alignment, [*widths[:-1], 1], indent)[:-1]
+    if max(map(len, row[-1].split()), default=0) > width - len(before):
+        return [before.rstrip(), *paragraph(row[-1], width, " " * (indent + 4))]
     return paragraph(row[-1], width, before, " " * len(before)) or [before.rstrip()]

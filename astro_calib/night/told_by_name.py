@@ -13,13 +13,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Told", "filter_by_name", "folders_of", "kind_by_name"]
 
-#: Words for each kind, in small letters. Two words that belong together are searched before those of one.
+#: Words for each kind, in small letters.
 WORDS = {
-    "dark": ("darkflat", "darkflats", "flatdark", "flatdarks", "dark flat", "flat dark", "dark", "darks"),
+    "dark": (
+        "darkflat",
+        "darkflats",
+        "flatdark",
+        "flatdarks",
+        "dark flat",
+        "dark flats",
+        "flat dark",
+        "flat darks",
+        "dark",
+        "darks",
+    ),
     "bias": ("bias", "biases", "zero", "zeros", "offset", "offsets"),
     "flat": ("flat", "flats", "flatfield", "flatfields", "skyflat", "skyflats", "domeflat", "domeflats", "twiflat"),
     "science": ("light", "lights", "science", "object"),
 }
+KIND_OF = {word: kind for kind, words in WORDS.items() for word in words}
+#: Of two words that belong together, both.
+ANY_WORD = re.compile(rf"\b(?:{'|'.join(sorted(KIND_OF, key=len, reverse=True))})\b")
 #: They hold such a word, and name what is in the sky.
 SKY = re.compile(r"dark nebulae?|zero age|light echo(?:es)?")
 #: Filters that are told by a word, in small letters, and by a letter, of which capitals matter.
@@ -96,10 +110,4 @@ def _names(path: Path) -> Iterable[tuple[str, str]]:
 def _kinds(text: str) -> set[str]:
     """The kinds that the words of a name tell; a dark for flats is a dark."""
     words = SKY.sub(" ", " ".join(word for word in BETWEEN.split(text) if word).casefold())
-    found = set()
-    for kind, names in WORDS.items():
-        for name in names:
-            words, number = re.subn(rf"\b{name}\b", " ", words)
-            if number:
-                found.add(kind)
-    return found
+    return {KIND_OF[word] for word in ANY_WORD.findall(words)}

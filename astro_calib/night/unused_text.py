@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
-from astro_calib.night.names import named
-from astro_calib.night.text import glued, listed, paragraph
+from astro_calib.night.text import listed, paragraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from astro_calib.night.frames import UnusedFile
 
 __all__ = ["lost_lines", "reason_lines"]
 
 
-def lost_lines(lost: Sequence[UnusedFile], reduced: int, width: int | None = None) -> list[str]:
-    """Return which science frames are missing in the results, and which files may be some; nothing if none are."""
+def lost_lines(
+    lost: Sequence[UnusedFile], reduced: int, called: Mapping[Path, str], width: int | None = None
+) -> list[str]:
+    """
+    Return which science frames are missing in the results, and which files may be some; nothing if none are.
+
+    ``reduced`` is how many are not missing, ``called`` what files are called.
+    """
     science = [file for file in lost if file.kind == "science"]
     unreadable = [file for file in lost if not file.kind]
     others = [file for file in lost if file.kind not in ("", "science")]
@@ -28,17 +34,16 @@ def lost_lines(lost: Sequence[UnusedFile], reduced: int, width: int | None = Non
         (f"frames that could not be used, or results that could not be written ({len(others)})", others),
     ):
         if files:
-            lines += [f"{title}:", *reason_lines(files, width)]
+            lines += [f"{title}:", *reason_lines(files, called, width)]
     return lines
 
 
-def reason_lines(files: Iterable[UnusedFile], width: int | None = None, *, short: bool = False) -> list[str]:
+def reason_lines(files: Iterable[UnusedFile], called: Mapping[Path, str], width: int | None = None) -> list[str]:
     """Return for each reason why files are left out the names of the files, and the reason."""
     groups: dict[str, list[str]] = {}
     for file in files:
-        groups.setdefault(file.reason, []).append(file.path.name)
+        groups.setdefault(file.reason, []).append(called.get(file.path, file.path.name))
     lines = []
     for reason, names in groups.items():
-        which = named(list(map(glued, names))) if short else listed(names)
-        lines += paragraph(f"{which}: {printable(reason)}", width, following=4 * " ")
+        lines += paragraph(f"{listed(names)}: {printable(reason)}", width, following=4 * " ")
     return lines

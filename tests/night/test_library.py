@@ -14,6 +14,7 @@ from astro_calib.night.examine import examine_file
 from astro_calib.night.library import find_library
 from astro_calib.night.loan import Borrowed
 from astro_calib.night.master_file import MasterFile
+from astro_calib.night.matching_rules import Matching
 
 GENERIC = load_profile("generic")
 CAMERA = {"INSTRUME": "ZWO ASI294MC Pro", "GAIN": 120, "SET-TEMP": -20.0, "XBINNING": 1}
@@ -105,6 +106,24 @@ def test_a_master_of_another_setup_is_refused_with_the_reason(shelf, put, scienc
     for remark, title in zip(loan.remarks, ("bias", "dark", "flat"), strict=True):
         assert remark.startswith(f"there is no master {title}")
         assert said in remark
+
+
+@pytest.mark.parametrize(
+    ("angle", "taken"), [(90.0, ["flat.fits"]), (451.0, ["flat.fits"]), (270.0, []), (None, ["flat.fits"])]
+)
+def test_a_flat_of_another_angle_of_the_rotator_is_refused(shelf, put, science, angle, taken):
+    put("flat.fits", "FLAT", FILTER="V", ROTATANG=90.0)
+    loan = lent(shelf, [science(**({} if angle is None else {"ROTATANG": angle}))])
+    assert names(loan) == taken
+    assert any("its rotator is at 90 degrees, not at 270" in remark for remark in loan.remarks) == (angle == 270)
+
+
+@pytest.mark.parametrize(("tolerance", "taken"), [(2.5, []), (4.0, ["bias.fits"])])
+def test_how_far_a_temperature_may_be_is_a_rule_of_the_profile(shelf, put, science, tolerance, taken):
+    put("bias.fits", "BIAS")
+    profile = replace(GENERIC, matching=Matching(temperature=tolerance))
+    frame = replace(science(**{"SET-TEMP": -17.0}), profile=profile)
+    assert names(find_library(shelf, GENERIC).lend([frame])) == taken
 
 
 def test_a_master_of_another_shape_is_refused(shelf, put, science):

@@ -130,6 +130,26 @@ def test_gain_and_read_noise_are_those_of_the_masters_where_nothing_tells_them(n
     assert numbers == {"gain": (1.5, "masters"), "read_noise": (8.0, "masters")}
 
 
+def test_a_gain_that_was_measured_is_the_same_noise_in_both_nights(nights, tmp_path):
+    for name in ("all", "before", "night"):
+        shutil.copytree(nights / name, tmp_path / name)
+        for path in (tmp_path / name).glob("*.fits"):
+            with fits.open(path, mode="update") as hdus:
+                for card in ("EGAIN", "RDNOISE"):
+                    del hdus[0].header[card]
+    before = reduce_night(tmp_path / "before", tmp_path / "one", **QUICK)
+    summary = reduce_night(tmp_path / "night", tmp_path / "two", masters=tmp_path / "one", **QUICK)
+    measured, borrowed = before.plan.numbers, summary.plan.numbers
+    assert [number.source for number in (*measured, *borrowed)] == ["measured"] * 2 + ["masters"] * 2
+    assert [(one.value, one.uncertainty) for one in borrowed[:1]] == [
+        (one.value, one.uncertainty) for one in measured[:1]
+    ]
+    dark = CCDFrame.read(tmp_path / "two" / "masters" / "master-dark-120s.fits")
+    image = CCDFrame.read(summary.frames[0].path)
+    gains = [{source.identity for source, _ in frame.budget.terms if source.name == "gain"} for frame in (dark, image)]
+    assert gains[0] == gains[1] != set()
+
+
 def test_masters_in_electrons_of_another_gain_are_converted_and_that_is_said(nights, reduced, tmp_path):
     summary = reduce_night(
         nights / "night", tmp_path / "out", masters=reduced[0] / "before", gain=3.0 * u.electron / u.adu, **QUICK

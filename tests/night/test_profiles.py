@@ -8,7 +8,9 @@ import ccdproc
 import numpy as np
 import pytest
 from astropy.io import fits
+from click.testing import CliRunner
 
+from astro_calib.cli import main
 from astro_calib.errors import ProfileError
 from astro_calib.night import builtin_profiles, choose_profile, load_profile
 from astro_calib.night import profiles as profiles_module
@@ -214,6 +216,18 @@ def test_gain_for_a_step_of_the_converter_is_told_for_the_adu_of_the_file(night)
     measured = plan_of(plan.frames[0].path.parent, detector="auto")
     assert abs(measured.numbers[0].value / (0.9 / 16) - 1) < 0.03
     assert not any("steps of 16" in remark for remark in measured.remarks)
+
+
+def test_dry_run_tells_whose_gain_is_for_a_step_and_where_no_dark_is_needed(night):
+    directory = night(1, **ZWO)
+    saao = {"INSTRUME": "STE3 CCD", "OBSERVAT": "SAAO", "GAIN": 0.9, "RDNOISE": 2.0}
+    other = Night(directory, step=1)
+    other.write("zero", "zero", 0.0, 0, **saao)
+    other.write("other", "object", 300.0, 100, **saao)
+    told = " ".join(CliRunner().invoke(main, ["reduce", str(directory), "--dry-run"]).output.split())
+    assert "profile zwo, chosen by INSTRUME='ZWO ASI183MM Pro'" in told
+    assert "gain 0.9 electron by the headers for one step of the converter, which the pixels show" in told
+    assert "dark none: profile saao says that none are needed" in told
 
 
 def test_gain_for_a_step_is_the_gain_where_values_come_in_single_steps(night):

@@ -27,6 +27,8 @@ NamedCard = tuple[str, str]
 CARD = 80
 #: Most cards are the same in all files of a night: so many are kept parsed.
 KEPT = 1 << 13
+#: Keywords that a header may have many times, without a value.
+COMMENTARY = ("COMMENT", "HISTORY")
 STANDARD_NAME = re.compile(r"[A-Z0-9_-]{1,8}")
 #: Names that can be looked up as they are: nothing in them has a meaning to astropy.
 PLAIN_NAME = re.compile(r"(?!HIERARCH |(?:COMMENT|HISTORY|END|CONTINUE) *$)[A-Z0-9_-]+(?: [A-Z0-9_-]+)*")
@@ -98,7 +100,7 @@ class LazyHeader(Header):
         return key in first
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """As `astropy.io.fits.Header.get`."""
+        """As `astropy.io.fits.Header.get`; commentary cards are a tuple of their texts."""
         first = self.__dict__.get("first")
         if first is not None and key in COMMENTARY:
             return self._lines(key) or default
