@@ -101,8 +101,8 @@ class Plan:
     title: str = ""
     name: str = ""
     problem: str = ""
-    loan: Loan = NOTHING
     elsewhere: tuple[str, ...] = ()
+    loan: Loan = NOTHING
     bad_pixel_file: BadPixelFile | None = None
 
     @property
@@ -261,17 +261,44 @@ class Plan:
         return "\n".join([self.heading(), *self.kinds(), *(f"  {fact}" for fact in self.facts())])
 
     def heading(self) -> str:
-        """Say how many frames of which size there are, and by which profile they were told apart."""
+        """
+        Say how many frames of which size there are, and by which profile they were told apart.
+
+        Returns
+        -------
+        str
+            One line.
+        """
         rows, columns = self.frames[0].shape
         of_setup = f"{self.title}: " if self.title else ""
-        return f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}"
+        number = f"{len(self.frames)} raw frame{'s' * (len(self.frames) > 1)}"
+        return f"{of_setup}{number}, {columns} columns x {rows} rows, {_named(self.profile)}"
 
     def kinds(self, width: int | None = None) -> list[str]:
-        """Return a table of the frames, and of the masters that are borrowed, as lines."""
+        """
+        Return a table of the frames, and of the masters that are borrowed.
+
+        Parameters
+        ----------
+        width : int, optional
+            How long a line may be; as long as it needs to be by default.
+
+        Returns
+        -------
+        list of str
+            Its lines.
+        """
         return kind_lines(self.frames, self.loan.masters, width)
 
     def facts(self) -> tuple[str, str]:
-        """Say what is known of the detector, and which sections are used."""
+        """
+        Say what is known of the detector, and which sections are used.
+
+        Returns
+        -------
+        (str, str)
+            A line for each.
+        """
         amplifier = None if self.detector is None else self.detector.amplifiers[0]
         numbers = {
             "gain": None if amplifier is None else amplifier.gain,

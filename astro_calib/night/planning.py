@@ -21,7 +21,7 @@ from astro_calib.night.frames import RawFrame, UnusedFile
 from astro_calib.night.journal import tell_frames, tell_unused
 from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
-from astro_calib.night.loan import nothing_lent
+from astro_calib.night.loan import nothing_lent, without_lent
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
@@ -182,13 +182,21 @@ def make_plan(
     tell_frames(night.frames)
     tell_unused(night.unused)
     if not night.setups:
-        raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
+        raise FrameError(_why_nothing(night, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
     looked_at = _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
     before = set(night.unused)
     tell_unused(file for file in looked_at.unused if file not in before)
     return looked_at
+
+
+def _why_nothing(night: NightPlan, profile: Profile) -> str:
+    """Why no setup of a night can be reduced, and what there is of that which is missing."""
+    if not night.incomplete:
+        return why_incomplete([], night.unused, profile)
+    first = night.incomplete[0]
+    return "\n  ".join((first.problem, *first.elsewhere))
 
 
 def _with_pixels(
@@ -235,7 +243,8 @@ def _with_pixels(
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
             reason = str(error) if not plan.title else f"nothing of its setup ({plan.title}) can be reduced: {error}"
-            unused += [left_out(frame, reason) for frame in good]
+            known = {file.path for file in unused}
+            unused += [left_out(frame, reason) for frame in good if frame.path not in known]
             continue
         whole = replace(
             plan,
@@ -252,12 +261,11 @@ def _with_pixels(
     if not done:
         raise errors[0]
     used = {frame.path for plan in done for frame in plan.frames}
-    lent = frozenset().union(*(plan.loan.paths for plan in done))
     return replace(
         night,
         setups=tuple(done),
         incomplete=tuple(incomplete),
-        unused=tuple(file for file in unused if file.path not in used and file.path.resolve() not in lent),
+        unused=without_lent((file for file in unused if file.path not in used), (plan.loan for plan in done)),
     )
 
 
