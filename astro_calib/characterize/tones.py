@@ -22,9 +22,11 @@ __all__ = [
     "CELLS",
     "FEW",
     "Tone",
+    "above_their_strips",
     "cautious_error",
     "draws",
     "groups",
+    "median_of_mean",
     "relative_error",
     "sharp_frequencies",
     "tones_in",
@@ -47,9 +49,14 @@ FEW = 2.0
 STRONGEST = 3.0
 #: Only tones that are at least such a part of all other noise are worth a look at each bias.
 STRONG = 0.05
-#: The amplitude is the same in all frames if it scatters by less than this part, with five or six of them by less;
-#: its square is not known better than to the second one.
+#: The amplitude is the same in all frames if it scatters by less than this part; its square is not known better than
+#: to the second one.
 STEADY, CERTAIN = 0.1, 0.005
+#: The fewest frames whose amplitudes may show a circle, which three make in any case.
+FEWEST = 5
+#: Few amplitudes, drawn anew for each frame, may lie on a circle by chance: of five, six, ... frames one set in 10,000
+#: scatters by less than this part (Monte Carlo).
+BY_CHANCE = (0.0035, 0.0155, 0.0315, 0.0498, 0.0680, 0.0845)
 
 
 class Tone(NamedTuple):
@@ -106,6 +113,29 @@ def whole_strips(sharp: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if label(sharp[:, columns], np.ones((3, 3)))[1] >= MANY:
             sharp = sharp | columns
     return sharp
+
+
+def above_their_strips(
+    found: NDArray[np.float64], sharp: NDArray[np.bool_], differences: int, used: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """
+    Single frequencies that stand above the others of a strip that is sharp as a whole.
+
+    A tone that goes through whole frames may have the frequency of one whose phase each row draws anew. It was drawn
+    far more seldom.
+    """
+    sharp = sharp & used
+    strips = sharp.any(axis=0) & (sharp | ~used).all(axis=0)
+    level = np.ones(found.shape[1])
+    level[strips] = np.median(found[:, strips], axis=0) / median_of_mean(differences)
+    return sharp_frequencies(found / level, 1.0, differences, sharp & strips)
+
+
+def median_of_mean(number: int) -> float:
+    """The median of a mean over so many exponentially distributed numbers, for a mean of 1."""
+    from scipy.stats import gamma
+
+    return float(gamma.median(number, scale=1 / number))
 
 
 def groups(sharp: NDArray[np.bool_]) -> list[list[NDArray[np.intp]]]:
@@ -175,7 +205,7 @@ def _steady(biases: Biases, wx: float, wy: float, floor: float) -> tuple[float, 
     from scipy.signal.windows import tukey
 
     number = len(biases.frames)
-    if number < 5:
+    if number < FEWEST:
         return None
     along_y, along_x = (
         tukey(length, TAPER) * np.exp(-1j * w * np.arange(length))
@@ -194,8 +224,8 @@ def _steady(biases: Biases, wx: float, wy: float, floor: float) -> tuple[float, 
     radius = np.sqrt(max(rest + x**2 + y**2, 0.0))
     scatter = np.sqrt(np.sum((np.abs(z - x - 1j * y) - radius) ** 2) / (number - 3))
     spread = np.sqrt(np.sum(np.abs(z - z.mean()) ** 2) / (number - 1))
-    # Few points lie on some circle by chance.
-    if radius > 2 * spread or scatter > STEADY * min((number - 3) / 4, 1.0) * radius:
+    limit = dict(enumerate(BY_CHANCE, start=FEWEST)).get(number, STEADY)
+    if radius > 2 * spread or scatter > limit * radius:
         return None
     # White noise alone scatters the points by so much along the radius.
     scatter = max(scatter, np.sqrt(floor * np.sum(np.abs(along_y) ** 2) * np.sum(np.abs(along_x) ** 2) / 2))
