@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TAPER", "Biases", "bias_level", "biases_of", "grown", "robust_width", "thinned"]
+__all__ = ["TAPER", "Biases", "bias_level", "biases_of", "faded", "grown", "robust_width", "thinned"]
 
 #: A pixel that is so many standard deviations off is none of the noise.
 CLIP = 5.0
@@ -85,6 +85,12 @@ def robust_width(values: NDArray[np.float64]) -> float:
     return width
 
 
+def faded(length: int) -> NDArray[np.float64]:
+    """Weights along an axis that fade towards both ends over `TAPER` of it in all, as a cosine (Tukey's window)."""
+    from_end = np.minimum(np.arange(length), np.arange(length)[::-1])
+    return np.asarray((1 - np.cos(np.pi * np.minimum(2 * from_end / (TAPER * (length - 1)), 1))) / 2)
+
+
 def grown(bad: NDArray[np.bool_], by: int = 1) -> NDArray[np.bool_]:
     """``bad`` and all pixels up to ``by`` away."""
     if not bad.any():
@@ -139,7 +145,6 @@ def biases_of(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_]) -> Biases
         Their mean, levels and autocovariance.
     """
     from scipy.fft import rfft2
-    from scipy.signal.windows import tukey
 
     first = np.asarray(frames[0], dtype=float)
     good = good.copy()
@@ -155,7 +160,7 @@ def biases_of(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_]) -> Biases
         for difference in _differences(frames):
             yield np.where(good, difference - bias_level(difference, good), 0.0)
 
-    window = np.outer(*(tukey(length, TAPER) for length in good.shape)) * good
+    window = np.outer(*(faded(length) for length in good.shape)) * good
     periodogram, tapered = 0.0, 0.0
     for residual in residuals():
         periodogram = periodogram + np.square(np.abs(rfft2(residual)))

@@ -168,9 +168,9 @@ def spectrum_of(biases: Biases) -> Spectrum:
 
 def _median_of_mean(number: int) -> float:
     """The median of a mean over so many exponentially distributed numbers, for a mean of 1."""
-    from scipy.stats import gamma
+    from scipy.special import gammaincinv
 
-    return float(gamma.median(number, scale=1 / number))
+    return float(gammaincinv(number, 0.5)) / number
 
 
 def _floor(

@@ -21,7 +21,7 @@ from astro_calib.night.names import for_filter, named
 from astro_calib.night.plan import Plan
 from astro_calib.night.profile import Profile, load_profile
 from astro_calib.night.remarks import FileRemark, Remarks
-from astro_calib.night.sample import Seen
+from astro_calib.night.sample import FEWER, PIXELS, Seen
 from astro_calib.night.survey import UNITS, of_one_setup, survey_night
 
 if TYPE_CHECKING:
@@ -119,7 +119,11 @@ def make_plan(
         raise ValueError(msg)
     profile = _with_options(load_profile(profile), **numbers)
     profile = with_unit(profile, unit)
-    seen = Seen() if detector in ("auto", "measure") else None
+    seen = None
+    if detector in ("auto", "measure"):
+        # What is stated is taken, and the measurement can only contradict it.
+        stated = detector == "auto" and None not in (profile.gain, profile.read_noise)
+        seen = Seen(FEWER if stated else PIXELS)
     look = None if seen is None else seen.look
     frames, unused = survey_night(raw, profile, watch=watch, needs_numbers=detector == "header", look=look)
     frames, others = of_one_setup(frames)
