@@ -13,6 +13,7 @@ import matplotlib as mpl
 import pytest
 from click.testing import CliRunner
 
+from astro_calib import simulate
 from astro_calib.cli import main
 from astro_calib.night import load_profile
 from astro_calib.night.matching_rules import Matching
@@ -67,6 +68,13 @@ def test_quick_start_makes_the_plot(tmp_path, monkeypatch, capsys):
     total, *parts = (float(number) for number in re.findall(r"(?:\+-|:) ([\d.]+)", printed))
     # The squares of the parts add up, the overscan's apart, which is not printed; the total is a whole number.
     assert sum(part**2 for part in parts) == pytest.approx(total**2, rel=0.01)
+
+
+def test_plan_of_a_night_is_as_the_page_shows_it(tmp_path):
+    simulate.night(tmp_path / "raw", camera=simulate.camera((64, 96), filters=["V"]), science=2)
+    result = CliRunner().invoke(main, ["reduce", "--dry-run", str(tmp_path / "raw")])
+    (shown,) = (block for block in blocks("commandline.rst", "text") if "nothing was written" in block)
+    assert shown in result.output
 
 
 def test_page_on_profiles_lists_every_key():
