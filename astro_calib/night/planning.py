@@ -30,9 +30,9 @@ from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
+    from pathlib import Path
 
     from astro_calib.night.by_hand import BadPixelFile, Pattern
     from astro_calib.night.detector import NightDetector
