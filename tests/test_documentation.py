@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -12,10 +13,13 @@ import matplotlib as mpl
 import pytest
 from click.testing import CliRunner
 
+from astro_calib import simulate
 from astro_calib.cli import main
 from astro_calib.night import load_profile
+from astro_calib.night.matching_rules import Matching
 from astro_calib.night.profile_check import DETECTOR_KEYS, KINDS, ROLES
 
+MATCHING_KEYS = {one.name for one in fields(Matching)}
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -66,9 +70,16 @@ def test_quick_start_makes_the_plot(tmp_path, monkeypatch, capsys):
     assert sum(part**2 for part in parts) == pytest.approx(total**2, rel=0.01)
 
 
+def test_plan_of_a_night_is_as_the_page_shows_it(tmp_path):
+    simulate.night(tmp_path / "raw", camera=simulate.camera((64, 96), filters=["V"]), science=2)
+    result = CliRunner().invoke(main, ["reduce", "--dry-run", str(tmp_path / "raw")])
+    (shown,) = (block for block in blocks("commandline.rst", "text") if "nothing was written" in block)
+    assert shown in result.output
+
+
 def test_page_on_profiles_lists_every_key():
     first_cells = set(re.findall(r"^``(\w+)``", text("profiles.rst"), re.MULTILINE))
-    assert first_cells == {"name", "description", *ROLES, *DETECTOR_KEYS}
+    assert first_cells == {"name", "description", *ROLES, *DETECTOR_KEYS, *MATCHING_KEYS}
     assert all(f"``[{kind}]``" in text("profiles.rst") for kind in KINDS)
 
 
@@ -76,7 +87,8 @@ def test_complete_profile_is_valid_and_complete(tmp_path):
     path = tmp_path / "mountain.toml"
     path.write_text(blocks("profiles.rst", "toml")[-1], encoding="utf-8")
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    assert set(table) == {"name", "description", "keywords", "detector", *KINDS}
+    assert set(table) == {"name", "description", "keywords", "detector", "matching", *KINDS}
     assert set(table["keywords"]) == set(ROLES)
     assert set(table["detector"]) == set(DETECTOR_KEYS)
+    assert set(table["matching"]) == MATCHING_KEYS
     assert load_profile(path).gain == 1.5

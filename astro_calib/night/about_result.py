@@ -8,6 +8,7 @@ import numpy as np
 
 from astro_calib.flags import DataQuality
 from astro_calib.night.error_shares import error_shares, shares_text
+from astro_calib.night.loan import LENT
 from astro_calib.night.names import named
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def _what(frame: CCDFrame) -> str:
     if frame.n_used is not None:
         kind = f" (IMAGETYP={frame.meta['IMAGETYP']!r})" if frame.meta.get("IMAGETYP") else ""
         return f"a stack of {frame.n_used.max()} frames{kind}{done}"
+    if frame.provenance and frame.provenance[-1]["step"] == LENT:
+        return f"a master {frame.provenance[-1]['parameters']['kind']} of another night{done}"
     return f"a calibrated frame{done}" if applied or frame.provenance else "a frame to which nothing was done"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike
@@ -21,10 +22,10 @@ from astro_calib.night.matching import near, same_exposure
 from astro_calib.night.names import for_filter, named
 from astro_calib.night.profiles import load_profile, profile_of
 from astro_calib.night.raw_file import FITS_SUFFIX
-from astro_calib.night.setups import COOLED, Setup, difference
+from astro_calib.night.setups import CARDS, COOLED, Setup, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.master_file import MasterFile
@@ -63,6 +64,15 @@ class _Night:
     def days_from(self, master: MasterFile) -> float | None:
         """How many days the night is later than a master; None if one of the two has no date."""
         return None if self.time is None or master.time is None else self.time - master.time
+
+    def untold(self, master: MasterFile) -> list[str]:
+        """What the headers of the frames tell of the setup, and the header of a master does not."""
+        whats = [*CARDS.items(), (COOLED, (COOLED,))]
+        return [
+            what
+            for what, cards in whats
+            if any(card in self.setup.settings for card in cards) and not any(card in master.settings for card in cards)
+        ]
 
     def misfit(self, master: MasterFile) -> str:
         """Why a master cannot be applied to these frames; empty if it can."""
@@ -139,7 +149,7 @@ class Library:
                 one._replace(master=replace(one.master, filter=name))
                 for one in self._nearest(night, of_filter, "flat", f"master flat for {for_filter(name)}", missing)
             ]
-        taken = [_taken(one) for one in found]
+        taken = [_taken(one, night.untold(one.master)) for one in found]
         return Loan(masters=tuple(found), remarks=(*taken, *missing))
 
     def _nearest(
@@ -191,9 +201,14 @@ def _by_age(one: Borrowed) -> tuple[float, int, str]:
     return math.inf if one.days is None else abs(one.days), -(one.master.number or 0), str(one.master.path)
 
 
-def _taken(one: Borrowed) -> str:
+def _taken(one: Borrowed, untold: Sequence[str]) -> str:
     frames = f"{one.master.number} frames" if one.master.number else "an unknown number of frames"
-    return printable(f"the {one.title} is {one.master.path}, {one.age}, of {frames}")
+    text = f"the {one.title} is {one.master.path}, {one.age}, of {frames}"
+    if untold:
+        text += (
+            f"; its header does not tell {', '.join(untold)}, in which it is taken to be like the frames of the night"
+        )
+    return printable(text)
 
 
 def _of_use(exposure: float, times: Iterable[float]) -> list[float]:
@@ -213,7 +228,8 @@ def find_library(places: Any, profile: Profile) -> Library:
     directory of results, with calibrated frames beside the masters. A place that does not exist is a FileNotFoundError,
     one without any master a FrameError that says what was found.
     """
-    given = [places] if isinstance(places, (str, PathLike)) else list(places)
+    several = isinstance(places, Iterable) and not isinstance(places, (str, PathLike))
+    given = list(places) if several else [places]
     paths = [as_path("masters", place) for place in given]
     for path in paths:
         if not os.path.lexists(path):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.matching import Choice, same_exposure
 from astro_calib.night.names import for_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from astro_calib.night.frames import RawFrame
+    from astro_calib.night.frames import RawFrame, UnusedFile
     from astro_calib.night.master_file import MasterFile
 
-__all__ = ["NOTHING", "Borrowed", "Loan", "nothing_lent"]
+__all__ = ["LENT", "NOTHING", "Borrowed", "Loan", "nothing_lent", "without_lent"]
+
+
+#: What a master remembers that was lent to a night.
+LENT = "lend"
 
 
 class Borrowed(NamedTuple):
@@ -90,11 +93,6 @@ class Loan:
         return {"gain": (first.gain[0], uncertainty), "read_noise": (first.read_noise[0], None)}
 
     @property
-    def paths(self) -> frozenset[Path]:
-        """The files of the masters, by their real paths."""
-        return frozenset(Path(os.path.realpath(one.master.path)) for one in self.masters)
-
-    @property
     def bias(self) -> Choice | None:
         """The bias as a choice for any science frame; None if none is borrowed."""
         return next(map(_choice, self.of_kind("bias")), None)
@@ -128,6 +126,12 @@ def _choice(one: Borrowed) -> Choice:
 
 #: Of a night that has all that it needs, or no library.
 NOTHING = Loan()
+
+
+def without_lent(files: Iterable[UnusedFile], loans: Iterable[Loan]) -> tuple[UnusedFile, ...]:
+    """Return the files of a night that are not used, without masters among them that are lent to it."""
+    lent = {os.path.realpath(one.master.path) for loan in loans for one in loan.masters}
+    return tuple(file for file in files if not lent or os.path.realpath(file.path) not in lent)
 
 
 def nothing_lent(frames: Sequence[RawFrame]) -> Loan:  # noqa: ARG001  it stands in for `Library.lend`

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
@@ -13,13 +13,14 @@ import numpy as np
 
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import usable, with_nan
-from astro_calib.night.dark_for import FAR, Combination, best_combination, combined_dark, distance, line_between
+from astro_calib.night.bias_in_darks import signal_model
+from astro_calib.night.dark_for import FAR, distance
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.lent_master import borrowed_masters
 from astro_calib.night.master_file import made_of
 from astro_calib.night.master_noise import Inputs
+from astro_calib.night.master_set import EXPOSURE_TIME, Masters, dark_name, flat_name, level_of, sigma_of, variance_of
 from astro_calib.night.master_summary import MasterSummary
-from astro_calib.night.matching import SAME_EXPOSURE, between, flat_choice
 from astro_calib.night.names import file_name, for_filter, unique_name
 from astro_calib.night.net import reason_of, tried
 from astro_calib.night.read_out import detector_of
@@ -30,115 +31,16 @@ from astro_calib.stack.levels import finite_median
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.master_noise import Scatter
     from astro_calib.night.output import Output
     from astro_calib.night.plan import Plan
 
-__all__ = ["Masters", "calibrate_raw", "make_masters", "read_raw", "write_masters"]
+__all__ = ["calibrate_raw", "make_masters", "read_raw", "write_masters"]
 
-#: The header keyword under which all frames of a night have their exposure time.
-EXPOSURE_TIME = "EXPTIME"
 #: A flat of which less than this part of the pixels can be used is left out.
 USABLE_PART_OF_FLAT = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Masters:
-    """
-    The masters of a night in electron: the bias, darks by exposure time in seconds (bias subtracted), flats by filter.
-
-    Without ``may_scale`` a dark serves for its own exposure time only, with ``bias_in_darks`` for those between two as
-    well. ``scatter`` says of each master, by its name, how its frames scatter. ``unused`` are frames that turned out to
-    be of no use, ``remarks`` say what that means for the results.
-    """
-
-    bias: CCDFrame | None
-    darks: Mapping[float, CCDFrame]
-    flats: Mapping[str, CCDFrame]
-    scatter: Mapping[str, Scatter] = field(default_factory=dict)
-    may_scale: bool = True
-    bias_in_darks: bool = False
-    unused: tuple[UnusedFile, ...] = ()
-    remarks: tuple[str, ...] = ()
-    _found: dict[float, tuple[Combination, CCDFrame]] = field(default_factory=dict)
-
-    @cached_property
-    def pedestal(self) -> float:
-        """The level of the master bias, in electron; NaN without one."""
-        return float("nan") if self.bias is None else _level(self.bias)
-
-    def titled(self) -> Iterator[tuple[str, str, CCDFrame]]:
-        """Yield a title, a name (which may hold anything that a header can), and the frame of each master."""
-        if self.bias is not None:
-            yield "master bias", "bias", self.bias
-        for time, dark in self.darks.items():
-            yield f"master dark, {time:g} s", _dark_name(time), dark
-        for time, (how, dark) in self._found.items():
-            if len(how.parts) > 1:
-                yield f"dark for {time:g} s, {how.why}", f"{_dark_name(time)}-made", dark
-        for filter_name, flat in self.flats.items():
-            yield f"master flat, {filter_name or 'no filter'}", _flat_name(filter_name), flat
-
-    def dark_for(self, exposure_time: float) -> CCDFrame | None:
-        """
-        Return the dark to subtract from a frame of this exposure time in seconds; None without one.
-
-        A dark of the same time is the first choice; else what `best_combination` finds, once for each time.
-        """
-        # A frame without exposure can take any dark, which is multiplied by zero.
-        wanted = max(exposure_time, 1e-9)
-        same = [time for time in self.darks if distance(time, wanted) <= SAME_EXPOSURE]
-        if same:
-            return self.darks[min(same, key=lambda time: distance(time, wanted))]
-        if wanted not in self._found:
-            how = self._how(wanted)
-            if how is None:
-                return None
-            if len(how.parts) == 1:
-                (time,) = how.parts
-                dark = self.darks[time]
-            else:
-                dark = combined_dark(self.darks, how.parts)
-                dark.meta[EXPOSURE_TIME] = wanted
-                dark.meta["NCOMBINE"] = sum(int(self.darks[time].meta.get("NCOMBINE", 1)) for time in how.parts)
-            self._found[wanted] = how, dark
-        return self._found[wanted][1]
-
-    def how_made(self, exposure_time: float) -> Combination | None:
-        """Return how the dark for an exposure time was made that has none of its own; None for others."""
-        found = self._found.get(max(exposure_time, 1e-9))
-        return None if found is None else found[0]
-
-    def _how(self, wanted: float) -> Combination | None:
-        """How a dark for an exposure time is made; None if it cannot be."""
-        if not self.darks or not self.may_scale:
-            return None
-        if self.bias_in_darks:
-            # On a line between two, the bias that both hold stays as it is.
-            around = between(self.darks, wanted)
-            return None if around is None else line_between(*around, wanted)
-        return best_combination(self.darks, wanted, EXPOSURE_TIME)
-
-    def flat_for(self, frame: RawFrame, plan: Plan) -> CCDFrame | None:
-        """Return the flat to divide a science frame by; None without one."""
-        made = {key: frames for key, frames in plan.flat_groups.items() if key in self.flats}
-        chosen = flat_choice(frame, made, plan.profile.matching)
-        if chosen.name:
-            return self.flats[chosen.key]
-        # One that is borrowed goes by its filter alone.
-        return None if frame.filter in plan.flat_groups else self.flats.get(frame.filter)
-
-
-def _dark_name(time: float) -> str:
-    return f"dark-{time:g}s"
-
-
-def _flat_name(name: str) -> str:
-    return f"flat-{name or 'none'}"
 
 
 def read_raw(frame: RawFrame) -> CCDFrame:
@@ -178,6 +80,9 @@ def calibrate_raw(
 
     raw = read_raw(frame) if ccd is None else ccd
     detector = detector or detector_of(plan, raw, neighbours=frame.kind == "science")
+    dark = options.get("dark")
+    if plan.bias_in_darks and (frame.kind == "dark" or dark is not None):
+        options["shot_noise"] = signal_model(raw, plan, detector, dark)
     result = calibrate(
         raw,
         detector,
@@ -203,7 +108,7 @@ def calibrate_raw(
             "gain": [amplifier.gain for amplifier in detector.amplifiers],
             "read_noise": [amplifier.read_noise for amplifier in detector.amplifiers],
             "saturation": plan.camera.saturation,
-            "shot_noise": options.get("shot_noise", "data"),
+            "shot_noise": "above the dark" if plan.bias_in_darks else options.get("shot_noise", "data"),
         },
     )
     keywords = plan.profile.keywords  # of its camera; the steps know the usual ones
@@ -251,7 +156,7 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     darks: dict[float, CCDFrame] = {one.exposure_time: lent for one, lent in borrowed("dark", bias)}
     lost: list[float] = []
     for time, frames in plan.darks.items():
-        dark = combined(_dark_name(time), frames, calibrated(frames, bias=bias))
+        dark = combined(dark_name(time), frames, calibrated(frames, bias=bias))
         if dark is None:
             lost.append(time)
             continue
@@ -267,7 +172,7 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     flats: dict[str, CCDFrame] = {one.filter: lent for one, lent in borrowed("flat")}
     for key, frames in plan.flat_groups.items():
         lit = _lit(frames, plan, masters, unused, done)
-        flat = combined(_flat_name(key), frames, lit, scale="median")
+        flat = combined(flat_name(key), frames, lit, scale="median")
         if flat is not None:
             left_out = {file.path for file in unused}
             flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in left_out)
@@ -389,21 +294,6 @@ def _lit(
     return _calibrated(frames, calibrate, unused, done)
 
 
-def _level(master: CCDFrame) -> float:
-    """The median over the pixels that can be used; NaN if there are none."""
-    return finite_median(master.pixels[usable(master)])
-
-
-def _typical_sigma(master: CCDFrame) -> float:
-    """The root of the median variance over the pixels that can be used; NaN if there are none."""
-    return float(np.sqrt(finite_median(_variance(master)[usable(master)])))
-
-
-def _variance(master: CCDFrame) -> NDArray[Any]:
-    # One of another program may say nothing of its noise.
-    return np.full(master.shape, np.nan) if master.variance is None else master.variance
-
-
 def write_masters(
     masters: Masters, output: Output, *, lost: list[UnusedFile], setup: Plan, pictures: bool = True
 ) -> list[MasterSummary]:
@@ -440,8 +330,8 @@ def write_masters(
                 title=f"{title}, {setup.title}" if setup.title else title,
                 setup=setup.name,
                 number=int(master.meta.get("NCOMBINE", 0)),
-                level=_level(master),
-                sigma=_typical_sigma(master),
+                level=level_of(master),
+                sigma=sigma_of(master),
                 kind=wanted.split("-")[0],
                 noise_ratio=masters.scatter[wanted].ratio if wanted in masters.scatter else float("nan"),
                 rejected=masters.scatter[wanted].rejected if wanted in masters.scatter else float("nan"),
@@ -451,5 +341,5 @@ def write_masters(
 
 
 def _picture(title: str, master: CCDFrame) -> bytes:
-    values, sigmas = with_nan(master), with_nan(master, np.sqrt(_variance(master)))
+    values, sigmas = with_nan(master), with_nan(master, np.sqrt(variance_of(master)))
     return rendered(master_picture(title, values, sigmas, str(master.unit)))

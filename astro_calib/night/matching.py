@@ -23,6 +23,7 @@ __all__ = [
     "darks_of",
     "flat_choice",
     "flat_groups",
+    "middle_times",
     "near",
     "same_exposure",
 ]
@@ -152,8 +153,20 @@ def _by_time(flats: Sequence[RawFrame], hours: float) -> list[list[RawFrame]]:
     return [[flat for number, flat in enumerate(flats) if part_of.get(number, 0) == one] for one in range(part + 1)]
 
 
-def flat_choice(frame: RawFrame, groups: Mapping[str, Sequence[RawFrame]], rules: Matching) -> Choice:
-    """Return the flats for a science frame: of its filter, of the rotator's angle, and nearest in time."""
+def middle_times(groups: Mapping[str, Sequence[RawFrame]]) -> dict[str, float]:
+    """Return the median time of each group of flats, in days; infinity if the headers tell none."""
+    known = {key: [flat.time for flat in flats if flat.time is not None] for key, flats in groups.items()}
+    return {key: median(times) if times else math.inf for key, times in known.items()}
+
+
+def flat_choice(
+    frame: RawFrame, groups: Mapping[str, Sequence[RawFrame]], rules: Matching, times: Mapping[str, float] | None = None
+) -> Choice:
+    """
+    Return the flats for a science frame: of its filter, of the rotator's angle, and nearest in time.
+
+    ``times`` are the `middle_times` of the groups, so that they need not be found for each frame.
+    """
     of_filter = {key: flats for key, flats in groups.items() if flats[0].filter == frame.filter}
     called = for_filter(frame.filter)
     if not of_filter:
@@ -172,7 +185,8 @@ def flat_choice(frame: RawFrame, groups: Mapping[str, Sequence[RawFrame]], rules
         return Choice(
             why=why, mend=f"flats of {called} at {_angle(frame.rotator)}, or a larger matching.rotator in a profile"
         )
-    away = {key: _days_apart(frame, flats) for key, flats in fitting.items()}
+    middle = middle_times(fitting) if times is None else times
+    away = {key: math.inf if frame.time is None else abs(middle[key] - frame.time) for key in fitting}
     key = min(fitting, key=lambda one: away[one])
     why = f"{len(fitting[key])} of {called}"
     if len(fitting) > 1 and math.isfinite(away[key]):
@@ -184,11 +198,6 @@ def flat_choice(frame: RawFrame, groups: Mapping[str, Sequence[RawFrame]], rules
 
 def _angle(angle: float | None) -> str:
     return "an unknown angle" if angle is None else f"{angle:g} degrees"
-
-
-def _days_apart(frame: RawFrame, flats: Sequence[RawFrame]) -> float:
-    times = [flat.time for flat in flats if flat.time is not None]
-    return math.inf if frame.time is None or not times else abs(median(times) - frame.time)
 
 
 def _duration(days: float) -> str:

@@ -34,11 +34,11 @@ class NightPlan:
         a flat may be in several.
     unused : tuple of UnusedFile
         The files that are in none of them, and why.
+    profile : Profile
+        The profile by which the frames were told apart.
     incomplete : tuple of Plan
         Setups with science frames that cannot be reduced: ``problem`` says what is missing. Their science frames are
         ``unused``, too.
-    profile : Profile
-        The profile by which the frames were told apart.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from astro_calib.errors import FrameError
 from astro_calib.night.headers import parse_section
 from astro_calib.night.kind_table import kind_lines
 from astro_calib.night.loan import NOTHING, Loan
-from astro_calib.night.matching import Choice, Match, dark_choice, darks_of, flat_choice, flat_groups
+from astro_calib.night.matching import Choice, Match, dark_choice, darks_of, flat_choice, flat_groups, middle_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,8 +101,8 @@ class Plan:
     title: str = ""
     name: str = ""
     problem: str = ""
-    loan: Loan = NOTHING
     elsewhere: tuple[str, ...] = ()
+    loan: Loan = NOTHING
     bad_pixel_file: BadPixelFile | None = None
 
     @property
@@ -194,6 +194,7 @@ class Plan:
         own = Choice("bias", biases, f"{len(biases)} of this setup") if biases else None
         bias = own or self.loan.bias or self._without_bias()
         rules, with_bias = self.profile.matching, self.bias_in_darks
+        times = middle_times(flats)
         found = []
         for frame in self.science if frames is None else frames:
             dark = dark_choice(frame.exposure_time, darks, rules, with_bias=with_bias)
@@ -201,7 +202,7 @@ class Plan:
                 if not with_bias and not self.profile.darks_expected:
                     dark = Choice(why=f"profile {self.profile.name} says that none are needed")
                 dark = self.loan.dark_for(frame.exposure_time, with_bias=with_bias) or dark
-            flat = flat_choice(frame, flats, rules)
+            flat = flat_choice(frame, flats, rules, times)
             if not flat.name:
                 flat = self.loan.flat_for(frame.filter) or flat
             problem = ""
@@ -260,17 +261,44 @@ class Plan:
         return "\n".join([self.heading(), *self.kinds(), *(f"  {fact}" for fact in self.facts())])
 
     def heading(self) -> str:
-        """Say how many frames of which size there are, and by which profile they were told apart."""
+        """
+        Say how many frames of which size there are, and by which profile they were told apart.
+
+        Returns
+        -------
+        str
+            One line.
+        """
         rows, columns = self.frames[0].shape
         of_setup = f"{self.title}: " if self.title else ""
-        return f"{of_setup}{len(self.frames)} raw frames, {columns} columns x {rows} rows, {_named(self.profile)}"
+        number = f"{len(self.frames)} raw frame{'s' * (len(self.frames) > 1)}"
+        return f"{of_setup}{number}, {columns} columns x {rows} rows, {_named(self.profile)}"
 
     def kinds(self, width: int | None = None) -> list[str]:
-        """Return a table of the frames, and of the masters that are borrowed, as lines."""
+        """
+        Return a table of the frames, and of the masters that are borrowed.
+
+        Parameters
+        ----------
+        width : int, optional
+            How long a line may be; as long as it needs to be by default.
+
+        Returns
+        -------
+        list of str
+            Its lines.
+        """
         return kind_lines(self.frames, self.loan.masters, width)
 
     def facts(self) -> tuple[str, str]:
-        """Say what is known of the detector, and which sections are used."""
+        """
+        Say what is known of the detector, and which sections are used.
+
+        Returns
+        -------
+        (str, str)
+            A line for each.
+        """
         amplifier = None if self.detector is None else self.detector.amplifiers[0]
         numbers = {
             "gain": None if amplifier is None else amplifier.gain,

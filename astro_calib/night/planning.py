@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -23,17 +21,18 @@ from astro_calib.night.frames import RawFrame, UnusedFile
 from astro_calib.night.journal import tell_frames, tell_unused
 from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
-from astro_calib.night.loan import nothing_lent
+from astro_calib.night.loan import nothing_lent, without_lent
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
-from astro_calib.night.sample import Seen
+from astro_calib.night.sample import FEWER, PIXELS, Seen
 from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
+    from pathlib import Path
 
     from astro_calib.night.by_hand import BadPixelFile, Pattern
     from astro_calib.night.detector import NightDetector
@@ -183,13 +182,21 @@ def make_plan(
     tell_frames(night.frames)
     tell_unused(night.unused)
     if not night.setups:
-        raise FrameError(night.incomplete[0].problem if night.incomplete else why_incomplete([], night.unused, profile))
+        raise FrameError(_why_nothing(night, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
-    looked_at = _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
+    looked_at = _with_pixels(night, frames, find_detector, lend, watch, mode=detector)
     before = set(night.unused)
     tell_unused(file for file in looked_at.unused if file not in before)
     return looked_at
+
+
+def _why_nothing(night: NightPlan, profile: Profile) -> str:
+    """Why no setup of a night can be reduced, and what there is of that which is missing."""
+    if not night.incomplete:
+        return why_incomplete([], night.unused, profile)
+    first = night.incomplete[0]
+    return "\n  ".join((first.problem, *first.elsewhere))
 
 
 def _with_pixels(
@@ -199,7 +206,7 @@ def _with_pixels(
     lend: Callable[[Sequence[RawFrame]], Loan],
     watch: Callable[[Sequence[Path]], Iterable[Path]],
     *,
-    measures: bool,
+    mode: str,
 ) -> NightPlan:
     """The plan of a night whose pixels were looked at, and its detectors; the first error if nothing can be reduced."""
     pixels = Pixels(most_bytes(math.prod(frame.shape) for frame in frames))
@@ -208,7 +215,7 @@ def _with_pixels(
     seen_paths: set[Path] = set()
     done, incomplete, unused, errors = [], list(night.incomplete), list(night.unused), []
     for plan in night.setups:
-        seen = Seen() if measures else None
+        seen = _kept_pieces(plan.profile, mode)
         good: list[RawFrame] = []
         useless: list[UnusedFile] = []
         for frame in plan.frames:
@@ -236,7 +243,8 @@ def _with_pixels(
             errors.append(error)
             incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
             reason = str(error) if not plan.title else f"nothing of its setup ({plan.title}) can be reduced: {error}"
-            unused += [left_out(frame, reason) for frame in good]
+            known = {file.path for file in unused}
+            unused += [left_out(frame, reason) for frame in good if frame.path not in known]
             continue
         whole = replace(
             plan,
@@ -253,16 +261,21 @@ def _with_pixels(
     if not done:
         raise errors[0]
     used = {frame.path for plan in done for frame in plan.frames}
-    lent = frozenset().union(*(plan.loan.paths for plan in done))
     return replace(
         night,
         setups=tuple(done),
         incomplete=tuple(incomplete),
-        # A path that is a link to itself has no place of its own for Path.resolve.
-        unused=tuple(
-            file for file in unused if file.path not in used and Path(os.path.realpath(file.path)) not in lent
-        ),
+        unused=without_lent((file for file in unused if file.path not in used), (plan.loan for plan in done)),
     )
+
+
+def _kept_pieces(profile: Profile, mode: str) -> Seen | None:
+    """What keeps pieces of frames for the measurement; None if there is none."""
+    if mode not in ("auto", "measure"):
+        return None
+    # What is stated is taken, and the measurement can only contradict it.
+    stated = mode == "auto" and None not in (profile.gain, profile.read_noise)
+    return Seen(FEWER if stated else PIXELS)
 
 
 def _told(plan: Plan, remarks: Sequence[str], mask: BadPixelFile | None) -> Plan:

@@ -90,7 +90,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.night.header_cards import cards_of
 from astro_calib.night.matching_rules import Matching
-from astro_calib.night.profile_check import DETECTOR_KEYS, KINDS, OVERSCAN_AXES, Rule
+from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule
 from astro_calib.night.reading import FILENAME, FOLDER, ExposureTime, Reading
 from astro_calib.night.recognise import Recognised, recognise
 
@@ -193,11 +193,6 @@ class Profile:
             See `~astro_calib.night.choose_profile`.
         """
         return self
-
-    @property
-    def of_detector(self) -> tuple[Any, ...]:
-        """What it says of the detector: frames of profiles that differ in this are not reduced together."""
-        return tuple(getattr(self, key) for key in DETECTOR_KEYS)
 
     @property
     def overscan_axis(self) -> int | tuple[int, int]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.detector.header_values import as_number
@@ -124,7 +125,7 @@ def _first_rule(reading: Reading, rules: Mapping[str, Sequence[Rule]], *, doubtf
 def fits_rule(reading: Reading, rule: Rule) -> bool:
     """Whether every line of a rule fits."""
     return all(
-        any(_matches(value, expected) for _, value in reading.values(name) for expected in alternatives)
+        any(_matches_any(value, alternatives) for _, value in reading.values(name))
         for name, alternatives in rule.items()
     )
 
@@ -148,6 +149,19 @@ def _contradiction(kind: str, why: str, path: Path | None) -> str:
     if told is None or path is None or told.name != path.name or told.value == "science":
         return ""
     return f"a science frame, as {why} says, although its name says {told.value} (--{told.value} would make it one)"
+
+
+def _matches_any(value: Any, alternatives: tuple[Any, ...]) -> bool:
+    """Whether a header's value is what one of the alternatives of a rule expects."""
+    if isinstance(value, str) and all(isinstance(expected, str) for expected in alternatives):
+        return _text_matches_any(value, alternatives)
+    return any(_matches(value, expected) for expected in alternatives)
+
+
+@lru_cache(1 << 12)
+def _text_matches_any(value: str, alternatives: tuple[str, ...]) -> bool:
+    """The same of texts, of which most are in many headers."""
+    return any(_matches(value, expected) for expected in alternatives)
 
 
 def _matches(value: Any, expected: Any) -> bool:

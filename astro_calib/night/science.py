@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.frames import RawFrame
-    from astro_calib.night.masters import Masters
+    from astro_calib.night.master_set import Masters
     from astro_calib.night.output import Output
     from astro_calib.night.plan import Plan
     from astro_calib.photometry.sky_noise import SkyNoise

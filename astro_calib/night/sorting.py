@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.completeness import why_incomplete
-from astro_calib.night.loan import nothing_lent
+from astro_calib.night.loan import nothing_lent, without_lent
 from astro_calib.night.names import file_name, for_filter
 from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.plan import Plan
@@ -111,7 +111,8 @@ def night_of(
         for number in wanted
         if number not in usable
     )
-    return NightPlan(setups=tuple(done), unused=tuple(useless), profile=profile, incomplete=incomplete)
+    unused = without_lent(useless, (plan.loan for plan in done))
+    return NightPlan(setups=tuple(done), unused=unused, profile=profile, incomplete=incomplete)
 
 
 def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, ...]:

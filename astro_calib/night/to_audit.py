@@ -63,17 +63,22 @@ def frames_to_audit(
     if not raw:
         return ToAudit(calibrated, None, None, None, [])
     try:
-        plan = plan_night(raw, profile, unit=unit, gain=gain, read_noise=read_noise)
+        night = plan_night(raw, profile, unit=unit, gain=gain, read_noise=read_noise)
     except UnknownNumberError as error:
         msg = f"{error}\nOr audit the directory that astro-calib reduce wrote: its frames hold what was measured."
         raise FrameError(msg) from error
+    # Frames of several setups differ by more than their noise.
+    plan, *others = night.setups
     flats = plan.flats
     if filter_name is not None and filter_name not in flats:
         msg = f"there are no flats through filter {filter_name!r}; there are some through {', '.join(flats) or 'none'}."
         raise FrameError(msg)
     chosen = filter_name if filter_name is not None else max(flats, key=lambda name: len(flats[name]), default="")
     kinds = {"bias": plan.biases, "dark": plan.of_kind("dark"), "flat": flats.get(chosen, ())}
-    left_out = [str(file) for file in plan.unused]
+    left_out = [str(file) for file in night.unused]
+    left_out += [
+        f"{len(other.frames)} frames of another setup ({other.title}); audit them by themselves" for other in others
+    ]
     left_out += [f"{len(files)} flats through {name or 'no filter'}" for name, files in flats.items() if name != chosen]
     frames: dict[str, Any] = {}
     for kind, files in kinds.items():

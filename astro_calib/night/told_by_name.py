@@ -34,6 +34,7 @@ WORDS = {
 KIND_OF = {word: kind for kind, words in WORDS.items() for word in words}
 #: Of two words that belong together, both.
 ANY_WORD = re.compile(rf"\b(?:{'|'.join(sorted(KIND_OF, key=len, reverse=True))})\b")
+ANY_WORD = re.compile("|".join(name for names in WORDS.values() for name in names))
 #: They hold such a word, and name what is in the sky.
 SKY = re.compile(r"dark nebulae?|zero age|light echo(?:es)?")
 #: Filters that are told by a word, in small letters, and by a letter, of which capitals matter.

@@ -23,7 +23,7 @@ def run(*arguments):
 
 
 def write(path, **cards):
-    data = np.random.default_rng(abs(hash(path.name)) % 2**32).integers(900, 1100, SHAPE).astype(np.uint16)
+    data = np.random.default_rng(list(path.name.encode())).integers(900, 1100, SHAPE).astype(np.uint16)
     header = fits.Header()
     for keyword, value in cards.items():
         header[keyword.replace("_", "-")] = value

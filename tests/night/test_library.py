@@ -95,11 +95,12 @@ def test_what_the_night_has_is_not_borrowed(shelf, put, science, write_raw):
         ({"XORGSUBF": 512}, "window (XORGSUBF) is 0, not 512"),
         ({"OFFSET": 50}, "offset setting (OFFSET) is 30, not 50"),
         ({"READOUTM": "Fast"}, "read-out mode (READOUTM) is slow, not fast"),
+        ({"ROWORDER": "BOTTOM-UP"}, "row order (ROWORDER) is top-down, not bottom-up"),
     ],
 )
 def test_a_master_of_another_setup_is_refused_with_the_reason(shelf, put, science, cards, said):
     for name, kind in (("bias.fits", "BIAS"), ("dark.fits", "DARK"), ("flat.fits", "FLAT")):
-        put(name, kind, EXPTIME=60.0, FILTER="V", OFFSET=30, XORGSUBF=0, READOUTM="Slow")
+        put(name, kind, EXPTIME=60.0, FILTER="V", OFFSET=30, XORGSUBF=0, READOUTM="Slow", ROWORDER="TOP-DOWN")
     assert names(lent(shelf, [science("own.fits")])) == ["bias.fits", "dark.fits", "flat.fits"]
     loan = lent(shelf, [science("other.fits", **cards)])
     assert names(loan) == []
@@ -131,6 +132,16 @@ def test_a_master_of_another_shape_is_refused(shelf, put, science):
     loan = lent(shelf, [science()])
     assert names(loan) == []
     assert "it has 10 columns x 8 rows, and the frames 20 columns x 16 rows" in loan.remarks[0]
+
+
+def test_what_a_masters_header_does_not_tell_is_said(shelf, put, science):
+    put("bias.fits", "BIAS")
+    (remark,) = lent(shelf, [science(**CAMERA)]).remarks
+    assert "does not tell" not in remark
+    (remark,) = lent(shelf, [science("two.fits", ROWORDER="TOP-DOWN", OFFSET=30)]).remarks
+    assert remark.endswith(
+        "its header does not tell offset setting, row order, in which it is taken to be like the frames of the night"
+    )
 
 
 def test_a_master_in_another_unit_is_refused(shelf, put, science):
@@ -197,6 +208,8 @@ def test_a_library_is_searched_with_all_below_it(shelf, put, science):
 def test_a_library_without_masters_says_what_is_in_it(tmp_path, shelf, put):
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; give a directory of masters"):
         find_library(tmp_path / "nowhere", GENERIC)
+    with pytest.raises(TypeError, match="masters"):
+        find_library(3, GENERIC)
     with pytest.raises(FrameError, match="holds no FITS file"):
         find_library(shelf, GENERIC)
     put("m31.fits", "LIGHT")

@@ -97,7 +97,10 @@ def test_without_biases_read_noise_is_measured_from_darks(tmp_path):
     assert noise.value == pytest.approx(
         np.hypot(READ_NOISE, np.sqrt(camera.rate.mean() * 30 * 2 ** (-20 / 6))), rel=0.05
     )
-    assert "were exposed: dark current adds to the noise" in str(summary)
+    assert "were exposed: dark current adds to the noise" in " ".join(str(summary).split())
+    (ratio,) = [master.noise_ratio for master in summary.masters if master.kind == "dark"]
+    # The pattern of the bias is in the darks, and is no signal.
+    assert ratio == pytest.approx(1, abs=0.05)
 
 
 # -- lights alone ------------------------------------------------------------------------------------------------------

@@ -275,6 +275,8 @@ def test_masters_among_the_raw_frames(aspen, tmp_path):
     summary = reduce_night(aspen, tmp_path / "out", masters=aspen, gain=1.5, read_noise=9.0, **QUICK)
     assert len(summary.frames) == 1
     assert summary.unused == ()
+    plan = plan_night(aspen, masters=aspen, headers_only=True)
+    assert plan.unused == ()
 
 
 def test_the_command(aspen, tmp_path):

@@ -60,8 +60,14 @@ def nights(tmp_path_factory):
     return directory
 
 
-@pytest.mark.parametrize("kinds", [("bias", "dark", "flat"), ("flat",), ("dark",), ("bias",)], ids="-".join)
-@pytest.mark.parametrize("name", SETTINGS)
+ALL_KINDS = ("bias", "dark", "flat")
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [*((name, ALL_KINDS) for name in SETTINGS), *(("offset", (kind,)) for kind in ALL_KINDS)],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
+)
 def test_calibration_frames_of_another_setup_change_nothing(nights, tmp_path, name, kinds):
     raw = tmp_path / "raw"
     shutil.copytree(nights / "usual", raw)

@@ -15,7 +15,7 @@ from astropy.io.fits import Card, Header
 from astropy.io.fits.card import Undefined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["CARD", "KEPT", "LazyHeader", "NamedCard", "cards_before_end", "named_cards"]
 
@@ -48,7 +48,7 @@ class LazyHeader(Header):
 
     #: Its cards, and the first of each keyword; only as long as it was asked for nothing else.
     named: Sequence[NamedCard]
-    first: dict[str, str]
+    first: Mapping[str, str]
 
     @classmethod
     def of_cards(cls, cards: Iterable[str]) -> LazyHeader:
@@ -58,18 +58,18 @@ class LazyHeader(Header):
     @classmethod
     def of_named(cls, cards: Sequence[NamedCard]) -> LazyHeader:
         """Make a header of what `named_cards` returned."""
-        header = cls.__new__(cls)
-        header.named = cards
-        header.first = {}
-        for name, card in cards:
-            if name:
-                header.first.setdefault(name, card)
-        return header
+        return cls._of(cards, _first_of_each(cards))
 
     @classmethod
     def of_bytes(cls, content: bytes) -> LazyHeader:
         """Make a header of its bytes in a file, with END and what follows."""
-        return cls.of_cards(cards_before_end(content.decode("latin-1")))
+        return cls._of(*_parts(content))
+
+    @classmethod
+    def _of(cls, named: Sequence[NamedCard], first: Mapping[str, str]) -> LazyHeader:
+        header = cls.__new__(cls)
+        header.named, header.first = named, first
+        return header
 
     def __getattr__(self, name: str) -> Any:
         """Make it an ordinary header: what astropy keeps in one is asked for."""
@@ -131,7 +131,7 @@ class _Lines(tuple[str, ...]):
 class _Comments:
     """The comments of a header that is not parsed yet."""
 
-    def __init__(self, header: LazyHeader, first: dict[str, str]) -> None:
+    def __init__(self, header: LazyHeader, first: Mapping[str, str]) -> None:
         self._header, self._first = header, first
 
     def __getitem__(self, key: Any) -> Any:
@@ -175,6 +175,22 @@ def cards_before_end(text: str) -> list[str]:
     cards = [text[place : place + CARD] for place in range(0, len(text), CARD)]
     end = next((n for n, card in enumerate(cards) if card.startswith("END") and card.rstrip(" \0") == "END"), None)
     return cards[:end]
+
+
+def _first_of_each(cards: Iterable[NamedCard]) -> dict[str, str]:
+    """The first card of each keyword."""
+    first: dict[str, str] = {}
+    for name, card in cards:
+        if name:
+            first.setdefault(name, card)
+    return first
+
+
+@lru_cache(4)
+def _parts(content: bytes) -> tuple[Sequence[NamedCard], Mapping[str, str]]:
+    """The cards of a header, and the first of each keyword: several look at the header of one file."""
+    named = named_cards(cards_before_end(content.decode("latin-1")))
+    return named, _first_of_each(named)
 
 
 @lru_cache(KEPT)
