@@ -78,7 +78,7 @@ def recognise(reading: Reading, rules: Mapping[str, Sequence[Rule]], given: Mapp
     if told is None:
         return Recognised(None, "", silent=True)
     where = "name" if reading.path is not None and told.name == reading.path.name else f"folder {told.name!r}"
-    remark = f"taken for {_described(told.value)} by its {where}, for its header does not tell what it is"
+    remark = "taken for what its name or folder says, for its header does not tell what it is"
     return Recognised(told.value, f"its {where}", remark)
 
 
