@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -106,6 +107,11 @@ def is_named(path: Path, pattern: str) -> bool:
     [True, True, True, True, False]
     """
     wanted = pattern.replace("\\", "/").casefold()
+    if "/" in wanted and os.path.exists(pattern):  # noqa: PTH110  a link to itself does not exist, and is no error
+        # Whichever way it is written.
+        place, file = os.path.realpath(pattern), os.path.realpath(path)
+        if file == place or file.startswith(place + os.sep):
+            return True
     if "/" in wanted.rstrip("/"):
         wanted = wanted.rstrip("/").removeprefix("./")
         whole = path.as_posix().casefold()

@@ -116,6 +116,16 @@ def test_a_pattern_goes_before_the_header(raw, write_raw, pattern):
 
 
 @pytest.mark.usefixtures("small_night")
+def test_a_folder_is_the_same_whichever_way_it_is_written(raw, write_raw, monkeypatch):
+    path = write_raw("dusk.fits", "LIGHT", level=20_000, FILTER="V")
+    (raw / "evening").mkdir()
+    path.rename(raw / "evening" / "dusk.fits")
+    monkeypatch.chdir(raw)
+    for place in (raw / "evening", "./evening/", f"{raw}/../raw/evening", raw / "evening" / "dusk.fits"):
+        assert kinds(plan_night(".", flat=place, **CAMERA))["dusk.fits"] == "flat"
+
+
+@pytest.mark.usefixtures("small_night")
 def test_patterns_that_contradict_each_other_and_that_fit_nothing(raw):
     plan = plan_night(raw, flat="flat*", dark=["flat1*", "dunkel"], **CAMERA)
     assert reasons(plan)["flat1.fits"].startswith("it fits --dark 'flat1*' and --flat 'flat*'; give patterns that tell")
