@@ -117,6 +117,22 @@ def _without_bias(frames: Sequence[RawFrame], profile: Profile) -> str:
     return "there are no biases: darks of the same exposure are subtracted with the bias that they hold"
 
 
+def _on_flats_without_darks(frames: Sequence[RawFrame], profile: Profile) -> list[str]:
+    """Say which flats lose the level of zero light only, for no dark that holds the bias is of their exposure."""
+    darks = darks_of(frames)
+    if frames[0].overscan is not None or profile.pedestal is not None or not darks:
+        return []
+    exposures = sorted({frame.exposure_time for frame in frames if frame.kind == "flat"})
+    without = [
+        seconds for seconds in exposures if not dark_choice(seconds, darks, profile.matching, with_bias=True).name
+    ]
+    if not without:
+        return []
+    times = ", ".join(f"{seconds:g}" for seconds in without[:6]) + (", ..." if len(without) > 6 else "")
+    what = "the level of zero light is subtracted from them, and the pattern of the bias stays"
+    return [f"flats of {times} s have no dark of their exposure: {what}; darks of that exposure would take it off"]
+
+
 def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING) -> list[str]:
     """Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result."""
     of_headers = Remarks()
@@ -134,6 +150,7 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
         remarks.append("there are no science frames: only masters are made")
     if not kinds["bias"]:
         remarks.append(_without_bias(frames, profile))
+        remarks += _on_flats_without_darks(frames, profile)
     if set(kinds) == {"science"}:
         remarks.append("there is nothing to calibrate with: only the level of zero light is subtracted")
     longest = max(frame.exposure_time for frame in frames)
