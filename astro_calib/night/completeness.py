@@ -11,11 +11,11 @@ from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
 from astro_calib.night.loan import NOTHING, Loan
 from astro_calib.night.matching import dark_choice, darks_of, flat_choice, flat_groups
-from astro_calib.night.names import for_filter, named
+from astro_calib.night.names import called, for_filter, named
 from astro_calib.night.remarks import FileRemark, Remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from astro_calib.night.profile import Profile
 
@@ -89,11 +89,12 @@ def _listed(lines: Sequence[str]) -> str:
     return text + (f"\n  and {len(lines) - 20} more reasons" if len(lines) > 20 else "")
 
 
-def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
+def _set_aside(frames: Sequence[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
     """Return a line for each reason why sections of headers cannot be used."""
     remarks = Remarks()
     faulty = [frame for frame in frames if role in frame.unusable]
-    remarks.add(*(FileRemark(frame.path.name, frame.unusable[role] + meaning) for frame in faulty))
+    names = called(frame.path for frame in frames)
+    remarks.add(*(FileRemark(names[frame.path], frame.unusable[role] + meaning) for frame in faulty))
     return remarks.lines()
 
 
@@ -135,7 +136,8 @@ def _on_flats_without_darks(frames: Sequence[RawFrame], profile: Profile) -> lis
 def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING) -> list[str]:
     """Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result."""
     of_headers = Remarks()
-    of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
+    names = called(frame.path for frame in frames)
+    of_headers.add(*(FileRemark(names[frame.path], remark) for frame in frames for remark in frame.remarks))
     remarks = [
         *of_headers.lines(),
         *_set_aside(frames, "overscan", ": reduced without overscan"),
@@ -162,12 +164,12 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
     for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
         of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
         text = f"no flat for {for_filter(filter_name)}: reduced without one: "
-        text += ", ".join(frame.path.name for frame in of_filter)
-        called = [frame for frame in of_filter if FLAT.search(frame.object)]
-        if called:
+        text += ", ".join(names[frame.path] for frame in of_filter)
+        alike = [frame for frame in of_filter if FLAT.search(frame.object)]
+        if alike:
             text += (
-                f"; {named([frame.path.name for frame in called])} may be flats, as the object {called[0].object!r} "
-                f"says: object = {called[0].object!r} under [flat] in a profile makes them some"
+                f"; {named([names[frame.path] for frame in alike])} may be flats, as the object {alike[0].object!r} "
+                f"says: object = {alike[0].object!r} under [flat] in a profile makes them some"
             )
         remarks.append(text)
     return remarks
