@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -33,6 +32,7 @@ from astro_calib.night.survey import UNITS, left_out, survey_headers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
+    from pathlib import Path
 
     from astro_calib.night.by_hand import BadPixelFile, Pattern
     from astro_calib.night.detector import NightDetector
