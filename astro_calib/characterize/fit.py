@@ -315,11 +315,11 @@ def _number_of_levels(levels: NDArray[np.float64]) -> int:
 
 def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.float64]], parameters: int) -> float:
     """How often chance alone makes variances scatter so much about the fit."""
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     off = sum(residual[0] ** 2 / covariance[0, 0] for residual, covariance in zip(residuals, covariances, strict=True))
     free = len(residuals) - parameters
-    return float(chi2.sf(off, free)) if free > 0 else 1.0
+    return float(chdtrc(free, off)) if free > 0 else 1.0
 
 
 def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.lags import REACH
+from astro_calib.characterize.lags import REACH, at_lags
 from astro_calib.characterize.read_noise import TAPER
 from astro_calib.characterize.tones import (
     CELLS,
@@ -103,7 +103,7 @@ def spectrum_of(biases: Biases) -> Spectrum:
     white, cells = _floor(found, own, rest, wx, wy)
     sharp = sharp_frequencies(found, white, biases.differences, rest)
     if cells or sharp.any():
-        found = np.where(column, found, biases.tapered)
+        found = np.where(column, found, biases.tapered())
         own = np.where(column, own, own * LEFT_BY_TAPER)
         # The column beside the ridge lost a part of its power with the rows' means.
         rest[:, 1] = False
@@ -222,7 +222,4 @@ def _floor(
 
 def _on_lags(spectrum: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
     """The covariance function that belongs to a spectrum, at dy from 0 and dx from -2 REACH to 2 REACH."""
-    from scipy.fft import irfft2
-
-    whole = irfft2(spectrum, shape)
-    return whole[np.ix_(np.arange(2 * REACH + 1) % shape[0], np.arange(-2 * REACH, 2 * REACH + 1) % shape[1])]
+    return at_lags(spectrum, shape, np.arange(2 * REACH + 1), np.arange(-2 * REACH, 2 * REACH + 1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.read_noise import TAPER, grown
+from astro_calib.characterize.read_noise import faded, grown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,14 +87,14 @@ def sharp_frequencies(
     found: NDArray[np.float64], floor: float, differences: int, used: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Single frequencies that chance does not lift so high."""
-    from scipy.stats import gamma
+    from scipy.special import gammainccinv
 
-    limit = gamma.isf(FALSE_ALARMS / found.size, differences, scale=1 / differences)
+    limit = gammainccinv(differences, FALSE_ALARMS / found.size) / differences
     high = used & (found > limit * floor)
     if not high.any():
         return high
     # What leaks from a tone stands beside it.
-    beside = gamma.isf(1e-2, differences, scale=1 / differences)
+    beside = gammainccinv(differences, 1e-2) / differences
     return high | (used & grown(high, 2) & (found > beside * floor))
 
 
@@ -133,9 +133,9 @@ def above_their_strips(
 
 def median_of_mean(number: int) -> float:
     """The median of a mean over so many exponentially distributed numbers, for a mean of 1."""
-    from scipy.stats import gamma
+    from scipy.special import gammaincinv
 
-    return float(gamma.median(number, scale=1 / number))
+    return float(gammaincinv(number, 0.5)) / number
 
 
 def groups(sharp: NDArray[np.bool_]) -> list[list[NDArray[np.intp]]]:
@@ -202,13 +202,11 @@ def _steady(biases: Biases, wx: float, wy: float, floor: float) -> tuple[float, 
 
     In the complex plane such amplitudes lie on a circle, whose radius is known better than the scatter of its points.
     """
-    from scipy.signal.windows import tukey
-
     number = len(biases.frames)
     if number < FEWEST:
         return None
     along_y, along_x = (
-        tukey(length, TAPER) * np.exp(-1j * w * np.arange(length))
+        faded(length) * np.exp(-1j * w * np.arange(length))
         for length, w in zip(biases.good.shape, (wy, wx), strict=True)
     )
     levels = biases.levels - biases.levels.mean()
@@ -266,7 +264,7 @@ def cautious_error(draws: float) -> float:
     Few draws are often far too small, and a power that they make too small must still be within two errors of the truth
     as often as it would be if it were normally distributed.
     """
-    from scipy.stats import gamma, norm
+    from scipy.special import gammaincinv, ndtr
 
-    low = float(gamma.ppf(norm.cdf(-2), draws)) / draws
+    low = float(gammaincinv(draws, ndtr(-2))) / draws
     return (1 / low - 1) / 2

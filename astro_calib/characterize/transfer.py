@@ -345,7 +345,7 @@ def _levels_differ(found: list[Contrast]) -> bool:
 
 def _error_of_levels(result: FitResult, parts: list[tuple[Contrast, Part]], levels: NDArray[np.float64]) -> float:
     """The standard uncertainty of the inverse gain because each flat and bias has a level of its own."""
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit
 
     by_flat: dict[int, float] = {}
     for (contrast, _), changes in zip(parts, result.by_level, strict=True):
@@ -353,7 +353,7 @@ def _error_of_levels(result: FitResult, parts: list[tuple[Contrast, Part]], leve
             by_flat[flat] = by_flat.get(flat, 0.0) + float(change)
     each = np.array([*by_flat.values()])
     # Few biases do not tell well how far levels drift (Student).
-    drift = _drift(levels)[0] * float(t.ppf(norm.cdf(1), len(levels) - 1))
+    drift = _drift(levels)[0] * float(stdtrit(len(levels) - 1, ndtr(1)))
     return drift * float(np.sqrt(np.sum(each**2) + np.sum(each) ** 2 / len(levels)))
 
 
