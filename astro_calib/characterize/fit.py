@@ -64,6 +64,8 @@ class FitResult(NamedTuple):
     ----------
     inverse_gain, inverse_gain_error : float
         adu / electron.
+    by_level : list of ndarray, shape (n,)
+        The change of the inverse gain with the level of each flat of each part, 1 / electron.
     a_00, a_00_error : float
         1 / electron.
     curvature : (float, float) or None
@@ -80,6 +82,7 @@ class FitResult(NamedTuple):
 
     inverse_gain: float
     inverse_gain_error: float
+    by_level: list[NDArray[np.float64]]
     a_00: float
     a_00_error: float
     curvature: tuple[float, float] | None
@@ -209,14 +212,20 @@ class Fit:
             right[place] += self.prior_mean / self.prior_width**2
             normal[-lags:, -lags:] += known
             right[-lags:] += known @ self.read
+            by_lag = []
             for part, model in zip(parts, self._models(parts, values, curved), strict=True):
                 weight = np.linalg.inv(model.covariance + model.faint @ model.faint.T)
                 off = self.ring @ part.lags.ravel() - model.lags
                 normal += model.matrix.T @ weight @ model.matrix
                 right += model.matrix.T @ weight @ (off + model.matrix @ values)
+                by_lag.append(model.matrix.T @ weight[:, 0])
             scale = 1 / np.sqrt(np.diag(normal))
             inverse = np.linalg.inv(normal * np.outer(scale, scale)) * np.outer(scale, scale)
             values = inverse @ right
+        # A level that is too high makes the variance that is expected too large.
+        by_level = [
+            -values[0] * np.square(part.weights) * (inverse[0] @ one) for part, one in zip(parts, by_lag, strict=True)
+        ]
         models = self._models(parts, values, curved)
         measured = [self._without_faint(part, model) for part, model in zip(parts, models, strict=True)]
         residuals = [lags - model.lags for lags, model in zip(measured, models, strict=True)]
@@ -226,6 +235,7 @@ class Fit:
         return FitResult(
             float(values[0]),
             float(np.sqrt(inverse[0, 0])),
+            by_level,
             float(a_00 @ values),
             float(np.sqrt(a_00 @ inverse @ a_00)),
             (float(values[1 + charge]), float(np.sqrt(inverse[1 + charge, 1 + charge]))) if curved else None,
@@ -305,11 +315,11 @@ def _number_of_levels(levels: NDArray[np.float64]) -> int:
 
 def _chance(residuals: list[NDArray[np.float64]], covariances: list[NDArray[np.float64]], parameters: int) -> float:
     """How often chance alone makes variances scatter so much about the fit."""
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     off = sum(residual[0] ** 2 / covariance[0, 0] for residual, covariance in zip(residuals, covariances, strict=True))
     free = len(residuals) - parameters
-    return float(chi2.sf(off, free)) if free > 0 else 1.0
+    return float(chdtrc(free, off)) if free > 0 else 1.0
 
 
 def remarks_on_fit(result: FitResult, parts: list[tuple[Contrast, Part]], fit: Fit, found: list[Contrast]) -> list[str]:

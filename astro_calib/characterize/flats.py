@@ -168,7 +168,8 @@ def _contrast(
     starry: bool,
 ) -> tuple[Contrast, NDArray[np.bool_]]:
     number = len(flats) - 1
-    lit = _lit(net + total, good)
+    light_of_both = net + total
+    lit = _lit(light_of_both, good)
     if not lit.any():
         return Contrast(flats, (), 1.0), ~lit
     used = lit
@@ -181,11 +182,12 @@ def _contrast(
         read = noise * (1 + number * squared + np.square(factor_of_bias) / biases)
         light = np.maximum(net + squared * total, 0)
         # The gain that makes the noise one, from most pixels: a robust first look.
-        squares, read_there, light_there = (thinned(one[used]) for one in (difference**2, read, light))
-        inverse_gain = max(float(np.median(squares) / 0.4549 - np.median(read_there)), 0.0)
+        some = thinned(np.flatnonzero(used))
+        squares, read_there, light_there = (one.reshape(-1)[some] for one in (difference, read, light))
+        inverse_gain = max(float(np.median(squares**2) / 0.4549 - np.median(read_there)), 0.0)
         inverse_gain /= max(float(np.median(light_there)), 1e-9)
         scaled = difference / np.sqrt(read + inverse_gain * light)
-        bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled[used]), 0.2)))
+        bad = lit & grown(lit & (np.abs(scaled) > CLIP * max(robust_width(scaled.reshape(-1)[some]), 0.2)))
         objects = _objects(scaled, lit)
         starry = starry or bool(np.count_nonzero(objects & lit) > STARRY * np.count_nonzero(lit))
         if starry:
@@ -197,13 +199,13 @@ def _contrast(
             break
     used &= ~_odd_tiles(scaled, used)
     parts = []
-    means = _of_tiles(net + total, used, np.mean)
+    means = _of_tiles(light_of_both, used, np.mean)
     for tiles in _by_level(means, _of_tiles(used.astype(float), used, np.sum)):
         here = used & _on_pixels(tiles, used.shape)
         pixels = float(here.sum())
         if pixels < FEWEST:
             continue
-        both = (net + total)[here]
+        both = light_of_both[here]
         share = float(total[here].mean())
         # The flats before this one have the same shape, and levels of their own.
         each = np.array([float(one[tiles].sum()) for one in sums])
@@ -297,7 +299,8 @@ def _of_tiles(image: NDArray[np.float64], good: NDArray[np.bool_], what: object)
     edges = [np.arange(0, length, TILE) for length in image.shape]
 
     def added(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.add.reduceat(np.add.reduceat(plane, edges[0], axis=0), edges[1], axis=1))
+        # Along the rows first: the other way takes several times as long.
+        return np.asarray(np.add.reduceat(np.add.reduceat(plane, edges[1], axis=1), edges[0], axis=0))
 
     sums = added(np.where(good, image, 0.0))
     return sums if what is np.sum else sums / np.maximum(added(good.astype(float)), 1)

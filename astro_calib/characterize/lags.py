@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["INNER", "REACH", "Lags", "autocovariance", "covariance_of_lags", "folded", "inner_lags", "less_ring"]
+__all__ = [
+    "INNER",
+    "REACH",
+    "Lags",
+    "at_lags",
+    "autocovariance",
+    "covariance_of_lags",
+    "folded",
+    "inner_lags",
+    "less_ring",
+    "power_of",
+]
 
 #: The largest distance in either direction, pixels.
 REACH = 8
@@ -59,17 +70,42 @@ def autocovariance(images: Iterable[NDArray[np.float64]], good: NDArray[np.bool_
     Lags
         The covariances, and from how many pairs of pixels of each image.
     """
-    from scipy.fft import irfft2, next_fast_len, rfft2
+    from scipy.fft import next_fast_len
 
     shape = tuple(next_fast_len(length + reach, real=True) for length in good.shape)
-    columns = np.arange(-reach, reach + 1)
-    power, number = 0.0, 0
+    rows, columns = np.arange(reach + 1), np.arange(-reach, reach + 1)
+    power, number = np.zeros((shape[0], shape[1] // 2 + 1)), 0
     for image in images:
-        power = power + np.square(np.abs(rfft2(np.where(good, image, 0.0), shape)))
+        power += power_of(np.where(good, image, 0.0), shape)
         number += 1
-    sums = irfft2(power / number, shape)[: reach + 1, columns]
-    pairs = np.rint(irfft2(np.square(np.abs(rfft2(good.astype(float), shape))), shape)[: reach + 1, columns])
+    sums = at_lags(power / number, shape, rows, columns)
+    pairs = np.rint(at_lags(power_of(good.astype(float), shape), shape, rows, columns))
     return Lags(sums / np.maximum(pairs, 1), pairs)
+
+
+def power_of(image: NDArray[np.float64], shape: tuple[int, ...] | None = None) -> NDArray[np.float64]:
+    """The squares of the Fourier transform of an image, without those that come twice; ``shape`` with zeros around."""
+    from scipy.fft import rfft2
+
+    found = rfft2(image, shape)
+    return np.asarray(np.square(found.real) + np.square(found.imag))
+
+
+def at_lags(
+    power: NDArray[np.float64], shape: tuple[int, ...], dy: NDArray[np.intp], dx: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """
+    Transform back what `power_of` gives, at some lags only, in a tenth of the time that all of them take.
+
+    ``shape`` is that of the image with the zeros around it.
+    """
+    down, along = (2 * np.pi / length * np.arange(number) for length, number in zip(shape, power.shape, strict=True))
+    # Those between the first and the middle one of a row come twice.
+    times = np.where((np.arange(power.shape[1]) % (shape[1] / 2)) == 0, 1.0, 2.0) / np.prod(shape)
+    sums = np.zeros((len(dy), len(dx)))
+    for wave, sign in ((np.cos, 1), (np.sin, -1)):
+        sums += sign * (wave(np.outer(dy, down)) @ power @ (wave(np.outer(along, dx)) * times[:, None]))
+    return sums
 
 
 def folded(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.lags import autocovariance
+from astro_calib.characterize.lags import autocovariance, power_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["TAPER", "Biases", "bias_level", "biases_of", "grown", "robust_width", "thinned"]
+__all__ = ["TAPER", "Biases", "bias_level", "biases_of", "faded", "grown", "robust_width", "thinned"]
 
 #: A pixel that is so many standard deviations off is none of the noise.
 CLIP = 5.0
@@ -39,8 +39,6 @@ class Biases(NamedTuple):
         The level of each, relative to the first, adu.
     periodogram : ndarray, shape (ny, nx // 2 + 1)
         The mean over n - 1 independent differences; its mean over all frequencies is a bias's variance, adu^2.
-    tapered : ndarray of the same shape
-        The same of differences without the means of their rows that fade towards the edges: tones stay narrow.
     lags : ndarray, shape (REACH + 1, 2 REACH + 1)
         The autocovariance of a bias, adu^2.
     pixels : int
@@ -52,7 +50,6 @@ class Biases(NamedTuple):
     good: NDArray[np.bool_]
     levels: NDArray[np.float64]
     periodogram: NDArray[np.float64]
-    tapered: NDArray[np.float64]
     lags: NDArray[np.float64]
     pixels: int
 
@@ -61,8 +58,17 @@ class Biases(NamedTuple):
         """How many independent differences there are."""
         return len(self.levels) - 1
 
+    def tapered(self) -> NDArray[np.float64]:
+        """The periodogram of differences without the means of their rows that fade to the edges: tones stay narrow."""
+        window = np.outer(*(faded(length) for length in self.good.shape)) * self.good
+        number = np.maximum(self.good.sum(axis=1, keepdims=True), 1)
+        power = np.zeros_like(self.periodogram)
+        for residual in _residuals(self.frames, self.good):
+            power += power_of((residual - residual.sum(axis=1, keepdims=True) / number) * window)
+        return power / max(np.sum(window**2), 1.0) / self.differences
 
-def thinned(values: NDArray[np.float64]) -> NDArray[np.float64]:
+
+def thinned(values: NDArray[Any]) -> NDArray[Any]:
     """Enough of the values to tell where their middle is."""
     # An odd distance does not stay in even columns.
     return values[:: values.size // SAMPLE | 1]
@@ -83,6 +89,12 @@ def robust_width(values: NDArray[np.float64]) -> float:
         kept = values[np.abs(values - centre) <= CLIP * max(width, 1e-12)]
         centre, width = float(np.mean(kept)), float(np.std(kept))
     return width
+
+
+def faded(length: int) -> NDArray[np.float64]:
+    """Weights along an axis that fade towards both ends over `TAPER` of it in all, as a cosine (Tukey's window)."""
+    from_end = np.minimum(np.arange(length), np.arange(length)[::-1])
+    return np.asarray((1 - np.cos(np.pi * np.minimum(2 * from_end / (TAPER * (length - 1)), 1))) / 2)
 
 
 def grown(bad: NDArray[np.bool_], by: int = 1) -> NDArray[np.bool_]:
@@ -138,40 +150,38 @@ def biases_of(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_]) -> Biases
     Biases
         Their mean, levels and autocovariance.
     """
-    from scipy.fft import rfft2
-    from scipy.signal.windows import tukey
-
     first = np.asarray(frames[0], dtype=float)
     good = good.copy()
     levels = [0.0]
     for difference in _differences(frames):
-        centred = difference - np.median(thinned(difference[good]))
-        width = robust_width(centred[good])
-        good &= ~grown(np.abs(centred) > CLIP * max(width, 0.5))
-    levels += [float(np.mean((frame - first)[good])) for frame in frames[1:]]
+        sample = thinned(difference[good])
+        centre = np.median(sample)
+        off = np.abs(difference - centre) > CLIP * max(robust_width(sample - centre), 0.5)
+        good &= ~grown(off)
+    levels += [float(np.mean(frame - first, where=good)) for frame in frames[1:]]
     pixels = int(good.sum())
+    periodogram = np.zeros((good.shape[0], good.shape[1] // 2 + 1))
 
     def residuals() -> Iterator[NDArray[np.float64]]:
-        for difference in _differences(frames):
-            yield np.where(good, difference - bias_level(difference, good), 0.0)
+        # Each is made once, and looked at twice.
+        for residual in _residuals(frames, good):
+            np.add(periodogram, power_of(residual), out=periodogram)
+            yield residual
 
-    window = np.outer(*(tukey(length, TAPER) for length in good.shape)) * good
-    periodogram, tapered = 0.0, 0.0
-    for residual in residuals():
-        periodogram = periodogram + np.square(np.abs(rfft2(residual)))
-        rows = residual.sum(axis=1, keepdims=True) / np.maximum(good.sum(axis=1, keepdims=True), 1)
-        tapered = tapered + np.square(np.abs(rfft2((residual - rows) * window)))
-    number = len(frames) - 1
+    lags = autocovariance(residuals(), good).values
+    total = first.copy()
+    for frame in frames[1:]:
+        total += frame
+    number = len(frames)
     return Biases(
-        frames,
-        sum(frame.astype(float) for frame in frames[1:]) / len(frames) + first / len(frames),
-        good,
-        np.array(levels),
-        np.asarray(periodogram / max(pixels, 1) / number),
-        np.asarray(tapered / max(np.sum(window**2), 1.0) / number),
-        autocovariance(residuals(), good).values,
-        pixels,
+        frames, total / number, good, np.array(levels), periodogram / max(pixels, 1) / (number - 1), lags, pixels
     )
+
+
+def _residuals(frames: Sequence[NDArray[Any]], good: NDArray[np.bool_]) -> Iterator[NDArray[np.float64]]:
+    """The differences without their levels, 0 where they are not good."""
+    for difference in _differences(frames):
+        yield np.where(good, difference - bias_level(difference, good), 0.0)
 
 
 def _differences(frames: Sequence[NDArray[Any]]) -> Iterator[NDArray[np.float64]]:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.lags import REACH
+from astro_calib.characterize.lags import REACH, at_lags
 from astro_calib.characterize.read_noise import TAPER
 from astro_calib.characterize.tones import (
     CELLS,
     FEW,
     Tone,
+    above_their_strips,
     cautious_error,
     draws,
     groups,
+    median_of_mean,
     relative_error,
     sharp_frequencies,
     tones_in,
@@ -101,14 +103,14 @@ def spectrum_of(biases: Biases) -> Spectrum:
     white, cells = _floor(found, own, rest, wx, wy)
     sharp = sharp_frequencies(found, white, biases.differences, rest)
     if cells or sharp.any():
-        found = np.where(column, found, biases.tapered)
+        found = np.where(column, found, biases.tapered())
         own = np.where(column, own, own * LEFT_BY_TAPER)
         # The column beside the ridge lost a part of its power with the rows' means.
         rest[:, 1] = False
         white, _ = _floor(found, own, rest, wx, wy)
         sharp = whole_strips(sharp_frequencies(found, white, biases.differences, rest)) & rest
         white, cells = _floor(found, own, rest & ~sharp, wx, wy)
-    ridge = max(float(np.median(found[column])) / _median_of_mean(biases.differences), white)
+    ridge = max(float(np.median(found[column])) / median_of_mean(biases.differences), white)
     sharp |= sharp_frequencies(found, ridge, biases.differences, column)
     ridge = max(float(np.mean(found[column & ~sharp])), white)
 
@@ -125,7 +127,8 @@ def spectrum_of(biases: Biases) -> Spectrum:
         place = [float(np.average(w[cell], weights=own_at[cell])) for w in (wx_at, wy_at)]
         tones.append(Tone(float((level - white) * share_at[cell].sum()), float(error), *place))
         kept.reshape(-1)[cell] = False
-    for pieces in groups(sharp):
+    single = above_their_strips(found, sharp, biases.differences, rest)
+    for pieces in groups(single) + groups(sharp & ~single):
         every = np.concatenate(pieces)
         power = (found_at[every] - model_at[every]) * share_at[every]
         whole_power = float(power.sum())
@@ -164,13 +167,6 @@ def spectrum_of(biases: Biases) -> Spectrum:
         _on_lags(model, (ny, nx)),
         _on_lags((caution * model) ** 2, (ny, nx)),
     )
-
-
-def _median_of_mean(number: int) -> float:
-    """The median of a mean over so many exponentially distributed numbers, for a mean of 1."""
-    from scipy.stats import gamma
-
-    return float(gamma.median(number, scale=1 / number))
 
 
 def _floor(
@@ -226,7 +222,4 @@ def _floor(
 
 def _on_lags(spectrum: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
     """The covariance function that belongs to a spectrum, at dy from 0 and dx from -2 REACH to 2 REACH."""
-    from scipy.fft import irfft2
-
-    whole = irfft2(spectrum, shape)
-    return whole[np.ix_(np.arange(2 * REACH + 1) % shape[0], np.arange(-2 * REACH, 2 * REACH + 1) % shape[1])]
+    return at_lags(spectrum, shape, np.arange(2 * REACH + 1), np.arange(-2 * REACH, 2 * REACH + 1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from astro_calib.characterize.read_noise import TAPER, grown
+from astro_calib.characterize.read_noise import faded, grown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +22,11 @@ __all__ = [
     "CELLS",
     "FEW",
     "Tone",
+    "above_their_strips",
     "cautious_error",
     "draws",
     "groups",
+    "median_of_mean",
     "relative_error",
     "sharp_frequencies",
     "tones_in",
@@ -47,9 +49,14 @@ FEW = 2.0
 STRONGEST = 3.0
 #: Only tones that are at least such a part of all other noise are worth a look at each bias.
 STRONG = 0.05
-#: The amplitude is the same in all frames if it scatters by less than this part, with five or six of them by less;
-#: its square is not known better than to the second one.
+#: The amplitude is the same in all frames if it scatters by less than this part; its square is not known better than
+#: to the second one.
 STEADY, CERTAIN = 0.1, 0.005
+#: The fewest frames whose amplitudes may show a circle, which three make in any case.
+FEWEST = 5
+#: Few amplitudes, drawn anew for each frame, may lie on a circle by chance: of five, six, ... frames one set in 10,000
+#: scatters by less than this part (Monte Carlo).
+BY_CHANCE = (0.0035, 0.0155, 0.0315, 0.0498, 0.0680, 0.0845)
 
 
 class Tone(NamedTuple):
@@ -80,14 +87,14 @@ def sharp_frequencies(
     found: NDArray[np.float64], floor: float, differences: int, used: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Single frequencies that chance does not lift so high."""
-    from scipy.stats import gamma
+    from scipy.special import gammainccinv
 
-    limit = gamma.isf(FALSE_ALARMS / found.size, differences, scale=1 / differences)
+    limit = gammainccinv(differences, FALSE_ALARMS / found.size) / differences
     high = used & (found > limit * floor)
     if not high.any():
         return high
     # What leaks from a tone stands beside it.
-    beside = gamma.isf(1e-2, differences, scale=1 / differences)
+    beside = gammainccinv(differences, 1e-2) / differences
     return high | (used & grown(high, 2) & (found > beside * floor))
 
 
@@ -106,6 +113,29 @@ def whole_strips(sharp: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if label(sharp[:, columns], np.ones((3, 3)))[1] >= MANY:
             sharp = sharp | columns
     return sharp
+
+
+def above_their_strips(
+    found: NDArray[np.float64], sharp: NDArray[np.bool_], differences: int, used: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """
+    Single frequencies that stand above the others of a strip that is sharp as a whole.
+
+    A tone that goes through whole frames may have the frequency of one whose phase each row draws anew. It was drawn
+    far more seldom.
+    """
+    sharp = sharp & used
+    strips = sharp.any(axis=0) & (sharp | ~used).all(axis=0)
+    level = np.ones(found.shape[1])
+    level[strips] = np.median(found[:, strips], axis=0) / median_of_mean(differences)
+    return sharp_frequencies(found / level, 1.0, differences, sharp & strips)
+
+
+def median_of_mean(number: int) -> float:
+    """The median of a mean over so many exponentially distributed numbers, for a mean of 1."""
+    from scipy.special import gammaincinv
+
+    return float(gammaincinv(number, 0.5)) / number
 
 
 def groups(sharp: NDArray[np.bool_]) -> list[list[NDArray[np.intp]]]:
@@ -172,13 +202,11 @@ def _steady(biases: Biases, wx: float, wy: float, floor: float) -> tuple[float, 
 
     In the complex plane such amplitudes lie on a circle, whose radius is known better than the scatter of its points.
     """
-    from scipy.signal.windows import tukey
-
     number = len(biases.frames)
-    if number < 5:
+    if number < FEWEST:
         return None
     along_y, along_x = (
-        tukey(length, TAPER) * np.exp(-1j * w * np.arange(length))
+        faded(length) * np.exp(-1j * w * np.arange(length))
         for length, w in zip(biases.good.shape, (wy, wx), strict=True)
     )
     levels = biases.levels - biases.levels.mean()
@@ -194,8 +222,8 @@ def _steady(biases: Biases, wx: float, wy: float, floor: float) -> tuple[float, 
     radius = np.sqrt(max(rest + x**2 + y**2, 0.0))
     scatter = np.sqrt(np.sum((np.abs(z - x - 1j * y) - radius) ** 2) / (number - 3))
     spread = np.sqrt(np.sum(np.abs(z - z.mean()) ** 2) / (number - 1))
-    # Few points lie on some circle by chance.
-    if radius > 2 * spread or scatter > STEADY * min((number - 3) / 4, 1.0) * radius:
+    limit = dict(enumerate(BY_CHANCE, start=FEWEST)).get(number, STEADY)
+    if radius > 2 * spread or scatter > limit * radius:
         return None
     # White noise alone scatters the points by so much along the radius.
     scatter = max(scatter, np.sqrt(floor * np.sum(np.abs(along_y) ** 2) * np.sum(np.abs(along_x) ** 2) / 2))
@@ -236,7 +264,7 @@ def cautious_error(draws: float) -> float:
     Few draws are often far too small, and a power that they make too small must still be within two errors of the truth
     as often as it would be if it were normally distributed.
     """
-    from scipy.stats import gamma, norm
+    from scipy.special import gammaincinv, ndtr
 
-    low = float(gamma.ppf(norm.cdf(-2), draws)) / draws
+    low = float(gammaincinv(draws, ndtr(-2))) / draws
     return (1 / low - 1) / 2

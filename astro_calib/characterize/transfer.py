@@ -8,8 +8,8 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_count
-from astro_calib.characterize.fit import DIFFERENT, Fit, both_signs, remarks_on_fit
-from astro_calib.characterize.flats import FEWEST, Contrast, contrasts, groups_of_levels
+from astro_calib.characterize.fit import DIFFERENT, Fit, FitResult, both_signs, remarks_on_fit
+from astro_calib.characterize.flats import FEWEST, Contrast, Part, contrasts, groups_of_levels
 from astro_calib.characterize.frames import (
     different_frames,
     middle_of,
@@ -266,13 +266,7 @@ def _amplifier(
 
     drift, drift_error = _drift(biases.levels)
     gain = 1 / result.inverse_gain
-    relative = result.inverse_gain_error / result.inverse_gain
-    number = len(kept)
-    faintness = 1 / np.array([levels[index] for index in kept])
-    # Flats and biases have levels of their own, which matter where there is little light.
-    of_levels = np.hypot(np.sqrt(np.mean(faintness**2) / number), np.mean(faintness) / np.sqrt(len(frames)))
-    relative = np.hypot(relative, drift * of_levels)
-    gain_error = gain * relative
+    gain_error = gain**2 * np.hypot(result.inverse_gain_error, _error_of_levels(result, parts, biases.levels))
 
     def electrons(variance: tuple[float, float]) -> Measured:
         value = np.sqrt(max(variance[0], 0.0))
@@ -308,7 +302,7 @@ def _amplifier(
         lags=folded(biases.lags),
         lags_uncertainty=lag_errors.reshape(REACH + 1, REACH + 1),
         biases=len(frames),
-        flats=number,
+        flats=len(kept),
         remarks=tuple(dict.fromkeys(remarks)),
     )
 
@@ -336,9 +330,9 @@ def _without_rounding(
         return (width**2, max(2 * width * width_error, limit**2 / 4)), (
             f"the read noise is below {limit:.3g} adu: the digital step of {step:g} adu hides it"
         )
-    # A tone that goes through a whole frame is one draw of it here, too.
-    tones = np.sqrt(sum(tone.uncertainty**2 for tone in spectrum.tones))
-    return (width**2, float(np.hypot(2 * width * width_error, tones))), (
+    # Pixels that share a draw of a row or of a tone tell less than as many that share nothing.
+    shared = np.sqrt(spectrum.row[1] ** 2 + sum(tone.uncertainty**2 for tone in spectrum.tones))
+    return (width**2, float(np.hypot(2 * width * width_error, shared))), (
         f"the read noise is {width / step:.2f} digital steps: rows and tones cannot be told from rounding"
     )
 
@@ -347,6 +341,20 @@ def _levels_differ(found: list[Contrast]) -> bool:
     """Whether flats, or parts of them, are at levels that differ enough to check each other."""
     levels = [float(one.levels.mean()) for contrast in found for one in contrast.parts]
     return max(levels) > DIFFERENT * min(levels)
+
+
+def _error_of_levels(result: FitResult, parts: list[tuple[Contrast, Part]], levels: NDArray[np.float64]) -> float:
+    """The standard uncertainty of the inverse gain because each flat and bias has a level of its own."""
+    from scipy.special import ndtr, stdtrit
+
+    by_flat: dict[int, float] = {}
+    for (contrast, _), changes in zip(parts, result.by_level, strict=True):
+        for flat, change in zip(contrast.flats, changes, strict=True):
+            by_flat[flat] = by_flat.get(flat, 0.0) + float(change)
+    each = np.array([*by_flat.values()])
+    # Few biases do not tell well how far levels drift (Student).
+    drift = _drift(levels)[0] * float(stdtrit(len(levels) - 1, ndtr(1)))
+    return drift * float(np.sqrt(np.sum(each**2) + np.sum(each) ** 2 / len(levels)))
 
 
 def _drift(levels: NDArray[np.float64]) -> tuple[float, float]:

@@ -320,7 +320,7 @@ def run(
                 for plane in planes[1:]:
                     np.bitwise_or(merged, plane[part], out=merged)
         values = [
-            None if array is None else read_only(array[part] if layout in (ROW, IMAGE) else array, dtype)
+            None if array is None else np.ascontiguousarray(array[part] if layout in (ROW, IMAGE) else array, dtype)
             for array, layout in zip(arrays, kinds, strict=True)
         ]
         places = addresses(values)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from os import PathLike, fspath
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def _texts(kind: str, value: Any) -> tuple[str, ...]:
                 f"{kind} is {described(one)}; expected a pattern for the names of files or folders, such as '{kind}*'."
             )
             raise ValueError(msg)
-    return tuple(str(fspath(one)) for one in several)
+    return tuple(str(os.fspath(one)) for one in several)
 
 
 def unfitting(profile: Profile, paths: Iterable[Path]) -> tuple[str, ...]:
@@ -83,6 +84,10 @@ class BadPixelFile:
 
     path: Path
     bad: NDArray[np.bool_]
+
+    def is_in(self, path: Path) -> bool:
+        """Whether this is the file at a path, which may not be there."""
+        return os.path.realpath(path) == os.path.realpath(self.path)
 
     def of(self, shape: tuple[int, int], trim: str | None) -> NDArray[np.bool_] | None:
         """The bad pixels of what is kept of a frame of some shape; None if they are those of another one."""

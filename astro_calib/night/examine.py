@@ -13,6 +13,7 @@ from astro_calib.night.header_numbers import possible
 from astro_calib.night.headers import header_value, parse_section, values_of
 from astro_calib.night.kind_of_file import kind_of_file
 from astro_calib.night.names import file_name, stem
+from astro_calib.night.not_raw import header_of_stack
 from astro_calib.night.observed import time_of
 from astro_calib.night.raw_file import UnusableFileError, read_raw_header
 from astro_calib.night.setups import rotator_of, settings_of
@@ -54,7 +55,10 @@ def examine_file(path: Path, profile: Profile, *, needs_numbers: bool = True) ->
         header, shape, unsigned = read_raw_header(path, cards)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
-        kind = None if error.header is None else profile.of(error.header).kind(error.header, path)
+        own = None if error.header is None else profile.of(error.header)
+        if own is not None and (combined := header_of_stack(error.header, own.keywords["kind"])):
+            return UnusedFile(path, f"no raw frame, for it {combined}: {error}")
+        kind = None if own is None else own.kind(error.header, path)
         lost = kind == "science" or (kind is None and error.may_be_science)
         return UnusedFile(path, str(error), kind or "", lost=lost)
     profile = profile.of(header)

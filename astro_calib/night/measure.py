@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.characterize.flats import FEWEST
-from astro_calib.characterize.read_noise import biases_of
+from astro_calib.characterize.read_noise import biases_of, thinned
 from astro_calib.characterize.result import Doubt, NotBias, NotRaw
 from astro_calib.characterize.rounded import rounded_width
 from astro_calib.characterize.spectrum import spectrum_of
@@ -148,12 +148,12 @@ def _flats(
 ) -> list[tuple[RawFrame, Piece]]:
     """The flats of a filter to measure with: those within the safe part of the range, if there are two."""
     flats = raw_pieces(group, sampler, FLATS, notes)
-    level = float(np.median(biases[0][1].pixels))
+    level = _middle(biases[0][1])
     if top is None or top <= level:
         return flats
 
     def safe(some: list[tuple[RawFrame, Piece]]) -> list[tuple[RawFrame, Piece]]:
-        shares = [(float(np.median(piece.pixels)) - level) / (top - level) for _, piece in some]
+        shares = [(_middle(piece) - level) / (top - level) for _, piece in some]
         return [one for one, share in zip(some, shares, strict=True) if RANGE[0] <= share <= RANGE[1]]
 
     for number in (FLATS, MORE_FLATS):
@@ -161,6 +161,11 @@ def _flats(
         if len(found := safe(flats)) > 1:
             return found[:FLATS]
     return flats[:FLATS]
+
+
+def _middle(piece: Piece) -> float:
+    """About the median of a piece."""
+    return float(np.median(thinned(piece.pixels.reshape(-1))))
 
 
 def _checked(one: AmplifierTransfer) -> bool:

@@ -25,7 +25,7 @@ from astro_calib.night.loan import nothing_lent, without_lent
 from astro_calib.night.pixels import Pixels
 from astro_calib.night.profiles import load_profile
 from astro_calib.night.raw_file import most_bytes
-from astro_calib.night.sample import Seen
+from astro_calib.night.sample import FEWER, PIXELS, Seen
 from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
 
@@ -170,8 +170,8 @@ def make_plan(
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)
     if mask is not None:
-        unused = [file for file in unused if not file.path.samefile(mask.path)]
-        frames = [frame for frame in frames if not frame.path.samefile(mask.path)]
+        unused = [file for file in unused if not mask.is_in(file.path)]
+        frames = [frame for frame in frames if not mask.is_in(frame.path)]
     lend = nothing_lent if masters is None else find_library(masters, profile).lend
     night = night_of(frames, unused, profile, needs_numbers=needs_numbers, lend=lend)
     paths = [frame.path for frame in frames] + [file.path for file in unused]
@@ -185,7 +185,7 @@ def make_plan(
         raise FrameError(_why_nothing(night, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
-    looked_at = _with_pixels(night, frames, find_detector, lend, watch, measures=detector in ("auto", "measure"))
+    looked_at = _with_pixels(night, frames, find_detector, lend, watch, mode=detector)
     before = set(night.unused)
     tell_unused(file for file in looked_at.unused if file not in before)
     return looked_at
@@ -206,7 +206,7 @@ def _with_pixels(
     lend: Callable[[Sequence[RawFrame]], Loan],
     watch: Callable[[Sequence[Path]], Iterable[Path]],
     *,
-    measures: bool,
+    mode: str,
 ) -> NightPlan:
     """The plan of a night whose pixels were looked at, and its detectors; the first error if nothing can be reduced."""
     pixels = Pixels(most_bytes(math.prod(frame.shape) for frame in frames))
@@ -215,7 +215,7 @@ def _with_pixels(
     seen_paths: set[Path] = set()
     done, incomplete, unused, errors = [], list(night.incomplete), list(night.unused), []
     for plan in night.setups:
-        seen = Seen() if measures else None
+        seen = _kept_pieces(plan.profile, mode)
         good: list[RawFrame] = []
         useless: list[UnusedFile] = []
         for frame in plan.frames:
@@ -267,6 +267,15 @@ def _with_pixels(
         incomplete=tuple(incomplete),
         unused=without_lent((file for file in unused if file.path not in used), (plan.loan for plan in done)),
     )
+
+
+def _kept_pieces(profile: Profile, mode: str) -> Seen | None:
+    """What keeps pieces of frames for the measurement; None if there is none."""
+    if mode not in ("auto", "measure"):
+        return None
+    # What is stated is taken, and the measurement can only contradict it.
+    stated = mode == "auto" and None not in (profile.gain, profile.read_noise)
+    return Seen(FEWER if stated else PIXELS)
 
 
 def _told(plan: Plan, remarks: Sequence[str], mask: BadPixelFile | None) -> Plan:

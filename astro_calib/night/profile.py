@@ -72,6 +72,12 @@ Text is compared without regard to capitals, underscores, hyphens and spaces at 
 recognised in several ways is written several times, as ``[[flat]]``. The kinds are tried in the order
 ignore, bias, dark, flat, science; the first that fits is taken.
 
+``kind = { add = "BILDTYP" }`` under ``[keywords]`` puts a keyword before the built-in ones; ``"WHEEL1 + WHEEL2"`` is
+one filter of two wheels; ``"IMG_EXP [ms]"`` an exposure time in milliseconds (or ``us``, ``min``), and ``"BITDEPTH
+[bits]"`` a saturation. In a rule ``FILENAME`` is the name of the file, and ``FOLDER`` that of its folder or of the one
+above. With ``add = true`` a rule comes beside the built-in ones of its kind; with ``doubtful = true`` it is tried only
+where the others say that it is a science frame, or nothing; ``reason = "..."`` in ``[ignore]`` says why.
+
 The linearity says what a signal x, in adu and net of pedestal, would be if the response were linear: x (1 + a1 x +
 a2 x^2 + ...) up to a limit, with these coefficients, or what a look-up table says, ``{ measured = [...], corrected =
 [...] }``. Both may have ``uncertainties``; see `~astro_calib.LinearityPolynomial` and `~astro_calib.LinearityTable`.
@@ -84,7 +90,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.night.header_cards import cards_of
 from astro_calib.night.matching_rules import Matching
-from astro_calib.night.profile_check import DETECTOR_KEYS, KINDS, OVERSCAN_AXES, Rule
+from astro_calib.night.profile_check import KINDS, OVERSCAN_AXES, Rule
 from astro_calib.night.reading import FILENAME, FOLDER, ExposureTime, Reading
 from astro_calib.night.recognise import Recognised, recognise
 
@@ -187,11 +193,6 @@ class Profile:
             See `~astro_calib.night.choose_profile`.
         """
         return self
-
-    @property
-    def of_detector(self) -> tuple[Any, ...]:
-        """What it says of the detector: frames of profiles that differ in this are not reduced together."""
-        return tuple(getattr(self, key) for key in DETECTOR_KEYS)
 
     @property
     def overscan_axis(self) -> int | tuple[int, int]:

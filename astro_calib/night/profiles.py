@@ -13,7 +13,7 @@ from astro_calib.arguments import as_path
 from astro_calib.errors import ProfileError
 from astro_calib.night.headers import header_value
 from astro_calib.night.profile import Profile
-from astro_calib.night.profile_check import checked_fields
+from astro_calib.night.profile_check import Rule, checked_fields
 from astro_calib.night.reading import Reading
 from astro_calib.night.recognise import fits_rule
 
@@ -137,20 +137,22 @@ def choose_profile(header: Header) -> Profile:
     >>> profile.name, profile.why
     ('nickel', "INSTRUME='Nickel Direct Camera'")
     """
+    # Whether a card is there at all is found out faster than what it holds.
     fitting = [
         (len(rule), profile, rule)
         for profile in _choosable()
         for rule in profile.chosen_by
-        if fits_rule(Reading(header, profile.keywords), rule)
+        if all(card in header or card in profile.keywords for card in rule)
+        and fits_rule(Reading(header, profile.keywords), rule)
     ]
     most = max((lines for lines, _, _ in fitting), default=0)
-    best = {profile.name: next(iter(rule.items())) for lines, profile, rule in fitting if lines == most}
+    best = {profile.name: _telling(rule) for lines, profile, rule in fitting if lines == most}
     if len(best) != 1:
         return _builtin("generic")
     ((name, (card, expected)),) = best.items()
     value = header_value(header, card)
     # Of many comments it is the one that the profile looks for.
-    told = str(expected[0]).rstrip("*") if value is None else value
+    told = expected.rstrip("*") if value is None else value
     return replace(_builtin(name), why=f"{card}={told!r}")
 
 
@@ -168,6 +170,11 @@ def profile_of(frames: Iterable[RawFrame], given: Profile) -> Profile:
     return max(telling, key=lambda profile: names[profile.name], default=given)
 
 
+def _telling(rule: Rule) -> tuple[str, str]:
+    """The first card of a rule that is about a text, and the first text that it may be."""
+    return next((card, expected[0]) for card, expected in rule.items() if isinstance(expected[0], str))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Choosing(Profile):
     """The profile ``auto``: the one that each header chooses, with what options gave this one."""
@@ -177,7 +184,7 @@ class _Choosing(Profile):
         given = {
             field.name: getattr(self, field.name)
             for field in fields(generic)
-            if getattr(self, field.name) != getattr(generic, field.name)
+            if getattr(self, field.name) is not getattr(generic, field.name)
         }
         if "gain" in given:
             given["gain_uncertainty"] = self.gain_uncertainty

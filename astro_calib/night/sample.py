@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
     from astro_calib.night.frames import RawFrame
 
-__all__ = ["ROWS", "Piece", "Sampler", "Seen", "raw_pieces", "why_not_raw"]
+__all__ = ["FEWER", "PIXELS", "ROWS", "Piece", "Sampler", "Seen", "raw_pieces", "why_not_raw"]
 
-#: So many pixels of a frame tell gain and read noise well enough, in so many rows at least.
-PIXELS, ROWS = 800_000, 64
+#: So many pixels of a frame tell gain and read noise well enough, and so many contradict wrong ones; in so many rows at
+#: least.
+PIXELS, FEWER, ROWS = 800_000, 200_000, 64
 #: So many pieces are kept while the night is read: of biases and of the flats of each filter, and in all.
 KEPT, MOST_KEPT = {"bias": 8, "flat": 4}, 32
 
@@ -62,16 +63,23 @@ class Sampler:
     """
     Takes pieces of frames of one shape, each once: from pixels that were read anyway, or from the files.
 
-    ``seen`` are pieces that were taken while the night was read; those of other sections are not used.
+    ``seen`` are pieces that were taken while the night was read; those of other sections are not used. ``pixels`` is
+    about how many a piece has, if it is not as large as those.
     """
 
     def __init__(
-        self, shape: tuple[int, int], overscan: str | None, trim: str | None, seen: Seen | None = None
+        self,
+        shape: tuple[int, int],
+        overscan: str | None,
+        trim: str | None,
+        seen: Seen | None = None,
+        pixels: int = PIXELS,
     ) -> None:
         whole = (slice(None), slice(None))
         parts = whole if trim is None else parse_section(trim)
         rows, columns = (range(*part.indices(length)) for part, length in zip(parts, shape, strict=True))
-        number = min(len(rows), max(ROWS, PIXELS // max(len(columns), 1)))
+        pixels = pixels if seen is None else seen.pixels
+        number = min(len(rows), max(ROWS, pixels // max(len(columns), 1)))
         first = rows[0] + (len(rows) - number) // 2
         self.rows = slice(first, first + number)
         self.columns = slice(columns[0], columns[-1] + 1)
@@ -112,9 +120,10 @@ class Sampler:
 
 
 class Seen:
-    """Keeps the pieces of some biases and flats while the files of a night are read."""
+    """Keeps the pieces of some biases and flats, of about so many pixels, while the files of a night are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, pixels: int = PIXELS) -> None:
+        self.pixels = pixels
         self._kept: dict[tuple[tuple[int, int], str | None, str | None], dict[Path, Piece]] = {}
         self._number: Counter[tuple[str, str]] = Counter()
 
@@ -124,7 +133,8 @@ class Seen:
         if self._number[group] < KEPT.get(frame.kind, 0) and self._number.total() < MOST_KEPT:
             self._number[group] += 1
             sections = (frame.shape, frame.overscan, frame.trim)
-            self._kept.setdefault(sections, {})[frame.path] = Sampler(*sections).taken(frame.path, header, data)
+            taken = Sampler(*sections, pixels=self.pixels).taken(frame.path, header, data)
+            self._kept.setdefault(sections, {})[frame.path] = taken
 
     def pieces(self, shape: tuple[int, int], overscan: str | None, trim: str | None) -> dict[Path, Piece]:
         """Return the pieces of frames with these sections, by path."""

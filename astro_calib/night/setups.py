@@ -37,6 +37,8 @@ CARDS = {
     "window": ("XORGSUBF", "YORGSUBF", "SUBRECT"),
     GAIN: ("GAIN", "EGAIN", "CAM-GAIN", "GAINRAW", "PREAMP"),
     "offset setting": ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
+    # What a program added to all values, or will have to be added to them.
+    "pedestal": ("PEDESTAL",),
     "row order": ("ROWORDER",),
     "read-out mode": ("READOUTM", "READMODE", "READOUT", "RDMODE", "READ-SPD", "READSPED", "CCDSPEED"),
 }

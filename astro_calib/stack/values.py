@@ -33,6 +33,8 @@ __all__ = ["StackedValues", "stacked_values", "typical_noise"]
 
 #: Values of all frames in a block, so that the block stays in the cache.
 BLOCK = 1 << 20
+#: The same where frames bring noise of their own, whose many small steps cost something for each block.
+BLOCK_WITH_NOISE = 1 << 21
 #: The same of values that are read from files, so that a file is not read in too small pieces.
 BLOCK_ON_DISK = 1 << 24
 #: Memory that a thread needs for one of them, at most: double precision, and its distance from the centre.
@@ -237,7 +239,7 @@ def stacked_values(
         if empty is not None:
             result.flags[rows] |= (n_combined[rows] == 0) * np.uint16(DataQuality.NO_DATA)
 
-    block: float = BLOCK
+    block: float = BLOCK if own is None else BLOCK_WITH_NOISE
     if not all(isinstance(frame.pixels, np.ndarray) for frame in frames):
         block = min(BLOCK_ON_DISK, memory_limit / (BYTES_A_VALUE * number_of_threads()))
     rows_at_a_time = max(1, int(block) // (number * max(int(np.prod(shape[1:])), 1)))

@@ -113,3 +113,36 @@ def test_a_tone_whose_phase_each_row_draws_anew_leaves_the_white_part_alone():
         pulls.append((white - 25) / error)
     assert abs(np.mean(pulls)) < 1.2
     assert np.std(pulls) < 1.5
+
+
+def test_amplitudes_that_lie_on_a_circle_by_chance_are_no_steady_tone():
+    # Of five amplitudes that were drawn at random, one set in fifty lies on a circle within a twentieth.
+    rng = np.random.default_rng(12)
+    shape = (48, 64)
+    pulls = []
+    for _ in range(150):
+        tone = ReadOutTone(power=25, wx=rng.uniform(0.5, 2.6), wy=rng.uniform(-2.5, 2.5))
+        noise = ReadOut(white=5, tones=(tone,))
+        frames = [1000 + noise.draw(shape, rng) for _ in range(5)]
+        total, error = spectrum_of(biases_of(frames, np.ones(shape, bool))).total
+        pulls.append((total - noise.variance) / error)
+    assert np.max(pulls) < 2.5
+    assert np.mean(np.abs(pulls) < 2) > 0.9
+
+
+def test_a_tone_at_the_frequency_of_one_whose_phase_each_row_draws_anew():
+    rng = np.random.default_rng(13)
+    shape = (120, 160)
+    pulls = []
+    for _ in range(25):
+        wx = rng.uniform(0.5, 2.6)
+        tones = (
+            ReadOutTone(power=12, wx=wx, coherent=False),
+            ReadOutTone(power=12, wx=wx + rng.uniform(-0.03, 0.03), wy=rng.uniform(-3, 3)),
+        )
+        noise = ReadOut(white=5, tones=tones)
+        frames = [1000 + noise.draw(shape, rng) for _ in range(3)]
+        total, error = spectrum_of(biases_of(frames, np.ones(shape, bool))).total
+        pulls.append((total - noise.variance) / error)
+    # 2.2 when both count as drawn in each row.
+    assert np.sqrt(np.mean(np.square(pulls))) < 1.4

@@ -302,6 +302,41 @@ def test_twelve_bits_in_sixteen():
     agrees(one.read_noise, 4.0)
 
 
+def test_levels_that_drift_are_in_the_uncertainty_of_the_gain():
+    rng = np.random.default_rng(21)
+    shape = (100, 120)
+    pulls = []
+    for _ in range(24):
+        drifts = iter(15.0 * rng.standard_normal(20))
+        few = [expose(0.0, rng, gain=0.3, noise=2, level=800 + next(drifts), shape=shape) for _ in range(8)]
+        # Where the response is fitted, too, the faintest flats decide.
+        faint = [
+            expose(level, rng, gain=0.3, noise=2, level=800 + next(drifts), shape=shape)
+            for level in (50, 50, 90, 90, 160, 160, 280, 280, 500, 500)
+        ]
+        gain = photon_transfer(faint, few).amplifiers[0].gain
+        pulls.append((gain.value.value - 0.3) / gain.uncertainty.value)
+    # 1.7 when all levels count alike.
+    assert np.sqrt(np.mean(np.square(pulls))) < 1.4
+
+
+def test_rows_below_the_step_are_in_the_uncertainty_of_the_read_noise():
+    rng = np.random.default_rng(22)
+    shape = (100, 120)
+
+    def read(light):
+        rows = 0.4 * rng.standard_normal((shape[0], 1))
+        return np.rint(500.3 + rows + 0.4 * rng.standard_normal(shape) + light).astype(np.uint16)
+
+    pulls = []
+    for _ in range(8):
+        bright = [read(rng.poisson(8000, shape) / 2) for _ in range(2)]
+        read_noise = photon_transfer(bright, [read(0) for _ in range(4)]).amplifiers[0].read_noise_adu
+        pulls.append((read_noise.value.value - 0.4 * np.sqrt(2)) / read_noise.uncertainty.value)
+    # Around three when each pixel counts for itself.
+    assert np.sqrt(np.mean(np.square(pulls))) < 1.5
+
+
 def test_noise_below_the_step_has_an_upper_limit():
     rng = np.random.default_rng(10)
     frames = [expose(e, rng, gain=10.0, noise=1.5) for e in (0, 0, 60_000, 60_000)]

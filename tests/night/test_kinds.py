@@ -126,10 +126,11 @@ def test_patterns_that_contradict_each_other_and_that_fit_nothing(raw):
 def test_bad_pixels_of_a_file_are_flagged_and_masked(raw, tmp_path):
     mask = np.zeros((16, 20), np.uint8)
     mask[3, 7] = mask[12, 1] = 1
-    # Among the raw frames, where observers keep it.
+    # Among the raw frames, where observers keep it; one of these is gone.
+    (raw / "gone.fits").symlink_to("nowhere.fits")
     fits.writeto(raw / "bad.fits", mask)
     summary = reduce_night(raw, tmp_path / "out", bad_pixels=raw / "bad.fits", **CAMERA, **QUICK)
-    assert (summary.unused, summary.failures) == ((), ())
+    assert [file.path.name for file in summary.unused] == ["gone.fits"]
     with fits.open(summary.frames[0].path) as hdus:
         flagged = (hdus["FLAGS"].data & int(DataQuality.BAD)) > 0
         np.testing.assert_array_equal(flagged, mask > 0)
@@ -263,7 +264,14 @@ def test_fractions_and_colour_images_are_no_raw_frames(raw):
     rng = np.random.default_rng(1)
     fits.writeto(raw / "fraction.fits", rng.random((16, 20)).astype(np.float32), header)
     fits.writeto(raw / "colour.fits", rng.integers(9, 99, (3, 16, 20)).astype(np.uint16), header)
-    found = reasons(plan_night(raw, **CAMERA))
+    fits.writeto(
+        raw / "stack.fits", rng.integers(9, 99, (3, 16, 20)).astype(np.uint16), header + fits.Header({"STACKCNT": 9})
+    )
+    plan = plan_night(raw, **CAMERA)
+    found = reasons(plan)
+    # A stack is no science frame that was lost.
+    assert {file.path.name for file in plan.unused if file.lost} == {"colour.fits"}
+    assert found["stack.fits"].startswith("no raw frame, for it is a stack (STACKCNT=9): the image has 3 dimensions")
     assert "fractions between 0 and 1" in found["fraction.fits"]
     assert "It may be a colour image: give the frames that it was made of" in found["colour.fits"]
     # Whole numbers in floats are those of a camera.
