@@ -211,6 +211,12 @@ CONVENTIONS = (
         floats=True,
     ),
     Convention(
+        "Astro Pixel Processor, frames of a ZWO camera",
+        (Frame("other", {"EXPTIME": 1.28}, name="result.fits", sentence="--science with a pattern"),),
+        {"INSTRUME": "ZWO ASI294MC Pro", "GAIN": 120.0, "ROWORDER": "TOP-DOWN"},
+        floats=True,
+    ),
+    Convention(
         "PixInsight, masters",
         (
             Frame(
