@@ -382,7 +382,15 @@ CONVENTIONS = (
     ),
     Convention(
         "Nordic Optical Telescope",
-        four("IMAGETYP", ("BIAS", "DARK", "FLAT,SKY", "OBJECT"), name="V_Bes 530_80", FAFLTNM="V_Bes 530_80"),
+        (
+            *four("IMAGETYP", ("BIAS", "DARK", "FLAT,SKY", "OBJECT"), name="V_Bes 530_80", FAFLTNM="V_Bes 530_80"),
+            Frame(
+                "flat",
+                {"IMAGETYP": "FLAT,SKY", "EXPTIME": 7.0, "FAFLTNM": "Open", "ALFLTNM": "R_Bes 650_130"},
+                seconds=7.0,
+                filter="R_Bes 650_130",
+            ),
+        ),
         {"GAIN": 0.16, "RDNOISE": 4.3},
         gain=0.16,
     ),
