@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,12 +30,12 @@ PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "scien
 PAIR = 2
 
 
-def plan_text(night: NightPlan) -> str:
+def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     """
     Return what would be made of a night, from its headers alone; also of one that is incomplete.
 
     What cannot be reduced stands first, with what would mend it. Then each file; then, for each setup, the masters and
-    what each science frame gets, and why.
+    what each science frame gets, and why. ``measured`` says whether gain and read noise may be measured.
 
     >>> from tempfile import TemporaryDirectory
     >>> from astro_calib import simulate
@@ -55,8 +56,8 @@ def plan_text(night: NightPlan) -> str:
     for plan in night.setups:
         of_setup = f" ({plan.title})" if plan.title else ""
         lines += _section(f"masters to be made{of_setup}", _masters(plan, label))
-        lines += _section(f"what each science frame gets{of_setup}", _matches(plan, label))
-        lines += _section(f"the detector{of_setup}", _numbers(plan))
+        lines += _section(f"what each science frame gets{of_setup}", _matches(plan, night.unused, label))
+        lines += _section(f"the detector{of_setup}", _numbers(plan, measured=measured))
     lines += _section("remarks", _remarks(night))
     return "\n".join(lines)
 
@@ -174,19 +175,25 @@ def _masters(plan: Plan, label: Callable[[Path], str]) -> Iterator[str]:
         yield from _wrapped(f"{one.master.path.name}: {one.title}, {one.age}", more=4)
 
 
-def _matches(plan: Plan, label: Callable[[Path], str]) -> Iterator[str]:
+def _matches(plan: Plan, unused: Sequence[UnusedFile], label: Callable[[Path], str]) -> Iterator[str]:
     """A paragraph for all science frames that get the same, for the same reasons."""
     groups: dict[tuple[object, ...], list[Match]] = {}
     for match in plan.matches():
         choices = tuple((one.name, one.why, one.mend) for one in (match.bias, match.dark, match.flat))
         groups.setdefault((match.frame.filter, match.frame.exposure_time, choices), []).append(match)
     position = {path: number for number, path in enumerate(sorted(frame.path for frame in plan.frames))}
+    left_out = Counter(file.kind for file in unused)
     for matches in groups.values():
         first = matches[0]
         listed = _listed([match.frame.path for match in matches], position, label)
-        yield from _wrapped(f"{listed} ({for_filter(first.frame.filter)}, {first.frame.exposure_time:g} s)", more=4)
+        yield from _wrapped(f"{listed}: {for_filter(first.frame.filter)}, {first.frame.exposure_time:g} s", more=4)
         for kind in ("bias", "dark", "flat"):
-            yield from _wrapped(f"{kind:5} {_choice(getattr(first, kind))}", indent=4, more=6)
+            choice = getattr(first, kind)
+            others = ""
+            if left_out[kind] and not choice.name:
+                plural = PLURALS[kind] if left_out[kind] > 1 else kind
+                others = f" ({left_out[kind]} {plural} not used: see above why)"
+            yield from _wrapped(f"{kind:5} {_choice(choice)}{others}", indent=4, more=6)
 
 
 def _choice(choice: Choice) -> str:
@@ -195,21 +202,25 @@ def _choice(choice: Choice) -> str:
     return f"{taken}; {'better' if choice.name else 'mended'} by {choice.mend}" if choice.mend else taken
 
 
-def _numbers(plan: Plan) -> Iterator[str]:
+def _numbers(plan: Plan, *, measured: bool) -> Iterator[str]:
     """The profile, and where gain and read noise are from, or what would tell them."""
     chosen = f", chosen by {plan.profile.why}" if plan.profile.why else ""
     yield from _wrapped(f"profile     {plan.profile.name}{chosen}", more=12)
     flats = max((len(frames) for frames in plan.flats.values()), default=0)
-    pairs = {"gain": flats >= PAIR and len(plan.biases) >= PAIR, "read_noise": len(plan.biases) >= PAIR}
+    dark = plan.biases or (next(iter(plan.darks.values()), ()) if plan.overscan is None else ())
+    pairs = {"gain": flats >= PAIR and len(dark) >= PAIR, "read_noise": len(dark) >= PAIR}
     needs = {"gain": "two flats of one filter and two biases", "read_noise": "two biases"}
     units = {"gain": "electron/adu", "read_noise": "electron"}
-    for role, can_be_measured in pairs.items():
+    for role, enough in pairs.items():
+        can_be_measured = enough and measured
         called = role.replace("_", " ")
         stated = getattr(plan.profile, role)
         told = sorted({getattr(frame, role) for frame in plan.frames} - {None})
         per_step = f"{role}_per_step"
         steps = sorted({frame.in_header[per_step] for frame in plan.frames if per_step in frame.in_header})
-        checked = ", checked with the frames" if can_be_measured else f" (not checked, for that needs {needs[role]})"
+        checked = ", checked with the frames" if can_be_measured else ", not checked"
+        if measured and not enough:
+            checked += f", for that needs {needs[role]}"
         if stated is not None:
             text = f"{stated:g} {units[role]}, as profile or options say{checked}"
         elif told:
@@ -221,7 +232,8 @@ def _numbers(plan: Plan) -> Iterator[str]:
             text = "measured from the frames, for no header tells it"
         else:
             option = f"--{role.replace('_', '-')}"
-            text = f"unknown: no header tells it; give {option}, or take {needs[role]}"
+            text = f"unknown: no header tells it; give {option}"
+            text += f", or take {needs[role]}" if measured else ", or let it be measured (--detector)"
         yield from _wrapped(f"{called:10}  {text}", more=12)
     yield from _wrapped(f"overscan    {plan.overscan or 'none'}; kept {plan.trim or 'the whole frame'}", more=12)
 
@@ -230,6 +242,6 @@ def _remarks(night: NightPlan) -> Iterator[str]:
     """What the headers of frames need to have said, each once."""
     remarks = Remarks()
     remarks.add(*(FileRemark(frame.path.name, remark) for frame in _frames(night) for remark in frame.remarks))
-    remarks.add(*(remark for plan in night.setups for remark in plan.loan.remarks))
+    remarks.add(*(remark for plan in night.setups for remark in (*plan.remarks, *plan.loan.remarks)))
     for line in remarks.lines():
         yield from _wrapped(line, more=4)
