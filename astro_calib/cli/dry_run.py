@@ -9,7 +9,7 @@ from astro_calib.cli.output import Failure, FailureInPart, clear_errors, show
 __all__ = ["show_plan"]
 
 
-def show_plan(raw: Any, *, profile: str, patterns: dict[str, Any], quiet: bool, **options: Any) -> None:
+def show_plan(raw: Any, *, profile: str, detector: str, patterns: dict[str, Any], quiet: bool, **options: Any) -> None:
     """
     Print what would be made of a night; with the exit status that its reduction would have, as far as headers tell.
 
@@ -23,8 +23,8 @@ def show_plan(raw: Any, *, profile: str, patterns: dict[str, Any], quiet: bool, 
         from astro_calib.night.planning import make_plan
 
         watch = partial(progress_bar, desc="headers", unit="file", show=not quiet)
-        night = make_plan(raw, profile, patterns=patterns, headers_only=True, watch=watch, **options)
-        text = plan_text(night)
+        night = make_plan(raw, profile, detector=detector, patterns=patterns, headers_only=True, watch=watch, **options)
+        text = plan_text(night, measured=detector in ("auto", "measure"))
     if not quiet:
         show(text)
     lost, reduced = lost_science(night)

@@ -11,11 +11,11 @@ from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.headers import parse_section
 from astro_calib.night.loan import NOTHING, Loan
 from astro_calib.night.matching import dark_choice, darks_of, flat_choice, flat_groups
-from astro_calib.night.names import for_filter, named
+from astro_calib.night.names import called, for_filter, named
 from astro_calib.night.remarks import FileRemark, Remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from astro_calib.night.profile import Profile
 
@@ -89,11 +89,12 @@ def _listed(lines: Sequence[str]) -> str:
     return text + (f"\n  and {len(lines) - 20} more reasons" if len(lines) > 20 else "")
 
 
-def _set_aside(frames: Iterable[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
+def _set_aside(frames: Sequence[RawFrame], role: str, meaning: str = "") -> tuple[str, ...]:
     """Return a line for each reason why sections of headers cannot be used."""
     remarks = Remarks()
     faulty = [frame for frame in frames if role in frame.unusable]
-    remarks.add(*(FileRemark(frame.path.name, frame.unusable[role] + meaning) for frame in faulty))
+    names = called(frame.path for frame in frames)
+    remarks.add(*(FileRemark(names[frame.path], frame.unusable[role] + meaning) for frame in faulty))
     return remarks.lines()
 
 
@@ -116,10 +117,27 @@ def _without_bias(frames: Sequence[RawFrame], profile: Profile) -> str:
     return "there are no biases: darks of the same exposure are subtracted with the bias that they hold"
 
 
+def _on_flats_without_darks(frames: Sequence[RawFrame], profile: Profile) -> list[str]:
+    """Say which flats lose the level of zero light only, for no dark that holds the bias is of their exposure."""
+    darks = darks_of(frames)
+    if frames[0].overscan is not None or profile.pedestal is not None or not darks:
+        return []
+    exposures = sorted({frame.exposure_time for frame in frames if frame.kind == "flat"})
+    without = [
+        seconds for seconds in exposures if not dark_choice(seconds, darks, profile.matching, with_bias=True).name
+    ]
+    if not without:
+        return []
+    times = ", ".join(f"{seconds:g}" for seconds in without[:6]) + (", ..." if len(without) > 6 else "")
+    what = "the level of zero light is subtracted from them, and the pattern of the bias stays"
+    return [f"flats of {times} s have no dark of their exposure: {what}; darks of that exposure would take it off"]
+
+
 def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING) -> list[str]:
     """Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result."""
     of_headers = Remarks()
-    of_headers.add(*(FileRemark(frame.path.name, remark) for frame in frames for remark in frame.remarks))
+    names = called(frame.path for frame in frames)
+    of_headers.add(*(FileRemark(names[frame.path], remark) for frame in frames for remark in frame.remarks))
     remarks = [
         *of_headers.lines(),
         *_set_aside(frames, "overscan", ": reduced without overscan"),
@@ -132,6 +150,7 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
         remarks.append("there are no science frames: only masters are made")
     if not kinds["bias"]:
         remarks.append(_without_bias(frames, profile))
+        remarks += _on_flats_without_darks(frames, profile)
     if set(kinds) == {"science"}:
         remarks.append("there is nothing to calibrate with: only the level of zero light is subtracted")
     longest = max(frame.exposure_time for frame in frames)
@@ -145,12 +164,12 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
     for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
         of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
         text = f"no flat for {for_filter(filter_name)}: reduced without one: "
-        text += ", ".join(frame.path.name for frame in of_filter)
-        called = [frame for frame in of_filter if FLAT.search(frame.object)]
-        if called:
+        text += ", ".join(names[frame.path] for frame in of_filter)
+        alike = [frame for frame in of_filter if FLAT.search(frame.object)]
+        if alike:
             text += (
-                f"; {named([frame.path.name for frame in called])} may be flats, as the object {called[0].object!r} "
-                f"says: object = {called[0].object!r} under [flat] in a profile makes them some"
+                f"; {named([names[frame.path] for frame in alike])} may be flats, as the object {alike[0].object!r} "
+                f"says: object = {alike[0].object!r} under [flat] in a profile makes them some"
             )
         remarks.append(text)
     return remarks

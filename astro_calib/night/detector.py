@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.measure import Measurement
     from astro_calib.night.profile import Profile
-    from astro_calib.night.sample import Seen
+    from astro_calib.night.sample import Piece, Seen
 
 __all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
 
@@ -188,10 +188,21 @@ def _pedestal(
         raise FrameError(msg)
     level = float(np.median([np.median(piece.pixels) for _, piece in pieces]))
     gain, noise = (number.value or 0.0 for number in numbers)
-    if measurement.read_noise is None or not gain:
-        return level
-    dark_signal = (measurement.read_noise.value * gain) ** 2 - noise**2
-    return level - max(0.0, dark_signal) / gain
+    scatter = measurement.read_noise.value if measurement.read_noise is not None else _scatter(pieces)
+    dark_signal = (scatter * gain) ** 2 - noise**2
+    return level - max(0.0, dark_signal) / gain if gain else level
+
+
+def _scatter(pieces: Sequence[tuple[RawFrame, Piece]]) -> float:
+    """How a pixel of some darks scatters from frame to frame, in adu; 0 for a single one, which does not tell."""
+    from astro_calib.characterize.read_noise import robust_width
+
+    if len(pieces) < 2:
+        return 0.0
+    first, second = (np.asarray(piece.pixels, dtype=np.float64) for _, piece in pieces[:2])
+    difference = (first - second).ravel()
+    # A level that drifts from frame to frame is none of a pixel's noise.
+    return float(robust_width(difference - np.median(difference)) / np.sqrt(2))
 
 
 def _first(frames: Sequence[RawFrame], role: str) -> float | None:

@@ -134,7 +134,7 @@ class _Description:
         told = filter_by_name(self.path)
         if told is None:
             return ""
-        self.remarks.append(f"filter {told.value} by the name {told.name!r}, for its header names none")
+        self.remarks.append("its filter is the one that its name or folder says, for its header names none")
         return told.value
 
     def _check_colours(self) -> None:

@@ -22,7 +22,7 @@ from astro_calib.night.matching import near, same_exposure
 from astro_calib.night.names import for_filter, named
 from astro_calib.night.profiles import load_profile, profile_of
 from astro_calib.night.raw_file import FITS_SUFFIX
-from astro_calib.night.setups import CARDS, COOLED, Setup, difference
+from astro_calib.night.setups import CARDS, COOLED, PEDESTAL, Setup, difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +71,8 @@ class _Night:
         return [
             what
             for what, cards in whats
+            # A flat is free from it, and from its card.
+            if not (what == PEDESTAL and master.kind == "flat")
             if any(card in self.setup.settings for card in cards) and not any(card in master.settings for card in cards)
         ]
 

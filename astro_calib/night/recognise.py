@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -78,7 +79,7 @@ def recognise(reading: Reading, rules: Mapping[str, Sequence[Rule]], given: Mapp
     if told is None:
         return Recognised(None, "", silent=True)
     where = "name" if reading.path is not None and told.name == reading.path.name else f"folder {told.name!r}"
-    remark = f"taken for {_described(told.value)} by its {where}, for its header does not tell what it is"
+    remark = "taken for what its name or folder says, for its header does not tell what it is"
     return Recognised(told.value, f"its {where}", remark)
 
 
@@ -106,6 +107,11 @@ def is_named(path: Path, pattern: str) -> bool:
     [True, True, True, True, False]
     """
     wanted = pattern.replace("\\", "/").casefold()
+    if "/" in wanted and os.path.exists(pattern):  # noqa: PTH110  a link to itself does not exist, and is no error
+        # Whichever way it is written.
+        place, file = os.path.realpath(pattern), os.path.realpath(path)
+        if file == place or file.startswith(place + os.sep):
+            return True
     if "/" in wanted.rstrip("/"):
         wanted = wanted.rstrip("/").removeprefix("./")
         whole = path.as_posix().casefold()

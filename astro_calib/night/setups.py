@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 GAIN = "gain setting"
+#: What a program added to all values, or will have to be added to them.
+PEDESTAL = "pedestal"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
 CARDS = {
     "camera": ("INSTRUME", "DETECTOR", "CAMERA", "CAMERAID", "CAM-ID", "CAM-MOD", "CAMMODEL"),
@@ -37,8 +39,7 @@ CARDS = {
     "window": ("XORGSUBF", "YORGSUBF", "SUBRECT"),
     GAIN: ("GAIN", "EGAIN", "CAM-GAIN", "GAINRAW", "PREAMP"),
     "offset setting": ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
-    # What a program added to all values, or will have to be added to them.
-    "pedestal": ("PEDESTAL",),
+    PEDESTAL: ("PEDESTAL",),
     "row order": ("ROWORDER",),
     "read-out mode": ("READOUTM", "READMODE", "READOUT", "RDMODE", "READ-SPD", "READSPED", "CCDSPEED"),
 }

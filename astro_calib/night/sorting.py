@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["night_of", "without_hopeless"]
 
 TEMPERATURES = re.compile(r"(-?[0-9.]+(?:e[+-]?[0-9]+)?) C\b")
+ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C")
 PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 ADVICE = "as in the frames that are reduced; reduce it with frames of its own setup"
 
@@ -178,4 +179,6 @@ def _why_left_out(frame: RawFrame, own: _Found, others: Sequence[Setup]) -> Unus
     said = min((text for setup in others if (text := difference(setup, frame))), key=len, default="")
     if not said:
         return left_out(frame, "nothing of its setup can be reduced")
-    return left_out(frame, f"its {said}, {ADVICE}")
+    # Where nothing else differs, it may be allowed.
+    also = ", or allow it with matching.temperature in a profile" if ONLY_WARMER.fullmatch(said) else ""
+    return left_out(frame, f"its {said}, {ADVICE}{also}")

@@ -77,7 +77,7 @@ def test_masters_and_what_each_frame_gets_are_told_with_the_reasons(night):
     ]
     got = "\n".join(section(text, "what each science frame gets"))
     first, second = got.split("  s2.fits")
-    assert first.startswith("  s0.fits, s1.fits (filter V, 60 s)\n")
+    assert first.startswith("  s0.fits, s1.fits: filter V, 60 s\n")
     assert "dark  dark-60s: 2 of the same exposure" in first
     assert "flat  flat-V: 2 of filter V" in first
     # It says what is missing, and what would mend it.
@@ -155,10 +155,10 @@ def test_frames_of_several_setups_are_told_apart(night):
     assert "other" in titles[0] + titles[1]
 
 
-def test_folders_are_named_where_there_are_several(night):
+def test_folders_are_named_where_two_files_have_the_same_name(night):
     write(night / "more" / "b0.fits", "BIAS")
     lines = section(run(night)[1], "what each file is taken for")
-    assert "  bias (IMAGETYP='BIAS'): b0.fits to b2.fits (3 files), more/b0.fits" in lines
+    assert lines[0] == "  bias (IMAGETYP='BIAS'): raw/b0.fits to b2.fits (3 files), more/b0.fits"
 
 
 def test_files_that_are_not_used_are_named_with_the_reason(night):
@@ -194,6 +194,24 @@ def test_what_would_tell_an_unknown_gain(tmp_path):
     assert "unknown: no header tells it; give --gain, or take two flats of one filter and two biases" in found
     found = " ".join(" ".join(section(run(tmp_path, "--gain", 2)[1], "the detector")).split())
     assert "gain 2 electron/adu, as profile or options say" in found
+
+
+def test_without_biases_the_shortest_darks_tell_the_read_noise(tmp_path):
+    for number in range(2):
+        fits.delval(write(tmp_path / f"d{number}.fits", "DARK", 60.0), "RDNOISE")
+    fits.delval(write(tmp_path / "s.fits", "LIGHT", 60.0, "V"), "RDNOISE")
+    assert "  read noise  measured from the frames, for no header tells it" in run(tmp_path)[1]
+    assert "no header tells it; give --read-noise" in run(tmp_path, "--detector", "header")[1]
+
+
+def test_calibration_frames_that_do_not_fit_are_pointed_to(night):
+    for path in night.glob("*.fits"):
+        fits.setval(path, "CCD-TEMP", value=-10.0 if path.name.startswith("f") else -20.0)
+    text = run(night)[1]
+    assert "f0.fits, f1.fits: a flat, but its temperature is -10 C, not -20 C" in " ".join(text.split())
+    assert "flat none: no flat for filter V; mended by flats of filter V (2 flats not used: see above why)" in " ".join(
+        text.split()
+    )
 
 
 def test_lines_fit_a_terminal(night):

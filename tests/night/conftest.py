@@ -29,6 +29,24 @@ def lisbon():
     return directory
 
 
+@pytest.fixture(scope="session")
+def huntsman():
+    """The directory of real frames of a camera of 12 bits."""
+    directory = NICKEL.with_name("huntsman")
+    if not directory.is_dir():
+        pytest.skip("the real frames in ../shared/data/huntsman are not part of a checkout")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def aspen():
+    """The directory of a real raw frame with finished masters."""
+    directory = NICKEL.with_name("aspen")
+    if not directory.is_dir():
+        pytest.skip("the real frames in ../shared/data/aspen are not part of a checkout")
+    return directory
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """No empty apertures, and pictures without anything on them: for tests of what is done with files."""

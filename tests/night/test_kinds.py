@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.io import fits
+from click.testing import CliRunner
 
 from astro_calib import DataQuality, reduce_night
+from astro_calib.cli import main
 from astro_calib.errors import FrameError, ProfileError
 from astro_calib.night import load_profile, plan_night
 from astro_calib.night.find import find_files
@@ -111,6 +113,16 @@ def test_a_pattern_goes_before_the_header(raw, write_raw, pattern):
     assert kinds(plan)["dusk.fits"] == "flat"
     assert [frame.why for frame in plan.frames if frame.name == "dusk"] == [f"--flat {pattern!r}"]
     assert kinds(plan)["bias0.fits"] == "bias"
+
+
+@pytest.mark.usefixtures("small_night")
+def test_a_folder_is_the_same_whichever_way_it_is_written(raw, write_raw, monkeypatch):
+    path = write_raw("dusk.fits", "LIGHT", level=20_000, FILTER="V")
+    (raw / "evening").mkdir()
+    path.rename(raw / "evening" / "dusk.fits")
+    monkeypatch.chdir(raw)
+    for place in (raw / "evening", "./evening/", f"{raw}/../raw/evening", raw / "evening" / "dusk.fits"):
+        assert kinds(plan_night(".", flat=place, **CAMERA))["dusk.fits"] == "flat"
 
 
 @pytest.mark.usefixtures("small_night")
@@ -307,7 +319,10 @@ def test_flats_whose_filters_only_their_names_tell_are_not_mixed(raw, write_raw)
         write_raw(name, "FLAT", level=20_000 + 1000 * index)
     plan = plan_night(raw, **CAMERA)
     assert {name: len(frames) for name, frames in plan.flats.items()} == {"B": 2, "R": 1, "V": 2}
-    assert any("filter B by the name 'flat-B-1.fits', for its header names none" in remark for remark in plan.remarks)
+    (remark,) = [remark for remark in plan.remarks if "for its header names none" in remark]
+    assert remark.startswith(
+        "flat-B-1.fits, flat-B-2.fits, flat-R-1.fits: its filter is the one that its name or folder"
+    )
 
 
 @pytest.mark.parametrize(
@@ -335,6 +350,13 @@ def test_gains_that_can_be_electrons_per_adu(cards, gain):
         header[keyword] = value
     found = load_profile("generic").find(header, "gain")
     assert (None if found is None else found[1]) == gain
+
+
+@pytest.mark.parametrize("keyword", ["RDNOISE", "CCDRON", "HIERARCH ESO DET OUT1 RON"])
+def test_read_noise_in_headers(keyword):
+    header = fits.Header()
+    header[keyword] = 4.5
+    assert load_profile("generic").find(header, "read_noise")[1] == 4.5
 
 
 def test_a_night_whose_only_gain_is_a_setting_is_told_so(raw, write_raw):
@@ -392,3 +414,62 @@ def test_saturation_in_headers(cards, saturation):
 def test_time_of_an_observation(cards, days):
     found = time_of(fits.Header(list(cards.items())))
     assert found == (None if days is None else pytest.approx(days, abs=1e-9))
+
+
+def test_a_night_of_silent_headers_is_sorted_by_options(raw, write_raw, tmp_path):
+    for index in range(3):
+        write_raw(f"a{index}.fits", None, EXPTIME=0.0)
+        write_raw(f"b{index}.fits", None, level=20_000 + 500 * index, EXPTIME=3.0, FILTER="V")
+    write_raw("c.fits", None, level=1500, EXPTIME=30.0, FILTER="V")
+    fits.writeto(tmp_path / "bad.fits", np.eye(16, 20, dtype=np.uint8))
+    options = ["--gain", "1.5", "--read-noise", "8", "--no-stars", "--no-pictures"]
+    given = ["--bias", "a?", "--flat", "b0*", "--flat", "b[12].fits", "--science", "c.fits"]
+    command = ["reduce", str(raw), "-o", str(tmp_path / "out"), *options, *given]
+    result = CliRunner().invoke(main, [*command, "--bad-pixels", str(tmp_path / "bad.fits")])
+    assert result.exit_code == 0, result.output
+    header = fits.getheader(tmp_path / "out" / "masters" / "master-bias.fits")
+    flat = fits.getheader(tmp_path / "out" / "masters" / "master-flat-V.fits")
+    assert (header["NCOMBINE"], flat["NCOMBINE"]) == (3, 3)
+    flags = fits.getdata(tmp_path / "out" / "calibrated" / "c.fits", "FLAGS")
+    assert np.count_nonzero(flags & int(DataQuality.BAD)) == 16
+
+
+# -- real frames -----------------------------------------------------------------------------------------------------
+
+
+def test_real_frames_of_a_camera_of_twelve_bits(huntsman, tmp_path):
+    summary = reduce_night(huntsman, tmp_path / "out", read_noise=3, **QUICK)
+    assert {frame.path.name: frame.kind for frame in summary.plan.frames} == {
+        "bias_0.fits.gz": "bias",
+        "dark_0.fits.gz": "dark",
+        "flat_0.fits.gz": "flat",
+        "science_0.fits.gz": "science",
+    }
+    full = fits.getdata(huntsman / "science_0.fits.gz") >= 4094
+    assert np.count_nonzero(full) == 82
+    flags = fits.getdata(summary.frames[0].path, "FLAGS")
+    np.testing.assert_array_equal((flags & int(DataQuality.SATURATED)) > 0, full)
+    assert summary.plan.detector.gain.value == pytest.approx(1.144745, rel=1e-5)
+
+
+def test_real_twilight_flats_are_recognised_without_a_profile_of_their_own(nickel):
+    plan = plan_night(nickel, "generic", headers_only=True)
+    frames = [frame for setup in (*plan.setups, *plan.incomplete) for frame in setup.frames]
+    assert sorted(frame.name for frame in frames if frame.kind == "flat") == ["d1035", "d1036", "d1037"]
+    assert all(
+        any(
+            "taken for a flat, as OBJECT='sky flat' says, although OBSTYPE='OBJECT'" in remark
+            for remark in frame.remarks
+        )
+        for frame in frames
+        if frame.kind == "flat"
+    )
+    assert sum(frame.kind == "bias" for frame in frames) == 10
+    assert sum(frame.kind == "science" for frame in frames) == 6
+
+
+def test_real_masters_are_no_raw_frames(aspen):
+    plan = plan_night(aspen, headers_only=True)
+    masters = [file for file in plan.unused if "COMBINED" in file.reason]
+    assert len(masters) == 3
+    assert not any(file.lost for file in masters)

@@ -144,6 +144,14 @@ def test_what_a_masters_header_does_not_tell_is_said(shelf, put, science):
     )
 
 
+def test_a_flat_has_no_pedestal_to_tell(shelf, put, science):
+    put("bias.fits", "BIAS")
+    put("flat.fits", "FLAT", FILTER="V")
+    of_bias, of_flat = lent(shelf, [science(PEDESTAL=-100)]).remarks
+    assert "does not tell pedestal" in of_bias
+    assert "does not tell" not in of_flat
+
+
 def test_a_master_in_another_unit_is_refused(shelf, put, science):
     put("bias.fits", "BIAS", BUNIT="ADU/s")
     assert "neither in adu nor in electron" in lent(shelf, [science()]).remarks[0]

@@ -41,6 +41,7 @@ def test_flats_without_darks_of_their_own_lose_the_level_of_zero_light(tmp_path)
     camera = Camera(seed=22)
     raw = camera.night(tmp_path / "raw", biases=0, darks=16, flats=16)
     summary = reduce_night(raw, tmp_path / "out", **LEAN)
+    assert any(remark.startswith("flats of 2 s have no dark of their exposure") for remark in summary.remarks)
     pulls, difference = off(summary, camera)
     # The pattern of the bias, 20 electrons, stays in flats of 30000.
     assert np.mean(difference) == pytest.approx(0, abs=2.5)
@@ -48,6 +49,18 @@ def test_flats_without_darks_of_their_own_lose_the_level_of_zero_light(tmp_path)
     assert (
         "there are no biases: darks of the same exposure are subtracted with the bias that they hold" in summary.remarks
     )
+
+
+def test_dark_current_of_a_warm_camera_is_in_the_error_bars_although_the_read_noise_is_stated(tmp_path):
+    # 18 electrons of dark current in 30 s, and a read noise of 5.
+    camera = Camera(seed=20)
+    raw = camera.night(tmp_path / "raw", biases=0, darks=12, flats=12, temperature=0.0)
+    summary = reduce_night(raw, tmp_path / "out", **LEAN)
+    (ratio,) = [master.noise_ratio for master in summary.masters if master.kind == "dark"]
+    assert ratio == pytest.approx(1, abs=0.06)
+    pulls, difference = off(summary, camera)
+    assert np.mean(difference) == pytest.approx(0, abs=2.5)
+    assert np.std(pulls) == pytest.approx(1, abs=0.06)
 
 
 def test_a_dark_of_another_exposure_cannot_take_the_place_of_a_bias(tmp_path):

@@ -247,6 +247,26 @@ def test_a_dark_of_another_exposure_cannot_take_the_place_of_a_bias(amateur, tmp
         amateur_night(amateur / "night", tmp_path / "out", masters=tmp_path / "dark.fits")
 
 
+def test_each_setup_borrows_its_own(tmp_path):
+    rng = np.random.default_rng(5)
+    for place in ("raw", "library"):
+        (tmp_path / place).mkdir()
+    for binning, level, shape in ((1, 300.0, (40, 60)), (2, 500.0, (20, 30))):
+        cards = [("XBINNING", binning), ("EXPTIME", 5.0), ("FILTER", "V")]
+        bias = (level + rng.normal(0, 1, shape)).astype(np.float32)
+        header = fits.Header([("IMAGETYP", "Master Bias"), ("NCOMBINE", 30), *cards])
+        fits.writeto(tmp_path / "library" / f"bias{binning}.fits", bias, header)
+        light = (level + rng.poisson(100, shape) / 1.5 + rng.normal(0, 5, shape)).round().astype(np.uint16)
+        fits.writeto(tmp_path / "raw" / f"m{binning}.fits", light, fits.Header([("IMAGETYP", "LIGHT"), *cards]))
+    summary = amateur_night(tmp_path / "raw", tmp_path / "out", masters=tmp_path / "library")
+    assert len(summary.frames) == len(summary.masters) == 2
+    for binning in (1, 2):
+        image = CCDFrame.read(tmp_path / "out" / "calibrated" / f"m{binning}.fits")
+        raw = fits.getdata(tmp_path / "raw" / f"m{binning}.fits")
+        bias = fits.getdata(tmp_path / "library" / f"bias{binning}.fits")
+        np.testing.assert_allclose(image.data, 1.5 * (raw - bias), atol=1e-2)
+
+
 @pytest.fixture(scope="module")
 def aspen():
     """Three masters of another program, and a science frame."""

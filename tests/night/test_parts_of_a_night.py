@@ -28,10 +28,6 @@ def pixels(out, part="calibrated"):
     }
 
 
-def folders(raw):
-    return sorted(raw.iterdir())
-
-
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
     """Each part in a folder of its own, with three filters, and what it gives alone."""
@@ -51,7 +47,7 @@ def test_two_cameras_three_filters_two_binnings_and_two_temperatures(parts, tmp_
         for path in raw.rglob("*.fits"):
             shutil.copy(path, tmp_path / "raw")
         raw = tmp_path / "raw"
-    summary = reduce_night(folders(raw), tmp_path / "out", detector="header", **LEAN)
+    summary = reduce_night(raw, tmp_path / "out", detector="header", **LEAN)
     assert summary.unused == summary.failures == ()
     assert len(summary.plan.setups) == len(PARTS)
     together = pixels(tmp_path / "out")
@@ -63,7 +59,7 @@ def test_two_cameras_three_filters_two_binnings_and_two_temperatures(parts, tmp_
 
 
 def test_masters_of_several_setups_have_names_of_their_own(parts, tmp_path):
-    summary = reduce_night(folders(parts[0]), tmp_path / "out", detector="header", **LEAN)
+    summary = reduce_night(parts[0], tmp_path / "out", detector="header", **LEAN)
     names = [master.path.name for master in summary.masters]
     # A bias, a dark and three flats of each.
     assert len(set(names)) == len(names) == 20
@@ -77,7 +73,7 @@ def test_a_setup_that_lacks_something_does_not_stop_the_others(parts, tmp_path):
     for path in (raw / "warm").glob("*"):
         if "bias" in path.name or "dark" in path.name:
             path.unlink()
-    summary = reduce_night(folders(raw), tmp_path / "out", detector="header", **LEAN)
+    summary = reduce_night(raw, tmp_path / "out", detector="header", **LEAN)
     lost = [file for file in summary.unused if file.lost]
     assert {file.path.name for file in lost} == {f"warmlight{name}0.fits" for name in "BVR"}
     assert all("temperature is -10 C, not -20 C" in file.reason for file in lost)
