@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
+from astro_calib.night.text import paragraph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,14 +51,8 @@ def about_file(path: Path, profile: Profile) -> str:
     """
     lines = [printable(path.name)]
     for label, text in _facts(path, profile).items():
-        lines += textwrap.wrap(
-            printable(text),
-            WIDTH,
-            initial_indent=f"  {label:{LABEL}}"[: max(LABEL, len(label)) + 2],
-            subsequent_indent=" " * (LABEL + 2),
-            break_on_hyphens=False,
-            break_long_words=False,
-        )
+        first = f"  {label:{LABEL}}"[: max(LABEL, len(label)) + 2]
+        lines += paragraph(printable(text), WIDTH, first, " " * (LABEL + 2))
     return "\n".join(lines)
 
 

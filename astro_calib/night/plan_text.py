@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import textwrap
 from collections import Counter
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
-from astro_calib.night.names import for_filter
+from astro_calib.night.names import called, for_filter
 from astro_calib.night.remarks import FileRemark, Remarks
+from astro_calib.night.text import paragraph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from astro_calib.night.frames import RawFrame, UnusedFile
     from astro_calib.night.matching import Choice, Match
@@ -45,11 +44,11 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
     ...     text = plan_text(plan_night(directory, headers_only=True))
     >>> print(text.partition(chr(10))[0])
-    27 raw files, of which 26 are used; nothing was written, and no pixel was read
+    26 raw files, of which 26 are used; nothing was written, and no pixel was read
     """
-    label = _labels([*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)])
-    total = len({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)})
-    lines = [f"{total} raw files, of which {len(night.frames)} are used; nothing was written, and no pixel was read"]
+    label = called(sorted({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)}))
+    counts = f"{len(label)} raw files, of which {len(night.frames)} are used"
+    lines = [f"{counts}; nothing was written, and no pixel was read"]
     lines += _section("what cannot be reduced, and what would mend it", _problems(night, label))
     lines += _section("what each file is taken for", _kinds(night, label))
     lines += _section("what is not used", _unused(night.unused, label))
@@ -76,14 +75,7 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
 
 def _wrapped(text: str, indent: int = 2, more: int = 2) -> list[str]:
     """A paragraph, indented; its further lines by ``more``."""
-    return textwrap.wrap(
-        printable(text),
-        WIDTH,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (indent + more),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return paragraph(printable(text), WIDTH, " " * indent, " " * (indent + more))
 
 
 def _frames(night: NightPlan) -> list[RawFrame]:
@@ -93,20 +85,8 @@ def _frames(night: NightPlan) -> list[RawFrame]:
     return sorted(frames.values(), key=lambda frame: (frame.path.parent, frame.path.name))
 
 
-def _labels(paths: Sequence[Path]) -> Callable[[Path], str]:
-    """What files are called: by their names, with folders where there are several."""
-    folders = {path.parent for path in paths}
-    if len(folders) < 2:
-        return lambda path: path.name
-    try:
-        common = Path(os.path.commonpath(folders))
-    except ValueError:  # some are absolute, and others are not
-        return str
-    return lambda path: str(path.relative_to(common))
-
-
 def _listed(
-    paths: Sequence[Path], position: dict[Path, int], label: Callable[[Path], str], *, counted: bool = True
+    paths: Sequence[Path], position: dict[Path, int], label: Mapping[Path, str], *, counted: bool = True
 ) -> str:
     """The names of files; of those that follow each other in a folder the first and the last, and how many they are."""
     parts = []
@@ -114,13 +94,13 @@ def _listed(
     for _, group in groupby(ordered, key=lambda one: (one[1].parent, position[one[1]] - one[0])):
         run = [path for _, path in group]
         if len(run) <= 2:
-            parts += [label(path) for path in run]
+            parts += [label[path] for path in run]
         else:
-            parts.append(f"{label(run[0])} to {label(run[-1])}" + (f" ({len(run)} files)" if counted else ""))
+            parts.append(f"{label[run[0]]} to {label[run[-1]]}" + (f" ({len(run)} files)" if counted else ""))
     return ", ".join(parts)
 
 
-def _kinds(night: NightPlan, label: Callable[[Path], str]) -> Iterator[str]:
+def _kinds(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
     """A paragraph for each kind of frame, filter, exposure time, and what tells the kind."""
     frames = _frames(night)
     everything = sorted({*(frame.path for frame in frames), *(file.path for file in night.unused)})
@@ -134,16 +114,16 @@ def _kinds(night: NightPlan, label: Callable[[Path], str]) -> Iterator[str]:
         yield from _wrapped(f"{what}: {_listed(paths, position, label)}", more=4)
 
 
-def _unused(files: Iterable[UnusedFile], label: Callable[[Path], str]) -> Iterator[str]:
+def _unused(files: Iterable[UnusedFile], label: Mapping[Path, str]) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for file in files:
         kind = f"a {file.kind}{' frame' if file.kind == 'science' else ''}, but " if file.kind else ""
-        groups.setdefault(kind + file.reason, []).append(label(file.path))
+        groups.setdefault(kind + file.reason, []).append(label[file.path])
     for reason, names in groups.items():
         yield from _wrapped(f"{', '.join(names)}: {reason}", more=4)
 
 
-def _problems(night: NightPlan, label: Callable[[Path], str]) -> Iterator[str]:
+def _problems(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
     """What is missing: setups that cannot be reduced, and science frames of others."""
     for plan in night.incomplete:
         of_setup = f"{plan.title}: " if plan.title else ""
@@ -153,14 +133,14 @@ def _problems(night: NightPlan, label: Callable[[Path], str]) -> Iterator[str]:
     for plan in night.setups:
         for match in plan.matches():
             if match.problem:
-                problems.setdefault(match.problem, []).append(label(match.frame.path))
+                problems.setdefault(match.problem, []).append(label[match.frame.path])
     for problem, names in problems.items():
         yield from _wrapped(f"{', '.join(names)}: {problem}", more=4)
     if not night.setups and not night.incomplete:
         yield from _wrapped("no file can be used; below is why. A profile can say what their headers mean.")
 
 
-def _masters(plan: Plan, label: Callable[[Path], str]) -> Iterator[str]:
+def _masters(plan: Plan, label: Mapping[Path, str]) -> Iterator[str]:
     """What is made of calibration frames, and what is borrowed."""
     groups: dict[str, tuple[RawFrame, ...]] = {"bias": plan.biases} if plan.biases else {}
     groups |= {f"dark-{time:g}s": frames for time, frames in plan.darks.items()}
@@ -175,7 +155,7 @@ def _masters(plan: Plan, label: Callable[[Path], str]) -> Iterator[str]:
         yield from _wrapped(f"{one.master.path.name}: {one.title}, {one.age}", more=4)
 
 
-def _matches(plan: Plan, unused: Sequence[UnusedFile], label: Callable[[Path], str]) -> Iterator[str]:
+def _matches(plan: Plan, unused: Sequence[UnusedFile], label: Mapping[Path, str]) -> Iterator[str]:
     """A paragraph for all science frames that get the same, for the same reasons."""
     groups: dict[tuple[object, ...], list[Match]] = {}
     for match in plan.matches():
@@ -213,7 +193,7 @@ def _numbers(plan: Plan, *, measured: bool) -> Iterator[str]:
     units = {"gain": "electron/adu", "read_noise": "electron"}
     for role, enough in pairs.items():
         can_be_measured = enough and measured
-        called = role.replace("_", " ")
+        what = role.replace("_", " ")
         stated = getattr(plan.profile, role)
         told = sorted({getattr(frame, role) for frame in plan.frames} - {None})
         per_step = f"{role}_per_step"
@@ -234,7 +214,7 @@ def _numbers(plan: Plan, *, measured: bool) -> Iterator[str]:
             option = f"--{role.replace('_', '-')}"
             text = f"unknown: no header tells it; give {option}"
             text += f", or take {needs[role]}" if measured else ", or let it be measured (--detector)"
-        yield from _wrapped(f"{called:10}  {text}", more=12)
+        yield from _wrapped(f"{what:10}  {text}", more=12)
     yield from _wrapped(f"overscan    {plan.overscan or 'none'}; kept {plan.trim or 'the whole frame'}", more=12)
 
 
