@@ -44,7 +44,7 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
     ...     text = plan_text(plan_night(directory, headers_only=True))
     >>> print(text.partition(chr(10))[0])
-    27 raw files, of which 26 are used; nothing was written, and no pixel was read
+    26 raw files, of which 26 are used; nothing was written, and no pixel was read
     """
     label = called(sorted({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)}))
     used = len(night.frames)

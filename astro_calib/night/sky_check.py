@@ -30,6 +30,9 @@ ROUNDING = 1 / 12
 
 #: Ratios beyond these are more than a field that is not empty makes.
 PLAUSIBLE = (0.85, 1.25)
+#: A wrong gain makes the noise too large everywhere alike, a crowded field does not: so many parts along each axis, of
+#: which the quarters in the middle differ by less than this factor.
+PARTS, EVEN = 4, 1.25
 
 
 class SkyCheck(NamedTuple):
@@ -102,13 +105,27 @@ def check_sky(
         sky = max(float(np.median(net)), 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             image = net / flat
-            found = [
-                sky_noise(image, (noise + sky * flat / gain) / flat**2 + sky**2 * of_flat / gain).ratio
-                for gain in gains
-            ]
+            found = [_ratio(image, (noise + sky * flat / gain) / flat**2 + sky**2 * of_flat / gain) for gain in gains]
         ratios.append(found)
     ratios = [found for found in ratios if np.all(np.isfinite(found))]
     return SkyCheck(*(float(ratio) for ratio in np.median(ratios, axis=0))) if ratios else SkyCheck()
+
+
+def _ratio(image: NDArray[Any], variance: NDArray[Any]) -> float:
+    """Observed over predicted noise of the sky; NaN in a field that is crowded in some places more than in others."""
+    ratio = sky_noise(image, variance).ratio
+    if not ratio > PLAUSIBLE[1]:
+        return ratio
+    parts = [
+        sky_noise(part, of_part).ratio
+        for rows, of_rows in zip(np.array_split(image, PARTS), np.array_split(variance, PARTS), strict=True)
+        for part, of_part in zip(np.array_split(rows, PARTS, 1), np.array_split(of_rows, PARTS, 1), strict=True)
+    ]
+    if not np.isfinite(parts).any():
+        # A small frame has no parts that tell.
+        return ratio
+    low, high = np.nanpercentile(parts, (25, 75))
+    return ratio if high < EVEN * low else float("nan")
 
 
 def _flat(pixels: Sequence[NDArray[Any]], bias: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

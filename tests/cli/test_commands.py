@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -126,8 +127,16 @@ def test_empty_directory(tmp_path):
 
 
 def test_only_science_frames(raw, tmp_path):
-    frames = sorted(raw.glob("science*"))
+    frames = [Path(shutil.copy(path, tmp_path)) for path in sorted(raw.glob("science*"))]
+    for path in frames:
+        fits.delval(path, "BIASSEC")
     assert "only science frames" in message(call("reduce", *frames, "-o", tmp_path / "out"))
+
+
+def test_only_science_frames_with_an_overscan_are_reduced_and_what_they_lack_is_said(raw, tmp_path):
+    result = call("reduce", *sorted(raw.glob("science*")), "-o", tmp_path / "out", "--no-stars")
+    assert result.exit_code == 0
+    assert "there is nothing to calibrate with: only the level of zero light is subtracted" in result.stdout
 
 
 def test_path_that_does_not_exist(tmp_path):

@@ -211,6 +211,12 @@ CONVENTIONS = (
         floats=True,
     ),
     Convention(
+        "Astro Pixel Processor, frames of a ZWO camera",
+        (Frame("other", {"EXPTIME": 1.28}, name="result.fits", sentence="--science with a pattern"),),
+        {"INSTRUME": "ZWO ASI294MC Pro", "GAIN": 120.0, "ROWORDER": "TOP-DOWN"},
+        floats=True,
+    ),
+    Convention(
         "PixInsight, masters",
         (
             Frame(
@@ -376,7 +382,15 @@ CONVENTIONS = (
     ),
     Convention(
         "Nordic Optical Telescope",
-        four("IMAGETYP", ("BIAS", "DARK", "FLAT,SKY", "OBJECT"), name="V_Bes 530_80", FAFLTNM="V_Bes 530_80"),
+        (
+            *four("IMAGETYP", ("BIAS", "DARK", "FLAT,SKY", "OBJECT"), name="V_Bes 530_80", FAFLTNM="V_Bes 530_80"),
+            Frame(
+                "flat",
+                {"IMAGETYP": "FLAT,SKY", "EXPTIME": 7.0, "FAFLTNM": "Open", "ALFLTNM": "R_Bes 650_130"},
+                seconds=7.0,
+                filter="R_Bes 650_130",
+            ),
+        ),
         {"GAIN": 0.16, "RDNOISE": 4.3},
         gain=0.16,
     ),

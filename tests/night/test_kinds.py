@@ -352,6 +352,13 @@ def test_gains_that_can_be_electrons_per_adu(cards, gain):
     assert (None if found is None else found[1]) == gain
 
 
+@pytest.mark.parametrize("keyword", ["RDNOISE", "CCDRON", "HIERARCH ESO DET OUT1 RON"])
+def test_read_noise_in_headers(keyword):
+    header = fits.Header()
+    header[keyword] = 4.5
+    assert load_profile("generic").find(header, "read_noise")[1] == 4.5
+
+
 def test_a_night_whose_only_gain_is_a_setting_is_told_so(raw, write_raw):
     write_raw("bias.fits", "BIAS", GAIN=139, RDNOISE=3.0)
     write_raw("a.fits", "LIGHT", GAIN=139, RDNOISE=3.0)
