@@ -8,6 +8,7 @@ from astro_calib.night.frames import UnusedFile
 from astro_calib.night.not_raw import header_of_stack, name_of_stack
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from astropy.io.fits import Header
@@ -22,9 +23,13 @@ SAY_IT = "--bias, --dark, --flat or --science with a pattern of its name says wh
 MASTERS = "--masters with its folder lets it stand in for frames that the night lacks"
 
 
-def kind_of_file(path: Path, header: Header, profile: Profile) -> Recognised | UnusedFile:
+def kind_of_file(
+    path: Path, header: Header, profile: Profile, places: Collection[Path] = ()
+) -> Recognised | UnusedFile:
     """
     Return what kind of frame is in a file, and what tells it; or why the file is left out.
+
+    ``places`` are the folders that somebody gave as the night.
 
     >>> from pathlib import Path
     >>> from astropy.io import fits
@@ -34,7 +39,7 @@ def kind_of_file(path: Path, header: Header, profile: Profile) -> Recognised | U
     >>> print(kind_of_file(Path("a.fit"), fits.Header([("IMAGETYP", "COMP")]), generic))
     a.fit: ignored: arc lamp (IMAGETYP='COMP')
     """
-    found = profile.recognise(header, path)
+    found = profile.recognise(header, path, places)
     combined = header_of_stack(header, profile.keywords["kind"])
     if combined:
         advice = "" if found.kind == "science" else f": {MASTERS}"

@@ -61,7 +61,7 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
         lines += _section(f"masters to be made{borrowed}{of_setup}", _masters(plan, label))
         lines += _section(f"what each science frame gets{of_setup}", _matches(plan, night.unused, label))
         lines += _section(f"the detector{of_setup}", _numbers(plan, measured=measured))
-    lines += _section("remarks", _remarks(night))
+    lines += _section("remarks", _remarks(night, label))
     return "\n".join(lines)
 
 
@@ -224,10 +224,10 @@ def _numbers(plan: Plan, *, measured: bool) -> Iterator[str]:
     yield from _wrapped(f"overscan    {plan.overscan or 'none'}; kept {plan.trim or 'the whole frame'}", more=12)
 
 
-def _remarks(night: NightPlan) -> Iterator[str]:
+def _remarks(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
     """What the headers of frames need to have said, each once."""
     remarks = Remarks()
-    remarks.add(*(FileRemark(frame.path.name, remark) for frame in _frames(night) for remark in frame.remarks))
+    remarks.add(*(FileRemark(label[frame.path], remark) for frame in _frames(night) for remark in frame.remarks))
     remarks.add(*(remark for plan in night.setups for remark in (*plan.remarks, *plan.loan.remarks)))
     for line in remarks.lines():
         yield from _wrapped(line, more=4)
