@@ -128,7 +128,7 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
         if len(flats) < 2:
             continue
         arrays = [piece.pixels for _, piece in flats], [piece.pixels for _, piece in biases]
-        found = _tried(lambda arrays=arrays: transfer_of(*arrays, known))
+        found = _tried(partial(transfer_of, arrays[0], arrays[1], known))
         if isinstance(found, str):
             failures.append(found)
             continue
