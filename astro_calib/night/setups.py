@@ -158,9 +158,7 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     for group in groups:
         members = [frame for frame, own in zip(frames, told, strict=True) if not _differing(group, own)]
         for alike in _by_temperature(members, tolerance):
-            settings = {
-                card: value for frame in alike for card, value in frame.settings.items() if card not in counts
-            }
+            settings = {card: value for frame in alike for card, value in frame.settings.items() if card not in counts}
             if (temperature := _typical(alike)) is not None:
                 settings[COOLED] = temperature
             found.append(Setup(settings, tuple(alike), tolerance))
