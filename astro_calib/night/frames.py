@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from astro_calib.night.profile import Profile
 
-__all__ = ["RawFrame", "UnusedFile", "by_reason", "file_state"]
+__all__ = ["NOT_KNOWN", "RawFrame", "UnusedFile", "by_reason", "file_state"]
+
+#: How the reason begins why a file of a kind that nothing tells is left out.
+NOT_KNOWN = "its kind is not known"
 
 
 @dataclass(frozen=True, kw_only=True)
