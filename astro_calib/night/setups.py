@@ -128,8 +128,9 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     """
     Split frames by setup; cards that are missing make no difference. The one with the most frames comes first.
 
-    ``tolerance`` is how far apart temperatures of one setup may be, in degrees; the usual one is wider far below zero. Science frames are split by their own
-    temperatures, and biases, darks and flats belong to all those that they are near to.
+    ``tolerance`` is how far apart temperatures of one setup may be, in degrees; the usual one is wider far below zero.
+    Science frames are split by their own temperatures, and biases, darks and flats belong to all those that they are
+    near to.
 
     >>> from dataclasses import dataclass
     >>> from astro_calib.night.setups import setups
