@@ -128,8 +128,8 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
         flats = _flats(by_filter[name], biases, sampler, top, notes)[: 2 if results else FLATS]
         if len(flats) < 2:
             continue
-        arrays = [piece.pixels for _, piece in flats], [piece.pixels for _, piece in biases]
-        found = _tried(partial(transfer_of, arrays[0], arrays[1], known))
+        of_flats, of_biases = ([piece.pixels for _, piece in some] for some in (flats, biases))
+        found = _tried(partial(transfer_of, of_flats, of_biases, known))
         if isinstance(found, str):
             failures.append(found)
             continue
@@ -142,7 +142,7 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
             break
     if not results:
         fewer = f"there {_are(max(map(len, by_filter.values()), default=0), 'flat', 'flats')} through one filter"
-        noise = _tried(lambda: _of_biases(biases))
+        noise = _tried(partial(_of_biases, biases))
         if isinstance(noise, str):
             noise = Measurement(why_no_noise=f"the biases {NO_NUMBER} ({noise})")
         return noise._replace(why_not=(failures or [fewer])[0], notes=_told(notes), biases=biases)

@@ -249,6 +249,7 @@ def _with_pixels(
             known = {file.path for file in unused}
             unused += [left_out(frame, reason) for frame in good if frame.path not in known]
             continue
+        said = (*remarks_on(good, plan.profile, loan), *plan.elsewhere, *by_reason(unlike))
         whole = replace(
             plan,
             frames=tuple(good),

@@ -104,3 +104,33 @@ def test_a_power_that_was_hardly_drawn_has_no_certain_error():
     # The chi-squared distribution of next to no degrees of freedom has nearly all of its values at 0.
     assert cautious_error(1e-3) == np.inf
     assert 1 < cautious_error(1.0) < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "card", "value"),
+    [
+        ("odd", "IMCMB001", "dark0.fits"),
+        ("odd", "HISTORY", "ImageIntegration.numberOfImages: 20"),
+        ("odd", "HISTORY", "imcombine: 20 images"),
+        ("MasterDark_30", "OBSERVER", "me"),
+        ("masterDarks", "OBSERVER", "me"),
+        ("dark-master", "OBSERVER", "me"),
+        ("DarkMaster_2024", "OBSERVER", "me"),
+        ("superdark", "OBSERVER", "me"),
+    ],
+)
+def test_a_master_among_raw_frames_that_its_header_or_name_tells(tmp_path, name, card, value):
+    camera = Camera(seed=7)
+    raw = camera.night(tmp_path / "raw")
+    camera.write(raw / f"{name}.fits", "DARK", 30, **{card: value})
+    summary = reduced(raw, detector="header")
+    assert left_out(summary).keys() == {f"{name}.fits"}
+    assert "no raw frame, for it is a " in left_out(summary)[f"{name}.fits"]
+
+
+@pytest.mark.parametrize("name", ["mastery", "paymaster", "stacking", "superb_1", "masterpiece"])
+def test_names_that_only_begin_like_those_of_masters(tmp_path, name):
+    camera = Camera(seed=7)
+    raw = camera.night(tmp_path / "raw")
+    camera.write(raw / f"{name}.fits", "DARK", 30, HISTORY="combined focus of three stars")
+    assert reduced(raw, detector="header").unused == ()
