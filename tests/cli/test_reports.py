@@ -135,7 +135,7 @@ def test_json_that_cannot_be_written_costs_the_json(raw, tmp_path, monkeypatch):
 
     monkeypatch.setattr(atomic, "write_atomically", full)
     out = tmp_path / "out"
-    result = CliRunner().invoke(
+    result = CliRunner(env={"COLUMNS": None}).invoke(
         main, ["reduce", str(raw), "-o", str(out), "--json", str(tmp_path / "night.json"), "--no-stars"]
     )
     assert result.exit_code == 3
