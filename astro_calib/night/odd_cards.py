@@ -26,15 +26,18 @@ def doubts_of_cards(frames: Sequence[RawFrame]) -> Iterator[str]:
     said: dict[tuple[str, str, str], list[str]] = {}
     for card in sorted(cards):
         values = {kind: {frame.hints.get(card) for frame in group} for kind, group in kinds.items() if group}
-        if any(len(found) > 1 or None in found for found in values.values()) or "science" not in values:
+        of_science = values.pop("science", set())
+        # A telescope that turns over has lights of both kinds.
+        several = 2 if "FLIP" in card else 1
+        if len(of_science) > several or any(len(found) > 1 for found in values.values()):
             continue
-        (of_science,) = values.pop("science")
         for kind, (value,) in values.items():
-            if value != of_science:
-                said.setdefault((card, str(value), str(of_science)), []).append(PLURALS[kind])
+            others = set() if value is None else of_science - {value, None}
+            for other in sorted(map(str, others)):
+                said.setdefault((card, str(value), other), []).append(PLURALS[kind])
     for (card, value, of_science), names in said.items():
         what = "whether pixels were mirrored" if "FLIP" in card else "a setting of the camera"
         yield (
-            f"{card} is {value or 'blank'!r} in the {' and '.join(names)}, and {of_science or 'blank'!r} in the "
+            f"{card} is {value or 'blank'!r} in the {' and '.join(names)}, and {of_science or 'blank'!r} in "
             f"science frames: if it tells {what}, they do not go together; calibrate with frames of the same {card}"
         )

@@ -121,7 +121,16 @@ def test_a_card_that_may_be_a_setting_is_said_where_it_differs(raw, card, own, o
     assert plan.unused == ()
     (remark,) = [remark for remark in plan.remarks if card in remark]
     assert f"{card} is {str(own) or 'blank'!r} in the biases and flats" in remark
-    assert f"{str(other).lower()!r} in the science frames" in remark
+    assert f"{str(other).lower()!r} in science frames" in remark
+
+
+@pytest.mark.usefixtures("small_night")
+def test_a_telescope_that_turned_over_is_said(raw, write_raw):
+    turned = write_raw("turned.fits", "LIGHT", FILTER="V")
+    for path in raw.iterdir():
+        set_card(path, "FLIPPED", path == turned)
+    (remark,) = [remark for remark in plan_night(raw, **CAMERA).remarks if "FLIPPED" in remark]
+    assert "FLIPPED is 'false' in the biases and flats, and 'true' in science frames" in remark
 
 
 @pytest.mark.usefixtures("small_night")
