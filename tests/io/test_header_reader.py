@@ -180,7 +180,9 @@ def test_a_number_of_bits_that_fits_has_not_is_what_is_wrong(tmp_path):
     old = next(card for card in (content[place : place + 80] for place in range(0, 2880, 80)) if card[:6] == b"BITPIX")
     path.write_bytes(content.replace(old, b"BITPIX  =                   17".ljust(80)))
     for read in (read_raw_header, read_raw_file):
-        with pytest.raises(UnusableFileError, match="damaged: its header says that a number has 17 bits; expected") as caught:
+        with pytest.raises(
+            UnusableFileError, match="damaged: its header says that a number has 17 bits; expected"
+        ) as caught:
             read(path)
         assert "truncated" not in str(caught.value)
 

@@ -320,7 +320,9 @@ def test_a_frame_whose_word_for_its_kind_is_not_known_is_missed(raw, tmp_path, w
     summary = reduce_night(raw, tmp_path / "out", **CAMERA, **QUICK)
     assert summary.outcome == "part"
     text = str(summary)
-    assert text.startswith("FAILED: files of a kind that is not known, which may be science frames (1):\n  z1.fits: its kind")
+    assert text.startswith(
+        "FAILED: files of a kind that is not known, which may be science frames (1):\n  z1.fits: its kind"
+    )
     assert f"IMAGETYP={word!r}" in text
     # That it is of no use can be said.
     profile = tmp_path / "mine.toml"

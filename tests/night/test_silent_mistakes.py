@@ -137,16 +137,16 @@ def test_flats_of_two_filters_are_two_masters(tmp_path):
         assert error.std() < 0.1
 
 
-def test_flats_of_two_filters_that_no_header_tells_apart_are_said_first(tmp_path):
+@pytest.mark.parametrize("number", [3, 11])
+def test_flats_of_two_filters_that_no_header_tells_apart_are_said_first(tmp_path, number):
     camera = Camera(seed=8)
     raw = camera.night(tmp_path / "raw", flats=0, lights=0)
     for name in "VR":
-        for index in range(3):
-            camera.write(raw / f"flat{name}{index}.fits", "FLAT", 2, name, FILTER="Clear")
+        for index in range(number):
+            camera.write(raw / f"flat{name}{index:02}.fits", "FLAT", 2, name, FILTER="Clear")
     camera.write(raw / "light.fits", "LIGHT", 30, "V", FILTER="Clear")
     summary = reduced(raw, tmp_path / "out")
     (flat,) = [master for master in summary.masters if master.kind == "flat"]
-    # Three frames of each: their medians differ as the two flats do.
     assert flat.noise_ratio > 1.5
     (alarm,) = [text for text in summary.attention if "its frames scatter by" in text]
     assert alarm.startswith("master-flat-Clear.fits: ")

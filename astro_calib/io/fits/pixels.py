@@ -30,6 +30,8 @@ def fault_of_bits(bits: Any) -> str:
     if bits in STORED:
         return ""
     return f"damaged: its header says that a number has {bits!r} bits; expected one of {', '.join(map(str, STORED))}"
+
+
 #: The BZERO that shifts stored whole numbers, by their size in bytes, and what they mean then.
 SHIFTED: dict[int, tuple[int, Any]] = {
     1: (-128, np.int8),
