@@ -41,8 +41,9 @@ class Inputs:
     """
     Takes note of the frames that go into a master, one after the other.
 
-    Each is compared with the one before it, and the last with the first: what they have in common, such as a master that was subtracted from both,
-    is in neither the scatter of the difference nor its prediction. With ``scaled`` they are brought to one level first.
+    Each is compared with the one before it, and the last with the first: what they have in common, such as a master
+    that was subtracted from both, is in neither the scatter of the difference nor its prediction. With
+    ``scaled`` they are brought to one level first.
     """
 
     def __init__(self, *, scaled: bool) -> None:

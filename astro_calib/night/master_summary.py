@@ -85,9 +85,8 @@ class MasterSummary:
         --------
         >>> from pathlib import Path
         >>> from astro_calib.night import MasterSummary
-        >>> made = MasterSummary(
-        ...     path=Path("master-flat-V.fits"), title="flat", number=6, level=1, sigma=0.01, kind="flat", noise_ratio=2.84
-        ... )
+        >>> path = Path("master-flat-V.fits")
+        >>> made = MasterSummary(path=path, title="", number=6, level=1, sigma=0.01, kind="flat", noise_ratio=2.84)
         >>> made.alarm[:74]
         'master-flat-V.fits: its frames scatter by 2.84 times what is predicted: th'
         """

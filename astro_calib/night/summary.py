@@ -110,7 +110,7 @@ class NightSummary:
 
     @property
     def attention(self) -> tuple[str, ...]:
-        """What has to be read before the results are used: numbers of the detector that contradict each other, odd flats."""
+        """What has to be read before the results are used: numbers that contradict each other, and odd flats."""
         return tuple(alarm for setup in self.plan.setups for alarm in self._alarms(setup))
 
     @property
