@@ -16,6 +16,7 @@ from astro_calib.night.names import file_name, stem
 from astro_calib.night.not_raw import header_of_stack
 from astro_calib.night.observed import time_of
 from astro_calib.night.raw_file import UnusableFileError, read_raw_header
+from astro_calib.night.setting_cards import hints_of
 from astro_calib.night.setups import rotator_of, settings_of
 from astro_calib.night.told_by_name import filter_by_name
 
@@ -106,6 +107,7 @@ class _Description:
         about = profile.find(header, "object")
         exposure_time = self._exposure_time()
         trim = self._section("trim", shape)
+        settings = settings_of(header, profile.keywords["gain"])
         return RawFrame(
             path=self.path,
             name=file_name(stem(self.path)),
@@ -125,10 +127,11 @@ class _Description:
             misfit="; ".join(self.misfits),
             unusable=self.unusable,
             beyond=frozenset(self.beyond),
-            settings=settings_of(header, self.profile.keywords["gain"]),
+            settings=settings,
             in_header=self._in_header(),
             profile=profile,
             rotator=rotator_of(header),
+            hints=hints_of(header, profile.keywords),
         )
 
     def _filter(self) -> str:

@@ -49,14 +49,16 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     """
     label = called(sorted({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)}))
     number = len(label) - sum(file.reason == NOT_FITS for file in night.unused)
-    counts = f"{number} raw files, of which {len(night.frames)} are used"
+    used = len(night.frames)
+    counts = f"{number} raw file{'' if number == 1 else 's'}, of which {used} {'is' if used == 1 else 'are'} used"
     lines = [f"{counts}; nothing was written, and no pixel was read"]
     lines += _section("what cannot be reduced, and what would mend it", _problems(night, label))
     lines += _section("what each file is taken for", _kinds(night, label))
     lines += _section("what is not used", _unused(night.unused, label))
     for plan in night.setups:
         of_setup = f" ({plan.title})" if plan.title else ""
-        lines += _section(f"masters to be made{of_setup}", _masters(plan, label))
+        borrowed = " or borrowed" if plan.loan.masters else ""
+        lines += _section(f"masters to be made{borrowed}{of_setup}", _masters(plan, label))
         lines += _section(f"what each science frame gets{of_setup}", _matches(plan, night.unused, label))
         lines += _section(f"the detector{of_setup}", _numbers(plan, measured=measured))
     lines += _section("remarks", _remarks(night, label))
@@ -205,6 +207,8 @@ def _numbers(plan: Plan, *, measured: bool) -> Iterator[str]:
             checked += f", for that needs {needs[role]}"
         if stated is not None:
             text = f"{stated:g} {units[role]}, as profile or options say{checked}"
+        elif role in plan.loan.numbers and not can_be_measured:
+            text = f"{plan.loan.numbers[role][0]:g} {units[role]}, with which the masters of other nights were made"
         elif told:
             text = f"{' to '.join(f'{value:g}' for value in (told[0], told[-1])[: len(told)])} {units[role]}"
             text += f" by the headers{checked}"
