@@ -9,6 +9,7 @@ import numpy as np
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.headers import parse_section
 from astro_calib.night.matching import darks_of, flat_groups
+from astro_calib.night.names import named
 from astro_calib.night.not_raw import are_whole_numbers
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.matching_rules import Matching
 
-__all__ = ["Glance", "glance_at", "without_unlike"]
+__all__ = ["Glance", "glance_at", "remarks_on_fractions", "without_unlike"]
 
 #: So many differences of neighbouring pixels are kept of a frame, and so many tell how they scatter.
 KEPT, FEWEST = 4096, 1000
@@ -94,6 +95,17 @@ def without_unlike(
         found |= _unlike(flats, glances, float(np.median(dark)) if dark else 0.0)
     unused = [UnusedFile(frame.path, found[frame.path], frame.kind) for frame in frames if frame.path in found]
     return [frame for frame in frames if frame.path not in found], unused
+
+
+def remarks_on_fractions(frames: Sequence[RawFrame], glances: Mapping[Path, Glance]) -> list[str]:
+    """Say which darks may be masters although there are no others; of biases and flats the measurement says it."""
+    darks = [frame for frame in frames if frame.kind == "dark" and frame.path in glances]
+    names = [frame.path.name for frame in darks if not glances[frame.path].whole]
+    what = (
+        "its numbers are no whole ones, as no camera writes them; it is taken for a raw frame: if it is a master, give "
+        "it with --masters and not among the raw frames"
+    )
+    return [f"{named(names)}: {what}"] if names else []
 
 
 def _unlike(frames: Sequence[RawFrame], glances: Mapping[Path, Glance], zero: float | None = None) -> dict[Path, str]:
