@@ -25,9 +25,10 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message on standard error."""
-        from astro_calib.io.terminal import room_on
+        from astro_calib.io.terminal import is_terminal, room_on
 
-        room = room_on(sys.stderr)
+        # Elsewhere somebody may look for a line.
+        room = room_on(sys.stderr) if is_terminal(sys.stderr) else None
         text = f"Error: {self.format_message()}"
         click.echo(text if room is None else "\n".join(_folded(text, room)), file=file, err=file is None)
 

@@ -212,7 +212,11 @@ class BaseFrame(Copies, Kept):
 
     @property
     def data(self) -> NDArray[Any]:
-        """The image; assigning to it cuts the link between its variance and the sources that this came from."""
+        """
+        The image, which may be written into; assigning to it cuts the link between its variance and its sources.
+
+        Asking for it costs a checksum of the pixels, by which a change is noticed; `pixels` costs nothing.
+        """
         if self._guard is not None:
             self._guard.expose(self._data)
         return self._data

@@ -83,8 +83,10 @@ def _rows(shown: Sequence[_Column], frames: Sequence[FrameSummary], longest: int
 def _aperture_lines(radii: Sequence[float], aperture: float | None, width: int) -> list[str]:
     if aperture is not None:
         return paragraph(f"apertures: a radius of {aperture:g} pixels on every frame.", width)
+    smallest, largest = f"{min(radii):.1f}", f"{max(radii):.1f}"
+    between = smallest if smallest == largest else f"{smallest} to {largest}"
     return paragraph(
-        f"apertures: one width of each frame's stars in radius, {min(radii):.1f} to {max(radii):.1f} pixels; "
+        f"apertures: one width of each frame's stars in radius, {between} pixels; "
         "to compare fluxes from frame to frame, give one radius for all (--aperture).",
         width,
     )

@@ -22,7 +22,8 @@ from astro_calib.night.matching import near, same_exposure
 from astro_calib.night.names import for_filter, named
 from astro_calib.night.profiles import load_profile, profile_of
 from astro_calib.night.raw_file import FITS_SUFFIX
-from astro_calib.night.setups import CARDS, COOLED, PEDESTAL, Setup, difference
+from astro_calib.night.setting_cards import FAMILIES, PEDESTAL, family_of
+from astro_calib.night.setups import COOLED, Setup, difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,13 +68,15 @@ class _Night:
 
     def untold(self, master: MasterFile) -> list[str]:
         """What the headers of the frames tell of the setup, and the header of a master does not."""
-        whats = [*CARDS.items(), (COOLED, (COOLED,))]
+        ours, of_master = (
+            {family_of(card) or card for card in settings} for settings in (self.setup.settings, master.settings)
+        )
         return [
             what
-            for what, cards in whats
+            for what in (*FAMILIES, COOLED)
             # A flat is free from it, and from its card.
             if not (what == PEDESTAL and master.kind == "flat")
-            if any(card in self.setup.settings for card in cards) and not any(card in master.settings for card in cards)
+            if what in ours and what not in of_master
         ]
 
     def misfit(self, master: MasterFile) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from astro_calib.detector.header_values import as_number
 from astro_calib.night.headers import header_value
+from astro_calib.night.setting_cards import FAMILIES, GAIN, family_of, is_usual, settings_cards
+from astro_calib.night.temperature_cards import detector_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,24 +30,6 @@ __all__ = [
     "setups",
 ]
 
-GAIN = "gain setting"
-#: What a program added to all values, or will have to be added to them.
-PEDESTAL = "pedestal"
-#: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
-CARDS = {
-    "camera": ("INSTRUME", "DETECTOR", "CAMERA", "CAMERAID", "CAM-ID", "CAM-MOD", "CAMMODEL"),
-    "serial number": ("SERIALNO", "SERIAL", "SERNO", "CAMSERNO", "DETSER", "CCDSERNO", "CAM-SN"),
-    "binning": ("XBINNING", "YBINNING", "CCDXBIN", "CCDYBIN", "CCDSUM", "BINNING"),
-    "window": ("XORGSUBF", "YORGSUBF", "SUBRECT"),
-    GAIN: ("GAIN", "EGAIN", "CAM-GAIN", "GAINRAW", "PREAMP"),
-    "offset setting": ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
-    PEDESTAL: ("PEDESTAL",),
-    "row order": ("ROWORDER",),
-    "read-out mode": ("READOUTM", "READMODE", "READOUT", "RDMODE", "READ-SPD", "READSPED", "CCDSPEED"),
-}
-#: What was reached, before what the cooler is to reach: it may not have got there yet.
-TEMPERATURE = ("CCD-TEMP", "CCDTEMP", "CCD_TEMP", "DET-TEMP", "DETTEMP")
-SET_TEMPERATURE = ("SET-TEMP", "SETTEMP", "SET_TEMP", "CCDTSET")
 COOLED = "temperature"
 #: The mechanical angle of a rotator, not that of the sky.
 ROTATOR = ("ROTATANG", "ROTATOR", "ROTANG", "ROTANGLE", "ROTMECH")
@@ -53,6 +37,10 @@ ROTATOR = ("ROTATANG", "ROTATOR", "ROTANG", "ROTANGLE", "ROTMECH")
 SIZE = "size"
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
 TOLERANCE = 2.5
+#: A chip that is colder than this has so little dark current that it may be as far away as that, unless a profile says.
+COLD, OF_COLD = -80.0, 10.0
+#: A setting that is hardly known may have so many values in a night, and no more than half as many as there are frames.
+FEW = 3
 
 
 class HasSettings(Protocol):
@@ -95,14 +83,14 @@ def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | fl
     {'INSTRUME': 'zwo asi294mc pro', 'GAIN': 120.0, 'temperature': -17.5}
     """
     found: dict[str, str | float] = {}
-    for what, cards in CARDS.items():
-        for card in (*cards, *gains) if what == GAIN else cards:
-            value = header_value(header, card)
-            if value is None or (what == GAIN and not _may_be_setting(value)):
-                continue
-            number = as_number(value)
-            found[card] = " ".join(str(value).split()).casefold() if number is None else float(f"{number:.5g}")
-    temperature = _first_number(header, (*TEMPERATURE, *SET_TEMPERATURE))
+    for card in dict.fromkeys((*settings_cards(header), *gains)):
+        value = header_value(header, card)
+        if value is None or (_family(card) == GAIN and not _may_be_setting(value)):
+            continue
+        number = as_number(value)
+        text = " ".join(str(value).split()).casefold().replace(", ", ",")
+        found[card] = text if number is None else float(f"{number:.5g}")
+    temperature = detector_temperature(header)
     if temperature is not None:
         found[COOLED] = temperature
     return found
@@ -120,6 +108,11 @@ def rotator_of(header: Header) -> float | None:
     return _first_number(header, ROTATOR)
 
 
+def _family(card: str) -> str:
+    """What a card tells of; those that only a profile names tell of a gain."""
+    return family_of(card) or GAIN
+
+
 def _may_be_setting(value: Any) -> bool:
     """Whether a gain is a number that a camera can be set to; zero is one only where whole numbers are written."""
     number = as_number(value)
@@ -135,8 +128,9 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     """
     Split frames by setup; cards that are missing make no difference. The one with the most frames comes first.
 
-    ``tolerance`` is how far apart temperatures of one setup may be, in degrees. Science frames are split by their own
-    temperatures, and biases, darks and flats belong to all those that they are near to.
+    ``tolerance`` is how far apart temperatures of one setup may be, in degrees; the usual one is wider far below zero.
+    Science frames are split by their own temperatures, and biases, darks and flats belong to all those that they are
+    near to.
 
     >>> from dataclasses import dataclass
     >>> from astro_calib.night.setups import setups
@@ -148,7 +142,14 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     >>> [len(setup.frames) for setup in setups(frames)]
     [3, 2]
     """
-    told = [{card: value for card, value in frame.settings.items() if card != COOLED} for frame in frames]
+    counts = _counts(frames)
+    known = [temperature for frame in frames if (temperature := _temperature(frame)) is not None]
+    if tolerance == TOLERANCE and known and max(known) < COLD:
+        tolerance = OF_COLD
+    told = [
+        {card: value for card, value in frame.settings.items() if card != COOLED and card not in counts}
+        for frame in frames
+    ]
     # Those that tell most come first, so that the others find their place.
     kinds = sorted({tuple(sorted(one.items())) for one in told}, key=lambda one: (-len(one), str(one)))
     groups: list[dict[str, Any]] = []
@@ -163,11 +164,21 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     for group in groups:
         members = [frame for frame, own in zip(frames, told, strict=True) if not _differing(group, own)]
         for alike in _by_temperature(members, tolerance):
-            settings = {card: value for frame in alike for card, value in frame.settings.items()}
+            settings = {card: value for frame in alike for card, value in frame.settings.items() if card not in counts}
             if (temperature := _typical(alike)) is not None:
                 settings[COOLED] = temperature
             found.append(Setup(settings, tuple(alike), tolerance))
     return sorted(found, key=lambda setup: -len(setup.frames))
+
+
+def _counts(frames: Sequence[RawFrame]) -> set[str]:
+    """Cards that are spelt like settings, and differ from frame to frame, as a count or a time does."""
+    values: dict[str, list[str | float]] = {}
+    for frame in frames:
+        for card, value in frame.settings.items():
+            if card != COOLED and not is_usual(card):
+                values.setdefault(card, []).append(value)
+    return {card for card, found in values.items() if len(set(found)) > max(FEW, len(found) / 2)}
 
 
 def _by_temperature(frames: Sequence[RawFrame], tolerance: float) -> list[list[RawFrame]]:
@@ -270,7 +281,7 @@ def difference(setup: Setup, frame: HasSettings) -> str:
             if len(differing) == 1 or abs(float(own) - float(other)) > setup.tolerance:
                 said.append(f"temperature is {own:g} C, not {other:g} C")
             continue
-        what = next((name for name, cards in CARDS.items() if card in cards), GAIN)
+        what = _family(card)
         said.append(f"{what} ({card}) is {_shown(own)}, not {_shown(other)}")
     return ", ".join(said)
 
@@ -285,8 +296,11 @@ def setup_titles(found: Sequence[Mapping[str, str | float]]) -> list[str]:
     """
     titles: list[list[str]] = [[] for _ in found]
     apart = 1
-    cards = [card for cards in (*CARDS.values(), (SIZE, COOLED)) for card in cards]
-    cards += sorted({card for settings in found for card in settings} - set(cards))
+    order = (*FAMILIES, SIZE, COOLED)
+    cards = sorted(
+        {card for settings in found for card in settings},
+        key=lambda card: (order.index(card if card in order else _family(card)), card),
+    )
     for card in cards:
         words = [_words(card, settings) for settings in found]
         together = len({(*title, word) for title, word in zip(titles, words, strict=True)})
@@ -304,7 +318,7 @@ def _words(card: str, settings: Mapping[str, str | float]) -> str:
     value = _shown(settings[card])
     if card == COOLED:
         return f"{float(settings[card]):.0f} C"
-    what = next((name for name, cards in CARDS.items() if card in cards), "")
+    what = "" if card == SIZE else _family(card)
     if card == SIZE or what in ("camera", "read-out mode", "row order"):
         return value
     return f"{(what or card).removesuffix(' setting')} {value}"

@@ -46,7 +46,7 @@ class Rule(NamedTuple):
     x: tuple[Power, ...]
 
 
-#: z is x + y, x y and x / y.
+#: z is x + y, x y and x / y, of any two operands; what holds for flats alone stands in `astro_calib.masters.normalise`.
 RULES: dict[Any, Rule] = {
     #                    dz/dx        dz/dy                x
     np.add: Rule(Power(1), Power(1), (Power(1, z=1), Power(-1, y=1))),

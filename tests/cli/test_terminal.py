@@ -171,7 +171,8 @@ def test_arguments_that_mean_nothing_are_refused_in_one_message(raw, tmp_path, m
     (tmp_path / "linked" / "calibrated").symlink_to(tmp_path / "not there")
     before = sorted(path.name for path in tmp_path.iterdir())
     result = CliRunner().invoke(main, ["reduce", str(raw), *LEAN, *arguments])
-    assert result.exit_code in (1, 2)
+    # Of a night with one file that cannot be read the others are reduced.
+    assert result.exit_code in ((3,) if "-q" in arguments else (1, 2))
     assert isinstance(result.exception, SystemExit)
     assert result.stderr.count("Error: ") == 1
     assert said in result.stderr
