@@ -40,7 +40,7 @@ NO_WHOLE = (
     "no raw frame, for its numbers are no whole ones, as those of the other {} are: it is a master, or was calibrated"
 )
 WHY_MORE = "be of another kind, or have light in it"
-WHY_LESS = "be a master, or saturated"
+WHY_LESS = {"bias": "be a master", "dark": "be a master", "flat": "be a master, or saturated"}
 
 
 class Glance(NamedTuple):
@@ -124,7 +124,7 @@ def _unlike(frames: Sequence[RawFrame], glances: Mapping[Path, Glance], zero: fl
         ratio = ratios[worst]
         if LESS <= ratio <= MORE:
             break
-        maybe = WHY_MORE if ratio > 1 else WHY_LESS
+        maybe = WHY_MORE if ratio > 1 else WHY_LESS[raw[0].kind]
         found[raw.pop(worst).path] = (
             f"it does not look like the other {others}, for its pixels scatter {ratio:.2g} times as much: "
             f"it may {maybe}"
