@@ -15,7 +15,7 @@ from astro_calib.night.names import called, for_filter, named
 from astro_calib.night.remarks import FileRemark, Remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from astro_calib.night.profile import Profile
 
@@ -161,7 +161,8 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
     remarks += _on_angles(frames, profile)
     flats = {frame.filter for frame in frames if frame.kind == "flat"}
     flats |= {one.master.filter for one in loan.of_kind("flat")}
-    for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
+    wanted = {frame.filter for frame in frames if frame.kind == "science"}
+    for filter_name in sorted(wanted - flats):
         of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
         text = f"no flat for {for_filter(filter_name)}: reduced without one: "
         text += ", ".join(names[frame.path] for frame in of_filter)
@@ -172,7 +173,20 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
                 f"says: object = {alike[0].object!r} under [flat] in a profile makes them some"
             )
         remarks.append(text)
-    return remarks
+    return remarks + (_on_idle_flats(frames, wanted) if wanted - flats else [])
+
+
+def _on_idle_flats(frames: Sequence[RawFrame], wanted: Collection[str]) -> list[str]:
+    """Say which flats no science frame has a use for, where some lack one: a filter may have two names."""
+    idle = Counter(frame.filter for frame in frames if frame.kind == "flat" and frame.filter not in wanted)
+    if not idle:
+        return []
+    found = ", ".join(
+        f"{number} flat{'s' * (number > 1)} of {for_filter(name) if name else 'no filter name'}"
+        for name, number in sorted(idle.items())
+    )
+    advice = "if it is the same filter by another name, give it one name in all headers"
+    return [f"{found}: no science frame has that filter; {advice}"]
 
 
 def _on_angles(frames: Sequence[RawFrame], profile: Profile) -> list[str]:

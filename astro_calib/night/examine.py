@@ -16,10 +16,12 @@ from astro_calib.night.names import file_name, stem
 from astro_calib.night.not_raw import header_of_stack
 from astro_calib.night.observed import time_of
 from astro_calib.night.raw_file import UnusableFileError, read_raw_header
+from astro_calib.night.setting_cards import hints_of
 from astro_calib.night.setups import rotator_of, settings_of
 from astro_calib.night.told_by_name import filter_by_name
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from astropy.io.fits import Header
@@ -41,11 +43,14 @@ DAY = 86400.0
 LONGEST_EXPOSURE = 10 * DAY
 
 
-def examine_file(path: Path, profile: Profile, *, needs_numbers: bool = True) -> RawFrame | UnusedFile:
+def examine_file(
+    path: Path, profile: Profile, *, needs_numbers: bool = True, places: Collection[Path] = ()
+) -> RawFrame | UnusedFile:
     """
     Read the header of a raw file; return what it is, or why it cannot be used. No pixel is read.
 
     If ``needs_numbers``, a header whose gain or read noise makes no sense is such a reason; else it is a remark.
+    ``places`` are the folders that somebody gave as the night, whose names say nothing of a single file.
     """
     cards: list[str] = []
     state = (0, 0)
@@ -58,14 +63,14 @@ def examine_file(path: Path, profile: Profile, *, needs_numbers: bool = True) ->
         own = None if error.header is None else profile.of(error.header)
         if own is not None and (combined := header_of_stack(error.header, own.keywords["kind"])):
             return UnusedFile(path, f"no raw frame, for it {combined}: {error}")
-        kind = None if own is None else own.kind(error.header, path)
+        kind = None if own is None else own.recognise(error.header, path, places).kind
         lost = kind == "science" or (kind is None and error.may_be_science)
         return UnusedFile(path, str(error), kind or "", lost=lost)
     profile = profile.of(header)
-    found = kind_of_file(path, header, profile)
+    found = kind_of_file(path, header, profile, places)
     if isinstance(found, UnusedFile):
         return found
-    description = _Description(path, header, shape, found, profile, needs_numbers)
+    description = _Description(path, header, shape, found, profile, needs_numbers, places)
     frame = description.frame()
     if description.faults:
         return UnusedFile(path, "; ".join(description.faults), frame.kind, lost=frame.kind == "science")
@@ -84,9 +89,10 @@ class _Description:
         found: Recognised,
         profile: Profile,
         needs_numbers: bool,
+        places: Collection[Path],
     ) -> None:
-        self.path, self.header, self.shape, self.profile = path, header, shape, profile
-        self.kind, self.why, self.needs_numbers = str(found.kind), found.why, needs_numbers
+        self.path, self.header, self.shape, self.profile, self.places = path, header, shape, profile, places
+        self.kind, self.why, self.by, self.needs_numbers = str(found.kind), found.why, found.by, needs_numbers
         self.faults: list[str] = []
         self.remarks: list[str] = [found.remark] if found.remark else []
         self.unusable: dict[str, str] = {}
@@ -101,6 +107,7 @@ class _Description:
         about = profile.find(header, "object")
         exposure_time = self._exposure_time()
         trim = self._section("trim", shape)
+        settings = settings_of(header, profile.keywords["gain"])
         return RawFrame(
             path=self.path,
             name=file_name(stem(self.path)),
@@ -120,10 +127,11 @@ class _Description:
             misfit="; ".join(self.misfits),
             unusable=self.unusable,
             beyond=frozenset(self.beyond),
-            settings=settings_of(header, self.profile.keywords["gain"]),
+            settings=settings,
             in_header=self._in_header(),
             profile=profile,
             rotator=rotator_of(header),
+            hints=hints_of(header, profile.keywords),
         )
 
     def _filter(self) -> str:
@@ -131,7 +139,7 @@ class _Description:
         found = self.profile.find(self.header, "filter")
         if found is not None:
             return str(found[1])
-        told = filter_by_name(self.path)
+        told = filter_by_name(self.path, self.places)
         if told is None:
             return ""
         self.remarks.append("its filter is the one that its name or folder says, for its header names none")
@@ -164,7 +172,7 @@ class _Description:
         found = self.profile.exposure_time(self.header)
         if self.kind == "bias":
             if found is not None and found.seconds:
-                self.remarks.append(f"a bias by its header, although {found.keyword}={found.value!r}")
+                self.remarks.append(f"a bias by {self.by}, although {found.keyword}={found.value!r}")
             return 0.0
         if found is None:
             keywords = ", ".join(self.profile.keywords["exposure_time"])

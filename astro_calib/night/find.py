@@ -6,8 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import as_path
 from astro_calib.errors import FrameError
@@ -17,7 +16,10 @@ from astro_calib.night.output import PARTS
 from astro_calib.night.raw_file import FITS_SUFFIX
 from astro_calib.night.told_by_name import kind_by_name
 
-__all__ = ["find_files"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["entries_of", "find_files", "places_of"]
 
 #: Formats of capture programs that are not read here, by the ends of names, and what to do.
 OTHER_FORMATS = {
@@ -30,14 +32,8 @@ RESULT = re.compile(r"integrat|drizzle|regist|calibrat|debayer|cosmetic", re.IGN
 REJECTED = re.compile(r"reject(?:s|ed)?|bad|deleted|trash|unusable", re.IGNORECASE)
 
 
-def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
-    """
-    Return the files of a night, each once, and those of directories that are not FITS by their names.
-
-    ``raw`` is a path, several, or a ccdproc.ImageFileCollection. Directories are searched with all that are in them for
-    what is not hidden; the results of a reduction and folders of rejected frames are left out. A path that does not
-    exist is a FileNotFoundError, no path at all a FrameError.
-    """
+def entries_of(raw: Any) -> list[Path]:
+    """Return the paths that were given for a night: one, several, or those of a ccdproc.ImageFileCollection."""
     if isinstance(raw, str | PathLike):
         given: list[Any] = [raw]
     elif hasattr(raw, "files_filtered"):
@@ -46,8 +42,29 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
         given = list(raw)
     else:
         given = [raw]  # which is refused below
-    search = _Search()
-    for entry in [as_path("a raw file", one) for one in given]:
+    return [as_path("a raw file", one) for one in given]
+
+
+def places_of(entries: Iterable[Path]) -> frozenset[Path]:
+    """
+    Return the folders that were given for a night, and those of files that were.
+
+    Their names, and those of what is above them, say where a night is kept, and nothing of single files.
+    """
+    return frozenset(entry if os.path.isdir(entry) else entry.parent for entry in entries)  # noqa: PTH112  see below
+
+
+def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
+    """
+    Return the files of a night, each once, and those of directories that are not FITS by their names.
+
+    ``raw`` is a path, several, or a ccdproc.ImageFileCollection. Directories are searched with all that are in them for
+    what is not hidden; the results of a reduction and folders of rejected frames are left out. A path that does not
+    exist is a FileNotFoundError, no path at all a FrameError.
+    """
+    given = entries_of(raw)
+    search = _Search(places_of(given))
+    for entry in given:
         if not os.path.lexists(entry):
             msg = f"{entry} does not exist; expected a raw FITS file, or a directory of them."
             raise FileNotFoundError(msg)
@@ -57,7 +74,7 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
         else:
             search.file(entry)
     if not search.paths and not search.unused:
-        where = ", ".join(str(entry) for entry in map(Path, given)) or "the list"
+        where = ", ".join(map(str, given)) or "the list"
         msg = f"there are no raw frames in {where}: it is empty; give a directory of FITS files, or the files."
         raise FrameError(msg)
     return list(search.paths.values()), search.unused
@@ -66,7 +83,8 @@ def find_files(raw: Any) -> tuple[list[Path], list[UnusedFile]]:
 class _Search:
     """Collects files, each once, and what is left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: frozenset[Path]) -> None:
+        self.places = places
         self.paths: dict[str, Path] = {}
         self.unused: list[UnusedFile] = []
         self._searched: set[str] = set()
@@ -77,7 +95,7 @@ class _Search:
         if refused is None:
             self.paths.setdefault(os.path.realpath(path), path)
             return
-        told = kind_by_name(path)
+        told = kind_by_name(path, self.places)
         science = told is None or told.value == "science"
         lost = science and not (NAMED.search(path.name) or RESULT.search(path.name))
         self.unused.append(UnusedFile(path, refused, lost=lost))

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from astro_calib.night.profile import Profile
 
-__all__ = ["RawFrame", "UnusedFile", "by_reason", "file_state"]
+__all__ = ["NOT_KNOWN", "RawFrame", "UnusedFile", "by_reason", "file_state"]
+
+#: How the reason begins why a file of a kind that nothing tells is left out.
+NOT_KNOWN = "its kind is not known"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,8 @@ class RawFrame:
         What is to be said of its header.
     settings : mapping of str to (str or float)
         What its header says of the setup of the camera, by card.
+    hints : mapping of str to str
+        What its header says under cards that may tell a setting as well, by card.
     in_header : mapping of str to float
         The gain, in electron/adu or for a step of the converter, and the read noise that its header tells, whatever
         the profile says.
@@ -109,6 +114,7 @@ class RawFrame:
     why: str = ""
     time: float | None = None
     rotator: float | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

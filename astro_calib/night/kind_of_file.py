@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.night.frames import UnusedFile
+from astro_calib.night.frames import NOT_KNOWN, UnusedFile
 from astro_calib.night.not_raw import header_of_stack, name_of_stack
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from astropy.io.fits import Header
@@ -22,9 +23,13 @@ SAY_IT = "--bias, --dark, --flat or --science with a pattern of its name says wh
 MASTERS = "--masters with its folder lets it stand in for frames that the night lacks"
 
 
-def kind_of_file(path: Path, header: Header, profile: Profile) -> Recognised | UnusedFile:
+def kind_of_file(
+    path: Path, header: Header, profile: Profile, places: Collection[Path] = ()
+) -> Recognised | UnusedFile:
     """
     Return what kind of frame is in a file, and what tells it; or why the file is left out.
+
+    ``places`` are the folders that somebody gave as the night.
 
     >>> from pathlib import Path
     >>> from astropy.io import fits
@@ -34,7 +39,7 @@ def kind_of_file(path: Path, header: Header, profile: Profile) -> Recognised | U
     >>> print(kind_of_file(Path("a.fit"), fits.Header([("IMAGETYP", "COMP")]), generic))
     a.fit: ignored: arc lamp (IMAGETYP='COMP')
     """
-    found = profile.recognise(header, path)
+    found = profile.recognise(header, path, places)
     combined = header_of_stack(header, profile.keywords["kind"])
     if combined:
         advice = "" if found.kind == "science" else f": {MASTERS}"
@@ -49,8 +54,8 @@ def kind_of_file(path: Path, header: Header, profile: Profile) -> Recognised | U
     if found.kind is None:
         if found.why:
             return UnusedFile(path, f"{found.why}; give patterns that tell them apart", lost=True)
-        reason = f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}"
-        if found.silent:
-            reason += f"; neither its header nor its name or folder tells it: {SAY_IT}"
-        return UnusedFile(path, reason, lost=found.silent)
+        silent = "neither its header nor its name or folder tells it: " if found.silent else ""
+        known = f"{NOT_KNOWN} to profile {profile.name}: {profile.kind_values(header)}"
+        # Whoever took it may miss it, whatever word the header has for it.
+        return UnusedFile(path, f"{known}; {silent}{SAY_IT}, or [[ignore]] in a profile", lost=True)
     return found

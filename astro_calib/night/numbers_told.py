@@ -66,6 +66,9 @@ def _told(plan: Plan, role: str, *, enough: bool, measured: bool) -> Told:
         checked += f", for that needs {NEEDS[role]}"
     if stated is not None:
         return Told(role, True, f"{stated:g} {UNITS[role]}, as profile or options say{checked}")
+    if role in plan.loan.numbers and not (enough and measured):
+        value = plan.loan.numbers[role][0]
+        return Told(role, True, f"{value:g} {UNITS[role]}, with which the masters of other nights were made")
     if told:
         text = f"{' to '.join(f'{value:g}' for value in (told[0], told[-1])[: len(told)])} {UNITS[role]}"
         return Told(role, True, f"{text} by the headers{checked}")
@@ -74,7 +77,5 @@ def _told(plan: Plan, role: str, *, enough: bool, measured: bool) -> Told:
         return Told(role, True, text)
     if enough and measured:
         return Told(role, True, "measured from the frames, for no header tells it")
-    if plan.loan.masters:
-        return Told(role, True, "as of the borrowed masters, for no header tells it")
     text = f"unknown: no header tells it; give --{role.replace('_', '-')}"
     return Told(role, False, f"{text}, or {f'take {NEEDS[role]}' if measured else 'let it be measured (--detector)'}")

@@ -46,17 +46,21 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     26 raw files, of which 26 are used; nothing was written, and no pixel was read
     """
     label = called(sorted({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)}))
-    counts = f"{len(label)} raw files, of which {len(night.frames)} are used"
+    used = len(night.frames)
+    counts = (
+        f"{len(label)} raw file{'' if len(label) == 1 else 's'}, of which {used} {'is' if used == 1 else 'are'} used"
+    )
     lines = [f"{counts}; nothing was written, and no pixel was read"]
     lines += _section("what cannot be reduced, and what would mend it", _problems(night, label, measured=measured))
     lines += _section("what each file is taken for", _kinds(night, label))
     lines += _section("what is not used", _unused(night.unused, label))
     for plan in night.setups:
         of_setup = f" ({plan.title})" if plan.title else ""
-        lines += _section(f"masters to be made{of_setup}", _masters(plan, label))
+        borrowed = " or borrowed" if plan.loan.masters else ""
+        lines += _section(f"masters to be made{borrowed}{of_setup}", _masters(plan, label))
         lines += _section(f"what each science frame gets{of_setup}", _matches(plan, night.unused, label))
         lines += _section(f"the detector{of_setup}", _numbers(plan, measured=measured))
-    lines += _section("remarks", _remarks(night))
+    lines += _section("remarks", _remarks(night, label))
     return "\n".join(lines)
 
 
@@ -198,10 +202,10 @@ def _numbers(plan: Plan, *, measured: bool) -> Iterator[str]:
     yield from _wrapped(f"overscan    {plan.overscan or 'none'}; kept {plan.trim or 'the whole frame'}", more=12)
 
 
-def _remarks(night: NightPlan) -> Iterator[str]:
+def _remarks(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
     """What the headers of frames need to have said, each once."""
     remarks = Remarks()
-    remarks.add(*(FileRemark(frame.path.name, remark) for frame in _frames(night) for remark in frame.remarks))
+    remarks.add(*(FileRemark(label[frame.path], remark) for frame in _frames(night) for remark in frame.remarks))
     remarks.add(*(remark for plan in night.setups for remark in (*plan.remarks, *plan.loan.remarks)))
     for line in remarks.lines():
         yield from _wrapped(line, more=4)

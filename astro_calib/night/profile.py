@@ -95,7 +95,7 @@ from astro_calib.night.reading import FILENAME, FOLDER, ExposureTime, Reading
 from astro_calib.night.recognise import Recognised, recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from astropy.io.fits import Header
@@ -293,7 +293,7 @@ class Profile:
         """
         return self.recognise(header, path).kind
 
-    def recognise(self, header: Header, path: Path | None = None) -> Recognised:
+    def recognise(self, header: Header, path: Path | None = None, places: Collection[Path] = ()) -> Recognised:
         """
         What kind of frame a file holds, and what tells it.
 
@@ -303,6 +303,8 @@ class Profile:
             A raw frame's header.
         path : Path, optional
             The file, where its name may tell.
+        places : collection of Path
+            The folders that somebody gave as the night: their names, and those above, say nothing of a single file.
 
         Returns
         -------
@@ -316,7 +318,7 @@ class Profile:
         >>> load_profile("generic").recognise(fits.Header([("IMAGETYP", "Bias Frame")])).why
         "IMAGETYP='Bias Frame'"
         """
-        return recognise(Reading(header, self.keywords, path), self.rules, self.given)
+        return recognise(Reading(header, self.keywords, path), self.rules, self.given, places)
 
     def kind_values(self, header: Header) -> str:
         """

@@ -16,13 +16,17 @@ from astro_calib.night.reading import plain
 from astro_calib.night.told_by_name import kind_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from astro_calib.night.profile_check import Rule
     from astro_calib.night.reading import Reading
 
 __all__ = ["Recognised", "fits_rule", "is_named", "recognise"]
+
+
+#: How the reason begins where names tell the kind.
+BY_NAME = ("its name", "its folder")
 
 
 class Recognised(NamedTuple):
@@ -52,13 +56,24 @@ class Recognised(NamedTuple):
     silent: bool = False
     given: bool = False
 
+    @property
+    def by(self) -> str:
+        """What tells the kind, in two words if it is the header."""
+        return self.why if self.given or self.why.startswith(BY_NAME) else "its header"
 
-def recognise(reading: Reading, rules: Mapping[str, Sequence[Rule]], given: Mapping[str, Sequence[str]]) -> Recognised:
+
+def recognise(
+    reading: Reading,
+    rules: Mapping[str, Sequence[Rule]],
+    given: Mapping[str, Sequence[str]],
+    places: Collection[Path] = (),
+) -> Recognised:
     """
     Return what kind of frame a header, and the names of its file and folders, tell of.
 
     What is ``given``, patterns by kind, goes before the rules. Doubtful rules are tried where the others say that it is
-    a science frame, or nothing; the names of file and folders, where the header is silent.
+    a science frame, or nothing; the names of file and folders, where the header is silent; but not
+    those of the ``places`` that somebody gave as the night, nor those above them.
     """
     said = _given(reading.path, given)
     if said:
@@ -75,12 +90,17 @@ def recognise(reading: Reading, rules: Mapping[str, Sequence[Rule]], given: Mapp
         return Recognised(kind, why, _contradiction(kind, why, reading.path), rule.reason)
     if any(True for _ in reading.of_kind()):
         return Recognised(None, "")
-    told = kind_by_name(reading.path) if reading.path is not None else None
+    told = kind_by_name(reading.path, places) if reading.path is not None else None
     if told is None:
         return Recognised(None, "", silent=True)
-    where = "name" if reading.path is not None and told.name == reading.path.name else f"folder {told.name!r}"
+    where = "its name" if reading.path is not None and told.name == reading.path.name else f"its folder {told.name!r}"
     remark = "taken for what its name or folder says, for its header does not tell what it is"
-    return Recognised(told.value, f"its {where}", remark)
+    if told.against:
+        remark = (
+            f"taken for {_described(told.value)}, as {where} says, although its folder {told.against!r} says something "
+            "else, and its header does not tell (--bias, --dark, --flat or --science does)"
+        )
+    return Recognised(told.value, where, remark)
 
 
 def _described(kind: str) -> str:

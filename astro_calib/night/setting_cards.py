@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from astro_calib.night.headers import header_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping, Sequence
 
     from astropy.io.fits import Header
 
@@ -102,7 +103,7 @@ def settings_cards(header: Header) -> list[str]:
 
 
 def _is_address(header: Header, keyword: str) -> bool:
-    """Whether a card that names a camera by its network address."""
+    """Whether a card names a camera by its address in the network."""
     if family_of(keyword) != "camera" or is_usual(keyword):
         return False
     return ADDRESS.fullmatch(str(header_value(header, keyword))) is not None
@@ -121,9 +122,9 @@ def _may_be_setting(keyword: str) -> bool:
     return bool(MAY_BE.search(name)) and not IS_NONE.search(name) and not family_of(keyword)
 
 
-def hints_of(header: Header, told: Iterator[str] | tuple[str, ...] = ()) -> dict[str, str]:
+def hints_of(header: Header, keywords: Mapping[str, Sequence[str]] = MappingProxyType({})) -> dict[str, str]:
     """
-    Return what a header says under cards that may tell a setting of the camera, but for those that are ``told``.
+    Return what a header says under cards that may tell a setting of the camera, but for the ``keywords`` of a profile.
 
     A blank says something as well: that pixels were not mirrored, for example.
 
@@ -132,9 +133,11 @@ def hints_of(header: Header, told: Iterator[str] | tuple[str, ...] = ()) -> dict
     >>> hints_of(fits.Header([("FLIPSTAT", ""), ("CHIPCONF", "fast"), ("CCD-TEMP", -20.0)]))
     {'FLIPSTAT': '', 'CHIPCONF': 'fast'}
     """
-    known = set(told)
-    cards = (keyword for keyword in dict.fromkeys(header) if keyword not in known and _may_be_setting(keyword))
-    values = {card: header_value(header, card) for card in cards}
-    found = {card: "" if value is None else str(value).casefold() for card, value in values.items()}
-    # An angle on the sky is no setting.
-    return {card: value for card, value in found.items() if card != "ORIENT" or isinstance(values[card], str)}
+    found = {}
+    for card in filter(_may_be_setting, dict.fromkeys(header)):
+        value = header_value(header, card)
+        known = any(card in entry for entries in keywords.values() for entry in entries)
+        # An angle on the sky is no setting.
+        if not known and (card != "ORIENT" or isinstance(value, str)):
+            found[card] = "" if value is None else str(value).casefold()
+    return found

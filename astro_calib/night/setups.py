@@ -37,6 +37,8 @@ ROTATOR = ("ROTATANG", "ROTATOR", "ROTANG", "ROTANGLE", "ROTMECH")
 SIZE = "size"
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
 TOLERANCE = 2.5
+#: A chip that is colder than this has so little dark current that it may be as far away as that, unless a profile says.
+COLD, OF_COLD = -80.0, 10.0
 #: A setting that is hardly known may have so many values in a night, and no more than half as many as there are frames.
 FEW = 3
 
@@ -126,8 +128,9 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     """
     Split frames by setup; cards that are missing make no difference. The one with the most frames comes first.
 
-    ``tolerance`` is how far apart temperatures of one setup may be, in degrees. Science frames are split by their own
-    temperatures, and biases, darks and flats belong to all those that they are near to.
+    ``tolerance`` is how far apart temperatures of one setup may be, in degrees; the usual one is wider far below zero.
+    Science frames are split by their own temperatures, and biases, darks and flats belong to all those that they are
+    near to.
 
     >>> from dataclasses import dataclass
     >>> from astro_calib.night.setups import setups
@@ -140,6 +143,9 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     [3, 2]
     """
     counts = _counts(frames)
+    known = [temperature for frame in frames if (temperature := _temperature(frame)) is not None]
+    if tolerance == TOLERANCE and known and max(known) < COLD:
+        tolerance = OF_COLD
     told = [
         {card: value for card, value in frame.settings.items() if card != COOLED and card not in counts}
         for frame in frames

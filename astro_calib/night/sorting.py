@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.completeness import why_incomplete
+from astro_calib.night.dark_temperature import SILENT, doubts_of_temperature, silent_darks
 from astro_calib.night.loan import nothing_lent, without_lent
 from astro_calib.night.names import file_name, for_filter
 from astro_calib.night.night_plan import NightPlan
+from astro_calib.night.odd_cards import doubts_of_cards
+from astro_calib.night.other_nights import of_nearest_nights, remarks_on_time
 from astro_calib.night.plan import Plan
 from astro_calib.night.profiles import profile_of
 from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setups
@@ -106,7 +109,11 @@ def night_of(
     ]
     served = [without_hopeless(plan) for plan in done]
     useless += [file for _, files in served for file in files]
-    done = [plan for plan, _ in served]
+    of_night = [of_nearest_nights(plan) for plan, _ in served]
+    useless += [file for _, files in of_night for file in files]
+    done, silent = _told_of_darks([plan for plan, _ in of_night])
+    useless += silent
+    done = [replace(plan, remarks=(*plan.remarks, *remarks_on_time(plan))) for plan in done]
     incomplete = tuple(
         replace(plans[number], elsewhere=_elsewhere(plans[number], found[number].setup, found))
         for number in wanted
@@ -114,6 +121,20 @@ def night_of(
     )
     unused = without_lent(useless, (plan.loan for plan in done))
     return NightPlan(setups=tuple(done), unused=unused, profile=profile, incomplete=incomplete)
+
+
+def _told_of_darks(plans: Sequence[Plan]) -> tuple[list[Plan], list[UnusedFile]]:
+    """Leave out darks that may be of any temperature where others tell it, and say what headers say of the rest."""
+    done = []
+    silent: dict[Path, RawFrame] = {}
+    for plan in plans:
+        without = {frame.path: frame for frame in silent_darks(plan.frames)}
+        silent |= without
+        frames = tuple(frame for frame in plan.frames if frame.path not in without)
+        remarks = (*plan.remarks, *doubts_of_temperature(frames), *doubts_of_cards(frames))
+        done.append(replace(plan, frames=frames, remarks=remarks))
+    used = {frame.path for plan in done for frame in plan.frames}
+    return done, [left_out(frame, SILENT) for path, frame in silent.items() if path not in used]
 
 
 def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import astropy.units as u
 
 from astro_calib.night.examine import examine_file
-from astro_calib.night.find import find_files
+from astro_calib.night.find import entries_of, find_files, places_of
 from astro_calib.night.frames import RawFrame, UnusedFile
 from astro_calib.night.names import unique_name
 from astro_calib.night.net import tried
@@ -52,11 +52,13 @@ def survey_headers(
 
     Without ``needs_numbers`` a frame whose header has no sensible gain or read noise is of use.
     """
-    paths, unused = find_files(raw)
+    entries = entries_of(raw)
+    paths, unused = find_files(entries)
+    examine = partial(examine_file, profile=profile, needs_numbers=needs_numbers, places=places_of(entries))
     frames: list[RawFrame] = []
     names: set[str] = set()
     for path in watch(paths):
-        frame = tried(path, "", partial(examine_file, path, profile, needs_numbers=needs_numbers))
+        frame = tried(path, "", partial(examine, path))
         if isinstance(frame, UnusedFile):
             unused.append(frame)
             continue

@@ -204,6 +204,25 @@ def test_without_biases_the_shortest_darks_tell_the_read_noise(tmp_path):
     assert "no header tells it; give --read-noise" in run(tmp_path, "--detector", "header")[1]
 
 
+def test_masters_of_other_nights_are_named_with_their_age(night, tmp_path):
+    made = tmp_path / "made"
+    options = ["--no-stars", "--no-pictures", "--detector", "header"]
+    assert CliRunner().invoke(main, ["reduce", str(night), "-o", str(made), *options]).exit_code == 0
+    lights = tmp_path / "lights"
+    fits.delval(write(lights / "s0.fits", "LIGHT", 60.0, "V"), "EGAIN")
+    assert run(lights)[0] == 1
+    status, text = run(lights, "--masters", made / "masters")
+    assert status == 0
+    assert text.startswith("1 raw file, of which 1 is used;")
+    borrowed = section(text, "masters to be made or borrowed")
+    assert [line.split(":")[0].strip() for line in borrowed if ".fits:" in line] == [
+        "master-bias.fits",
+        "master-dark-60s.fits",
+        "master-flat-V.fits",
+    ]
+    assert "1.5 electron/adu, with which the masters of other nights were made" in " ".join(text.split())
+
+
 def test_calibration_frames_that_do_not_fit_are_pointed_to(night):
     for path in night.glob("*.fits"):
         fits.setval(path, "CCD-TEMP", value=-10.0 if path.name.startswith("f") else -20.0)

@@ -313,6 +313,49 @@ def test_file_of_which_nothing_tells_the_kind_may_be_a_science_frame(raw, write_
     assert "--bias, --dark, --flat or --science with a pattern of its name" in reasons(plan)["a.fits"]
 
 
+@pytest.mark.parametrize("word", ["Bildtyp 7", "0", "SKY", "plop"])
+@pytest.mark.usefixtures("small_night")
+def test_a_frame_whose_word_for_its_kind_is_not_known_is_missed(raw, tmp_path, write_raw, word):
+    write_raw("z1.fits", word, EXPTIME=30.0)
+    summary = reduce_night(raw, tmp_path / "out", **CAMERA, **QUICK)
+    assert summary.outcome == "part"
+    text = str(summary)
+    assert text.startswith(
+        "FAILED: files of a kind that is not known, which may be science frames (1):\n  z1.fits: its kind"
+    )
+    assert f"IMAGETYP={word!r}" in text
+    # That it is of no use can be said.
+    profile = tmp_path / "mine.toml"
+    profile.write_text(f"[[ignore]]\nadd = true\nIMAGETYP = {word!r}\n")
+    assert not any(file.lost for file in plan_night(raw, profile, **CAMERA).unused)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("LIGHTFRAME", "science"),
+        ("Light (raw)", "science"),
+        ("objekt", "science"),
+        ("Science,IMG", "science"),
+        ("DARKFRAME", "dark"),
+        ("Dunkelbild", "dark"),
+        ("DARK,FLAT", "dark"),
+        ("BIASFRAME", "bias"),
+        ("Biais", "bias"),
+        ("FLATFRAME", "flat"),
+        ("FLAT_V", "flat"),
+        ("Dusk flat", "flat"),
+        ("AUTOFLAT", "flat"),
+        ("twi-flat", "flat"),
+        ("FLAT,LAMP,OFF", "ignore"),
+        ("DOMEFLAT OFF", "ignore"),
+    ],
+)
+def test_more_words_for_kinds(word, kind):
+    header = fits.Header([("IMAGETYP", word), ("EXPTIME", 30.0)])
+    assert load_profile("generic").kind(header) == kind
+
+
 @pytest.mark.usefixtures("small_night")
 def test_flats_whose_filters_only_their_names_tell_are_not_mixed(raw, write_raw):
     for index, name in enumerate(("flat-B-1.fits", "flat-B-2.fits", "flat-R-1.fits")):

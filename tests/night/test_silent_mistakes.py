@@ -9,7 +9,8 @@ import pytest
 from astropy.io import fits
 
 from astro_calib.cli.reduce import lost
-from astro_calib.night import reduce_night
+from astro_calib.errors import FrameError
+from astro_calib.night import plan_night, reduce_night
 from tests.night.synthetic import DARK, Camera
 
 LEAN = {"stars": False, "pictures": False, "progress": False, "detector": "header"}
@@ -184,6 +185,17 @@ def test_lights_at_another_temperature_than_the_flats_say_what_there_is(tmp_path
     summary = reduced(raw, tmp_path / "out")
     text = "\n".join(summary.remarks)
     assert "2 flats of filter V are not used: their temperature is -10 C, not -20 C" in text
+
+
+def test_an_error_says_what_there_is_of_every_kind_that_is_missing(raw, write_raw):
+    write_raw("light.fits", "LIGHT", GAIN=100)
+    for kind, number in (("BIAS", 6), ("DARK", 5), ("FLAT", 4)):
+        for index in range(number):
+            write_raw(f"{kind}{index}.fits", kind, GAIN=200)
+    with pytest.raises(FrameError) as caught:
+        plan_night(raw, gain=1.5, read_noise=8.0)
+    for found in ("6 biases are not used: their gain", "5 darks are not used: their gain", "4 flats of frames without"):
+        assert found in str(caught.value)
 
 
 @pytest.mark.parametrize(("temperature", "used"), [(-18.0, True), (-17.0, False)])

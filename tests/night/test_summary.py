@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from astro_calib import reduce_night
 from astro_calib.night.frame_summary import FrameSummary
-from astro_calib.night.frame_tables import FRAME_COLUMNS
+from astro_calib.night.frame_tables import FRAME_COLUMNS, short_frame_lines
+from astro_calib.night.plain import plain
 from astro_calib.photometry.sky_noise import SkyNoise
 
 
@@ -98,3 +101,35 @@ def test_what_was_left_out_is_told_by_frame():
     )
     assert cells["left out"](one) == "15"
     assert cells["fwhm"](one) == "3.1"
+
+
+def test_files_of_one_name_are_called_with_their_folders(raw, write_raw, tmp_path):
+    for number in range(3):
+        write_raw(f"bias{number}.fits", "BIAS")
+    for seed, folder in enumerate(["a", "b"], start=10):
+        (raw / folder).mkdir()
+        write_raw("m13.fits", "LIGHT", level=1500, seed=seed).rename(raw / folder / "m13.fits")
+    write_raw("cut.fits", "LIGHT", seed=20).write_bytes(b"SIMPLE")
+    choices = {"gain": 1.5, "read_noise": 8.0, "stars": False, "pictures": False, "progress": False}
+    summary = reduce_night(raw, tmp_path / "out", **choices)
+    assert [frame.raw_name for frame in summary.frames] == ["a/m13.fits", "b/m13.fits"]
+    assert sorted(name for name in summary.called.values() if "/" in name) == ["a/m13.fits", "b/m13.fits"]
+    text = summary.text(80)
+    assert "\n  a/m13.fits  " in text
+    assert "\n  cut.fits: " in text
+
+
+def test_tables_of_frames_fit_or_cut_what_was_observed_and_no_number(frame):
+    frames = [replace(frame, object="a galaxy with a long name", raw_name=f"d{number}.fits.gz") for number in (1, 2)]
+    whole = short_frame_lines(frames, 120)
+    assert "a galaxy with a long ..." in whole[2]
+    narrow = short_frame_lines(frames, 76)
+    assert len(narrow) == len(whole)
+    assert max(map(len, narrow)) <= 76
+    assert narrow[2].split()[-4:] == whole[2].split()[-4:]
+
+
+def test_all_that_the_summary_says_can_be_json(frame):
+    content = json.loads(json.dumps(plain(frame), allow_nan=False))
+    assert (content["path"], content["snr_after"], content["fwhm"]) == ("d1059.fits", 30.0, None)
+    assert content["sky"]["ratio"] == 1.0

@@ -15,7 +15,7 @@ from astropy.io.fits import Card, Header
 from astropy.io.fits.card import Undefined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["CARD", "KEPT", "LazyHeader", "NamedCard", "cards_before_end", "named_cards"]
 
@@ -98,6 +98,13 @@ class LazyHeader(Header):
         if first is None or not isinstance(key, str) or not _is_plain(key):
             return bool(super().__contains__(key))
         return key in first
+
+    def __iter__(self) -> Iterator[str]:
+        named = self.__dict__.get("named")
+        if named is None:
+            return iter(super().__iter__())
+        # A card such as DP1 = 'EXTVER: 1' has part of its value in its keyword.
+        return iter([_keyword(card) if not name or ": " in card else name for name, card in named])
 
     def get(self, key: Any, default: Any = None) -> Any:
         """As `astropy.io.fits.Header.get`; commentary cards are a tuple of their texts."""
