@@ -70,8 +70,8 @@ def night_of(
     for group in alike(frames, needs_numbers=needs_numbers):
         useless += group.unusable
         reasons = {file.path: file for file in group.left_out}
-        own, unsure = _without_unsure(group.frames, profile, reasons)
-        found += own
+        sure, unsure = _without_unsure(group.frames, profile, reasons)
+        found += sure
         useless += unsure
     found.sort(key=_Found.rank, reverse=True)
     found = _each_science_once(found)
