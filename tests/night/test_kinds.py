@@ -402,6 +402,30 @@ def test_read_noise_in_headers(keyword):
     assert load_profile("generic").find(header, "read_noise")[1] == 4.5
 
 
+@pytest.mark.parametrize(
+    ("comment", "noise"),
+    [
+        ("read noise [adu]", None),
+        ("(DN) RMS", None),
+        ("noise in counts", None),
+        ("read noise [electron]", 4.5),
+        ("[e-] noise", 4.5),
+        ("[e-], for 1.5 e-/adu", 4.5),
+        ("", 4.5),
+    ],
+)
+def test_a_read_noise_whose_comment_names_its_unit(comment, noise):
+    found = load_profile("generic").find(fits.Header([("RDNOISE", 4.5, comment)]), "read_noise")
+    assert (None if found is None else found[1]) == noise
+
+
+def test_a_night_whose_only_read_noise_is_in_adu_is_told_so(raw, write_raw):
+    for name, kind in (("bias.fits", "BIAS"), ("a.fits", "LIGHT")):
+        fits.setval(write_raw(name, kind, GAIN=1.5), "RDNOISE", value=3.0, comment="[adu]")
+    with pytest.raises(FrameError, match=r"RDNOISE=3.0 is in adu, as its comment says.*Give --read-noise"):
+        plan_night(raw)
+
+
 def test_a_night_whose_only_gain_is_a_setting_is_told_so(raw, write_raw):
     write_raw("bias.fits", "BIAS", GAIN=139, RDNOISE=3.0)
     write_raw("a.fits", "LIGHT", GAIN=139, RDNOISE=3.0)
@@ -422,6 +446,9 @@ def test_a_night_whose_only_gain_is_a_setting_is_told_so(raw, write_raw):
         ({"DATAMAX": (51283.0, "largest value in the image")}, None),
         ({"DATAMAX": (51283.0, "[ADU] saturation level")}, 51283),
         ({"SATURATE": 50000, "BITDEPTH": 12}, 50000),
+        ({"SATURATE": (90000, "[e-] full well")}, None),
+        ({"SATURATE": (90000, "full well in electrons"), "BITDEPTH": 16}, 65535),
+        ({"SATURATE": (60000, "[adu] where it is saturated")}, 60000),
     ],
     ids=str,
 )
