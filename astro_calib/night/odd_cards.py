@@ -32,12 +32,12 @@ def doubts_of_cards(frames: Sequence[RawFrame]) -> Iterator[str]:
         if len(of_science) > several or any(len(found) > 1 for found in values.values()):
             continue
         for kind, (value,) in values.items():
-            others = set() if value is None else of_science - {value, None}
-            for other in sorted(map(str, others)):
+            different = set() if value is None else of_science - {value, None}
+            for other in sorted(map(str, different)):
                 said.setdefault((card, str(value), other), []).append(PLURALS[kind])
-    for (card, value, of_science), names in said.items():
+    for (card, own, other), names in said.items():
         what = "whether pixels were mirrored" if "FLIP" in card else "a setting of the camera"
         yield (
-            f"{card} is {value or 'blank'!r} in the {' and '.join(names)}, and {of_science or 'blank'!r} in "
+            f"{card} is {own or 'blank'!r} in the {' and '.join(names)}, and {other or 'blank'!r} in "
             f"science frames: if it tells {what}, they do not go together; calibrate with frames of the same {card}"
         )
