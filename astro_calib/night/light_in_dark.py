@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Light", "light_in"]
 
 #: So many pixels are enough.
-PIXELS = 1_000_000
+PIXELS = 250_000
 #: Steps between neighbours that are larger than so many times their width are hot pixels, or the edges of dust.
 OUTLIERS = 4.0
 #: Light is said if it is so many standard errors, this part of what is in the dark, and this many electrons.
