@@ -21,6 +21,8 @@ __all__ = ["NOT_FITS", "NOT_KNOWN", "RawFrame", "UnusedFile", "by_reason", "file
 NOT_KNOWN = "its kind is not known"
 #: Why other files that lie beside raw ones are left out.
 NOT_FITS = "not FITS by its name"
+#: So many files in a row are named one by one in an error.
+LISTED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +173,7 @@ def by_reason(files: Iterable[UnusedFile]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for file in files:
         groups.setdefault(file.reason, []).append(file.path.name)
-    return [printable(f"{', '.join(in_rows(names))}: {reason}") for reason, names in groups.items()]
+    return [printable(f"{', '.join(in_rows(names, LISTED))}: {reason}") for reason, names in groups.items()]
 
 
 def file_state(path: Path) -> tuple[int, int]:

@@ -50,9 +50,9 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= MANY else f"{names[0]} to {names[-1]} ({len(names)} files)"
 
 
-def in_rows(names: Sequence[str]) -> list[str]:
+def in_rows(names: Sequence[str], most: int = MANY) -> list[str]:
     """
-    Return names in their order; of many that count on by one only the first and the last, and how many they are.
+    Return names in their order; of more than ``most`` that count on by one the first, the last and the number.
 
     >>> from astro_calib.night.names import in_rows
     >>> in_rows(["notes.txt", *(f"t{number}.txt" for number in range(2000))])
@@ -73,7 +73,7 @@ def in_rows(names: Sequence[str]) -> list[str]:
     lines: dict[str, None] = {}
     for name in names:
         row = row_of.get(name, [])
-        lines[f"{row[0]} to {row[-1]} ({len(row)} files)" if len(row) > MANY else name] = None
+        lines[f"{row[0]} to {row[-1]} ({len(row)} files)" if len(row) > most else name] = None
     return list(lines)
 
 
