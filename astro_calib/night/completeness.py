@@ -151,6 +151,9 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
     if not kinds["bias"]:
         remarks.append(_without_bias(frames, profile))
         remarks += _on_flats_without_darks(frames, profile)
+    if profile.pedestal is not None and (kinds["bias"] or frames[0].overscan is not None):
+        teller = "the overscan tells" if frames[0].overscan is not None else "biases tell"
+        remarks.append(f"the pedestal of {profile.pedestal:g} adu is not used: {teller} the level of zero light")
     if set(kinds) == {"science"}:
         remarks.append("there is nothing to calibrate with: only the level of zero light is subtracted")
     longest = max(frame.exposure_time for frame in frames)
