@@ -133,8 +133,14 @@ def _on_flats_without_darks(frames: Sequence[RawFrame], profile: Profile) -> lis
     return [f"flats of {times} s have no dark of their exposure: {what}; darks of that exposure would take it off"]
 
 
-def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING) -> list[str]:
-    """Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result."""
+def remarks_on(
+    frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING, useless: Sequence[UnusedFile] = ()
+) -> list[str]:
+    """
+    Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result.
+
+    ``useless`` are files that cannot be used in any setup.
+    """
     of_headers = Remarks()
     names = called(frame.path for frame in frames)
     of_headers.add(*(FileRemark(names[frame.path], remark) for frame in frames for remark in frame.remarks))
@@ -158,7 +164,8 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
         remarks.append("there is nothing to calibrate with: only the level of zero light is subtracted")
     longest = max(frame.exposure_time for frame in frames)
     if not kinds["dark"] and profile.darks_expected and longest >= LONG_EXPOSURE:
-        remarks.append(f"there are no darks: the dark current of up to {longest:g} s stays in the frames")
+        there_are = _none_of_use([file for file in useless if file.kind == "dark"])
+        remarks.append(f"{there_are}: the dark current of up to {longest:g} s stays in the frames")
     if frames[0].overscan is not None and frames[0].trim is None:
         remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
     remarks += _on_angles(frames, profile)
@@ -190,6 +197,15 @@ def _on_idle_flats(frames: Sequence[RawFrame], wanted: Collection[str]) -> list[
     )
     advice = "if it is the same filter by another name, give it one name in all headers"
     return [f"{found}: no science frame has that filter; {advice}"]
+
+
+def _none_of_use(darks: Sequence[UnusedFile]) -> str:
+    """What is said where there are no darks, or none that can be used."""
+    if not darks:
+        return "there are no darks"
+    reasons = "; ".join(dict.fromkeys(file.reason for file in darks))
+    what = "the only dark cannot" if len(darks) == 1 else f"none of the {len(darks)} darks can"
+    return f"{what} be used ({reasons})"
 
 
 def _on_angles(frames: Sequence[RawFrame], profile: Profile) -> list[str]:

@@ -6,7 +6,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from astro_calib.night.matching import darks_of
-from astro_calib.night.setups import COOLED
+from astro_calib.night.remarks import Remark
+from astro_calib.night.setups import COOLED, TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,11 +37,17 @@ def silent_darks(frames: Sequence[RawFrame]) -> tuple[RawFrame, ...]:
     return tuple(frame for group in mixed for frame in group if COOLED not in frame.settings)
 
 
-def doubts_of_temperature(frames: Sequence[RawFrame]) -> Iterator[str]:
-    """Yield remarks on darks that are a little warmer or colder than the science frames, and on coolers that drift."""
+def doubts_of_temperature(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> Iterator[str]:
+    """
+    Yield remarks on frames that are warmer or colder than the science frames, and on coolers that drift.
+
+    Biases and flats may be further from them than the ``tolerance`` in degrees, darks are within it.
+    """
     of_science = _temperatures(frame for frame in frames if frame.kind == "science")
     if of_science and max(of_science) < COLD:
         return
+    yield from _on_biases_and_flats(frames, of_science, tolerance)
+    yield from _on_silent_science(frames, of_science)
     for time, group in darks_of(frames).items():
         own = _temperatures(group)
         if not own:
@@ -69,6 +76,34 @@ def doubts_of_temperature(frames: Sequence[RawFrame]) -> Iterator[str]:
             f"the temperature of the science frames goes from {min(of_science):.1f} to {max(of_science):.1f} C, and "
             "the same darks are subtracted from all"
         )
+
+
+def _on_biases_and_flats(frames: Sequence[RawFrame], of_science: Sequence[float], tolerance: float) -> Iterator[str]:
+    """Say which of them are further from the science frames than a dark may be."""
+    far = {}
+    for kind, called in (("bias", "biases"), ("flat", "flats")):
+        own = _temperatures(frame for frame in frames if frame.kind == kind)
+        if own and of_science and max(max(of_science) - min(own), max(own) - min(of_science)) > tolerance:
+            far[called] = own
+    if far:
+        yield (
+            f"{' and '.join(far)} are of {_range([t for own in far.values() for t in own])} C, the science frames of "
+            f"{_range(of_science)} C: they serve, for they hardly depend on the temperature (a dark may be "
+            f"{tolerance:g} C away: matching.temperature in a profile)"
+        )
+
+
+def _on_silent_science(frames: Sequence[RawFrame], of_science: Sequence[float]) -> Iterator[Remark]:
+    """Say which science frames are taken to have the temperature of the others."""
+    if of_science and _temperatures(frame for frame in frames if frame.kind == "dark"):
+        silent = [frame.path.name for frame in frames if frame.kind == "science" and COOLED not in frame.settings]
+        if silent:
+            yield Remark("no temperature in the header: it is taken to be that of the other science frames", silent)
+
+
+def _range(temperatures: Sequence[float]) -> str:
+    low, high = min(temperatures), max(temperatures)
+    return f"{low:.1f}" if high - low < WORTH_SAYING else f"{low:.1f} to {high:.1f}"
 
 
 def _temperatures(frames: Iterable[RawFrame]) -> list[float]:

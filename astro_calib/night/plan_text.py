@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
-from astro_calib.night.names import called, for_filter
+from astro_calib.night.frames import NOT_FITS
+from astro_calib.night.names import called, for_filter, in_rows
 from astro_calib.night.numbers_told import numbers_told, unknown_numbers
 from astro_calib.night.remarks import FileRemark, Remarks
 from astro_calib.night.text import paragraph
@@ -46,10 +47,9 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     26 raw files, of which 26 are used; nothing was written, and no pixel was read
     """
     label = called(sorted({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)}))
+    number = len(label) - sum(file.reason == NOT_FITS for file in night.unused)
     used = len(night.frames)
-    counts = (
-        f"{len(label)} raw file{'' if len(label) == 1 else 's'}, of which {used} {'is' if used == 1 else 'are'} used"
-    )
+    counts = f"{number} raw file{'' if number == 1 else 's'}, of which {used} {'is' if used == 1 else 'are'} used"
     lines = [f"{counts}; nothing was written, and no pixel was read"]
     lines += _section("what cannot be reduced, and what would mend it", _problems(night, label, measured=measured))
     lines += _section("what each file is taken for", _kinds(night, label))
@@ -128,7 +128,7 @@ def _unused(files: Iterable[UnusedFile], label: Mapping[Path, str]) -> Iterator[
         kind = f"a {file.kind}{' frame' if file.kind == 'science' else ''}, but " if file.kind else ""
         groups.setdefault(kind + file.reason, []).append(label[file.path])
     for reason, names in groups.items():
-        yield from _wrapped(f"{', '.join(names)}: {reason}", more=4)
+        yield from _wrapped(f"{', '.join(in_rows(names))}: {reason}", more=4)
 
 
 def _problems(night: NightPlan, label: Mapping[Path, str], *, measured: bool) -> Iterator[str]:

@@ -28,7 +28,7 @@ from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.sample import FEWER, PIXELS, Seen
 from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
-from astro_calib.night.unlike import without_unlike
+from astro_calib.night.unlike import remarks_on_fractions, without_unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -214,6 +214,7 @@ def _with_pixels(
     # Each file once, in the order of the setups.
     waiting = iter(watch([frame.path for frame in night.frames]))
     seen_paths: set[Path] = set()
+    of_setups = {frame.path for frame in frames}
     done, incomplete, unused, errors = [], list(night.incomplete), list(night.unused), []
     for plan in night.setups:
         seen = _kept_pieces(plan.profile, mode)
@@ -249,7 +250,13 @@ def _with_pixels(
             known = {file.path for file in unused}
             unused += [left_out(frame, reason) for frame in good if frame.path not in known]
             continue
-        said = (*remarks_on(good, plan.profile, loan), *plan.elsewhere, *by_reason(unlike))
+        in_none = [file for file in unused if file.path not in of_setups]
+        said = (
+            *remarks_on(good, plan.profile, loan, in_none),
+            *plan.elsewhere,
+            *by_reason(unlike),
+            *remarks_on_fractions(good, pixels.glances),
+        )
         whole = replace(
             plan,
             frames=tuple(good),

@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from astro_calib.detector.header_values import as_number
+from astro_calib.night.by_temperature import COOLED, by_temperature, temperature_of
 from astro_calib.night.headers import header_value
 from astro_calib.night.setting_cards import FAMILIES, GAIN, family_of, is_usual, settings_cards
 from astro_calib.night.temperature_cards import detector_temperature
@@ -25,12 +26,12 @@ __all__ = [
     "described_setups",
     "difference",
     "rotator_of",
+    "setting_text",
     "settings_of",
     "setup_titles",
     "setups",
 ]
 
-COOLED = "temperature"
 #: The mechanical angle of a rotator, not that of the sky.
 ROTATOR = ("ROTATANG", "ROTATOR", "ROTANG", "ROTANGLE", "ROTMECH")
 #: Columns and rows, of setups that differ in it.
@@ -128,9 +129,8 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     """
     Split frames by setup; cards that are missing make no difference. The one with the most frames comes first.
 
-    ``tolerance`` is how far apart temperatures of one setup may be, in degrees; the usual one is wider far below zero.
-    Science frames are split by their own temperatures, and biases, darks and flats belong to all those that they are
-    near to.
+    ``tolerance`` is how far the temperature of a dark may be from that of a science frame, in degrees; the usual one is
+    wider far below zero. A bias, dark or flat belongs to all the setups whose science frames it is of use for.
 
     >>> from dataclasses import dataclass
     >>> from astro_calib.night.setups import setups
@@ -143,7 +143,7 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     [3, 2]
     """
     counts = _counts(frames)
-    known = [temperature for frame in frames if (temperature := _temperature(frame)) is not None]
+    known = [temperature for frame in frames if (temperature := temperature_of(frame)) is not None]
     if tolerance == TOLERANCE and known and max(known) < COLD:
         tolerance = OF_COLD
     told = [
@@ -163,7 +163,7 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     found = []
     for group in groups:
         members = [frame for frame, own in zip(frames, told, strict=True) if not _differing(group, own)]
-        for alike in _by_temperature(members, tolerance):
+        for alike in by_temperature(members, tolerance):
             settings = {card: value for frame in alike for card, value in frame.settings.items() if card not in counts}
             if (temperature := _typical(alike)) is not None:
                 settings[COOLED] = temperature
@@ -181,57 +181,14 @@ def _counts(frames: Sequence[RawFrame]) -> set[str]:
     return {card for card, found in values.items() if len(set(found)) > max(FEW, len(found) / 2)}
 
 
-def _by_temperature(frames: Sequence[RawFrame], tolerance: float) -> list[list[RawFrame]]:
-    """Split frames by temperature; those whose header does not tell it are everywhere."""
-    temperatures = [_temperature(frame) for frame in frames]
-    is_science = [frame.kind == "science" for frame in frames]
-    of_science = {t for t, science in zip(temperatures, is_science, strict=True) if science and t is not None}
-    known = {t for t in temperatures if t is not None}
-    clusters = _clusters(of_science or known, tolerance)
-    if of_science:
-        far = {t for t in known if all(abs(t - median(cluster)) > tolerance for cluster in clusters)}
-        clusters += _clusters(far - of_science, tolerance)
-    if len(clusters) < 2:
-        return [list(frames)]
-
-    def belongs(temperature: float | None, science: bool, cluster: set[float]) -> bool:
-        if temperature is None or temperature in cluster:
-            return True
-        # Others are only of use for science frames.
-        return not science and bool(cluster & of_science) and abs(temperature - median(cluster)) <= tolerance
-
-    return [
-        [
-            frame
-            for frame, temperature, science in zip(frames, temperatures, is_science, strict=True)
-            if belongs(temperature, science, cluster)
-        ]
-        for cluster in clusters
-    ]
-
-
-def _clusters(temperatures: Iterable[float], tolerance: float) -> list[set[float]]:
-    """Split temperatures where they are furthest apart, until those of each cluster are within the tolerance."""
-    known = sorted(set(temperatures))
-    if not known:
-        return []
-    if known[-1] - known[0] <= tolerance:
-        return [set(known)]
-    gap = max(range(1, len(known)), key=lambda index: known[index] - known[index - 1])
-    return _clusters(known[:gap], tolerance) + _clusters(known[gap:], tolerance)
-
-
-def _temperature(frame: RawFrame) -> float | None:
-    return float(frame.settings[COOLED]) if COOLED in frame.settings else None
-
-
 def _typical(frames: Iterable[RawFrame]) -> float | None:
-    """The temperature of the science frames, else of all; None if no header tells it."""
-    known = [
-        (frame.kind == "science", temperature) for frame in frames if (temperature := _temperature(frame)) is not None
-    ]
-    of_science = [temperature for science, temperature in known if science]
-    return median(of_science or [temperature for _, temperature in known]) if known else None
+    """The temperature of the science frames, else of the darks, else of all; None if no header tells it."""
+    known: dict[str, list[float]] = {}
+    for frame in frames:
+        if (temperature := temperature_of(frame)) is not None:
+            known.setdefault(frame.kind, []).append(temperature)
+    told = known.get("science") or known.get("dark") or [one for several in known.values() for one in several]
+    return median(told) if told else None
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -251,12 +208,19 @@ def described_setups(found: Sequence[Setup]) -> list[str]:
         card for card in sorted(cards) if len({setup.settings[card] for setup in found if card in setup.settings}) > 1
     ]
     return [
-        ", ".join(f"{card} {_shown(setup.settings[card])}" for card in differing if card in setup.settings)
+        ", ".join(f"{card} {setting_text(setup.settings[card])}" for card in differing if card in setup.settings)
         for setup in found
     ]
 
 
-def _shown(value: str | float) -> str:
+def setting_text(value: str | float) -> str:
+    """
+    Return what a card says as text.
+
+    >>> from astro_calib.night.setups import setting_text
+    >>> setting_text(120.0)
+    '120'
+    """
     return f"{value:g}" if isinstance(value, float) else value
 
 
@@ -282,7 +246,7 @@ def difference(setup: Setup, frame: HasSettings) -> str:
                 said.append(f"temperature is {own:g} C, not {other:g} C")
             continue
         what = _family(card)
-        said.append(f"{what} ({card}) is {_shown(own)}, not {_shown(other)}")
+        said.append(f"{what} ({card}) is {setting_text(own)}, not {setting_text(other)}")
     return ", ".join(said)
 
 
@@ -315,7 +279,7 @@ def setup_titles(found: Sequence[Mapping[str, str | float]]) -> list[str]:
 def _words(card: str, settings: Mapping[str, str | float]) -> str:
     if card not in settings:
         return ""
-    value = _shown(settings[card])
+    value = setting_text(settings[card])
     if card == COOLED:
         return f"{float(settings[card]):.0f} C"
     what = "" if card == SIZE else _family(card)

@@ -17,6 +17,7 @@ from astro_calib.night.plan import Plan
 from astro_calib.night.profiles import profile_of
 from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setups
 from astro_calib.night.survey import alike, left_out
+from astro_calib.night.unsure import without_unsure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,6 +40,7 @@ class _Found(NamedTuple):
 
     setup: Setup
     reasons: dict[Path, UnusedFile]
+    said: tuple[str, ...] = ()
 
     @property
     def science(self) -> int:
@@ -68,7 +70,9 @@ def night_of(
     for group in alike(frames, needs_numbers=needs_numbers):
         useless += group.unusable
         reasons = {file.path: file for file in group.left_out}
-        found += [_Found(_with_size(setup), reasons) for setup in setups(group.frames, profile.matching.temperature)]
+        sure, unsure = _without_unsure(group.frames, profile, reasons)
+        found += sure
+        useless += unsure
     found.sort(key=_Found.rank, reverse=True)
     found = _each_science_once(found)
     telling = useless if len(found) < 2 else []
@@ -77,7 +81,7 @@ def night_of(
         own = profile_of(one.setup.frames, profile)
         loan = lend(one.setup.frames)
         problem = why_incomplete(one.setup.frames, telling, own, loan)
-        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem, loan=loan))
+        plans.append(Plan(profile=own, frames=one.setup.frames, problem=problem, loan=loan, remarks=one.said))
     with_science = any(one.science for one in found)
     wanted = [number for number, one in enumerate(found) if one.science or not with_science]
     usable = [number for number in wanted if not plans[number].problem]
@@ -115,12 +119,30 @@ def night_of(
     useless += silent
     done = [replace(plan, remarks=(*plan.remarks, *remarks_on_time(plan))) for plan in done]
     incomplete = tuple(
-        replace(plans[number], elsewhere=_elsewhere(plans[number], found[number].setup, found))
+        replace(plans[number], elsewhere=(*found[number].said, *_elsewhere(plans[number], found[number].setup, found)))
         for number in wanted
         if number not in usable
     )
     unused = without_lent(useless, (plan.loan for plan in done))
     return NightPlan(setups=tuple(done), unused=unused, profile=profile, incomplete=incomplete)
+
+
+def _without_unsure(
+    frames: Sequence[RawFrame], profile: Profile, reasons: dict[Path, UnusedFile]
+) -> tuple[list[_Found], list[UnusedFile]]:
+    """The setups of frames of one shape, and the frames that may be of several of these."""
+    ranked = [_Found(_with_size(setup), reasons) for setup in setups(frames, profile.matching.temperature)]
+    ranked.sort(key=_Found.rank, reverse=True)
+    sure = without_unsure([one.setup for one in ranked])
+    found = [
+        _Found(setup, reasons, tuple(said))
+        for setup, said in zip(sure.setups, sure.remarks, strict=True)
+        if setup.frames
+    ]
+    # One may serve where the other setups have no science frame.
+    used = {frame.path for one in found for frame in one.setup.frames}
+    unsure = [left_out(frame, sure.reasons[frame.path]) for frame in frames if frame.path in sure.reasons]
+    return found, [file for file in unsure if file.path not in used]
 
 
 def _told_of_darks(plans: Sequence[Plan]) -> tuple[list[Plan], list[UnusedFile]]:
@@ -131,7 +153,11 @@ def _told_of_darks(plans: Sequence[Plan]) -> tuple[list[Plan], list[UnusedFile]]
         without = {frame.path: frame for frame in silent_darks(plan.frames)}
         silent |= without
         frames = tuple(frame for frame in plan.frames if frame.path not in without)
-        remarks = (*plan.remarks, *doubts_of_temperature(frames), *doubts_of_cards(frames))
+        remarks = (
+            *plan.remarks,
+            *doubts_of_temperature(frames, plan.profile.matching.temperature),
+            *doubts_of_cards(frames),
+        )
         done.append(replace(plan, frames=frames, remarks=remarks))
     used = {frame.path for plan in done for frame in plan.frames}
     return done, [left_out(frame, SILENT) for path, frame in silent.items() if path not in used]
@@ -156,7 +182,7 @@ def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, 
             what = f"{len(paths)} {PLURALS[kind] if several else kind}"
             what += f" of {for_filter(filter_name)}" if kind == "flat" else ""
             their, they_are = ("their", "they are") if several else ("its", "it is")
-            differ = f"{their} {why}" if why else f"{they_are} of another shape"
+            differ = f"{their} {why}{_allowed(why)}" if why else f"{they_are} of another shape"
             lines.append(f"{what} {'are' if several else 'is'} not used: {differ}")
     return tuple(lines)
 
@@ -200,6 +226,9 @@ def _why_left_out(frame: RawFrame, own: _Found, others: Sequence[Setup]) -> Unus
     said = min((text for setup in others if (text := difference(setup, frame))), key=len, default="")
     if not said:
         return left_out(frame, "nothing of its setup can be reduced")
-    # Where nothing else differs, it may be allowed.
-    also = ", or allow it with matching.temperature in a profile" if ONLY_WARMER.fullmatch(said) else ""
-    return left_out(frame, f"its {said}, {ADVICE}{also}")
+    return left_out(frame, f"its {said}, {ADVICE}{_allowed(said)}")
+
+
+def _allowed(difference: str) -> str:
+    """How a difference may be allowed, where it is one of temperatures alone."""
+    return ", or allow it with matching.temperature in a profile" if ONLY_WARMER.fullmatch(difference) else ""

@@ -110,7 +110,7 @@ class NightSummary:
 
     @property
     def attention(self) -> tuple[str, ...]:
-        """What has to be read before the results are used: numbers of the detector that contradict each other."""
+        """What has to be read before the results are used: numbers that contradict each other, and odd flats."""
         return tuple(alarm for setup in self.plan.setups for alarm in self._alarms(setup))
 
     @property
@@ -121,7 +121,8 @@ class NightSummary:
     def _alarms(self, setup: Plan) -> list[str]:
         of_setup = f"{setup.title}: " if setup.title else ""
         sky = [(frame.sky, frame.shares) for frame in self.frames if frame.setup == setup.name]
-        alarms = [*(number.alarm for number in setup.numbers), sky_doubt(setup.numbers, sky)]
+        masters = [master.alarm for master in self.masters if master.setup == setup.name]
+        alarms = [*(number.alarm for number in setup.numbers), sky_doubt(setup.numbers, sky), *masters]
         return [f"{of_setup}{alarm}" for alarm in alarms if alarm]
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from astro_calib.night.frames import UnusedFile
 from astro_calib.night.headers import parse_section
 from astro_calib.night.matching import darks_of, flat_groups
+from astro_calib.night.names import named
 from astro_calib.night.not_raw import are_whole_numbers
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.matching_rules import Matching
 
-__all__ = ["Glance", "glance_at", "without_unlike"]
+__all__ = ["Glance", "glance_at", "remarks_on_fractions", "without_unlike"]
 
 #: So many differences of neighbouring pixels are kept of a frame, and so many tell how they scatter.
 KEPT, FEWEST = 4096, 1000
@@ -39,7 +40,7 @@ NO_WHOLE = (
     "no raw frame, for its numbers are no whole ones, as those of the other {} are: it is a master, or was calibrated"
 )
 WHY_MORE = "be of another kind, or have light in it"
-WHY_LESS = "be a master, or saturated"
+WHY_LESS = {"bias": "be a master", "dark": "be a master", "flat": "be a master, or saturated"}
 
 
 class Glance(NamedTuple):
@@ -96,6 +97,17 @@ def without_unlike(
     return [frame for frame in frames if frame.path not in found], unused
 
 
+def remarks_on_fractions(frames: Sequence[RawFrame], glances: Mapping[Path, Glance]) -> list[str]:
+    """Say which darks may be masters although there are no others; of biases and flats the measurement says it."""
+    darks = [frame for frame in frames if frame.kind == "dark" and frame.path in glances]
+    names = [frame.path.name for frame in darks if not glances[frame.path].whole]
+    what = (
+        "its numbers are no whole ones, as no camera writes them; it is taken for a raw frame: if it is a master, give "
+        "it with --masters and not among the raw frames"
+    )
+    return [f"{named(names)}: {what}"] if names else []
+
+
 def _unlike(frames: Sequence[RawFrame], glances: Mapping[Path, Glance], zero: float | None = None) -> dict[Path, str]:
     """Which frames of one kind are not like the others, and why; ``zero`` is the level without light, for flats."""
     fractions = [frame for frame in frames if not glances[frame.path].whole]
@@ -112,7 +124,7 @@ def _unlike(frames: Sequence[RawFrame], glances: Mapping[Path, Glance], zero: fl
         ratio = ratios[worst]
         if LESS <= ratio <= MORE:
             break
-        maybe = WHY_MORE if ratio > 1 else WHY_LESS
+        maybe = WHY_MORE if ratio > 1 else WHY_LESS[raw[0].kind]
         found[raw.pop(worst).path] = (
             f"it does not look like the other {others}, for its pixels scatter {ratio:.2g} times as much: "
             f"it may {maybe}"

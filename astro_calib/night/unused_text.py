@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
 from astro_calib.night.frames import NOT_KNOWN
+from astro_calib.night.names import in_rows
 from astro_calib.night.text import listed, paragraph
 
 if TYPE_CHECKING:
@@ -48,5 +49,5 @@ def reason_lines(files: Iterable[UnusedFile], called: Mapping[Path, str], width:
         groups.setdefault(file.reason, []).append(called.get(file.path, file.path.name))
     lines = []
     for reason, names in groups.items():
-        lines += paragraph(f"{listed(names)}: {printable(reason)}", width, following=4 * " ")
+        lines += paragraph(f"{listed(in_rows(names))}: {printable(reason)}", width, following=4 * " ")
     return lines

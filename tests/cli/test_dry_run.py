@@ -68,6 +68,14 @@ def test_each_file_is_listed_with_what_tells_its_kind(night):
     ]
 
 
+def test_texts_beside_raw_files_are_no_raw_files_and_are_not_named_one_by_one(night):
+    for number in range(300):
+        (night / f"t{number}.txt").write_text("seeing 2 arcsec")
+    text = run(night)[1]
+    assert text.startswith("10 raw files, of which 10 are used;")
+    assert section(text, "what is not used") == ["  t0.txt to t299.txt (300 files): not FITS by its name"]
+
+
 def test_masters_and_what_each_frame_gets_are_told_with_the_reasons(night):
     text = run(night)[1]
     assert section(text, "masters to be made") == [

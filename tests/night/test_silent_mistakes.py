@@ -137,6 +137,25 @@ def test_flats_of_two_filters_are_two_masters(tmp_path):
         assert error.std() < 0.1
 
 
+@pytest.mark.parametrize("number", [3, 11])
+def test_flats_of_two_filters_that_no_header_tells_apart_are_said_first(tmp_path, number):
+    camera = Camera(seed=8)
+    raw = camera.night(tmp_path / "raw", flats=0, lights=0)
+    for name in "VR":
+        for index in range(number):
+            camera.write(raw / f"flat{name}{index:02}.fits", "FLAT", 2, name, FILTER="Clear")
+    camera.write(raw / "light.fits", "LIGHT", 30, "V", FILTER="Clear")
+    summary = reduced(raw, tmp_path / "out")
+    (flat,) = [master for master in summary.masters if master.kind == "flat"]
+    assert flat.noise_ratio > 1.5
+    (alarm,) = [text for text in summary.attention if "its frames scatter by" in text]
+    assert alarm.startswith("master-flat-Clear.fits: ")
+    assert "flats of several filters" in alarm
+    assert str(summary).startswith("ATTENTION\n")
+    # It is said once.
+    assert not any("its frames scatter by" in remark for remark in summary.remarks)
+
+
 def test_frames_that_were_written_upside_down_are_not_subtracted_from_others(tmp_path):
     camera = Camera(seed=7)
     raw = tmp_path / "raw"

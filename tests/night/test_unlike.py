@@ -134,3 +134,13 @@ def test_names_that_only_begin_like_those_of_masters(tmp_path, name):
     raw = camera.night(tmp_path / "raw")
     camera.write(raw / f"{name}.fits", "DARK", 30, HISTORY="combined focus of three stars")
     assert reduced(raw, detector="header").unused == ()
+
+
+def test_darks_that_are_all_no_whole_numbers_are_used_and_said(tmp_path):
+    camera = Camera(SHAPE, seed=8)
+    raw = camera.night(tmp_path / "raw", darks=0)
+    mean = np.mean([camera.pixels("DARK", 30) for _ in range(20)], axis=0).astype(np.float32)
+    camera.write(raw / "dark.fits", "DARK", 30, pixels=mean)
+    summary = reduced(raw, detector="header")
+    assert summary.unused == ()
+    assert any(remark.startswith("dark.fits: its numbers are no whole ones") for remark in summary.remarks)
