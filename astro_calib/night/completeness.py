@@ -44,7 +44,7 @@ def why_incomplete(
     kinds = {frame.kind for frame in frames} | loan.kinds
     first = frames[0].path
     if "science" not in kinds and any(file.lost and file.kind for file in unused):
-        return f"none of the science frames can be used:{reasons}"
+        return f"none of the science frames can be used:{_listed(by_reason(file for file in unused if file.lost))}"
     told = frames[0].overscan is not None or profile.pedestal is not None
     if kinds == {"science"} and not told:
         only = f"only science frames ({first.name} and so on, {len(frames)} in all)"

@@ -205,10 +205,9 @@ def test_an_image_in_another_unit_is_no_raw_frame(raw, write_raw, unit):
 @pytest.mark.usefixtures("small_night")
 def test_files_of_one_reason_stand_in_one_line(raw, write_raw):
     for index in range(20):
-        write_raw(f"arc{index:02}.fits", "SLIT")
+        write_raw(f"arc{index:02}.fits", "SHRUBBERY")
     (line,) = [line for line in str(plan_night(raw, **CAMERA)).splitlines() if "its kind is not known" in line]
-    assert "arc00.fits, arc01.fits" in line
-    assert "arc19.fits: its kind" in line
+    assert "arc00.fits to arc19.fits (20 files): its kind" in line
 
 
 @pytest.mark.usefixtures("small_night")
@@ -388,7 +387,17 @@ def test_table_says_which_numbers_are_those_of_the_header(write_raw, raw):
 
 @pytest.mark.usefixtures("small_night")
 def test_commands_to_a_terminal_are_not_passed_on(raw, write_raw):
-    write_raw("odd\x1b[2J.fits", "SLIT")
+    write_raw("odd\x1b[2J.fits", "SHRUBBERY")
     text = str(plan_night(raw, **CAMERA))
     assert "odd?[2J.fits: its kind is not known" in text
     assert "\x1b" not in text
+
+
+def test_only_science_frames_are_listed_where_none_can_be_used(raw, write_raw):
+    for name, kind in (("b.fits", "BIAS"), ("d.fits", "DARK"), ("f.fits", "FLAT"), ("m13.fits", "LIGHT")):
+        fits.delval(write_raw(name, kind, EXPTIME=30.0), "EXPTIME")
+    with pytest.raises(FrameError, match="none of the science frames can be used") as caught:
+        plan_night(raw, gain=1.5, read_noise=8)
+    assert "m13.fits" in str(caught.value)
+    assert "d.fits" not in str(caught.value)
+    assert "f.fits" not in str(caught.value)
