@@ -59,7 +59,8 @@ def _what(frame: CCDFrame) -> str:
     done = f", with {kinds} applied" if applied else ""
     if frame.n_used is not None:
         kind = f" (IMAGETYP={frame.meta['IMAGETYP']!r})" if frame.meta.get("IMAGETYP") else ""
-        return f"a stack of {frame.n_used.max()} frames{kind}{done}"
+        number = int(frame.n_used.max())
+        return f"a stack of {number} frame{'s' * (number != 1)}{kind}{done}"
     if frame.provenance and frame.provenance[-1]["step"] == LENT:
         return f"a master {frame.provenance[-1]['parameters']['kind']} of another night{done}"
     return f"a calibrated frame{done}" if applied or frame.provenance else "a frame to which nothing was done"

@@ -44,7 +44,7 @@ def why_incomplete(
     kinds = {frame.kind for frame in frames} | loan.kinds
     first = frames[0].path
     if "science" not in kinds and any(file.lost and file.kind for file in unused):
-        return f"none of the science frames can be used:{reasons}"
+        return f"none of the science frames can be used:{_listed(by_reason(file for file in unused if file.lost))}"
     told = frames[0].overscan is not None or profile.pedestal is not None
     if kinds == {"science"} and not told:
         only = f"only science frames ({first.name} and so on, {len(frames)} in all)"
@@ -157,6 +157,9 @@ def remarks_on(
     if not kinds["bias"]:
         remarks.append(_without_bias(frames, profile))
         remarks += _on_flats_without_darks(frames, profile)
+    if profile.pedestal is not None and (kinds["bias"] or frames[0].overscan is not None):
+        teller = "the overscan tells" if frames[0].overscan is not None else "biases tell"
+        remarks.append(f"the pedestal of {profile.pedestal:g} adu is not used: {teller} the level of zero light")
     if set(kinds) == {"science"}:
         remarks.append("there is nothing to calibrate with: only the level of zero light is subtracted")
     longest = max(frame.exposure_time for frame in frames)

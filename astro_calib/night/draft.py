@@ -56,7 +56,6 @@ MEANINGS = {
 NEEDED = ("kind", "exposure_time", "filter")
 #: Lines of [detector] beside the sections and numbers that headers may tell, and what they mean.
 OTHERS = {
-    "bad = ['[257:257, 1:1024]']": "bad pixels of the frame as it is in the file",
     "darks_expected = false": "the dark current is negligible",
     "pedestal = 1000": "adu: the level of zero light, where nothing in the frames tells it",
     "unit = 'adu'": "the raw frames are in adu, whatever BUNIT says",
@@ -192,9 +191,11 @@ def _detector(files: Sequence[_File], generic: Profile) -> Iterator[str]:
             yield f"# {role} = {_quoted(str(value))}  # as {keyword} says"
         elif role == "overscan":
             section = f"[{max(1, columns - 31)}:{columns}, 1:{rows}]"
-            yield f"# overscan = {_quoted(section)}  # in no header: give it if there is one"
+            yield f"# overscan = {_quoted(section)}  # an example, for no header tells it: only if there is one"
         else:
             yield f"# trim = {_quoted(f'[1:{columns}, 1:{rows}]')}  # in no header: the whole frame is kept"
+    first_column = f"[1:1, 1:{files[0].shape[0]}]"
+    yield f"# bad = ['{first_column}']  # bad pixels of the frame as it is in the file, as an example a column"
     for line, meaning in OTHERS.items():
         yield f"# {line}  # {meaning}"
 

@@ -67,8 +67,6 @@ class RawFrame:
         What is to be said of its header.
     settings : mapping of str to (str or float)
         What its header says of the setup of the camera, by card.
-    hints : mapping of str to str
-        What its header says under cards that may tell a setting as well, by card.
     in_header : mapping of str to float
         The gain, in electron/adu or for a step of the converter, and the read noise that its header tells, whatever
         the profile says.
@@ -80,6 +78,8 @@ class RawFrame:
         When the exposure began, as a modified Julian date in days (UT); None if the header does not tell.
     rotator : float or None
         The angle of the rotator in degrees; None if the header does not tell.
+    hints : mapping of str to str
+        What its header says under cards that may tell a setting as well, by card.
 
     Examples
     --------

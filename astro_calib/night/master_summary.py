@@ -14,6 +14,8 @@ __all__ = ["MasterSummary"]
 
 #: Observed over predicted noise of the frames of a master, and the share of rejected values: beyond these a remark.
 MASTER_RATIO, REJECTED = (0.93, 1.08), 0.02
+#: No dark is below zero by so many standard deviations of a pixel; flats of a larger relative error are too faint.
+BELOW, FAINT = 2.0, 0.03
 #: A flat whose frames scatter by so many times what is predicted has to be looked at before anything that was divided
 #: by it is used. It is used all the same: from the scatter alone nobody can tell flats of two filters from a lamp that
 #: drifted or a wrong gain, with which the flat is right.
@@ -113,6 +115,13 @@ class MasterSummary:
         culprits = CULPRITS.get(self.kind, "gain and read noise that are off")
         if np.isfinite(self.noise_ratio) and not low <= self.noise_ratio <= high:
             return [f"{self.path.name}: its frames scatter by {self.noise_ratio:.3g} of what is predicted: {culprits}"]
+        if self.kind == "dark" and self.level < -BELOW * self.sigma:
+            culprit = "bias, overscan or --pedestal are not those of the darks"
+            found = f"{self.path.name}: its median is {self.level:.3g} electron"
+            return [f"{found}: more was subtracted than is in it; {culprit}"]
+        if self.kind == "flat" and self.sigma > FAINT * abs(self.level):
+            known = f"{self.path.name}: its pixels are known to {100 * self.sigma / abs(self.level):.2g}%"
+            return [f"{known}, which is in the error of all that is divided by it; take more flats, or brighter ones"]
         if self.rejected > REJECTED:
             return [
                 f"{self.path.name}: {100 * self.rejected:.2g}% of the values of its frames were rejected: {culprits}"

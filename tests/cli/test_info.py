@@ -149,3 +149,9 @@ def test_a_directory_stands_for_its_files_and_a_bad_one_stops_none(tmp_path):
     assert status == 1
     assert "bad.fits: not a FITS file" in text
     assert text.count("taken for") == sum(1 for _ in tmp_path.glob("*.fits")) - 1
+
+
+def test_a_stack_of_one_frame_is_called_so(tmp_path):
+    frame = CCDFrame(np.ones(SHAPE), unit="electron", uncertainty=np.ones(SHAPE))
+    combine([frame]).write(tmp_path / "single.fits")
+    assert facts(info(tmp_path / "single.fits")[1])["is"] == "a stack of 1 frame"

@@ -14,6 +14,7 @@ from astro_calib import simulate
 from astro_calib.cli import main
 from astro_calib.night import load_profile, plan_night
 from astro_calib.night.draft import draft_profile
+from astro_calib.night.headers import parse_section
 
 SHAPE = (12, 20)
 
@@ -81,6 +82,10 @@ def test_every_line_behind_a_mark_can_be_taken_as_it_is(tmp_path):
         "[1:16,1:12]",
     )
     assert (profile.pedestal, profile.darks_expected, profile.matching.temperature) == (1000, False, 2.5)
+    # The bad pixels are some of the frame.
+    ((rows, columns),) = (parse_section(section) for section in profile.bad)
+    assert (rows.stop or 0, columns.stop) <= SHAPE
+    assert columns == slice(0, 1)
 
 
 def test_a_card_that_nobody_knows_is_found_by_its_values(tmp_path):

@@ -291,6 +291,21 @@ def test_fractions_and_colour_images_are_no_raw_frames(raw):
     assert kinds(plan_night(raw, **CAMERA))["whole.fits"] == "science"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(
+            (name, "flat")
+            for name in ("flat", "Flat_V", "FLAT-01", "flat R 10s", "flatV", "Flat Field B", "dome flat R")
+        ),
+        *((name, "flat") for name in ("Flat Halpha", "flat sdss-g", "Sky Flats", "FlatDither00", "twilight")),
+        *((name, "science") for name in ("Flat Rock Nebula", "Flaters", "Flattop Mountain Galaxy", "flatland")),
+    ],
+)
+def test_a_target_whose_name_begins_like_a_flat_is_none(name, kind):
+    assert load_profile("generic").kind(fits.Header([("IMAGETYP", "LIGHT"), ("OBJECT", name)])) == kind
+
+
 # -- names and headers -----------------------------------------------------------------------------------------------
 
 

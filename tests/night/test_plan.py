@@ -391,3 +391,13 @@ def test_commands_to_a_terminal_are_not_passed_on(raw, write_raw):
     text = str(plan_night(raw, **CAMERA))
     assert "odd?[2J.fits: its kind is not known" in text
     assert "\x1b" not in text
+
+
+def test_only_science_frames_are_listed_where_none_can_be_used(raw, write_raw):
+    for name, kind in (("b.fits", "BIAS"), ("d.fits", "DARK"), ("f.fits", "FLAT"), ("m13.fits", "LIGHT")):
+        fits.delval(write_raw(name, kind, EXPTIME=30.0), "EXPTIME")
+    with pytest.raises(FrameError, match="none of the science frames can be used") as caught:
+        plan_night(raw, gain=1.5, read_noise=8)
+    assert "m13.fits" in str(caught.value)
+    assert "d.fits" not in str(caught.value)
+    assert "f.fits" not in str(caught.value)

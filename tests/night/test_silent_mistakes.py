@@ -11,7 +11,7 @@ from astropy.io import fits
 from astro_calib.cli.reduce import lost
 from astro_calib.errors import FrameError
 from astro_calib.night import plan_night, reduce_night
-from tests.night.synthetic import DARK, Camera
+from tests.night.synthetic import DARK, GAIN, READ_NOISE, Camera
 
 LEAN = {"stars": False, "pictures": False, "progress": False, "detector": "header"}
 
@@ -230,3 +230,37 @@ def test_the_tolerance_is_two_and_a_half_degrees_unless_a_profile_says_otherwise
     assert reduced(raw, tmp_path / "wide", profile=profile).unused == ()
     profile.write_text("[matching]\ntemperature = 0.5\n")
     assert len(reduced(raw, tmp_path / "narrow", profile=profile).unused) == 3
+
+
+def test_a_pedestal_that_contradicts_the_darks_is_remarked(tmp_path):
+    raw = Camera(pedestal=500.0).night(tmp_path / "raw", biases=0)
+    right = reduced(raw, tmp_path / "right", pedestal=500.0)
+    wrong = reduced(raw, tmp_path / "wrong", pedestal=800.0)
+    assert not [remark for remark in right.remarks if "more was subtracted" in remark]
+    (remark,) = [remark for remark in wrong.remarks if "more was subtracted" in remark]
+    # 300 adu of 1.5 electron each.
+    assert float(remark.partition("median is ")[2].split()[0]) == pytest.approx(-450, abs=10)
+
+
+def test_a_pedestal_beside_biases_is_said_not_to_be_used(tmp_path):
+    raw = Camera().night(tmp_path / "raw")
+    without = reduced(raw, tmp_path / "without")
+    summary = reduced(raw, tmp_path / "out", pedestal=800.0)
+    assert "the pedestal of 800 adu is not used: biases tell the level of zero light" in summary.remarks
+    assert not [remark for remark in without.remarks if "pedestal" in remark]
+    np.testing.assert_array_equal(image(summary, "lightV0.fits"), image(without, "lightV0.fits"))
+
+
+def test_flats_with_hardly_any_light_are_remarked(tmp_path):
+    camera = Camera()
+    raw = camera.night(tmp_path / "raw")
+    assert not [remark for remark in reduced(raw, tmp_path / "bright").remarks if "brighter" in remark]
+    rng = np.random.default_rng(3)
+    for path in raw.glob("flat*"):
+        with fits.open(path, mode="update") as hdus:
+            electrons = rng.poisson(60 * camera.response("V")) + camera.bias + rng.normal(0, READ_NOISE, camera.shape)
+            hdus[0].data = np.round(electrons / GAIN + camera.pedestal).astype(np.uint16)
+    (remark,) = [remark for remark in reduced(raw, tmp_path / "faint").remarks if "brighter" in remark]
+    # Three flats of 60 electron and a read noise of 5, and four biases.
+    percent = 100 * np.sqrt((60 + READ_NOISE**2) / 3 + READ_NOISE**2 / 4) / 60
+    assert float(remark.partition("known to ")[2].partition("%")[0]) == pytest.approx(percent, rel=0.1)
