@@ -267,4 +267,4 @@ def cautious_error(draws: float) -> float:
     from scipy.special import gammaincinv, ndtr
 
     low = float(gammaincinv(draws, ndtr(-2))) / draws
-    return (1 / low - 1) / 2
+    return (1 / low - 1) / 2 if low else float("inf")

@@ -19,16 +19,18 @@ def show_plan(raw: Any, *, profile: str, detector: str, patterns: dict[str, Any]
         from functools import partial
 
         from astro_calib.io.terminal import progress_bar
+        from astro_calib.night.numbers_told import unknown_numbers
         from astro_calib.night.plan_text import lost_science, plan_text
         from astro_calib.night.planning import make_plan
 
         watch = partial(progress_bar, desc="headers", unit="file", show=not quiet)
         night = make_plan(raw, profile, detector=detector, patterns=patterns, headers_only=True, watch=watch, **options)
-        text = plan_text(night, measured=detector in ("auto", "measure"))
+        measured = detector in ("auto", "measure")
+        text = plan_text(night, measured=measured)
     if not quiet:
         show(text)
-    lost, reduced = lost_science(night)
-    if not night.setups or (lost and not reduced):
+    lost, reduced = lost_science(night, measured=measured)
+    if all(unknown_numbers(plan, measured=measured) for plan in night.setups) or (lost and not reduced):
         msg = "nothing of this night can be reduced" if quiet else "nothing of this night can be reduced; above is why"
         raise Failure(msg)
     if lost:

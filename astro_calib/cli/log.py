@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from astro_calib.cli.output import Failure, FailureInPart, clear_errors
+from astro_calib.cli.reports import not_written
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -31,7 +34,10 @@ def logged(path: Path | None, verbose: bool) -> Iterator[None]:
         if verbose:
             stack.enter_context(_told(_to_stderr()))
         if path is not None:
-            stack.enter_context(_told(_to_file(path)))
+            with clear_errors():
+                file = _LogFile(path)
+            stack.enter_context(_failures_of(file))
+            stack.enter_context(_told(file))
         if path is not None or verbose:
             LOG.setLevel(logging.INFO if path is None else logging.DEBUG)
         try:
@@ -50,10 +56,48 @@ def _to_stderr() -> logging.Handler:
     return handler
 
 
-def _to_file(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter(FORM))
-    return handler
+class _LogFile(logging.FileHandler):
+    """A log whose file may fail, as on a full disk: then nothing more is written, and the command goes on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, mode="w", encoding="utf-8", errors="backslashreplace")
+        self.setFormatter(logging.Formatter(FORM))
+        self.path = path
+        self.failure: OSError | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, if none has failed."""
+        if self.failure is None:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  as logging calls it
+        """Keep what the file says; any other error is a fault of this program."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            self.failure = error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file; what could not be written by now is lost."""
+        try:
+            super().close()
+        except OSError as error:
+            self.failure = self.failure or error
+
+
+@contextmanager
+def _failures_of(file: _LogFile) -> Iterator[None]:
+    """Say at the end that a log could not be written: beside what else failed, or by itself."""
+    try:
+        yield
+    except Failure as failure:
+        if file.failure is not None:
+            msg = f"{failure.message}\n{not_written(file.path, file.failure)}"
+            raise type(failure)(msg) from failure
+        raise
+    if file.failure is not None:
+        raise FailureInPart(not_written(file.path, file.failure))
 
 
 @contextmanager

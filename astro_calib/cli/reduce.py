@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from astro_calib.cli.dry_run import show_plan
 from astro_calib.cli.options import OVERWRITE, PATH, PROFILE, QUIET, example
-from astro_calib.cli.output import Failure, FailureInPart, check_writable, clear_errors, show_summary
+from astro_calib.cli.output import Failure, FailureInPart, clear_errors, show_summary
+from astro_calib.cli.reports import check_reports, told_as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from astro_calib.night.summary import NightSummary
 
 
@@ -134,9 +132,12 @@ def command(
     if out is None:
         msg = "--out is missing: a directory for the results (or --dry-run, to see what would be made)."
         raise click.UsageError(msg)
+    inputs = [Path(profile), *masters, *([bad_pixels] if bad_pixels else [])]
     with clear_errors():
-        _check_reports(log, json_file, out, overwrite)
-    with logged(log, verbose), _told_as_json(json_file) as tell:
+        check_reports({"--log": log, "--json": json_file}, raw, out, inputs=inputs, overwrite=overwrite)
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+    with logged(log, verbose), told_as_json(json_file) as tell:
         with clear_errors():
             from astro_calib.night import reduce_night
 
@@ -152,11 +153,13 @@ def command(
                 progress=not (quiet or verbose),
             )
         failure = FailureInPart if summary.outcome == "part" else Failure
-        tell({"exit_status": failure.exit_code if summary.lost else 0, **summary.to_dict()})
+        unwritten = tell({"exit_status": failure.exit_code if summary.lost else 0, **summary.to_dict()})
         if not quiet:
             show_summary(summary, whole=verbose)
         if summary.lost:
-            raise failure(lost(summary))
+            raise failure("\n".join(filter(None, (lost(summary), unwritten))))
+        if unwritten:
+            raise FailureInPart(unwritten)
 
 
 def lost(summary: NightSummary) -> str:
@@ -164,37 +167,3 @@ def lost(summary: NightSummary) -> str:
     from astro_calib.night.unused_text import lost_lines
 
     return "\n".join(lost_lines(summary.lost, len(summary.frames), summary.called))
-
-
-def _check_reports(log: Path | None, json_file: Path | None, out: Path, overwrite: bool) -> None:
-    """Find out whether log and JSON can be written, also into the directory of the results, which may not exist yet."""
-    for path in (log, json_file):
-        if path is not None and (path.parent != out or out.exists()):
-            check_writable(path, overwrite)
-    if log is not None and log.parent == out:
-        out.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _told_as_json(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Give a function that writes the results as JSON; if there are none, write why."""
-    import json
-
-    from astro_calib.io.atomic import write_atomically
-
-    told = False
-
-    def tell(content: dict[str, Any]) -> None:
-        nonlocal told
-        told = True
-        if path is not None:
-            text = json.dumps(content, indent=2, allow_nan=False)
-            with clear_errors():
-                write_atomically(path, lambda temporary: temporary.write_text(f"{text}\n", encoding="utf-8"))
-
-    try:
-        yield tell
-    except Failure as failure:
-        if not told and path is not None and path.parent.is_dir():
-            tell({"exit_status": failure.exit_code, "outcome": "nothing", "error": failure.message})
-        raise

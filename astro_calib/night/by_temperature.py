@@ -48,12 +48,11 @@ def by_temperature(frames: Sequence[RawFrame], tolerance: float) -> list[list[Ra
      [('bias', -20.0), ('science', -17.0)]]
     """
     told = [temperature_of(frame) for frame in frames]
-    known = {temperature for temperature in told if temperature is not None}
     of_science = _told(frames, "science")
     # Where no science frame tells, only darks are too different to be used together.
     groups = _of_science(frames, tolerance) if of_science else _alone(frames, tolerance)
     used = {number for group in groups for number in group}
-    rest = {told[number] for number in range(len(frames)) if told[number] is not None and number not in used} & known
+    rest = {temperature for number, temperature in enumerate(told) if temperature is not None and number not in used}
     groups += [
         {number for number, temperature in enumerate(told) if temperature in cluster and number not in used}
         for cluster in _clusters(rest, tolerance)

@@ -15,7 +15,7 @@ from astro_calib.night.names import called, for_filter, named
 from astro_calib.night.remarks import FileRemark, Remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from astro_calib.night.profile import Profile
 
@@ -133,8 +133,14 @@ def _on_flats_without_darks(frames: Sequence[RawFrame], profile: Profile) -> lis
     return [f"flats of {times} s have no dark of their exposure: {what}; darks of that exposure would take it off"]
 
 
-def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING) -> list[str]:
-    """Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result."""
+def remarks_on(
+    frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHING, useless: Sequence[UnusedFile] = ()
+) -> list[str]:
+    """
+    Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result.
+
+    ``useless`` are files that cannot be used in any setup.
+    """
     of_headers = Remarks()
     names = called(frame.path for frame in frames)
     of_headers.add(*(FileRemark(names[frame.path], remark) for frame in frames for remark in frame.remarks))
@@ -155,13 +161,15 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
         remarks.append("there is nothing to calibrate with: only the level of zero light is subtracted")
     longest = max(frame.exposure_time for frame in frames)
     if not kinds["dark"] and profile.darks_expected and longest >= LONG_EXPOSURE:
-        remarks.append(f"there are no darks: the dark current of up to {longest:g} s stays in the frames")
+        there_are = _none_of_use([file for file in useless if file.kind == "dark"])
+        remarks.append(f"{there_are}: the dark current of up to {longest:g} s stays in the frames")
     if frames[0].overscan is not None and frames[0].trim is None:
         remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
     remarks += _on_angles(frames, profile)
     flats = {frame.filter for frame in frames if frame.kind == "flat"}
     flats |= {one.master.filter for one in loan.of_kind("flat")}
-    for filter_name in sorted({frame.filter for frame in frames if frame.kind == "science"} - flats):
+    wanted = {frame.filter for frame in frames if frame.kind == "science"}
+    for filter_name in sorted(wanted - flats):
         of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
         text = f"no flat for {for_filter(filter_name)}: reduced without one: "
         text += ", ".join(names[frame.path] for frame in of_filter)
@@ -172,7 +180,29 @@ def remarks_on(frames: Sequence[RawFrame], profile: Profile, loan: Loan = NOTHIN
                 f"says: object = {alike[0].object!r} under [flat] in a profile makes them some"
             )
         remarks.append(text)
-    return remarks
+    return remarks + (_on_idle_flats(frames, wanted) if wanted - flats else [])
+
+
+def _on_idle_flats(frames: Sequence[RawFrame], wanted: Collection[str]) -> list[str]:
+    """Say which flats no science frame has a use for, where some lack one: a filter may have two names."""
+    idle = Counter(frame.filter for frame in frames if frame.kind == "flat" and frame.filter not in wanted)
+    if not idle:
+        return []
+    found = ", ".join(
+        f"{number} flat{'s' * (number > 1)} of {for_filter(name) if name else 'no filter name'}"
+        for name, number in sorted(idle.items())
+    )
+    advice = "if it is the same filter by another name, give it one name in all headers"
+    return [f"{found}: no science frame has that filter; {advice}"]
+
+
+def _none_of_use(darks: Sequence[UnusedFile]) -> str:
+    """What is said where there are no darks, or none that can be used."""
+    if not darks:
+        return "there are no darks"
+    reasons = "; ".join(dict.fromkeys(file.reason for file in darks))
+    what = "the only dark cannot" if len(darks) == 1 else f"none of the {len(darks)} darks can"
+    return f"{what} be used ({reasons})"
 
 
 def _on_angles(frames: Sequence[RawFrame], profile: Profile) -> list[str]:

@@ -31,6 +31,8 @@ __all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
 ROLES = ("gain", "read_noise")
 #: Values of 14, 12 and 10 bits, moved to the upper end of 16.
 STEPS = (4.0, 16.0, 64.0)
+#: Why biases do not tell the read noise in electrons.
+IN_ADU = "biases tell it in adu, and the gain is not known"
 #: So many darks tell the level of zero light.
 FEW = 4
 
@@ -272,6 +274,8 @@ def _evidence_of_noise(measurement: Measurement, gain: Number) -> Evidence:
     """What the biases say of the read noise, in electrons of the gain that was taken."""
     noise = measurement.read_noise
     measured = None
+    if noise is not None and gain.value is None:
+        return Evidence(why_not=IN_ADU, doubts=measurement.noise_doubts)
     if noise is not None and gain.value is not None:
         # The gain's own error is in all electrons alike, and a read noise is compared in adu.
         measured = Estimate(noise.value * gain.value, noise.error * gain.value)
@@ -303,6 +307,8 @@ def _missing(number: Number, frames: Sequence[RawFrame], profile: Profile, mode:
         return f"{of_header}. {give}; astro-calib ptc measures it from flats and biases."
     from astro_calib.night.measure import NEEDED
 
-    needed = NEEDED if number.role == "gain" else "two raw biases"
     start = f"the {COMMON[number.role]}" if mode == "measure" else f"{of_header}, and it"
+    if number.why == IN_ADU:
+        return f"{start} cannot be measured: {IN_ADU}. {give}; or the gain, with which it is known."
+    needed = NEEDED if number.role == "gain" else "two raw biases"
     return f"{start} cannot be measured: {number.why}. {give}; or add {needed}, which astro-calib ptc measures as well."

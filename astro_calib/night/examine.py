@@ -186,6 +186,11 @@ class _Description:
             days = f"{LONGEST_EXPOSURE / DAY:g} days"
             self.faults.append(f"{found.keyword}={found.value!r} is an exposure of more than {days}; expected seconds")
             return float("nan")
+        if found.contradicted:
+            self.remarks.append(
+                f"{found.keyword}={found.value!r} is taken to be the exposure time, although {found.contradicted}; "
+                "exposure_time under [keywords] in a profile says which is right"
+            )
         if found.unit:
             self.remarks.append(f"{found.keyword} is taken to be in {found.unit}, as its comment says")
         return seconds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import as_path
 from astro_calib.errors import FrameError
-from astro_calib.night.frames import UnusedFile
+from astro_calib.night.frames import NOT_FITS, UnusedFile
 from astro_calib.night.not_raw import NAMED
 from astro_calib.night.output import PARTS
 from astro_calib.night.raw_file import FITS_SUFFIX
@@ -118,7 +118,7 @@ class _Search:
             elif FITS_SUFFIX.search(path.name) or path.suffix.lower() in OTHER_FORMATS:
                 self.file(path)
             else:
-                self.unused.append(UnusedFile(path, "not FITS by its name"))
+                self.unused.append(UnusedFile(path, NOT_FITS))
         for folder in folders:
             self._folder(folder)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
+from astro_calib.night.names import in_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 
     from astro_calib.night.profile import Profile
 
-__all__ = ["RawFrame", "UnusedFile", "by_reason", "file_state"]
+__all__ = ["NOT_FITS", "NOT_KNOWN", "RawFrame", "UnusedFile", "by_reason", "file_state"]
+
+#: How the reason begins why a file of a kind that nothing tells is left out.
+NOT_KNOWN = "its kind is not known"
+#: Why other files that lie beside raw ones are left out.
+NOT_FITS = "not FITS by its name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +171,7 @@ def by_reason(files: Iterable[UnusedFile]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for file in files:
         groups.setdefault(file.reason, []).append(file.path.name)
-    return [printable(f"{', '.join(names)}: {reason}") for reason, names in groups.items()]
+    return [printable(f"{', '.join(in_rows(names))}: {reason}") for reason, names in groups.items()]
 
 
 def file_state(path: Path) -> tuple[int, int]:

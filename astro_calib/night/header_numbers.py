@@ -22,6 +22,9 @@ GAIN_OR_SETTING = re.compile(r"(?:CCD|DET|ATOD)?GAIN\d*")
 ELECTRONS = re.compile(r"\be(?:lectrons?)?-?\s*(?:/|per)\s*(?:adu|dn|count|data)|e-\s*/", re.IGNORECASE)
 ADU_PER_ELECTRON = re.compile(r"(?:adus?|dn|counts?)\s*(?:/|per)\s*(?:photo-?)?e", re.IGNORECASE)
 SETTING = re.compile(r"setting|index|\bcode\b|unity|analogue|analog|\[?db\]?\b|iso\b|percent", re.IGNORECASE)
+#: How comments name the unit of a number by itself.
+IN_ADU = re.compile(r"\b(?:adus?|dn|counts?)\b", re.IGNORECASE)
+IN_ELECTRONS = re.compile(r"electron|\be-|[\[(]e[\])]", re.IGNORECASE)
 #: Whole numbers above this are settings, and no camera is set to more than that.
 WHOLE, HIGHEST = 10, 65535
 #: Cameras that write such a card have a gain that can be set, by whole numbers.
@@ -52,6 +55,16 @@ def not_meant(header: Header, role: str, card: Card) -> str:
         return _not_a_gain(header, card, number)
     if role == "saturation" and card.keyword in LARGEST and not _is_top(header, card, number):
         return f"{card.keyword}={card.value!r} is the largest number of the image"
+    return _of_another_unit(header, role, card)
+
+
+def _of_another_unit(header: Header, role: str, card: Card) -> str:
+    """Why a read noise is not in electrons, or a saturation not in adu, as the comment says."""
+    comment = _comment(header, card.keyword)
+    in_adu, in_electrons = bool(IN_ADU.search(comment)), bool(IN_ELECTRONS.search(comment))
+    if in_adu != in_electrons and {"read_noise": in_adu, "saturation": in_electrons}.get(role):
+        unit = "adu" if in_adu else "electron"
+        return f"{card.keyword}={card.value!r} is in {unit}, as its comment says"
     return ""
 
 

@@ -16,6 +16,9 @@ __all__ = ["Inputs", "Scatter"]
 
 #: So many pixels of each frame are enough, and so many pairs.
 PIXELS, PAIRS = 50_000, 8
+#: The first and the last frame of a series that differ by so many times the prediction are of two kinds; by less, the
+#: light may have changed in between.
+APART = 2.0
 
 
 class Scatter(NamedTuple):
@@ -38,12 +41,14 @@ class Inputs:
     """
     Takes note of the frames that go into a master, one after the other.
 
-    Each is compared with the one before it: what they have in common, such as a master that was subtracted from both,
-    is in neither the scatter of the difference nor its prediction. With ``scaled`` they are brought to one level first.
+    Each is compared with the one before it, and the last with the first: what they have in common, such as a master
+    that was subtracted from both, is in neither the scatter of the difference nor its prediction. With
+    ``scaled`` they are brought to one level first.
     """
 
     def __init__(self, *, scaled: bool) -> None:
         self.scaled = scaled
+        self._first: CCDFrame | None = None
         self._last: CCDFrame | None = None
         self._squares: list[float] = []
         self._values = 0
@@ -51,8 +56,6 @@ class Inputs:
 
     def add(self, frame: CCDFrame) -> None:
         """Look at the next frame."""
-        from astro_calib.characterize.read_noise import robust_width
-
         self._step = max(1, frame.pixels.size // PIXELS)
         piece = frame[:: self._step]
         good = usable(piece)
@@ -63,20 +66,35 @@ class Inputs:
                 return
             piece = piece.multiply(1 / level)
         last, self._last = self._last, piece
-        if last is None or len(self._squares) == PAIRS:
-            return
-        difference = piece.subtract(last)
-        good = usable(difference)
-        variance = difference.variance
-        if variance is not None:
-            good &= np.isfinite(variance) & (variance > 0)
-        if variance is None or not good.any():
-            return
-        self._squares.append(robust_width(difference.pixels[good] / np.sqrt(variance[good])) ** 2)
+        if last is None:
+            self._first = piece
+        elif len(self._squares) < PAIRS and (square := _excess(piece, last)) is not None:
+            self._squares.append(square)
 
     def scatter(self, stack: CCDFrame) -> Scatter:
         """How the frames that were combined scatter."""
         if not self._squares or stack.n_used is None or not self._values:
             return Scatter()
         used = float(np.sum(stack.n_used[:: self._step], dtype=np.float64))
-        return Scatter(float(np.sqrt(np.mean(self._squares))), 1 - used / self._values)
+        observed = float(np.mean(self._squares))
+        # Where those of one kind follow those of another, neighbours are alike.
+        assert self._first is not None
+        assert self._last is not None
+        ends = _excess(self._last, self._first)
+        if ends is not None and ends > APART**2:
+            observed = max(observed, ends)
+        return Scatter(float(np.sqrt(observed)), 1 - used / self._values)
+
+
+def _excess(one: CCDFrame, other: CCDFrame) -> float | None:
+    """The variance of the difference of two frames over the predicted one; None if nothing tells it."""
+    from astro_calib.characterize.read_noise import robust_width
+
+    difference = one.subtract(other)
+    good = usable(difference)
+    variance = difference.variance
+    if variance is not None:
+        good &= np.isfinite(variance) & (variance > 0)
+    if variance is None or not good.any():
+        return None
+    return robust_width(difference.pixels[good] / np.sqrt(variance[good])) ** 2

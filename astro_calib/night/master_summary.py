@@ -14,6 +14,10 @@ __all__ = ["MasterSummary"]
 
 #: Observed over predicted noise of the frames of a master, and the share of rejected values: beyond these a remark.
 MASTER_RATIO, REJECTED = (0.93, 1.08), 0.02
+#: A flat whose frames scatter by so many times what is predicted has to be looked at before anything that was divided
+#: by it is used. It is used all the same: from the scatter alone nobody can tell flats of two filters from a lamp that
+#: drifted or a wrong gain, with which the flat is right.
+FAR = 1.5
 #: What makes the frames of a master scatter by more or less than they should.
 CULPRITS = {
     "bias": "the read noise is off, the level is clamped, or there are tones or frames of several setups",
@@ -67,6 +71,33 @@ class MasterSummary:
     rejected: float = np.nan
     setup: str = ""
 
+    @property
+    def alarm(self) -> str:
+        """
+        What has to be read before results are used: of a flat, that its frames are not alike.
+
+        Returns
+        -------
+        str
+            Empty if there is nothing.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from astro_calib.night import MasterSummary
+        >>> path = Path("master-flat-V.fits")
+        >>> made = MasterSummary(path=path, title="", number=6, level=1, sigma=0.01, kind="flat", noise_ratio=2.84)
+        >>> made.alarm[:74]
+        'master-flat-V.fits: its frames scatter by 2.84 times what is predicted: th'
+        """
+        if self.kind != "flat" or not self.noise_ratio > FAR:
+            return ""
+        return (
+            f"{self.path.name}: its frames scatter by {self.noise_ratio:.3g} times what is predicted: "
+            f"{CULPRITS['flat']}. Science frames were divided by it all the same: look at its frames before you use "
+            "them. If they are of several filters, [keywords] filter in a profile names the card that tells them apart"
+        )
+
     def remarks(self) -> list[str]:
         """
         What is to be looked into.
@@ -74,8 +105,10 @@ class MasterSummary:
         Returns
         -------
         list of str
-            Empty if nothing is.
+            Empty if nothing is, or if it is an `alarm`.
         """
+        if self.alarm:
+            return []
         low, high = MASTER_RATIO
         culprits = CULPRITS.get(self.kind, "gain and read noise that are off")
         if np.isfinite(self.noise_ratio) and not low <= self.noise_ratio <= high:

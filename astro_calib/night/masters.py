@@ -15,8 +15,10 @@ from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.bias_in_darks import signal_model
 from astro_calib.night.dark_for import FAR, distance
+from astro_calib.night.dark_frames import DarkFrames
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.lent_master import borrowed_masters
+from astro_calib.night.light_in_dark import light_in
 from astro_calib.night.master_file import made_of
 from astro_calib.night.master_noise import Inputs
 from astro_calib.night.master_set import EXPOSURE_TIME, Masters, dark_name, flat_name, level_of, sigma_of, variance_of
@@ -156,7 +158,10 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     darks: dict[float, CCDFrame] = {one.exposure_time: lent for one, lent in borrowed("dark", bias)}
     lost: list[float] = []
     for time, frames in plan.darks.items():
-        dark = combined(dark_name(time), frames, calibrated(frames, bias=bias))
+        looks = DarkFrames(len(frames))
+        dark = combined(dark_name(time), frames, looks.watched(calibrated(frames, bias=bias)))
+        if said := looks.remark():
+            remarks.append(f"the darks of {time:g} s {said}")
         if dark is None:
             lost.append(time)
             continue
@@ -178,6 +183,9 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
             flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in left_out)
             flats[key] = flat
     remarks += _remarks_on_lost_flats(flats, plan)
+    if bias is not None:
+        # With its pattern left in them, darks and flats are alike anyway.
+        remarks += _remarks_on_light(darks, flats, bias)
     return replace(masters, flats=flats, scatter=scatter, unused=tuple(unused), remarks=tuple(remarks))
 
 
@@ -191,6 +199,17 @@ def _remarks_on_lost_flats(flats: Mapping[str, CCDFrame], plan: Plan) -> Iterato
         names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
         without = f": reduced without one: {names}" if names else ""
         yield f"no flat for {for_filter(filter_name)} can be used{without}"
+
+
+def _remarks_on_light(darks: Mapping[float, CCDFrame], flats: Mapping[str, CCDFrame], bias: CCDFrame) -> Iterator[str]:
+    """Yield remarks on darks that light has reached, which is subtracted from the frames as well."""
+    for time, dark in darks.items():
+        if light := light_in(dark, flats.values(), bias):
+            yield (
+                f"the master dark of {time:g} s has the pattern of a flat, as if light of {light.value:.3g} +- "
+                f"{light.error:.1g} electron had reached it: it is subtracted from the frames; take darks with the "
+                "camera covered"
+            )
 
 
 def _remarks_on_darks(masters: Masters, plan: Plan) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from astro_calib.night.sample import raw_pieces
 from astro_calib.noise.digital_step import digital_step, neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,6 +45,9 @@ SHORT = 0.1
 CONTRADICTION, DIFFERENT = 4.0, 1.25
 #: Below this part of a step rounding hides the noise, and below that one it hides nearly all of it.
 SMALL, SMALLEST = 0.6, 0.3
+T = TypeVar("T")
+#: What is said where a measurement comes to nothing.
+NO_NUMBER = "give no number that makes sense, so that some of them are not what they seem to be"
 
 
 class Measurement(NamedTuple):
@@ -124,19 +128,40 @@ def measure(frames: Sequence[RawFrame], sampler: Sampler, top: float | None) -> 
         flats = _flats(by_filter[name], biases, sampler, top, notes)[: 2 if results else FLATS]
         if len(flats) < 2:
             continue
-        try:
-            found = transfer_of([piece.pixels for _, piece in flats], [piece.pixels for _, piece in biases], known)
-        except Exception as error:  # noqa: BLE001  whatever it is, it costs the measurement and not the night
-            failures.append(reason_of(error).rstrip("."))
+        of_flats, of_biases = ([piece.pixels for _, piece in some] for some in (flats, biases))
+        found = _tried(partial(transfer_of, of_flats, of_biases, known))
+        if isinstance(found, str):
+            failures.append(found)
+            continue
+        gain = found.amplifiers[0].gain
+        if not _is_number(Estimate(float(gain.value.value), float(gain.uncertainty.value))):
+            failures.append(f"flats and biases {NO_NUMBER}")
             continue
         results[name], used[name] = found.amplifiers[0], flats
         if len(results) == FILTERS or _checked(results[name]):
             break
     if not results:
         fewer = f"there {_are(max(map(len, by_filter.values()), default=0), 'flat', 'flats')} through one filter"
-        noise = _of_biases(biases)
+        noise = _tried(partial(_of_biases, biases))
+        if isinstance(noise, str):
+            noise = Measurement(why_no_noise=f"the biases {NO_NUMBER} ({noise})")
         return noise._replace(why_not=(failures or [fewer])[0], notes=_told(notes), biases=biases)
     return _together(results, biases)._replace(notes=_told(notes), flats=used, biases=biases)
+
+
+def _tried(measurement: Callable[[], T]) -> T | str:
+    """What a measurement gives, or why it fails: that costs the measurement, and not the night."""
+    try:
+        # What comes of numbers that are none is looked at.
+        with np.errstate(all="ignore"):
+            return measurement()
+    except Exception as error:  # noqa: BLE001  whatever it is
+        return reason_of(error).rstrip(".")
+
+
+def _is_number(one: Estimate) -> bool:
+    """Whether a measurement gave one."""
+    return bool(np.all(np.isfinite(one)) and one.value > 0)
 
 
 def _flats(
@@ -197,6 +222,8 @@ def _of_biases(biases: Sequence[tuple[RawFrame, Piece]]) -> Measurement:
         doubts.append(f"{part:.1f}% of the pixels differ from bias to bias by far more than the others, as in darks")
     step = digital_step(neighbours(arrays[0])) or 0.0
     variance, error = spectrum_of(looked_at).total
+    if not np.all(np.isfinite((variance, error))):
+        return Measurement(why_no_noise=f"the biases {NO_NUMBER}")
     if variance < 1e-9 * max(step, 1.0) ** 2:
         return Measurement(why_no_noise="the biases have no noise at all: their level is clamped")
     if np.sqrt(variance) > np.hypot(SMALL, 0.2887) * step:
@@ -246,10 +273,11 @@ def _together(results: Mapping[str, AmplifierTransfer], biases: Sequence[tuple[R
         noise_doubts.append("rounding hides it")
         # An upper limit, for too much noise harms less than too little.
         noise = Estimate(noise.value + 2 * noise.error, noise.error)
+    clamped = "the biases have no noise at all: their level is clamped"
     return Measurement(
         gain=gain,
-        read_noise=noise if noise.value > 0 else None,
-        why_no_noise="" if noise.value > 0 else "the biases have no noise at all: their level is clamped",
+        read_noise=noise if _is_number(noise) else None,
+        why_no_noise="" if _is_number(noise) else clamped if noise.value <= 0 else f"the biases {NO_NUMBER}",
         doubts=tuple(dict.fromkeys(map(str, doubts))),
         noise_doubts=tuple(noise_doubts),
         processed=processed,

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["MANY", "called", "file_name", "for_filter", "named", "stem", "unique_name"]
+__all__ = ["MANY", "called", "file_name", "for_filter", "in_rows", "named", "stem", "unique_name"]
 
 LONGEST_NAME = 80
 #: So many files are named one by one in a few words.
 MANY = 4
+#: The last number of a name, but for those of what tells a format.
+NUMBER = re.compile(r"(.*?)(\d+)(\D*?(?:\.[A-Za-z][A-Za-z0-9]*)*)$", re.DOTALL)
 
 
 def stem(path: Path) -> str:
@@ -46,6 +48,33 @@ def named(names: Sequence[str]) -> str:
     ('a, b, c', 'a to e (5 files)')
     """
     return ", ".join(names) if len(names) <= MANY else f"{names[0]} to {names[-1]} ({len(names)} files)"
+
+
+def in_rows(names: Sequence[str]) -> list[str]:
+    """
+    Return names in their order; of many that count on by one only the first and the last, and how many they are.
+
+    >>> from astro_calib.night.names import in_rows
+    >>> in_rows(["notes.txt", *(f"t{number}.txt" for number in range(2000))])
+    ['notes.txt', 't0.txt to t1999.txt (2000 files)']
+    """
+    numbers: dict[tuple[str, str], dict[int, str]] = {}
+    for name in names:
+        found = NUMBER.match(name)
+        if found:
+            numbers.setdefault((found[1], found[3]), {})[int(found[2])] = name
+    row_of: dict[str, list[str]] = {}
+    for alike in numbers.values():
+        row: list[str] = []
+        for number in sorted(alike):
+            row = row if number - 1 in alike else []
+            row.append(alike[number])
+            row_of[alike[number]] = row
+    lines: dict[str, None] = {}
+    for name in names:
+        row = row_of.get(name, [])
+        lines[f"{row[0]} to {row[-1]} ({len(row)} files)" if len(row) > MANY else name] = None
+    return list(lines)
 
 
 def called(files: Iterable[Path]) -> dict[Path, str]:

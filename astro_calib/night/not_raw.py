@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.arguments import printable
 from astro_calib.detector.header_values import as_number
 from astro_calib.night.headers import header_value
 
@@ -26,12 +27,23 @@ OF_A_SERIES = ("NIMAGES", "NFRAMES")
 COMBINED = ("COMBINED", "STACKED")
 #: Under this MaxIm DL and others note what was done to a frame: B, D and F for bias, dark and flat.
 CALIBRATED = "CALSTAT"
+#: The first of the frames that IRAF has combined.
+COMBINED_FROM = "IMCMB001"
+#: What programs write into HISTORY that combine frames.
+HISTORY = re.compile(r"ImageIntegration|numberOfImages|\bimcombine\b|\bNCOMBINE\b|\bcombined from\b", re.IGNORECASE)
 #: What masters and stacks are called.
-NAMED = re.compile(r"(?:^|[^a-z])(?:master|combined|stack(?:ed)?)(?:[^a-z]|$)", re.IGNORECASE)
+KINDS = "bias|dark|flat|zero|offset|light"
+NAMED = re.compile(
+    rf"(?:^|[^a-z])(?:master(?:{KINDS})?(?:s|es)?|(?:{KINDS})(?:s|es)?master|super(?:{KINDS})|combined|stack(?:ed)?)"
+    r"(?:[^a-z]|$)",
+    re.IGNORECASE,
+)
 #: Folders of masters and stacks.
 FOLDERS = re.compile(r"masters?|stacks?|stacked|combined", re.IGNORECASE)
 #: So many rows of a frame tell which numbers are in it.
 ROWS = 16
+#: So much of a line of HISTORY is quoted.
+LONGEST = 48
 
 
 def header_of_stack(header: Header, kinds: Iterable[str] = ("IMAGETYP",), *, series: bool = False) -> str:
@@ -54,6 +66,12 @@ def header_of_stack(header: Header, kinds: Iterable[str] = ("IMAGETYP",), *, ser
     for card in COMBINED:
         if header_value(header, card) is True:
             return f"is a stack ({card}=T)"
+    first = header_value(header, COMBINED_FROM)
+    if first is not None:
+        return f"is a stack ({COMBINED_FROM}={first!r})"
+    line = next((line for line in header.get("HISTORY", ()) if HISTORY.search(str(line))), None)
+    if line is not None:
+        return f"is a stack (HISTORY {printable(str(line))[:LONGEST]!r})"
     done = str(header_value(header, CALIBRATED) or "")
     if set("BDF") & set(done.upper()):
         return f"was calibrated already ({CALIBRATED}={done!r})"

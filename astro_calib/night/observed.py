@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
-__all__ = ["time_of"]
+__all__ = ["ZERO", "time_of"]
 
 #: Cards that hold a time, or a date that a time of the day stands beside; in UT, the start before the end.
 MOMENTS = (

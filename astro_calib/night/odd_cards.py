@@ -35,6 +35,6 @@ def doubts_of_cards(frames: Sequence[RawFrame]) -> Iterator[str]:
     for (card, value, of_science), names in said.items():
         what = "whether pixels were mirrored" if "FLIP" in card else "a setting of the camera"
         yield (
-            f"{card} is {value or 'blank'!r} in the {' and '.join(names)}, and {of_science or 'blank'!r} in the science "
-            f"frames: if it tells {what}, they do not go together; calibrate with frames of the same {card}"
+            f"{card} is {value or 'blank'!r} in the {' and '.join(names)}, and {of_science or 'blank'!r} in the "
+            f"science frames: if it tells {what}, they do not go together; calibrate with frames of the same {card}"
         )

@@ -11,6 +11,7 @@ from astro_calib.night.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.net import tried
 from astro_calib.night.not_raw import pixels_of_result
 from astro_calib.night.raw_file import UnusableFileError, read_raw_file
+from astro_calib.night.unlike import Glance, glance_at
 from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Pixels:
         self._most = most
         self._first_with: dict[str, Path] = {}
         self._known: dict[Path, RawFrame | UnusedFile] = {}
+        #: What is kept of the calibration frames, to compare them.
+        self.glances: dict[Path, Glance] = {}
 
     def looked_at(self, frame: RawFrame, seen: Seen | None = None) -> RawFrame | UnusedFile:
         """Return a frame with its checksum, or why it cannot be used; ``seen`` takes a look at its pixels as well."""
@@ -60,6 +63,8 @@ class Pixels:
             # The name alone would say that the file is like itself.
             reason = f"{path} has the same pixels as {twin}" if path.name == twin.name else SAME_PIXELS + twin.name
             return UnusedFile(path, reason, frame.kind)
+        if frame.kind != "science":
+            self.glances[path] = glance_at(data, frame.trim)
         if seen is not None:
             seen.look(frame, header, data)
         return replace(frame, digest=digest)

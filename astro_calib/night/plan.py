@@ -216,6 +216,8 @@ class Plan:
             return Choice(why="there are no biases: the overscan tells the level, their pattern stays", mend="biases")
         if self.profile.pedestal is not None:
             return Choice(why=f"there are no biases: {self.profile.pedestal:g} adu are subtracted", mend="biases")
+        if not self.darks and "dark" not in self.loan.kinds:
+            return Choice(why="there are no biases", mend="biases")
         return Choice(why="there are no biases: the darks hold it", mend="")
 
     @property

@@ -7,7 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
-from astro_calib.night.names import called, for_filter
+from astro_calib.night.frames import NOT_FITS
+from astro_calib.night.names import called, for_filter, in_rows
+from astro_calib.night.numbers_told import numbers_told, unknown_numbers
 from astro_calib.night.remarks import FileRemark, Remarks
 from astro_calib.night.text import paragraph
 
@@ -25,8 +27,6 @@ __all__ = ["lost_science", "plan_text"]
 #: How wide the text is.
 WIDTH = 80
 PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "science frames"}
-#: So many flats of one filter, and biases, and both numbers of the detector can be measured.
-PAIR = 2
 
 
 def plan_text(night: NightPlan, *, measured: bool = True) -> str:
@@ -47,12 +47,11 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     26 raw files, of which 26 are used; nothing was written, and no pixel was read
     """
     label = called(sorted({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)}))
+    number = len(label) - sum(file.reason == NOT_FITS for file in night.unused)
     used = len(night.frames)
-    counts = (
-        f"{len(label)} raw file{'' if len(label) == 1 else 's'}, of which {used} {'is' if used == 1 else 'are'} used"
-    )
+    counts = f"{number} raw file{'' if number == 1 else 's'}, of which {used} {'is' if used == 1 else 'are'} used"
     lines = [f"{counts}; nothing was written, and no pixel was read"]
-    lines += _section("what cannot be reduced, and what would mend it", _problems(night, label))
+    lines += _section("what cannot be reduced, and what would mend it", _problems(night, label, measured=measured))
     lines += _section("what each file is taken for", _kinds(night, label))
     lines += _section("what is not used", _unused(night.unused, label))
     for plan in night.setups:
@@ -65,9 +64,14 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     return "\n".join(lines)
 
 
-def lost_science(night: NightPlan) -> tuple[int, int]:
-    """Return how many science frames would not be reduced, files that may be some among them, and how many would."""
-    reduced = sum(not match.problem for plan in night.setups for match in plan.matches())
+def lost_science(night: NightPlan, *, measured: bool = True) -> tuple[int, int]:
+    """
+    Return how many science frames would not be reduced, files that may be some among them, and how many would.
+
+    ``measured`` says whether gain and read noise may be measured.
+    """
+    sure = [plan for plan in night.setups if not unknown_numbers(plan, measured=measured)]
+    reduced = sum(not match.problem for plan in sure for match in plan.matches())
     return sum(file.lost for file in night.unused) + len(night.science) - reduced, reduced
 
 
@@ -124,11 +128,14 @@ def _unused(files: Iterable[UnusedFile], label: Mapping[Path, str]) -> Iterator[
         kind = f"a {file.kind}{' frame' if file.kind == 'science' else ''}, but " if file.kind else ""
         groups.setdefault(kind + file.reason, []).append(label[file.path])
     for reason, names in groups.items():
-        yield from _wrapped(f"{', '.join(names)}: {reason}", more=4)
+        yield from _wrapped(f"{', '.join(in_rows(names))}: {reason}", more=4)
 
 
-def _problems(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
+def _problems(night: NightPlan, label: Mapping[Path, str], *, measured: bool) -> Iterator[str]:
     """What is missing: setups that cannot be reduced, and science frames of others."""
+    for plan in night.setups:
+        if unknown := unknown_numbers(plan, measured=measured):
+            yield from _wrapped(f"{plan.title}: {unknown}" if plan.title else unknown, more=4)
     for plan in night.incomplete:
         of_setup = f"{plan.title}: " if plan.title else ""
         # The files that are not used are listed by themselves.
@@ -190,37 +197,8 @@ def _numbers(plan: Plan, *, measured: bool) -> Iterator[str]:
     """The profile, and where gain and read noise are from, or what would tell them."""
     chosen = f", chosen by {plan.profile.why}" if plan.profile.why else ""
     yield from _wrapped(f"profile     {plan.profile.name}{chosen}", more=12)
-    flats = max((len(frames) for frames in plan.flats.values()), default=0)
-    dark = plan.biases or (next(iter(plan.darks.values()), ()) if plan.overscan is None else ())
-    pairs = {"gain": flats >= PAIR and len(dark) >= PAIR, "read_noise": len(dark) >= PAIR}
-    needs = {"gain": "two flats of one filter and two biases", "read_noise": "two biases"}
-    units = {"gain": "electron/adu", "read_noise": "electron"}
-    for role, enough in pairs.items():
-        can_be_measured = enough and measured
-        what = role.replace("_", " ")
-        stated = getattr(plan.profile, role)
-        told = sorted({getattr(frame, role) for frame in plan.frames} - {None})
-        per_step = f"{role}_per_step"
-        steps = sorted({frame.in_header[per_step] for frame in plan.frames if per_step in frame.in_header})
-        checked = ", checked with the frames" if can_be_measured else ", not checked"
-        if measured and not enough:
-            checked += f", for that needs {needs[role]}"
-        if stated is not None:
-            text = f"{stated:g} {units[role]}, as profile or options say{checked}"
-        elif role in plan.loan.numbers and not can_be_measured:
-            text = f"{plan.loan.numbers[role][0]:g} {units[role]}, with which the masters of other nights were made"
-        elif told:
-            text = f"{' to '.join(f'{value:g}' for value in (told[0], told[-1])[: len(told)])} {units[role]}"
-            text += f" by the headers{checked}"
-        elif steps:
-            text = f"{steps[0]:g} electron by the headers for one step of the converter, which the pixels show{checked}"
-        elif can_be_measured:
-            text = "measured from the frames, for no header tells it"
-        else:
-            option = f"--{role.replace('_', '-')}"
-            text = f"unknown: no header tells it; give {option}"
-            text += f", or take {needs[role]}" if measured else ", or let it be measured (--detector)"
-        yield from _wrapped(f"{what:10}  {text}", more=12)
+    for told in numbers_told(plan, measured=measured):
+        yield from _wrapped(f"{told.name:10}  {told.text}", more=12)
     yield from _wrapped(f"overscan    {plan.overscan or 'none'}; kept {plan.trim or 'the whole frame'}", more=12)
 
 

@@ -17,7 +17,7 @@ from astro_calib.night.completeness import check_bad_sections, remarks_on, why_i
 from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
-from astro_calib.night.frames import RawFrame, UnusedFile
+from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.journal import tell_frames, tell_unused
 from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
@@ -28,6 +28,7 @@ from astro_calib.night.raw_file import most_bytes
 from astro_calib.night.sample import FEWER, PIXELS, Seen
 from astro_calib.night.sorting import night_of, without_hopeless
 from astro_calib.night.survey import UNITS, left_out, survey_headers
+from astro_calib.night.unlike import remarks_on_fractions, without_unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -213,6 +214,7 @@ def _with_pixels(
     # Each file once, in the order of the setups.
     waiting = iter(watch([frame.path for frame in night.frames]))
     seen_paths: set[Path] = set()
+    of_setups = {frame.path for frame in frames}
     done, incomplete, unused, errors = [], list(night.incomplete), list(night.unused), []
     for plan in night.setups:
         seen = _kept_pieces(plan.profile, mode)
@@ -227,6 +229,8 @@ def _with_pixels(
                 useless.append(outcome)
             else:
                 good.append(outcome)
+        good, unlike = without_unlike(good, pixels.glances, plan.profile.matching)
+        useless += unlike
         known = {file.path for file in unused}
         unused += [file for file in useless if file.path not in known]
         try:
@@ -246,11 +250,18 @@ def _with_pixels(
             known = {file.path for file in unused}
             unused += [left_out(frame, reason) for frame in good if frame.path not in known]
             continue
+        in_none = [file for file in unused if file.path not in of_setups]
+        said = (
+            *remarks_on(good, plan.profile, loan, in_none),
+            *plan.elsewhere,
+            *by_reason(unlike),
+            *remarks_on_fractions(good, pixels.glances),
+        )
         whole = replace(
             plan,
             frames=tuple(good),
             detector=found.detector,
-            remarks=(*plan.remarks, *found.remarks, *remarks_on(good, plan.profile, loan), *plan.elsewhere),
+            remarks=(*plan.remarks, *found.remarks, *said),
             loan=loan,
             numbers=found.numbers,
             image_excess=found.image_excess,

@@ -30,6 +30,12 @@ COMMENTARY = ("COMMENT", "HISTORY")
 SAYS_NOTHING = frozenset(
     {"unknown", "undefined", "undef", "n/a", "none", "null", "calib", "calibration", "cal", "other"}
 )
+#: Keywords that mean the same: others are of the time that passed, or of what is left of it behind clouds.
+OF_THE_SHUTTER = frozenset({"EXPTIME", "EXPOSURE", "EXP_TIME", "ITIME", "EXPOINUS", "IMG_EXP"})
+#: The time that was set and the one that was measured differ by less than this part, or by less than so many seconds.
+ALIKE, SLOW_SHUTTER = 0.05, 0.2
+#: One of two may be in ms or in us, and not say so.
+SMALLER_UNITS = (1e3, 1e6)
 #: FRAME is the number of a frame for some programs, and its date for others.
 DATE_OR_NUMBER = re.compile(r"[\d.:/ T-]+|.*\d\d:\d\d(?::\d\d)?.*|.*\b(?:19|20)\d\d\b.*", re.IGNORECASE)
 
@@ -38,13 +44,15 @@ class ExposureTime(NamedTuple):
     """
     What a header says of the exposure time: under which keyword, in which value, and in which unit by its comment.
 
-    ``seconds`` is None if the value is no time; ``unit`` is empty for seconds.
+    ``seconds`` is None if the value is no time; ``unit`` is empty for seconds. ``contradicted`` is another keyword,
+    with its value, that says something else; empty if none does.
     """
 
     keyword: str
     value: Any
     seconds: float | None
     unit: str
+    contradicted: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,11 @@ class Reading:
             stated = stated_unit_of_time(self.header.comments[card.keyword])
             seconds = as_seconds(card.value, UNITS_OF_TIME[card.unit or stated])
             found.append(ExposureTime(card.keyword, card.value, seconds, "" if card.unit else stated))
-        return next((time for time in found if time.seconds is not None), found[0] if found else None)
+        taken = next((time for time in found if time.seconds is not None), None)
+        if taken is None:
+            return found[0] if found else None
+        other = next((time for time in found if _contradict(taken, time)), None)
+        return taken if other is None else taken._replace(contradicted=f"{other.keyword}={other.value!r}")
 
     def of_kind(self) -> Iterable[tuple[str, Any]]:
         """What the header says of the kind."""
@@ -117,6 +129,15 @@ class Reading:
             value = header_value(self.header, name)
             if value is not None:
                 yield name, value
+
+
+def _contradict(taken: ExposureTime, other: ExposureTime) -> bool:
+    """Whether two keywords cannot both hold the exposure time."""
+    if not {taken.keyword, other.keyword} <= OF_THE_SHUTTER or taken.seconds is None or not other.seconds:
+        return False
+    if taken.seconds and any(abs(other.seconds / taken.seconds / unit - 1) < ALIKE for unit in SMALLER_UNITS):
+        return False
+    return abs(other.seconds - taken.seconds) > max(SLOW_SHUTTER, ALIKE * max(other.seconds, taken.seconds))
 
 
 def telling(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

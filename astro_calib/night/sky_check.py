@@ -121,10 +121,10 @@ def _ratio(image: NDArray[Any], variance: NDArray[Any]) -> float:
         for rows, of_rows in zip(np.array_split(image, PARTS), np.array_split(variance, PARTS), strict=True)
         for part, of_part in zip(np.array_split(rows, PARTS, 1), np.array_split(of_rows, PARTS, 1), strict=True)
     ]
-    if not np.isfinite(parts).any():
-        # A small frame has no parts that tell.
-        return ratio
-    low, high = np.nanpercentile(parts, (25, 75))
+    told = [part for part in parts if np.isfinite(part)]
+    if not told:
+        return float("nan")
+    low, high = np.percentile(told, (25, 75))
     return ratio if high < EVEN * low else float("nan")
 
 

@@ -12,6 +12,7 @@ from astro_calib.night.loan import nothing_lent, without_lent
 from astro_calib.night.names import file_name, for_filter
 from astro_calib.night.night_plan import NightPlan
 from astro_calib.night.odd_cards import doubts_of_cards
+from astro_calib.night.other_nights import of_nearest_nights, remarks_on_time
 from astro_calib.night.plan import Plan
 from astro_calib.night.profiles import profile_of
 from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setups
@@ -69,8 +70,8 @@ def night_of(
     for group in alike(frames, needs_numbers=needs_numbers):
         useless += group.unusable
         reasons = {file.path: file for file in group.left_out}
-        own, unsure = _without_unsure(group.frames, profile, reasons)
-        found += own
+        sure, unsure = _without_unsure(group.frames, profile, reasons)
+        found += sure
         useless += unsure
     found.sort(key=_Found.rank, reverse=True)
     found = _each_science_once(found)
@@ -112,8 +113,11 @@ def night_of(
     ]
     served = [without_hopeless(plan) for plan in done]
     useless += [file for _, files in served for file in files]
-    done, silent = _told_of_darks([plan for plan, _ in served])
+    of_night = [of_nearest_nights(plan) for plan, _ in served]
+    useless += [file for _, files in of_night for file in files]
+    done, silent = _told_of_darks([plan for plan, _ in of_night])
     useless += silent
+    done = [replace(plan, remarks=(*plan.remarks, *remarks_on_time(plan))) for plan in done]
     incomplete = tuple(
         replace(plans[number], elsewhere=(*found[number].said, *_elsewhere(plans[number], found[number].setup, found)))
         for number in wanted

@@ -111,7 +111,7 @@ class NightSummary:
 
     @property
     def attention(self) -> tuple[str, ...]:
-        """What has to be read before the results are used: numbers that contradict each other, a sky below zero."""
+        """What has to be read before the results are used: contradicting numbers, odd flats, a sky below zero."""
         return tuple(alarm for setup in self.plan.setups for alarm in self._alarms(setup))
 
     @property
@@ -123,7 +123,8 @@ class NightSummary:
         of_setup = f"{setup.title}: " if setup.title else ""
         frames = [frame for frame in self.frames if frame.setup == setup.name]
         doubt = sky_doubt(setup.numbers, [(frame.sky, frame.shares) for frame in frames])
-        alarms = [*(number.alarm for number in setup.numbers), doubt, *doubts_of_level(frames)]
+        masters = [master.alarm for master in self.masters if master.setup == setup.name]
+        alarms = [*(number.alarm for number in setup.numbers), doubt, *masters, *doubts_of_level(frames)]
         return [f"{of_setup}{alarm}" for alarm in alarms if alarm]
 
     def to_dict(self) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
+from astro_calib.night.frames import NOT_KNOWN
+from astro_calib.night.names import in_rows
 from astro_calib.night.text import listed, paragraph
 
 if TYPE_CHECKING:
@@ -25,11 +27,13 @@ def lost_lines(
     ``reduced`` is how many are not missing, ``called`` what files are called.
     """
     science = [file for file in lost if file.kind == "science"]
-    unreadable = [file for file in lost if not file.kind]
+    unknown = [file for file in lost if not file.kind and file.reason.startswith(NOT_KNOWN)]
+    unreadable = [file for file in lost if not file.kind and file not in unknown]
     others = [file for file in lost if file.kind not in ("", "science")]
     lines = []
     for title, files in (
         (f"{len(science)} of {len(science) + reduced} science frames could not be reduced", science),
+        (f"files of a kind that is not known, which may be science frames ({len(unknown)})", unknown),
         (f"files that cannot be read, and may be science frames ({len(unreadable)})", unreadable),
         (f"frames that could not be used, or results that could not be written ({len(others)})", others),
     ):
@@ -45,5 +49,5 @@ def reason_lines(files: Iterable[UnusedFile], called: Mapping[Path, str], width:
         groups.setdefault(file.reason, []).append(called.get(file.path, file.path.name))
     lines = []
     for reason, names in groups.items():
-        lines += paragraph(f"{listed(names)}: {printable(reason)}", width, following=4 * " ")
+        lines += paragraph(f"{listed(in_rows(names))}: {printable(reason)}", width, following=4 * " ")
     return lines

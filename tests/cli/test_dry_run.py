@@ -68,6 +68,14 @@ def test_each_file_is_listed_with_what_tells_its_kind(night):
     ]
 
 
+def test_texts_beside_raw_files_are_no_raw_files_and_are_not_named_one_by_one(night):
+    for number in range(300):
+        (night / f"t{number}.txt").write_text("seeing 2 arcsec")
+    text = run(night)[1]
+    assert text.startswith("10 raw files, of which 10 are used;")
+    assert section(text, "what is not used") == ["  t0.txt to t299.txt (300 files): not FITS by its name"]
+
+
 def test_masters_and_what_each_frame_gets_are_told_with_the_reasons(night):
     text = run(night)[1]
     assert section(text, "masters to be made") == [
@@ -257,3 +265,30 @@ def test_options_that_make_no_sense_with_it(night, tmp_path):
     result = CliRunner().invoke(main, ["reduce", str(night)])
     assert result.exit_code == 2
     assert "--out is missing" in result.output
+
+
+def without(raw, *cards):
+    """The night, in whose headers some cards are missing."""
+    for path in raw.iterdir():
+        for card in cards:
+            fits.delval(path, card)
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("cards", "fewer", "said"),
+    [
+        (("RDNOISE",), ("b1", "b2", "d0", "d1"), "the read noise is unknown: no header tells it; give --read-noise"),
+        (("EGAIN",), ("f0",), "the gain is unknown: no header tells it; give --gain"),
+        (("EGAIN", "RDNOISE"), ("f0", "f1"), "frames tell it in adu, and the gain is unknown; give --gain"),
+    ],
+)
+def test_the_status_is_that_of_a_reduction_which_lacks_a_number(night, tmp_path, cards, fewer, said):
+    for name in fewer:
+        (night / f"{name}.fits").unlink()
+    without(night, *cards)
+    status, text = run(night)
+    reduced = CliRunner().invoke(main, ["reduce", str(night), "-o", str(tmp_path / "out"), "--no-stars"])
+    assert status == reduced.exit_code == 1
+    assert said in " ".join(" ".join(section(text, "what cannot be reduced, and what would mend it")).split())
+    assert run(night, "--gain", 1.5, "--read-noise", 8)[0] == 0

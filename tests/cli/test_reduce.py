@@ -49,7 +49,8 @@ def quick(monkeypatch):
 
 
 def call(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    # Where COLUMNS is set, as where tests run in parallel, lines are as short as it says.
+    return CliRunner(env={"COLUMNS": None}).invoke(main, [str(argument) for argument in arguments])
 
 
 # ---- the exit status

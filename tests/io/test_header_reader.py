@@ -174,6 +174,19 @@ def test_a_plain_file_that_is_cut_off_says_so_and_what_it_is(tmp_path):
     assert caught.value.cut
 
 
+def test_a_number_of_bits_that_fits_has_not_is_what_is_wrong(tmp_path):
+    path = write(tmp_path, "plain")
+    content = path.read_bytes()
+    old = next(card for card in (content[place : place + 80] for place in range(0, 2880, 80)) if card[:6] == b"BITPIX")
+    path.write_bytes(content.replace(old, b"BITPIX  =                   17".ljust(80)))
+    for read in (read_raw_header, read_raw_file):
+        with pytest.raises(
+            UnusableFileError, match="damaged: its header says that a number has 17 bits; expected"
+        ) as caught:
+            read(path)
+        assert "truncated" not in str(caught.value)
+
+
 def two_images(path):
     fits.HDUList([*plain(), fits.ImageHDU(PIXELS)]).writeto(path)
 

@@ -46,7 +46,7 @@ def test_silent_darks_serve_where_there_are_no_others(tmp_path):
     ("of_darks", "words"),
     [
         (-20.4, ()),
-        # 2 ** (2 / 6) - 1
+        # It doubles every six degrees.
         (-18.0, ("-18.0 C", "-20.0 C", "about 26% too much")),
         (-22.0, ("-22.0 C", "about 21% too little")),
     ],

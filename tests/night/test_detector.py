@@ -10,6 +10,7 @@ from scipy.ndimage import uniform_filter
 from astro_calib.errors import FrameError
 from astro_calib.night import reduce_night, sample
 from astro_calib.night.planning import make_plan
+from tests.night.synthetic import Camera
 
 SHAPE = (420, 420)
 GAIN, READ_NOISE, BIAS = 1.6, 8.0, 500.0
@@ -377,3 +378,15 @@ def test_a_night_that_measures_itself_reads_biases_and_flats_once(night, monkeyp
     monkeypatch.setattr(sample, "read_raw_file", lambda path: again.append(path.name) or read(path))
     planned(taken, gain=GAIN)
     assert again == []
+
+
+def test_biases_that_tell_the_read_noise_in_adu_are_not_asked_for(tmp_path):
+    raw = Camera((64, 64)).night(tmp_path / "raw", flats=0)
+    for path in raw.iterdir():
+        for card in ("EGAIN", "RDNOISE"):
+            fits.delval(path, card)
+    with pytest.raises(FrameError) as caught:
+        reduce_night(raw, tmp_path / "out", stars=False, pictures=False, progress=False)
+    _, noise = str(caught.value).splitlines()
+    assert "cannot be measured: biases tell it in adu, and the gain is not known. Give --read-noise" in noise
+    assert "two raw biases" not in noise

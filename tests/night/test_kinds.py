@@ -313,6 +313,49 @@ def test_file_of_which_nothing_tells_the_kind_may_be_a_science_frame(raw, write_
     assert "--bias, --dark, --flat or --science with a pattern of its name" in reasons(plan)["a.fits"]
 
 
+@pytest.mark.parametrize("word", ["Bildtyp 7", "0", "SKY", "plop"])
+@pytest.mark.usefixtures("small_night")
+def test_a_frame_whose_word_for_its_kind_is_not_known_is_missed(raw, tmp_path, write_raw, word):
+    write_raw("z1.fits", word, EXPTIME=30.0)
+    summary = reduce_night(raw, tmp_path / "out", **CAMERA, **QUICK)
+    assert summary.outcome == "part"
+    text = str(summary)
+    assert text.startswith(
+        "FAILED: files of a kind that is not known, which may be science frames (1):\n  z1.fits: its kind"
+    )
+    assert f"IMAGETYP={word!r}" in text
+    # That it is of no use can be said.
+    profile = tmp_path / "mine.toml"
+    profile.write_text(f"[[ignore]]\nadd = true\nIMAGETYP = {word!r}\n")
+    assert not any(file.lost for file in plan_night(raw, profile, **CAMERA).unused)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("LIGHTFRAME", "science"),
+        ("Light (raw)", "science"),
+        ("objekt", "science"),
+        ("Science,IMG", "science"),
+        ("DARKFRAME", "dark"),
+        ("Dunkelbild", "dark"),
+        ("DARK,FLAT", "dark"),
+        ("BIASFRAME", "bias"),
+        ("Biais", "bias"),
+        ("FLATFRAME", "flat"),
+        ("FLAT_V", "flat"),
+        ("Dusk flat", "flat"),
+        ("AUTOFLAT", "flat"),
+        ("twi-flat", "flat"),
+        ("FLAT,LAMP,OFF", "ignore"),
+        ("DOMEFLAT OFF", "ignore"),
+    ],
+)
+def test_more_words_for_kinds(word, kind):
+    header = fits.Header([("IMAGETYP", word), ("EXPTIME", 30.0)])
+    assert load_profile("generic").kind(header) == kind
+
+
 @pytest.mark.usefixtures("small_night")
 def test_flats_whose_filters_only_their_names_tell_are_not_mixed(raw, write_raw):
     for index, name in enumerate(("flat-B-1.fits", "flat-B-2.fits", "flat-R-1.fits")):
@@ -359,6 +402,30 @@ def test_read_noise_in_headers(keyword):
     assert load_profile("generic").find(header, "read_noise")[1] == 4.5
 
 
+@pytest.mark.parametrize(
+    ("comment", "noise"),
+    [
+        ("read noise [adu]", None),
+        ("(DN) RMS", None),
+        ("noise in counts", None),
+        ("read noise [electron]", 4.5),
+        ("[e-] noise", 4.5),
+        ("[e-], for 1.5 e-/adu", 4.5),
+        ("", 4.5),
+    ],
+)
+def test_a_read_noise_whose_comment_names_its_unit(comment, noise):
+    found = load_profile("generic").find(fits.Header([("RDNOISE", 4.5, comment)]), "read_noise")
+    assert (None if found is None else found[1]) == noise
+
+
+def test_a_night_whose_only_read_noise_is_in_adu_is_told_so(raw, write_raw):
+    for name, kind in (("bias.fits", "BIAS"), ("a.fits", "LIGHT")):
+        fits.setval(write_raw(name, kind, GAIN=1.5), "RDNOISE", value=3.0, comment="[adu]")
+    with pytest.raises(FrameError, match=r"RDNOISE=3.0 is in adu, as its comment says.*Give --read-noise"):
+        plan_night(raw)
+
+
 def test_a_night_whose_only_gain_is_a_setting_is_told_so(raw, write_raw):
     write_raw("bias.fits", "BIAS", GAIN=139, RDNOISE=3.0)
     write_raw("a.fits", "LIGHT", GAIN=139, RDNOISE=3.0)
@@ -379,6 +446,9 @@ def test_a_night_whose_only_gain_is_a_setting_is_told_so(raw, write_raw):
         ({"DATAMAX": (51283.0, "largest value in the image")}, None),
         ({"DATAMAX": (51283.0, "[ADU] saturation level")}, 51283),
         ({"SATURATE": 50000, "BITDEPTH": 12}, 50000),
+        ({"SATURATE": (90000, "[e-] full well")}, None),
+        ({"SATURATE": (90000, "full well in electrons"), "BITDEPTH": 16}, 65535),
+        ({"SATURATE": (60000, "[adu] where it is saturated")}, 60000),
     ],
     ids=str,
 )

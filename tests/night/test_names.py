@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_calib.io.atomic import write_atomically
-from astro_calib.night.names import file_name, stem, unique_name
+from astro_calib.night.names import file_name, in_rows, stem, unique_name
 
 
 @pytest.mark.parametrize("name", ["d1.fits", "d1.FIT", "d1.fts", "d1.fits.gz", "d1.fits.fz", "d1.fz", "d1.fit.bz2"])
@@ -69,3 +69,20 @@ def test_written_file_has_the_permissions_of_any_new_file(tmp_path):
     write_atomically(tmp_path / "a", lambda temporary: temporary.write_text("x"))
     (tmp_path / "b").write_text("x")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([f"t{number}.txt" for number in range(2000)], ["t0.txt to t1999.txt (2000 files)"]),
+        (
+            ["b.txt", *(f"{number:02}.fits.bz2" for number in range(8, 13))],
+            ["b.txt", "08.fits.bz2 to 12.fits.bz2 (5 files)"],
+        ),
+        ([f"d{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9)], [f"d{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9)]),
+        ([f"{folder}/{number}" for number in range(3) for folder in "ab"], ["a/0", "b/0", "a/1", "b/1", "a/2", "b/2"]),
+    ],
+    ids=["many", "padded", "gap", "few"],
+)
+def test_names_in_a_row_are_said_by_the_first_and_the_last(names, said):
+    assert in_rows(names) == said

@@ -320,6 +320,21 @@ def test_neither_bias_nor_overscan(raw, write_raw):
         plan_night(raw, **CAMERA)
 
 
+def test_flats_of_a_filter_by_another_name_are_remarked(raw, write_raw):
+    write_raw("bias.fits", "BIAS")
+    for number in range(3):
+        write_raw(f"flat{number}.fits", "FLAT", FILTER="v")
+    write_raw("other.fits", "FLAT")
+    light = write_raw("a.fits", "LIGHT", FILTER="V")
+    remarks = plan_night(raw, **CAMERA).remarks
+    assert "no flat for filter V: reduced without one: a.fits" in remarks
+    (remark,) = [remark for remark in remarks if "by another name" in remark]
+    assert remark.startswith("1 flat of no filter name, 3 flats of filter v: no science frame has that filter; if")
+    # Where every science frame has a flat, others may wait for another night.
+    fits.setval(light, "FILTER", value="v")
+    assert not any("another name" in remark for remark in plan_night(raw, **CAMERA).remarks)
+
+
 def test_what_is_missing_is_remarked(raw, write_raw):
     write_raw("bias.fits", "BIAS")
     write_raw("flat.fits", "FLAT", FILTER="V")

@@ -9,7 +9,8 @@ import pytest
 from astropy.io import fits
 
 from astro_calib.cli.reduce import lost
-from astro_calib.night import reduce_night
+from astro_calib.errors import FrameError
+from astro_calib.night import plan_night, reduce_night
 from tests.night.synthetic import DARK, Camera
 
 LEAN = {"stars": False, "pictures": False, "progress": False, "detector": "header"}
@@ -136,6 +137,25 @@ def test_flats_of_two_filters_are_two_masters(tmp_path):
         assert error.std() < 0.1
 
 
+@pytest.mark.parametrize("number", [3, 11])
+def test_flats_of_two_filters_that_no_header_tells_apart_are_said_first(tmp_path, number):
+    camera = Camera(seed=8)
+    raw = camera.night(tmp_path / "raw", flats=0, lights=0)
+    for name in "VR":
+        for index in range(number):
+            camera.write(raw / f"flat{name}{index:02}.fits", "FLAT", 2, name, FILTER="Clear")
+    camera.write(raw / "light.fits", "LIGHT", 30, "V", FILTER="Clear")
+    summary = reduced(raw, tmp_path / "out")
+    (flat,) = [master for master in summary.masters if master.kind == "flat"]
+    assert flat.noise_ratio > 1.5
+    (alarm,) = [text for text in summary.attention if "its frames scatter by" in text]
+    assert alarm.startswith("master-flat-Clear.fits: ")
+    assert "flats of several filters" in alarm
+    assert str(summary).startswith("ATTENTION\n")
+    # It is said once.
+    assert not any("its frames scatter by" in remark for remark in summary.remarks)
+
+
 def test_frames_that_were_written_upside_down_are_not_subtracted_from_others(tmp_path):
     camera = Camera(seed=7)
     raw = tmp_path / "raw"
@@ -184,6 +204,17 @@ def test_lights_at_another_temperature_than_the_flats_say_what_there_is(tmp_path
     summary = reduced(raw, tmp_path / "out")
     text = "\n".join(summary.remarks)
     assert "2 flats of filter V are not used: their temperature is -10 C, not -20 C" in text
+
+
+def test_an_error_says_what_there_is_of_every_kind_that_is_missing(raw, write_raw):
+    write_raw("light.fits", "LIGHT", GAIN=100)
+    for kind, number in (("BIAS", 6), ("DARK", 5), ("FLAT", 4)):
+        for index in range(number):
+            write_raw(f"{kind}{index}.fits", kind, GAIN=200)
+    with pytest.raises(FrameError) as caught:
+        plan_night(raw, gain=1.5, read_noise=8.0)
+    for found in ("6 biases are not used: their gain", "5 darks are not used: their gain", "4 flats of frames without"):
+        assert found in str(caught.value)
 
 
 @pytest.mark.parametrize(("temperature", "used"), [(-18.0, True), (-17.0, False)])

@@ -12,7 +12,7 @@ from astro_calib.errors import FrameError
 from astro_calib.io.fits.cards import repaired_header
 from astro_calib.io.fits.image import BESIDE_THE_IMAGE, OF_THE_HDU
 from astro_calib.io.fits.lazy_header import CARD, LazyHeader, NamedCard
-from astro_calib.io.fits.pixels import STORED, Scaling, plane_shape
+from astro_calib.io.fits.pixels import STORED, Scaling, fault_of_bits, plane_shape
 from astro_calib.io.fits.wcs import WCS_KEYWORD
 from astro_calib.io.fits.whole import announced_size, header_units, number_of_pixels, opened, unpacked
 
@@ -126,7 +126,7 @@ def _image_header(units: Sequence[HeaderUnit], fault: str) -> ImageHeader:
         shape = plane_shape(lengths)
         stored = STORED.get(header[f"{letter}BITPIX"])
         if stored is None:
-            fault = fault or f"damaged: its header says that a number has {header[f'{letter}BITPIX']!r} bits"
+            fault = fault or fault_of_bits(header[f"{letter}BITPIX"])
         else:
             dtype = Scaling(np.dtype(stored), header.get("BZERO", 0), header.get("BSCALE", 1)).dtype
         own = _of_primary(header, lengths) if number == 0 else _of_extension(header, headers[0], shape)

@@ -13,10 +13,25 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
     from numpy.typing import NDArray
 
-__all__ = ["STORED", "Scaling", "blank_number", "plane_shape", "without_blanks"]
+__all__ = ["STORED", "Scaling", "blank_number", "fault_of_bits", "plane_shape", "without_blanks"]
 
 #: The stored types of FITS images by BITPIX.
 STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+
+
+def fault_of_bits(bits: Any) -> str:
+    """
+    Return what is wrong with a file whose numbers have so many bits; empty if FITS has such.
+
+    >>> from astro_calib.io.fits.pixels import fault_of_bits
+    >>> fault_of_bits(16), fault_of_bits(17)
+    ('', 'damaged: its header says that a number has 17 bits; expected one of 8, 16, 32, 64, -32, -64')
+    """
+    if bits in STORED:
+        return ""
+    return f"damaged: its header says that a number has {bits!r} bits; expected one of {', '.join(map(str, STORED))}"
+
+
 #: The BZERO that shifts stored whole numbers, by their size in bytes, and what they mean then.
 SHIFTED: dict[int, tuple[int, Any]] = {
     1: (-128, np.int8),

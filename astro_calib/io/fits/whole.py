@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from astro_calib.errors import FrameError
 from astro_calib.io.fits.lazy_header import LazyHeader
+from astro_calib.io.fits.pixels import fault_of_bits
 from astro_calib.io.memory import SMALL, available_memory
 
 if TYPE_CHECKING:
@@ -138,6 +139,9 @@ def header_units(file: Any, most: int | None = None) -> Iterator[HeaderUnit]:
         total += len(header) + announced_size(cards)
         _check_size(total, most, 1 if hasattr(file, "fileno") else COPIES)
         yield HeaderUnit(header, start, size)
+        # The length of what follows would be wrong, and is not what is wrong.
+        if fault := fault_of_bits(cards["BITPIX"]):
+            raise FrameError(fault)
         _skip(file, start, size)
         position = start + size + -size % BLOCK
         _skip(file, start + size, -size % BLOCK, needed=False)
