@@ -57,8 +57,9 @@ def doubts_of_level(frames: Iterable[FrameSummary]) -> list[str]:
     levels = sorted(-frame.below_zero for frame in below)
     low, high = (f"{level:.3g}" for level in (levels[0], levels[-1]))
     names = ", ".join(frame.raw_name for frame in below[:3]) + (f" and {len(below) - 3} more" if len(below) > 3 else "")
-    return [
+    said = (
         f"the sky of {names} is {low if low == high else f'{low} to {high}'} e: more was subtracted than is there, and "
         "the error bars are too small; bias, dark or pedestal are of another setup, temperature or unit, or light fell "
         "into them: look at the levels of the raw frames"
-    ]
+    )
+    return [said]
