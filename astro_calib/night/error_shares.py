@@ -42,10 +42,14 @@ def error_shares(image: CCDFrame) -> dict[str, float]:
         return {}
     total = float(np.mean(variance[sky], dtype=np.float64))
     parts = {
-        name: float(np.mean(np.broadcast_to(part, sky.shape)[sky], dtype=np.float64)) / total
+        name: float(np.mean(np.broadcast_to(part, sky.shape)[sky], dtype=np.float64))
         for name, part in piece.known_budget.variances().items()
     }
-    return dict(sorted(parts.items(), key=lambda item: -item[1]))
+    if min(parts.values()) < 0:
+        # Where more was subtracted than is there, light has no noise, and the others are the whole.
+        parts = {name: max(part, 0.0) for name, part in parts.items()}
+        total = sum(parts.values())
+    return {name: part / total for name, part in sorted(parts.items(), key=lambda item: -item[1])}
 
 
 def shares_text(shares: Mapping[str, float]) -> str:

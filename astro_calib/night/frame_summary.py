@@ -64,6 +64,8 @@ class FrameSummary:
         How many peaks were left out that may have been stars, by reason.
     shares : dict of str to float
         What the variance of a pixel of the sky is made of: the share of each source of noise.
+    below_zero : float
+        How far the level of the sky is below zero, in electron; 0 if it is not.
     setup : str
         The name of the setup that it is of; empty if the night has one.
     raw : Path, optional
@@ -105,6 +107,7 @@ class FrameSummary:
     aperture: float = np.nan
     left_out: Mapping[str, int] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    below_zero: float = 0.0
     setup: str = ""
     raw: Path | None = None
     raw_name: str = ""

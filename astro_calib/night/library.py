@@ -79,11 +79,26 @@ class _Night:
             if what in ours and what not in of_master
         ]
 
+    def untold_here(self, master: MasterFile) -> list[str]:
+        """What the header of a master tells of the setup, and those of science frames do not, as far as it matters."""
+        of_master = {family_of(card) or card for card in master.settings}
+        told = [{family_of(card) or card for card in one.settings} for one in self.frames if one.kind == "science"]
+        wanted = [what for what in FAMILIES if not (what == PEDESTAL and master.kind == "flat")]
+        wanted += [COOLED] if master.kind == "dark" else []
+        return [what for what in wanted if what in of_master and any(what not in ours for ours in told)]
+
+    def _is_near(self, temperature: float, kind: str) -> bool:
+        """Whether a temperature is within the tolerance of the setup's; that of a dark, of each science frame's."""
+        each = [float(one.settings[COOLED]) for one in self.frames if one.kind == "science" and COOLED in one.settings]
+        usual = float(self.setup.settings[COOLED])
+        own = each if kind == "dark" and each else [usual]
+        return all(abs(temperature - one) <= self.setup.tolerance for one in own)
+
     def misfit(self, master: MasterFile) -> str:
         """Why a master cannot be applied to these frames; empty if it can."""
         settings = dict(master.settings)
         own = self.setup.settings.get(COOLED)
-        if own is not None and abs(float(settings.get(COOLED, own)) - float(own)) <= self.setup.tolerance:
+        if own is not None and COOLED in settings and self._is_near(float(settings[COOLED]), master.kind):
             settings.pop(COOLED, None)
         different = difference(self.setup, replace(master, settings=settings))
         if different:
@@ -154,7 +169,7 @@ class Library:
                 one._replace(master=replace(one.master, filter=name))
                 for one in self._nearest(night, of_filter, "flat", f"master flat for {for_filter(name)}", missing)
             ]
-        taken = [_taken(one, night.untold(one.master)) for one in found]
+        taken = [_taken(one, night.untold(one.master), night.untold_here(one.master)) for one in found]
         return Loan(masters=tuple(found), remarks=(*taken, *missing))
 
     def _nearest(
@@ -206,12 +221,17 @@ def _by_age(one: Borrowed) -> tuple[float, int, str]:
     return math.inf if one.days is None else abs(one.days), -(one.master.number or 0), str(one.master.path)
 
 
-def _taken(one: Borrowed, untold: Sequence[str]) -> str:
+def _taken(one: Borrowed, untold: Sequence[str], untold_here: Sequence[str]) -> str:
     frames = f"{one.master.number} frames" if one.master.number else "an unknown number of frames"
     text = f"the {one.title} is {one.master.path}, {one.age}, of {frames}"
     if untold:
         text += (
             f"; its header does not tell {', '.join(untold)}, in which it is taken to be like the frames of the night"
+        )
+    if untold_here:
+        text += (
+            f"; headers of science frames do not tell {', '.join(untold_here)}, in which they are taken to be like the "
+            "frames of the master"
         )
     return printable(text)
 

@@ -15,7 +15,8 @@ class Matching:
     Parameters
     ----------
     temperature : float
-        How far apart the temperatures of frames of one setup may be, in degrees.
+        How far the temperature of a dark may be from that of a science frame, in degrees. Biases and
+        flats may be further.
     rotator : float
         How far apart the rotator's angles of a flat and of a science frame may be, in degrees.
     flat_hours : float

@@ -140,6 +140,8 @@ def _problems(night: NightPlan, label: Mapping[Path, str], *, measured: bool) ->
         of_setup = f"{plan.title}: " if plan.title else ""
         # The files that are not used are listed by themselves.
         yield from _wrapped(of_setup + plan.problem.partition(" Not used are:")[0], more=4)
+        for line in plan.elsewhere:
+            yield from _wrapped(of_setup + line, more=4)
     problems: dict[str, list[str]] = {}
     for plan in night.setups:
         for match in plan.matches():

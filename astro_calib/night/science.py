@@ -15,6 +15,7 @@ from astro_calib.night.error_shares import error_shares
 from astro_calib.night.frame_summary import FrameSummary
 from astro_calib.night.masters import calibrate_raw, read_raw
 from astro_calib.night.read_out import detector_of
+from astro_calib.night.sky_level import below_zero
 from astro_calib.photometry.sky_noise import measure_sky_noise
 from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
 from astro_calib.stack.levels import finite_median
@@ -111,6 +112,7 @@ def reduce_science(
         saturated=int(np.count_nonzero(_saturated(raw, plan) & ~bad)),
         bad=int(np.count_nonzero(bad)),
         shares=error_shares(image),
+        below_zero=below_zero(image),
         setup=plan.name,
         **figures,
     )

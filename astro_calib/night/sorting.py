@@ -15,7 +15,7 @@ from astro_calib.night.odd_cards import doubts_of_cards
 from astro_calib.night.other_nights import of_nearest_nights, remarks_on_time
 from astro_calib.night.plan import Plan
 from astro_calib.night.profiles import profile_of
-from astro_calib.night.setups import SIZE, Setup, difference, setup_titles, setups
+from astro_calib.night.setups import COOLED, SIZE, Setup, difference, setup_titles, setups
 from astro_calib.night.survey import alike, left_out
 from astro_calib.night.unsure import without_unsure
 
@@ -106,7 +106,7 @@ def night_of(
         for frame in one.setup.frames:
             if frame.path not in used and frame.path not in listed:
                 listed.add(frame.path)
-                useless.append(_why_left_out(frame, one, main))
+                useless.append(_why_left_out(frame, one, main if usable or frame.kind != "science" else []))
     done = [
         replace(plan, elsewhere=_elsewhere(plan, found[number].setup, found))
         for number, plan in zip(usable, done, strict=True)
@@ -118,13 +118,14 @@ def night_of(
     done, silent = _told_of_darks([plan for plan, _ in of_night])
     useless += silent
     done = [replace(plan, remarks=(*plan.remarks, *remarks_on_time(plan))) for plan in done]
-    incomplete = tuple(
+    incomplete = [
         replace(plans[number], elsewhere=(*found[number].said, *_elsewhere(plans[number], found[number].setup, found)))
         for number in wanted
         if number not in usable
-    )
+    ]
+    incomplete = _lacking_the_same(incomplete, telling)
     unused = without_lent(useless, (plan.loan for plan in done))
-    return NightPlan(setups=tuple(done), unused=unused, profile=profile, incomplete=incomplete)
+    return NightPlan(setups=tuple(done), unused=unused, profile=profile, incomplete=tuple(incomplete))
 
 
 def _without_unsure(
@@ -143,6 +144,25 @@ def _without_unsure(
     used = {frame.path for one in found for frame in one.setup.frames}
     unsure = [left_out(frame, sure.reasons[frame.path]) for frame in frames if frame.path in sure.reasons]
     return found, [file for file in unsure if file.path not in used]
+
+
+def _lacking_the_same(plans: Sequence[Plan], telling: Sequence[UnusedFile]) -> list[Plan]:
+    """Setups that lack the same and differ in temperature alone as one, so that it is said once."""
+    groups: dict[tuple[str, ...], list[Plan]] = {}
+    for plan in plans:
+        settings = sorted(
+            {f"{card}={value}" for f in plan.frames for card, value in f.settings.items() if card != COOLED}
+        )
+        kinds = sorted({frame.kind for frame in plan.frames})
+        groups.setdefault((*settings, *kinds, str(plan.frames[0].shape), *plan.loan.remarks), []).append(plan)
+    done = []
+    for first, *more in groups.values():
+        frames = sorted({frame.path: frame for plan in (first, *more) for frame in plan.frames}.items())
+        together = tuple(frame for _, frame in frames)
+        problem = why_incomplete(together, telling, first.profile, first.loan) if more else ""
+        done.append(replace(first, frames=together, problem=problem) if problem else first)
+        done += [] if problem else more
+    return done
 
 
 def _told_of_darks(plans: Sequence[Plan]) -> tuple[list[Plan], list[UnusedFile]]:
@@ -182,7 +202,8 @@ def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, 
             what = f"{len(paths)} {PLURALS[kind] if several else kind}"
             what += f" of {for_filter(filter_name)}" if kind == "flat" else ""
             their, they_are = ("their", "they are") if several else ("its", "it is")
-            differ = f"{their} {why}{_allowed(why)}" if why else f"{they_are} of another shape"
+            may = " (matching.temperature in a profile can allow it)" if ONLY_WARMER.fullmatch(why) else ""
+            differ = f"{their} {why}{may}" if why else f"{they_are} of another shape"
             lines.append(f"{what} {'are' if several else 'is'} not used: {differ}")
     return tuple(lines)
 
@@ -226,9 +247,6 @@ def _why_left_out(frame: RawFrame, own: _Found, others: Sequence[Setup]) -> Unus
     said = min((text for setup in others if (text := difference(setup, frame))), key=len, default="")
     if not said:
         return left_out(frame, "nothing of its setup can be reduced")
-    return left_out(frame, f"its {said}, {ADVICE}{_allowed(said)}")
-
-
-def _allowed(difference: str) -> str:
-    """How a difference may be allowed, where it is one of temperatures alone."""
-    return ", or allow it with matching.temperature in a profile" if ONLY_WARMER.fullmatch(difference) else ""
+    # Where nothing else differs, it may be allowed.
+    also = ", or allow it with matching.temperature in a profile" if ONLY_WARMER.fullmatch(said) else ""
+    return left_out(frame, f"its {said}, {ADVICE}{also}")

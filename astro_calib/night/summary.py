@@ -13,6 +13,7 @@ from astro_calib.night.output import SUMMARY
 from astro_calib.night.plain import plain, plain_setup, plain_unused
 from astro_calib.night.remarks import parted, remark_lines
 from astro_calib.night.sky_doubt import sky_doubt
+from astro_calib.night.sky_level import doubts_of_level
 from astro_calib.night.text import columns, glued, number_text, paragraph
 from astro_calib.night.unused_text import lost_lines, reason_lines
 
@@ -110,7 +111,7 @@ class NightSummary:
 
     @property
     def attention(self) -> tuple[str, ...]:
-        """What has to be read before the results are used: numbers that contradict each other, and odd flats."""
+        """What has to be read before the results are used: contradicting numbers, odd flats, a sky below zero."""
         return tuple(alarm for setup in self.plan.setups for alarm in self._alarms(setup))
 
     @property
@@ -120,9 +121,10 @@ class NightSummary:
 
     def _alarms(self, setup: Plan) -> list[str]:
         of_setup = f"{setup.title}: " if setup.title else ""
-        sky = [(frame.sky, frame.shares) for frame in self.frames if frame.setup == setup.name]
+        frames = [frame for frame in self.frames if frame.setup == setup.name]
+        doubt = sky_doubt(setup.numbers, [(frame.sky, frame.shares) for frame in frames])
         masters = [master.alarm for master in self.masters if master.setup == setup.name]
-        alarms = [*(number.alarm for number in setup.numbers), sky_doubt(setup.numbers, sky), *masters]
+        alarms = [*(number.alarm for number in setup.numbers), doubt, *masters, *doubts_of_level(frames)]
         return [f"{of_setup}{alarm}" for alarm in alarms if alarm]
 
     def to_dict(self) -> dict[str, Any]:

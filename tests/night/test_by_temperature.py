@@ -10,6 +10,7 @@ from astropy.io import fits
 
 from astro_calib.night import plan_night, reduce_night
 from astro_calib.night.by_temperature import by_temperature
+from astro_calib.night.plan_text import plan_text
 
 from .synthetic import Camera
 
@@ -80,7 +81,7 @@ def test_biases_a_little_beyond_the_tolerance_serve_and_darks_do_not(tmp_path):
     assert any("biases and flats are of -20.0 C" in remark for remark in summary.remarks)
     text = "\n".join(summary.remarks)
     assert "4 darks are not used: their temperature is -20 C, not -17 C" in text
-    assert "allow it with matching.temperature in a profile" in text
+    assert "(matching.temperature in a profile can allow it)" in text
 
 
 def test_frames_of_another_temperature_that_a_cooler_holds_are_not_mixed(tmp_path):
@@ -90,3 +91,14 @@ def test_frames_of_another_temperature_that_a_cooler_holds_are_not_mixed(tmp_pat
     night = plan_night(raw, headers_only=True)
     assert [{frame.settings["temperature"] for frame in plan.frames} for plan in night.setups] == [{-20.0}, {-10.0}]
     assert night.remarks == ()
+
+
+def test_what_lights_of_many_temperatures_lack_is_said_once_with_the_way_out(tmp_path):
+    _, raw = drifting(tmp_path, 10 + np.arange(20) / 2)
+    text = plan_text(plan_night(raw, headers_only=True))
+    assert text.count("nothing to calibrate with") == 1
+    said = " ".join(text.split())
+    assert "only science frames (light0.fits and so on, 20 in all)" in said
+    assert "4 biases are not used: their temperature is -20 C" in said
+    assert "(matching.temperature in a profile can allow it)" in said
+    assert said.count("nothing of its setup can be reduced") == 1

@@ -119,6 +119,33 @@ def test_masters_of_another_setup_are_refused(nights, reduced, tmp_path, cards, 
     assert [said in remark for remark in refused] == [True, True, True]
 
 
+@pytest.mark.parametrize(
+    ("card", "said", "times"),
+    # A bias and a flat hardly depend on the temperature.
+    [("INSTRUME", "camera", 3), ("GAIN", "gain setting", 0), ("XORGSUBF", "window", 3), ("SET-TEMP", "temperature", 1)],
+)
+def test_what_science_frames_do_not_tell_of_their_setup_is_said(nights, reduced, tmp_path, card, said, times):
+    shutil.copytree(nights / "night", tmp_path / "raw")
+    for path in (tmp_path / "raw").glob("*.fits"):
+        fits.delval(path, card)
+    summary = reduce_night(tmp_path / "raw", tmp_path / "out", masters=reduced[0] / "before", **QUICK)
+    assert len(summary.frames) == 2
+    text = f"headers of science frames do not tell {said}, in which they are taken to be like the frames of the master"
+    # A gain is still told by EGAIN.
+    assert sum(text in remark for remark in summary.remarks) == times
+    assert not any("headers of science frames" in remark for remark in reduced[2].remarks)
+
+
+def test_a_dark_is_lent_only_within_the_tolerance_of_each_science_frame(nights, reduced, tmp_path):
+    shutil.copytree(nights / "night", tmp_path / "raw")
+    for path, temperature in zip(sorted((tmp_path / "raw").glob("*.fits")), (-20.0, -17.0), strict=True):
+        fits.setval(path, "SET-TEMP", value=temperature)
+    summary = reduce_night(tmp_path / "raw", tmp_path / "out", masters=reduced[0] / "before", **QUICK)
+    lent = [remark for remark in summary.remarks if "the master dark of 120 s is" in remark]
+    assert len(lent) == 1
+    assert lent[0].startswith("-20 C: ")
+
+
 def test_gain_and_read_noise_are_those_of_the_masters_where_nothing_tells_them(nights, reduced, tmp_path):
     shutil.copytree(nights / "night", tmp_path / "raw")
     for path in (tmp_path / "raw").glob("*.fits"):
