@@ -8,7 +8,7 @@ from astro_calib.night.remarks import Remark
 from astro_calib.night.setups import COOLED, SIZE, setting_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from astro_calib.night.frames import RawFrame
@@ -73,52 +73,34 @@ def without_unsure(found: Sequence[Setup]) -> Sure:
         for path, numbers in members.items()
         if len(numbers) > 1 and (cards := _lacking(frames[path], [found[number] for number in numbers]))
     }
-    sure = [{path for path in (frame.path for frame in setup.frames) if len(members[path]) == 1} for setup in found]
+    # What there is in each setup without doubt.
+    sure = [{(one.kind, one.filter) for one in setup.frames if len(members[one.path]) == 1} for setup in found]
+    with_darks = [any(frame.kind == "dark" for frame in setup.frames) for setup in found]
     said: list[dict[str, list[str]]] = [{} for _ in found]
     reasons: dict[Path, str] = {}
-
-    def sure_of(number: int, may_be: Callable[[RawFrame], bool]) -> bool:
-        return any(may_be(frames[path]) for path in sure[number])
 
     def tell(path: Path, numbers: set[int], text: str) -> None:
         for number in numbers:
             said[number].setdefault(text, []).append(path.name)
 
-    # Science frames first: the others are of use for them alone.
-    for path in sorted(lacking, key=lambda path: frames[path].kind != "science"):
-        frame, numbers = frames[path], members[path]
-        text = f"its header does not tell {lacking[path]}"
-        mend = f"{SORT}, {WIDEN}" if _of_temperature(lacking[path]) else SORT
-        if frame.kind == "science":
-            whole = [
-                number
-                for number in numbers
-                if sure_of(number, lambda one: one.kind == "science")
-                and sure_of(number, lambda one: one.kind != "science")
-            ]
-            likely = whole or [
-                number for number in numbers if sure_of(number, lambda one: one.kind in ("bias", "dark"))
-            ]
-            if _of_temperature(lacking[path]) and not any(_has_darks(found[number]) for number in numbers):
-                likely = likely[:1]
-            if len(likely) > 1:
-                places[path] = set()
-                reasons[path] = f"{text}, and masters of each could be its own; {mend}"
-                continue
-            places[path] = {*likely, *numbers[: not likely]}
-            tell(
-                path,
-                places[path],
-                f"{text}: it is taken to be like the other frames of its setup; if it is not, {mend}",
-            )
+    for path in (path for path in lacking if frames[path].kind == "science"):
+        numbers, text, mend = members[path], *_words(lacking[path])
+        likely = _likely(numbers, sure)
+        if _of_temperature(lacking[path]) and not any(with_darks[number] for number in numbers):
+            likely = likely[:1]
+        if len(likely) > 1:
+            places[path] = set()
+            reasons[path] = f"{text}, and masters of each could be its own; {mend}"
             continue
-        wanted = {
-            number
-            for number in numbers
-            if any(one.kind == "science" and number in places[one.path] for one in found[number].frames)
-        }
-        alike = lambda one, frame=frame: one.kind == frame.kind and one.filter == frame.filter  # noqa: E731
-        if len(wanted) > 1 or any(sure_of(number, alike) for number in wanted):
+        places[path] = {*likely, *numbers[: not likely]}
+        said_of_it = f"{text}: it is taken to be like the other frames of its setup; if it is not, {mend}"
+        tell(path, places[path], said_of_it)
+    # The others are of use for science frames alone.
+    with_science = set().union(*(places[path] for path in places if frames[path].kind == "science"))
+    for path in (path for path in lacking if frames[path].kind != "science"):
+        frame, (text, mend) = frames[path], _words(lacking[path])
+        wanted = with_science.intersection(members[path])
+        if len(wanted) > 1 or any((frame.kind, frame.filter) in sure[number] for number in wanted):
             places[path] = set()
             reasons[path] = f"{text}, and it may be of either; {mend}"
             tell(path, wanted, f"not used: {reasons[path]}")
@@ -129,6 +111,18 @@ def without_unsure(found: Sequence[Setup]) -> Sure:
         for number, setup in enumerate(found)
     ]
     return Sure(kept, reasons, [[Remark(text, names) for text, names in one.items()] for one in said])
+
+
+def _likely(numbers: Sequence[int], sure: Sequence[set[tuple[str, str]]]) -> list[int]:
+    """The setups that a science frame may be of: those of other science frames, else those with biases or darks."""
+    kinds = {number: {kind for kind, _ in sure[number]} for number in numbers}
+    whole = [number for number in numbers if "science" in kinds[number] and len(kinds[number]) > 1]
+    return whole or [number for number in numbers if kinds[number] & {"bias", "dark"}]
+
+
+def _words(lacking: str) -> tuple[str, str]:
+    """What is said of a frame, and what to do."""
+    return f"its header does not tell {lacking}", f"{SORT}, {WIDEN}" if _of_temperature(lacking) else SORT
 
 
 def _lacking(frame: RawFrame, setups: Sequence[Setup]) -> str:
@@ -148,10 +142,6 @@ def _lacking(frame: RawFrame, setups: Sequence[Setup]) -> str:
 def _values(card: str, settings: Sequence[Mapping[str, str | float]]) -> list[str]:
     unit = " C" if card == COOLED else ""
     return list(dict.fromkeys(setting_text(one[card]) + unit for one in settings if card in one))
-
-
-def _has_darks(setup: Setup) -> bool:
-    return any(frame.kind == "dark" for frame in setup.frames)
 
 
 def _of_temperature(lacking: str) -> bool:
