@@ -61,8 +61,8 @@ class ProfileError(ValueError):
     >>> try:
     ...     load_profile("keck")
     ... except ProfileError as error:
-    ...     print(error)
-    there is no profile 'keck'; built in are generic, nickel, or give the path of a .toml file.
+    ...     print(str(error).partition(";")[0])
+    there is no profile 'keck'
     """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,24 +10,19 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import described, quantity_values
-from astro_calib.errors import FrameError, ProfileError
+from astro_calib.errors import FrameError
 from astro_calib.night.by_hand import read_bad_pixels, unfitting, with_patterns
-from astro_calib.night.completeness import check_bad_sections, remarks_on, why_incomplete
+from astro_calib.night.completeness import why_incomplete
 from astro_calib.night.decide import MODES
 from astro_calib.night.detector import night_detector
 from astro_calib.night.examine import ADU
-from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.journal import tell_frames, tell_unused
-from astro_calib.night.lent_master import lent_pedestal
 from astro_calib.night.library import find_library
-from astro_calib.night.loan import nothing_lent, without_lent
-from astro_calib.night.pixels import Pixels
+from astro_calib.night.loan import nothing_lent
+from astro_calib.night.pixel_pass import PixelPass
 from astro_calib.night.profiles import load_profile
-from astro_calib.night.raw_file import most_bytes
-from astro_calib.night.sample import FEWER, PIXELS, Seen
-from astro_calib.night.sorting import night_of, without_hopeless
-from astro_calib.night.survey import UNITS, left_out, survey_headers
-from astro_calib.night.unlike import remarks_on_fractions, without_unlike
+from astro_calib.night.sorting import night_of
+from astro_calib.night.survey import UNITS, survey_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,8 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astro_calib.night.by_hand import BadPixelFile, Pattern
-    from astro_calib.night.detector import NightDetector
-    from astro_calib.night.loan import Loan
     from astro_calib.night.night_plan import NightPlan
     from astro_calib.night.plan import Plan
     from astro_calib.night.profile import Profile
@@ -186,7 +178,7 @@ def make_plan(
         raise FrameError(_why_nothing(night, profile))
     given = [role for role, value in numbers.items() if value is not None]
     find_detector = partial(night_detector, mode=detector, options=given)
-    looked_at = _with_pixels(night, frames, find_detector, lend, watch, mode=detector)
+    looked_at = PixelPass(night, frames, find_detector, lend, mode=detector).whole(watch)
     before = set(night.unused)
     tell_unused(file for file in looked_at.unused if file not in before)
     return looked_at
@@ -198,95 +190,6 @@ def _why_nothing(night: NightPlan, profile: Profile) -> str:
         return why_incomplete([], night.unused, profile)
     first = night.incomplete[0]
     return "\n  ".join((first.problem, *first.elsewhere))
-
-
-def _with_pixels(
-    night: NightPlan,
-    frames: Sequence[RawFrame],
-    find_detector: Callable[..., NightDetector],
-    lend: Callable[[Sequence[RawFrame]], Loan],
-    watch: Callable[[Sequence[Path]], Iterable[Path]],
-    *,
-    mode: str,
-) -> NightPlan:
-    """The plan of a night whose pixels were looked at, and its detectors; the first error if nothing can be reduced."""
-    pixels = Pixels(most_bytes(math.prod(frame.shape) for frame in frames))
-    # Each file once, in the order of the setups.
-    waiting = iter(watch([frame.path for frame in night.frames]))
-    seen_paths: set[Path] = set()
-    of_setups = {frame.path for frame in frames}
-    done, incomplete, unused, errors = [], list(night.incomplete), list(night.unused), []
-    for plan in night.setups:
-        seen = _kept_pieces(plan.profile, mode)
-        good: list[RawFrame] = []
-        useless: list[UnusedFile] = []
-        for frame in plan.frames:
-            if frame.path not in seen_paths:
-                seen_paths.add(frame.path)
-                next(waiting, None)
-            outcome = pixels.looked_at(frame, seen)
-            if isinstance(outcome, UnusedFile):
-                useless.append(outcome)
-            else:
-                good.append(outcome)
-        good, unlike = without_unlike(good, pixels.glances, plan.profile.matching)
-        useless += unlike
-        known = {file.path for file in unused}
-        unused += [file for file in useless if file.path not in known]
-        try:
-            # Some may have turned out to be of no use.
-            loan = lend(good)
-            if problem := why_incomplete(good, [] if plan.title else unused, plan.profile, loan):
-                raise FrameError(problem)  # noqa: TRY301  it is caught like what follows
-            plan, hopeless = without_hopeless(replace(plan, frames=tuple(good), loan=loan))  # noqa: PLW2901  what is left of it
-            good, unused = list(plan.frames), unused + hopeless
-            check_bad_sections(plan.profile, good[0].shape)
-            is_lent = "bias" in loan.kinds
-            found = find_detector(good, plan.profile, seen=seen, lent=loan.numbers, bias_is_lent=is_lent)
-        except (FrameError, ProfileError) as error:
-            errors.append(error)
-            incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
-            reason = str(error) if not plan.title else f"nothing of its setup ({plan.title}) can be reduced: {error}"
-            known = {file.path for file in unused}
-            unused += [left_out(frame, reason) for frame in good if frame.path not in known]
-            continue
-        in_none = [file for file in unused if file.path not in of_setups]
-        said = (
-            *remarks_on(good, plan.profile, loan, in_none),
-            *plan.elsewhere,
-            *by_reason(unlike),
-            *remarks_on_fractions(good, pixels.glances),
-        )
-        whole = replace(
-            plan,
-            frames=tuple(good),
-            detector=found.detector,
-            remarks=(*plan.remarks, *found.remarks, *said),
-            loan=loan,
-            numbers=found.numbers,
-            image_excess=found.image_excess,
-            pedestal=found.pedestal,
-        )
-        done.append(replace(whole, pedestal=lent_pedestal(whole)))
-    next(waiting, None)  # which ends a progress bar
-    if not done:
-        raise errors[0]
-    used = {frame.path for plan in done for frame in plan.frames}
-    return replace(
-        night,
-        setups=tuple(done),
-        incomplete=tuple(incomplete),
-        unused=without_lent((file for file in unused if file.path not in used), (plan.loan for plan in done)),
-    )
-
-
-def _kept_pieces(profile: Profile, mode: str) -> Seen | None:
-    """What keeps pieces of frames for the measurement; None if there is none."""
-    if mode not in ("auto", "measure"):
-        return None
-    # What is stated is taken, and the measurement can only contradict it.
-    stated = mode == "auto" and None not in (profile.gain, profile.read_noise)
-    return Seen(FEWER if stated else PIXELS)
 
 
 def _told(plan: Plan, remarks: Sequence[str], mask: BadPixelFile | None) -> Plan:

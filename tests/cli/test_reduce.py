@@ -48,9 +48,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(snr, "measure_searched", partial(snr.measure_searched, n_empty=0))
 
 
-def call(*arguments):
+def call(*arguments, columns=None):
     # Where COLUMNS is set, as where tests run in parallel, lines are as short as it says.
-    return CliRunner(env={"COLUMNS": None}).invoke(main, [str(argument) for argument in arguments])
+    return CliRunner(env={"COLUMNS": columns}).invoke(main, [str(argument) for argument in arguments])
 
 
 # ---- the exit status
@@ -217,9 +217,8 @@ def test_all_fits_a_terminal_of_80_columns_and_progress_shows_there_only(damaged
     assert again.stderr.startswith("reading headers: 13 files\n")
 
 
-def test_where_columns_says_so_lines_are_as_short(raw, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "70")
-    result = call("reduce", raw, "-o", tmp_path / "out", *LEAN)
+def test_where_columns_says_so_lines_are_as_short(raw, tmp_path):
+    result = call("reduce", raw, "-o", tmp_path / "out", *LEAN, columns="70")
     assert max(len(line) for line in result.stdout.splitlines() if str(tmp_path) not in line) <= 70
     names = [path.name for part in ("masters", "calibrated") for path in (tmp_path / "out" / part).iterdir()]
     assert len(names) == 6
