@@ -54,6 +54,7 @@ def frames():
     return {"bias": [raw(0, rng) for _ in range(8)], "dark": darks, "flat": flats}
 
 
+@pytest.mark.long
 def test_a_camera_is_right_with_its_true_detector_and_wrong_with_white_noise(frames):
     right = audit_noise(frames, detector())
     assert right.right, right.verdict
@@ -125,6 +126,7 @@ def overscan():
     return f"[{SHAPE[1] + 1}:{SHAPE[1] + OVERSCAN},1:{SHAPE[0]}]"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("axis", [(0, 1), 1], ids=["level of the frame", "level of each row"])
 def test_calibrated_frames_that_were_written_to_disk(tmp_path, overscan, axis):
     rng = np.random.default_rng(46)

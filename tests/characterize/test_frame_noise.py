@@ -199,6 +199,7 @@ def test_two_columns_of_the_camera_make_the_distances_differ(night):
         assert np.ptp(neighbours(frame, without=[783, 784])) < 0.01
 
 
+@pytest.mark.long
 def test_sums_over_pixels_of_differences_of_real_biases(night):
     y, x = np.mgrid[-15:16, -15:16]
     apertures = [(np.hypot(x, y) <= radius).astype(float) for radius in (2, 5, 8, 15)]

@@ -194,6 +194,7 @@ def lines_of(shown):
     return [line.rstrip("\r").rsplit("\r", 1)[-1] for line in shown.split("\n")]
 
 
+@pytest.mark.long
 def test_all_fits_a_terminal_of_80_columns_and_progress_shows_there_only(damaged, tmp_path):
     shutil.copy(damaged / "science-002-R.fits", damaged / "M31_Light_300s_gain100_2023-09-15_21-30-45_-10.0C_0001.fits")
     with fits.open(damaged / "M31_Light_300s_gain100_2023-09-15_21-30-45_-10.0C_0001.fits", mode="update") as hdus:

@@ -32,6 +32,7 @@ def with_wings(fwhm):
     )
 
 
+@pytest.mark.long
 def test_a_fixed_radius_holds_the_same_light_in_any_seeing():
     frames = [with_wings(fwhm) for fwhm in (2.5, 3.0, 3.5)]
     tables = [measured(frame, frame, 12.0).stars for frame in frames]
@@ -45,6 +46,7 @@ def test_a_fixed_radius_holds_the_same_light_in_any_seeing():
     assert all(np.median(table["flux"].value) < 0.95 * 40000 for table in following)
 
 
+@pytest.mark.long
 def test_reduce_takes_the_radius_and_says_it(night, tmp_path):
     result = CliRunner().invoke(main, ["reduce", str(night), "-o", str(tmp_path / "out"), "--aperture", "6.5", "-q"])
     assert result.exit_code == 0, result.output

@@ -192,6 +192,7 @@ def test_a_bad_file_is_named_and_all_else_is_the_same(clean, raw, tmp_path, name
     assert "please report" not in str(summary)
 
 
+@pytest.mark.long
 def test_all_bad_files_at_once_take_no_more_memory_than_none(clean, raw, tmp_path):
     def peak(directory, out):
         tracemalloc.start()

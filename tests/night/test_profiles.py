@@ -308,6 +308,7 @@ def test_frames_of_two_cameras_are_each_read_with_their_own_profile(night):
     assert (left.profile.name, [frame.path.name for frame in left.frames]) == ("saao", ["other.fits"])
 
 
+@pytest.mark.long
 def test_real_night_at_the_nickel_telescope_chooses_its_profile(nickel):
     some = [nickel / f"d{number}.fits.gz" for number in (1001, 1002, 1035, 1036, 1047)]
     plan = plan_of(some, detector="auto")

@@ -208,6 +208,7 @@ def test_a_frame_that_cannot_be_written_does_not_stop_the_next_and_leaves_nothin
     assert not list((tmp_path / "out").rglob("*science-001-V*"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_old_results_of_a_frame_that_cannot_be_written_are_left_over(night, reduced, tmp_path, monkeypatch):
     out = tmp_path / "out"
@@ -371,6 +372,7 @@ def test_a_saturated_exposure_is_a_failure_and_no_more(night, tmp_path):
     assert not list((tmp_path / "out").rglob("full*"))
 
 
+@pytest.mark.long
 def test_names_that_are_no_text(night, tmp_path):
     raw = tmp_path / "raw"
     shutil.copytree(night.directory, raw)

@@ -61,6 +61,7 @@ def test_level(level, expected):
         assert below_zero(image) == pytest.approx(expected, abs=0.5), number
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [(8, 8), (64, 64), (512, 512)])
 def test_no_sky_at_all_is_not_below_zero(shape):
     rng = np.random.default_rng(54)
