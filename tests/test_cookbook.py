@@ -113,6 +113,7 @@ def test_each_page_is_tested_and_listed():
     assert all(f"   cookbook/{page}\n" in text("cookbook.rst") for page in pages())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [*sorted(CAMERAS), *PAGES])
 def test_commands_of_a_page_reduce_the_frames_that_it_is_about(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

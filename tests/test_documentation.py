@@ -50,6 +50,7 @@ def test_no_method_of_the_combiner_is_missing():
     assert {name for name in methods if f"``{name}" not in section} == set()
 
 
+@pytest.mark.long
 def test_quick_start_makes_the_plot(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")

@@ -324,6 +324,7 @@ def test_a_master_whose_file_was_removed_is_not_referred_to(tmp_path, ending):
     np.testing.assert_allclose(covariance(*again), expected, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_masters_are_looked_through_while_another_thread_adds_to_them():
     kept, done = [], threading.Event()
 
