@@ -259,7 +259,7 @@ def _guess(value: Any) -> str:
     """The kind that the words of a value tell; empty if they do not."""
     from pathlib import PurePath
 
-    told = kind_by_name(PurePath(str(value).replace("/", " ")))  # type: ignore[arg-type]
+    told = kind_by_name(PurePath(str(value).replace("/", " ")))
     return "" if told is None else told.value
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
-from astro_calib.night.matching import darks_of
-from astro_calib.night.plan import Plan, flats_of
+from astro_calib.night.frames_by_kind import FramesByKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,13 +14,14 @@ if TYPE_CHECKING:
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
     from astro_calib.night.decide import Number
+    from astro_calib.night.plan import Plan
     from astro_calib.night.profile import Profile
 
 __all__ = ["NightPlan"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class NightPlan:
+class NightPlan(FramesByKind):
     """
     What there is to reduce in a night; made by `~astro_calib.night.plan_night`. Its ``str`` is a table.
 
@@ -61,42 +61,6 @@ class NightPlan:
     def frames(self) -> tuple[RawFrame, ...]:
         """All frames that are used, each once."""
         return tuple({frame.path: frame for plan in self.setups for frame in plan.frames}.values())
-
-    def of_kind(self, kind: str) -> tuple[RawFrame, ...]:
-        """
-        The frames of one kind, of all setups.
-
-        Parameters
-        ----------
-        kind : {"bias", "dark", "flat", "science"}
-            Which one.
-
-        Returns
-        -------
-        tuple of RawFrame
-            Each once.
-        """
-        return tuple(frame for frame in self.frames if frame.kind == kind)
-
-    @property
-    def biases(self) -> tuple[RawFrame, ...]:
-        """The biases."""
-        return self.of_kind("bias")
-
-    @property
-    def science(self) -> tuple[RawFrame, ...]:
-        """The science frames."""
-        return self.of_kind("science")
-
-    @property
-    def darks(self) -> dict[float, tuple[RawFrame, ...]]:
-        """The darks by their mean exposure time in seconds, those that differ by less than 1% together."""
-        return darks_of(self.frames)
-
-    @property
-    def flats(self) -> dict[str, tuple[RawFrame, ...]]:
-        """The flats by filter."""
-        return flats_of(self.frames)
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from astro_calib.arguments import printable
 from astro_calib.errors import FrameError
+from astro_calib.night.frames_by_kind import FramesByKind
 from astro_calib.night.headers import parse_section
 from astro_calib.night.kind_table import kind_lines
 from astro_calib.night.loan import NOTHING, Loan
-from astro_calib.night.matching import Choice, Match, dark_choice, darks_of, flat_choice, flat_groups, middle_times
+from astro_calib.night.matching import Choice, Match, dark_choice, flat_choice, flat_groups, middle_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,15 +27,9 @@ if TYPE_CHECKING:
     from astro_calib.night.frames import RawFrame
     from astro_calib.night.profile import Profile
 
-__all__ = ["Plan", "flats_of"]
+__all__ = ["Plan"]
 
 UNIT_NAMES = {"gain": "electron/adu", "read_noise": "electron", "saturation": "adu"}
-
-
-def flats_of(frames: Iterable[RawFrame]) -> dict[str, tuple[RawFrame, ...]]:
-    """Return the flats by filter."""
-    flats = [frame for frame in frames if frame.kind == "flat"]
-    return {name: tuple(f for f in flats if f.filter == name) for name in sorted({frame.filter for frame in flats})}
 
 
 def _named(profile: Profile) -> str:
@@ -42,7 +37,7 @@ def _named(profile: Profile) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(FramesByKind):
     """
     What there is to reduce of one setup of the camera; one of a `~astro_calib.night.NightPlan`. Its ``str`` is a table.
 
@@ -112,42 +107,6 @@ class Plan:
             msg = "the detector is not known: only headers were read; plan without headers_only."
             raise FrameError(msg)
         return self.detector
-
-    def of_kind(self, kind: str) -> tuple[RawFrame, ...]:
-        """
-        The frames of one kind.
-
-        Parameters
-        ----------
-        kind : {"bias", "dark", "flat", "science"}
-            Which one.
-
-        Returns
-        -------
-        tuple of RawFrame
-            In the order of their files.
-        """
-        return tuple(frame for frame in self.frames if frame.kind == kind)
-
-    @property
-    def biases(self) -> tuple[RawFrame, ...]:
-        """The biases."""
-        return self.of_kind("bias")
-
-    @property
-    def science(self) -> tuple[RawFrame, ...]:
-        """The science frames."""
-        return self.of_kind("science")
-
-    @property
-    def darks(self) -> dict[float, tuple[RawFrame, ...]]:
-        """The darks by their mean exposure time in seconds, those that differ by less than 1% together."""
-        return darks_of(self.frames)
-
-    @property
-    def flats(self) -> dict[str, tuple[RawFrame, ...]]:
-        """The flats by filter."""
-        return flats_of(self.frames)
 
     @property
     def flat_groups(self) -> dict[str, tuple[RawFrame, ...]]:

@@ -48,7 +48,7 @@ def cards_that_may_tell(role: str, headers: Sequence[Header]) -> dict[str, list[
 
 def _may_tell(role: str, keyword: str, comment: str, value: Any) -> bool:
     if role == "kind":
-        return isinstance(value, str) and kind_by_name(PurePath(value.replace("/", " "))) is not None  # type: ignore[arg-type]
+        return isinstance(value, str) and kind_by_name(PurePath(value.replace("/", " "))) is not None
     about = WORDS[role].search(keyword) or WORDS[role].search(comment)
     if role == "filter":
         return about is not None and isinstance(value, str)

@@ -9,7 +9,7 @@ from astro_calib.night.raw_file import FITS_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from pathlib import Path
+    from pathlib import PurePath
 
 __all__ = ["Told", "filter_by_name", "folders_of", "kind_by_name"]
 
@@ -49,7 +49,7 @@ class Told(NamedTuple):
     against: str = ""
 
 
-def folders_of(path: Path, places: Collection[Path] = ()) -> tuple[str, ...]:
+def folders_of(path: PurePath, places: Collection[PurePath] = ()) -> tuple[str, ...]:
     """
     Return the names of the folder that a file is in and of the one above, as far as its path names them.
 
@@ -70,7 +70,7 @@ def folders_of(path: Path, places: Collection[Path] = ()) -> tuple[str, ...]:
     return tuple(filter(None, names))
 
 
-def kind_by_name(path: Path, places: Collection[Path] = ()) -> Told | None:
+def kind_by_name(path: PurePath, places: Collection[PurePath] = ()) -> Told | None:
     """
     Return the kind that the name of a file tells, or else that of its folder; None if none does or one tells several.
 
@@ -97,7 +97,7 @@ def kind_by_name(path: Path, places: Collection[Path] = ()) -> Told | None:
     return told
 
 
-def filter_by_name(path: Path, places: Collection[Path] = ()) -> Told | None:
+def filter_by_name(path: PurePath, places: Collection[PurePath] = ()) -> Told | None:
     """
     Return the filter that the name of a file tells, or else that of its folder; None if none does or one tells several.
 
@@ -134,14 +134,14 @@ def _is_neutral(words: str) -> bool:
     return all(BEHIND.fullmatch(word) for word in KIND.sub(" ", words).split())
 
 
-def _names(path: Path, places: Collection[Path]) -> Iterator[tuple[str, str]]:
+def _names(path: PurePath, places: Collection[PurePath]) -> Iterator[tuple[str, str]]:
     """The names that may tell something, the nearest first, and what of them does."""
     yield path.name, FITS_SUFFIX.sub("", path.name)
     for folder in folders_of(path, places):
         yield folder, folder
 
 
-def _place(path: Path, places: Collection[Path]) -> Iterator[tuple[str, str]]:
+def _place(path: PurePath, places: Collection[PurePath]) -> Iterator[tuple[str, str]]:
     """The name of the folder that was given, if it is one of several and says nothing but a kind."""
     place = next((folder for folder in list(path.parents)[:NEAR] if folder in places), None)
     if place is not None and len(places) > 1 and KIND.fullmatch(_words(place.name)):
