@@ -85,19 +85,15 @@ def night_of(
     with_science = any(one.science for one in found)
     wanted = [number for number, one in enumerate(found) if one.science or not with_science]
     usable = [number for number in wanted if not plans[number].problem]
-    titles = setup_titles([found[number].setup.settings for number in usable]) if len(usable) > 1 else [""]
-    done = (
-        [
-            replace(
-                plans[number],
-                title=title,
-                name=file_name(title.replace(" ", "-").replace(",", ""))[:40] if title else "",
-            )
-            for number, title in zip(usable, titles, strict=True)
-        ]
-        if usable
-        else []
+    titles = (
+        setup_titles([found[number].setup.settings for number in usable]) if len(usable) > 1 else [""] * len(usable)
     )
+    done = [
+        replace(
+            plans[number], title=title, name=file_name(title.replace(" ", "-").replace(",", ""))[:40] if title else ""
+        )
+        for number, title in zip(usable, titles, strict=True)
+    ]
     used = {frame.path for plan in done for frame in plan.frames}
     listed = {file.path for file in useless}
     # The main setup first, so that a frame that is in none is compared with that.
