@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from statistics import median_low
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.common.frames import UnusedFile
@@ -61,9 +62,10 @@ def gain_of_headers(frames: Sequence[RawFrame], step: float | None) -> HeaderGai
     """
     steps = step is not None and step > 1
     for role in ("gain", "gain_per_step"):
-        value = next((frame.in_header[role] for frame in frames if role in frame.in_header), None)
-        if value is None:
+        told = [frame.in_header[role] for frame in frames if role in frame.in_header]
+        if not told:
             continue
+        value = median_low(told)
         if role == "gain":
             doubt = (
                 f"the pixel values come in steps of {step:g}: if the {value:.4g} of the headers is for one step, as "

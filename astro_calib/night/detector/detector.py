@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import median_low
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,7 +118,13 @@ def night_detector(
     steps = step if step in STEPS else 1.0
     # A camera of 12 bits whose values come in steps of 16 goes up to 65520.
     largest = 65536.0 - steps
-    saturation = _first(frames, "saturation")
+    saturations = {frame.saturation for frame in frames if frame.saturation is not None}
+    saturation = min(saturations, default=None)
+    if len(saturations) > 1:
+        remarks.append(
+            f"the headers tell saturations of {min(saturations):g} to {max(saturations):g} adu: the lowest is taken "
+            "(--saturation)"
+        )
     if saturation is not None and profile.saturation is None and saturation < 65536 / steps and steps > 1:
         remarks.append(
             f"the saturation in the headers, {saturation:g}, is in steps of the converter, and the pixel values come "
@@ -207,12 +214,6 @@ def _scatter(pieces: Sequence[tuple[RawFrame, Piece]]) -> float:
     return float(robust_width(difference - np.median(difference)) / np.sqrt(2))
 
 
-def _first(frames: Sequence[RawFrame], role: str) -> float | None:
-    """The number of the first frame that knows it; all have the same."""
-    known = (getattr(frame, role) for frame in frames)
-    return next((value for value in known if value is not None), None)
-
-
 def _numbers(
     frames: Sequence[RawFrame],
     profile: Profile,
@@ -228,11 +229,11 @@ def _numbers(
 
     known: dict[str, dict[str, Any]] = {}
     for role in ROLES:
-        noise = (frame.in_header["read_noise"] for frame in frames if "read_noise" in frame.in_header)
+        noises = [frame.in_header["read_noise"] for frame in frames if "read_noise" in frame.in_header]
         stated = getattr(profile, role)
         by = f"--{role.replace('_', '-')}" if role in options else f"profile {profile.name}"
         known[role] = {
-            "header": header_gain if role == "gain" else next(noise, None),
+            "header": header_gain if role == "gain" else median_low(noises) if noises else None,
             "stated": stated,
             "by": by,
             "stated_uncertainty": profile.gain_uncertainty if role == "gain" else None,

@@ -15,7 +15,7 @@ from astro_calib.night.headers.not_raw import header_of_stack
 from astro_calib.night.headers.numbers import possible
 from astro_calib.night.headers.observed import time_of
 from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_header
-from astro_calib.night.headers.setting_cards import hints_of
+from astro_calib.night.headers.setting_cards import READ_NOISE, hints_of
 from astro_calib.night.headers.settings import rotator_of, settings_of
 from astro_calib.night.headers.told_by_name import filter_by_name
 from astro_calib.night.headers.values import header_value, parse_section, values_of
@@ -108,6 +108,10 @@ class _Description:
         exposure_time = self._exposure_time()
         trim = self._section("trim", shape)
         settings = settings_of(header, profile.keywords["gain"])
+        in_header = self._in_header()
+        if "read_noise" in in_header and profile.read_noise is None:
+            # Each mode of read-out has its own.
+            settings[READ_NOISE] = in_header["read_noise"]
         return RawFrame(
             path=self.path,
             name=file_name(stem(self.path)),
@@ -128,7 +132,7 @@ class _Description:
             unusable=self.unusable,
             beyond=frozenset(self.beyond),
             settings=settings,
-            in_header=self._in_header(),
+            in_header=in_header,
             profile=profile,
             rotator=rotator_of(header),
             hints=hints_of(header, profile.keywords),

@@ -17,6 +17,7 @@ from astro_calib.night.files.examine import examine_file
 from astro_calib.night.files.find import entries_of, find_files, places_of
 from astro_calib.night.files.pixels import Pixels
 from astro_calib.night.headers.raw_file import most_bytes
+from astro_calib.night.headers.settings import is_near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -110,7 +111,7 @@ class Alike(NamedTuple):
 def alike(frames: Iterable[RawFrame], *, needs_numbers: bool) -> list[Alike]:
     """Split frames into groups that are alike in what `COMMON` names, that of most frames first."""
     # Where numbers are measured, a gain in a header is a setting like others, see `setups`.
-    roles = [role for role in COMMON if needs_numbers or role != "gain"]
+    roles = ["shape", *SECTIONS, *(["gain"] if needs_numbers else [])]
     groups: list[Alike] = []
     reasons: dict[Path, UnusedFile] = {}
     rest = list(frames)
@@ -143,7 +144,8 @@ def _alike(frames: list[RawFrame], roles: Iterable[str]) -> tuple[list[RawFrame]
         same = []
         for frame in frames:
             value = getattr(frame, attribute)
-            if value == usual or (value is None and attribute in UNITS):
+            near = attribute in UNITS and (value is None or is_near(value, usual or value))
+            if near or value == usual:
                 same.append(frame)
             elif value is None and attribute in SECTIONS and attribute not in frame.beyond:
                 same.append(_with_section(frame, attribute, called, str(usual)))

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
-__all__ = ["CARDS", "FAMILIES", "GAIN", "PEDESTAL", "family_of", "hints_of", "is_usual", "settings_cards"]
+__all__ = ["CARDS", "FAMILIES", "GAIN", "PEDESTAL", "READ_NOISE", "family_of", "hints_of", "is_usual", "settings_cards"]
 
 GAIN = "gain setting"
+#: Under this name the settings of a frame tell the read noise of its header, in electron.
+READ_NOISE = "read noise"
 #: What a program added to all values, or will have to be added to them.
 PEDESTAL = "pedestal"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
@@ -30,6 +32,7 @@ CARDS = {
     PEDESTAL: ("PEDESTAL",),
     "row order": ("ROWORDER",),
     "orientation": (),
+    READ_NOISE: (READ_NOISE,),
     "read-out mode": ("READOUTM", "READMODE", "READOUT", "RDMODE", "READ-SPD", "READSPED", "CCDSPEED"),
 }
 FAMILIES = tuple(CARDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.detector.header_values import as_number
-from astro_calib.night.headers.setting_cards import GAIN, family_of, settings_cards
+from astro_calib.night.headers.setting_cards import GAIN, READ_NOISE, family_of, settings_cards
 from astro_calib.night.headers.temperature_cards import detector_temperature
 from astro_calib.night.headers.values import header_value
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
-__all__ = ["COOLED", "family_or_gain", "rotator_of", "settings_of"]
+__all__ = ["COOLED", "family_or_gain", "is_near", "is_same", "rotator_of", "settings_of"]
 
 #: Under this name the settings of a frame tell its temperature.
 COOLED = "temperature"
+#: Gains that differ by less than this part are one, which programs round differently or measure anew, and so are read
+#: noises.
+ONE_GAIN, ONE_NOISE = 0.03, 0.1
 #: The mechanical angle of a rotator, not that of the sky.
 ROTATOR = ("ROTATANG", "ROTATOR", "ROTANG", "ROTANGLE", "ROTMECH")
 
@@ -58,6 +61,34 @@ def rotator_of(header: Header) -> float | None:
     270.0
     """
     return _first_number(header, ROTATOR)
+
+
+def is_near(one: float, other: float, part: float = ONE_GAIN) -> bool:
+    """
+    Whether two gains, in electron/adu, are one gain.
+
+    >>> from astro_calib.night.headers.settings import is_near
+    >>> is_near(1.47, 1.5), is_near(1.2, 1.5)
+    (True, False)
+    """
+    return abs(one - other) <= part * max(abs(one), abs(other))
+
+
+def is_same(card: str, one: str | float, other: str | float) -> bool:
+    """
+    Whether two values of a card tell the same setting.
+
+    >>> from astro_calib.night.headers.settings import is_same
+    >>> is_same("EGAIN", 1.47, 1.5), is_same("GAIN", 100.0, 101.0), is_same("READOUTM", "fast", "slow")
+    (True, False, False)
+    """
+    if one == other or isinstance(one, str) or isinstance(other, str):
+        return one == other
+    family = family_or_gain(card)
+    if family == READ_NOISE:
+        return is_near(one, other, ONE_NOISE)
+    # Whole numbers are what a camera was set to.
+    return family == GAIN and not (one.is_integer() and other.is_integer()) and is_near(one, other)
 
 
 def family_or_gain(card: str) -> str:

@@ -18,6 +18,7 @@ from astro_calib.night.profiles.choice import profile_of
 from astro_calib.night.setups.dark_temperature import SILENT, doubts_of_temperature, silent_darks
 from astro_calib.night.setups.odd_cards import doubts_of_cards
 from astro_calib.night.setups.setups import SIZE, Setup, difference, setup_titles, setups
+from astro_calib.night.setups.told_in_part import remarks_on_settings
 from astro_calib.night.setups.unsure import without_unsure
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def _told_of_darks(plans: Sequence[Plan]) -> tuple[list[Plan], list[UnusedFile]]
             *plan.remarks,
             *doubts_of_temperature(frames, plan.profile.matching.temperature),
             *doubts_of_cards(frames),
+            *remarks_on_settings(frames, plan.remarks),
         )
         done.append(replace(plan, frames=frames, remarks=remarks))
     used = {frame.path for plan in done for frame in plan.frames}

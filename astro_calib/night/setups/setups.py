@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from astro_calib.night.headers.setting_cards import FAMILIES, is_usual
-from astro_calib.night.headers.settings import COOLED, family_or_gain
+from astro_calib.night.headers.settings import COOLED, family_or_gain, is_same
 from astro_calib.night.setups.by_temperature import by_temperature, temperature_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
         values = dict(kind)
         fitting = [group for group in groups if not _differing(group, values)]
         if fitting:
-            fitting[0].update(values)
+            fitting[0].update({card: value for card, value in values.items() if card not in fitting[0]})
         else:
             groups.append(values)
     found = []
@@ -129,7 +129,7 @@ def _typical(frames: Iterable[RawFrame]) -> float | None:
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    return [card for card, value in other.items() if card in one and one[card] != value]
+    return [card for card, value in other.items() if card in one and not is_same(card, one[card], value)]
 
 
 def described_setups(found: Sequence[Setup]) -> list[str]:
@@ -183,7 +183,8 @@ def difference(setup: Setup, frame: HasSettings) -> str:
                 said.append(f"temperature is {own:g} C, not {other:g} C")
             continue
         what = family_or_gain(card)
-        said.append(f"{what} ({card}) is {setting_text(own)}, not {setting_text(other)}")
+        named = f"{what} ({card})" if what != card else what
+        said.append(f"{named} is {setting_text(own)}, not {setting_text(other)}")
     return ", ".join(said)
 
 
