@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from string import ascii_uppercase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from astro_calib.detector.header_values import as_number
 from astro_calib.detector.layout import AmplifierLayout, corner_of
@@ -117,8 +117,8 @@ def box_inside(image: RawImage, keyword: str, spans: tuple[Span, Span]) -> Box:
     rows, columns = (span.pixels for span in spans)
     if rows.stop > ny or columns.stop > nx:
         msg = (
-            f"{image.name}: {keyword} goes to column {columns.stop} and row {rows.stop}; its image has {nx} columns and "
-            f"{ny} rows."
+            f"{image.name}: {keyword} goes to column {columns.stop} and row {rows.stop}; its image has {nx} columns "
+            f"and {ny} rows."
         )
         raise FrameError(msg)
     return rows, columns
@@ -126,9 +126,7 @@ def box_inside(image: RawImage, keyword: str, spans: tuple[Span, Span]) -> Box:
 
 def _letters(image: RawImage) -> tuple[str, ...]:
     """The letters of the amplifiers of an image that has several."""
-    return tuple(
-        letter for letter in ascii_uppercase if any(image.text(f"{name}{letter}") for name in DATA)
-    )
+    return tuple(letter for letter in ascii_uppercase if any(image.text(f"{name}{letter}") for name in DATA))
 
 
 def _amplifier(image: RawImage, letter: str) -> AmplifierLayout:
@@ -164,8 +162,10 @@ def _amplifier(image: RawImage, letter: str) -> AmplifierLayout:
         corner=corner,
         chip=chip,
         kind=kind,
+        gain=found["gain"][1],
+        read_noise=found["read_noise"][1],
+        saturation=found["saturation"][1],
         keywords={key: keyword for key, (keyword, value) in found.items() if value is not None},
-        **{key: value for key, (_, value) in found.items()},
     )
 
 
@@ -225,7 +225,7 @@ class _Axis:
         #: Unbinned pixels of the detector.
         self.on_detector = data.pixels if source is None else source.pixels
         if source is None:
-            self.on_detector = range(0, len(data.pixels) * self.binning)
+            self.on_detector = range(len(data.pixels) * self.binning)
         #: Whether the last row or column of the data, on the detector, is read first.
         self.read_from_end = self._read(to_ccd, bias) < 0
 
@@ -247,14 +247,15 @@ class _Axis:
         value = as_number(header.get(self._key(matrix)))
         return None if not value else 1 if value > 0 else -1
 
-    def _contradict(self, *keywords: str) -> FrameError:
+    def _contradict(self, *keywords: str) -> NoReturn:
         said = []
         for keyword in keywords:
             key = self._key(keyword) if keyword != "DATASEC" else self._data_keyword
             value = self._image.header.get(key)
             said.append(key if value is None else f"{key}={value!r}")
         which = "columns" if self._axis == 0 else "rows"
-        return FrameError(f"{self._name}: {', '.join(said)} contradict each other about its {which}. {REMEDY}")
+        msg = f"{self._name}: {', '.join(said)} contradict each other about its {which}. {REMEDY}"
+        raise FrameError(msg)
 
     def _binning(self) -> int:
         stated, keyword = self._stated_binning()
@@ -266,9 +267,9 @@ class _Axis:
         binning = stated or max(round(length / pixels), 1)
         # Pixels that do not fill one of the image are not read, or are.
         if pixels not in (length // binning, -(-length // binning)):
-            raise self._contradict("DATASEC", place, *([keyword] if stated else []))
+            self._contradict("DATASEC", place, *([keyword] if stated else []))
         if self._detector and self._ccd and len(self._ccd.pixels) not in (length, pixels):
-            raise self._contradict("DETSEC", "CCDSEC")
+            self._contradict("DETSEC", "CCDSEC")
         return binning
 
     def _stated_binning(self) -> tuple[int | None, str]:
@@ -278,7 +279,8 @@ class _Axis:
             if any(numbers):
                 number = as_number(numbers[self._axis]) if len(numbers) == 2 else None
                 if number is None or number < 1 or number != int(number):
-                    msg = f"{self._name}: {keyword}={self._image.header.get(keyword)!r}; expected a binning such as '2 2'."
+                    found = self._image.header.get(keyword)
+                    msg = f"{self._name}: {keyword}={found!r}; expected a binning such as '2 2'."
                     raise FrameError(msg)
                 return int(number), keyword
         return None, ""
@@ -289,7 +291,7 @@ class _Axis:
         if self._image_sign is None:
             return by_sections
         if by_sections == -1 and self._image_sign == 1:
-            raise self._contradict("DATASEC", "CCDSEC", "LTM")
+            self._contradict("DATASEC", "CCDSEC", "LTM")
         return self._image_sign
 
     def _to_detector(self, to_ccd: int | None) -> int:
@@ -300,11 +302,11 @@ class _Axis:
         by_matrices = (to_ccd or 1) * (self._detector_sign or 1)
         if by_sections == -1:
             if self._image_sign and self._detector_sign and by_matrices == 1:
-                raise self._contradict("DATASEC", "DETSEC", "LTM", "DTM")
+                self._contradict("DATASEC", "DETSEC", "LTM", "DTM")
             return -1
         if by_matrices == -1 and self._image_sign is None and to_ccd == -1:
             # A CCD that is mounted the other way round would have a DTM that says so.
-            raise self._contradict("DATASEC", "CCDSEC", "DETSEC", "DTM")
+            self._contradict("DATASEC", "CCDSEC", "DETSEC", "DTM")
         return by_matrices
 
     def _read(self, to_ccd: int | None, bias: tuple[Span, Span] | None) -> int:
@@ -314,7 +316,7 @@ class _Axis:
         if self._amplifier is not None:
             read = self._amplifier.direction * (self._ccd.direction if self._ccd else 1)
         if read == -1 and self._amplifier_sign == 1:
-            raise self._contradict("AMPSEC", "ATM")
+            self._contradict("AMPSEC", "ATM")
         if self._amplifier_sign is not None:
             read = self._amplifier_sign
         if read is not None:

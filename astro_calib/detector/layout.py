@@ -12,7 +12,18 @@ from astro_calib.errors import FrameError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["CORNERS", "AmplifierLayout", "Box", "ChipLayout", "Strip", "chips_of", "corner_of", "merged", "one_chip", "share"]
+__all__ = [
+    "CORNERS",
+    "AmplifierLayout",
+    "Box",
+    "ChipLayout",
+    "Strip",
+    "chips_of",
+    "corner_of",
+    "merged",
+    "one_chip",
+    "share",
+]
 
 #: Rows and columns, counted from 0, the first of the axis first.
 Box: TypeAlias = tuple[range, range]
@@ -171,8 +182,8 @@ def one_chip(name: str, amplifiers: Sequence[AmplifierLayout]) -> ChipLayout:
     for one in amplifiers:
         if one.binning != first.binning:
             msg = (
-                f"{first.name} is binned {_spoken(first.binning)}, {one.name} {_spoken(one.binning)} (CCDSUM); one image "
-                "has one binning."
+                f"{first.name} is binned {_spoken(first.binning)}, {one.name} {_spoken(one.binning)} (CCDSUM); one "
+                "image has one binning."
             )
             raise FrameError(msg)
     corner = [min(one.on_detector[axis].start for one in amplifiers) for axis in (0, 1)]
@@ -196,7 +207,9 @@ def one_chip(name: str, amplifiers: Sequence[AmplifierLayout]) -> ChipLayout:
     cells = tuple(placed) if is_full else _cells(placed, (ny, nx))
     strips = _strips(amplifiers, placed, cells, (ny, nx))
     found = [strip for strip in strips if strip is not None]
-    raw_ny, raw_nx = (max([length, *(strip.box[axis][-1] + 1 for strip in found)]) for axis, length in ((0, ny), (1, nx)))
+    raw_ny, raw_nx = (
+        max([length, *(strip.box[axis][-1] + 1 for strip in found)]) for axis, length in ((0, ny), (1, nx))
+    )
     read = filled + sum(len(strip.target[0]) * len(strip.target[1]) for strip in found)
     return ChipLayout(
         name=name,
@@ -229,8 +242,8 @@ def _placed(amplifier: AmplifierLayout, corner: Sequence[int]) -> Box:
         start, rest = divmod(pixels.start - corner[axis], binning)
         if rest:
             msg = (
-                f"{amplifier.name} begins at {'row' if axis == 0 else 'column'} {pixels.start + 1} of the detector, which "
-                f"is not a multiple of the binning ({binning}) away from the others, which begin at {corner[axis] + 1} "
+                f"{amplifier.name} begins at {'row' if axis == 0 else 'column'} {pixels.start + 1} of the detector, "
+                f"which is not a multiple of the binning ({binning}) away from the others, which begin at {corner[axis] + 1} "
                 "(DETSEC, CCDSUM)."
             )
             raise FrameError(msg)
@@ -266,7 +279,7 @@ def _strips(
 
 
 def _in_line(amplifier: AmplifierLayout, placed: Box, cell: Box, axis: int) -> tuple[range, range]:
-    """Which rows (columns) of an overscan go on with those of a cell, in the amplifier's image and in that of the chip."""
+    """Which rows (columns) of an overscan go on with those of a cell: in the amplifier's image, and in the chip's."""
     assert amplifier.overscan is not None
     data, overscan, where = amplifier.data[axis], amplifier.overscan[axis], placed[axis]
     if overscan.step != data.step or (overscan.start - data.start) % data.step:
@@ -299,9 +312,7 @@ def _cells(placed: Sequence[Box], shape: tuple[int, int]) -> tuple[Box, ...]:
         spans.append({one: range(begin, end) for one, begin, end in zip(known, begins, ends, strict=True)})
     if len(spans[0]) * len(spans[1]) != len(placed):
         return tuple(placed)
-    return tuple(
-        (spans[0][rows.start, rows.stop], spans[1][columns.start, columns.stop]) for rows, columns in placed
-    )
+    return tuple((spans[0][rows.start, rows.stop], spans[1][columns.start, columns.stop]) for rows, columns in placed)
 
 
 def _meet(one: range, other: range) -> bool:

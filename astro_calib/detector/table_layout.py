@@ -128,7 +128,8 @@ def _check(what: str, table: Any) -> None:
         elif key in ("name", "chip") and not isinstance(value, str):
             raise _fail(name, value, "it must be text in quotes")
     if "gain_uncertainty" in table and "gain" not in table:
-        raise _fail(f"{what}.gain_uncertainty", table["gain_uncertainty"], "it needs a gain beside it")
+        name = f"{what}.gain_uncertainty"
+        raise _fail(name, table["gain_uncertainty"], "it needs a gain beside it")
 
 
 def _check_number(name: str, key: str, value: Any) -> None:
@@ -151,8 +152,8 @@ def _amplifier(what: str, table: Mapping[str, Any], images: Sequence[RawImage]) 
     plane = table.get("plane", 1)
     if len(image.shape) not in (2, 3) or plane > planes or (planes > 1 and "plane" not in table):
         msg = (
-            f"{what}.plane is {table.get('plane', 'not given')}; {image.name} has the shape {image.shape[::-1]}, so that "
-            f"it must be a number from 1 to {planes}."
+            f"{what}.plane is {table.get('plane', 'not given')}; {image.name} has the shape {image.shape[::-1]}, so "
+            f"that it must be a number from 1 to {planes}."
         )
         raise FrameError(msg)
     ny, nx = image.shape[-2:]
@@ -162,7 +163,9 @@ def _amplifier(what: str, table: Mapping[str, Any], images: Sequence[RawImage]) 
     placed_spans = _spans(f"{what}.placed", table["placed"]) if "placed" in table else data_spans
     placed = placed_spans[0].pixels, placed_spans[1].pixels
     if [len(one) for one in placed] != [len(one) for one in data]:
-        msg = f"{what}: placed={table['placed']!r} has not as many rows and columns as data={table.get('data', whole)!r}."
+        msg = (
+            f"{what}: placed={table['placed']!r} has not as many rows and columns as data={table.get('data', whole)!r}."
+        )
         raise FrameError(msg)
     overscan = None
     if "overscan" in table:
@@ -187,8 +190,15 @@ def _amplifier(what: str, table: Mapping[str, Any], images: Sequence[RawImage]) 
         flipped=(flipped[0], flipped[1]),
         corner=corner,
         chip=table.get("chip", ""),
-        **{key: None if table.get(key) is None else float(table[key]) for key in NUMBERS},
+        gain=_number(table, "gain"),
+        gain_uncertainty=_number(table, "gain_uncertainty"),
+        read_noise=_number(table, "read_noise"),
+        saturation=_number(table, "saturation"),
     )
+
+
+def _number(table: Mapping[str, Any], key: str) -> float | None:
+    return float(table[key]) if key in table else None
 
 
 def _image(what: str, wanted: int | str, images: Sequence[RawImage]) -> RawImage:

@@ -72,7 +72,9 @@ def section(x: tuple[int, int], y: tuple[int, int], *, back_x: bool = False, bac
 def expected_overscan(amp: Amp, number: int) -> np.ndarray:
     """The overscan of an amplifier in the orientation of the detector."""
     rows = np.arange(amp.y[0], amp.y[1], dtype=np.uint16)
-    return np.broadcast_to((OVERSCAN + 1000 * number + rows)[:, None], (len(rows), amp.post - amp.gap)).astype(np.uint16)
+    return np.broadcast_to((OVERSCAN + 1000 * number + rows)[:, None], (len(rows), amp.post - amp.gap)).astype(
+        np.uint16
+    )
 
 
 def hdu_list(images: list[tuple[np.ndarray, fits.Header]], primary: dict[str, Any], *, compressed: bool = False) -> Any:

@@ -1,6 +1,7 @@
 """Raw files of several amplifiers: every pixel says where on its chip it belongs."""
 
 import gzip
+import os
 
 import astropy.units as u
 import numpy as np
@@ -10,7 +11,18 @@ from astropy.wcs import WCS
 
 from astro_calib import CCDFrame, read_mosaic
 from astro_calib.errors import FrameError
-from tests.io.raw_mosaics import Amp, amplifier_image, decam, detector, expected_overscan, gmos, hdu_list, mosaic, section, sinistro
+from tests.io.raw_mosaics import (
+    Amp,
+    amplifier_image,
+    decam,
+    detector,
+    expected_overscan,
+    gmos,
+    hdu_list,
+    mosaic,
+    section,
+    sinistro,
+)
 
 
 def written(tmp_path, images, *, compressed=False, name="raw.fits", **primary):
@@ -117,14 +129,16 @@ def test_each_chip_is_read_by_itself(tmp_path, monkeypatch):
 
     seen = []
     plain = unit_rows.UnitRows.blocks
-    monkeypatch.setattr(unit_rows.UnitRows, "blocks", lambda self, *args: seen.append(self._number) or plain(self, *args))
+    monkeypatch.setattr(
+        unit_rows.UnitRows, "blocks", lambda self, *args: seen.append(self._number) or plain(self, *args)
+    )
     _, truths, images = mosaic()
     read = read_mosaic(written(tmp_path, images))
     assert read.chips[1].header["CCDNAME"] == "CCD2"
     assert seen == []
     np.testing.assert_array_equal(read.chips[1].frame.pixels, truths[1])
     assert sorted(seen) == [3, 4]
-    read.chips[1].overscans
+    assert len(read.chips[1].overscans) == 2
     assert sorted(seen) == [3, 4]
 
 
@@ -248,7 +262,7 @@ def test_mirrored_images_however_the_header_says_so(tmp_path, cards):
         ({"CCDNAME": "left"}, ["which chip", "extension 1"]),
     ],
 )
-def test_contradictions_are_named(tmp_path, cards, named, recwarn):
+def test_contradictions_are_named(tmp_path, cards, named):
     path, _ = one_amplifier(tmp_path, **cards)
     if cards == {"DETSEC": None}:
         with pytest.warns(UserWarning, match="extension 2 have neither DETSEC nor CCDSEC"):
@@ -298,7 +312,7 @@ def test_tables_where_headers_do_not_tell_the_layout(tmp_path):
     truth = detector(ny, 2 * nx)
     rows = np.arange(ny, dtype=np.uint16)[:, None]
     image = np.hstack(
-        [truth[:, :nx], np.repeat(1000 + rows, width, 1), np.repeat(2000 + rows, width, 1), truth[:, :nx - 1:-1]]
+        [truth[:, :nx], np.repeat(1000 + rows, width, 1), np.repeat(2000 + rows, width, 1), truth[:, : nx - 1 : -1]]
     )
     path = tmp_path / "one.fits"
     fits.PrimaryHDU(image, fits.Header({"BUNIT": "adu"})).writeto(path)
@@ -405,16 +419,14 @@ def test_a_file_that_was_changed_meanwhile_is_refused(tmp_path):
     path = written(tmp_path, images)
     (chip,) = read_mosaic(path).chips
     path.write_bytes(path.read_bytes())
-    import os
-
     os.utime(path, ns=(1, 1))
     with pytest.raises(OSError, match="was changed"):
-        chip.frame
+        _ = chip.frame
 
 
 def test_blank_pixels_are_masked(tmp_path):
-    amps, truth, images = sinistro()
-    for pixels, header in images:
+    _, _, images = sinistro()
+    for _, header in images:
         header["BLANK"] = -32768
     images[1][0][3, 4] = 0
     (chip,) = read_mosaic(written(tmp_path, images)).chips

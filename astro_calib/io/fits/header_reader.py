@@ -145,7 +145,8 @@ def header_of_image(header: LazyHeader, primary: LazyHeader | None) -> LazyHeade
     """
     Return the header of the image in an HDU as a frame has it, with what the primary header says beside its own.
 
-    Both are repaired, and nothing but single values was asked of them yet; the primary header itself has none beside it.
+    Both are repaired, and nothing but single values was asked of them yet; ``primary`` is None for the image in the
+    primary HDU.
     """
     letter = "Z" if is_compressed(header) else ""
     lengths = tuple(header[f"{letter}NAXIS{axis}"] for axis in range(header[f"{letter}NAXIS"], 0, -1))

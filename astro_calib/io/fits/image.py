@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BESIDE_THE_IMAGE", "OF_THE_HDU", "find_hdu", "image_header", "image_numbers", "image_pixels", "unit_of_header"]
+__all__ = [
+    "BESIDE_THE_IMAGE",
+    "OF_THE_HDU",
+    "find_hdu",
+    "image_header",
+    "image_numbers",
+    "image_pixels",
+    "unit_of_header",
+]
 
 #: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
 BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE", "BUDGET", "ARRAY"})
@@ -88,8 +96,8 @@ def find_hdu(hdus: fits.HDUList, wanted: Any) -> int:
         names = ", ".join(f"{number} {hdus[number].name}".rstrip() for number in amplifiers[:FEW])
         rest = f" and {len(amplifiers) - FEW} more" if len(amplifiers) > FEW else ""
         msg = (
-            f"it holds {len(amplifiers)} images of amplifiers or chips ({names}{rest}): astro_calib.read_mosaic assembles "
-            f"them; hdu={amplifiers[0]} reads one of them as it is."
+            f"it holds {len(amplifiers)} images of amplifiers or chips ({names}{rest}): astro_calib.read_mosaic "
+            f"assembles them; hdu={amplifiers[0]} reads one of them as it is."
         )
         raise FrameError(msg)
     return images[0]

@@ -36,8 +36,8 @@ def check_units(
     With ``headers``, a header that differs from its CHECKSUM is a FrameError. Without, the remarks that are returned
     tell of it: many programs change a header and leave its CHECKSUM as it was. Data that differ from their DATASUM are
     always a FrameError; ``data`` says which are compared: "all" (then each must have a DATASUM), those where it is
-    "stated", those of compressed "tiles" where it is stated (damaged ones make the unpacking fail), or "none". Only the units of these
-    ``numbers`` are looked at, or all.
+    "stated", those of compressed "tiles" where it is stated (damaged ones make the unpacking fail), or "none". Only the
+    units of these ``numbers`` are looked at, or all.
     """
     remarks = []
     content: Any = None
