@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from astro_calib.detector.detector import CORNERS
 from astro_calib.detector.sections import section_of
 from astro_calib.errors import FrameError
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
-    "CORNERS",
     "AmplifierLayout",
     "Box",
     "ChipLayout",
@@ -28,8 +28,6 @@ __all__ = [
 #: Rows and columns, counted from 0, the first of the axis first.
 Box: TypeAlias = tuple[range, range]
 
-#: The corner of its section that an amplifier reads first.
-CORNERS = ("lower left", "lower right", "upper left", "upper right")
 #: A frame that has this many times the pixels of its amplifiers would be made of nothing.
 MOST_GAPS = 4
 
@@ -42,7 +40,7 @@ def corner_of(*, upper: bool, right: bool) -> str:
     >>> corner_of(upper=True, right=False)
     'upper left'
     """
-    return CORNERS[2 * upper + right]
+    return next(name for name, falls in CORNERS.items() if falls == (right, upper))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ class AmplifierLayout:
     flipped : (bool, bool)
         Whether the rows and the columns of the image run against those of the detector.
     corner : str
-        Which corner of the data, in the detector's orientation, is read first: one of `CORNERS`.
+        Which corner of the data, in the detector's orientation, is read first, as `Amplifier` has it.
     chip, kind : str
         The chip that it reads, and what that is for: "science", "focus" or "guide".
     gain, gain_uncertainty, read_noise, saturation : float or None
@@ -86,7 +84,7 @@ class AmplifierLayout:
     overscan: Box | None = None
     binning: tuple[int, int] = (1, 1)
     flipped: tuple[bool, bool] = (False, False)
-    corner: str = CORNERS[0]
+    corner: str = "lower left"
     chip: str = ""
     kind: str = "science"
     gain: float | None = None
@@ -243,8 +241,8 @@ def _placed(amplifier: AmplifierLayout, corner: Sequence[int]) -> Box:
         if rest:
             msg = (
                 f"{amplifier.name} begins at {'row' if axis == 0 else 'column'} {pixels.start + 1} of the detector, "
-                f"which is not a multiple of the binning ({binning}) away from the others, which begin at {corner[axis] + 1} "
-                "(DETSEC, CCDSUM)."
+                f"which is not a multiple of the binning ({binning}) away from the others, which begin at "
+                f"{corner[axis] + 1} (DETSEC, CCDSUM)."
             )
             raise FrameError(msg)
         found.append(range(start, start + len(data) * pixels.step, pixels.step))

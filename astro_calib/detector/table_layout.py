@@ -21,9 +21,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
+from astro_calib.detector.detector import CORNERS
 from astro_calib.detector.header_layout import RawImage, box_inside
 from astro_calib.detector.header_values import as_number
-from astro_calib.detector.layout import CORNERS, AmplifierLayout, corner_of, share
+from astro_calib.detector.layout import AmplifierLayout, corner_of, share
 from astro_calib.detector.sections import spans_of_section
 from astro_calib.errors import FrameError
 
@@ -119,7 +120,7 @@ def _check(what: str, table: Any) -> None:
             _spans(name, value)
         elif key in NUMBERS:
             _check_number(name, key, value)
-        elif key == "corner" and value not in CORNERS:
+        elif key == "corner" and not (isinstance(value, str) and value in CORNERS):
             raise _fail(name, value, f"it must be one of {', '.join(CORNERS)}: the corner that is read first")
         elif key == "plane" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise _fail(name, value, "it must be the number of a plane of a cube, 1 for the first")

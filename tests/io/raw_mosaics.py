@@ -15,7 +15,7 @@ OVERSCAN = 40000
 @dataclass
 class Amp:
     """
-    An amplifier that reads columns x0 to x1 and rows y0 to y1 of a detector (binned, counted from 0, the ends excluded).
+    An amplifier that reads columns ``x`` and rows ``y`` of a detector: binned, counted from 0, the ends excluded.
 
     The file has ``pre`` columns before the image and ``post`` behind it, in its own order, of which those in
     ``overscan`` ("right" or "left") are the overscan; ``flip_x`` and ``flip_y`` say how it lies in the file.

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from astro_calib import CCDFrame, read_mosaic
+from astro_calib import CCDFrame, Detector, calibrate, read_mosaic
 from astro_calib.errors import FrameError
 from tests.io.raw_mosaics import (
     Amp,
@@ -152,7 +152,7 @@ def test_a_file_that_is_compressed_as_a_whole(tmp_path):
 
 
 def test_cuts_of_a_chip_know_which_pixels_they_are(tmp_path):
-    amps, _, images = sinistro()
+    _, _, images = sinistro()
     (chip,) = read_mosaic(written(tmp_path, images)).chips
     cut = chip.frame[3:9, 30:40]
     assert cut.origin.raw.identity() == chip.raw.origin.raw.identity() == chip.overscans[2].origin.raw.identity()
@@ -179,7 +179,7 @@ WCS_CARDS = {
 
 
 def test_the_wcs_of_a_mirrored_amplifier_becomes_that_of_the_chip(tmp_path):
-    amps, truth, images = sinistro()
+    _, truth, images = sinistro()
     # Only the third has one, which is mirrored on both axes.
     pixels, header = images[2]
     header.update(WCS_CARDS | {"CRPIX1": 5.0, "CRPIX2": 7.0})
@@ -294,7 +294,7 @@ def test_a_gain_that_nobody_states_is_asked_for(tmp_path):
         chip.detector()
     camera = chip.detector(gain=[1.6, 1.7, 1.8, 1.9] * u.electron / u.adu, read_noise=4 * u.electron)
     assert camera.amplifiers[3].gain.value == 1.9
-    with pytest.raises(TypeError, match="gain is .*; expected a Quantity, or 4"):
+    with pytest.raises(TypeError, match=r"gain is .*; expected a Quantity, or 4"):
         chip.detector(gain=[1.6, 1.7] * u.electron / u.adu, read_noise=4 * u.electron)
 
 
@@ -433,3 +433,68 @@ def test_blank_pixels_are_masked(tmp_path):
     expected = chip.frame.pixels == 0
     np.testing.assert_array_equal(chip.frame.mask, expected)
     assert expected[3, 48 - 5]
+
+
+def simulated(seed=1):
+    """Four quadrants with gains, read noises and levels of their own, under the same light of 2000 electrons."""
+    rng = np.random.default_rng(seed)
+    amps, _, images = sinistro()
+    for number, (pixels, header) in enumerate(images):
+        gain, read_noise, level = [(1.5, 5, 900), (1.7, 6, 1000), (2.0, 8, 1100), (2.4, 10, 1300)][number]
+        electrons = rng.normal(0, read_noise, pixels.shape)
+        electrons[:, :24] += rng.poisson(2000, (20, 24))
+        pixels[...] = np.round(level + electrons / gain)
+        header["GAIN"], header["RDNOISE"] = gain, float(read_noise)
+    return amps, images
+
+
+def test_a_chip_is_calibrated_as_its_amplifiers_would_be_one_by_one(tmp_path):
+    amps, images = simulated()
+    path = written(tmp_path, images)
+    (chip,) = read_mosaic(path).chips
+    camera = chip.detector(gain_uncertainty=0.02 * u.electron / u.adu)
+    whole = calibrate(chip.raw, camera, overscan=camera.overscan_sections(), overscan_axis=(0, 1), trim=chip.trim)
+    # The frame without the overscans, which are given beside it, is the same.
+    same = calibrate(chip.frame, camera, overscan=list(chip.overscans), overscan_axis=(0, 1))
+    np.testing.assert_array_equal(same.pixels, whole.pixels)
+    np.testing.assert_array_equal(same.variance, whole.variance)
+    for number, amp in enumerate(amps):
+        alone = calibrate(
+            CCDFrame.read(path, hdu=number + 1),
+            Detector(
+                gain=camera.amplifiers[number].gain,
+                read_noise=camera.amplifiers[number].read_noise,
+                gain_uncertainty=0.02 * u.electron / u.adu,
+            ),
+            overscan="[27:32,1:20]",
+            overscan_axis=(0, 1),
+            trim="[1:24,1:20]",
+        )
+        turned = (slice(None, None, -1 if amp.flip_y else 1), slice(None, None, -1 if amp.flip_x else 1))
+        part = whole[amp.y[0] : amp.y[1], amp.x[0] : amp.x[1]]
+        np.testing.assert_allclose(part.pixels, alone.pixels[turned], rtol=1e-6)
+        np.testing.assert_allclose(part.variance, alone.variance[turned], rtol=1e-4)
+        # No step at the borders: the light is the same everywhere.
+        noise = camera.amplifiers[number].read_noise.value
+        error = np.sqrt((2000 + noise**2) / 480 + noise**2 / 120)
+        assert abs(part.pixels.mean() - 2000) < 3 * error
+
+
+@pytest.mark.parametrize("axis", [1, (0, 1)])
+def test_a_chip_with_a_row_that_was_not_read_is_calibrated_without_a_remark(tmp_path, axis):
+    ny, nx = 10, 12
+    rng = np.random.default_rng(3)
+    images = []
+    for number, flip in enumerate((False, True)):
+        first = number * (ny + 1)
+        amp = Amp((0, nx), (first, first + ny), flip_y=flip, pre=0)
+        pixels, cards = amplifier_image(np.zeros((2 * ny + 1, nx), np.uint16), amp, 0)
+        pixels[...] = rng.normal(1000, 5, pixels.shape)
+        cards |= {"DETSEC": section(amp.x, amp.y, back_y=flip), "BUNIT": "adu", "GAIN": 2.0 + number, "RDNOISE": 10.0}
+        images.append((pixels, fits.Header(cards)))
+    (chip,) = read_mosaic(written(tmp_path, images)).chips
+    camera = chip.detector()
+    result = calibrate(chip.raw, camera, overscan=camera.overscan_sections(), overscan_axis=axis, trim=chip.trim)
+    assert result.mask[ny].all()
+    assert result.mask.sum() == nx
+    assert np.isfinite(result.variance[~result.mask]).all()

@@ -231,7 +231,7 @@ class Chip:
                     f"chip.detector({key}=...)."
                 )
                 raise FrameError(msg)
-        amplifiers = [
+        amplifiers = tuple(
             Amplifier(
                 data_section=one.data_section,
                 overscan_section=one.overscan_section,
@@ -239,7 +239,7 @@ class Chip:
                 **{key: values[place] for key, values in numbers.items()},
             )
             for place, one in enumerate(self.amplifiers)
-        ]
+        )
         instrument = str(self._file.primary.get("INSTRUME", "")).strip()
         return Detector(amplifiers=amplifiers, name=name or f"{instrument} {self.name}".strip() or "detector")
 
