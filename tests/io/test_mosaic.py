@@ -420,7 +420,7 @@ def test_a_file_that_was_changed_meanwhile_is_refused(tmp_path):
     (chip,) = read_mosaic(path).chips
     path.write_bytes(path.read_bytes())
     os.utime(path, ns=(1, 1))
-    with pytest.raises(OSError, match="was changed"):
+    with pytest.raises(FrameError, match="was changed"):
         _ = chip.frame
 
 

@@ -15,12 +15,13 @@ from astropy.wcs import FITSFixedWarning
 from astro_calib.arguments import described
 from astro_calib.detector.detector import Amplifier, Detector
 from astro_calib.detector.sections import OF_SECTIONS, section_of
-from astro_calib.errors import FrameError
+from astro_calib.errors import FrameError, warn
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.wcs import moved_wcs
 from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.io.fits.image import unit_of_header
+from astro_calib.io.fits.mosaic_file import MosaicFile, readable
 from astro_calib.io.fits.mosaic_pixels import assembled
 from astro_calib.io.fits.wcs import WCS_KEYWORD, header_and_wcs
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from astro_calib.detector.layout import Box, ChipLayout
-    from astro_calib.io.fits.mosaic_file import MosaicFile
 
 __all__ = ["Chip", "MosaicAmplifier"]
 
@@ -138,12 +138,9 @@ class Chip:
         layout, file = self._layout, self._file
         numbers = dict.fromkeys(one.image for one in layout.amplifiers)
         header, wcs = self._header_and_wcs
-        try:
+        with readable(self._full_name):
             unit = unit_of_header(header, file.unit)
             pixels = assembled(layout, {number: file.rows(number) for number in numbers})
-        except FrameError as error:
-            msg = f"{self._full_name} cannot be read: {error}"
-            raise FrameError(msg) from error
         # Nobody else has these pixels.
         frame = CCDFrame(
             pixels.values,
@@ -255,6 +252,10 @@ class Chip:
 
     @cached_property
     def _header_and_wcs(self) -> tuple[Header, WCS | None]:
+        with readable(self._full_name):
+            return self._merged_headers()
+
+    def _merged_headers(self) -> tuple[Header, WCS | None]:
         """The header of the raw frame, and the WCS of the first amplifier that has one, as that of the raw frame."""
         numbers = list(dict.fromkeys(one.image for one in self._layout.amplifiers))
         headers = [fits.Header(self._file.header(number), copy=True) for number in numbers]
@@ -271,7 +272,9 @@ class Chip:
                 rest, wcs = header_and_wcs(header, self._full_name)
                 if number == numbers[0]:
                     result = rest
-                if wcs is not None:
+                if wcs is not None and wcs.naxis < 2:
+                    warn(f"{self._full_name}: its WCS has {wcs.naxis} axis, and is left out.")
+                elif wcs is not None:
                     place = next(place for place, one in enumerate(self._layout.amplifiers) if one.image == number)
                     found = _wcs_of_chip(wcs, self._layout, place)
                     break

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.arguments import check_switch, described
 from astro_calib.detector.header_layout import amplifiers_of_headers, says_sections
 from astro_calib.detector.layout import chips_of, merged
-from astro_calib.detector.table_layout import amplifiers_of_tables
-from astro_calib.errors import FrameError, HeaderWarning, warn
+from astro_calib.detector.table_layout import amplifiers_of_tables, checked_tables
+from astro_calib.errors import HeaderWarning, warn
 from astro_calib.io.fits.cards import remark_on_cards
 from astro_calib.io.fits.chip import Chip
-from astro_calib.io.fits.mosaic_file import MosaicFile
+from astro_calib.io.fits.mosaic_file import MosaicFile, readable
 from astro_calib.io.paths import file_to_read
 
 if TYPE_CHECKING:
@@ -137,15 +137,14 @@ def read_mosaic(
     if path is None:
         msg = f"read_mosaic takes a path, not {described(filename)}."
         raise TypeError(msg)
-    try:
+    if amplifiers is not None:
+        checked_tables(amplifiers)
+    with readable(path.name):
         file = MosaicFile(path, unit)
         layouts = _layouts(file, amplifiers)
         if one_frame:
             science = [layout for layout in layouts if layout.kind == "science"]
             layouts = [merged(science or layouts)]
-    except FrameError as error:
-        msg = f"{path.name} cannot be read: {error}"
-        raise FrameError(msg) from error
     if file.repaired:
         warn(f"{path.name}: {remark_on_cards(file.repaired)}", HeaderWarning)
     return Mosaic(file, [Chip(file, layout) for layout in layouts])
