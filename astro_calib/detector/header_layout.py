@@ -42,6 +42,8 @@ NUMBERS = {
 }
 #: Detectors at the edge of the field that are read out with the others.
 KINDS = ((re.compile(r"F[NS]\d+"), "focus"), (re.compile(r"G[NS]\d+"), "guide"))
+#: What some cameras write for what is not known.
+NOTHING = ("UNKNOWN", "UNDEFINED", "NONE", "N/A")
 REMEDY = "Give amplifiers=[...] with the layout of the camera."
 
 
@@ -69,7 +71,8 @@ class RawImage(NamedTuple):
     def text(self, keyword: str) -> str:
         """The text under a keyword; empty if there is none."""
         value = self.header.get(keyword)
-        return "" if value is None or isinstance(value, bool) else str(value).strip()
+        text = "" if value is None or isinstance(value, bool) else str(value).strip()
+        return "" if text.upper() in NOTHING else text
 
 
 def says_sections(image: RawImage) -> bool:

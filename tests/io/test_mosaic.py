@@ -223,6 +223,15 @@ def one_amplifier(tmp_path, **cards):
     return written(tmp_path, images), truth
 
 
+def test_placeholders_say_nothing(tmp_path):
+    _, truth, images = sinistro()
+    for _, header in images:
+        header["CCDSEC"] = header["AMPSEC"] = "UNKNOWN"
+        header["TRIMSEC"] = "N/A"
+    (chip,) = read_mosaic(written(tmp_path, images)).chips
+    np.testing.assert_array_equal(chip.frame.pixels, truth)
+
+
 @pytest.mark.parametrize(
     "cards",
     [
