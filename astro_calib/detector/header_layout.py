@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from astro_calib.detector.layout import Box
 
-__all__ = ["RawImage", "amplifiers_of_headers", "box_inside", "says_sections"]
+__all__ = ["MOST_AMPLIFIERS", "RawImage", "amplifiers_of_headers", "box_inside", "says_sections"]
 
+#: More amplifiers than any camera has.
+MOST_AMPLIFIERS = 1000
 #: Sections of the data, the first that a header has.
 DATA = ("DATASEC", "TRIMSEC")
 #: Where the data are from: of the whole detector, or of the CCD.
@@ -106,6 +108,9 @@ def amplifiers_of_headers(images: Sequence[RawImage]) -> list[AmplifierLayout]:
             msg = f"{image.name} has neither DETSEC nor CCDSEC, so that it is not known where it belongs. {REMEDY}"
             raise FrameError(msg)
         amplifiers += [_amplifier(image, letter) for letter in _letters(image) or ("",)]
+    if len(amplifiers) > MOST_AMPLIFIERS:
+        msg = f"its headers tell of {len(amplifiers)} amplifiers; expected {MOST_AMPLIFIERS} at most."
+        raise FrameError(msg)
     several = len({one.chip for one in amplifiers}) > 1
     without = [one.name for one in amplifiers if not one.chip]
     if several and without:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
 from astro_calib.detector.detector import CORNERS
-from astro_calib.detector.header_layout import RawImage, box_inside
+from astro_calib.detector.header_layout import MOST_AMPLIFIERS, RawImage, box_inside
 from astro_calib.detector.header_values import as_number
 from astro_calib.detector.layout import AmplifierLayout, corner_of, share
 from astro_calib.detector.sections import spans_of_section
@@ -39,8 +39,6 @@ SECTIONS = ("data", "overscan", "placed")
 NUMBERS = ("gain", "gain_uncertainty", "read_noise", "saturation")
 ZERO_ALLOWED = ("gain_uncertainty", "read_noise")
 KEYS = ("name", "extension", "plane", "chip", *SECTIONS, "corner", *NUMBERS)
-#: More amplifiers than any camera has.
-MOST = 1000
 
 
 def checked_tables(tables: Any) -> list[Mapping[str, Any]]:
@@ -77,8 +75,8 @@ def checked_tables(tables: Any) -> list[Mapping[str, Any]]:
     if isinstance(tables, (str, Mapping)) or not hasattr(tables, "__len__") or not len(tables):
         msg = f"amplifiers is {described(tables)}; it must be a list of tables, one for each amplifier."
         raise ValueError(msg)
-    if len(tables) > MOST:
-        msg = f"amplifiers has {len(tables)} tables; expected {MOST} at most."
+    if len(tables) > MOST_AMPLIFIERS:
+        msg = f"amplifiers has {len(tables)} tables; expected {MOST_AMPLIFIERS} at most."
         raise ValueError(msg)
     for number, table in enumerate(tables, start=1):
         _check(f"amplifiers[{number}]", table)

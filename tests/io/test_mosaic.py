@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from string import ascii_uppercase
 
 import astropy.units as u
 import numpy as np
@@ -413,6 +414,19 @@ def test_too_many_images_are_refused(tmp_path):
     path.write_bytes(content + 10_000 * body)
     with pytest.raises(FrameError, match="it has 10000 images; expected 1000 at most"):
         read_mosaic(path)
+
+
+def test_a_frame_with_its_budget_is_left_to_its_own_reader(tmp_path):
+    CCDFrame(np.ones((3, 4)), unit="adu", uncertainty=np.ones((3, 4))).write(tmp_path / "ours.fits")
+    with pytest.raises(FrameError, match=r"ours.fits cannot be read: it holds a frame with its budget"):
+        read_mosaic(tmp_path / "ours.fits")
+
+
+def test_more_amplifiers_than_any_camera_has_are_refused(tmp_path):
+    cards = {f"{key}{letter}": "[1:2,1:2]" for key in ("DATASEC", "DETSEC") for letter in ascii_uppercase}
+    images = [(np.zeros((2, 2), np.uint16), fits.Header(cards))] * 40
+    with pytest.raises(FrameError, match="its headers tell of 1040 amplifiers; expected 1000 at most"):
+        read_mosaic(written(tmp_path, images))
 
 
 def test_a_file_that_is_cut_off_is_refused(tmp_path):

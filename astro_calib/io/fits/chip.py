@@ -87,7 +87,9 @@ class Chip:
     kind : str
         "science", or "focus" or "guide" for detectors at the edge of the field.
     shape : (int, int)
-        Of its ``frame``; the raw one is larger.
+        Of its ``frame``.
+    raw_shape : (int, int)
+        Of its ``raw`` frame, which has the overscans as well.
     amplifiers : tuple of MosaicAmplifier
         In the order of the file.
     trim : str
@@ -97,6 +99,7 @@ class Chip:
     def __init__(self, file: MosaicFile, layout: ChipLayout) -> None:
         self._file, self._layout = file, layout
         self.name, self.kind, self.shape = layout.name, layout.kind, layout.shape
+        self.raw_shape = layout.raw_shape
         self.trim = section_of(range(self.shape[0]), range(self.shape[1]))
         self.amplifiers = tuple(
             MosaicAmplifier(

@@ -89,6 +89,8 @@ def read_mosaic(
     FrameError
         If the file cannot be read as FITS, is cut off or damaged, or its headers do not say where its images belong, or
         contradict each other; the message names the keywords.
+    TypeError
+        If the file is not given by its path.
     ValueError
         If a key or a value of ``amplifiers`` means nothing.
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
-from astro_calib.detector.header_layout import RawImage
+from astro_calib.detector.header_layout import MOST_AMPLIFIERS, RawImage
 from astro_calib.errors import FrameError
 from astro_calib.io.fits.cards import repaired_header
 from astro_calib.io.fits.header_reader import header_of_image, is_image
 from astro_calib.io.fits.lazy_header import LazyHeader
+from astro_calib.io.fits.read import MARK
 from astro_calib.io.fits.rows import file_version
 from astro_calib.io.fits.unit_rows import UnitRows, stored_shape
 from astro_calib.io.fits.whole import check_whole_fits, checked_units
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from astro_calib.io.fits.whole import HeaderUnit
 
 __all__ = ["MosaicFile", "readable"]
-
-#: More images than any camera writes into a file.
-MOST_IMAGES = 1000
 
 
 @contextmanager
@@ -52,6 +50,9 @@ class MosaicFile:
         self.name, self.unit = path.name, unit
         self._path, self._version = path, file_version(path.stat())
         units, self._is_plain = checked_units(path)
+        if any(MARK.search(one.header) for one in units):
+            msg = "it holds a frame with its budget, which CCDFrame.read reads"
+            raise FrameError(msg)
         self._units: list[HeaderUnit] = []
         names: dict[str, None] = {}
         for one in units:
@@ -91,8 +92,8 @@ class MosaicFile:
         if not numbers:
             msg = "there is no image in it"
             raise FrameError(msg)
-        if len(numbers) > MOST_IMAGES:
-            msg = f"it has {len(numbers)} images; expected {MOST_IMAGES} at most, one an amplifier"
+        if len(numbers) > MOST_AMPLIFIERS:
+            msg = f"it has {len(numbers)} images; expected {MOST_AMPLIFIERS} at most, one an amplifier"
             raise FrameError(msg)
         return [
             RawImage(number, self._name(number), stored_shape(self._headers[number]), self.header(number))

@@ -43,7 +43,7 @@ from astro_calib.noise.place import known_master
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["read_fits", "stored_fits"]
+__all__ = ["MARK", "read_fits", "stored_fits"]
 
 #: How to recognise a file that this package wrote.
 MARK_OF_BUDGET = f"EXTNAME = '{BUDGET}".encode()
