@@ -28,6 +28,7 @@ from astro_calib.steps.sequence import calibrate, ccd_process
 
 if TYPE_CHECKING:
     from astro_calib import simulate
+    from astro_calib.io.fits.mosaic import read_mosaic
     from astro_calib.night import reduce_night
     from astro_calib.photometry import compare_snr, measure_snr
     from astro_calib.stack.combination import combine
@@ -37,6 +38,7 @@ _LATER = {
     "combine": "astro_calib.stack.combination",
     "compare_snr": "astro_calib.photometry",
     "measure_snr": "astro_calib.photometry",
+    "read_mosaic": "astro_calib.io.fits.mosaic",
     "reduce_night": "astro_calib.night",
     "simulate": "astro_calib.simulate",
 }
@@ -65,6 +67,7 @@ __all__ = [
     "flat_correct",
     "gain_correct",
     "measure_snr",
+    "read_mosaic",
     "reduce_night",
     "simulate",
     "subtract_bias",

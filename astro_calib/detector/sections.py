@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
-__all__ = ["slices_of_section"]
+__all__ = ["OF_SECTIONS", "Span", "section_of", "slices_of_section", "spans_of_section"]
+
+#: Keywords that say where parts of a raw frame are, counted in its own pixels or in those of the detector.
+OF_SECTIONS = re.compile(
+    r"(?:BIAS|TRIM|DATA|CCD|AMP|DET|ORIG|IMAGE?|OVER|PRE|POST)SEC(?:\d*|[A-Z])|[ABCDT]SEC\d*[A-Z]?|"
+    r"[ADL]TV\d|[ADL]TM\d_\d|PRESCAN|OVERSCAN|OVRSCAN\d?|POSTSCAN|[XY]ORGSUBF"
+)
+#: Two numbers, and a step if there is one.
+SPAN = r" *(\d{1,9}) *: *(\d{1,9}) *(?:: *(\d{1,9}) *)?"
+SECTION = re.compile(rf" *\[{SPAN},{SPAN}\] *")
 
 
 def slices_of_section(section: Any) -> tuple[slice, slice]:
@@ -34,3 +44,70 @@ def slices_of_section(section: Any) -> tuple[slice, slice]:
         raise ValueError(msg)
     rows, columns = slices
     return rows, columns
+
+
+class Span(NamedTuple):
+    """
+    What a section says of one axis.
+
+    Attributes
+    ----------
+    first, last : int
+        As they are written: the first is the larger one where the axis is counted backwards.
+    step : int
+        From one pixel to the next; positive.
+    """
+
+    first: int
+    last: int
+    step: int = 1
+
+    @property
+    def direction(self) -> int:
+        """1, or -1 for a span that is written backwards."""
+        return -1 if self.last < self.first else 1
+
+    @property
+    def pixels(self) -> range:
+        """The pixels, counted from 0, the first of the axis first."""
+        low, high = sorted((self.first, self.last))
+        return range(low - 1, high, self.step)
+
+
+def spans_of_section(section: Any) -> tuple[Span, Span]:
+    """
+    Return what a section says of the rows and of the columns, which may be counted backwards.
+
+    A ValueError says that a value is no section.
+
+    >>> from astro_calib.detector.sections import spans_of_section
+    >>> rows, columns = spans_of_section("[4096:2049,1:2048]")
+    >>> columns.direction, columns.pixels, rows.direction
+    (-1, range(2048, 4096), 1)
+    """
+    found = SECTION.fullmatch(section) if isinstance(section, str) else None
+    if found is None:
+        msg = "expected a section such as '[1:1024,1:2048]'"
+        raise ValueError(msg)
+    numbers = [int(number or 1) for number in found.groups()]
+    if min(numbers) < 1:
+        msg = "expected numbers from 1 on"
+        raise ValueError(msg)
+    return Span(*numbers[3:]), Span(*numbers[:3])
+
+
+def section_of(rows: range, columns: range) -> str:
+    """
+    Write the section of rows and columns that are counted from 0.
+
+    >>> from astro_calib.detector.sections import section_of
+    >>> section_of(range(10), range(1, 8, 2))
+    '[2:8:2,1:10]'
+    """
+    return f"[{_written(columns)},{_written(rows)}]"
+
+
+def _written(pixels: range) -> str:
+    step = f":{pixels.step}" if pixels.step > 1 else ""
+    # With the last pixel, not the end of the last step, which may lie outside of the image.
+    return f"{pixels[0] + 1}:{pixels[-1] + 1}{step}"

@@ -15,28 +15,47 @@ if TYPE_CHECKING:
 
     from astropy.wcs import WCS
 
-__all__ = ["cut_wcs", "plane_wcs"]
+__all__ = ["cut_wcs", "moved_wcs", "plane_wcs"]
 
 
 def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
-    r"""
+    """
     The world coordinates of ``image[slices]``, for one slice of each axis, rows first.
 
-    `astropy.wcs.WCS.slice` refuses to turn an axis round, and takes every second pixel for the middle of two. Here
-    pixel q of the cut is pixel :math:`p = a + s q` of the image. Offsets from the reference pixel are s times as large,
-    so that the columns of the matrix are multiplied by s. A distortion :math:`p' = p + \sum A_{ij} u^i v^j` becomes
-    one of q with the coefficients :math:`A_{ij} s_u^i s_v^j / s_u`. Axes that the image does not have stay as they are.
+    `astropy.wcs.WCS.slice` refuses to turn an axis round, and takes every second pixel for the middle of two.
     """
-    result = wcs.deepcopy()
     # FITS counts axes the other way round.
     parts = [part.indices(length) for part, length in zip(slices, shape, strict=True)][::-1]
     starts, steps = [start for start, _, _ in parts], [step for _, _, step in parts]
+    return moved_wcs(wcs, starts, steps, [len(range(*part)) for part in parts])
+
+
+def moved_wcs(wcs: WCS, starts: Sequence[float], steps: Sequence[float], lengths: Sequence[int]) -> WCS:
+    r"""
+    The world coordinates of an image whose pixel q is pixel :math:`p = a + s q` of another.
+
+    Parameters
+    ----------
+    wcs : WCS
+        Of the other.
+    starts, steps : sequence of number
+        a and s for each axis, columns first, counted from 0.
+    lengths : sequence of int
+        Of the axes of the new image, columns first.
+
+    Notes
+    -----
+    Offsets from the reference pixel are s times as large, so that the columns of the matrix are multiplied by s. A
+    distortion :math:`p' = p + \sum A_{ij} u^i v^j` becomes one of q with the coefficients
+    :math:`A_{ij} s_u^i s_v^j / s_u`. Axes that the image does not have stay as they are.
+    """
+    result = wcs.deepcopy()
 
     def moved(pixel: float, axis: int) -> float:
         return float((pixel - 1 - starts[axis]) / steps[axis] + 1)
 
     crpix = result.wcs.crpix
-    for axis in range(len(parts)):
+    for axis in range(len(steps)):
         crpix[axis] = moved(crpix[axis], axis)
     result.wcs.crpix = crpix
     if any(step != 1 for step in steps):
@@ -56,13 +75,12 @@ def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
                 table.crval[axis] = moved(table.crval[axis], axis)
                 table.cdelt[axis] /= step
             table.data /= steps[along]
-    lengths = [len(range(*part)) for part in parts]
     if wcs.pixel_shape is not None:
         result.pixel_shape = [*lengths, *wcs.pixel_shape[len(lengths) :]]
     return result
 
 
-def _cut_sip(wcs: WCS, steps: Sequence[int], crpix: Sequence[float]) -> object:
+def _cut_sip(wcs: WCS, steps: Sequence[float], crpix: Sequence[float]) -> object:
     """The distortion polynomials in the pixels of the cut."""
     from astropy.wcs import Sip
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.detector.sections import OF_SECTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
 
@@ -21,11 +23,6 @@ __all__ = [
 
 #: How the numbers were kept in the file. The file that is written has its own.
 ENCODING = re.compile(r"BLANK|BZERO|BSCALE")
-#: Where parts of the frame are, counted in its own pixels or in those of the detector.
-SECTIONS = re.compile(
-    r"(?:BIAS|TRIM|DATA|CCD|AMP|DET|ORIG|IMAGE?|OVER)SEC\d*|[ABCDT]SEC\d*[A-Z]?|LTV\d|LTM\d_\d|"
-    r"PRESCAN|OVERSCAN|OVRSCAN\d?|POSTSCAN|[XY]ORGSUBF"
-)
 #: Numbers of the digitiser, pedestal included: where pixels saturate, the response bends, and what the image spans.
 LEVELS = re.compile(
     r"SATURATE|SATLEVEL|SATURATI|SATURAT|MAXADU|MAXLIN|LINLIMIT|NONLIN|DATAM(?:IN|AX)|GOODM(?:IN|AX)|"
@@ -48,7 +45,7 @@ def forget_encoding(meta: MutableMapping[str, Any]) -> None:
 
 def forget_sections(meta: MutableMapping[str, Any], keywords: Iterable[str] = ()) -> None:
     """Take out where overscan and data were: the frame is cut, or past the steps that ask for them."""
-    _forget(meta, SECTIONS, keywords)
+    _forget(meta, OF_SECTIONS, keywords)
 
 
 def forget_levels(meta: MutableMapping[str, Any], keywords: Iterable[str] = ()) -> None:

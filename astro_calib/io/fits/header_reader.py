@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
     from astro_calib.io.fits.whole import HeaderUnit
 
-__all__ = ["ImageHeader", "header_at_beginning", "read_image_header"]
+__all__ = [
+    "ImageHeader",
+    "header_at_beginning",
+    "header_of_image",
+    "is_compressed",
+    "is_image",
+    "read_image_header",
+]
 
 #: How many headers of a file we look at.
 MANY_HEADERS = 100
@@ -88,7 +95,7 @@ def read_image_header(path: Path) -> ImageHeader:
         try:
             for unit in header_units(source):
                 units.append(unit)
-                if len(units) == MANY_HEADERS or (source is not file and _is_image(unit.cards, len(units) - 1)):
+                if len(units) == MANY_HEADERS or (source is not file and is_image(unit.cards, len(units) - 1)):
                     break
         except Exception as error:
             # What unpacks a damaged file makes errors of any kind.
@@ -115,13 +122,13 @@ def _image_header(units: Sequence[HeaderUnit], fault: str) -> ImageHeader:
         content, cards = repaired_header(unit.header)
         repaired |= dict.fromkeys(cards)
         headers.append(LazyHeader.of_bytes(content))
-    images = [number for number, header in enumerate(headers) if _is_image(header, number)]
+    images = [number for number, header in enumerate(headers) if is_image(header, number)]
     number = images[0] if images else 0
     header = headers[number]
     shape: tuple[int, ...] = ()
     dtype = None
     if images:
-        letter = "Z" if _is_compressed(header) else ""
+        letter = "Z" if is_compressed(header) else ""
         lengths = tuple(header[f"{letter}NAXIS{axis}"] for axis in range(header[f"{letter}NAXIS"], 0, -1))
         shape = plane_shape(lengths)
         stored = STORED.get(header[f"{letter}BITPIX"])
@@ -129,22 +136,34 @@ def _image_header(units: Sequence[HeaderUnit], fault: str) -> ImageHeader:
             fault = fault or fault_of_bits(header[f"{letter}BITPIX"])
         else:
             dtype = Scaling(np.dtype(stored), header.get("BZERO", 0), header.get("BSCALE", 1)).dtype
-        own = _of_primary(header, lengths) if number == 0 else _of_extension(header, headers[0], shape)
-        header = LazyHeader.of_named(own)
+        header = header_of_image(header, headers[0] if number else None)
     size = sum(len(unit.header) + announced_size(one) for unit, one in zip(units, headers, strict=True))
     return ImageHeader(header, shape, dtype, len(images), size, tuple(repaired), fault)
 
 
-def _is_compressed(header: Header) -> bool:
+def header_of_image(header: LazyHeader, primary: LazyHeader | None) -> LazyHeader:
+    """
+    Return the header of the image in an HDU as a frame has it, with what the primary header says beside its own.
+
+    Both are repaired, and nothing but single values was asked of them yet; ``primary`` is None for the image in the
+    primary HDU.
+    """
+    letter = "Z" if is_compressed(header) else ""
+    lengths = tuple(header[f"{letter}NAXIS{axis}"] for axis in range(header[f"{letter}NAXIS"], 0, -1))
+    own = _of_primary(header, lengths) if primary is None else _of_extension(header, primary, plane_shape(lengths))
+    return LazyHeader.of_named(own)
+
+
+def is_compressed(header: Header) -> bool:
     """Whether a header is that of a table that holds an image tile by tile."""
     return header.get("ZIMAGE") is True and header.get("XTENSION") == "BINTABLE"
 
 
-def _is_image(header: Header, number: int) -> bool:
+def is_image(header: Header, number: int) -> bool:
     """Whether there is an image under the header of this number, other than what says something about another one."""
-    if number and not (header.get("XTENSION") in ("IMAGE", "IUEIMAGE") or _is_compressed(header)):
+    if number and not (header.get("XTENSION") in ("IMAGE", "IUEIMAGE") or is_compressed(header)):
         return False
-    axes = header["ZNAXIS" if _is_compressed(header) else "NAXIS"]
+    axes = header["ZNAXIS" if is_compressed(header) else "NAXIS"]
     name = str(header.get("EXTNAME", "")).strip().upper()
     return axes > 0 and number_of_pixels(header) > 0 and (number == 0 or name not in BESIDE_THE_IMAGE)
 
@@ -164,7 +183,7 @@ def _of_primary(header: LazyHeader, lengths: tuple[int, ...]) -> list[NamedCard]
 def _of_extension(header: LazyHeader, primary: LazyHeader, shape: tuple[int, ...]) -> list[NamedCard]:
     """The cards of an image in an extension, and those of the primary header that it lacks."""
     own = [card for card in header.named if not STRUCTURE.fullmatch(card[0])]
-    if _is_compressed(header):
+    if is_compressed(header):
         own = [card for card in own if not OF_TILES.fullmatch(card[0])]
     if header.get("INHERIT") is False:
         return own + _of_shape(shape)

@@ -6,8 +6,11 @@ import operator
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
+from astropy import log
 from astropy.io import fits
+from astropy.nddata import CCDData
 
 from astro_calib.errors import FrameError
 from astro_calib.io.fits.pixels import Scaling, blank_number, plane_shape, without_blanks
@@ -20,10 +23,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BESIDE_THE_IMAGE", "OF_THE_HDU", "find_hdu", "image_header", "image_numbers", "image_pixels"]
+__all__ = [
+    "BESIDE_THE_IMAGE",
+    "OF_THE_HDU",
+    "find_hdu",
+    "image_header",
+    "image_numbers",
+    "image_pixels",
+    "unit_of_header",
+]
 
 #: Extensions that say something about the image, as `astropy.nddata.CCDData.write` and ``CCDFrame.write`` name them.
 BESIDE_THE_IMAGE = frozenset({"UNCERT", "MASK", "FLAGS", "PSFIMAGE", "BUDGET", "ARRAY"})
+#: Keywords that say which part of a detector an image is of.
+OF_AMPLIFIERS = ("DETSEC", "CCDSEC", "DETSECA", "CCDSECA")
+#: So many names are told.
+FEW = 4
 #: Keywords that say how an HDU is stored, beside those that `astropy.io.fits.Header.strip` takes out.
 OF_THE_HDU = (
     *("XTENSION", "EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "CHECKSUM", "DATASUM", "BLANK", "NEXTEND"),
@@ -75,6 +90,15 @@ def find_hdu(hdus: fits.HDUList, wanted: Any) -> int:
     images = image_numbers(hdus)
     if not images:
         msg = f"there is no image in it; it has {_contents(hdus)}."
+        raise FrameError(msg)
+    amplifiers = [number for number in images if any(hdus[number].header.get(keyword) for keyword in OF_AMPLIFIERS)]
+    if wanted is None and len(amplifiers) > 1 and images[0] != 0:
+        names = ", ".join(f"{number} {hdus[number].name}".rstrip() for number in amplifiers[:FEW])
+        rest = f" and {len(amplifiers) - FEW} more" if len(amplifiers) > FEW else ""
+        msg = (
+            f"it holds {len(amplifiers)} images of amplifiers or chips ({names}{rest}): astro_calib.read_mosaic "
+            f"assembles them; hdu={amplifiers[0]} reads one of them as it is."
+        )
         raise FrameError(msg)
     return images[0]
 
@@ -170,3 +194,27 @@ def image_pixels(
         stored, header = unscaled[number].data, unscaled[number].header
         scaling = Scaling(stored.dtype, header.get("BZERO", 0), header.get("BSCALE", 1))
         return without_blanks(np.require(stored, requirements="W").reshape(shape), scaling, blank)
+
+
+def unit_of_header(header: fits.Header, given: Any) -> u.UnitBase:
+    """The unit of an image: the one that is given, or else that of its header."""
+    found = header.get("BUNIT")
+    if given is None and found is None:
+        msg = "it does not say its unit; give it, as in unit='adu'."
+        raise FrameError(msg)
+    text = str(found).strip()
+    if given is not None:
+        if text and found is not None and text.lower() != str(given).lower():
+            log.info(f"using the unit {given} that is given instead of {text} in the file.")
+        return u.Unit(given)
+    if not text:
+        # A unit without name counts as none in astropy.
+        return u.dimensionless_unscaled
+    text = text.lower() if text.lower() == "adu" else text
+    msg = f"its unit BUNIT={text!r} is not known; give the right one, as in unit='adu'."
+    if not isinstance(found, str):
+        raise FrameError(msg)
+    try:
+        return u.Unit(CCDData.known_invalid_fits_unit_strings.get(text, text))
+    except ValueError as error:
+        raise FrameError(msg) from error

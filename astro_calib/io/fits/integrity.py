@@ -11,7 +11,7 @@ from astro_calib.io.fits.tiles import check_tiles
 from astro_calib.io.fits.whole import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
     from pathlib import Path
 
     from astro_calib.io.fits.whole import HeaderUnit
@@ -23,7 +23,12 @@ MARKS = {"all": (b"",), "stated": (b"DATASUM", b"ZIMAGE"), "tiles": (b"ZIMAGE",)
 
 
 def check_units(
-    source: Path | bytes, units: Sequence[HeaderUnit], *, headers: bool = False, data: str = "stated"
+    source: Path | bytes,
+    units: Sequence[HeaderUnit],
+    *,
+    headers: bool = False,
+    data: str = "stated",
+    numbers: Container[int] | None = None,
 ) -> list[str]:
     """
     Compare a file with its checksums, and make sure that its tiles can be unpacked without harm.
@@ -31,11 +36,14 @@ def check_units(
     With ``headers``, a header that differs from its CHECKSUM is a FrameError. Without, the remarks that are returned
     tell of it: many programs change a header and leave its CHECKSUM as it was. Data that differ from their DATASUM are
     always a FrameError; ``data`` says which are compared: "all" (then each must have a DATASUM), those where it is
-    "stated", those of compressed "tiles" where it is stated (damaged ones make the unpacking fail), or "none".
+    "stated", those of compressed "tiles" where it is stated (damaged ones make the unpacking fail), or "none". Only the
+    units of these ``numbers`` are looked at, or all.
     """
     remarks = []
     content: Any = None
     for number, unit in enumerate(units):
+        if numbers is not None and number not in numbers:
+            continue
         look = any(mark in unit.header for mark in MARKS[data])
         if not (look or headers):
             continue

@@ -14,9 +14,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import astropy.units as u
 import numpy as np
-from astropy import log
 from astropy.io import fits
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
@@ -30,7 +28,7 @@ from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.io import mapping
 from astro_calib.io.find import Finder
 from astro_calib.io.fits.cards import remark_on_cards, repaired
-from astro_calib.io.fits.image import find_hdu, image_header, image_pixels
+from astro_calib.io.fits.image import find_hdu, image_header, image_pixels, unit_of_header
 from astro_calib.io.fits.integrity import check_units
 from astro_calib.io.fits.pixels import plane_shape
 from astro_calib.io.fits.wcs import header_and_wcs
@@ -45,7 +43,7 @@ from astro_calib.noise.place import known_master
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["read_fits", "stored_fits"]
+__all__ = ["MARK", "read_fits", "stored_fits"]
 
 #: How to recognise a file that this package wrote.
 MARK_OF_BUDGET = f"EXTNAME = '{BUDGET}".encode()
@@ -188,7 +186,7 @@ def _foreign(hdus: fits.HDUList, source: Path | bytes, name: str, arguments: dic
     key = arguments.get("key_uncertainty_type", "UTYPE")
     number = find_hdu(hdus, arguments.get("hdu"))
     header = image_header(hdus, number)
-    unit = _unit(header, arguments.get("unit"))
+    unit = unit_of_header(header, arguments.get("unit"))
     header.remove(IDENTITY, ignore_missing=True, remove_all=True)
     pixels, missing = image_pixels(hdus, number, source)
     header, wcs = header_and_wcs(header, name, hdus)
@@ -256,7 +254,7 @@ def _ours(
     arrays = {what: hdus[where].data for what, where in _names(arguments).items() if where and where in hdus}
     image = hdus[find_hdu(hdus, arguments.get("hdu"))]
     header = image.header.copy()
-    unit = _unit(header, arguments.get("unit"))
+    unit = unit_of_header(header, arguments.get("unit"))
     if "total" not in arrays:
         # Under another name, or not asked for: the numbers of the budget alone are no noise.
         tree["budget"] = None
@@ -290,27 +288,3 @@ def _wcs_of_ours(header: fits.Header, name: str, *, known: bool) -> tuple[fits.H
         if not known:
             warnings.simplefilter("ignore", AstropyUserWarning)
         return header_and_wcs(header, name)
-
-
-def _unit(header: fits.Header, given: Any) -> u.UnitBase:
-    """The unit of an image: the one that is given, or else that of its header."""
-    found = header.get("BUNIT")
-    if given is None and found is None:
-        msg = "it does not say its unit; give it, as in unit='adu'."
-        raise FrameError(msg)
-    text = str(found).strip()
-    if given is not None:
-        if text and found is not None and text.lower() != str(given).lower():
-            log.info(f"using the unit {given} that is given instead of {text} in the file.")
-        return u.Unit(given)
-    if not text:
-        # A unit without name counts as none in astropy.
-        return u.dimensionless_unscaled
-    text = text.lower() if text.lower() == "adu" else text
-    msg = f"its unit BUNIT={text!r} is not known; give the right one, as in unit='adu'."
-    if not isinstance(found, str):
-        raise FrameError(msg)
-    try:
-        return u.Unit(CCDData.known_invalid_fits_unit_strings.get(text, text))
-    except ValueError as error:
-        raise FrameError(msg) from error

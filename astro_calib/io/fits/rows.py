@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.budget import UncertaintyBudget
     from astro_calib.noise.digital_step import Neighbours
 
-__all__ = ["RawOnDisk", "RowsOnDisk", "raw_on_disk", "spilled"]
+__all__ = ["RawOnDisk", "RowsOnDisk", "file_version", "raw_on_disk", "spilled"]
 
 
 class RowsOnDisk:
@@ -46,7 +46,7 @@ class RowsOnDisk:
         self._stored = np.dtype(stored)
         self._scaling = Scaling(self._stored, zero, scale)
         self.dtype = self._scaling.dtype
-        self._version = _version(path.stat())
+        self._version = file_version(path.stat())
         self._digests = np.zeros(shape[0], dtype=np.uint64)
         self._digested = np.zeros(shape[0], dtype=np.bool_)
         #: The pixels that tell the digital step, taken while rows are read.
@@ -80,7 +80,7 @@ class RowsOnDisk:
             values = np.empty((stop - start, self.shape[1]), dtype=self._stored)
         # Not as a map of the file, whose pages would count as memory in use.
         with FileIO(self.path) as file:
-            if _version(os.fstat(file.fileno())) != self._version:
+            if file_version(os.fstat(file.fileno())) != self._version:
                 msg = f"{self.path.name} was changed while it was read."
                 raise OSError(msg)
             file.seek(self._offset + start * row)
@@ -130,7 +130,7 @@ class RowsOnDisk:
         return PIXELS + digest_of_rows(self._digests, self.shape)
 
 
-def _version(status: os.stat_result) -> tuple[int, int, int]:
+def file_version(status: os.stat_result) -> tuple[int, int, int]:
     """What changes when a file is written to, or another is put in its place."""
     return status.st_ino, status.st_size, status.st_mtime_ns
 

@@ -33,6 +33,7 @@ __all__ = [
     "NotFitsError",
     "announced_size",
     "check_whole_fits",
+    "checked_units",
     "header_units",
     "number_of_pixels",
     "openable",
@@ -83,6 +84,17 @@ def check_whole_fits(path: Path, most: int | None = None) -> tuple[Path | bytes,
                 return path, units
             file.seek(0)
         return _content(file, most)
+
+
+def checked_units(path: Path) -> tuple[list[HeaderUnit], bool]:
+    """
+    Make sure that no byte of a FITS file is missing; return its headers, and whether it is not compressed as a whole.
+
+    Nothing of its data is kept. Errors are those of `check_whole_fits`.
+    """
+    with opened(path) as file:
+        source = unpacked(file)
+        return _checked(source, None), source is file
 
 
 def _content(file: BinaryIO, most: int | None) -> tuple[bytes, list[HeaderUnit]]:
