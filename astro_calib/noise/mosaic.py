@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.place import Place
 
-__all__ = ["MosaicArray", "progressions", "read_by"]
+__all__ = ["MosaicArray", "as_mosaic", "progressions", "read_by"]
 
 #: First, end and step of the rows and the columns of a section.
 Cells: TypeAlias = "tuple[tuple[int, int, int], tuple[int, int, int]]"
@@ -218,6 +218,29 @@ def _canonical(values: NDArray[Any], kinds: NDArray[Any]) -> tuple[NDArray[Any],
 def read_by(coefficient: Coefficient) -> frozenset[ArrayRef]:
     """What tells which pixels of a frame a coefficient is for, if it is zero for others."""
     return frozenset(one for one in coefficient.arrays if isinstance(one, MosaicArray) and not one.entries[0].all())
+
+
+def as_mosaic(values: NDArray[Any], fields: Sequence[ArrayRef]) -> MosaicArray | None:
+    """
+    An array that was found from others, pixel by pixel, if these are constant over sections; None if some are not.
+
+    Parameters
+    ----------
+    values : ndarray, shape (ny, nx)
+        The array.
+    fields : sequence of ArrayRef
+        All that it depends on.
+    """
+    mosaics = [field for field in fields if isinstance(field, MosaicArray)]
+    if not mosaics or len(mosaics) < len(fields) or any(field.shape != values.shape for field in fields):
+        return None
+    places, kinds = [], []
+    for axis in (1, 2):
+        along = np.stack([field.entries[axis] for field in mosaics])
+        _, first, of_each = np.unique(along, axis=1, return_index=True, return_inverse=True)
+        places.append(first)
+        kinds.append(of_each.reshape(-1))
+    return MosaicArray(values[np.ix_(*places)], *kinds)
 
 
 def progressions(kinds: NDArray[Any]) -> list[list[int]]:
