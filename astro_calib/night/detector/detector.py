@@ -13,7 +13,7 @@ from astro_calib.errors import FrameError
 from astro_calib.night.detector.converter import gain_of_headers, step_of_frames
 from astro_calib.night.detector.decide import Estimate, Evidence, Number, decide
 from astro_calib.night.detector.excess import excess_of
-from astro_calib.night.files.sample import Sampler
+from astro_calib.night.files.sample import Sampler, by_amplifier
 from astro_calib.night.files.survey import COMMON, UNITS
 from astro_calib.night.matching.matching import darks_of
 
@@ -110,6 +110,8 @@ def night_detector(
     """
     from astro_calib.detector.detector import Detector
 
+    if frames[0].amplifiers:
+        return _of_amplifiers(frames, profile, mode, options, seen)
     values: dict[str, Any] = {}
     remarks: list[str] = []
     sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
@@ -161,6 +163,50 @@ def night_detector(
     detector = Detector(**values, linearity=profile.linearity, name=profile.name)
     pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, sampler)
     return NightDetector(detector, numbers, tuple(remarks), excess, pedestal)
+
+
+def _of_amplifiers(
+    frames: Sequence[RawFrame], profile: Profile, mode: str, options: Collection[str], seen: Seen | None
+) -> NightDetector:
+    """The detector of frames of several amplifiers, each of which is measured by itself."""
+    from astro_calib.detector.detector import Amplifier, Detector
+
+    apart = list(zip(*map(by_amplifier, frames), strict=True))
+    amplifiers, numbers = [], []
+    said: dict[str, list[str]] = {}
+    for own, table, of_frames in zip(frames[0].amplifiers, profile.tables(len(apart)), apart, strict=True):
+        stated = {role: table[role] for role in (*ROLES, "gain_uncertainty", "saturation") if role in table}
+        if "gain" in options:
+            # An option holds for all of them.
+            stated = {role: value for role, value in stated.items() if not role.startswith("gain")}
+        stated = {role: value for role, value in stated.items() if role not in options}
+        try:
+            found = night_detector(of_frames, replace(profile, **stated), mode=mode, options=options, seen=seen)
+        except UnknownNumberError as error:
+            msg = f"of {own.name}: {error}"
+            raise UnknownNumberError(msg) from error
+        (amplifier,) = found.detector.amplifiers
+        amplifiers.append(
+            Amplifier(
+                gain=amplifier.gain,
+                read_noise=amplifier.read_noise,
+                gain_uncertainty=amplifier.gain_uncertainty,
+                data_section=own.data_section,
+                overscan_section=own.overscan_section,
+                saturation=found.detector.saturation,
+                linearity=amplifier.linearity,
+                correlation=amplifier.correlation,
+                rows_in_overscan=amplifier.rows_in_overscan,
+                corner=own.corner,
+            )
+        )
+        numbers += [replace(number, amplifier=own.name) for number in found.numbers]
+        for remark in found.remarks:
+            said.setdefault(remark, []).append(own.name)
+    remarks = [
+        remark if len(names) == len(apart) else f"{', '.join(names)}: {remark}" for remark, names in said.items()
+    ]
+    return NightDetector(Detector(amplifiers=tuple(amplifiers), name=profile.name), tuple(numbers), tuple(remarks))
 
 
 def _standing_in(frames: Sequence[RawFrame]) -> Sequence[RawFrame]:

@@ -177,6 +177,7 @@ class Profile:
     pedestal: float | None = None
     matching: Matching = field(default_factory=Matching)
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    amplifiers: tuple[Mapping[str, Any], ...] = ()
 
     def of(self, header: Header) -> Profile:  # noqa: ARG002  a profile that chooses looks at it
         """
@@ -193,6 +194,22 @@ class Profile:
             See `~astro_calib.night.choose_profile`.
         """
         return self
+
+    def tables(self, number: int) -> tuple[Mapping[str, Any], ...]:
+        """
+        What it says of each of several amplifiers.
+
+        Parameters
+        ----------
+        number : int
+            How many there are.
+
+        Returns
+        -------
+        tuple of mapping
+            Its ``amplifiers``, or empty ones if it has none.
+        """
+        return self.amplifiers or ({},) * number
 
     @property
     def overscan_axis(self) -> int | tuple[int, int]:
