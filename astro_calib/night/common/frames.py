@@ -83,9 +83,10 @@ class RawFrame:
         What its header says under cards that may tell a setting as well, by card.
     chip : str
         The name of its chip in a file of several; its ``path`` ends with that in brackets, and ``file`` does not.
+    is_assembled : bool
+        Whether it is put together from what several amplifiers have read, with the overscans beside the data.
     amplifiers : tuple of MosaicAmplifier
-        Those that have read it, if it is from a file of several amplifiers; their sections are those of the frame as it
-        is put together, in which the overscans stand beside the data.
+        Those that have read it, if it is assembled and not meant to be that of one of them.
 
     Examples
     --------
@@ -127,6 +128,7 @@ class RawFrame:
     rotator: float | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
     chip: str = ""
+    is_assembled: bool = False
     amplifiers: tuple[MosaicAmplifier, ...] = ()
 
     @property

@@ -114,7 +114,7 @@ class Number:
     @property
     def name(self) -> str:
         """What messages call it."""
-        of = f" of {self.amplifier}" if self.amplifier else ""
+        of = f", {self.amplifier}" if self.amplifier else ""
         return f"{self.role.replace('_', ' ')}{of}"
 
 

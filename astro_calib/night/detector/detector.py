@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
+    from astro_calib.io.fits.chip import MosaicAmplifier
     from astro_calib.night.common.frames import RawFrame
     from astro_calib.night.detector.measure import Measurement
     from astro_calib.night.files.sample import Piece, Seen
     from astro_calib.night.profiles.profile import Profile
 
-__all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
+__all__ = ["NightDetector", "UnknownNumberError", "night_detector", "short_names"]
 
 ROLES = ("gain", "read_noise")
 #: Values of 14, 12 and 10 bits, moved to the upper end of 16.
@@ -172,9 +173,11 @@ def _of_amplifiers(
     from astro_calib.detector.detector import Amplifier, Detector
 
     apart = list(zip(*map(by_amplifier, frames), strict=True))
+    names = short_names(frames[0].amplifiers)
     amplifiers, numbers = [], []
     said: dict[str, list[str]] = {}
-    for own, table, of_frames in zip(frames[0].amplifiers, profile.tables(len(apart)), apart, strict=True):
+    tables = profile.tables(len(apart))
+    for own, name, table, of_frames in zip(frames[0].amplifiers, names, tables, apart, strict=True):
         stated = {role: table[role] for role in (*ROLES, "gain_uncertainty", "saturation") if role in table}
         if "gain" in options:
             # An option holds for all of them.
@@ -183,7 +186,7 @@ def _of_amplifiers(
         try:
             found = night_detector(of_frames, replace(profile, **stated), mode=mode, options=options, seen=seen)
         except UnknownNumberError as error:
-            msg = f"of {own.name}: {error}"
+            msg = f"of amplifier {name}: {error}"
             raise UnknownNumberError(msg) from error
         (amplifier,) = found.detector.amplifiers
         amplifiers.append(
@@ -200,13 +203,30 @@ def _of_amplifiers(
                 corner=own.corner,
             )
         )
-        numbers += [replace(number, amplifier=own.name) for number in found.numbers]
+        for number in found.numbers:
+            alarm = number.alarm and f"amplifier {name}: {number.alarm}"
+            numbers.append(replace(number, amplifier=name, alarm=alarm))
         for remark in found.remarks:
-            said.setdefault(remark, []).append(own.name)
+            said.setdefault(remark, []).append(name)
     remarks = [
-        remark if len(names) == len(apart) else f"{', '.join(names)}: {remark}" for remark, names in said.items()
+        remark if len(about) == len(apart) else f"amplifier {', '.join(about)}: {remark}"
+        for remark, about in said.items()
     ]
     return NightDetector(Detector(amplifiers=tuple(amplifiers), name=profile.name), tuple(numbers), tuple(remarks))
+
+
+def short_names(amplifiers: Sequence[MosaicAmplifier]) -> list[str]:
+    """
+    Return what a summary calls each of several amplifiers: what is in brackets in its name, if that tells them apart.
+
+    >>> from types import SimpleNamespace
+    >>> from astro_calib.night.detector.detector import short_names
+    >>> short_names([SimpleNamespace(name="extension 1 (A)"), SimpleNamespace(name="extension 2 (B)")])
+    ['A', 'B']
+    """
+    names = [one.name for one in amplifiers]
+    short = [name[name.rfind("(") + 1 : -1] if name.endswith(")") else name for name in names]
+    return short if len(set(short)) == len(short) else names
 
 
 def _standing_in(frames: Sequence[RawFrame]) -> Sequence[RawFrame]:

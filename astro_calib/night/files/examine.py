@@ -165,6 +165,7 @@ class _Description:
             rotator=rotator_of(header),
             hints=hints_of(header, profile.keywords),
             chip=chip,
+            is_assembled=self.raw.chip is not None,
             amplifiers=self.amplifiers,
         )
 

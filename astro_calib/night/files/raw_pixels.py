@@ -23,7 +23,7 @@ def raw_pixels(frame: RawFrame, *, most: int | None = None) -> tuple[Header, NDA
 
     An UnusableFileError says what is wrong with the file; ``most`` is how many bytes it may hold.
     """
-    if not frame.amplifiers:
+    if not frame.is_assembled:
         return read_raw_file(frame.file, most=most)
     try:
         ccd = raw_frame(frame)
@@ -42,7 +42,7 @@ def raw_frame(frame: RawFrame) -> CCDFrame:
     """Return a raw frame in adu; one of a file of several amplifiers is put together, with the overscans beside it."""
     from astro_calib.frame.frame import CCDFrame
 
-    if not frame.amplifiers:
+    if not frame.is_assembled:
         return CCDFrame.read(frame.file, unit="adu")
     tables = () if frame.profile is None else frame.profile.amplifiers
     chips = {chip.name: chip for chip in chips_in(frame.file, tables)}
