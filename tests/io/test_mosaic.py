@@ -2,9 +2,11 @@
 
 import gzip
 import os
+from pathlib import Path
 from string import ascii_uppercase
 
 import astropy.units as u
+import ccdproc
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -13,6 +15,7 @@ from astropy.wcs import WCS
 from astro_calib import CCDFrame, Detector, calibrate, read_mosaic
 from astro_calib.errors import FrameError
 from tests.io.raw_mosaics import (
+    OVERSCAN,
     Amp,
     amplifier_image,
     decam,
@@ -521,3 +524,52 @@ def test_a_chip_with_a_row_that_was_not_read_is_calibrated_without_a_remark(tmp_
     assert result.mask[ny].all()
     assert result.mask.sum() == nx
     assert np.isfinite(result.variance[~result.mask]).all()
+
+
+@pytest.mark.parametrize(
+    ("ccdsum", "fits_it"), [("2 1", True), ("2 1 2 1", True), ("2 1 1 1", False), ("2 1 2", False)]
+)
+def test_binning_in_two_or_four_numbers(tmp_path, ccdsum, fits_it):
+    _, truths, images = gmos((2, 1))
+    for _, header in images:
+        header["CCDSUM"] = ccdsum
+    path = written(tmp_path, images)
+    if not fits_it:
+        with pytest.raises(FrameError, match=f"CCDSUM='{ccdsum}'; expected a binning"):
+            read_mosaic(path)
+        return
+    np.testing.assert_array_equal(read_mosaic(path).chips[2].frame.pixels, truths[2])
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_overscans_above_the_data_go_above_those_of_the_chip(tmp_path, flip):
+    """Two amplifiers side by side, each with rows of overscan behind those of the image."""
+    ny, nx, height = 6, 5, 2
+    truth = detector(ny, 2 * nx)
+    over = detector(height, 2 * nx, seed=9) + np.uint16(OVERSCAN)
+    images = []
+    for number in range(2):
+        columns = slice(number * nx, (number + 1) * nx)
+        turn = -1 if number and flip else 1
+        pixels = np.vstack([truth[:, columns], over[:, columns]])[:, ::turn]
+        cards = {
+            "DATASEC": f"[1:{nx},1:{ny}]",
+            "BIASSEC": f"[1:{nx},{ny + 1}:{ny + height}]",
+            "DETSEC": section((columns.start, columns.stop), (0, ny), back_x=turn < 0),
+            "BUNIT": "adu",
+        }
+        images.append((pixels, fits.Header(cards)))
+    (chip,) = read_mosaic(written(tmp_path, images)).chips
+    np.testing.assert_array_equal(chip.raw.pixels, np.vstack([truth, over]))
+    assert chip.raw.mask is None
+    assert [one.overscan_section for one in chip.amplifiers] == ["[1:5,7:8]", "[6:10,7:8]"]
+    np.testing.assert_array_equal(chip.overscans[1].pixels, over[:, nx:])
+
+
+def test_a_frame_of_one_image_is_a_chip_of_one_amplifier():
+    path = Path(ccdproc.__file__).parent / "tests" / "data" / "a8280271.fits"
+    stored = CCDFrame.read(path, unit="adu")
+    (chip,) = read_mosaic(path, unit="adu").chips
+    np.testing.assert_array_equal(chip.frame.pixels, stored.pixels[:, 16:528])
+    np.testing.assert_array_equal(chip.overscans[0].pixels, stored.pixels[:, 3:13])
+    assert chip.detector().amplifiers[0].gain.value == 1.9
