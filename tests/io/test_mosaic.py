@@ -573,3 +573,18 @@ def test_a_frame_of_one_image_is_a_chip_of_one_amplifier():
     np.testing.assert_array_equal(chip.frame.pixels, stored.pixels[:, 16:528])
     np.testing.assert_array_equal(chip.overscans[0].pixels, stored.pixels[:, 3:13])
     assert chip.detector().amplifiers[0].gain.value == 1.9
+
+
+def test_a_wcs_that_cannot_be_used_is_said_once_where_it_is_asked_for(tmp_path):
+    _, truth, images = sinistro()
+    for _, header in images:
+        header.update(WCS_CARDS | {"CTYPE1": "RA---TNX", "CTYPE2": "DEC--TNX", "CRPIX1": 1.0, "CRPIX2": 1.0})
+        header["WAT0_001"] = "system=image"
+        header["WAT1_001"] = 'wtype=tnx axtype=ra lngcor = "3. 4. 4. 2. -0.05 0.05 -0.1 0.1 0.0 0.0 0.0"'
+    (chip,) = read_mosaic(written(tmp_path, images)).chips
+    with pytest.warns(UserWarning, match=r"raw.fits: its WCS is left out") as caught:
+        frame = chip.frame
+    assert [Path(one.filename).name for one in caught] == ["test_mosaic.py"]
+    assert frame.wcs is None
+    assert "CTYPE1" not in frame.meta
+    np.testing.assert_array_equal(frame.pixels, truth)
