@@ -14,16 +14,15 @@ from astropy.wcs import WCS
 
 from astro_calib import CCDFrame, Detector, calibrate, read_mosaic
 from astro_calib.errors import FrameError
+from astro_calib.io.fits.unit_rows import UnitRows
+from tests.io.mosaic_judge import FILES
 from tests.io.raw_mosaics import (
     OVERSCAN,
     Amp,
     amplifier_image,
-    decam,
     detector,
     expected_overscan,
-    gmos,
     hdu_list,
-    mosaic,
     section,
     sinistro,
 )
@@ -63,48 +62,20 @@ def test_quadrants_that_are_stored_as_they_were_read(tmp_path, compressed):
     assert header["DATASEC"] == chip.trim == "[1:48,1:40]"
 
 
-def test_chips_of_images_that_run_as_the_ccd_does(tmp_path):
-    amps, truths, images = mosaic()
-    read = read_mosaic(written(tmp_path, images))
-    assert [chip.name for chip in read.chips] == ["CCD1", "CCD2"]
-    for chip, truth, pair in zip(read.chips, truths, amps, strict=True):
-        check(chip, truth, pair)
-        assert [one.corner for one in chip.amplifiers] == ["lower left", "lower right"]
-
-
-@pytest.mark.parametrize("binning", [(1, 1), (2, 2), (2, 1)])
-def test_binned_chips_with_overscans_on_either_side(tmp_path, binning):
-    amps, truths, images = gmos(binning)
-    read = read_mosaic(written(tmp_path, images))
-    assert len(read.chips) == 3
-    for chip, truth, several in zip(read.chips, truths, amps, strict=True):
-        check(chip, truth, several)
-        assert [one.corner for one in chip.amplifiers] == ["lower left", "lower right"] * 2
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_two_amplifiers_in_one_image(tmp_path, compressed):
-    amps, truths, images = decam()
-    read = read_mosaic(written(tmp_path, images, compressed=compressed))
-    assert [chip.name for chip in read.chips] == ["S1", "N31"]
-    assert [(chip.name, chip.kind) for chip in read.others] == [("FS2", "focus")]
-    for chip, truth, pair in zip((*read.chips, *read.others), truths, amps, strict=True):
-        check(chip, truth, pair)
-        assert [one.corner for one in chip.amplifiers] == ["upper right", "upper left"]
-    assert [one.gain.value for one in read["N31"].amplifiers] == [5.5, 5.4]
+def test_chips_for_focus_and_guiding_are_told_apart(tmp_path):
+    judged = FILES["DECam"]()
+    for number, position in ((2, "FS2"), (3, "GN1")):
+        judged.hdus[number].header["DETPOS"] = position
+    read = read_mosaic(judged.write(tmp_path / "raw.fits"))
+    assert [(chip.name, chip.kind) for chip in read.chips] == [("S1", "science"), ("N2", "science")]
+    assert [(chip.name, chip.kind) for chip in read.others] == [("FS2", "focus"), ("GN1", "guide")]
+    np.testing.assert_array_equal(read["FS2"].frame.pixels, judged.chips["S2"])
     assert read["S1"].amplifiers[1].keywords["saturation"] == "SATURATB"
-
-
-def test_all_chips_in_one_frame_with_the_gaps_between_them(tmp_path):
-    _, truths, images = mosaic()
-    (whole,) = read_mosaic(written(tmp_path, images), one_frame=True).chips
-    ny, nx = truths[0].shape
-    assert whole.shape == (ny, 2 * nx + 6)
-    np.testing.assert_array_equal(whole.frame.pixels[:, :nx], truths[0])
-    np.testing.assert_array_equal(whole.frame.pixels[:, nx + 6 :], truths[1])
-    assert whole.frame.mask[:, nx : nx + 6].all()
-    assert whole.frame.mask.sum() == 6 * ny
-    assert ((whole.frame.flags != 0) == whole.frame.mask).all()
+    with pytest.raises(KeyError, match="has no chip 'S2', but 'S1', 'N2', 'FS2', 'GN1'"):
+        read["S2"]
+    # The frame of all chips is that of the sky.
+    (whole,) = read_mosaic(tmp_path / "raw.fits", one_frame=True).chips
+    assert len(whole.amplifiers) == 4
 
 
 def test_rows_in_the_middle_that_were_not_read_are_masked(tmp_path):
@@ -129,21 +100,16 @@ def test_rows_in_the_middle_that_were_not_read_are_masked(tmp_path):
 
 
 def test_each_chip_is_read_by_itself(tmp_path, monkeypatch):
-    from astro_calib.io.fits import unit_rows
-
     seen = []
-    plain = unit_rows.UnitRows.blocks
-    monkeypatch.setattr(
-        unit_rows.UnitRows, "blocks", lambda self, *args: seen.append(self._number) or plain(self, *args)
-    )
-    _, truths, images = mosaic()
-    read = read_mosaic(written(tmp_path, images))
-    assert read.chips[1].header["CCDNAME"] == "CCD2"
+    plain = UnitRows.blocks
+    monkeypatch.setattr(UnitRows, "blocks", lambda self, *args: seen.append(self._number) or plain(self, *args))
+    judged = FILES["Mosaic-3"]()
+    read = read_mosaic(judged.write(tmp_path / "raw.fits"), unit="adu")
+    assert read.chips[1].header["CCDNAME"] == "CCD1"
     assert seen == []
-    np.testing.assert_array_equal(read.chips[1].frame.pixels, truths[1])
-    assert sorted(seen) == [3, 4]
-    assert len(read.chips[1].overscans) == 2
-    assert sorted(seen) == [3, 4]
+    np.testing.assert_array_equal(read.chips[1].frame.pixels, judged.chips["CCD1"])
+    assert len(read.chips[1].overscans) == 4
+    assert sorted(seen) == [5, 6, 7, 8]
 
 
 def test_a_file_that_is_compressed_as_a_whole(tmp_path):
@@ -196,20 +162,6 @@ def test_the_wcs_of_a_mirrored_amplifier_becomes_that_of_the_chip(tmp_path):
         at, there = of_file.pixel_to_world(x, y), frame.wcs.pixel_to_world(column, row)
         assert at.separation(there).arcsec < 1e-6
     assert "CTYPE1" not in frame.meta
-
-
-def test_the_wcs_of_a_binned_chip(tmp_path):
-    _, truths, images = gmos((2, 2))
-    for number, (_, header) in enumerate(images):
-        header.update(WCS_CARDS | {"CRPIX1": 4.0 - number, "CRPIX2": 3.0})
-    path = written(tmp_path, images)
-    read = read_mosaic(path)
-    chip = read.chips[1]
-    pixels = images[4][0]
-    value = truths[1][5, 6]
-    ((y, x),) = np.argwhere(pixels == value)
-    at, there = WCS(fits.getheader(path, 5)).pixel_to_world(x, y), chip.frame.wcs.pixel_to_world(6, 5)
-    assert at.separation(there).arcsec < 1e-6
 
 
 def one_amplifier(tmp_path, **cards):
@@ -301,14 +253,16 @@ def test_the_detector_of_a_chip(tmp_path):
 
 
 def test_a_gain_that_nobody_states_is_asked_for(tmp_path):
-    _, _, images = gmos()
-    chip = read_mosaic(written(tmp_path, images)).chips[0]
-    with pytest.raises(FrameError, match=r"raw.fits\[BI5-36-4k-0\]: its header does not say the gain of extension 1"):
+    path = FILES["two amplifiers by LTM"]().write(tmp_path / "raw.fits")
+    (chip,) = read_mosaic(path, unit="adu").chips
+    with pytest.raises(
+        FrameError, match=r"raw.fits: its header does not say the gain of extension 1 AMP1, extension 2"
+    ):
         chip.detector()
-    camera = chip.detector(gain=[1.6, 1.7, 1.8, 1.9] * u.electron / u.adu, read_noise=4 * u.electron)
-    assert camera.amplifiers[3].gain.value == 1.9
-    with pytest.raises(TypeError, match=r"gain is .*; expected a Quantity, or 4"):
-        chip.detector(gain=[1.6, 1.7] * u.electron / u.adu, read_noise=4 * u.electron)
+    camera = chip.detector(gain=[1.6, 1.7] * u.electron / u.adu, read_noise=4 * u.electron)
+    assert camera.amplifiers[1].gain.value == 1.7
+    with pytest.raises(TypeError, match=r"gain is .*; expected a Quantity, or 2"):
+        chip.detector(gain=[1.6, 1.7, 1.8] * u.electron / u.adu, read_noise=4 * u.electron)
 
 
 def test_reading_a_single_frame_of_it_says_what_to_call(tmp_path):
@@ -530,15 +484,16 @@ def test_a_chip_with_a_row_that_was_not_read_is_calibrated_without_a_remark(tmp_
     ("ccdsum", "fits_it"), [("2 1", True), ("2 1 2 1", True), ("2 1 1 1", False), ("2 1 2", False)]
 )
 def test_binning_in_two_or_four_numbers(tmp_path, ccdsum, fits_it):
-    _, truths, images = gmos((2, 1))
-    for _, header in images:
-        header["CCDSUM"] = ccdsum
-    path = written(tmp_path, images)
+    judged = FILES["GMOS Hamamatsu, 2x1"]()
+    for hdu in judged.hdus[1:]:
+        hdu.header["CCDSUM"] = ccdsum
+    path = judged.write(tmp_path / "raw.fits")
     if not fits_it:
         with pytest.raises(FrameError, match=f"CCDSUM='{ccdsum}'; expected a binning"):
             read_mosaic(path)
         return
-    np.testing.assert_array_equal(read_mosaic(path).chips[2].frame.pixels, truths[2])
+    chip = read_mosaic(path, unit="adu").chips[2]
+    np.testing.assert_array_equal(chip.frame.pixels, judged.chips[chip.name])
 
 
 @pytest.mark.parametrize("flip", [False, True])

@@ -1,9 +1,10 @@
 """What the reader makes of raw files of four families is what somebody else has put together from their keywords."""
 
+import astropy.units as u
 import numpy as np
 import pytest
 
-from astro_calib import read_mosaic
+from astro_calib import DataQuality, calibrate, read_mosaic
 
 from .mosaic_judge import FILES, UNREAD
 
@@ -19,6 +20,7 @@ def is_read(frame, image):
     unread = image == UNREAD
     np.testing.assert_array_equal(np.where(unread, 0, image), np.where(unread, 0, frame.pixels))
     np.testing.assert_array_equal(unread, np.zeros_like(unread) if frame.mask is None else frame.mask)
+    np.testing.assert_array_equal(unread * DataQuality.NO_DATA, 0 * unread if frame.flags is None else frame.flags)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -59,3 +61,24 @@ def test_all_chips_in_one_frame(name, tmp_path):
     judged, mosaic = read(name, tmp_path, one_frame=True)
     (whole,) = mosaic.chips
     is_read(whole.frame, judged.frame())
+
+
+@pytest.mark.parametrize("axis", [1, (0, 1)])
+@pytest.mark.parametrize("name", ["DECam", "Sinistro, middle row not read", "Mosaic, upside down by DTM"])
+def test_one_frame_is_calibrated_as_its_chips_are(name, axis, tmp_path):
+    judged, mosaic = read(name, tmp_path)
+    (whole,) = read_mosaic(tmp_path / "raw.fits", unit="adu", one_frame=True).chips
+
+    def calibrated(chip):
+        camera = chip.detector(gain_uncertainty=0.01 * u.electron / u.adu)
+        sections = {"overscan": camera.overscan_sections(), "trim": chip.trim}
+        return calibrate(chip.raw, camera, **sections, overscan_axis=axis)
+
+    together = calibrated(whole)
+    left, low = (min(origin[k] for origin in judged.origins.values()) for k in (0, 1))
+    for chip in mosaic.chips:
+        alone, (x, y) = calibrated(chip), judged.origins[chip.name]
+        part = together[y - low : y - low + chip.shape[0], x - left : x - left + chip.shape[1]]
+        good = judged.chips[chip.name] != UNREAD
+        np.testing.assert_allclose(part.pixels[good], alone.pixels[good], rtol=1e-6)
+        np.testing.assert_allclose(part.variance[good], alone.variance[good], rtol=1e-4)
