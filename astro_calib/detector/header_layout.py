@@ -283,9 +283,13 @@ class _Axis:
     def _stated_binning(self) -> tuple[int | None, str]:
         texts = [(BINNING_OF_BOTH, self._image.text(BINNING_OF_BOTH).replace(",", " ").split())]
         texts += [(pair[self._axis], [self._image.text(one) for one in pair]) for pair in BINNING]
-        for keyword, numbers in texts:
-            if any(numbers):
-                number = as_number(numbers[self._axis]) if len(numbers) == 2 else None
+        for keyword, words in texts:
+            if any(words):
+                numbers = [as_number(word) for word in words]
+                # Two more say how many pixels the first one is made of.
+                if len(numbers) == 4 and numbers[2:] == numbers[:2]:
+                    numbers = numbers[:2]
+                number = numbers[self._axis] if len(numbers) == 2 else None
                 if number is None or number < 1 or number != int(number):
                     found = self._image.header.get(keyword)
                     msg = f"{self._name}: {keyword}={found!r}; expected a binning such as '2 2'."

@@ -2,9 +2,11 @@
 
 import gzip
 import os
+from pathlib import Path
 from string import ascii_uppercase
 
 import astropy.units as u
+import ccdproc
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -12,15 +14,15 @@ from astropy.wcs import WCS
 
 from astro_calib import CCDFrame, Detector, calibrate, read_mosaic
 from astro_calib.errors import FrameError
+from astro_calib.io.fits.unit_rows import UnitRows
+from tests.io.mosaic_judge import FILES
 from tests.io.raw_mosaics import (
+    OVERSCAN,
     Amp,
     amplifier_image,
-    decam,
     detector,
     expected_overscan,
-    gmos,
     hdu_list,
-    mosaic,
     section,
     sinistro,
 )
@@ -60,48 +62,20 @@ def test_quadrants_that_are_stored_as_they_were_read(tmp_path, compressed):
     assert header["DATASEC"] == chip.trim == "[1:48,1:40]"
 
 
-def test_chips_of_images_that_run_as_the_ccd_does(tmp_path):
-    amps, truths, images = mosaic()
-    read = read_mosaic(written(tmp_path, images))
-    assert [chip.name for chip in read.chips] == ["CCD1", "CCD2"]
-    for chip, truth, pair in zip(read.chips, truths, amps, strict=True):
-        check(chip, truth, pair)
-        assert [one.corner for one in chip.amplifiers] == ["lower left", "lower right"]
-
-
-@pytest.mark.parametrize("binning", [(1, 1), (2, 2), (2, 1)])
-def test_binned_chips_with_overscans_on_either_side(tmp_path, binning):
-    amps, truths, images = gmos(binning)
-    read = read_mosaic(written(tmp_path, images))
-    assert len(read.chips) == 3
-    for chip, truth, several in zip(read.chips, truths, amps, strict=True):
-        check(chip, truth, several)
-        assert [one.corner for one in chip.amplifiers] == ["lower left", "lower right"] * 2
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_two_amplifiers_in_one_image(tmp_path, compressed):
-    amps, truths, images = decam()
-    read = read_mosaic(written(tmp_path, images, compressed=compressed))
-    assert [chip.name for chip in read.chips] == ["S1", "N31"]
-    assert [(chip.name, chip.kind) for chip in read.others] == [("FS2", "focus")]
-    for chip, truth, pair in zip((*read.chips, *read.others), truths, amps, strict=True):
-        check(chip, truth, pair)
-        assert [one.corner for one in chip.amplifiers] == ["upper right", "upper left"]
-    assert [one.gain.value for one in read["N31"].amplifiers] == [5.5, 5.4]
+def test_chips_for_focus_and_guiding_are_told_apart(tmp_path):
+    judged = FILES["DECam"]()
+    for number, position in ((2, "FS2"), (3, "GN1")):
+        judged.hdus[number].header["DETPOS"] = position
+    read = read_mosaic(judged.write(tmp_path / "raw.fits"))
+    assert [(chip.name, chip.kind) for chip in read.chips] == [("S1", "science"), ("N2", "science")]
+    assert [(chip.name, chip.kind) for chip in read.others] == [("FS2", "focus"), ("GN1", "guide")]
+    np.testing.assert_array_equal(read["FS2"].frame.pixels, judged.chips["S2"])
     assert read["S1"].amplifiers[1].keywords["saturation"] == "SATURATB"
-
-
-def test_all_chips_in_one_frame_with_the_gaps_between_them(tmp_path):
-    _, truths, images = mosaic()
-    (whole,) = read_mosaic(written(tmp_path, images), one_frame=True).chips
-    ny, nx = truths[0].shape
-    assert whole.shape == (ny, 2 * nx + 6)
-    np.testing.assert_array_equal(whole.frame.pixels[:, :nx], truths[0])
-    np.testing.assert_array_equal(whole.frame.pixels[:, nx + 6 :], truths[1])
-    assert whole.frame.mask[:, nx : nx + 6].all()
-    assert whole.frame.mask.sum() == 6 * ny
-    assert ((whole.frame.flags != 0) == whole.frame.mask).all()
+    with pytest.raises(KeyError, match="has no chip 'S2', but 'S1', 'N2', 'FS2', 'GN1'"):
+        read["S2"]
+    # The frame of all chips is that of the sky.
+    (whole,) = read_mosaic(tmp_path / "raw.fits", one_frame=True).chips
+    assert len(whole.amplifiers) == 4
 
 
 def test_rows_in_the_middle_that_were_not_read_are_masked(tmp_path):
@@ -126,21 +100,16 @@ def test_rows_in_the_middle_that_were_not_read_are_masked(tmp_path):
 
 
 def test_each_chip_is_read_by_itself(tmp_path, monkeypatch):
-    from astro_calib.io.fits import unit_rows
-
     seen = []
-    plain = unit_rows.UnitRows.blocks
-    monkeypatch.setattr(
-        unit_rows.UnitRows, "blocks", lambda self, *args: seen.append(self._number) or plain(self, *args)
-    )
-    _, truths, images = mosaic()
-    read = read_mosaic(written(tmp_path, images))
-    assert read.chips[1].header["CCDNAME"] == "CCD2"
+    plain = UnitRows.blocks
+    monkeypatch.setattr(UnitRows, "blocks", lambda self, *args: seen.append(self._number) or plain(self, *args))
+    judged = FILES["Mosaic-3"]()
+    read = read_mosaic(judged.write(tmp_path / "raw.fits"), unit="adu")
+    assert read.chips[1].header["CCDNAME"] == "CCD1"
     assert seen == []
-    np.testing.assert_array_equal(read.chips[1].frame.pixels, truths[1])
-    assert sorted(seen) == [3, 4]
-    assert len(read.chips[1].overscans) == 2
-    assert sorted(seen) == [3, 4]
+    np.testing.assert_array_equal(read.chips[1].frame.pixels, judged.chips["CCD1"])
+    assert len(read.chips[1].overscans) == 4
+    assert sorted(seen) == [5, 6, 7, 8]
 
 
 def test_a_file_that_is_compressed_as_a_whole(tmp_path):
@@ -193,20 +162,6 @@ def test_the_wcs_of_a_mirrored_amplifier_becomes_that_of_the_chip(tmp_path):
         at, there = of_file.pixel_to_world(x, y), frame.wcs.pixel_to_world(column, row)
         assert at.separation(there).arcsec < 1e-6
     assert "CTYPE1" not in frame.meta
-
-
-def test_the_wcs_of_a_binned_chip(tmp_path):
-    _, truths, images = gmos((2, 2))
-    for number, (_, header) in enumerate(images):
-        header.update(WCS_CARDS | {"CRPIX1": 4.0 - number, "CRPIX2": 3.0})
-    path = written(tmp_path, images)
-    read = read_mosaic(path)
-    chip = read.chips[1]
-    pixels = images[4][0]
-    value = truths[1][5, 6]
-    ((y, x),) = np.argwhere(pixels == value)
-    at, there = WCS(fits.getheader(path, 5)).pixel_to_world(x, y), chip.frame.wcs.pixel_to_world(6, 5)
-    assert at.separation(there).arcsec < 1e-6
 
 
 def one_amplifier(tmp_path, **cards):
@@ -298,14 +253,16 @@ def test_the_detector_of_a_chip(tmp_path):
 
 
 def test_a_gain_that_nobody_states_is_asked_for(tmp_path):
-    _, _, images = gmos()
-    chip = read_mosaic(written(tmp_path, images)).chips[0]
-    with pytest.raises(FrameError, match=r"raw.fits\[BI5-36-4k-0\]: its header does not say the gain of extension 1"):
+    path = FILES["two amplifiers by LTM"]().write(tmp_path / "raw.fits")
+    (chip,) = read_mosaic(path, unit="adu").chips
+    with pytest.raises(
+        FrameError, match=r"raw.fits: its header does not say the gain of extension 1 AMP1, extension 2"
+    ):
         chip.detector()
-    camera = chip.detector(gain=[1.6, 1.7, 1.8, 1.9] * u.electron / u.adu, read_noise=4 * u.electron)
-    assert camera.amplifiers[3].gain.value == 1.9
-    with pytest.raises(TypeError, match=r"gain is .*; expected a Quantity, or 4"):
-        chip.detector(gain=[1.6, 1.7] * u.electron / u.adu, read_noise=4 * u.electron)
+    camera = chip.detector(gain=[1.6, 1.7] * u.electron / u.adu, read_noise=4 * u.electron)
+    assert camera.amplifiers[1].gain.value == 1.7
+    with pytest.raises(TypeError, match=r"gain is .*; expected a Quantity, or 2"):
+        chip.detector(gain=[1.6, 1.7, 1.8] * u.electron / u.adu, read_noise=4 * u.electron)
 
 
 def test_reading_a_single_frame_of_it_says_what_to_call(tmp_path):
@@ -521,3 +478,68 @@ def test_a_chip_with_a_row_that_was_not_read_is_calibrated_without_a_remark(tmp_
     assert result.mask[ny].all()
     assert result.mask.sum() == nx
     assert np.isfinite(result.variance[~result.mask]).all()
+
+
+@pytest.mark.parametrize(
+    ("ccdsum", "fits_it"), [("2 1", True), ("2 1 2 1", True), ("2 1 1 1", False), ("2 1 2", False)]
+)
+def test_binning_in_two_or_four_numbers(tmp_path, ccdsum, fits_it):
+    judged = FILES["GMOS Hamamatsu, 2x1"]()
+    for hdu in judged.hdus[1:]:
+        hdu.header["CCDSUM"] = ccdsum
+    path = judged.write(tmp_path / "raw.fits")
+    if not fits_it:
+        with pytest.raises(FrameError, match=f"CCDSUM='{ccdsum}'; expected a binning"):
+            read_mosaic(path)
+        return
+    chip = read_mosaic(path, unit="adu").chips[2]
+    np.testing.assert_array_equal(chip.frame.pixels, judged.chips[chip.name])
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_overscans_above_the_data_go_above_those_of_the_chip(tmp_path, flip):
+    """Two amplifiers side by side, each with rows of overscan behind those of the image."""
+    ny, nx, height = 6, 5, 2
+    truth = detector(ny, 2 * nx)
+    over = detector(height, 2 * nx, seed=9) + np.uint16(OVERSCAN)
+    images = []
+    for number in range(2):
+        columns = slice(number * nx, (number + 1) * nx)
+        turn = -1 if number and flip else 1
+        pixels = np.vstack([truth[:, columns], over[:, columns]])[:, ::turn]
+        cards = {
+            "DATASEC": f"[1:{nx},1:{ny}]",
+            "BIASSEC": f"[1:{nx},{ny + 1}:{ny + height}]",
+            "DETSEC": section((columns.start, columns.stop), (0, ny), back_x=turn < 0),
+            "BUNIT": "adu",
+        }
+        images.append((pixels, fits.Header(cards)))
+    (chip,) = read_mosaic(written(tmp_path, images)).chips
+    np.testing.assert_array_equal(chip.raw.pixels, np.vstack([truth, over]))
+    assert chip.raw.mask is None
+    assert [one.overscan_section for one in chip.amplifiers] == ["[1:5,7:8]", "[6:10,7:8]"]
+    np.testing.assert_array_equal(chip.overscans[1].pixels, over[:, nx:])
+
+
+def test_a_frame_of_one_image_is_a_chip_of_one_amplifier():
+    path = Path(ccdproc.__file__).parent / "tests" / "data" / "a8280271.fits"
+    stored = CCDFrame.read(path, unit="adu")
+    (chip,) = read_mosaic(path, unit="adu").chips
+    np.testing.assert_array_equal(chip.frame.pixels, stored.pixels[:, 16:528])
+    np.testing.assert_array_equal(chip.overscans[0].pixels, stored.pixels[:, 3:13])
+    assert chip.detector().amplifiers[0].gain.value == 1.9
+
+
+def test_a_wcs_that_cannot_be_used_is_said_once_where_it_is_asked_for(tmp_path):
+    _, truth, images = sinistro()
+    for _, header in images:
+        header.update(WCS_CARDS | {"CTYPE1": "RA---TNX", "CTYPE2": "DEC--TNX", "CRPIX1": 1.0, "CRPIX2": 1.0})
+        header["WAT0_001"] = "system=image"
+        header["WAT1_001"] = 'wtype=tnx axtype=ra lngcor = "3. 4. 4. 2. -0.05 0.05 -0.1 0.1 0.0 0.0 0.0"'
+    (chip,) = read_mosaic(written(tmp_path, images)).chips
+    with pytest.warns(UserWarning, match=r"raw.fits: its WCS is left out") as caught:
+        frame = chip.frame
+    assert [Path(one.filename).name for one in caught] == ["test_mosaic.py"]
+    assert frame.wcs is None
+    assert "CTYPE1" not in frame.meta
+    np.testing.assert_array_equal(frame.pixels, truth)

@@ -66,7 +66,9 @@ def test_nothing_is_outside_of_its_extent(layout, item):
         one = MosaicArray.of_sections(layout, [float(other == number) for other in range(len(layout))], SHAPE)
         rest = one.array.copy()[item]
         inside = np.zeros(SHAPE, bool)
-        inside[one.extent(item)] = True
+        extent = one.extent(item)
+        if extent is not None:
+            inside[extent] = True
         assert not rest[~inside[item]].any()
         outside = np.ones(SHAPE, bool)
         outside[item] = False

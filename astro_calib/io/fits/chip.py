@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -98,6 +97,8 @@ class Chip:
 
     def __init__(self, file: MosaicFile, layout: ChipLayout) -> None:
         self._file, self._layout = file, layout
+        self._merged: tuple[Header, WCS | None] | None = None
+        self._raw: CCDFrame | None = None
         self.name, self.kind, self.shape = layout.name, layout.kind, layout.shape
         self.raw_shape = layout.raw_shape
         self.trim = section_of(range(self.shape[0]), range(self.shape[1]))
@@ -140,7 +141,7 @@ class Chip:
         """
         return self._header_and_wcs[0].copy()
 
-    @cached_property
+    @property
     def raw(self) -> CCDFrame:
         """
         The chip as it is in the file, in the orientation of the detector, with the overscans beside the data.
@@ -148,6 +149,12 @@ class Chip:
         The overscan of an amplifier lies to the right of all data in the amplifier's rows, or above them in its
         columns. Pixels that no amplifier has read are masked and flagged ``NO_DATA``.
         """
+        # Not by functools: a warning would point there.
+        if self._raw is None:
+            self._raw = self._read()
+        return self._raw
+
+    def _read(self) -> CCDFrame:
         layout, file = self._layout, self._file
         numbers = dict.fromkeys(one.image for one in layout.amplifiers)
         header, wcs = self._header_and_wcs
@@ -263,10 +270,13 @@ class Chip:
             raise TypeError(msg)
         return list(given)
 
-    @cached_property
+    @property
     def _header_and_wcs(self) -> tuple[Header, WCS | None]:
-        with readable(self._full_name):
-            return self._merged_headers()
+        """What `_merged_headers` returns, kept."""
+        if self._merged is None:
+            with readable(self._full_name):
+                self._merged = self._merged_headers()
+        return self._merged
 
     def _merged_headers(self) -> tuple[Header, WCS | None]:
         """The header of the raw frame, and the WCS of the first amplifier that has one, as that of the raw frame."""
@@ -277,20 +287,22 @@ class Chip:
             for keyword in {card.keyword for card in result.cards} - {"", "COMMENT", "HISTORY"}:
                 if not WCS_KEYWORD.fullmatch(keyword) and (keyword not in other or result[keyword] != other[keyword]):
                     result.remove(keyword, ignore_missing=True, remove_all=True)
-        found = None
+        # The first amplifier that begins to tell a WCS; whether it can be used is said once.
+        place, telling = next(
+            ((place, header) for place, header in enumerate(headers) if _tells_wcs(header)), (0, headers[0])
+        )
         with warnings.catch_warnings():
             # What astropy says of a date or a unit in the WCS does not concern the pixels.
             warnings.simplefilter("ignore", FITSFixedWarning)
-            for number, header in zip(numbers, headers, strict=True):
-                rest, wcs = header_and_wcs(header, self._full_name)
-                if number == numbers[0]:
-                    result = rest
-                if wcs is not None and wcs.naxis < 2:
-                    warn(f"{self._full_name}: its WCS has {wcs.naxis} axis, and is left out.")
-                elif wcs is not None:
-                    place = next(place for place, one in enumerate(self._layout.amplifiers) if one.image == number)
-                    found = _wcs_of_chip(wcs, self._layout, place)
-                    break
+            rest, wcs = header_and_wcs(telling, self._full_name)
+        if place == 0:
+            result = rest
+        if wcs is not None and wcs.naxis < 2:
+            warn(f"{self._full_name}: its WCS has {wcs.naxis} axis, and is left out.")
+            wcs = None
+        if wcs is not None:
+            first = next(index for index, one in enumerate(self._layout.amplifiers) if one.image == numbers[place])
+            wcs = _wcs_of_chip(wcs, self._layout, first)
         result = _without_sections(result)
         for keyword in {card.keyword for card in result.cards if WCS_KEYWORD.fullmatch(card.keyword)}:
             result.remove(keyword, ignore_missing=True, remove_all=True)
@@ -300,7 +312,12 @@ class Chip:
         result["DATASEC"] = result["TRIMSEC"] = self.trim
         if len(sections) == 1:
             (result["BIASSEC"],) = sections
-        return result, found
+        return result, wcs
+
+
+def _tells_wcs(header: Header) -> bool:
+    """Whether a header begins to tell a WCS."""
+    return any(str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2))
 
 
 def _without_sections(header: Header) -> Header:
