@@ -111,7 +111,7 @@ def test_noise_is_right_in_each_amplifier_and_their_borders_are_no_steps(camera,
 def test_each_amplifier_is_measured_and_headers_that_are_wrong_are_named(rng, tmp_path):
     camera = Camera(rng, header={"read_noise": (4.0, 6.0, 5.0, 4.0)})
     camera.night(tmp_path / "raw", science=1)
-    (plan,) = plan_night(tmp_path / "raw").setups
+    (plan,) = reduce_night(tmp_path / "raw", tmp_path / "out", **QUIET).plan.setups
     for amplifier, gain, noise in zip(plan.camera.amplifiers, camera.gains, camera.noises, strict=True):
         assert amplifier.gain.value == pytest.approx(gain, rel=0.05)
         assert amplifier.read_noise.value == pytest.approx(noise, rel=0.02)
@@ -149,7 +149,7 @@ def test_a_profile_tells_the_layout_where_headers_do_not(rng, tmp_path):
         )
     profile = tmp_path / "mine.toml"
     profile.write_text("\n".join(tables), encoding="utf-8")
-    (plan,) = plan_night(tmp_path / "raw", profile).setups
+    (plan,) = reduce_night(tmp_path / "raw", tmp_path / "out", profile=profile, **QUIET).plan.setups
     assert [amplifier.gain.value for amplifier in plan.camera.amplifiers] == list(camera.gains)
     assert [amplifier.corner for amplifier in plan.camera.amplifiers] == [
         "lower left",

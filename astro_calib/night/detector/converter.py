@@ -71,7 +71,7 @@ def gain_of_headers(frames: Sequence[RawFrame], step: float | None) -> HeaderGai
         if role == "gain":
             doubt = (
                 f"the pixel values come in steps of {step:g}: if the {value:.4g} of the headers is for one step, as "
-                f"the drivers of some cameras say it, the gain is {value / step:.4g} electron/adu; nothing "
+                f"the drivers of some cameras say it, the gain is {value / (step or 1):.4g} electron/adu; nothing "
                 "checks it: give --gain, or two flats and two biases"
             )
             return HeaderGain(value, doubt)
