@@ -181,12 +181,12 @@ class Profile:
     overscan_level: str = "frame"
     bad: tuple[str, ...] = ()
     darks_expected: bool = True
+    amplifiers: tuple[Mapping[str, Any], ...] = ()
     chosen_by: tuple[Rule, ...] = ()
     why: str = ""
     pedestal: float | None = None
     matching: Matching = field(default_factory=Matching)
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    amplifiers: tuple[Mapping[str, Any], ...] = ()
 
     def of(self, header: Header) -> Profile:  # noqa: ARG002  a profile that chooses looks at it
         """
