@@ -68,12 +68,12 @@ class Instructions:
         """What makes of the result the values before the instruction at a place."""
         return undone([self._as_array(one) for one in self.done[place:] if one.code in OF_VALUES])
 
-    def values(self, pixels: NDArray[Any], item: tuple[slice, ...]) -> NDArray[Any]:
-        """The values at some of a frame's pixels after all instructions so far."""
-        part = floating(pixels[item])
-        program = [self._cut(one, item) for one in self.done if one.code in OF_VALUES]
+    def values(self, pixels: NDArray[Any], item: tuple[slice, ...], place: int | None = None) -> NDArray[Any]:
+        """The values at some of a frame's pixels after all instructions so far, or those before a place."""
+        program = [self._cut(one, item) for one in self.done[:place] if one.code in OF_VALUES]
         if not program:
-            return part
+            return pixels[item] if place is not None else floating(pixels[item])
+        part = floating(pixels[item])
         from astro_calib.kernels.fused import run
 
         return run(program, part, dtype=part.dtype).data

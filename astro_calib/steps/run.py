@@ -36,7 +36,7 @@ from astro_calib.steps.operand import checked_operand, has_zeros, plain, values_
 from astro_calib.steps.variance import VarianceSoFar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -236,6 +236,21 @@ class FrameSoFar:
         is_new = self._replace_term(source, coefficient)
         self._variance.add_source(source, coefficient, variance, is_new=is_new)
 
+    def add_noises(self, terms: Sequence[Term], variance: Callable[[], NDArray[Any]]) -> None:
+        """
+        Add several sources of the frame's own that it does not have yet.
+
+        Parameters
+        ----------
+        terms : sequence of (NoiseSource, Coefficient)
+            Independent of each other.
+        variance : callable
+            Gives the variance of all together, at each pixel, when the pass begins.
+        """
+        self._variance.add_sources(
+            [source for source, _ in terms], variance, are_new=all([self._replace_term(*term) for term in terms])
+        )
+
     def scale_noise(self, identity: str, factor: float) -> None:
         """
         Multiply the variance of a source that is there already by a factor; 0 takes it away.
@@ -276,6 +291,16 @@ class FrameSoFar:
         self.terms = [*others, (source, coefficient)]
         self._has_new_noise = True
         return len(others) == len(terms)
+
+    def flagged(self, quality: DataQuality) -> NDArray[np.bool_]:
+        """Where one of these flags is set so far; the pass has not been carried out for this."""
+        found = np.zeros(self.shape, dtype=np.bool_)
+        for plane in self._quality:
+            found |= (np.asarray(plane) & np.uint16(quality)) != 0
+        for place, one in enumerate(self._program.done):
+            if one.code == FLAG_FROM and one.bits & quality:
+                found |= self._program.values(self._ccd.pixels, (slice(None), slice(None)), place) >= one.factor
+        return found
 
     def flag(self, where: NDArray[np.bool_], quality: DataQuality) -> None:
         """Set a flag at some pixels, and mask them if it says that they are unfit for use."""

@@ -136,6 +136,12 @@ class VarianceSoFar:
             size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
             self.program.append(ADD_VARIANCE, size)
 
+    def add_sources(self, sources: list[NoiseSource], variance: Any, *, are_new: bool) -> None:
+        """Add sources whose variance together is known; a callable gives it when the pass begins."""
+        for source in sources:
+            self._meet(source, is_new=are_new)
+        self.program.append(ADD_VARIANCE, variance)
+
     def scale(self, identity: str, factor: float) -> None:
         """Multiply the variance of a source that was added by a factor."""
         at = self.noise_at.get(identity)

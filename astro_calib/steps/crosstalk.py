@@ -1,0 +1,316 @@
+"""Subtracting crosstalk: what an amplifier has of the values that the others read at the same moment."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import astropy.units as u
+import numpy as np
+
+from astro_calib.arguments import described
+from astro_calib.detector.crosstalk import Crosstalk
+from astro_calib.detector.detector import as_detector
+from astro_calib.errors import FrameError
+from astro_calib.flags import DataQuality
+from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.source import NoiseSource
+from astro_calib.noise.sparse import SparseArray
+from astro_calib.steps.amplifiers import inside
+from astro_calib.steps.read_order import in_read_order, read_sections
+from astro_calib.steps.step import LinearStep
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.detector.detector import Detector
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.propagation import Term
+    from astro_calib.steps.read_order import ReadSection
+    from astro_calib.steps.run import FrameSoFar
+
+__all__ = ["SubtractCrosstalk", "subtract_crosstalk"]
+
+#: Values that are worked on at a time, so that they stay in the cache.
+BLOCK = 1 << 16
+#: Pixels that the typical value of an amplifier is found from.
+SAMPLE = 10_000
+#: The error of a coefficient, and the noise that comes over with a value, count one by one where they reach this part of
+#: the standard deviation of the read noise, and of its variance; everywhere else those of the typical value do.
+SMALL = 1e-3
+#: The ghost of a saturated pixel is flagged where it reaches this part of the standard deviation of the read noise.
+VISIBLE = 0.1
+
+
+class _Bright(NamedTuple):
+    """The values of an amplifier that stand out, in the order in which it reads."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    #: Less the typical value.
+    values: NDArray[Any]
+
+
+class SubtractCrosstalk(LinearStep):
+    """The step of `subtract_crosstalk`."""
+
+    name = "crosstalk"
+
+    def __init__(self, crosstalk: Crosstalk, detector: Detector) -> None:
+        self.detector = as_detector(detector, "subtract_crosstalk")
+        if not isinstance(crosstalk, Crosstalk):
+            msg = f"the crosstalk is {described(crosstalk)}; expected Crosstalk(matrix), a row for each amplifier."
+            raise TypeError(msg)
+        if crosstalk.amplifiers != len(self.detector.amplifiers):
+            msg = (
+                f"the crosstalk is that of {crosstalk.amplifiers} amplifiers, and the detector has "
+                f"{len(self.detector.amplifiers)}; expected one row and one column for each."
+            )
+            raise ValueError(msg)
+        self.crosstalk = crosstalk
+
+    def apply(self, frame: FrameSoFar) -> None:
+        """Subtract the ghosts, add the errors of the coefficients, and flag the ghosts of saturated pixels."""
+        if frame.unit != u.adu:
+            msg = f"{frame.name} is in {frame.unit}; crosstalk is subtracted in adu, before the gain."
+            raise u.UnitConversionError(msg)
+        sections = read_sections(frame, self.detector)
+        values = np.array(frame.values(), dtype=frame.values((slice(0, 1), slice(0, 1))).dtype)
+        saturated = frame.flagged(DataQuality.SATURATED)
+        lost = ~np.isfinite(values)
+        if lost.any():
+            # Nobody knows their ghosts.
+            values[lost] = 0
+            saturated |= lost
+        self._flag(frame, values, saturated, sections)
+        typical = [_typical(in_read_order(values, section)) for section in sections]
+        bright = self._subtracted(values, sections, typical)
+        if sum(int(np.prod(section.shape)) for section in sections) < values.size:
+            outside = np.ones(frame.shape, dtype=np.bool_)
+            for section in sections:
+                outside[section.rows, section.columns] = False
+            values[outside] = 0
+        values.flags.writeable = False
+        self._add_noise(frame, sections, typical, bright)
+        frame.add(values)
+
+    # -- the ghosts ----------------------------------------------------------------------------------------------
+
+    def _subtracted(
+        self, values: NDArray[Any], sections: list[ReadSection], typical: list[float]
+    ) -> list[_Bright | None]:
+        """Put minus the ghosts in the place of the values, and keep those values that stand out."""
+        from astro_calib.kernels.threads import over_rows
+
+        read = [in_read_order(values, section) for section in sections]
+        rows, columns = (max(part.shape[axis] for part in read) for axis in (0, 1))
+        matrix = -self.crosstalk.matrix.astype(values.dtype)
+        limits = self._limits()
+        found: list[list[tuple[int, _Bright]]] = [[] for _ in sections]
+
+        def work(block: slice) -> None:
+            together = np.zeros((len(read), block.stop - block.start, columns), dtype=values.dtype)
+            for part, one in zip(read, together, strict=True):
+                here = part[block]
+                one[: here.shape[0], : here.shape[1]] = here
+            for number, limit in enumerate(limits):
+                if limit < np.inf:
+                    excess = together[number] - values.dtype.type(typical[number])
+                    y, x = np.nonzero(np.abs(excess) > limit)
+                    found[number].append((block.start, _Bright(y + block.start, x, excess[y, x])))
+            ghosts = (matrix @ together.reshape(len(read), -1)).reshape(together.shape)
+            for part, ghost in zip(read, ghosts, strict=True):
+                here = part[block]
+                here[...] = ghost[: here.shape[0], : here.shape[1]]
+
+        over_rows(work, rows, values.size, max(1, BLOCK // (columns * len(read))))
+        bright: list[_Bright | None] = []
+        for pieces in found:
+            parts = [piece for _, piece in sorted(pieces, key=lambda piece: piece[0])]
+            bright.append(_Bright(*map(np.concatenate, zip(*parts, strict=True))) if parts else None)
+        return bright
+
+    def _limits(self) -> list[float]:
+        """How far from the typical value a value of each amplifier has to be to count by itself."""
+        noises = self._read_noises()
+        matrix, uncertainty = np.abs(self.crosstalk.matrix), self._uncertainty
+        limits = []
+        for number, amplifier in enumerate(self.detector.amplifiers):
+            with np.errstate(divide="ignore"):
+                of_error = SMALL * noises / uncertainty[:, number]
+                of_noise = SMALL * noises**2 * float(amplifier.gain.value) / matrix[:, number] ** 2
+            limits.append(float(min(of_error.min(), of_noise.min())))
+        return limits
+
+    def _read_noises(self) -> NDArray[np.float64]:
+        """In adu, with that of digitisation."""
+        return np.array(
+            [np.hypot(float((one.read_noise / one.gain).value), 12**-0.5) for one in self.detector.amplifiers]
+        )
+
+    @property
+    def _uncertainty(self) -> NDArray[np.float64]:
+        known = self.crosstalk.uncertainty
+        return np.zeros_like(self.crosstalk.matrix) if known is None else known
+
+    # -- their noise ---------------------------------------------------------------------------------------------
+
+    def _add_noise(
+        self, frame: FrameSoFar, sections: list[ReadSection], typical: list[float], bright: list[_Bright | None]
+    ) -> None:
+        """Errors of the coefficients, and the noise that comes over with bright values."""
+        matrix, uncertainty, noises = self.crosstalk.matrix, self._uncertainty, self._read_noises()
+        where = [(section.rows, section.columns) for section in sections]
+        terms: list[Term] = []
+        brought: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        levels = [0.0] * len(sections)
+        ghosts: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        dtype = frame.values((slice(0, 1), slice(0, 1))).dtype
+        for victim, aggressor in np.argwhere((matrix != 0) | (uncertainty > 0)):
+            error, level = float(uncertainty[victim, aggressor]), typical[aggressor]
+            pixels, values = _ghosts_of(bright[aggressor], sections[victim], frame.shape, dtype)
+            if error:
+                coefficient = Coefficient(-1.0).times(SparseArray(pixels, values, frame.shape))
+                if level:
+                    coefficient += Coefficient(-level).times(inside(where, int(victim), frame.shape))
+                identity = self.crosstalk.identity(int(victim), int(aggressor))
+                terms.append((NoiseSource("crosstalk", error**2, axes=(), identity=identity), coefficient))
+                levels[victim] += (error * level) ** 2
+                ghosts.append((pixels, error**2 * values * (values + 2 * level)))
+            gain = float(self.detector.amplifiers[aggressor].gain.value)
+            noise = matrix[victim, aggressor] ** 2 * (np.maximum(values + level, 0) / gain + noises[aggressor] ** 2)
+            brought.append((pixels, noise))
+        pixels, noise = _summed(brought)
+        if pixels.size:
+            origin = frame.origin
+            identity = None if origin is None else f"{origin.raw.identity()}:crosstalk"
+            variance = Coefficient(1.0).times(SparseArray(pixels, noise.astype(dtype), frame.shape))
+            terms.append((NoiseSource("crosstalk", variance, identity=identity), Coefficient(1.0)))
+        if terms:
+            frame.add_noises(terms, partial(_variance, where, levels, [*ghosts, (pixels, noise)], frame.shape, dtype))
+
+    def _flag(
+        self, frame: FrameSoFar, values: NDArray[Any], saturated: NDArray[np.bool_], sections: list[ReadSection]
+    ) -> None:
+        """Flag the ghosts of saturated pixels that are to be seen."""
+        if not saturated.any():
+            return
+        matrix, noises = np.abs(self.crosstalk.matrix), self._read_noises()
+        ghosts = np.zeros(frame.shape, dtype=np.bool_)
+        for aggressor, section in enumerate(sections):
+            rows, columns = np.nonzero(in_read_order(saturated, section))
+            levels = np.abs(in_read_order(values, section)[rows, columns])
+            lost = levels == 0
+            for victim in np.flatnonzero(matrix[:, aggressor]):
+                is_seen = (matrix[victim, aggressor] * levels > VISIBLE * noises[victim]) | lost
+                is_seen &= _exist(rows, columns, sections[victim])
+                in_read_order(ghosts, sections[victim])[rows[is_seen], columns[is_seen]] = True
+        if ghosts.any():
+            frame.flag(ghosts, DataQuality.CROSSTALK)
+
+
+def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) -> CCDFrame:
+    r"""
+    Subtract what each amplifier has of the values that the others read at the same moment.
+
+    Parameters
+    ----------
+    ccd : CCDFrame, shape (ny, nx)
+        A frame in adu, as it is in the file, less its overscan level, so that its values are net of it.
+    crosstalk : Crosstalk
+        How much of each amplifier is found in the others.
+    detector : Detector
+        Its amplifiers, in the order of the matrix; ``corner`` says where each begins to read.
+
+    Returns
+    -------
+    CCDFrame
+        Less its ghosts. Where the ghost is that of a saturated pixel, `DataQuality.CROSSTALK` is set.
+
+    Raises
+    ------
+    astropy.units.UnitConversionError
+        If the frame is not in adu.
+    FrameError
+        If rows or columns were cut off, so that it is not known what was read together.
+    ValueError
+        If the detector has another number of amplifiers.
+
+    Notes
+    -----
+    With the value :math:`v_j` of amplifier j that is read together with that of amplifier i,
+
+    .. math:: z_i = v_i - \sum_j c_{ij} v_j.
+
+    All amplifiers read the corner of their section first, at the same moment. The ghosts of ghosts, of the order of
+    :math:`c^2`, are left.
+
+    The error of :math:`c_{ij}` is one source of noise that all frames share, with the sensitivity coefficient
+    :math:`-v_j`. For values close to the typical one of their amplifier it is that of the typical one. Noise that comes
+    over with bright values is added to that of the pixel.
+
+    A pixel that is saturated has had more light than its value says. What was subtracted is then the ghost of its value,
+    which is all of it where the amplifier itself has clipped the signal, and a lower limit where only the digital
+    converter has: the flag says so, and does not mask the pixel.
+
+    Examples
+    --------
+    The left amplifier reads from the left, the right one from the right, and has a hundredth of the left one:
+
+    >>> import astropy.units as u
+    >>> from astro_calib import Amplifier, CCDFrame, Crosstalk, Detector, subtract_crosstalk
+    >>> left, right = (Amplifier(gain=2 * u.electron / u.adu, read_noise=5 * u.electron, data_section=section, corner=corner)
+    ...                for section, corner in (("[1:2, 1:1]", "lower left"), ("[3:4, 1:1]", "lower right")))
+    >>> frame = CCDFrame([[1000.0, 20.0, 30.0, 40.0]], unit="adu")
+    >>> subtract_crosstalk(frame, Crosstalk([[0, 0], [0.01, 0]]), Detector(amplifiers=[left, right])).data
+    array([[1000. ,   20. ,   29.8,   30. ]])
+    """
+    return SubtractCrosstalk(crosstalk, detector)(ccd)
+
+
+def _typical(values: NDArray[Any]) -> float:
+    step = max(1, round((values.size / SAMPLE) ** 0.5))
+    return float(np.median(values[step // 2 :: step, step // 2 :: step])) if values.size else 0.0
+
+
+def _exist(rows: NDArray[Any], columns: NDArray[Any], section: ReadSection) -> NDArray[np.bool_]:
+    """Which of the places in the order of the read-out an amplifier has."""
+    return np.asarray((rows < section.shape[0]) & (columns < section.shape[1]))
+
+
+def _ghosts_of(
+    bright: _Bright | None, victim: ReadSection, shape: tuple[int, ...], dtype: Any
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """The pixels of a frame, as flat indices in order, that have the ghosts of bright values, and these."""
+    if bright is None:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=dtype)
+    exist = _exist(bright.rows, bright.columns, victim)
+    pixels = victim.flat(bright.rows[exist], bright.columns[exist], shape)
+    order = np.argsort(pixels, kind="stable")
+    return pixels[order], bright.values[exist][order].astype(dtype)
+
+
+def _summed(parts: list[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The sum of arrays that are zero but at some pixels."""
+    if not parts:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    pixels, places = np.unique(np.concatenate([one for one, _ in parts]), return_inverse=True)
+    return pixels, np.bincount(places, weights=np.concatenate([one for _, one in parts]), minlength=pixels.size)
+
+
+def _variance(
+    where: list[tuple[slice, slice]],
+    levels: list[float],
+    parts: list[tuple[NDArray[Any], NDArray[Any]]],
+    shape: tuple[int, ...],
+    dtype: Any,
+) -> NDArray[Any]:
+    """The variance of all noise that the correction brings."""
+    result = np.zeros(shape, dtype=dtype)
+    for section, level in zip(where, levels, strict=True):
+        result[section] = level
+    flat = result.reshape(-1)
+    for pixels, values in parts:
+        # Each pixel is there once.
+        flat[pixels] += values.astype(dtype)
+    return result

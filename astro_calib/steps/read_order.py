@@ -1,0 +1,86 @@
+"""The sections of a frame's amplifiers in the order in which they are read, all at the same time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from astro_calib.errors import FrameError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astro_calib.detector.detector import Detector
+    from astro_calib.steps.facts import FrameFacts
+
+__all__ = ["ReadSection", "in_read_order", "read_sections"]
+
+
+class ReadSection(NamedTuple):
+    """
+    The pixels of an amplifier.
+
+    Attributes
+    ----------
+    rows, columns : slice
+        Of the frame, from the first to the last, with start, stop and step.
+    upper, right : bool
+        Whether the last row, and the last column, is read first.
+    """
+
+    rows: slice
+    columns: slice
+    upper: bool
+    right: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns it has."""
+        rows, columns = (len(range(part.start, part.stop, part.step)) for part in (self.rows, self.columns))
+        return rows, columns
+
+    def flat(self, rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """The indices in a flattened frame of what is read in these rows and columns, counted as they are read."""
+        y, x = (
+            part.start + part.step * (length - 1 - places if last_first else places)
+            for part, length, places, last_first in zip(
+                (self.rows, self.columns), self.shape, (rows, columns), (self.upper, self.right), strict=True
+            )
+        )
+        return np.asarray(y * shape[1] + x, dtype=np.int64)
+
+
+def read_sections(frame: FrameFacts, detector: Detector) -> list[ReadSection]:
+    """
+    The sections of a frame that is as it is in the file.
+
+    Raises
+    ------
+    FrameError
+        If rows or columns of the frame were cut off.
+    """
+    origin = frame.origin
+    if origin is None or origin.raw.shape != frame.shape or any(part != (0, 1) for part in origin.window):
+        msg = (
+            f"{frame.name}: what its amplifiers read at the same moment is not known, as it is cut or no longer a raw "
+            "frame. Subtract the crosstalk before trimming, and before arithmetic with other frames."
+        )
+        raise FrameError(msg)
+    sections = []
+    for amplifier, section in zip(detector.amplifiers, detector.sections(frame.shape), strict=True):
+        rows, columns = (_ascending(part, length) for part, length in zip(section, frame.shape, strict=True))
+        sections.append(ReadSection(rows, columns, "upper" in amplifier.corner, "right" in amplifier.corner))
+    return sections
+
+
+def in_read_order(array: NDArray[Any], section: ReadSection) -> NDArray[Any]:
+    """A view of an amplifier's pixels: its first row holds what is read first, from left to right."""
+    part = array[section.rows, section.columns]
+    return part[:: -1 if section.upper else 1, :: -1 if section.right else 1]
+
+
+def _ascending(part: slice, length: int) -> slice:
+    along = range(length)[part]
+    along = along if along.step > 0 else along[::-1]
+    return slice(along.start, along.stop, along.step)
