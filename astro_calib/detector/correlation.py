@@ -297,6 +297,30 @@ class Correlation:
             level = level._replace(amplitudes=level.amplitudes * np.exp(-1j * phase))
         return Correlation.of_waves(self._waves * [1, column_step, row_step], level)
 
+    def spread_out(self, columns: int, rows: int) -> Correlation:
+        """
+        The same noise by the cells of a frame in which its pixels lie some apart, or in falling order.
+
+        Parameters
+        ----------
+        columns, rows : int
+            From each pixel to the next along the row, and from row to row; negative where they come in falling order.
+
+        Returns
+        -------
+        Correlation
+            With other frequencies.
+
+        Raises
+        ------
+        ValueError
+            If a level was subtracted, which has its place.
+        """
+        if self._level is not None:
+            msg = "a level was subtracted from this noise: it has its place, and cannot be spread out."
+            raise ValueError(msg)
+        return self if columns == rows == 1 else Correlation.of_waves(self._waves / [1, columns, rows])
+
     def _key(self) -> tuple[Any, ...]:
         level = None if self._level is None else (self._level.axes, *(array.tobytes() for array in self._level.arrays))
         return self._waves.tobytes(), level

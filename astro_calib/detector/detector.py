@@ -36,6 +36,16 @@ MAX_READ_NOISE = 1e6
 #: No detector saturates above this level, adu: whole numbers of 32 bits end there.
 MAX_LEVEL = 2.0**32
 
+#: No axis of a frame has more pixels than this.
+MAX_LENGTH = 1 << 40
+#: The corner that an amplifier reads first, and whether its columns and rows then come in falling order.
+CORNERS = {
+    "lower left": (False, False),
+    "lower right": (True, False),
+    "upper left": (False, True),
+    "upper right": (True, True),
+}
+
 #: The sections that the docstrings of both identities share.
 OF_IDENTITY = """
     Parameters
@@ -90,16 +100,44 @@ def as_detector(value: Any, what: str) -> Detector:
 
 
 def _overlap(a: slice, b: slice) -> bool:
-    """Whether two slices of an axis have a pixel between their ends in common, in whatever direction they go."""
+    """Whether two slices of an axis have a pixel in common, in whatever direction and steps they go."""
     (first, end), (other_first, other_end) = _ends(a), _ends(b)
-    return max(first, other_first) < min(end, other_end)
+    low, high = max(first, other_first), int(min(end, other_end, MAX_LENGTH))
+    step, other_step = (abs(part.step or 1) for part in (a, b))
+    # Slices that go on for ever meet again and again after a product of their steps.
+    held = range(first + -(-(low - first) // step) * step, high, step)[:other_step]
+    return any((cell - other_first) % other_step == 0 for cell in held)
 
 
-def _ends(part: slice) -> tuple[float, float]:
-    """The first pixel of a slice and the one after its last; None is an end of the axis."""
-    if (part.step or 1) < 0:
-        return 0 if part.stop is None else part.stop + 1, float("inf") if part.start is None else part.start + 1
-    return part.start or 0, float("inf") if part.stop is None else part.stop
+def _ends(part: slice) -> tuple[int, float]:
+    """The lowest pixel of a slice and the one after its highest; None is an end of the axis."""
+    step = part.step or 1
+    if step > 0:
+        return part.start or 0, float("inf") if part.stop is None else part.stop
+    if part.start is None:
+        return 0, float("inf")
+    last = -1 if part.stop is None else part.stop
+    return range(part.start, last, step)[-1] if part.start > last else part.start, part.start + 1
+
+
+def _slices(what: str, section: Any) -> tuple[slice, slice]:
+    """The (row, column) slices of an amplifier's section."""
+    try:
+        return slices_of_section(section)
+    except ValueError as error:
+        msg = f"{what} is {described(section)}; expected a FITS section such as '[1:512, 1:1024]'."
+        raise ValueError(msg) from error
+
+
+def _checked_saturation(value: Any) -> u.Quantity | None:
+    """A level in adu that a pixel can have, or None."""
+    if value is None:
+        return None
+    saturation = positive_quantity("saturation", value, u.adu)
+    if saturation.value > MAX_LEVEL:
+        msg = f"saturation is {saturation}; expected {MAX_LEVEL:g} adu at most, and 65535 for 16 bits."
+        raise ValueError(msg)
+    return saturation
 
 
 @other_words_of_init(
@@ -122,7 +160,15 @@ class Amplifier:
         does not average down. Without it the gain counts as exact.
     data_section : str, optional
         The pixels that this amplifier reads, as a FITS section (first axis first, counted from 1, ends
-        included) of the frame as it is in the file. Needed when a detector has several amplifiers.
+        included) of the frame as it is in the file. Needed when a detector has several amplifiers. Every other column
+        is ``"[1:1023:2, 1:512]"``.
+    overscan_section : str, optional
+        Its overscan, as a FITS section of the frame as it is in the file, for `Detector.overscan_sections`.
+    saturation : Quantity, adu, optional
+        Raw level at and above which its pixels are flagged as saturated, if that is not the detector's.
+    corner : {"lower left", "lower right", "upper left", "upper right"}
+        The corner of its section that it reads first. The correlation is that of its pixels in the order in which it
+        reads them: along the row away from this corner, and from row to row away from it.
     linearity : LinearityPolynomial or LinearityTable, optional
         How its response departs from a straight line. Without it the response counts as linear.
     correlation : Correlation, optional
@@ -157,6 +203,9 @@ class Amplifier:
     linearity: Linearity | None = None
     correlation: Correlation | None = None
     rows_in_overscan: bool = True
+    overscan_section: str | None = None
+    saturation: u.Quantity | None = None
+    corner: str = "lower left"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gain", positive_quantity("gain", self.gain, GAIN_UNIT))
@@ -180,7 +229,13 @@ class Amplifier:
             msg = f"correlation is {described(self.correlation)}; expected a Correlation, such as Correlation(row=0.1)."
             raise TypeError(msg)
         object.__setattr__(self, "rows_in_overscan", check_switch("rows_in_overscan", self.rows_in_overscan))
+        object.__setattr__(self, "saturation", _checked_saturation(self.saturation))
+        if self.corner not in CORNERS:
+            msg = f"corner is {described(self.corner)}; expected one of {', '.join(map(repr, CORNERS))}."
+            raise ValueError(msg)
         self.slices()
+        if self.overscan_section is not None:
+            _slices("overscan_section", self.overscan_section)
 
     def slices(self) -> tuple[slice, slice]:
         """
@@ -198,11 +253,23 @@ class Amplifier:
         """
         if self.data_section is None:
             return slice(None), slice(None)
-        try:
-            return slices_of_section(self.data_section)
-        except ValueError as error:
-            msg = f"data_section is {described(self.data_section)}; expected a FITS section such as '[1:512, 1:1024]'."
-            raise ValueError(msg) from error
+        return _slices("data_section", self.data_section)
+
+    @property
+    def correlation_in_frame(self) -> Correlation | None:
+        """
+        The correlation from pixel to pixel of the frame, instead of those that the amplifier reads one after the other.
+
+        Returns
+        -------
+        Correlation or None
+            With tones that are mirrored if the corner says so, and slower ones if it reads every other column only.
+        """
+        if self.correlation is None:
+            return None
+        steps = [abs(part.step or 1) for part in self.slices()]
+        columns, rows = (-1 if falls else 1 for falls in CORNERS[self.corner])
+        return self.correlation.spread_out(columns * steps[1], rows * steps[0])
 
 
 @other_words_of_init(
@@ -220,7 +287,8 @@ class Detector:
     gain, read_noise, gain_uncertainty : Quantity, optional
         As in `Amplifier`, for a detector with one amplifier.
     saturation : Quantity, adu, optional
-        Raw level at and above which a pixel is flagged as saturated. Without it none is.
+        Raw level at and above which a pixel is flagged as saturated. Without it none is, but for those of amplifiers
+        that have their own.
     amplifiers : sequence of Amplifier, optional
         Instead of ``gain`` and ``read_noise``, for a detector with several; each with its ``data_section``.
     name : str
@@ -307,11 +375,7 @@ class Detector:
                     msg = f"amplifier sections {one.data_section} and {other.data_section} overlap."
                     raise ValueError(msg)
         object.__setattr__(self, "amplifiers", amplifiers)
-        if self.saturation is not None:
-            object.__setattr__(self, "saturation", positive_quantity("saturation", self.saturation, u.adu))
-            if self.saturation.value > MAX_LEVEL:
-                msg = f"saturation is {self.saturation}; expected {MAX_LEVEL:g} adu at most, and 65535 for 16 bits."
-                raise ValueError(msg)
+        object.__setattr__(self, "saturation", _checked_saturation(self.saturation))
 
     @with_sections(OF_IDENTITY)
     def gain_identity(self, index: int) -> str:
@@ -360,6 +424,70 @@ class Detector:
     def has_linearity(self) -> bool:
         """Whether the response of any amplifier is known to depart from a straight line."""
         return any(amplifier.linearity is not None for amplifier in self.amplifiers)
+
+    def alone(self, index: int) -> Detector:
+        """
+        A detector that has one of the amplifiers of this one only, for frames that hold nothing but its pixels.
+
+        Parameters
+        ----------
+        index : int
+            Which of the ``amplifiers``.
+
+        Returns
+        -------
+        Detector
+            Of the same saturation, without sections.
+        """
+        amplifier = replace(self.amplifiers[index], data_section=None, overscan_section=None)
+        return Detector(amplifiers=(amplifier,), saturation=self.saturation, name=self.name)
+
+    def overscan_sections(self) -> list[str]:
+        """
+        The overscan of each amplifier, for ``calibrate(overscan=...)``.
+
+        Returns
+        -------
+        list of str
+            FITS sections of the frame as it is in the file.
+
+        Raises
+        ------
+        ValueError
+            If some amplifier has none.
+
+        Examples
+        --------
+        >>> import astropy.units as u
+        >>> from astro_calib import Amplifier, Detector
+        >>> left, right = (
+        ...     Amplifier(gain=1.8 * u.electron / u.adu, read_noise=9 * u.electron, data_section=f"[{data}, 1:1024]",
+        ...               overscan_section=f"[{overscan}, 1:1024]")
+        ...     for data, overscan in (("33:544", "1:32"), ("545:1056", "1057:1088"))
+        ... )
+        >>> Detector(amplifiers=[left, right]).overscan_sections()
+        ['[1:32, 1:1024]', '[1057:1088, 1:1024]']
+        """
+        sections = [one.overscan_section for one in self.amplifiers if one.overscan_section is not None]
+        if len(sections) < len(self.amplifiers):
+            msg = (
+                f"{len(self.amplifiers) - len(sections)} of {len(self.amplifiers)} amplifiers have no "
+                "overscan_section; give each its own, such as overscan_section='[1025:1056, 1:1024]'."
+            )
+            raise ValueError(msg)
+        return sections
+
+    def saturations(self) -> list[float | None]:
+        """
+        The level from which the pixels of each amplifier are saturated, adu.
+
+        Returns
+        -------
+        list of float or None
+            Its own or the detector's, whichever is lower; None without any.
+        """
+        levels = [[one for one in (amp.saturation, self.saturation) if one is not None] for amp in self.amplifiers]
+        return [min((float(one.value) for one in several), default=None) for several in levels]
 
     def pixel_map(self, attribute: str, shape: tuple[int, ...]) -> float | NDArray[np.float64]:
         """

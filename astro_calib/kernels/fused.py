@@ -133,6 +133,15 @@ def _add_shot(z: NDArray[Any], floor: float, v: NDArray[Any]) -> None:
 
 
 @inner(error_model="numpy")
+def _add_shot_above(z: NDArray[Any], factor: float, y: NDArray[Any], v: NDArray[Any]) -> None:
+    kind = z.dtype.type
+    scale, nothing, infinite = kind(factor), kind(0), kind(np.inf)
+    for index in range(z.shape[0]):
+        signal = z[index]
+        v[index] += max(scale * y[index], signal) if abs(signal) < infinite else nothing
+
+
+@inner(error_model="numpy")
 def _add_of_divisor(z: NDArray[Any], inverse: NDArray[Any], factor: float, y: NDArray[Any], v: NDArray[Any]) -> None:
     scale = z.dtype.type(factor)
     for index in range(z.shape[0]):
@@ -158,6 +167,17 @@ def _flag(z: NDArray[Any], level: float, bits: int, flags: NDArray[np.uint16], m
         return
     for index in range(z.shape[0]):
         over = z[index] >= lowest
+        flags[index] |= own if over else np.uint16(0)
+        mask[index] |= over
+
+
+@inner(error_model="numpy")
+def _flag_above(
+    z: NDArray[Any], factor: float, y: NDArray[Any], bits: int, flags: NDArray[np.uint16], mask: NDArray[np.bool_]
+) -> None:
+    scale, own = z.dtype.type(factor), np.uint16(bits)
+    for index in range(z.shape[0]):
+        over = z[index] >= scale * y[index]
         flags[index] |= own if over else np.uint16(0)
         mask[index] |= over
 
@@ -209,6 +229,9 @@ def _run(
                     _fill(v, factor if is_all else 0.0)
                     if is_all:
                         continue
+                if factor == 0.0 and code in (ADD, ADD_VARIANCE):
+                    # Of another section.
+                    continue
                 if code == ADD:
                     if is_number:
                         _add_number(z, factor)
@@ -242,7 +265,10 @@ def _run(
                     else:
                         _add(v, factor, y)
                 elif code == ADD_SHOT:
-                    _add_shot(z, factor, v)
+                    if is_number:
+                        _add_shot(z, factor, v)
+                    else:
+                        _add_shot_above(z, factor, y, v)
                 elif code == ADD_OF_DIVISOR:
                     _add_of_divisor(z, over, factor, y, v)
                 elif code == ADD_SHARED:
@@ -250,7 +276,11 @@ def _run(
                 elif code == CLAMP:
                     _clamp(z, factor)
                 elif code == FLAG_FROM:
-                    _flag(z, factor, bits[step], part_of(flags, place, width), part_of(mask, place, width))
+                    f, m = part_of(flags, place, width), part_of(mask, place, width)
+                    if is_number:
+                        _flag(z, factor, bits[step], f, m)
+                    else:
+                        _flag_above(z, factor, y, bits[step], f, m)
                 elif code == FLAG_LOST:
                     _flag_lost(z, bits[step], part_of(flags, place, width), part_of(mask, place, width))
             if with_variance and not begun:

@@ -35,13 +35,13 @@ MULTIPLY = 1
 DIVIDE = 2
 #: v + f y
 ADD_VARIANCE = 3
-#: v + max(f, z), 0 where z is no number
+#: v + max(f y, z), 0 where z is no number
 ADD_SHOT = 4
 #: v + f (z / d)^2 y, after a division by d
 ADD_OF_DIVISOR = 5
 #: v + f (z / d^2) y, after a division by d
 ADD_SHARED = 6
-#: Set bits and the mask where z is f or more
+#: Set bits and the mask where z is f y or more
 FLAG_FROM = 7
 #: Set bits and the mask where z is no finite number
 FLAG_LOST = 8

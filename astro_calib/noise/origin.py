@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.noise.identity import content_identity
@@ -115,9 +116,9 @@ class Origin:
         """A digital step of the raw frame, or those of its pixels, in the frame's present unit."""
         return abs(self.factor if isinstance(self.factor, float) else self.factor.evaluate()) * step
 
-    def scaled(self, value: float | NDArray[Any], power: int = 1) -> Origin:
+    def scaled(self, value: float | NDArray[Any] | ArrayRef, power: int = 1) -> Origin:
         """The origin after the frame was multiplied by ``value**power``; an array broadcasts to the frame."""
-        if isinstance(self.factor, float) and np.ndim(value) == 0:
+        if isinstance(self.factor, float) and not isinstance(value, ArrayRef) and np.ndim(value) == 0:
             factor = float(value)
             return replace(self, factor=self.factor * (factor if power == 1 else 1 / factor if factor else 0.0))
         own = Coefficient(self.factor) if isinstance(self.factor, float) else self.factor

@@ -52,8 +52,8 @@ class ShotVariance(ArrayRef):
         That of the values.
     undo : sequence of Instruction
         What makes of the values those of which the electrons were counted.
-    floor : float or ndarray
-        The variance is not less than this, in electrons squared; an array broadcasts to the values.
+    floor : float or ArrayRef
+        The variance is not less than this, in electrons squared; an array is of the shape of the values.
 
     Examples
     --------
@@ -73,11 +73,11 @@ class ShotVariance(ArrayRef):
         data: NDArray[Any],
         watch: Watched,
         undo: Sequence[Instruction] = (),
-        floor: float | NDArray[Any] = 0.0,
+        floor: float | ArrayRef = 0.0,
     ) -> None:
         self.key = ("shot variance", next(_numbers))
         self._shape, self._dtype = data.shape, data.dtype
-        self._floor = np.broadcast_to(floor, data.shape) if np.ndim(floor) else floor
+        self._floor = floor
         self._kept: NDArray[Any] | None = None
         #: The values, what is done to them, and what watches them; let go once the variance is kept.
         self._data: NDArray[Any] | None = data
@@ -120,7 +120,7 @@ class ShotVariance(ArrayRef):
         ndarray
             Of the type of the values.
         """
-        return self._found(lambda array: array[item])
+        return self._found(lambda field: field.part(item))
 
     def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
         """
@@ -138,17 +138,17 @@ class ShotVariance(ArrayRef):
         ndarray, shape (n,)
             Of the type of the values.
         """
-        return self._found(lambda array: ArrayRef(array).at(pixels, shape))
+        return self._found(lambda field: field.at(pixels, shape))
 
-    def _found(self, take: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+    def _found(self, take: Callable[[ArrayRef], NDArray[Any]]) -> NDArray[Any]:
         """What is taken of the variance: of what is kept, or found from what is taken of the values."""
         with self._lock:
             data, undo, kept = self._data, self._undo, self._kept
         if data is None:
             assert kept is not None
-            return take(kept)
-        floor = take(self._floor) if isinstance(self._floor, np.ndarray) else self._floor
-        return clamped(take(data), _with_arrays(undo, take), floor)
+            return take(ArrayRef(kept))
+        floor = take(self._floor) if isinstance(self._floor, ArrayRef) else self._floor
+        return clamped(take(ArrayRef(data)), _with_arrays(undo, lambda array: take(ArrayRef(array))), floor)
 
     def cut(self, item: tuple[slice, ...]) -> ArrayRef:
         """
@@ -169,7 +169,7 @@ class ShotVariance(ArrayRef):
                 return ArrayRef(self._kept[item])
             assert self._guard is not None
             assert self._data is not None
-            floor = self._floor[item] if isinstance(self._floor, np.ndarray) else self._floor
+            floor = self._floor.cut(item) if isinstance(self._floor, ArrayRef) else self._floor
             return ShotVariance(
                 self._data[item], self._guard, _with_arrays(self._undo, lambda array: array[item]), floor
             )

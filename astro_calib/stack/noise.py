@@ -17,6 +17,7 @@ from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import differ_by_regions, merge_sources, squared, variances_in_sample
+from astro_calib.noise.mosaic import read_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from astro_calib.noise.window import Key
 
     Term: TypeAlias = tuple[NoiseSource, Coefficient]
-    #: Name, axes, and which of several of a frame.
-    Kind: TypeAlias = tuple[str, tuple[int, ...], int]
+    #: Name, axes, and which of several of a frame, or which pixels an amplifier has read.
+    Kind: TypeAlias = tuple[str, tuple[int, ...], int | frozenset[ArrayRef]]
 
 __all__ = [
     "PrivateNoise",
@@ -295,11 +296,14 @@ def stacked_budget(
         amplifiers: dict[tuple[str, tuple[int, ...]], int] = {}
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
-                number = 0
+                number: int | frozenset[ArrayRef] = 0
                 if source.correlation is not None:
                     # Two amplifiers of a frame have waves of their own.
                     number = amplifiers.get((source.name, source.axes), 0)
                     amplifiers[source.name, source.axes] = number + 1
+                elif len(source.axes) < len(budget.shape):
+                    # And levels of their own.
+                    number = read_by(coefficient)
                 kind, written = (source.name, source.axes, number), materialized(coefficient, budget)
                 groups.setdefault(kind, []).append((source, weights.times(position, written)))
                 remembered.setdefault(kind, []).append(weights.remembered(position, written))

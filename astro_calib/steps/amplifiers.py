@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakValueDictionary
 
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.noise.mosaic import MosaicArray
 from astro_calib.noise.source import NoiseSource
 
 if TYPE_CHECKING:
@@ -24,13 +26,11 @@ __all__ = [
     "amplifier_sections",
     "digital_steps",
     "inside",
-    "over_sections",
+    "only",
     "per_amplifier",
+    "sections_in",
     "uncertain_gains",
 ]
-
-#: Maps of the amplifiers' values, each there once for all frames that refer to it, as long as one does.
-_maps: WeakValueDictionary[tuple[Any, ...], NDArray[Any]] = WeakValueDictionary()
 
 
 def amplifier_sections(ccd: FrameFacts, detector: Detector) -> list[tuple[slice, slice]]:
@@ -43,6 +43,15 @@ def amplifier_sections(ccd: FrameFacts, detector: Detector) -> list[tuple[slice,
         If the detector has several amplifiers, and it is not known which pixels of the raw frame these are, or no
         amplifier reads some of them.
     """
+    sections = sections_in(ccd, detector)
+    if sum(_pixels(section) for section in sections) != ccd.size:
+        msg = f"{ccd.name}: some pixels belong to none of the amplifiers' data sections; trim the overscan first."
+        raise FrameError(msg)
+    return sections
+
+
+def sections_in(ccd: FrameFacts, detector: Detector) -> list[tuple[slice, slice]]:
+    """The same for a frame that may have pixels that belong to none of the amplifiers' data sections."""
     if len(detector.amplifiers) == 1:
         return [(slice(0, ccd.shape[0], 1), slice(0, ccd.shape[1], 1))]
     origin = ccd.origin
@@ -61,9 +70,6 @@ def amplifier_sections(ccd: FrameFacts, detector: Detector) -> list[tuple[slice,
             for held, length, part in zip(cells, origin.raw.shape, section, strict=True)
         )
         sections.append((rows, columns))
-    if sum(_pixels(section) for section in sections) != ccd.size:
-        msg = f"{ccd.name}: some pixels belong to none of the amplifiers' data sections; trim the overscan first."
-        raise FrameError(msg)
     return sections
 
 
@@ -87,49 +93,14 @@ def _pixels(section: tuple[slice, slice]) -> int:
     return rows * columns
 
 
-def over_sections(
-    sections: Sequence[tuple[slice, slice]], values: Sequence[float], shape: tuple[int, ...], dtype: Any = np.float64
-) -> float | NDArray[Any]:
-    """
-    A map of values that are constant over each section.
-
-    Parameters
-    ----------
-    sections : sequence of (slice, slice)
-        Rows and columns, as from `amplifier_sections`.
-    values : sequence of float
-        One for each section.
-    shape : (int, int)
-        Of the frame.
-    dtype : dtype
-        Of the map.
-
-    Returns
-    -------
-    float or ndarray, shape (ny, nx), (1, nx) or (ny, 1)
-        A number if all values are the same; an array, read-only, that broadcasts to the frame.
-    """
-    if len(set(values)) == 1:
-        return float(values[0])
-    filled = [(section, value) for section, value in zip(sections, values, strict=True) if _pixels(section)]
-    # Along an axis that no section divides one value is enough.
-    divided = [any(section[axis] != slice(0, n, 1) for section, _ in filled) for axis, n in enumerate(shape)]
-    lengths = tuple(n if cut else 1 for n, cut in zip(shape, divided, strict=True))
-    parts = [tuple(part if cut else slice(None) for part, cut in zip(s, divided, strict=True)) for s, _ in filled]
-    key = (lengths, np.dtype(dtype).str, repr(parts), tuple(value for _, value in filled))
-    result = _maps.get(key)
-    if result is None:
-        result = np.zeros(lengths, dtype=dtype)
-        for part, (_, value) in zip(parts, filled, strict=True):
-            result[part] = value
-        result.flags.writeable = False
-        _maps[key] = result
-    return result
+def inside(sections: Sequence[tuple[slice, slice]], index: int, shape: tuple[int, ...]) -> float | MosaicArray:
+    """What is one in a section and zero in the others: the same for all frames, so that gains cancel."""
+    return only(sections, index, shape).as_field(np.float32)
 
 
-def inside(sections: Sequence[tuple[slice, slice]], index: int, shape: tuple[int, ...]) -> float | NDArray[Any]:
-    """A map that is one in a section and zero in the others: the same for all frames, so that gains cancel."""
-    return over_sections(sections, [float(other == index) for other in range(len(sections))], shape, np.float32)
+def only(sections: Sequence[tuple[slice, slice]], index: int, shape: tuple[int, ...]) -> PerAmplifier:
+    """One for one amplifier, zero for the others."""
+    return PerAmplifier(sections, tuple(float(other == index) for other in range(len(sections))), shape)
 
 
 class PerAmplifier(NamedTuple):
@@ -144,20 +115,64 @@ class PerAmplifier(NamedTuple):
         One for each.
     shape : (int, int)
         Of the frame.
+    outside : float
+        For pixels that no amplifier has read, such as those of the overscan.
     """
 
     sections: Sequence[tuple[slice, slice]]
     values: tuple[float, ...]
     shape: tuple[int, ...]
+    outside: float = 0.0
+
+    def as_field(self, dtype: Any = np.float64) -> float | MosaicArray:
+        """The numbers at the pixels of the frame, without an array of its size; a number if all are the same."""
+        parts, values = self.parts
+        if len(set(values)) == 1:
+            return float(values[0])
+        read = range(len(parts) - len(self.rest))
+        return MosaicArray.of_sections(
+            [parts[n] for n in read], [values[n] for n in read], self.shape, dtype, self.outside
+        )
 
     def over(self, dtype: Any = np.float64) -> float | NDArray[Any]:
-        """The numbers at the pixels of the frame, as from `over_sections`."""
-        return over_sections(self.sections, self.values, self.shape, dtype)
+        """The same as a number or a read-only array that broadcasts to the frame."""
+        found = self.as_field(dtype)
+        return found if isinstance(found, float) else found.compact
 
     @property
     def is_contiguous(self) -> bool:
         """Whether each amplifier has read all rows and columns of its section."""
         return all(part.step == 1 for section in self.sections for part in section)
+
+    @property
+    def rest(self) -> list[tuple[slice, slice]]:
+        """Sections that no amplifier has read, if each that one has read is contiguous."""
+        if sum(map(_pixels, self.sections)) == self.shape[0] * self.shape[1]:
+            return []
+        cells = tuple(tuple((part.start, part.stop) for part in section) for section in self.sections)
+        return list(_rest(cells, self.shape)) if self.is_contiguous else [(slice(0, 0, 1), slice(0, 0, 1))]
+
+    @property
+    def parts(self) -> tuple[tuple[tuple[slice, slice], ...], tuple[float, ...]]:
+        """The sections that have pixels, and the rest of the frame, each with its number."""
+        held = [(section, value) for section, value in zip(self.sections, self.values, strict=True) if _pixels(section)]
+        held += [(section, self.outside) for section in self.rest]
+        return tuple(section for section, _ in held), tuple(value for _, value in held)
+
+
+@lru_cache(64)
+def _rest(cells: tuple[tuple[tuple[int, int], ...], ...], shape: tuple[int, int]) -> tuple[tuple[slice, slice], ...]:
+    """Rectangles that together are the pixels of a frame in none of some others."""
+    edges = [sorted({0, n, *(edge for one in cells for edge in one[axis])}) for axis, n in enumerate(shape)]
+    found: list[tuple[slice, slice]] = []
+    for rows in pairwise(edges[0]):
+        free = [
+            columns
+            for columns in pairwise(edges[1])
+            if not any(y[0] <= rows[0] < y[1] and x[0] <= columns[0] < x[1] for y, x in cells)
+        ]
+        found += [(slice(*rows, 1), slice(*columns, 1)) for columns in free]
+    return tuple(found)
 
 
 def per_amplifier(ccd: FrameFacts, detector: Detector, attribute: str) -> PerAmplifier:

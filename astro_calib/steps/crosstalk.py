@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SubtractCrosstalk", "subtract_crosstalk"]
 
-#: Values that are worked on at a time, so that they stay in the cache.
-BLOCK = 1 << 16
 #: Pixels that the typical value of an amplifier is found from.
 SAMPLE = 10_000
 #: The error of a coefficient, and the noise that comes over with a value, count one by one where they reach this part of
@@ -47,8 +45,14 @@ class _Bright(NamedTuple):
 
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
-    #: Less the typical value.
+    #: Less the typical value; NaN for what is no number.
     values: NDArray[Any]
+
+    @property
+    def known(self) -> _Bright:
+        """Those that are numbers."""
+        known = np.isfinite(self.values)
+        return self if known.all() else _Bright(*(one[known] for one in self))
 
 
 class SubtractCrosstalk(LinearStep):
@@ -75,62 +79,26 @@ class SubtractCrosstalk(LinearStep):
             msg = f"{frame.name} is in {frame.unit}; crosstalk is subtracted in adu, before the gain."
             raise u.UnitConversionError(msg)
         sections = read_sections(frame, self.detector)
-        values = np.array(frame.values(), dtype=frame.values((slice(0, 1), slice(0, 1))).dtype)
-        saturated = frame.flagged(DataQuality.SATURATED)
-        lost = ~np.isfinite(values)
-        if lost.any():
-            # Nobody knows their ghosts.
-            values[lost] = 0
-            saturated |= lost
-        self._flag(frame, values, saturated, sections)
+        values = frame.values()
+        if not values.flags.writeable or np.may_share_memory(values, frame.pixels):
+            values = values.copy()
         typical = [_typical(in_read_order(values, section)) for section in sections]
-        bright = self._subtracted(values, sections, typical)
+        from astro_calib.kernels.crosstalk import ghosts_in_place
+
+        matrix, progressions = self.crosstalk.matrix, np.array([section.progression for section in sections])
+        found = ghosts_in_place(values, progressions, matrix, np.array(typical), self._limits())
+        bright = [_Bright(*one) for one in found]
         if sum(int(np.prod(section.shape)) for section in sections) < values.size:
             outside = np.ones(frame.shape, dtype=np.bool_)
             for section in sections:
                 outside[section.rows, section.columns] = False
             values[outside] = 0
         values.flags.writeable = False
-        self._add_noise(frame, sections, typical, bright)
+        self._flag(frame, typical, bright, sections)
+        self._add_noise(frame, sections, typical, [one.known for one in bright], values.dtype)
         frame.add(values)
 
-    # -- the ghosts ----------------------------------------------------------------------------------------------
-
-    def _subtracted(
-        self, values: NDArray[Any], sections: list[ReadSection], typical: list[float]
-    ) -> list[_Bright | None]:
-        """Put minus the ghosts in the place of the values, and keep those values that stand out."""
-        from astro_calib.kernels.threads import over_rows
-
-        read = [in_read_order(values, section) for section in sections]
-        rows, columns = (max(part.shape[axis] for part in read) for axis in (0, 1))
-        matrix = -self.crosstalk.matrix.astype(values.dtype)
-        limits = self._limits()
-        found: list[list[tuple[int, _Bright]]] = [[] for _ in sections]
-
-        def work(block: slice) -> None:
-            together = np.zeros((len(read), block.stop - block.start, columns), dtype=values.dtype)
-            for part, one in zip(read, together, strict=True):
-                here = part[block]
-                one[: here.shape[0], : here.shape[1]] = here
-            for number, limit in enumerate(limits):
-                if limit < np.inf:
-                    excess = together[number] - values.dtype.type(typical[number])
-                    y, x = np.nonzero(np.abs(excess) > limit)
-                    found[number].append((block.start, _Bright(y + block.start, x, excess[y, x])))
-            ghosts = (matrix @ together.reshape(len(read), -1)).reshape(together.shape)
-            for part, ghost in zip(read, ghosts, strict=True):
-                here = part[block]
-                here[...] = ghost[: here.shape[0], : here.shape[1]]
-
-        over_rows(work, rows, values.size, max(1, BLOCK // (columns * len(read))))
-        bright: list[_Bright | None] = []
-        for pieces in found:
-            parts = [piece for _, piece in sorted(pieces, key=lambda piece: piece[0])]
-            bright.append(_Bright(*map(np.concatenate, zip(*parts, strict=True))) if parts else None)
-        return bright
-
-    def _limits(self) -> list[float]:
+    def _limits(self) -> NDArray[np.float64]:
         """How far from the typical value a value of each amplifier has to be to count by itself."""
         noises = self._read_noises()
         matrix, uncertainty = np.abs(self.crosstalk.matrix), self._uncertainty
@@ -139,8 +107,9 @@ class SubtractCrosstalk(LinearStep):
             with np.errstate(divide="ignore"):
                 of_error = SMALL * noises / uncertainty[:, number]
                 of_noise = SMALL * noises**2 * float(amplifier.gain.value) / matrix[:, number] ** 2
-            limits.append(float(min(of_error.min(), of_noise.min())))
-        return limits
+                to_be_seen = VISIBLE * noises / matrix[:, number]
+            limits.append(float(min(of_error.min(), of_noise.min(), to_be_seen.min())))
+        return np.array(limits)
 
     def _read_noises(self) -> NDArray[np.float64]:
         """In adu, with that of digitisation."""
@@ -156,7 +125,7 @@ class SubtractCrosstalk(LinearStep):
     # -- their noise ---------------------------------------------------------------------------------------------
 
     def _add_noise(
-        self, frame: FrameSoFar, sections: list[ReadSection], typical: list[float], bright: list[_Bright | None]
+        self, frame: FrameSoFar, sections: list[ReadSection], typical: list[float], bright: list[_Bright], dtype: Any
     ) -> None:
         """Errors of the coefficients, and the noise that comes over with bright values."""
         matrix, uncertainty, noises = self.crosstalk.matrix, self._uncertainty, self._read_noises()
@@ -165,7 +134,6 @@ class SubtractCrosstalk(LinearStep):
         brought: list[tuple[NDArray[Any], NDArray[Any]]] = []
         levels = [0.0] * len(sections)
         ghosts: list[tuple[NDArray[Any], NDArray[Any]]] = []
-        dtype = frame.values((slice(0, 1), slice(0, 1))).dtype
         for victim, aggressor in np.argwhere((matrix != 0) | (uncertainty > 0)):
             error, level = float(uncertainty[victim, aggressor]), typical[aggressor]
             pixels, values = _ghosts_of(bright[aggressor], sections[victim], frame.shape, dtype)
@@ -190,20 +158,21 @@ class SubtractCrosstalk(LinearStep):
             frame.add_noises(terms, partial(_variance, where, levels, [*ghosts, (pixels, noise)], frame.shape, dtype))
 
     def _flag(
-        self, frame: FrameSoFar, values: NDArray[Any], saturated: NDArray[np.bool_], sections: list[ReadSection]
+        self, frame: FrameSoFar, typical: list[float], bright: list[_Bright], sections: list[ReadSection]
     ) -> None:
-        """Flag the ghosts of saturated pixels that are to be seen."""
-        if not saturated.any():
-            return
+        """Flag the ghosts of saturated pixels that are to be seen, and those of what is no number."""
         matrix, noises = np.abs(self.crosstalk.matrix), self._read_noises()
-        ghosts = np.zeros(frame.shape, dtype=np.bool_)
-        for aggressor, section in enumerate(sections):
-            rows, columns = np.nonzero(in_read_order(saturated, section))
-            levels = np.abs(in_read_order(values, section)[rows, columns])
-            lost = levels == 0
-            for victim in np.flatnonzero(matrix[:, aggressor]):
-                is_seen = (matrix[victim, aggressor] * levels > VISIBLE * noises[victim]) | lost
+        ghosts = np.zeros(0, dtype=np.bool_)
+        for aggressor, (rows, columns, values) in enumerate(bright):
+            is_clipped = frame.flagged(DataQuality.SATURATED, sections[aggressor].flat(rows, columns, frame.shape))
+            is_lost = np.isnan(values)
+            clipped = np.flatnonzero(is_clipped | is_lost)
+            rows, columns, levels = rows[clipped], columns[clipped], np.abs(values[clipped] + typical[aggressor])
+            for victim in np.flatnonzero(matrix[:, aggressor]) if clipped.size else ():
+                is_seen = is_lost[clipped] | (matrix[victim, aggressor] * levels > VISIBLE * noises[victim])
                 is_seen &= _exist(rows, columns, sections[victim])
+                if not ghosts.size:
+                    ghosts = np.zeros(frame.shape, dtype=np.bool_)
                 in_read_order(ghosts, sections[victim])[rows[is_seen], columns[is_seen]] = True
         if ghosts.any():
             frame.flag(ghosts, DataQuality.CROSSTALK)
@@ -279,11 +248,9 @@ def _exist(rows: NDArray[Any], columns: NDArray[Any], section: ReadSection) -> N
 
 
 def _ghosts_of(
-    bright: _Bright | None, victim: ReadSection, shape: tuple[int, ...], dtype: Any
+    bright: _Bright, victim: ReadSection, shape: tuple[int, ...], dtype: Any
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The pixels of a frame, as flat indices in order, that have the ghosts of bright values, and these."""
-    if bright is None:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=dtype)
     exist = _exist(bright.rows, bright.columns, victim)
     pixels = victim.flat(bright.rows[exist], bright.columns[exist], shape)
     order = np.argsort(pixels, kind="stable")

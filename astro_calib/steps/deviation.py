@@ -62,7 +62,7 @@ class CreateDeviation(LinearStep):
         identity, window = origin.raw.identity(), origin.window
         slope = 1.0 if by_signal else 0.0
         electrons_per_unit, read_noise, fixed = _fixed_noise(frame, origin, self.detector)
-        coefficient = Coefficient(1.0).times(_over(frame, electrons_per_unit), -1)
+        coefficient = Coefficient(1.0).times(_field(frame, electrons_per_unit), -1)
         read = NoiseSource("read noise", 0.0, identity=f"{identity}:read", window=window)
         fixed = _add_read_noise(frame, read, self.detector, fixed, electrons_per_unit)
         floor = _mapped(lambda read, both: read**2 / 4 - both, read_noise, fixed)
@@ -144,8 +144,13 @@ def _over(frame: FrameSoFar, value: Values) -> Any:
     return float(value) if np.ndim(value) == 0 else np.asarray(value, dtype=dtype)
 
 
+def _field(frame: FrameSoFar, value: Values) -> Any:
+    """The same for coefficients and variances, in which amplifiers take no memory."""
+    return value.as_field(float_type(frame.dtype)) if isinstance(value, PerAmplifier) else _over(frame, value)
+
+
 def _add_noise(frame: FrameSoFar, source: NoiseSource, variance: Values, coefficient: Coefficient) -> None:
-    source = source.replace(variance=Coefficient(_over(frame, variance)))
+    source = source.replace(variance=Coefficient(1.0).times(_field(frame, variance)))
     frame.add_noise(source, coefficient, variance if isinstance(variance, PerAmplifier) else None)
 
 
@@ -153,7 +158,7 @@ def _add_read_noise(
     frame: FrameSoFar, read: NoiseSource, detector: Detector, fixed: Values, electrons_per_unit: Values
 ) -> Values:
     """Add read noise and digitisation, whose variance was found, and return what of it a subtracted level left."""
-    coefficient = Coefficient(1.0).times(_over(frame, electrons_per_unit), -1)
+    coefficient = Coefficient(1.0).times(_field(frame, electrons_per_unit), -1)
     if all(amplifier.correlation is None for amplifier in detector.amplifiers):
         _add_noise(frame, read, fixed, coefficient)
         return fixed

@@ -30,7 +30,15 @@ class Instructions:
     #: The amplifiers that factors are for; None as long as each factor is for all pixels.
     sections: tuple[Section, ...] | None = None
 
-    def append(self, code: int, operand: Any = 1.0, factor: float = 1.0, bits: int = 0) -> Instruction:
+    def append(
+        self,
+        code: int,
+        operand: Any = 1.0,
+        factor: float = 1.0,
+        bits: int = 0,
+        *,
+        where: PerAmplifier | None = None,
+    ) -> Instruction:
         """
         Add an instruction at the end.
 
@@ -44,43 +52,84 @@ class Instructions:
             The operand is multiplied by this first.
         bits : int
             The flags that are set.
+        where : PerAmplifier, optional
+            Another factor, one for each amplifier.
         """
         if isinstance(operand, PerAmplifier):
-            one = self._by_amplifier(code, operand, factor)
-        elif callable(operand) or np.ndim(operand):
+            operand, where = 1.0, operand
+        if callable(operand) or np.ndim(operand):
             one = Instruction(code, factor, operand, bits)
         else:
             one = Instruction(code, factor * float(operand), None, bits)
+        if where is not None:
+            one = self._by_amplifier(one, where)
         self.done.append(one)
         return one
 
-    def _by_amplifier(self, code: int, operand: PerAmplifier, factor: float) -> Instruction:
+    def _by_amplifier(self, one: Instruction, numbers: PerAmplifier) -> Instruction:
         """With a factor for each section, as long as all instructions have the same sections."""
-        if len(set(operand.values)) == 1:
-            return Instruction(code, factor * operand.values[0])
-        sections = tuple(operand.sections)
-        if code != DIVIDE and operand.is_contiguous and self.sections in (None, sections):
+        sections, values = numbers.parts
+        assert not isinstance(one.factor, tuple)
+        factor = one.factor
+        if len(set(values)) == 1:
+            return one._replace(factor=factor * values[0])
+        if one.code != DIVIDE and numbers.is_contiguous and self.sections in (None, sections):
             self.sections = sections
-            return Instruction(code, tuple(factor * value for value in operand.values))
-        return Instruction(code, factor, np.asarray(operand.over(self.dtype)))
+            return one._replace(factor=tuple(factor * value for value in values))
+        return one._replace(array=_product(one.array, numbers.over(self.dtype), self.dtype))
 
     def undone_from(self, place: int) -> list[Instruction]:
         """What makes of the result the values before the instruction at a place."""
         return undone([self._as_array(one) for one in self.done[place:] if one.code in OF_VALUES])
 
-    def values(self, pixels: NDArray[Any], item: tuple[slice, ...], place: int | None = None) -> NDArray[Any]:
-        """The values at some of a frame's pixels after all instructions so far, or those before a place."""
-        program = [self._cut(one, item) for one in self.done[:place] if one.code in OF_VALUES]
-        if not program:
-            return pixels[item] if place is not None else floating(pixels[item])
+    def values(self, pixels: NDArray[Any], item: tuple[slice, ...]) -> NDArray[Any]:
+        """The values at some of a frame's pixels after all instructions so far."""
         part = floating(pixels[item])
+        program = Instructions(self.shape, self.dtype, [one for one in self.done if one.code in OF_VALUES])
+        if not program.done:
+            return part
+        program.sections = self.sections
+        program = program.cut(item, part.shape)
         from astro_calib.kernels.fused import run
 
-        return run(program, part, dtype=part.dtype).data
+        return run(program.done, part, dtype=part.dtype, sections=program.sections).data
+
+    def reached(self, pixels: NDArray[Any], place: int, where: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether values have reached the factor of the instruction at a place, for pixels by their flat indices."""
+        before = Instructions(self.shape, self.dtype, self.done[:place], self.sections)
+        changed = any(one.code in OF_VALUES for one in before.done)
+        values = before.values(pixels, (slice(None), slice(None))) if changed else pixels
+        one = self._as_array(self.done[place])
+        level = one.factor if one.array is None else np.broadcast_to(one.array, self.shape).flat[where]
+        return np.asarray(values.reshape(-1)[where] >= level)
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> Instructions:
         """The instructions for some rows and columns, which have this shape."""
-        return Instructions(shape, self.dtype, [self._cut(one, item) for one in self.done])
+        held, sections = self._cut_sections(item)
+        done = self.done
+        if held is None:
+            done = [self._as_array(one) for one in done]
+        elif sections is not None:
+            done = [_with_factors_of(one, held) for one in done]
+        return Instructions(shape, self.dtype, [self._cut(one, item) for one in done], sections)
+
+    def _cut_sections(self, item: tuple[slice, ...]) -> tuple[list[int] | None, tuple[Section, ...] | None]:
+        """Which sections have pixels in a part of the frame, and these pixels; None if that is no part in one piece."""
+        if self.sections is None:
+            return [], None
+        moves = [part.indices(length) for part, length in zip(item, self.shape, strict=True)]
+        if any(step != 1 for *_, step in moves):
+            return None, None
+        found = {
+            place: tuple(
+                slice(max(part.start, first) - first, min(part.stop, end) - first, 1)
+                for part, (first, end, _) in zip(section, moves, strict=True)
+            )
+            for place, section in enumerate(self.sections)
+        }
+        held = [place for place, section in found.items() if all(part.stop > part.start for part in section)]
+        rows_and_columns = tuple((found[place][0], found[place][1]) for place in held)
+        return (held, rows_and_columns) if held else (None, None)
 
     def _as_array(self, one: Instruction) -> Instruction:
         """An instruction with one factor for all sections."""
@@ -88,14 +137,25 @@ class Instructions:
             return one
         assert self.sections is not None
         over = PerAmplifier(self.sections, one.factor, self.shape).over(self.dtype)
-        return one._replace(factor=1.0, array=np.asarray(over))
+        return one._replace(factor=1.0, array=_product(one.array, over, self.dtype))
 
     def _cut(self, one: Instruction, item: tuple[slice, ...]) -> Instruction:
-        one = self._as_array(one)
         array, shape = one.array, self.shape
         if callable(array):
             return one._replace(array=lambda: cut_array(array(), item, shape))
         return one if array is None else one._replace(array=cut_array(array, item, shape))
+
+
+def _with_factors_of(one: Instruction, held: list[int]) -> Instruction:
+    """An instruction with the factors of some of the sections, if it has one for each."""
+    return one._replace(factor=tuple(one.factor[at] for at in held)) if isinstance(one.factor, tuple) else one
+
+
+def _product(array: Any, numbers: Any, dtype: np.dtype[Any]) -> Any:
+    """An array times numbers that are given for each amplifier; made when the pass begins if it is larger than both."""
+    if array is None:
+        return np.asarray(numbers)
+    return lambda: np.asarray((array() if callable(array) else array) * numbers, dtype=dtype)
 
 
 def cut_array(value: Any, item: tuple[slice, ...], shape: tuple[int, ...]) -> Any:

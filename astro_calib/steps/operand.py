@@ -71,7 +71,7 @@ def values_of(operand: Any, dtype: Any) -> Callable[[], Any]:
     if isinstance(operand, CCDFrame):
         return lambda: reference_to(operand)
     if isinstance(operand, PerAmplifier):
-        return lambda: operand.over(dtype)
+        return lambda: operand.as_field(dtype)
     if np.ndim(operand) == 0:
         return lambda: float(operand)
     array = np.array(operand) if may_be_written(operand) else operand

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import warnings
-from numbers import Integral
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.arguments import check_positive, check_switch, described, other_words
-from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
+from astro_calib.arguments import other_words
+from astro_calib.detector.detector import CORNERS, Detector, as_detector
+from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import as_frame, measured
+from astro_calib.frame.rebuild import as_frame
 from astro_calib.noise.coefficient import Coefficient
-from astro_calib.noise.digital_step import digital_step, neighbours
-from astro_calib.noise.identity import drawn_identity
-from astro_calib.noise.source import NoiseSource
+from astro_calib.steps.amplifiers import only, sections_in
 from astro_calib.steps.header import forget_encoding, forget_levels
-from astro_calib.steps.overscan_rows import variance_of_rows_apart
+from astro_calib.steps.overscan_level import CLIP, Strip, overscan_level
 from astro_calib.steps.section import section_slices
 from astro_calib.steps.step import LinearStep
-from astro_calib.steps.subtracted_level import OVERSCAN, SubtractedLevel, interpolated_median_factor, rows_apart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from astropy.modeling import Model
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.noise.window import Window
-    from astro_calib.steps.facts import FrameFacts
+    from astro_calib.noise.source import NoiseSource
     from astro_calib.steps.run import FrameSoFar
 
 __all__ = ["SubtractOverscan", "subtract_overscan"]
-
-#: Overscan pixels further than this many standard deviations from the median are left out.
-CLIP = 5.0
-#: An error of the levels that adds less than this part to their variance is not worth a source of its own.
-NEGLIGIBLE = 1e-3
-
-Terms: TypeAlias = list[tuple[NoiseSource, Coefficient]]
 
 
 class SubtractOverscan(LinearStep):
@@ -49,14 +39,15 @@ class SubtractOverscan(LinearStep):
     def __init__(
         self,
         *,
-        overscan: CCDFrame | None = None,
+        overscan: CCDFrame | Sequence[CCDFrame | str] | None = None,
         overscan_axis: int | tuple[int, int] | None = 1,
         fits_section: str | None = None,
         median: bool = False,
         model: Model | None = None,
         clip: float | None = CLIP,
+        detector: Detector | None = None,
     ) -> None:
-        self.overscan, self.fits_section = overscan, fits_section
+        self.overscan, self.fits_section, self.detector = overscan, fits_section, detector
         self.how = overscan_axis, median, model, clip
 
     def apply(self, frame: FrameSoFar) -> None:
@@ -64,17 +55,32 @@ class SubtractOverscan(LinearStep):
         if (self.overscan is None) == (self.fits_section is None):
             msg = "give the overscan either as overscan (a cut of the frame) or as fits_section, not both."
             raise TypeError(msg)
-        overscan = self.overscan
-        if self.fits_section is not None:
-            overscan = frame.part(section_slices(frame, self.fits_section, "the overscan section"))
         _warn_of_order(frame)
-        level, terms, lost = _overscan_level(frame, as_frame(overscan, "the overscan"), *self.how)
-        if lost.any():
-            _warn_of_lost(frame, lost)
-            frame.flag(lost, DataQuality.NO_DATA)
-        frame.add(level, -1.0)
-        for source, coefficient in terms:
-            frame.add_noise(source, coefficient)
+        if isinstance(self.overscan, (list, tuple)):
+            strips = _strips(frame, self.overscan, as_detector(self.detector, "the overscan of several amplifiers"))
+        else:
+            overscan = self.overscan
+            if self.fits_section is not None:
+                overscan = frame.part(section_slices(frame, self.fits_section, "the overscan section"))
+            strips = [Strip(as_frame(overscan, "the overscan"), (slice(None), slice(None)))]
+        sections = [strip.section for strip in strips]
+        for index, strip in enumerate(strips):
+            level, terms, lost = overscan_level(frame, strip, *self.how)
+            if strip.amplifier is None:
+                where, spread = None, lost
+                frame.add(level, -1.0)
+            else:
+                where = only(sections, index, frame.shape)
+                level, spread = (_in_frame(one, frame, strip) for one in (level, lost))
+                frame.add_in(where, -level)
+            for term in terms:
+                frame.add_noise(*(term if where is None else _term_in_frame(*term, frame, strip)), where=where)
+            if lost.any():
+                flagged = np.broadcast_to(spread, frame.shape)
+                if where is not None:
+                    flagged = flagged & (np.broadcast_to(where.over(), frame.shape) > 0)
+                _warn_of_lost(frame, lost, flagged, strip.amplifier)
+                frame.flag(flagged, DataQuality.NO_DATA)
         forget_encoding(frame.edited_meta())
         forget_levels(frame.edited_meta())
 
@@ -82,13 +88,14 @@ class SubtractOverscan(LinearStep):
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def subtract_overscan(
     ccd: CCDFrame,
-    overscan: CCDFrame | None = None,
+    overscan: CCDFrame | Sequence[CCDFrame | str] | None = None,
     overscan_axis: int | tuple[int, int] | None = 1,
     fits_section: str | None = None,
     median: bool = False,
     model: Model | None = None,
     *,
     clip: float | None = CLIP,
+    detector: Detector | None = None,
 ) -> CCDFrame:
     r"""
     Subtract the level of the overscan, whose error becomes a source of noise.
@@ -97,8 +104,11 @@ def subtract_overscan(
     ----------
     ccd : CCDFrame, shape (ny, nx)
         A raw frame.
-    overscan : CCDFrame, optional
-        The overscan, as a cut of ``ccd``.
+    overscan : CCDFrame or sequence, optional
+        The overscan, as a cut of ``ccd``. Or a list with one overscan for each amplifier of the detector: FITS sections
+        of ``ccd``, or frames that hold the overscan pixels of an amplifier, with their rows (columns) in the order of
+        those of its section. The level of each is then subtracted from its own pixels; those that no amplifier has
+        read stay what they are.
     overscan_axis : {1, 0, (0, 1), None}
         Axis over which the overscan is averaged: 1 gives one level for each row, 0 one for each column, (0, 1) one for
         the frame. None averages over the overscan's shorter side.
@@ -111,6 +121,8 @@ def subtract_overscan(
     clip : float or None
         Overscan pixels further than this many standard deviations from the median of their row, column or frame are
         left out, so that a cosmic ray does not count; None keeps all. Masked pixels never count.
+    detector : Detector, optional
+        Whose amplifiers a list of overscans is for.
 
     Returns
     -------
@@ -163,69 +175,90 @@ def subtract_overscan(
     0.0062
     """
     return SubtractOverscan(
-        overscan=overscan, overscan_axis=overscan_axis, fits_section=fits_section, median=median, model=model, clip=clip
+        overscan=overscan,
+        overscan_axis=overscan_axis,
+        fits_section=fits_section,
+        median=median,
+        model=model,
+        clip=clip,
+        detector=detector,
     )(ccd)
 
 
-def _overscan_level(
-    ccd: FrameSoFar,
-    overscan: CCDFrame,
-    overscan_axis: int | tuple[int, int] | None,
-    median: bool,
-    model: Model | None,
-    clip: float | None,
-) -> tuple[NDArray[np.float64], Terms, NDArray[np.bool_]]:
-    """
-    The level that is taken off, of shape (), (ny, 1) or (1, nx), and its sources of noise.
-
-    And which rows or columns have none of their own: their level is that between their neighbours' levels.
-    """
-    median = check_switch("median (overscan_median)", median)
-    if clip is not None:
-        clip = check_positive("clip", clip)
-    if model is not None:
-        _check_model(model)
-    axes = _averaged_axes(overscan, overscan_axis)
-    kept = tuple(axis for axis in (0, 1) if axis not in axes)
-    for axis in kept:
-        if overscan.shape[axis] != ccd.shape[axis]:
-            msg = (
-                f"{ccd.name} has shape {ccd.shape} and its overscan {overscan.shape}; for one level for each "
-                f"{('row', 'column')[axis]} they must agree along axis {axis}."
+def _strips(frame: FrameSoFar, overscans: Sequence[Any], detector: Detector) -> list[Strip]:
+    """The overscan of each amplifier of a detector, with the pixels of the frame that it has read."""
+    number = len(detector.amplifiers)
+    if len(overscans) != number:
+        msg = (
+            f"{frame.name}: {len(overscans)} overscans are given, and the detector has {number} "
+            f"amplifier{'s' if number != 1 else ''}; give one for each, in their order."
+        )
+        raise FrameError(msg)
+    if frame.origin is None:
+        msg = f"{frame.name} is no longer a raw frame; subtract the overscan first."
+        raise FrameError(msg)
+    in_raw = detector.sections(frame.origin.raw.shape)
+    strips = []
+    for index, (one, section) in enumerate(zip(overscans, sections_in(frame, detector), strict=True)):
+        if isinstance(one, str):
+            what = f"the overscan section of amplifier {index}"
+            strips.append(Strip(frame.part(section_slices(frame, one, what)), section, index))
+            continue
+        pixels = as_frame(one, f"the overscan of amplifier {index}")
+        cells = None
+        if pixels.origin is None or pixels.origin.raw.identity() != frame.origin.raw.identity():
+            rows, columns = (
+                range(length)[part] for part, length in zip(in_raw[index], frame.origin.raw.shape, strict=True)
             )
-            raise ShapeMismatchError(msg)
-    if model is not None and len(kept) != 1:
-        msg = "a model is fitted to the levels of rows or columns: give overscan_axis=1 or 0 with it."
-        raise TypeError(msg)
-    step, shown = _digital_step(overscan)
-    values = _good_values(ccd, overscan, axes, clip, step)
-    level, variance = _levels(values, axes, step if median else None)
-    apart = variance_of_rows_apart(ccd, overscan, values) if 1 in axes and model is None else 0.0
-    if not kept:
-        apart /= len(values)
-    unresolved = _unresolved_variance(values, axes, step, median) if shown else 0.0
-    identity, window = _identity(ccd, overscan, axes, f"{'median' if median else 'mean'}, clip {clip}, {model!r}")
-    lost = np.zeros(np.shape(level), dtype=bool)
-    if model is not None:
-        level, terms = _fitted(level, model, identity)
-    else:
-        lost = ~np.isfinite(level)
-        if lost.any():
-            level = _between_neighbours(level, lost)
-            # That of the row with the fewest pixels; masked, it does not count.
-            variance = np.where(lost, np.max(variance[~lost]), variance)
-        source_variance: Any = variance if np.ndim(variance) else float(variance)
-        terms = [
-            (NoiseSource(OVERSCAN, source_variance, axes=kept, identity=identity, window=window), Coefficient(1.0))
-        ]
-    if apart:
-        # Once a detector says what rows have in common, it is known better.
-        of_rows = NoiseSource(OVERSCAN, apart, axes=kept, identity=rows_apart(identity), window=window)
-        terms.append((of_rows, Coefficient(1.0)))
-    if unresolved > NEGLIGIBLE * float(np.nanmean(variance)):
-        # All rows may lie at the same place in their step.
-        terms.append((NoiseSource(OVERSCAN, unresolved, axes=(), identity=f"{identity}:step"), Coefficient(1.0)))
-    return np.asarray(level), terms, lost
+            cells = _cells_beside(rows, columns, pixels.shape, detector.amplifiers[index].corner)
+        strips.append(Strip(pixels, section, index, cells))
+    return strips
+
+
+def _cells_beside(rows: range, columns: range, shape: tuple[int, ...], corner: str) -> tuple[range, range]:
+    """
+    The cells of the raw frame that the pixels of an overscan would have, if they are in a frame of their own.
+
+    Those are read after the pixels of the section: beside it, away from the corner that is read first, or above or
+    below it if they are aligned with its columns only.
+    """
+    columns_fall, rows_fall = CORNERS[corner]
+    if shape[0] != len(rows) and shape[1] == len(columns):
+        return _after(rows, shape[0], falls=rows_fall), _upwards(columns)
+    return _upwards(rows)[: shape[0]], _after(columns, shape[1], falls=columns_fall)
+
+
+def _upwards(cells: range) -> range:
+    return cells if cells.step > 0 else cells[::-1]
+
+
+def _after(cells: range, number: int, *, falls: bool) -> range:
+    """As many cells after those that an amplifier reads along an axis, in rising order."""
+    cells = _upwards(cells)
+    first = cells[0] - number * cells.step if falls else cells[-1] + cells.step
+    return range(first, first + number * cells.step, cells.step)
+
+
+def _in_frame(values: NDArray[Any], frame: FrameSoFar, strip: Strip) -> NDArray[Any]:
+    """What there is for each row or column of a section at those of the frame, zero beside it; a number stays one."""
+    lengths = np.shape(values)
+    if not lengths:
+        return np.asarray(values)
+    result = np.zeros([n if length > 1 else 1 for n, length in zip(frame.shape, lengths, strict=True)], values.dtype)
+    result[tuple(part if length > 1 else slice(None) for part, length in zip(strip.section, lengths, strict=True))] = (
+        values
+    )
+    return result
+
+
+def _term_in_frame(
+    source: NoiseSource, coefficient: Coefficient, frame: FrameSoFar, strip: Strip
+) -> tuple[NoiseSource, Coefficient]:
+    """A source of the level and its coefficient, as the frame has them."""
+    variance, factor = source.variance.evaluate(), coefficient.evaluate()
+    if np.ndim(variance):
+        source = source.replace(variance=Coefficient(_in_frame(np.asarray(variance), frame, strip)))
+    return source, Coefficient(_in_frame(np.asarray(factor), frame, strip)) if np.ndim(factor) else coefficient
 
 
 def _warn_of_order(frame: FrameSoFar) -> None:
@@ -243,230 +276,14 @@ def _warn_of_order(frame: FrameSoFar) -> None:
         warn(msg, NoiseWarning)
 
 
-def _warn_of_lost(frame: FrameSoFar, lost: NDArray[np.bool_]) -> None:
+def _warn_of_lost(frame: FrameSoFar, lost: NDArray[np.bool_], pixels: NDArray[np.bool_], amplifier: int | None) -> None:
     """Say that rows and columns without a level of their own get masked, unless they are masked already."""
-    if frame.are_masked(np.broadcast_to(lost, frame.shape)):
+    if frame.are_masked(pixels):
         return
     lines = "columns" if lost.shape[0] == 1 else "rows"
+    whose = "" if amplifier is None else f" of amplifier {amplifier}"
     msg = (
-        f"{frame.name}: {np.count_nonzero(lost)} of {lost.size} {lines} have no good pixel in the overscan; they are "
-        "masked and flagged NO_DATA. With overscan_axis=(0, 1), one level for the frame, they are kept."
+        f"{frame.name}: {np.count_nonzero(lost)} of {lost.size} {lines} have no good pixel in the overscan{whose}; "
+        "they are masked and flagged NO_DATA. With overscan_axis=(0, 1), one level for the frame, they are kept."
     )
     warn(msg, NoiseWarning)
-
-
-def _between_neighbours(level: NDArray[np.float64], lost: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The levels, with those that are not known interpolated."""
-    known = np.flatnonzero(~lost)
-    return np.interp(np.arange(level.size), known, level.ravel()[known]).reshape(level.shape)
-
-
-def _digital_step(overscan: CCDFrame) -> tuple[float, bool]:
-    """The digital step of an overscan, 0 if it was not digitised; and whether pixels show it, or only their type."""
-    own = digital_step(neighbours(overscan.pixels))
-    if own is not None:
-        return own, True
-    # Of a few pixels, or pixels of few values, the rest of the frame tells it.
-    origin = overscan.origin
-    return (0.0, False) if origin is None else (origin.quantum, origin.raw.found_step is not None)
-
-
-def _check_model(model: Any) -> None:
-    """Refuse what cannot be fitted to the levels."""
-    from astropy.modeling import Model
-
-    if not isinstance(model, Model) or (model.n_inputs, model.n_outputs) != (1, 1):
-        msg = (
-            f"the model of the overscan is {described(model)}; expected one of astropy.modeling in one variable, such "
-            "as Chebyshev1D(2)."
-        )
-        raise TypeError(msg)
-
-
-def _averaged_axes(overscan: CCDFrame, overscan_axis: int | tuple[int, int] | None) -> tuple[int, ...]:
-    if overscan_axis is None:
-        return (1,) if overscan.shape[1] < overscan.shape[0] else (0,)
-    axes = tuple(overscan_axis) if isinstance(overscan_axis, (list, tuple)) else (overscan_axis,)
-    whole = all(isinstance(axis, Integral) and not isinstance(axis, bool) for axis in axes)
-    if not axes or not whole or any(axis not in (0, 1) for axis in axes):
-        msg = (
-            f"overscan_axis is {described(overscan_axis)}; expected 1 (a level a row), 0 (a column), (0, 1) (the "
-            "frame) or None."
-        )
-        raise ValueError(msg)
-    return tuple(int(axis) for axis in axes)
-
-
-def _identity(ccd: FrameFacts, overscan: CCDFrame, axes: tuple[int, ...], how: str) -> tuple[str, Window]:
-    """
-    The identity of the level's noise, and the cells of it that the frame's rows or columns hold.
-
-    The same pixels of one raw frame, averaged in the same way, are the same noise.
-    """
-    origin, section = ccd.origin, overscan.origin
-    kept = tuple(axis for axis in (0, 1) if axis not in axes)
-    if origin is None or section is None:
-        return drawn_identity(), ((0, 1),) * len(kept)
-    windows = [section.window[axis] for axis in axes]
-    pixels = tuple(
-        (int(first), int(step), overscan.shape[axis]) for axis, (first, step) in zip(axes, windows, strict=True)
-    )
-    level = SubtractedLevel(axes, pixels, how)
-    return level.identity(section.raw.identity()), tuple(origin.window[axis] for axis in kept)
-
-
-def _good_values(
-    ccd: FrameFacts, overscan: CCDFrame, axes: tuple[int, ...], clip: float | None, step: float
-) -> NDArray[np.float64]:
-    """The overscan, NaN where a pixel does not count."""
-    values = overscan.pixels.astype(np.float64)
-    values[~measured(overscan)] = np.nan
-    if clip is not None:
-        with warnings.catch_warnings():
-            # A row without a good pixel has no median; it is masked.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            deviation = np.abs(values - _plain_median(values, axes))
-            # One scatter for all: with a few dozen pixels a row, each row's own would be too uncertain. It is not less
-            # than one digital step, where most pixels may have the same value.
-            sigma = max(1.4826 * float(np.nanmedian(deviation)), step)
-        with np.errstate(invalid="ignore"):
-            values[deviation > clip * sigma] = np.nan
-    if not np.isfinite(values).any():
-        msg = f"{ccd.name}: the overscan has no good pixel."
-        raise FrameError(msg)
-    return values
-
-
-def _levels(
-    values: NDArray[np.float64], axes: tuple[int, ...], median_step: float | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """
-    Level and its variance, with the averaged axes kept at length 1 (or a number for the frame).
-
-    A mean, or if ``median_step`` is given a median of values that come in such steps.
-    """
-    whole = len(axes) == 2
-    number = np.isfinite(values).sum(axis=axes, keepdims=True)
-    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-        # A row without a good pixel has no level; it is masked.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        if median_step is None:
-            level = np.nanmean(values, axis=axes, keepdims=True)
-        else:
-            level = _median(values, axes, median_step)
-        # About the mean: about the median it is larger, the more so the fewer there are.
-        residual = values - np.nanmean(values, axis=axes, keepdims=True)
-        freedom = np.isfinite(residual).sum() - np.isfinite(level).sum()
-        scatter = np.nansum(residual**2) / max(freedom, 1)
-        typical = max(round(float(np.median(number))), 1)
-        factor = 1.0 if median_step is None else interpolated_median_factor(typical, median_step, float(scatter))
-        variance = factor * scatter / number
-    return (level[0, 0], variance[0, 0]) if whole else (level, variance)
-
-
-def _plain_median(values: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
-    """The median of each row, column or frame, of the values that are not NaN."""
-    # NumPy looks for NaN in each row by itself, which takes twenty times longer.
-    median = np.nanmedian if np.isnan(values).any() else np.median
-    return np.asarray(median(values, axis=axes, keepdims=True))
-
-
-def _median(values: NDArray[np.float64], axes: tuple[int, ...], step: float) -> NDArray[np.float64]:
-    """
-    The median of each row, column or frame, interpolated within a digital step.
-
-    The plain median of whole numbers is a whole number, and off by up to half a step however many pixels there are.
-    What part of the pixels lies below either edge of its step tells, for Gaussian noise, how far it is from both.
-    """
-    from scipy.special import ndtri
-
-    median = _plain_median(values, axes)
-    if step <= 0:
-        return median
-    lower = np.nanmax(np.where(values <= median, values, np.nan), axis=axes, keepdims=True)
-    below = (values < lower - step / 2).sum(axis=axes, keepdims=True)
-    inside = (np.abs(values - lower) <= step / 2).sum(axis=axes, keepdims=True)
-    number = np.isfinite(values).sum(axis=axes, keepdims=True)
-    part = np.where((below > 0) & (below + inside < number), ndtri(below / number), np.nan)
-    upper = ndtri((below + inside) / number)
-    # Linear, where all pixels on one side of the median have its value.
-    linear = (number / 2 - below) / inside
-    fraction = np.where(np.isfinite(part), -part / (upper - part), linear)
-    # Halfway between two values of an even number of pixels the plain median is right.
-    between = 2 * (below + inside) == number
-    return np.where((inside > 0) & ~between, lower + step * (fraction - 0.5), median)
-
-
-def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], step: float, median: bool) -> float:
-    r"""
-    Variance of the error that digitisation leaves in all levels, however many pixels there are.
-
-    With less noise than half a step sigma, the mean of digitised values is off by an amount that depends on where in
-    the step q the truth lies; over all places it has the variance :math:`q^2 \sum_k \exp(-(2 \pi k \sigma/q)^2) /
-    (2 \pi^2 k^2)`, and :math:`q^2/12` without noise (Widrow & Kollar, Quantization Noise, 2008). An interpolated median
-    is not off where there are values on both sides of it.
-    """
-    from scipy.special import ndtri
-
-    if step <= 0:
-        return 0.0
-    good = values[np.isfinite(values)]
-    distinct, number = np.unique(good, return_counts=True)
-    usual = distinct[number.argmax()]
-    below, above = np.mean(good < usual - step / 2), np.mean(good > usual + step / 2)
-    if below > 0 and above > 0:
-        sigma = step / float(ndtri(1 - float(above)) - ndtri(float(below)))
-    else:
-        sigma = float(np.sqrt(max(float(np.var(good)) - step**2 / 12, 0.0)))
-    k = np.arange(1, 31)
-    variance = step**2 * float(np.sum(np.exp(-np.square(2 * np.pi * k * sigma / step)) / (2 * np.pi**2 * k**2)))
-    if not median or variance == 0:
-        return variance
-    with warnings.catch_warnings():
-        # A row without a good pixel has no level; it is masked.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        center = _plain_median(values, axes)
-    lower, upper = np.any(values < center - step / 2, axis=axes), np.any(values > center + step / 2, axis=axes)
-    return variance * (1 - float(np.mean(lower & upper)))
-
-
-def _fitted(level: NDArray[np.float64], model: Model, identity: str) -> tuple[NDArray[np.float64], Terms]:
-    """A model's values at each row (column), and a source of noise for each of its parameters."""
-    from astropy.modeling.fitting import LinearLSQFitter, TRFLSQFitter
-
-    measured = level.ravel()
-    good = np.isfinite(measured)
-    position = np.arange(measured.size, dtype=float)
-    fitter = LinearLSQFitter() if model.linear else TRFLSQFitter()
-    fitted = fitter(model, position[good], measured[good])
-    values = fitted(position)
-    derivatives = _derivatives(fitted, position)
-    _, size, right = np.linalg.svd(derivatives[good], full_matrices=False)
-    rank = int(np.sum(size > size[0] * 1e-10)) if size.size else 0
-    variance = float(np.sum((measured[good] - values[good]) ** 2) / max(good.sum() - rank, 1))
-    # The left singular vectors, continued to rows that have no good pixel.
-    full = derivatives @ (right[:rank].T / size[:rank])
-    shape = level.shape
-    terms: Terms = [
-        (
-            NoiseSource(OVERSCAN, variance, axes=(), identity=f"{identity}:{k}"),
-            Coefficient(np.ascontiguousarray(full[:, k]).reshape(shape)),
-        )
-        for k in range(rank)
-    ]
-    return values.reshape(shape), terms
-
-
-def _derivatives(fitted: Model, position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Derivatives of a model with respect to its free parameters, shape (n, p), by central differences."""
-    columns = []
-    for name in fitted.param_names:
-        if fitted.fixed[name] or fitted.tied[name]:
-            continue
-        value = float(getattr(fitted, name).value)
-        step = 1e-4 * max(abs(value), 1e-2)
-        high, low = fitted.copy(), fitted.copy()
-        setattr(high, name, value + step)
-        setattr(low, name, value - step)
-        columns.append((high(position) - low(position)) / (2 * step))
-    return np.stack(columns, axis=1)

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
-    from astro_calib.frame.frame import CCDFrame
-    from astro_calib.noise.window import Window
-    from astro_calib.steps.run import FrameSoFar
+    from numpy.typing import NDArray
 
 __all__ = ["RowNoise", "row_noise", "variance_of_rows_apart"]
 
@@ -44,7 +42,7 @@ class RowNoise(NamedTuple):
     error: float
 
 
-def variance_of_rows_apart(frame: FrameSoFar, overscan: CCDFrame, values: NDArray[np.float64]) -> float:
+def variance_of_rows_apart(image_of: Callable[[], NDArray[Any] | None], values: NDArray[np.float64]) -> float:
     """
     Variance of what a row of the overscan has in common and the row of the image has not.
 
@@ -52,10 +50,8 @@ def variance_of_rows_apart(frame: FrameSoFar, overscan: CCDFrame, values: NDArra
 
     Parameters
     ----------
-    frame : FrameSoFar
-        The frame, with its overscan.
-    overscan : CCDFrame
-        Its cut.
+    image_of : callable
+        Gives the pixels of the image in the same rows, None if they are not known.
     values : ndarray, shape (ny, n)
         The pixels of the overscan, NaN where one does not count.
 
@@ -65,7 +61,7 @@ def variance_of_rows_apart(frame: FrameSoFar, overscan: CCDFrame, values: NDArra
         Zero if rows scatter by no more than their pixels explain, or the image does not tell.
     """
     excess, _ = _excess(values)
-    image = _image_of(frame, overscan) if excess else None
+    image = image_of() if excess else None
     if image is None:
         return 0.0
     rows = row_noise(values, image)
@@ -134,24 +130,3 @@ def _excess(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     seen = float(mad_std(differences)) ** 2 / 2
     significant = seen > formal * (1 + SIGNIFICANT * OF_DIFFERENCES / np.sqrt(differences.size))
     return (seen - formal if significant else 0.0), levels
-
-
-def _image_of(frame: FrameSoFar, overscan: CCDFrame) -> NDArray[np.float64] | None:
-    """The pixels of the frame that are not overscan; None if that is not known, or the rows are not the same."""
-    if frame.origin is None or overscan.origin is None or frame.shape[0] != overscan.shape[0]:
-        return None
-    columns, held = (
-        _cells(origin.window, shape[1])
-        for origin, shape in ((frame.origin, frame.shape), (overscan.origin, overscan.shape))
-    )
-    image = np.flatnonzero(~np.isin(columns, held))
-    return (
-        frame.values((slice(None), slice(int(image[0]), int(image[-1]) + 1)))[:, image - image[0]]
-        if image.size
-        else None
-    )
-
-
-def _cells(window: Window, length: int) -> NDArray[np.intp]:
-    first, step = window[-1]
-    return first + step * np.arange(length)

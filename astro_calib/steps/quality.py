@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import astropy.units as u
+import numpy as np
 
 from astro_calib.arguments import as_mask
 from astro_calib.detector.detector import as_detector
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.flags import DataQuality
+from astro_calib.steps.amplifiers import PerAmplifier, sections_in
 from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
@@ -36,11 +38,19 @@ class FlagSaturated(LinearStep):
             msg = f"{frame.name}: no pixel is a finite number; the file holds no image that could be calibrated."
             raise FrameError(msg)
         frame.flag_lost(DataQuality.NO_DATA)
-        if self.detector.saturation is not None:
-            if frame.unit != u.adu:
-                msg = f"{frame.name} is in {frame.unit}; saturated pixels are found in the raw frame, in adu."
-                raise u.UnitConversionError(msg)
-            frame.flag_from(float(self.detector.saturation.value), DataQuality.SATURATED)
+        levels = self.detector.saturations()
+        if all(level is None for level in levels):
+            return
+        if frame.unit != u.adu:
+            msg = f"{frame.name} is in {frame.unit}; saturated pixels are found in the raw frame, in adu."
+            raise u.UnitConversionError(msg)
+        found = [np.nan if level is None else level for level in levels]
+        of_all = np.nan if self.detector.saturation is None else float(self.detector.saturation.value)
+        if len(set(levels)) == 1:
+            frame.flag_from(found[0], DataQuality.SATURATED)
+        else:
+            sections = sections_in(frame, self.detector)
+            frame.flag_from(PerAmplifier(sections, tuple(found), frame.shape, of_all), DataQuality.SATURATED)
 
 
 class FlagBadPixels(LinearStep):
@@ -72,7 +82,7 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
     ccd : CCDFrame, shape (ny, nx)
         A raw frame in adu, before anything was subtracted: saturation is a property of the digitised value.
     detector : Detector
-        With its ``saturation``; without one only pixels that are not numbers are flagged.
+        With its ``saturation`` or those of its amplifiers; without any only pixels that are not numbers are flagged.
 
     Returns
     -------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.detector.detector import CORNERS
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
@@ -40,14 +41,20 @@ class ReadSection(NamedTuple):
         rows, columns = (len(range(part.start, part.stop, part.step)) for part in (self.rows, self.columns))
         return rows, columns
 
+    @property
+    def progression(self) -> tuple[int, ...]:
+        """The first row that is read, the step to the next one, and how many there are; the same of the columns."""
+        numbers: list[int] = []
+        parts = zip((self.rows, self.columns), self.shape, (self.upper, self.right), strict=True)
+        for part, length, last_first in parts:
+            first = part.start + part.step * (length - 1) if last_first else part.start
+            numbers += [first, -part.step if last_first else part.step, length]
+        return tuple(numbers)
+
     def flat(self, rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
         """The indices in a flattened frame of what is read in these rows and columns, counted as they are read."""
-        y, x = (
-            part.start + part.step * (length - 1 - places if last_first else places)
-            for part, length, places, last_first in zip(
-                (self.rows, self.columns), self.shape, (rows, columns), (self.upper, self.right), strict=True
-            )
-        )
+        row, down, _, column, along, _ = self.progression
+        y, x = row + down * rows, column + along * columns
         return np.asarray(y * shape[1] + x, dtype=np.int64)
 
 
@@ -70,7 +77,8 @@ def read_sections(frame: FrameFacts, detector: Detector) -> list[ReadSection]:
     sections = []
     for amplifier, section in zip(detector.amplifiers, detector.sections(frame.shape), strict=True):
         rows, columns = (_ascending(part, length) for part, length in zip(section, frame.shape, strict=True))
-        sections.append(ReadSection(rows, columns, "upper" in amplifier.corner, "right" in amplifier.corner))
+        right, upper = CORNERS[amplifier.corner]
+        sections.append(ReadSection(rows, columns, upper, right))
     return sections
 
 

@@ -24,7 +24,7 @@ from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.operands import check_addable, flagged_uncertain
 from astro_calib.frame.write_guard import WriteGuard
-from astro_calib.kernels.program import FLAG_FROM, FLAG_LOST
+from astro_calib.kernels.program import ADD, FLAG_FROM, FLAG_LOST
 from astro_calib.masters.master import FRAME_NOISE
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -109,7 +109,7 @@ class FrameSoFar:
         """Which pixels of a raw frame these are."""
         if self.raw_origin is not None and self.gains is not None:
             if self._scaled_origin is None:
-                self._scaled_origin = self.raw_origin.scaled(self.gains.over(self.dtype))
+                self._scaled_origin = self.raw_origin.scaled(self.gains.as_field(self.dtype))
             return self._scaled_origin
         return self.raw_origin
 
@@ -122,6 +122,11 @@ class FrameSoFar:
         """As for a `CCDFrame`."""
         origin = self.origin
         return self.flattened_step if origin is None else origin.quantum
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """The pixels that the run began with, read-only."""
+        return self._ccd.pixels
 
     def values(self, item: tuple[slice, ...] = (slice(None), slice(None))) -> NDArray[Any]:
         """
@@ -214,11 +219,28 @@ class FrameSoFar:
         self.unit = unit
         self._has_new_values = self._has_new_noise = True
 
+    def add_in(self, where: PerAmplifier, value: float | NDArray[Any]) -> None:
+        """
+        Add what is exact, times a number for each amplifier.
+
+        Parameters
+        ----------
+        where : PerAmplifier
+            One for those whose pixels it is for, zero for others.
+        value : float or ndarray
+            In the frame's unit; an array broadcasts to the frame.
+        """
+        self._follow_step(np.add, where, lambda: value)
+        self._program.append(ADD, value, where=where)
+        self._has_new_values = self._has_new_noise = True
+
     def add_noise(
         self,
         source: NoiseSource,
         coefficient: Coefficient | float | NDArray[Any] = 1.0,
         variance: PerAmplifier | None = None,
+        *,
+        where: PerAmplifier | None = None,
     ) -> None:
         """
         Add a source of noise of the frame's own.
@@ -231,10 +253,13 @@ class FrameSoFar:
             The derivative of the frame with respect to it; an array broadcasts to the frame.
         variance : PerAmplifier, optional
             That of the source, if it is one for each amplifier.
+        where : PerAmplifier, optional
+            Another factor of the coefficient, one for each amplifier.
         """
         coefficient = coefficient if isinstance(coefficient, Coefficient) else Coefficient(coefficient)
-        is_new = self._replace_term(source, coefficient)
-        self._variance.add_source(source, coefficient, variance, is_new=is_new)
+        whole = coefficient if where is None else coefficient.times(where.as_field(np.float32))
+        is_new = self._replace_term(source, whole)
+        self._variance.add_source(source, coefficient, variance, is_new=is_new, where=where)
 
     def add_noises(self, terms: Sequence[Term], variance: Callable[[], NDArray[Any]]) -> None:
         """
@@ -292,14 +317,14 @@ class FrameSoFar:
         self._has_new_noise = True
         return len(others) == len(terms)
 
-    def flagged(self, quality: DataQuality) -> NDArray[np.bool_]:
-        """Where one of these flags is set so far; the pass has not been carried out for this."""
-        found = np.zeros(self.shape, dtype=np.bool_)
+    def flagged(self, quality: DataQuality, where: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether one of these flags is set so far, for some pixels by their indices in the flattened frame."""
+        found = np.zeros(where.shape, dtype=np.bool_)
         for plane in self._quality:
-            found |= (np.asarray(plane) & np.uint16(quality)) != 0
+            found |= (np.asarray(plane).reshape(-1)[where] & np.uint16(quality)) != 0
         for place, one in enumerate(self._program.done):
             if one.code == FLAG_FROM and one.bits & quality:
-                found |= self._program.values(self._ccd.pixels, (slice(None), slice(None)), place) >= one.factor
+                found |= self._program.reached(self._ccd.pixels, place, where)
         return found
 
     def flag(self, where: NDArray[np.bool_], quality: DataQuality) -> None:
@@ -310,9 +335,14 @@ class FrameSoFar:
         if quality & DataQuality.UNUSABLE:
             self._masks.append(spread)
 
-    def flag_from(self, level: float, quality: DataQuality) -> None:
-        """Set a flag where the values are at this level or above, and mask these pixels."""
+    def flag_from(self, level: float | PerAmplifier, quality: DataQuality) -> None:
+        """Set a flag where the values are at this level or above, and mask these pixels; nowhere at NaN or above."""
         self._is_flagged = True
+        if isinstance(level, PerAmplifier):
+            whole = self.dtype.kind in "iu"
+            level = level._replace(values=tuple(float(np.ceil(one)) if whole else one for one in level.values))
+            self._program.append(FLAG_FROM, level, bits=int(quality))
+            return
         level = float(np.ceil(level)) if self.dtype.kind in "iu" else float(level)
         self._program.append(FLAG_FROM, level, bits=int(quality))
 
@@ -409,7 +439,8 @@ class FrameSoFar:
             known = any(source.identity == f"{origin.raw.identity()}:read" for source, _ in self.terms or ())
             # Otherwise nothing was digitised, or the noise of that is known already.
             follows = is_gain or (origin.raw.step != 0 and not known)
-            origin = origin.scaled(plain(values()), power) if follows else origin.scaled(0.0)
+            factor = values() if is_number or isinstance(operand, PerAmplifier) else plain(values())
+            origin = origin.scaled(factor, power) if follows else origin.scaled(0.0)
         self.raw_origin = origin
 
 

@@ -27,7 +27,7 @@ from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
 from astro_calib.steps.trim import Trim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from astropy.modeling import Model
     from numpy.typing import ArrayLike, NDArray
@@ -41,7 +41,7 @@ __all__ = ["apply_steps", "calibrate", "calibration_steps", "ccd_process"]
 def calibration_steps(
     detector: Detector,
     *,
-    overscan: str | CCDFrame | None = None,
+    overscan: str | CCDFrame | Sequence[str | CCDFrame] | None = None,
     overscan_axis: int | tuple[int, int] | None = (0, 1),
     overscan_median: bool = True,
     overscan_model: Model | None = None,
@@ -76,11 +76,10 @@ def calibration_steps(
     if by_signal and overscan is None and bias is None and pedestal is None:
         steps.insert(0, RefusePedestal())
     if overscan is not None:
-        is_section = isinstance(overscan, str)
-        where = None if is_section else flag_saturated(as_frame(overscan, "the overscan"), detector)
         steps.append(
             SubtractOverscan(
-                overscan=where,
+                overscan=_overscan(overscan, detector),
+                detector=detector,
                 fits_section=overscan if isinstance(overscan, str) else None,
                 overscan_axis=overscan_axis,
                 median=overscan_median,
@@ -112,6 +111,20 @@ def calibration_steps(
     if cosmic_rays:
         steps.append(NamedStep("cosmic_rays", cosmicray_lacosmic))
     return steps
+
+
+def _overscan(
+    overscan: str | CCDFrame | Sequence[str | CCDFrame], detector: Detector
+) -> CCDFrame | list[str | CCDFrame] | None:
+    """An overscan that is a frame, with its saturated pixels flagged, or that of each amplifier; None for a section."""
+    if isinstance(overscan, str):
+        return None
+    if not isinstance(overscan, (list, tuple)):
+        return flag_saturated(as_frame(overscan, "the overscan"), detector)
+    return [
+        one if isinstance(one, str) else flag_saturated(as_frame(one, "the overscan"), detector.alone(index))
+        for index, one in enumerate(overscan)
+    ]
 
 
 @other_words(
@@ -150,8 +163,10 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         A raw frame in adu.
     detector : Detector
         Gain, read noise, saturation, and linearity if it has one.
-    overscan : str or CCDFrame, optional
-        FITS section of the raw frame, such as ``"[1025:1056, 1:1024]"``, or the overscan as a cut of it.
+    overscan : str, CCDFrame, or sequence of them, optional
+        FITS section of the raw frame, such as ``"[1025:1056, 1:1024]"``, or the overscan as a cut of it. A list has one
+        for each amplifier of the detector, as in `subtract_overscan`: ``detector.overscan_sections()``, or frames that
+        hold the overscan of an amplifier.
     overscan_axis : int, (int, int) or None
         As in `subtract_overscan`; one level for the frame by default.
     overscan_median : bool

@@ -51,31 +51,38 @@ class SubtractedLevel(NamedTuple):
         For each of them the first cell of the raw frame, the step, and the number.
     how : str
         How they were averaged, and what was left out.
+    amplifier : int or None
+        Which one's level it is; None for one of the whole frame.
     """
 
     axes: tuple[int, ...]
     pixels: tuple[tuple[int, int, int], ...]
     how: str
+    amplifier: int | None = None
 
     def identity(self, raw: str) -> str:
         """The identity of its noise: the same pixels of one raw frame, averaged in the same way, are the same noise."""
-        return f"{raw}:{OVERSCAN}:{self.axes}:{[*self.pixels]}:{self.how}"
+        number = "" if self.amplifier is None else f" {self.amplifier}"
+        return f"{raw}:{OVERSCAN}{number}:{self.axes}:{[*self.pixels]}:{self.how}"
 
     @classmethod
     def of_identity(cls, identity: str, raw: str) -> SubtractedLevel | None:
         """The level whose noise has this identity; None if it is none of this raw frame, or a model."""
-        start = f"{raw}:{OVERSCAN}:"
+        start = f"{raw}:{OVERSCAN}"
         if not identity.startswith(start):
             return None
         try:
-            axes, pixels, how = identity.removeprefix(start).split(":", 2)
-            result = cls(tuple(ast.literal_eval(axes)), tuple(map(tuple, ast.literal_eval(pixels))), how)
+            number, axes, pixels, how = identity.removeprefix(start).split(":", 3)
+            amplifier = int(number) if number else None
+            result = cls(tuple(ast.literal_eval(axes)), tuple(map(tuple, ast.literal_eval(pixels))), how, amplifier)
         except (ValueError, SyntaxError):
             return None
         return result if how.endswith(", None") else None
 
-    def lies_in(self, section: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
-        """Whether an amplifier that has read this section of a raw frame of this shape has read all of its pixels."""
+    def is_of(self, amplifier: int, section: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
+        """Whether an amplifier, which has read this section of a raw frame of this shape, has read its pixels, too."""
+        if self.amplifier is not None:
+            return self.amplifier == amplifier
         return all(
             first in (cells := range(*section[axis].indices(shape[axis]))) and first + step * (number - 1) in cells
             for axis, (first, step, number) in zip(self.axes, self.pixels, strict=True)
@@ -259,22 +266,25 @@ def without_level(
         What each variance is multiplied by.
     """
     raw = origin.raw.identity()
-    found = _level_of(frame.terms or (), raw)
+    levels = _levels_of(frame.terms or (), raw)
     sections = detector.sections(origin.raw.shape)
     image = [first + step * np.arange(n) for (first, step), n in zip(origin.window, frame.shape, strict=True)]
     correlations, left = [], []
     of_each = zip(detector.amplifiers, sections, held, variances, electrons_per_unit, strict=True)
-    for amplifier, section, part_of_frame, variance, electrons in of_each:
-        correlation, factor = amplifier.correlation or Correlation(), 1.0
+    for index, (amplifier, section, part_of_frame, variance, electrons) in enumerate(of_each):
+        correlation, factor = amplifier.correlation_in_frame or Correlation(), 1.0
+        own = [
+            one
+            for one in levels
+            if (len(sections) == 1 and one[1].amplifier is None) or one[1].is_of(index, section, origin.raw.shape)
+        ]
         # What rounding adds is white.
         square = float(amplifier.read_noise.value) ** 2
         share = min(square / variance, 1.0) if variance else 0.0
         correlation = Correlation.of_waves(correlation.waves * [share, 1, 1])
-        if (
-            amplifier.correlation is not None
-            and found is not None
-            and (len(sections) == 1 or found[1].lies_in(section, origin.raw.shape))
-        ):
+        if amplifier.correlation is not None and own:
+            # The last one is that of noise which was not subtracted before.
+            found = own[-1]
             cells = [along[part] for along, part in zip(image, part_of_frame, strict=True)]
             level = found[1].of_waves(correlation.waves, cells, rows_in_overscan=amplifier.rows_in_overscan)
             if correlation.waves[:, 0].any():
@@ -304,8 +314,7 @@ def _typical_variance(frame: FrameSoFar, identity: str, part: tuple[slice, slice
     return total
 
 
-def _level_of(terms: Iterable[Term], raw: str) -> tuple[str, SubtractedLevel] | None:
-    """The last level that was subtracted from a frame with these sources, with the identity of its noise."""
+def _levels_of(terms: Iterable[Term], raw: str) -> list[tuple[str, SubtractedLevel]]:
+    """The levels that were subtracted from a frame with these sources, with the identities of their noise."""
     found = [(source.identity, SubtractedLevel.of_identity(source.identity, raw)) for source, _ in terms]
-    levels = [(identity, level) for identity, level in found if level is not None]
-    return levels[-1] if levels else None
+    return [(identity, level) for identity, level in found if level is not None]

@@ -26,7 +26,6 @@ from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.propagation import RULES, Power, Rule
 from astro_calib.noise.shot_variance import ShotVariance, clamped
-from astro_calib.steps.instructions import cut_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,19 +121,26 @@ class VarianceSoFar:
         return added
 
     def add_source(
-        self, source: NoiseSource, coefficient: Coefficient, variance: PerAmplifier | None, *, is_new: bool
+        self,
+        source: NoiseSource,
+        coefficient: Coefficient,
+        variance: PerAmplifier | None,
+        *,
+        is_new: bool,
+        where: PerAmplifier | None = None,
     ) -> None:
-        """Add a source; the pass cannot take the old one away, if there is one."""
+        """Add a source; the pass cannot take the old one away, if there is one. The coefficient is multiplied."""
         self._meet(source, is_new=is_new)
         if coefficient.depends_on_own:
             self.is_found = False
             return
         self.noise_at[source.identity] = len(self.program.done)
-        if variance is not None and coefficient.number is not None:
+        if variance is not None and where is None and coefficient.number is not None:
             self.program.append(ADD_VARIANCE, variance, coefficient.number**2)
         else:
             size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
-            self.program.append(ADD_VARIANCE, size)
+            squares = None if where is None else where._replace(values=tuple(np.square(where.values).tolist()))
+            self.program.append(ADD_VARIANCE, size, where=squares)
 
     def add_sources(self, sources: list[NoiseSource], variance: Any, *, are_new: bool) -> None:
         """Add sources whose variance together is known; a callable gives it when the pass begins."""
@@ -155,9 +161,8 @@ class VarianceSoFar:
     def add_shot_noise(self, source: NoiseSource, floor: PerAmplifier, *, is_new: bool) -> None:
         """Add shot noise whose variance is the values as they are now, but not less than a floor."""
         self._meet(source, is_new=is_new)
-        self.shot[source.identity] = len(self.program.done), floor.over(self.program.dtype)
-        # The pass knows a number for each section, no map.
-        self.is_found &= self.program.append(ADD_SHOT, floor).array is None
+        self.shot[source.identity] = len(self.program.done), floor.as_field(self.program.dtype)
+        self.program.append(ADD_SHOT, floor)
 
     def _meet(self, source: NoiseSource, *, is_new: bool) -> None:
         self.shot.pop(source.identity, None)
@@ -166,11 +171,11 @@ class VarianceSoFar:
 
     def cut(self, item: tuple[slice, slice], program: Instructions) -> VarianceSoFar:
         """That of some rows and columns, and the instructions for these."""
-        shape = self.program.shape
-        shot = {key: (at, cut_array(floor, item, shape)) for key, (at, floor) in self.shot.items()}
-        by_section = any(one.code == ADD_SHOT and isinstance(one.factor, tuple) for one in self.program.done)
+        shot = {
+            key: (at, floor if isinstance(floor, float) else floor.cut(item)) for key, (at, floor) in self.shot.items()
+        }
         added = [(frame[item], factor) for frame, factor in self.added]
-        return replace(self, program=program, added=added, shot=shot, is_found=self.is_found and not by_section)
+        return replace(self, program=program, added=added, shot=shot)
 
     # -- the result ----------------------------------------------------------------------------------------------
 
@@ -181,7 +186,10 @@ class VarianceSoFar:
             return term
         at, floor = self.shot[source.identity]
         undo = self.program.undone_from(at)
-        variance: Any = clamped(data, undo, floor) if guard is None else ShotVariance(data, guard, undo, floor)
+        if guard is not None:
+            variance: Any = ShotVariance(data, guard, undo, floor)
+        else:
+            variance = clamped(data, undo, floor if isinstance(floor, float) else floor.array)
         return source.replace(variance=Coefficient(1.0).times(variance)), coefficient
 
 

@@ -420,7 +420,7 @@ def read_noise_of(frame):
 def test_maps_of_amplifiers_are_small_and_there_once(rng, name, bytes_held):
     detector = several(AMPLIFIERS[name])
     one, other = (calibrate(raw_frame(rng), detector, pedestal=1000, trim="[1:40, 1:30]") for _ in range(2))
-    assert read_noise_of(one).nbytes == bytes_held
+    assert read_noise_of(one).nbytes <= bytes_held
     assert read_noise_of(one) == read_noise_of(other)
 
 
