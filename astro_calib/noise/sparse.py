@@ -42,20 +42,35 @@ class SparseArray(ArrayRef):
     array([[0., 4.]])
     """
 
-    __slots__ = ("_shape", "pixels", "values")
+    __slots__ = ("_key", "_shape", "pixels", "values")
+
+    #: As an array has it, for loops that take some rows at a time.
+    ndim = 2
 
     def __init__(self, pixels: NDArray[Any], values: NDArray[Any], shape: tuple[int, ...]) -> None:
         self.pixels = np.asarray(pixels, dtype=np.int64)
         self.values = np.asarray(values)
         self._shape = (int(shape[0]), int(shape[1]))
-        self.key = ("sparse", content_digest(self.pixels), content_digest(self.values), self._shape)
+        self._key: tuple[Any, ...] | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """The same for equal values; found when it is first asked for."""
+        if self._key is None:
+            self._key = ("sparse", content_digest(self.pixels), content_digest(self.values), self._shape)
+        return self._key
 
     @property
     def array(self) -> NDArray[Any]:
         """The values of all pixels, made anew each time."""
-        result = np.zeros(self._shape, dtype=self.values.dtype)
-        result.reshape(-1)[self.pixels] = self.values
-        return result
+        return _spread(self.pixels, self.values, self._shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self.array.astype(self.dtype if dtype is None else dtype, copy=False)
+
+    def __getitem__(self, item: Any) -> Any:
+        """Some rows as an array, for one slice; for a slice for each axis, as `cut` gives it."""
+        return self.cut(item) if isinstance(item, tuple) else self.part((item, slice(None)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,7 +89,7 @@ class SparseArray(ArrayRef):
 
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
         """``array[item]``, without the rest of the array."""
-        return self.cut(item).array
+        return _spread(*self._cut_out(item))
 
     def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
         """The values for n pixels of a frame, which are given by their indices in the flattened frame of a shape."""
@@ -86,9 +101,14 @@ class SparseArray(ArrayRef):
 
     def cut(self, item: tuple[slice, ...]) -> ArrayRef:
         """The reference to ``array[item]``, for one slice for each axis."""
+        pixels, values, shape = self._cut_out(item)
+        return self if values is self.values else SparseArray(pixels, values, shape)
+
+    def _cut_out(self, item: tuple[slice, ...]) -> tuple[NDArray[np.int64], NDArray[Any], tuple[int, int]]:
         rows, columns = (range(length)[part] for part, length in zip(item, self._shape, strict=True))
-        if rows == range(self._shape[0]) and columns == range(self._shape[1]):
-            return self
+        shape = len(rows), len(columns)
+        if shape == self._shape and rows.step == columns.step == 1:
+            return self.pixels, self.values, shape
         # Only the rows between the first and the last one are looked at.
         low, high = (min(rows[0], rows[-1]), max(rows[0], rows[-1]) + 1) if rows else (0, 0)
         ends = np.searchsorted(self.pixels, [low * self._shape[1], high * self._shape[1]])
@@ -98,7 +118,7 @@ class SparseArray(ArrayRef):
         held = has_row & has_column
         kept = (y * len(columns) + x)[held]
         order = np.argsort(kept, kind="stable")
-        return SparseArray(kept[order], values[held][order], (len(rows), len(columns)))
+        return kept[order], values[held][order], shape
 
     def named(self, _place: Place) -> ArrayRef:
         """The same: what a few pixels hold need not be filed under a master."""
@@ -110,6 +130,12 @@ class SparseArray(ArrayRef):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SparseArray, (self.pixels, self.values, self._shape)
+
+
+def _spread(pixels: NDArray[np.int64], values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    result = np.zeros(shape, dtype=values.dtype)
+    result.reshape(-1)[pixels] = values
+    return result
 
 
 def _within(places: NDArray[np.int64], along: range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

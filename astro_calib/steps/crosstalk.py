@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
@@ -16,8 +15,8 @@ from astro_calib.flags import DataQuality
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
 from astro_calib.noise.sparse import SparseArray
-from astro_calib.steps.amplifiers import inside
-from astro_calib.steps.read_order import in_read_order, read_sections
+from astro_calib.steps.amplifiers import PerAmplifier, inside
+from astro_calib.steps.read_order import clear_outside, in_read_order, read_sections
 from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
@@ -88,11 +87,7 @@ class SubtractCrosstalk(LinearStep):
         matrix, progressions = self.crosstalk.matrix, np.array([section.progression for section in sections])
         found = ghosts_in_place(values, progressions, matrix, np.array(typical), self._limits())
         bright = [_Bright(*one) for one in found]
-        if sum(int(np.prod(section.shape)) for section in sections) < values.size:
-            outside = np.ones(frame.shape, dtype=np.bool_)
-            for section in sections:
-                outside[section.rows, section.columns] = False
-            values[outside] = 0
+        clear_outside(values, sections)
         values.flags.writeable = False
         self._flag(frame, typical, bright, sections)
         self._add_noise(frame, sections, typical, [one.known for one in bright], values.dtype)
@@ -148,21 +143,22 @@ class SubtractCrosstalk(LinearStep):
             gain = float(self.detector.amplifiers[aggressor].gain.value)
             noise = matrix[victim, aggressor] ** 2 * (np.maximum(values + level, 0) / gain + noises[aggressor] ** 2)
             brought.append((pixels, noise))
-        pixels, noise = _summed(brought)
+        pixels, noise = _summed(brought, dtype)
         if pixels.size:
             origin = frame.origin
             identity = None if origin is None else f"{origin.raw.identity()}:crosstalk"
-            variance = Coefficient(1.0).times(SparseArray(pixels, noise.astype(dtype), frame.shape))
+            variance = Coefficient(1.0).times(SparseArray(pixels, noise, frame.shape))
             terms.append((NoiseSource("crosstalk", variance, identity=identity), Coefficient(1.0)))
         if terms:
-            frame.add_noises(terms, partial(_variance, where, levels, [*ghosts, (pixels, noise)], frame.shape, dtype))
+            extra = SparseArray(*_summed([*ghosts, (pixels, noise)], dtype), frame.shape)
+            frame.add_noises(terms, PerAmplifier(where, tuple(levels), frame.shape), extra)
 
     def _flag(
         self, frame: FrameSoFar, typical: list[float], bright: list[_Bright], sections: list[ReadSection]
     ) -> None:
         """Flag the ghosts of saturated pixels that are to be seen, and those of what is no number."""
         matrix, noises = np.abs(self.crosstalk.matrix), self._read_noises()
-        ghosts = np.zeros(0, dtype=np.bool_)
+        ghosts = [np.zeros(0, dtype=np.int64)]
         for aggressor, (rows, columns, values) in enumerate(bright):
             is_clipped = frame.flagged(DataQuality.SATURATED, sections[aggressor].flat(rows, columns, frame.shape))
             is_lost = np.isnan(values)
@@ -171,11 +167,11 @@ class SubtractCrosstalk(LinearStep):
             for victim in np.flatnonzero(matrix[:, aggressor]) if clipped.size else ():
                 is_seen = is_lost[clipped] | (matrix[victim, aggressor] * levels > VISIBLE * noises[victim])
                 is_seen &= _exist(rows, columns, sections[victim])
-                if not ghosts.size:
-                    ghosts = np.zeros(frame.shape, dtype=np.bool_)
-                in_read_order(ghosts, sections[victim])[rows[is_seen], columns[is_seen]] = True
-        if ghosts.any():
-            frame.flag(ghosts, DataQuality.CROSSTALK)
+                ghosts.append(sections[victim].flat(rows[is_seen], columns[is_seen], frame.shape))
+        pixels = np.unique(np.concatenate(ghosts))
+        if pixels.size:
+            flags = np.full(pixels.shape, DataQuality.CROSSTALK, dtype=np.uint16)
+            frame.flag_some(SparseArray(pixels, flags, frame.shape))
 
 
 def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) -> CCDFrame:
@@ -257,27 +253,12 @@ def _ghosts_of(
     return pixels[order], bright.values[exist][order].astype(dtype)
 
 
-def _summed(parts: list[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _summed(
+    parts: list[tuple[NDArray[Any], NDArray[Any]]], dtype: Any
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The sum of arrays that are zero but at some pixels."""
     if not parts:
-        return np.zeros(0, dtype=np.int64), np.zeros(0)
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=dtype)
     pixels, places = np.unique(np.concatenate([one for one, _ in parts]), return_inverse=True)
-    return pixels, np.bincount(places, weights=np.concatenate([one for _, one in parts]), minlength=pixels.size)
-
-
-def _variance(
-    where: list[tuple[slice, slice]],
-    levels: list[float],
-    parts: list[tuple[NDArray[Any], NDArray[Any]]],
-    shape: tuple[int, ...],
-    dtype: Any,
-) -> NDArray[Any]:
-    """The variance of all noise that the correction brings."""
-    result = np.zeros(shape, dtype=dtype)
-    for section, level in zip(where, levels, strict=True):
-        result[section] = level
-    flat = result.reshape(-1)
-    for pixels, values in parts:
-        # Each pixel is there once.
-        flat[pixels] += values.astype(dtype)
-    return result
+    weights = np.concatenate([one for _, one in parts])
+    return pixels, np.bincount(places, weights=weights, minlength=pixels.size).astype(dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from astro_calib.detector.detector import Detector
     from astro_calib.steps.facts import FrameFacts
 
-__all__ = ["ReadSection", "in_read_order", "read_sections"]
+__all__ = ["ReadSection", "clear_outside", "in_read_order", "read_sections"]
 
 
 class ReadSection(NamedTuple):
@@ -86,6 +87,30 @@ def in_read_order(array: NDArray[Any], section: ReadSection) -> NDArray[Any]:
     """A view of an amplifier's pixels: its first row holds what is read first, from left to right."""
     part = array[section.rows, section.columns]
     return part[:: -1 if section.upper else 1, :: -1 if section.right else 1]
+
+
+def clear_outside(array: NDArray[Any], sections: list[ReadSection]) -> None:
+    """Put zero where no amplifier reads."""
+    if sum(int(np.prod(section.shape)) for section in sections) == array.size:
+        return
+    edges = [
+        sorted({0, length, *(end for one in sections for end in (one[axis].start, one[axis].stop))})
+        for axis, length in enumerate(array.shape)
+    ]
+    if any(part.step != 1 for one in sections for part in one[:2]):
+        outside = np.ones(array.shape, dtype=np.bool_)
+        for one in sections:
+            outside[one.rows, one.columns] = False
+        array[outside] = 0
+        return
+    for rows in starmap(slice, pairwise(edges[0])):
+        for columns in starmap(slice, pairwise(edges[1])):
+            if not any(_holds(one.rows, rows) and _holds(one.columns, columns) for one in sections):
+                array[rows, columns] = 0
+
+
+def _holds(whole: slice, part: slice) -> bool:
+    return bool(whole.start <= part.start and part.stop <= whole.stop)
 
 
 def _ascending(part: slice, length: int) -> slice:
