@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Crosstalk"]
 
-#: No amplifier has more of another one than this.
-LARGEST = 0.5
+#: No amplifier has more of the others than this, as the root of the sum of squares: their read noise would not be small.
+LARGEST = 0.14
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class Crosstalk:
     Raises
     ------
     ValueError
-        If the matrix is not square, holds what is no finite number, a coefficient on the diagonal or one above 0.5, or if
-        an uncertainty is negative.
+        If the matrix is not square, holds what is no finite number, a coefficient on the diagonal, or in a row more than
+        0.14 as the root of the sum of squares, or if an uncertainty is negative.
 
     Examples
     --------
@@ -62,11 +62,12 @@ class Crosstalk:
 
     def __post_init__(self) -> None:
         matrix = _square("the matrix of the crosstalk", self.matrix)
-        if np.any(np.diag(matrix) != 0) or np.any(np.abs(matrix) > LARGEST):
+        most = float(np.sqrt(np.square(matrix).sum(axis=1)).max(initial=0.0))
+        if np.any(np.diag(matrix) != 0) or most > LARGEST:
             msg = (
-                f"the matrix of the crosstalk has {np.diag(matrix).tolist()} on the diagonal and {np.abs(matrix).max():g} "
-                f"as its largest coefficient; expected 0 on the diagonal, and less than {LARGEST:g} elsewhere (1e-5 to 1e-2 "
-                "for most cameras)."
+                f"the matrix of the crosstalk has {np.diag(matrix).tolist()} on the diagonal, and {most:g} as the largest "
+                f"root of a row's sum of squares; expected 0 on the diagonal, and {LARGEST:g} at most (1e-5 to 1e-2 for "
+                "most cameras)."
             )
             raise ValueError(msg)
         object.__setattr__(self, "matrix", matrix)
@@ -199,7 +200,9 @@ def _square(what: str, value: ArrayLike) -> NDArray[np.float64]:
     except (ValueError, TypeError):
         array = np.array(np.nan)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or not np.isfinite(array).all():
-        msg = f"{what} is {described(value)}; expected finite numbers in as many rows as columns, one for each amplifier."
+        msg = (
+            f"{what} is {described(value)}; expected finite numbers in as many rows as columns, one for each amplifier."
+        )
         raise ValueError(msg)
     array.flags.writeable = False
     return array

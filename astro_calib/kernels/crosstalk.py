@@ -78,12 +78,31 @@ def _gather(values: NDArray[Any], row: int, first: int, step: int, count: int, l
             value = values[row, first + index]
             line[index] = value
             check += value * zero
+    elif step == -1:
+        for index in range(count):
+            value = values[row, first - (count - 1) + index]
+            line[count - 1 - index] = value
+            check += value * zero
     else:
         for index in range(count):
             value = values[row, first + step * index]
             line[index] = value
             check += value * zero
     return check
+
+
+@inner()
+def _scatter(values: NDArray[Any], row: int, first: int, step: int, count: int, line: NDArray[Any]) -> None:
+    """Copy back what is in the order of the read-out."""
+    if step == 1:
+        for index in range(count):
+            values[row, first + index] = line[index]
+    elif step == -1:
+        for index in range(count):
+            values[row, first - (count - 1) + index] = line[count - 1 - index]
+    else:
+        for index in range(count):
+            values[row, first + step * index] = line[index]
 
 
 @inner(fastmath=ANY_ORDER)
@@ -152,6 +171,5 @@ def _ghosts(
                     _add(total, lines[one], kind(-factor), min(count, sections[one, 5]))
             place = sections[victim, 0] + sections[victim, 1] * row
             first, step = sections[victim, 3], sections[victim, 4]
-            for column in range(count):
-                values[place, first + step * column] = total[column]
+            _scatter(values, place, first, step, count, total)
     return found

@@ -10,7 +10,6 @@ import numpy as np
 from astro_calib.arguments import described
 from astro_calib.detector.crosstalk import Crosstalk
 from astro_calib.detector.detector import as_detector
-from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
@@ -32,8 +31,8 @@ __all__ = ["SubtractCrosstalk", "subtract_crosstalk"]
 
 #: Pixels that the typical value of an amplifier is found from.
 SAMPLE = 10_000
-#: The error of a coefficient, and the noise that comes over with a value, count one by one where they reach this part of
-#: the standard deviation of the read noise, and of its variance; everywhere else those of the typical value do.
+#: The error of a coefficient counts pixel by pixel where it differs from that of the typical value by this part of the
+#: standard deviation of the read noise; everywhere else that of the typical value does.
 SMALL = 1e-3
 #: The ghost of a saturated pixel is flagged where it reaches this part of the standard deviation of the read noise.
 VISIBLE = 0.1
@@ -71,6 +70,10 @@ class SubtractCrosstalk(LinearStep):
             )
             raise ValueError(msg)
         self.crosstalk = crosstalk
+        amplifiers = self.detector.amplifiers
+        noises = [float(one.read_noise.value) / float(one.gain.value) for one in amplifiers]
+        # In adu, with that of digitisation.
+        self._read_noises = np.hypot(noises, 12**-0.5)
 
     def apply(self, frame: FrameSoFar) -> None:
         """Subtract the ghosts, add the errors of the coefficients, and flag the ghosts of saturated pixels."""
@@ -95,69 +98,48 @@ class SubtractCrosstalk(LinearStep):
 
     def _limits(self) -> NDArray[np.float64]:
         """How far from the typical value a value of each amplifier has to be to count by itself."""
-        noises = self._read_noises()
+        noises = self._read_noises
         matrix, uncertainty = np.abs(self.crosstalk.matrix), self._uncertainty
         limits = []
-        for number, amplifier in enumerate(self.detector.amplifiers):
+        for number in range(len(noises)):
             with np.errstate(divide="ignore"):
                 of_error = SMALL * noises / uncertainty[:, number]
-                of_noise = SMALL * noises**2 * float(amplifier.gain.value) / matrix[:, number] ** 2
                 to_be_seen = VISIBLE * noises / matrix[:, number]
-            limits.append(float(min(of_error.min(), of_noise.min(), to_be_seen.min())))
+            limits.append(float(min(of_error.min(), to_be_seen.min())))
         return np.array(limits)
-
-    def _read_noises(self) -> NDArray[np.float64]:
-        """In adu, with that of digitisation."""
-        return np.array(
-            [np.hypot(float((one.read_noise / one.gain).value), 12**-0.5) for one in self.detector.amplifiers]
-        )
 
     @property
     def _uncertainty(self) -> NDArray[np.float64]:
         known = self.crosstalk.uncertainty
         return np.zeros_like(self.crosstalk.matrix) if known is None else known
 
-    # -- their noise ---------------------------------------------------------------------------------------------
-
     def _add_noise(
         self, frame: FrameSoFar, sections: list[ReadSection], typical: list[float], bright: list[_Bright], dtype: Any
     ) -> None:
-        """Errors of the coefficients, and the noise that comes over with bright values."""
-        matrix, uncertainty, noises = self.crosstalk.matrix, self._uncertainty, self._read_noises()
+        """The errors of the coefficients."""
         where = [(section.rows, section.columns) for section in sections]
         terms: list[Term] = []
-        brought: list[tuple[NDArray[Any], NDArray[Any]]] = []
         levels = [0.0] * len(sections)
-        ghosts: list[tuple[NDArray[Any], NDArray[Any]]] = []
-        for victim, aggressor in np.argwhere((matrix != 0) | (uncertainty > 0)):
-            error, level = float(uncertainty[victim, aggressor]), typical[aggressor]
+        extra: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
+        for victim, aggressor in np.argwhere(self._uncertainty > 0).tolist():
+            error, level = float(self._uncertainty[victim, aggressor]), typical[aggressor]
             pixels, values = _ghosts_of(bright[aggressor], sections[victim], frame.shape, dtype)
-            if error:
-                coefficient = Coefficient(-1.0).times(SparseArray(pixels, values, frame.shape))
-                if level:
-                    coefficient += Coefficient(-level).times(inside(where, int(victim), frame.shape))
-                identity = self.crosstalk.identity(int(victim), int(aggressor))
-                terms.append((NoiseSource("crosstalk", error**2, axes=(), identity=identity), coefficient))
-                levels[victim] += (error * level) ** 2
-                ghosts.append((pixels, error**2 * values * (values + 2 * level)))
-            gain = float(self.detector.amplifiers[aggressor].gain.value)
-            noise = matrix[victim, aggressor] ** 2 * (np.maximum(values + level, 0) / gain + noises[aggressor] ** 2)
-            brought.append((pixels, noise))
-        pixels, noise = _summed(brought, dtype)
-        if pixels.size:
-            origin = frame.origin
-            identity = None if origin is None else f"{origin.raw.identity()}:crosstalk"
-            variance = Coefficient(1.0).times(SparseArray(pixels, noise, frame.shape))
-            terms.append((NoiseSource("crosstalk", variance, identity=identity), Coefficient(1.0)))
+            coefficient = Coefficient(-1.0).times(SparseArray(pixels, values, frame.shape))
+            if level:
+                coefficient += Coefficient(-level).times(inside(where, victim, frame.shape))
+            identity = self.crosstalk.identity(victim, aggressor)
+            terms.append((NoiseSource("crosstalk", error**2, axes=(), identity=identity), coefficient))
+            levels[victim] += (error * level) ** 2
+            extra.append((pixels, error**2 * values * (values + 2 * level)))
         if terms:
-            extra = SparseArray(*_summed([*ghosts, (pixels, noise)], dtype), frame.shape)
-            frame.add_noises(terms, PerAmplifier(where, tuple(levels), frame.shape), extra)
+            more = SparseArray(*_summed(extra, dtype), frame.shape)
+            frame.add_noises(terms, PerAmplifier(where, tuple(levels), frame.shape), more)
 
     def _flag(
         self, frame: FrameSoFar, typical: list[float], bright: list[_Bright], sections: list[ReadSection]
     ) -> None:
         """Flag the ghosts of saturated pixels that are to be seen, and those of what is no number."""
-        matrix, noises = np.abs(self.crosstalk.matrix), self._read_noises()
+        matrix, noises = np.abs(self.crosstalk.matrix), self._read_noises
         ghosts = [np.zeros(0, dtype=np.int64)]
         for aggressor, (rows, columns, values) in enumerate(bright):
             is_clipped = frame.flagged(DataQuality.SATURATED, sections[aggressor].flat(rows, columns, frame.shape))
@@ -211,8 +193,9 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
     :math:`c^2`, are left.
 
     The error of :math:`c_{ij}` is one source of noise that all frames share, with the sensitivity coefficient
-    :math:`-v_j`. For values close to the typical one of their amplifier it is that of the typical one. Noise that comes
-    over with bright values is added to that of the pixel.
+    :math:`-v_j`. For values close to the typical one of their amplifier it is that of the typical one. The shot noise of
+    :math:`v_j` is in the ghost, too, and is subtracted with it. Its read noise, times :math:`c_{ij}`, is neglected: see
+    :doc:`/approximations`.
 
     A pixel that is saturated has had more light than its value says. What was subtracted is then the ghost of its value,
     which is all of it where the amplifier itself has clipped the signal, and a lower limit where only the digital
@@ -253,9 +236,7 @@ def _ghosts_of(
     return pixels[order], bright.values[exist][order].astype(dtype)
 
 
-def _summed(
-    parts: list[tuple[NDArray[Any], NDArray[Any]]], dtype: Any
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _summed(parts: list[tuple[NDArray[Any], NDArray[Any]]], dtype: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The sum of arrays that are zero but at some pixels."""
     if not parts:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=dtype)
