@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
@@ -58,8 +59,8 @@ def measure_crosstalk(
     detector : Detector
         Its amplifiers; ``corner`` says where each begins to read.
     threshold : float, optional
-        Pixels above this level, in adu, are bright. A tenth of the saturation level by default, or of the largest value where
-        the detector has none.
+        Pixels above this level, in adu, are bright. A tenth of the saturation level by default, or of the largest value
+        where the detector has none.
     name : str
         Of the result.
 
@@ -77,14 +78,13 @@ def measure_crosstalk(
 
     Notes
     -----
-    The pixels of a victim at the places of bright stars of the others, and around these, are fitted by a background for each
-    star and a coefficient for each other amplifier, by least squares. Pixels further than 4 standard deviations from the fit
-    are left out; it begins with the medians of ratios, which stars of the victim itself do not move. The standard errors come from
-    the scatter around the fit, from pixel to pixel or from star to star, whichever is larger.
+    The pixels of a victim at the places of bright stars of the others, and around these, are fitted by a background for
+    each star and a coefficient for each other amplifier, by least squares. Pixels further than 4 standard deviations from
+    the fit are left out; it begins with the medians of ratios, which stars of the victim itself do not move. The standard
+    errors come from the scatter around the fit, from pixel to pixel or from star to star, whichever is larger.
 
-    What counts is the value of a saturated star as it was read. If the signal is clipped behind the place where it comes over,
-    saturated stars give coefficients that are too large; then leave them out, with a detector that has no saturation level
-    and frames without such stars.
+    What counts is the value of a saturated star as it was read. Where the signal is clipped only behind the place at which
+    it comes over, saturated stars give coefficients that are too large: then give frames without them.
 
     Examples
     --------
@@ -111,16 +111,17 @@ def measure_crosstalk(
         msg = f"{len(frames)} frames and {number} amplifiers; expected a frame or more, and two amplifiers or more."
         raise ValueError(msg)
     patches: list[list[_Patch]] = [[] for _ in range(number)]
-    for frame in frames:
-        _collect(frame, detector, _threshold(frame, detector, threshold), patches)
+    levels = [_threshold(frame, detector, threshold) for frame in frames]
+    for frame, level in zip(frames, levels, strict=True):
+        _collect(frame, detector, level, patches)
     matrix, uncertainty = np.zeros((number, number)), np.zeros((number, number))
     for victim in range(number):
         others = [other for other in range(number) if other != victim]
         for place, other in enumerate(others):
-            if not any(np.ptp(patch.aggressors[:, place]) > 0 for patch in patches[victim]):
+            if not any(patch.aggressors[:, place].max() > min(levels) for patch in patches[victim]):
                 msg = (
-                    f"amplifier {other + 1} has no star above the threshold whose ghost amplifier {victim + 1} could show; "
-                    "give frames with bright stars in each amplifier, or a lower threshold."
+                    f"amplifier {other + 1} has no star above the threshold whose ghost amplifier {victim + 1} could "
+                    "show; give frames with bright stars in each amplifier, or a lower threshold."
                 )
                 raise FrameError(msg)
         matrix[victim, others], uncertainty[victim, others] = _fit(patches[victim])
@@ -142,8 +143,8 @@ def _collect(frame: CCDFrame, detector: Detector, threshold: float, patches: lis
 
     if frame.unit != u.adu or frame.pixels.dtype.kind != "f":
         msg = (
-            f"{frame.name} is in {frame.unit}, of type {frame.pixels.dtype}; expected a frame in adu less its overscan level, as "
-            "subtract_overscan gives it."
+            f"{frame.name} is in {frame.unit}, of type {frame.pixels.dtype}; expected a frame in adu less its overscan "
+            "level, as subtract_overscan gives it."
         )
         raise FrameError(msg)
     read = [np.asarray(in_read_order(frame.pixels, one), dtype=np.float64) for one in read_sections(frame, detector)]
@@ -151,18 +152,18 @@ def _collect(frame: CCDFrame, detector: Detector, threshold: float, patches: lis
     together = np.stack([part[: shape[0], : shape[1]] for part in read])
     finite = np.isfinite(together).all(axis=0)
     bright = (together > threshold) & finite
-    near = ndimage.binary_dilation(bright.any(axis=0), iterations=MARGIN)
-    labels, count = ndimage.label(near)
-    for place, item in enumerate(ndimage.find_objects(labels), start=1):
-        here = (labels[item] == place) & finite[item]
-        values = together[(slice(None), *item)][:, here]
-        stars = bright[(slice(None), *item)][:, here]
-        for victim in range(len(read)):
-            others = [other for other in range(len(read)) if other != victim]
-            # Where the victim has a bright star of its own nothing is to be seen.
-            if stars[others].any() and not stars[victim].any():
-                patches[victim].append(_Patch(values[victim], values[others].T))
-    del count
+    near = np.stack([ndimage.binary_dilation(one, iterations=MARGIN) if one.any() else one for one in bright])
+    for victim in range(len(read)):
+        others = [other for other in range(len(read)) if other != victim]
+        # Close to a bright star of the victim's own nothing is to be seen.
+        labels, _ = ndimage.label(near[others].any(axis=0) & ~near[victim] & finite)
+        for place, item in enumerate(ndimage.find_objects(labels), start=1):
+            here = labels[item] == place
+            patches[victim].append(
+                _Patch(
+                    together[victim][item][here], np.stack([together[other][item][here] for other in others], axis=1)
+                )
+            )
 
 
 def _fit(patches: list[_Patch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -224,7 +225,7 @@ def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) 
 def _by_patch(values: NDArray[Any], owner: NDArray[np.intp], kept: NDArray[np.bool_], what: Any) -> NDArray[np.float64]:
     """A statistic of the values of each patch that are kept."""
     ends = np.searchsorted(owner, np.arange(owner[-1] + 2))
-    parts = [slice(first, last) for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [slice(first, last) for first, last in pairwise(ends)]
     return np.array([what(values[part][kept[part]]) if kept[part].any() else 0.0 for part in parts])
 
 

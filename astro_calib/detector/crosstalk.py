@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Crosstalk"]
 
-#: No amplifier has more of the others than this, as the root of the sum of squares: their read noise would not be small.
+#: No amplifier has more of the others than this, as the root of the sum of squares: their read noise would count.
 LARGEST = 0.14
 
 
@@ -35,16 +35,16 @@ class Crosstalk:
         In row i and column j, what amplifier i has of the value of amplifier j that is read at the same moment, both in
         adu net of their levels; zero on the diagonal. The amplifiers are numbered as in `Detector`.
     uncertainty : array_like, shape (n, n), optional
-        Standard uncertainty of each. The error of a coefficient is the same for all pixels and frames, so that it does not
-        average down. Without it the matrix counts as exact.
+        Standard uncertainty of each. The error of a coefficient is the same for all pixels and frames, so that it does
+        not average down. Without it the matrix counts as exact.
     name : str
         Tells cameras apart: the error of equal matrices of one name is the same noise.
 
     Raises
     ------
     ValueError
-        If the matrix is not square, holds what is no finite number, a coefficient on the diagonal, or in a row more than
-        0.14 as the root of the sum of squares, or if an uncertainty is negative.
+        If the matrix is not square, holds what is no finite number, a coefficient on the diagonal, or in a row more
+        than 0.14 as the root of the sum of squares, or if an uncertainty is negative.
 
     Examples
     --------
@@ -65,9 +65,9 @@ class Crosstalk:
         most = float(np.sqrt(np.square(matrix).sum(axis=1)).max(initial=0.0))
         if np.any(np.diag(matrix) != 0) or most > LARGEST:
             msg = (
-                f"the matrix of the crosstalk has {np.diag(matrix).tolist()} on the diagonal, and {most:g} as the largest "
-                f"root of a row's sum of squares; expected 0 on the diagonal, and {LARGEST:g} at most (1e-5 to 1e-2 for "
-                "most cameras)."
+                f"the matrix of the crosstalk has {np.diag(matrix).tolist()} on the diagonal, and {most:g} as the "
+                f"largest root of a row's sum of squares; expected 0 on the diagonal, and {LARGEST:g} at most (1e-5 to "
+                "1e-2 for most cameras)."
             )
             raise ValueError(msg)
         object.__setattr__(self, "matrix", matrix)

@@ -35,7 +35,7 @@ def ghosts_in_place(
     values : ndarray of floats, shape (ny, nx)
         Replaced in the sections: by minus the sum over the columns of the matrix times what was read together.
     sections : ndarray of int64, shape (n, 6)
-        Of each amplifier the first row that it reads, the step to the next, how many there are; and the same of columns.
+        Of each amplifier the first row that it reads, the step to the next, how many there are; the same of columns.
     matrix : ndarray of float64, shape (n, n)
         What each amplifier, a row, has of each other one, a column.
     typical, limits : ndarray of float64, shape (n,)
@@ -44,7 +44,8 @@ def ghosts_in_place(
     Returns
     -------
     list of (rows, columns, values)
-        For each amplifier those, in the order of the read-out, and NaN for what is no finite number, whose ghosts count as 0.
+        For each amplifier those, in the order of the read-out, and NaN for what is no finite number, whose ghosts count
+        as 0.
     """
     number = len(sections)
     rows, columns = int(sections[:, 2].max()), int(sections[:, 5].max())

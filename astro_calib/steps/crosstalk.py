@@ -145,11 +145,11 @@ class SubtractCrosstalk(LinearStep):
             is_clipped = frame.flagged(DataQuality.SATURATED, sections[aggressor].flat(rows, columns, frame.shape))
             is_lost = np.isnan(values)
             clipped = np.flatnonzero(is_clipped | is_lost)
-            rows, columns, levels = rows[clipped], columns[clipped], np.abs(values[clipped] + typical[aggressor])
+            y, x, levels = rows[clipped], columns[clipped], np.abs(values[clipped] + typical[aggressor])
             for victim in np.flatnonzero(matrix[:, aggressor]) if clipped.size else ():
                 is_seen = is_lost[clipped] | (matrix[victim, aggressor] * levels > VISIBLE * noises[victim])
-                is_seen &= _exist(rows, columns, sections[victim])
-                ghosts.append(sections[victim].flat(rows[is_seen], columns[is_seen], frame.shape))
+                is_seen &= _exist(y, x, sections[victim])
+                ghosts.append(sections[victim].flat(y[is_seen], x[is_seen], frame.shape))
         pixels = np.unique(np.concatenate(ghosts))
         if pixels.size:
             flags = np.full(pixels.shape, DataQuality.CROSSTALK, dtype=np.uint16)
@@ -194,12 +194,11 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
 
     The error of :math:`c_{ij}` is one source of noise that all frames share, with the sensitivity coefficient
     :math:`-v_j`. For values close to the typical one of their amplifier it is that of the typical one. The shot noise of
-    :math:`v_j` is in the ghost, too, and is subtracted with it. Its read noise, times :math:`c_{ij}`, is neglected: see
-    :doc:`/approximations`.
+    :math:`v_j` is in the ghost, too, and is subtracted with it. Its read noise, times :math:`c_{ij}`, is neglected.
 
-    A pixel that is saturated has had more light than its value says. What was subtracted is then the ghost of its value,
-    which is all of it where the amplifier itself has clipped the signal, and a lower limit where only the digital
-    converter has: the flag says so, and does not mask the pixel.
+    A pixel that is saturated has had more light than its value says. What was subtracted is then the ghost of its value:
+    all of the ghost where the signal was clipped before it came over, and a lower limit where only the digital converter
+    has clipped it. The flag says so, and does not mask the pixel.
 
     Examples
     --------
@@ -207,8 +206,9 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
 
     >>> import astropy.units as u
     >>> from astro_calib import Amplifier, CCDFrame, Crosstalk, Detector, subtract_crosstalk
-    >>> left, right = (Amplifier(gain=2 * u.electron / u.adu, read_noise=5 * u.electron, data_section=section, corner=corner)
-    ...                for section, corner in (("[1:2, 1:1]", "lower left"), ("[3:4, 1:1]", "lower right")))
+    >>> numbers = {"gain": 2 * u.electron / u.adu, "read_noise": 5 * u.electron}
+    >>> left = Amplifier(data_section="[1:2, 1:1]", **numbers)
+    >>> right = Amplifier(data_section="[3:4, 1:1]", corner="lower right", **numbers)
     >>> frame = CCDFrame([[1000.0, 20.0, 30.0, 40.0]], unit="adu")
     >>> subtract_crosstalk(frame, Crosstalk([[0, 0], [0.01, 0]]), Detector(amplifiers=[left, right])).data
     array([[1000. ,   20. ,   29.8,   30. ]])

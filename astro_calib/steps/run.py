@@ -276,8 +276,8 @@ class FrameSoFar:
         extra : SparseArray
             What is to be added to that at some.
         """
-        are_new = all([self._replace_term(*term) for term in terms])
-        self._variance.add_sources([source for source, _ in terms], variance, extra, are_new=are_new)
+        were_new = [self._replace_term(*term) for term in terms]
+        self._variance.add_sources([source for source, _ in terms], variance, extra, are_new=all(were_new))
 
     def scale_noise(self, identity: str, factor: float) -> None:
         """

@@ -90,7 +90,7 @@ def calibration_steps(
         steps.append(SubtractPedestal(pedestal))
     if crosstalk is not None:
         if overscan is None and pedestal is None:
-            msg = "crosstalk is what amplifiers have of each other's values net of their levels: give overscan= or pedestal=."
+            msg = "crosstalk comes from values net of the amplifiers' levels: give overscan=, or pedestal=, too."
             raise ValueError(msg)
         steps.append(SubtractCrosstalk(crosstalk, detector))
     if trim is not None:
