@@ -78,13 +78,14 @@ def measure_crosstalk(
 
     Notes
     -----
-    The pixels of a victim at the places of bright stars of the others, and around these, are fitted by a background for
-    each star and a coefficient for each other amplifier, by least squares. Pixels further than 4 standard deviations from
-    the fit are left out; it begins with the medians of ratios, which stars of the victim itself do not move. The standard
-    errors come from the scatter around the fit, from pixel to pixel or from star to star, whichever is larger.
+    The pixels of a victim at the places of bright stars of the others, and around these, are fitted by a background
+    for each star and a coefficient for each other amplifier, by least squares. Pixels further than 4 standard
+    deviations from the fit are left out; it begins with the medians of ratios, which stars of the victim itself do
+    not move. The standard errors come from the scatter around the fit, from pixel to pixel or from star to star,
+    whichever is larger.
 
-    What counts is the value of a saturated star as it was read. Where the signal is clipped only behind the place at which
-    it comes over, saturated stars give coefficients that are too large: then give frames without them.
+    What counts is the value of a saturated star as it was read. Where the signal is clipped only behind the place at
+    which it comes over, saturated stars give coefficients that are too large: then give frames without them.
 
     Examples
     --------

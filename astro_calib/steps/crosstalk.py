@@ -193,12 +193,13 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
     :math:`c^2`, are left.
 
     The error of :math:`c_{ij}` is one source of noise that all frames share, with the sensitivity coefficient
-    :math:`-v_j`. For values close to the typical one of their amplifier it is that of the typical one. The shot noise of
-    :math:`v_j` is in the ghost, too, and is subtracted with it. Its read noise, times :math:`c_{ij}`, is neglected.
+    :math:`-v_j`. For values close to the typical one of their amplifier it is that of the typical one. The shot noise
+    of :math:`v_j` is in the ghost, too, and is subtracted with it. Its read noise, times :math:`c_{ij}`, is
+    neglected.
 
-    A pixel that is saturated has had more light than its value says. What was subtracted is then the ghost of its value:
-    all of the ghost where the signal was clipped before it came over, and a lower limit where only the digital converter
-    has clipped it. The flag says so, and does not mask the pixel.
+    A pixel that is saturated has had more light than its value says. What was subtracted is then the ghost of its
+    value: all of the ghost where the signal was clipped before it came over, and a lower limit where only the digital
+    converter has clipped it. The flag says so, and does not mask the pixel.
 
     Examples
     --------
