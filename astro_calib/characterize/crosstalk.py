@@ -132,9 +132,9 @@ def measure_crosstalk(
 def _threshold(frame: CCDFrame, detector: Detector, threshold: float | None) -> float:
     if threshold is not None:
         return float(threshold)
-    levels = [one.saturation for one in (detector, *detector.amplifiers) if one.saturation is not None]
+    levels = [level for level in detector.saturations() if level is not None]
     if levels:
-        return BRIGHT * min(float(level.value) for level in levels)
+        return BRIGHT * min(levels)
     return BRIGHT * float(np.nanmax(frame.pixels))
 
 
@@ -175,12 +175,12 @@ def _fit(patches: list[_Patch]) -> tuple[NDArray[np.float64], NDArray[np.float64
     found = _first_guess(patches)
     kept = np.ones(len(y), dtype=np.bool_)
     for _ in range(ROUNDS):
-        residuals = y - x @ found
+        residuals = np.asarray(y - x @ found, dtype=np.float64)
         residuals -= _by_patch(residuals, owner, kept, np.median)[owner]
         scatter = MAD * float(np.median(np.abs(residuals[kept])))
         new = np.abs(residuals) <= CLIP * scatter
         centred_x, centred_y = _centred(x, owner, new), _centred(y[:, None], owner, new)[:, 0]
-        found = np.linalg.lstsq(centred_x[new], centred_y[new], rcond=None)[0]
+        found = np.asarray(np.linalg.lstsq(centred_x[new], centred_y[new], rcond=None)[0], dtype=np.float64)
         if np.array_equal(new, kept):
             break
         kept = new

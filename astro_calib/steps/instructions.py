@@ -100,7 +100,7 @@ class Instructions:
         changed = any(one.code in OF_VALUES for one in before.done)
         values = before.values(pixels, (slice(None), slice(None))) if changed else pixels
         one = self._as_array(self.done[place])
-        level = one.factor if one.array is None else np.broadcast_to(one.array, self.shape).flat[where]
+        level = one.factor if one.array is None else np.broadcast_to(np.asarray(one.array), self.shape).flat[where]
         return np.asarray(values.reshape(-1)[where] >= level)
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> Instructions:

@@ -42,6 +42,11 @@ class ReadSection(NamedTuple):
         rows, columns = (len(range(part.start, part.stop, part.step)) for part in (self.rows, self.columns))
         return rows, columns
 
+    def ends(self, axis: int) -> tuple[int, int]:
+        """The first row or column, and the one after the last."""
+        part = self.columns if axis else self.rows
+        return part.start, part.stop
+
     @property
     def progression(self) -> tuple[int, ...]:
         """The first row that is read, the step to the next one, and how many there are; the same of the columns."""
@@ -94,10 +99,10 @@ def clear_outside(array: NDArray[Any], sections: list[ReadSection]) -> None:
     if sum(int(np.prod(section.shape)) for section in sections) == array.size:
         return
     edges = [
-        sorted({0, length, *(end for one in sections for end in (one[axis].start, one[axis].stop))})
+        sorted({0, length, *(end for one in sections for end in one.ends(axis))})
         for axis, length in enumerate(array.shape)
     ]
-    if any(part.step != 1 for one in sections for part in one[:2]):
+    if any(part.step != 1 for one in sections for part in (one.rows, one.columns)):
         outside = np.ones(array.shape, dtype=np.bool_)
         for one in sections:
             outside[one.rows, one.columns] = False
