@@ -21,6 +21,7 @@ from astro_calib.io.tree import rest_of_variance
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, LazyArray, SurvivorMask, TableArray
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.mosaic import MosaicArray
 from astro_calib.noise.source import Constituent, NoiseSource
 
 if TYPE_CHECKING:
@@ -227,6 +228,8 @@ class BudgetReader:
             return LazyArray(self.shape, lambda: native(self._data))
         if "patterns" in entry:
             return self._table(self._field(int(entry["plane"])), native(entry["patterns"]), native(entry["values"]))
+        if "mosaic" in entry:
+            return self._mosaic(entry)
         if "plane" in entry:
             return self._kept(int(entry["plane"]), int(entry["bit"]))
         if "master" in entry:
@@ -241,6 +244,18 @@ class BudgetReader:
             raise FrameError(msg)
         return TableArray(plane, patterns, values)
 
+    def _mosaic(self, entry: Mapping[str, Any]) -> MosaicArray:
+        values = np.array([[float(one) for one in line] for line in entry["mosaic"]], dtype=str(entry["dtype"]))
+        shape = tuple(int(length) for length in entry["shape"])
+        if shape != self.shape or values.ndim != 2 or values.dtype.kind != "f":
+            msg = f"an array of sections has shape {shape} and a table of shape {values.shape}."
+            raise FrameError(msg)
+        rows, columns = (
+            _kinds(entry[axis], length, number)
+            for axis, length, number in zip(("rows", "columns"), shape, values.shape, strict=True)
+        )
+        return MosaicArray(values, rows, columns)
+
     def _kept(self, index: int, bit: int) -> SurvivorMask:
         entry = self._tree["fields"][index]
         plane = entry["array"] if "master" not in entry else None
@@ -249,6 +264,20 @@ class BudgetReader:
             msg = f"field {index} has no bit {bit}."
             raise FrameError(msg)
         return SurvivorMask(self._field(index), bit)
+
+
+def _kinds(progressions: Sequence[Sequence[int]], length: int, number: int) -> NDArray[np.intp]:
+    """Which line of a table each row or column of an array has."""
+    kinds = np.full(length, -1)
+    for kind, first, end, step in progressions:
+        if not (0 <= int(kind) < number and 0 <= int(first) < int(end) <= length and int(step) > 0):
+            msg = f"rows or columns {first} to {end} of {length} have line {kind} of {number}."
+            raise FrameError(msg)
+        kinds[int(first) : int(end) : int(step)] = int(kind)
+    if (kinds < 0).any():
+        msg = f"{np.count_nonzero(kinds < 0)} of {length} rows or columns have no line of a table."
+        raise FrameError(msg)
+    return kinds
 
 
 def correlation_of_entry(entry: Mapping[str, Any]) -> Correlation:

@@ -13,7 +13,9 @@ written either: it is what the other terms leave of the total variance, which is
                         or null]; level, if there is one, is {axes, waves}, with a list of [real, imaginary, square,
                         in the image]
     fields              list: "own" (the frame's data, whatever happens to them), "data" (as they are in the file),
-                        {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values}
+                        {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values},
+                        {mosaic, dtype, rows, columns, shape}: a table of values, and where the rows and columns of each
+                        of its lines are, as a list of [line, first, end, step]
     terms               list of {source, coefficient}
     source              {name, axes, identity, window} and {variance, slope, linear, constituents} or {master}
     variance            a number, {rest: dtype}, or products; with the number of a correlation {value, correlation} or
@@ -31,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
+from astro_calib.noise.mosaic import MosaicArray, progressions
 from astro_calib.noise.patterns import find_tables, term_arrays
 
 if TYPE_CHECKING:
@@ -40,10 +43,12 @@ if TYPE_CHECKING:
     from astro_calib.noise.place import Master
     from astro_calib.noise.source import NoiseSource
 
-__all__ = ["VERSION", "budget_tree", "rest_of_variance", "source_tree"]
+__all__ = ["VERSION", "budget_tree", "correlation_entry", "rest_of_variance", "source_tree"]
 
 #: Of the tree; a reader refuses what is newer than itself.
-VERSION = 3
+VERSION = 4
+#: Of a tree without fields of the kind {mosaic, ...}, which older readers do not know.
+WITHOUT_MOSAICS = 3
 #: Of a tree without correlations, which older readers would take for white noise.
 WITHOUT_CORRELATIONS = 2
 #: Of a tree without fields of the kind {plane, patterns, values} either, which still older readers understand.
@@ -92,6 +97,9 @@ class _Writer:
             return "own"
         if field == self.data:
             return "data"
+        if isinstance(field, MosaicArray):
+            self.version = VERSION
+            return _mosaic_entry(field)
         if isinstance(field, SurvivorMask):
             return {"plane": self.field(field.plane), "bit": int(field.bit)}
         place = field.place
@@ -160,13 +168,13 @@ class _Writer:
 
     def correlation(self, correlation: Correlation) -> int:
         """The number of a correlation."""
-        self.version = VERSION
+        self.version = max(self.version, WITHOUT_MOSAICS)
         return self.correlations.setdefault(correlation, len(self.correlations))
 
     @property
     def correlation_entries(self) -> dict[str, list[dict[str, Any]]]:
         """All of them, if there are any."""
-        return {"correlations": [_correlation_entry(one) for one in self.correlations]} if self.correlations else {}
+        return {"correlations": [correlation_entry(one) for one in self.correlations]} if self.correlations else {}
 
     def home(self, source: NoiseSource) -> Master | None:
         """The master that a source is to be looked for in; None for one that is written here."""
@@ -229,7 +237,19 @@ def source_tree(source: NoiseSource) -> dict[str, Any]:
     return {**entry, **writer.correlation_entries, "fields": [field for _, field in writer.fields.values()]}
 
 
-def _correlation_entry(correlation: Correlation) -> dict[str, Any]:
+def _mosaic_entry(field: MosaicArray) -> dict[str, Any]:
+    """What is constant over sections in plain numbers."""
+    values, rows, columns = field.entries
+    return {
+        "mosaic": values.tolist(),
+        "dtype": values.dtype.name,
+        "rows": progressions(rows),
+        "columns": progressions(columns),
+        "shape": list(field.shape),
+    }
+
+
+def correlation_entry(correlation: Correlation) -> dict[str, Any]:
     """A correlation in plain numbers."""
     waves = [[part, wx, None if np.isnan(wy) else wy] for part, wx, wy in correlation.waves.tolist()]
     level = correlation.level
@@ -262,7 +282,8 @@ def _single_array(source: NoiseSource) -> ArrayRef | None:
     if len(monomials) != 1 or monomials[0][0] != 1 or len(monomials[0][1]) != 1:
         return None
     field, power = monomials[0][1][0]
-    return field if power == 1 and not isinstance(field, SurvivorMask) and field.dtype.kind == "f" else None
+    is_own = not isinstance(field, (SurvivorMask, MosaicArray))
+    return field if power == 1 and is_own and field.dtype.kind == "f" else None
 
 
 def _is_rest(budget: UncertaintyBudget, index: int) -> bool:

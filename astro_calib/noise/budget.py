@@ -24,6 +24,7 @@ from astro_calib.noise.blocks import NO_NUMBER, in_blocks
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.lending import lent_terms
 from astro_calib.noise.merge import merge_sources, without_arrays
+from astro_calib.noise.mosaic import extent_of
 from astro_calib.noise.patterns import find_tables, term_arrays
 from astro_calib.noise.propagation import RULES, Power, of_first
 from astro_calib.noise.sharing import draw_covariances
@@ -283,8 +284,8 @@ class UncertaintyBudget:
             total = np.zeros(self.shape, dtype=self.dtype)
 
             def add(item: tuple[slice, ...]) -> None:
-                for part in self._own_variances(item):
-                    total[item] += part
+                for where, part in self._own_variances(item):
+                    total[where] += part
 
             in_blocks(self.shape, add)
             pairs = [
@@ -319,18 +320,21 @@ class UncertaintyBudget:
         known = np.ones(self.shape, dtype=np.bool_)
 
         def look(item: tuple[slice, ...]) -> None:
-            for part in self._own_variances(item):
+            for where, part in self._own_variances(item):
                 if np.ndim(part) or not np.isfinite(part):
-                    known[item] &= np.isfinite(part)
+                    known[where] &= np.isfinite(part)
 
         in_blocks(self.shape, look)
         return known
 
-    def _own_variances(self, item: tuple[slice, ...]) -> Iterator[Any]:
-        """What each term by itself adds to the variance of a part of the frame."""
-        own = None if self.data is None else self.data[item]
+    def _own_variances(self, item: tuple[slice, ...]) -> Iterator[tuple[tuple[slice, ...], Any]]:
+        """What each term by itself adds to the variance of a part of the frame, and where that is not zero."""
         for source, coefficient in self.terms:
-            yield np.square(coefficient.part(item, self.shape, own)) * source.variance.part(item, self.shape)
+            where = extent_of(coefficient, extent_of(source.variance, item))
+            if where is None:
+                continue
+            own = None if self.data is None else self.data[where]
+            yield where, np.square(coefficient.part(where, self.shape, own)) * source.variance.part(where, self.shape)
 
     def _add_covariances(
         self, total: NDArray[Any], pairs: Sequence[tuple[Any, Coefficient, Coefficient]], other: UncertaintyBudget

@@ -418,6 +418,7 @@ class Coefficient:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for coefficient, factors in self._terms.values():
                 value: Any = None
+                number = coefficient
                 kept: NDArray[np.bool_] | None = None
                 for field, power in factors:
                     if field is SELF_DATA:
@@ -428,11 +429,16 @@ class Coefficient:
                     elif isinstance(field, SurvivorMask):
                         kept = array_of(field) if kept is None else kept & array_of(field)
                     else:
-                        value = _apply(value, array_of(field), power)
+                        array = array_of(field)
+                        if not any(array.strides) and array.size and (power > 0 or array.flat[0]):
+                            # One number everywhere, as in a part that one amplifier has read.
+                            number *= float(array.flat[0]) ** power
+                        else:
+                            value = _apply(value, array, power)
                 if value is None:
-                    value = coefficient
-                elif coefficient != 1:
-                    value = value * coefficient
+                    value = number
+                elif number != 1:
+                    value = value * number
                 if kept is not None:
                     value = np.where(kept, value, value.dtype.type(0) if isinstance(value, np.ndarray) else 0.0)
                 total = value if total is None else total + value

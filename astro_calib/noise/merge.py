@@ -14,6 +14,7 @@ from astro_calib.estimators.correlated import correlation_of_result
 from astro_calib.noise.arrays import finite_mean
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
+from astro_calib.noise.mosaic import as_mosaic
 from astro_calib.noise.sharing import draw_covariances
 from astro_calib.noise.source import Constituent, NoiseSource
 from astro_calib.noise.window import compose_windows
@@ -99,9 +100,11 @@ def merge_sources(
     # What of the sum goes with each source: its own weight, and those of its relatives as far as they go with it.
     shares = list(weights if remembered is None else remembered)
     with_relatives = list(shares)
+    related = False
     for index, (a, _) in enumerate(terms):
         for other, (b, _) in enumerate(terms[index + 1 :], start=index + 1):
             for draws in draw_covariances(a, b, shape):
+                related = True
                 covariance = draws((slice(None),) * len(shape))
                 linear = linear + 2 * covariance * weights[index].evaluate() * weights[other].evaluate()
                 mean = finite_mean(covariance)
@@ -109,7 +112,10 @@ def merge_sources(
                 with_relatives[other] += shares[index] * (mean / means[b.variance])
     unchanged = np.ndim(variance_factor) == 0 and variance_factor == 1
     total = linear if unchanged else linear * variance_factor
-    variance = Coefficient(float(total)) if np.ndim(total) == 0 else Coefficient(np.asarray(total, dtype=dtype))
+    found_from = [field for member in members for field in member.variance.arrays]
+    found_from += [field for weight in weights for field in weight.arrays]
+    simple = np.ndim(variance_factor) == 0 and not related
+    variance = _in_few_numbers(total, axes, dtype, found_from if simple else ())
     constituents = _constituents(members, shares, means)
     for (member, _), weight in zip(terms, with_relatives, strict=True):
         entry = constituents[member.identity, member.window]
@@ -131,6 +137,18 @@ def merge_sources(
         weighted = list(zip(members, weights, strict=True))
         source = source.replace(correlation=_correlation(weighted, shape, 1 / linear_part, share))
     return source, common
+
+
+def _in_few_numbers(total: Any, axes: tuple[int, ...], dtype: Any, found_from: Sequence[ArrayRef]) -> Coefficient:
+    """A variance that is constant along an axis, or over sections if all is that it was found from."""
+    if np.ndim(total) == 0:
+        return Coefficient(float(total))
+    total = np.asarray(total, dtype=dtype)
+    if len(axes) < total.ndim:
+        lines = tuple(slice(None) if axis in axes else slice(1) for axis in range(total.ndim))
+        return Coefficient(total[lines].copy())
+    mosaic = as_mosaic(total, found_from)
+    return Coefficient(total) if mosaic is None else Coefficient(1.0).times(mosaic)
 
 
 def _correlation(

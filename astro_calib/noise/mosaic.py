@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.place import Place
 
-__all__ = ["MosaicArray", "progressions", "read_by"]
+__all__ = ["MosaicArray", "as_mosaic", "extent_of", "mean_size", "progressions", "read_by"]
 
 #: First, end and step of the rows and the columns of a section.
 Cells: TypeAlias = "tuple[tuple[int, int, int], tuple[int, int, int]]"
@@ -127,8 +127,13 @@ class MosaicArray(ArrayRef):
         """How much memory is taken: no more than a few numbers, and one for each row and column."""
         return self._values.nbytes + self._rows.nbytes + self._columns.nbytes
 
-    def extent(self, item: tuple[slice, ...]) -> tuple[slice, ...]:
-        """The part of ``array[item]`` outside of which it is zero: an index of the whole array, in even steps."""
+    @property
+    def has_zeros(self) -> bool:
+        """Whether it is zero in some section."""
+        return not self._values.all()
+
+    def extent(self, item: tuple[slice, ...]) -> tuple[slice, ...] | None:
+        """The part of ``array[item]`` outside of which it is zero, in even steps; None if it is zero everywhere."""
         nonzero = self._values != 0
         found = []
         for part, kinds, some in zip(
@@ -136,17 +141,23 @@ class MosaicArray(ArrayRef):
         ):
             held = range(len(kinds))[part]
             where = np.flatnonzero(some[kinds[part]])
-            step = int(np.gcd.reduce(np.diff(where))) if where.size > 1 else 1
-            cells = held[int(where[0]) : int(where[-1]) + 1 : step] if where.size else held[:0]
-            end: int | None = cells.stop
-            found.append(slice(cells.start, None if cells.step < 0 and cells.stop < 0 else end, cells.step))
+            if not where.size:
+                return None
+            first, last = int(where[0]), int(where[-1])
+            # All in one piece, as a rule.
+            step = 1 if last - first < where.size else int(np.gcd.reduce(np.diff(where)))
+            cells = held[first : last + 1 : step]
+            found.append(slice(cells.start, None if cells.stop < 0 else cells.stop, cells.step))
         return tuple(found)
 
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
         """``array[item]``, without the rest of the array."""
         rows, columns = self._rows[item[0]], self._columns[item[1]]
-        if self._values.shape[0] == 1:
-            return np.broadcast_to(self._values[0].take(columns), (len(rows), len(columns)))
+        shape = len(rows), len(columns)
+        if all(shape) and rows.min() == rows.max():
+            line = self._values[rows[0]]
+            one = columns.min() == columns.max()
+            return np.broadcast_to(line[columns[0]] if one else line.take(columns), shape)
         return self._values.take(columns, axis=1).take(rows, axis=0)
 
     def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -217,7 +228,59 @@ def _canonical(values: NDArray[Any], kinds: NDArray[Any]) -> tuple[NDArray[Any],
 
 def read_by(coefficient: Coefficient) -> frozenset[ArrayRef]:
     """What tells which pixels of a frame a coefficient is for, if it is zero for others."""
-    return frozenset(one for one in coefficient.arrays if isinstance(one, MosaicArray) and not one.entries[0].all())
+    return frozenset(one for one in coefficient.arrays if isinstance(one, MosaicArray) and one.has_zeros)
+
+
+def extent_of(coefficient: Coefficient, item: tuple[slice, ...] | None) -> tuple[slice, ...] | None:
+    """The part of ``frame[item]`` outside of which a coefficient is zero; None if it is zero everywhere."""
+    if item is None:
+        return None
+    products = [factors for _, factors in coefficient.monomials]
+    for field, power in products[0] if products else ():
+        is_zero = isinstance(field, MosaicArray) and power > 0 and field.has_zeros
+        if is_zero and all((field, power) in factors for factors in products):
+            assert isinstance(field, MosaicArray)
+            return field.extent(item)
+    return item
+
+
+def mean_size(coefficient: Coefficient) -> float:
+    """The mean of the absolute value, found from few numbers if all that varies is constant over sections."""
+    fields = coefficient.arrays
+    mosaics = [field for field in fields if isinstance(field, MosaicArray)]
+    if not mosaics or len(mosaics) < len(fields):
+        return float(np.mean(np.abs(coefficient.evaluate()), dtype=float))
+    (rows, of_rows), (columns, of_columns) = (_joint_kinds(mosaics, axis) for axis in (1, 2))
+    pixels = rows[:, np.newaxis] * mosaics[0].shape[1] + columns
+    values = np.abs(coefficient.at(pixels.ravel(), mosaics[0].shape, {}).evaluate())
+    return float(np.bincount(of_rows) @ values.reshape(pixels.shape) @ np.bincount(of_columns)) / (
+        len(of_rows) * len(of_columns)
+    )
+
+
+def _joint_kinds(mosaics: Sequence[MosaicArray], axis: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows (axis 1) or columns (2) that are not alike in all arrays, and which of these each one is like."""
+    along = np.stack([field.entries[axis] for field in mosaics])
+    _, first, of_each = np.unique(along, axis=1, return_index=True, return_inverse=True)
+    return first, of_each.reshape(-1)
+
+
+def as_mosaic(values: NDArray[Any], fields: Sequence[ArrayRef]) -> MosaicArray | None:
+    """
+    An array that was found from others, pixel by pixel, if these are constant over sections; None if some are not.
+
+    Parameters
+    ----------
+    values : ndarray, shape (ny, nx)
+        The array.
+    fields : sequence of ArrayRef
+        All that it depends on.
+    """
+    mosaics = [field for field in fields if isinstance(field, MosaicArray)]
+    if not mosaics or len(mosaics) < len(fields) or any(field.shape != values.shape for field in fields):
+        return None
+    (rows, of_rows), (columns, of_columns) = (_joint_kinds(mosaics, axis) for axis in (1, 2))
+    return MosaicArray(values[np.ix_(rows, columns)], of_rows, of_columns)
 
 
 def progressions(kinds: NDArray[Any]) -> list[list[int]]:

@@ -12,6 +12,7 @@ from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.noise.identity import content_identity
+from astro_calib.noise.mosaic import mean_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,7 +111,11 @@ class Origin:
     @property
     def quantum(self) -> float:
         """Size of one digital step in the frame's present unit, a mean; 0 where the values were not digitised."""
-        return float(np.mean(self.in_present_unit(self.raw.step), dtype=float)) if self.raw.step else 0.0
+        if not self.raw.step:
+            return 0.0
+        if isinstance(self.factor, float):
+            return abs(self.factor) * self.raw.step
+        return mean_size(self.factor) * self.raw.step
 
     def in_present_unit(self, step: Any) -> Any:
         """A digital step of the raw frame, or those of its pixels, in the frame's present unit."""

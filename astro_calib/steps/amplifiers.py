@@ -126,13 +126,11 @@ class PerAmplifier(NamedTuple):
 
     def as_field(self, dtype: Any = np.float64) -> float | MosaicArray:
         """The numbers at the pixels of the frame, without an array of its size; a number if all are the same."""
-        parts, values = self.parts
-        if len(set(values)) == 1:
-            return float(values[0])
-        read = range(len(parts) - len(self.rest))
-        return MosaicArray.of_sections(
-            [parts[n] for n in read], [values[n] for n in read], self.shape, dtype, self.outside
-        )
+        held = [(section, value) for section, value in zip(self.sections, self.values, strict=True) if _pixels(section)]
+        values = [value for _, value in held]
+        if len({*values, *(() if self.is_whole else (self.outside,))}) == 1:
+            return float([*values, self.outside][0])
+        return MosaicArray.of_sections([section for section, _ in held], values, self.shape, dtype, self.outside)
 
     def over(self, dtype: Any = np.float64) -> float | NDArray[Any]:
         """The same as a number or a read-only array that broadcasts to the frame."""
@@ -145,18 +143,17 @@ class PerAmplifier(NamedTuple):
         return all(part.step == 1 for section in self.sections for part in section)
 
     @property
-    def rest(self) -> list[tuple[slice, slice]]:
-        """Sections that no amplifier has read, if each that one has read is contiguous."""
-        if sum(map(_pixels, self.sections)) == self.shape[0] * self.shape[1]:
-            return []
-        cells = tuple(tuple((part.start, part.stop) for part in section) for section in self.sections)
-        return list(_rest(cells, self.shape)) if self.is_contiguous else [(slice(0, 0, 1), slice(0, 0, 1))]
+    def is_whole(self) -> bool:
+        """Whether each pixel was read by one of the amplifiers."""
+        return sum(map(_pixels, self.sections)) == self.shape[0] * self.shape[1]
 
     @property
     def parts(self) -> tuple[tuple[tuple[slice, slice], ...], tuple[float, ...]]:
-        """The sections that have pixels, and the rest of the frame, each with its number."""
+        """The sections that have pixels, if they are contiguous, and the rest of the frame, each with its number."""
         held = [(section, value) for section, value in zip(self.sections, self.values, strict=True) if _pixels(section)]
-        held += [(section, self.outside) for section in self.rest]
+        if not self.is_whole:
+            cells = tuple(tuple((part.start, part.stop) for part in section) for section, _ in held)
+            held += [(section, self.outside) for section in _rest(cells, self.shape)]
         return tuple(section for section, _ in held), tuple(value for _, value in held)
 
 

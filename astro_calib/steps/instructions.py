@@ -68,15 +68,16 @@ class Instructions:
 
     def _by_amplifier(self, one: Instruction, numbers: PerAmplifier) -> Instruction:
         """With a factor for each section, as long as all instructions have the same sections."""
-        sections, values = numbers.parts
-        assert not isinstance(one.factor, tuple)
-        factor = one.factor
-        if len(set(values)) == 1:
-            return one._replace(factor=factor * values[0])
-        if one.code != DIVIDE and numbers.is_contiguous and self.sections in (None, sections):
-            self.sections = sections
-            return one._replace(factor=tuple(factor * value for value in values))
-        return one._replace(array=_product(one.array, numbers.over(self.dtype), self.dtype))
+        field, factor = numbers.as_field(self.dtype), one.factor
+        assert not isinstance(factor, tuple)
+        if isinstance(field, float):
+            return one._replace(factor=factor * field)
+        if one.code != DIVIDE and numbers.is_contiguous:
+            sections, values = numbers.parts
+            if self.sections in (None, sections):
+                self.sections = sections
+                return one._replace(factor=tuple(factor * value for value in values))
+        return one._replace(array=_product(one.array, field.compact, self.dtype))
 
     def undone_from(self, place: int) -> list[Instruction]:
         """What makes of the result the values before the instruction at a place."""

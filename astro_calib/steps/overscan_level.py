@@ -34,6 +34,9 @@ CLIP = 5.0
 #: An error of the levels that adds less than this part to their variance is not worth a source of its own.
 NEGLIGIBLE = 1e-3
 
+#: Values that are further apart, in steps, are told apart one by one.
+MOST_STEPS = 1 << 20
+
 Terms: TypeAlias = "list[tuple[NoiseSource, Coefficient]]"
 
 
@@ -316,8 +319,7 @@ def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], ste
     if step <= 0:
         return 0.0
     good = values[np.isfinite(values)]
-    distinct, number = np.unique(good, return_counts=True)
-    usual = distinct[number.argmax()]
+    usual = _most_frequent(good, step)
     below, above = np.mean(good < usual - step / 2), np.mean(good > usual + step / 2)
     if below > 0 and above > 0:
         sigma = step / float(ndtri(1 - float(above)) - ndtri(float(below)))
@@ -333,6 +335,16 @@ def _unresolved_variance(values: NDArray[np.float64], axes: tuple[int, ...], ste
         center = _plain_median(values, axes)
     lower, upper = np.any(values < center - step / 2, axis=axes), np.any(values > center + step / 2, axis=axes)
     return variance * (1 - float(np.mean(lower & upper)))
+
+
+def _most_frequent(values: NDArray[np.float64], step: float) -> float:
+    """The value that most have, of values that come in steps; the lowest of several."""
+    lowest = float(values.min())
+    places = np.rint((values - lowest) / step)
+    if places.max() < MOST_STEPS and np.array_equal(lowest + places * step, values):
+        return lowest + step * int(np.bincount(places.astype(np.intp)).argmax())
+    distinct, number = np.unique(values, return_counts=True)
+    return float(distinct[number.argmax()])
 
 
 def _fitted(level: NDArray[np.float64], model: Model, identity: str) -> tuple[NDArray[np.float64], Terms]:

@@ -439,7 +439,7 @@ class FrameSoFar:
         power = 1 if operation is np.multiply else -1
         if self.flattened_step is not None:
             self.flattened_step *= abs(float(operand)) ** power
-        if isinstance(operand, PerAmplifier) and operand.is_contiguous and power == 1 and self.gains is None:
+        if isinstance(operand, PerAmplifier) and power == 1 and self.gains is None:
             self.gains, self._scaled_origin = operand, None
             return
         origin, self.gains = self.origin, None

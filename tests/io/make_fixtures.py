@@ -15,6 +15,7 @@ import numpy as np
 
 from astro_calib import CCDFrame, Correlation, DataQuality, UncertaintyBudget, covariance
 from astro_calib.masters.provenance import record
+from astro_calib.noise.mosaic import MosaicArray
 from tests.io.frames import Night
 
 DATA = Path(__file__).parent / "data"
@@ -22,13 +23,16 @@ PICKUP = Correlation(0.1, [(0.3, 0.8, 0.35), (0.2, 2.2, None)])
 
 
 class NoisyNight(Night):
-    """One with rows and tones in its read noise."""
+    """One with rows and tones in its read noise, which three amplifiers have read with other noise each."""
 
     def calibrated(self, raw, **masters):
-        """A frame as of `Night`; the variances of pixels are those of white noise."""
+        """A frame as of `Night`, whose read noise has a correlation, and another size for each amplifier."""
         frame = super().calibrated(raw, **masters)
         budget = frame.budget
         terms = [(s.replace(correlation=PICKUP) if s.name == "read noise" else s, c) for s, c in budget.terms]
+        sections = [(slice(0, 6), slice(0, 20, 2)), (slice(0, 6), slice(1, 20, 2)), (slice(6, 16), slice(0, 20))]
+        own = MosaicArray.of_sections(sections, [1.0, 1.5, 0.75], budget.shape, np.float32)
+        terms = [(s, c.times(own) if s.name == "read noise" else c) for s, c in terms]
         return CCDFrame(frame, budget=UncertaintyBudget(budget.shape, terms, budget.dtype, budget.data))
 
 

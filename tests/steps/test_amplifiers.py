@@ -130,6 +130,17 @@ def test_columns_of_two_amplifiers_in_turn(rng, axis):
         assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_columns_in_turn_with_their_overscans_in_the_frame(rng):
+    detector = camera(["[1:59:2,3:40]", "[2:60:2,3:40]"], ["[61:71:2,3:40]", "[62:72:2,3:40]"], uncertain=0.02)
+    data = raw_values(rng, (NY, NX + NO))
+    data[:, 1::2] += np.uint16(200)
+    how = {"overscan": detector.overscan_sections(), "overscan_axis": 1, "overscan_median": False}
+    image = in_one_pass(CCDFrame(data, unit="adu"), detector, trim="[1:60,3:40]", **how)
+    for k, gain in enumerate((1.0, 1.3)):
+        level = data[2:, NX + k :: 2].mean(axis=1, keepdims=True)
+        np.testing.assert_allclose(image.data[:, k::2], gain * (data[2:, k:NX:2] - level), atol=1e-3)
+
+
 def test_each_amplifier_has_its_own_saturation(rng):
     first, *others = camera(QUADRANTS).amplifiers
     own = Amplifier(

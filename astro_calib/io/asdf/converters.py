@@ -234,26 +234,45 @@ class DetectorConverter(Converter):
                     "read_noise": float(entry["read_noise"]) * u.electron,
                     "gain_uncertainty": None if uncertainty is None else float(uncertainty) * GAIN_UNIT,
                     "linearity": _linearity(entry.get("linearity")),
+                    "correlation": _correlation(entry.get("correlation")),
+                    "rows_in_overscan": entry.get("rows_in_overscan", True),
                     "data_section": entry.get("data_section"),
+                    "overscan_section": entry.get("overscan_section"),
+                    "saturation": None if entry.get("saturation") is None else float(entry["saturation"]) * u.adu,
+                    "corner": entry.get("corner", "lower left"),
                 }
             )
         if node["single_amplifier"]:
             (only,) = amplifiers
-            del only["data_section"]
+            for name in ("data_section", "overscan_section", "saturation", "corner"):
+                del only[name]
             return Detector(**only, saturation=saturation, name=node["name"])
         several = tuple(Amplifier(**amplifier) for amplifier in amplifiers)
         return Detector(amplifiers=several, saturation=saturation, name=node["name"])
 
 
 def _amplifier_tree(amplifier: Any) -> dict[str, Any]:
+    from astro_calib.io.tree import correlation_entry
+
     uncertainty = amplifier.gain_uncertainty
     return _present(
         gain=float(amplifier.gain.value),
         read_noise=float(amplifier.read_noise.value),
         gain_uncertainty=None if uncertainty is None else float(uncertainty.value),
         data_section=amplifier.data_section,
+        overscan_section=amplifier.overscan_section,
+        saturation=None if amplifier.saturation is None else float(amplifier.saturation.value),
+        corner=None if amplifier.corner == "lower left" else amplifier.corner,
         linearity=None if amplifier.linearity is None else _linearity_tree(amplifier.linearity),
+        correlation=None if amplifier.correlation is None else correlation_entry(amplifier.correlation),
+        rows_in_overscan=None if amplifier.rows_in_overscan else False,
     )
+
+
+def _correlation(entry: Any) -> Any:
+    from astro_calib.io.budget_reader import correlation_of_entry
+
+    return None if entry is None else correlation_of_entry(entry)
 
 
 def _linearity_tree(linearity: Any) -> dict[str, Any]:
