@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.kernels.many import part_of
 from astro_calib.kernels.options import compiled, inner
 from astro_calib.kernels.threads import over_rows
 
@@ -70,55 +71,39 @@ def ghosts_in_place(
 
 
 @inner(fastmath=ANY_ORDER)
-def _gather(values: NDArray[Any], row: int, first: int, step: int, count: int, line: NDArray[Any]) -> Any:
-    """Copy a row of an amplifier; gives 0, or NaN if one of them is no finite number."""
-    zero = line.dtype.type(0)
-    check = zero
-    if step == 1:
-        for index in range(count):
-            value = values[row, first + index]
-            line[index] = value
-            check += value * zero
-    elif step == -1:
-        for index in range(count):
-            value = values[row, first - (count - 1) + index]
-            line[count - 1 - index] = value
-            check += value * zero
+def _gather(source: NDArray[Any], line: NDArray[Any], turned: bool, typical: Any, limit: Any) -> Any:
+    """Copy a row, turned round or not; gives 0, or something else if it holds what is no number or stands out."""
+    nothing, one = line.dtype.type(0), line.dtype.type(1)
+    odd = nothing
+    for index in range(line.shape[0]):
+        value = source[index]
+        odd += value * nothing + (one if abs(value - typical) > limit else nothing)
+    if turned:
+        last = np.uintp(line.shape[0] - 1)
+        for index in range(line.shape[0]):
+            line[index] = source[last - np.uintp(index)]
     else:
-        for index in range(count):
-            value = values[row, first + step * index]
-            line[index] = value
-            check += value * zero
-    return check
+        for index in range(line.shape[0]):
+            line[index] = source[index]
+    return odd
 
 
 @inner()
-def _scatter(values: NDArray[Any], row: int, first: int, step: int, count: int, line: NDArray[Any]) -> None:
-    """Copy back what is in the order of the read-out."""
-    if step == 1:
-        for index in range(count):
-            values[row, first + index] = line[index]
-    elif step == -1:
-        for index in range(count):
-            values[row, first - (count - 1) + index] = line[count - 1 - index]
+def _scatter(line: NDArray[Any], target: NDArray[Any], turned: bool) -> None:
+    """Copy a row back."""
+    if turned:
+        last = np.uintp(line.shape[0] - 1)
+        for index in range(line.shape[0]):
+            target[index] = line[last - np.uintp(index)]
     else:
-        for index in range(count):
-            values[row, first + step * index] = line[index]
+        for index in range(line.shape[0]):
+            target[index] = line[index]
 
 
 @inner(fastmath=ANY_ORDER)
-def _add(total: NDArray[Any], line: NDArray[Any], factor: Any, count: int) -> None:
-    for index in range(count):
+def _add(total: NDArray[Any], line: NDArray[Any], factor: Any) -> None:
+    for index in range(total.shape[0]):
         total[index] += factor * line[index]
-
-
-@inner()
-def _spread(line: NDArray[Any], typical: Any, limit: Any, count: int) -> bool:
-    """Whether some value differs from the typical one by more than the limit."""
-    far = 0
-    for index in range(count):
-        far += abs(line[index] - typical) > limit
-    return far > 0
 
 
 @compiled()
@@ -134,43 +119,53 @@ def _ghosts(
     places: NDArray[np.int64],
     aside: NDArray[Any],
 ) -> int:
-    number = sections.shape[0]
-    lines = np.zeros((number, columns), dtype=values.dtype)
-    total = np.zeros(columns, dtype=values.dtype)
+    number, across = sections.shape[0], values.shape[1]
+    lines, total = np.zeros((number, columns), dtype=values.dtype), np.zeros(columns, dtype=values.dtype)
+    every = np.zeros(columns, dtype=values.dtype)
     kind = values.dtype.type
     found = 0
     for row in range(begin, end):
         for one in range(number):
             first, step, count = sections[one, 3], sections[one, 4], sections[one, 5]
+            line = part_of(lines, one * columns, count)
             if row >= sections[one, 2]:
-                lines[one] = 0
+                line[:] = 0
                 continue
-            place = sections[one, 0] + sections[one, 1] * row
-            line = lines[one]
-            is_odd = _gather(values, place, first, step, count, line) != 0
-            if is_odd or _spread(line, kind(typical[one]), kind(limits[one]), count):
+            place = (sections[one, 0] + sections[one, 1] * row) * across
+            level, limit = kind(typical[one]), kind(limits[one])
+            if abs(step) == 1:
+                source = part_of(values, place + min(first, first + step * (count - 1)), count)
+                odd = _gather(source, line, step < 0, level, limit)
+            else:
                 for column in range(count):
-                    value = line[column]
-                    if not np.isfinite(value):
-                        line[column] = 0
-                        excess = kind(np.nan)
-                    else:
-                        excess = value - kind(typical[one])
-                        if not abs(excess) > limits[one]:
-                            continue
-                    places[found, 0], places[found, 1], places[found, 2] = one, row, column
-                    aside[found] = excess
-                    found += 1
+                    every[column] = values[place // across, first + step * column]
+                odd = _gather(part_of(every, 0, count), line, False, level, limit)
+            if odd == 0:
+                continue
+            for column in range(count):
+                excess = line[column] - level
+                if not np.isfinite(line[column]):
+                    line[column], excess = kind(0), kind(np.nan)
+                elif not abs(excess) > limit:
+                    continue
+                places[found, 0], places[found, 1], places[found, 2] = one, row, column
+                aside[found] = excess
+                found += 1
         for victim in range(number):
             if row >= sections[victim, 2]:
                 continue
-            count = sections[victim, 5]
-            total[:count] = 0
+            first, step, count = sections[victim, 3], sections[victim, 4], sections[victim, 5]
+            part_of(total, 0, count)[:] = 0
             for one in range(number):
                 factor = matrix[victim, one]
                 if factor != 0:
-                    _add(total, lines[one], kind(-factor), min(count, sections[one, 5]))
-            place = sections[victim, 0] + sections[victim, 1] * row
-            first, step = sections[victim, 3], sections[victim, 4]
-            _scatter(values, place, first, step, count, total)
+                    width = min(count, sections[one, 5])
+                    _add(part_of(total, 0, width), part_of(lines, one * columns, width), kind(-factor))
+            place = (sections[victim, 0] + sections[victim, 1] * row) * across
+            if abs(step) == 1:
+                target = part_of(values, place + min(first, first + step * (count - 1)), count)
+                _scatter(part_of(total, 0, count), target, step < 0)
+            else:
+                for column in range(count):
+                    values[place // across, first + step * column] = total[column]
     return found

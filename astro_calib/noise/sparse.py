@@ -14,7 +14,69 @@ if TYPE_CHECKING:
 
     from astro_calib.noise.place import Place
 
-__all__ = ["SparseArray"]
+__all__ = ["SomePixels", "SparseArray"]
+
+
+class SomePixels:
+    """
+    Some pixels of a frame, which several arrays can have in common.
+
+    Parameters
+    ----------
+    flat : ndarray of int64, shape (n,)
+        Their indices in the flattened frame, in ascending order and each once.
+    shape : (int, int)
+        The shape of the frame.
+    """
+
+    __slots__ = ("_cuts", "_digest", "flat", "shape")
+
+    def __init__(self, flat: NDArray[Any], shape: tuple[int, ...]) -> None:
+        self.flat = np.asarray(flat, dtype=np.int64)
+        self.shape = (int(shape[0]), int(shape[1]))
+        self._cuts: dict[tuple[range, ...], tuple[SomePixels, NDArray[np.intp]]] = {}
+        self._digest: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The same for the same pixels."""
+        if self._digest is None:
+            self._digest = f"{content_digest(self.flat)}{self.shape}"
+        return self._digest
+
+    def cut(self, item: tuple[slice, ...], *, keep: bool = True) -> tuple[SomePixels, NDArray[np.intp] | slice]:
+        """Those of ``frame[item]``, and which of these they are; kept for the next array of the same pixels."""
+        region = tuple(range(length)[part] for part, length in zip(item, self.shape, strict=True))
+        if region == (range(self.shape[0]), range(self.shape[1])):
+            return self, slice(None)
+        known = self._cuts.get(region)
+        if known is None:
+            known = self._cut(*region)
+            if keep:
+                self._cuts[region] = known
+        return known
+
+    def _cut(self, rows: range, columns: range) -> tuple[SomePixels, NDArray[np.intp]]:
+        # Only the rows between the first and the last one are looked at.
+        low, high = (min(rows[0], rows[-1]), max(rows[0], rows[-1]) + 1) if rows else (0, 0)
+        first, last = np.searchsorted(self.flat, [low * self.shape[1], high * self.shape[1]])
+        y, x = np.divmod(self.flat[first:last], self.shape[1])
+        (y, has_row), (x, has_column) = _within(y, rows), _within(x, columns)
+        held = np.flatnonzero(has_row & has_column)
+        flat = (y * len(columns) + x)[held]
+        if (rows.step, columns.step) != (1, 1):
+            order = np.argsort(flat, kind="stable")
+            held, flat = held[order], flat[order]
+        return SomePixels(flat, (len(rows), len(columns))), held + first
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """An array that holds values at these pixels, and is zero elsewhere."""
+        result = np.zeros(self.shape, dtype=values.dtype)
+        result.reshape(-1)[self.flat] = values
+        return result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SomePixels, (self.flat, self.shape)
 
 
 class SparseArray(ArrayRef):
@@ -23,18 +85,16 @@ class SparseArray(ArrayRef):
 
     Parameters
     ----------
-    pixels : ndarray of int64, shape (n,)
-        The indices of these pixels in the flattened array, in ascending order and each once.
-    values : ndarray of floats, shape (n,)
+    pixels : SomePixels
+        These pixels.
+    values : ndarray, shape (n,)
         What they hold.
-    shape : (int, int)
-        The shape of the array.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_calib.noise.sparse import SparseArray
-    >>> ghosts = SparseArray(np.array([1, 5]), np.array([3.0, 4.0]), (2, 3))
+    >>> from astro_calib.noise.sparse import SomePixels, SparseArray
+    >>> ghosts = SparseArray(SomePixels(np.array([1, 5]), (2, 3)), np.array([3.0, 4.0]))
     >>> ghosts.array
     array([[0., 3., 0.],
            [0., 0., 4.]])
@@ -42,28 +102,26 @@ class SparseArray(ArrayRef):
     array([[0., 4.]])
     """
 
-    __slots__ = ("_key", "_shape", "pixels", "values")
+    __slots__ = ("_key", "pixels", "values")
 
     #: As an array has it, for loops that take some rows at a time.
     ndim = 2
 
-    def __init__(self, pixels: NDArray[Any], values: NDArray[Any], shape: tuple[int, ...]) -> None:
-        self.pixels = np.asarray(pixels, dtype=np.int64)
-        self.values = np.asarray(values)
-        self._shape = (int(shape[0]), int(shape[1]))
+    def __init__(self, pixels: SomePixels, values: NDArray[Any]) -> None:
+        self.pixels, self.values = pixels, np.asarray(values)
         self._key: tuple[Any, ...] | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:  # type: ignore[override]
         """The same for equal values; found when it is first asked for."""
         if self._key is None:
-            self._key = ("sparse", content_digest(self.pixels), content_digest(self.values), self._shape)
+            self._key = ("sparse", self.pixels.digest, self.values.dtype.str, content_digest(self.values))
         return self._key
 
     @property
     def array(self) -> NDArray[Any]:
         """The values of all pixels, made anew each time."""
-        return _spread(self.pixels, self.values, self._shape)
+        return self.pixels.spread(self.values)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self.array.astype(self.dtype if dtype is None else dtype, copy=False)
@@ -75,7 +133,7 @@ class SparseArray(ArrayRef):
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array."""
-        return self._shape
+        return self.pixels.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -84,41 +142,26 @@ class SparseArray(ArrayRef):
 
     @property
     def nbytes(self) -> int:
-        """What the pixels that are not zero take."""
-        return self.pixels.nbytes + self.values.nbytes
+        """What the values take that are not zero."""
+        return self.values.nbytes
 
     def part(self, item: tuple[slice, ...]) -> NDArray[Any]:
         """``array[item]``, without the rest of the array."""
-        return _spread(*self._cut_out(item))
+        pixels, held = self.pixels.cut(item, keep=False)
+        return pixels.spread(self.values[held])
 
     def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
         """The values for n pixels of a frame, which are given by their indices in the flattened frame of a shape."""
-        if self._shape != shape or not self.pixels.size:
+        own = self.pixels.flat
+        if self.shape != shape or not own.size:
             return super().at(pixels, shape)
-        place = np.searchsorted(self.pixels, pixels).clip(max=self.pixels.size - 1)
-        found = self.pixels[place] == pixels
-        return np.where(found, self.values[place], self.values.dtype.type(0))
+        place = np.searchsorted(own, pixels).clip(max=own.size - 1)
+        return np.where(own[place] == pixels, self.values[place], self.values.dtype.type(0))
 
     def cut(self, item: tuple[slice, ...]) -> ArrayRef:
         """The reference to ``array[item]``, for one slice for each axis."""
-        pixels, values, shape = self._cut_out(item)
-        return self if values is self.values else SparseArray(pixels, values, shape)
-
-    def _cut_out(self, item: tuple[slice, ...]) -> tuple[NDArray[np.int64], NDArray[Any], tuple[int, int]]:
-        rows, columns = (range(length)[part] for part, length in zip(item, self._shape, strict=True))
-        shape = len(rows), len(columns)
-        if shape == self._shape and rows.step == columns.step == 1:
-            return self.pixels, self.values, shape
-        # Only the rows between the first and the last one are looked at.
-        low, high = (min(rows[0], rows[-1]), max(rows[0], rows[-1]) + 1) if rows else (0, 0)
-        ends = np.searchsorted(self.pixels, [low * self._shape[1], high * self._shape[1]])
-        pixels, values = self.pixels[slice(*ends)], self.values[slice(*ends)]
-        y, x = np.divmod(pixels, self._shape[1])
-        (y, has_row), (x, has_column) = _within(y, rows), _within(x, columns)
-        held = has_row & has_column
-        kept = (y * len(columns) + x)[held]
-        order = np.argsort(kept, kind="stable")
-        return kept[order], values[held][order], shape
+        pixels, held = self.pixels.cut(item)
+        return self if pixels is self.pixels else SparseArray(pixels, self.values[held])
 
     def named(self, _place: Place) -> ArrayRef:
         """The same: what a few pixels hold need not be filed under a master."""
@@ -129,18 +172,15 @@ class SparseArray(ArrayRef):
         return repr(self.key)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SparseArray, (self.pixels, self.values, self._shape)
-
-
-def _spread(pixels: NDArray[np.int64], values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    result = np.zeros(shape, dtype=values.dtype)
-    result.reshape(-1)[pixels] = values
-    return result
+        return SparseArray, (self.pixels, self.values)
 
 
 def _within(places: NDArray[np.int64], along: range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where places of an axis are among those that a range keeps, and which are kept at all."""
     if not along:
         return places, np.zeros(places.shape, dtype=np.bool_)
+    if along.step == 1:
+        number = places - along.start
+        return number, (number >= 0) & (number < len(along))
     number, rest = np.divmod(places - along.start, along.step)
     return number, (rest == 0) & (number >= 0) & (number < len(along))

@@ -13,7 +13,7 @@ from astro_calib.detector.detector import as_detector
 from astro_calib.flags import DataQuality
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
-from astro_calib.noise.sparse import SparseArray
+from astro_calib.noise.sparse import SomePixels, SparseArray
 from astro_calib.steps.amplifiers import PerAmplifier, inside
 from astro_calib.steps.read_order import clear_outside, in_read_order, read_sections
 from astro_calib.steps.step import LinearStep
@@ -117,23 +117,37 @@ class SubtractCrosstalk(LinearStep):
         self, frame: FrameSoFar, sections: list[ReadSection], typical: list[float], bright: list[_Bright], dtype: Any
     ) -> None:
         """The errors of the coefficients."""
+        if not self._uncertainty.any():
+            return
         where = [(section.rows, section.columns) for section in sections]
+        rows, columns, excess = _together(bright, dtype)
         terms: list[Term] = []
         levels = [0.0] * len(sections)
-        extra: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
-        for victim, aggressor in np.argwhere(self._uncertainty > 0).tolist():
-            error, level = float(self._uncertainty[victim, aggressor]), typical[aggressor]
-            pixels, values = _ghosts_of(bright[aggressor], sections[victim], frame.shape, dtype)
-            coefficient = Coefficient(-1.0).times(SparseArray(pixels, values, frame.shape))
-            if level:
-                coefficient += Coefficient(-level).times(inside(where, victim, frame.shape))
-            identity = self.crosstalk.identity(victim, aggressor)
-            terms.append((NoiseSource("crosstalk", error**2, axes=(), identity=identity), coefficient))
-            levels[victim] += (error * level) ** 2
-            extra.append((pixels, error**2 * values * (values + 2 * level)))
-        if terms:
-            more = SparseArray(*_summed(extra, dtype), frame.shape)
-            frame.add_noises(terms, PerAmplifier(where, tuple(levels), frame.shape), more)
+        ghosts: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
+        for victim, section in enumerate(sections):
+            exist = _exist(rows, columns, section)
+            flat = section.flat(rows[exist], columns[exist], frame.shape)
+            order = np.argsort(flat, kind="stable")
+            pixels, held = SomePixels(flat[order], frame.shape), np.flatnonzero(exist)[order]
+            variance = np.zeros(len(flat), dtype=dtype)
+            for aggressor in np.flatnonzero(self._uncertainty[victim]).tolist():
+                error, level, values = (
+                    float(self._uncertainty[victim, aggressor]),
+                    typical[aggressor],
+                    excess[aggressor][held],
+                )
+                coefficient = Coefficient(-1.0).times(SparseArray(pixels, values))
+                if level:
+                    coefficient += Coefficient(-level).times(inside(where, victim, frame.shape))
+                identity = self.crosstalk.identity(victim, aggressor)
+                terms.append((NoiseSource("crosstalk", error**2, axes=(), identity=identity), coefficient))
+                levels[victim] += (error * level) ** 2
+                variance += error**2 * values * (values + 2 * level)
+            ghosts.append((pixels.flat, variance))
+        flat, variance = (np.concatenate(parts) for parts in zip(*ghosts, strict=True))
+        order = np.argsort(flat, kind="stable")
+        more = SparseArray(SomePixels(flat[order], frame.shape), variance[order])
+        frame.add_noises(terms, PerAmplifier(where, tuple(levels), frame.shape), more)
 
     def _flag(
         self, frame: FrameSoFar, typical: list[float], bright: list[_Bright], sections: list[ReadSection]
@@ -153,7 +167,7 @@ class SubtractCrosstalk(LinearStep):
         pixels = np.unique(np.concatenate(ghosts))
         if pixels.size:
             flags = np.full(pixels.shape, DataQuality.CROSSTALK, dtype=np.uint16)
-            frame.flag_some(SparseArray(pixels, flags, frame.shape))
+            frame.flag_some(SparseArray(SomePixels(pixels, frame.shape), flags))
 
 
 def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) -> CCDFrame:
@@ -227,20 +241,12 @@ def _exist(rows: NDArray[Any], columns: NDArray[Any], section: ReadSection) -> N
     return np.asarray((rows < section.shape[0]) & (columns < section.shape[1]))
 
 
-def _ghosts_of(
-    bright: _Bright, victim: ReadSection, shape: tuple[int, ...], dtype: Any
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """The pixels of a frame, as flat indices in order, that have the ghosts of bright values, and these."""
-    exist = _exist(bright.rows, bright.columns, victim)
-    pixels = victim.flat(bright.rows[exist], bright.columns[exist], shape)
-    order = np.argsort(pixels, kind="stable")
-    return pixels[order], bright.values[exist][order].astype(dtype)
-
-
-def _summed(parts: list[tuple[NDArray[Any], NDArray[Any]]], dtype: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """The sum of arrays that are zero but at some pixels."""
-    if not parts:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=dtype)
-    pixels, places = np.unique(np.concatenate([one for one, _ in parts]), return_inverse=True)
-    weights = np.concatenate([one for _, one in parts])
-    return pixels, np.bincount(places, weights=weights, minlength=pixels.size).astype(dtype)
+def _together(bright: list[_Bright], dtype: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Rows and columns, in the order of the read-out, at which some amplifier's value stands out; and those of all."""
+    width = max((int(one.columns.max(initial=0)) for one in bright), default=0) + 1
+    places = np.unique(np.concatenate([one.rows * width + one.columns for one in bright]))
+    excess = np.zeros((len(bright), len(places)), dtype=dtype)
+    for one, values in zip(bright, excess, strict=True):
+        values[np.searchsorted(places, one.rows * width + one.columns)] = one.values
+    rows, columns = np.divmod(places, width)
+    return rows, columns, excess
