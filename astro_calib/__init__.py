@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib import home  # noqa: F401  first: astropy cannot be imported without one
 from astro_calib.detector.correlation import Correlation
+from astro_calib.detector.crosstalk import Crosstalk
 from astro_calib.detector.detector import Amplifier, Detector
 from astro_calib.detector.linearity import Linearity, LinearityPolynomial, LinearityTable
 from astro_calib.flags import DataQuality
@@ -20,6 +21,7 @@ from astro_calib.steps import (
     flat_correct,
     gain_correct,
     subtract_bias,
+    subtract_crosstalk,
     subtract_dark,
     subtract_overscan,
     trim_image,
@@ -47,6 +49,7 @@ __all__ = [
     "Amplifier",
     "CCDFrame",
     "Correlation",
+    "Crosstalk",
     "DataQuality",
     "Detector",
     "Linearity",
@@ -71,6 +74,7 @@ __all__ = [
     "reduce_night",
     "simulate",
     "subtract_bias",
+    "subtract_crosstalk",
     "subtract_dark",
     "subtract_overscan",
     "trim_image",

@@ -41,6 +41,8 @@ class DataQuality(IntFlag):
     UNCERTAIN_DIVISOR = 64
     #: Values were rejected at this pixel when frames were combined.
     REJECTED = 128
+    #: Corrected for the crosstalk of a saturated pixel: what was subtracted is only a lower limit of its ghost.
+    CROSSTALK = 256
 
     #: Bits that make a pixel unfit for use; steps that set one of them mask the pixel too.
     UNUSABLE = BAD | SATURATED | COSMIC_RAY | NO_DATA | NO_FLAT

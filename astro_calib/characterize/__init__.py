@@ -3,6 +3,7 @@
 from astro_calib.characterize.audit import NoiseAudit, audit_noise
 from astro_calib.characterize.bad_pixels import bad_pixel_mask
 from astro_calib.characterize.calibration_plan import CalibrationPlan
+from astro_calib.characterize.crosstalk import measure_crosstalk
 from astro_calib.characterize.dark_choice import DarkChoice, choose_dark
 from astro_calib.characterize.dark_result import DarkCurrent
 from astro_calib.characterize.darks import dark_current
@@ -29,6 +30,7 @@ __all__ = [
     "dark_current",
     "frame_detector",
     "image_excess",
+    "measure_crosstalk",
     "photon_transfer",
     "plan_calibration",
 ]

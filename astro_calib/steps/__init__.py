@@ -2,6 +2,7 @@
 
 from astro_calib.steps.bias import subtract_bias
 from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
+from astro_calib.steps.crosstalk import subtract_crosstalk
 from astro_calib.steps.dark import subtract_dark
 from astro_calib.steps.deviation import create_deviation
 from astro_calib.steps.flat import flat_correct
@@ -27,6 +28,7 @@ __all__ = [
     "gain_correct",
     "place_of",
     "subtract_bias",
+    "subtract_crosstalk",
     "subtract_dark",
     "subtract_overscan",
     "trim_image",

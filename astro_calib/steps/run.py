@@ -26,6 +26,7 @@ from astro_calib.frame.operands import check_addable, flagged_uncertain
 from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.kernels.program import ADD, FLAG_FROM, FLAG_LOST
 from astro_calib.masters.master import FRAME_NOISE
+from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.propagation import of_first, of_second
@@ -36,7 +37,7 @@ from astro_calib.steps.operand import checked_operand, has_zeros, plain, values_
 from astro_calib.steps.variance import VarianceSoFar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.origin import Origin
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
+    from astro_calib.noise.sparse import SparseArray
 
 __all__ = ["FrameSoFar"]
 
@@ -77,7 +79,7 @@ class FrameSoFar:
         self._program = Instructions(ccd.shape, float_type(ccd.dtype))
         self._variance = VarianceSoFar.of(self._program, self.terms)
         self._masks = [] if ccd.mask is None else [ccd.mask]
-        self._quality = [] if ccd.flags is None else [ccd.flags]
+        self._quality: list[Any] = [] if ccd.flags is None else [ccd.flags]
         self._is_flagged = self._looks_for_lost = self._is_cut = self._has_new_values = self._has_new_noise = False
 
     # -- what the frame is so far --------------------------------------------------------------------------------
@@ -122,6 +124,11 @@ class FrameSoFar:
         """As for a `CCDFrame`."""
         origin = self.origin
         return self.flattened_step if origin is None else origin.quantum
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """The pixels that the run began with, read-only."""
+        return self._ccd.pixels
 
     def values(self, item: tuple[slice, ...] = (slice(None), slice(None))) -> NDArray[Any]:
         """
@@ -256,6 +263,22 @@ class FrameSoFar:
         is_new = self._replace_term(source, whole)
         self._variance.add_source(source, coefficient, variance, is_new=is_new, where=where)
 
+    def add_noises(self, terms: Sequence[Term], variance: PerAmplifier, extra: SparseArray) -> None:
+        """
+        Add several sources of the frame's own that it does not have yet.
+
+        Parameters
+        ----------
+        terms : sequence of (NoiseSource, Coefficient)
+            Independent of each other.
+        variance : PerAmplifier
+            Of all together, at most pixels.
+        extra : SparseArray
+            What is to be added to that at some.
+        """
+        were_new = [self._replace_term(*term) for term in terms]
+        self._variance.add_sources([source for source, _ in terms], variance, extra, are_new=all(were_new))
+
     def scale_noise(self, identity: str, factor: float) -> None:
         """
         Multiply the variance of a source that is there already by a factor; 0 takes it away.
@@ -297,6 +320,17 @@ class FrameSoFar:
         self._has_new_noise = True
         return len(others) == len(terms)
 
+    def flagged(self, quality: DataQuality, where: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether one of these flags is set so far, for some pixels by their indices in the flattened frame."""
+        found = np.zeros(where.shape, dtype=np.bool_)
+        for plane in self._quality:
+            flags = plane.at(where, self.shape) if isinstance(plane, ArrayRef) else plane.reshape(-1)[where]
+            found |= (flags & np.uint16(quality)) != 0
+        for place, one in enumerate(self._program.done):
+            if one.code == FLAG_FROM and one.bits & quality:
+                found |= self._program.reached(self._ccd.pixels, place, where)
+        return found
+
     def flag(self, where: NDArray[np.bool_], quality: DataQuality) -> None:
         """Set a flag at some pixels, and mask them if it says that they are unfit for use."""
         self._is_flagged = True
@@ -304,6 +338,11 @@ class FrameSoFar:
         self._quality.append(np.where(spread, np.uint16(quality), np.uint16(0)))
         if quality & DataQuality.UNUSABLE:
             self._masks.append(spread)
+
+    def flag_some(self, quality: SparseArray) -> None:
+        """Set flags that do not mask, at some pixels."""
+        self._is_flagged = True
+        self._quality.append(quality)
 
     def flag_from(self, level: float | PerAmplifier, quality: DataQuality) -> None:
         """Set a flag where the values are at this level or above, and mask these pixels; nowhere at NaN or above."""

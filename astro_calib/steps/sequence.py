@@ -13,6 +13,7 @@ from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.bias import SubtractBias
 from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
+from astro_calib.steps.crosstalk import SubtractCrosstalk
 from astro_calib.steps.dark import SubtractDark
 from astro_calib.steps.deviation import CreateDeviation
 from astro_calib.steps.flat import CorrectFlat
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from astropy.modeling import Model
     from numpy.typing import ArrayLike, NDArray
 
+    from astro_calib.detector.crosstalk import Crosstalk
     from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["apply_steps", "calibrate", "calibration_steps", "ccd_process"]
@@ -43,6 +45,7 @@ def calibration_steps(
     overscan_axis: int | tuple[int, int] | None = (0, 1),
     overscan_median: bool = True,
     overscan_model: Model | None = None,
+    crosstalk: Crosstalk | None = None,
     trim: str | None = None,
     bad_pixels: ArrayLike | None = None,
     bias: CCDFrame | None = None,
@@ -85,6 +88,11 @@ def calibration_steps(
         )
     if pedestal is not None:
         steps.append(SubtractPedestal(pedestal))
+    if crosstalk is not None:
+        if overscan is None and pedestal is None:
+            msg = "crosstalk comes from values net of the amplifiers' levels: give overscan=, or pedestal=, too."
+            raise ValueError(msg)
+        steps.append(SubtractCrosstalk(crosstalk, detector))
     if trim is not None:
         steps.append(Trim(trim))
     if bad_pixels is not None:
@@ -165,6 +173,9 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         As ``median`` of `subtract_overscan`.
     overscan_model : Model, optional
         As ``model`` of `subtract_overscan`.
+    crosstalk : Crosstalk, optional
+        What the amplifiers have of each other's values, as in `subtract_crosstalk`; it is subtracted after overscan and
+        pedestal, from the frame as it is in the file. Bias, dark and flat have to be calibrated with it, too.
     trim : str, optional
         FITS section of the raw frame.
     bad_pixels : array_like of bool, optional

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from astro_calib.frame.write_guard import WriteGuard
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
+    from astro_calib.noise.sparse import SparseArray
     from astro_calib.steps.amplifiers import PerAmplifier
     from astro_calib.steps.instructions import Instructions
 
@@ -141,6 +142,15 @@ class VarianceSoFar:
             size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
             squares = None if where is None else where._replace(values=tuple(np.square(where.values).tolist()))
             self.program.append(ADD_VARIANCE, size, where=squares)
+
+    def add_sources(
+        self, sources: list[NoiseSource], variance: PerAmplifier, extra: SparseArray, *, are_new: bool
+    ) -> None:
+        """Add sources whose variance together is known: a number for each amplifier, and more at some pixels."""
+        for source in sources:
+            self._meet(source, is_new=are_new)
+        self.program.append(ADD_VARIANCE, variance)
+        self.program.append(ADD_VARIANCE, extra)
 
     def scale(self, identity: str, factor: float) -> None:
         """Multiply the variance of a source that was added by a factor."""
