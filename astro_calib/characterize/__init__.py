@@ -9,6 +9,7 @@ from astro_calib.characterize.darks import dark_current
 from astro_calib.characterize.frame_noise import ImageExcess, frame_detector, image_excess
 from astro_calib.characterize.planning import plan_calibration
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
+from astro_calib.characterize.shutter import shutter_map
 from astro_calib.characterize.tones import Tone
 from astro_calib.characterize.transfer import photon_transfer
 
@@ -31,4 +32,5 @@ __all__ = [
     "image_excess",
     "photon_transfer",
     "plan_calibration",
+    "shutter_map",
 ]

@@ -10,6 +10,7 @@ from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.overscan import subtract_overscan
 from astro_calib.steps.quality import flag_bad_pixels, flag_saturated
 from astro_calib.steps.sequence import calibration_steps
+from astro_calib.steps.shutter import shutter_correct
 from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
 from astro_calib.steps.trim import trim_image
 
@@ -26,6 +27,7 @@ __all__ = [
     "flat_correct",
     "gain_correct",
     "place_of",
+    "shutter_correct",
     "subtract_bias",
     "subtract_dark",
     "subtract_overscan",

@@ -22,6 +22,7 @@ from astro_calib.steps.master import as_master, in_electrons, master_to_apply
 from astro_calib.steps.overscan import SubtractOverscan
 from astro_calib.steps.pedestal import RefusePedestal, SubtractPedestal
 from astro_calib.steps.quality import FlagBadPixels, FlagSaturated, flag_saturated
+from astro_calib.steps.shutter import CorrectShutter
 from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
 from astro_calib.steps.trim import Trim
 
@@ -51,6 +52,7 @@ def calibration_steps(
     dark: CCDFrame | None = None,
     exposure_time: str = "EXPTIME",
     exposure_unit: Any = u.s,
+    shutter: CCDFrame | None = None,
     flat: CCDFrame | None = None,
     min_value: float | None = None,
     norm_value: float | None = None,
@@ -63,9 +65,9 @@ def calibration_steps(
     """
     detector = as_detector(detector, "calibrate")
     cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
-    bias, dark, flat = (
+    bias, dark, shutter, flat = (
         None if master is None else master_to_apply(master, kind)
-        for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
+        for master, kind in ((bias, "bias"), (dark, "dark"), (shutter, "shutter"), (flat, "flat"))
     )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
     by_signal = isinstance(shot_noise, str) or linearity
@@ -99,6 +101,8 @@ def calibration_steps(
     if dark is not None:
         of_dark = in_electrons(dark, "dark", detector)
         steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
+    if shutter is not None:
+        steps.append(CorrectShutter(shutter, exposure_time=exposure_time, exposure_unit=exposure_unit))
     if flat is not None:
         steps.append(CorrectFlat(flat, min_value, norm_value))
     if cosmic_rays:
@@ -132,8 +136,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     Calibrate a raw frame: from digital units to electrons with an error that says where it came from.
 
     The order is: flag saturated pixels, subtract the overscan, trim, multiply by the gain, subtract the bias, add read
-    noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, divide by the flat, repair
-    cosmic rays. Each is a function of its own, and one at a time they give the same numbers. What is not given is left
+    noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, correct for the shutter,
+    divide by the flat, repair cosmic rays. Each is a function of its own, and one at a time they give the same numbers. What is not given is left
     out.
 
     Parameters
@@ -168,6 +172,9 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         Header keyword of the exposure time.
     exposure_unit : unit
         The unit of the exposure time.
+    shutter : CCDFrame, optional
+        By how much each pixel is exposed for longer, as `~astro_calib.characterize.shutter_map` makes it. Flats need it
+        as well.
     flat : CCDFrame, optional
         A master as the bias is.
     min_value : float, optional
