@@ -55,8 +55,8 @@ def shutter_map(
     long : iterable of CCDFrame
         Flats of one exposure that is longer, at least 1.5 times, best ten times or more, of the same lamp.
     lamp : float, optional
-        Relative standard uncertainty of the lamp's light in the long flats over that in the short ones. By default it is
-        found from the times in the headers, where they tell it: see below.
+        Relative standard uncertainty of the lamp's light in the long flats over that in the short ones. By default it
+        is found from the times in the headers, where they tell it: see below.
     level : Quantity, optional
         What the median of the map is known to be, so that the lamp need not be steady: 0 s if only differences
         between pixels matter. It counts as exact.
@@ -137,27 +137,27 @@ def shutter_map(
             drift = drift_between([light[g] for g in groups], [times[g] for g in groups], (index, len(groups) - 1))
         if drift is None and stated is None:
             _warn_of_lamp()
-        ratio = stack / stacks[-1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # A pixel without light is found below.
+            ratio = stack / stacks[-1]
         if stated is not None:
             middle = float(np.median(ratio.pixels[good]))
             drift = Drift(middle * (exposures[-1] + stated) / (exposure + stated), 0.0)
         drifts.append(drift or Drift(1.0, 0.0))
         maps.append(_map_of(ratio, (exposure, exposures[-1]), drifts[-1]))
-    shutter = maps[0] if len(maps) == 1 else _mean_of(maps, good, drifts, exposures)
+    shutter = maps[0] if len(maps) == 1 else _mean_of(maps, good, exposures)
     _finish(shutter, everything, seconds, drifts[0], stated, exposure_time)
     return shutter
 
 
-def _checked_groups(
-    frames: Sequence[CCDFrame], seconds: NDArray[np.float64], number: int
-) -> list[NDArray[np.intp]]:
+def _checked_groups(frames: Sequence[CCDFrame], seconds: NDArray[np.float64], number: int) -> list[NDArray[np.intp]]:
     """The flats of each exposure, the shortest first, the long ones at the end."""
     groups = [*by_exposure(seconds[:number]), np.arange(number, len(frames))]
     longs = seconds[number:]
     if len(by_exposure(longs)) > 1:
         msg = (
-            f"the long flats have exposures of {longs.min():g} to {longs.max():g} s; give those of one exposure as long, "
-            "and the others as short."
+            f"the long flats have exposures of {longs.min():g} to {longs.max():g} s; give those of one exposure as "
+            "long, and the others as short."
         )
         raise FrameError(msg)
     longest = seconds[:number].max()
@@ -186,8 +186,8 @@ def _levels(frames: Sequence[CCDFrame], good: NDArray[np.bool_]) -> NDArray[np.f
 def _warn_of_lamp() -> None:
     msg = (
         "nothing tells how steady the lamp was, and it counts as steady: a lamp that was brighter in the long flats "
-        "looks like a shutter that is slow. Give flats with the times at which they were taken, five or more, or lamp=, "
-        "or the median of the map as level=."
+        "looks like a shutter that is slow. Give flats with the times at which they were taken, five or more, or "
+        "lamp=, or the median of the map as level=."
     )
     warn(msg, NoiseWarning)
 
@@ -195,8 +195,9 @@ def _warn_of_lamp() -> None:
 def _map_of(ratio: CCDFrame, exposures: tuple[float, float], drift: Drift) -> CCDFrame:
     """The map that the ratio of a short to a long flat tells."""
     first, second = exposures
-    part = (ratio - drift.ratio) * (-1 / (drift.ratio * (second - first)))
-    shutter: CCDFrame = (1 * u.s) / part - second * u.s
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = (ratio - drift.ratio) * (-1 / (drift.ratio * (second - first)))
+        shutter: CCDFrame = (1 * u.s) / part - second * u.s
     data = shutter.pixels
     with np.errstate(invalid="ignore"):
         lost = ~(np.isfinite(data) & (data > -first))
@@ -217,12 +218,10 @@ def _map_of(ratio: CCDFrame, exposures: tuple[float, float], drift: Drift) -> CC
     return shutter
 
 
-def _mean_of(
-    maps: Sequence[CCDFrame], good: NDArray[np.bool_], drifts: Sequence[Drift], exposures: Sequence[float]
-) -> CCDFrame:
+def _mean_of(maps: Sequence[CCDFrame], good: NDArray[np.bool_], exposures: Sequence[float]) -> CCDFrame:
     """The mean of the maps of several short exposures, weighted by the noise that each has."""
     typical = [float(np.median(np.asarray(one.variance)[good])) for one in maps]
-    for one, exposure, drift in zip(maps[1:], exposures[1:], drifts[1:], strict=False):
+    for one, exposure in zip(maps[1:], exposures[1:-1], strict=True):
         difference = maps[0] - one
         weights = good / np.count_nonzero(good)
         assert difference.known_budget is not None
@@ -231,8 +230,7 @@ def _mean_of(
         if abs(off) > CONTRADICT * error:
             msg = (
                 f"the shutter that flats of {exposures[0]:g} s show is {off:.3g} +- {error:.1g} s slower than that of "
-                f"flats of {exposure:g} s: the lamp was not as steady as {max(drift.uncertainty, drifts[0].uncertainty):.2g}"
-                ", or the response is not linear."
+                f"flats of {exposure:g} s: the lamp was less steady than it seems, or the response is not linear."
             )
             warn(msg, NoiseWarning)
     return combine(maps, weights=[1 / variance for variance in typical])

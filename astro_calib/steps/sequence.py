@@ -137,8 +137,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
 
     The order is: flag saturated pixels, subtract the overscan, trim, multiply by the gain, subtract the bias, add read
     noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, correct for the shutter,
-    divide by the flat, repair cosmic rays. Each is a function of its own, and one at a time they give the same numbers. What is not given is left
-    out.
+    divide by the flat, repair cosmic rays. Each is a function of its own, and one at a time they give the same numbers.
+    What is not given is left out.
 
     Parameters
     ----------
