@@ -25,7 +25,7 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.operands import check_addable, flagged_uncertain
 from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.kernels.program import FLAG_FROM, FLAG_LOST
-from astro_calib.masters.master import FRAME_NOISE
+from astro_calib.masters.master import named_budget
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.propagation import of_first, of_second
@@ -198,8 +198,8 @@ class FrameSoFar:
         values = values_of(operand, float_type(self._ccd.dtype))
         refers = self._variance.follows_values or any(coefficient.depends_on_own for _, coefficient in self.terms or ())
         terms = [(s, of_first(operation, c, values, factor)) for s, c in self.terms or ()]
-        if budget is not None:
-            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in _named(frame, kind).terms]
+        if frame is not None and budget is not None:
+            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in named_budget(frame, kind).terms]
         self._follow_step(operation, operand, values)
         if isinstance(operand, PerAmplifier):
             value: Any = operand
@@ -219,6 +219,7 @@ class FrameSoFar:
         source: NoiseSource,
         coefficient: Coefficient | float | NDArray[Any] = 1.0,
         variance: PerAmplifier | None = None,
+        squared: Callable[[], NDArray[Any]] | None = None,
     ) -> None:
         """
         Add a source of noise of the frame's own.
@@ -231,10 +232,12 @@ class FrameSoFar:
             The derivative of the frame with respect to it; an array broadcasts to the frame.
         variance : PerAmplifier, optional
             That of the source, if it is one for each amplifier.
+        squared : callable, optional
+            Gives the square of the array that the coefficient is a multiple of, if somebody keeps that.
         """
         coefficient = coefficient if isinstance(coefficient, Coefficient) else Coefficient(coefficient)
         is_new = self._replace_term(source, coefficient)
-        self._variance.add_source(source, coefficient, variance, is_new=is_new)
+        self._variance.add_source(source, coefficient, variance, squared, is_new=is_new)
 
     def scale_noise(self, identity: str, factor: float) -> None:
         """
@@ -386,12 +389,3 @@ class FrameSoFar:
             follows = is_gain or (origin.raw.step != 0 and not known)
             origin = origin.scaled(plain(values()), power) if follows else origin.scaled(0.0)
         self.raw_origin = origin
-
-
-def _named(frame: Any, kind: str | None) -> UncertaintyBudget:
-    """The budget of a frame whose own noise is called by a kind; made once for all frames that it is applied to."""
-    budget: UncertaintyBudget = frame.known_budget
-    if kind is None:
-        return budget
-    named: UncertaintyBudget = frame.cached("named", (kind,), lambda: budget.named(kind, FRAME_NOISE))
-    return named

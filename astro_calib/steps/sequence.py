@@ -50,6 +50,7 @@ def calibration_steps(
     pedestal: float | u.Quantity | None = None,
     shot_noise: str | float | NDArray[Any] = "data",
     dark: CCDFrame | None = None,
+    dark_amplitude: str | None = None,
     exposure_time: str = "EXPTIME",
     exposure_unit: Any = u.s,
     shutter: CCDFrame | None = None,
@@ -100,7 +101,8 @@ def calibration_steps(
         steps.append(NamedStep("linearity", partial(correct_linearity, detector=detector)))
     if dark is not None:
         of_dark = in_electrons(dark, "dark", detector)
-        steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
+        keyword: dict[str, Any] = {"exposure_time": exposure_time, "exposure_unit": exposure_unit}
+        steps.append(SubtractDark(of_dark, **keyword, scale=True, amplitude=dark_amplitude))
     if shutter is not None:
         steps.append(CorrectShutter(shutter, exposure_time=exposure_time, exposure_unit=exposure_unit))
     if flat is not None:
@@ -168,6 +170,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         either. A model is one of the signal as it was measured, before its linearity is corrected.
     dark : CCDFrame, optional
         A master as the bias is. One in adu is not corrected for linearity here.
+    dark_amplitude : {None, "fit"}
+        As ``amplitude`` of `subtract_dark`: ``"fit"`` for a detector whose temperature drifts.
     exposure_time : str
         Header keyword of the exposure time.
     exposure_unit : unit

@@ -29,7 +29,7 @@ from astro_calib.noise.shot_variance import ShotVariance, clamped
 from astro_calib.steps.instructions import cut_array
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -147,7 +147,13 @@ class VarianceSoFar:
         return added
 
     def add_source(
-        self, source: NoiseSource, coefficient: Coefficient, variance: PerAmplifier | None, *, is_new: bool
+        self,
+        source: NoiseSource,
+        coefficient: Coefficient,
+        variance: PerAmplifier | None,
+        squared: Callable[[], NDArray[Any]] | None,
+        *,
+        is_new: bool,
     ) -> None:
         """Add a source; the pass cannot take the old one away, if there is one."""
         self._meet(source, is_new=is_new)
@@ -155,8 +161,11 @@ class VarianceSoFar:
             self.is_found = False
             return
         self.noise_at[source.identity] = len(self.program.done)
+        split, number = coefficient.split(), source.variance.number
         if variance is not None and coefficient.number is not None:
             self.program.append(ADD_VARIANCE, variance, coefficient.number**2)
+        elif squared is not None and split is not None and number is not None:
+            self.program.append(ADD_VARIANCE, squared, split[0] ** 2 * number)
         else:
             size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
             self.program.append(ADD_VARIANCE, size)
