@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from astro_calib.night import reduce_night
     from astro_calib.photometry import compare_snr, measure_snr
     from astro_calib.stack.combination import combine
+    from astro_calib.stack.cosmic_rays import find_cosmic_rays
 
 #: Names that are imported when they are first asked for, because of what they import in turn.
 _LATER = {
     "combine": "astro_calib.stack.combination",
     "compare_snr": "astro_calib.photometry",
+    "find_cosmic_rays": "astro_calib.stack.cosmic_rays",
     "measure_snr": "astro_calib.photometry",
     "reduce_night": "astro_calib.night",
     "simulate": "astro_calib.simulate",
@@ -61,6 +63,7 @@ __all__ = [
     "cosmicray_lacosmic",
     "covariance",
     "create_deviation",
+    "find_cosmic_rays",
     "flag_bad_pixels",
     "flag_saturated",
     "flat_correct",

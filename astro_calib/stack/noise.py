@@ -168,19 +168,21 @@ class PrivateNoise:
         The variance of each frame's noise, n numbers or arrays of shape (ny, nx), were its value that of the centre.
 
         The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias
-        the mean; so it is moved along its slope to the count at the centre.
+        the mean; so it is moved along its slope to the count at the centre, which is one for all frames, or one for
+        each.
         """
         from astro_calib.kernels.reject import at_center
 
         result = []
         known: dict[Coefficient, tuple[Any, Any]] = {}
-        for position, value in enumerate(values):
+        centers = center if center.ndim == values.ndim else np.broadcast_to(center, values.shape)
+        for position, (value, middle) in enumerate(zip(values, centers, strict=True)):
             total, slope, floor = self._of_its_own(position, item, known)
             # Of what frames share, only the difference from the mean coefficient moves a frame away from the others.
             for source, square in self._apart[position]:
                 total = total + square * source.variance.part(item, self._budgets[position].shape)
             moves = np.ndim(slope) or slope != 0
-            result.append(at_center(total, slope, floor, value, center) if moves else total)
+            result.append(at_center(total, slope, floor, value, middle) if moves else total)
         return result
 
 
