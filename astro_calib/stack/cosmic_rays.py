@@ -189,7 +189,7 @@ class _Search:
     def _variances(
         self, item: tuple[slice, slice], values: NDArray[Any], middle: NDArray[Any], used: NDArray[np.bool_]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The variance of each frame's own noise, were all values the median, and that of the median."""
+        """The variances of each frame's own noise, were all values the median, and of the median of the others."""
         kind = values.dtype.type
         scales, skies = (kind(one)[:, np.newaxis, np.newaxis] for one in (self._field.scales, self._field.skies))
         center = middle * scales + skies
@@ -198,13 +198,12 @@ class _Search:
             one[...] = variance
         own /= scales**2
         with np.errstate(divide="ignore", invalid="ignore"):
-            inverse = np.where(used, 1 / np.sqrt(own), 0).sum(axis=0)
-            number = np.count_nonzero(used, axis=0)
-            others = number - (len(values) <= FEW)
+            inverse = np.where(used, 1 / np.sqrt(own), 0)
+            others = np.count_nonzero(used, axis=0) - 1
             # The mean of one or two is their median. One that has no other to be compared with is no hit.
-            factor = np.where(number < 2, np.inf, np.where(others > 2, OF_MEDIAN, 1.0))
-            of_median = factor * number**2 / (others * inverse**2)
-        return own, of_median.astype(values.dtype)
+            factor = np.where(others < 1, np.inf, np.where(others > 2, OF_MEDIAN, 1.0) * others)
+            of_median = factor.astype(values.dtype) / (inverse.sum(axis=0) - inverse) ** 2
+        return own, of_median
 
     def _range(self, middle: NDArray[Any], of_median: NDArray[Any]) -> NDArray[Any]:
         """How much brighter the brightest pixel within reach is than the faintest, by more than noise."""
@@ -216,7 +215,7 @@ class _Search:
         filled = np.where(np.isfinite(middle), middle, 0)
         found = maximum_filter(filled, side) - minimum_filter(filled, side)
         with np.errstate(invalid="ignore"):
-            return np.asarray(np.maximum(found - RANGE_OF_NOISE * np.sqrt(of_median), 0))
+            return np.asarray(np.maximum(found - RANGE_OF_NOISE * np.sqrt(of_median.min(axis=0)), 0))
 
 
 def _median(values: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[Any]:

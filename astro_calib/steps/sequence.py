@@ -57,7 +57,7 @@ def calibration_steps(
     flat: CCDFrame | None = None,
     min_value: float | None = None,
     norm_value: float | None = None,
-    cosmic_rays: bool = False,
+    cosmic_rays: bool | str = False,
 ) -> list[LinearStep | Callable[[CCDFrame], CCDFrame]]:
     """
     The steps that `calibrate` takes, in order, for `apply_steps`; its options are explained there.
@@ -65,7 +65,7 @@ def calibration_steps(
     Another step may be put between them, where `place_of` says. What is given is checked when the steps are applied.
     """
     detector = as_detector(detector, "calibrate")
-    cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
+    repair = cosmic_rays != "mask" and check_switch("cosmic_rays", cosmic_rays)
     bias, dark, shutter, flat = (
         None if master is None else master_to_apply(master, kind)
         for master, kind in ((bias, "bias"), (dark, "dark"), (shutter, "shutter"), (flat, "flat"))
@@ -108,7 +108,7 @@ def calibration_steps(
     if flat is not None:
         steps.append(CorrectFlat(flat, min_value, norm_value))
     if cosmic_rays:
-        steps.append(NamedStep("cosmic_rays", cosmicray_lacosmic))
+        steps.append(NamedStep("cosmic_rays", partial(cosmicray_lacosmic, repair=repair)))
     return steps
 
 
@@ -185,8 +185,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         As in `flat_correct`.
     norm_value : float, optional
         As in `flat_correct`.
-    cosmic_rays : bool
-        Whether to repair cosmic rays with `cosmicray_lacosmic`.
+    cosmic_rays : bool or "mask"
+        Whether to repair cosmic rays with `cosmicray_lacosmic`, or only to flag and mask them.
 
     Returns
     -------
