@@ -34,7 +34,7 @@ def surface_of_entry(entry: Mapping[str, Any]) -> SurfaceArray:
     whole = tuple(int(length) for length in entry["whole"])
     region = tuple(range(*map(int, part)) for part in entry["region"])
     inside = len(whole) == len(region) == 2 and all(
-        along and 0 <= min(along[0], along[-1]) and max(along[0], along[-1]) < length
+        along and min(along[0], along[-1]) >= 0 and max(along[0], along[-1]) < length
         for along, length in zip(region, whole, strict=True)
     )
     dtype = np.dtype(str(entry["dtype"]))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SurfaceArray", "along_axis", "matrix_of", "powers_of"]
 
+#: A part of the largest number that is rounding.
+ROUNDING = 1e-10
+
 
 def powers_of(degree: int) -> list[tuple[int, int]]:
     """The degrees along rows and columns of the polynomials whose degrees add up to ``degree`` at most, 0 first."""
@@ -141,6 +144,12 @@ class SurfaceArray(ArrayRef):
     def digest(self) -> str:
         """The same for equal values."""
         return repr((*self.key[:2], self.matrix.tolist(), *self.key[3:]))
+
+    @property
+    def degree(self) -> int:
+        """The highest of the degrees along rows and columns together that it has."""
+        rows, columns = np.nonzero(np.abs(self.matrix) > ROUNDING * np.abs(self.matrix).max())
+        return int((rows + columns).max(initial=0))
 
     def numbers(self, degree: int) -> NDArray[np.float64]:
         """The surface in terms of the polynomials of its own part: the matrix flattened, shape ((degree + 1)**2,)."""

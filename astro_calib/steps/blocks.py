@@ -69,6 +69,11 @@ class Blocks:
         with np.errstate(invalid="ignore"):
             return np.asarray(sums / where.sum(axis=(-2, -1)))
 
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """An array of the frame's shape with one value for each block."""
+        ny, nx = self.shape
+        return np.repeat(np.repeat(values, self.side, axis=0)[:ny], self.side, axis=1)[:, :nx]
+
     def counts(self, used: NDArray[np.bool_]) -> NDArray[np.intp]:
         """How many pixels of each block are used."""
         return self.tiles(used, fill=False).sum(axis=(-2, -1))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from astro_calib.arguments import as_mask, check_count
 from astro_calib.errors import FrameError, ShapeMismatchError
@@ -113,6 +111,6 @@ def subtract_sky(
     return frame.replace(data, UncertaintyBudget(frame.shape, kept, dtype, data))
 
 
-def sky_step(degree: Any) -> NamedStep:
+def sky_step(degree: int) -> NamedStep:
     """The step of `calibrate`: a sky of a degree."""
     return NamedStep("sky", partial(subtract_sky, degree=degree))

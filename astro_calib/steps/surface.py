@@ -13,7 +13,6 @@ fitted to c. So the error of an overscan level is gone after a sky was subtracte
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,9 @@ from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.propagation import of_first
 from astro_calib.noise.source import NoiseSource
-from astro_calib.noise.surface import SurfaceArray, matrix_of, powers_of
+from astro_calib.noise.surface import SurfaceArray, matrix_of
 from astro_calib.steps.blocks import Blocks
+from astro_calib.steps.empty_sky import excess_of_clipping, without_outliers
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FittedSurface", "fit_surface"]
 
-#: Pixels further than this from the surface are left out of the mean of their block, in their own sigmas.
-CLIP = 3.0
-#: Something is on the frame where the mean of 3 x 3 pixels is further from it than this; so many pixels more are left out.
-OBJECT, GROW = 4.0, 2
 #: Blocks further than this from the surface are left out, in robust sigmas.
 OUTLYING = 4.0
 #: Less than this part of a block says nothing.
@@ -54,12 +50,6 @@ PASSES, ROUNDS = 2, 5
 #: Scatter of blocks beyond what chance makes of the noise in so many sigmas is no chance.
 CHANCE = 4.0
 MAD = 1.4826
-
-
-def _excess() -> float:
-    """The variance of the mean of Gaussian values within ``CLIP`` sigmas of it, over that of a mean of as many."""
-    inside = math.erf(CLIP / math.sqrt(2))
-    return inside / (inside - 2 * CLIP * math.exp(-(CLIP**2) / 2) / math.sqrt(2 * math.pi))
 
 
 @dataclass(frozen=True)
@@ -119,7 +109,7 @@ class FittedSurface:
         source, coefficient = term
         if source.axes:
             return source, of_first(np.add, coefficient, lambda: self.array(dtype), -1.0)
-        if coefficient.number is not None:
+        if coefficient.number is not None or _is_within(coefficient, self.degree):
             return None
         number = coefficient.ratio_to(Coefficient(1.0).times(SELF_DATA))
         if number is not None:
@@ -173,25 +163,34 @@ def fit_surface(
         good &= ~objects
     data = floating(frame.pixels) if values is None else values
     variances = _sampled_means(blocks, _pixel_variance(budget, blocks.step), good, sampled=True)
-    numbers = _first_guess(frame, blocks, data, good, degree)
+    numbers: NDArray[np.float64] = _first_guess(frame, blocks, data, good, degree)
     used = good
     for _ in range(PASSES):
         surface = SurfaceArray(matrix_of(numbers, degree), frame.shape, dtype=data.dtype).array
         residual = data - surface
-        used = _kept(blocks, residual, good, variances)
+        used = without_outliers(blocks, residual, good, variances)
         means, counts = blocks.means(residual, used).ravel(), blocks.counts(used).ravel()
         design = blocks.design(used, degree).reshape(means.size, -1)
-        of_means = _excess() * variances.ravel() / np.maximum(counts, 1)
+        of_means = excess_of_clipping() * variances.ravel() / np.maximum(counts, 1)
         enough = (counts > LEAST * blocks.side**2) & np.isfinite(of_means)
         _check_number(frame, int(enough.sum()), design.shape[1])
         change, operator, chi2 = _fitted(means, design, of_means, np.where(enough, counts, 0))
-        numbers = numbers + change
-    covariance = (operator * np.where(np.isfinite(of_means), of_means, 0)) @ operator.T
+        numbers = np.asarray(numbers + change)
+    covariance: NDArray[np.float64] = (operator * np.where(np.isfinite(of_means), of_means, 0)) @ operator.T
     covariance += _of_lines(budget, blocks, used, operator)
     freedom = max(int(np.any(operator != 0, axis=0).sum()) - numbers.size, 1)
     if chi2 > 1 + CHANCE * np.sqrt(2 / freedom):
         covariance *= chi2
     return FittedSurface(degree, numbers, covariance, blocks, used, operator, chi2)
+
+
+def _is_within(coefficient: Coefficient, degree: int) -> bool:
+    """Whether a coefficient is a surface of no higher degree, to which the fit is exact."""
+    products = [factors for _, factors in coefficient.monomials]
+    if any(len(factors) != 1 or factors[0][1] != 1 for factors in products):
+        return False
+    surfaces = [factors[0][0] for factors in products]
+    return all(isinstance(surface, SurfaceArray) and surface.degree <= degree for surface in surfaces)
 
 
 def _check_number(frame: CCDFrame, number: int, needed: int) -> None:
@@ -222,26 +221,6 @@ def _first_guess(
             break
         kept = now
     return numbers
-
-
-def _kept(
-    blocks: Blocks, residual: NDArray[Any], good: NDArray[np.bool_], variances: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """The good pixels without objects, and within some sigmas of the surface."""
-    from scipy.ndimage import binary_dilation, uniform_filter
-
-    inside = np.where(good, residual, residual.dtype.type(0))
-    smooth = uniform_filter(inside, 3)
-    step = blocks.step
-    scatter = MAD * float(np.median(np.abs(smooth[::step, ::step][good[::step, ::step]]), overwrite_input=True))
-    # Both ways, so that what chance makes of an empty sky is left out evenly.
-    far = np.abs(smooth) > OBJECT * scatter
-    if far.any():
-        far = binary_dilation(far, np.ones((3, 3), dtype=bool), iterations=GROW)
-    limits = np.repeat(np.repeat(CLIP * np.sqrt(variances), blocks.side, axis=0), blocks.side, axis=1)
-    with np.errstate(invalid="ignore"):
-        near = np.abs(inside) <= limits[: residual.shape[0], : residual.shape[1]].astype(residual.dtype)
-    return good & near & ~far
 
 
 def _fitted(
