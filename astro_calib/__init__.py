@@ -19,9 +19,13 @@ from astro_calib.steps import (
     flag_saturated,
     flat_correct,
     gain_correct,
+    illuminated_flat,
+    illumination_correct,
     subtract_bias,
     subtract_dark,
+    subtract_fringe,
     subtract_overscan,
+    subtract_sky,
     trim_image,
 )
 from astro_calib.steps.sequence import calibrate, ccd_process
@@ -64,12 +68,16 @@ __all__ = [
     "flag_saturated",
     "flat_correct",
     "gain_correct",
+    "illuminated_flat",
+    "illumination_correct",
     "measure_snr",
     "reduce_night",
     "simulate",
     "subtract_bias",
     "subtract_dark",
+    "subtract_fringe",
     "subtract_overscan",
+    "subtract_sky",
     "trim_image",
 ]
 

@@ -45,7 +45,11 @@ def without_outliers(
     blocks: Blocks, residual: NDArray[Any], good: NDArray[np.bool_], variances: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """The good pixels of a frame less its sky without objects and outliers, from the variances of pixels by block."""
-    limits = blocks.spread(CLIP * np.sqrt(variances))
+    step = blocks.step
+    sigmas = blocks.spread(np.sqrt(variances)).astype(residual.dtype)
     with np.errstate(invalid="ignore"):
-        near = np.abs(residual) <= limits.astype(residual.dtype)
+        some = np.abs(residual[::step, ::step] / sigmas[::step, ::step])[good[::step, ::step]]
+        # Where the sky has a structure of its own, such as fringes, both sides of it are kept.
+        wider = max(1.0, MAD * float(np.median(some))) if some.size else 1.0
+        near = np.abs(residual) <= residual.dtype.type(CLIP * wider) * sigmas
     return good & near & ~objects_on(residual, good, blocks.step)

@@ -101,8 +101,11 @@ class FittedSurface:
 
     def of_map(self, values: Any, dtype: Any = np.float64) -> SurfaceArray:
         """The surface that the same fit makes of other values, a number or an array that broadcasts to the frame."""
-        means = _sampled_means(self.blocks, values, self.used)
-        return SurfaceArray(matrix_of(self.operator @ means.ravel(), self.degree), self.blocks.shape, dtype=dtype)
+        return SurfaceArray(matrix_of(self.numbers_of(values), self.degree), self.blocks.shape, dtype=dtype)
+
+    def numbers_of(self, values: Any) -> NDArray[np.float64]:
+        """The numbers of that surface."""
+        return np.asarray(self.operator @ _sampled_means(self.blocks, values, self.used).ravel())
 
     def after_subtraction(self, term: Term, data: NDArray[Any], dtype: Any) -> Term | None:
         """A term of the frame once the surface is subtracted, from the values before; None if nothing is left of it."""
@@ -209,7 +212,7 @@ def _first_guess(
     medians = blocks.medians(data, good).ravel()
     design = blocks.design(np.ones(frame.shape, dtype=bool), degree).reshape(medians.size, -1)
     kept = np.isfinite(medians)
-    numbers = np.zeros(design.shape[1])
+    numbers: NDArray[Any] = np.zeros(design.shape[1])
     for _ in range(ROUNDS):
         _check_number(frame, int(kept.sum()), numbers.size)
         numbers = np.linalg.lstsq(design[kept], medians[kept], rcond=None)[0]
