@@ -11,6 +11,7 @@ from astro_calib.characterize.fringes import fringe_map
 from astro_calib.characterize.illumination import illumination
 from astro_calib.characterize.planning import plan_calibration
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
+from astro_calib.characterize.running_sky import running_sky
 from astro_calib.characterize.tones import Tone
 from astro_calib.characterize.transfer import photon_transfer
 
@@ -35,4 +36,5 @@ __all__ = [
     "image_excess",
     "photon_transfer",
     "plan_calibration",
+    "running_sky",
 ]

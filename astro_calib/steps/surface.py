@@ -71,8 +71,8 @@ class FittedSurface:
         The pixels that went into it.
     operator : ndarray, shape (p, number of blocks)
         The numbers are this times the means of the blocks.
-    chi2 : float
-        Of the blocks about the surface, for each degree of freedom.
+    excess : float
+        What the covariance is multiplied by where the blocks scatter more about the surface than their noise makes them.
     """
 
     degree: int
@@ -81,7 +81,7 @@ class FittedSurface:
     blocks: Blocks
     used: NDArray[np.bool_]
     operator: NDArray[np.float64]
-    chi2: float
+    excess: float
 
     def array(self, dtype: Any = np.float64) -> SurfaceArray:
         """The surface."""
@@ -89,7 +89,7 @@ class FittedSurface:
 
     def terms(self, name: str, dtype: Any) -> list[Term]:
         """The sources of its error, each common to the frame."""
-        sizes, modes = np.linalg.eigh(self.covariance)
+        sizes, modes = np.linalg.eigh(self.excess * self.covariance)
         what = repr((self.blocks.shape, self.numbers.tolist(), self.covariance.tolist()))
         identity = f"{name}:{hashlib.blake2b(what.encode(), digest_size=12).hexdigest()}"
         result = []
@@ -182,9 +182,8 @@ def fit_surface(
     covariance: NDArray[np.float64] = (operator * np.where(np.isfinite(of_means), of_means, 0)) @ operator.T
     covariance += _of_lines(budget, blocks, used, operator)
     freedom = max(int(np.any(operator != 0, axis=0).sum()) - numbers.size, 1)
-    if chi2 > 1 + CHANCE * np.sqrt(2 / freedom):
-        covariance *= chi2
-    return FittedSurface(degree, numbers, covariance, blocks, used, operator, chi2)
+    excess = chi2 if chi2 > 1 + CHANCE * np.sqrt(2 / freedom) else 1.0
+    return FittedSurface(degree, numbers, covariance, blocks, used, operator, excess)
 
 
 def _is_within(coefficient: Coefficient, degree: int) -> bool:
