@@ -121,7 +121,8 @@ def _fitted(stack: CCDFrame, degree: int, block: int | None) -> tuple[FittedSurf
     numbers[0] = np.log(level)
     for _ in range(ROUNDS):
         model = np.exp(SurfaceArray(matrix_of(numbers, degree), stack.shape).array).astype(pixels.dtype)
-        fit = fit_surface(stack.divide(model), degree, block)
+        # What the flat has too much is too little here: the noise of its pixels cancels in the frames.
+        fit = fit_surface(stack.divide(model), degree, block, without=("flat",))
         numbers = numbers + fit.numbers
         numbers[0] -= 1
     return fit, numbers

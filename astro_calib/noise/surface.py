@@ -7,6 +7,7 @@ a surface is a surface, so that it stays a few numbers through cuts and files.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +95,7 @@ class SurfaceArray(ArrayRef):
     def _factors(self, region: tuple[range, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
         """The polynomials along the columns times the matrix, and those along the rows."""
         rows, columns = (
-            along_axis(number - 1, length, along)
+            _whole_axis(number - 1, length)[slice(along.start, _stop(along), along.step)]
             for number, length, along in zip(self.matrix.shape, self.whole, region, strict=True)
         )
         return (rows @ self.matrix).astype(self._dtype), columns.astype(self._dtype)
@@ -161,6 +162,17 @@ class SurfaceArray(ArrayRef):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SurfaceArray, (self.matrix, self.whole, self.region, self._dtype)
+
+
+@lru_cache(maxsize=64)
+def _whole_axis(degree: int, length: int) -> NDArray[np.float64]:
+    """The polynomials at all pixels of an axis, found once."""
+    return along_axis(degree, length)
+
+
+def _stop(along: range) -> int | None:
+    """The end of a range as a slice has it."""
+    return None if along.stop < 0 else along.stop
 
 
 def _expansion(own: int, degree: int, length: int, along: range) -> NDArray[np.float64]:

@@ -34,7 +34,9 @@ PART, SMALLEST_SIDE, LARGEST_SIDE = 8, 16, 128
 #: Pixels further than this from pattern and local sky are left out, in robust sigmas.
 CLIP = 4.0
 #: How often they are left out anew.
-PASSES = 3
+PASSES = 2
+#: Of more pixels than this every second row and column is enough.
+MANY = 1 << 20
 #: Less than this part of the pixels says nothing of the pattern.
 LEAST = 0.05
 #: A pattern that is fitted with a larger error than this part of its amplitude was hardly there.
@@ -150,12 +152,13 @@ def subtract_fringe(
 
 def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
     """How strong a pattern is in a frame."""
-    shape = fringe.shape
-    side = int(np.clip(8 * round(min(shape) / PART / 8), SMALLEST_SIDE, LARGEST_SIDE))
-    blocks = Blocks(shape, side)
+    step = 2 if fringe.size > MANY else 1
+    item = (slice(None, None, step),) * 2
+    side = int(np.clip(8 * round(min(fringe.shape) / PART / 8), SMALLEST_SIDE, LARGEST_SIDE))
+    values, pattern = floating(frame.values(item)), floating(fringe.pixels[item])
+    blocks = Blocks(values.shape, side // step)
     scale = float(fringe.unit.to(frame.unit)) if fringe.unit is not None else 1.0
-    values, pattern = floating(frame.values()), floating(fringe.pixels)
-    good = measured(fringe) & np.isfinite(values) & ~frame.mask
+    good = measured(fringe)[item] & np.isfinite(values) & ~frame.mask[item]
     used, amplitude = good, 0.0
     around = values - blocks.spread(blocks.medians(values, good)).astype(values.dtype)
     for number in range(PASSES + 1):
@@ -167,7 +170,7 @@ def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
             )
             raise FrameError(msg)
         p, z = (_less_local(blocks, array, used) for array in (pattern, values))
-        own, together = _noise_of_pattern(frame, fringe, used, counts)
+        own, together = _noise_of_pattern(frame, fringe, item, used, counts)
         strength = float(np.vdot(p, p)) - own
         if not strength > 0:
             msg = (
@@ -203,7 +206,11 @@ def _less_local(blocks: Blocks, values: NDArray[Any], used: NDArray[np.bool_]) -
 
 
 def _noise_of_pattern(
-    frame: FrameSoFar, fringe: CCDFrame, used: NDArray[np.bool_], counts: NDArray[Any]
+    frame: FrameSoFar,
+    fringe: CCDFrame,
+    item: tuple[slice, slice],
+    used: NDArray[np.bool_],
+    counts: NDArray[Any],
 ) -> tuple[float, float]:
     """The sums over the used pixels of the variance of the pattern, and of its covariance with the frame."""
     budget = fringe.known_budget
@@ -211,13 +218,13 @@ def _noise_of_pattern(
         return 0.0, 0.0
     # A mean of n takes one n-th of the noise with it.
     left = 1 - float(np.count_nonzero(counts)) / float(counts.sum())
-    own = float(np.sum(budget.variance(), where=used, dtype=np.float64)) * left
+    own = float(np.sum(budget.variance()[item], where=used, dtype=np.float64)) * left
     family = frozenset().union(*(source.family for source, _ in budget.terms))
     if all(source.family.isdisjoint(family) for source, _ in frame.terms or ()):
         return own, 0.0
-    so_far = frame.part((slice(None), slice(None))).known_budget
+    so_far = frame.part(item).known_budget
     assert so_far is not None
-    return own, float(np.sum(so_far.covariance(budget), where=used, dtype=np.float64)) * left
+    return own, float(np.sum(so_far.covariance(budget[item]), where=used, dtype=np.float64)) * left
 
 
 def _is_gain(source: NoiseSource, coefficient: Coefficient) -> bool:

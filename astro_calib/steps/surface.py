@@ -72,7 +72,7 @@ class FittedSurface:
     operator : ndarray, shape (p, number of blocks)
         The numbers are this times the means of the blocks.
     excess : float
-        What the covariance is multiplied by where the blocks scatter more about the surface than their noise makes them.
+        What the covariance is multiplied by where the blocks scatter more about the surface than by their noise.
     """
 
     degree: int
@@ -128,7 +128,7 @@ def fit_surface(
     degree: int = 2,
     block: int | None = None,
     objects: NDArray[np.bool_] | None = None,
-    values: NDArray[Any] | None = None,
+    without: tuple[str, ...] = (),
 ) -> FittedSurface:
     """
     Fit a surface to a frame.
@@ -143,8 +143,8 @@ def fit_surface(
         Pixels of a block on a side: more than the stars have, and fewer than what the surface is to follow.
     objects : ndarray of bool, shape (ny, nx), optional
         Pixels that are left out besides those that are masked, and those that are found to be off.
-    values : ndarray, optional
-        Instead of the frame's own, whose noise stays that of the frame.
+    without : tuple of str
+        Names of noise that is not in the covariance.
 
     Returns
     -------
@@ -164,7 +164,10 @@ def fit_surface(
     good = measured(frame)
     if objects is not None:
         good &= ~objects
-    data = floating(frame.pixels) if values is None else values
+    data = floating(frame.pixels)
+    if without:
+        kept = [term for term in budget.terms if term[0].name not in without]
+        budget = UncertaintyBudget(budget.shape, kept, budget.dtype, budget.data)
     variances = _sampled_means(blocks, _pixel_variance(budget, blocks.step), good, sampled=True)
     numbers: NDArray[np.float64] = _first_guess(frame, blocks, data, good, degree)
     used = good
