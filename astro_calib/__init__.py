@@ -19,10 +19,14 @@ from astro_calib.steps import (
     flag_saturated,
     flat_correct,
     gain_correct,
+    illuminated_flat,
+    illumination_correct,
     shutter_correct,
     subtract_bias,
     subtract_dark,
+    subtract_fringe,
     subtract_overscan,
+    subtract_sky,
     trim_image,
 )
 from astro_calib.steps.sequence import calibrate, ccd_process
@@ -68,13 +72,17 @@ __all__ = [
     "flag_saturated",
     "flat_correct",
     "gain_correct",
+    "illuminated_flat",
+    "illumination_correct",
     "measure_snr",
     "reduce_night",
     "shutter_correct",
     "simulate",
     "subtract_bias",
     "subtract_dark",
+    "subtract_fringe",
     "subtract_overscan",
+    "subtract_sky",
     "trim_image",
 ]
 

@@ -13,7 +13,8 @@ written either: it is what the other terms leave of the total variance, which is
                         or null]; level, if there is one, is {axes, waves}, with a list of [real, imaginary, square,
                         in the image]
     fields              list: "own" (the frame's data, whatever happens to them), "data" (as they are in the file),
-                        {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values}
+                        {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values},
+                        {surface, whole, region, dtype}: the matrix of a polynomial, see `astro_calib.noise.surface`
     terms               list of {source, coefficient}
     source              {name, axes, identity, window} and {variance, slope, linear, constituents} or {master}
     variance            a number, {rest: dtype}, or products; with the number of a correlation {value, correlation} or
@@ -32,6 +33,7 @@ import numpy as np
 
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.patterns import find_tables, term_arrays
+from astro_calib.noise.surface import SurfaceArray
 
 if TYPE_CHECKING:
     from astro_calib.detector.correlation import Correlation
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["VERSION", "budget_tree", "rest_of_variance", "source_tree"]
 
 #: Of the tree; a reader refuses what is newer than itself.
-VERSION = 3
+VERSION = 4
+#: Of a tree without fields of the kind {surface, ...}.
+WITHOUT_SURFACES = 3
 #: Of a tree without correlations, which older readers would take for white noise.
 WITHOUT_CORRELATIONS = 2
 #: Of a tree without fields of the kind {plane, patterns, values} either, which still older readers understand.
@@ -94,6 +98,11 @@ class _Writer:
             return "data"
         if isinstance(field, SurvivorMask):
             return {"plane": self.field(field.plane), "bit": int(field.bit)}
+        if isinstance(field, SurfaceArray):
+            self.version = VERSION
+            region = [[along.start, along.stop, along.step] for along in field.region]
+            matrix = field.matrix.tolist()
+            return {"surface": matrix, "whole": list(field.whole), "region": region, "dtype": field.dtype.name}
         place = field.place
         if place is None or self.is_written(field):
             if field.table is None:
@@ -160,7 +169,7 @@ class _Writer:
 
     def correlation(self, correlation: Correlation) -> int:
         """The number of a correlation."""
-        self.version = VERSION
+        self.version = max(self.version, WITHOUT_SURFACES)
         return self.correlations.setdefault(correlation, len(self.correlations))
 
     @property
@@ -262,7 +271,11 @@ def _single_array(source: NoiseSource) -> ArrayRef | None:
     if len(monomials) != 1 or monomials[0][0] != 1 or len(monomials[0][1]) != 1:
         return None
     field, power = monomials[0][1][0]
-    return field if power == 1 and not isinstance(field, SurvivorMask) and field.dtype.kind == "f" else None
+    return (
+        field
+        if power == 1 and not isinstance(field, (SurvivorMask, SurfaceArray)) and field.dtype.kind == "f"
+        else None
+    )
 
 
 def _is_rest(budget: UncertaintyBudget, index: int) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.arrays import ArrayRef, SurvivorMask
     from astro_calib.noise.window import Window
 
-__all__ = ["differ_by_regions", "merge_sources", "squared", "variances_in_sample", "without_arrays"]
+__all__ = ["constituents_of", "differ_by_regions", "merge_sources", "squared", "variances_in_sample", "without_arrays"]
 
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
@@ -110,7 +110,7 @@ def merge_sources(
     unchanged = np.ndim(variance_factor) == 0 and variance_factor == 1
     total = linear if unchanged else linear * variance_factor
     variance = Coefficient(float(total)) if np.ndim(total) == 0 else Coefficient(np.asarray(total, dtype=dtype))
-    constituents = _constituents(members, shares, means)
+    constituents = constituents_of(members, shares, means)
     for (member, _), weight in zip(terms, with_relatives, strict=True):
         entry = constituents[member.identity, member.window]
         if weight != entry.weight:
@@ -324,7 +324,7 @@ def _alike(
     return chosen.keys(), arrays, factors, marks, stacked
 
 
-def _constituents(
+def constituents_of(
     sources: Sequence[NoiseSource], weights: Sequence[Coefficient], means: Mapping[Coefficient, float]
 ) -> dict[tuple[str, Window], Constituent]:
     """The sources that went in, whose variances have these means, and those that had gone into them."""

@@ -17,6 +17,7 @@ from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import differ_by_regions, merge_sources, squared, variances_in_sample
+from astro_calib.noise.merge_surfaces import are_surfaces, merge_surfaces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -291,6 +292,7 @@ def stacked_budget(
     groups: dict[Kind, list[tuple[NoiseSource, Coefficient]]] = {}
     remembered: dict[Kind, list[Coefficient]] = {}
     owners: dict[Kind, set[int]] = {}
+    smooth: dict[Kind, list[tuple[NoiseSource, Coefficient]]] = {}
     shared: dict[Key, list[tuple[int, NoiseSource, Coefficient]]] = {}
     for position, frame in enumerate(frames):
         budget = budget_of(frame)
@@ -305,6 +307,8 @@ def stacked_budget(
                 kind, written = (source.name, source.axes, number), materialized(coefficient, budget)
                 groups.setdefault(kind, []).append((source, weights.times(position, written)))
                 remembered.setdefault(kind, []).append(weights.remembered(position, written))
+                if not source.axes:
+                    smooth.setdefault(kind, []).append((source, written * weights.numbers[position]))
                 owners.setdefault(kind, set()).add(position)
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
@@ -317,6 +321,8 @@ def stacked_budget(
         linear = np.ndim(factor) == 0 and factor == 1
         if linear and (len(owners[kind]) == 1 or (weights.by_pixel is None and _cross_regions(group, data.shape))):
             terms += group
+        elif kind in smooth and are_surfaces(smooth[kind]):
+            terms += merge_surfaces(smooth[kind], group, data.shape, name, data.dtype)
         else:
             typical = None if weights.by_pixel is None else remembered[kind]
             share = of_noise.get(kind, 1.0)

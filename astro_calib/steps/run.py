@@ -146,6 +146,11 @@ class FrameSoFar:
         """Whether some pixel is a finite number."""
         return any(np.isfinite(self.values((slice(row, row + 1), slice(None)))).any() for row in range(self.shape[0]))
 
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which pixels are masked, as far as is known before the values are."""
+        return np.logical_or.reduce([np.zeros(self.shape, dtype=np.bool_), *self._masks])
+
     def are_masked(self, where: NDArray[np.bool_]) -> bool:
         """Whether all of these pixels are masked, as far as is known before the values are."""
         return any(bool(mask[where].all()) for mask in self._masks)

@@ -16,13 +16,16 @@ from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
 from astro_calib.steps.dark import SubtractDark
 from astro_calib.steps.deviation import CreateDeviation
 from astro_calib.steps.flat import CorrectFlat
+from astro_calib.steps.fringe import SubtractFringe
 from astro_calib.steps.gain import CorrectGain
+from astro_calib.steps.illumination import CorrectIllumination
 from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.master import as_master, in_electrons, master_to_apply
 from astro_calib.steps.overscan import SubtractOverscan
 from astro_calib.steps.pedestal import RefusePedestal, SubtractPedestal
 from astro_calib.steps.quality import FlagBadPixels, FlagSaturated, flag_saturated
 from astro_calib.steps.shutter import CorrectShutter
+from astro_calib.steps.sky import sky_step
 from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
 from astro_calib.steps.trim import Trim
 
@@ -57,6 +60,10 @@ def calibration_steps(
     flat: CCDFrame | None = None,
     min_value: float | None = None,
     norm_value: float | None = None,
+    illumination: CCDFrame | None = None,
+    fringe: CCDFrame | None = None,
+    fringe_amplitude: float | None = None,
+    sky: int | None = None,
     cosmic_rays: bool | str = False,
 ) -> list[LinearStep | Callable[[CCDFrame], CCDFrame]]:
     """
@@ -66,9 +73,10 @@ def calibration_steps(
     """
     detector = as_detector(detector, "calibrate")
     repair = cosmic_rays != "mask" and check_switch("cosmic_rays", cosmic_rays)
-    bias, dark, shutter, flat = (
-        None if master is None else master_to_apply(master, kind)
-        for master, kind in ((bias, "bias"), (dark, "dark"), (shutter, "shutter"), (flat, "flat"))
+    early = (bias, "bias"), (dark, "dark"), (shutter, "shutter")
+    given = (*early, (flat, "flat"), (illumination, "illumination"), (fringe, "fringe"))
+    bias, dark, shutter, flat, illumination, fringe = (
+        None if master is None else master_to_apply(master, kind) for master, kind in given
     )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
     by_signal = isinstance(shot_noise, str) or linearity
@@ -107,6 +115,12 @@ def calibration_steps(
         steps.append(CorrectShutter(shutter, exposure_time=exposure_time, exposure_unit=exposure_unit))
     if flat is not None:
         steps.append(CorrectFlat(flat, min_value, norm_value))
+    if illumination is not None:
+        steps.append(CorrectIllumination(illumination))
+    if fringe is not None:
+        steps.append(SubtractFringe(fringe, fringe_amplitude))
+    if sky is not None:
+        steps.append(sky_step(sky))
     if cosmic_rays:
         steps.append(NamedStep("cosmic_rays", partial(cosmicray_lacosmic, repair=repair)))
     return steps
@@ -139,8 +153,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
 
     The order is: flag saturated pixels, subtract the overscan, trim, multiply by the gain, subtract the bias, add read
     noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, correct for the shutter,
-    divide by the flat, repair cosmic rays. Each is a function of its own, and one at a time they give the same numbers.
-    What is not given is left out.
+    divide by the flat and by its illumination, subtract the fringes and the sky, repair cosmic rays. Each is a function
+    of its own, and one at a time they give the same numbers. What is not given is left out.
 
     Parameters
     ----------
@@ -185,6 +199,14 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         As in `flat_correct`.
     norm_value : float, optional
         As in `flat_correct`.
+    illumination : CCDFrame, optional
+        From `~astro_calib.characterize.illumination`; a flat of `illuminated_flat` has it in it.
+    fringe : CCDFrame, optional
+        From `~astro_calib.characterize.fringe_map`, as `subtract_fringe` takes it.
+    fringe_amplitude : float, optional
+        What the fringes are multiplied by; fitted to the frame by default.
+    sky : int, optional
+        The degree of the surface that `subtract_sky` fits to the frame and subtracts.
     cosmic_rays : bool or "mask"
         Whether to repair cosmic rays with `cosmicray_lacosmic`, or only to flag and mask them.
 
