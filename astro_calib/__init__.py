@@ -20,10 +20,15 @@ from astro_calib.steps import (
     flag_saturated,
     flat_correct,
     gain_correct,
+    illuminated_flat,
+    illumination_correct,
+    shutter_correct,
     subtract_bias,
     subtract_crosstalk,
     subtract_dark,
+    subtract_fringe,
     subtract_overscan,
+    subtract_sky,
     trim_image,
 )
 from astro_calib.steps.sequence import calibrate, ccd_process
@@ -34,11 +39,13 @@ if TYPE_CHECKING:
     from astro_calib.night import reduce_night
     from astro_calib.photometry import compare_snr, measure_snr
     from astro_calib.stack.combination import combine
+    from astro_calib.stack.cosmic_rays import find_cosmic_rays
 
 #: Names that are imported when they are first asked for, because of what they import in turn.
 _LATER = {
     "combine": "astro_calib.stack.combination",
     "compare_snr": "astro_calib.photometry",
+    "find_cosmic_rays": "astro_calib.stack.cosmic_rays",
     "measure_snr": "astro_calib.photometry",
     "read_mosaic": "astro_calib.io.fits.mosaic",
     "reduce_night": "astro_calib.night",
@@ -65,18 +72,24 @@ __all__ = [
     "cosmicray_lacosmic",
     "covariance",
     "create_deviation",
+    "find_cosmic_rays",
     "flag_bad_pixels",
     "flag_saturated",
     "flat_correct",
     "gain_correct",
+    "illuminated_flat",
+    "illumination_correct",
     "measure_snr",
     "read_mosaic",
     "reduce_night",
+    "shutter_correct",
     "simulate",
     "subtract_bias",
     "subtract_crosstalk",
     "subtract_dark",
+    "subtract_fringe",
     "subtract_overscan",
+    "subtract_sky",
     "trim_image",
 ]
 

@@ -31,7 +31,7 @@ class DataQuality(IntFlag):
     NONLINEAR = 2
     #: At or above the saturation level.
     SATURATED = 4
-    #: Hit by a cosmic ray and replaced by an estimate from its neighbours.
+    #: Hit by a cosmic ray; `cosmicray_lacosmic` has put an estimate from its neighbours there, unless it only flags.
     COSMIC_RAY = 8
     #: Nothing was measured here.
     NO_DATA = 16

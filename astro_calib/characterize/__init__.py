@@ -8,8 +8,12 @@ from astro_calib.characterize.dark_choice import DarkChoice, choose_dark
 from astro_calib.characterize.dark_result import DarkCurrent
 from astro_calib.characterize.darks import dark_current
 from astro_calib.characterize.frame_noise import ImageExcess, frame_detector, image_excess
+from astro_calib.characterize.fringes import fringe_map
+from astro_calib.characterize.illumination import illumination
 from astro_calib.characterize.planning import plan_calibration
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
+from astro_calib.characterize.running_sky import running_sky
+from astro_calib.characterize.shutter import shutter_map
 from astro_calib.characterize.tones import Tone
 from astro_calib.characterize.transfer import photon_transfer
 
@@ -29,8 +33,12 @@ __all__ = [
     "choose_dark",
     "dark_current",
     "frame_detector",
+    "fringe_map",
+    "illumination",
     "image_excess",
     "measure_crosstalk",
     "photon_transfer",
     "plan_calibration",
+    "running_sky",
+    "shutter_map",
 ]

@@ -39,6 +39,8 @@ class Link(NamedTuple):
 
 
 ONE = Coefficient(1.0)
+#: What is left of shares of common constituents that cancel.
+ROUNDING = 1e-12
 #: The window of a frame that holds a source's first cell first.
 AS_IT_IS: Window = ((0, 1), (0, 1))
 
@@ -98,6 +100,8 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
             numbers[windows] = numbers.get(windows, 0.0) + excess * share
             correlations.setdefault(windows, []).append((excess * abs(share), None, AS_IT_IS))
     for windows, correlation in numbers.items():
+        if abs(correlation) < ROUNDING:
+            continue
         together = averaged(correlations.get(windows, ()))
         yield Link(*windows, Coefficient(correlation), ONE, 0.5, 0.5, together)
 

@@ -25,7 +25,7 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.operands import check_addable, flagged_uncertain
 from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.kernels.program import ADD, FLAG_FROM, FLAG_LOST
-from astro_calib.masters.master import FRAME_NOISE
+from astro_calib.masters.master import named_budget
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -153,6 +153,11 @@ class FrameSoFar:
         """Whether some pixel is a finite number."""
         return any(np.isfinite(self.values((slice(row, row + 1), slice(None)))).any() for row in range(self.shape[0]))
 
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which pixels are masked, as far as is known before the values are."""
+        return np.logical_or.reduce([np.zeros(self.shape, dtype=np.bool_), *self._masks])
+
     def are_masked(self, where: NDArray[np.bool_]) -> bool:
         """Whether all of these pixels are masked, as far as is known before the values are."""
         return any(bool(mask[where].all()) for mask in self._masks)
@@ -205,8 +210,8 @@ class FrameSoFar:
         values = values_of(operand, float_type(self._ccd.dtype))
         refers = self._variance.follows_values or any(coefficient.depends_on_own for _, coefficient in self.terms or ())
         terms = [(s, of_first(operation, c, values, factor)) for s, c in self.terms or ()]
-        if budget is not None:
-            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in _named(frame, kind).terms]
+        if frame is not None and budget is not None:
+            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in named_budget(frame, kind).terms]
         self._follow_step(operation, operand, values)
         if isinstance(operand, PerAmplifier):
             value: Any = operand
@@ -241,6 +246,7 @@ class FrameSoFar:
         source: NoiseSource,
         coefficient: Coefficient | float | NDArray[Any] = 1.0,
         variance: PerAmplifier | None = None,
+        squared: Callable[[], NDArray[Any]] | None = None,
         *,
         where: PerAmplifier | None = None,
     ) -> None:
@@ -255,13 +261,15 @@ class FrameSoFar:
             The derivative of the frame with respect to it; an array broadcasts to the frame.
         variance : PerAmplifier, optional
             That of the source, if it is one for each amplifier.
+        squared : callable, optional
+            Gives the square of the array that the coefficient is a multiple of, if somebody keeps that.
         where : PerAmplifier, optional
             Another factor of the coefficient, one for each amplifier.
         """
         coefficient = coefficient if isinstance(coefficient, Coefficient) else Coefficient(coefficient)
         whole = coefficient if where is None else coefficient.times(where.as_field(np.float32))
         is_new = self._replace_term(source, whole)
-        self._variance.add_source(source, coefficient, variance, is_new=is_new, where=where)
+        self._variance.add_source(source, coefficient, variance, squared, is_new=is_new, where=where)
 
     def add_noises(self, terms: Sequence[Term], variance: PerAmplifier, extra: SparseArray) -> None:
         """
@@ -451,12 +459,3 @@ class FrameSoFar:
             factor = values() if is_number or isinstance(operand, PerAmplifier) else plain(values())
             origin = origin.scaled(factor, power) if follows else origin.scaled(0.0)
         self.raw_origin = origin
-
-
-def _named(frame: Any, kind: str | None) -> UncertaintyBudget:
-    """The budget of a frame whose own noise is called by a kind; made once for all frames that it is applied to."""
-    budget: UncertaintyBudget = frame.known_budget
-    if kind is None:
-        return budget
-    named: UncertaintyBudget = frame.cached("named", (kind,), lambda: budget.named(kind, FRAME_NOISE))
-    return named

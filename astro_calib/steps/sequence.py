@@ -17,12 +17,16 @@ from astro_calib.steps.crosstalk import SubtractCrosstalk
 from astro_calib.steps.dark import SubtractDark
 from astro_calib.steps.deviation import CreateDeviation
 from astro_calib.steps.flat import CorrectFlat
+from astro_calib.steps.fringe import SubtractFringe
 from astro_calib.steps.gain import CorrectGain
+from astro_calib.steps.illumination import CorrectIllumination
 from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.master import as_master, in_electrons, master_to_apply
 from astro_calib.steps.overscan import SubtractOverscan
 from astro_calib.steps.pedestal import RefusePedestal, SubtractPedestal
 from astro_calib.steps.quality import FlagBadPixels, FlagSaturated, flag_saturated
+from astro_calib.steps.shutter import CorrectShutter
+from astro_calib.steps.sky import sky_step
 from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
 from astro_calib.steps.trim import Trim
 
@@ -52,12 +56,18 @@ def calibration_steps(
     pedestal: float | u.Quantity | None = None,
     shot_noise: str | float | NDArray[Any] = "data",
     dark: CCDFrame | None = None,
+    dark_amplitude: str | None = None,
     exposure_time: str = "EXPTIME",
     exposure_unit: Any = u.s,
+    shutter: CCDFrame | None = None,
     flat: CCDFrame | None = None,
     min_value: float | None = None,
     norm_value: float | None = None,
-    cosmic_rays: bool = False,
+    illumination: CCDFrame | None = None,
+    fringe: CCDFrame | None = None,
+    fringe_amplitude: float | None = None,
+    sky: int | None = None,
+    cosmic_rays: bool | str = False,
 ) -> list[LinearStep | Callable[[CCDFrame], CCDFrame]]:
     """
     The steps that `calibrate` takes, in order, for `apply_steps`; its options are explained there.
@@ -65,10 +75,11 @@ def calibration_steps(
     Another step may be put between them, where `place_of` says. What is given is checked when the steps are applied.
     """
     detector = as_detector(detector, "calibrate")
-    cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
-    bias, dark, flat = (
-        None if master is None else master_to_apply(master, kind)
-        for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
+    repair = cosmic_rays != "mask" and check_switch("cosmic_rays", cosmic_rays)
+    early = (bias, "bias"), (dark, "dark"), (shutter, "shutter")
+    given = (*early, (flat, "flat"), (illumination, "illumination"), (fringe, "fringe"))
+    bias, dark, shutter, flat, illumination, fringe = (
+        None if master is None else master_to_apply(master, kind) for master, kind in given
     )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
     by_signal = isinstance(shot_noise, str) or linearity
@@ -105,11 +116,20 @@ def calibration_steps(
         steps.append(NamedStep("linearity", partial(correct_linearity, detector=detector)))
     if dark is not None:
         of_dark = in_electrons(dark, "dark", detector)
-        steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
+        keyword: dict[str, Any] = {"exposure_time": exposure_time, "exposure_unit": exposure_unit}
+        steps.append(SubtractDark(of_dark, **keyword, scale=True, amplitude=dark_amplitude))
+    if shutter is not None:
+        steps.append(CorrectShutter(shutter, exposure_time=exposure_time, exposure_unit=exposure_unit))
     if flat is not None:
         steps.append(CorrectFlat(flat, min_value, norm_value))
+    if illumination is not None:
+        steps.append(CorrectIllumination(illumination))
+    if fringe is not None:
+        steps.append(SubtractFringe(fringe, fringe_amplitude))
+    if sky is not None:
+        steps.append(sky_step(sky))
     if cosmic_rays:
-        steps.append(NamedStep("cosmic_rays", cosmicray_lacosmic))
+        steps.append(NamedStep("cosmic_rays", partial(cosmicray_lacosmic, repair=repair)))
     return steps
 
 
@@ -153,9 +173,9 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     Calibrate a raw frame: from digital units to electrons with an error that says where it came from.
 
     The order is: flag saturated pixels, subtract the overscan, trim, multiply by the gain, subtract the bias, add read
-    noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, divide by the flat, repair
-    cosmic rays. Each is a function of its own, and one at a time they give the same numbers. What is not given is left
-    out.
+    noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, correct for the shutter,
+    divide by the flat and by its illumination, subtract the fringes and the sky, repair cosmic rays. Each is a function
+    of its own, and one at a time they give the same numbers. What is not given is left out.
 
     Parameters
     ----------
@@ -190,18 +210,31 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         either. A model is one of the signal as it was measured, before its linearity is corrected.
     dark : CCDFrame, optional
         A master as the bias is. One in adu is not corrected for linearity here.
+    dark_amplitude : {None, "fit"}
+        As ``amplitude`` of `subtract_dark`: ``"fit"`` for a detector whose temperature drifts.
     exposure_time : str
         Header keyword of the exposure time.
     exposure_unit : unit
         The unit of the exposure time.
+    shutter : CCDFrame, optional
+        By how much each pixel is exposed for longer, as `~astro_calib.characterize.shutter_map` makes it. Flats need it
+        as well.
     flat : CCDFrame, optional
         A master as the bias is.
     min_value : float, optional
         As in `flat_correct`.
     norm_value : float, optional
         As in `flat_correct`.
-    cosmic_rays : bool
-        Whether to repair cosmic rays with `cosmicray_lacosmic`.
+    illumination : CCDFrame, optional
+        From `~astro_calib.characterize.illumination`; a flat of `illuminated_flat` has it in it.
+    fringe : CCDFrame, optional
+        From `~astro_calib.characterize.fringe_map`, as `subtract_fringe` takes it.
+    fringe_amplitude : float, optional
+        What the fringes are multiplied by; fitted to the frame by default.
+    sky : int, optional
+        The degree of the surface that `subtract_sky` fits to the frame and subtracts.
+    cosmic_rays : bool or "mask"
+        Whether to repair cosmic rays with `cosmicray_lacosmic`, or only to flag and mask them.
 
     Returns
     -------

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.validation.trials import chains, combining, electrons, masters, read_out, sharing
+from astro_calib.validation.trials import (
+    chains,
+    combining,
+    electrons,
+    hot_pixels,
+    masters,
+    read_out,
+    sharing,
+    shutter,
+)
 
 if TYPE_CHECKING:
     from astro_calib.validation.trial import Trial
@@ -21,6 +30,8 @@ TRIALS: tuple[Trial, ...] = (
     *electrons.TRIALS,
     *read_out.TRIALS,
     *masters.TRIALS,
+    *hot_pixels.TRIALS,
+    *shutter.TRIALS,
     *combining.TRIALS,
     *sharing.TRIALS,
     *chains.TRIALS,
