@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.validation.trials import chains, combining, electrons, masters, read_out, sharing
+from astro_calib.validation.trials import chains, combining, electrons, masters, read_out, sharing, sky
 
 if TYPE_CHECKING:
     from astro_calib.validation.trial import Trial
@@ -22,6 +22,7 @@ TRIALS: tuple[Trial, ...] = (
     *read_out.TRIALS,
     *masters.TRIALS,
     *combining.TRIALS,
+    *sky.TRIALS,
     *sharing.TRIALS,
     *chains.TRIALS,
 )
