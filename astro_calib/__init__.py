@@ -12,6 +12,7 @@ from astro_calib.frame.frame import CCDFrame, covariance
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps import (
+    colour_planes,
     correct_linearity,
     cosmicray_lacosmic,
     create_deviation,
@@ -54,6 +55,7 @@ __all__ = [
     "UncertaintyBudget",
     "calibrate",
     "ccd_process",
+    "colour_planes",
     "combine",
     "compare_snr",
     "correct_linearity",

@@ -8,6 +8,7 @@ from astro_calib.steps.flat import flat_correct
 from astro_calib.steps.gain import gain_correct
 from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.overscan import subtract_overscan
+from astro_calib.steps.planes import colour_planes
 from astro_calib.steps.quality import flag_bad_pixels, flag_saturated
 from astro_calib.steps.sequence import calibration_steps
 from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
@@ -18,6 +19,7 @@ __all__ = [
     "NamedStep",
     "apply_steps",
     "calibration_steps",
+    "colour_planes",
     "correct_linearity",
     "cosmicray_lacosmic",
     "create_deviation",

@@ -17,6 +17,7 @@ __all__ = [
     "is_gain_or_setting",
     "note_electrons",
     "note_gain_of_one",
+    "note_larger_pixels",
 ]
 
 #: How the numbers were kept in the file. The file that is written has its own.
@@ -31,6 +32,8 @@ LEVELS = re.compile(
     r"SATURATE|SATLEVEL|SATURATI|SATURAT|MAXADU|MAXLIN|LINLIMIT|NONLIN|DATAM(?:IN|AX)|GOODM(?:IN|AX)|"
     r"CBLACK|CWHITE|PEDESTAL|ZEROLEV"
 )
+#: Pixels on the sensor and on the sky, across columns and across rows; those of both in the third.
+SIZES = (("XPIXSZ",), ("YPIXSZ",), ("SECPIX", "PIXSCALE", "PIXSCAL"))
 #: Electrons per adu; GAIN and its like may also be the number of an amplifier's setting.
 ELECTRONS_PER_ADU = re.compile(r"EGAIN\d*|E_GAIN|ADUGAIN")
 GAIN_OR_SETTING = re.compile(r"(?:CCD|DET|ATOD)?GAIN(?:\d+|[A-D])?")
@@ -92,6 +95,22 @@ def note_gain_of_one(meta: MutableMapping[str, Any], keywords: Iterable[str]) ->
     for keyword in keywords:
         if keyword in meta:
             _set(meta, keyword, 1.0, GAIN_OF_ONE)
+
+
+def note_larger_pixels(meta: MutableMapping[str, Any], columns: int, rows: int) -> None:
+    """Say that a pixel is as wide and as high as so many were; one number for both is left out if they differ."""
+    for keywords, factor in zip(SIZES, (columns, rows, columns if columns == rows else 0), strict=True):
+        for keyword in keywords:
+            if keyword not in meta:
+                continue
+            try:
+                size = float(meta[keyword])
+            except (TypeError, ValueError):
+                continue
+            if factor:
+                meta[keyword] = size * factor
+            else:
+                del meta[keyword]
 
 
 def is_gain_or_setting(keyword: str) -> bool:

@@ -54,6 +54,7 @@ def calibration_steps(
     flat: CCDFrame | None = None,
     min_value: float | None = None,
     norm_value: float | None = None,
+    bayer: str | None = None,
     cosmic_rays: bool = False,
 ) -> list[LinearStep | Callable[[CCDFrame], CCDFrame]]:
     """
@@ -100,7 +101,7 @@ def calibration_steps(
         of_dark = in_electrons(dark, "dark", detector)
         steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
     if flat is not None:
-        steps.append(CorrectFlat(flat, min_value, norm_value))
+        steps.append(CorrectFlat(flat, min_value, norm_value, bayer))
     if cosmic_rays:
         steps.append(NamedStep("cosmic_rays", cosmicray_lacosmic))
     return steps
@@ -174,6 +175,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         As in `flat_correct`.
     norm_value : float, optional
         As in `flat_correct`.
+    bayer : str, optional
+        As in `flat_correct`: the pattern of colours, where the headers do not say it.
     cosmic_rays : bool
         Whether to repair cosmic rays with `cosmicray_lacosmic`.
 
