@@ -12,6 +12,8 @@ from astro_calib.frame.frame import CCDFrame, covariance
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps import (
+    block_mean,
+    block_sum,
     colour_planes,
     correct_linearity,
     cosmicray_lacosmic,
@@ -53,6 +55,8 @@ __all__ = [
     "LinearityTable",
     "NoiseSource",
     "UncertaintyBudget",
+    "block_mean",
+    "block_sum",
     "calibrate",
     "ccd_process",
     "colour_planes",

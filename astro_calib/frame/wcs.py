@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from astropy.wcs import WCS
 
-__all__ = ["cut_wcs", "plane_wcs"]
+__all__ = ["binned_wcs", "cut_wcs", "plane_wcs"]
 
 
 def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
@@ -27,16 +27,39 @@ def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
     so that the columns of the matrix are multiplied by s. A distortion :math:`p' = p + \sum A_{ij} u^i v^j` becomes
     one of q with the coefficients :math:`A_{ij} s_u^i s_v^j / s_u`. Axes that the image does not have stay as they are.
     """
-    result = wcs.deepcopy()
     # FITS counts axes the other way round.
     parts = [part.indices(length) for part, length in zip(slices, shape, strict=True)][::-1]
-    starts, steps = [start for start, _, _ in parts], [step for _, _, step in parts]
+    return _moved_wcs(
+        wcs, [start for start, _, _ in parts], [step for _, _, step in parts], [len(range(*p)) for p in parts]
+    )
+
+
+def binned_wcs(wcs: WCS, size: Sequence[int], shape: Sequence[int]) -> WCS:
+    """
+    The world coordinates of blocks of pixels, each of which has the middle of its pixels for its own.
+
+    Parameters
+    ----------
+    wcs : WCS
+        Of the pixels.
+    size : sequence of int
+        The size of a block, rows first.
+    shape : sequence of int
+        How many blocks there are along each axis, rows first.
+    """
+    steps = list(size)[::-1]
+    return _moved_wcs(wcs, [(step - 1) / 2 for step in steps], steps, list(shape)[::-1])
+
+
+def _moved_wcs(wcs: WCS, starts: Sequence[float], steps: Sequence[int], lengths: Sequence[int]) -> WCS:
+    """The world coordinates of pixels that are at ``start + step * pixel``; FITS's axes."""
+    result = wcs.deepcopy()
 
     def moved(pixel: float, axis: int) -> float:
         return float((pixel - 1 - starts[axis]) / steps[axis] + 1)
 
     crpix = result.wcs.crpix
-    for axis in range(len(parts)):
+    for axis in range(len(steps)):
         crpix[axis] = moved(crpix[axis], axis)
     result.wcs.crpix = crpix
     if any(step != 1 for step in steps):
@@ -56,7 +79,6 @@ def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
                 table.crval[axis] = moved(table.crval[axis], axis)
                 table.cdelt[axis] /= step
             table.data /= steps[along]
-    lengths = [len(range(*part)) for part in parts]
     if wcs.pixel_shape is not None:
         result.pixel_shape = [*lengths, *wcs.pixel_shape[len(lengths) :]]
     return result

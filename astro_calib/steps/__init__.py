@@ -1,6 +1,7 @@
 """The steps of a calibration, one module each; `astro_calib.calibrate` takes them all in the right order."""
 
 from astro_calib.steps.bias import subtract_bias
+from astro_calib.steps.binning import block_mean, block_sum
 from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
 from astro_calib.steps.dark import subtract_dark
 from astro_calib.steps.deviation import create_deviation
@@ -18,6 +19,8 @@ __all__ = [
     "LinearStep",
     "NamedStep",
     "apply_steps",
+    "block_mean",
+    "block_sum",
     "calibration_steps",
     "colour_planes",
     "correct_linearity",

@@ -15,6 +15,7 @@ __all__ = [
     "forget_levels",
     "forget_sections",
     "is_gain_or_setting",
+    "note_binning",
     "note_electrons",
     "note_gain_of_one",
     "note_larger_pixels",
@@ -32,6 +33,9 @@ LEVELS = re.compile(
     r"SATURATE|SATLEVEL|SATURATI|SATURAT|MAXADU|MAXLIN|LINLIMIT|NONLIN|DATAM(?:IN|AX)|GOODM(?:IN|AX)|"
     r"CBLACK|CWHITE|PEDESTAL|ZEROLEV"
 )
+#: How many columns and how many rows were read out as one, and where both stand, such as "2 2".
+BINNINGS = (("XBINNING", "CCDXBIN"), ("YBINNING", "CCDYBIN"))
+BINNINGS_OF_BOTH = ("CCDSUM", "BINNING")
 #: Pixels on the sensor and on the sky, across columns and across rows; those of both in the third.
 SIZES = (("XPIXSZ",), ("YPIXSZ",), ("SECPIX", "PIXSCALE", "PIXSCAL"))
 #: Electrons per adu; GAIN and its like may also be the number of an amplifier's setting.
@@ -95,6 +99,26 @@ def note_gain_of_one(meta: MutableMapping[str, Any], keywords: Iterable[str]) ->
     for keyword in keywords:
         if keyword in meta:
             _set(meta, keyword, 1.0, GAIN_OF_ONE)
+
+
+def note_binning(meta: MutableMapping[str, Any], columns: int, rows: int) -> None:
+    """Say how many pixels were added up to one, beside those that were read out as one."""
+    known = False
+    for keywords, factor in zip(BINNINGS, (columns, rows), strict=True):
+        for keyword in keywords:
+            match = re.fullmatch(r"(\d+)(?:\.0*)?", str(meta.get(keyword, "")).strip())
+            if match is not None:
+                meta[keyword] = int(match[1]) * factor
+                known = True
+    for keyword in BINNINGS_OF_BOTH:
+        match = re.fullmatch(r"(\d+)(\D+)(\d+)", str(meta.get(keyword, "")).strip())
+        if match is not None:
+            meta[keyword] = f"{int(match[1]) * columns}{match[2]}{int(match[3]) * rows}"
+            known = True
+    if not known:
+        for keyword, factor in (("XBINNING", columns), ("YBINNING", rows)):
+            _set(meta, keyword, factor, "pixels that were added up to one")
+    note_larger_pixels(meta, columns, rows)
 
 
 def note_larger_pixels(meta: MutableMapping[str, Any], columns: int, rows: int) -> None:
