@@ -27,6 +27,8 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import Constituent, NoiseSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from astro_calib.detector.correlation import Correlation
@@ -78,8 +80,8 @@ class _Binning:
     ) -> None:
         self.budget, self.size, self.used, self.weights, self.shape = budget, size, used, weights, data.shape
         self.number = prod(size)
-        #: The mean square in a block of coefficients that several sources have.
-        self._squares: dict[tuple[Coefficient, tuple[int, ...]], Coefficient] = {}
+        #: The coefficients of sources whose variance is a number, by those of pixels.
+        self._alike: dict[tuple[Coefficient, tuple[int, ...]], Coefficient] = {}
 
     def term(self, source: NoiseSource, coefficient: Coefficient) -> tuple[NoiseSource, Coefficient]:
         """The source and the coefficient of a term after binning."""
@@ -96,119 +98,127 @@ class _Binning:
             return coefficient
         number = coefficient.number
         if number is not None:
-            # With pixels left out it is a mean.
+            # With weights of their own the blocks have means.
             return Coefficient(number * self.number * self.weights if isinstance(self.weights, float) else number)
-        total, _, _ = self._sums(coefficient, Coefficient(1.0), ())
-        return self._array(total * self.weights)
+        return Coefficient(self._sums(coefficient, weighted=True))
+
+    def _sums(self, value: Coefficient, *, weighted: bool = False) -> NDArray[Any]:
+        """The sums of a coefficient or of a variance over blocks."""
+        from astro_calib.kernels.bins import sums_of_blocks
+
+        result = np.empty(self.shape, dtype=self.budget.dtype)
+
+        def add(part: slice) -> None:
+            weights = self._weights(part) if weighted else 1.0
+            result[part] = sums_of_blocks(self._pixels(value, part), self._used(part), *self.size) * weights
+
+        self._in_parts(add)
+        return result
 
     def _of_cells(self, source: NoiseSource, coefficient: Coefficient) -> tuple[Coefficient, Coefficient]:
         """The variance of a cell and its coefficient, for noise that varies along some axes."""
         cells = prod(self.size[axis] for axis in source.axes)
-        across = self.number / cells
         number, size = coefficient.number, source.variance.number
+        plain = None
+        if number is not None and isinstance(self.weights, float):
+            plain = Coefficient(number * self.weights * self.number / cells)
         if size is not None:
-            variance = Coefficient(size * cells)
-            if number is not None and isinstance(self.weights, float):
-                return variance, Coefficient(number * across * self.weights)
-            split = coefficient.split()
-            if split is None or split[1] is not None:
-                return variance, self._root_of_mean_square(coefficient, source.axes, cells)
-            factor, _, rest = split
-            if (rest, source.axes) not in self._squares:
-                self._squares[rest, source.axes] = self._root_of_mean_square(rest, source.axes, cells)
-            return variance, self._squares[rest, source.axes] * factor
-        sums = self._variances(source)
-        if number is not None and isinstance(self.weights, float) and np.isfinite(sums).all():
-            return self._array(sums), Coefficient(number * across * self.weights)
-        total, magnitude, square = self._sums(coefficient, source.variance, source.axes)
-        square *= np.square(self.weights)
-        sign = np.where(total < 0, -1.0, 1.0)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            size = np.sqrt(np.maximum(square / sums, 0.0))
-            if across == 1:
-                # Shot noise from counts below zero may have a negative variance, and no other frame has it.
-                mean = magnitude * self.weights / self._count()
-                own = (mean > 0) & ~((sums > 0) & (square >= 0) & (source.slope == 0))
-                sums = np.where(own, square / np.square(mean), sums)
-                size = np.where(own, mean, size)
-        return self._array(sums), self._array(np.where(magnitude > 0, sign * size, 0.0))
+            return Coefficient(size * cells), plain or self._of_one_variance(source.axes, coefficient)
+        if len(source.axes) < len(self.shape):
+            return self._of_lines(coefficient, source.variance, source.axes[0])
+        # Where the coefficient is a number, so is that of the sums, and the variances may have any sign.
+        sums = None if plain is None else self._sums(source.variance)
+        if plain is not None and sums is not None and np.isfinite(sums).all():
+            return Coefficient(sums), plain
+        variance, found = self._of_pixels(coefficient, source.variance, own=source.slope != 0)
+        assert variance is not None
+        return variance, found
 
-    def _root_of_mean_square(self, coefficient: Coefficient, axes: tuple[int, ...], cells: int) -> Coefficient:
-        """The coefficient of noise whose variance is one number."""
-        total, _, square = self._sums(coefficient, Coefficient(1.0), axes)
-        return self._array(np.where(total < 0, -1.0, 1.0) * np.sqrt(square / cells) * np.abs(self.weights))
-
-    def _count(self) -> Any:
-        """How many pixels of each block are used."""
-        if self.used is None:
-            return self.number
-        return self.used.reshape(self.shape[0], self.size[0], self.shape[1], self.size[1]).sum(axis=(1, 3))
-
-    def _array(self, values: Any) -> Coefficient:
-        return Coefficient(np.asarray(values).astype(self.budget.dtype))
-
-    def _variances(self, source: NoiseSource) -> NDArray[np.float64]:
-        """The sums of the variances of cells; of those that are known, where some of a bin are not."""
-        lengths = [1 if axis not in source.axes else length for axis, length in enumerate(self.budget.shape)]
-        rows, columns = (self.size[axis] if axis in source.axes else 1 for axis in (0, 1))
-        result = np.empty((lengths[0] // rows, lengths[1] // columns))
-
-        def add(part: slice) -> None:
-            lines = slice(part.start * rows, part.stop * rows)
-            item = (lines, slice(None, lengths[1]))
-            values = np.broadcast_to(
-                source.variance.part(item, self.budget.shape), (lines.stop - lines.start, lengths[1])
+    def _of_one_variance(self, axes: tuple[int, ...], coefficient: Coefficient) -> Coefficient:
+        """The coefficient where the variance is one number; found once for all sources that have it times a number."""
+        split = coefficient.split()
+        factor, rest = (1.0, coefficient) if split is None or split[1] is not None else (split[0], split[2])
+        if (rest, axes) not in self._alike:
+            whole = len(axes) == len(self.shape)
+            _, self._alike[rest, axes] = (
+                self._of_pixels(rest, None) if whole else self._of_lines(rest, Coefficient(1.0), axes[0])
             )
-            ones = np.ones(values.shape)
-            known = np.isfinite(values)
-            with_number = known.all()
-            result[part] = over_blocks(values, ones, known, rows, columns)[0]
-            if not with_number:
-                count = known.reshape(result[part].shape[0], rows, result.shape[1], columns).sum(axis=(1, 3))
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    result[part] *= rows * columns / count
+        return self._alike[rest, axes] * factor
 
-        from astro_calib.kernels.bins import over_blocks
+    def _of_pixels(
+        self, coefficient: Coefficient, variance: Coefficient | None, *, own: bool = False
+    ) -> tuple[Coefficient | None, Coefficient]:
+        """The variance of sums of independent pixels, unless it is that of ones, and their coefficient."""
+        from astro_calib.kernels.bins import noise_of_blocks
 
-        self._in_parts(add, result.shape[0], rows * lengths[1])
-        return result
-
-    def _sums(self, coefficient: Coefficient, variance: Coefficient, axes: tuple[int, ...]) -> Any:
-        """What `astro_calib.kernels.bins` finds: of pixels, of lines for noise of rows or columns."""
-        from astro_calib.kernels.bins import over_blocks, over_lines
-
-        (rows, columns), shape = self.size, self.budget.shape
-        result = tuple(np.empty(self.shape) for _ in range(3))
+        sizes = np.empty(self.shape, dtype=self.budget.dtype)
+        variances = None if variance is None else np.empty(self.shape, dtype=self.budget.dtype)
 
         def add(part: slice) -> None:
-            lines = slice(part.start * rows, part.stop * rows)
-            item = (lines, slice(None))
-            here = (lines.stop - lines.start, shape[1])
-            own = None if self.budget.data is None else self.budget.data[item]
-            values = np.broadcast_to(np.asarray(coefficient.part(item, shape, own)), here)
-            variances = np.broadcast_to(np.asarray(variance.part(item, shape)), here)
-            used = np.ones(here, dtype=np.bool_) if self.used is None else self.used[item]
-            if axes == (0,):
-                found = over_lines(values, variances[:, :1], used, rows, columns)
-            elif axes == (1,):
-                a, b, c = over_lines(values.T, variances[:1].T, used.T, columns, rows)
-                found = a.T, b.T, c.T
+            noise_of_blocks(
+                self._pixels(coefficient, part),
+                None if variance is None else self._pixels(variance, part),
+                self._used(part),
+                np.atleast_2d(self._weights(part)),
+                self.size,
+                own=own,
+                coefficient=sizes[part],
+                variance=None if variances is None else variances[part],
+            )
+
+        self._in_parts(add)
+        return None if variances is None else Coefficient(variances), Coefficient(sizes)
+
+    def _of_lines(self, coefficient: Coefficient, variance: Coefficient, axis: int) -> tuple[Coefficient, Coefficient]:
+        """The variance of sums of rows or columns that have one draw each, and their coefficient."""
+        from astro_calib.kernels.bins import noise_of_lines
+
+        rows, columns = self.size
+        of_lines = np.broadcast_to(np.asarray(variance.evaluate(), dtype=np.float64), self.budget.shape)
+        of_lines = of_lines[:, 0] if axis == 0 else of_lines[0]
+        result = np.empty(self.shape, dtype=self.budget.dtype)
+        sums = of_lines.reshape(self.shape[axis], self.size[axis]).sum(axis=1)
+        sums = sums[:, np.newaxis] if axis == 0 else sums
+
+        def add(part: slice) -> None:
+            values, used = self._pixels(coefficient, part), self._used(part)
+            if axis == 0:
+                lines = of_lines[part.start * rows : part.stop * rows]
+                total, square = noise_of_lines(values, lines, used, rows, columns)
             else:
-                found = over_blocks(values, variances, used, rows, columns)
-            for whole, one in zip(result, found, strict=True):
-                whole[part] = one
+                across = None if used is None else used.T
+                total, square = (one.T for one in noise_of_lines(values.T, of_lines, across, columns, rows))
+            size = np.sqrt(np.maximum(square / (sums[part] if axis == 0 else sums), 0.0)) * self._weights(part)
+            result[part] = np.where(total == 0, 0.0, np.copysign(size, total))
 
-        self._in_parts(add, self.shape[0], rows * shape[1])
-        return result
+        self._in_parts(add)
+        return Coefficient(sums.astype(self.budget.dtype)), Coefficient(result)
 
-    def _in_parts(self, function: Any, rows: int, pixels_of_row: int) -> None:
+    # -- parts of the frame --------------------------------------------------------------------------------------
+
+    def _pixels(self, value: Coefficient, part: slice) -> NDArray[Any]:
+        """A coefficient or a variance at the pixels of some rows of blocks."""
+        rows, shape = slice(part.start * self.size[0], part.stop * self.size[0]), self.budget.shape
+        own = None if self.budget.data is None else self.budget.data[rows]
+        found = np.asarray(value.part((rows, slice(None)), shape, own), dtype=self.budget.dtype)
+        return np.broadcast_to(found, (rows.stop - rows.start, shape[1]))
+
+    def _used(self, part: slice) -> NDArray[np.bool_] | None:
+        return None if self.used is None else self.used[part.start * self.size[0] : part.stop * self.size[0]]
+
+    def _weights(self, part: slice) -> Any:
+        return self.weights if isinstance(self.weights, float) else self.weights[part]
+
+    def _in_parts(self, function: Callable[[slice], None]) -> None:
+        """Call a function with some rows of blocks, whose pixels stay in the cache."""
         from astro_calib.kernels.threads import over_rows
 
         def quietly(part: slice) -> None:
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
                 function(part)
 
-        over_rows(quietly, rows, rows * pixels_of_row, max(1, BLOCK // pixels_of_row))
+        pixels = self.size[0] * self.budget.shape[1]
+        over_rows(quietly, self.shape[0], self.shape[0] * pixels, max(1, BLOCK // pixels))
 
     # -- sources -------------------------------------------------------------------------------------------------
 

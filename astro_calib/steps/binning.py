@@ -15,7 +15,9 @@ from astro_calib.frame.bayer_cards import forget_pattern, pattern_in
 from astro_calib.frame.rebuild import as_frame, lacks_own_noise, usable
 from astro_calib.frame.wcs import binned_wcs
 from astro_calib.frame.write_guard import WriteGuard
+from astro_calib.kernels.plain import plain
 from astro_calib.noise.binning import binned_budget
+from astro_calib.noise.blocks import BLOCK
 from astro_calib.steps.header import forget_levels, forget_sections, note_binning
 
 if TYPE_CHECKING:
@@ -143,9 +145,7 @@ def _binned(ccd: CCDFrame, block_size: int | Sequence[int], *, is_mean: bool) ->
         weights = 1.0 / np.where(masked, size[0] * size[1], count)
         if flags is not None:
             flags = np.where(used, flags, np.uint16(0))
-    data = _sums(ccd.pixels, used, size)
-    np.multiply(data, weights, out=data)
-    data = data.astype(float_type(ccd.dtype), copy=False)
+    data = _sums(plain(ccd.pixels), used, weights, size, float_type(ccd.dtype))
     budget = ccd.known_budget
     assert budget is not None
     step = ccd.digital_step
@@ -200,11 +200,27 @@ def _blocks(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return pixels.reshape(pixels.shape[0] // size[0], size[0], pixels.shape[1] // size[1], size[1])
 
 
-def _sums(pixels: NDArray[Any], used: NDArray[np.bool_] | None, size: tuple[int, int]) -> NDArray[np.float64]:
-    """The sums of blocks, found in double precision."""
-    if used is not None:
-        pixels = np.where(used, pixels, 0)
-    return _blocks(pixels, size).sum(axis=(1, 3), dtype=np.float64)
+def _sums(
+    pixels: NDArray[Any],
+    used: NDArray[np.bool_] | None,
+    weights: float | NDArray[np.float64],
+    size: tuple[int, int],
+    dtype: np.dtype[Any],
+) -> NDArray[Any]:
+    """The weighted sums of blocks, found in double precision."""
+    from astro_calib.kernels.bins import sums_of_blocks
+    from astro_calib.kernels.threads import over_rows
+
+    rows = size[0]
+    result = np.empty((pixels.shape[0] // rows, pixels.shape[1] // size[1]), dtype=dtype)
+
+    def add(part: slice) -> None:
+        lines = slice(part.start * rows, part.stop * rows)
+        here = weights if isinstance(weights, float) else weights[part]
+        result[part] = sums_of_blocks(pixels[lines], None if used is None else used[lines], *size) * here
+
+    over_rows(add, len(result), pixels.size, max(1, BLOCK // (rows * pixels.shape[1])))
+    return result
 
 
 def _wcs(ccd: CCDFrame, size: tuple[int, int], shape: tuple[int, int]) -> Any:
