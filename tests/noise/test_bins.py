@@ -18,7 +18,7 @@ def cells(bins, window, pixel):
     return {first + apart * (size * number + cell) for cell in range(size)}
 
 
-@pytest.mark.parametrize("window", itertools.product((-7, 0, 1, 6), (1, -1, 2, -3)), ids=str)
+@pytest.mark.parametrize("window", list(itertools.product((-7, 0, 1, 6), (1, -1, 2, -3))), ids=str)
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_a_bin_holds_the_cells_of_its_pixels(window, size):
     origin, step = window
