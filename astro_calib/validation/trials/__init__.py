@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.validation.trials import chains, combining, electrons, masters, read_out, sharing
+from astro_calib.validation.trials import binned, chains, colours, combining, electrons, masters, read_out, sharing
 
 if TYPE_CHECKING:
     from astro_calib.validation.trial import Trial
@@ -21,6 +21,8 @@ TRIALS: tuple[Trial, ...] = (
     *electrons.TRIALS,
     *read_out.TRIALS,
     *masters.TRIALS,
+    *colours.TRIALS,
+    *binned.TRIALS,
     *combining.TRIALS,
     *sharing.TRIALS,
     *chains.TRIALS,
