@@ -25,13 +25,13 @@ __all__ = ["TRIALS"]
 SEVERAL = 10
 #: A part of the pixels that is left out of means.
 LEFT_OUT = 0.1
-#: How a night's masters are made.
-MASTERS = {"biases": 3, "darks": 3, "flats": 3}
+#: Frames in each master.
+MASTERS = 3
 
 
 def night(rng: np.random.Generator, science: int) -> Drawn:
     """A night with so many science frames, and pixels of them that are masked."""
-    drawn = draws.small_night(rng, **MASTERS, sky=BRIGHT, time=2 * DARK_TIME)
+    drawn = draws.small_night(rng, biases=MASTERS, darks=MASTERS, flats=MASTERS, sky=BRIGHT, time=2 * DARK_TIME)
     light, pedestal = BRIGHT * SENSITIVITY + 2 * DARK_RATE * DARK_TIME, draws.PEDESTAL + draws.PATTERN
     others = [digitised(rng, light, SHAPE, pedestal=pedestal) for _ in range(science - 1)]
     known = {"night": drawn._replace(science=[*drawn.science, *others]), "mask": rng.random(SHAPE) < LEFT_OUT}
