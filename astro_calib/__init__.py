@@ -13,6 +13,9 @@ from astro_calib.frame.frame import CCDFrame, covariance
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps import (
+    block_mean,
+    block_sum,
+    colour_planes,
     correct_linearity,
     cosmicray_lacosmic,
     create_deviation,
@@ -64,8 +67,11 @@ __all__ = [
     "LinearityTable",
     "NoiseSource",
     "UncertaintyBudget",
+    "block_mean",
+    "block_sum",
     "calibrate",
     "ccd_process",
+    "colour_planes",
     "combine",
     "compare_snr",
     "correct_linearity",

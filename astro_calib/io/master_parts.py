@@ -183,8 +183,9 @@ def _pixels_of(found: StoredMaster | CCDFrame, words: Mapping[str, Any], checksu
         if words["array"] == "data":
             data = floating(frame.pixels)
             return data * float(words["factor"]) if "factor" in words else data
-        if words["array"] == "normalised":
-            return normalised(frame, words["min_value"], words["norm_value"]).pixels
+        if words["array"] in ("normalised", "normalised by colour"):
+            by_colour = words["array"] != "normalised"
+            return normalised(frame, words["min_value"], words["norm_value"], by_colour=by_colour).pixels
         if words["array"] == "exposed part":
             return exposed_part(frame, float(words["seconds"])).pixels
     except FrameError:

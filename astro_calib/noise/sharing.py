@@ -8,6 +8,7 @@ import numpy as np
 
 from astro_calib.detector.correlation import averaged
 from astro_calib.noise.arrays import finite_mean
+from astro_calib.noise.bins import bins_of, overlaps
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.window import Window, compose_windows
 
@@ -60,6 +61,13 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
     if a.identity == b.identity:
         powers = (1, 0) if a.window == b.window or a.correlation is None else (0.5, 0.5)
         yield Link(a.window, b.window, ONE, ONE, powers[0], powers[1], a.correlation)
+        return
+    bins_a, bins_b = bins_of(a.identity), bins_of(b.identity)
+    if bins_a is not None and bins_b is not None and bins_a.base == bins_b.base:
+        for part, shift in overlaps(bins_a, bins_b):
+            # Bin n of the one lies over bin n + shift of the other.
+            window = tuple((first - moved, step) for (first, step), moved in zip(b.window, shift, strict=True))
+            yield Link(a.window, window, Coefficient(part), ONE, 0.5, 0.5)
         return
     direct = False
     for (identity, window), constituent in a.constituents.items():

@@ -21,6 +21,7 @@ import numpy as np
 
 from astro_calib.dtypes import float_type
 from astro_calib.flags import DataQuality
+from astro_calib.frame.bayer_cards import cards_of_cut
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.operands import check_addable, flagged_uncertain
 from astro_calib.frame.write_guard import WriteGuard
@@ -381,6 +382,8 @@ class FrameSoFar:
         self._program, self._variance = program, self._variance.cut(item, program)
         self._masks, self._quality = ([plane[item] for plane in planes] for planes in (self._masks, self._quality))
         self._ccd, self._is_cut = ccd, True
+        if self._meta is not None:
+            self._meta = cards_of_cut(self._meta, item, shape, self.name)
         if self.terms is not None:
             self.terms = [(s.cut(item, shape), c.cut(item, shape)) for s, c in self.terms]
         self.shape, self.size = self._ccd.shape, self._ccd.size

@@ -63,6 +63,7 @@ def calibration_steps(
     flat: CCDFrame | None = None,
     min_value: float | None = None,
     norm_value: float | None = None,
+    bayer: str | None = None,
     illumination: CCDFrame | None = None,
     fringe: CCDFrame | None = None,
     fringe_amplitude: float | None = None,
@@ -121,7 +122,7 @@ def calibration_steps(
     if shutter is not None:
         steps.append(CorrectShutter(shutter, exposure_time=exposure_time, exposure_unit=exposure_unit))
     if flat is not None:
-        steps.append(CorrectFlat(flat, min_value, norm_value))
+        steps.append(CorrectFlat(flat, min_value, norm_value, bayer))
     if illumination is not None:
         steps.append(CorrectIllumination(illumination))
     if fringe is not None:
@@ -225,6 +226,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         As in `flat_correct`.
     norm_value : float, optional
         As in `flat_correct`.
+    bayer : str, optional
+        As in `flat_correct`: the pattern of colours, where the headers do not say it.
     illumination : CCDFrame, optional
         From `~astro_calib.characterize.illumination`; a flat of `illuminated_flat` has it in it.
     fringe : CCDFrame, optional

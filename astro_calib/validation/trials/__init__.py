@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.validation.trials import (
+    binned,
     chains,
+    colours,
     combining,
     electrons,
     hot_pixels,
@@ -33,6 +35,8 @@ TRIALS: tuple[Trial, ...] = (
     *masters.TRIALS,
     *hot_pixels.TRIALS,
     *shutter.TRIALS,
+    *colours.TRIALS,
+    *binned.TRIALS,
     *combining.TRIALS,
     *sky.TRIALS,
     *sharing.TRIALS,
