@@ -58,6 +58,12 @@ if TYPE_CHECKING:
 @click.option("--flat", multiple=True, metavar="PATTERN", help="Names of flats, likewise.")
 @click.option("--science", multiple=True, metavar="PATTERN", help="Names of science frames, likewise.")
 @click.option("--bad-pixels", type=PATH, metavar="FILE", help="FITS image in which bad pixels are not 0.")
+@click.option(
+    "--cosmic-rays", type=click.Choice(["repair", "mask"]), help="Find cosmic rays, and repair them or only mask them."
+)
+@click.option("--sky", type=click.IntRange(0, 6), metavar="DEGREE", help="Subtract a surface fitted to the sky.")
+@click.option("--bin", type=click.IntRange(2, 64), metavar="N", help="Add up blocks of N x N calibrated pixels.")
+@click.option("--colours", is_flag=True, help="Write the planes of a colour sensor, too; measure stars in a green one.")
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
@@ -83,6 +89,10 @@ def command(
     flat: tuple[str, ...],
     science: tuple[str, ...],
     bad_pixels: Path | None,
+    cosmic_rays: str | None,
+    sky: int | None,
+    bin: int | None,  # noqa: A002  as the option is called
+    colours: bool,
     unit: str | None,
     no_stars: bool,
     no_pictures: bool,
@@ -123,11 +133,12 @@ def command(
         "bad_pixels": bad_pixels,
         "detector": detector,
     }
+    steps: dict[str, Any] = {"cosmic_rays": cosmic_rays, "sky": sky, "bin": bin, "colours": colours}
     if dry_run:
         if log is not None or json_file is not None:
             msg = "--dry-run writes nothing; leave out --log and --json."
             raise click.UsageError(msg)
-        show_plan(raw, patterns=patterns, quiet=quiet, **options)
+        show_plan(raw, patterns=patterns, quiet=quiet, steps=steps, **options)
         return
     if out is None:
         msg = "--out is missing: a directory for the results (or --dry-run, to see what would be made)."
@@ -146,6 +157,7 @@ def command(
                 out,
                 **options,
                 **patterns,
+                **steps,
                 overwrite=overwrite,
                 aperture=aperture,
                 stars=not no_stars,

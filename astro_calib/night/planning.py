@@ -22,6 +22,7 @@ from astro_calib.night.plan.completeness import why_incomplete
 from astro_calib.night.plan.sorting import night_of
 from astro_calib.night.profiles.by_hand import read_bad_pixels, unfitting, with_patterns
 from astro_calib.night.profiles.choice import load_profile
+from astro_calib.night.profiles.steps import with_steps
 from astro_calib.night.summary.journal import tell_frames, tell_unused
 
 if TYPE_CHECKING:
@@ -146,19 +147,22 @@ def make_plan(
     headers_only: bool = False,
     patterns: Mapping[str, Pattern] | None = None,
     bad_pixels: str | PathLike[str] | None = None,
+    steps: Mapping[str, Any] | None = None,
     **numbers: u.Quantity | float | None,
 ) -> NightPlan:
     """
     Find out what there is to reduce, as `plan_night` does, and with which detector.
 
     ``detector`` says which of its numbers may be taken: "auto", "header", "measure" or "profile"; ``numbers`` are gain,
-    read noise and saturation, where they are given, and ``patterns`` names of files and folders by kind.
+    read noise and saturation, where they are given, ``patterns`` names of files and folders by kind, and ``steps`` what
+    is done beside the usual.
     """
     if detector not in MODES:
         msg = f"detector is {described(detector)}; expected one of {', '.join(MODES)}."
         raise ValueError(msg)
     profile = _with_options(load_profile(profile), **numbers)
     profile = with_patterns(with_unit(profile, unit), patterns or {})
+    profile = replace(profile, steps=with_steps(profile.steps, **(steps or {})))
     mask = None if bad_pixels is None else read_bad_pixels(bad_pixels)
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)

@@ -61,6 +61,10 @@ def reduce_night(
     science: Pattern = None,
     bad_pixels: str | PathLike[str] | None = None,
     detector: str = "auto",
+    cosmic_rays: str | None = None,
+    sky: int | None = None,
+    bin: int | None = None,  # noqa: A002  as the word is used
+    colours: bool = False,
     overwrite: bool = False,
     stars: bool = True,
     pictures: bool = True,
@@ -101,6 +105,17 @@ def reduce_night(
         Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
         flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
         given, else the headers. ``"measure"``: flats and biases only. ``"profile"``: what is given only.
+    cosmic_rays : {"repair", "mask"}, optional
+        Whether cosmic rays are repaired, as `~astro_calib.cosmicray_lacosmic` does, or flagged and masked only. This
+        and the following may be in ``[steps]`` of the profile as well, with fringes, illumination, shutter and
+        crosstalk.
+    sky : int, optional
+        The degree of a surface that is fitted to the sky of each frame and subtracted, with its error.
+    bin : int, optional
+        How many pixels along each axis of the calibrated frames are added up.
+    colours : bool
+        Whether the planes of frames of a colour sensor are written, too, each with its noise; stars are measured in a
+        green one.
     overwrite : bool
         Whether results that are in ``out`` already may be replaced.
     stars : bool
@@ -165,6 +180,7 @@ def reduce_night(
             masters=masters,
             patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
             bad_pixels=bad_pixels,
+            steps={"cosmic_rays": cosmic_rays, "sky": sky, "bin": bin, "colours": colours},
             watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]

@@ -10,6 +10,7 @@ import numpy as np
 
 from astro_calib.arguments import printable
 from astro_calib.flags import DataQuality
+from astro_calib.frame.bayer_cards import pattern_in
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.masters.masters import calibrate_raw, read_raw
 from astro_calib.night.masters.read_out import detector_of
@@ -19,6 +20,7 @@ from astro_calib.night.summary.sky_level import below_zero
 from astro_calib.photometry.sky_noise import measure_sky_noise
 from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
 from astro_calib.stack.levels import finite_median
+from astro_calib.steps.planes import colour_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from astro_calib.photometry.sky_noise import SkyNoise
 
 __all__ = ["Made", "Photometry", "before_calibrated", "calibrated", "measured", "reduce_science"]
+
+
+#: The plane in which the stars of a colour sensor are measured.
+GREEN = "G1"
 
 
 class Photometry(NamedTuple):
@@ -79,10 +85,13 @@ def reduce_science(
     detector = detector_of(plan, raw, neighbours=True)
     image = calibrated(frame, plan, masters, raw, detector)
     photometry, figures, content = None, {}, {}
+    planes = colour_planes(image) if _has_planes(plan, image) else {}
     if stars or pictures:
-        before = before_calibrated(raw, plan, masters, detector)
-        photometry = measured(image, before, aperture) if stars else None
-        content = _drawn(frame, plan, image, before, photometry) if pictures else {}
+        before = masters.steps.finished(before_calibrated(raw, plan, masters, detector))
+        # In a mosaic of colours each star is a checkerboard: those of a green plane are measured.
+        seen = (planes[GREEN], colour_planes(before)[GREEN]) if planes else (image, before)
+        photometry = measured(*seen, aperture) if stars else None
+        content = _drawn(frame, plan, *seen, photometry) if pictures else {}
     if photometry is not None:
         figures = _figures(*photometry)
         figures["table"] = output.path("tables", frame.name)
@@ -97,19 +106,25 @@ def reduce_science(
 
     def write_beside() -> None:
         output.written(path)
+        for colour, plane in planes.items():
+            output.write("calibrated", f"{frame.name}-{colour}", partial(plane.write, overwrite=True))
         if photometry is not None:
             output.write("tables", frame.name, partial(photometry.stars.write, format="ascii.ecsv"))
         for kind, png in content.items():
             output.write("pictures", f"{frame.name}-{kind}", partial(Path.write_bytes, data=png))
 
     bad = _flagged(image, DataQuality.BAD)
+    saturated = _saturated(raw, plan)
+    if saturated.shape != bad.shape:
+        # Pixels were added up: what is saturated in one of them is that in the sum.
+        saturated = _flagged(image, DataQuality.SATURATED)
     summary = FrameSummary(
         path=path,
         raw=frame.path,
         object=frame.object,
         filter=frame.filter,
         exposure_time=frame.exposure_time,
-        saturated=int(np.count_nonzero(_saturated(raw, plan) & ~bad)),
+        saturated=int(np.count_nonzero(saturated & ~bad)),
         bad=int(np.count_nonzero(bad)),
         shares=error_shares(image),
         below_zero=below_zero(image),
@@ -118,6 +133,11 @@ def reduce_science(
     )
     write = prepare_fits(image, path, overwrite=True)
     return Made(summary, write_image, write_beside)
+
+
+def _has_planes(plan: Plan, image: CCDFrame) -> bool:
+    """Whether the planes of a colour sensor are asked for, and a frame has them."""
+    return plan.profile.steps.colours and pattern_in(image.meta, image.shape[0], image.name) is not None
 
 
 def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:
@@ -174,6 +194,7 @@ def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame, det
         bias=masters.bias,
         dark=masters.dark_for(frame.exposure_time),
         flat=masters.flat_for(frame, plan),
+        steps=masters.steps,
     )
 
 

@@ -196,10 +196,10 @@ class _Description:
         """A mosaic of colours is one plane, in which neighbours are of different filters."""
         for keyword in MOSAIC:
             pattern = str(header_value(self.header, keyword) or "")
-            if self.kind == "science" and COLOURS.fullmatch(pattern.strip()):
+            if self.kind == "science" and COLOURS.fullmatch(pattern.strip()) and not self.profile.steps.colours:
                 self.remarks.append(
                     f"{keyword}={pattern!r}: reduced as one plane, in which neighbouring pixels are of different "
-                    "colours; separate them after the reduction, and before stars are measured"
+                    "colours; --colours writes the planes as well, and measures stars in a green one"
                 )
                 return
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.frame.rebuild import usable
+from astro_calib.night.masters.extra_steps import ExtraSteps
 from astro_calib.night.matching.dark_for import Combination, best_combination, combined_dark, distance, line_between
 from astro_calib.night.matching.matching import SAME_EXPOSURE, between, flat_choice
+from astro_calib.night.profiles.steps import Steps
 from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Masters:
 
     Without ``may_scale`` a dark serves for its own exposure time only, with ``bias_in_darks`` for those between two as
     well. ``scatter`` says of each master, by its name, how its frames scatter. ``unused`` are frames that turned out to
-    be of no use, ``remarks`` say what that means for the results.
+    be of no use, ``remarks`` say what that means for the results; ``steps`` are those beside the usual.
     """
 
     bias: CCDFrame | None
@@ -47,6 +49,7 @@ class Masters:
     bias_in_darks: bool = False
     unused: tuple[UnusedFile, ...] = ()
     remarks: tuple[str, ...] = ()
+    steps: ExtraSteps = field(default_factory=lambda: ExtraSteps(Steps()))
     _found: dict[float, tuple[Combination, CCDFrame]] = field(default_factory=dict)
 
     @cached_property

@@ -21,6 +21,7 @@ from astro_calib.night.files.raw_pixels import raw_frame
 from astro_calib.night.library.master_file import made_of
 from astro_calib.night.masters.bias_in_darks import signal_model
 from astro_calib.night.masters.dark_frames import DarkFrames
+from astro_calib.night.masters.extra_steps import ExtraSteps
 from astro_calib.night.masters.lent_master import borrowed_masters
 from astro_calib.night.masters.light_in_dark import light_in
 from astro_calib.night.masters.master_noise import Inputs
@@ -52,6 +53,8 @@ __all__ = ["calibrate_raw", "make_masters", "read_raw", "write_masters"]
 
 #: A flat of which less than this part of the pixels can be used is left out.
 USABLE_PART_OF_FLAT = 0.5
+#: What is applied to a frame.
+MASTERS = ("bias", "dark", "shutter", "flat", "illumination", "fringe")
 
 
 def read_raw(frame: RawFrame) -> CCDFrame:
@@ -75,7 +78,13 @@ def read_raw(frame: RawFrame) -> CCDFrame:
 
 
 def calibrate_raw(
-    frame: RawFrame, plan: Plan, ccd: CCDFrame | None = None, *, detector: Detector | None = None, **options: Any
+    frame: RawFrame,
+    plan: Plan,
+    ccd: CCDFrame | None = None,
+    *,
+    detector: Detector | None = None,
+    steps: ExtraSteps | None = None,
+    **options: Any,
 ) -> CCDFrame:
     """
     Calibrate a frame of the night with what its plan says of overscan, sections, bad pixels and detector.
@@ -88,6 +97,7 @@ def calibrate_raw(
     from astro_calib.steps.sequence import calibrate
 
     raw = read_raw(frame) if ccd is None else ccd
+    more = (steps or ExtraSteps(plan.profile.steps)).options(frame, with_dark=options.get("dark") is not None)
     detector = detector or detector_of(plan, raw, neighbours=frame.kind == "science")
     dark = options.get("dark")
     if plan.bias_in_darks and (frame.kind == "dark" or dark is not None):
@@ -102,12 +112,15 @@ def calibrate_raw(
         trim=plan.trim,
         bad_pixels=plan.bad_pixels(),
         exposure_time=EXPOSURE_TIME,
+        **more,
         **options,
     )
+    if frame.kind == "science" and steps is not None:
+        result = steps.finished(result)
     record(
         result,
         "calibrate",
-        masters={kind: options.get(kind) for kind in ("bias", "dark", "flat")},
+        masters={kind: {**more, **options}.get(kind) for kind in MASTERS},
         parameters={
             "raw": frame.path.name,
             "overscan": plan.overscan,
@@ -117,6 +130,8 @@ def calibrate_raw(
             "gain": [amplifier.gain for amplifier in detector.amplifiers],
             "read_noise": [amplifier.read_noise for amplifier in detector.amplifiers],
             "saturation": plan.camera.saturation,
+            **{key: value for key, value in more.items() if key in ("sky", "cosmic_rays", "dark_amplitude")},
+            **({} if plan.profile.steps.bin is None or frame.kind != "science" else {"bin": plan.profile.steps.bin}),
             "shot_noise": "above the dark" if plan.bias_in_darks else options.get("shot_noise", "data"),
         },
     )
@@ -136,8 +151,10 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     unused: list[UnusedFile] = []
     remarks: list[str] = []
 
+    steps = ExtraSteps(plan.profile.steps)
+
     def calibrated(frames: Iterable[RawFrame], **options: Any) -> Iterator[CCDFrame]:
-        return _calibrated(frames, lambda frame: calibrate_raw(frame, plan, **options), unused, done)
+        return _calibrated(frames, lambda frame: calibrate_raw(frame, plan, steps=steps, **options), unused, done)
 
     scatter: dict[str, Scatter] = {}
 
@@ -183,17 +200,18 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
     remarks += _remarks_on_darks(masters, plan)
     flats: dict[str, CCDFrame] = {one.filter: lent for one, lent in borrowed("flat")}
     for key, frames in plan.flat_groups.items():
-        lit = _lit(frames, plan, masters, unused, done)
+        lit = _lit(frames, plan, masters, unused, done, steps)
         flat = combined(flat_name(key), frames, lit, scale="median")
         if flat is not None:
             left_out = {file.path for file in unused}
             flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in left_out)
             flats[key] = flat
     remarks += _remarks_on_lost_flats(flats, plan)
+    remarks += steps.remarks(plan.science)
     if bias is not None:
         # With its pattern left in them, darks and flats are alike anyway.
         remarks += _remarks_on_light(darks, flats, bias)
-    return replace(masters, flats=flats, scatter=scatter, unused=tuple(unused), remarks=tuple(remarks))
+    return replace(masters, flats=flats, scatter=scatter, steps=steps, unused=tuple(unused), remarks=tuple(remarks))
 
 
 def _remarks_on_lost_flats(flats: Mapping[str, CCDFrame], plan: Plan) -> Iterator[str]:
@@ -301,11 +319,12 @@ def _lit(
     masters: Masters,
     unused: list[UnusedFile],
     done: Callable[[RawFrame], object],
+    steps: ExtraSteps,
 ) -> Iterator[CCDFrame]:
     """Calibrated flats with light in them; the others go to ``unused``."""
 
     def calibrate(frame: RawFrame) -> CCDFrame:
-        flat = calibrate_raw(frame, plan, bias=masters.bias, dark=masters.dark_for(frame.exposure_time))
+        flat = calibrate_raw(frame, plan, steps=steps, bias=masters.bias, dark=masters.dark_for(frame.exposure_time))
         good = usable(flat)
         part = np.count_nonzero(good) / good.size
         if part < USABLE_PART_OF_FLAT:

@@ -59,6 +59,7 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
         borrowed = " or borrowed" if plan.loan.masters else ""
         lines += _section(f"masters to be made{borrowed}{of_setup}", _masters(plan, label))
         lines += _section(f"what each science frame gets{of_setup}", _matches(plan, night.unused, label))
+        lines += _section(f"steps beside the usual{of_setup}", _wrapped("; ".join(plan.profile.steps.words())))
         lines += _section(f"the detector{of_setup}", _numbers(plan, measured=measured))
     lines += _section("remarks", _remarks(night, label))
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from astro_calib.errors import ProfileError
 from astro_calib.night.headers.cards import ENTRY, JOINED, UNITS
 from astro_calib.night.headers.values import parse_section
 from astro_calib.night.profiles.matching_rules import Matching
+from astro_calib.night.profiles.steps import Steps, checked_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,8 @@ DETECTOR_KEYS = (
 )
 #: The table of the headers by which a profile is chosen.
 CHOSEN_BY = "chosen_by"
+#: That of a profile that asks for none.
+NO_STEPS = Steps()
 #: The tables of the amplifiers, for headers that do not tell which pixels each has read.
 AMPLIFIERS = "amplifiers"
 #: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
@@ -105,7 +108,7 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
 
     A ProfileError names the ``source``, the key, what was found and what is allowed.
     """
-    tables = ("keywords", "detector", "matching")
+    tables = ("keywords", "detector", "matching", "steps")
     _known(source, "at the top", table, ("name", "description", *tables, *KINDS, CHOSEN_BY, AMPLIFIERS))
     for key in tables:
         if not isinstance(table.get(key, {}), dict):
@@ -125,6 +128,7 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
         CHOSEN_BY: chosen_by,
         **_detector(source, base["detector"] | table.get("detector", {})),
         "matching": _matching(source, table.get("matching", {})),
+        "steps": _steps(source, table.get("steps", {})),
         AMPLIFIERS: _amplifiers(source, table[AMPLIFIERS]) if AMPLIFIERS in table else (),
     }
 
@@ -182,6 +186,16 @@ def _amplifiers(source: str, given: Any) -> tuple[Mapping[str, Any], ...]:
         return tuple(MappingProxyType(dict(table)) for table in checked_tables(given))
     except ValueError as error:
         msg = f"{source}: {error}"
+        raise ProfileError(msg) from error
+
+
+def _steps(source: str, table: dict[str, Any]) -> Steps:
+    if not table:
+        return NO_STEPS
+    try:
+        return checked_steps(table)
+    except ValueError as error:
+        msg = f"{source}: steps.{error}" if not str(error).startswith("unknown") else f"{source}: [steps] has {error}"
         raise ProfileError(msg) from error
 
 

@@ -117,7 +117,8 @@ def load_profile(profile: str | PathLike[str] | Profile) -> Profile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"profile {path} is not valid TOML: {error}."
         raise ProfileError(msg) from error
-    return _profile(path.stem, table, f"profile {path}")
+    loaded = _profile(path.stem, table, f"profile {path}")
+    return replace(loaded, steps=loaded.steps.beside(path.parent)) if loaded.steps.names else loaded
 
 
 def choose_profile(header: Header) -> Profile:

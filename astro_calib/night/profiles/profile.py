@@ -54,6 +54,16 @@ A complete one, with everything that a profile can hold::
     flat_hours = 16                         # flats with a longer pause between them make two masters
     scale_darks = true                      # false: a frame gets a dark of its own exposure, or none
 
+    [steps]                                 # what is done beside the usual; files beside the profile, or with a path
+    cosmic_rays = "mask"                    # or "repair"
+    sky = 1                                 # the degree of a surface that is fitted and subtracted
+    dark_amplitude = "fit"                  # scale the dark as the frame's hot pixels say
+    fringe = { I = "fringe-I.fits" }        # by filter, or one file for all; so may be illumination
+    shutter = "shutter.fits"
+    crosstalk = "crosstalk.toml"
+    bin = 2                                 # add up blocks of 2 x 2 pixels
+    colours = true                          # write the planes of a colour sensor, too
+
     [bias]                                  # a frame is of this kind if every line fits
     OBSTYPE = "DARK"                        # capitals: a header keyword; small letters: see [keywords]
     exposure_time = 0
@@ -100,6 +110,7 @@ from astro_calib.night.profiles.check import KINDS, OVERSCAN_AXES, Rule
 from astro_calib.night.profiles.matching_rules import Matching
 from astro_calib.night.profiles.reading import FILENAME, FOLDER, ExposureTime, Reading
 from astro_calib.night.profiles.recognise import Recognised, recognise
+from astro_calib.night.profiles.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -154,6 +165,8 @@ class Profile:
         The level of zero light in adu, for frames without overscan and biases.
     matching : Matching
         Which frames go together.
+    steps : Steps
+        What is done to science frames beside the usual.
     given : mapping of str to tuple of str
         Patterns for names of files and folders, by kind, that go before the rules.
 
@@ -186,6 +199,7 @@ class Profile:
     why: str = ""
     pedestal: float | None = None
     matching: Matching = field(default_factory=Matching)
+    steps: Steps = field(default_factory=Steps)
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, header: Header) -> Profile:  # noqa: ARG002  a profile that chooses looks at it

@@ -1,0 +1,158 @@
+"""Steps beside the usual: those that options and ``[steps]`` of a profile ask for, compared with plain NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from astro_calib import CCDFrame, DataQuality
+from astro_calib.characterize import fringe_map, shutter_map
+from astro_calib.errors import ProfileError
+from astro_calib.night import load_profile, reduce_night
+
+SHAPE = (64, 96)
+GAIN, NOISE, LEVEL, SKY = 2.0, 6.0, 1000.0, 800.0
+QUIET = {"progress": False, "pictures": False, "stars": False, "gain": GAIN, "read_noise": NOISE}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(4711)
+
+
+@pytest.fixture
+def take(raw, rng):
+    """Write a raw frame of so many electrons; return their true mean."""
+
+    def written(name, kind, electrons=0.0, **cards):
+        values = rng.poisson(np.broadcast_to(electrons, SHAPE)) + rng.normal(0, NOISE, SHAPE)
+        header = fits.Header([("IMAGETYP", kind), ("EXPTIME", 0.0 if kind == "BIAS" else 30.0)])
+        header.update(cards)
+        fits.writeto(raw / name, np.rint(values / GAIN + LEVEL).astype(np.uint16), header)
+
+    return written
+
+
+@pytest.fixture
+def night(take):
+    for number in range(5):
+        take(f"b{number}.fits", "BIAS")
+    for number in range(4):
+        take(f"f{number}.fits", "FLAT", 40000.0, FILTER="I")
+    return take
+
+
+def reduced(raw, tmp_path, **options):
+    summary = reduce_night(raw, tmp_path / "out", **QUIET | options)
+    return CCDFrame.read(summary.frames[0].path), summary
+
+
+def test_a_sky_that_slopes_is_subtracted_with_its_error(raw, tmp_path, night):
+    night("m13.fits", "OBJECT", SKY + 2.0 * np.arange(SHAPE[1]), FILTER="I")
+    image, _ = reduced(raw, tmp_path, sky=1)
+    assert abs(image.data.mean()) < 3 * np.sqrt(SKY / image.data.size) + 0.5
+    assert np.std(image.data / np.sqrt(image.variance)) == pytest.approx(1, abs=0.03)
+    assert any(source.name == "sky" for source, _ in image.budget.terms)
+
+
+def test_pixels_are_added_up_with_the_noise_of_their_sum(raw, tmp_path, night):
+    night("m13.fits", "OBJECT", SKY, FILTER="I")
+    image, _ = reduced(raw, tmp_path, bin=2)
+    assert image.shape == (SHAPE[0] // 2, SHAPE[1] // 2)
+    assert np.mean(image.data) == pytest.approx(4 * SKY, rel=0.01)
+    assert np.std(image.data) == pytest.approx(np.sqrt(4 * (SKY + NOISE**2)), rel=0.06)
+    assert np.mean(np.sqrt(image.variance)) == pytest.approx(np.sqrt(4 * (SKY + NOISE**2)), rel=0.06)
+
+
+def test_cosmic_rays_are_masked(raw, tmp_path, night):
+    struck = np.full(SHAPE, SKY)
+    struck[30, 40:43] += 20000.0
+    night("m13.fits", "OBJECT", struck, FILTER="I")
+    image, _ = reduced(raw, tmp_path, cosmic_rays="mask")
+    assert np.all(image.flags[30, 40:43] & DataQuality.COSMIC_RAY)
+    assert np.all(image.mask[30, 40:43])
+
+
+def test_planes_of_a_colour_sensor_are_written_beside_the_mosaic(raw, tmp_path, take):
+    light = np.ones(SHAPE)
+    light[1::2, 1::2] = 0.5
+    for number in range(5):
+        take(f"b{number}.fits", "BIAS", BAYERPAT="RGGB")
+    for number in range(4):
+        # A lamp of red light.
+        red = np.full(SHAPE, 10000.0)
+        red[::2, ::2] = 40000.0
+        take(f"f{number}.fits", "FLAT", red, BAYERPAT="RGGB")
+    take("m42.fits", "OBJECT", SKY * light, BAYERPAT="RGGB")
+    summary = reduce_night(raw, tmp_path / "out", **QUIET, colours=True)
+    assert not any("different colours" in remark for remark in summary.remarks)
+    for colour, level in {"R": 1.0, "G1": 1.0, "G2": 1.0, "B": 0.5}.items():
+        plane = CCDFrame.read(tmp_path / "out" / "calibrated" / f"m42-{colour}.fits")
+        assert plane.shape == (SHAPE[0] // 2, SHAPE[1] // 2)
+        # Three standard errors of its mean.
+        assert np.mean(plane.data) == pytest.approx(SKY * level, abs=3 * np.sqrt(SKY / plane.data.size) + 2)
+        assert np.std(plane.data) == pytest.approx(np.sqrt(np.mean(plane.variance)), rel=0.06)
+
+
+def test_fringes_of_a_file_are_subtracted_from_the_frames_of_its_filter(raw, tmp_path, rng, night):
+    x = np.arange(SHAPE[1])
+    pattern = np.broadcast_to(0.1 * np.cos(x * 2 * np.pi / 24), SHAPE)
+    skies = []
+    for _ in range(8):
+        values = rng.poisson(20000 * (1 + pattern)).astype(np.float32)
+        skies.append(CCDFrame(values, unit="electron", uncertainty=np.sqrt(values)))
+    fringe_map(skies).write(tmp_path / "fringe-I.fits")
+    night("m13.fits", "OBJECT", SKY * (1 + pattern), FILTER="I")
+    profile = tmp_path / "mine.toml"
+    profile.write_text('[steps]\nfringe = { I = "fringe-I.fits" }\n', encoding="utf-8")
+    image, _ = reduced(raw, tmp_path, profile=profile)
+    columns = image.data.mean(axis=0)
+    # Before, columns scatter by 57 electrons. Their own noise is 3.6, and a map has no pattern of a large scale.
+    assert np.std(columns) < 57 / 5
+    assert any(source.name.startswith("fringe") for source, _ in image.budget.terms)
+
+
+def test_the_shutter_is_corrected_in_flats_and_science_frames(raw, tmp_path, rng, night):
+    delay = np.broadcast_to(np.linspace(-0.5, 0.5, SHAPE[1]), SHAPE)
+
+    def exposed(seconds):
+        values = rng.poisson(20000 * (1 + delay / seconds), SHAPE).astype(np.float32)
+        return CCDFrame(values, unit="electron", uncertainty=np.sqrt(values), meta={"EXPTIME": seconds})
+
+    short, long = [exposed(2.0) for _ in range(6)], [exposed(60.0) for _ in range(6)]
+    shutter_map(short, long, lamp=0.001).write(tmp_path / "shutter.fits")
+    night("m13.fits", "OBJECT", SKY * (1 + delay / 2), FILTER="I", EXPTIME=2.0)
+    profile = tmp_path / "mine.toml"
+    profile.write_text('[steps]\nshutter = "shutter.fits"\n', encoding="utf-8")
+    image, _ = reduced(raw, tmp_path, profile=profile)
+    left, right = image.data[:, :24].mean(), image.data[:, -24:].mean()
+    # Without the correction the ends differ by 300 electrons.
+    assert abs(left - right) < 8
+
+
+def test_what_cannot_be_read_is_named_with_the_key(raw, tmp_path, night):
+    night("m13.fits", "OBJECT", SKY, FILTER="I")
+    profile = tmp_path / "mine.toml"
+    profile.write_text('[steps]\nfringe = "none.fits"\n', encoding="utf-8")
+    summary = reduce_night(raw, tmp_path / "out", **QUIET, profile=profile)
+    assert summary.outcome != "all"
+    assert "none.fits" in summary.failures[0].reason
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('cosmic_rays = "kill"', r"steps\.cosmic_rays is 'kill'; it must be one of repair, mask"),
+        ("bin = 1", r"steps\.bin is 1; it must be a whole number from 2 to 64"),
+        ("sky = true", r"steps\.sky is True"),
+        ("fringe = {}", r"steps\.fringe is \{\}; it must be the path of a master"),
+        ("fringes = 3", r"\[steps\] has unknown key 'fringes'; allowed are crosstalk"),
+        ("bin = 2\ncolours = true", "different colours"),
+    ],
+)
+def test_a_step_that_makes_no_sense_is_refused(tmp_path, text, said):
+    profile = tmp_path / "mine.toml"
+    profile.write_text(f"[steps]\n{text}\n", encoding="utf-8")
+    with pytest.raises(ProfileError, match=said):
+        load_profile(profile)
