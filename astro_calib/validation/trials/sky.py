@@ -122,7 +122,7 @@ def of_boxes(result: CCDFrame, truth: float, places: list[tuple[int, int]], aske
     made = [float(np.sum(result.pixels[cut], dtype=np.float64)) - SIDE**2 * truth for cut in cuts]
     some = cuts[len(cuts) // 2 :][:1] if asked == 1 else cuts[:: max(len(cuts) // asked, 1)]
     ones = np.ones((SIDE, SIDE))
-    predicted = np.mean([result[cut].known_budget.variance_of_sum(ones) for cut in some])
+    predicted = np.mean([result[cut].budget.variance_of_sum(ones) for cut in some])
     return made, np.full(len(made), predicted)
 
 
