@@ -122,6 +122,10 @@ def test_the_shutter_is_corrected_in_flats_and_science_frames(raw, tmp_path, rng
 
     short, long = [exposed(2.0) for _ in range(6)], [exposed(60.0) for _ in range(6)]
     shutter_map(short, long, lamp=0.001).write(tmp_path / "shutter.fits")
+    for number in range(4):
+        # The flats have the pattern, too, of 30 s.
+        (raw / f"f{number}.fits").unlink()
+        night(f"f{number}.fits", "FLAT", 40000.0 * (1 + delay / 30), FILTER="I")
     night("m13.fits", "OBJECT", SKY * (1 + delay / 2), FILTER="I", EXPTIME=2.0)
     profile = tmp_path / "mine.toml"
     profile.write_text('[steps]\nshutter = "shutter.fits"\n', encoding="utf-8")
