@@ -10,6 +10,7 @@ import numpy as np
 from astro_calib.arguments import described, frame_from
 from astro_calib.characterize.read_noise import thinned
 from astro_calib.characterize.result import NotRaw
+from astro_calib.detector.detector import CORNERS
 from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
 from astro_calib.noise.digital_step import digital_step, neighbours
@@ -180,12 +181,20 @@ def middle_of(part: tuple[slice, slice], shape: tuple[int, ...], pixels: int | N
     if pixels is None or whole <= pixels:
         return part
     rows, columns = (
-        slice(middle - side // 2, middle - side // 2 + side)
-        for middle, side in (
-            (one.start + len(one) // 2, max(int(len(one) * np.sqrt(pixels / whole)), SMALLEST_SIDE)) for one in ranges
-        )
+        _slice_of(one[len(one) // 2 - side // 2 :][:side])
+        for one, side in ((one, max(int(len(one) * np.sqrt(pixels / whole)), SMALLEST_SIDE)) for one in ranges)
     )
     return rows, columns
+
+
+def _slice_of(cells: range) -> slice:
+    return slice(cells.start, None if cells.stop < 0 else cells.stop, cells.step)
+
+
+def as_read(array: NDArray[Any], part: tuple[slice, slice], corner: str) -> NDArray[Any]:
+    """The pixels of an amplifier in the order in which it reads them, from a corner of its section."""
+    columns_fall, rows_fall = CORNERS[corner]
+    return array[part][:: -1 if rows_fall else 1, :: -1 if columns_fall else 1]
 
 
 def step_of(flats: list[NDArray[Any]], biases: list[NDArray[Any]]) -> float:

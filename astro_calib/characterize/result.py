@@ -147,6 +147,11 @@ class AmplifierTransfer:
         How many frames were used.
     remarks : tuple of str
         What a user should know before believing it.
+    corner : str
+        The corner that is read first, as in `~astro_calib.Amplifier`. Lags and tones are those of the pixels in the
+        order in which they are read.
+    overscan_section : str or None
+        That of the amplifier, if a detector told it.
 
     Examples
     --------
@@ -184,6 +189,8 @@ class AmplifierTransfer:
     biases: int
     flats: int
     remarks: tuple[str, ...]
+    corner: str = "lower left"
+    overscan_section: str | None = None
 
     @property
     def correlation(self) -> Correlation | None:
@@ -295,8 +302,10 @@ class PhotonTransfer:
         Returns
         -------
         Detector
-            With gains, their uncertainties, read noises with rows and tones, and the saturation if it was seen.
+            With gains, their uncertainties, read noises with rows and tones, and the saturation if it was seen: that
+            of each amplifier, if there are several.
         """
+        several = len(self.amplifiers) > 1
         amplifiers = [
             Amplifier(
                 gain=one.gain.value,
@@ -304,11 +313,14 @@ class PhotonTransfer:
                 read_noise=one.read_noise.value,
                 data_section=one.section,
                 correlation=one.correlation,
+                corner=one.corner,
+                overscan_section=one.overscan_section,
+                saturation=one.saturation if several else None,
             )
             for one in self.amplifiers
         ]
-        levels = [one.saturation for one in self.amplifiers if one.saturation is not None]
-        return Detector(amplifiers=tuple(amplifiers), saturation=min(levels) if levels else None, name=name)
+        of_all = None if several else self.amplifiers[0].saturation
+        return Detector(amplifiers=tuple(amplifiers), saturation=of_all, name=name)
 
     def plot(self, figure: Figure | None = None) -> Figure:
         """

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import check_count
+from astro_calib.arguments import check_count, described, is_sequence_of
 from astro_calib.characterize.fit import DIFFERENT, Fit, FitResult, both_signs, remarks_on_fit
 from astro_calib.characterize.flats import FEWEST, Contrast, Part, contrasts, groups_of_levels
 from astro_calib.characterize.frames import (
+    as_read,
     different_frames,
     middle_of,
     remark_on_temperatures,
@@ -25,7 +27,7 @@ from astro_calib.characterize.result import AmplifierTransfer, Doubt, Measured, 
 from astro_calib.characterize.rounded import rounded_width
 from astro_calib.characterize.spectrum import Spectrum, spectrum_of
 from astro_calib.characterize.tones import Tone
-from astro_calib.detector.detector import Detector
+from astro_calib.detector.detector import CORNERS, Detector
 from astro_calib.errors import FrameError, ShapeMismatchError
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def photon_transfer(
     biases: Sequence[ArrayLike],
     *,
     sections: Sequence[str] | str | Detector | None = None,
+    corners: Sequence[str] | None = None,
     mask: NDArray[np.bool_] | None = None,
     pixels: int | None = None,
 ) -> PhotonTransfer:
@@ -70,7 +73,10 @@ def photon_transfer(
         Two or more raw biases, in adu.
     sections : sequence of str or Detector, optional
         The pixels of each amplifier as a FITS section such as ``"[1:512, 1:1024]"``, or a detector whose amplifiers
-        have them. Without it all pixels belong to one.
+        have them. Without it all pixels belong to one. Every other column is ``"[1:1023:2, 1:512]"``.
+    corners : sequence of str, optional
+        The corner of each section that its amplifier reads first, as in `~astro_calib.Amplifier`; those of the detector
+        by default, or all lower left.
     mask : ndarray of bool, shape (ny, nx), optional
         Pixels that are known to be bad.
     pixels : int, optional
@@ -123,7 +129,7 @@ def photon_transfer(
     >>> bool(result.to_detector().amplifiers[0].gain == gain.value)
     True
     """
-    return transfer_of(flats, biases, {}, sections=sections, mask=mask, pixels=pixels)
+    return transfer_of(flats, biases, {}, sections=sections, corners=corners, mask=mask, pixels=pixels)
 
 
 def transfer_of(
@@ -132,6 +138,7 @@ def transfer_of(
     known: Known,
     *,
     sections: Sequence[str] | str | Detector | None = None,
+    corners: Sequence[str] | None = None,
     mask: NDArray[np.bool_] | None = None,
     pixels: int | None = None,
 ) -> PhotonTransfer:
@@ -154,32 +161,56 @@ def transfer_of(
     for one in (mask, *flat_masks, *bias_masks):
         if one is not None:
             good &= ~np.broadcast_to(one, shape)
-    if isinstance(sections, Detector):
-        sections = [one.data_section for one in sections.amplifiers if one.data_section is not None] or None
-    names: list[str | None] = (
-        [sections] if isinstance(sections, str) else [None] if sections is None else list(sections)
-    )
     found = []
-    for name in names:
-        part = middle_of(section_of(name, shape), shape, pixels)
-        found.append(_amplifier(flat_arrays, bias_arrays, good, part, name, remarks, known))
+    for read in _amplifiers(sections, corners):
+        part = middle_of(section_of(read.section, shape), shape, pixels)
+        flats_read, biases_read = (
+            [as_read(frame, part, read.corner) for frame in frames] for frames in (flat_arrays, bias_arrays)
+        )
+        good_read = as_read(good, part, read.corner)
+        measured = _amplifier(flats_read, biases_read, good_read, read.section, remarks, known)
+        found.append(replace(measured, corner=read.corner, overscan_section=read.overscan_section))
     return PhotonTransfer(tuple(found))
+
+
+class _Read(NamedTuple):
+    """What an amplifier reads, and from where."""
+
+    section: str | None
+    corner: str = "lower left"
+    overscan_section: str | None = None
+
+
+def _amplifiers(sections: Sequence[str] | str | Detector | None, corners: Sequence[str] | None) -> list[_Read]:
+    """The amplifiers that are to be looked at."""
+    if isinstance(sections, Detector):
+        found = [_Read(one.data_section, one.corner, one.overscan_section) for one in sections.amplifiers]
+    else:
+        found = [_Read(one) for one in ([sections] if sections is None or isinstance(sections, str) else sections)]
+    if corners is None:
+        return found
+    known = is_sequence_of(str, corners) and all(one in CORNERS for one in corners)
+    if not known or len(corners) != len(found):
+        msg = (
+            f"corners is {described(corners)}; expected one of {', '.join(map(repr, CORNERS))} for each of "
+            f"{len(found)} amplifiers."
+        )
+        raise ValueError(msg)
+    return [one._replace(corner=corner) for one, corner in zip(found, corners, strict=True)]
 
 
 def _amplifier(
     flat_arrays: list[NDArray[Any]],
     bias_arrays: list[NDArray[Any]],
-    all_good: NDArray[np.bool_],
-    part: tuple[slice, slice],
+    good: NDArray[np.bool_],
     name: str | None,
     before: list[str],
     known: Known,
 ) -> AmplifierTransfer:
     remarks = list(before)
     where = f" in {name}" if name else ""
-    good = all_good[part]
-    flats = [_finite(frame[part], good) for frame in flat_arrays]
-    frames = [_finite(frame[part], good) for frame in bias_arrays]
+    flats = [_finite(frame, good) for frame in flat_arrays]
+    frames = [_finite(frame, good) for frame in bias_arrays]
     if good.sum() < FEWEST:
         msg = f"only {good.sum()} good pixels{where}; photon transfer needs {FEWEST} or more."
         raise FrameError(msg)

@@ -12,7 +12,7 @@ from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.noise.coefficient import Coefficient
-from astro_calib.steps.amplifiers import only, sections_in
+from astro_calib.steps.amplifiers import PerAmplifier, only, sections_in
 from astro_calib.steps.header import forget_encoding, forget_levels
 from astro_calib.steps.overscan_level import CLIP, Strip, overscan_level
 from astro_calib.steps.section import section_slices
@@ -63,7 +63,7 @@ class SubtractOverscan(LinearStep):
             if self.fits_section is not None:
                 overscan = frame.part(section_slices(frame, self.fits_section, "the overscan section"))
             strips = [Strip(as_frame(overscan, "the overscan"), (slice(None), slice(None)))]
-        sections = [strip.section for strip in strips]
+        sections, numbers = [strip.section for strip in strips], [0.0] * len(strips)
         for index, strip in enumerate(strips):
             level, terms, lost = overscan_level(frame, strip, *self.how)
             if strip.amplifier is None:
@@ -71,8 +71,11 @@ class SubtractOverscan(LinearStep):
                 frame.add(level, -1.0)
             else:
                 where = only(sections, index, frame.shape)
-                level, spread = (_in_frame(one, frame, strip) for one in (level, lost))
-                frame.add_in(where, -level)
+                spread = _in_frame(lost, frame, strip)
+                if np.ndim(level):
+                    frame.add_in(where, -_in_frame(level, frame, strip))
+                else:
+                    numbers[index] = float(level)
             for term in terms:
                 frame.add_noise(*(term if where is None else _term_in_frame(*term, frame, strip)), where=where)
             if lost.any():
@@ -81,6 +84,8 @@ class SubtractOverscan(LinearStep):
                     flagged = flagged & (np.broadcast_to(where.over(), frame.shape) > 0)
                 _warn_of_lost(frame, lost, flagged, strip.amplifier)
                 frame.flag(flagged, DataQuality.NO_DATA)
+        if any(numbers):
+            frame.add(PerAmplifier(sections, tuple(numbers), frame.shape), -1.0)
         forget_encoding(frame.edited_meta())
         forget_levels(frame.edited_meta())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -194,7 +195,7 @@ def interpolated_median_factor(number: int, step: float, variance: float) -> flo
     if number < MANY or step <= 0 or own < (step / WIDEST) ** 2:
         return plain
     width = step / np.sqrt(own)
-    nodes, weights = np.polynomial.legendre.leggauss(16)
+    nodes, weights = _gauss_legendre()
     u = width * (nodes + 1) / 2
     v = width - u
     below, above = ndtr(-u), ndtr(-v)
@@ -207,6 +208,12 @@ def interpolated_median_factor(number: int, step: float, variance: float) -> flo
     gain = float(weights @ terms) / (2 * width**2) / (np.pi / 2)
     odd = median_variance_factor(number + 1 - number % 2)
     return min(plain, odd * gain * own / variance)
+
+
+@cache
+def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    return nodes, weights
 
 
 def _mean_wave(frequency: NDArray[np.float64], first: int, step: int, number: int) -> NDArray[np.complex128]:
