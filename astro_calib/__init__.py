@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib import home  # noqa: F401  first: astropy cannot be imported without one
 from astro_calib.detector.correlation import Correlation
+from astro_calib.detector.crosstalk import Crosstalk
 from astro_calib.detector.detector import Amplifier, Detector
 from astro_calib.detector.linearity import Linearity, LinearityPolynomial, LinearityTable
 from astro_calib.flags import DataQuality
@@ -12,6 +13,9 @@ from astro_calib.frame.frame import CCDFrame, covariance
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps import (
+    block_mean,
+    block_sum,
+    colour_planes,
     correct_linearity,
     cosmicray_lacosmic,
     create_deviation,
@@ -19,9 +23,15 @@ from astro_calib.steps import (
     flag_saturated,
     flat_correct,
     gain_correct,
+    illuminated_flat,
+    illumination_correct,
+    shutter_correct,
     subtract_bias,
+    subtract_crosstalk,
     subtract_dark,
+    subtract_fringe,
     subtract_overscan,
+    subtract_sky,
     trim_image,
 )
 from astro_calib.steps.sequence import calibrate, ccd_process
@@ -32,11 +42,13 @@ if TYPE_CHECKING:
     from astro_calib.night import reduce_night
     from astro_calib.photometry import compare_snr, measure_snr
     from astro_calib.stack.combination import combine
+    from astro_calib.stack.cosmic_rays import find_cosmic_rays
 
 #: Names that are imported when they are first asked for, because of what they import in turn.
 _LATER = {
     "combine": "astro_calib.stack.combination",
     "compare_snr": "astro_calib.photometry",
+    "find_cosmic_rays": "astro_calib.stack.cosmic_rays",
     "measure_snr": "astro_calib.photometry",
     "read_mosaic": "astro_calib.io.fits.mosaic",
     "reduce_night": "astro_calib.night",
@@ -47,6 +59,7 @@ __all__ = [
     "Amplifier",
     "CCDFrame",
     "Correlation",
+    "Crosstalk",
     "DataQuality",
     "Detector",
     "Linearity",
@@ -54,25 +67,35 @@ __all__ = [
     "LinearityTable",
     "NoiseSource",
     "UncertaintyBudget",
+    "block_mean",
+    "block_sum",
     "calibrate",
     "ccd_process",
+    "colour_planes",
     "combine",
     "compare_snr",
     "correct_linearity",
     "cosmicray_lacosmic",
     "covariance",
     "create_deviation",
+    "find_cosmic_rays",
     "flag_bad_pixels",
     "flag_saturated",
     "flat_correct",
     "gain_correct",
+    "illuminated_flat",
+    "illumination_correct",
     "measure_snr",
     "read_mosaic",
     "reduce_night",
+    "shutter_correct",
     "simulate",
     "subtract_bias",
+    "subtract_crosstalk",
     "subtract_dark",
+    "subtract_fringe",
     "subtract_overscan",
+    "subtract_sky",
     "trim_image",
 ]
 

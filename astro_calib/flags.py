@@ -31,7 +31,7 @@ class DataQuality(IntFlag):
     NONLINEAR = 2
     #: At or above the saturation level.
     SATURATED = 4
-    #: Hit by a cosmic ray and replaced by an estimate from its neighbours.
+    #: Hit by a cosmic ray; `cosmicray_lacosmic` has put an estimate from its neighbours there, unless it only flags.
     COSMIC_RAY = 8
     #: Nothing was measured here.
     NO_DATA = 16
@@ -41,6 +41,8 @@ class DataQuality(IntFlag):
     UNCERTAIN_DIVISOR = 64
     #: Values were rejected at this pixel when frames were combined.
     REJECTED = 128
+    #: Corrected for the crosstalk of a saturated pixel: what was subtracted is only a lower limit of its ghost.
+    CROSSTALK = 256
 
     #: Bits that make a pixel unfit for use; steps that set one of them mask the pixel too.
     UNUSABLE = BAD | SATURATED | COSMIC_RAY | NO_DATA | NO_FLAT

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from astro_calib.detector.layout import Box
 
-__all__ = ["MOST_AMPLIFIERS", "RawImage", "amplifiers_of_headers", "box_inside", "says_sections"]
+__all__ = ["MOST_AMPLIFIERS", "RawImage", "amplifiers_of_headers", "box_inside", "numbers_of_header", "says_sections"]
 
 #: More amplifiers than any camera has.
 MOST_AMPLIFIERS = 1000
@@ -46,7 +46,7 @@ NUMBERS = {
 KINDS = ((re.compile(r"F[NS]\d+"), "focus"), (re.compile(r"G[NS]\d+"), "guide"))
 #: What some cameras write for what is not known.
 NOTHING = ("UNKNOWN", "UNDEFINED", "NONE", "N/A")
-REMEDY = "Give amplifiers=[...] with the layout of the camera."
+REMEDY = "Give amplifiers=[...] with the layout of the camera, or [[amplifiers]] in a profile."
 
 
 class RawImage(NamedTuple):
@@ -156,7 +156,7 @@ def _amplifier(image: RawImage, letter: str) -> AmplifierLayout:
     axes = [_Axis(image, name, letter, axis, data_keyword, data[1 - axis], bias) for axis in (1, 0)]
     rows, columns = axes
     corner = corner_of(upper=rows.read_from_end, right=columns.read_from_end)
-    found = {key: _number(image, names, letter) for key, names in NUMBERS.items()}
+    found = numbers_of_header(image, letter)
     chip = next((image.text(keyword) for keyword in CHIPS if image.text(keyword)), "")
     kind = next((kind for pattern, kind in KINDS if pattern.fullmatch(image.text("DETPOS"))), "science")
     return AmplifierLayout(
@@ -175,6 +175,11 @@ def _amplifier(image: RawImage, letter: str) -> AmplifierLayout:
         saturation=found["saturation"][1],
         keywords={key: keyword for key, (keyword, value) in found.items() if value is not None},
     )
+
+
+def numbers_of_header(image: RawImage, letter: str = "") -> dict[str, tuple[str, float | None]]:
+    """Return the gain, read noise and saturation that the header of an image tells, with the keyword of each."""
+    return {key: _number(image, names, letter) for key, names in NUMBERS.items()}
 
 
 def _spans(image: RawImage, keyword: str) -> tuple[Span, Span] | None:

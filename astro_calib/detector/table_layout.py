@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
 from astro_calib.detector.amplifier import CORNERS
-from astro_calib.detector.header_layout import MOST_AMPLIFIERS, RawImage, box_inside
+from astro_calib.detector.header_layout import MOST_AMPLIFIERS, RawImage, box_inside, numbers_of_header
 from astro_calib.detector.header_values import as_number
 from astro_calib.detector.layout import AmplifierLayout, corner_of, share
 from astro_calib.detector.sections import spans_of_section
@@ -179,6 +179,9 @@ def _amplifier(what: str, table: Mapping[str, Any], images: Sequence[RawImage]) 
     # The overscan is read after the data.
     before = overscan is not None and overscan[1].stop <= data[1].start
     corner = table.get("corner", corner_of(upper=flipped[0], right=flipped[1] != before))
+    # What the table does not say, the header may.
+    found = numbers_of_header(image)
+    told = {key: value for key, (_, value) in found.items() if key not in table and value is not None}
     return AmplifierLayout(
         name=table.get("name", what),
         image=image.number,
@@ -189,10 +192,11 @@ def _amplifier(what: str, table: Mapping[str, Any], images: Sequence[RawImage]) 
         flipped=(flipped[0], flipped[1]),
         corner=corner,
         chip=table.get("chip", ""),
-        gain=_number(table, "gain"),
+        gain=_number(table, "gain") or told.get("gain"),
         gain_uncertainty=_number(table, "gain_uncertainty"),
-        read_noise=_number(table, "read_noise"),
-        saturation=_number(table, "saturation"),
+        read_noise=told.get("read_noise", _number(table, "read_noise")),
+        saturation=_number(table, "saturation") or told.get("saturation"),
+        keywords={key: found[key][0] for key in told},
     )
 
 

@@ -10,6 +10,7 @@ from astropy.wcs import WCS
 from astro_calib.arguments import described
 from astro_calib.errors import warn
 from astro_calib.frame.base import BaseFrame
+from astro_calib.frame.bayer_cards import cards_of_cut
 from astro_calib.frame.checks import warn_of_lost_sources
 from astro_calib.frame.wcs import cut_wcs
 from astro_calib.noise.window import compose_windows, window_of
@@ -53,7 +54,7 @@ class Slicing(BaseFrame):
             "mask": self._slice_mask(item),
             "wcs": self._slice_wcs(item),
             "unit": self.unit,
-            "meta": self.meta,
+            "meta": self.meta if slices is None else cards_of_cut(self.meta, slices, self.shape, self.name),
             "name": self._name,
             "flags": None if self.flags is None else self.flags[item],
         }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from astropy.wcs import WCS
 
-__all__ = ["cut_wcs", "moved_wcs", "plane_wcs"]
+__all__ = ["binned_wcs", "cut_wcs", "moved_wcs", "plane_wcs"]
 
 
 def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
@@ -28,6 +28,23 @@ def cut_wcs(wcs: WCS, slices: Sequence[slice], shape: Sequence[int]) -> WCS:
     parts = [part.indices(length) for part, length in zip(slices, shape, strict=True)][::-1]
     starts, steps = [start for start, _, _ in parts], [step for _, _, step in parts]
     return moved_wcs(wcs, starts, steps, [len(range(*part)) for part in parts])
+
+
+def binned_wcs(wcs: WCS, size: Sequence[int], shape: Sequence[int]) -> WCS:
+    """
+    The world coordinates of blocks of pixels, each of which has the middle of its pixels for its own.
+
+    Parameters
+    ----------
+    wcs : WCS
+        Of the pixels.
+    size : sequence of int
+        The size of a block, rows first.
+    shape : sequence of int
+        How many blocks there are along each axis, rows first.
+    """
+    steps = list(size)[::-1]
+    return moved_wcs(wcs, [(step - 1) / 2 for step in steps], steps, list(shape)[::-1])
 
 
 def moved_wcs(wcs: WCS, starts: Sequence[float], steps: Sequence[float], lengths: Sequence[int]) -> WCS:

@@ -17,6 +17,7 @@ from astro_calib.detector.waves import MOST_TONES, Level
 from astro_calib.errors import FrameError
 from astro_calib.io.master_parts import MasterParts, MissingMasterError
 from astro_calib.io.stored_arrays import native, window_of_entry
+from astro_calib.io.surfaces import surface_of_entry
 from astro_calib.io.tree import rest_of_variance
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, LazyArray, SurvivorMask, TableArray
 from astro_calib.noise.budget import UncertaintyBudget
@@ -226,6 +227,8 @@ class BudgetReader:
             return SELF_DATA
         if entry == "data":
             return LazyArray(self.shape, lambda: native(self._data))
+        if "surface" in entry:
+            return surface_of_entry(entry)
         if "patterns" in entry:
             return self._table(self._field(int(entry["plane"])), native(entry["patterns"]), native(entry["values"]))
         if "mosaic" in entry:

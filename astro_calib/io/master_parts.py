@@ -10,6 +10,7 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.lending import frame_in_memory
 from astro_calib.io.stored_arrays import MALFORMED, native, window_of_entry
 from astro_calib.masters.normalise import normalised
+from astro_calib.masters.shutter import exposed_part
 from astro_calib.noise.arrays import LazyArray, SurvivorMask
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.place import Place, known_master, role_of
@@ -182,8 +183,11 @@ def _pixels_of(found: StoredMaster | CCDFrame, words: Mapping[str, Any], checksu
         if words["array"] == "data":
             data = floating(frame.pixels)
             return data * float(words["factor"]) if "factor" in words else data
-        if words["array"] == "normalised":
-            return normalised(frame, words["min_value"], words["norm_value"]).pixels
+        if words["array"] in ("normalised", "normalised by colour"):
+            by_colour = words["array"] != "normalised"
+            return normalised(frame, words["min_value"], words["norm_value"], by_colour=by_colour).pixels
+        if words["array"] == "exposed part":
+            return exposed_part(frame, float(words["seconds"])).pixels
     except FrameError:
         raise
     except MALFORMED as error:

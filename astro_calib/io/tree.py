@@ -16,6 +16,7 @@ written either: it is what the other terms leave of the total variance, which is
                         {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values},
                         {mosaic, dtype, rows, columns, shape}: a table of values, and where the rows and columns of each
                         of its lines are, as a list of [line, first, end, step]
+                        {surface, whole, region, dtype}: the matrix of a polynomial, see `astro_calib.noise.surface`
     terms               list of {source, coefficient}
     source              {name, axes, identity, window} and {variance, slope, linear, constituents} or {master}
     variance            a number, {rest: dtype}, or products; with the number of a correlation {value, correlation} or
@@ -35,6 +36,7 @@ import numpy as np
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.mosaic import MosaicArray, progressions
 from astro_calib.noise.patterns import find_tables, term_arrays
+from astro_calib.noise.surface import SurfaceArray
 
 if TYPE_CHECKING:
     from astro_calib.detector.correlation import Correlation
@@ -47,8 +49,8 @@ __all__ = ["VERSION", "budget_tree", "correlation_entry", "rest_of_variance", "s
 
 #: Of the tree; a reader refuses what is newer than itself.
 VERSION = 4
-#: Of a tree without fields of the kind {mosaic, ...}, which older readers do not know.
-WITHOUT_MOSAICS = 3
+#: Of a tree without fields of the kinds {mosaic, ...} and {surface, ...}, which older readers do not know.
+WITHOUT_MAPS = 3
 #: Of a tree without correlations, which older readers would take for white noise.
 WITHOUT_CORRELATIONS = 2
 #: Of a tree without fields of the kind {plane, patterns, values} either, which still older readers understand.
@@ -102,6 +104,11 @@ class _Writer:
             return _mosaic_entry(field)
         if isinstance(field, SurvivorMask):
             return {"plane": self.field(field.plane), "bit": int(field.bit)}
+        if isinstance(field, SurfaceArray):
+            self.version = VERSION
+            region = [[along.start, along.stop, along.step] for along in field.region]
+            matrix = field.matrix.tolist()
+            return {"surface": matrix, "whole": list(field.whole), "region": region, "dtype": field.dtype.name}
         place = field.place
         if place is None or self.is_written(field):
             if field.table is None:
@@ -168,7 +175,7 @@ class _Writer:
 
     def correlation(self, correlation: Correlation) -> int:
         """The number of a correlation."""
-        self.version = max(self.version, WITHOUT_MOSAICS)
+        self.version = max(self.version, WITHOUT_MAPS)
         return self.correlations.setdefault(correlation, len(self.correlations))
 
     @property
@@ -282,7 +289,7 @@ def _single_array(source: NoiseSource) -> ArrayRef | None:
     if len(monomials) != 1 or monomials[0][0] != 1 or len(monomials[0][1]) != 1:
         return None
     field, power = monomials[0][1][0]
-    is_own = not isinstance(field, (SurvivorMask, MosaicArray))
+    is_own = not isinstance(field, (SurvivorMask, MosaicArray, SurfaceArray))
     return field if power == 1 and is_own and field.dtype.kind == "f" else None
 
 

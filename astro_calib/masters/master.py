@@ -10,7 +10,9 @@ from astro_calib.frame.lending import lend_pixels, lent, lent_as, master_of
 if TYPE_CHECKING:
     from astropy.units import UnitBase
 
-__all__ = ["FRAME_NOISE", "converted", "with_noise_named"]
+    from astro_calib.noise.budget import UncertaintyBudget
+
+__all__ = ["FRAME_NOISE", "converted", "named_budget", "with_noise_named"]
 
 
 #: Names of the noise of a frame's own; in a frame that a master was applied to, it is the master's noise.
@@ -45,3 +47,13 @@ def converted(master: CCDFrame, made: CCDFrame, unit: UnitBase, factor: float | 
     """
     result = master.replace(made.pixels, made.known_budget, unit=unit, origin=made.origin)
     return lend_pixels(result, master_of(master), None if factor is None else {"array": "data", "factor": factor})
+
+
+def named_budget(frame: CCDFrame, kind: str | None) -> UncertaintyBudget:
+    """The budget of a frame whose own noise is called by a kind; made once for all frames that it is applied to."""
+    budget = frame.known_budget
+    assert budget is not None
+    if kind is None:
+        return budget
+    named: UncertaintyBudget = frame.cached("named", (kind,), lambda: budget.named(kind, FRAME_NOISE))
+    return named

@@ -168,7 +168,7 @@ def reduce_night(
             watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
-    output = Output(out, raw_paths, overwrite=overwrite)
+    output = Output(out, [*raw_paths, *(frame.file for frame in plan.frames)], overwrite=overwrite)
     remarks.add(*plan.remarks)
     results = _Results(called=called(raw_paths))
     errors: list[FrameError] = []

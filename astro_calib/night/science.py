@@ -202,7 +202,7 @@ def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters, detector: Det
     if plan.overscan is None and pedestal is None:
         assert masters.bias is not None  # plan_night has made sure
         pedestal = masters.pedestal / plan.camera.amplifiers[0].gain.value
-    return before_calibration(raw, detector, overscan=plan.overscan, trim=plan.trim, pedestal=pedestal)
+    return before_calibration(raw, detector, overscan=plan.frames[0].overscans, trim=plan.trim, pedestal=pedestal)
 
 
 def _saturated(raw: CCDFrame, plan: Plan) -> NDArray[np.bool_]:

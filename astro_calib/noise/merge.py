@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.arrays import ArrayRef, SurvivorMask
     from astro_calib.noise.window import Window
 
-__all__ = ["differ_by_regions", "merge_sources", "squared", "variances_in_sample", "without_arrays"]
+__all__ = ["constituents_of", "differ_by_regions", "merge_sources", "squared", "variances_in_sample", "without_arrays"]
 
 #: A merged source remembers this many constituents.
 MAX_CONSTITUENTS = 1000
@@ -116,7 +116,7 @@ def merge_sources(
     found_from += [field for weight in weights for field in weight.arrays]
     simple = np.ndim(variance_factor) == 0 and not related
     variance = _in_few_numbers(total, axes, dtype, found_from if simple else ())
-    constituents = _constituents(members, shares, means)
+    constituents = constituents_of(members, shares, means)
     for (member, _), weight in zip(terms, with_relatives, strict=True):
         entry = constituents[member.identity, member.window]
         if weight != entry.weight:
@@ -342,7 +342,7 @@ def _alike(
     return chosen.keys(), arrays, factors, marks, stacked
 
 
-def _constituents(
+def constituents_of(
     sources: Sequence[NoiseSource], weights: Sequence[Coefficient], means: Mapping[Coefficient, float]
 ) -> dict[tuple[str, Window], Constituent]:
     """The sources that went in, whose variances have these means, and those that had gone into them."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from astro_calib.detector.correlation import averaged
 from astro_calib.noise.arrays import finite_mean
+from astro_calib.noise.bins import bins_of, overlaps
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.window import Window, compose_windows
 
@@ -39,6 +40,8 @@ class Link(NamedTuple):
 
 
 ONE = Coefficient(1.0)
+#: What is left of shares of common constituents that cancel.
+ROUNDING = 1e-12
 #: The window of a frame that holds a source's first cell first.
 AS_IT_IS: Window = ((0, 1), (0, 1))
 
@@ -58,6 +61,13 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
     if a.identity == b.identity:
         powers = (1, 0) if a.window == b.window or a.correlation is None else (0.5, 0.5)
         yield Link(a.window, b.window, ONE, ONE, powers[0], powers[1], a.correlation)
+        return
+    bins_a, bins_b = bins_of(a.identity), bins_of(b.identity)
+    if bins_a is not None and bins_b is not None and bins_a.base == bins_b.base:
+        for part, shift in overlaps(bins_a, bins_b):
+            # Bin n of the one lies over bin n + shift of the other.
+            window = tuple((first - moved, step) for (first, step), moved in zip(b.window, shift, strict=True))
+            yield Link(a.window, window, Coefficient(part), ONE, 0.5, 0.5)
         return
     direct = False
     for (identity, window), constituent in a.constituents.items():
@@ -98,6 +108,8 @@ def links(a: NoiseSource, b: NoiseSource) -> Iterator[Link]:
             numbers[windows] = numbers.get(windows, 0.0) + excess * share
             correlations.setdefault(windows, []).append((excess * abs(share), None, AS_IT_IS))
     for windows, correlation in numbers.items():
+        if abs(correlation) < ROUNDING:
+            continue
         together = averaged(correlations.get(windows, ()))
         yield Link(*windows, Coefficient(correlation), ONE, 0.5, 0.5, together)
 

@@ -12,6 +12,7 @@ import numpy as np
 from astro_calib.arguments import described, is_sequence_of
 from astro_calib.detector.correlation import Correlation
 from astro_calib.noise.arrays import finite_mean
+from astro_calib.noise.bins import bins_of
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import drawn_identity
 from astro_calib.noise.window import Key, Window, compose_windows, window_of
@@ -147,8 +148,10 @@ class NoiseSource:
 
     @cached_property
     def family(self) -> frozenset[str]:
-        """Identities of this source and of all that went into it."""
-        return frozenset((self.identity, *(identity for identity, _ in self.constituents)))
+        """Identities of this source, of that whose cells it adds up, and of all that went into it."""
+        bins = bins_of(self.identity)
+        own = (self.identity,) if bins is None else (self.identity, bins.base)
+        return frozenset((*own, *(identity for identity, _ in self.constituents)))
 
     @cached_property
     def amplitudes(self) -> Mapping[tuple[str, Window], Coefficient]:

@@ -8,6 +8,8 @@ from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.sequence import calibrate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import astropy.units as u
 
     from astro_calib.detector.detector import Detector
@@ -20,7 +22,7 @@ def before_calibration(
     raw: CCDFrame,
     detector: Detector,
     *,
-    overscan: str | None = None,
+    overscan: str | Sequence[str] | None = None,
     trim: str | None = None,
     pedestal: float | u.Quantity | None = None,
 ) -> CCDFrame:
@@ -36,8 +38,9 @@ def before_calibration(
         A raw frame in adu.
     detector : Detector
         Gain, read noise and saturation.
-    overscan : str, optional
-        FITS section of the overscan, such as ``"[1025:1056, 1:1024]"``; its median is the number.
+    overscan : str or sequence of str, optional
+        FITS section of the overscan, such as ``"[1025:1056, 1:1024]"``; its median is the number. One for each of
+        several amplifiers.
     trim : str, optional
         FITS section to cut the frame to.
     pedestal : float or Quantity, optional

@@ -17,6 +17,7 @@ from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import differ_by_regions, merge_sources, squared, variances_in_sample
+from astro_calib.noise.merge_surfaces import are_surfaces, merge_surfaces
 from astro_calib.noise.mosaic import read_by
 
 if TYPE_CHECKING:
@@ -169,19 +170,21 @@ class PrivateNoise:
         The variance of each frame's noise, n numbers or arrays of shape (ny, nx), were its value that of the centre.
 
         The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias
-        the mean; so it is moved along its slope to the count at the centre.
+        the mean; so it is moved along its slope to the count at the centre, which is one for all frames, or one for
+        each.
         """
         from astro_calib.kernels.reject import at_center
 
         result = []
         known: dict[Coefficient, tuple[Any, Any]] = {}
-        for position, value in enumerate(values):
+        centers = center if center.ndim == values.ndim else np.broadcast_to(center, values.shape)
+        for position, (value, middle) in enumerate(zip(values, centers, strict=True)):
             total, slope, floor = self._of_its_own(position, item, known)
             # Of what frames share, only the difference from the mean coefficient moves a frame away from the others.
             for source, square in self._apart[position]:
                 total = total + square * source.variance.part(item, self._budgets[position].shape)
             moves = np.ndim(slope) or slope != 0
-            result.append(at_center(total, slope, floor, value, center) if moves else total)
+            result.append(at_center(total, slope, floor, value, middle) if moves else total)
         return result
 
 
@@ -290,6 +293,7 @@ def stacked_budget(
     groups: dict[Kind, list[tuple[NoiseSource, Coefficient]]] = {}
     remembered: dict[Kind, list[Coefficient]] = {}
     owners: dict[Kind, set[int]] = {}
+    smooth: dict[Kind, list[tuple[NoiseSource, Coefficient]]] = {}
     shared: dict[Key, list[tuple[int, NoiseSource, Coefficient]]] = {}
     for position, frame in enumerate(frames):
         budget = budget_of(frame)
@@ -307,6 +311,8 @@ def stacked_budget(
                 kind, written = (source.name, source.axes, number), materialized(coefficient, budget)
                 groups.setdefault(kind, []).append((source, weights.times(position, written)))
                 remembered.setdefault(kind, []).append(weights.remembered(position, written))
+                if not source.axes:
+                    smooth.setdefault(kind, []).append((source, written * weights.numbers[position]))
                 owners.setdefault(kind, set()).add(position)
             else:
                 shared.setdefault(source.key, []).append((position, source, coefficient))
@@ -319,6 +325,8 @@ def stacked_budget(
         linear = np.ndim(factor) == 0 and factor == 1
         if linear and (len(owners[kind]) == 1 or (weights.by_pixel is None and _cross_regions(group, data.shape))):
             terms += group
+        elif kind in smooth and are_surfaces(smooth[kind]):
+            terms += merge_surfaces(smooth[kind], group, data.shape, name, data.dtype)
         else:
             typical = None if weights.by_pixel is None else remembered[kind]
             share = of_noise.get(kind, 1.0)

@@ -1,4 +1,4 @@
-"""Find cosmic rays and replace them by an estimate."""
+"""Find cosmic rays in one frame, and replace them by an estimate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData
 
-from astro_calib.arguments import check_positive
+from astro_calib.arguments import check_positive, check_switch
 from astro_calib.dtypes import floating
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import as_frame, with_quality
@@ -27,9 +27,11 @@ __all__ = ["cosmicray_lacosmic"]
 BOX = 5
 
 
-def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0, **kwargs: Any) -> CCDFrame:
+def cosmicray_lacosmic(
+    ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0, *, repair: bool = True, **kwargs: Any
+) -> CCDFrame:
     r"""
-    Repair cosmic rays found by L.A.Cosmic.
+    Repair cosmic rays found by L.A.Cosmic, or mask them only.
 
     Parameters
     ----------
@@ -37,13 +39,16 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
         A calibrated frame in electrons. Where it has a variance, that is what the detection compares with.
     sigclip, objlim : float
         Detection limit in standard deviations, and the contrast between a cosmic ray and the object beneath it.
+    repair : bool
+        False to leave values and noise as they are: hit pixels are flagged and masked only.
     **kwargs
         More arguments of `ccdproc.cosmicray_lacosmic`, which does the detection.
 
     Returns
     -------
     CCDFrame
-        With hit pixels replaced, flagged `DataQuality.COSMIC_RAY` and masked, so that `combine` leaves them out.
+        With hit pixels flagged `DataQuality.COSMIC_RAY` and masked, so that `combine` leaves them out, and replaced
+        unless they are not to be.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def cosmicray_lacosmic(ccd: CCDFrame, sigclip: float = 4.5, objlim: float = 5.0,
     found = ccdproc.cosmicray_lacosmic(plain, sigclip=sigclip, objlim=objlim, gain_apply=False, **kwargs)
     hit = np.asarray(found.mask, dtype=bool) & ~masked
     cleaned = found.data
-    if not hit.any():
+    if not hit.any() or not check_switch("repair", repair):
         return with_quality(ccd, hit, DataQuality.COSMIC_RAY)
     repaired = data.copy()
     repaired[hit] = np.asarray(cleaned)[hit]

@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 
 from astro_calib.arguments import check_switch, other_words
+from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, NoiseWarning, warn
+from astro_calib.frame.lending import reference_to
+from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.source import NoiseSource
+from astro_calib.steps.dark_amplitude import fit_amplitude, shared_identity
 from astro_calib.steps.header import forget_levels
 from astro_calib.steps.master import check_exposure, check_master, exposure, with_applied
 from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.steps.run import FrameSoFar
 
@@ -33,8 +41,9 @@ class SubtractDark(LinearStep):
         exposure_time: Any = None,
         exposure_unit: Any = u.s,
         scale: bool = False,
+        amplitude: str | None = None,
     ) -> None:
-        self.master = master
+        self.master, self.amplitude = master, amplitude
         self.exposures = data_exposure, dark_exposure
         self.exposure_time, self.exposure_unit, self.scale = exposure_time, exposure_unit, scale
 
@@ -43,9 +52,18 @@ class SubtractDark(LinearStep):
         master = check_master(frame, self.master, "dark")
         ratio = self._ratio(frame, master)
         _warn_of_bias_in_dark(frame, master, ratio)
+        if self._fits():
+            ratio *= _fitted(frame, master, ratio)
         frame.add(master, -ratio, kind="dark")
         forget_levels(frame.edited_meta())
         with_applied(frame, frame, master, "dark")
+
+    def _fits(self) -> bool:
+        """Whether the amplitude is to be fitted."""
+        if self.amplitude not in (None, "fit"):
+            msg = f"the amplitude of a dark is {self.amplitude!r}; expected 'fit', or None to take it as it is."
+            raise ValueError(msg)
+        return self.amplitude is not None
 
     def _ratio(self, frame: FrameSoFar, master: CCDFrame) -> float:
         """What the dark is multiplied by."""
@@ -78,6 +96,7 @@ def subtract_dark(
     exposure_time: Any = None,
     exposure_unit: Any = u.s,
     scale: bool = False,
+    amplitude: str | None = None,
 ) -> CCDFrame:
     r"""
     Subtract a master dark, scaled by exposure time if asked.
@@ -97,6 +116,9 @@ def subtract_dark(
         Unit of the exposure time in the header; seconds by default.
     scale : bool
         Whether to multiply the dark by the ratio of the exposure times.
+    amplitude : {None, "fit"}
+        With ``"fit"`` what the dark is multiplied by besides is fitted to the hot pixels of the frame, for a detector
+        whose temperature drifts.
 
     Returns
     -------
@@ -109,7 +131,8 @@ def subtract_dark(
         If the shapes differ.
     FrameError
         If an exposure time is needed and missing or not positive, or this master was subtracted from the frame before;
-        another master dark is worth a warning.
+        another master dark is worth a warning. If the amplitude is fitted: fewer than 50 hot pixels, those that do not
+        grow in proportion or have no amplitude in common, or a frame without noise.
     astropy.units.UnitConversionError
         If units cannot be converted.
     TypeError
@@ -119,6 +142,13 @@ def subtract_dark(
     -----
     With :math:`z = r - (t/t_d) D`, :math:`\partial z/\partial D = -t/t_d`. If the same bias B was subtracted from r and
     D, its coefficient in z is :math:`t/t_d - 1`: for equal exposures it cancels (JCGM 100:2008, eq. 13).
+
+    A fitted amplitude a (DARKAMP in ``meta``, its standard error in DARKAERR) is that of pixels that are 30 standard
+    errors above those around them in the dark. Its error is one source of the frame ("dark amplitude"), with
+    :math:`\partial z/\partial a = -(t/t_d) D`. What the noise of the dark brings to it is shared by all frames that the
+    dark is fitted to. Where the amplitudes of hot pixels differ by more than their noise, the part by which they do is
+    an error of each pixel in proportion to its dark current. Other pixels may grow otherwise than hot ones: see
+    :doc:`/approximations`.
 
     Examples
     --------
@@ -142,6 +172,7 @@ def subtract_dark(
         exposure_time=exposure_time,
         exposure_unit=exposure_unit,
         scale=scale,
+        amplitude=amplitude,
     )(ccd)
 
 
@@ -154,6 +185,32 @@ def exposure_ratio(data_exposure: u.Quantity, dark_exposure: u.Quantity, master:
         )
         raise FrameError(msg)
     return float((data_exposure / dark_exposure).to_value(u.dimensionless_unscaled))
+
+
+def _fitted(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> float:
+    """The amplitude that fits the hot pixels of a frame, whose errors are noise of the frame."""
+    amplitude = fit_amplitude(frame, dark, ratio)
+    parts = (
+        (amplitude.own, (), None),
+        (amplitude.of_dark, (), shared_identity(dark, "noise of the dark")),
+        # Pixels that grow faster than others do so the more, the more the amplitude is above one.
+        ((amplitude.value * amplitude.spread) ** 2, (0, 1), shared_identity(dark, "spread")),
+    )
+
+    def squared() -> NDArray[Any]:
+        found: NDArray[Any] = dark.cached("squared", (), lambda: np.square(floating(dark.pixels)))
+        return found
+
+    for variance, axes, identity in parts:
+        if variance > 0:
+            sign = -1.0 if axes and amplitude.value < 1 else 1.0
+            source = NoiseSource("dark amplitude", 1.0, axes=axes, identity=identity)
+            coefficient = Coefficient(-sign * ratio * float(np.sqrt(variance))).times(reference_to(dark))
+            frame.add_noise(source, coefficient, squared=squared)
+    meta = frame.edited_meta()
+    meta["DARKAMP"] = amplitude.value
+    meta["DARKAERR"] = float(np.sqrt(amplitude.own + amplitude.of_dark))
+    return amplitude.value
 
 
 def _warn_of_bias_in_dark(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
+from astro_calib.detector.bayer import check_pattern
+from astro_calib.errors import warn
+from astro_calib.frame.bayer_cards import pattern_in
 from astro_calib.masters.normalise import normalised
 from astro_calib.steps.header import forget_levels
 from astro_calib.steps.master import check_master, with_applied
@@ -16,31 +19,59 @@ if TYPE_CHECKING:
 
 __all__ = ["CorrectFlat", "flat_correct"]
 
+#: Instead of a pattern, for frames that are no mosaic whatever their header says.
+MONOCHROME = "none"
+
 
 class CorrectFlat(LinearStep):
     """The step of `flat_correct`."""
 
     name = "flat"
 
-    def __init__(self, flat: CCDFrame, min_value: float | None = None, norm_value: float | None = None) -> None:
+    def __init__(
+        self,
+        flat: CCDFrame,
+        min_value: float | None = None,
+        norm_value: float | None = None,
+        bayer: str | None = None,
+    ) -> None:
         self.flat, self.min_value, self.norm_value = flat, min_value, norm_value
+        self.bayer = bayer if bayer is None or bayer == MONOCHROME else check_pattern("bayer", bayer)
 
     def apply(self, frame: FrameSoFar) -> None:
         """Divide by the flat."""
         flat = check_master(frame, self.flat, "flat")
         step = frame.digital_step
-        frame.divide(normalised(flat, self.min_value, self.norm_value))
+        frame.divide(normalised(flat, self.min_value, self.norm_value, by_colour=self._is_mosaic(frame, flat)))
         frame.forget_origin(step)
         forget_levels(frame.edited_meta())
         with_applied(frame, frame, flat, "flat")
 
+    def _is_mosaic(self, frame: FrameSoFar, flat: CCDFrame) -> bool:
+        """Whether each colour of the flat has a level of its own."""
+        if self.norm_value is not None or self.bayer == MONOCHROME:
+            return False
+        of_frame, of_flat = (pattern_in(one.meta, one.shape[0], one.name) for one in (frame, flat))
+        if self.bayer is None and None not in (of_frame, of_flat) and of_frame != of_flat:
+            msg = (
+                f"{frame.name} begins with the pattern of colours {of_frame}, the flat ({flat.name}) with {of_flat}: "
+                "pixels of one colour are divided by those of another, unless a header is wrong. Cut both to the same "
+                "section."
+            )
+            warn(msg)
+        return (self.bayer or of_frame or of_flat) is not None
+
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")
 def flat_correct(
-    ccd: CCDFrame, flat: CCDFrame, min_value: float | None = None, norm_value: float | None = None
+    ccd: CCDFrame,
+    flat: CCDFrame,
+    min_value: float | None = None,
+    norm_value: float | None = None,
+    bayer: str | None = None,
 ) -> CCDFrame:
     r"""
-    Divide a frame by a flat that is normalised to a mean of one.
+    Divide a frame by a flat that is normalised to a mean of one; that of a colour sensor to one in each colour.
 
     Parameters
     ----------
@@ -52,7 +83,10 @@ def flat_correct(
         Where the flat is below this, in its own unit, the frame is not divided, but flagged `DataQuality.NO_FLAT` and
         masked. 1% of the normalisation by default.
     norm_value : float, optional
-        What to normalise the flat by, in its own unit, instead of the mean of its good pixels.
+        What to normalise the flat by, in its own unit, instead of the mean of its good pixels; of all colours.
+    bayer : str, optional
+        The pattern of colours from the first pixel on, such as ``"RGGB"``; ``"none"`` for a frame that is no mosaic
+        whatever its header says. By default that which the headers of frame or flat have (BAYERPAT).
 
     Returns
     -------
@@ -68,13 +102,18 @@ def flat_correct(
         If the flat has no good pixel, or its mean is not positive, or the frame was divided by it before; another flat
         is worth a warning.
     ValueError
-        If ``norm_value`` is not positive.
+        If ``norm_value`` is not positive, or ``bayer`` no pattern.
 
     Notes
     -----
     With :math:`z = r/f`, :math:`\partial z/\partial r = 1/f` and :math:`\partial z/\partial f = -z/f` (JCGM 100:2008,
     eq. 13). In f = F / mean(F) the noise that is common to all pixels of F, such as that of the gain, drops out; that
     of the mean itself is one more source, common to all pixels.
+
+    The flat of a colour sensor has the colour of its lamp in it. Each of its four colours (red, green in the rows of
+    red, green in the rows of blue, blue) is normalised by itself, so that the lamp's colour drops out and leaves no
+    checkerboard; how sensitive the colours are compared with each other stays in the data. The noise of each level is a
+    source of its own, common to the pixels of that colour.
 
     Examples
     --------
@@ -89,4 +128,4 @@ def flat_correct(
     >>> np.sqrt(result.variance[0, :3]).round(2)
     array([20.  , 10.  ,  6.67])
     """
-    return CorrectFlat(flat, min_value, norm_value)(ccd)
+    return CorrectFlat(flat, min_value, norm_value, bayer)(ccd)

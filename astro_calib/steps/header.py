@@ -17,8 +17,10 @@ __all__ = [
     "forget_levels",
     "forget_sections",
     "is_gain_or_setting",
+    "note_binning",
     "note_electrons",
     "note_gain_of_one",
+    "note_larger_pixels",
 ]
 
 #: How the numbers were kept in the file. The file that is written has its own.
@@ -28,6 +30,11 @@ LEVELS = re.compile(
     r"SATURATE|SATLEVEL|SATURATI|SATURAT|MAXADU|MAXLIN|LINLIMIT|NONLIN|DATAM(?:IN|AX)|GOODM(?:IN|AX)|"
     r"CBLACK|CWHITE|PEDESTAL|ZEROLEV"
 )
+#: How many columns and how many rows were read out as one, and where both stand, such as "2 2".
+BINNINGS = (("XBINNING", "CCDXBIN"), ("YBINNING", "CCDYBIN"))
+BINNINGS_OF_BOTH = ("CCDSUM", "BINNING")
+#: Pixels on the sensor and on the sky, across columns and across rows; those of both in the third.
+SIZES = (("XPIXSZ",), ("YPIXSZ",), ("SECPIX", "PIXSCALE", "PIXSCAL"))
 #: Electrons per adu; GAIN and its like may also be the number of an amplifier's setting.
 ELECTRONS_PER_ADU = re.compile(r"EGAIN\d*|E_GAIN|ADUGAIN")
 GAIN_OR_SETTING = re.compile(r"(?:CCD|DET|ATOD)?GAIN(?:\d+|[A-D])?")
@@ -89,6 +96,42 @@ def note_gain_of_one(meta: MutableMapping[str, Any], keywords: Iterable[str]) ->
     for keyword in keywords:
         if keyword in meta:
             _set(meta, keyword, 1.0, GAIN_OF_ONE)
+
+
+def note_binning(meta: MutableMapping[str, Any], columns: int, rows: int) -> None:
+    """Say how many pixels were added up to one, beside those that were read out as one."""
+    known = False
+    for keywords, factor in zip(BINNINGS, (columns, rows), strict=True):
+        for keyword in keywords:
+            match = re.fullmatch(r"(\d+)(?:\.0*)?", str(meta.get(keyword, "")).strip())
+            if match is not None:
+                meta[keyword] = int(match[1]) * factor
+                known = True
+    for keyword in BINNINGS_OF_BOTH:
+        match = re.fullmatch(r"(\d+)(\D+)(\d+)", str(meta.get(keyword, "")).strip())
+        if match is not None:
+            meta[keyword] = f"{int(match[1]) * columns}{match[2]}{int(match[3]) * rows}"
+            known = True
+    if not known:
+        for keyword, factor in (("XBINNING", columns), ("YBINNING", rows)):
+            _set(meta, keyword, factor, "pixels that were added up to one")
+    note_larger_pixels(meta, columns, rows)
+
+
+def note_larger_pixels(meta: MutableMapping[str, Any], columns: int, rows: int) -> None:
+    """Say that a pixel is as wide and as high as so many were; one number for both is left out if they differ."""
+    for keywords, factor in zip(SIZES, (columns, rows, columns if columns == rows else 0), strict=True):
+        for keyword in keywords:
+            if keyword not in meta:
+                continue
+            try:
+                size = float(meta[keyword])
+            except (TypeError, ValueError):
+                continue
+            if factor:
+                meta[keyword] = size * factor
+            else:
+                del meta[keyword]
 
 
 def is_gain_or_setting(keyword: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.dtypes import floating
+from astro_calib.dtypes import float_type, floating
 from astro_calib.kernels.program import DIVIDE, OF_VALUES, Instruction, undone
 from astro_calib.steps.amplifiers import PerAmplifier
 
@@ -85,15 +85,24 @@ class Instructions:
 
     def values(self, pixels: NDArray[Any], item: tuple[slice, ...]) -> NDArray[Any]:
         """The values at some of a frame's pixels after all instructions so far."""
-        part = floating(pixels[item])
+        part = pixels[item]
         program = Instructions(self.shape, self.dtype, [one for one in self.done if one.code in OF_VALUES])
         if not program.done:
-            return part
+            return floating(part)
         program.sections = self.sections
         program = program.cut(item, part.shape)
         from astro_calib.kernels.fused import run
 
-        return run(program.done, part, dtype=part.dtype, sections=program.sections).data
+        return run(program.done, part, dtype=float_type(part.dtype), sections=program.sections).data
+
+    def reached(self, pixels: NDArray[Any], place: int, where: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether values have reached the factor of the instruction at a place, for pixels by their flat indices."""
+        before = Instructions(self.shape, self.dtype, self.done[:place], self.sections)
+        changed = any(one.code in OF_VALUES for one in before.done)
+        values = before.values(pixels, (slice(None), slice(None))) if changed else pixels
+        one = self._as_array(self.done[place])
+        level = one.factor if one.array is None else np.broadcast_to(np.asarray(one.array), self.shape).flat[where]
+        return np.asarray(values.reshape(-1)[where] >= level)
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> Instructions:
         """The instructions for some rows and columns, which have this shape."""

@@ -21,11 +21,13 @@ import numpy as np
 
 from astro_calib.dtypes import float_type
 from astro_calib.flags import DataQuality
+from astro_calib.frame.bayer_cards import cards_of_cut
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.operands import check_addable, flagged_uncertain
 from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.kernels.program import ADD, FLAG_FROM, FLAG_LOST
-from astro_calib.masters.master import FRAME_NOISE
+from astro_calib.masters.master import named_budget
+from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.propagation import of_first, of_second
@@ -36,7 +38,7 @@ from astro_calib.steps.operand import checked_operand, has_zeros, plain, values_
 from astro_calib.steps.variance import VarianceSoFar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.origin import Origin
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
+    from astro_calib.noise.sparse import SparseArray
 
 __all__ = ["FrameSoFar"]
 
@@ -77,7 +80,7 @@ class FrameSoFar:
         self._program = Instructions(ccd.shape, float_type(ccd.dtype))
         self._variance = VarianceSoFar.of(self._program, self.terms)
         self._masks = [] if ccd.mask is None else [ccd.mask]
-        self._quality = [] if ccd.flags is None else [ccd.flags]
+        self._quality: list[Any] = [] if ccd.flags is None else [ccd.flags]
         self._is_flagged = self._looks_for_lost = self._is_cut = self._has_new_values = self._has_new_noise = False
 
     # -- what the frame is so far --------------------------------------------------------------------------------
@@ -123,6 +126,11 @@ class FrameSoFar:
         origin = self.origin
         return self.flattened_step if origin is None else origin.quantum
 
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """The pixels that the run began with, read-only."""
+        return self._ccd.pixels
+
     def values(self, item: tuple[slice, ...] = (slice(None), slice(None))) -> NDArray[Any]:
         """
         The values at some pixels, found without the others; read-only.
@@ -145,6 +153,11 @@ class FrameSoFar:
     def has_numbers(self) -> bool:
         """Whether some pixel is a finite number."""
         return any(np.isfinite(self.values((slice(row, row + 1), slice(None)))).any() for row in range(self.shape[0]))
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which pixels are masked, as far as is known before the values are."""
+        return np.logical_or.reduce([np.zeros(self.shape, dtype=np.bool_), *self._masks])
 
     def are_masked(self, where: NDArray[np.bool_]) -> bool:
         """Whether all of these pixels are masked, as far as is known before the values are."""
@@ -198,8 +211,8 @@ class FrameSoFar:
         values = values_of(operand, float_type(self._ccd.dtype))
         refers = self._variance.follows_values or any(coefficient.depends_on_own for _, coefficient in self.terms or ())
         terms = [(s, of_first(operation, c, values, factor)) for s, c in self.terms or ()]
-        if budget is not None:
-            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in _named(frame, kind).terms]
+        if frame is not None and budget is not None:
+            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in named_budget(frame, kind).terms]
         self._follow_step(operation, operand, values)
         if isinstance(operand, PerAmplifier):
             value: Any = operand
@@ -234,6 +247,7 @@ class FrameSoFar:
         source: NoiseSource,
         coefficient: Coefficient | float | NDArray[Any] = 1.0,
         variance: PerAmplifier | None = None,
+        squared: Callable[[], NDArray[Any]] | None = None,
         *,
         where: PerAmplifier | None = None,
     ) -> None:
@@ -248,13 +262,31 @@ class FrameSoFar:
             The derivative of the frame with respect to it; an array broadcasts to the frame.
         variance : PerAmplifier, optional
             That of the source, if it is one for each amplifier.
+        squared : callable, optional
+            Gives the square of the array that the coefficient is a multiple of, if somebody keeps that.
         where : PerAmplifier, optional
             Another factor of the coefficient, one for each amplifier.
         """
         coefficient = coefficient if isinstance(coefficient, Coefficient) else Coefficient(coefficient)
         whole = coefficient if where is None else coefficient.times(where.as_field(np.float32))
         is_new = self._replace_term(source, whole)
-        self._variance.add_source(source, coefficient, variance, is_new=is_new, where=where)
+        self._variance.add_source(source, coefficient, variance, squared, is_new=is_new, where=where)
+
+    def add_noises(self, terms: Sequence[Term], variance: PerAmplifier, extra: SparseArray) -> None:
+        """
+        Add several sources of the frame's own that it does not have yet.
+
+        Parameters
+        ----------
+        terms : sequence of (NoiseSource, Coefficient)
+            Independent of each other.
+        variance : PerAmplifier
+            Of all together, at most pixels.
+        extra : SparseArray
+            What is to be added to that at some.
+        """
+        were_new = [self._replace_term(*term) for term in terms]
+        self._variance.add_sources([source for source, _ in terms], variance, extra, are_new=all(were_new))
 
     def scale_noise(self, identity: str, factor: float) -> None:
         """
@@ -297,6 +329,17 @@ class FrameSoFar:
         self._has_new_noise = True
         return len(others) == len(terms)
 
+    def flagged(self, quality: DataQuality, where: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether one of these flags is set so far, for some pixels by their indices in the flattened frame."""
+        found = np.zeros(where.shape, dtype=np.bool_)
+        for plane in self._quality:
+            flags = plane.at(where, self.shape) if isinstance(plane, ArrayRef) else plane.reshape(-1)[where]
+            found |= (flags & np.uint16(quality)) != 0
+        for place, one in enumerate(self._program.done):
+            if one.code == FLAG_FROM and one.bits & quality:
+                found |= self._program.reached(self._ccd.pixels, place, where)
+        return found
+
     def flag(self, where: NDArray[np.bool_], quality: DataQuality) -> None:
         """Set a flag at some pixels, and mask them if it says that they are unfit for use."""
         self._is_flagged = True
@@ -304,6 +347,11 @@ class FrameSoFar:
         self._quality.append(np.where(spread, np.uint16(quality), np.uint16(0)))
         if quality & DataQuality.UNUSABLE:
             self._masks.append(spread)
+
+    def flag_some(self, quality: SparseArray) -> None:
+        """Set flags that do not mask, at some pixels."""
+        self._is_flagged = True
+        self._quality.append(quality)
 
     def flag_from(self, level: float | PerAmplifier, quality: DataQuality) -> None:
         """Set a flag where the values are at this level or above, and mask these pixels; nowhere at NaN or above."""
@@ -334,6 +382,8 @@ class FrameSoFar:
         self._program, self._variance = program, self._variance.cut(item, program)
         self._masks, self._quality = ([plane[item] for plane in planes] for planes in (self._masks, self._quality))
         self._ccd, self._is_cut = ccd, True
+        if self._meta is not None:
+            self._meta = cards_of_cut(self._meta, item, shape, self.name)
         if self.terms is not None:
             self.terms = [(s.cut(item, shape), c.cut(item, shape)) for s, c in self.terms]
         self.shape, self.size = self._ccd.shape, self._ccd.size
@@ -412,12 +462,3 @@ class FrameSoFar:
             factor = values() if is_number or isinstance(operand, PerAmplifier) else plain(values())
             origin = origin.scaled(factor, power) if follows else origin.scaled(0.0)
         self.raw_origin = origin
-
-
-def _named(frame: Any, kind: str | None) -> UncertaintyBudget:
-    """The budget of a frame whose own noise is called by a kind; made once for all frames that it is applied to."""
-    budget: UncertaintyBudget = frame.known_budget
-    if kind is None:
-        return budget
-    named: UncertaintyBudget = frame.cached("named", (kind,), lambda: budget.named(kind, FRAME_NOISE))
-    return named

@@ -13,15 +13,20 @@ from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.bias import SubtractBias
 from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
+from astro_calib.steps.crosstalk import SubtractCrosstalk
 from astro_calib.steps.dark import SubtractDark
 from astro_calib.steps.deviation import CreateDeviation
 from astro_calib.steps.flat import CorrectFlat
+from astro_calib.steps.fringe import SubtractFringe
 from astro_calib.steps.gain import CorrectGain
+from astro_calib.steps.illumination import CorrectIllumination
 from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.master import as_master, in_electrons, master_to_apply
 from astro_calib.steps.overscan import SubtractOverscan
 from astro_calib.steps.pedestal import RefusePedestal, SubtractPedestal
 from astro_calib.steps.quality import FlagBadPixels, FlagSaturated, flag_saturated
+from astro_calib.steps.shutter import CorrectShutter
+from astro_calib.steps.sky import sky_step
 from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
 from astro_calib.steps.trim import Trim
 
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from astropy.modeling import Model
     from numpy.typing import ArrayLike, NDArray
 
+    from astro_calib.detector.crosstalk import Crosstalk
     from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["apply_steps", "calibrate", "calibration_steps", "ccd_process"]
@@ -43,18 +49,26 @@ def calibration_steps(
     overscan_axis: int | tuple[int, int] | None = (0, 1),
     overscan_median: bool = True,
     overscan_model: Model | None = None,
+    crosstalk: Crosstalk | None = None,
     trim: str | None = None,
     bad_pixels: ArrayLike | None = None,
     bias: CCDFrame | None = None,
     pedestal: float | u.Quantity | None = None,
     shot_noise: str | float | NDArray[Any] = "data",
     dark: CCDFrame | None = None,
+    dark_amplitude: str | None = None,
     exposure_time: str = "EXPTIME",
     exposure_unit: Any = u.s,
+    shutter: CCDFrame | None = None,
     flat: CCDFrame | None = None,
     min_value: float | None = None,
     norm_value: float | None = None,
-    cosmic_rays: bool = False,
+    bayer: str | None = None,
+    illumination: CCDFrame | None = None,
+    fringe: CCDFrame | None = None,
+    fringe_amplitude: float | None = None,
+    sky: int | None = None,
+    cosmic_rays: bool | str = False,
 ) -> list[LinearStep | Callable[[CCDFrame], CCDFrame]]:
     """
     The steps that `calibrate` takes, in order, for `apply_steps`; its options are explained there.
@@ -62,10 +76,11 @@ def calibration_steps(
     Another step may be put between them, where `place_of` says. What is given is checked when the steps are applied.
     """
     detector = as_detector(detector, "calibrate")
-    cosmic_rays = check_switch("cosmic_rays", cosmic_rays)
-    bias, dark, flat = (
-        None if master is None else master_to_apply(master, kind)
-        for master, kind in ((bias, "bias"), (dark, "dark"), (flat, "flat"))
+    repair = cosmic_rays != "mask" and check_switch("cosmic_rays", cosmic_rays)
+    early = (bias, "bias"), (dark, "dark"), (shutter, "shutter")
+    given = (*early, (flat, "flat"), (illumination, "illumination"), (fringe, "fringe"))
+    bias, dark, shutter, flat, illumination, fringe = (
+        None if master is None else master_to_apply(master, kind) for master, kind in given
     )
     linearity = detector.has_linearity and bool(np.any(shot_noise))
     by_signal = isinstance(shot_noise, str) or linearity
@@ -85,6 +100,11 @@ def calibration_steps(
         )
     if pedestal is not None:
         steps.append(SubtractPedestal(pedestal))
+    if crosstalk is not None:
+        if overscan is None and pedestal is None:
+            msg = "crosstalk comes from values net of the amplifiers' levels: give overscan=, or pedestal=, too."
+            raise ValueError(msg)
+        steps.append(SubtractCrosstalk(crosstalk, detector))
     if trim is not None:
         steps.append(Trim(trim))
     if bad_pixels is not None:
@@ -97,11 +117,20 @@ def calibration_steps(
         steps.append(NamedStep("linearity", partial(correct_linearity, detector=detector)))
     if dark is not None:
         of_dark = in_electrons(dark, "dark", detector)
-        steps.append(SubtractDark(of_dark, exposure_time=exposure_time, exposure_unit=exposure_unit, scale=True))
+        keyword: dict[str, Any] = {"exposure_time": exposure_time, "exposure_unit": exposure_unit}
+        steps.append(SubtractDark(of_dark, **keyword, scale=True, amplitude=dark_amplitude))
+    if shutter is not None:
+        steps.append(CorrectShutter(shutter, exposure_time=exposure_time, exposure_unit=exposure_unit))
     if flat is not None:
-        steps.append(CorrectFlat(flat, min_value, norm_value))
+        steps.append(CorrectFlat(flat, min_value, norm_value, bayer))
+    if illumination is not None:
+        steps.append(CorrectIllumination(illumination))
+    if fringe is not None:
+        steps.append(SubtractFringe(fringe, fringe_amplitude))
+    if sky is not None:
+        steps.append(sky_step(sky))
     if cosmic_rays:
-        steps.append(NamedStep("cosmic_rays", cosmicray_lacosmic))
+        steps.append(NamedStep("cosmic_rays", partial(cosmicray_lacosmic, repair=repair)))
     return steps
 
 
@@ -145,9 +174,9 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     Calibrate a raw frame: from digital units to electrons with an error that says where it came from.
 
     The order is: flag saturated pixels, subtract the overscan, trim, multiply by the gain, subtract the bias, add read
-    noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, divide by the flat, repair
-    cosmic rays. Each is a function of its own, and one at a time they give the same numbers. What is not given is left
-    out.
+    noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, correct for the shutter,
+    divide by the flat and by its illumination, subtract the fringes and the sky, repair cosmic rays. Each is a function
+    of its own, and one at a time they give the same numbers. What is not given is left out.
 
     Parameters
     ----------
@@ -165,6 +194,9 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         As ``median`` of `subtract_overscan`.
     overscan_model : Model, optional
         As ``model`` of `subtract_overscan`.
+    crosstalk : Crosstalk, optional
+        What the amplifiers have of each other's values, as in `subtract_crosstalk`; it is subtracted after overscan and
+        pedestal, from the frame as it is in the file. Bias, dark and flat have to be calibrated with it, too.
     trim : str, optional
         FITS section of the raw frame.
     bad_pixels : array_like of bool, optional
@@ -179,18 +211,33 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
         either. A model is one of the signal as it was measured, before its linearity is corrected.
     dark : CCDFrame, optional
         A master as the bias is. One in adu is not corrected for linearity here.
+    dark_amplitude : {None, "fit"}
+        As ``amplitude`` of `subtract_dark`: ``"fit"`` for a detector whose temperature drifts.
     exposure_time : str
         Header keyword of the exposure time.
     exposure_unit : unit
         The unit of the exposure time.
+    shutter : CCDFrame, optional
+        By how much each pixel is exposed for longer, as `~astro_calib.characterize.shutter_map` makes it. Flats need it
+        as well.
     flat : CCDFrame, optional
         A master as the bias is.
     min_value : float, optional
         As in `flat_correct`.
     norm_value : float, optional
         As in `flat_correct`.
-    cosmic_rays : bool
-        Whether to repair cosmic rays with `cosmicray_lacosmic`.
+    bayer : str, optional
+        As in `flat_correct`: the pattern of colours, where the headers do not say it.
+    illumination : CCDFrame, optional
+        From `~astro_calib.characterize.illumination`; a flat of `illuminated_flat` has it in it.
+    fringe : CCDFrame, optional
+        From `~astro_calib.characterize.fringe_map`, as `subtract_fringe` takes it.
+    fringe_amplitude : float, optional
+        What the fringes are multiplied by; fitted to the frame by default.
+    sky : int, optional
+        The degree of the surface that `subtract_sky` fits to the frame and subtracts.
+    cosmic_rays : bool or "mask"
+        Whether to repair cosmic rays with `cosmicray_lacosmic`, or only to flag and mask them.
 
     Returns
     -------

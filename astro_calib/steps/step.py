@@ -66,7 +66,8 @@ def place_of(steps: Sequence[Any], name: str) -> int:
         For example those of `calibration_steps`.
     name : str
         What `calibrate` calls it: ``"overscan"``, ``"pedestal"``, ``"trim"``, ``"bad_pixels"``, ``"bias"``, ``"dark"``,
-        ``"flat"``, ``"cosmic_rays"``; and ``"saturation"``, ``"gain"``, ``"deviation"``, ``"linearity"``.
+        ``"shutter"``, ``"flat"``, ``"illumination"``, ``"fringe"``, ``"sky"``, ``"cosmic_rays"``; and ``"saturation"``,
+        ``"gain"``, ``"deviation"``, ``"linearity"``.
 
     Returns
     -------

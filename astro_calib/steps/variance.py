@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from astro_calib.noise.propagation import RULES, Power, Rule
 from astro_calib.noise.shot_variance import ShotVariance, clamped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from astro_calib.frame.write_guard import WriteGuard
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
+    from astro_calib.noise.sparse import SparseArray
     from astro_calib.steps.amplifiers import PerAmplifier
     from astro_calib.steps.instructions import Instructions
 
@@ -53,6 +54,24 @@ OF_LOOPS = {
 Added: TypeAlias = "list[tuple[CCDFrame, float]]"
 
 
+class Quotient(NamedTuple):
+    """
+    A sum that was divided by noisy frames.
+
+    Attributes
+    ----------
+    family : frozenset of str
+        The identities of the other noise in what was divided.
+    added : list
+        The noisy frames in the sum.
+    divisors : tuple of CCDFrame
+    """
+
+    family: frozenset[str]
+    added: Added
+    divisors: tuple[CCDFrame, ...]
+
+
 @dataclass
 class VarianceSoFar:
     """Puts what the pass does to the variance among the instructions."""
@@ -64,6 +83,8 @@ class VarianceSoFar:
     is_found: bool
     #: Frames that were added since the last multiplication or division: their noise is noted once for all.
     added: Added = field(default_factory=list)
+    #: What was divided since by noisy frames, and by nothing else: its noise may be shared with that of the next one.
+    quotient: Quotient | None = None
     #: By identity, shot noise that the values tell: where in the program, and the lowest variance.
     shot: dict[str, tuple[int, Any]] = field(default_factory=dict)
     #: By identity, where in the program noise was added.
@@ -85,23 +106,28 @@ class VarianceSoFar:
         """Take an operation on the values into the program, and the noise of the operand, if it has any."""
         code, rule = CODES[operation], RULES[operation]
         family = frozenset() if noisy is None else _family_of([(noisy, factor)])
-        self.is_found &= family.isdisjoint(self.family)
+        if code != DIVIDE or noisy is None or self.added:
+            self.quotient = None
+        self.is_found &= family.isdisjoint(self.family if self.quotient is None else self.quotient.family)
         self.is_found &= rule._replace(of_y=rule.of_y._replace(number=1)) == OF_LOOPS[operation]
         if code == ADD:
             self.program.append(code, value, factor)
             if noisy is not None:
                 self.added.append((noisy, factor * rule.of_y.number))
             return
-        added = self.note_added(noisy)
+        quotient = self.quotient or Quotient(self.family, self.note_added(noisy), ())
         self.program.append(code, value, factor)
         self.family |= family
         if noisy is None:
             return
         self.is_found &= code == DIVIDE
-        self.program.append(ADD_OF_DIVISOR, partial(_variance, noisy), rule.of_y.number**2)
-        related = [one for one in added if not family.isdisjoint(_family_of([one]))]
+        divisors = [one for one in quotient.divisors if not family.isdisjoint(_family_of([(one, 1.0)]))]
+        self.program.append(ADD_OF_DIVISOR, partial(_variance_of_divisor, noisy, divisors), rule.of_y.number**2)
+        related = [one for one in quotient.added if not family.isdisjoint(_family_of([one]))]
         if related:
-            self.program.append(ADD_SHARED, partial(_covariance, related, noisy), 2 * rule.of_y.number)
+            shared = partial(_covariance, related, noisy, quotient.divisors)
+            self.program.append(ADD_SHARED, shared, 2 * rule.of_y.number)
+        self.quotient = quotient._replace(divisors=(*quotient.divisors, noisy))
 
     def note_added(self, divisor: CCDFrame | None = None) -> Added:
         """Take the variances of what was added into the program: of a sum, where these share noise."""
@@ -125,6 +151,7 @@ class VarianceSoFar:
         source: NoiseSource,
         coefficient: Coefficient,
         variance: PerAmplifier | None,
+        squared: Callable[[], NDArray[Any]] | None,
         *,
         is_new: bool,
         where: PerAmplifier | None = None,
@@ -135,12 +162,24 @@ class VarianceSoFar:
             self.is_found = False
             return
         self.noise_at[source.identity] = len(self.program.done)
+        split, number = coefficient.split(), source.variance.number
         if variance is not None and where is None and coefficient.number is not None:
             self.program.append(ADD_VARIANCE, variance, coefficient.number**2)
+        elif squared is not None and where is None and split is not None and number is not None:
+            self.program.append(ADD_VARIANCE, squared, split[0] ** 2 * number)
         else:
             size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
             squares = None if where is None else where._replace(values=tuple(np.square(where.values).tolist()))
             self.program.append(ADD_VARIANCE, size, where=squares)
+
+    def add_sources(
+        self, sources: list[NoiseSource], variance: PerAmplifier, extra: SparseArray, *, are_new: bool
+    ) -> None:
+        """Add sources whose variance together is known: a number for each amplifier, and more at some pixels."""
+        for source in sources:
+            self._meet(source, is_new=are_new)
+        self.program.append(ADD_VARIANCE, variance)
+        self.program.append(ADD_VARIANCE, extra)
 
     def scale(self, identity: str, factor: float) -> None:
         """Multiply the variance of a source that was added by a factor."""
@@ -159,6 +198,7 @@ class VarianceSoFar:
         self.program.append(ADD_SHOT, floor)
 
     def _meet(self, source: NoiseSource, *, is_new: bool) -> None:
+        self.quotient = None
         self.shot.pop(source.identity, None)
         self.is_found &= is_new and source.family.isdisjoint(self.family | _family_of(self.added))
         self.family |= source.family
@@ -169,7 +209,7 @@ class VarianceSoFar:
             key: (at, floor if isinstance(floor, float) else floor.cut(item)) for key, (at, floor) in self.shot.items()
         }
         added = [(frame[item], factor) for frame, factor in self.added]
-        return replace(self, program=program, added=added, shot=shot)
+        return replace(self, program=program, added=added, quotient=None, shot=shot)
 
     # -- the result ----------------------------------------------------------------------------------------------
 
@@ -213,11 +253,39 @@ def _variance_of_sum(added: Added, owner: CCDFrame) -> NDArray[Any]:
     return found
 
 
-def _covariance(added: Added, divisor: CCDFrame) -> NDArray[Any]:
-    """Of a sum and a divisor; found once, as the variance of the sum is."""
+def _variance_of_divisor(divisor: CCDFrame, earlier: Sequence[CCDFrame]) -> NDArray[Any]:
+    r"""
+    What a divisor brings to the variance, with what its noise shares with that of earlier ones.
+
+    With the divisors x and y, :math:`V(y) + 2 y\,\mathrm{Cov}(x, y) / x`; found once, as the variance of a sum is.
+    """
+    if not earlier:
+        return _variance(divisor)
+
+    def find() -> NDArray[Any]:
+        result = _variance(divisor).copy()
+        for other in earlier:
+            assert other.known_budget is not None
+            assert divisor.known_budget is not None
+            result += 2 * divisor.pixels / other.pixels * other.known_budget.covariance(divisor.known_budget)
+        return result
+
+    given = tuple((other.known_budget, other.pixel_digest()) for other in earlier)
+    found: NDArray[Any] = divisor.cached("variance with divisors", given, find)
+    return found
+
+
+def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame]) -> NDArray[Any]:
+    """Of a divisor, and of a sum that was divided by others; found once, as the variance of the sum is."""
     parts, budget = _budgets(added), divisor.known_budget
     assert budget is not None
-    found: NDArray[Any] = divisor.cached(
-        "covariance with a sum", tuple(parts), lambda: UncertaintyBudget.linear(parts).covariance(budget)
-    )
+
+    def find() -> NDArray[Any]:
+        result = UncertaintyBudget.linear(parts).covariance(budget)
+        for other in earlier:
+            result = result / other.pixels
+        return result
+
+    given = (*parts, *(other.pixel_digest() for other in earlier))
+    found: NDArray[Any] = divisor.cached("covariance with a sum", given, find)
     return found

@@ -15,7 +15,7 @@ from astro_calib.detector.waves import Level
 from astro_calib.errors import FrameError
 from astro_calib.io.budget_reader import source_of_tree
 from astro_calib.io.stored_arrays import MALFORMED
-from astro_calib.io.tree import WITHOUT_MOSAICS, budget_tree, source_tree
+from astro_calib.io.tree import WITHOUT_MAPS, budget_tree, source_tree
 from tests.correlated_fields import CASES, aperture_less_annulus, draw
 from tests.io.frames import forget
 
@@ -104,7 +104,7 @@ def test_a_budget_and_a_source_by_themselves(tmp_path):
 
 def test_older_readers_refuse_what_they_would_take_for_white():
     tree = budget_tree(made("single").budget)
-    assert tree["version"] == WITHOUT_MOSAICS == 3
+    assert tree["version"] == WITHOUT_MAPS == 3
     # Those look for a number or a list, or for the type of the rest.
     assert all("correlation" in term["source"]["variance"] for term in tree["terms"][:1])
     white = budget_tree(UncertaintyBudget(SHAPE, [(NoiseSource("read noise", 25.0), 1.0)]))

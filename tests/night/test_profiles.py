@@ -23,6 +23,8 @@ HUNTSMAN = Path(__file__).parents[3] / "shared" / "data" / "huntsman"
 # The cards that tell, as the programs write them. INDI closes its headers with a comment.
 HEADERS = {
     "nickel": {"INSTRUME": "Nickel Direct Camera", "NAXIS1": 1056, "NAXIS2": 1024, "GAIN": 1},
+    "LCO": {"INSTRUME": "fa06", "TELESCOP": "1m0-13", "SITEID": "cpt", "OBSTYPE": "EXPOSE"},
+    "Mosaic-3": {"INSTRUME": "mosaic3", "DETECTOR": "mosaic3", "OBSERVAT": "KPNO", "OBSTYPE": "object"},
     "SAAO": {"OBSERVAT": "SAAO", "TELESCOP": "SAAO 1.0m", "INSTRUME": "STE3 CCD", "GAIN": 1.9},
     "N.I.N.A. with ZWO": {
         "INSTRUME": "ZWO ASI294MC Pro",
@@ -64,6 +66,8 @@ HEADERS = {
 }
 CHOSEN = {
     "nickel": "nickel",
+    "LCO": "lco",
+    "Mosaic-3": "noirlab",
     "SAAO": "saao",
     "N.I.N.A. with ZWO": "zwo",
     "N.I.N.A. with QHY": "qhy",

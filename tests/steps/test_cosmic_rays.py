@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from astro_calib import CCDFrame, DataQuality, combine, cosmicray_lacosmic
+from astro_calib import CCDFrame, DataQuality, Detector, calibrate, combine, cosmicray_lacosmic
 from tests.noise_checks import make_frame
 
 SKY, SIGMA = 200.0, 15.0
@@ -128,3 +128,29 @@ def test_a_higher_threshold_finds_less(rng):
 def test_cosmic_rays_are_looked_for_in_electrons():
     with pytest.raises(u.UnitConversionError, match=r"d1048\.fits.*adu.*gain_correct"):
         cosmicray_lacosmic(CCDFrame(np.ones((10, 10)), unit="adu", name="d1048.fits"))
+
+
+def test_hits_may_be_masked_only(rng):
+    frame = sky_frame(rng)
+    repaired, masked = cosmicray_lacosmic(frame), cosmicray_lacosmic(frame, repair=False)
+    np.testing.assert_array_equal(masked.mask, repaired.mask)
+    np.testing.assert_array_equal(masked.flags, repaired.flags)
+    assert masked.mask[HITS].all()
+    np.testing.assert_array_equal(masked.data, frame.data)
+    np.testing.assert_array_equal(masked.variance, frame.variance)
+    assert "cosmic ray repair" not in masked.budget.names
+    with pytest.raises(TypeError, match="repair"):
+        cosmicray_lacosmic(frame, repair="no")
+
+
+def test_a_calibration_masks_them_only(rng):
+    camera = Detector(gain=1 * u.electron / u.adu, read_noise=5 * u.electron)
+    pixels = np.rint(rng.normal(1200, 15, (64, 64)))
+    pixels[30, 40] = 9000
+    raw = CCDFrame(pixels.astype(np.uint16), unit="adu")
+    plain, masked = (calibrate(raw, camera, pedestal=1000, cosmic_rays=how) for how in (False, "mask"))
+    assert masked.flags[30, 40] & DataQuality.COSMIC_RAY
+    assert masked.mask[30, 40]
+    np.testing.assert_array_equal(masked.data, plain.data)
+    with pytest.raises(TypeError, match="cosmic_rays"):
+        calibrate(raw, camera, pedestal=1000, cosmic_rays="flags")

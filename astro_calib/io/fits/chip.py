@@ -119,6 +119,16 @@ class Chip:
         return f"<Chip {self._full_name!r}: {nx} x {ny} pixels, {len(self.amplifiers)} amplifiers>"
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the pixels as they are in the file."""
+        return self._file.rows(self._layout.amplifiers[0].image).dtype
+
+    @property
+    def repaired(self) -> list[str]:
+        """The names of the cards of the file that break the rules of FITS and were repaired."""
+        return list(self._file.repaired)
+
+    @property
     def _full_name(self) -> str:
         return f"{self._file.name}[{self.name}]" if self.name else self._file.name
 

@@ -61,7 +61,8 @@ class ImageHeader(NamedTuple):
     dtype : numpy.dtype or None
         The type of its pixels; None if there is no image.
     images : int
-        How many images there are; in a file compressed with gzip or bzip2 those behind the first are not counted.
+        How many images there are; in a file compressed with gzip or bzip2 those behind one in the primary HDU are not
+        counted.
     size : int
         How many bytes the headers announce, unpacked; up to the first image in a compressed file.
     repaired : tuple of str
@@ -95,7 +96,7 @@ def read_image_header(path: Path) -> ImageHeader:
         try:
             for unit in header_units(source):
                 units.append(unit)
-                if len(units) == MANY_HEADERS or (source is not file and is_image(unit.cards, len(units) - 1)):
+                if len(units) == MANY_HEADERS or (source is not file and _is_alone(units)):
                     break
         except Exception as error:
             # What unpacks a damaged file makes errors of any kind.
@@ -105,6 +106,11 @@ def read_image_header(path: Path) -> ImageHeader:
                     raise
                 raise FrameError(fault) from error
         return _image_header(units, fault)
+
+
+def _is_alone(units: Sequence[HeaderUnit]) -> bool:
+    """Whether the image is in the primary HDU, behind which none of other amplifiers follow."""
+    return len(units) == 1 and is_image(units[0].cards, 0)
 
 
 def header_at_beginning(path: Path) -> Header | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from astro_calib.io.fits.chip import MosaicAmplifier
     from astro_calib.night.profiles.profile import Profile
 
 __all__ = ["NOT_FITS", "NOT_KNOWN", "RawFrame", "UnusedFile", "by_reason", "file_state"]
@@ -80,6 +81,12 @@ class RawFrame:
         The angle of the rotator in degrees; None if the header does not tell.
     hints : mapping of str to str
         What its header says under cards that may tell a setting as well, by card.
+    chip : str
+        The name of its chip in a file of several; its ``path`` ends with that in brackets, and ``file`` does not.
+    is_assembled : bool
+        Whether it is put together from what several amplifiers have read, with the overscans beside the data.
+    amplifiers : tuple of MosaicAmplifier
+        Those that have read it, if it is assembled and not meant to be that of one of them.
 
     Examples
     --------
@@ -120,6 +127,21 @@ class RawFrame:
     time: float | None = None
     rotator: float | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
+    chip: str = ""
+    is_assembled: bool = False
+    amplifiers: tuple[MosaicAmplifier, ...] = ()
+
+    @property
+    def file(self) -> Path:
+        """The file, of which the frame may be one chip."""
+        return self.path.with_name(self.path.name.removesuffix(f"[{self.chip}]")) if self.chip else self.path
+
+    @property
+    def overscans(self) -> str | list[str] | None:
+        """The overscan as `astro_calib.calibrate` takes it: a section, or one for each of several amplifiers."""
+        if self.overscan is None or not self.amplifiers:
+            return self.overscan
+        return self.overscan.split(" ")
 
 
 @dataclass(frozen=True)

@@ -66,13 +66,15 @@ def gain_of_headers(frames: Sequence[RawFrame], step: float | None) -> HeaderGai
         if not told:
             continue
         value = median_low(told)
+        if role == "gain" and (step is None or not steps):
+            return HeaderGain(value)
         if role == "gain":
             doubt = (
                 f"the pixel values come in steps of {step:g}: if the {value:.4g} of the headers is for one step, as "
                 f"the drivers of some cameras say it, the gain is {value / (step or 1):.4g} electron/adu; nothing "
                 "checks it: give --gain, or two flats and two biases"
             )
-            return HeaderGain(value, doubt if steps else "")
+            return HeaderGain(value, doubt)
         if step is None:
             doubt = (
                 f"the gain of the headers, {value:.4g}, is for one step of the converter, which the pixels do not show"

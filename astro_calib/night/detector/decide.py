@@ -88,6 +88,8 @@ class Number:
         What an option or the profile says.
     alarm : str
         A contradiction that has to be read first; empty if there is none.
+    amplifier : str
+        The amplifier that it is of, where there are several.
 
     Examples
     --------
@@ -107,11 +109,13 @@ class Number:
     header: float | None = None
     stated: float | None = None
     alarm: str = ""
+    amplifier: str = ""
 
     @property
     def name(self) -> str:
         """What messages call it."""
-        return self.role.replace("_", " ")
+        of = f", {self.amplifier}" if self.amplifier else ""
+        return f"{self.role.replace('_', ' ')}{of}"
 
 
 def decide(

@@ -13,7 +13,7 @@ from astro_calib.errors import FrameError
 from astro_calib.night.detector.converter import gain_of_headers, step_of_frames
 from astro_calib.night.detector.decide import Estimate, Evidence, Number, decide
 from astro_calib.night.detector.excess import excess_of
-from astro_calib.night.files.sample import Sampler
+from astro_calib.night.files.sample import Sampler, by_amplifier
 from astro_calib.night.files.survey import COMMON, UNITS
 from astro_calib.night.matching.matching import darks_of
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
     from astro_calib.characterize.frame_noise import ImageExcess
     from astro_calib.detector.detector import Detector
+    from astro_calib.io.fits.chip import MosaicAmplifier
     from astro_calib.night.common.frames import RawFrame
     from astro_calib.night.detector.measure import Measurement
     from astro_calib.night.files.sample import Piece, Seen
     from astro_calib.night.profiles.profile import Profile
 
-__all__ = ["NightDetector", "UnknownNumberError", "night_detector"]
+__all__ = ["NightDetector", "UnknownNumberError", "night_detector", "short_names"]
 
 ROLES = ("gain", "read_noise")
 #: Values of 14, 12 and 10 bits, moved to the upper end of 16.
@@ -110,6 +111,8 @@ def night_detector(
     """
     from astro_calib.detector.detector import Detector
 
+    if frames[0].amplifiers:
+        return _of_amplifiers(frames, profile, mode, options, seen)
     values: dict[str, Any] = {}
     remarks: list[str] = []
     sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
@@ -161,6 +164,69 @@ def night_detector(
     detector = Detector(**values, linearity=profile.linearity, name=profile.name)
     pedestal = None if bias_is_lent else _pedestal(standing_in, profile, numbers, measurement, sampler)
     return NightDetector(detector, numbers, tuple(remarks), excess, pedestal)
+
+
+def _of_amplifiers(
+    frames: Sequence[RawFrame], profile: Profile, mode: str, options: Collection[str], seen: Seen | None
+) -> NightDetector:
+    """The detector of frames of several amplifiers, each of which is measured by itself."""
+    from astro_calib.detector.detector import Amplifier, Detector
+
+    apart = list(zip(*map(by_amplifier, frames), strict=True))
+    names = short_names(frames[0].amplifiers)
+    amplifiers, numbers = [], []
+    said: dict[str, list[str]] = {}
+    tables = profile.tables(len(apart))
+    for own, name, table, of_frames in zip(frames[0].amplifiers, names, tables, apart, strict=True):
+        stated = {role: table[role] for role in (*ROLES, "gain_uncertainty", "saturation") if role in table}
+        if "gain" in options:
+            # An option holds for all of them.
+            stated = {role: value for role, value in stated.items() if not role.startswith("gain")}
+        stated = {role: value for role, value in stated.items() if role not in options}
+        try:
+            found = night_detector(of_frames, replace(profile, **stated), mode=mode, options=options, seen=seen)
+        except UnknownNumberError as error:
+            msg = f"of amplifier {name}: {error}"
+            raise UnknownNumberError(msg) from error
+        (amplifier,) = found.detector.amplifiers
+        amplifiers.append(
+            Amplifier(
+                gain=amplifier.gain,
+                read_noise=amplifier.read_noise,
+                gain_uncertainty=amplifier.gain_uncertainty,
+                data_section=own.data_section,
+                overscan_section=own.overscan_section,
+                saturation=found.detector.saturation,
+                linearity=amplifier.linearity,
+                correlation=amplifier.correlation,
+                rows_in_overscan=amplifier.rows_in_overscan,
+                corner=own.corner,
+            )
+        )
+        for number in found.numbers:
+            alarm = number.alarm and f"amplifier {name}: {number.alarm}"
+            numbers.append(replace(number, amplifier=name, alarm=alarm))
+        for remark in found.remarks:
+            said.setdefault(remark, []).append(name)
+    remarks = [
+        remark if len(about) == len(apart) else f"amplifier {', '.join(about)}: {remark}"
+        for remark, about in said.items()
+    ]
+    return NightDetector(Detector(amplifiers=tuple(amplifiers), name=profile.name), tuple(numbers), tuple(remarks))
+
+
+def short_names(amplifiers: Sequence[MosaicAmplifier]) -> list[str]:
+    """
+    Return what a summary calls each of several amplifiers: what is in brackets in its name, if that tells them apart.
+
+    >>> from types import SimpleNamespace
+    >>> from astro_calib.night.detector.detector import short_names
+    >>> short_names([SimpleNamespace(name="extension 1 (A)"), SimpleNamespace(name="extension 2 (B)")])
+    ['A', 'B']
+    """
+    names = [one.name for one in amplifiers]
+    short = [name[name.rfind("(") + 1 : -1] if name.endswith(")") else name for name in names]
+    return short if len(set(short)) == len(short) else names
 
 
 def _standing_in(frames: Sequence[RawFrame]) -> Sequence[RawFrame]:

@@ -14,8 +14,8 @@ from astro_calib.night.files.kind_of_file import kind_of_file
 from astro_calib.night.headers.not_raw import header_of_stack
 from astro_calib.night.headers.numbers import possible
 from astro_calib.night.headers.observed import time_of
-from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_header
-from astro_calib.night.headers.setting_cards import READ_NOISE, hints_of
+from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_headers
+from astro_calib.night.headers.setting_cards import CHIP, READ_NOISE, hints_of
 from astro_calib.night.headers.settings import rotator_of, settings_of
 from astro_calib.night.headers.told_by_name import filter_by_name
 from astro_calib.night.headers.values import header_value, parse_section, values_of
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from astropy.io.fits import Header
-
+    from astro_calib.night.headers.raw_file import RawHeader
     from astro_calib.night.profiles.profile import Profile
     from astro_calib.night.profiles.recognise import Recognised
 
-__all__ = ["ADU", "examine_file"]
+__all__ = ["ADU", "ELECTRONS", "examine_chips", "examine_file"]
 
 #: How headers write that an image is in adu, in small letters.
 ADU = frozenset({"", "adu", "adus", "dn", "data number", "count", "counts", "ct", "cts"})
@@ -46,8 +45,15 @@ LONGEST_EXPOSURE = 10 * DAY
 def examine_file(
     path: Path, profile: Profile, *, needs_numbers: bool = True, places: Collection[Path] = ()
 ) -> RawFrame | UnusedFile:
+    """Return what `examine_chips` says of the first chip in a file, which is the only one in most."""
+    return examine_chips(path, profile, needs_numbers=needs_numbers, places=places)[0]
+
+
+def examine_chips(
+    path: Path, profile: Profile, *, needs_numbers: bool = True, places: Collection[Path] = ()
+) -> list[RawFrame | UnusedFile]:
     """
-    Read the header of a raw file; return what it is, or why it cannot be used. No pixel is read.
+    Read the header of a raw file; return what it is, chip by chip, or why it cannot be used. No pixel is read.
 
     If ``needs_numbers``, a header whose gain or read noise makes no sense is such a reason; else it is a remark.
     ``places`` are the folders that somebody gave as the night, whose names say nothing of a single file.
@@ -57,25 +63,44 @@ def examine_file(
     try:
         with suppress(OSError):  # as it is told below
             state = file_state(path)
-        header, shape, unsigned = read_raw_header(path, cards)
+        headers = _headers_of(path, profile, cards)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
         own = None if error.header is None else profile.of(error.header)
         if own is not None and (combined := header_of_stack(error.header, own.keywords["kind"])):
-            return UnusedFile(path, f"no raw frame, for it {combined}: {error}")
+            return [UnusedFile(path, f"no raw frame, for it {combined}: {error}")]
         kind = None if own is None else own.recognise(error.header, path, places).kind
         lost = kind == "science" or (kind is None and error.may_be_science)
-        return UnusedFile(path, str(error), kind or "", lost=lost)
-    profile = profile.of(header)
-    found = kind_of_file(path, header, profile, places)
-    if isinstance(found, UnusedFile):
-        return found
-    description = _Description(path, header, shape, found, profile, needs_numbers, places)
-    frame = description.frame()
-    if description.faults:
-        return UnusedFile(path, "; ".join(description.faults), frame.kind, lost=frame.kind == "science")
-    remarks = [remark_on_cards(cards)] if cards else []
-    return replace(frame, state=state, unsigned_16_bit=unsigned, remarks=(*remarks, *description.remarks))
+        return [UnusedFile(path, str(error), kind or "", lost=lost)]
+    frames: list[RawFrame | UnusedFile] = []
+    for one in headers:
+        chip = one.chip.name if one.chip is not None and len(headers) > 1 else ""
+        own = profile.of(one.header)
+        found = kind_of_file(path, one.header, own, places)
+        if isinstance(found, UnusedFile):
+            return [found]
+        description = _Description(path, one, found, own, needs_numbers, places)
+        frame = description.frame(chip)
+        if description.faults:
+            lost = frame.kind == "science"
+            frames.append(UnusedFile(frame.path, "; ".join(description.faults), frame.kind, lost=lost))
+            continue
+        remarks = [remark_on_cards(cards)] if cards else []
+        frames.append(replace(frame, state=state, remarks=(*remarks, *description.remarks)))
+    return frames
+
+
+def _headers_of(path: Path, profile: Profile, cards: list[str]) -> list[RawHeader]:
+    """The headers of the chips in a file, of whose amplifiers a profile may tell; it may be chosen by the header."""
+    try:
+        headers = read_raw_headers(path, cards, profile.amplifiers)
+    except UnusableFileError as error:
+        tables = () if error.header is None else profile.of(error.header).amplifiers
+        if not tables or profile.amplifiers:
+            raise
+        return read_raw_headers(path, cards, tables)
+    tables = profile.of(headers[0].header).amplifiers
+    return read_raw_headers(path, cards, tables) if tables and not profile.amplifiers else headers
 
 
 class _Description:
@@ -84,14 +109,15 @@ class _Description:
     def __init__(
         self,
         path: Path,
-        header: Header,
-        shape: tuple[int, int],
+        raw: RawHeader,
         found: Recognised,
         profile: Profile,
         needs_numbers: bool,
         places: Collection[Path],
     ) -> None:
-        self.path, self.header, self.shape, self.profile, self.places = path, header, shape, profile, places
+        self.path, self.header, self.shape, self.profile, self.places = path, raw.header, raw.shape, profile, places
+        self.raw = raw
+        self.amplifiers = () if raw.chip is None else raw.chip.amplifiers
         self.kind, self.why, self.by, self.needs_numbers = str(found.kind), found.why, found.by, needs_numbers
         self.faults: list[str] = []
         self.remarks: list[str] = [found.remark] if found.remark else []
@@ -99,22 +125,24 @@ class _Description:
         self.beyond: set[str] = set()
         self.misfits: list[str] = []
 
-    def frame(self) -> RawFrame:
-        """The frame, which can be used if there are no faults."""
+    def frame(self, chip: str) -> RawFrame:
+        """The frame of a chip, if there are several, which can be used if there are no faults."""
         header, profile, shape = self.header, self.profile, self.shape
         self._check_unit()
         self._check_colours()
         about = profile.find(header, "object")
         exposure_time = self._exposure_time()
-        trim = self._section("trim", shape)
+        trim = self.raw.chip.trim if self.raw.chip is not None else self._section("trim", shape)
         settings = settings_of(header, profile.keywords["gain"])
         in_header = self._in_header()
         if "read_noise" in in_header and profile.read_noise is None:
             # Each mode of read-out has its own.
             settings[READ_NOISE] = in_header["read_noise"]
+        if chip:
+            settings[CHIP] = chip
         return RawFrame(
-            path=self.path,
-            name=file_name(stem(self.path)),
+            path=self.path.with_name(f"{self.path.name}[{chip}]") if chip else self.path,
+            name=file_name(f"{stem(self.path)}-{chip}" if chip else stem(self.path)),
             kind=self.kind,
             why=self.why,
             filter=self._filter() if self.kind in ("flat", "science") else "",
@@ -122,8 +150,8 @@ class _Description:
             object=str(about[1]) if about else "",
             time=time_of(header),
             shape=shape,
-            unsigned_16_bit=False,
-            overscan=self._section("overscan", shape, within=trim),
+            unsigned_16_bit=self.raw.unsigned_16_bit,
+            overscan=self._overscan(shape, trim),
             trim=trim,
             gain=self._number("gain"),
             read_noise=self._number("read_noise"),
@@ -136,7 +164,22 @@ class _Description:
             profile=profile,
             rotator=rotator_of(header),
             hints=hints_of(header, profile.keywords),
+            chip=chip,
+            is_assembled=self.raw.chip is not None,
+            amplifiers=self.amplifiers,
         )
+
+    def _overscan(self, shape: tuple[int, int], trim: str | None) -> str | None:
+        """The overscan section, or those of all amplifiers."""
+        if not self.amplifiers:
+            return self._section("overscan", shape, within=trim)
+        sections = [one.overscan_section for one in self.amplifiers]
+        told = [section.replace(" ", "") for section in sections if section is not None]
+        if told and len(told) < len(sections):
+            without = ", ".join(one.name for one in self.amplifiers if one.overscan_section is None)
+            self.remarks.append(f"{without} have no overscan: that of the other amplifiers is not used either")
+            return None
+        return " ".join(told) or None
 
     def _filter(self) -> str:
         """The filter by the header; by the file's name, with a remark, if the header names none."""

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from astro_calib.errors import FrameError
 from astro_calib.night.common.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.common.net import tried
+from astro_calib.night.files.raw_pixels import raw_pixels
 from astro_calib.night.files.unlike import Glance, glance_at
 from astro_calib.night.headers.not_raw import pixels_of_result
-from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_file
+from astro_calib.night.headers.raw_file import UnusableFileError
 from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ class Pixels:
 
     def _read(self, frame: RawFrame, seen: Seen | None) -> RawFrame | UnusedFile:
         try:
-            header, data = read_raw_file(frame.path, most=self._most)
+            header, data = raw_pixels(frame, most=self._most)
         except UnusableFileError as error:
             return UnusedFile(frame.path, str(error), frame.kind, lost=frame.kind == "science")
-        if data.shape != frame.shape or file_state(frame.path) != frame.state:
+        if data.shape != frame.shape or file_state(frame.file) != frame.state:
             msg = "it was changed after its header was read; reduce again when nothing writes to it"
             raise FrameError(msg)
         if reason := pixels_of_result(data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,8 +13,8 @@ from astro_calib.detector.header_values import as_number
 from astro_calib.errors import FrameError
 from astro_calib.night.common.frames import UnusedFile
 from astro_calib.night.common.net import tried
+from astro_calib.night.files.raw_pixels import raw_pixels
 from astro_calib.night.headers.not_raw import NAMED, are_whole_numbers, header_of_stack
-from astro_calib.night.headers.raw_file import read_raw_file
 from astro_calib.night.headers.values import header_value, parse_section
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.common.frames import RawFrame
 
-__all__ = ["FEWER", "PIXELS", "ROWS", "Piece", "Sampler", "Seen", "raw_pieces", "why_not_raw"]
+__all__ = ["FEWER", "PIXELS", "ROWS", "Piece", "Sampler", "Seen", "by_amplifier", "raw_pieces", "why_not_raw"]
 
 #: So many pixels of a frame tell gain and read noise well enough, and so many contradict wrong ones; in so many rows at
 #: least.
@@ -89,7 +90,7 @@ class Sampler:
     def piece(self, frame: RawFrame) -> Piece:
         """Return the piece of a frame; what cannot be read any more is an error."""
         if frame.path not in self._pieces:
-            header, data = read_raw_file(frame.path)
+            header, data = raw_pixels(frame)
             if data.shape != frame.shape:
                 msg = f"{frame.path.name} had shape {frame.shape} when the night was planned, and has {data.shape} now."
                 raise FrameError(msg)
@@ -119,6 +120,35 @@ class Sampler:
         return np.array(data[self.rows if beside else rows, columns])
 
 
+def by_amplifier(frame: RawFrame) -> list[RawFrame]:
+    """
+    Return a frame as each of its amplifiers has it: with its sections, and what the header says of it.
+
+    A frame of one amplifier is returned as it is.
+    """
+    if not frame.amplifiers:
+        return [frame]
+    frames = []
+    for one in frame.amplifiers:
+        numbers: dict[str, Any] = {
+            role: None if quantity is None else float(quantity.value)
+            for role in ("gain", "read_noise", "saturation")
+            for quantity in (getattr(one, role),)
+        }
+        told = {role: numbers[role] for role in ("gain", "read_noise") if numbers[role] is not None}
+        frames.append(
+            replace(
+                frame,
+                trim=one.data_section,
+                overscan=one.overscan_section,
+                amplifiers=(),
+                in_header={**frame.in_header, **told},
+                **{role: getattr(frame, role) if value is None else value for role, value in numbers.items()},
+            )
+        )
+    return frames
+
+
 class Seen:
     """Keeps the pieces of some biases and flats, of about so many pixels, while the files of a night are read."""
 
@@ -132,9 +162,11 @@ class Seen:
         group = (frame.kind, frame.filter)
         if self._number[group] < KEPT.get(frame.kind, 0) and self._number.total() < MOST_KEPT:
             self._number[group] += 1
-            sections = (frame.shape, frame.overscan, frame.trim)
-            taken = Sampler(*sections, pixels=self.pixels).taken(frame.path, header, data)
-            self._kept.setdefault(sections, {})[frame.path] = taken
+            for one in by_amplifier(frame):
+                sections = (one.shape, one.overscan, one.trim)
+                pixels = self.pixels // max(1, len(frame.amplifiers))
+                taken = Sampler(*sections, pixels=pixels).taken(frame.path, header, data)
+                self._kept.setdefault(sections, {})[frame.path] = taken
 
     def pieces(self, shape: tuple[int, int], overscan: str | None, trim: str | None) -> dict[Path, Piece]:
         """Return the pieces of frames with these sections, by path."""

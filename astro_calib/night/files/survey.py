@@ -13,7 +13,7 @@ import astropy.units as u
 from astro_calib.night.common.frames import RawFrame, UnusedFile
 from astro_calib.night.common.names import unique_name
 from astro_calib.night.common.net import tried
-from astro_calib.night.files.examine import examine_file
+from astro_calib.night.files.examine import examine_chips
 from astro_calib.night.files.find import entries_of, find_files, places_of
 from astro_calib.night.files.pixels import Pixels
 from astro_calib.night.headers.raw_file import most_bytes
@@ -55,18 +55,19 @@ def survey_headers(
     """
     entries = entries_of(raw)
     paths, unused = find_files(entries)
-    examine = partial(examine_file, profile=profile, needs_numbers=needs_numbers, places=places_of(entries))
+    examine = partial(examine_chips, profile=profile, needs_numbers=needs_numbers, places=places_of(entries))
     frames: list[RawFrame] = []
     names: set[str] = set()
     for path in watch(paths):
-        frame = tried(path, "", partial(examine, path))
-        if isinstance(frame, UnusedFile):
-            unused.append(frame)
-            continue
-        # All names are looked through only where it matters.
-        name = unique_name(frame.name, names) if frame.name.casefold() in names else frame.name
-        names.add(name.casefold())
-        frames.append(replace(frame, name=name))
+        chips = tried(path, "", partial(examine, path))
+        for frame in [chips] if isinstance(chips, UnusedFile) else chips:
+            if isinstance(frame, UnusedFile):
+                unused.append(frame)
+                continue
+            # All names are looked through only where it matters.
+            name = unique_name(frame.name, names) if frame.name.casefold() in names else frame.name
+            names.add(name.casefold())
+            frames.append(replace(frame, name=name))
     return frames, unused
 
 

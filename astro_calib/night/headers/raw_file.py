@@ -7,17 +7,29 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from astro_calib.errors import FrameError, warn
+from astro_calib.errors import FrameError, HeaderWarning, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from astropy.io.fits import Header
     from numpy.typing import NDArray
 
-__all__ = ["FITS_SUFFIX", "RawHeader", "UnusableFileError", "most_bytes", "read_raw_file", "read_raw_header"]
+    from astro_calib.io.fits.chip import Chip
+
+__all__ = [
+    "FITS_SUFFIX",
+    "RawHeader",
+    "SeveralImagesError",
+    "UnusableFileError",
+    "chips_in",
+    "most_bytes",
+    "read_raw_file",
+    "read_raw_header",
+    "read_raw_headers",
+]
 
 #: How the names of FITS files end.
 FITS_SUFFIX = re.compile(r"(\.(fits|fit|fts)(\.(gz|bz2|fz))?|\.fz)$", re.IGNORECASE)
@@ -48,6 +60,10 @@ class UnusableFileError(FrameError):
     def may_be_science(self) -> bool:
         """Whether it may be a science frame if its header does not say what it is."""
         return not self.not_fits and (self.cut or self.header is None)
+
+
+class SeveralImagesError(UnusableFileError):
+    """A file that holds several images, as those of several amplifiers are."""
 
 
 def read_raw_file(
@@ -121,7 +137,7 @@ def _check_number(images: int, header: Header) -> None:
     if images != 1:
         found = f"{images} images" if images else "no image"
         msg = f"{found} in the file; a raw frame has one"
-        raise UnusableFileError(msg, header)
+        raise (SeveralImagesError if images else UnusableFileError)(msg, header)
 
 
 def _check_shape(shape: tuple[int, ...], header: Header) -> None:
@@ -146,11 +162,14 @@ class RawHeader(NamedTuple):
         Rows and columns of the image.
     unsigned_16_bit : bool
         Whether its numbers end at 65535.
+    chip : Chip or None
+        Of a file of several amplifiers: the chip whose header it is, which reads its pixels when it is asked for them.
     """
 
     header: Header
     shape: tuple[int, int]
     unsigned_16_bit: bool
+    chip: Chip | None = None
 
 
 def read_raw_header(path: Path, cards: list[str] | None = None) -> RawHeader:
@@ -177,6 +196,59 @@ def read_raw_header(path: Path, cards: list[str] | None = None) -> RawHeader:
     _check_number(found.images, found.header)
     _check_shape(found.shape, found.header)
     return RawHeader(found.header, (found.shape[0], found.shape[1]), found.dtype == "uint16")
+
+
+def read_raw_headers(
+    path: Path, cards: list[str] | None = None, tables: Sequence[Mapping[str, Any]] = ()
+) -> list[RawHeader]:
+    """
+    Return the headers of the chips in a raw file, as `read_raw_header` does for a file with one image.
+
+    ``tables`` are what a profile says of the amplifiers in it. In a file of several images without them, these have to
+    say where they belong.
+    """
+    if not tables:
+        try:
+            found = read_raw_header(path, cards)
+        except SeveralImagesError as error:
+            try:
+                return _of_chips(path, cards, tables)
+            except UnusableFileError as of_chips:
+                msg = f"{error}, or one for each amplifier, and {of_chips}"
+                raise UnusableFileError(msg, error.header) from error
+        return [found]
+    return _of_chips(path, cards, tables)
+
+
+def _of_chips(path: Path, cards: list[str] | None, tables: Sequence[Mapping[str, Any]]) -> list[RawHeader]:
+    try:
+        chips = chips_in(path, tables)
+        headers = [chip.header for chip in chips]
+    except OSError as error:
+        msg = f"it cannot be read: {error.strerror or error}"
+        raise UnusableFileError(msg) from error
+    except FrameError as error:
+        raise UnusableFileError(str(error).removeprefix(f"{path.name} cannot be read: ")) from error
+    if cards is not None:
+        cards += chips[0].repaired
+    return [
+        RawHeader(header, chip.raw_shape, chip.dtype == "uint16", chip)
+        for header, chip in zip(headers, chips, strict=True)
+    ]
+
+
+def chips_in(path: Path, tables: Sequence[Mapping[str, Any]] = ()) -> tuple[Chip, ...]:
+    """Return the chips of a raw file of several amplifiers that take the image; no pixel is read."""
+    from astro_calib.io.fits.mosaic import read_mosaic
+
+    with warnings.catch_warnings():
+        # The cards that had to be repaired are in the list of broken ones, which the summary tells.
+        warnings.simplefilter("ignore", HeaderWarning)
+        chips: tuple[Chip, ...] = read_mosaic(path, unit="adu", amplifiers=list(tables) or None).chips
+    if not chips:
+        msg = "none of its images is one of the sky"
+        raise FrameError(msg)
+    return chips
 
 
 def most_bytes(pixels: Iterable[int]) -> int | None:

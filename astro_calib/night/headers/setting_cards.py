@@ -14,9 +14,22 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
-__all__ = ["CARDS", "FAMILIES", "GAIN", "PEDESTAL", "READ_NOISE", "family_of", "hints_of", "is_usual", "settings_cards"]
+__all__ = [
+    "CARDS",
+    "CHIP",
+    "FAMILIES",
+    "GAIN",
+    "PEDESTAL",
+    "READ_NOISE",
+    "family_of",
+    "hints_of",
+    "is_usual",
+    "settings_cards",
+]
 
 GAIN = "gain setting"
+#: Under this name the settings of a frame tell its chip, in a file of several.
+CHIP = "chip"
 #: Under this name the settings of a frame tell the read noise of its header, in electron.
 READ_NOISE = "read noise"
 #: What a program added to all values, or will have to be added to them.
@@ -24,6 +37,7 @@ PEDESTAL = "pedestal"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
 CARDS = {
     "camera": ("INSTRUME", "DETECTOR", "CAMERA", "CAMERAID", "CAM-ID", "CAM-MOD", "CAMMODEL"),
+    CHIP: (CHIP,),
     "serial number": ("SERIALNO", "SERIAL", "SERNO", "CAMSERNO", "DETSER", "CCDSERNO", "CAM-SN"),
     "binning": ("XBINNING", "YBINNING", "CCDXBIN", "CCDYBIN", "CCDSUM", "BINNING"),
     "window": ("XORGSUBF", "YORGSUBF", "SUBRECT"),

@@ -104,6 +104,8 @@ class _Night:
         different = difference(self.setup, replace(master, settings=settings))
         if different:
             return f"its {different}"
+        if self.frames[0].amplifiers and not master.ours:
+            return "it is of another program, and the frames are of several amplifiers"
         if master.ours:
             for role, section in (("overscan", self.overscan), ("trim", self.trim)):
                 if master.sections.get(role) != section:

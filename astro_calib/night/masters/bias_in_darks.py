@@ -28,9 +28,9 @@ def signal_model(raw: CCDFrame, plan: Plan, detector: Detector, dark: CCDFrame |
     Those of a dark are the level of its ordinary pixels, and all of what hot ones have. Those of another frame are what
     is above its dark, and what this has collected. ``dark`` is None for a dark.
     """
-    pixels = raw.pixels if plan.trim is None else raw.pixels[parse_section(plan.trim)]
-    pedestal = plan.pedestal or 0.0
-    electrons = (pixels - np.float32(pedestal)) * np.float32(detector.amplifiers[0].gain.value)
+    part = (slice(None), slice(None)) if plan.trim is None else parse_section(plan.trim)
+    gain = np.broadcast_to(np.float32(detector.pixel_map("gain", raw.shape)), raw.shape)[part]
+    electrons = (raw.pixels[part] - np.float32(plan.pedestal or 0.0)) * gain
     if dark is None:
         return _collected(electrons)
     return np.maximum(electrons - dark.pixels + _collected(dark.pixels), 0)

@@ -17,6 +17,7 @@ from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason, fil
 from astro_calib.night.common.names import file_name, for_filter, unique_name
 from astro_calib.night.common.net import reason_of, tried
 from astro_calib.night.common.remarks import heard_of_file
+from astro_calib.night.files.raw_pixels import raw_frame
 from astro_calib.night.library.master_file import made_of
 from astro_calib.night.masters.bias_in_darks import signal_model
 from astro_calib.night.masters.dark_frames import DarkFrames
@@ -59,15 +60,13 @@ def read_raw(frame: RawFrame) -> CCDFrame:
 
     A FrameError says that it cannot be read, or has changed since it was planned with.
     """
-    from astro_calib.frame.frame import CCDFrame
-
     with heard_of_file(frame.path.name):
-        ccd = CCDFrame.read(frame.path, unit="adu")
+        ccd = raw_frame(frame)
     if ccd.shape != frame.shape:
         msg = f"{frame.path.name} had shape {frame.shape} when the night was planned, and has {ccd.shape} now."
         raise FrameError(msg)
     # The plan has looked at header and pixels of the file as it was then.
-    if file_state(frame.path) != frame.state:
+    if file_state(frame.file) != frame.state:
         msg = f"{frame.path.name} was changed after the night was planned; reduce again when nothing writes to it."
         raise FrameError(msg)
     if ccd.meta.get(EXPOSURE_TIME) != frame.exposure_time:
@@ -96,7 +95,7 @@ def calibrate_raw(
     result = calibrate(
         raw,
         detector,
-        overscan=plan.overscan,
+        overscan=plan.frames[0].overscans,
         overscan_axis=plan.profile.overscan_axis,
         overscan_median=True,
         pedestal=plan.pedestal,

@@ -23,7 +23,7 @@ def detector_of(plan: Plan, ccd: CCDFrame, *, neighbours: bool) -> Detector:
     """
     from astro_calib.characterize.frame_noise import frame_detector
 
-    if plan.image_excess is None or plan.overscan is None:
+    if plan.image_excess is None or plan.overscan is None or plan.frames[0].amplifiers:
         return plan.camera
     try:
         found = frame_detector(ccd, plan.overscan, plan.camera, plan.image_excess)

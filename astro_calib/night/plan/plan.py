@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from astro_calib.night.profiles.by_hand import BadPixelFile
     from astro_calib.night.profiles.profile import Profile
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "numbers_of"]
 
 UNIT_NAMES = {"gain": "electron/adu", "read_noise": "electron", "saturation": "adu"}
 
@@ -260,23 +260,25 @@ class Plan(FramesByKind):
         (str, str)
             A line for each.
         """
-        amplifier = None if self.detector is None else self.detector.amplifiers[0]
-        numbers = {
-            "gain": None if amplifier is None else amplifier.gain,
-            "read_noise": None if amplifier is None else amplifier.read_noise,
-            "saturation": None if self.detector is None else self.detector.saturation,
-        }
         described = []
-        sources = {number.role: number.source for number in self.numbers}
-        for role, quantity in numbers.items():
+        sources: dict[str, str] = {}
+        for number in self.numbers:
+            # That of several amplifiers, where it is the same.
+            same = sources.setdefault(number.role, number.source) == number.source
+            sources[number.role] = number.source if same else ""
+        for role, unit in UNIT_NAMES.items():
             # Somebody should look at these: in some headers GAIN is the setting of an amplifier.
             from_header = getattr(self.profile, role) is None and any(getattr(f, role) for f in self.frames)
             source = sources.get(role, "header" if from_header else "")
             digits = ".4g" if source == "measured" else "g"
-            text = "unknown" if quantity is None else f"{quantity.value:{digits}} {UNIT_NAMES[role]}"
+            values = [] if self.detector is None else numbers_of(self.detector, role)
+            ends = [f"{value:{digits}}" for value in sorted({min(values), max(values)})] if values else []
+            text = f"{' to '.join(ends)} {unit}" if ends else "unknown"
             origin = f" ({source})" if source in ("header", "measured", "masters") else ""
             described.append(f"{role.replace('_', ' ')} {text}{origin}")
-        return ", ".join(described), f"overscan {self.overscan or 'none'}, kept {self.trim or 'the whole frame'}"
+        several = len(self.frames[0].amplifiers)
+        overscan = f"of each of {several} amplifiers" if several and self.overscan else self.overscan
+        return ", ".join(described), f"overscan {overscan or 'none'}, kept {self.trim or 'the whole frame'}"
 
     def __str__(self) -> str:
         lines = [self.table()]
@@ -284,3 +286,11 @@ class Plan(FramesByKind):
             lines.append("remarks:")
             lines += [f"  {remark}" for remark in self.remarks]
         return "\n".join(lines)
+
+
+def numbers_of(detector: Detector, role: str) -> list[float]:
+    """Return the gain, read noise or saturation of each amplifier, as far as it is known."""
+    own = [getattr(amplifier, role) for amplifier in detector.amplifiers]
+    usual = detector.saturation if role == "saturation" else None
+    found = [usual if one is None else one for one in own]
+    return [float(one.value) for one in found if one is not None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from astro_calib.night.files.sample import by_amplifier
+
 if TYPE_CHECKING:
     from astro_calib.night.plan.plan import Plan
 
@@ -58,7 +60,7 @@ def unknown_numbers(plan: Plan, *, measured: bool) -> str:
 
 def _told(plan: Plan, role: str, *, enough: bool, measured: bool) -> Told:
     stated = getattr(plan.profile, role)
-    told = sorted({getattr(frame, role) for frame in plan.frames} - {None})
+    told = sorted({getattr(one, role) for frame in plan.frames for one in by_amplifier(frame)} - {None})
     per_step = f"{role}_per_step"
     steps = sorted({frame.in_header[per_step] for frame in plan.frames if per_step in frame.in_header})
     checked = ", checked with the frames" if enough and measured else ", not checked"

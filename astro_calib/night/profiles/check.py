@@ -13,6 +13,7 @@ import astropy.units as u
 
 from astro_calib.detector.header_values import as_number
 from astro_calib.detector.linearity import LinearityPolynomial, LinearityTable
+from astro_calib.detector.table_layout import checked_tables
 from astro_calib.errors import ProfileError
 from astro_calib.night.headers.cards import ENTRY, JOINED, UNITS
 from astro_calib.night.headers.values import parse_section
@@ -59,6 +60,8 @@ DETECTOR_KEYS = (
 )
 #: The table of the headers by which a profile is chosen.
 CHOSEN_BY = "chosen_by"
+#: The tables of the amplifiers, for headers that do not tell which pixels each has read.
+AMPLIFIERS = "amplifiers"
 #: The keys of a linearity, by that which tells its two kinds apart: those that it must have, and those that it may.
 LINEARITY_KEYS = {"coefficients": ("coefficients", "limit"), "measured": ("measured", "corrected")}
 KEYWORD = re.compile(r"[A-Z0-9_-]+( [A-Z0-9_ -]+)?")
@@ -103,7 +106,7 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
     A ProfileError names the ``source``, the key, what was found and what is allowed.
     """
     tables = ("keywords", "detector", "matching")
-    _known(source, "at the top", table, ("name", "description", *tables, *KINDS, CHOSEN_BY))
+    _known(source, "at the top", table, ("name", "description", *tables, *KINDS, CHOSEN_BY, AMPLIFIERS))
     for key in tables:
         if not isinstance(table.get(key, {}), dict):
             raise _fail(source, key, table[key], f"it must be a table, [{key}]")
@@ -122,6 +125,7 @@ def checked_fields(source: str, table: dict[str, Any], base: dict[str, Any]) -> 
         CHOSEN_BY: chosen_by,
         **_detector(source, base["detector"] | table.get("detector", {})),
         "matching": _matching(source, table.get("matching", {})),
+        AMPLIFIERS: _amplifiers(source, table[AMPLIFIERS]) if AMPLIFIERS in table else (),
     }
 
 
@@ -171,6 +175,14 @@ def _detector(source: str, table: dict[str, Any]) -> dict[str, Any]:
         found = table["gain_uncertainty"]
         raise _fail(source, "detector.gain_uncertainty", found, "it needs detector.gain beside it")
     return result
+
+
+def _amplifiers(source: str, given: Any) -> tuple[Mapping[str, Any], ...]:
+    try:
+        return tuple(MappingProxyType(dict(table)) for table in checked_tables(given))
+    except ValueError as error:
+        msg = f"{source}: {error}"
+        raise ProfileError(msg) from error
 
 
 def _matching(source: str, table: dict[str, Any]) -> Matching:

@@ -41,6 +41,13 @@ A complete one, with everything that a profile can hold::
     darks_expected = true                   # false: the dark current is negligible
     pedestal = 1000                         # adu: the level of zero light, where nothing in the frames tells it
 
+    [[amplifiers]]                          # one for each, where several read the chip and headers do not tell
+    extension = 1                           # number or name; 0 for the primary image, if it is left out
+    data = "[1:1024, 1:2048]"               # what it has read, in its image
+    overscan = "[1025:1056, 1:2048]"
+    placed = "[1024:1, 1:2048]"             # where that belongs; backwards: its image is mirrored
+    gain = 1.5                              # and gain_uncertainty, read_noise, saturation, corner, chip, name
+
     [matching]                              # which frames go together
     temperature = 2.5                       # degrees C: how far apart the frames of one setup may be
     rotator = 2.0                           # degrees: how far apart a flat and a science frame may be
@@ -137,6 +144,8 @@ class Profile:
         Sections of bad pixels, of the frame as it is in the file.
     darks_expected : bool
         Whether missing darks are worth a remark.
+    amplifiers : tuple of mapping
+        For each of several amplifiers what it has read, and its numbers; empty if headers tell that.
     chosen_by : tuple of mapping
         The headers by which the profile is chosen where none is given: any of these rules.
     why : str
@@ -172,6 +181,7 @@ class Profile:
     overscan_level: str = "frame"
     bad: tuple[str, ...] = ()
     darks_expected: bool = True
+    amplifiers: tuple[Mapping[str, Any], ...] = ()
     chosen_by: tuple[Rule, ...] = ()
     why: str = ""
     pedestal: float | None = None
@@ -193,6 +203,22 @@ class Profile:
             See `~astro_calib.night.choose_profile`.
         """
         return self
+
+    def tables(self, number: int) -> tuple[Mapping[str, Any], ...]:
+        """
+        What it says of each of several amplifiers.
+
+        Parameters
+        ----------
+        number : int
+            How many there are.
+
+        Returns
+        -------
+        tuple of mapping
+            Its ``amplifiers``, or empty ones if it has none.
+        """
+        return self.amplifiers or ({},) * number
 
     @property
     def overscan_axis(self) -> int | tuple[int, int]:

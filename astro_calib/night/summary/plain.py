@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.night.plan.plan import numbers_of
+
 if TYPE_CHECKING:
     from astro_calib.night.common.frames import RawFrame, UnusedFile
     from astro_calib.night.matching.matching import Match
@@ -47,19 +49,17 @@ def plain(value: Any) -> Any:
 
 def plain_setup(plan: Plan) -> dict[str, Any]:
     """Return what a setup of the camera has: its detector, its raw frames, and what was planned for each of science."""
-    detector = plan.detector
-    amplifier = None if detector is None else detector.amplifiers[0]
-    quantities = {
-        "gain": None if amplifier is None else amplifier.gain,
-        "read_noise": None if amplifier is None else amplifier.read_noise,
-        "saturation": None if detector is None else detector.saturation,
+    told = {
+        role: [] if plan.detector is None else numbers_of(plan.detector, role)
+        for role in ("gain", "read_noise", "saturation")
     }
     return {
         "title": plan.title,
         "name": plan.name,
         "profile": plan.profile.name,
         "problem": plan.problem,
-        **{name: None if one is None else plain(float(one.value)) for name, one in quantities.items()},
+        # A list for several amplifiers.
+        **{role: plain(values if len(values) > 1 else next(iter(values), None)) for role, values in told.items()},
         "numbers": plain(plan.numbers),
         "overscan": plan.overscan,
         "trim": plan.trim,

@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.validation.trials import amplifiers, chains, combining, electrons, masters, read_out, sharing
+from astro_calib.validation.trials import (
+    amplifiers,
+    binned,
+    chains,
+    colours,
+    combining,
+    electrons,
+    hot_pixels,
+    masters,
+    read_out,
+    sharing,
+    shutter,
+    sky,
+)
 
 if TYPE_CHECKING:
     from astro_calib.validation.trial import Trial
@@ -22,7 +35,12 @@ TRIALS: tuple[Trial, ...] = (
     *read_out.TRIALS,
     *amplifiers.TRIALS,
     *masters.TRIALS,
+    *hot_pixels.TRIALS,
+    *shutter.TRIALS,
+    *colours.TRIALS,
+    *binned.TRIALS,
     *combining.TRIALS,
+    *sky.TRIALS,
     *sharing.TRIALS,
     *chains.TRIALS,
 )

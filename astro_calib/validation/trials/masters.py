@@ -10,6 +10,11 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from astro_calib.frame.frame import CCDFrame
+from astro_calib.stack.combination import combine
+from astro_calib.stack.cosmic_rays import find_cosmic_rays
 from astro_calib.validation.trials import draws
 from astro_calib.validation.trials.draws import BRIGHT, DARK_TIME, FAINT, LAMP, SENSITIVITY, STUCK, VIGNETTED
 from astro_calib.validation.trials.packages import detector
@@ -179,6 +184,10 @@ SMALL_FLATS = tuple(
 )
 
 
+#: Noise of frames that are compared, electrons.
+SIGMA = 12.0
+
+
 # -- cosmic rays, whose error is a limit: nobody can know what was under a hit ---------------------------------------
 
 
@@ -207,4 +216,22 @@ COSMIC_RAYS = tuple(
     for where, peak in (("of a smooth sky", 0.0), ("among stars of 4.7 pixels", 1000.0))
 )
 
-TRIALS = (*PIXELS, *SMALL_FLATS, *COSMIC_RAYS)
+
+def compared(_package: Package, drawn: Drawn) -> Any:
+    """The stack of frames of one field, in which hits were found by comparing them."""
+    frames = [CCDFrame(one, unit="electron", uncertainty=np.full(one.shape, SIGMA)) for one in drawn.frames]
+    return combine(find_cosmic_rays(frames))
+
+
+COMPARED = row(
+    "cosmic rays",
+    "found by comparing 5 frames: pixel of their stack",
+    partial(draws.hit_frames, number=5, sigma=SIGMA),
+    compared,
+    draws.LEVEL,
+    ccdproc=False,
+    realisations=60,
+    tolerance=0.01,
+)
+
+TRIALS = (*PIXELS, *SMALL_FLATS, *COSMIC_RAYS, COMPARED)
