@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from astro_calib.detector.detector import CORNERS
+from astro_calib.detector.amplifier import CORNERS
 from astro_calib.detector.sections import section_of
 from astro_calib.errors import FrameError
 

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
-from astro_calib.detector.detector import CORNERS
+from astro_calib.detector.amplifier import CORNERS
 from astro_calib.detector.header_layout import MOST_AMPLIFIERS, RawImage, box_inside, numbers_of_header
 from astro_calib.detector.header_values import as_number
 from astro_calib.detector.layout import AmplifierLayout, corner_of, share

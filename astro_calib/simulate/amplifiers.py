@@ -45,7 +45,7 @@ class Reading(NamedTuple):
         """
         When each row and each pixel of a row is read, counted from the corner, and which pixels are overscan.
 
-        ``shape`` is that of the imaging area.
+        ``shape`` is that of the imaging area. The overscan is read after the image, wherever it lies in the frame.
         """
         columns_fall, rows_fall = CORNERS[self.corner]
         number = len(range(shape[1])[self.image[1]])
@@ -54,6 +54,8 @@ class Reading(NamedTuple):
             of_image = cells[:length]
             step = int(of_image[1] - of_image[0]) if length > 1 else 1
             order.append((of_image[-1] - cells if falls else cells - of_image[0]) / step)
+        behind = np.arange(number, len(self.columns), dtype=np.float64)
+        order[1][number:] = behind[::-1] if columns_fall else behind
         return order[0], order[1], np.arange(len(self.columns)) >= number
 
 

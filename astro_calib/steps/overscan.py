@@ -163,7 +163,8 @@ def subtract_overscan(
     whether the image follows. What image and overscan have in common is subtracted, and is no error; what the image
     does not follow is a second source. A detector whose read noise has a correlation says both better:
     `create_deviation` then takes the tones and the rows of the level as part of the read noise, and leaves to the
-    overscan what its pixels have each for itself.
+    overscan what its pixels have each for itself. Of several amplifiers each counts as reading its overscan right after
+    its data, wherever the overscan lies in the frame.
 
     The level of a row is common to the row's pixels. Over an aperture it adds up coherently.
 
@@ -207,11 +208,12 @@ def _strips(frame: FrameSoFar, overscans: Sequence[Any], detector: Detector) -> 
     for index, (one, section) in enumerate(zip(overscans, sections_in(frame, detector), strict=True)):
         if isinstance(one, str):
             what = f"the overscan section of amplifier {index}"
-            strips.append(Strip(frame.part(section_slices(frame, one, what)), section, index))
-            continue
-        pixels = as_frame(one, f"the overscan of amplifier {index}")
+            pixels = frame.part(section_slices(frame, one, what))
+        else:
+            pixels = as_frame(one, f"the overscan of amplifier {index}")
         cells = None
-        if pixels.origin is None or pixels.origin.raw.identity() != frame.origin.raw.identity():
+        # Of several amplifiers the overscans may be anywhere in the raw frame, beside other amplifiers' pixels.
+        if number > 1 or pixels.origin is None or pixels.origin.raw.identity() != frame.origin.raw.identity():
             rows, columns = (
                 range(length)[part] for part, length in zip(in_raw[index], frame.origin.raw.shape, strict=True)
             )
@@ -222,7 +224,7 @@ def _strips(frame: FrameSoFar, overscans: Sequence[Any], detector: Detector) -> 
 
 def _cells_beside(rows: range, columns: range, shape: tuple[int, ...], corner: str) -> tuple[range, range]:
     """
-    The cells of the raw frame that the pixels of an overscan would have, if they are in a frame of their own.
+    The cells of the raw frame that the pixels of an overscan would have if they lay where the amplifier reads them.
 
     Those are read after the pixels of the section: beside it, away from the corner that is read first, or above or
     below it if they are aligned with its columns only.

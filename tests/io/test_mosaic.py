@@ -543,3 +543,56 @@ def test_a_wcs_that_cannot_be_used_is_said_once_where_it_is_asked_for(tmp_path):
     assert frame.wcs is None
     assert "CTYPE1" not in frame.meta
     np.testing.assert_array_equal(frame.pixels, truth)
+
+
+def test_chips_that_do_not_stand_in_a_grid_are_calibrated_one_by_one(tmp_path):
+    judged = FILES["Mosaic, upside down"]()
+    del judged.hdus[3]
+    path = judged.write(tmp_path / "raw.fits")
+    (whole,) = read_mosaic(path, unit="adu", one_frame=True).chips
+    assert whole.frame.mask.sum() == 40 * 40
+    with pytest.raises(FrameError, match=r"raw.fits: its amplifiers do not stand in a grid.*chip by chip"):
+        whole.detector()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "compressed"),
+    [
+        *((dtype, False) for dtype in ("uint8", "int16", "int32", "uint32", "float32", "float64")),
+        # Floats are compressed with a loss.
+        *((dtype, True) for dtype in ("uint8", "int16", "int32", "uint32")),
+    ],
+)
+def test_pixels_keep_their_type(tmp_path, dtype, compressed):
+    _, truth, images = sinistro()
+    images = [((pixels % 251).astype(dtype), header) for pixels, header in images]
+    (chip,) = read_mosaic(written(tmp_path, images, compressed=compressed)).chips
+    assert chip.raw.dtype == dtype
+    np.testing.assert_array_equal(chip.frame.pixels, truth % 251)
+
+
+def test_pixels_that_are_no_number_are_masked(tmp_path):
+    _, truth, images = sinistro()
+    images = [(pixels.astype(np.float32), header) for pixels, header in images]
+    images[1][0][3, 4] = np.nan
+    (chip,) = read_mosaic(written(tmp_path, images)).chips
+    assert np.argwhere(chip.frame.mask).tolist() == [[3, 48 - 5]]
+    assert np.isnan(chip.frame.pixels[3, 48 - 5])
+    good = ~chip.frame.mask
+    np.testing.assert_array_equal(chip.frame.pixels[good], truth[good])
+
+
+def test_damaged_tiles_are_found_when_their_chip_is_read(tmp_path):
+    judged = FILES["DECam"]()
+    path = judged.write(tmp_path / "raw.fits.fz", compressed=True)
+    with fits.open(path) as hdus:
+        place = hdus[2].fileinfo()["datLoc"] + 3000
+    content = bytearray(path.read_bytes())
+    content[place : place + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with fits.open(path, disable_image_compression=True, mode="update") as hdus:
+        hdus[2].header["DATASUM"] = "1"
+    mosaic = read_mosaic(path)
+    np.testing.assert_array_equal(mosaic["S1"].frame.pixels, judged.chips["S1"])
+    with pytest.raises(FrameError, match=r"raw.fits.fz\[S2\] cannot be read: .*DATASUM"):
+        _ = mosaic["S2"].frame

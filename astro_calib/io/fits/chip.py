@@ -97,7 +97,7 @@ class Chip:
 
     def __init__(self, file: MosaicFile, layout: ChipLayout) -> None:
         self._file, self._layout = file, layout
-        self._merged: tuple[Header, WCS | None] | None = None
+        self._header: Header | None = None
         self._raw: CCDFrame | None = None
         self.name, self.kind, self.shape = layout.name, layout.kind, layout.shape
         self.raw_shape = layout.raw_shape
@@ -139,7 +139,10 @@ class Chip:
 
         It has the cards of the first amplifier and of the primary header, without those in which amplifiers differ.
         """
-        return self._header_and_wcs[0].copy()
+        if self._header is None:
+            with readable(self._full_name):
+                self._header = self._merged()
+        return self._header.copy()
 
     @property
     def raw(self) -> CCDFrame:
@@ -157,8 +160,9 @@ class Chip:
     def _read(self) -> CCDFrame:
         layout, file = self._layout, self._file
         numbers = dict.fromkeys(one.image for one in layout.amplifiers)
-        header, wcs = self._header_and_wcs
+        header = self.header
         with readable(self._full_name):
+            wcs = self._wcs()
             unit = unit_of_header(header, file.unit)
             pixels = assembled(layout, {number: file.rows(number) for number in numbers})
         # Nobody else has these pixels.
@@ -166,7 +170,7 @@ class Chip:
             pixels.values,
             unit=unit,
             mask=pixels.missing,
-            meta=header.copy(),
+            meta=header,
             wcs=wcs,
             name=self._full_name,
             guard=WriteGuard(),
@@ -270,49 +274,42 @@ class Chip:
             raise TypeError(msg)
         return list(given)
 
-    @property
-    def _header_and_wcs(self) -> tuple[Header, WCS | None]:
-        """What `_merged_headers` returns, kept."""
-        if self._merged is None:
-            with readable(self._full_name):
-                self._merged = self._merged_headers()
-        return self._merged
+    def _headers(self) -> dict[int, Header]:
+        """Those of the images that the chip is in, by the numbers of their HDUs."""
+        numbers = dict.fromkeys(one.image for one in self._layout.amplifiers)
+        return {number: fits.Header(self._file.header(number), copy=True) for number in numbers}
 
-    def _merged_headers(self) -> tuple[Header, WCS | None]:
-        """The header of the raw frame, and the WCS of the first amplifier that has one, as that of the raw frame."""
-        numbers = list(dict.fromkeys(one.image for one in self._layout.amplifiers))
-        headers = [fits.Header(self._file.header(number), copy=True) for number in numbers]
-        result: Header = headers[0]
-        for other in headers[1:]:
-            for keyword in {card.keyword for card in result.cards} - {"", "COMMENT", "HISTORY"}:
-                if not WCS_KEYWORD.fullmatch(keyword) and (keyword not in other or result[keyword] != other[keyword]):
-                    result.remove(keyword, ignore_missing=True, remove_all=True)
-        # The first amplifier that begins to tell a WCS; whether it can be used is said once.
-        place, telling = next(
-            ((place, header) for place, header in enumerate(headers) if _tells_wcs(header)), (0, headers[0])
-        )
-        with warnings.catch_warnings():
-            # What astropy says of a date or a unit in the WCS does not concern the pixels.
-            warnings.simplefilter("ignore", FITSFixedWarning)
-            rest, wcs = header_and_wcs(telling, self._full_name)
-        if place == 0:
-            result = rest
-        if wcs is not None and wcs.naxis < 2:
-            warn(f"{self._full_name}: its WCS has {wcs.naxis} axis, and is left out.")
-            wcs = None
-        if wcs is not None:
-            first = next(index for index, one in enumerate(self._layout.amplifiers) if one.image == numbers[place])
-            wcs = _wcs_of_chip(wcs, self._layout, first)
-        result = _without_sections(result)
-        for keyword in {card.keyword for card in result.cards if WCS_KEYWORD.fullmatch(card.keyword)}:
-            result.remove(keyword, ignore_missing=True, remove_all=True)
-        ny, nx = self._layout.raw_shape
-        result["NAXIS1"], result["NAXIS2"] = nx, ny
+    def _merged(self) -> Header:
+        """The header of the raw frame."""
+        result, *others = self._headers().values()
+        for keyword in {card.keyword for card in result.cards} - {"", "COMMENT", "HISTORY"}:
+            if (
+                WCS_KEYWORD.fullmatch(keyword)
+                or OF_SECTIONS.fullmatch(keyword)
+                or any(keyword not in other or result[keyword] != other[keyword] for other in others)
+            ):
+                result.remove(keyword, ignore_missing=True, remove_all=True)
+        result["NAXIS2"], result["NAXIS1"] = self.raw_shape
         sections = [one.overscan_section for one in self.amplifiers if one.overscan_section is not None]
         result["DATASEC"] = result["TRIMSEC"] = self.trim
         if len(sections) == 1:
             (result["BIASSEC"],) = sections
-        return result, wcs
+        return result
+
+    def _wcs(self) -> WCS | None:
+        """The WCS of the first amplifier that begins to tell one, as that of the raw frame."""
+        telling = next(((number, one) for number, one in self._headers().items() if _tells_wcs(one)), None)
+        if telling is None:
+            return None
+        with warnings.catch_warnings():
+            # What astropy says of a date or a unit in the WCS does not concern the pixels.
+            warnings.simplefilter("ignore", FITSFixedWarning)
+            _, wcs = header_and_wcs(telling[1], self._full_name)
+        if wcs is not None and wcs.naxis < 2:
+            warn(f"{self._full_name}: its WCS has {wcs.naxis} axis, and is left out.")
+            return None
+        place = next(place for place, one in enumerate(self._layout.amplifiers) if one.image == telling[0])
+        return None if wcs is None else _wcs_of_chip(wcs, self._layout, place)
 
 
 def _tells_wcs(header: Header) -> bool:

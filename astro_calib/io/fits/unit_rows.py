@@ -17,7 +17,7 @@ from astro_calib.errors import FrameError
 from astro_calib.io.fits.header_reader import is_compressed
 from astro_calib.io.fits.integrity import check_units
 from astro_calib.io.fits.lazy_header import LazyHeader
-from astro_calib.io.fits.pixels import STORED, Scaling, blank_number, plane_shape, without_blanks
+from astro_calib.io.fits.pixels import STORED, Scaling, blank_number, fault_of_bits, plane_shape, without_blanks
 from astro_calib.io.fits.rows import file_version
 from astro_calib.io.fits.whole import BLOCK
 
@@ -69,9 +69,8 @@ class UnitRows:
         self._compressed = is_compressed(header)
         letter = "Z" if self._compressed else ""
         bits = header[f"{letter}BITPIX"]
-        if bits not in STORED:
-            msg = f"header {number} says that a number has {bits!r} bits; expected one of {', '.join(map(str, STORED))}"
-            raise FrameError(msg)
+        if fault := fault_of_bits(bits):
+            raise FrameError(fault)
         self._scaling = Scaling(np.dtype(STORED[bits]), header.get("BZERO", 0), header.get("BSCALE", 1))
         # In floats that are kept as whole numbers, astropy finds them.
         self._blank = blank_number(header) if bits > 0 else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.validation.trials import (
+    amplifiers,
     binned,
     chains,
     colours,
@@ -32,6 +33,7 @@ __all__ = ["TRIALS"]
 TRIALS: tuple[Trial, ...] = (
     *electrons.TRIALS,
     *read_out.TRIALS,
+    *amplifiers.TRIALS,
     *masters.TRIALS,
     *hot_pixels.TRIALS,
     *shutter.TRIALS,
