@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from astro_calib.night.headers.raw_file import RawHeader
+    from astro_calib.night.headers.raw_file import ChipHeader
     from astro_calib.night.profiles.profile import Profile
     from astro_calib.night.profiles.recognise import Recognised
 
@@ -90,7 +90,7 @@ def examine_chips(
     return frames
 
 
-def _headers_of(path: Path, profile: Profile, cards: list[str]) -> list[RawHeader]:
+def _headers_of(path: Path, profile: Profile, cards: list[str]) -> list[ChipHeader]:
     """The headers of the chips in a file, of whose amplifiers a profile may tell; it may be chosen by the header."""
     try:
         headers = read_raw_headers(path, cards, profile.amplifiers)
@@ -109,7 +109,7 @@ class _Description:
     def __init__(
         self,
         path: Path,
-        raw: RawHeader,
+        raw: ChipHeader,
         found: Recognised,
         profile: Profile,
         needs_numbers: bool,

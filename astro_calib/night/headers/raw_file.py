@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FITS_SUFFIX",
+    "ChipHeader",
     "RawHeader",
     "SeveralImagesError",
     "UnusableFileError",
@@ -162,8 +163,18 @@ class RawHeader(NamedTuple):
         Rows and columns of the image.
     unsigned_16_bit : bool
         Whether its numbers end at 65535.
-    chip : Chip or None
-        Of a file of several amplifiers: the chip whose header it is, which reads its pixels when it is asked for them.
+    """
+
+    header: Header
+    shape: tuple[int, int]
+    unsigned_16_bit: bool
+
+
+class ChipHeader(NamedTuple):
+    """
+    The header of a raw frame, as a `RawHeader`; and of a file of several amplifiers the chip whose header it is.
+
+    The chip, None for other files, reads its pixels when it is asked for them.
     """
 
     header: Header
@@ -200,7 +211,7 @@ def read_raw_header(path: Path, cards: list[str] | None = None) -> RawHeader:
 
 def read_raw_headers(
     path: Path, cards: list[str] | None = None, tables: Sequence[Mapping[str, Any]] = ()
-) -> list[RawHeader]:
+) -> list[ChipHeader]:
     """
     Return the headers of the chips in a raw file, as `read_raw_header` does for a file with one image.
 
@@ -216,11 +227,11 @@ def read_raw_headers(
             except UnusableFileError as of_chips:
                 msg = f"{error}, or one for each amplifier, and {of_chips}"
                 raise UnusableFileError(msg, error.header) from error
-        return [found]
+        return [ChipHeader(*found)]
     return _of_chips(path, cards, tables)
 
 
-def _of_chips(path: Path, cards: list[str] | None, tables: Sequence[Mapping[str, Any]]) -> list[RawHeader]:
+def _of_chips(path: Path, cards: list[str] | None, tables: Sequence[Mapping[str, Any]]) -> list[ChipHeader]:
     try:
         chips = chips_in(path, tables)
         headers = [chip.header for chip in chips]
@@ -232,7 +243,7 @@ def _of_chips(path: Path, cards: list[str] | None, tables: Sequence[Mapping[str,
     if cards is not None:
         cards += chips[0].repaired
     return [
-        RawHeader(header, chip.raw_shape, chip.dtype == "uint16", chip)
+        ChipHeader(header, chip.raw_shape, chip.dtype == "uint16", chip)
         for header, chip in zip(headers, chips, strict=True)
     ]
 
