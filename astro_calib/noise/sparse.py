@@ -118,6 +118,19 @@ class SparseArray(ArrayRef):
             self._key = ("sparse", self.pixels.digest, self.values.dtype.str, content_digest(self.values))
         return self._key
 
+    def __eq__(self, other: object) -> bool:
+        if self is other or not isinstance(other, SparseArray):
+            return self is other
+        alike = self.pixels is other.pixels or (
+            self.shape == other.shape and np.array_equal(self.pixels.flat, other.pixels.flat)
+        )
+        return alike and self.dtype == other.dtype and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        # A few of the numbers: all of them are looked at where these agree.
+        some = self.values[:: max(1, self.values.size // 4)].tobytes()
+        return hash((self.shape, self.values.size, self.dtype.str, some))
+
     @property
     def array(self) -> NDArray[Any]:
         """The values of all pixels, made anew each time."""

@@ -48,6 +48,11 @@ def _ghost() -> NDArray[np.bool_]:
     return where[:, ::-1]
 
 
+def _quiet() -> NDArray[np.bool_]:
+    """Where neither the star nor its ghost is."""
+    return (_truth() == SKY) & ~_ghost()
+
+
 def _draw(rng: np.random.Generator) -> Drawn:
     coefficient = rng.normal(COEFFICIENT, ERROR)
     gains = np.repeat(GAINS, SHAPE[1])
@@ -77,7 +82,7 @@ TRIALS = (
         tolerance=0.02,
     ),
     row(
-        "crosstalk", "where no ghost is", _draw, _reduced, _truth(), of=pixel(~_ghost()), ccdproc=False,
+        "crosstalk", "where no ghost is", _draw, _reduced, _truth(), of=pixel(_quiet()), ccdproc=False,
         realisations=300, tolerance=0.01,
     ),
 )  # fmt: skip
