@@ -72,8 +72,8 @@ def _reduced(_: Package, drawn: Drawn) -> Any:
         )
         for k, gain in enumerate(GAINS)
     ]
-    crosstalk = Crosstalk([[0, 0], [COEFFICIENT, 0]], [[0, 0], [ERROR, 0]])
-    return calibrate(drawn.frame, Detector(amplifiers=amplifiers), pedestal=PEDESTAL, crosstalk=crosstalk)
+    crosstalk = Crosstalk(np.array([[0, 0], [COEFFICIENT, 0]]), np.array([[0, 0], [ERROR, 0]]))
+    return calibrate(drawn.frame, Detector(amplifiers=tuple(amplifiers)), pedestal=PEDESTAL, crosstalk=crosstalk)
 
 
 TRIALS = (
