@@ -14,7 +14,7 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import described
-from astro_calib.characterize.frames import different_frames
+from astro_calib.characterize.frames import as_read, different_frames
 from astro_calib.characterize.overscan_noise import noise_of, parts_of
 from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.detector import as_detector
@@ -190,7 +190,8 @@ def frame_detector(frame: Any, overscan: str, detector: Detector, excess: ImageE
         msg = f"the frame is {described(frame)}; expected a raw image, in adu."
         raise TypeError(msg)
     excess = ImageExcess(0.0) if excess is None else excess
-    noise = noise_of(pixels[_section("the overscan", overscan, pixels.shape)].astype(float))
+    strip = as_read(pixels, _section("the overscan", overscan, pixels.shape), detector.amplifiers[0].corner)
+    noise = noise_of(strip.astype(float))
     white, row, tones = parts_of(noise, _tones_of(detector.amplifiers[0]))
     step = digital_step(neighbours(pixels)) or 0.0
     # What rounding adds is known from the step.

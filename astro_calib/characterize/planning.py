@@ -212,7 +212,7 @@ def _given_numbers(given: Mapping[str, Any], *, with_darks: bool) -> dict[str, i
 def _amplifier(detector: Any) -> tuple[Amplifier, float | None]:
     """The amplifier that reads the target, and the saturation in adu."""
     if isinstance(detector, Amplifier):
-        return detector, None
+        return detector, None if detector.saturation is None else float(detector.saturation.value)
     detector = as_detector(detector, "plan_calibration")
     if len(detector.amplifiers) > 1:
         msg = (
@@ -220,8 +220,7 @@ def _amplifier(detector: Any) -> tuple[Amplifier, float | None]:
             "plan_calibration(detector.amplifiers[0], ...)."
         )
         raise ValueError(msg)
-    saturation = detector.saturation
-    return detector.amplifiers[0], None if saturation is None else float(saturation.value)
+    return detector.amplifiers[0], detector.saturations()[0]
 
 
 def _with_unit(what: str, value: Any, unit: u.UnitBase) -> Any:

@@ -164,13 +164,11 @@ def transfer_of(
     found = []
     for read in _amplifiers(sections, corners):
         part = middle_of(section_of(read.section, shape), shape, pixels)
-        measured = _amplifier(
-            *([as_read(frame, part, read.corner) for frame in frames] for frames in (flat_arrays, bias_arrays)),
-            as_read(good, part, read.corner),
-            read.section,
-            remarks,
-            known,
+        flats_read, biases_read = (
+            [as_read(frame, part, read.corner) for frame in frames] for frames in (flat_arrays, bias_arrays)
         )
+        good_read = as_read(good, part, read.corner)
+        measured = _amplifier(flats_read, biases_read, good_read, read.section, remarks, known)
         found.append(replace(measured, corner=read.corner, overscan_section=read.overscan_section))
     return PhotonTransfer(tuple(found))
 

@@ -15,8 +15,10 @@ from astro_calib.simulate.components import (
     sensitivity_variations,
 )
 from astro_calib.simulate.electronics import ReadOut, ReadOutTone
-from astro_calib.simulate.instrument import Camera, Truth, camera
+from astro_calib.simulate.exposure import Truth
+from astro_calib.simulate.instrument import Camera
 from astro_calib.simulate.observing import Night, night, write_frame
+from astro_calib.simulate.realistic import camera
 from astro_calib.simulate.scene import random_stars, sky_background, stars
 
 __all__ = [

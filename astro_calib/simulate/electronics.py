@@ -42,6 +42,46 @@ class ReadOutTone:
     wy: float = 0.0
     coherent: bool = True
 
+    def amplitudes(self, rows: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """
+        Draw cosine and sine of the tone in one frame.
+
+        Parameters
+        ----------
+        rows : int
+            How many rows have a phase of their own, if they have.
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray of float64, shape (2, 1, 1) or (2, rows, 1)
+            Electrons.
+        """
+        return rng.standard_normal((2, 1 if self.coherent else rows, 1)) * np.sqrt(self.power)
+
+    def at(
+        self, rows: NDArray[np.float64], columns: NDArray[np.float64], amplitudes: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """
+        The tone at some places of the order in which an amplifier reads.
+
+        Parameters
+        ----------
+        rows, columns : ndarray
+            Rows and pixels from the first one.
+        amplitudes : ndarray
+            As from `amplitudes`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_columns)
+            Electrons.
+        """
+        phase = self.wx * columns + (self.wy * rows[:, np.newaxis] if self.coherent else 0)
+        own = amplitudes if self.coherent else amplitudes[:, : len(rows)]
+        return own[0] * np.cos(phase) + own[1] * np.sin(phase)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOut:
@@ -111,17 +151,43 @@ class ReadOut:
         ndarray of float64, shape (ny, nx)
             Electrons.
         """
-        rng = np.random.default_rng(rng)
-        y, x = np.arange(shape[0])[:, None], np.arange(shape[1])
+        columns = np.arange(shape[1], dtype=float)
+        is_overscan = columns >= shape[1] - overscan_columns
+        rows = np.arange(shape[0], dtype=float)
+        return self.draw_at(rows, columns, np.random.default_rng(rng), is_overscan)
+
+    def draw_at(
+        self,
+        rows: NDArray[np.float64],
+        columns: NDArray[np.float64],
+        rng: np.random.Generator,
+        is_overscan: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """
+        The noise of pixels that are read at some places of the order in which an amplifier reads.
+
+        Parameters
+        ----------
+        rows, columns : ndarray
+            Their places, rows and pixels from the first one.
+        rng : numpy.random.Generator
+            Source of randomness.
+        is_overscan : ndarray of bool
+            Which of the columns are overscan.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_columns)
+            Electrons.
+        """
+        shape = len(rows), len(columns)
         noise = self.white * rng.standard_normal(shape)
-        image = shape[1] if self.rows_in_overscan else shape[1] - overscan_columns
-        for columns in (slice(image), slice(image, None)):
-            if self.row and noise[:, columns].size:
-                noise[:, columns] += self.row * rng.standard_normal((shape[0], 1))
+        parts = [~is_overscan | is_overscan] if self.rows_in_overscan else [~is_overscan]
+        for part in (*parts, ~parts[0]):
+            if self.row and part.any() and shape[0]:
+                noise[:, part] += self.row * rng.standard_normal((shape[0], 1))
         for tone in self.tones:
-            amplitudes = rng.standard_normal((2, 1 if tone.coherent else shape[0], 1)) * np.sqrt(tone.power)
-            phase = tone.wx * x + (tone.wy * y if tone.coherent else 0)
-            noise += amplitudes[0] * np.cos(phase) + amplitudes[1] * np.sin(phase)
+            noise += tone.at(rows, columns, tone.amplitudes(shape[0], rng))
         return noise
 
     def autocovariance(self, dx: ArrayLike, dy: ArrayLike) -> NDArray[np.float64]:

@@ -11,33 +11,31 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_array, check_count, check_number, check_shape
-from astro_calib.detector.detector import Detector
-from astro_calib.simulate.components import (
-    ELECTRON_RATE,
-    bias,
-    dark_current,
-    make_cosmic_rays,
-    sensitivity_variations,
+from astro_calib.simulate.amplifiers import Layout, layout_of, with_read_outs
+from astro_calib.simulate.components import ELECTRON_RATE, make_cosmic_rays
+from astro_calib.simulate.exposure import (
+    FRAME_TYPES,
+    Truth,
+    header_of,
+    largest_value,
+    read_out_frame,
+    stars_on_frame,
 )
-from astro_calib.simulate.components import read_noise as draw_read_noise
 from astro_calib.simulate.scene import stars as render_stars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from astropy.io.fits import Header
-    from astropy.table import QTable, Table
+    from astropy.table import Table
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike, NDArray
 
+    from astro_calib.detector.detector import Amplifier, Detector
     from astro_calib.detector.linearity import Linearity
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.simulate.electronics import ReadOut
+    from astro_calib.simulate.electronics import ReadOut, ReadOutTone
 
-__all__ = ["Camera", "Truth", "camera"]
-
-FRAME_TYPES = {"bias": "BIAS", "dark": "DARK", "flat": "FLAT", "science": "LIGHT"}
-LARGEST_UINT16 = 65535
+__all__ = ["Camera"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,8 +48,9 @@ class Camera:
     shape : (int, int)
         Shape (ny, nx) of the imaging area, without overscan.
     detector : Detector
-        Gain, read noise, linearity and saturation, of one amplifier. Raw values of integer frames end at the
-        saturation, whether a full well or the converter is the cause, or at 65535.
+        Gain, read noise, linearity and saturation. Raw values of integer frames end at the
+        saturation, whether a full well or the converter is the cause, or at 65535. The data sections of several
+        amplifiers are together the imaging area in the raw frame, and their overscan sections lie beside it.
     bias_level : float or Quantity
         Level of the overscan, adu.
     bias_drift : float or Quantity
@@ -63,20 +62,25 @@ class Camera:
     sensitivity : mapping of str to float or ndarray of shape (ny, nx)
         Relative sensitivity through each filter, which has a mean of 1 if star fluxes are to be those of the
         calibrated frame.
+    level_offsets : sequence of float
+        How much higher than ``bias_level`` the level of each amplifier is, adu; may be negative.
     overscan_columns : int
-        Columns of overscan, after the last column of the image.
+        Columns of overscan, after the last column of the image, for one amplifier.
     digital_step : int
         The values of integer frames are multiples of this, adu: 16 for a converter of 12 bits whose values are
         stored in 16.
-    read_out : ReadOut, optional
-        Read-out noise with parts that pixels share, image and overscan alike. The detector of the camera is then one
-        with its standard deviation and its correlation. Without it the noise is white.
+    read_out : ReadOut or sequence of ReadOut, optional
+        Read-out noise with parts that pixels share, image and overscan alike, for all amplifiers or for each. It goes
+        along the order in which an amplifier reads. The detector of the camera is then one with its standard deviation
+        and its correlation. Without it the noise is white.
+    common_tones : sequence of ReadOutTone
+        Tones that all amplifiers have at once, in pixels that are read at the same time.
 
     Raises
     ------
     ValueError
-        If a number is negative or not finite, an array has another shape, or the detector has several
-        amplifiers.
+        If a number is negative or not finite, an array has another shape, or the sections of several amplifiers are
+        not together the imaging area.
     astropy.units.UnitConversionError
         If a quantity has the wrong unit.
 
@@ -102,14 +106,15 @@ class Camera:
     sensitivity: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: {"V": np.ones(())})
     overscan_columns: int = 0
     digital_step: int = 1
-    read_out: ReadOut | None = None
+    read_out: ReadOut | Sequence[ReadOut] | None = None
+    level_offsets: tuple[float, ...] = ()
+    common_tones: tuple[ReadOutTone, ...] = ()
+    #: Where everything is in a raw frame, and the noise of each amplifier, found from the rest.
+    layout: Layout = field(init=False, repr=False)
+    read_outs: tuple[ReadOut | None, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         shape = check_shape(self.shape)
-        if len(self.detector.amplifiers) != 1:
-            number = len(self.detector.amplifiers)
-            msg = f"the simulator reads through one amplifier; the detector has {number}."
-            raise ValueError(msg)
         for name in self.sensitivity:
             # Names of filters become names of files.
             if not re.fullmatch(r"[\w '+-]+", name):
@@ -131,35 +136,68 @@ class Camera:
         if checked["digital_step"] == 0:
             msg = "digital_step is 0; it is the number of adu from one value to the next, 1 or more."
             raise ValueError(msg)
-        if self.read_out is not None:
-            checked["detector"] = self.detector.read_out_with(
-                np.sqrt(self.read_out.variance) * u.electron,
-                self.read_out.correlation(),
-                rows_in_overscan=self.read_out.rows_in_overscan,
-            )
+        number = len(self.detector.amplifiers)
+        offsets = tuple(self.level_offsets) or (0.0,) * number
+        if len(offsets) != number:
+            msg = f"level_offsets has {len(offsets)} numbers; expected one for each of {number} amplifiers."
+            raise ValueError(msg)
+        checked["level_offsets"] = tuple(
+            check_number("level_offsets", one, u.adu, minimum=-math.inf) for one in offsets
+        )
+        checked["common_tones"] = tuple(self.common_tones)
+        checked["layout"] = layout_of(shape, self.detector, checked["overscan_columns"])
+        checked["detector"], checked["read_outs"] = with_read_outs(
+            self.detector, self.read_out, checked["common_tones"]
+        )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     @property
     def gain(self) -> float:
         """Gain of the only amplifier, electron / adu."""
-        return float(self.detector.amplifiers[0].gain.value)
+        return float(self._only.gain.value)
 
     @property
     def read_noise(self) -> float:
         """Read noise of the only amplifier, electron."""
-        return float(self.detector.amplifiers[0].read_noise.value)
+        return float(self._only.read_noise.value)
 
     @property
     def largest_value(self) -> int:
-        """The raw value at which integer frames saturate, adu."""
-        saturation = self.detector.saturation
-        return LARGEST_UINT16 if saturation is None else min(math.ceil(saturation.value), LARGEST_UINT16)
+        """The raw value at which integer frames of the only amplifier saturate, adu."""
+        self._only  # noqa: B018  there must be one
+        return largest_value(self.detector.saturations()[0])
 
     @property
     def linearity(self) -> Linearity | None:
-        """Linearity of the only amplifier."""
-        return self.detector.amplifiers[0].linearity
+        """Linearity of the only amplifier; None for several."""
+        return self.detector.amplifiers[0].linearity if len(self.detector.amplifiers) == 1 else None
+
+    @property
+    def _only(self) -> Amplifier:
+        number = len(self.detector.amplifiers)
+        if number > 1:
+            msg = f"the camera has {number} amplifiers; camera.detector has the numbers of each."
+            raise ValueError(msg)
+        return self.detector.amplifiers[0]
+
+    @property
+    def image_gain(self) -> float | NDArray[np.float64]:
+        """Gain at each pixel of the imaging area, electron / adu; a number for one amplifier."""
+        return self._over_image([amplifier.gain.value for amplifier in self.detector.amplifiers])
+
+    @property
+    def image_read_noise(self) -> float | NDArray[np.float64]:
+        """Read noise at each pixel of the imaging area, electron; a number for one amplifier."""
+        return self._over_image([amplifier.read_noise.value for amplifier in self.detector.amplifiers])
+
+    @property
+    def image_level_offset(self) -> float | NDArray[np.float64]:
+        """What ``level_offsets`` says at each pixel of the imaging area; a number for one amplifier."""
+        return self._over_image(self.level_offsets)
+
+    def _over_image(self, values: Sequence[float]) -> float | NDArray[np.float64]:
+        return self.layout.over_image(values, self.shape)
 
     def expose(
         self,
@@ -209,7 +247,7 @@ class Camera:
         Returns
         -------
         frame : CCDFrame, shape (ny, nx + overscan_columns)
-            adu, uint16 or float32.
+            adu, uint16 or float32; for several amplifiers of the shape that their sections need.
         truth : Truth
             What the frame was made of.
 
@@ -265,18 +303,19 @@ class Camera:
             star_rate=dark_sky if stars is None else render_stars(self.shape, stars, fwhm),
             cosmic_rays=make_cosmic_rays(self.shape, cosmic_rays, rng) if cosmic_rays else dark_sky,
             saturated=np.broadcast_to(False, self.shape),
-            stars=_stars_on_frame(stars, self.shape, exposure_time),
+            stars=stars_on_frame(stars, self.shape, exposure_time),
             integer=integer,
         )
-        data = self._read_out(truth, rng)
+        data = read_out_frame(self, truth, rng)
         if integer:
             data = self.digital_step * np.rint(data / self.digital_step)
-            truth = replace(truth, saturated=data[:, : self.shape[1]] >= self.largest_value)
-            data = np.clip(data, 0, self.largest_value)
+            largest = self._largest_values()
+            truth = replace(truth, saturated=(data >= largest)[self.layout.image])
+            data = np.clip(data, 0, largest)
 
         from astro_calib.frame.frame import CCDFrame
 
-        meta = self._header(truth)
+        meta = header_of(self, truth)
         meta.update(header or {})
         frame = CCDFrame(data.astype(np.uint16 if integer else np.float32), unit=u.adu, meta=meta, wcs=wcs)
         return frame, truth
@@ -295,237 +334,12 @@ class Camera:
             msg = f"a {kind} needs one of the camera's filters ({known}), not {filter!r}."
             raise ValueError(msg)
 
-    def _read_out(self, truth: Truth, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Raw values of the frame and its overscan, adu, before rounding."""
-        ny, nx = self.shape
-        shape = (ny, nx + self.overscan_columns)
-        if self.read_out is None:
-            data = draw_read_noise(shape, self.read_noise, rng)
-        else:
-            data = self.read_out.draw(shape, rng, overscan_columns=self.overscan_columns)
-        collected = rng.poisson(truth.electrons).astype(np.float64)
-        if self.linearity is not None:
-            collected = self.linearity.response(collected / self.gain) * self.gain
-        data[:, :nx] += collected
-        data /= self.gain
-        data += truth.bias_level
-        data[:, :nx] += self.bias_structure
-        return data
-
-    def _header(self, truth: Truth) -> Header:
-        """Header of a raw frame, without a date, which only the caller can know."""
-        from astropy.io.fits import Header
-
-        ny, nx = self.shape
-        image = f"[1:{nx},1:{ny}]"
-        header = Header()
-        header["BUNIT"] = "adu"
-        header["TELESCOP"] = ("simulated", "not an observation")
-        header["INSTRUME"] = self.detector.name
-        header["OBJECT"] = truth.kind
-        header["IMAGETYP"] = (FRAME_TYPES[truth.kind], "kind of frame")
-        header["EXPTIME"] = (truth.exposure_time, "[s] exposure time")
-        if truth.filter is not None:
-            header["FILTER"] = truth.filter
-        header["GAIN"] = (self.gain, "[electron/adu] gain")
-        header["RDNOISE"] = (self.read_noise, "[electron] read noise")
-        if self.detector.saturation is not None:
-            header["SATURATE"] = (self.largest_value, "[adu] saturated from here")
-        header["DATASEC"] = (image, "imaging area")
-        header["TRIMSEC"] = (image, "imaging area")
-        if self.overscan_columns:
-            header["BIASSEC"] = (f"[{nx + 1}:{nx + self.overscan_columns},1:{ny}]", "overscan")
-        return header
-
-
-def _stars_on_frame(stars: Table | None, shape: tuple[int, int], exposure_time: float) -> QTable:
-    """The stars whose centre is on the frame, with their flux in electrons."""
-    from astropy.table import QTable
-
-    if stars is None:
-        return QTable({"x": np.zeros(0), "y": np.zeros(0), "flux": np.zeros(0) * u.electron})
-    table = QTable(stars)
-    inside = [
-        np.abs(u.Quantity(table[name], u.pixel).value - (size - 1) / 2) < size / 2
-        for name, size in zip(("y", "x"), shape, strict=True)
-    ]
-    table = table[inside[0] & inside[1]]
-    table["flux"] = u.Quantity(table["flux"], ELECTRON_RATE) * (exposure_time * u.s)
-    return table
-
-
-def camera(
-    shape: tuple[int, int] = (512, 512),
-    *,
-    seed: int = 0,
-    detector: Detector | None = None,
-    filters: Sequence[str] = ("V", "R"),
-    read_out: ReadOut | None = None,
-) -> Camera:
-    """
-    Make a camera with everything that calibration has to take out.
-
-    Its bias drifts by 2 adu from frame to frame and has stripes of 3 adu; its dark current of 0.1 electron /
-    s comes with 0.2% of hot pixels and the glow of an amplifier; its pixels differ in sensitivity by 1%, its
-    corners lose 5% of the light, and each filter has dust of its own. It has 32 columns of overscan.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Shape (ny, nx) of the imaging area.
-    seed : int
-        The same seed makes the same camera.
-    detector : Detector, optional
-        A detector with one amplifier; by default it has 1.5 electron / adu, 8 electron and a saturation of 60000 adu.
-    filters : sequence of str
-        Names of the filters.
-    read_out : ReadOut, optional
-        As in `Camera`.
-
-    Returns
-    -------
-    Camera
-        The same for the same arguments.
-
-    Raises
-    ------
-    ValueError
-        If the shape is not two positive whole numbers, or the detector has several amplifiers.
-
-    Examples
-    --------
-    >>> from astro_calib import simulate
-    >>> camera = simulate.camera((64, 96), seed=3, filters=["B", "V"])
-    >>> print(camera.shape, sorted(camera.sensitivity), camera.gain)
-    (64, 96) ['B', 'V'] 1.5
-    """
-    if detector is None:
-        detector = Detector(
-            gain=1.5 * u.electron / u.adu,
-            read_noise=8 * u.electron,
-            saturation=60000 * u.adu,
-            name="simulated camera",
-        )
-    shape = check_shape(shape)
-    bias_rng, dark_rng, pixel_rng, *filter_rngs = map(
-        np.random.default_rng, np.random.SeedSequence(seed).spawn(3 + len(filters))
-    )
-    pixels = sensitivity_variations(shape, vignetting=0, dust=0, pixel_scatter=0.01, rng=pixel_rng)
-    optics = [sensitivity_variations(shape, vignetting=0.05, dust=8, pixel_scatter=0, rng=rng) for rng in filter_rngs]
-    return Camera(
-        shape=shape,
-        detector=detector,
-        bias_level=1000.0,
-        bias_drift=2.0,
-        bias_structure=bias(shape, 0.0, structure=3.0, rng=bias_rng),
-        dark_rate=dark_current(shape, 0.1, hot_pixels=0.002, glow=2.0, rng=dark_rng),
-        sensitivity={
-            name: pixels * value / (pixels * value).mean() for name, value in zip(filters, optics, strict=True)
-        },
-        overscan_columns=32,
-        read_out=read_out,
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Truth:
-    """
-    What a simulated frame was made of: everything that is not noise.
-
-    All arrays have the shape (ny, nx) of the imaging area, without overscan, and hold expected values, before
-    Poisson noise.
-
-    Parameters
-    ----------
-    camera : Camera
-        The camera that took the frame.
-    kind : {"bias", "dark", "flat", "science"}
-        What was taken.
-    exposure_time : float
-        s.
-    filter : str or None
-        The filter of a flat or a science frame.
-    bias_level : float
-        Level of this frame's overscan, adu; the camera's level plus this frame's drift.
-    sky_rate, star_rate : ndarray of float64
-        Light of the sky and of the stars at a sensitivity of 1, electron / s.
-    cosmic_rays : ndarray of float64
-        Charge of the cosmic rays, electron.
-    saturated : ndarray of bool
-        Pixels that reached the saturation level, or the end of 16 bits.
-    stars : QTable
-        The stars whose centre is on the frame: the columns that were given, with ``flux`` in electron, what
-        the whole exposure collects at a sensitivity of 1.
-    integer : bool
-        Whether the frame was rounded and clipped.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astro_calib import simulate
-    >>> camera = simulate.camera((64, 96), seed=3)
-    >>> frame, truth = camera.expose("science", 60, filter="V", sky=20, rng=np.random.default_rng(1))
-    >>> round(truth.light.mean()), round(truth.variance.mean() - truth.electrons.mean())   # 8^2 + 1.5^2 / 12
-    (1200, 64)
-    """
-
-    camera: Camera
-    kind: str
-    exposure_time: float
-    filter: str | None
-    bias_level: float
-    sky_rate: NDArray[np.float64]
-    star_rate: NDArray[np.float64]
-    cosmic_rays: NDArray[np.float64]
-    saturated: NDArray[np.bool_]
-    stars: QTable
-    integer: bool
-
-    @property
-    def sensitivity(self) -> NDArray[np.float64]:
-        """Relative sensitivity through the filter, mean 1; all 1 for a closed shutter."""
-        if self.filter is None:
-            return np.broadcast_to(1.0, self.camera.shape)
-        return self.camera.sensitivity[self.filter]
-
-    @property
-    def light(self) -> NDArray[np.float64]:
-        """Expected electrons of sky and stars, after the sensitivity."""
-        return (self.sky_rate + self.star_rate) * self.sensitivity * self.exposure_time
-
-    @property
-    def dark(self) -> NDArray[np.float64]:
-        """Expected electrons of the dark current."""
-        return self.camera.dark_rate * self.exposure_time
-
-    @property
-    def electrons(self) -> NDArray[np.float64]:
-        """Expected electrons from all sources: light, dark current and cosmic rays."""
-        return self.light + self.dark + self.cosmic_rays
-
-    @property
-    def bias(self) -> NDArray[np.float64]:
-        """Bias with its structure, adu."""
-        return self.bias_level + self.camera.bias_structure
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Expected raw value, adu, as if nothing saturated."""
-        signal, linearity = self.electrons / self.camera.gain, self.camera.linearity
-        return (signal if linearity is None else linearity.response(signal)) + self.bias
-
-    @property
-    def variance(self) -> NDArray[np.float64]:
-        """
-        Variance of a pixel's noise, electron squared, as if nothing saturated and the response were linear.
-
-        Shot noise of all electrons, read noise, and for rounded frames the quantisation, the square of a digital step
-        in electrons / 12.
-        """
-        quantisation = (self.camera.gain * self.camera.digital_step) ** 2 / 12 if self.integer else 0.0
-        return self.electrons + self.camera.read_noise**2 + quantisation
-
-    @property
-    def cosmic_ray_mask(self) -> NDArray[np.bool_]:
-        """True for the pixels that a cosmic ray hit."""
-        return self.cosmic_rays > 0
+    def _largest_values(self) -> float | NDArray[np.float64]:
+        """The raw value at which each pixel of the raw frame saturates; a number for one amplifier."""
+        levels = [largest_value(level) for level in self.detector.saturations()]
+        if len(set(levels)) == 1:
+            return float(levels[0])
+        result = np.full(self.layout.shape, float(max(levels)))
+        for reading, level in zip(self.layout.readings, levels, strict=True):
+            result[np.ix_(reading.rows, reading.columns)] = level
+        return result

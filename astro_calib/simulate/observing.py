@@ -12,8 +12,7 @@ import numpy as np
 
 from astro_calib.arguments import as_path, check_count, check_number
 from astro_calib.io.terminal import progress_bar
-from astro_calib.simulate.instrument import Camera
-from astro_calib.simulate.instrument import camera as make_camera
+from astro_calib.simulate.realistic import camera as make_camera
 from astro_calib.simulate.scene import random_stars, sky_background
 
 if TYPE_CHECKING:
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.simulate.instrument import Truth
+    from astro_calib.simulate.exposure import Truth
+    from astro_calib.simulate.instrument import Camera
 
 __all__ = ["Night", "night", "write_frame"]
 

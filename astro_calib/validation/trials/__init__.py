@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.validation.trials import chains, combining, crosstalk, electrons, masters, read_out, sharing
+from astro_calib.validation.trials import (
+    amplifiers,
+    chains,
+    combining,
+    crosstalk,
+    electrons,
+    masters,
+    read_out,
+    sharing,
+)
 
 if TYPE_CHECKING:
     from astro_calib.validation.trial import Trial
@@ -20,6 +29,7 @@ __all__ = ["TRIALS"]
 TRIALS: tuple[Trial, ...] = (
     *electrons.TRIALS,
     *read_out.TRIALS,
+    *amplifiers.TRIALS,
     *crosstalk.TRIALS,
     *masters.TRIALS,
     *combining.TRIALS,
