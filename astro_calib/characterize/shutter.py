@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import check_number
+from astro_calib.arguments import check_count, check_number
 from astro_calib.characterize.dark_frames import as_frames, by_exposure, exposures_of
 from astro_calib.characterize.lamp import Drift, drift_between, times_of
 from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.flags import DataQuality
+from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import usable, with_quality
 from astro_calib.masters.provenance import record
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.combination import combine
+from astro_calib.steps.surface import fit_surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
-
-    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["shutter_map"]
 
@@ -39,6 +41,7 @@ def shutter_map(
     *,
     lamp: float | None = None,
     level: u.Quantity | None = None,
+    degree: int | None = None,
     exposure_time: str = "EXPTIME",
     exposure_unit: Any = u.s,
     date: str = "DATE-OBS",
@@ -60,6 +63,9 @@ def shutter_map(
     level : Quantity, optional
         What the median of the map is known to be, so that the lamp need not be steady: 0 s if only differences
         between pixels matter. It counts as exact.
+    degree : int, optional
+        The map becomes a polynomial of this degree in row and column, fitted to it: for shutters whose shading is
+        smooth, it has much less noise, which all pixels share. By default each pixel is measured by itself.
     exposure_time : str
         Header keyword of the exposure time.
     exposure_unit : unit
@@ -88,7 +94,8 @@ def shutter_map(
     Warns
     -----
     NoiseWarning
-        If nothing tells how steady the lamp was, or the maps of several short exposures contradict each other.
+        If nothing tells how steady the lamp was, the maps of several short exposures contradict each other, or no
+        polynomial of this degree is like the map.
 
     Notes
     -----
@@ -146,6 +153,8 @@ def shutter_map(
         drifts.append(drift or Drift(1.0, 0.0))
         maps.append(_map_of(ratio, (exposure, exposures[-1]), drifts[-1]))
     shutter = maps[0] if len(maps) == 1 else _mean_of(maps, good, exposures)
+    if degree is not None:
+        shutter = _smooth(shutter, check_count("degree", degree))
     _finish(shutter, everything, seconds, drifts[0], stated, exposure_time)
     return shutter
 
@@ -234,6 +243,31 @@ def _mean_of(maps: Sequence[CCDFrame], good: NDArray[np.bool_], exposures: Seque
             )
             warn(msg, NoiseWarning)
     return combine(maps, weights=[1 / variance for variance in typical])
+
+
+def _smooth(shutter: CCDFrame, degree: int) -> CCDFrame:
+    """The polynomial that is fitted to the map, with its error, and that of the lamp as it acts on the fit."""
+    surface = fit_surface(shutter, degree)
+    if surface.excess > 1:
+        msg = (
+            f"the map of the shutter is no polynomial of degree {degree}: its blocks are off by "
+            f"{np.sqrt(surface.excess):.3g} times their errors. Give a higher degree, or None for a map that is "
+            "measured pixel by pixel."
+        )
+        warn(msg, NoiseWarning)
+    budget = shutter.known_budget
+    assert budget is not None
+    dtype = shutter.dtype
+    data = np.array(surface.array(dtype).array)
+    common = [
+        (source, Coefficient(1.0).times(surface.of_map(coefficient.evaluate(budget.data), dtype)))
+        for source, coefficient in budget.terms
+        if not source.axes
+    ]
+    terms = [*surface.terms("shutter", dtype), *common]
+    smooth = UncertaintyBudget(shutter.shape, terms, dtype, data)
+    # Pixels that the flats do not tell are known from those around them.
+    return CCDFrame(data, unit=shutter.unit, budget=smooth, meta=shutter.meta)
 
 
 def _finish(
