@@ -85,7 +85,8 @@ def shutter_map(
     Raises
     ------
     FrameError
-        If flats have no light, no exposure time, or exposures that are too close to each other.
+        If flats are raw, were corrected for the shutter before, have no light, no exposure time, or exposures that are
+        too close to each other.
     ShapeMismatchError
         If shapes differ.
     TypeError
@@ -131,7 +132,7 @@ def shutter_map(
     seconds = np.array([exposures_of(frame, exposure_time, exposure_unit) for frame in everything])
     groups = _checked_groups(everything, seconds, len(shorts))
     good = np.logical_and.reduce([usable(frame) for frame in everything])
-    light = _levels(everything, good)
+    light = _checked_levels(everything, good)
     times = times_of(everything, date)
     steady = None if lamp is None else Drift(1.0, check_number("lamp", lamp, minimum=0.0))
     stated = None if level is None else float(u.Quantity(level).to_value(u.s))
@@ -179,10 +180,21 @@ def _checked_groups(frames: Sequence[CCDFrame], seconds: NDArray[np.float64], nu
     return groups
 
 
-def _levels(frames: Sequence[CCDFrame], good: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The light in each flat."""
+def _checked_levels(frames: Sequence[CCDFrame], good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The light in each flat, once it is clear that they tell it."""
     if not good.any():
         msg = f"no pixel is fit for use in all {len(frames)} flats, {frames[0].name} and so on."
+        raise FrameError(msg)
+    raw = next((frame for frame in frames if frame.dtype.kind in "ui"), None)
+    if raw is not None:
+        msg = (
+            f"{raw.name} is a raw frame of whole numbers: its pedestal would count as light. Calibrate it first, "
+            "without a flat."
+        )
+        raise FrameError(msg)
+    done = next((frame for frame in frames if any(kind == "shutter" for kind, _ in frame.history.applied)), None)
+    if done is not None:
+        msg = f"{done.name} was corrected for the shutter already; give flats that were calibrated without it."
         raise FrameError(msg)
     levels = np.array([float(np.median(frame.pixels[good])) for frame in frames])
     dark = next((frame for frame, level in zip(frames, levels, strict=True) if not level > 0), None)

@@ -165,6 +165,13 @@ def test_flats_without_light_and_long_ones_of_several_exposures_are_refused(rng)
     )
     with pytest.raises(FrameError, match=r"dark\.fits has no light"):
         shutter_map([dark], flats(rng, 10.0, 1), lamp=0)
+    whole = CCDFrame(np.full(SHAPE, 1000, np.uint16), unit="adu", name="raw.fits", meta={"EXPTIME": 1.0})
+    long = CCDFrame(np.full(SHAPE, 9000, np.uint16), unit="adu", name="long.fits", meta={"EXPTIME": 10.0})
+    with pytest.raises(FrameError, match=r"raw\.fits is a raw frame"):
+        shutter_map([whole], [long], lamp=0)
+    once = shutter_map(flats(rng, 1.0, 1), flats(rng, 10.0, 1), lamp=0)
+    with pytest.raises(FrameError, match="for the shutter already"):
+        shutter_map([shutter_correct(flat(rng, 1.0), once)], flats(rng, 10.0, 1), lamp=0)
     with pytest.raises(FrameError, match="exposures of 10 to 20 s"):
         shutter_map(flats(rng, 1.0, 1), [flat(rng, 10.0), flat(rng, 20.0)], lamp=0)
 
