@@ -18,6 +18,7 @@ from astro_calib.validation.trials import (
     read_out,
     sharing,
     shutter,
+    sky,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ TRIALS: tuple[Trial, ...] = (
     *hot_pixels.TRIALS,
     *shutter.TRIALS,
     *combining.TRIALS,
+    *sky.TRIALS,
     *sharing.TRIALS,
     *chains.TRIALS,
 )
