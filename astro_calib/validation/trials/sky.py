@@ -18,6 +18,7 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.combination import combine
+from astro_calib.stack.noise import budget_of
 from astro_calib.validation.trials import skies
 from astro_calib.validation.trials.rows import row
 from astro_calib.validation.trials.skies import (
@@ -122,7 +123,7 @@ def of_boxes(result: CCDFrame, truth: float, places: list[tuple[int, int]], aske
     made = [float(np.sum(result.pixels[cut], dtype=np.float64)) - SIDE**2 * truth for cut in cuts]
     some = cuts[len(cuts) // 2 :][:1] if asked == 1 else cuts[:: max(len(cuts) // asked, 1)]
     ones = np.ones((SIDE, SIDE))
-    predicted = np.mean([result[cut].budget.variance_of_sum(ones) for cut in some])
+    predicted = np.mean([budget_of(result[cut]).variance_of_sum(ones) for cut in some])
     return made, np.full(len(made), predicted)
 
 
