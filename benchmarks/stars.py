@@ -29,8 +29,8 @@ from clock import medians
 
 from astro_calib import simulate
 from astro_calib.night import plan_night
-from astro_calib.night.masters import make_masters, read_raw
-from astro_calib.night.read_out import detector_of
+from astro_calib.night.masters.masters import make_masters, read_raw
+from astro_calib.night.masters.read_out import detector_of
 from astro_calib.night.science import before_calibrated, calibrated, measured
 from astro_calib.photometry import measure_snr
 from astro_calib.photometry.search import search

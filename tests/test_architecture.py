@@ -20,6 +20,11 @@ ROOMS = [
     *("detector", "kernels", "estimators", "noise", "frame", "masters", "io", "steps", "stack"),
     *("simulate", "photometry", "characterize", "validation", "report", "night", "cli"),
 ]
+#: The same within ``night``: its folders, the modules that lead through them, and what is said without a reduction.
+NIGHT = [
+    *("headers", "profiles", "common", "matching", "setups", "files", "library", "detector", "plan", "summary"),
+    *("masters", "pixel_pass", "planning", "science", "run", "to_audit", "preview"),
+]
 #: What users call, beside what `astro_calib` itself offers.
 PUBLIC = ["", ".photometry", ".night", ".simulate", ".validation", ".estimators", ".characterize"]
 
@@ -59,6 +64,24 @@ def test_a_folder_imports_from_those_below_it():
         for module, several in imports().items()
         for imported in several
         if module != "astro_calib" and imported != "astro_calib" and order[room(imported)] > order[room(module)]
+    }
+    assert against == set()
+
+
+def test_a_folder_of_a_night_imports_from_those_below_it():
+    order = {name: place for place, name in enumerate(NIGHT)}
+    inside = {path.stem for path in (PACKAGE / "night").iterdir() if path.name not in {"__init__.py", "__pycache__"}}
+    assert inside == set(NIGHT)
+
+    def place(module: str) -> int:
+        return order[module.split(".")[2]]
+
+    within = "astro_calib.night."
+    against = {
+        (module, imported)
+        for module, several in imports().items()
+        for imported in several
+        if module.startswith(within) and imported.startswith(within) and place(imported) > place(module)
     }
     assert against == set()
 

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from astro_calib import simulate
 from astro_calib.cli import main
 from astro_calib.night import load_profile
-from astro_calib.night.matching_rules import Matching
-from astro_calib.night.profile_check import DETECTOR_KEYS, KINDS, ROLES
+from astro_calib.night.profiles.check import DETECTOR_KEYS, KINDS, ROLES
+from astro_calib.night.profiles.matching_rules import Matching
 
 MATCHING_KEYS = {one.name for one in fields(Matching)}
 DOCS = Path(__file__).parents[1] / "docs"

@@ -28,7 +28,7 @@ def command(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
         from astro_calib import simulate
         from astro_calib.io.atomic import remove_leftovers
         from astro_calib.night import reduce_night
-        from astro_calib.night.output import check_output
+        from astro_calib.night.common.output import check_output
 
         # Before the frames of an earlier demo are removed.
         check_output(out, overwrite=True)

@@ -19,9 +19,9 @@ def show_plan(raw: Any, *, profile: str, detector: str, patterns: dict[str, Any]
         from functools import partial
 
         from astro_calib.io.terminal import progress_bar
-        from astro_calib.night.numbers_told import unknown_numbers
-        from astro_calib.night.plan_text import lost_science, plan_text
         from astro_calib.night.planning import make_plan
+        from astro_calib.night.preview.numbers_told import unknown_numbers
+        from astro_calib.night.preview.plan_text import lost_science, plan_text
 
         watch = partial(progress_bar, desc="headers", unit="file", show=not quiet)
         night = make_plan(raw, profile, detector=detector, patterns=patterns, headers_only=True, watch=watch, **options)

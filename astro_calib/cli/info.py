@@ -27,8 +27,8 @@ def command(files: tuple[Path, ...], profile: str) -> None:
     with clear_errors():
         from astro_calib.errors import FrameError
         from astro_calib.night import load_profile
-        from astro_calib.night.about import about_file
-        from astro_calib.night.find import find_files
+        from astro_calib.night.files.find import find_files
+        from astro_calib.night.preview.about import about_file
 
         loaded = load_profile(profile)
         paths, _ = find_files(files)

@@ -27,7 +27,7 @@ FORM = "%(asctime)s %(levelname)-7s %(message)s"
 @contextmanager
 def logged(path: Path | None, verbose: bool) -> Iterator[None]:
     """Tell what is done to a file, and on standard error if that is asked for."""
-    from astro_calib.night.log import LOG
+    from astro_calib.night.common.log import LOG
 
     before = LOG.level
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ def _failures_of(file: _LogFile) -> Iterator[None]:
 def _told(handler: logging.Handler) -> Iterator[None]:
     from astropy import log
 
-    from astro_calib.night.log import LOG
+    from astro_calib.night.common.log import LOG
 
     LOG.addHandler(handler)
     if isinstance(handler, logging.FileHandler):

@@ -26,7 +26,7 @@ def command(raw: tuple[Path, ...], out: Path | None, overwrite: bool) -> None:
     """
     with clear_errors():
         from astro_calib.io.atomic import write_atomically
-        from astro_calib.night.draft import draft_profile
+        from astro_calib.night.preview.draft import draft_profile
 
         if out is not None:
             check_writable(out, overwrite)

@@ -58,8 +58,8 @@ def command(
         from astro_calib.characterize import photon_transfer
         from astro_calib.io.atomic import write_atomically
         from astro_calib.night import load_profile
+        from astro_calib.night.files.survey import survey_night
         from astro_calib.night.planning import with_unit
-        from astro_calib.night.survey import survey_night
 
         frames, unused = survey_night(raw, with_unit(load_profile(profile), unit))
         groups = _groups(frames, only)
@@ -88,7 +88,7 @@ def command(
 def _groups(frames: list[RawFrame], only: str | None) -> dict[str, tuple[tuple[RawFrame, ...], tuple[RawFrame, ...]]]:
     """The flats and biases to measure with, by filter, and by setup if there are several that can be measured."""
     from astro_calib.errors import FrameError
-    from astro_calib.night.setups import described_setups, setups
+    from astro_calib.night.setups.setups import described_setups, setups
 
     if only is not None:
         filters = sorted({frame.filter for frame in frames if frame.kind == "flat"})
@@ -124,7 +124,7 @@ def _pictures(out: Path | None, names: list[str]) -> dict[str, Path]:
         return {}
     if len(names) == 1:
         return {names[0]: out}
-    from astro_calib.night.names import file_name
+    from astro_calib.night.common.names import file_name
 
     return {name: out.with_name(f"{out.stem}-{file_name(name)}{out.suffix}") for name in names}
 
@@ -133,7 +133,7 @@ def _raw_frame(path: Path) -> CCDData:
     """A raw frame with its header, in adu."""
     from astropy.nddata import CCDData
 
-    from astro_calib.night.raw_file import read_raw_file
+    from astro_calib.night.headers.raw_file import read_raw_file
 
     header, pixels = read_raw_file(path)
     return CCDData(pixels, unit="adu", meta=header)

@@ -13,7 +13,7 @@ from astro_calib.cli.output import Failure, FailureInPart, clear_errors, show_su
 from astro_calib.cli.reports import check_reports, told_as_json
 
 if TYPE_CHECKING:
-    from astro_calib.night.summary import NightSummary
+    from astro_calib.night.summary.summary import NightSummary
 
 
 @click.command(
@@ -164,6 +164,6 @@ def command(
 
 def lost(summary: NightSummary) -> str:
     """The science frames that are missing in the results, and files that may be some; empty if there are none."""
-    from astro_calib.night.unused_text import lost_lines
+    from astro_calib.night.summary.unused_text import lost_lines
 
     return "\n".join(lost_lines(summary.lost, len(summary.frames), summary.called))

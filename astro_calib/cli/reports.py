@@ -42,9 +42,9 @@ def check_reports(
 
 def _check_place(called: str, path: Path, out: Path) -> None:
     """Refuse the name of a picture, as raw frames and results have, and what the reduction writes itself."""
-    from astro_calib.night.find import OTHER_FORMATS
-    from astro_calib.night.output import PARTS, SUMMARY
-    from astro_calib.night.raw_file import FITS_SUFFIX
+    from astro_calib.night.common.output import PARTS, SUMMARY
+    from astro_calib.night.files.find import OTHER_FORMATS
+    from astro_calib.night.headers.raw_file import FITS_SUFFIX
 
     real, place = Path(os.path.realpath(path)), Path(os.path.realpath(out))
     for name in (path, real):
@@ -58,7 +58,7 @@ def _check_place(called: str, path: Path, out: Path) -> None:
 
 def _check_replaced(called: str, path: Path, raw: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Refuse to replace what is read, under whichever name."""
-    from astro_calib.night.find import find_files
+    from astro_calib.night.files.find import find_files
 
     files = list(inputs)
     # What is wrong with the raw files is said when they are read.

@@ -7,26 +7,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from astro_calib.errors import FrameError, ProfileError
-from astro_calib.night.completeness import check_bad_sections, remarks_on, why_incomplete
-from astro_calib.night.frames import RawFrame, UnusedFile, by_reason
-from astro_calib.night.lent_master import lent_pedestal
-from astro_calib.night.loan import without_lent
-from astro_calib.night.pixels import Pixels
-from astro_calib.night.raw_file import most_bytes
-from astro_calib.night.sample import FEWER, PIXELS, Seen
-from astro_calib.night.sorting import without_hopeless
-from astro_calib.night.survey import left_out
-from astro_calib.night.unlike import remarks_on_fractions, without_unlike
+from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason
+from astro_calib.night.files.pixels import Pixels
+from astro_calib.night.files.sample import FEWER, PIXELS, Seen
+from astro_calib.night.files.survey import left_out
+from astro_calib.night.files.unlike import remarks_on_fractions, without_unlike
+from astro_calib.night.headers.raw_file import most_bytes
+from astro_calib.night.library.loan import without_lent
+from astro_calib.night.masters.lent_master import lent_pedestal
+from astro_calib.night.plan.completeness import check_bad_sections, remarks_on, why_incomplete
+from astro_calib.night.plan.sorting import without_hopeless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from astro_calib.night.detector import NightDetector
-    from astro_calib.night.loan import Loan
-    from astro_calib.night.night_plan import NightPlan
-    from astro_calib.night.plan import Plan
-    from astro_calib.night.profile import Profile
+    from astro_calib.night.detector.detector import NightDetector
+    from astro_calib.night.library.loan import Loan
+    from astro_calib.night.plan.night_plan import NightPlan
+    from astro_calib.night.plan.plan import Plan
+    from astro_calib.night.profiles.profile import Profile
 
 __all__ = ["PixelPass"]
 

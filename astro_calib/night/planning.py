@@ -11,28 +11,28 @@ import numpy as np
 
 from astro_calib.arguments import described, quantity_values
 from astro_calib.errors import FrameError
-from astro_calib.night.by_hand import read_bad_pixels, unfitting, with_patterns
-from astro_calib.night.completeness import why_incomplete
-from astro_calib.night.decide import MODES
-from astro_calib.night.detector import night_detector
-from astro_calib.night.examine import ADU
-from astro_calib.night.journal import tell_frames, tell_unused
-from astro_calib.night.library import find_library
-from astro_calib.night.loan import nothing_lent
+from astro_calib.night.detector.decide import MODES
+from astro_calib.night.detector.detector import night_detector
+from astro_calib.night.files.examine import ADU
+from astro_calib.night.files.survey import UNITS, survey_headers
+from astro_calib.night.library.library import find_library
+from astro_calib.night.library.loan import nothing_lent
 from astro_calib.night.pixel_pass import PixelPass
-from astro_calib.night.profiles import load_profile
-from astro_calib.night.sorting import night_of
-from astro_calib.night.survey import UNITS, survey_headers
+from astro_calib.night.plan.completeness import why_incomplete
+from astro_calib.night.plan.sorting import night_of
+from astro_calib.night.profiles.by_hand import read_bad_pixels, unfitting, with_patterns
+from astro_calib.night.profiles.choice import load_profile
+from astro_calib.night.summary.journal import tell_frames, tell_unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
     from pathlib import Path
 
-    from astro_calib.night.by_hand import BadPixelFile, Pattern
-    from astro_calib.night.night_plan import NightPlan
-    from astro_calib.night.plan import Plan
-    from astro_calib.night.profile import Profile
+    from astro_calib.night.plan.night_plan import NightPlan
+    from astro_calib.night.plan.plan import Plan
+    from astro_calib.night.profiles.by_hand import BadPixelFile, Pattern
+    from astro_calib.night.profiles.profile import Profile
 
 __all__ = ["make_plan", "plan_night", "with_unit"]
 

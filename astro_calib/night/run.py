@@ -14,17 +14,17 @@ from astro_calib.arguments import described
 from astro_calib.errors import FrameError
 from astro_calib.io.atomic import write_atomically
 from astro_calib.io.terminal import progress_bar
-from astro_calib.night.frames import UnusedFile
-from astro_calib.night.journal import tell_masters, tell_reduced, tell_unused
-from astro_calib.night.masters import make_masters, write_masters
-from astro_calib.night.names import called
-from astro_calib.night.net import tried
-from astro_calib.night.output import Output, check_output
+from astro_calib.night.common.frames import UnusedFile
+from astro_calib.night.common.names import called
+from astro_calib.night.common.net import tried
+from astro_calib.night.common.output import Output, check_output
+from astro_calib.night.common.remarks import Remark, Remarks
+from astro_calib.night.files.survey import left_out
+from astro_calib.night.masters.masters import make_masters, write_masters
 from astro_calib.night.planning import make_plan
-from astro_calib.night.remarks import Remark, Remarks
 from astro_calib.night.science import reduce_science
-from astro_calib.night.summary import NightSummary
-from astro_calib.night.survey import left_out
+from astro_calib.night.summary.journal import tell_masters, tell_reduced, tell_unused
+from astro_calib.night.summary.summary import NightSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
     import astropy.units as u
 
-    from astro_calib.night.by_hand import Pattern
-    from astro_calib.night.frame_summary import FrameSummary
-    from astro_calib.night.frames import RawFrame
-    from astro_calib.night.master_summary import MasterSummary
-    from astro_calib.night.plan import Plan
-    from astro_calib.night.profile import Profile
+    from astro_calib.night.common.frames import RawFrame
+    from astro_calib.night.plan.plan import Plan
+    from astro_calib.night.profiles.by_hand import Pattern
+    from astro_calib.night.profiles.profile import Profile
     from astro_calib.night.science import Made
+    from astro_calib.night.summary.frame_summary import FrameSummary
+    from astro_calib.night.summary.master_summary import MasterSummary
 
 __all__ = ["reduce_night"]
 

@@ -11,11 +11,11 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable, with_nan
-from astro_calib.night.error_shares import error_shares
-from astro_calib.night.frame_summary import FrameSummary
-from astro_calib.night.masters import calibrate_raw, read_raw
-from astro_calib.night.read_out import detector_of
-from astro_calib.night.sky_level import below_zero
+from astro_calib.night.masters.masters import calibrate_raw, read_raw
+from astro_calib.night.masters.read_out import detector_of
+from astro_calib.night.summary.error_shares import error_shares
+from astro_calib.night.summary.frame_summary import FrameSummary
+from astro_calib.night.summary.sky_level import below_zero
 from astro_calib.photometry.sky_noise import measure_sky_noise
 from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
 from astro_calib.stack.levels import finite_median
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.night.frames import RawFrame
-    from astro_calib.night.master_set import Masters
-    from astro_calib.night.output import Output
-    from astro_calib.night.plan import Plan
+    from astro_calib.night.common.frames import RawFrame
+    from astro_calib.night.common.output import Output
+    from astro_calib.night.masters.master_set import Masters
+    from astro_calib.night.plan.plan import Plan
     from astro_calib.photometry.sky_noise import SkyNoise
 
 __all__ = ["Made", "Photometry", "before_calibrated", "calibrated", "measured", "reduce_science"]

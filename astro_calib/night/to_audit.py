@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.characterize.audit.frames import calibrated_in
 from astro_calib.errors import FrameError
-from astro_calib.night.detector import UnknownNumberError
+from astro_calib.night.detector.detector import UnknownNumberError
+from astro_calib.night.headers.raw_file import read_raw_file
 from astro_calib.night.planning import plan_night
-from astro_calib.night.raw_file import read_raw_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,10 @@ from astropy.io import fits
 from click.testing import CliRunner
 
 from astro_calib.cli import main
-from astro_calib.night import pixels, plan_night, raw_file
-from astro_calib.night.plan_text import lost_science, plan_text
+from astro_calib.night import plan_night
+from astro_calib.night.files import pixels
+from astro_calib.night.headers import raw_file
+from astro_calib.night.preview.plan_text import lost_science, plan_text
 
 SHAPE = (12, 20)
 NUMBERS = {"EGAIN": 1.5, "RDNOISE": 8.0}

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from astro_calib import simulate
 from astro_calib.cli import main
 from astro_calib.night import load_profile, plan_night
-from astro_calib.night.draft import draft_profile
-from astro_calib.night.headers import parse_section
+from astro_calib.night.headers.values import parse_section
+from astro_calib.night.preview.draft import draft_profile
 
 SHAPE = (12, 20)
 

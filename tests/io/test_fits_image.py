@@ -16,7 +16,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib import CCDFrame, DataQuality, Detector, calibrate, combine
 from astro_calib.errors import FrameError
-from astro_calib.night.raw_file import read_raw_file
+from astro_calib.night.headers.raw_file import read_raw_file
 
 SHAPE = (12, 16)
 PIXELS = np.random.default_rng(3).integers(1000, 1200, SHAPE).astype(np.uint16)

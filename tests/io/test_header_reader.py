@@ -13,7 +13,7 @@ from astropy.io import fits
 from astro_calib.errors import FrameError
 from astro_calib.io.fits.header_reader import header_at_beginning, read_image_header
 from astro_calib.io.fits.lazy_header import LazyHeader
-from astro_calib.night.raw_file import UnusableFileError, read_raw_file, read_raw_header
+from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_file, read_raw_header
 
 SHAPE = (30, 40)
 PIXELS = np.random.default_rng(3).integers(1000, 1200, SHAPE).astype(np.uint16)

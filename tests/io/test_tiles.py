@@ -14,7 +14,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_calib import CCDFrame
 from astro_calib.errors import FrameError
-from astro_calib.night.raw_file import UnusableFileError, read_raw_file
+from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_file
 from tests import processes
 
 DATA = np.random.default_rng(1).normal(1000, 5, (32, 48)).round().astype(np.int16)
@@ -81,7 +81,7 @@ from pathlib import Path
 import numpy as np
 from astro_calib import CCDFrame
 from astro_calib.errors import FrameError
-from astro_calib.night.raw_file import read_raw_file
+from astro_calib.night.headers.raw_file import read_raw_file
 warnings.simplefilter("ignore")
 path, begin, end = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 content = path.read_bytes()

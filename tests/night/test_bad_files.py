@@ -17,8 +17,9 @@ import pytest
 from astropy.io import fits
 
 from astro_calib.errors import FrameError
-from astro_calib.night import masters, reduce_night, run
-from astro_calib.night.net import tried
+from astro_calib.night import reduce_night, run
+from astro_calib.night.common.net import tried
+from astro_calib.night.masters import masters
 from astro_calib.night.planning import make_plan
 
 SHAPE = (16, 20)

@@ -9,8 +9,8 @@ import pytest
 from astropy.io import fits
 
 from astro_calib.night import plan_night, reduce_night
-from astro_calib.night.by_temperature import by_temperature
-from astro_calib.night.plan_text import plan_text
+from astro_calib.night.preview.plan_text import plan_text
+from astro_calib.night.setups.by_temperature import by_temperature
 
 from .synthetic import Camera
 

@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from astro_calib.night import load_profile
-from astro_calib.night.survey import survey_night
+from astro_calib.night.files.survey import survey_night
 from tests.night.conventions import CONVENTIONS, page
 
 SHAPE = (200, 300)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astro_calib import CCDFrame
-from astro_calib.night.dark_for import best_combination, combined_dark
+from astro_calib.night.matching.dark_for import best_combination, combined_dark
 
 SHAPE = (96, 96)
 RNG = np.random.default_rng(18)

@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from astro_calib import CCDFrame
 from astro_calib.night import reduce_night
-from astro_calib.night.master_set import Masters
+from astro_calib.night.masters.master_set import Masters
 from astro_calib.night.planning import plan_night
 
 

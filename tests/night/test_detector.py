@@ -8,7 +8,8 @@ from astropy.io import fits
 from scipy.ndimage import uniform_filter
 
 from astro_calib.errors import FrameError
-from astro_calib.night import reduce_night, sample
+from astro_calib.night import reduce_night
+from astro_calib.night.files import sample
 from astro_calib.night.planning import make_plan
 from tests.night.synthetic import Camera
 

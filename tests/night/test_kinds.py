@@ -11,8 +11,8 @@ from astro_calib import DataQuality, reduce_night
 from astro_calib.cli import main
 from astro_calib.errors import FrameError, ProfileError
 from astro_calib.night import load_profile, plan_night
-from astro_calib.night.find import find_files
-from astro_calib.night.observed import time_of
+from astro_calib.night.files.find import find_files
+from astro_calib.night.headers.observed import time_of
 
 CAMERA = {"gain": 1.5, "read_noise": 8.0}
 QUICK = {"stars": False, "pictures": False, "progress": False}

@@ -11,9 +11,9 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astro_calib import CCDFrame, Detector
 from astro_calib.errors import FrameError
 from astro_calib.night import load_profile
-from astro_calib.night.lent_master import Borrower, lent_master
-from astro_calib.night.loan import Borrowed
-from astro_calib.night.master_file import examine_master
+from astro_calib.night.library.loan import Borrowed
+from astro_calib.night.library.master_file import examine_master
+from astro_calib.night.masters.lent_master import Borrower, lent_master
 
 GENERIC = load_profile("generic")
 GAIN, READ_NOISE = 2.0, 6.0

@@ -10,11 +10,11 @@ from astropy.io import fits
 
 from astro_calib.errors import FrameError
 from astro_calib.night import load_profile
-from astro_calib.night.examine import examine_file
-from astro_calib.night.library import find_library
-from astro_calib.night.loan import Borrowed
-from astro_calib.night.master_file import MasterFile
-from astro_calib.night.matching_rules import Matching
+from astro_calib.night.files.examine import examine_file
+from astro_calib.night.library.library import find_library
+from astro_calib.night.library.loan import Borrowed
+from astro_calib.night.library.master_file import MasterFile
+from astro_calib.night.profiles.matching_rules import Matching
 
 GENERIC = load_profile("generic")
 CAMERA = {"INSTRUME": "ZWO ASI294MC Pro", "GAIN": 120, "SET-TEMP": -20.0, "XBINNING": 1}

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 from astro_calib.night import UnusedFile, load_profile
-from astro_calib.night.master_file import examine_master
+from astro_calib.night.library.master_file import examine_master
 
 GENERIC = load_profile("generic")
 

@@ -8,9 +8,9 @@ from astropy.io import fits
 
 from astro_calib.errors import FrameError
 from astro_calib.night import plan_night, reduce_night
-from astro_calib.night.frames import RawFrame
-from astro_calib.night.matching import Choice, dark_choice, flat_choice, flat_groups
-from astro_calib.night.matching_rules import Matching
+from astro_calib.night.common.frames import RawFrame
+from astro_calib.night.matching.matching import Choice, dark_choice, flat_choice, flat_groups
+from astro_calib.night.profiles.matching_rules import Matching
 from tests.night.synthetic import GAIN, READ_NOISE, Camera
 
 LEAN = {"stars": False, "pictures": False, "progress": False, "detector": "header"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_calib.io.atomic import write_atomically
-from astro_calib.night.names import file_name, in_rows, stem, unique_name
+from astro_calib.night.common.names import file_name, in_rows, stem, unique_name
 
 
 @pytest.mark.parametrize("name", ["d1.fits", "d1.FIT", "d1.fts", "d1.fits.gz", "d1.fits.fz", "d1.fz", "d1.fit.bz2"])

@@ -7,7 +7,7 @@ import pytest
 
 from astro_calib import CCDFrame
 from astro_calib.night import reduce_night
-from astro_calib.night.dark_frames import DarkFrames
+from astro_calib.night.masters.dark_frames import DarkFrames
 from tests.night.synthetic import Camera
 
 LEAN = {"stars": False, "pictures": False, "progress": False, "detector": "header"}

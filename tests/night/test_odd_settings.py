@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 
 from astro_calib.night import plan_night
-from astro_calib.night.setups import settings_of
+from astro_calib.night.headers.settings import settings_of
 
 CAMERA = {"gain": 1.5, "read_noise": 8.0, "headers_only": True}
 

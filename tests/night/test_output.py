@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from astro_calib.io.atomic import TEMPORARY
-from astro_calib.night.output import Output, check_output
+from astro_calib.night.common.output import Output, check_output
 
 
 def test_parts_are_made_and_files_belong_to_them(tmp_path):

@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from astro_calib.errors import ProfileError
 from astro_calib.night import builtin_profiles, load_profile
-from astro_calib.night import profile as profile_module
+from astro_calib.night.profiles import profile as profile_module
 
 
 def header(**cards):

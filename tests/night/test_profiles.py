@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from astro_calib.cli import main
 from astro_calib.errors import ProfileError
 from astro_calib.night import builtin_profiles, choose_profile, load_profile
-from astro_calib.night import profiles as profiles_module
-from astro_calib.night.detector import UnknownNumberError
+from astro_calib.night.detector.detector import UnknownNumberError
 from astro_calib.night.planning import make_plan
-from astro_calib.night.profile_check import DETECTOR_KEYS, ROLES
+from astro_calib.night.profiles import choice as profiles_module
+from astro_calib.night.profiles.check import DETECTOR_KEYS, ROLES
 
 HUNTSMAN = Path(__file__).parents[3] / "shared" / "data" / "huntsman"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astro_calib.night.raw_file import UnusableFileError, read_raw_file
+from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_file
 
 DATA = np.random.default_rng(1).integers(0, 65536, (50, 60)).astype(np.uint16)
 

@@ -8,7 +8,7 @@ import warnings
 import pytest
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_calib.night.remarks import FileRemark, Remark, Remarks, remark_lines
+from astro_calib.night.common.remarks import FileRemark, Remark, Remarks, remark_lines
 
 
 def told(*texts):

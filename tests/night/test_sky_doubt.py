@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astro_calib.night.decide import Estimate, Number
-from astro_calib.night.sky_doubt import sky_doubt
+from astro_calib.night.detector.decide import Estimate, Number
+from astro_calib.night.summary.sky_doubt import sky_doubt
 from astro_calib.photometry.sky_noise import SkyNoise
 
 #: The true gain, electron/adu, and the read noise, adu.

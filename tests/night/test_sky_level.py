@@ -7,7 +7,7 @@ import pytest
 
 from astro_calib import CCDFrame
 from astro_calib.night import reduce_night
-from astro_calib.night.sky_level import below_zero
+from astro_calib.night.summary.sky_level import below_zero
 
 from .synthetic import Camera
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from astro_calib import reduce_night
-from astro_calib.night.frame_summary import FrameSummary
-from astro_calib.night.frame_tables import FRAME_COLUMNS, short_frame_lines
-from astro_calib.night.plain import plain
+from astro_calib.night.summary.frame_summary import FrameSummary
+from astro_calib.night.summary.frame_tables import FRAME_COLUMNS, short_frame_lines
+from astro_calib.night.summary.plain import plain
 from astro_calib.photometry.sky_noise import SkyNoise
 
 

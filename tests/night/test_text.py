@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from astro_calib.night.text import columns, glued, listed, paragraph
+from astro_calib.night.common.text import columns, glued, listed, paragraph
 
 ROWS = [
     ("file", "object", "SNR\nbefore / after", "bad"),

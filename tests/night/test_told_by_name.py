@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from astro_calib.night import plan_night
-from astro_calib.night.told_by_name import filter_by_name, kind_by_name
+from astro_calib.night.headers.told_by_name import filter_by_name, kind_by_name
 
 CAMERA = {"gain": 1.5, "read_noise": 8.0}
 

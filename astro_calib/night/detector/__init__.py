@@ -1,0 +1,1 @@
+"""A night's detector, as it is stated, written and measured."""

@@ -1,0 +1,70 @@
+"""Look at the pixels of frames whose headers are known: damaged files, and copies of others, are named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from astro_calib.errors import FrameError
+from astro_calib.night.common.frames import RawFrame, UnusedFile, file_state
+from astro_calib.night.common.net import tried
+from astro_calib.night.files.unlike import Glance, glance_at
+from astro_calib.night.headers.not_raw import pixels_of_result
+from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_file
+from astro_calib.noise.identity import content_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from astro_calib.night.files.sample import Seen
+
+__all__ = ["Pixels"]
+
+SAME_PIXELS = "it has the same pixels as "
+
+
+class Pixels:
+    """
+    Reads the pixels of the frames of a night, those of each file once.
+
+    ``most`` is the number of bytes that a file may hold.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._first_with: dict[str, Path] = {}
+        self._known: dict[Path, RawFrame | UnusedFile] = {}
+        #: What is kept of the calibration frames, to compare them.
+        self.glances: dict[Path, Glance] = {}
+
+    def looked_at(self, frame: RawFrame, seen: Seen | None = None) -> RawFrame | UnusedFile:
+        """Return a frame with its checksum, or why it cannot be used; ``seen`` takes a look at its pixels as well."""
+        if frame.path not in self._known:
+            self._known[frame.path] = tried(frame.path, frame.kind, partial(self._read, frame, seen))
+        found = self._known[frame.path]
+        # Sections may be known from other frames of the setup.
+        return found if isinstance(found, UnusedFile) else replace(frame, digest=found.digest)
+
+    def _read(self, frame: RawFrame, seen: Seen | None) -> RawFrame | UnusedFile:
+        try:
+            header, data = read_raw_file(frame.path, most=self._most)
+        except UnusableFileError as error:
+            return UnusedFile(frame.path, str(error), frame.kind, lost=frame.kind == "science")
+        if data.shape != frame.shape or file_state(frame.path) != frame.state:
+            msg = "it was changed after its header was read; reduce again when nothing writes to it"
+            raise FrameError(msg)
+        if reason := pixels_of_result(data):
+            return UnusedFile(frame.path, f"{reason}: no raw frame; give the files of the camera", frame.kind)
+        digest = content_digest(data)
+        path = frame.path
+        twin = self._first_with.setdefault(digest, path)
+        if twin is not path:
+            # The name alone would say that the file is like itself.
+            reason = f"{path} has the same pixels as {twin}" if path.name == twin.name else SAME_PIXELS + twin.name
+            return UnusedFile(path, reason, frame.kind)
+        if frame.kind != "science":
+            self.glances[path] = glance_at(data, frame.trim)
+        if seen is not None:
+            seen.look(frame, header, data)
+        return replace(frame, digest=digest)

@@ -1,0 +1,1 @@
+"""What headers and names of files tell, read without trusting them."""

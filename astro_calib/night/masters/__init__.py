@@ -1,0 +1,1 @@
+"""The masters of a night, made and lent."""

@@ -1,0 +1,142 @@
+"""The masters of a setup once they are made, and which of them a frame gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astro_calib.frame.rebuild import usable
+from astro_calib.night.matching.dark_for import Combination, best_combination, combined_dark, distance, line_between
+from astro_calib.night.matching.matching import SAME_EXPOSURE, between, flat_choice
+from astro_calib.stack.levels import finite_median
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.night.common.frames import RawFrame, UnusedFile
+    from astro_calib.night.masters.master_noise import Scatter
+    from astro_calib.night.plan.plan import Plan
+
+__all__ = ["EXPOSURE_TIME", "Masters", "dark_name", "flat_name", "level_of", "sigma_of", "variance_of"]
+
+#: The header keyword under which all frames of a night have their exposure time.
+EXPOSURE_TIME = "EXPTIME"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masters:
+    """
+    The masters of a night in electron: the bias, darks by exposure time in seconds (bias subtracted), flats by filter.
+
+    Without ``may_scale`` a dark serves for its own exposure time only, with ``bias_in_darks`` for those between two as
+    well. ``scatter`` says of each master, by its name, how its frames scatter. ``unused`` are frames that turned out to
+    be of no use, ``remarks`` say what that means for the results.
+    """
+
+    bias: CCDFrame | None
+    darks: Mapping[float, CCDFrame]
+    flats: Mapping[str, CCDFrame]
+    scatter: Mapping[str, Scatter] = field(default_factory=dict)
+    may_scale: bool = True
+    bias_in_darks: bool = False
+    unused: tuple[UnusedFile, ...] = ()
+    remarks: tuple[str, ...] = ()
+    _found: dict[float, tuple[Combination, CCDFrame]] = field(default_factory=dict)
+
+    @cached_property
+    def pedestal(self) -> float:
+        """The level of the master bias, in electron; NaN without one."""
+        return float("nan") if self.bias is None else level_of(self.bias)
+
+    def titled(self) -> Iterator[tuple[str, str, CCDFrame]]:
+        """Yield a title, a name (which may hold anything that a header can), and the frame of each master."""
+        if self.bias is not None:
+            yield "master bias", "bias", self.bias
+        for time, dark in self.darks.items():
+            yield f"master dark, {time:g} s", dark_name(time), dark
+        for time, (how, dark) in self._found.items():
+            if len(how.parts) > 1:
+                yield f"dark for {time:g} s, {how.why}", f"{dark_name(time)}-made", dark
+        for filter_name, flat in self.flats.items():
+            yield f"master flat, {filter_name or 'no filter'}", flat_name(filter_name), flat
+
+    def dark_for(self, exposure_time: float) -> CCDFrame | None:
+        """
+        Return the dark to subtract from a frame of this exposure time in seconds; None without one.
+
+        A dark of the same time is the first choice; else what `best_combination` finds, once for each time.
+        """
+        # A frame without exposure can take any dark, which is multiplied by zero.
+        wanted = max(exposure_time, 1e-9)
+        same = [time for time in self.darks if distance(time, wanted) <= SAME_EXPOSURE]
+        if same:
+            return self.darks[min(same, key=lambda time: distance(time, wanted))]
+        if wanted not in self._found:
+            how = self._how(wanted)
+            if how is None:
+                return None
+            if len(how.parts) == 1:
+                (time,) = how.parts
+                dark = self.darks[time]
+            else:
+                dark = combined_dark(self.darks, how.parts)
+                dark.meta[EXPOSURE_TIME] = wanted
+                dark.meta["NCOMBINE"] = sum(int(self.darks[time].meta.get("NCOMBINE", 1)) for time in how.parts)
+            self._found[wanted] = how, dark
+        return self._found[wanted][1]
+
+    def how_made(self, exposure_time: float) -> Combination | None:
+        """Return how the dark for an exposure time was made that has none of its own; None for others."""
+        found = self._found.get(max(exposure_time, 1e-9))
+        return None if found is None else found[0]
+
+    def _how(self, wanted: float) -> Combination | None:
+        """How a dark for an exposure time is made; None if it cannot be."""
+        if not self.darks or not self.may_scale:
+            return None
+        if self.bias_in_darks:
+            # On a line between two, the bias that both hold stays as it is.
+            around = between(self.darks, wanted)
+            return None if around is None else line_between(*around, wanted)
+        return best_combination(self.darks, wanted, EXPOSURE_TIME)
+
+    def flat_for(self, frame: RawFrame, plan: Plan) -> CCDFrame | None:
+        """Return the flat to divide a science frame by; None without one."""
+        made = {key: frames for key, frames in plan.flat_groups.items() if key in self.flats}
+        chosen = flat_choice(frame, made, plan.profile.matching)
+        if chosen.name:
+            return self.flats[chosen.key]
+        # One that is borrowed goes by its filter alone.
+        return None if frame.filter in plan.flat_groups else self.flats.get(frame.filter)
+
+
+def dark_name(time: float) -> str:
+    """Return the name of the master dark of an exposure time in seconds."""
+    return f"dark-{time:g}s"
+
+
+def flat_name(name: str) -> str:
+    """Return the name of the master flat of a group of flats."""
+    return f"flat-{name or 'none'}"
+
+
+def level_of(master: CCDFrame) -> float:
+    """Return the median over the pixels that can be used; NaN if there are none."""
+    return finite_median(master.pixels[usable(master)])
+
+
+def sigma_of(master: CCDFrame) -> float:
+    """Return the root of the median variance over the pixels that can be used; NaN if there are none."""
+    return float(np.sqrt(finite_median(variance_of(master)[usable(master)])))
+
+
+def variance_of(master: CCDFrame) -> NDArray[Any]:
+    """Return the variance of a master; NaN where nothing tells it."""
+    # One of another program may say nothing of its noise.
+    return np.full(master.shape, np.nan) if master.variance is None else master.variance

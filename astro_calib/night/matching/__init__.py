@@ -1,0 +1,1 @@
+"""Which calibration frames go with which science frame."""

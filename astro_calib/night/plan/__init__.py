@@ -1,0 +1,1 @@
+"""What can be reduced of a night, and what is missing."""

@@ -1,0 +1,1 @@
+"""What files are, and what would be done with them, as text."""

@@ -1,0 +1,1 @@
+"""Profiles: which kind of frame a file is, and under which keywords its header tells what."""

@@ -1,0 +1,1 @@
+"""Which frames were taken with the same settings of the camera."""
