@@ -115,7 +115,7 @@ def _level(frame: CCDFrame, fit: FittedSurface) -> float:
 
 def _starless(frame: CCDFrame, fit: FittedSurface) -> CCDFrame:
     """A frame less its sky, with its stars masked."""
-    result = _less_smooth(frame, fit, "sky")
+    result = _less_smooth(frame, fit, "fringe")
     good = measured(result)
     stars: NDArray[np.bool_] = objects_on(floating(result.pixels), good)
     result.mask = stars if result.mask is None else result.mask | stars
