@@ -16,7 +16,7 @@ from astro_calib.night.plan.other_nights import of_nearest_nights, remarks_on_ti
 from astro_calib.night.plan.plan import Plan
 from astro_calib.night.profiles.choice import profile_of
 from astro_calib.night.setups.dark_temperature import SILENT, doubts_of_temperature, silent_darks
-from astro_calib.night.setups.odd_cards import doubts_of_cards
+from astro_calib.night.setups.odd_cards import doubts_of_cards, doubts_of_filters
 from astro_calib.night.setups.setups import SIZE, Setup, difference, setup_titles, setups
 from astro_calib.night.setups.told_in_part import remarks_on_settings
 from astro_calib.night.setups.unsure import without_unsure
@@ -175,6 +175,7 @@ def _told_of_darks(plans: Sequence[Plan]) -> tuple[list[Plan], list[UnusedFile]]
             *plan.remarks,
             *doubts_of_temperature(frames, plan.profile.matching.temperature),
             *doubts_of_cards(frames),
+            *doubts_of_filters(frames),
             *remarks_on_settings(frames, plan.remarks),
         )
         done.append(replace(plan, frames=frames, remarks=remarks))
