@@ -56,8 +56,9 @@ def test_a_wheel_that_nobody_knows_is_named_where_flats_and_lights_differ_in_it(
     assert "WHEELA is 'b'" in remark
 
 
-def test_wheels_that_agree_are_no_remark(tmp_path):
+def test_wheels_that_agree_are_no_remark_and_the_place_on_a_wheel_is_no_filter(tmp_path):
     raw = Camera(seed=43).night(tmp_path / "raw", "VB", flats=2, lights=2)
     for path in raw.iterdir():
-        fits.setval(path, "WHEELPOS", value=3 if "V" in path.name else 1)
-    assert not [one for one in plan_night(raw).remarks if "WHEELPOS" in one]
+        fits.setval(path, "WHEELA", value="Johnson V" if "V" in path.name else "Johnson B")
+        fits.setval(path, "WHEELPOS", value=3 if "flat" in path.name else 1)
+    assert not [one for one in plan_night(raw).remarks if "WHEEL" in one]

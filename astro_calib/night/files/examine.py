@@ -190,6 +190,11 @@ class _Description:
             days = f"{LONGEST_EXPOSURE / DAY:g} days"
             self.faults.append(f"{found.keyword}={found.value!r} is an exposure of more than {days}; expected seconds")
             return float("nan")
+        if seconds == 0 and self.kind == "science" and not found.contradicted:
+            self.remarks.append(
+                f"{found.keyword}={found.value!r}: a science frame of 0 s, of which no dark current is subtracted; if "
+                "it was exposed, correct its header, or let exposure_time under [keywords] in a profile name another card"
+            )
         if found.contradicted:
             self.remarks.append(
                 f"{found.keyword}={found.value!r} is taken to be the exposure time, although {found.contradicted}; "

@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from astro_calib.detector.header_values import as_number
 from astro_calib.night.headers.values import header_value
 
 if TYPE_CHECKING:
@@ -15,23 +16,23 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 __all__ = [
-    *("CARDS", "FAMILIES", "GAIN", "PEDESTAL", "READ_NOISE", "family_of", "hints_of", "is_usual", "may_be_filter"),
-    "settings_cards",
+    *("BINNING", "CAMERA", "CARDS", "FAMILIES", "GAIN", "OFFSET", "PEDESTAL", "READ_NOISE"),
+    *("family_of", "hints_of", "is_usual", "may_be_filter", "settings_cards"),
 ]
 
-GAIN = "gain setting"
+CAMERA, BINNING, GAIN, OFFSET = "camera", "binning", "gain setting", "offset setting"
 #: Under this name the settings of a frame tell the read noise of its header, in electron.
 READ_NOISE = "read noise"
 #: What a program added to all values, or will have to be added to them.
 PEDESTAL = "pedestal"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
 CARDS = {
-    "camera": ("INSTRUME", "DETECTOR", "CAMERA", "CAMERAID", "CAM-ID", "CAM-MOD", "CAMMODEL"),
+    CAMERA: ("INSTRUME", "DETECTOR", "CAMERA", "CAMERAID", "CAM-ID", "CAM-MOD", "CAMMODEL"),
     "serial number": ("SERIALNO", "SERIAL", "SERNO", "CAMSERNO", "DETSER", "CCDSERNO", "CAM-SN"),
-    "binning": ("XBINNING", "YBINNING", "CCDXBIN", "CCDYBIN", "CCDSUM", "BINNING"),
+    BINNING: ("XBINNING", "YBINNING", "CCDXBIN", "CCDYBIN", "CCDSUM", "BINNING"),
     "window": ("XORGSUBF", "YORGSUBF", "SUBRECT"),
     GAIN: ("GAIN", "EGAIN", "CAM-GAIN", "GAINRAW", "PREAMP"),
-    "offset setting": ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
+    OFFSET: ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
     PEDESTAL: ("PEDESTAL",),
     "row order": ("ROWORDER",),
     "orientation": (),
@@ -44,16 +45,16 @@ CHIP = r"(?:CCD|DET(?:ECTOR)?|CHIP|CAM(?:ERA)?|SENS(?:OR)?|FPA|IMAGER|ESODETCHIP
 AXIS = "(?:[XYHV]|COL|ROW)"
 #: How others spell them, without hyphens, underscores and blanks.
 PATTERNS = {
-    "camera": rf"{CHIP}(?:NAME?|ID|NUM|MOD(?:EL)?)?|DSENSOR|DETECNAM",
+    CAMERA: rf"{CHIP}(?:NAME?|ID|NUM|MOD(?:EL)?)?|DSENSOR|DETECNAM",
     "serial number": rf"{CHIP}(?:SER(?:IAL)?(?:NO|NUM)?|SN)",
-    "binning": (
+    BINNING: (
         rf"(?:{CHIP}|RDOUT|READ(?:OUT)?|ESODETWIN\d?)?{AXIS}?BIN(?:N(?:ING)?)?(?:{AXIS}|FAC\w*)?\d?|{CHIP}SUM|BINMODE"
     ),
     "window": (
         rf"{CHIP}SEC|{CHIP}?ROI(?:[XYWH]|START[XY]|[XY]START)?\d?|WINDOW|SUBFRAME?|SUBARR(?:AY)?|FRAMESEC|[XY]ORG(?:SUBF?R?A?M?E?)?"
         rf"|[XY]ORGSUB\w*|{CHIP}?(?:[XY]START|START[XY]|(?:COL|ROW)(?:ORG|START))|ESODETWIN\d?(?:STR|START)[XY]"
     ),
-    "offset setting": rf"BLACKLEV(?:EL)?|BRIGHTNE?S*|{CHIP}OFFS(?:ET)?",
+    OFFSET: rf"BLACKLEV(?:EL)?|BRIGHTNE?S*|{CHIP}OFFS(?:ET)?",
     "orientation": r"FLIP[XYHV]?|[XYHV]FLIP|MIRROR[XYHV]",
     "read-out mode": (
         rf"Q?(?:READ|RD|RO)(?:OUT|N)?(?:MODE?|SPEED|SPE?D|RATE)|{CHIP}MODE|CONVGAIN|GAINMODE|[HL]CG(?:MODE)?"
@@ -134,7 +135,7 @@ def _may_be_setting(keyword: str) -> bool:
 @lru_cache(1 << 12)
 def may_be_filter(keyword: str) -> bool:
     """
-    Whether a card may name a filter, or the place of one on a wheel.
+    Whether a card may name a filter.
 
     >>> from astro_calib.night.headers.setting_cards import may_be_filter
     >>> may_be_filter("FILTERA"), may_be_filter("FOCUSPOS")
@@ -158,8 +159,9 @@ def hints_of(header: Header, keywords: Mapping[str, Sequence[str]] = MappingProx
     found = {}
     for card in dict.fromkeys(header):
         if may_be_filter(card):
-            if isinstance(value := header_value(header, card), str | int):
-                found[card] = str(value).casefold()
+            # The same filter may be in another place of the wheel.
+            if isinstance(value := header_value(header, card), str) and as_number(value) is None:
+                found[card] = value.casefold()
             continue
         if not _may_be_setting(card):
             continue

@@ -33,6 +33,7 @@ __all__ = ["night_of", "without_hopeless"]
 
 TEMPERATURES = re.compile(r"(-?[0-9.]+(?:e[+-]?[0-9]+)?) C\b")
 ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C")
+ONLY_CAMERA = re.compile(r"camera(?: \(\S+\))? is [^,]*, not [^,]*")
 PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 ADVICE = "as in the frames that are reduced; reduce it with frames of its own setup"
 
@@ -202,8 +203,8 @@ def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, 
             what = f"{len(paths)} {PLURALS[kind] if several else kind}"
             what += f" of {for_filter(filter_name)}" if kind == "flat" else ""
             their, they_are = ("their", "they are") if several else ("its", "it is")
-            may = " (matching.temperature in a profile can allow it)" if ONLY_WARMER.fullmatch(why) else ""
-            differ = f"{their} {why}{may}" if why else f"{they_are} of another shape"
+            may = _may_be_allowed(why)
+            differ = f"{their} {why}{may and f' ({may})'}" if why else f"{they_are} of another shape"
             lines.append(f"{what} {'are' if several else 'is'} not used: {differ}")
     return tuple(lines)
 
@@ -247,6 +248,14 @@ def _why_left_out(frame: RawFrame, own: _Found, others: Sequence[Setup]) -> Unus
     said = min((text for setup in others if (text := difference(setup, frame))), key=len, default="")
     if not said:
         return left_out(frame, "nothing of its setup can be reduced")
-    # Where nothing else differs, it may be allowed.
-    also = ", or allow it with matching.temperature in a profile" if ONLY_WARMER.fullmatch(said) else ""
-    return left_out(frame, f"its {said}, {ADVICE}{also}")
+    may = _may_be_allowed(said)
+    return left_out(frame, f"its {said}, {ADVICE}{may and f'; {may}'}")
+
+
+def _may_be_allowed(difference: str) -> str:
+    """What lets a frame be used all the same that differs in nothing else; empty if nothing does."""
+    if ONLY_WARMER.fullmatch(difference):
+        return "matching.temperature in a profile can allow it"
+    if ONLY_CAMERA.fullmatch(difference):
+        return "if it is the same camera by another name, give it one name in all headers"
+    return ""
