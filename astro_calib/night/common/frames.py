@@ -80,6 +80,8 @@ class RawFrame:
         The angle of the rotator in degrees; None if the header does not tell.
     hints : mapping of str to str
         What its header says under cards that may tell a setting as well, by card.
+    thermometer : str
+        The card that counts as the detector's temperature although nothing says whose it is; empty if one says it.
 
     Examples
     --------
@@ -120,6 +122,7 @@ class RawFrame:
     time: float | None = None
     rotator: float | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
+    thermometer: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from astro_calib.night.headers.observed import time_of
 from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_header
 from astro_calib.night.headers.setting_cards import READ_NOISE, hints_of
 from astro_calib.night.headers.settings import rotator_of, settings_of
+from astro_calib.night.headers.temperature_cards import doubtful_card
 from astro_calib.night.headers.told_by_name import filter_by_name
 from astro_calib.night.headers.values import header_value, parse_section, values_of
 
@@ -136,6 +137,7 @@ class _Description:
             profile=profile,
             rotator=rotator_of(header),
             hints=hints_of(header, profile.keywords),
+            thermometer=doubtful_card(header),
         )
 
     def _filter(self) -> str:
