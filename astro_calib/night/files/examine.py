@@ -195,7 +195,8 @@ class _Description:
         if seconds == 0 and self.kind == "science" and not found.contradicted:
             self.remarks.append(
                 f"{found.keyword}={found.value!r}: a science frame of 0 s, of which no dark current is subtracted; if "
-                "it was exposed, correct its header, or let exposure_time under [keywords] in a profile name another card"
+                "it was exposed, correct its header, or name another card under exposure_time in the [keywords] of a "
+                "profile"
             )
         if found.contradicted:
             self.remarks.append(

@@ -16,8 +16,19 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 __all__ = [
-    *("BINNING", "CAMERA", "CARDS", "FAMILIES", "GAIN", "OFFSET", "PEDESTAL", "READ_NOISE"),
-    *("family_of", "hints_of", "is_usual", "may_be_filter", "settings_cards"),
+    "BINNING",
+    "CAMERA",
+    "CARDS",
+    "FAMILIES",
+    "GAIN",
+    "OFFSET",
+    "PEDESTAL",
+    "READ_NOISE",
+    "family_of",
+    "hints_of",
+    "is_usual",
+    "may_be_filter",
+    "settings_cards",
 ]
 
 CAMERA, BINNING, GAIN, OFFSET = "camera", "binning", "gain setting", "offset setting"

@@ -94,7 +94,7 @@ def is_same(card: str, one: str | float, other: str | float) -> bool:
     >>> from astro_calib.night.headers.settings import is_same
     >>> is_same("EGAIN", 1.47, 1.5), is_same("GAIN", 100.0, 101.0), is_same("READOUTM", "fast", "slow")
     (True, False, False)
-    >>> is_same("INSTRUME", "zwo asi294mc pro", "zwo ccd asi294mc pro(pro)"), is_same("ROWORDER", "top-down", "top_down")
+    >>> is_same("INSTRUME", "zwo asi294mc pro", "zwo ccd asi294mc pro(pro)"), is_same("CCDSUM", "2 2", "2x2")
     (True, True)
     """
     if one == other:

@@ -176,8 +176,8 @@ def _foreign(
         _check_pedestal(level, scatter, file, borrower)
     if file.kind == "flat" and level >= COUNTS and not file.subtracted:
         remarks.append(
-            "nothing in its header says that its bias was subtracted: it counts as subtracted; if it was not, subtract it "
-            "before, or give the raw flats"
+            "nothing in its header says that its bias was subtracted: it counts as subtracted; if it was not, subtract "
+            "it before, or give the raw flats"
         )
     frame = _with_noise(frame, file, borrower, scatter, _signal(frame, file, borrower, bias, holds_bias), remarks)
     if file.kind == "flat" and level < COUNTS:
