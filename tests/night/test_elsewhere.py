@@ -113,8 +113,8 @@ def test_flats_of_another_gain_serve_as_a_master(tmp_path):
     flats = tmp_path / "raw" / "flats"
     for index in range(20):
         pixels = {kind: (camera.pixels(kind, 2, "V") // 3 + 100).astype(np.uint16) for kind in ("FLAT", "DARK")}
-        for kind in pixels:
-            low = {"GAIN": 0, "OFFSET": 10, "EGAIN": 4.5, "pixels": pixels[kind]}
+        for kind, data in pixels.items():
+            low = {"GAIN": 0, "OFFSET": 10, "EGAIN": 4.5, "pixels": data}
             camera.write(flats / f"{kind}{index}.fits", kind, 2, "V" if kind == "FLAT" else "", **low)
     summary = reduce_night(raw, tmp_path / "without", **LEAN)
     said = " ".join(summary.remarks)

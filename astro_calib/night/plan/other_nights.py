@@ -98,9 +98,7 @@ def _on_untold_times(plan: Plan) -> Iterator[Remark]:
     untimed = [one for one in plan.matches() if one.frame.time is None] if several else []
     said: dict[str, list[str]] = {}
     for key, number in several.items():
-        of_sets = (
-            f"of {number} sets of flats of {for_filter(groups[key][0].filter)}, which were taken at different times"
-        )
+        of_sets = f"of {number} sets of flats of {for_filter(groups[key][0].filter)}, taken at different times"
         text = f"its header does not tell its time, and {of_sets}, the first is taken"
         names = [one.frame.path.name for one in untimed if one.flat.key == key]
         said.setdefault(f"{text}; leave out those of other nights", []).extend(names)

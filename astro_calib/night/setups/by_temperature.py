@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WIDER", "by_temperature", "temperature_of"]
 
-#: Biases hardly depend on the temperature, and flats still less: so many times the tolerance lies between biases that are
-#: refused and the frames that come next to them. Flats are only refused where there is nothing else.
+#: Biases hardly depend on the temperature, and flats still less: so many times the tolerance lies between biases that
+#: are refused and the frames that come next to them. Flats are only refused where there is nothing else.
 WIDER = 2.0
 #: Science frames that may use this part of each other's darks are reduced together.
 SHARED = 0.5

@@ -54,8 +54,8 @@ def doubts_of_temperature(frames: Sequence[RawFrame], tolerance: float = TOLERAN
         if not own:
             if of_science:
                 yield (
-                    f"nothing tells the temperature of the darks of {time:g} s, and the science frames tell theirs: they "
-                    "are subtracted all the same; leave out those that were taken at another temperature"
+                    f"nothing tells the temperature of the darks of {time:g} s, and the science frames tell theirs: "
+                    "they are subtracted all the same; leave out those that were taken at another temperature"
                 )
             continue
         if max(own) - min(own) > STEADY:

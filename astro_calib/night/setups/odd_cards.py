@@ -69,9 +69,8 @@ def doubts_of_filters(frames: Sequence[RawFrame]) -> Iterator[str]:
     for name, group in groups.items():
         for card in dict.fromkeys(card for frame in group for card in frame.hints if may_be_filter(card)):
             told = [(frame.kind, frame.hints[card]) for frame in group if card in frame.hints]
-            of_flats, of_science = (
-                list(dict.fromkeys(v for k, v in told if k == kind)) for kind in ("flat", "science")
-            )
+            of_flats = list(dict.fromkeys(value for kind, value in told if kind == "flat"))
+            of_science = list(dict.fromkeys(value for kind, value in told if kind == "science"))
             is_count = len(set(told)) > max(FEW, len(told) / 2)
             if is_count or not of_flats or (len(of_flats) == 1 and not set(of_science) - set(of_flats)):
                 continue
@@ -79,8 +78,8 @@ def doubts_of_filters(frames: Sequence[RawFrame]) -> Iterator[str]:
             differing = f"{card} is {_either(of_flats)} in the flats {of_filter}"
             differing += f", and {_either(of_science)} in its science frames" if of_science else ""
             yield (
-                f"{differing}: if it tells a filter, they do not go together; name it under filter in the [keywords] of "
-                "a profile"
+                f"{differing}: if it tells a filter, they do not go together; name it under filter in the [keywords] "
+                "of a profile"
             )
 
 
