@@ -33,6 +33,7 @@ def test_flats_of_the_other_wheel_are_others(tmp_path, first, second):
         ({"FILTER2": "R"}, "R"),
         ({"WFFBAND": "V", "FILTER2": "Clear"}, "V"),
         ({"FILTER": "Clear"}, "Clear"),
+        ({"FILTER1": "open1-6", "FILTER2": "r_G0303"}, "r_G0303"),
         ({"FILTER1": "open", "FILTER2": "Clear"}, "open"),
     ],
 )

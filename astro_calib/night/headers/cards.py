@@ -26,6 +26,7 @@ BITS = "bits"
 UNITS = {"exposure_time": ("s", "ms", "us", "min"), "saturation": (BITS,)}
 #: What filter wheels say of a place without a filter, in small letters.
 NO_FILTER = frozenset({"", "clear", "open", "empty", "none", "air", "no filter", "nofilter", "free", "hole", "n/a"})
+PLACE = re.compile(r"(?<=[a-z]) ?\d[\d-]*$")
 
 
 class Card(NamedTuple):
@@ -74,7 +75,8 @@ def cards_of(header: Header, entries: Sequence[str]) -> Iterator[Card]:
 
 
 def _is_no_filter(value: Any) -> bool:
-    return " ".join(str(value).replace("_", " ").split()).casefold() in NO_FILTER
+    # Some say which place without a filter it is: open1-6.
+    return PLACE.sub("", " ".join(str(value).replace("_", " ").split()).casefold()) in NO_FILTER
 
 
 @cache
