@@ -97,7 +97,7 @@ def test_a_temperature_that_may_be_of_something_else_is_named(tmp_path, card, na
         fits.setval(path, card, value=2.0 if "dark" in path.name else 12.0)
     (plan,) = plan_night(raw, headers_only=True).setups
     may = "matching.temperature in a profile can allow it"
-    assert plan.elsewhere == (f"4 darks are not used: their temperature{named} is 2 C, not 12 C ({may})",)
+    assert plan.elsewhere == (f"4 darks are not used: their temperature is 2 C, not 12 C{named} ({may})",)
 
 
 def test_a_flat_of_another_gain_does_not_tell_the_gain_of_the_night(tmp_path):

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["night_of", "without_hopeless"]
 
 TEMPERATURES = re.compile(r"(-?[0-9.]+(?:e[+-]?[0-9]+)?) C\b")
-ONLY_WARMER = re.compile(r"temperature(?: \(\S+\))? is \S+ C, not \S+ C")
+ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C(?: \(\S+\))?")
+WARMER = re.compile(r"temperature is \S+ C, not \S+ C")
 ONLY_CAMERA = re.compile(r"camera(?: \(\S+\))? is [^,]*, not [^,]*")
 PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 #: What to do with flats of another gain or offset: masters of them fit any.
@@ -243,8 +244,8 @@ def _other_section(one: RawFrame, other: RawFrame) -> str:
 
 def _differing(setup: Setup, frame: RawFrame) -> str:
     """What a frame has differently than a setup; with the card of a temperature of which nothing says whose it is."""
-    card = f" ({frame.thermometer})" if frame.thermometer else ""
-    return difference(setup, frame).replace("temperature is ", f"temperature{card} is ")
+    said = difference(setup, frame)
+    return WARMER.sub(rf"\g<0> ({frame.thermometer})", said) if frame.thermometer else said
 
 
 def _roughly(difference: str) -> str:
