@@ -81,6 +81,8 @@ class RawFrame:
         The angle of the rotator in degrees; None if the header does not tell.
     hints : mapping of str to str
         What its header says under cards that may tell a setting as well, by card.
+    thermometer : str
+        The card that counts as the detector's temperature although nothing says whose it is; empty if one says it.
     chip : str
         The name of its chip in a file of several; its ``path`` ends with that in brackets, and ``file`` does not.
     is_assembled : bool
@@ -127,6 +129,7 @@ class RawFrame:
     time: float | None = None
     rotator: float | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
+    thermometer: str = ""
     chip: str = ""
     is_assembled: bool = False
     amplifiers: tuple[MosaicAmplifier, ...] = ()

@@ -17,6 +17,7 @@ from astro_calib.night.headers.observed import time_of
 from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_headers
 from astro_calib.night.headers.setting_cards import CHIP, READ_NOISE, hints_of
 from astro_calib.night.headers.settings import rotator_of, settings_of
+from astro_calib.night.headers.temperature_cards import doubtful_card
 from astro_calib.night.headers.told_by_name import filter_by_name
 from astro_calib.night.headers.values import header_value, parse_section, values_of
 
@@ -164,6 +165,7 @@ class _Description:
             profile=profile,
             rotator=rotator_of(header),
             hints=hints_of(header, profile.keywords),
+            thermometer=doubtful_card(header),
             chip=chip,
             is_assembled=self.raw.chip is not None,
             amplifiers=self.amplifiers,
@@ -233,6 +235,12 @@ class _Description:
             days = f"{LONGEST_EXPOSURE / DAY:g} days"
             self.faults.append(f"{found.keyword}={found.value!r} is an exposure of more than {days}; expected seconds")
             return float("nan")
+        if seconds == 0 and self.kind == "science" and not found.contradicted:
+            self.remarks.append(
+                f"{found.keyword}={found.value!r}: a science frame of 0 s, of which no dark current is subtracted; if "
+                "it was exposed, correct its header, or name another card under exposure_time in the [keywords] of a "
+                "profile"
+            )
         if found.contradicted:
             self.remarks.append(
                 f"{found.keyword}={found.value!r} is taken to be the exposure time, although {found.contradicted}; "

@@ -18,6 +18,8 @@ FILTERS = re.compile(
     r"lum|luminance|red|green|blue|clear|ha|h ?alpha|hbeta|oiii|o3|sii|s2|nii|ircut|uvir|[ubvri]c|[ugriz]p|sdss[ugriz]",
 )
 LETTERS = frozenset("UBVRIugrizyLGYJHK")
+#: The letter of a filter with the number of a frame at the end of a name, but not that of a star such as V404.
+NUMBERED = re.compile(r"([UBVRILG])(?:\d{1,2}|0\d+)")
 #: What stands before or behind "flat" without a space, in small letters: where it was taken, and in which filter.
 WHERE = "sky|dome|twi|twilight|dusk|dawn|lamp|panel|screen|auto"
 BESIDE = "[ubvrigzyl]|lum|red|green|blue|clear|ha|oiii|sii"
@@ -123,6 +125,9 @@ def _letters(parts: Sequence[str], *, is_folder: bool) -> Iterator[str]:
         behind = " ".join(parts[number + 1 :]).casefold()
         if part in LETTERS and not (is_folder and not _is_neutral(behind)):
             yield part
+        numbered = NUMBERED.fullmatch(part) if number and not behind and not is_folder else None
+        if numbered:
+            yield numbered[1]
         beside = FLAT_OF.fullmatch(part.rstrip("0123456789"))
         for letter in filter(None, beside.groups() if beside else ()):
             if letter.upper() in LETTERS or letter in LETTERS:

@@ -24,7 +24,7 @@ from astro_calib.night.library.loan import NOTHING, Borrowed, Loan
 from astro_calib.night.library.master_file import examine_master, setup_of
 from astro_calib.night.matching.matching import near, same_exposure
 from astro_calib.night.profiles.choice import load_profile, profile_of
-from astro_calib.night.setups.setups import Setup, difference
+from astro_calib.night.setups.setups import Setup, differ_in_level_only, difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,6 +95,13 @@ class _Night:
         own = each if kind == "dark" and each else [usual]
         return all(abs(temperature - one) <= self.setup.tolerance for one in own)
 
+    def other_level(self, master: MasterFile) -> str:
+        """Which gain or offset a flat of ours has that is not that of these frames, which it is free from."""
+        settings = {card: value for card, value in master.settings.items() if card != COOLED}
+        compared = replace(master, settings=settings)
+        free = master.ours and master.kind == "flat" and differ_in_level_only(self.setup, compared)
+        return difference(self.setup, compared) if free else ""
+
     def misfit(self, master: MasterFile) -> str:
         """Why a master cannot be applied to these frames; empty if it can."""
         settings = dict(master.settings)
@@ -102,7 +109,7 @@ class _Night:
         if own is not None and COOLED in settings and self._is_near(float(settings[COOLED]), master.kind):
             settings.pop(COOLED, None)
         different = difference(self.setup, replace(master, settings=settings))
-        if different:
+        if different and not self.other_level(master):
             return f"its {different}"
         if self.frames[0].amplifiers and not master.ours:
             return "it is of another program, and the frames are of several amplifiers"
@@ -180,11 +187,13 @@ class Library:
     ) -> list[Borrowed]:
         """The one that fits and is nearest in time; if none fits, ``missing`` gets a line that says why."""
         misfits = {one.path: night.misfit(one) for one in candidates}
-        fitting = [Borrowed(one, night.days_from(one)) for one in candidates if not misfits[one.path]]
+        fitting = [
+            Borrowed(one, night.days_from(one), night.other_level(one)) for one in candidates if not misfits[one.path]
+        ]
         if not fitting:
             missing += self._none(kind, title, misfits)
             return []
-        return [min(fitting, key=_by_age)]
+        return [min(fitting, key=lambda one: (bool(one.other_level), _by_age(one)))]
 
     def _darks(self, night: _Night, missing: list[str]) -> list[Borrowed]:
         """The darks for the exposures of the night: of each exposure time that one of them may need, the nearest."""
@@ -227,6 +236,8 @@ def _by_age(one: Borrowed) -> tuple[float, int, str]:
 def _taken(one: Borrowed, untold: Sequence[str], untold_here: Sequence[str]) -> str:
     frames = f"{one.master.number} frames" if one.master.number else "an unknown number of frames"
     text = f"the {one.title} is {one.master.path}, {one.age}, of {frames}"
+    if one.other_level:
+        text += f"; its {one.other_level}, which makes no difference to a flat"
     if untold:
         text += (
             f"; its header does not tell {', '.join(untold)}, in which it is taken to be like the frames of the night"

@@ -175,7 +175,10 @@ def _foreign(
     if file.kind == "bias":
         _check_pedestal(level, scatter, file, borrower)
     if file.kind == "flat" and level >= COUNTS and not file.subtracted:
-        remarks.append("nothing in its header says that its bias was subtracted; it is taken to be")
+        remarks.append(
+            "nothing in its header says that its bias was subtracted: it counts as subtracted; if it was not, subtract "
+            "it before, or give the raw flats"
+        )
     frame = _with_noise(frame, file, borrower, scatter, _signal(frame, file, borrower, bias, holds_bias), remarks)
     if file.kind == "flat" and level < COUNTS:
         return frame.replace(frame.pixels, frame.known_budget, unit=u.dimensionless_unscaled)

@@ -53,7 +53,10 @@ def doubts_of_temperature(frames: Sequence[RawFrame], tolerance: float = TOLERAN
         own = _temperatures(group)
         if not own:
             if of_science:
-                yield f"nothing tells the temperature of the darks of {time:g} s, and the science frames tell theirs"
+                yield (
+                    f"nothing tells the temperature of the darks of {time:g} s, and the science frames tell theirs: "
+                    "they are subtracted all the same; leave out those that were taken at another temperature"
+                )
             continue
         if max(own) - min(own) > STEADY:
             yield (
@@ -62,7 +65,7 @@ def doubts_of_temperature(frames: Sequence[RawFrame], tolerance: float = TOLERAN
             )
         if not of_science:
             if any(frame.kind == "science" for frame in frames):
-                yield f"darks of {time:g} s are of {median(own):.1f} C; the headers of the science frames tell none"
+                yield f"darks of {time:g} s are of {_range(own)} C; the headers of the science frames tell none"
             continue
         apart = median(own) - median(of_science)
         if abs(apart) > WORTH_SAYING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from astro_calib.night.headers.setting_cards import FAMILIES, is_usual
+from astro_calib.night.headers.setting_cards import FAMILIES, GAIN, OFFSET, READ_NOISE, is_usual
 from astro_calib.night.headers.settings import COOLED, family_or_gain, is_same
 from astro_calib.night.setups.by_temperature import by_temperature, temperature_of
 
@@ -19,6 +19,7 @@ __all__ = [
     "TOLERANCE",
     "Setup",
     "described_setups",
+    "differ_in_level_only",
     "difference",
     "setting_text",
     "setup_titles",
@@ -33,6 +34,8 @@ TOLERANCE = 2.5
 COLD, OF_COLD = -80.0, 10.0
 #: A setting that is hardly known may have so many values in a night, and no more than half as many as there are frames.
 FEW = 3
+#: A flat is divided by its mean, so that these make no difference to it once it has lost its own bias and dark.
+OF_LEVEL = frozenset({GAIN, OFFSET, READ_NOISE})
 
 
 class HasSettings(Protocol):
@@ -186,6 +189,19 @@ def difference(setup: Setup, frame: HasSettings) -> str:
         named = f"{what} ({card})" if what != card else what
         said.append(f"{named} is {setting_text(own)}, not {setting_text(other)}")
     return ", ".join(said)
+
+
+def differ_in_level_only(setup: Setup, frame: HasSettings) -> bool:
+    """
+    Whether a frame has another gain, offset or read noise than a setup, and nothing else, which no flat depends on.
+
+    >>> from types import SimpleNamespace
+    >>> from astro_calib.night.setups.setups import Setup, differ_in_level_only
+    >>> differ_in_level_only(Setup({"GAIN": 120.0, "XBINNING": 1.0}, ()), SimpleNamespace(settings={"GAIN": 0.0}))
+    True
+    """
+    differing = _differing(setup.settings, frame.settings)
+    return bool(differing) and all(card != COOLED and family_or_gain(card) in OF_LEVEL for card in differing)
 
 
 def setup_titles(found: Sequence[Mapping[str, str | float]]) -> list[str]:
