@@ -11,7 +11,7 @@ from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.files.pixels import Pixels
 from astro_calib.night.files.sample import FEWER, PIXELS, Seen
 from astro_calib.night.files.survey import left_out
-from astro_calib.night.files.unlike import remarks_on_fractions, without_unlike
+from astro_calib.night.files.unlike import remarks_on_fractions, remarks_on_net_biases, without_unlike
 from astro_calib.night.headers.raw_file import most_bytes
 from astro_calib.night.library.loan import without_lent
 from astro_calib.night.masters.lent_master import lent_pedestal
@@ -116,6 +116,7 @@ class PixelPass:
             *plan.elsewhere,
             *by_reason(unlike),
             *remarks_on_fractions(good, self.pixels.glances),
+            *remarks_on_net_biases(good, self.pixels.glances),
         )
         whole = replace(
             plan,

@@ -175,6 +175,10 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
             continue
         dark.meta[EXPOSURE_TIME] = time
         darks[time] = dark
+    if plan.bias_in_darks and plan.profile.pedestal is None and not darks:
+        reasons = "".join(f"\n  {line}" for line in by_reason(unused))
+        msg = f"none of the darks can be used, and nothing else tells the level of zero light; give biases:{reasons}"
+        raise FrameError(msg)
     if lost:
         consequence = "those of other exposure times are scaled" if darks else "the dark current stays in the frames"
         times = ", ".join(f"{time:g}" for time in lost)

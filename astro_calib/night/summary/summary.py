@@ -122,7 +122,9 @@ class NightSummary:
     def _alarms(self, setup: Plan) -> list[str]:
         of_setup = f"{setup.title}: " if setup.title else ""
         frames = [frame for frame in self.frames if frame.setup == setup.name]
-        doubt = sky_doubt(setup.numbers, [(frame.sky, frame.shares) for frame in frames])
+        by_darks = setup.bias_in_darks and setup.profile.pedestal is None
+        skies = [(frame.sky, frame.shares) for frame in frames]
+        doubt = sky_doubt(setup.numbers, skies, bias_in_darks=by_darks)
         masters = [master.alarm for master in self.masters if master.setup == setup.name]
         alarms = [*(number.alarm for number in setup.numbers), doubt, *masters, *doubts_of_level(frames)]
         return [f"{of_setup}{alarm}" for alarm in alarms if alarm]
