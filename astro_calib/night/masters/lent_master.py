@@ -118,8 +118,8 @@ def lent_pedestal(plan: Plan) -> float | None:
     if files and level is None:
         reasons = "".join(f"\n  {line}" for line in by_reason(one for one in told if isinstance(one, UnusedFile)))
         msg = (
-            "there are neither biases nor an overscan, and no borrowed dark tells the level of zero light; give biases, "
-            f"a master bias with --masters, or --pedestal:{reasons}"
+            "there are neither biases nor an overscan, and no borrowed dark tells the level of zero light; give "
+            f"biases, a master bias with --masters, or --pedestal:{reasons}"
         )
         raise FrameError(msg)
     return level

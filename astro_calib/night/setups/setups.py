@@ -11,12 +11,14 @@ from astro_calib.night.setups.by_temperature import by_temperature, temperature_
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from astro_calib.night.common.frames import RawFrame
 
 __all__ = [
     "SIZE",
     "TOLERANCE",
+    "OfSetup",
     "Setup",
     "described_setups",
     "difference",
@@ -41,6 +43,22 @@ class HasSettings(Protocol):
     @property
     def settings(self) -> Mapping[str, str | float]:
         """What the header says, by card."""
+
+
+class OfSetup(HasSettings, Protocol):
+    """The same with its file, and what other cards say that may tell of the setup."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def kind(self) -> str:
+        """What it is for."""
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        """What the header says under cards that may tell a setting as well, by card."""
 
 
 class Setup(NamedTuple):
