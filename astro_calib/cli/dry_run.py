@@ -29,10 +29,11 @@ def show_plan(raw: Any, *, profile: str, detector: str, patterns: dict[str, Any]
         text = plan_text(night, measured=measured)
     if not quiet:
         show(text)
-    lost, reduced = lost_science(night, measured=measured)
-    if all(unknown_numbers(plan, measured=measured) for plan in night.setups) or (lost and not reduced):
+    found = lost_science(night, measured=measured)
+    if all(unknown_numbers(plan, measured=measured) for plan in night.setups) or found.nothing:
         msg = "nothing of this night can be reduced" if quiet else "nothing of this night can be reduced; above is why"
         raise Failure(msg)
-    if lost:
-        msg = f"{lost} of {lost + reduced} science frames, or files that may be some, would not be reduced"
+    if found.lost:
+        total = found.lost + found.reduced
+        msg = f"{found.lost} of {total} science frames, or files that may be some, would not be reduced"
         raise FailureInPart(msg if quiet else f"{msg}; above is why")

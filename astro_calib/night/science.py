@@ -102,7 +102,7 @@ def reduce_science(
         for kind, png in content.items():
             output.write("pictures", f"{frame.name}-{kind}", partial(Path.write_bytes, data=png))
 
-    bad = _flagged(image, DataQuality.BAD)
+    bad = _flagged(image, DataQuality.BAD | DataQuality.NO_DATA)
     summary = FrameSummary(
         path=path,
         raw=frame.path,

@@ -29,6 +29,10 @@ KEPT, FEWEST = 4096, 1000
 FEW = 3
 #: Frames that scatter by more or less than this factor differently than most are not like them.
 MORE, LESS = 2.0, 0.6
+#: A mean of several frames has less than this part of the variance of one.
+OF_MASTER = 0.2
+#: If less than this part of the variance is of their own, the pattern hides it.
+OWN = 0.3
 #: So many frames are compared with each other at once.
 BLOCK = 48
 #: Differences are cut off where they are so many times as wide as most: cosmic rays.
@@ -157,7 +161,7 @@ def _unlike(frames: Sequence[RawFrame], glances: Mapping[Path, Glance], zero: fl
     # Where half of them differ, nothing tells which half is right.
     for _ in range(max(len(raw) == 2, (len(raw) - 1) // 2)):
         some = [glances[frame.path] for frame in raw]
-        ratios = _of_two(some) if len(raw) == 2 else _ratios(some, zero)
+        ratios = _of_two(some, zero) if len(raw) == 2 else _ratios(some, zero)
         worst = max(range(len(raw)), key=lambda number: abs(np.log(ratios[number])))
         ratio = ratios[worst]
         if LESS <= ratio <= MORE:
@@ -170,8 +174,12 @@ def _unlike(frames: Sequence[RawFrame], glances: Mapping[Path, Glance], zero: fl
     return found
 
 
-def _of_two(some: Sequence[Glance]) -> list[float]:
-    """How much one of two frames scatters, over the other; 1 unless it is brighter as well, as light makes it."""
+def _of_two(some: Sequence[Glance], zero: float | None) -> list[float]:
+    """
+    How much one of two frames scatters, over the other.
+
+    It is 1 unless one is brighter as well, as light makes it, or has next to no noise of its own, as a master.
+    """
     from astro_calib.characterize.read_noise import robust_width
 
     widths = [robust_width(one.differences.astype(np.float64)) for one in some]
@@ -179,6 +187,14 @@ def _of_two(some: Sequence[Glance]) -> list[float]:
     ratios = [1.0, 1.0]
     if len(some[0].differences) >= FEWEST and widths[dark] and some[lit].level - some[dark].level > widths[lit]:
         ratios[lit] = max(1.0, widths[lit] / widths[dark])
+    elif zero is None and len(some[0].differences) == len(some[1].differences) >= FEWEST:
+        # What both have in common is the pattern of the bias; the rest is the noise of each.
+        between = robust_width((some[0].differences - some[1].differences).astype(np.float64)) ** 2
+        common = (widths[0] ** 2 + widths[1] ** 2 - between) / 2
+        own = [max(width**2 - common, 0.0) for width in widths]
+        less = 0 if own[0] < own[1] else 1
+        if between > OWN * (widths[0] ** 2 + widths[1] ** 2) and own[less] < OF_MASTER * own[1 - less]:
+            ratios[less] = np.sqrt(max(own[less] / own[1 - less], TINY))
     return ratios
 
 

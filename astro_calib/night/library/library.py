@@ -26,7 +26,7 @@ from astro_calib.night.matching.matching import near, same_exposure
 from astro_calib.night.profiles.choice import load_profile, profile_of
 from astro_calib.night.setups.dark_temperature import doubt_of_master_dark
 from astro_calib.night.setups.odd_cards import doubts_of_cards
-from astro_calib.night.setups.setups import Setup, difference
+from astro_calib.night.setups.setups import ONLY_WARMER, Setup, difference
 from astro_calib.night.setups.told_in_part import contradictions_of_settings
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ __all__ = ["Library", "find_library"]
 FAR = 10.0
 #: So many masters that do not fit are named with what they have differently.
 NAMED = 5
+#: A master that is farther from the night than this is worth a remark of its own, days.
+OLD = 365.25
 
 
 class _Night:
@@ -98,6 +100,10 @@ class _Night:
         found = [*doubts_of_cards(frames), *contradictions_of_settings(frames)]
         if master.kind == "dark" and COOLED in master.settings:
             found.append(doubt_of_master_dark(float(master.settings[COOLED]), self.frames))
+        days = self.days_from(master)
+        if days is not None and abs(days) > OLD:
+            what = "dust may have moved" if master.kind == "flat" else "bias and hot pixels may have changed"
+            found.append(f"it is {abs(days) / OLD:.1f} years away from the night: {what} since; take a newer one")
         return [f"{master.path.name}: {doubt}" for doubt in found if doubt]
 
     def _is_near(self, temperature: float, kind: str) -> bool:
@@ -115,7 +121,8 @@ class _Night:
             settings.pop(COOLED, None)
         different = difference(self.setup, replace(master, settings=settings))
         if different:
-            return f"its {different}"
+            warmer = ONLY_WARMER.fullmatch(different)
+            return f"its {different}{' (matching.temperature in a profile can allow it)' if warmer else ''}"
         if master.ours:
             for role, section in (("overscan", self.overscan), ("trim", self.trim)):
                 if master.sections.get(role) != section:

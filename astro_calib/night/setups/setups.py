@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from astro_calib.night.common.frames import RawFrame
 
 __all__ = [
+    "ONLY_WARMER",
     "SIZE",
     "TOLERANCE",
     "OfSetup",
@@ -29,6 +31,8 @@ __all__ = [
 
 #: Columns and rows, of setups that differ in it.
 SIZE = "size"
+#: What `difference` says of frames that differ in nothing but their temperature, which a profile can allow.
+ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C")
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
 TOLERANCE = 2.5
 #: A chip that is colder than this has so little dark current that it may be as far away as that, unless a profile says.

@@ -194,7 +194,9 @@ class NightSummary:
     def _made(self, width: int) -> list[str]:
         setups = self.plan.setups
         several = f"{len(self.plan.frames)} raw frames of {len(setups)} setups"
-        made = f"{len(self.masters)} masters and {len(self.frames)} science frames in {self.seconds:.1f} s"
+        masters, frames = len(self.masters), len(self.frames)
+        made = f"{masters} master{'s' * (masters != 1)} and {frames} science frame{'s' * (frames != 1)}"
+        made += f" in {self.seconds:.1f} s"
         where = f"{made}, written to {glued(str(self.out))}"
         return paragraph(setups[0].heading() if len(setups) == 1 else several, width, "") + paragraph(where, width, "")
 
