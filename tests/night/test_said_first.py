@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from astro_calib.cli import main
 from astro_calib.night import load_profile, plan_night, reduce_night
 from astro_calib.night.common.names import common_pattern, in_rows
 from astro_calib.night.files.examine import examine_file
+from astro_calib.night.headers.told_by_name import kind_by_name
 from tests.night.synthetic import Camera
 
 LEAN = {"stars": False, "pictures": False, "progress": False, "detector": "header"}
@@ -166,6 +168,10 @@ def test_a_pixel_without_a_number_counts_as_bad(tmp_path):
     pixels[3, 4] = np.nan
     camera.write(raw / "light.fits", "LIGHT", 30, "V", pixels=pixels)
     assert reduced(raw).frames[0].bad == 1
+
+
+def test_a_folder_of_objects_holds_science_frames():
+    assert [kind_by_name(Path(f"{name}/0.fits")).value for name in ("Objekt", "Objekte", "objets")] == ["science"] * 3
 
 
 def test_very_many_names_are_counted():

@@ -32,7 +32,7 @@ MORE, LESS = 2.0, 0.6
 #: A mean of several frames has less than this part of the variance of one.
 OF_MASTER = 0.2
 #: If less than this part of the variance is of their own, the pattern hides it.
-OWN = 0.3
+OWN = 0.05
 #: So many frames are compared with each other at once.
 BLOCK = 48
 #: Differences are cut off where they are so many times as wide as most: cosmic rays.
@@ -188,14 +188,23 @@ def _of_two(some: Sequence[Glance], zero: float | None) -> list[float]:
     if len(some[0].differences) >= FEWEST and widths[dark] and some[lit].level - some[dark].level > widths[lit]:
         ratios[lit] = max(1.0, widths[lit] / widths[dark])
     elif zero is None and len(some[0].differences) == len(some[1].differences) >= FEWEST:
-        # What both have in common is the pattern of the bias; the rest is the noise of each.
-        between = robust_width((some[0].differences - some[1].differences).astype(np.float64)) ** 2
-        common = (widths[0] ** 2 + widths[1] ** 2 - between) / 2
-        own = [max(width**2 - common, 0.0) for width in widths]
+        own = _own_of_two(*(one.differences.astype(np.float64) for one in some))
         less = 0 if own[0] < own[1] else 1
-        if between > OWN * (widths[0] ** 2 + widths[1] ** 2) and own[less] < OF_MASTER * own[1 - less]:
-            ratios[less] = np.sqrt(max(own[less] / own[1 - less], TINY))
+        if own[less] < OF_MASTER * own[1 - less]:
+            ratios[less] = float(np.sqrt(max(own[less] / own[1 - less], TINY)))
     return ratios
+
+
+def _own_of_two(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+    """The variance of each of two frames without the pattern that both have; the same where that hides it."""
+    from astro_calib.characterize.read_noise import robust_width
+
+    apart = one - other
+    kept = np.all([np.abs(some) <= CLIP * robust_width(some) for some in (one, other, apart)], axis=0)
+    if np.var(apart[kept]) < OWN * (np.var(one[kept]) + np.var(other[kept])):
+        return 1.0, 1.0
+    # What is different goes together with the frame that it is from.
+    return float(np.cov(apart[kept], one[kept])[0, 1]), float(-np.cov(apart[kept], other[kept])[0, 1])
 
 
 def _ratios(some: Sequence[Glance], zero: float | None) -> list[float]:
