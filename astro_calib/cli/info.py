@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astro_calib.cli.options import PATH, PROFILE, example
-from astro_calib.cli.output import Failure, FailureInPart, clear_errors, show
+from astro_calib.cli.output import clear_errors, show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def command(files: tuple[Path, ...], profile: str) -> None:
 
     Of a raw frame: its kind and what tells it, filter, exposure, sections, gain and settings, from its header alone, as
     reduce would take them. Of a result of this package: the frames and masters that it was made of, the steps, and what
-    its noise consists of. The exit status is 1 if no file can be read, 3 if some cannot.
+    its noise consists of. The exit status is 1 if a file cannot be read.
     """
     with clear_errors():
         from astro_calib.errors import FrameError
@@ -39,4 +39,4 @@ def command(files: tuple[Path, ...], profile: str) -> None:
             except (FrameError, OSError) as error:
                 problems.append(str(error))
     if problems:
-        raise (FailureInPart if len(problems) < len(paths) else Failure)("\n".join(problems))
+        raise click.ClickException("\n".join(problems))

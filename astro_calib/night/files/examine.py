@@ -177,7 +177,9 @@ class _Description:
         """The exposure time in seconds; NaN, and a fault, if there is none."""
         found = self.profile.exposure_time(self.header)
         if self.kind == "bias":
-            if found is not None and found.seconds and found.seconds > SHORTEST_DARK:
+            # That a dark is taken for one is said, however short it is.
+            by_time = found is not None and found.keyword in self.why
+            if found is not None and found.seconds and (by_time or found.seconds > SHORTEST_DARK):
                 self.remarks.append(f"a bias by {self.by}, although {found.keyword}={found.value!r}")
             return 0.0
         if found is None:

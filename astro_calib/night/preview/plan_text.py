@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
 from astro_calib.night.common.frames import NOT_FITS, NOT_KNOWN
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from astro_calib.night.plan.night_plan import NightPlan
     from astro_calib.night.plan.plan import Plan
 
-__all__ = ["lost_science", "plan_text"]
+__all__ = ["lost_science", "may_be_science", "plan_text"]
 
 #: How wide the text is.
 WIDTH = 80
@@ -69,30 +69,20 @@ def _called(paths: Collection[Path]) -> dict[Path, str]:
     return {path: printable(name) for path, name in called(sorted(paths)).items()}
 
 
-class Lost(NamedTuple):
-    """How many science frames would not be reduced, files that may be some among them; how many of these; and would."""
-
-    lost: int
-    unknown: int
-    reduced: int
-
-    @property
-    def nothing(self) -> bool:
-        """Whether no science frame would be reduced although there is one, as `NightSummary.outcome` has it."""
-        return self.lost > self.unknown and not self.reduced
-
-
-def lost_science(night: NightPlan, *, measured: bool = True) -> Lost:
+def lost_science(night: NightPlan, *, measured: bool = True) -> tuple[int, int]:
     """
-    Return how many science frames would be reduced, and how many not.
+    Return how many science frames would not be reduced, files that may be some among them, and how many would.
 
     ``measured`` says whether gain and read noise may be measured.
     """
     sure = [plan for plan in night.setups if not unknown_numbers(plan, measured=measured)]
     reduced = sum(not match.problem for plan in sure for match in plan.matches())
-    lost = sum(file.lost for file in night.unused) + len(night.science) - reduced
-    unknown = sum(file.lost and file.kind != "science" for file in night.unused)
-    return Lost(lost, unknown, reduced)
+    return sum(file.lost for file in night.unused) + len(night.science) - reduced, reduced
+
+
+def may_be_science(night: NightPlan) -> int:
+    """Return how many of the files that are not used may be science frames, without anything saying so."""
+    return sum(file.lost and file.kind != "science" for file in night.unused)
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
