@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import PurePath
 
-__all__ = ["Told", "filter_by_name", "folders_of", "kind_by_name"]
+__all__ = ["Told", "exposure_by_name", "filter_by_name", "folders_of", "kind_by_name"]
 
 #: Filters that are told by a word, in small letters, and by a letter, of which capitals matter.
 FILTERS = re.compile(
@@ -28,7 +28,7 @@ WORDS = {
     "dark": r"dark ?flats?|flat ?darks?|darks?(?: ?frames?)?|dunkelbild(?:er)?",
     "bias": r"(?:bias(?:es)?|biais|zeros?|offsets?)(?: ?frames?)?",
     "flat": rf"(?:{WHERE}|{BESIDE})?flats?(?: ?frames?| ?fields?| ?wizard|{BESIDE})?",
-    "science": r"(?:lights?|science|object)(?: ?frames?)?",
+    "science": r"(?:lights?|science|objects?|objekte?|objets?|objetos?)(?: ?frames?)?",
 }
 KIND = re.compile(rf"\b(?:{'|'.join(f'(?P<{kind}>{words})' for kind, words in WORDS.items())})\b")
 #: The letter of a filter beside "flat".
@@ -37,6 +37,8 @@ FLAT_OF = re.compile(r"(?<![A-Za-z])(?:([A-Za-z])|[A-Za-z]{3,})?flats?([A-Za-z])
 SKY = re.compile(r"dark nebulae?|zero age|light echo(?:es)?|dark (?:sky|skies|site)")
 #: What may follow the letter of a filter in the name of a folder; an R before anything else may be a star's.
 BEHIND = re.compile(r"\d+[a-z]{0,3}|bin\d*|[a-z]|filter|frames?")
+#: A time with its unit.
+SECONDS = re.compile(r"(?<![\d.A-Za-z])(\d+(?:\.\d+)?) ?(?:s|sec|secs|seconds)(?![A-Za-z])", re.IGNORECASE)
 #: How far up folders are looked at.
 NEAR = 2
 #: Between two words of a name, and before a capital or a digit that begins one.
@@ -117,6 +119,19 @@ def filter_by_name(path: PurePath, places: Collection[PurePath] = ()) -> Told | 
         if told:
             return Told(told.pop(), name) if len({word.casefold() for word in told}) == 1 else None
     return None
+
+
+def exposure_by_name(path: PurePath) -> float | None:
+    """
+    Return the exposure time in seconds that the name of a file tells; None if it tells none, or several.
+
+    >>> from pathlib import Path
+    >>> from astro_calib.night.headers.told_by_name import exposure_by_name
+    >>> exposure_by_name(Path("M 31_60s60_Astro.fits")), exposure_by_name(Path("M31s_0060.fits"))
+    (60.0, None)
+    """
+    told = {float(number) for number in SECONDS.findall(FITS_SUFFIX.sub("", path.name))}
+    return told.pop() if len(told) == 1 and min(told) > 0 else None
 
 
 def _letters(parts: Sequence[str], *, is_folder: bool) -> Iterator[str]:

@@ -18,7 +18,15 @@ from astro_calib.night.plan.plan import Plan
 from astro_calib.night.profiles.choice import profile_of
 from astro_calib.night.setups.dark_temperature import SILENT, doubts_of_temperature, silent_darks
 from astro_calib.night.setups.odd_cards import doubts_of_cards, doubts_of_filters
-from astro_calib.night.setups.setups import SIZE, Setup, differ_in_level_only, difference, setup_titles, setups
+from astro_calib.night.setups.setups import (
+    ONLY_WARMER,
+    SIZE,
+    Setup,
+    differ_in_level_only,
+    difference,
+    setup_titles,
+    setups,
+)
 from astro_calib.night.setups.told_in_part import remarks_on_settings
 from astro_calib.night.setups.unsure import without_unsure
 
@@ -33,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["night_of", "without_hopeless"]
 
 TEMPERATURES = re.compile(r"(-?[0-9.]+(?:e[+-]?[0-9]+)?) C\b")
-ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C(?: \(\S+\))?")
 WARMER = re.compile(r"temperature is \S+ C, not \S+ C")
 ONLY_CAMERA = re.compile(r"camera(?: \(\S+\))? is [^,]*, not [^,]*")
 PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}

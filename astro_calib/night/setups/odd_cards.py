@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from astro_calib.night.common.frames import RawFrame
+    from astro_calib.night.setups.setups import OfSetup
 
 __all__ = ["doubts_of_cards", "doubts_of_filters"]
 
@@ -18,7 +19,7 @@ PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 FEW = 3
 
 
-def doubts_of_cards(frames: Sequence[RawFrame]) -> Iterator[str]:
+def doubts_of_cards(frames: Sequence[OfSetup]) -> Iterator[str]:
     """
     Yield a remark on each card that is the same in all frames of a kind, and another in the science frames.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -11,12 +12,15 @@ from astro_calib.night.setups.by_temperature import by_temperature, temperature_
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from astro_calib.night.common.frames import RawFrame
 
 __all__ = [
+    "ONLY_WARMER",
     "SIZE",
     "TOLERANCE",
+    "OfSetup",
     "Setup",
     "described_setups",
     "differ_in_level_only",
@@ -28,6 +32,8 @@ __all__ = [
 
 #: Columns and rows, of setups that differ in it.
 SIZE = "size"
+#: What `difference` says of frames that differ in nothing but their temperature, which a profile can allow.
+ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C(?: \(\S+\))?")
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
 TOLERANCE = 2.5
 #: A chip that is colder than this has so little dark current that it may be as far away as that, unless a profile says.
@@ -44,6 +50,22 @@ class HasSettings(Protocol):
     @property
     def settings(self) -> Mapping[str, str | float]:
         """What the header says, by card."""
+
+
+class OfSetup(HasSettings, Protocol):
+    """The same with its file, and what other cards say that may tell of the setup."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def kind(self) -> str:
+        """What it is for."""
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        """What the header says under cards that may tell a setting as well, by card."""
 
 
 class Setup(NamedTuple):
