@@ -130,8 +130,9 @@ def _pictures(out: Path | None, names: list[str]) -> dict[str, Path]:
 
 def _sections(frame: RawFrame) -> tuple[str, ...] | None:
     """The pixels of each amplifier, or what is kept; None for the whole frame."""
-    told = [amplifier.data_section for amplifier in frame.amplifiers] or [frame.trim]
-    return tuple(section for section in told if section) or None
+    from astro_calib.night.files.sample import by_amplifier
+
+    return tuple(one.trim for one in by_amplifier(frame) if one.trim) or None
 
 
 def _raw_frame(frame: RawFrame) -> CCDData:

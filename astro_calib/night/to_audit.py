@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.characterize.audit.frames import calibrated_in
 from astro_calib.errors import FrameError
 from astro_calib.night.detector.detector import UnknownNumberError
 from astro_calib.night.files.raw_pixels import raw_pixels
+from astro_calib.night.files.sample import by_amplifier
 from astro_calib.night.planning import plan_night
 
 if TYPE_CHECKING:
@@ -91,12 +93,20 @@ def frames_to_audit(
         left_out.append(f"{len(plan.science)} raw science frames; give the directory that reduce wrote of them, too")
     return ToAudit(
         frames | calibrated,
-        plan.detector,
+        _where_read(plan.detector, plan.frames[0]),
         # Each of several amplifiers has its own in the detector.
         None if plan.frames[0].amplifiers else plan.overscan,
         plan.trim,
         left_out,
     )
+
+
+def _where_read(detector: Detector | None, frame: RawFrame) -> Detector | None:
+    """The detector with the pixels that its amplifiers have read, which in a window are not all of theirs."""
+    if detector is None or not frame.amplifiers:
+        return detector
+    pairs = zip(detector.amplifiers, by_amplifier(frame), strict=True)
+    return replace(detector, amplifiers=tuple(replace(own, data_section=one.trim) for own, one in pairs))
 
 
 def _raw_frame(frame: RawFrame) -> CCDData:
