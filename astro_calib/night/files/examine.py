@@ -62,11 +62,12 @@ def examine_chips(
     ``places`` are the folders that somebody gave as the night, whose names say nothing of a single file.
     """
     cards: list[str] = []
+    said: list[str] = []
     state = (0, 0)
     try:
         with suppress(OSError):  # as it is told below
             state = file_state(path)
-        headers = _headers_of(path, profile, cards)
+        headers = _headers_of(path, profile, cards, said)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
         own = None if error.header is None else profile.of(error.header)
@@ -89,14 +90,16 @@ def examine_chips(
             frames.append(UnusedFile(frame.path, "; ".join(description.faults), frame.kind, lost=lost))
             continue
         remarks = [remark_on_cards(cards)] if cards else []
+        remarks += said
+        said = []  # of the file, and not of each chip
         frames.append(replace(frame, state=state, remarks=(*remarks, *description.remarks)))
     return frames
 
 
-def _headers_of(path: Path, profile: Profile, cards: list[str]) -> list[ChipHeader]:
+def _headers_of(path: Path, profile: Profile, cards: list[str], said: list[str]) -> list[ChipHeader]:
     """The headers of the chips in a file, of whose amplifiers a profile may tell; it may be chosen by the header."""
     try:
-        headers = read_raw_headers(path, cards, profile.amplifiers)
+        headers = read_raw_headers(path, cards, profile.amplifiers, said)
     except UnusableFileError as error:
         tables = () if error.header is None else profile.of(error.header).amplifiers
         if not tables or profile.amplifiers:
@@ -181,7 +184,8 @@ class _Description:
         told = [section.replace(" ", "") for section in sections if section is not None]
         if told and len(told) < len(sections):
             without = ", ".join(one.name for one in self.amplifiers if one.overscan_section is None)
-            self.remarks.append(f"{without} have no overscan: that of the other amplifiers is not used either")
+            have = "has" if len(told) == len(sections) - 1 else "have"
+            self.remarks.append(f"{without} {have} no overscan: that of the other amplifiers is not used either")
             return None
         return " ".join(told) or None
 

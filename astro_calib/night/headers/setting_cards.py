@@ -56,23 +56,23 @@ CARDS = {
 }
 FAMILIES = tuple(CARDS)
 
-CHIP = r"(?:CCD|DET(?:ECTOR)?|CHIP|CAM(?:ERA)?|SENS(?:OR)?|FPA|IMAGER|ESODETCHIP\d?|ESODET)"
+SENSOR = r"(?:CCD|DET(?:ECTOR)?|CHIP|CAM(?:ERA)?|SENS(?:OR)?|FPA|IMAGER|ESODETCHIP\d?|ESODET)"
 AXIS = "(?:[XYHV]|COL|ROW)"
 #: How others spell them, without hyphens, underscores and blanks.
 PATTERNS = {
-    CAMERA: rf"{CHIP}(?:NAME?|ID|NUM|MOD(?:EL)?)?|DSENSOR|DETECNAM",
-    "serial number": rf"{CHIP}(?:SER(?:IAL)?(?:NO|NUM)?|SN)",
+    CAMERA: rf"{SENSOR}(?:NAME?|ID|NUM|MOD(?:EL)?)?|DSENSOR|DETECNAM",
+    "serial number": rf"{SENSOR}(?:SER(?:IAL)?(?:NO|NUM)?|SN)",
     BINNING: (
-        rf"(?:{CHIP}|RDOUT|READ(?:OUT)?|ESODETWIN\d?)?{AXIS}?BIN(?:N(?:ING)?)?(?:{AXIS}|FAC\w*)?\d?|{CHIP}SUM|BINMODE"
+        rf"(?:{SENSOR}|RDOUT|READ(?:OUT)?|ESODETWIN\d?)?{AXIS}?BIN(?:N(?:ING)?)?(?:{AXIS}|FAC\w*)?\d?|{SENSOR}SUM|BINMODE"
     ),
     "window": (
-        rf"{CHIP}SEC|{CHIP}?ROI(?:[XYWH]|START[XY]|[XY]START)?\d?|WINDOW|SUBFRAME?|SUBARR(?:AY)?|FRAMESEC|[XY]ORG(?:SUBF?R?A?M?E?)?"
-        rf"|[XY]ORGSUB\w*|{CHIP}?(?:[XY]START|START[XY]|(?:COL|ROW)(?:ORG|START))|ESODETWIN\d?(?:STR|START)[XY]"
+        rf"{SENSOR}SEC|{SENSOR}?ROI(?:[XYWH]|START[XY]|[XY]START)?\d?|WINDOW|SUBFRAME?|SUBARR(?:AY)?|FRAMESEC|[XY]ORG(?:SUBF?R?A?M?E?)?"
+        rf"|[XY]ORGSUB\w*|{SENSOR}?(?:[XY]START|START[XY]|(?:COL|ROW)(?:ORG|START))|ESODETWIN\d?(?:STR|START)[XY]"
     ),
-    OFFSET: rf"BLACKLEV(?:EL)?|BRIGHTNE?S*|{CHIP}OFFS(?:ET)?",
+    OFFSET: rf"BLACKLEV(?:EL)?|BRIGHTNE?S*|{SENSOR}OFFS(?:ET)?",
     "orientation": r"FLIP[XYHV]?|[XYHV]FLIP|MIRROR[XYHV]",
     "read-out mode": (
-        rf"Q?(?:READ|RD|RO)(?:OUT|N)?(?:MODE?|SPEED|SPE?D|RATE)|{CHIP}MODE|CONVGAIN|GAINMODE|[HL]CG(?:MODE)?"
+        rf"Q?(?:READ|RD|RO)(?:OUT|N)?(?:MODE?|SPEED|SPE?D|RATE)|{SENSOR}MODE|CONVGAIN|GAINMODE|[HL]CG(?:MODE)?"
         r"|(?:CLK|AD|ADC|[HV]S?|PIX)SPEED|ESODETREAD(?:MODE|SPEED|CLOCK)"
     ),
 }

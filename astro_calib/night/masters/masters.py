@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.common.names import file_name, for_filter, unique_name
@@ -330,7 +331,11 @@ def _lit(
     def calibrate(frame: RawFrame) -> CCDFrame:
         flat = calibrate_raw(frame, plan, steps=steps, bias=masters.bias, dark=masters.dark_for(frame.exposure_time))
         good = usable(flat)
-        part = np.count_nonzero(good) / good.size
+        # A window of several amplifiers leaves a gap in the middle.
+        unread = (
+            0 if flat.flags is None or not frame.is_assembled else np.count_nonzero(flat.flags & DataQuality.NO_DATA)
+        )
+        part = np.count_nonzero(good) / max(1, good.size - unread)
         if part < USABLE_PART_OF_FLAT:
             msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
             raise FrameError(msg)
