@@ -309,3 +309,11 @@ def test_own_masters_of_another_gain_are_named(rng, tmp_path):
             path.unlink()
     summary = reduce_night(tmp_path / "second", tmp_path / "out", masters=tmp_path / "masters", **QUIET)
     assert any("made with gains of 1, 1.25, 1.6, 0.9" in remark for remark in summary.remarks)
+
+
+def test_sections_of_a_profile_that_are_for_one_amplifier_are_named(camera, tmp_path):
+    camera.night(tmp_path / "raw", science=1)
+    (tmp_path / "mine.toml").write_text('[detector]\ntrim = "[1:100,1:100]"\n', encoding="utf-8")
+    frames = plan_night(tmp_path / "raw", tmp_path / "mine.toml").frames
+    assert all(any("detector.trim of profile" in remark for remark in frame.remarks) for frame in frames)
+    assert frames[0].trim == "[1:240,1:200]"

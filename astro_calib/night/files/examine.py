@@ -177,6 +177,12 @@ class _Description:
         """The overscan section, or those of all amplifiers."""
         if not self.amplifiers:
             return self._section("overscan", shape, within=trim)
+        unused = [f"detector.{role}" for role in ("trim", "overscan") if getattr(self.profile, role) is not None]
+        if unused:
+            self.remarks.append(
+                f"{' and '.join(unused)} of {self.profile.source} {'is' if len(unused) == 1 else 'are'} not used: the "
+                "sections of several amplifiers are those of the headers, or of [[amplifiers]]"
+            )
         sections = [one.overscan_section for one in self.amplifiers]
         told = [section.replace(" ", "") for section in sections if section is not None]
         if told and len(told) < len(sections):
