@@ -246,7 +246,7 @@ def test_images_that_are_left_out_are_named_once(rng, tmp_path):
     summary = reduce_night(tmp_path / "raw", tmp_path / "out", **QUIET)
     about = [remark for remark in summary.remarks if "FN1" in remark]
     assert len(about) == 1
-    assert about[0].endswith("extension 9 FN1 has neither DETSEC nor CCDSEC, and is left out.")
+    assert about[0].endswith("extension 9 FN1 have neither DETSEC nor CCDSEC, and are left out.")
 
 
 def test_tables_of_a_profile_belong_to_their_chips(rng, tmp_path):
@@ -282,7 +282,7 @@ def test_each_amplifier_is_measured_by_the_commands(camera, tmp_path, command):
         assert {row["amplifier"] for row in told["noise"]} == SECTIONS
         return
     for one, gain in zip(told["V"]["amplifiers"], camera.gains, strict=True):
-        assert one["gain"] == pytest.approx(gain, rel=0.05)
+        assert one["gain"]["value"] == pytest.approx(gain, rel=0.05)
 
 
 def test_info_and_profile_tell_of_all_amplifiers(rng, tmp_path):
