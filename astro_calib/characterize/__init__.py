@@ -9,11 +9,11 @@ from astro_calib.characterize.dark_result import DarkCurrent
 from astro_calib.characterize.darks import dark_current
 from astro_calib.characterize.frame_noise import ImageExcess, frame_detector, image_excess
 from astro_calib.characterize.fringes import fringe_map
-from astro_calib.characterize.illumination import illumination
+from astro_calib.characterize.neighbours import running_sky
 from astro_calib.characterize.planning import plan_calibration
 from astro_calib.characterize.result import AmplifierTransfer, Measured, PhotonTransfer, Point
-from astro_calib.characterize.running_sky import running_sky
 from astro_calib.characterize.shutter import shutter_map
+from astro_calib.characterize.sky_flats import illumination
 from astro_calib.characterize.tones import Tone
 from astro_calib.characterize.transfer import photon_transfer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.frame.rebuild import measured
 from astro_calib.stack.combination import combine
 from astro_calib.steps.empty_sky import objects_on
-from astro_calib.steps.sky import less_surface, subtract_sky
+from astro_calib.steps.sky import less_surface
 from astro_calib.steps.surface import FittedSurface, fit_surface
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def fringe_map(frames: Sequence[CCDFrame], degree: int = 3, block: int | None = 
         clip="sigma" if len(skyless) > 2 else None,
         sigma=CLIP,
     )
-    result = subtract_sky(stack, degree, block)
+    result = _less_smooth(stack, fit_surface(stack, degree, block), "fringe")
     result.name = f"the fringes of {len(given)} frames from {given[0].name}"
     return result
 
@@ -114,13 +115,18 @@ def _level(frame: CCDFrame, fit: FittedSurface) -> float:
 
 def _starless(frame: CCDFrame, fit: FittedSurface) -> CCDFrame:
     """A frame less its sky, with its stars masked."""
-    budget = frame.known_budget
-    assert budget is not None
-    result = less_surface(frame, budget, fit, "sky")
+    result = _less_smooth(frame, fit, "fringe")
     good = measured(result)
     stars: NDArray[np.bool_] = objects_on(floating(result.pixels), good)
     result.mask = stars if result.mask is None else result.mask | stars
     return result
+
+
+def _less_smooth(frame: CCDFrame, fit: FittedSurface, name: str) -> CCDFrame:
+    """A frame less a surface, about which its blocks scatter because of the fringes only."""
+    budget = frame.known_budget
+    assert budget is not None
+    return less_surface(frame, budget, dataclasses.replace(fit, excess=1.0), name)
 
 
 def _typical_variance(frame: CCDFrame) -> float:

@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import check_number
+from astro_calib.arguments import check_count, check_number
 from astro_calib.characterize.dark_frames import as_frames, by_exposure, exposures_of
 from astro_calib.characterize.lamp import Drift, drift_between, times_of
 from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.flags import DataQuality
+from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import usable, with_quality
 from astro_calib.masters.provenance import record
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.combination import combine
+from astro_calib.steps.surface import fit_surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
-
-    from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["shutter_map"]
 
@@ -39,6 +41,7 @@ def shutter_map(
     *,
     lamp: float | None = None,
     level: u.Quantity | None = None,
+    degree: int | None = None,
     exposure_time: str = "EXPTIME",
     exposure_unit: Any = u.s,
     date: str = "DATE-OBS",
@@ -60,6 +63,9 @@ def shutter_map(
     level : Quantity, optional
         What the median of the map is known to be, so that the lamp need not be steady: 0 s if only differences
         between pixels matter. It counts as exact.
+    degree : int, optional
+        The map becomes a polynomial of this degree in row and column, fitted to it: for shutters whose shading is
+        smooth, it has much less noise, which all pixels share. By default each pixel is measured by itself.
     exposure_time : str
         Header keyword of the exposure time.
     exposure_unit : unit
@@ -79,7 +85,8 @@ def shutter_map(
     Raises
     ------
     FrameError
-        If flats have no light, no exposure time, or exposures that are too close to each other.
+        If flats are raw, were corrected for the shutter before, have no light, no exposure time, or exposures that are
+        too close to each other.
     ShapeMismatchError
         If shapes differ.
     TypeError
@@ -88,7 +95,8 @@ def shutter_map(
     Warns
     -----
     NoiseWarning
-        If nothing tells how steady the lamp was, or the maps of several short exposures contradict each other.
+        If nothing tells how steady the lamp was, the maps of several short exposures contradict each other, or no
+        polynomial of this degree is like the map.
 
     Notes
     -----
@@ -124,7 +132,7 @@ def shutter_map(
     seconds = np.array([exposures_of(frame, exposure_time, exposure_unit) for frame in everything])
     groups = _checked_groups(everything, seconds, len(shorts))
     good = np.logical_and.reduce([usable(frame) for frame in everything])
-    light = _levels(everything, good)
+    light = _checked_levels(everything, good)
     times = times_of(everything, date)
     steady = None if lamp is None else Drift(1.0, check_number("lamp", lamp, minimum=0.0))
     stated = None if level is None else float(u.Quantity(level).to_value(u.s))
@@ -146,6 +154,8 @@ def shutter_map(
         drifts.append(drift or Drift(1.0, 0.0))
         maps.append(_map_of(ratio, (exposure, exposures[-1]), drifts[-1]))
     shutter = maps[0] if len(maps) == 1 else _mean_of(maps, good, exposures)
+    if degree is not None:
+        shutter = _smooth(shutter, check_count("degree", degree))
     _finish(shutter, everything, seconds, drifts[0], stated, exposure_time)
     return shutter
 
@@ -170,10 +180,21 @@ def _checked_groups(frames: Sequence[CCDFrame], seconds: NDArray[np.float64], nu
     return groups
 
 
-def _levels(frames: Sequence[CCDFrame], good: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The light in each flat."""
+def _checked_levels(frames: Sequence[CCDFrame], good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The light in each flat, once it is clear that they tell it."""
     if not good.any():
         msg = f"no pixel is fit for use in all {len(frames)} flats, {frames[0].name} and so on."
+        raise FrameError(msg)
+    raw = next((frame for frame in frames if frame.dtype.kind in "ui"), None)
+    if raw is not None:
+        msg = (
+            f"{raw.name} is a raw frame of whole numbers: its pedestal would count as light. Calibrate it first, "
+            "without a flat."
+        )
+        raise FrameError(msg)
+    done = next((frame for frame in frames if any(kind == "shutter" for kind, _ in frame.history.applied)), None)
+    if done is not None:
+        msg = f"{done.name} was corrected for the shutter already; give flats that were calibrated without it."
         raise FrameError(msg)
     levels = np.array([float(np.median(frame.pixels[good])) for frame in frames])
     dark = next((frame for frame, level in zip(frames, levels, strict=True) if not level > 0), None)
@@ -234,6 +255,31 @@ def _mean_of(maps: Sequence[CCDFrame], good: NDArray[np.bool_], exposures: Seque
             )
             warn(msg, NoiseWarning)
     return combine(maps, weights=[1 / variance for variance in typical])
+
+
+def _smooth(shutter: CCDFrame, degree: int) -> CCDFrame:
+    """The polynomial that is fitted to the map, with its error, and that of the lamp as it acts on the fit."""
+    surface = fit_surface(shutter, degree)
+    if surface.excess > 1:
+        msg = (
+            f"the map of the shutter is no polynomial of degree {degree}: its blocks are off by "
+            f"{np.sqrt(surface.excess):.3g} times their errors. Give a higher degree, or None for a map that is "
+            "measured pixel by pixel."
+        )
+        warn(msg, NoiseWarning)
+    budget = shutter.known_budget
+    assert budget is not None
+    dtype = shutter.dtype
+    data = np.array(surface.array(dtype).array)
+    common = [
+        (source, Coefficient(1.0).times(surface.of_map(coefficient.evaluate(budget.data), dtype)))
+        for source, coefficient in budget.terms
+        if not source.axes
+    ]
+    terms = [*surface.terms("shutter", dtype), *common]
+    smooth = UncertaintyBudget(shutter.shape, terms, dtype, data)
+    # Pixels that the flats do not tell are known from those around them.
+    return CCDFrame(data, unit=shutter.unit, budget=smooth, meta=shutter.meta)
 
 
 def _finish(

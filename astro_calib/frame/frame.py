@@ -71,7 +71,8 @@ class CCDFrame(Operators, Reductions, Slicing):
     frames: an array that stays as it is.
 
     Functions of ccdproc that calculate with frames, such as ``subtract_bias``, return frames with the right budget.
-    ``block_reduce``, ``median_filter``, ``wcs_project`` and the like return a plain CCDData without uncertainty.
+    ``block_reduce``, ``median_filter``, ``wcs_project`` and the like return a plain CCDData without uncertainty;
+    `~astro_calib.block_sum` and `~astro_calib.block_mean` return frames.
     ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter and
     photutils want standard deviations: give them ``np.sqrt(frame.variance)``.
 

@@ -24,9 +24,10 @@ from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.mosaic import MosaicArray
 from astro_calib.noise.source import Constituent, NoiseSource
+from astro_calib.noise.sparse import SomePixels, SparseArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -233,6 +234,8 @@ class BudgetReader:
             return self._table(self._field(int(entry["plane"])), native(entry["patterns"]), native(entry["values"]))
         if "mosaic" in entry:
             return self._mosaic(entry)
+        if "pixels" in entry:
+            return self._some(self._field(int(entry["pixels"])).array, native(entry["values"]), entry["shape"])
         if "plane" in entry:
             return self._kept(int(entry["plane"]), int(entry["bit"]))
         if "master" in entry:
@@ -258,6 +261,17 @@ class BudgetReader:
             for axis, length, number in zip(("rows", "columns"), shape, values.shape, strict=True)
         )
         return MosaicArray(values, rows, columns)
+
+    def _some(self, flat: NDArray[Any], values: NDArray[Any], shape: Iterable[int]) -> SparseArray:
+        shape = tuple(map(int, shape))
+        ordered = flat.ndim == 1 and flat.dtype.kind in "iu" and np.all(flat[1:] > flat[:-1])
+        inside = ordered and (not flat.size or (flat[0] >= 0 and flat[-1] < np.prod(shape)))
+        if not inside or shape != self.shape or flat.shape != values.shape or values.dtype.kind != "f":
+            msg = (
+                f"an array of shape {shape} holds {values.shape} values at {flat.shape} pixels, or not in their order."
+            )
+            raise FrameError(msg)
+        return SparseArray(SomePixels(flat, shape), values)
 
     def _kept(self, index: int, bit: int) -> SurvivorMask:
         entry = self._tree["fields"][index]

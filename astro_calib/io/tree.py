@@ -15,7 +15,8 @@ written either: it is what the other terms leave of the total variance, which is
     fields              list: "own" (the frame's data, whatever happens to them), "data" (as they are in the file),
                         {array}, {plane, bit}, {master, array, shape, ...}, {plane, patterns, values},
                         {mosaic, dtype, rows, columns, shape}: a table of values, and where the rows and columns of each
-                        of its lines are, as a list of [line, first, end, step]
+                        of its lines are, as a list of [line, first, end, step]; {pixels, values, shape}: zero but at
+                        the pixels that the field of this number lists
                         {surface, whole, region, dtype}: the matrix of a polynomial, see `astro_calib.noise.surface`
     terms               list of {source, coefficient}
     source              {name, axes, identity, window} and {variance, slope, linear, constituents} or {master}
@@ -36,6 +37,7 @@ import numpy as np
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.mosaic import MosaicArray, progressions
 from astro_calib.noise.patterns import find_tables, term_arrays
+from astro_calib.noise.sparse import SparseArray
 from astro_calib.noise.surface import SurfaceArray
 
 if TYPE_CHECKING:
@@ -102,6 +104,10 @@ class _Writer:
         if isinstance(field, MosaicArray):
             self.version = VERSION
             return _mosaic_entry(field)
+        if isinstance(field, SparseArray):
+            self.version = VERSION
+            pixels = self.field(ArrayRef(field.pixels.flat))
+            return {"pixels": pixels, "values": np.ascontiguousarray(field.values), "shape": list(field.shape)}
         if isinstance(field, SurvivorMask):
             return {"plane": self.field(field.plane), "bit": int(field.bit)}
         if isinstance(field, SurfaceArray):
@@ -289,7 +295,7 @@ def _single_array(source: NoiseSource) -> ArrayRef | None:
     if len(monomials) != 1 or monomials[0][0] != 1 or len(monomials[0][1]) != 1:
         return None
     field, power = monomials[0][1][0]
-    is_own = not isinstance(field, (SurvivorMask, MosaicArray, SurfaceArray))
+    is_own = not isinstance(field, (SurvivorMask, MosaicArray, SparseArray, SurfaceArray))
     return field if power == 1 and is_own and field.dtype.kind == "f" else None
 
 

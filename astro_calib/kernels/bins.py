@@ -54,24 +54,37 @@ def _noise_of_blocks(
     variance: NDArray[Any],
 ) -> None:
     number = rows * columns
+    all_used, with_variances = used.size == 0, variances.size > 0
     for row in range(coefficient.shape[0]):
         for column in range(coefficient.shape[1]):
             total, magnitude, square, of_cells = 0.0, 0.0, 0.0, 0.0
-            known, count = 0, 0
-            for line in range(row * rows, (row + 1) * rows):
-                for place in range(column * columns, (column + 1) * columns):
-                    size = np.float64(variances[line, place]) if variances.size else 1.0
-                    if np.isfinite(size):
-                        of_cells += size
-                        known += 1
-                    # What is not used may be no number, and without a weight no variance counts.
-                    if used.size == 0 or used[line, place]:
-                        count += 1
+            known, count = number, number
+            if all_used:
+                for line in range(row * rows, (row + 1) * rows):
+                    for place in range(column * columns, (column + 1) * columns):
+                        size = np.float64(variances[line, place]) if with_variances else 1.0
                         value = np.float64(values[line, place])
-                        if value != 0:
-                            total += value
-                            magnitude += abs(value)
-                            square += value * value * size
+                        of_cells += size
+                        total += value
+                        magnitude += abs(value)
+                        square += value * value * size
+            if not all_used or not np.isfinite(square + of_cells):
+                # What is not used may be no number, and without a weight no variance counts.
+                total, magnitude, square, of_cells = 0.0, 0.0, 0.0, 0.0
+                known, count = 0, 0
+                for line in range(row * rows, (row + 1) * rows):
+                    for place in range(column * columns, (column + 1) * columns):
+                        size = np.float64(variances[line, place]) if with_variances else 1.0
+                        if np.isfinite(size):
+                            of_cells += size
+                            known += 1
+                        if all_used or used[line, place]:
+                            count += 1
+                            value = np.float64(values[line, place])
+                            if value != 0:
+                                total += value
+                                magnitude += abs(value)
+                                square += value * value * size
             weight = weights[row, column] if weights.size > 1 else weights[0, 0]
             if known < number:
                 of_cells = of_cells * number / known if known else np.nan
@@ -83,7 +96,7 @@ def _noise_of_blocks(
             else:
                 size = np.sqrt(square / of_cells) if magnitude != 0 else 0.0
             coefficient[row, column] = -size if total < 0 else size
-            if variance.size:
+            if with_variances:
                 variance[row, column] = of_cells
 
 

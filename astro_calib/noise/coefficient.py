@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
+from astro_calib.noise.sparse import added_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,6 +105,7 @@ class Coefficient:
         """Replace what has become too long, and does not depend on the frame's own data, by an array."""
         if len(self._terms) <= MAX_MONOMIALS and all(len(key) <= MAX_FACTORS for key in self._terms):
             return
+        self._terms = {frozenset(factors): (number, factors) for number, factors in added_up(self._terms.values())}
         long = [key for key in self._terms if len(key) > MAX_FACTORS]
         if len(self._terms) > MAX_MONOMIALS:
             long = list(self._terms)

@@ -10,11 +10,13 @@ from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from astro_calib.noise.place import Place
 
-__all__ = ["SomePixels", "SparseArray"]
+__all__ = ["SomePixels", "SparseArray", "added_up"]
 
 
 class SomePixels:
@@ -118,6 +120,19 @@ class SparseArray(ArrayRef):
             self._key = ("sparse", self.pixels.digest, self.values.dtype.str, content_digest(self.values))
         return self._key
 
+    def __eq__(self, other: object) -> bool:
+        if self is other or not isinstance(other, SparseArray):
+            return self is other
+        alike = self.pixels is other.pixels or (
+            self.shape == other.shape and np.array_equal(self.pixels.flat, other.pixels.flat)
+        )
+        return alike and self.dtype == other.dtype and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        # A few of the numbers: all of them are looked at where these agree.
+        some = self.values[:: max(1, self.values.size // 4)].tobytes()
+        return hash((self.shape, self.values.size, self.dtype.str, some))
+
     @property
     def array(self) -> NDArray[Any]:
         """The values of all pixels, made anew each time."""
@@ -173,6 +188,45 @@ class SparseArray(ArrayRef):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SparseArray, (self.pixels, self.values)
+
+
+def added_up(products: Iterable[tuple[float, tuple[tuple[ArrayRef, int], ...]]]) -> list[tuple[float, Any]]:
+    """
+    Products of numbers and factors, of which those that differ in a sparse array only are one.
+
+    Parameters
+    ----------
+    products : iterable of (float, factors)
+        The factors are pairs of an array and its power.
+
+    Returns
+    -------
+    list of (float, factors)
+        Of the same sum.
+    """
+    result: list[tuple[float, Any]] = []
+    groups: dict[frozenset[tuple[ArrayRef, int]], list[tuple[float, SparseArray, Any]]] = {}
+    for number, factors in products:
+        sparse = [(field, power) for field, power in factors if isinstance(field, SparseArray)]
+        if len(sparse) != 1 or sparse[0][1] != 1:
+            result.append((number, factors))
+            continue
+        others = tuple(factor for factor in factors if factor != sparse[0])
+        groups.setdefault(frozenset(others), []).append((number, sparse[0][0], others))
+    for group in groups.values():
+        number, field, others = group[0]
+        if len(group) > 1:
+            number, field = 1.0, _sum([(one, array) for one, array, _ in group])
+        result.append((number, ((field, 1), *others)))
+    return result
+
+
+def _sum(arrays: list[tuple[float, SparseArray]]) -> SparseArray:
+    first = arrays[0][1]
+    flat, places = np.unique(np.concatenate([one.pixels.flat for _, one in arrays]), return_inverse=True)
+    values = np.concatenate([number * np.asarray(one.values, dtype=np.float64) for number, one in arrays])
+    total = np.bincount(places, weights=values, minlength=flat.size)
+    return SparseArray(SomePixels(flat, first.shape), total.astype(first.dtype))
 
 
 def _within(places: NDArray[np.int64], along: range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

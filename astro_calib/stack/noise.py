@@ -170,8 +170,7 @@ class PrivateNoise:
         The variance of each frame's noise, n numbers or arrays of shape (ny, nx), were its value that of the centre.
 
         The shot noise of a pixel's own count would be too small where the value is low, and clipping with it would bias
-        the mean; so it is moved along its slope to the count at the centre, which is one for all frames, or one for
-        each.
+        the mean; so it is moved along its slope to the count at the centre, one for all frames, or one for each.
         """
         from astro_calib.kernels.reject import at_center
 

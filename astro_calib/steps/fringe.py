@@ -34,7 +34,7 @@ PART, SMALLEST_SIDE, LARGEST_SIDE = 8, 16, 128
 #: Pixels further than this from pattern and local sky are left out, in robust sigmas.
 CLIP = 4.0
 #: How often they are left out anew.
-PASSES = 2
+PASSES = 3
 #: Of more pixels than this every second row and column is enough.
 MANY = 1 << 20
 #: Less than this part of the pixels says nothing of the pattern.
@@ -159,9 +159,10 @@ def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
     blocks = Blocks(values.shape, side // step)
     scale = float(fringe.unit.to(frame.unit)) if fringe.unit is not None else 1.0
     good = measured(fringe)[item] & np.isfinite(values) & ~frame.mask[item]
-    used, amplitude = good, 0.0
-    around = values - blocks.spread(blocks.medians(values, good)).astype(values.dtype)
-    for number in range(PASSES + 1):
+    local_sky, local_pattern = (blocks.medians(array, good) for array in (values, pattern))
+    amplitude, strength = 0.0, 1.0
+    for _ in range(PASSES):
+        used = _empty(blocks, values, pattern, amplitude, local_sky - amplitude * local_pattern, good)
         counts = blocks.counts(used)
         if counts.sum() <= LEAST * values.size:
             msg = (
@@ -169,7 +170,10 @@ def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
                 "its strength cannot be told. Give amplitude=."
             )
             raise FrameError(msg)
-        p, z = (_less_local(blocks, array, used) for array in (pattern, values))
+        local_sky, local_pattern = (blocks.means(array, used) for array in (values, pattern))
+        z, p = (
+            _less_local(blocks, array, local, used) for array, local in ((values, local_sky), (pattern, local_pattern))
+        )
         own, together = _noise_of_pattern(frame, fringe, item, used, counts)
         strength = float(np.vdot(p, p)) - own
         if not strength > 0:
@@ -180,14 +184,6 @@ def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
             raise FrameError(msg)
         amplitude = (float(np.vdot(p, z)) - together) / strength
         residual = z - p.dtype.type(amplitude) * p
-        if number == PASSES:
-            break
-        around = values - blocks.spread(blocks.means(values, used)).astype(values.dtype)
-        around -= p.dtype.type(amplitude) * (pattern - blocks.spread(blocks.means(pattern, used)).astype(p.dtype))
-        some = np.abs(around[:: blocks.step, :: blocks.step][used[:: blocks.step, :: blocks.step]])
-        with np.errstate(invalid="ignore"):
-            near = np.abs(around) <= CLIP * MAD * float(np.median(some))
-        used = good & near & ~objects_on(around, good, blocks.step)
     weighted = float(np.sum(np.square(p * residual), dtype=np.float64))
     found = Amplitude(amplitude / scale, weighted / strength**2 / scale**2)
     if np.sqrt(found.variance) > UNSURE * abs(found.value):
@@ -199,10 +195,31 @@ def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
     return found
 
 
-def _less_local(blocks: Blocks, values: NDArray[Any], used: NDArray[np.bool_]) -> NDArray[Any]:
-    """The values less the means of their blocks, 0 where they are not used."""
-    local = np.nan_to_num(blocks.spread(blocks.means(values, used))).astype(values.dtype)
-    return np.where(used, values - local, values.dtype.type(0))
+def _empty(
+    blocks: Blocks,
+    values: NDArray[Any],
+    pattern: NDArray[Any],
+    amplitude: float,
+    local: NDArray[np.float64],
+    good: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """The good pixels that show nothing but the local sky and the pattern."""
+    around = values - values.dtype.type(amplitude) * pattern
+    around -= np.nan_to_num(blocks.spread(local)).astype(values.dtype)
+    some = np.abs(around[:: blocks.step, :: blocks.step][good[:: blocks.step, :: blocks.step]])
+    if not some.size:
+        return good
+    with np.errstate(invalid="ignore"):
+        near = np.abs(around) <= CLIP * MAD * float(np.median(some))
+    return good & near & ~objects_on(around, good, blocks.step)
+
+
+def _less_local(
+    blocks: Blocks, values: NDArray[Any], local: NDArray[np.float64], used: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """The values less what is local in their blocks, 0 where they are not used."""
+    around = np.nan_to_num(blocks.spread(local)).astype(values.dtype)
+    return np.where(used, values - around, values.dtype.type(0))
 
 
 def _noise_of_pattern(

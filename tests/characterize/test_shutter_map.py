@@ -8,7 +8,7 @@ import pytest
 from astropy.nddata import StdDevUncertainty
 from astropy.time import Time
 
-from astro_calib import CCDFrame
+from astro_calib import CCDFrame, covariance, shutter_correct
 from astro_calib.characterize import shutter_map
 from astro_calib.errors import FrameError, NoiseWarning
 from astro_calib.flags import DataQuality
@@ -165,5 +165,62 @@ def test_flats_without_light_and_long_ones_of_several_exposures_are_refused(rng)
     )
     with pytest.raises(FrameError, match=r"dark\.fits has no light"):
         shutter_map([dark], flats(rng, 10.0, 1), lamp=0)
+    whole = CCDFrame(np.full(SHAPE, 1000, np.uint16), unit="adu", name="raw.fits", meta={"EXPTIME": 1.0})
+    long = CCDFrame(np.full(SHAPE, 9000, np.uint16), unit="adu", name="long.fits", meta={"EXPTIME": 10.0})
+    with pytest.raises(FrameError, match=r"raw\.fits is a raw frame"):
+        shutter_map([whole], [long], lamp=0)
+    once = shutter_map(flats(rng, 1.0, 1), flats(rng, 10.0, 1), lamp=0)
+    with pytest.raises(FrameError, match="for the shutter already"):
+        shutter_map([shutter_correct(flat(rng, 1.0), once)], flats(rng, 10.0, 1), lamp=0)
     with pytest.raises(FrameError, match="exposures of 10 to 20 s"):
         shutter_map(flats(rng, 1.0, 1), [flat(rng, 10.0), flat(rng, 20.0)], lamp=0)
+
+
+def smooth_maps(rng, number, side=64):
+    """Maps that are fitted by a parabola, with the true one."""
+    across = np.linspace(-1, 1, side)
+    delay = 0.03 - 0.02 * (across**2 + across[:, np.newaxis] ** 2)
+    options = {"rate": 2000.0, "delay": delay, "sensitivity": 1.0}
+    for _ in range(number):
+        yield shutter_map(flats(rng, 1.0, 1, **options), flats(rng, 10.0, 1, **options), lamp=0, degree=2), delay
+
+
+def test_a_smooth_map_has_little_noise_which_its_pixels_share(rng):
+    weights = np.full((64, 64), 1 / 64**2)
+    made, predicted, means, of_means = [], [], [], []
+    for shutter, delay in smooth_maps(rng, 150):
+        made.append(shutter.data - delay)
+        predicted.append(shutter.variance)
+        means.append(np.mean(shutter.data - delay))
+        of_means.append(shutter.budget.variance_of_sum(weights))
+    pixel = 0.0223 * np.sqrt(1.03)
+    assert np.sqrt(np.mean(predicted)) < pixel / 15
+    # Six numbers in each map, and one mean, of 150 maps.
+    assert np.sqrt(np.mean(np.square(made)) / np.mean(predicted)) == pytest.approx(1, abs=0.08)
+    assert np.sqrt(np.mean(np.square(means)) / np.mean(of_means)) == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("suffix", ["fits", "asdf"])
+def test_a_smooth_map_is_applied_and_kept_in_files(rng, tmp_path, suffix):
+    shutter, delay = next(smooth_maps(rng, 1))
+    shutter.write(tmp_path / f"shutter.{suffix}")
+    frames = [flat(rng, 0.5, delay=delay, sensitivity=1.0) for _ in range(2)]
+    images = [shutter_correct(frame, shutter) for frame in frames]
+    for number, image in enumerate(images):
+        image.write(tmp_path / f"{number}.{suffix}")
+    read = [CCDFrame.read(tmp_path / f"{number}.{suffix}") for number in range(2)]
+    for one, image in zip(read, images, strict=True):
+        np.testing.assert_allclose(one.variance, image.variance, rtol=1e-5)
+    shared = images[0].data * images[1].data * shutter.variance / (0.5 + shutter.data) ** 2
+    np.testing.assert_allclose(covariance(*read), shared, rtol=1e-5)
+    again = CCDFrame.read(tmp_path / f"shutter.{suffix}")
+    np.testing.assert_allclose(again.variance, shutter.variance, rtol=1e-6)
+    assert (tmp_path / f"shutter.{suffix}").stat().st_size < 2.2 * shutter.pixels.nbytes + 60000
+
+
+def test_a_shading_that_is_no_polynomial_is_said(rng):
+    across = np.abs(np.linspace(-1, 1, 64))
+    blades = -0.05 * np.maximum(across, across[:, np.newaxis])
+    options = {"rate": 40000.0, "delay": blades, "sensitivity": 1.0}
+    with pytest.warns(NoiseWarning, match="no polynomial of degree 2"):
+        shutter_map(flats(rng, 1.0, 4, **options), flats(rng, 10.0, 4, **options), lamp=0, degree=2)

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from astro_calib import CCDFrame, Correlation, DataQuality, UncertaintyBudget, covariance
+from astro_calib import CCDFrame, Correlation, DataQuality, NoiseSource, UncertaintyBudget, covariance
 from astro_calib.masters.provenance import record
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.mosaic import MosaicArray
+from astro_calib.noise.surface import SurfaceArray
 from tests.io.frames import Night
 
 DATA = Path(__file__).parent / "data"
@@ -36,6 +38,13 @@ class NoisyNight(Night):
         return CCDFrame(frame, budget=UncertaintyBudget(budget.shape, terms, budget.dtype, budget.data))
 
 
+def with_smooth_noise(frame):
+    """A frame with an error that is smooth over it, the same in all frames."""
+    smooth = Coefficient(1.0).times(SurfaceArray([[1.0, 0.5, 0.1], [0.2, 0.3, 0.0]], frame.shape, dtype=np.float32))
+    budget = frame.budget.with_terms([(NoiseSource("illumination", 9.0, axes=(), identity="smooth"), smooth)])
+    return CCDFrame(frame, budget=budget)
+
+
 def weights(shape):
     """Of a sum over pixels whose error is stated."""
     y, x = np.indices(shape)
@@ -47,7 +56,7 @@ def main(version: str) -> None:
     night = NoisyNight(seed=11, shape=(16, 20))
     frames: list[CCDFrame] = []
     for number in range(2):
-        frame = night.science()
+        frame = with_smooth_noise(night.science())
         frame.meta["OBJECT"] = f"target {number}"
         frame.flags = np.full(frame.shape, DataQuality.NONLINEAR, np.uint16)
         frames.append(frame)

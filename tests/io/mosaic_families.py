@@ -22,15 +22,13 @@ def sinistro(*, binning=(1, 1), row="full", window=None):
     primary = {"INSTRUME": "fa06", "TELESCOP": "1m0-13", "SITEID": "cpt", "OBSTYPE": "EXPOSE", "EXPTIME": 30.0}
     primary |= {"CCDSUM": ccdsum(binning), "DETSIZE": section(1, 2 * nx, 1, 2 * ny)}
     primary |= {f"CRSTLK{i}{j}": 1e-4 * (10 * i + j) for i in range(1, 5) for j in range(1, 5) if i != j}
-    between = ("between", 6)
-    over = ("overscan", 26)
+    between, over = ("between", 6), ("overscan", 26)
     less = 1 if row == "missing" else 0
-    top = 2 * ny
     boxes = (
         (0, nx, 0, rows),
         (nx, 2 * nx, 0, rows),
-        (nx, 2 * nx, top - rows + less, top),
-        (0, nx, top - rows + less, top),
+        (nx, 2 * nx, 2 * ny - rows + less, 2 * ny),
+        (0, nx, 2 * ny - rows + less, 2 * ny),
     )
     corners = ("lower left", "lower right", "upper right", "upper left")
     extra = 1 if binning == (1, 1) and window is None else 0
@@ -73,7 +71,6 @@ def mosaic3(*, binning=(1, 1), window=None, atm=True):
     detector = (4 * nx, 4 * ny)
     lower, upper = ("lr", "ll", "ur", "ul"), ("ul", "ur", "ll", "lr")
     order = (("CCD3", (1, 0), lower), ("CCD1", (0, 0), lower), ("CCD4", (1, 1), upper), ("CCD2", (0, 1), upper))
-    names = {"l": "lower", "u": "upper"}
     extensions = []
     for chip, (cx, cy), quarters in order:
         for quarter in quarters:
@@ -83,7 +80,7 @@ def mosaic3(*, binning=(1, 1), window=None, atm=True):
             if window is not None:
                 y0, y1 = (y0, y0 + window) if not up else (y1 - window, y1)
             strips = (("prescan", 4), ("overscan", 10))
-            corner = f"{names[quarter[0]]} {'right' if right else 'left'}"
+            corner = f"{'upper' if up else 'lower'} {'right' if right else 'left'}"
             k = len(extensions)
             block = Block(
                 chip,
@@ -265,15 +262,13 @@ def gmos(kind="Hamamatsu", *, binning=(1, 1), window=None):
         if four
         else ("e2v 10031-23-05", "e2v 10031-01-03", "e2v 10031-18-04")
     )
-    count = 4 if four else 2
-    gap = 61.0 if four else 37.0
+    count, gap = (4, 61.0) if four else (2, 37.0)
     extensions = []
     for c, chip in enumerate(chips):
         for a in range(count):
             x0 = (c * count + a) * each
-            left = a % 2 == 1
+            left, strip = a % 2 == 1, (("overscan", 8),)
             name = str(a + 1) if four else ("left", "right")[a]
-            strip = (("overscan", 8),)
             block = Block(
                 chip,
                 (x0, x0 + each, y0, y1),
@@ -334,8 +329,8 @@ def decam(*, binning=(1, 1), window=None):
     nx, ny, gap = 40, 60, 7
     strip = (("prescan", 3), ("overscan", 10))
     extensions = []
-    chips = (("S1", 25, 0, 0, False), ("S2", 26, 1, 0, False), ("N1", 32, 0, 1, True), ("N2", 33, 1, 1, True))
-    for name, number, cx, cy, north in chips:
+    for name, number, cx, cy in (("S1", 25, 0, 0), ("S2", 26, 1, 0), ("N1", 32, 0, 1), ("N2", 33, 1, 1)):
+        north = cy == 1
         x0, y0 = cx * (2 * nx + gap), cy * (ny + gap)
         y1 = y0 + ny
         if window is not None:

@@ -41,7 +41,7 @@ def rng():
 def test_pixels_sums_and_stacks_scatter_as_predicted():
     rng = np.random.default_rng(3)
     errors = {key: ([], []) for key in ("pixel", "stack", "sum", "sum of a stack", "amplitude")}
-    for _ in range(60):
+    for _ in range(40):
         expected, hot = dark_rate(rng, 80)
         dark = combine([exposed(rng, expected, 60.0) for _ in range(4)])
         frames = [fitted(exposed(rng, SKY + 0.65 * expected, 30.0), dark) for _ in range(10)]
@@ -56,8 +56,8 @@ def test_pixels_sums_and_stacks_scatter_as_predicted():
         errors["amplitude"][1].extend(frame.meta["DARKAERR"] ** 2 for frame in frames)
     for key in ("pixel", "stack"):
         assert_scatters_as_predicted(np.concatenate(errors[key][0]), errors[key][1])
-    # 600 amplitudes of 60 darks, and 60 sums.
-    for key, tolerance in (("amplitude", 0.1), ("sum", 0.25), ("sum of a stack", 0.25)):
+    # 400 amplitudes of 40 darks, and 40 sums; `validate` has more.
+    for key, tolerance in (("amplitude", 0.12), ("sum", 0.3), ("sum of a stack", 0.3)):
         made, predicted = (np.array(part) for part in errors[key])
         assert np.sqrt(np.mean(made**2) / predicted.mean()) == pytest.approx(1, abs=tolerance)
     # The frames' own parts average down, that of the dark's noise does not.

@@ -18,7 +18,8 @@ from astro_calib.night.headers.observed import time_of
 from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_headers
 from astro_calib.night.headers.setting_cards import CHIP, READ_NOISE, hints_of
 from astro_calib.night.headers.settings import rotator_of, settings_of
-from astro_calib.night.headers.told_by_name import filter_by_name
+from astro_calib.night.headers.temperature_cards import doubtful_card
+from astro_calib.night.headers.told_by_name import exposure_by_name, filter_by_name
 from astro_calib.night.headers.values import header_value, parse_section, values_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ ELECTRONS = frozenset({"electron", "electrons", "e-", "e", "el", "photoelectron"
 MOSAIC = ("BAYERPAT", "COLORTYP")
 COLOURS = re.compile(r"[RGBCMY]{4}", re.IGNORECASE)
 DAY = 86400.0
+#: A bias may have this exposure time, which no dark current fills; seconds.
+SHORTEST_DARK = 0.0010001
 #: A raw frame that is said to be exposed for longer than this is not; seconds.
 LONGEST_EXPOSURE = 10 * DAY
 
@@ -73,7 +76,7 @@ def examine_chips(
             return [UnusedFile(path, f"no raw frame, for it {combined}: {error}")]
         kind = None if own is None else own.recognise(error.header, path, places).kind
         lost = kind == "science" or (kind is None and error.may_be_science)
-        return [UnusedFile(path, str(error), kind or "", lost=lost)]
+        return [UnusedFile(path, str(error), kind or "", lost=lost, damaged=error.cut)]
     frames: list[RawFrame | UnusedFile] = []
     for one in headers:
         chip = one.chip.name if one.chip is not None and len(headers) > 1 else ""
@@ -168,6 +171,7 @@ class _Description:
             profile=profile,
             rotator=rotator_of(header),
             hints=hints_of(header, profile.keywords),
+            thermometer=doubtful_card(header),
             chip=chip,
             is_assembled=self.raw.chip is not None,
             amplifiers=self.amplifiers,
@@ -242,12 +246,21 @@ class _Description:
         """The exposure time in seconds; NaN, and a fault, if there is none."""
         found = self.profile.exposure_time(self.header)
         if self.kind == "bias":
-            if found is not None and found.seconds:
+            # That a dark is taken for one is said, however short it is.
+            by_time = found is not None and found.keyword in self.why
+            if found is not None and found.seconds and (by_time or found.seconds > SHORTEST_DARK):
                 self.remarks.append(f"a bias by {self.by}, although {found.keyword}={found.value!r}")
             return 0.0
         if found is None:
+            told = exposure_by_name(self.path)
+            if told is not None:
+                self.remarks.append(f"its exposure time, {told:g} s, is the one in its name, for its header tells none")
+                return told
             keywords = ", ".join(self.profile.keywords["exposure_time"])
-            self.faults.append(f"no exposure time: its header has none of {keywords}")
+            self.faults.append(
+                f"no exposure time: its header has none of {keywords}; write it into the header, or let a profile name "
+                "its card (exposure_time under [keywords]), or the name of the file tell it, such as 60s"
+            )
             return float("nan")
         seconds = found.seconds
         if seconds is None or (seconds == 0 and self.kind == "dark"):
@@ -257,6 +270,12 @@ class _Description:
             days = f"{LONGEST_EXPOSURE / DAY:g} days"
             self.faults.append(f"{found.keyword}={found.value!r} is an exposure of more than {days}; expected seconds")
             return float("nan")
+        if seconds == 0 and self.kind == "science" and not found.contradicted:
+            self.remarks.append(
+                f"{found.keyword}={found.value!r}: a science frame of 0 s, of which no dark current is subtracted; if "
+                "it was exposed, correct its header, or name another card under exposure_time in the [keywords] of a "
+                "profile"
+            )
         if found.contradicted:
             self.remarks.append(
                 f"{found.keyword}={found.value!r} is taken to be the exposure time, although {found.contradicted}; "
@@ -303,10 +322,12 @@ class _Description:
             return None
         value = possible(role, found[1])
         if value is None:
-            advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
-            fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
             # Frames of which it is not known where they saturate can be reduced.
             harmless = role == "saturation" or not self.needs_numbers
+            advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
+            # Whether anything else tells it is said elsewhere.
+            advice = "it is passed over" if harmless and role != "saturation" else advice
+            fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
             (self.remarks if harmless else self.faults).append(fault)
         return value
 

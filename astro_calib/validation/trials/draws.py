@@ -391,10 +391,8 @@ def with_hits(rng: np.random.Generator, sigmas: Sequence[float]) -> tuple[Frames
 
 
 def hit_frames(rng: np.random.Generator, number: int, sigma: float) -> Drawn:
-    """Frames of unlike skies, of which cosmic rays hit a hundredth of the pixels; the skies of all make `LEVEL`."""
-    skies = LEVEL + rng.normal(0, 20, number)
-    skies += LEVEL - skies.mean()
-    frames = rng.normal(0, sigma, (number, 64, 64)) + skies[:, np.newaxis, np.newaxis]
+    """Frames of which cosmic rays hit a hundredth of the pixels."""
+    frames = rng.normal(LEVEL, sigma, (number, 64, 64))
     frames += (rng.random(frames.shape) < 0.01) * rng.uniform(15, 200, frames.shape) * sigma
     return Drawn(frames, rng.random(2))
 

@@ -18,6 +18,7 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.combination import combine
+from astro_calib.stack.noise import budget_of
 from astro_calib.validation.trials import skies
 from astro_calib.validation.trials.rows import row
 from astro_calib.validation.trials.skies import (
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from astro_calib.validation.trials.packages import Package
 
 __all__ = ["TRIALS"]
-
-#: The budget is asked for so many of the sums.
-ASKED = 8
 
 
 def frame(pixels: NDArray[Any], variance: Any, overscan: float = 0.0) -> CCDFrame:
@@ -106,24 +104,26 @@ def lit(_: Package, drawn: Skies) -> CCDFrame:
 
 
 def apertures(_: Package, result: CCDFrame, truth: float, __: Skies) -> Errors:
-    """The errors of the sums over apertures; the variances are those of some of them."""
-    return of_boxes(result, truth, PLACES, ASKED)
+    """The errors of the sums over apertures; each has a variance of its own, since surfaces are larger at the edges."""
+    return of_boxes(result, truth, PLACES, PLACES)
 
 
 def everywhere(_: Package, result: CCDFrame, truth: float, __: Skies) -> Errors:
     """The errors of the sums over boxes side by side, of which one variance stands for all."""
     places = [(y, x) for y in range(0, SMALL[0] - SIDE, SIDE) for x in range(0, SMALL[1] - SIDE, SIDE)]
-    return of_boxes(result, truth, places, 1)
+    return of_boxes(result, truth, places, [places[len(places) // 2]])
 
 
-def of_boxes(result: CCDFrame, truth: float, places: list[tuple[int, int]], asked: int) -> Errors:
-    """The errors of the sums over boxes, with the mean of so many of their variances."""
-    cuts = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y, x in places]
-    made = [float(np.sum(result.pixels[cut], dtype=np.float64)) - SIDE**2 * truth for cut in cuts]
-    some = cuts[len(cuts) // 2 :][:1] if asked == 1 else cuts[:: max(len(cuts) // asked, 1)]
+def of_boxes(result: CCDFrame, truth: float, places: list[tuple[int, int]], asked: list[tuple[int, int]]) -> Errors:
+    """The errors of the sums over boxes, with the mean of the variances of those that are asked for."""
     ones = np.ones((SIDE, SIDE))
-    predicted = np.mean([result[cut].budget.variance_of_sum(ones) for cut in some])
-    return made, np.full(len(made), predicted)
+
+    def box(place: tuple[int, int]) -> tuple[slice, slice]:
+        return slice(place[0], place[0] + SIDE), slice(place[1], place[1] + SIDE)
+
+    sums = [float(np.sum(result.pixels[box(place)], dtype=np.float64)) for place in places]
+    predicted = np.mean([budget_of(result[box(place)]).variance_of_sum(ones) for place in asked])
+    return np.array(sums) - SIDE**2 * truth, np.full(len(sums), predicted)
 
 
 def trials(

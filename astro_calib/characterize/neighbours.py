@@ -15,6 +15,7 @@ from astro_calib.frame.rebuild import usable
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.identity import content_digest
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.combination import combine
 from astro_calib.steps.empty_sky import objects_on
@@ -103,17 +104,17 @@ def running_sky(
     if not chosen:
         msg = f"{given[position].name} has no neighbours to make a sky of; give more frames, or neighbours=1 or more."
         raise FrameError(msg)
-    fits = {place: fit_surface(given[place], 0) for place in {*chosen, position}}
-    levels = {place: _level(given[place], fit) for place, fit in fits.items()}
+    found = {place: _with_level(given[place]) for place in {*chosen, position}}
+    levels = {place: _level(given[place], fit) for place, (fit, _) in found.items()}
     stack = combine(
-        [_sky_only(given[place], fits[place]) for place in chosen],
+        [found[place][1] for place in chosen],
         method=method,
         scale=[levels[position] / levels[place] for place in chosen],
         clip="sigma" if len(chosen) >= FEWEST_CLIPPED and method == "mean" else None,
     )
     budget = stack.known_budget
     assert budget is not None
-    result = stack.replace(stack.pixels, budget.with_terms(_of_level(given[position], fits[position])))
+    result = stack.replace(stack.pixels, budget.with_terms(_of_level(given[position], found[position][0])))
     result.name = f"the sky of {given[position].name} from {len(chosen)} frames"
     return result
 
@@ -126,6 +127,18 @@ def _position(index: Any, number: int) -> int:
         msg = f"index is {index}; expected the number of one of the {number} frames, from 0 to {number - 1}."
         raise IndexError(msg)
     return int(index) % number
+
+
+def _with_level(frame: CCDFrame) -> tuple[FittedSurface, CCDFrame]:
+    """The level of a frame, and what of the frame is sky; found once for all the skies that it goes into."""
+    planes = (None if one is None else content_digest(np.asarray(one)) for one in (frame.mask, frame.flags))
+
+    def find() -> tuple[FittedSurface, CCDFrame]:
+        fit = fit_surface(frame, 0)
+        return fit, _sky_only(frame, fit)
+
+    found: tuple[FittedSurface, CCDFrame] = frame.cached("sky and its level", tuple(planes), find)
+    return found
 
 
 def _level(frame: CCDFrame, fit: FittedSurface) -> float:
