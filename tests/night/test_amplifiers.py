@@ -317,3 +317,17 @@ def test_sections_of_a_profile_that_are_for_one_amplifier_are_named(camera, tmp_
     frames = plan_night(tmp_path / "raw", tmp_path / "mine.toml").frames
     assert all(any("detector.trim of profile" in remark for remark in frame.remarks) for frame in frames)
     assert frames[0].trim == "[1:240,1:200]"
+
+
+def test_the_plan_says_that_an_amplifier_lacks_its_gain(camera, tmp_path):
+    camera.night(tmp_path / "raw", science=1)
+    for path in (tmp_path / "raw").iterdir():
+        with fits.open(path, mode="update") as hdus:
+            del hdus[2].header["GAIN"]
+    raw = str(tmp_path / "raw")
+    planned = CliRunner().invoke(main, ["reduce", raw, "--dry-run"])
+    assert planned.exit_code == 0
+    assert "measured of the amplifiers of which they tell none" in " ".join(planned.output.split())
+    planned = CliRunner().invoke(main, ["reduce", raw, "--dry-run", "--detector", "header"])
+    assert planned.exit_code == 1
+    assert "unknown of some amplifiers: no header tells it; give --gain" in " ".join(planned.output.split())
