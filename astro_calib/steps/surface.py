@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.arguments import check_count
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import measured
@@ -39,7 +40,12 @@ if TYPE_CHECKING:
 
     Term: TypeAlias = tuple[NoiseSource, Coefficient]
 
-__all__ = ["FittedSurface", "fit_surface"]
+__all__ = ["FittedSurface", "check_block", "check_degree", "fit_surface"]
+
+#: Polynomials of a higher degree follow stars.
+HIGHEST = 8
+#: The smallest block, pixels on a side.
+SMALLEST = 4
 
 #: Blocks further than this from the surface are left out, in robust sigmas.
 OUTLYING = 4.0
@@ -121,6 +127,23 @@ class FittedSurface:
         fitted = self.of_map(coefficient.evaluate(data), dtype)
         moved = of_first(np.add, coefficient, lambda: self.array(dtype), -1.0)
         return source, moved + Coefficient(-1.0).times(fitted)
+
+
+def check_degree(degree: int, lowest: int = 0) -> int:
+    """The degree of a surface, from ``lowest`` to 8."""
+    degree = check_count("degree", degree)
+    if not lowest <= degree <= HIGHEST:
+        msg = f"degree is {degree}; expected {lowest} to {HIGHEST}: a surface of a higher degree follows the stars."
+        raise ValueError(msg)
+    return degree
+
+
+def check_block(block: int | None) -> int | None:
+    """How many pixels a block has on a side, at least 4; None for what the frame's size says."""
+    if block is not None and check_count("block", block) < SMALLEST:
+        msg = f"block is {block}; expected at least {SMALLEST} pixels on a side, more than a star has."
+        raise ValueError(msg)
+    return block
 
 
 def fit_surface(

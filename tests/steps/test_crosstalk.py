@@ -170,6 +170,8 @@ def test_errors_say_what_is_wrong():
         subtract_crosstalk(frame, Crosstalk([[0, 1e-3], [0, 0]]), detector)
     with pytest.raises(ValueError, match="give overscan="):
         calibrate(frame, detector, bias=frame, crosstalk=Crosstalk(MATRIX))
+    with pytest.raises(FrameError, match="raw frame of whole numbers"):
+        subtract_crosstalk(CCDFrame(frame.data.astype(np.uint16), unit="adu"), Crosstalk(MATRIX), detector)
 
 
 def raw_frame(light, matrix, rng):
