@@ -120,7 +120,7 @@ def illuminated_flat(flat: CCDFrame, illumination: CCDFrame) -> CCDFrame:
     _check_divisor(illumination)
     result: CCDFrame = flat.multiply(illumination, handle_meta="first_found")
     result.name = f"{flat.name} with {illumination.name}"
-    return with_applied(result, flat, illumination, "illumination")  # type: ignore[no-any-return]
+    return with_applied(result, flat, illumination, "illumination")
 
 
 def _check_divisor(illumination: Any) -> None:

@@ -203,7 +203,7 @@ def fit_surface(
         of_means = excess_of_clipping() * variances.ravel() / np.maximum(counts, 1)
         enough = (counts > LEAST * blocks.side**2) & np.isfinite(of_means)
         _check_number(frame, int(enough.sum()), design.shape[1])
-        change, operator, chi2 = _fitted(means, design, of_means, np.where(enough, counts, 0))
+        change, operator, chi2 = _fitted(frame, means, design, of_means, np.where(enough, counts, 0))
         numbers = np.asarray(numbers + change)
     covariance: NDArray[np.float64] = (operator * np.where(np.isfinite(of_means), of_means, 0)) @ operator.T
     covariance += _of_lines(budget, blocks, used, operator)
@@ -252,7 +252,11 @@ def _first_guess(
 
 
 def _fitted(
-    means: NDArray[np.float64], design: NDArray[np.float64], variances: NDArray[np.float64], weights: NDArray[Any]
+    frame: CCDFrame,
+    means: NDArray[np.float64],
+    design: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    weights: NDArray[Any],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """The numbers, what the means are multiplied by to give them, and chi2 for each degree of freedom."""
     kept = weights > 0
@@ -262,7 +266,14 @@ def _fitted(
     for _ in range(ROUNDS):
         weighted = design[kept] * weights[kept, np.newaxis]
         operator[:] = 0
-        operator[:, kept] = np.linalg.solve(weighted.T @ design[kept], weighted.T)
+        try:
+            operator[:, kept] = np.linalg.solve(weighted.T @ design[kept], weighted.T)
+        except np.linalg.LinAlgError as error:
+            msg = (
+                f"{frame.name} of shape {frame.shape} has too few blocks along an axis for a surface of "
+                f"{numbers.size} numbers. Give a smaller block= or a lower degree=."
+            )
+            raise FrameError(msg) from error
         numbers = operator[:, kept] @ means[kept]
         with np.errstate(invalid="ignore", divide="ignore"):
             pulls = (means - design @ numbers) / np.sqrt(variances)
