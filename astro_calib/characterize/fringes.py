@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.arguments import check_count
 from astro_calib.characterize.dark_frames import as_frames
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, NoiseWarning, warn
@@ -15,7 +14,7 @@ from astro_calib.frame.rebuild import measured
 from astro_calib.stack.combination import combine
 from astro_calib.steps.empty_sky import objects_on
 from astro_calib.steps.sky import less_surface
-from astro_calib.steps.surface import FittedSurface, fit_surface
+from astro_calib.steps.surface import FittedSurface, check_block, check_degree, fit_surface
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +61,8 @@ def fringe_map(frames: Sequence[CCDFrame], degree: int = 3, block: int | None = 
         If the shapes differ.
     astropy.units.UnitConversionError
         If the units differ.
+    ValueError
+        If the degree is above 8, or a block has less than 4 pixels on a side.
 
     Examples
     --------
@@ -79,7 +80,7 @@ def fringe_map(frames: Sequence[CCDFrame], degree: int = 3, block: int | None = 
     10.0
     """
     given = as_frames("fringe_map", "frames of the sky", frames)
-    degree = check_count("degree", degree)
+    degree, block = check_degree(degree), check_block(block)
     if len(given) < FEWEST:
         msg = (
             f"fringe_map was given {len(given)} frames; stars can only be told from fringes with {FEWEST} or more, "

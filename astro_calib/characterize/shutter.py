@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import check_count, check_number
+from astro_calib.arguments import check_number
 from astro_calib.characterize.dark_frames import as_frames, by_exposure, exposures_of
 from astro_calib.characterize.lamp import Drift, drift_between, times_of
 from astro_calib.errors import FrameError, NoiseWarning, warn
@@ -20,7 +20,7 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.combination import combine
-from astro_calib.steps.surface import fit_surface
+from astro_calib.steps.surface import check_degree, fit_surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,8 +61,8 @@ def shutter_map(
         Relative standard uncertainty of the lamp's light in the long flats over that in the short ones. By default it
         is found from the times in the headers, where they tell it: see below.
     level : Quantity, optional
-        What the median of the map is known to be, so that the lamp need not be steady: 0 s if only differences
-        between pixels matter. It counts as exact.
+        What the median of the map is known to be, instead of ``lamp``, so that the lamp need not be steady: 0 s if only
+        differences between pixels matter. It counts as exact.
     degree : int, optional
         The map becomes a polynomial of this degree in row and column, fitted to it: for shutters whose shading is
         smooth, it has much less noise, which all pixels share. By default each pixel is measured by itself.
@@ -91,6 +91,8 @@ def shutter_map(
         If shapes differ.
     TypeError
         If what is given are no lists of frames.
+    ValueError
+        If both ``lamp`` and ``level`` are given, or the degree is above 8.
 
     Warns
     -----
@@ -127,6 +129,12 @@ def shutter_map(
     >>> shutter.unit, bool(np.std(shutter.data - delay) < 0.005)
     (Unit("s"), True)
     """
+    if lamp is not None and level is not None:
+        msg = "lamp= and level= are both given; with a known median of the map the lamp need not be steady. Give one."
+        raise ValueError(msg)
+    steady = None if lamp is None else Drift(1.0, check_number("lamp", lamp, minimum=0.0))
+    stated = None if level is None else check_number("level", level, u.s, minimum=-np.inf)
+    degree = None if degree is None else check_degree(degree)
     shorts, longs = as_frames("shutter_map", "short flats", short), as_frames("shutter_map", "long flats", long)
     everything = as_frames("shutter_map", "flats", [*shorts, *longs])
     seconds = np.array([exposures_of(frame, exposure_time, exposure_unit) for frame in everything])
@@ -134,8 +142,6 @@ def shutter_map(
     good = np.logical_and.reduce([usable(frame) for frame in everything])
     light = _checked_levels(everything, good)
     times = times_of(everything, date)
-    steady = None if lamp is None else Drift(1.0, check_number("lamp", lamp, minimum=0.0))
-    stated = None if level is None else float(u.Quantity(level).to_value(u.s))
     stacks = [combine([everything[place] for place in group], **options) for group in groups]
     exposures = [float(seconds[group].mean()) for group in groups]
     maps, drifts = [], []
@@ -155,7 +161,7 @@ def shutter_map(
         maps.append(_map_of(ratio, (exposure, exposures[-1]), drifts[-1]))
     shutter = maps[0] if len(maps) == 1 else _mean_of(maps, good, exposures)
     if degree is not None:
-        shutter = _smooth(shutter, check_count("degree", degree))
+        shutter = _smooth(shutter, degree)
     _finish(shutter, everything, seconds, drifts[0], stated, exposure_time)
     return shutter
 

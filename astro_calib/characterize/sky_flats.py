@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.arguments import check_count
 from astro_calib.characterize.dark_frames import as_frames
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
@@ -23,7 +22,7 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.surface import SurfaceArray, along_axis, matrix_of, powers_of
 from astro_calib.stack.combination import combine
 from astro_calib.steps.flat import flat_correct
-from astro_calib.steps.surface import FittedSurface, fit_surface
+from astro_calib.steps.surface import FittedSurface, check_block, check_degree, fit_surface
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +33,6 @@ __all__ = ["illumination"]
 
 #: How often the surface is fitted to what the last one leaves.
 ROUNDS = 3
-#: Polynomials of a higher degree are no large scale.
-HIGHEST = 8
 #: The first guess of the level is that of this quantile, so that stars do not matter.
 MIDDLE = 0.5
 
@@ -75,7 +72,7 @@ def illumination(
     astropy.units.UnitConversionError
         If the units differ.
     ValueError
-        If the degree is 0 or above 8.
+        If the degree is 0 or above 8, or a block has less than 4 pixels on a side.
 
     Notes
     -----
@@ -98,10 +95,7 @@ def illumination(
     True
     """
     given = as_frames("illumination", "flats of the sky", frames)
-    degree = check_count("degree", degree)
-    if not 0 < degree <= HIGHEST:
-        msg = f"degree is {degree}; expected 1 to {HIGHEST}: a surface of a higher degree is no large scale."
-        raise ValueError(msg)
+    degree, block = check_degree(degree, lowest=1), check_block(block)
     if flat is not None:
         given = [flat_correct(frame, flat) for frame in given]
     clip = "sigma" if len(given) > 2 else None

@@ -106,8 +106,11 @@ class _Writer:
             return _mosaic_entry(field)
         if isinstance(field, SparseArray):
             self.version = VERSION
-            pixels = self.field(ArrayRef(field.pixels.flat))
-            return {"pixels": pixels, "values": np.ascontiguousarray(field.values), "shape": list(field.shape)}
+            flat, values = field.pixels.flat, np.ascontiguousarray(field.values)
+            if not flat.size:
+                # FITS holds no empty array; a zero says the same.
+                flat, values = np.zeros(1, dtype=flat.dtype), np.zeros(1, dtype=values.dtype)
+            return {"pixels": self.field(ArrayRef(flat)), "values": values, "shape": list(field.shape)}
         if isinstance(field, SurvivorMask):
             return {"plane": self.field(field.plane), "bit": int(field.bit)}
         if isinstance(field, SurfaceArray):

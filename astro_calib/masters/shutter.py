@@ -44,8 +44,8 @@ def exposed_part(shutter: CCDFrame, seconds: float) -> CCDFrame:
     """
     if not shutter.unit.is_equivalent(u.s):
         msg = (
-            f"the map of the shutter ({shutter.name}) is in {shutter.unit}; expected a time for each pixel, such as "
-            "characterize.shutter_map makes it."
+            f"the map of the shutter ({shutter.name}) is in {str(shutter.unit) or 'no unit'}; expected a time for each "
+            "pixel, such as characterize.shutter_map makes it."
         )
         raise FrameError(msg)
     shutter = lent(shutter)

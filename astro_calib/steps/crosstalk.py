@@ -10,6 +10,7 @@ import numpy as np
 from astro_calib.arguments import described
 from astro_calib.detector.crosstalk import Crosstalk
 from astro_calib.detector.detector import as_detector
+from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
@@ -82,6 +83,12 @@ class SubtractCrosstalk(LinearStep):
             raise u.UnitConversionError(msg)
         sections = read_sections(frame, self.detector)
         values = frame.values()
+        if frame.dtype.kind != "f":
+            msg = (
+                f"{frame.name} is a raw frame of whole numbers: its levels would count as signal that comes over. "
+                "Subtract them first, with subtract_overscan, or calibrate with overscan= or pedestal=."
+            )
+            raise FrameError(msg)
         if not values.flags.writeable or np.may_share_memory(values, frame.pixels):
             values = values.copy()
         typical = [_typical(in_read_order(values, section)) for section in sections]
@@ -193,7 +200,8 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
     astropy.units.UnitConversionError
         If the frame is not in adu.
     FrameError
-        If rows or columns were cut off, so that it is not known what was read together.
+        If rows or columns were cut off, so that it is not known what was read together, or the frame is a raw one of
+        whole numbers, whose levels were not subtracted.
     ValueError
         If the detector has another number of amplifiers.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
@@ -46,6 +47,9 @@ class CorrectFlat(LinearStep):
         frame.forget_origin(step)
         forget_levels(frame.edited_meta())
         with_applied(frame, frame, flat, "flat")
+        # That of an illuminated flat is in the frame as well, so that it is not divided by once more.
+        inside = tuple(one for one in flat.history.applied if one[0] == "illumination")
+        frame.history = dataclasses.replace(frame.history, applied=(*frame.history.applied, *inside))
 
     def _is_mosaic(self, frame: FrameSoFar, flat: CCDFrame) -> bool:
         """Whether each colour of the flat has a level of its own."""

@@ -11,6 +11,7 @@ from astro_calib.arguments import check_number
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.frame.lending import master_of, reference_to
+from astro_calib.frame.operands import check_addable
 from astro_calib.frame.rebuild import measured
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.coefficient import Coefficient
@@ -61,6 +62,12 @@ class SubtractFringe(LinearStep):
     ) -> None:
         self.fringe, self.kind = fringe, kind
         self.stated: Amplitude | None = None
+        if amplitude is None and uncertainty != 0:
+            msg = (
+                f"uncertainty is {uncertainty!r}, and no amplitude is given: a fitted one has the error of its fit. "
+                "Give amplitude=, too, or leave both out."
+            )
+            raise ValueError(msg)
         if amplitude is not None:
             sigma = check_number("uncertainty", uncertainty)
             self.stated = Amplitude(check_number("amplitude", amplitude, minimum=-np.inf), sigma**2)
@@ -68,6 +75,7 @@ class SubtractFringe(LinearStep):
     def apply(self, frame: FrameSoFar) -> None:
         """Subtract the pattern times its amplitude."""
         fringe = check_master(frame, self.fringe, self.kind)
+        check_addable(frame, fringe)
         found = fitted_amplitude(frame, fringe) if self.stated is None else self.stated
         common = [(source, coefficient) for source, coefficient in frame.terms or () if _is_gain(source, coefficient)]
         frame.add(fringe, -found.value, kind=self.kind)
@@ -101,7 +109,7 @@ def subtract_fringe(
     amplitude : float, optional
         What the pattern is multiplied by. Without it, it is fitted.
     uncertainty : float
-        The standard uncertainty of a stated amplitude.
+        The standard uncertainty of a stated amplitude; a fitted one has that of its fit.
 
     Returns
     -------
@@ -117,6 +125,8 @@ def subtract_fringe(
         before.
     astropy.units.UnitConversionError
         If the units cannot be converted.
+    ValueError
+        If an uncertainty is given without an amplitude, or one of them is no finite number.
 
     Notes
     -----

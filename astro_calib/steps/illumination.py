@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from astro_calib.arguments import described
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.rebuild import as_frame
@@ -29,7 +31,7 @@ class CorrectIllumination(LinearStep):
     def apply(self, frame: FrameSoFar) -> None:
         """Divide by the illumination."""
         master = check_master(frame, self.illumination, "illumination")
-        _check_unitless(master)
+        _check_divisor(master)
         step = frame.digital_step
         frame.divide(master, kind="illumination")
         frame.forget_origin(step)
@@ -58,7 +60,8 @@ def illumination_correct(ccd: CCDFrame, illumination: CCDFrame) -> CCDFrame:
     ShapeMismatchError
         If the shapes differ.
     FrameError
-        If the illumination has a unit, or the frame was divided by it before.
+        If the illumination has a unit, or is not positive somewhere, or the frame was divided by it before, also as a
+        part of an `illuminated_flat`.
 
     Notes
     -----
@@ -97,7 +100,7 @@ def illuminated_flat(flat: CCDFrame, illumination: CCDFrame) -> CCDFrame:
     ShapeMismatchError
         If the shapes differ.
     FrameError
-        If the illumination has a unit.
+        If the illumination has a unit, or is not positive somewhere.
 
     Examples
     --------
@@ -114,17 +117,24 @@ def illuminated_flat(flat: CCDFrame, illumination: CCDFrame) -> CCDFrame:
             f"{illumination.shape}; make both from frames of the same size and binning."
         )
         raise ShapeMismatchError(msg)
-    _check_unitless(illumination)
+    _check_divisor(illumination)
     result: CCDFrame = flat.multiply(illumination, handle_meta="first_found")
     result.name = f"{flat.name} with {illumination.name}"
-    return result
+    return with_applied(result, flat, illumination, "illumination")
 
 
-def _check_unitless(illumination: Any) -> None:
+def _check_divisor(illumination: Any) -> None:
     unit = illumination.unit
     if unit is not None and str(unit) != "":
         msg = (
             f"the illumination ({illumination.name}) is in {described(unit)}; expected one without a unit, and of mean "
             "one, as characterize.illumination makes it. Divide sky flats by their flat first."
+        )
+        raise FrameError(msg)
+    if not np.min(illumination.pixels) > 0:
+        msg = (
+            f"the illumination ({illumination.name}) has pixels that are not positive, or no numbers; expected light "
+            "in all of them, as characterize.illumination makes it. Put 1 there, and give these pixels as bad_pixels= "
+            "to calibrate."
         )
         raise FrameError(msg)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_master", "check_exposure", "check_master", "exposure", "in_electrons", "master_to_apply", "with_applied"]
 
+#: What a frame is divided by as it is.
+DIVISORS = ("flat", "illumination")
 #: No frame is exposed for longer, the sum of many frames included: three years.
 LONGEST_EXPOSURE = 1e8 * u.s
 
@@ -116,10 +118,11 @@ def _check_not_applied(ccd: FrameFacts, master: CCDFrame, kind: str) -> None:
                 "has. Give each its own frame, unless this is meant."
             )
     elif once is not None:
-        instead = f"frame {'/' if kind == 'flat' else '-'} master"
+        # A map of the shutter is in seconds, and no number of times is meant.
+        twice = f"; if twice is what you mean, write frame {'/' if kind in DIVISORS else '-'} master"
         msg = (
-            f"{ccd.name} was {_done(once)} this master {once} ({master.name}) already. Leave it out here; if twice is "
-            f"what you mean, write {instead}."
+            f"{ccd.name} was {_done(once)} this master {once} ({master.name}) already. Leave it out here"
+            f"{twice * (kind != 'shutter')}."
         )
         raise FrameError(msg)
     if kind not in (of_kind for of_kind, _ in ccd.history.applied):
@@ -131,7 +134,7 @@ def _check_not_applied(ccd: FrameFacts, master: CCDFrame, kind: str) -> None:
 
 def _done(kind: str) -> str:
     """What a master of a kind does to a frame, in the past."""
-    return "divided by" if kind == "flat" else "corrected with"
+    return "divided by" if kind in DIVISORS else "corrected with"
 
 
 def with_applied(result: Any, ccd: FrameFacts, master: CCDFrame, kind: str) -> Any:
@@ -141,9 +144,11 @@ def with_applied(result: Any, ccd: FrameFacts, master: CCDFrame, kind: str) -> A
     return result
 
 
-def exposure(ccd: FrameFacts, keyword: Any, unit: Any) -> u.Quantity:
+def exposure(
+    ccd: FrameFacts, keyword: Any, unit: Any, instead: str = "data_exposure= and dark_exposure= as quantities"
+) -> u.Quantity:
     """
-    The exposure time in a frame's header, under a name or a `ccdproc.Keyword`.
+    The exposure time in a frame's header, under a name or a `ccdproc.Keyword`; ``instead`` is another way to tell it.
 
     Raises
     ------
@@ -162,8 +167,7 @@ def exposure(ccd: FrameFacts, keyword: Any, unit: Any) -> u.Quantity:
     if value is None:
         msg = (
             f"{ccd.name}: no exposure time: the header has no {keyword}. Name the right keyword with "
-            "exposure_time=, or "
-            "give data_exposure= and dark_exposure= as quantities."
+            f"exposure_time=, or give {instead} in the step's own function."
         )
         raise FrameError(msg)
     seconds = as_seconds(value, unit.to(u.s))

@@ -173,10 +173,11 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     """
     Calibrate a raw frame: from digital units to electrons with an error that says where it came from.
 
-    The order is: flag saturated pixels, subtract the overscan, trim, multiply by the gain, subtract the bias, add read
-    noise and shot noise, correct the linearity, subtract the dark scaled by exposure time, correct for the shutter,
-    divide by the flat and by its illumination, subtract the fringes and the sky, repair cosmic rays. Each is a function
-    of its own, and one at a time they give the same numbers. What is not given is left out.
+    The order is: flag saturated pixels, subtract overscan, pedestal and crosstalk, trim, flag bad pixels, multiply by
+    the gain, subtract the bias, add read noise and shot noise, correct the linearity, subtract the dark scaled by
+    exposure time, correct for the shutter, divide by the flat and by its illumination, subtract the fringes and the
+    sky, repair cosmic rays. Each is a function of its own, and one at a time they give the same numbers. What is not
+    given is left out.
 
     Parameters
     ----------
@@ -229,7 +230,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     bayer : str, optional
         As in `flat_correct`: the pattern of colours, where the headers do not say it.
     illumination : CCDFrame, optional
-        From `~astro_calib.characterize.illumination`; a flat of `illuminated_flat` has it in it.
+        From `~astro_calib.characterize.illumination`; a flat of `illuminated_flat` has it in it, and both together are
+        refused.
     fringe : CCDFrame, optional
         From `~astro_calib.characterize.fringe_map`, as `subtract_fringe` takes it.
     fringe_amplitude : float, optional

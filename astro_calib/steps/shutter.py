@@ -39,7 +39,7 @@ class CorrectShutter(LinearStep):
         """Divide by the part of the exposure time that each pixel was exposed for."""
         shutter = check_master(frame, self.shutter, "shutter")
         if self.data_exposure is None:
-            time = exposure(frame, self.exposure_time, self.exposure_unit)
+            time = exposure(frame, self.exposure_time, self.exposure_unit, "data_exposure= as a quantity")
         else:
             time = check_exposure(frame.name, self.data_exposure)
         seconds = float(time.to_value(u.s))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from astro_calib.arguments import as_mask, check_count
+from astro_calib.arguments import as_mask
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.steps.step import NamedStep
-from astro_calib.steps.surface import FittedSurface, fit_surface
+from astro_calib.steps.surface import FittedSurface, check_block, check_degree, fit_surface
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["less_surface", "sky_step", "subtract_sky"]
-
-#: Polynomials of a higher degree follow stars.
-HIGHEST = 8
-#: The smallest block, pixels on a side.
-SMALLEST = 4
 
 
 def subtract_sky(
@@ -88,13 +83,7 @@ def subtract_sky(
     0.1
     """
     frame = as_frame(ccd).snapshot()
-    degree = check_count("degree", degree)
-    if degree > HIGHEST:
-        msg = f"degree is {degree}; expected 0 to {HIGHEST}: a surface of a higher degree follows the stars."
-        raise ValueError(msg)
-    if block is not None and check_count("block", block) < SMALLEST:
-        msg = f"block is {block}; expected at least {SMALLEST} pixels on a side, more than a star has."
-        raise ValueError(msg)
+    degree, block = check_degree(degree), check_block(block)
     left_out = None if objects is None else as_mask("objects", objects)
     if left_out is not None and left_out.shape != frame.shape:
         msg = f"{frame.name} has shape {frame.shape}, objects has {left_out.shape}; expected the same shape."

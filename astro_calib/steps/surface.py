@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.arguments import check_count
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import measured
@@ -39,7 +40,12 @@ if TYPE_CHECKING:
 
     Term: TypeAlias = tuple[NoiseSource, Coefficient]
 
-__all__ = ["FittedSurface", "fit_surface"]
+__all__ = ["FittedSurface", "check_block", "check_degree", "fit_surface"]
+
+#: Polynomials of a higher degree follow stars.
+HIGHEST = 8
+#: The smallest block, pixels on a side.
+SMALLEST = 4
 
 #: Blocks further than this from the surface are left out, in robust sigmas.
 OUTLYING = 4.0
@@ -123,6 +129,23 @@ class FittedSurface:
         return source, moved + Coefficient(-1.0).times(fitted)
 
 
+def check_degree(degree: int, lowest: int = 0) -> int:
+    """The degree of a surface, from ``lowest`` to 8."""
+    degree = check_count("degree", degree)
+    if not lowest <= degree <= HIGHEST:
+        msg = f"degree is {degree}; expected {lowest} to {HIGHEST}: a surface of a higher degree follows the stars."
+        raise ValueError(msg)
+    return degree
+
+
+def check_block(block: int | None) -> int | None:
+    """How many pixels a block has on a side, at least 4; None for what the frame's size says."""
+    if block is not None and check_count("block", block) < SMALLEST:
+        msg = f"block is {block}; expected at least {SMALLEST} pixels on a side, more than a star has."
+        raise ValueError(msg)
+    return block
+
+
 def fit_surface(
     frame: CCDFrame,
     degree: int = 2,
@@ -180,7 +203,7 @@ def fit_surface(
         of_means = excess_of_clipping() * variances.ravel() / np.maximum(counts, 1)
         enough = (counts > LEAST * blocks.side**2) & np.isfinite(of_means)
         _check_number(frame, int(enough.sum()), design.shape[1])
-        change, operator, chi2 = _fitted(means, design, of_means, np.where(enough, counts, 0))
+        change, operator, chi2 = _fitted(frame, means, design, of_means, np.where(enough, counts, 0))
         numbers = np.asarray(numbers + change)
     covariance: NDArray[np.float64] = (operator * np.where(np.isfinite(of_means), of_means, 0)) @ operator.T
     covariance += _of_lines(budget, blocks, used, operator)
@@ -229,7 +252,11 @@ def _first_guess(
 
 
 def _fitted(
-    means: NDArray[np.float64], design: NDArray[np.float64], variances: NDArray[np.float64], weights: NDArray[Any]
+    frame: CCDFrame,
+    means: NDArray[np.float64],
+    design: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    weights: NDArray[Any],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """The numbers, what the means are multiplied by to give them, and chi2 for each degree of freedom."""
     kept = weights > 0
@@ -239,7 +266,14 @@ def _fitted(
     for _ in range(ROUNDS):
         weighted = design[kept] * weights[kept, np.newaxis]
         operator[:] = 0
-        operator[:, kept] = np.linalg.solve(weighted.T @ design[kept], weighted.T)
+        try:
+            operator[:, kept] = np.linalg.solve(weighted.T @ design[kept], weighted.T)
+        except np.linalg.LinAlgError as error:
+            msg = (
+                f"{frame.name} of shape {frame.shape} has too few blocks along an axis for a surface of "
+                f"{numbers.size} numbers. Give a smaller block= or a lower degree=."
+            )
+            raise FrameError(msg) from error
         numbers = operator[:, kept] @ means[kept]
         with np.errstate(invalid="ignore", divide="ignore"):
             pulls = (means - design @ numbers) / np.sqrt(variances)

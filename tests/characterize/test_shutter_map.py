@@ -176,6 +176,20 @@ def test_flats_without_light_and_long_ones_of_several_exposures_are_refused(rng)
         shutter_map(flats(rng, 1.0, 1), [flat(rng, 10.0), flat(rng, 20.0)], lamp=0)
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"lamp": 0.01, "level": 0 * u.s}, ValueError, "Give one"),
+        ({"level": 0 * u.m}, u.UnitConversionError, "level is in m"),
+        ({"lamp": 0, "degree": 9}, ValueError, "expected 0 to 8"),
+    ],
+    ids=["both", "unit", "degree"],
+)
+def test_what_the_flats_cannot_be_asked_is_refused(rng, options, error, says):
+    with pytest.raises(error, match=says):
+        shutter_map(flats(rng, 1.0, 1), flats(rng, 10.0, 1), **options)
+
+
 def smooth_maps(rng, number, side=64):
     """Maps that are fitted by a parabola, with the true one."""
     across = np.linspace(-1, 1, side)

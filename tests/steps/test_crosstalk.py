@@ -170,6 +170,8 @@ def test_errors_say_what_is_wrong():
         subtract_crosstalk(frame, Crosstalk([[0, 1e-3], [0, 0]]), detector)
     with pytest.raises(ValueError, match="give overscan="):
         calibrate(frame, detector, bias=frame, crosstalk=Crosstalk(MATRIX))
+    with pytest.raises(FrameError, match="raw frame of whole numbers"):
+        subtract_crosstalk(CCDFrame(frame.data.astype(np.uint16), unit="adu"), Crosstalk(MATRIX), detector)
 
 
 def raw_frame(light, matrix, rng):
@@ -270,6 +272,20 @@ def test_files_hold_the_errors_of_the_coefficients(tmp_path, suffix):
     # One noise, wherever it is: the difference of the two has none of it.
     left = [np.abs(c.evaluate()).max() for s, c in (again - found).budget.terms if s.name == "crosstalk"]
     assert max(left, default=0) < 1e-6 * 65535 * max(GAINS)
+
+
+@pytest.mark.parametrize("suffix", ["fits", "asdf"])
+def test_a_frame_without_ghosts_can_be_written(tmp_path, suffix):
+    empty = CCDFrame(np.full((2 * SIDE, 2 * SIDE), 1100, dtype=np.uint16), unit="adu")
+    image = calibrate(empty, camera(), pedestal=1000, crosstalk=Crosstalk(MATRIX, UNCERTAINTY))
+    for number, frame in enumerate((image, image[::2, 1::2])):
+        path = tmp_path / f"{number}.{suffix}"
+        frame.write(path)
+        again = CCDFrame.read(path)
+        # The level of 100 in all four, in electrons of the first amplifier.
+        expected = (100 * GAINS[0]) ** 2 * np.sum(UNCERTAINTY[0] ** 2)
+        np.testing.assert_allclose(again.budget.variances()["crosstalk"][0, 0], expected, rtol=1e-5)
+        assert not np.any((again - frame).variance > 1e-6)
 
 
 def test_numbers_come_back_from_a_table_and_from_a_file(tmp_path):

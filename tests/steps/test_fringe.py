@@ -164,3 +164,16 @@ def test_what_cannot_be_fitted_is_said():
         subtract_fringe(masked, pattern(rng))
     with pytest.warns(NoiseWarning, match="4 frames"):
         fringe_map([science(rng, 10.0) for _ in range(4)])
+
+
+def test_arguments_that_mean_nothing_are_refused():
+    rng = np.random.default_rng(12)
+    raw, master = science(rng, 10.0), pattern(rng)
+    with pytest.raises(ValueError, match=r"uncertainty is 0\.5, and no amplitude"):
+        subtract_fringe(raw, master, uncertainty=0.5)
+    with pytest.raises(u.UnitConversionError, match=r"is in electron, but what is .* subtracted is in adu"):
+        subtract_fringe(raw, CCDFrame(master.data, unit="adu"))
+    with pytest.raises(ValueError, match="degree is 9; expected 0 to 8"):
+        fringe_map([raw], degree=9)
+    with pytest.raises(ValueError, match="block is 2; expected at least 4"):
+        fringe_map([raw], block=2)

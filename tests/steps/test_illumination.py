@@ -158,3 +158,35 @@ def test_what_makes_no_sense_is_refused():
         illumination([raw], degree=0)
     with pytest.raises(FrameError, match="there must be light"):
         illumination([frame(rng.normal(-5, 1, SHAPE), 1.0)])
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
+def test_where_there_is_no_light_nothing_is_divided_by(value):
+    rng = np.random.default_rng(8)
+    raw, flat = light(rng, 1000 * LIT), light(rng, 1e6 * sensitivity())
+    dark = LIT.copy()
+    dark[3, 4] = value
+    for step in (illumination_correct, illuminated_flat):
+        with pytest.raises(FrameError, match="expected light in all of them"):
+            step(raw if step is illumination_correct else flat, CCDFrame(dark, unit=""))
+
+
+@pytest.mark.parametrize("suffix", ["memory", "fits", "asdf"])
+def test_an_illuminated_flat_has_the_illumination_in_it(suffix, tmp_path):
+    rng = np.random.default_rng(9)
+    flat, correction = made(rng)
+    both, raw = illuminated_flat(flat, correction), light(rng, 1000 * sensitivity() * LIT)
+    image = flat_correct(raw, both)
+    if suffix != "memory":
+        image.write(tmp_path / f"image.{suffix}")
+        image = CCDFrame.read(tmp_path / f"image.{suffix}")
+    with pytest.raises(FrameError, match=r"was divided by this master illumination .* write frame / master"):
+        illumination_correct(image, correction)
+    with pytest.raises(FrameError, match="this master illumination"):
+        calibrate(CCDFrame(np.full(SHAPE, 900.0), unit="adu"), CAMERA, pedestal=0, flat=both, illumination=correction)
+
+
+@pytest.mark.parametrize(("options", "says"), [({"degree": 9}, "expected 1 to 8"), ({"block": 3}, "at least 4 pixels")])
+def test_the_surface_is_one_that_can_be_fitted(options, says):
+    with pytest.raises(ValueError, match=says):
+        illumination([light(np.random.default_rng(10), 1000 * LIT)], **options)

@@ -149,12 +149,14 @@ def test_files_hold_it_as_compactly_as_a_flat(rng, night, tmp_path, suffix):
 def test_what_cannot_be_corrected_is_said(rng):
     frame = with_sigma(rng.normal(1000, 30, SHAPE), 30.0, name="m31.fits")
     shutter = with_sigma(DELAY, 0.001, unit="s", name="shutter.fits")
-    with pytest.raises(FrameError, match=r"m31\.fits: no exposure time"):
+    with pytest.raises(FrameError, match=r"m31\.fits: no exposure time: .* or give data_exposure= as a quantity"):
         shutter_correct(frame, shutter)
     with pytest.raises(FrameError, match=r"m31\.fits has an exposure time of 0"):
         shutter_correct(frame, shutter, data_exposure=0 * u.s)
     with pytest.raises(FrameError, match=r"shutter\.fits\) is in electron; expected a time"):
         shutter_correct(frame, with_sigma(DELAY, 0.001, name="shutter.fits"), data_exposure=1 * u.s)
+    with pytest.raises(FrameError, match="is in no unit; expected a time"):
+        shutter_correct(frame, CCDFrame(DELAY, unit=""), data_exposure=1 * u.s)
     with pytest.raises(ShapeMismatchError, match="master shutter"):
         shutter_correct(frame, shutter[:10], data_exposure=1 * u.s)
     once = shutter_correct(frame, shutter, data_exposure=1 * u.s)

@@ -156,3 +156,10 @@ def test_a_sky_that_is_no_surface_has_a_larger_error():
     waves = 5 * np.sin(X / 12) * np.sin(Y / 12)
     image, flat = subtract_sky(frame(rng, waves)), subtract_sky(frame(rng))
     assert image.budget.variances()["sky"].mean() > 5 * flat.budget.variances()["sky"].mean()
+
+
+def test_a_frame_of_one_row_shows_no_slope_along_columns():
+    noise = np.random.default_rng(11).normal(100, 5, (1, 64))
+    strip = CCDFrame(noise, unit="electron", uncertainty=np.full((1, 64), 5.0), name="strip.fits")
+    with pytest.raises(FrameError, match=r"strip\.fits of shape \(1, 64\) has too few blocks along an axis"):
+        subtract_sky(strip, degree=1, block=4)
