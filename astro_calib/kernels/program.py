@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -22,6 +24,7 @@ __all__ = [
     "MULTIPLY",
     "OF_VALUES",
     "Instruction",
+    "RowsAndColumns",
     "Section",
     "undone",
 ]
@@ -51,6 +54,24 @@ CLAMP = 9
 OF_VALUES = (ADD, MULTIPLY, DIVIDE)
 #: Rows and columns.
 Section: TypeAlias = "tuple[slice, slice]"
+
+
+class RowsAndColumns(NamedTuple):
+    """
+    The product of a number for each row and one for each column, of which the pass makes no image.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (ny, 1)
+    columns : ndarray, shape (1, nx)
+    """
+
+    rows: NDArray[Any]
+    columns: NDArray[Any]
+
+    def __call__(self) -> NDArray[Any]:
+        """Make the image after all, for what needs one."""
+        return np.asarray(self.rows * self.columns)
 
 
 class Instruction(NamedTuple):

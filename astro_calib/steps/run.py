@@ -240,6 +240,7 @@ class FrameSoFar:
         """
         self._follow_step(np.add, where, lambda: value)
         self._program.append(ADD, value, where=where)
+        self._variance.quotient = None
         self._has_new_values = self._has_new_noise = True
 
     def add_noise(
