@@ -385,9 +385,7 @@ def run(
     return Pixels(data, variance if with_variance else None, flags if flagged else None, mask if flagged else None)
 
 
-def _values(
-    one: Instruction, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> NDArray[Any] | RowsAndColumns | None:
+def _values(one: Instruction, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | RowsAndColumns | None:
     """The array of an instruction: an image, a row, a column of numbers or a row and a column; None for a number."""
     if isinstance(one.array, RowsAndColumns):
         return one.array

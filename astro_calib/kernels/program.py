@@ -92,7 +92,7 @@ class Instruction(NamedTuple):
 
     code: int
     factor: float | tuple[float, ...] = 1.0
-    array: NDArray[Any] | Callable[[], NDArray[Any]] | None = None
+    array: NDArray[Any] | Callable[[], NDArray[Any]] | RowsAndColumns | None = None
     bits: int = 0
 
 

@@ -62,7 +62,6 @@ def named_budget(frame: CCDFrame, kind: str | None, *, is_added: bool = False) -
     if kind is None:
         return budget
 
-
     def make() -> UncertaintyBudget:
         named = budget.named(kind, FRAME_NOISE)
         if not is_added or all(len(coefficient.monomials) <= FEW for _, coefficient in named.terms):
