@@ -21,7 +21,7 @@ def show_plan(raw: Any, *, profile: str, detector: str, patterns: dict[str, Any]
         from astro_calib.io.terminal import progress_bar
         from astro_calib.night.planning import make_plan
         from astro_calib.night.preview.numbers_told import unknown_numbers
-        from astro_calib.night.preview.plan_text import lost_science, plan_text
+        from astro_calib.night.preview.plan_text import lost_science, may_be_science, plan_text
 
         watch = partial(progress_bar, desc="headers", unit="file", show=not quiet)
         night = make_plan(raw, profile, detector=detector, patterns=patterns, headers_only=True, watch=watch, **options)
@@ -30,7 +30,9 @@ def show_plan(raw: Any, *, profile: str, detector: str, patterns: dict[str, Any]
     if not quiet:
         show(text)
     lost, reduced = lost_science(night, measured=measured)
-    if all(unknown_numbers(plan, measured=measured) for plan in night.setups) or (lost and not reduced):
+    # Without a science frame among what is lost the masters are something, as for the reduction.
+    nothing = lost > may_be_science(night) and not reduced
+    if nothing or all(unknown_numbers(plan, measured=measured) for plan in night.setups):
         msg = "nothing of this night can be reduced" if quiet else "nothing of this night can be reduced; above is why"
         raise Failure(msg)
     if lost:

@@ -68,9 +68,8 @@ def command(
             check_writable(path, overwrite)
         results = {}
         for name, (flats, biases) in groups.items():
-            trim = flats[0].trim
-            chosen = sections or ((trim,) if trim else None)
-            lit, dark = ([_raw_frame(frame.path) for frame in kind] for kind in (flats, biases))
+            chosen = sections or _sections(flats[0])
+            lit, dark = (list(map(_raw_frame, kind)) for kind in (flats, biases))
             results[name] = photon_transfer(lit, dark, sections=chosen)
         for name, path in pictures.items():
             write_atomically(path, results[name].plot().savefig)
@@ -129,11 +128,18 @@ def _pictures(out: Path | None, names: list[str]) -> dict[str, Path]:
     return {name: out.with_name(f"{out.stem}-{file_name(name)}{out.suffix}") for name in names}
 
 
-def _raw_frame(path: Path) -> CCDData:
+def _sections(frame: RawFrame) -> tuple[str, ...] | None:
+    """The pixels of each amplifier, or what is kept; None for the whole frame."""
+    from astro_calib.night.files.sample import by_amplifier
+
+    return tuple(one.trim for one in by_amplifier(frame) if one.trim) or None
+
+
+def _raw_frame(frame: RawFrame) -> CCDData:
     """A raw frame with its header, in adu."""
     from astropy.nddata import CCDData
 
-    from astro_calib.night.headers.raw_file import read_raw_file
+    from astro_calib.night.files.raw_pixels import raw_pixels
 
-    header, pixels = read_raw_file(path)
+    header, pixels = raw_pixels(frame)
     return CCDData(pixels, unit="adu", meta=header)

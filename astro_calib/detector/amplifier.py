@@ -132,13 +132,6 @@ class Amplifier:
         The pixels that this amplifier reads, as a FITS section (first axis first, counted from 1, ends
         included) of the frame as it is in the file. Needed when a detector has several amplifiers. Every other column
         is ``"[1:1023:2, 1:512]"``.
-    overscan_section : str, optional
-        Its overscan, as a FITS section of the frame as it is in the file, for `Detector.overscan_sections`.
-    saturation : Quantity, adu, optional
-        Raw level at and above which its pixels are flagged as saturated, if that is not the detector's.
-    corner : {"lower left", "lower right", "upper left", "upper right"}
-        The corner of its section that it reads first. The correlation is that of its pixels in the order in which it
-        reads them: along the row away from this corner, and from row to row away from it.
     linearity : LinearityPolynomial or LinearityTable, optional
         How its response departs from a straight line. Without it the response counts as linear.
     correlation : Correlation, optional
@@ -146,6 +139,13 @@ class Amplifier:
     rows_in_overscan : bool
         Whether the part of the read noise that a row has in common is the same in image and overscan, so that the level
         of a row takes it off. Otherwise the overscan's rows have one of their own, of the same size.
+    overscan_section : str, optional
+        Its overscan, as a FITS section of the frame as it is in the file, for `Detector.overscan_sections`.
+    saturation : Quantity, adu, optional
+        Raw level at and above which its pixels are flagged as saturated, if that is not the detector's.
+    corner : {"lower left", "lower right", "upper left", "upper right"}
+        The corner of its section that it reads first. The correlation is that of its pixels in the order in which it
+        reads them: along the row away from this corner, and from row to row away from it.
 
     Raises
     ------

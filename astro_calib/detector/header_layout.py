@@ -40,7 +40,8 @@ BINNING = (("CCDBIN1", "CCDBIN2"), ("XBINNING", "YBINNING"))
 NUMBERS = {
     "gain": ("GAIN",),
     "read_noise": ("RDNOISE", "READNOIS"),
-    "saturation": ("SATURATE", "SATURAT"),
+    # Above MAXLIN pixels are not linear.
+    "saturation": ("MAXLIN", "SATURATE", "SATURAT"),
 }
 #: Detectors at the edge of the field that are read out with the others.
 KINDS = ((re.compile(r"F[NS]\d+"), "focus"), (re.compile(r"G[NS]\d+"), "guide"))

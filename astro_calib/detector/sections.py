@@ -36,7 +36,7 @@ def slices_of_section(section: Any) -> tuple[slice, slice]:
     except (ValueError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(str(error)) from error
     if len(slices) != 2:
-        msg = f"it has {len(slices)} axes instead of two"
+        msg = f"it has {len(slices)} {'axis' if len(slices) == 1 else 'axes'} instead of two"
         raise ValueError(msg)
     if not all(":" in part or "*" in part for part in section.split(",")):
         # ccdproc takes a single number for the end of a range that begins at the first pixel.

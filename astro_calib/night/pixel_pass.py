@@ -11,9 +11,10 @@ from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason
 from astro_calib.night.files.pixels import Pixels
 from astro_calib.night.files.sample import FEWER, PIXELS, Seen
 from astro_calib.night.files.survey import left_out
-from astro_calib.night.files.unlike import remarks_on_fractions, without_unlike
+from astro_calib.night.files.unlike import remarks_on_fractions, remarks_on_net_biases, without_unlike
 from astro_calib.night.headers.raw_file import most_bytes
 from astro_calib.night.library.loan import without_lent
+from astro_calib.night.library.master_file import CALIBRATIONS
 from astro_calib.night.masters.lent_master import lent_pedestal
 from astro_calib.night.plan.completeness import check_bad_sections, remarks_on, why_incomplete
 from astro_calib.night.plan.sorting import without_hopeless
@@ -59,9 +60,9 @@ class PixelPass:
         done, incomplete, errors = [], list(self.night.incomplete), []
         for plan in self.night.setups:
             seen = _kept_pieces(plan.profile, self.mode)
-            good, unlike = self._good(plan, seen, progress)
+            good, useless, unlike = self._good(plan, seen, progress)
             try:
-                done.append(self._with_detector(plan, good, unlike, seen))
+                done.append(self._with_detector(plan, good, useless, unlike, seen))
             except (FrameError, ProfileError) as error:
                 errors.append(error)
                 incomplete.append(replace(plan, frames=tuple(good), problem=str(error)))
@@ -83,8 +84,8 @@ class PixelPass:
 
     def _good(
         self, plan: Plan, seen: Seen | None, progress: Callable[[Path | None], object]
-    ) -> tuple[list[RawFrame], list[UnusedFile]]:
-        """The frames of a setup that are of use, and those that are not like the others."""
+    ) -> tuple[list[RawFrame], list[UnusedFile], list[UnusedFile]]:
+        """The frames of a setup that are of use, those that are not, and those that are not like the others."""
         good: list[RawFrame] = []
         useless: list[UnusedFile] = []
         for frame in plan.frames:
@@ -96,9 +97,16 @@ class PixelPass:
                 good.append(outcome)
         good, unlike = without_unlike(good, self.pixels.glances, plan.profile.matching)
         self._leave_out([*useless, *unlike])
-        return good, unlike
+        return good, useless, unlike
 
-    def _with_detector(self, plan: Plan, good: list[RawFrame], unlike: Sequence[UnusedFile], seen: Seen | None) -> Plan:
+    def _with_detector(
+        self,
+        plan: Plan,
+        good: list[RawFrame],
+        useless: Sequence[UnusedFile],
+        unlike: Sequence[UnusedFile],
+        seen: Seen | None,
+    ) -> Plan:
         """The plan of a setup, of which these frames are left; an error says why it cannot be reduced."""
         # Some may have turned out to be of no use.
         loan = self.lend(good)
@@ -111,11 +119,14 @@ class PixelPass:
         is_lent = "bias" in loan.kinds
         found = self.find_detector(good, plan.profile, seen=seen, lent=loan.numbers, bias_is_lent=is_lent)
         in_none = [file for file in self.unused if file.path not in self.of_setups]
+        damaged = [file for file in (*in_none, *useless) if file.damaged and file.kind in CALIBRATIONS]
         said = (
-            *remarks_on(good, plan.profile, loan, in_none),
+            *remarks_on(good, plan.profile, loan, [*in_none, *useless, *unlike]),
             *plan.elsewhere,
             *by_reason(unlike),
+            *by_reason(damaged),
             *remarks_on_fractions(good, self.pixels.glances),
+            *remarks_on_net_biases(good, self.pixels.glances),
         )
         whole = replace(
             plan,

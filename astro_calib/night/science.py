@@ -113,7 +113,7 @@ def reduce_science(
         for kind, png in content.items():
             output.write("pictures", f"{frame.name}-{kind}", partial(Path.write_bytes, data=png))
 
-    bad = _flagged(image, DataQuality.BAD)
+    bad = _flagged(image, DataQuality.BAD | DataQuality.NO_DATA)
     saturated = _saturated(raw, plan)
     if saturated.shape != bad.shape:
         # Pixels were added up: what is saturated in one of them is that in the sum.

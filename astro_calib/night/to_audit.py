@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.characterize.audit.frames import calibrated_in
 from astro_calib.errors import FrameError
 from astro_calib.night.detector.detector import UnknownNumberError
-from astro_calib.night.headers.raw_file import read_raw_file
+from astro_calib.night.files.raw_pixels import raw_pixels
+from astro_calib.night.files.sample import by_amplifier
 from astro_calib.night.planning import plan_night
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
     from astro_calib.detector.detector import Detector
+    from astro_calib.night.common.frames import RawFrame
 
 __all__ = ["ToAudit", "frames_to_audit"]
 
@@ -85,22 +88,31 @@ def frames_to_audit(
         if len(files) == 1:
             left_out.append(f"{files[0].path.name}: one {kind} alone tells nothing")
         elif files:
-            frames[kind] = [_raw_frame(file.path, file.exposure_time) for file in files]
+            frames[kind] = [_raw_frame(file) for file in files]
     if plan.science and not reduced:
         left_out.append(f"{len(plan.science)} raw science frames; give the directory that reduce wrote of them, too")
     return ToAudit(
         frames | calibrated,
-        plan.detector,
-        plan.overscan,
+        _where_read(plan.detector, plan.frames[0]),
+        # Each of several amplifiers has its own in the detector.
+        None if plan.frames[0].amplifiers else plan.overscan,
         plan.trim,
         left_out,
     )
 
 
-def _raw_frame(path: Path, exposure: float) -> CCDData:
+def _where_read(detector: Detector | None, frame: RawFrame) -> Detector | None:
+    """The detector with the pixels that its amplifiers have read, which in a window are not all of theirs."""
+    if detector is None or not frame.amplifiers:
+        return detector
+    pairs = zip(detector.amplifiers, by_amplifier(frame), strict=True)
+    return replace(detector, amplifiers=tuple(replace(own, data_section=one.trim) for own, one in pairs))
+
+
+def _raw_frame(frame: RawFrame) -> CCDData:
     """A raw frame in adu, with its exposure time where an audit looks for it."""
     from astropy.nddata import CCDData
 
-    header, pixels = read_raw_file(path)
-    header["EXPTIME"] = exposure
+    header, pixels = raw_pixels(frame)
+    header["EXPTIME"] = frame.exposure_time
     return CCDData(pixels, unit="adu", meta=header)

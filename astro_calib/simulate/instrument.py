@@ -62,8 +62,6 @@ class Camera:
     sensitivity : mapping of str to float or ndarray of shape (ny, nx)
         Relative sensitivity through each filter, which has a mean of 1 if star fluxes are to be those of the
         calibrated frame.
-    level_offsets : sequence of float
-        How much higher than ``bias_level`` the level of each amplifier is, adu; may be negative.
     overscan_columns : int
         Columns of overscan, after the last column of the image, for one amplifier.
     digital_step : int
@@ -73,6 +71,8 @@ class Camera:
         Read-out noise with parts that pixels share, image and overscan alike, for all amplifiers or for each. It goes
         along the order in which an amplifier reads. The detector of the camera is then one with its standard deviation
         and its correlation. Without it the noise is white.
+    level_offsets : sequence of float
+        How much higher than ``bias_level`` the level of each amplifier is, adu; may be negative.
     common_tones : sequence of ReadOutTone
         Tones that all amplifiers have at once, in pixels that are read at the same time.
 

@@ -119,7 +119,7 @@ def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, r
     assert "Traceback" not in result.stderr
     assert "Exception ignored" not in result.stderr
     assert len(list((out / "calibrated").glob("*.fits"))) == 2
-    assert "1 masters and 2 science frames" in (out / "summary.txt").read_text(encoding="utf-8")
+    assert "1 master and 2 science frames" in (out / "summary.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

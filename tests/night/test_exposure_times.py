@@ -58,3 +58,16 @@ def test_darks_without_an_exposure_time_are_missed(tmp_path):
     assert said.startswith("none of the 5 darks can be used (no exposure time: its header has none of EXPTIME, ")
     assert said.endswith("): the dark current of up to 60 s stays in the frames")
     assert len(plan.unused) == 5
+
+
+def test_a_science_frame_of_0_s_is_named_and_gets_no_dark(tmp_path):
+    camera = Camera(seed=3)
+    raw = camera.night(tmp_path / "raw")
+    camera.write(raw / "zero.fits", "LIGHT", 30, "V", EXPTIME=0)
+    plan, _ = said_of(raw)
+    (said,) = [remark for remark in plan.remarks if "EXPTIME=0" in remark]
+    assert said.startswith("zero.fits: EXPTIME=0: a science frame of 0 s, of which no dark current is subtracted")
+    choices = {match.frame.path.name: match.dark for match in plan.setups[0].matches()}
+    assert (choices["zero.fits"].name, choices["zero.fits"].mend) == ("", "")
+    assert choices["zero.fits"].why == "an exposure of 0 s has no dark current"
+    assert choices["lightV0.fits"].name == "dark-30s"

@@ -235,3 +235,39 @@ def test_a_night_without_science_frames_borrows_what_its_masters_need(shelf, put
     put("flat.fits", "FLAT", FILTER="V")
     frame = examine_file(write_raw("one.fits", kind, FILTER="V", **CAMERA), GENERIC, needs_numbers=False)
     assert names(lent(shelf, [frame])) == taken
+
+
+@pytest.mark.parametrize(
+    ("temperature", "said"),
+    [
+        # The dark current doubles every six degrees: by 2 degrees it grows by 26%.
+        (-18.0, "dark.fits: it is of -18.0 C, the science frames of -20.0 C: about 26% too much of the dark current"),
+        (-22.0, "about 21% too little of the dark current"),
+        (-20.4, ""),
+    ],
+)
+def test_a_dark_of_another_temperature_within_the_tolerance_is_said(shelf, put, science, temperature, said):
+    put("dark.fits", "DARK", **{"EXPTIME": 60.0, "SET-TEMP": temperature})
+    loan = lent(shelf, [science()])
+    assert names(loan) == ["dark.fits"]
+    assert any(said in remark for remark in loan.remarks)
+    assert any("dark current is subtracted" in remark for remark in loan.remarks) == bool(said)
+
+
+def test_what_may_tell_a_setting_is_compared_with_that_of_the_science_frames(shelf, put, science):
+    put("bias.fits", "BIAS", FLIPSTAT="", AMPNAME="left")
+    put("dark.fits", "DARK", EXPTIME=60.0, FLIPSTAT="Mirrored", AMPNAME="left")
+    put("flat.fits", "FLAT", FILTER="V", FLIPSTAT="", AMPNAME="right")
+    remarks = lent(shelf, [science(FLIPSTAT="", AMPNAME="left")]).remarks
+    (of_dark,) = [remark for remark in remarks if "FLIPSTAT" in remark]
+    assert of_dark.startswith("dark.fits: FLIPSTAT is 'mirrored' in the darks, and 'blank' in science frames")
+    (of_flat,) = [remark for remark in remarks if "AMPNAME" in remark]
+    assert of_flat.startswith("flat.fits: AMPNAME is 'right' in the flats, and 'left' in science frames")
+
+
+def test_a_setting_under_another_card_is_compared(shelf, put, science):
+    put("dark.fits", "DARK", EXPTIME=60.0, XBINNING=None, CCDSUM="2 2")
+    put("flat.fits", "FLAT", FILTER="V", XBINNING=None, CCDSUM="1 1")
+    remarks = lent(shelf, [science()]).remarks
+    (said,) = [remark for remark in remarks if "CCDSUM" in remark]
+    assert said.startswith("dark.fits: the darks say CCDSUM=2 2, and the science frames XBINNING=1")

@@ -111,3 +111,30 @@ def test_frames_without_a_time_stay(tmp_path):
     plan = plan_night(raw, headers_only=True)
     assert len(plan.biases) == 6
     assert np.sum([len(darks) for darks in plan.darks.values()]) == 6
+
+
+@pytest.mark.parametrize("kinds", [("DARK",), ("BIAS",)])
+def test_darks_or_biases_of_another_month_alone_are_said_to_be_old(tmp_path, kinds):
+    # Other pixels are hot after a hundred days.
+    raw = night(tmp_path / "raw", tuple(kind for kind in ALL if kind not in kinds), "2024-04-10")
+    night(raw, kinds, "2024-01-01", prefix="old")
+    (remark,) = [one for one in plan_night(raw, headers_only=True).remarks if "away in time" in one]
+    assert "are 100 days away in time; bias and hot pixels may have changed since" in remark
+
+
+@pytest.mark.parametrize(
+    ("lights", "flats", "said"),
+    [
+        ("", "2024-01-01", "light0.fits: its header does not tell its time, and of 2 sets of flats of filter V"),
+        ("2024-01-01", "", "bflat0.fits, bflat1.fits, bflat2.fits: its header does not tell its time: of 2 sets"),
+        ("2024-01-01", "2024-01-01", ""),
+    ],
+)
+def test_what_tells_no_time_is_named_where_there_are_flats_of_two_nights(tmp_path, lights, flats, said):
+    raw = night(tmp_path / "raw", ("BIAS", "DARK"), "2024-01-01")
+    night(raw, ("FLAT",), "2023-12-27", prefix="a")
+    night(raw, ("FLAT",), "2024-01-01", prefix="c")
+    night(raw, ("FLAT",), flats, prefix="b")
+    night(raw, ("LIGHT",), lights)
+    remarks = [one for one in plan_night(raw, headers_only=True).remarks if "does not tell its time" in one]
+    assert [one[: len(said)] for one in remarks] == ([said] if said else [])

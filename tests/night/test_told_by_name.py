@@ -55,6 +55,11 @@ def test_words_that_only_hold_that_of_a_kind_tell_nothing(name):
         ("flats/R_300s/a.fits", "flat", "R"),
         ("lights/R_And/a.fits", "science", None),
         ("lights/M31_R/a.fits", "science", "R"),
+        ("FLAT_R0.FIT", "flat", "R"),
+        ("LIGHT_V01.fit", "science", "V"),
+        ("flat-B-V2.fit", "flat", None),
+        ("light_V404.fit", "science", None),
+        ("light_B33_001.fit", "science", None),
     ],
 )
 def test_kind_and_filter_of_names(name, kind, band):

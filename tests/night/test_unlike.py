@@ -144,3 +144,50 @@ def test_darks_that_are_all_no_whole_numbers_are_used_and_said(tmp_path):
     summary = reduced(raw, detector="header")
     assert summary.unused == ()
     assert any(remark.startswith("dark.fits: its numbers are no whole ones") for remark in summary.remarks)
+
+
+@pytest.mark.parametrize("kind", ["bias", "dark"])
+def test_a_master_beside_one_raw_frame_is_told_by_its_noise(tmp_path, kind):
+    camera = Camera(SHAPE, seed=9)
+    camera.bias /= 2
+    numbers = {"biases": 2, "darks": 2} | {{"bias": "biases", "dark": "darks"}[kind]: 1}
+    raw = camera.night(tmp_path / "raw", **numbers)
+    seconds = 0 if kind == "bias" else 30
+    mean = np.mean([camera.pixels(kind.upper(), seconds) for _ in range(20)], axis=0)
+    camera.write(raw / "odd.fits", kind.upper(), seconds, pixels=np.round(mean).astype(np.uint16))
+    summary = reduced(raw, detector="auto")
+    assert left_out(summary).keys() == {"odd.fits"}
+    assert "it may be a master" in left_out(summary)["odd.fits"]
+    assert not any(number.alarm for number in summary.plan.numbers)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_raw_frames_of_a_strong_pattern_stay(tmp_path, seed):
+    camera = Camera(SHAPE, seed=200 + seed)
+    camera.bias = camera.rng.normal(0, 60, SHAPE)
+    raw = camera.night(tmp_path / "raw", biases=2, darks=2, flats=2)
+    assert reduced(raw, detector="header").unused == ()
+
+
+def test_biases_of_two_levels_are_not_said_to_be_light_in_darks(tmp_path):
+    # Half of the biases have 40 adu more: the pattern of what is rejected is in darks and flats alike.
+    raw = Camera(SHAPE, seed=10, pedestal=500.0).night(tmp_path / "raw", biases=3)
+    for index in range(3):
+        Camera(SHAPE, seed=10, pedestal=540.0).write(raw / f"other{index}.fits", "BIAS")
+    summary = reduced(raw, detector="header")
+    assert any("of the values of its frames were rejected" in remark for remark in summary.remarks)
+    assert not any("light of" in remark for remark in summary.remarks)
+
+
+def test_the_error_of_the_gain_does_not_make_a_flat_faint(tmp_path):
+    # Three flats of 30,000 electrons: each pixel is known to 0.33%, the gain of such small frames to several per cent.
+    camera = Camera((64, 64), seed=12)
+    raw = camera.night(tmp_path / "raw", biases=2, flats=3)
+    for path in raw.iterdir():
+        fits.delval(path, "EGAIN")
+    summary = reduced(raw, detector="auto")
+    assert summary.plan.numbers[0].uncertainty > 0.03 * summary.plan.numbers[0].value
+    (flat,) = [master for master in summary.masters if master.kind == "flat"]
+    assert flat.sigma > 0.03 * flat.level
+    assert flat.pixel_sigma == pytest.approx(flat.level / np.sqrt(3 * 30_000), rel=0.1)
+    assert not any("brighter" in remark for remark in summary.remarks)

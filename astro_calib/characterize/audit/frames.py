@@ -127,7 +127,8 @@ def raw_of(given: Given, amplifier: Amplifier, overscan: str | None, trim: str |
     assert given.good is not None
     shape = given.good.shape
     part = section_of(amplifier.data_section or trim, shape, WHAT_FOR)
-    strip = None if overscan is None else section_of_overscan(overscan, shape)
+    own = amplifier.overscan_section or overscan
+    strip = None if own is None else section_of_overscan(own, shape)
 
     def cut(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         return [_finite(array[part], good) for array in arrays]

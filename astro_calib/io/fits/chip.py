@@ -62,6 +62,8 @@ class MosaicAmplifier:
         As the header or the table says; None where it does not.
     keywords : mapping
         The header keyword of each.
+    read_section : str
+        The part of ``data_section`` that was read, which is less in a window; empty if nothing tells.
     """
 
     name: str
@@ -73,6 +75,7 @@ class MosaicAmplifier:
     read_noise: u.Quantity | None = None
     saturation: u.Quantity | None = None
     keywords: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    read_section: str = ""
 
 
 class Chip:
@@ -109,9 +112,12 @@ class Chip:
                 overscan_section=None if strip is None else section_of(*strip.box),
                 corner=one.corner,
                 keywords=one.keywords,
+                read_section=section_of(*placed),
                 **{key: None if getattr(one, key) is None else getattr(one, key) * unit for key, unit in UNITS.items()},
             )
-            for one, cell, strip in zip(layout.amplifiers, layout.cells, layout.strips, strict=True)
+            for one, cell, placed, strip in zip(
+                layout.amplifiers, layout.cells, layout.placed, layout.strips, strict=True
+            )
         )
 
     def __repr__(self) -> str:

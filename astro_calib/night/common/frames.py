@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from astro_calib.io.fits.chip import MosaicAmplifier
     from astro_calib.night.profiles.profile import Profile
 
-__all__ = ["NOT_FITS", "NOT_KNOWN", "RawFrame", "UnusedFile", "by_reason", "file_state"]
+__all__ = ["FITS_SEVERAL", "NOT_FITS", "NOT_KNOWN", "RawFrame", "UnusedFile", "by_reason", "file_state"]
 
 #: How the reason begins why a file of a kind that nothing tells is left out.
 NOT_KNOWN = "its kind is not known"
+#: The same where it fits patterns of several kinds that somebody gave.
+FITS_SEVERAL = "it fits "
 #: Why other files that lie beside raw ones are left out.
 NOT_FITS = "not FITS by its name"
 #: So many files in a row are named one by one in an error.
@@ -81,6 +83,8 @@ class RawFrame:
         The angle of the rotator in degrees; None if the header does not tell.
     hints : mapping of str to str
         What its header says under cards that may tell a setting as well, by card.
+    thermometer : str
+        The card that counts as the detector's temperature although nothing says whose it is; empty if one says it.
     chip : str
         The name of its chip in a file of several; its ``path`` ends with that in brackets, and ``file`` does not.
     is_assembled : bool
@@ -127,6 +131,7 @@ class RawFrame:
     time: float | None = None
     rotator: float | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
+    thermometer: str = ""
     chip: str = ""
     is_assembled: bool = False
     amplifiers: tuple[MosaicAmplifier, ...] = ()
@@ -159,6 +164,8 @@ class UnusedFile:
         The kind of frame that it is, if known.
     lost : bool
         Whether it is a science frame that should have been reduced; or may be one, if it cannot be read.
+    damaged : bool
+        Whether it is a frame that cannot be read, as it is cut off or damaged, or without any number of use.
 
     Examples
     --------
@@ -172,6 +179,7 @@ class UnusedFile:
     reason: str
     kind: str = ""
     lost: bool = False
+    damaged: bool = False
 
     def __post_init__(self) -> None:
         # The file is named beside the reason, in which errors name it again.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from astro_calib.night.headers.raw_file import FITS_SUFFIX
@@ -12,11 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["MANY", "called", "file_name", "for_filter", "in_rows", "named", "stem", "unique_name"]
+__all__ = [
+    "MANY",
+    "called",
+    "common_pattern",
+    "file_name",
+    "for_filter",
+    "in_rows",
+    "named",
+    "natural",
+    "stem",
+    "unique_name",
+]
 
 LONGEST_NAME = 80
 #: So many files are named one by one in a few words.
 MANY = 4
+#: So many names or rows of names are given; of the others only how many they are.
+LISTED = 20
+DIGITS = re.compile(r"(\d+)")
 #: The last number of a name, but for those of what tells a format.
 NUMBER = re.compile(r"(.*?)(\d+)(\D*?(?:\.[A-Za-z][A-Za-z0-9]*)*)$", re.DOTALL)
 
@@ -54,6 +70,8 @@ def in_rows(names: Sequence[str], most: int = MANY) -> list[str]:
     """
     Return names in their order; of more than ``most`` that count on by one the first, the last and the number.
 
+    Of very many that do not, the first are named.
+
     >>> from astro_calib.night.common.names import in_rows
     >>> in_rows(["notes.txt", *(f"t{number}.txt" for number in range(2000))])
     ['notes.txt', 't0.txt to t1999.txt (2000 files)']
@@ -70,11 +88,47 @@ def in_rows(names: Sequence[str], most: int = MANY) -> list[str]:
             row = row if number - 1 in alike else []
             row.append(alike[number])
             row_of[alike[number]] = row
-    lines: dict[str, None] = {}
+    lines: dict[str, int] = {}
     for name in names:
         row = row_of.get(name, [])
-        lines[f"{row[0]} to {row[-1]} ({len(row)} files)" if len(row) > most else name] = None
-    return list(lines)
+        together = len(row) > most
+        lines[f"{row[0]} to {row[-1]} ({len(row)} files)" if together else name] = len(row) if together else 1
+    shown = list(lines)[:LISTED]
+    more = sum(number for line, number in lines.items() if line not in set(shown))
+    return [*shown, f"and {more} more"] if more > most else list(lines)
+
+
+def natural(path: Path) -> tuple[str, list[tuple[str, int]]]:
+    """
+    Return a key that sorts files as they count, by folder.
+
+    >>> from pathlib import Path
+    >>> from astro_calib.night.common.names import natural
+    >>> sorted([Path("x10.fits"), Path("x9.fits"), Path("a.fits")], key=natural)[-1].name
+    'x10.fits'
+    """
+    parts = DIGITS.split(path.name)
+    return str(path.parent), [
+        (text, int(digits or 0)) for text, digits in zip(parts[::2], [*parts[1::2], ""], strict=True)
+    ]
+
+
+def common_pattern(files: Sequence[Path], others: Iterable[Path]) -> str:
+    """
+    Return the option that takes some files for science frames, and no others.
+
+    >>> from pathlib import Path
+    >>> from astro_calib.night.common.names import common_pattern
+    >>> common_pattern([Path("raw/M31-V-1.fit"), Path("raw/M31-V-2.fit")], [Path("raw/bias-1.fit")])
+    "--science 'M31-V-*'"
+    """
+    every = zip(*map(stem, files), strict=False)
+    start = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, every))
+    start = start.rstrip("0123456789")
+    taken = [path.name.casefold() for path in others]
+    if len(start) > 1 and not any(name.startswith(start.casefold()) for name in taken):
+        return f"--science {shlex.quote(f'{start}*')}"
+    return "--science with a pattern of their names, or their folder"
 
 
 def called(files: Iterable[Path]) -> dict[Path, str]:

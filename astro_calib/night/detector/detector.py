@@ -176,13 +176,17 @@ def _of_amplifiers(
     names = short_names(frames[0].amplifiers)
     amplifiers, numbers = [], []
     said: dict[str, list[str]] = {}
-    tables = profile.tables(len(apart))
-    for own, name, table, of_frames in zip(frames[0].amplifiers, names, tables, apart, strict=True):
+    tables = profile.tables(len(apart), frames[0].chip)
+    for own, name, table, of_one in zip(frames[0].amplifiers, names, tables, apart, strict=True):
+        of_frames: Sequence[RawFrame] = of_one
         stated = {role: table[role] for role in (*ROLES, "gain_uncertainty", "saturation") if role in table}
         if "gain" in options:
             # An option holds for all of them.
             stated = {role: value for role, value in stated.items() if not role.startswith("gain")}
         stated = {role: value for role, value in stated.items() if role not in options}
+        saturation = stated.get("saturation", profile.saturation)
+        if saturation is not None:
+            of_frames = [replace(frame, saturation=saturation) for frame in of_frames]
         try:
             found = night_detector(of_frames, replace(profile, **stated), mode=mode, options=options, seen=seen)
         except UnknownNumberError as error:

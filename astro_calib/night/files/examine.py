@@ -17,7 +17,8 @@ from astro_calib.night.headers.observed import time_of
 from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_headers
 from astro_calib.night.headers.setting_cards import CHIP, READ_NOISE, hints_of
 from astro_calib.night.headers.settings import rotator_of, settings_of
-from astro_calib.night.headers.told_by_name import filter_by_name
+from astro_calib.night.headers.temperature_cards import doubtful_card
+from astro_calib.night.headers.told_by_name import exposure_by_name, filter_by_name
 from astro_calib.night.headers.values import header_value, parse_section, values_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ ELECTRONS = frozenset({"electron", "electrons", "e-", "e", "el", "photoelectron"
 MOSAIC = ("BAYERPAT", "COLORTYP")
 COLOURS = re.compile(r"[RGBCMY]{4}", re.IGNORECASE)
 DAY = 86400.0
+#: A bias may have this exposure time, which no dark current fills; seconds.
+SHORTEST_DARK = 0.0010001
 #: A raw frame that is said to be exposed for longer than this is not; seconds.
 LONGEST_EXPOSURE = 10 * DAY
 
@@ -59,11 +62,12 @@ def examine_chips(
     ``places`` are the folders that somebody gave as the night, whose names say nothing of a single file.
     """
     cards: list[str] = []
+    said: list[str] = []
     state = (0, 0)
     try:
         with suppress(OSError):  # as it is told below
             state = file_state(path)
-        headers = _headers_of(path, profile, cards)
+        headers = _headers_of(path, profile, cards, said)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
         own = None if error.header is None else profile.of(error.header)
@@ -71,7 +75,7 @@ def examine_chips(
             return [UnusedFile(path, f"no raw frame, for it {combined}: {error}")]
         kind = None if own is None else own.recognise(error.header, path, places).kind
         lost = kind == "science" or (kind is None and error.may_be_science)
-        return [UnusedFile(path, str(error), kind or "", lost=lost)]
+        return [UnusedFile(path, str(error), kind or "", lost=lost, damaged=error.cut)]
     frames: list[RawFrame | UnusedFile] = []
     for one in headers:
         chip = one.chip.name if one.chip is not None and len(headers) > 1 else ""
@@ -86,14 +90,16 @@ def examine_chips(
             frames.append(UnusedFile(frame.path, "; ".join(description.faults), frame.kind, lost=lost))
             continue
         remarks = [remark_on_cards(cards)] if cards else []
+        remarks += said
+        said = []  # of the file, and not of each chip
         frames.append(replace(frame, state=state, remarks=(*remarks, *description.remarks)))
     return frames
 
 
-def _headers_of(path: Path, profile: Profile, cards: list[str]) -> list[ChipHeader]:
+def _headers_of(path: Path, profile: Profile, cards: list[str], said: list[str]) -> list[ChipHeader]:
     """The headers of the chips in a file, of whose amplifiers a profile may tell; it may be chosen by the header."""
     try:
-        headers = read_raw_headers(path, cards, profile.amplifiers)
+        headers = read_raw_headers(path, cards, profile.amplifiers, said)
     except UnusableFileError as error:
         tables = () if error.header is None else profile.of(error.header).amplifiers
         if not tables or profile.amplifiers:
@@ -164,6 +170,7 @@ class _Description:
             profile=profile,
             rotator=rotator_of(header),
             hints=hints_of(header, profile.keywords),
+            thermometer=doubtful_card(header),
             chip=chip,
             is_assembled=self.raw.chip is not None,
             amplifiers=self.amplifiers,
@@ -177,7 +184,8 @@ class _Description:
         told = [section.replace(" ", "") for section in sections if section is not None]
         if told and len(told) < len(sections):
             without = ", ".join(one.name for one in self.amplifiers if one.overscan_section is None)
-            self.remarks.append(f"{without} have no overscan: that of the other amplifiers is not used either")
+            have = "has" if len(told) == len(sections) - 1 else "have"
+            self.remarks.append(f"{without} {have} no overscan: that of the other amplifiers is not used either")
             return None
         return " ".join(told) or None
 
@@ -218,12 +226,21 @@ class _Description:
         """The exposure time in seconds; NaN, and a fault, if there is none."""
         found = self.profile.exposure_time(self.header)
         if self.kind == "bias":
-            if found is not None and found.seconds:
+            # That a dark is taken for one is said, however short it is.
+            by_time = found is not None and found.keyword in self.why
+            if found is not None and found.seconds and (by_time or found.seconds > SHORTEST_DARK):
                 self.remarks.append(f"a bias by {self.by}, although {found.keyword}={found.value!r}")
             return 0.0
         if found is None:
+            told = exposure_by_name(self.path)
+            if told is not None:
+                self.remarks.append(f"its exposure time, {told:g} s, is the one in its name, for its header tells none")
+                return told
             keywords = ", ".join(self.profile.keywords["exposure_time"])
-            self.faults.append(f"no exposure time: its header has none of {keywords}")
+            self.faults.append(
+                f"no exposure time: its header has none of {keywords}; write it into the header, or let a profile name "
+                "its card (exposure_time under [keywords]), or the name of the file tell it, such as 60s"
+            )
             return float("nan")
         seconds = found.seconds
         if seconds is None or (seconds == 0 and self.kind == "dark"):
@@ -233,6 +250,12 @@ class _Description:
             days = f"{LONGEST_EXPOSURE / DAY:g} days"
             self.faults.append(f"{found.keyword}={found.value!r} is an exposure of more than {days}; expected seconds")
             return float("nan")
+        if seconds == 0 and self.kind == "science" and not found.contradicted:
+            self.remarks.append(
+                f"{found.keyword}={found.value!r}: a science frame of 0 s, of which no dark current is subtracted; if "
+                "it was exposed, correct its header, or name another card under exposure_time in the [keywords] of a "
+                "profile"
+            )
         if found.contradicted:
             self.remarks.append(
                 f"{found.keyword}={found.value!r} is taken to be the exposure time, although {found.contradicted}; "
@@ -279,10 +302,12 @@ class _Description:
             return None
         value = possible(role, found[1])
         if value is None:
-            advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
-            fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
             # Frames of which it is not known where they saturate can be reduced.
             harmless = role == "saturation" or not self.needs_numbers
+            advice = f"give --{role.replace('_', '-')}, or detector.{role} in a profile"
+            # Whether anything else tells it is said elsewhere.
+            advice = "it is passed over" if harmless and role != "saturation" else advice
+            fault = f"{found[0]}={found[1]!r} is no {role.replace('_', ' ')}; {advice}"
             (self.remarks if harmless else self.faults).append(fault)
         return value
 

@@ -24,6 +24,7 @@ __all__ = ["entries_of", "find_files", "places_of"]
 #: Formats of capture programs that are not read here, by the ends of names, and what to do.
 OTHER_FORMATS = {
     ".xisf": "an XISF file, which is not read here; let the program that wrote it save it as FITS",
+    ".xz": "packed with xz, which is not read here; unpack it, or pack it with gzip or bzip2",
     ".ser": "a SER film, which is not read here; let the program that took it save single frames as FITS",
 }
 #: What is in such files if their names say so is a result.

@@ -43,7 +43,9 @@ def kind_of_file(
     combined = header_of_stack(header, profile.keywords["kind"])
     if combined:
         advice = "" if found.kind == "science" else f": {MASTERS}"
-        return UnusedFile(path, f"no raw frame, for it {combined}{advice}")
+        # A stack is none of the frames of the night; one that was calibrated is, and is not among the results.
+        lost = found.kind == "science" and combined.startswith("was calibrated")
+        return UnusedFile(path, f"no raw frame, for it {combined}{advice}", "science" if lost else "", lost=lost)
     named = "" if found.given else name_of_stack(path)
     if named:
         return UnusedFile(path, f"no raw frame, for it {named}: {MASTERS}; {SAY_IT} if it is a raw frame")

@@ -51,7 +51,7 @@ class Pixels:
         try:
             header, data = raw_pixels(frame, most=self._most)
         except UnusableFileError as error:
-            return UnusedFile(frame.path, str(error), frame.kind, lost=frame.kind == "science")
+            return UnusedFile(frame.path, str(error), frame.kind, lost=frame.kind == "science", damaged=True)
         if data.shape != frame.shape or file_state(frame.file) != frame.state:
             msg = "it was changed after its header was read; reduce again when nothing writes to it"
             raise FrameError(msg)

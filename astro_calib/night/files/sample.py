@@ -139,7 +139,7 @@ def by_amplifier(frame: RawFrame) -> list[RawFrame]:
         frames.append(
             replace(
                 frame,
-                trim=one.data_section,
+                trim=one.read_section or one.data_section,
                 overscan=one.overscan_section,
                 amplifiers=(),
                 in_header={**frame.in_header, **told},

@@ -210,30 +210,35 @@ def read_raw_header(path: Path, cards: list[str] | None = None) -> RawHeader:
 
 
 def read_raw_headers(
-    path: Path, cards: list[str] | None = None, tables: Sequence[Mapping[str, Any]] = ()
+    path: Path,
+    cards: list[str] | None = None,
+    tables: Sequence[Mapping[str, Any]] = (),
+    remarks: list[str] | None = None,
 ) -> list[ChipHeader]:
     """
     Return the headers of the chips in a raw file, as `read_raw_header` does for a file with one image.
 
     ``tables`` are what a profile says of the amplifiers in it. In a file of several images without them, these have to
-    say where they belong.
+    say where they belong. ``remarks`` gets what is to be said of the file.
     """
     if not tables:
         try:
             found = read_raw_header(path, cards)
         except SeveralImagesError as error:
             try:
-                return _of_chips(path, cards, tables)
+                return _of_chips(path, cards, tables, remarks)
             except UnusableFileError as of_chips:
                 msg = f"{error}, or one for each amplifier, and {of_chips}"
                 raise UnusableFileError(msg, error.header) from error
         return [ChipHeader(*found)]
-    return _of_chips(path, cards, tables)
+    return _of_chips(path, cards, tables, remarks)
 
 
-def _of_chips(path: Path, cards: list[str] | None, tables: Sequence[Mapping[str, Any]]) -> list[ChipHeader]:
+def _of_chips(
+    path: Path, cards: list[str] | None, tables: Sequence[Mapping[str, Any]], remarks: list[str] | None
+) -> list[ChipHeader]:
     try:
-        chips = chips_in(path, tables)
+        chips = chips_in(path, tables, remarks)
         headers = [chip.header for chip in chips]
     except OSError as error:
         msg = f"it cannot be read: {error.strerror or error}"
@@ -248,14 +253,23 @@ def _of_chips(path: Path, cards: list[str] | None, tables: Sequence[Mapping[str,
     ]
 
 
-def chips_in(path: Path, tables: Sequence[Mapping[str, Any]] = ()) -> tuple[Chip, ...]:
-    """Return the chips of a raw file of several amplifiers that take the image; no pixel is read."""
+def chips_in(
+    path: Path, tables: Sequence[Mapping[str, Any]] = (), remarks: list[str] | None = None
+) -> tuple[Chip, ...]:
+    """
+    Return the chips of a raw file of several amplifiers that take the image; no pixel is read.
+
+    ``remarks`` gets what is to be said of the file.
+    """
     from astro_calib.io.fits.mosaic import read_mosaic
 
-    with warnings.catch_warnings():
-        # The cards that had to be repaired are in the list of broken ones, which the summary tells.
-        warnings.simplefilter("ignore", HeaderWarning)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         chips: tuple[Chip, ...] = read_mosaic(path, unit="adu", amplifiers=list(tables) or None).chips
+    if remarks is not None:
+        # The cards that had to be repaired are in the list of broken ones, which the summary tells.
+        said = [str(one.message) for one in caught if not issubclass(one.category, HeaderWarning)]
+        remarks += [text.removeprefix(f"{path.name}: ") for text in said]
     if not chips:
         msg = "none of its images is one of the sky"
         raise FrameError(msg)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from astro_calib.detector.header_values import as_number
 from astro_calib.night.headers.values import header_value
 
 if TYPE_CHECKING:
@@ -15,19 +16,23 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 __all__ = [
+    "BINNING",
+    "CAMERA",
     "CARDS",
     "CHIP",
     "FAMILIES",
     "GAIN",
+    "OFFSET",
     "PEDESTAL",
     "READ_NOISE",
     "family_of",
     "hints_of",
     "is_usual",
+    "may_be_filter",
     "settings_cards",
 ]
 
-GAIN = "gain setting"
+CAMERA, BINNING, GAIN, OFFSET = "camera", "binning", "gain setting", "offset setting"
 #: Under this name the settings of a frame tell its chip, in a file of several.
 CHIP = "chip"
 #: Under this name the settings of a frame tell the read noise of its header, in electron.
@@ -36,13 +41,13 @@ READ_NOISE = "read noise"
 PEDESTAL = "pedestal"
 #: The cards that capture programs and observatories write, by what they tell of. Those of one frame may be any.
 CARDS = {
-    "camera": ("INSTRUME", "DETECTOR", "CAMERA", "CAMERAID", "CAM-ID", "CAM-MOD", "CAMMODEL"),
+    CAMERA: ("INSTRUME", "DETECTOR", "CAMERA", "CAMERAID", "CAM-ID", "CAM-MOD", "CAMMODEL"),
     CHIP: (CHIP,),
     "serial number": ("SERIALNO", "SERIAL", "SERNO", "CAMSERNO", "DETSER", "CCDSERNO", "CAM-SN"),
-    "binning": ("XBINNING", "YBINNING", "CCDXBIN", "CCDYBIN", "CCDSUM", "BINNING"),
+    BINNING: ("XBINNING", "YBINNING", "CCDXBIN", "CCDYBIN", "CCDSUM", "BINNING"),
     "window": ("XORGSUBF", "YORGSUBF", "SUBRECT"),
     GAIN: ("GAIN", "EGAIN", "CAM-GAIN", "GAINRAW", "PREAMP"),
-    "offset setting": ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
+    OFFSET: ("OFFSET", "BLKLEVEL", "CAM-OFFS"),
     PEDESTAL: ("PEDESTAL",),
     "row order": ("ROWORDER",),
     "orientation": (),
@@ -51,23 +56,23 @@ CARDS = {
 }
 FAMILIES = tuple(CARDS)
 
-CHIP = r"(?:CCD|DET(?:ECTOR)?|CHIP|CAM(?:ERA)?|SENS(?:OR)?|FPA|IMAGER|ESODETCHIP\d?|ESODET)"
+SENSOR = r"(?:CCD|DET(?:ECTOR)?|CHIP|CAM(?:ERA)?|SENS(?:OR)?|FPA|IMAGER|ESODETCHIP\d?|ESODET)"
 AXIS = "(?:[XYHV]|COL|ROW)"
 #: How others spell them, without hyphens, underscores and blanks.
 PATTERNS = {
-    "camera": rf"{CHIP}(?:NAME?|ID|MOD(?:EL)?)?|DSENSOR|DETECNAM",
-    "serial number": rf"{CHIP}(?:SER(?:IAL)?(?:NO|NUM)?|SN)",
-    "binning": (
-        rf"(?:{CHIP}|RDOUT|READ(?:OUT)?|ESODETWIN\d?)?{AXIS}?BIN(?:N(?:ING)?)?(?:{AXIS}|FAC\w*)?\d?|{CHIP}SUM|BINMODE"
+    CAMERA: rf"{SENSOR}(?:NAME?|ID|NUM|MOD(?:EL)?)?|DSENSOR|DETECNAM",
+    "serial number": rf"{SENSOR}(?:SER(?:IAL)?(?:NO|NUM)?|SN)",
+    BINNING: (
+        rf"(?:{SENSOR}|RDOUT|READ(?:OUT)?|ESODETWIN\d?)?{AXIS}?BIN(?:N(?:ING)?)?(?:{AXIS}|FAC\w*)?\d?|{SENSOR}SUM|BINMODE"
     ),
     "window": (
-        rf"{CHIP}SEC|{CHIP}?ROI(?:[XYWH]|START[XY]|[XY]START)?\d?|WINDOW|SUBFRAME?|FRAMESEC|[XY]ORG(?:SUBF?R?A?M?E?)?"
-        rf"|[XY]ORGSUB\w*|{CHIP}?(?:[XY]START|START[XY]|(?:COL|ROW)(?:ORG|START))|ESODETWIN\d?(?:STR|START)[XY]"
+        rf"{SENSOR}SEC|{SENSOR}?ROI(?:[XYWH]|START[XY]|[XY]START)?\d?|WINDOW|SUBFRAME?|SUBARR(?:AY)?|FRAMESEC|[XY]ORG(?:SUBF?R?A?M?E?)?"
+        rf"|[XY]ORGSUB\w*|{SENSOR}?(?:[XY]START|START[XY]|(?:COL|ROW)(?:ORG|START))|ESODETWIN\d?(?:STR|START)[XY]"
     ),
-    "offset setting": rf"BLACKLEV(?:EL)?|BRIGHTNE?S*|{CHIP}OFFS(?:ET)?",
+    OFFSET: rf"BLACKLEV(?:EL)?|BRIGHTNE?S*|{SENSOR}OFFS(?:ET)?",
     "orientation": r"FLIP[XYHV]?|[XYHV]FLIP|MIRROR[XYHV]",
     "read-out mode": (
-        rf"Q?(?:READ|RD|RO)(?:OUT|N)?(?:MODE?|SPEED|SPE?D|RATE)|{CHIP}MODE|CONVGAIN|GAINMODE"
+        rf"Q?(?:READ|RD|RO)(?:OUT|N)?(?:MODE?|SPEED|SPE?D|RATE)|{SENSOR}MODE|CONVGAIN|GAINMODE|[HL]CG(?:MODE)?"
         r"|(?:CLK|AD|ADC|[HV]S?|PIX)SPEED|ESODETREAD(?:MODE|SPEED|CLOCK)"
     ),
 }
@@ -76,11 +81,14 @@ SEPARATORS = re.compile(r"[-_ ]")
 #: A camera may be known by where it is in the network, which changes.
 ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+(?::\d+)?")
 #: Of what cards with these words in their names tell, some are settings.
-MAY_BE = re.compile(r"GAIN|BIN(?!A)|READ(?!Y)|CCD|CHIP|SENS|DET|(?<!L)AMPL?|ADC|CLO?C?K|FLIP|ORIENT$")
+MAY_BE = re.compile(r"GAIN|BIN(?!A)|READ(?!Y)|CCD|CHIP|SENS|DET|(?<!L)AMPL?|ADC|CLO?C?K|FLIP|ORIENT$|(?<!WIND)SPEED$")
 IS_NONE = re.compile(
     r"TIME(?<!READTIME)|DATE|EXP|CHECK|CK?SUM|TEM|FILT|FOC|TEL|DOME|GUID|RA$|DEC|SEC$|CR(?:PIX|VAL|DEL)|COUNT|NUM"
     r"|SEQ|OBS|MEAN|RMS|SKY|PRES|VOL|POW|HEAT|SIZE|SIZ|PX|FILE|VER|CLOCK$|CONAD|NOISE|RON$|SAT|MAX|MIN|LIN"
 )
+#: Of what cards with these words in their names tell, some are filters.
+OF_FILTER = re.compile(r"FILT|FLTR|WHEEL")
+NO_FILTER = re.compile(r"TIME|DATE|FOC|OFF|FILE|TEM|SPEED|STAT|VER|VEL|LIB")
 
 
 @lru_cache(1 << 12)
@@ -139,9 +147,22 @@ def _may_be_setting(keyword: str) -> bool:
     return bool(MAY_BE.search(name)) and not IS_NONE.search(name) and not family_of(keyword)
 
 
+@lru_cache(1 << 12)
+def may_be_filter(keyword: str) -> bool:
+    """
+    Whether a card may name a filter.
+
+    >>> from astro_calib.night.headers.setting_cards import may_be_filter
+    >>> may_be_filter("FILTERA"), may_be_filter("FOCUSPOS")
+    (True, False)
+    """
+    name = SEPARATORS.sub("", keyword)
+    return bool(OF_FILTER.search(name)) and not NO_FILTER.search(name)
+
+
 def hints_of(header: Header, keywords: Mapping[str, Sequence[str]] = MappingProxyType({})) -> dict[str, str]:
     """
-    Return what a header says under cards that may tell a setting of the camera, but for the ``keywords`` of a profile.
+    Return what a header says under cards that may tell a filter, or a setting that no ``keywords`` of a profile name.
 
     A blank says something as well: that pixels were not mirrored, for example.
 
@@ -151,7 +172,14 @@ def hints_of(header: Header, keywords: Mapping[str, Sequence[str]] = MappingProx
     {'FLIPSTAT': '', 'CHIPCONF': 'fast'}
     """
     found = {}
-    for card in filter(_may_be_setting, dict.fromkeys(header)):
+    for card in dict.fromkeys(header):
+        if may_be_filter(card):
+            # The same filter may be in another place of the wheel.
+            if isinstance(value := header_value(header, card), str) and as_number(value) is None:
+                found[card] = value.casefold()
+            continue
+        if not _may_be_setting(card):
+            continue
         value = header_value(header, card)
         known = any(card in entry for entries in keywords.values() for entry in entries)
         # An angle on the sky is no setting.

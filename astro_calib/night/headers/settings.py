@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.detector.header_values import as_number
-from astro_calib.night.headers.setting_cards import GAIN, READ_NOISE, family_of, settings_cards
+from astro_calib.night.headers.setting_cards import BINNING, CAMERA, GAIN, OFFSET, READ_NOISE, family_of, settings_cards
 from astro_calib.night.headers.temperature_cards import detector_temperature
 from astro_calib.night.headers.values import header_value
 
@@ -21,6 +23,13 @@ COOLED = "temperature"
 #: Gains that differ by less than this part are one, which programs round differently or measure anew, and so are read
 #: noises.
 ONE_GAIN, ONE_NOISE = 0.03, 0.1
+#: Which of these is written into the name of a camera depends on the program, as do repetitions and brackets.
+FILLING = frozenset({"ccd"})
+#: What headers say that have a card and nothing to say, in small letters; and what cameras choose by themselves.
+SAYS_NOTHING = frozenset({"unknown", "undefined", "undef", "n/a", "null"})
+AUTOMATIC = frozenset({"auto", "automatic", "-1"})
+WORDS = re.compile(r"[^\W_]+")
+FACTORS = re.compile(r"\d\s*[^\d.]\s*\d")
 #: The mechanical angle of a rotator, not that of the sky.
 ROTATOR = ("ROTATANG", "ROTATOR", "ROTANG", "ROTANGLE", "ROTMECH")
 
@@ -40,10 +49,14 @@ def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | fl
     found: dict[str, str | float] = {}
     for card in dict.fromkeys((*settings_cards(header), *gains)):
         value = header_value(header, card)
-        if value is None or (family_or_gain(card) == GAIN and not _may_be_setting(value)):
+        family = family_or_gain(card)
+        if value is None or (family == GAIN and not _may_be_setting(value)):
             continue
-        number = as_number(value)
         text = " ".join(str(value).split()).casefold().replace(", ", ",")
+        if text in SAYS_NOTHING or (family == OFFSET and (text in AUTOMATIC or as_number(value) == -1)):
+            continue
+        # Text such as 1,1 would be read as a number with a comma in it.
+        number = None if family == BINNING and FACTORS.search(text) else as_number(value)
         found[card] = text if number is None else float(f"{number:.5g}")
     temperature = detector_temperature(header)
     if temperature is not None:
@@ -81,10 +94,18 @@ def is_same(card: str, one: str | float, other: str | float) -> bool:
     >>> from astro_calib.night.headers.settings import is_same
     >>> is_same("EGAIN", 1.47, 1.5), is_same("GAIN", 100.0, 101.0), is_same("READOUTM", "fast", "slow")
     (True, False, False)
+    >>> is_same("INSTRUME", "zwo asi294mc pro", "zwo ccd asi294mc pro(pro)"), is_same("CCDSUM", "2 2", "2x2")
+    (True, True)
     """
-    if one == other or isinstance(one, str) or isinstance(other, str):
-        return one == other
+    if one == other:
+        return True
     family = family_or_gain(card)
+    if family == BINNING:
+        return _factors(one) == _factors(other)
+    if isinstance(one, str) and isinstance(other, str):
+        return _spelt(one, family) == _spelt(other, family)
+    if isinstance(one, str) or isinstance(other, str):
+        return False
     if family == READ_NOISE:
         return is_near(one, other, ONE_NOISE)
     # Whole numbers are what a camera was set to.
@@ -94,6 +115,22 @@ def is_same(card: str, one: str | float, other: str | float) -> bool:
 def family_or_gain(card: str) -> str:
     """What a card tells of; those that only a profile names tell of a gain."""
     return family_of(card) or GAIN
+
+
+@lru_cache(1 << 12)
+def _spelt(text: str, family: str) -> tuple[str, ...]:
+    """The words of a setting without what stands between them, for programs write them differently."""
+    words = tuple(WORDS.findall(text))
+    if family == CAMERA:
+        words = tuple(word for word in dict.fromkeys(words) if word not in FILLING)
+    return words or (text,)
+
+
+@lru_cache(1 << 12)
+def _factors(binning: str | float) -> tuple[str, ...]:
+    """The factors of a binning, one of two that are alike; or the word for it."""
+    text = f"{binning:g}" if isinstance(binning, float) else binning
+    return tuple(dict.fromkeys(re.findall(r"\d+", text))) or (text,)
 
 
 def _may_be_setting(value: Any) -> bool:

@@ -12,7 +12,7 @@ from astro_calib.night.headers.values import header_value
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
-__all__ = ["detector_temperature"]
+__all__ = ["detector_temperature", "doubtful_card"]
 
 #: The usual cards. What was reached, before what the cooler is to reach: it may not have got there yet.
 MEASURED = ("CCD-TEMP", "CCDTEMP", "CCD_TEMP", "DET-TEMP", "DETTEMP")
@@ -49,11 +49,30 @@ def detector_temperature(header: Header) -> float | None:
     >>> detector_temperature(fits.Header([("DOMETEMP", 12.0), ("SET-TEMP", -20.0), ("CHIPTEMP", -12.5)]))
     -12.5
     """
+    told = _told(header)
+    return None if told is None else told[1]
+
+
+def doubtful_card(header: Header) -> str:
+    """
+    Return the card that counts as the detector's temperature although nothing says so; empty if one says it, or none.
+
+    >>> from astropy.io import fits
+    >>> from astro_calib.night.headers.temperature_cards import doubtful_card
+    >>> doubtful_card(fits.Header([("TEMP", 12.0)])), doubtful_card(fits.Header([("TEMP", 12.0), ("CCD-TEMP", -20.0)]))
+    ('TEMP', '')
+    """
+    told = _told(header)
+    return told[0] if told is not None and _rank(header, told[0], _rank_by_name(told[0]) or 0) == UNSAID else ""
+
+
+def _told(header: Header) -> tuple[str, float] | None:
+    """The card that tells the temperature of the detector, and that in degrees."""
     ranked = [(rank, card) for card in dict.fromkeys(header) if (rank := _rank_by_name(card)) is not None]
     ranked = [(_rank(header, card, rank), card) for rank, card in ranked]
     for rank, card in sorted(ranked):
         if rank < NEVER and (number := _celsius(as_number(header_value(header, card)))) is not None:
-            return number
+            return card, number
     return None
 
 

@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import PurePath
 
-__all__ = ["Told", "filter_by_name", "folders_of", "kind_by_name"]
+__all__ = ["Told", "exposure_by_name", "filter_by_name", "folders_of", "kind_by_name"]
 
 #: Filters that are told by a word, in small letters, and by a letter, of which capitals matter.
 FILTERS = re.compile(
     r"lum|luminance|red|green|blue|clear|ha|h ?alpha|hbeta|oiii|o3|sii|s2|nii|ircut|uvir|[ubvri]c|[ugriz]p|sdss[ugriz]",
 )
 LETTERS = frozenset("UBVRIugrizyLGYJHK")
+#: The letter of a filter with the number of a frame at the end of a name, but not that of a star such as V404.
+NUMBERED = re.compile(r"([UBVRILG])(?:\d{1,2}|0\d+)")
 #: What stands before or behind "flat" without a space, in small letters: where it was taken, and in which filter.
 WHERE = "sky|dome|twi|twilight|dusk|dawn|lamp|panel|screen|auto"
 BESIDE = "[ubvrigzyl]|lum|red|green|blue|clear|ha|oiii|sii"
@@ -26,7 +28,7 @@ WORDS = {
     "dark": r"dark ?flats?|flat ?darks?|darks?(?: ?frames?)?|dunkelbild(?:er)?",
     "bias": r"(?:bias(?:es)?|biais|zeros?|offsets?)(?: ?frames?)?",
     "flat": rf"(?:{WHERE}|{BESIDE})?flats?(?: ?frames?| ?fields?| ?wizard|{BESIDE})?",
-    "science": r"(?:lights?|science|object)(?: ?frames?)?",
+    "science": r"(?:lights?|science|objects?|objekte?|objets?|objetos?)(?: ?frames?)?",
 }
 KIND = re.compile(rf"\b(?:{'|'.join(f'(?P<{kind}>{words})' for kind, words in WORDS.items())})\b")
 #: The letter of a filter beside "flat".
@@ -35,6 +37,8 @@ FLAT_OF = re.compile(r"(?<![A-Za-z])(?:([A-Za-z])|[A-Za-z]{3,})?flats?([A-Za-z])
 SKY = re.compile(r"dark nebulae?|zero age|light echo(?:es)?|dark (?:sky|skies|site)")
 #: What may follow the letter of a filter in the name of a folder; an R before anything else may be a star's.
 BEHIND = re.compile(r"\d+[a-z]{0,3}|bin\d*|[a-z]|filter|frames?")
+#: A time with its unit.
+SECONDS = re.compile(r"(?<![\d.A-Za-z])(\d+(?:\.\d+)?) ?(?:s|sec|secs|seconds)(?![A-Za-z])", re.IGNORECASE)
 #: How far up folders are looked at.
 NEAR = 2
 #: Between two words of a name, and before a capital or a digit that begins one.
@@ -117,12 +121,28 @@ def filter_by_name(path: PurePath, places: Collection[PurePath] = ()) -> Told | 
     return None
 
 
+def exposure_by_name(path: PurePath) -> float | None:
+    """
+    Return the exposure time in seconds that the name of a file tells; None if it tells none, or several.
+
+    >>> from pathlib import Path
+    >>> from astro_calib.night.headers.told_by_name import exposure_by_name
+    >>> exposure_by_name(Path("M 31_60s60_Astro.fits")), exposure_by_name(Path("M31s_0060.fits"))
+    (60.0, None)
+    """
+    told = {float(number) for number in SECONDS.findall(FITS_SUFFIX.sub("", path.name))}
+    return told.pop() if len(told) == 1 and min(told) > 0 else None
+
+
 def _letters(parts: Sequence[str], *, is_folder: bool) -> Iterator[str]:
     """The letters of filters among the words of a name."""
     for number, part in enumerate(parts):
         behind = " ".join(parts[number + 1 :]).casefold()
         if part in LETTERS and not (is_folder and not _is_neutral(behind)):
             yield part
+        numbered = NUMBERED.fullmatch(part) if number and not behind and not is_folder else None
+        if numbered:
+            yield numbered[1]
         beside = FLAT_OF.fullmatch(part.rstrip("0123456789"))
         for letter in filter(None, beside.groups() if beside else ()):
             if letter.upper() in LETTERS or letter in LETTERS:

@@ -24,7 +24,10 @@ from astro_calib.night.library.loan import NOTHING, Borrowed, Loan
 from astro_calib.night.library.master_file import examine_master, setup_of
 from astro_calib.night.matching.matching import near, same_exposure
 from astro_calib.night.profiles.choice import load_profile, profile_of
-from astro_calib.night.setups.setups import Setup, difference
+from astro_calib.night.setups.dark_temperature import doubt_of_master_dark
+from astro_calib.night.setups.odd_cards import doubts_of_cards
+from astro_calib.night.setups.setups import ONLY_WARMER, Setup, differ_in_level_only, difference
+from astro_calib.night.setups.told_in_part import contradictions_of_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from astro_calib.night.library.master_file import MasterFile
     from astro_calib.night.profiles.matching_rules import Matching
     from astro_calib.night.profiles.profile import Profile
+    from astro_calib.night.setups.setups import OfSetup
 
 __all__ = ["Library", "find_library"]
 
@@ -40,6 +44,8 @@ __all__ = ["Library", "find_library"]
 FAR = 10.0
 #: So many masters that do not fit are named with what they have differently.
 NAMED = 5
+#: A master that is farther from the night than this is worth a remark of its own, days.
+OLD = 365.25
 
 
 class _Night:
@@ -88,12 +94,31 @@ class _Night:
         wanted += [COOLED] if master.kind == "dark" else []
         return [what for what in wanted if what in of_master and any(what not in ours for ours in told)]
 
+    def doubts(self, master: MasterFile) -> list[str]:
+        """What headers say against a master that fits, as of calibration frames of the night."""
+        frames: list[OfSetup] = [master, *(frame for frame in self.frames if frame.kind == "science")]
+        found = [*doubts_of_cards(frames), *contradictions_of_settings(frames)]
+        if master.kind == "dark" and COOLED in master.settings:
+            found.append(doubt_of_master_dark(float(master.settings[COOLED]), self.frames))
+        days = self.days_from(master)
+        if days is not None and abs(days) > OLD:
+            what = "dust may have moved" if master.kind == "flat" else "bias and hot pixels may have changed"
+            found.append(f"it is {abs(days) / OLD:.1f} years away from the night: {what} since; take a newer one")
+        return [f"{master.path.name}: {doubt}" for doubt in found if doubt]
+
     def _is_near(self, temperature: float, kind: str) -> bool:
         """Whether a temperature is within the tolerance of the setup's; that of a dark, of each science frame's."""
         each = [float(one.settings[COOLED]) for one in self.frames if one.kind == "science" and COOLED in one.settings]
         usual = float(self.setup.settings[COOLED])
         own = each if kind == "dark" and each else [usual]
         return all(abs(temperature - one) <= self.setup.tolerance for one in own)
+
+    def other_level(self, master: MasterFile) -> str:
+        """Which gain or offset a flat of ours has that is not that of these frames, which it is free from."""
+        settings = {card: value for card, value in master.settings.items() if card != COOLED}
+        compared = replace(master, settings=settings)
+        free = master.ours and master.kind == "flat" and differ_in_level_only(self.setup, compared)
+        return difference(self.setup, compared) if free else ""
 
     def misfit(self, master: MasterFile) -> str:
         """Why a master cannot be applied to these frames; empty if it can."""
@@ -102,8 +127,9 @@ class _Night:
         if own is not None and COOLED in settings and self._is_near(float(settings[COOLED]), master.kind):
             settings.pop(COOLED, None)
         different = difference(self.setup, replace(master, settings=settings))
-        if different:
-            return f"its {different}"
+        if different and not self.other_level(master):
+            warmer = ONLY_WARMER.fullmatch(different)
+            return f"its {different}{' (matching.temperature in a profile can allow it)' if warmer else ''}"
         if self.frames[0].amplifiers and not master.ours:
             return "it is of another program, and the frames are of several amplifiers"
         if master.ours:
@@ -173,18 +199,21 @@ class Library:
                 for one in self._nearest(night, of_filter, "flat", f"master flat for {for_filter(name)}", missing)
             ]
         taken = [_taken(one, night.untold(one.master), night.untold_here(one.master)) for one in found]
-        return Loan(masters=tuple(found), remarks=(*taken, *missing))
+        doubts = (printable(doubt) for one in found for doubt in night.doubts(one.master))
+        return Loan(masters=tuple(found), remarks=(*taken, *doubts, *missing))
 
     def _nearest(
         self, night: _Night, candidates: Sequence[MasterFile], kind: str, title: str, missing: list[str]
     ) -> list[Borrowed]:
         """The one that fits and is nearest in time; if none fits, ``missing`` gets a line that says why."""
         misfits = {one.path: night.misfit(one) for one in candidates}
-        fitting = [Borrowed(one, night.days_from(one)) for one in candidates if not misfits[one.path]]
+        fitting = [
+            Borrowed(one, night.days_from(one), night.other_level(one)) for one in candidates if not misfits[one.path]
+        ]
         if not fitting:
             missing += self._none(kind, title, misfits)
             return []
-        return [min(fitting, key=_by_age)]
+        return [min(fitting, key=lambda one: (bool(one.other_level), _by_age(one)))]
 
     def _darks(self, night: _Night, missing: list[str]) -> list[Borrowed]:
         """The darks for the exposures of the night: of each exposure time that one of them may need, the nearest."""
@@ -227,6 +256,8 @@ def _by_age(one: Borrowed) -> tuple[float, int, str]:
 def _taken(one: Borrowed, untold: Sequence[str], untold_here: Sequence[str]) -> str:
     frames = f"{one.master.number} frames" if one.master.number else "an unknown number of frames"
     text = f"the {one.title} is {one.master.path}, {one.age}, of {frames}"
+    if one.other_level:
+        text += f"; its {one.other_level}, which makes no difference to a flat"
     if untold:
         text += (
             f"; its header does not tell {', '.join(untold)}, in which it is taken to be like the frames of the night"

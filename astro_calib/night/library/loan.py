@@ -23,10 +23,15 @@ LENT = "lend"
 
 
 class Borrowed(NamedTuple):
-    """A master of another night that stands in where the night has none, and how many days it is from the night."""
+    """
+    A master of another night that stands in where the night has none, and how many days it is from the night.
+
+    ``other_level`` says which gain or offset a flat has that is not that of the night; empty for all others.
+    """
 
     master: MasterFile
     days: float | None
+    other_level: str = ""
 
     @property
     def age(self) -> str:
@@ -85,7 +90,8 @@ class Loan:
 
         Beside each is its uncertainty; None if it counted as exact.
         """
-        ours = sorted((one for one in self.masters if one.master.ours), key=lambda one: abs(one.days or 0))
+        of_setup = [one for one in self.masters if one.master.ours and not one.other_level]
+        ours = sorted(of_setup, key=lambda one: abs(one.days or 0))
         if not ours or any(len(one.master.gain) != 1 or len(one.master.read_noise) != 1 for one in ours):
             return {}
         first = ours[0].master

@@ -15,6 +15,7 @@ from astro_calib.night.files.examine import ADU, ELECTRONS
 from astro_calib.night.headers.cards import cards_of
 from astro_calib.night.headers.not_raw import STACKED, header_of_stack
 from astro_calib.night.headers.observed import time_of
+from astro_calib.night.headers.setting_cards import hints_of
 from astro_calib.night.headers.settings import COOLED, rotator_of, settings_of
 from astro_calib.night.headers.told_by_name import kind_by_name
 from astro_calib.night.headers.values import header_value, values_of
@@ -86,6 +87,8 @@ class MasterFile:
         The angle of the rotator in degrees; None if its header does not tell.
     settings : mapping of str to (str or float)
         What is known of the setup of the camera, by card.
+    hints : mapping of str to str
+        What its header says under cards that may tell a setting as well, by card.
 
     Examples
     --------
@@ -113,6 +116,7 @@ class MasterFile:
     pedestal: float = 0.0
     rotator: float | None = None
     settings: Mapping[str, str | float] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def may_hold_bias(self) -> bool:
@@ -201,6 +205,7 @@ def _examined(path: Path, profile: Profile) -> MasterFile | UnusedFile:
         pedestal=float(_parameter(steps, "pedestal") or 0.0),
         rotator=rotator_of(header),
         settings=_settings(header, profile, steps),
+        hints=hints_of(header, profile.keywords),
     )
 
 

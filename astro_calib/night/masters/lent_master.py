@@ -15,9 +15,9 @@ from astro_calib.errors import FrameError
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import usable
 from astro_calib.masters.provenance import record
-from astro_calib.night.common.frames import UnusedFile
+from astro_calib.night.common.frames import UnusedFile, by_reason
 from astro_calib.night.common.net import tried
-from astro_calib.night.common.remarks import heard_of_file
+from astro_calib.night.common.remarks import Remark, heard_of_file
 from astro_calib.night.library.loan import LENT
 from astro_calib.stack.levels import finite_median
 
@@ -94,7 +94,9 @@ def borrowed_masters(
     for one in plan.loan.of_kind(kind):
         outcome = tried(one.master.path, kind, partial(lent_master, one, borrower, bias))
         if isinstance(outcome, UnusedFile):
-            unused.append(replace(outcome, reason=f"the {one.title} of the library cannot be used: {outcome.reason}"))
+            reason = f"the {one.title} of the library cannot be used: {outcome.reason}"
+            unused.append(replace(outcome, reason=reason))
+            remarks.append(Remark(reason, [one.master.path.name]))
             continue
         frame, said = outcome
         remarks += said
@@ -105,19 +107,35 @@ def lent_pedestal(plan: Plan) -> float | None:
     """
     Return the level of zero light in adu by a plan, or else by a borrowed dark that holds its bias; None without one.
 
-    Another program's dark tells it but for its dark current.
+    Another program's dark tells it but for its dark current. A FrameError says why none of them tells it.
     """
     if plan.pedestal is not None or not plan.bias_in_darks or plan.darks:
         return plan.pedestal
-    file = next((one.master for one in plan.loan.of_kind("dark") if one.master.may_hold_bias), None)
-    if file is None:
-        return None
+    files = [one.master for one in plan.loan.of_kind("dark") if one.master.may_hold_bias]
+    gain = float(plan.camera.amplifiers[0].gain.value)
+    told = [tried(file.path, "dark", partial(_level_of_zero, file, gain)) for file in files]
+    level = next((one for one in told if not isinstance(one, UnusedFile)), None)
+    if files and level is None:
+        reasons = "".join(f"\n  {line}" for line in by_reason(one for one in told if isinstance(one, UnusedFile)))
+        msg = (
+            "there are neither biases nor an overscan, and no borrowed dark tells the level of zero light; give "
+            f"biases, a master bias with --masters, or --pedestal:{reasons}"
+        )
+        raise FrameError(msg)
+    return level
+
+
+def _level_of_zero(file: MasterFile, gain: float) -> float:
+    """The level in adu of a dark that holds its bias; a FrameError if it does not."""
     if file.ours:
         return file.pedestal
     with heard_of_file(file.path.name):
         frame = CCDFrame.read(file.path, unit="electron" if file.unit == "electron" else "adu")
     level = finite_median(frame.pixels[usable(frame)])
-    return level if frame.unit == u.adu else level / float(plan.camera.amplifiers[0].gain.value)
+    if not level > PEDESTAL * _scatter(frame):
+        msg = f"it has a level of {level:.4g} {file.unit}: its bias was subtracted already"
+        raise FrameError(msg)
+    return level if frame.unit == u.adu else level / gain
 
 
 def lent_master(one: Borrowed, borrower: Borrower, bias: CCDFrame | None = None) -> tuple[CCDFrame, list[str]]:
@@ -175,7 +193,10 @@ def _foreign(
     if file.kind == "bias":
         _check_pedestal(level, scatter, file, borrower)
     if file.kind == "flat" and level >= COUNTS and not file.subtracted:
-        remarks.append("nothing in its header says that its bias was subtracted; it is taken to be")
+        remarks.append(
+            "nothing in its header says that its bias was subtracted: it counts as subtracted; if it was not, subtract "
+            "it before, or give the raw flats"
+        )
     frame = _with_noise(frame, file, borrower, scatter, _signal(frame, file, borrower, bias, holds_bias), remarks)
     if file.kind == "flat" and level < COUNTS:
         return frame.replace(frame.pixels, frame.known_budget, unit=u.dimensionless_unscaled)
@@ -211,7 +232,7 @@ def _freed_from_bias(
     """A dark without the bias that is in it, unless the frames need it there."""
     from astro_calib.steps.bias import subtract_bias
 
-    if file.kind == "dark" and borrower.bias_in_darks and not holds_bias:
+    if file.kind == "dark" and borrower.bias_in_darks and not holds_bias and not borrower.pedestal:
         msg = f"the bias of {file.path.name} was subtracted, and there is none for the frames; add one to the library"
         raise FrameError(msg)
     if not holds_bias:

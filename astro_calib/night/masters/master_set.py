@@ -25,10 +25,21 @@ if TYPE_CHECKING:
     from astro_calib.night.masters.master_noise import Scatter
     from astro_calib.night.plan.plan import Plan
 
-__all__ = ["EXPOSURE_TIME", "Masters", "dark_name", "flat_name", "level_of", "sigma_of", "variance_of"]
+__all__ = [
+    "EXPOSURE_TIME",
+    "Masters",
+    "dark_name",
+    "flat_name",
+    "level_of",
+    "pixel_sigma_of",
+    "sigma_of",
+    "variance_of",
+]
 
 #: The header keyword under which all frames of a night have their exposure time.
 EXPOSURE_TIME = "EXPTIME"
+#: So many pixels tell how large their error is.
+PIXELS = 250_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +148,16 @@ def level_of(master: CCDFrame) -> float:
 def sigma_of(master: CCDFrame) -> float:
     """Return the root of the median variance over the pixels that can be used; NaN if there are none."""
     return float(np.sqrt(finite_median(variance_of(master)[usable(master)])))
+
+
+def pixel_sigma_of(master: CCDFrame) -> float:
+    """Return the same without the error of the gain, which all pixels have in common."""
+    piece = master[:: max(1, master.pixels.size // PIXELS)]
+    good = usable(piece)
+    if piece.variance is None or piece.known_budget is None or not good.any():
+        return sigma_of(master)
+    of_gain = piece.known_budget.variances().get("gain", 0.0)
+    return float(np.sqrt(max(0.0, finite_median((piece.variance - of_gain)[good]))))
 
 
 def variance_of(master: CCDFrame) -> NDArray[Any]:

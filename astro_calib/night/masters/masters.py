@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable, with_nan
 from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.common.names import file_name, for_filter, unique_name
@@ -24,19 +25,20 @@ from astro_calib.night.masters.dark_frames import DarkFrames
 from astro_calib.night.masters.extra_steps import ExtraSteps
 from astro_calib.night.masters.lent_master import borrowed_masters
 from astro_calib.night.masters.light_in_dark import light_in
-from astro_calib.night.masters.master_noise import Inputs
+from astro_calib.night.masters.master_noise import Inputs, Scatter
 from astro_calib.night.masters.master_set import (
     EXPOSURE_TIME,
     Masters,
     dark_name,
     flat_name,
     level_of,
+    pixel_sigma_of,
     sigma_of,
     variance_of,
 )
 from astro_calib.night.masters.read_out import detector_of
 from astro_calib.night.matching.dark_for import FAR, distance
-from astro_calib.night.summary.master_summary import MasterSummary
+from astro_calib.night.summary.master_summary import REJECTED, MasterSummary
 from astro_calib.report.pictures import master_picture, rendered
 from astro_calib.stack.levels import finite_median
 
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.common.output import Output
-    from astro_calib.night.masters.master_noise import Scatter
     from astro_calib.night.plan.plan import Plan
 
 __all__ = ["calibrate_raw", "make_masters", "read_raw", "write_masters"]
@@ -191,6 +192,10 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
             continue
         dark.meta[EXPOSURE_TIME] = time
         darks[time] = dark
+    if plan.bias_in_darks and plan.profile.pedestal is None and not darks:
+        reasons = "".join(f"\n  {line}" for line in by_reason(unused))
+        msg = f"none of the darks can be used, and nothing else tells the level of zero light; give biases:{reasons}"
+        raise FrameError(msg)
     if lost:
         consequence = "those of other exposure times are scaled" if darks else "the dark current stays in the frames"
         times = ", ".join(f"{time:g}" for time in lost)
@@ -208,8 +213,8 @@ def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: N
             flats[key] = flat
     remarks += _remarks_on_lost_flats(flats, plan)
     remarks += steps.remarks(plan.science)
-    if bias is not None:
-        # With its pattern left in them, darks and flats are alike anyway.
+    if bias is not None and not scatter.get("bias", Scatter()).rejected > REJECTED:
+        # With its pattern left in them, or a level that is not theirs, darks and flats are alike anyway.
         remarks += _remarks_on_light(darks, flats, bias)
     return replace(masters, flats=flats, scatter=scatter, steps=steps, unused=tuple(unused), remarks=tuple(remarks))
 
@@ -326,7 +331,11 @@ def _lit(
     def calibrate(frame: RawFrame) -> CCDFrame:
         flat = calibrate_raw(frame, plan, steps=steps, bias=masters.bias, dark=masters.dark_for(frame.exposure_time))
         good = usable(flat)
-        part = np.count_nonzero(good) / good.size
+        # A window of several amplifiers leaves a gap in the middle.
+        unread = (
+            0 if flat.flags is None or not frame.is_assembled else np.count_nonzero(flat.flags & DataQuality.NO_DATA)
+        )
+        part = np.count_nonzero(good) / max(1, good.size - unread)
         if part < USABLE_PART_OF_FLAT:
             msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
             raise FrameError(msg)
@@ -377,6 +386,7 @@ def write_masters(
                 number=int(master.meta.get("NCOMBINE", 0)),
                 level=level_of(master),
                 sigma=sigma_of(master),
+                pixel_sigma=pixel_sigma_of(master),
                 kind=wanted.split("-")[0],
                 noise_ratio=masters.scatter[wanted].ratio if wanted in masters.scatter else float("nan"),
                 rejected=masters.scatter[wanted].rejected if wanted in masters.scatter else float("nan"),

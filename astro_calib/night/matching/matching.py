@@ -214,6 +214,8 @@ def dark_choice(
     """
     if not darks:
         return Choice(why="there are no darks", mend=f"darks of {exposure_time:g} s")
+    if exposure_time == 0 and not with_bias:
+        return Choice(why="an exposure of 0 s has no dark current")
     same = next((time for time in darks if same_exposure(time, exposure_time)), None)
     if same is not None:
         held = ", with their bias in them" if with_bias else ""

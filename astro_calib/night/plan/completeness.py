@@ -15,7 +15,7 @@ from astro_calib.night.library.loan import NOTHING, Loan
 from astro_calib.night.matching.matching import dark_choice, darks_of, flat_choice, flat_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from astro_calib.night.profiles.profile import Profile
 
@@ -23,6 +23,7 @@ __all__ = ["check_bad_sections", "remarks_on", "why_incomplete"]
 
 #: A night without darks is worth a remark if an exposure is at least this long; seconds.
 LONG_EXPOSURE = 60.0
+PLURALS = {"bias": "biases", "dark": "darks"}
 #: What flats are called that headers take for science frames.
 FLAT = re.compile(r"\bflat\b|skyflat|domeflat|twilight", re.IGNORECASE)
 
@@ -108,13 +109,13 @@ def check_bad_sections(profile: Profile, shape: tuple[int, int]) -> None:
                 raise ProfileError(msg)
 
 
-def _without_bias(frames: Sequence[RawFrame], profile: Profile) -> str:
+def _without_bias(frames: Sequence[RawFrame], profile: Profile, there_are: str) -> str:
     """What it means that there are no biases."""
     if frames[0].overscan is not None:
-        return "there are no biases: their pattern stays in the frames"
+        return f"{there_are}: their pattern stays in the frames"
     if profile.pedestal is not None:
-        return f"there are no biases: the pedestal of {profile.pedestal:g} adu is subtracted, which counts as exact"
-    return "there are no biases: darks of the same exposure are subtracted with the bias that they hold"
+        return f"{there_are}: the pedestal of {profile.pedestal:g} adu is subtracted, which counts as exact"
+    return f"{there_are}: darks of the same exposure are subtracted with the bias that they hold"
 
 
 def _on_flats_without_darks(frames: Sequence[RawFrame], profile: Profile) -> list[str]:
@@ -139,7 +140,7 @@ def remarks_on(
     """
     Return which parts of headers cannot be used, what is borrowed or missing, and what that means for the result.
 
-    ``useless`` are files that cannot be used in any setup.
+    ``useless`` are files that cannot be used, of this setup or of none.
     """
     of_headers = Remarks()
     names = called(frame.path for frame in frames)
@@ -155,7 +156,7 @@ def remarks_on(
     if not kinds["science"]:
         remarks.append("there are no science frames: only masters are made")
     if not kinds["bias"]:
-        remarks.append(_without_bias(frames, profile))
+        remarks.append(_without_bias(frames, profile, _none_of_use("bias", useless)))
         remarks += _on_flats_without_darks(frames, profile)
     if profile.pedestal is not None and (kinds["bias"] or frames[0].overscan is not None):
         teller = "the overscan tells" if frames[0].overscan is not None else "biases tell"
@@ -164,8 +165,7 @@ def remarks_on(
         remarks.append("there is nothing to calibrate with: only the level of zero light is subtracted")
     longest = max(frame.exposure_time for frame in frames)
     if not kinds["dark"] and profile.darks_expected and longest >= LONG_EXPOSURE:
-        there_are = _none_of_use([file for file in useless if file.kind == "dark"])
-        remarks.append(f"{there_are}: the dark current of up to {longest:g} s stays in the frames")
+        remarks.append(f"{_none_of_use('dark', useless)}: the dark current of up to {longest:g} s stays in the frames")
     if frames[0].overscan is not None and frames[0].trim is None:
         remarks.append("no data section is known: the overscan stays in the frames (detector.trim in a profile)")
     remarks += _on_angles(frames, profile)
@@ -174,7 +174,8 @@ def remarks_on(
     wanted = {frame.filter for frame in frames if frame.kind == "science"}
     for filter_name in sorted(wanted - flats):
         of_filter = [frame for frame in frames if frame.kind == "science" and frame.filter == filter_name]
-        text = f"no flat for {for_filter(filter_name)}: reduced without one: "
+        of_use = " that can be used" if any(file.kind == "flat" for file in useless) else ""
+        text = f"no flat for {for_filter(filter_name)}{of_use}: reduced without one: "
         text += ", ".join(names[frame.path] for frame in of_filter)
         alike = [frame for frame in of_filter if FLAT.search(frame.object)]
         if alike:
@@ -199,12 +200,13 @@ def _on_idle_flats(frames: Sequence[RawFrame], wanted: Collection[str]) -> list[
     return [f"{found}: no science frame has that filter; {advice}"]
 
 
-def _none_of_use(darks: Sequence[UnusedFile]) -> str:
-    """What is said where there are no darks, or none that can be used."""
-    if not darks:
-        return "there are no darks"
-    reasons = "; ".join(dict.fromkeys(file.reason for file in darks))
-    what = "the only dark cannot" if len(darks) == 1 else f"none of the {len(darks)} darks can"
+def _none_of_use(kind: str, useless: Iterable[UnusedFile]) -> str:
+    """What is said where there are no biases or darks, or none that can be used."""
+    files = [file for file in useless if file.kind == kind]
+    if not files:
+        return f"there are no {PLURALS[kind]}"
+    reasons = "; ".join(dict.fromkeys(file.reason for file in files))
+    what = f"the only {kind} cannot" if len(files) == 1 else f"none of the {len(files)} {PLURALS[kind]} can"
     return f"{what} be used ({reasons})"
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from astro_calib.night.common.frames import UnusedFile
 from astro_calib.night.common.names import for_filter, named
+from astro_calib.night.common.remarks import Remark
 from astro_calib.night.headers.observed import ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from astro_calib.night.common.frames import RawFrame
@@ -24,8 +25,8 @@ __all__ = ["of_nearest_nights", "remarks_on_time"]
 PAUSE = 7.0
 #: So many frames of one night are enough for a master without outliers.
 ENOUGH = 3
-#: What is farther than this from a science frame is worth a remark, days: dust moves soon.
-FAR = {"bias": 365.0, "dark": 365.0, "flat": 10.0}
+#: What is farther than this from a science frame is worth a remark, days: dust moves soon, and other pixels get hot.
+FAR = {"bias": 30.0, "dark": 30.0, "flat": 10.0}
 YEAR = 365.25
 PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 
@@ -62,7 +63,7 @@ def of_nearest_nights(plan: Plan) -> tuple[Plan, list[UnusedFile]]:
 
 
 def remarks_on_time(plan: Plan) -> list[str]:
-    """Say which science frames get calibration frames that were taken long before or after them."""
+    """Say which science frames get calibration frames that were taken long before or after them, or may have been."""
     times: dict[tuple[str, str], list[float]] = {}
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for match in plan.matches():
@@ -84,7 +85,26 @@ def remarks_on_time(plan: Plan) -> list[str]:
             doubt += ", or a clock was wrong: look at the dates in the headers"
         names = named([name for name, _ in away])
         remarks.append(f"{names}: {what} are {_duration(days)} away in time; {doubt}")
-    return remarks
+    return [*remarks, *_on_untold_times(plan)]
+
+
+def _on_untold_times(plan: Plan) -> Iterator[Remark]:
+    """Say which frames do not tell their time, where there are flats of several times."""
+    groups = plan.flat_groups
+    sets: dict[tuple[str, float | None], list[str]] = {}
+    for key, flats in groups.items():
+        sets.setdefault((flats[0].filter, flats[0].rotator), []).append(key)
+    several = {key: len(keys) for keys in sets.values() if len(keys) > 1 for key in keys}
+    untimed = [one for one in plan.matches() if one.frame.time is None] if several else []
+    said: dict[str, list[str]] = {}
+    for key, number in several.items():
+        of_sets = f"of {number} sets of flats of {for_filter(groups[key][0].filter)}, taken at different times"
+        text = f"its header does not tell its time, and {of_sets}, the first is taken"
+        names = [one.frame.path.name for one in untimed if one.flat.key == key]
+        said.setdefault(f"{text}; leave out those of other nights", []).extend(names)
+        text = f"its header does not tell its time: {of_sets}, it is averaged with the first"
+        said.setdefault(text, []).extend(flat.path.name for flat in groups[key] if flat.time is None)
+    yield from (Remark(text, names) for text, names in said.items() if names)
 
 
 def _runs(frames: Iterable[RawFrame]) -> list[list[RawFrame]]:

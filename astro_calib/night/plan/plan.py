@@ -277,7 +277,7 @@ class Plan(FramesByKind):
             origin = f" ({source})" if source in ("header", "measured", "masters") else ""
             described.append(f"{role.replace('_', ' ')} {text}{origin}")
         several = len(self.frames[0].amplifiers)
-        overscan = f"of each of {several} amplifiers" if several and self.overscan else self.overscan
+        overscan = f"of each of {several} amplifiers" if several > 1 and self.overscan else self.overscan
         return ", ".join(described), f"overscan {overscan or 'none'}, kept {self.trim or 'the whole frame'}"
 
     def __str__(self) -> str:

@@ -7,17 +7,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.common.names import file_name, for_filter
-from astro_calib.night.files.survey import alike, left_out
+from astro_calib.night.files.survey import COMMON, alike, left_out
 from astro_calib.night.headers.settings import COOLED
 from astro_calib.night.library.loan import nothing_lent, without_lent
+from astro_calib.night.matching.matching import same_exposure
 from astro_calib.night.plan.completeness import why_incomplete
 from astro_calib.night.plan.night_plan import NightPlan
 from astro_calib.night.plan.other_nights import of_nearest_nights, remarks_on_time
 from astro_calib.night.plan.plan import Plan
 from astro_calib.night.profiles.choice import profile_of
 from astro_calib.night.setups.dark_temperature import SILENT, doubts_of_temperature, silent_darks
-from astro_calib.night.setups.odd_cards import doubts_of_cards
-from astro_calib.night.setups.setups import SIZE, Setup, difference, setup_titles, setups
+from astro_calib.night.setups.odd_cards import doubts_of_cards, doubts_of_filters
+from astro_calib.night.setups.setups import (
+    ONLY_WARMER,
+    SIZE,
+    Setup,
+    differ_in_level_only,
+    difference,
+    setup_titles,
+    setups,
+)
 from astro_calib.night.setups.told_in_part import remarks_on_settings
 from astro_calib.night.setups.unsure import without_unsure
 
@@ -32,8 +41,11 @@ if TYPE_CHECKING:
 __all__ = ["night_of", "without_hopeless"]
 
 TEMPERATURES = re.compile(r"(-?[0-9.]+(?:e[+-]?[0-9]+)?) C\b")
-ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C")
+WARMER = re.compile(r"temperature is \S+ C, not \S+ C")
+ONLY_CAMERA = re.compile(r"camera(?: \(\S+\))? is [^,]*, not [^,]*")
 PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
+#: What to do with flats of another gain or offset: masters of them fit any.
+OTHER_LEVEL = "a master flat of them would do: reduce them with their own darks or biases, and give it with --masters"
 ADVICE = "as in the frames that are reduced; reduce it with frames of its own setup"
 
 
@@ -175,6 +187,7 @@ def _told_of_darks(plans: Sequence[Plan]) -> tuple[list[Plan], list[UnusedFile]]
             *plan.remarks,
             *doubts_of_temperature(frames, plan.profile.matching.temperature),
             *doubts_of_cards(frames),
+            *doubts_of_filters(frames),
             *remarks_on_settings(frames, plan.remarks),
         )
         done.append(replace(plan, frames=frames, remarks=remarks))
@@ -185,26 +198,61 @@ def _told_of_darks(plans: Sequence[Plan]) -> tuple[list[Plan], list[UnusedFile]]
 def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, ...]:
     """What other setups have of that which the science frames of one lack, and why it is not taken."""
     own = {frame.path for frame in plan.frames}
-    lacking: dict[tuple[str, str], None] = {}
+    lacking = _lacking(plan)
+    reasons: dict[tuple[str, str], dict[str, dict[Path, None]]] = {what: {} for what in lacking}
+    of_level: set[str] = set()
+    for frame in (frame for other in found for frame in other.setup.frames if frame.path not in own):
+        what = (frame.kind, frame.filter if frame.kind == "flat" else "")
+        times = lacking.get(what)
+        if times is not None and (not times or any(same_exposure(time, frame.exposure_time) for time in times)):
+            why = _roughly(_differing(setup, frame)) or _other_section(setup.frames[0], frame)
+            reasons[what].setdefault(why, {})[frame.path] = None
+            if differ_in_level_only(setup, frame):
+                of_level.add(why)
+    lines = []
+    for (kind, filter_name), found_reasons in reasons.items():
+        for why, paths in found_reasons.items():
+            several = len(paths) > 1
+            what_kind = f"{len(paths)} {PLURALS[kind] if several else kind}"
+            what_kind += f" of {for_filter(filter_name)}" if kind == "flat" else ""
+            their, they_are = ("their", "they are") if several else ("its", "it is")
+            may = OTHER_LEVEL if why in of_level and kind == "flat" else _may_be_allowed(why)
+            differ = f"{their} {why}{may and f' ({may})'}" if why else f"{they_are} of another shape"
+            lines.append(f"{what_kind} {'are' if several else 'is'} not used: {differ}")
+    return tuple(lines)
+
+
+def _lacking(plan: Plan) -> dict[tuple[str, str], list[float]]:
+    """
+    What frames of a plan lack: kinds, with the filter of a flat; of darks for flats alone, the exposure times.
+
+    Darks that hold the bias stand in for biases; that there are some all the same is worth saying.
+    """
+    lacking: dict[tuple[str, str], list[float]] = {}
     for match in plan.matches():
         choices = (("bias", match.bias), ("dark", match.dark), ("flat", match.flat))
-        lacking |= {(kind, match.frame.filter if kind == "flat" else ""): None for kind, one in choices if one.mend}
-    lines = []
-    for kind, filter_name in lacking:
-        reasons: dict[str, dict[Path, None]] = {}
-        for other in found:
-            for frame in other.setup.frames:
-                if frame.kind == kind and frame.path not in own and (kind != "flat" or frame.filter == filter_name):
-                    reasons.setdefault(_roughly(difference(setup, frame)), {})[frame.path] = None
-        for why, paths in reasons.items():
-            several = len(paths) > 1
-            what = f"{len(paths)} {PLURALS[kind] if several else kind}"
-            what += f" of {for_filter(filter_name)}" if kind == "flat" else ""
-            their, they_are = ("their", "they are") if several else ("its", "it is")
-            may = " (matching.temperature in a profile can allow it)" if ONLY_WARMER.fullmatch(why) else ""
-            differ = f"{their} {why}{may}" if why else f"{they_are} of another shape"
-            lines.append(f"{what} {'are' if several else 'is'} not used: {differ}")
-    return tuple(lines)
+        lacks = [kind for kind, one in choices if one.mend or (kind == "bias" and not one.name)]
+        lacking |= {(kind, match.frame.filter if kind == "flat" else ""): [] for kind in lacks}
+    if plan.bias_in_darks:
+        exposures = dict.fromkeys(flat.exposure_time for flat in plan.of_kind("flat"))
+        times = [time for time in exposures if not any(same_exposure(time, dark) for dark in plan.darks)]
+        if times:
+            lacking.setdefault(("dark", ""), times)
+    return lacking
+
+
+def _other_section(one: RawFrame, other: RawFrame) -> str:
+    """What differs in frames of one shape that are of the same setup by their settings; empty if the shape does."""
+    if one.shape != other.shape:
+        return ""
+    differing = [role for role in COMMON if getattr(one, role) != getattr(other, role)]
+    return ", ".join(f"{COMMON[role]} is {getattr(other, role)}, not {getattr(one, role)}" for role in differing[:1])
+
+
+def _differing(setup: Setup, frame: RawFrame) -> str:
+    """What a frame has differently than a setup; with the card of a temperature of which nothing says whose it is."""
+    said = difference(setup, frame)
+    return WARMER.sub(rf"\g<0> ({frame.thermometer})", said) if frame.thermometer else said
 
 
 def _roughly(difference: str) -> str:
@@ -243,9 +291,17 @@ def _why_left_out(frame: RawFrame, own: _Found, others: Sequence[Setup]) -> Unus
     """Why a frame is in no setup that is reduced: what it has differently than the most similar one of these."""
     if frame.path in own.reasons:
         return own.reasons[frame.path]
-    said = min((text for setup in others if (text := difference(setup, frame))), key=len, default="")
+    said = min((text for setup in others if (text := _differing(setup, frame))), key=len, default="")
     if not said:
         return left_out(frame, "nothing of its setup can be reduced")
-    # Where nothing else differs, it may be allowed.
-    also = ", or allow it with matching.temperature in a profile" if ONLY_WARMER.fullmatch(said) else ""
-    return left_out(frame, f"its {said}, {ADVICE}{also}")
+    may = _may_be_allowed(said)
+    return left_out(frame, f"its {said}, {ADVICE}{may and f'; {may}'}")
+
+
+def _may_be_allowed(difference: str) -> str:
+    """What lets a frame be used all the same that differs in nothing else; empty if nothing does."""
+    if ONLY_WARMER.fullmatch(difference):
+        return "matching.temperature in a profile can allow it"
+    if ONLY_CAMERA.fullmatch(difference):
+        return "if it is the same camera by another name, give it one name in all headers"
+    return ""

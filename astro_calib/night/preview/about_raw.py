@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.night.common.frames import RawFrame
-from astro_calib.night.files.examine import examine_file
+from astro_calib.night.files.examine import examine_chips
+from astro_calib.night.files.sample import by_amplifier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def about_raw(path: Path, found: ImageHeader, profile: Profile) -> Facts:
     ``found`` are its headers.
     """
     profile = profile.of(found.header)
-    frame = examine_file(path, profile, needs_numbers=False)
+    frame, *others = examine_chips(path, profile, needs_numbers=False)
     if not isinstance(frame, RawFrame):
         kind = f" ({ARTICLES[frame.kind]})" if frame.kind in ARTICLES else ""
         facts = {"taken for": f"nothing{kind}: {frame.reason}"}
@@ -39,6 +40,11 @@ def about_raw(path: Path, found: ImageHeader, profile: Profile) -> Facts:
         facts = {"taken for": f"{ARTICLES[frame.kind]}, as {frame.why} says"}
     facts |= _from_header(found, profile)
     if isinstance(frame, RawFrame):
+        if frame.is_assembled:
+            facts["pixels"] = f"{_size(frame.shape)}, {found.dtype}, of {len(frame.amplifiers)} amplifiers"
+        if others:
+            beside = ", ".join(one.chip if isinstance(one, RawFrame) else str(one) for one in others)
+            facts["chip"] = f"{frame.chip}; in the same file: {beside}"
         facts |= _of_frame(frame, found, profile)
     facts["profile"] = f"{profile.name}, chosen by {profile.why}" if profile.why else profile.name
     if isinstance(frame, RawFrame) and frame.remarks:
@@ -59,9 +65,13 @@ def _from_header(found: ImageHeader, profile: Profile) -> Facts:
         facts["exposure"] = f"{seconds} ({time.keyword})"
     if found.shape:
         lengths = " x ".join(map(str, reversed(found.shape)))
-        shape = f"{found.shape[1]} columns x {found.shape[0]} rows" if len(found.shape) == 2 else f"{lengths} pixels"
+        shape = _size(found.shape) if len(found.shape) == 2 else f"{lengths} pixels"
         facts["pixels"] = f"{shape}, {found.dtype}"
     return facts
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} columns x {shape[0]} rows"
 
 
 def _of_frame(frame: RawFrame, found: ImageHeader, profile: Profile) -> Facts:
@@ -85,14 +95,16 @@ def _of_frame(frame: RawFrame, found: ImageHeader, profile: Profile) -> Facts:
 
 
 def _number(role: str, unit: str, frame: RawFrame, found: ImageHeader, profile: Profile) -> str:
-    value = getattr(frame, role)
-    if value is None:
+    told = [getattr(one, role) for one in by_amplifier(frame)]
+    values = sorted({value for value in told if value is not None})
+    if not values:
         if role == "saturation":
             return "unknown"
         return f"unknown (measured from two {'flats and two biases' if role == 'gain' else 'biases'} of the night)"
-    told = profile.find(found.header, role)
-    origin = f"profile {profile.name}" if getattr(profile, role) is not None else told[0] if told else "header"
-    return f"{value:g} {unit} ({origin})"
+    card = None if frame.is_assembled else profile.find(found.header, role)
+    origin = f"profile {profile.name}" if getattr(profile, role) is not None else card[0] if card else "header"
+    some = "" if None not in told else f" of {len(told) - told.count(None)} amplifiers, unknown of the others"
+    return f"{' to '.join(f'{value:g}' for value in (values[0], values[-1])[: len(values)])} {unit}{some} ({origin})"
 
 
 def _shown(value: Any) -> str:

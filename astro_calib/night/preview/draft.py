@@ -14,7 +14,7 @@ from astro_calib.night.common.names import file_name, named
 from astro_calib.night.files.find import find_files
 from astro_calib.night.files.kind_of_file import kind_of_file
 from astro_calib.night.headers.cards import cards_of
-from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_header
+from astro_calib.night.headers.raw_file import UnusableFileError, read_raw_headers
 from astro_calib.night.headers.search_cards import cards_that_may_tell
 from astro_calib.night.headers.told_by_name import kind_by_name
 from astro_calib.night.headers.values import header_value
@@ -52,6 +52,8 @@ MEANINGS = {
     "overscan": "a section, likewise",
     "trim": "a section, likewise",
 }
+#: Roles that each of several amplifiers has for itself.
+OF_AMPLIFIERS = ("gain", "gain_per_step", "read_noise", "saturation", "overscan", "trim")
 #: Roles without which a frame is not used, or not as it should be.
 NEEDED = ("kind", "exposure_time", "filter")
 #: Lines of [detector] beside the sections and numbers that headers may tell, and what they mean.
@@ -66,6 +68,7 @@ class _File(NamedTuple):
     path: Path
     header: Header
     shape: tuple[int, int]
+    amplifiers: int = 0
 
 
 def draft_profile(raw: Any) -> str:
@@ -110,11 +113,11 @@ def _read(paths: Iterable[Path]) -> tuple[list[_File], list[str]]:
     files, unread = [], []
     for path in paths:
         try:
-            found = read_raw_header(path)
+            first, *_ = read_raw_headers(path)
         except UnusableFileError as error:
             unread.append(f"{path.name}: {error}")
             continue
-        files.append(_File(path, found.header, found.shape))
+        files.append(_File(path, first.header, first.shape, 0 if first.chip is None else len(first.chip.amplifiers)))
     return files, unread
 
 
@@ -141,6 +144,8 @@ def _first(files: Sequence[_File], cards: Iterable[str]) -> str:
 def _keywords(files: Sequence[_File], generic: Profile) -> Iterator[str]:
     """Which cards are read, with their values; and which could be, where none of the known ones is there."""
     for role in ROLES:
+        if role in OF_AMPLIFIERS and files[0].amplifiers:
+            continue
         found: dict[str, list[Any]] = {}
         for file in files:
             for card in islice(cards_of(file.header, generic.keywords[role]), 1):
@@ -171,6 +176,11 @@ def _values(values: Sequence[Any]) -> str:
 
 def _detector(files: Sequence[_File], generic: Profile) -> Iterator[str]:
     """What is known of the detector, as comments."""
+    if number := files[0].amplifiers:
+        yield f"# {number} amplifiers: the headers tell sections, gain, read noise and saturation of each, as far as they do;"
+        yield "# tables [[amplifiers]] behind all others would say what holds instead of them"
+        yield "# darks_expected = false  # the dark current is negligible"
+        return
     examples = {"gain": "1.5", "read_noise": "8.0", "saturation": "65535"}
     for role, example in examples.items():
         told = Counter(found for file in files if (found := generic.find(file.header, role)) is not None)

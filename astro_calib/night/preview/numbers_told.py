@@ -75,7 +75,8 @@ def _told(plan: Plan, role: str, *, enough: bool, measured: bool) -> Told:
         text = f"{' to '.join(f'{value:g}' for value in (told[0], told[-1])[: len(told)])} {UNITS[role]}"
         return Told(role, True, f"{text} by the headers{checked}")
     if steps:
-        text = f"{steps[0]:g} electron by the headers for one step of the converter, which the pixels show{checked}"
+        step = "one step of the converter, which the pixels show once they are read"
+        text = f"{steps[0]:g} electron by the headers for {step}{checked}"
         return Told(role, True, text)
     if enough and measured:
         return Told(role, True, "measured from the frames, for no header tells it")

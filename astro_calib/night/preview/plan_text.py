@@ -7,14 +7,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
-from astro_calib.night.common.frames import NOT_FITS
-from astro_calib.night.common.names import called, for_filter, in_rows
+from astro_calib.night.common.frames import NOT_FITS, NOT_KNOWN
+from astro_calib.night.common.names import called, common_pattern, for_filter, in_rows, natural
 from astro_calib.night.common.remarks import FileRemark, Remarks
 from astro_calib.night.common.text import paragraph
 from astro_calib.night.preview.numbers_told import numbers_told, unknown_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from astro_calib.night.common.frames import RawFrame, UnusedFile
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from astro_calib.night.plan.night_plan import NightPlan
     from astro_calib.night.plan.plan import Plan
 
-__all__ = ["lost_science", "plan_text"]
+__all__ = ["lost_science", "may_be_science", "plan_text"]
 
 #: How wide the text is.
 WIDTH = 80
@@ -46,7 +46,7 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     >>> print(text.partition(chr(10))[0])
     26 raw files, of which 26 are used; nothing was written, and no pixel was read
     """
-    label = called(sorted({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)}))
+    label = _called({*(frame.path for frame in _frames(night)), *(file.path for file in night.unused)})
     number = len(label) - sum(file.reason == NOT_FITS for file in night.unused)
     used = len(night.frames)
     counts = f"{number} raw file{'' if number == 1 else 's'}, of which {used} {'is' if used == 1 else 'are'} used"
@@ -65,6 +65,11 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     return "\n".join(lines)
 
 
+def _called(paths: Collection[Path]) -> dict[Path, str]:
+    """What files are called; names may hold line breaks, and commands to a terminal."""
+    return {path: printable(name) for path, name in called(sorted(paths)).items()}
+
+
 def lost_science(night: NightPlan, *, measured: bool = True) -> tuple[int, int]:
     """
     Return how many science frames would not be reduced, files that may be some among them, and how many would.
@@ -76,6 +81,11 @@ def lost_science(night: NightPlan, *, measured: bool = True) -> tuple[int, int]:
     return sum(file.lost for file in night.unused) + len(night.science) - reduced, reduced
 
 
+def may_be_science(night: NightPlan) -> int:
+    """Return how many of the files that are not used may be science frames, without anything saying so."""
+    return sum(file.lost and file.kind != "science" for file in night.unused)
+
+
 def _section(title: str, lines: Iterable[str]) -> list[str]:
     """A title and what is below it; nothing if there is nothing."""
     found = list(lines)
@@ -83,8 +93,10 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
 
 
 def _wrapped(text: str, indent: int = 2, more: int = 2) -> list[str]:
-    """A paragraph, indented; its further lines by ``more``."""
-    return paragraph(printable(text), WIDTH, " " * indent, " " * (indent + more))
+    """A paragraph, indented; its further lines by ``more``. An error may have several, with reasons below it."""
+    first, *others = map(printable, text.split("\n"))
+    lines = paragraph(first, WIDTH, " " * indent, " " * (indent + more))
+    return lines + [line for one in others for line in paragraph(one.strip(), WIDTH, " " * (indent + more))]
 
 
 def _frames(night: NightPlan) -> list[RawFrame]:
@@ -112,7 +124,7 @@ def _listed(
 def _kinds(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
     """A paragraph for each kind of frame, filter, exposure time, and what tells the kind."""
     frames = _frames(night)
-    everything = sorted({*(frame.path for frame in frames), *(file.path for file in night.unused)})
+    everything = sorted({*(frame.path for frame in frames), *(file.path for file in night.unused)}, key=natural)
     position = {path: number for number, path in enumerate(everything)}
     groups: dict[str, list[Path]] = {}
     for frame in sorted(frames, key=lambda one: (list(PLURALS).index(one.kind), one.filter, one.exposure_time)):
@@ -150,8 +162,20 @@ def _problems(night: NightPlan, label: Mapping[Path, str], *, measured: bool) ->
                 problems.setdefault(match.problem, []).append(label[match.frame.path])
     for problem, names in problems.items():
         yield from _wrapped(f"{', '.join(names)}: {problem}", more=4)
+    yield from _unknown(night, label)
     if not night.setups and not night.incomplete:
         yield from _wrapped("no file can be used; below is why. A profile can say what their headers mean.")
+
+
+def _unknown(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
+    """Files of no known kind where there are no science frames: they may be these, as an option can say."""
+    unknown = [file.path for file in night.unused if file.lost and file.reason.startswith(NOT_KNOWN)]
+    frames = _frames(night)
+    if not unknown or any(frame.kind == "science" for frame in frames):
+        return
+    pattern = common_pattern(unknown, [frame.path for frame in frames])
+    names = ", ".join(in_rows([label[path] for path in unknown]))
+    yield from _wrapped(f"{names}: of a kind that is not known; if they are the science frames, give {pattern}", more=4)
 
 
 def _masters(plan: Plan, label: Mapping[Path, str]) -> Iterator[str]:
@@ -159,7 +183,7 @@ def _masters(plan: Plan, label: Mapping[Path, str]) -> Iterator[str]:
     groups: dict[str, tuple[RawFrame, ...]] = {"bias": plan.biases} if plan.biases else {}
     groups |= {f"dark-{time:g}s": frames for time, frames in plan.darks.items()}
     groups |= {f"flat-{key or 'none'}": frames for key, frames in plan.flat_groups.items()}
-    position = {path: number for number, path in enumerate(sorted(frame.path for frame in plan.frames))}
+    position = {path: number for number, path in enumerate(sorted((frame.path for frame in plan.frames), key=natural))}
     width = max(map(len, groups), default=0)
     for name, frames in groups.items():
         number = f"{len(frames)} {PLURALS[frames[0].kind] if len(frames) > 1 else frames[0].kind}"
@@ -175,7 +199,7 @@ def _matches(plan: Plan, unused: Sequence[UnusedFile], label: Mapping[Path, str]
     for match in plan.matches():
         choices = tuple((one.name, one.why, one.mend) for one in (match.bias, match.dark, match.flat))
         groups.setdefault((match.frame.filter, match.frame.exposure_time, choices), []).append(match)
-    position = {path: number for number, path in enumerate(sorted(frame.path for frame in plan.frames))}
+    position = {path: number for number, path in enumerate(sorted((one.path for one in plan.frames), key=natural))}
     left_out = Counter(file.kind for file in unused)
     for matches in groups.values():
         first = matches[0]

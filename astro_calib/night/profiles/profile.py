@@ -218,7 +218,7 @@ class Profile:
         """
         return self
 
-    def tables(self, number: int) -> tuple[Mapping[str, Any], ...]:
+    def tables(self, number: int, chip: str = "") -> tuple[Mapping[str, Any], ...]:
         """
         What it says of each of several amplifiers.
 
@@ -226,13 +226,16 @@ class Profile:
         ----------
         number : int
             How many there are.
+        chip : str
+            The name of the chip that they have read, in a file of several.
 
         Returns
         -------
         tuple of mapping
             Its ``amplifiers``, or empty ones if it has none.
         """
-        return self.amplifiers or ({},) * number
+        of_chip = tuple(table for table in self.amplifiers if not chip or table.get("chip") == chip)
+        return of_chip or ({},) * number
 
     @property
     def overscan_axis(self) -> int | tuple[int, int]:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WIDER", "by_temperature", "temperature_of"]
 
-#: Biases and flats hardly depend on the temperature: so many times the tolerance lies between those that are refused
-#: and the frames that come next to them.
+#: Biases hardly depend on the temperature, and flats still less: so many times the tolerance lies between biases that
+#: are refused and the frames that come next to them. Flats are only refused where there is nothing else.
 WIDER = 2.0
 #: Science frames that may use this part of each other's darks are reduced together.
 SHARED = 0.5
@@ -103,12 +103,18 @@ def _of_science(frames: Sequence[RawFrame], tolerance: float) -> list[set[int]]:
     for temperature in sorted(science):
         hardly: set[int] = set()
         darks: set[int] = set()
+        far_flats: set[int] = set()
         for what, found in clusters.items():
             nearest = min(found, key=lambda cluster: (min(abs(t - temperature) for t in cluster), max(cluster)))
             if what[0] == "dark":
                 darks = _numbers(numbers[what], (t for t in nearest if abs(t - temperature) <= tolerance))
             elif chains[temperature] == chains[max(nearest)]:
                 hardly |= _numbers(numbers[what], nearest)
+            elif what[0] == "flat":
+                far_flats |= _numbers(numbers[what], nearest)
+        if darks or any(frames[number].kind == "bias" for number in hardly):
+            # They may have been taken before the cooler was on.
+            hardly |= far_flats
         key = frozenset(hardly)
         if groups and groups[-1][0] == key and _go_together(groups[-1][1], darks):
             _, common, own = groups.pop()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.common.frames import RawFrame
 
-__all__ = ["SILENT", "doubts_of_temperature", "silent_darks"]
+__all__ = ["SILENT", "doubt_of_master_dark", "doubts_of_temperature", "silent_darks"]
 
 #: Temperatures that differ by more than this change the dark current by more than 6%; degrees.
 WORTH_SAYING = 0.5
@@ -53,7 +53,10 @@ def doubts_of_temperature(frames: Sequence[RawFrame], tolerance: float = TOLERAN
         own = _temperatures(group)
         if not own:
             if of_science:
-                yield f"nothing tells the temperature of the darks of {time:g} s, and the science frames tell theirs"
+                yield (
+                    f"nothing tells the temperature of the darks of {time:g} s, and the science frames tell theirs: "
+                    "they are subtracted all the same; leave out those that were taken at another temperature"
+                )
             continue
         if max(own) - min(own) > STEADY:
             yield (
@@ -62,21 +65,36 @@ def doubts_of_temperature(frames: Sequence[RawFrame], tolerance: float = TOLERAN
             )
         if not of_science:
             if any(frame.kind == "science" for frame in frames):
-                yield f"darks of {time:g} s are of {median(own):.1f} C; the headers of the science frames tell none"
+                yield f"darks of {time:g} s are of {_range(own)} C; the headers of the science frames tell none"
             continue
         apart = median(own) - median(of_science)
         if abs(apart) > WORTH_SAYING:
-            too = "too much" if apart > 0 else "too little"
             yield (
                 f"darks of {time:g} s are of {median(own):.1f} C, the science frames of {median(of_science):.1f} C: "
-                f"about {100 * abs(2 ** (apart / 6) - 1):.0f}% {too} of the dark current is subtracted (it doubles "
-                "every 6 C or so), most at hot pixels; take darks of the same temperature"
+                f"{_too_much(apart)}"
             )
     if of_science and max(of_science) - min(of_science) > STEADY and any(frame.kind == "dark" for frame in frames):
         yield (
             f"the temperature of the science frames goes from {min(of_science):.1f} to {max(of_science):.1f} C, and "
             "the same darks are subtracted from all"
         )
+
+
+def doubt_of_master_dark(temperature: float, frames: Iterable[RawFrame]) -> str:
+    """What is to be said of a master dark of another night, of a temperature in degrees; empty if nothing is."""
+    of_science = _temperatures(frame for frame in frames if frame.kind == "science")
+    if not of_science or max(of_science) < COLD or abs(apart := temperature - median(of_science)) <= WORTH_SAYING:
+        return ""
+    return f"it is of {temperature:.1f} C, the science frames of {median(of_science):.1f} C: {_too_much(apart)}"
+
+
+def _too_much(apart: float) -> str:
+    """What it means that a dark is so many degrees warmer than the science frames."""
+    too = "too much" if apart > 0 else "too little"
+    return (
+        f"about {100 * abs(2 ** (apart / 6) - 1):.0f}% {too} of the dark current is subtracted (it doubles every 6 C "
+        "or so), most at hot pixels; take darks of the same temperature"
+    )
 
 
 def _on_biases_and_flats(frames: Sequence[RawFrame], of_science: Sequence[float], tolerance: float) -> Iterator[str]:

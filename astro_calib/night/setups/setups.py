@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from astro_calib.night.headers.setting_cards import FAMILIES, is_usual
+from astro_calib.night.headers.setting_cards import FAMILIES, GAIN, OFFSET, READ_NOISE, is_usual
 from astro_calib.night.headers.settings import COOLED, family_or_gain, is_same
 from astro_calib.night.setups.by_temperature import by_temperature, temperature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from astro_calib.night.common.frames import RawFrame
 
 __all__ = [
+    "ONLY_WARMER",
     "SIZE",
     "TOLERANCE",
+    "OfSetup",
     "Setup",
     "described_setups",
+    "differ_in_level_only",
     "difference",
     "setting_text",
     "setup_titles",
@@ -27,12 +32,16 @@ __all__ = [
 
 #: Columns and rows, of setups that differ in it.
 SIZE = "size"
+#: What `difference` says of frames that differ in nothing but their temperature, which a profile can allow.
+ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C(?: \(\S+\))?")
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
 TOLERANCE = 2.5
 #: A chip that is colder than this has so little dark current that it may be as far away as that, unless a profile says.
 COLD, OF_COLD = -80.0, 10.0
 #: A setting that is hardly known may have so many values in a night, and no more than half as many as there are frames.
 FEW = 3
+#: A flat is divided by its mean, so that these make no difference to it once it has lost its own bias and dark.
+OF_LEVEL = frozenset({GAIN, OFFSET, READ_NOISE})
 
 
 class HasSettings(Protocol):
@@ -41,6 +50,22 @@ class HasSettings(Protocol):
     @property
     def settings(self) -> Mapping[str, str | float]:
         """What the header says, by card."""
+
+
+class OfSetup(HasSettings, Protocol):
+    """The same with its file, and what other cards say that may tell of the setup."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def kind(self) -> str:
+        """What it is for."""
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        """What the header says under cards that may tell a setting as well, by card."""
 
 
 class Setup(NamedTuple):
@@ -186,6 +211,19 @@ def difference(setup: Setup, frame: HasSettings) -> str:
         named = f"{what} ({card})" if what != card else what
         said.append(f"{named} is {setting_text(own)}, not {setting_text(other)}")
     return ", ".join(said)
+
+
+def differ_in_level_only(setup: Setup, frame: HasSettings) -> bool:
+    """
+    Whether a frame has another gain, offset or read noise than a setup, and nothing else, which no flat depends on.
+
+    >>> from types import SimpleNamespace
+    >>> from astro_calib.night.setups.setups import Setup, differ_in_level_only
+    >>> differ_in_level_only(Setup({"GAIN": 120.0, "XBINNING": 1.0}, ()), SimpleNamespace(settings={"GAIN": 0.0}))
+    True
+    """
+    differing = _differing(setup.settings, frame.settings)
+    return bool(differing) and all(card != COOLED and family_or_gain(card) in OF_LEVEL for card in differing)
 
 
 def setup_titles(found: Sequence[Mapping[str, str | float]]) -> list[str]:

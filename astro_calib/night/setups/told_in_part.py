@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astro_calib.night.common.frames import RawFrame
+    from astro_calib.night.setups.setups import OfSetup
 
     #: What each frame tells under the cards of one family.
     Own = Mapping[Path, Mapping[str, str | float]]
 
-__all__ = ["remarks_on_settings"]
+__all__ = ["contradictions_of_settings", "remarks_on_settings"]
 
 #: What cards of one of these tell is the same whatever they are called; not so a gain, in electron/adu or in steps.
 COMPARED = ("binning", "offset setting", "row order")
@@ -51,11 +52,17 @@ def remarks_on_settings(frames: Sequence[RawFrame], said: Iterable[str] = ()) ->
     for family in families:
         own = {frame.path: _of_family(frame, family) for frame in frames}
         yield from _lacking(frames, own, known)
-        if family in COMPARED:
-            yield from _contradicting(frames, own, family)
+    yield from contradictions_of_settings(frames)
 
 
-def _of_family(frame: RawFrame, family: str) -> Mapping[str, str | float]:
+def contradictions_of_settings(frames: Sequence[OfSetup]) -> Iterator[str]:
+    """Yield remarks on kinds of frames, or of masters, that tell a setting under different cards, and not the same."""
+    for family in COMPARED:
+        own = {frame.path: _of_family(frame, family) for frame in frames}
+        yield from _contradicting(frames, own, family)
+
+
+def _of_family(frame: OfSetup, family: str) -> Mapping[str, str | float]:
     return {card: value for card, value in frame.settings.items() if family_of(card) == family}
 
 
@@ -69,7 +76,7 @@ def _lacking(frames: Sequence[RawFrame], own: Own, known: Sequence[Remark]) -> I
         yield Remark(f"its header does not tell {cards} in the other frames: it is taken to be the same", silent)
 
 
-def _contradicting(frames: Sequence[RawFrame], own: Own, family: str) -> Iterator[str]:
+def _contradicting(frames: Sequence[OfSetup], own: Own, family: str) -> Iterator[str]:
     """A remark on kinds of frames that tell a setting under different cards, and not the same."""
     seen: dict[tuple[str, tuple[str, ...]], tuple[str, Mapping[str, str | float]]] = {}
     for frame in frames:

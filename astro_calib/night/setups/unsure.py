@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Sure", "without_unsure"]
 
 SORT = "put the frames of each setup into a folder of its own, and reduce each folder by itself"
-WIDEN = "or let a profile allow it ([matching] temperature)"
 
 
 class Sure(NamedTuple):
@@ -85,28 +84,28 @@ def without_unsure(found: Sequence[Setup]) -> Sure:
             said[number].setdefault(text, []).append(path.name)
 
     for path in (path for path in lacking if frames[path].kind == "science"):
-        numbers, text, mend = members[path], *_words(lacking[path])
+        numbers, text = members[path], _words(lacking[path])
         likely = _likely(numbers, sure)
         if _of_temperature(lacking[path]) and not any(with_darks[number] for number in numbers):
             likely = likely[:1]
         if len(likely) > 1:
             places[path] = set()
-            reasons[path] = f"{text}, and masters of each could be its own; {mend}"
+            reasons[path] = f"{text}, and masters of each could be its own; {SORT}"
             continue
         places[path] = {*likely, *numbers[: not likely]}
-        said_of_it = f"{text}: it is taken to be like the other frames of its setup; if it is not, {mend}"
+        said_of_it = f"{text}: it is taken to be like the other frames of its setup; if it is not, {SORT}"
         tell(path, places[path], said_of_it)
     # The others are of use for science frames alone.
     with_science = set().union(*(places[path] for path in places if frames[path].kind == "science"))
     for path in (path for path in lacking if frames[path].kind != "science"):
-        frame, (text, mend) = frames[path], _words(lacking[path])
+        frame, text = frames[path], _words(lacking[path])
         wanted = with_science.intersection(members[path])
         if len(wanted) > 1 or any((frame.kind, frame.filter) in sure[number] for number in wanted):
             places[path] = set()
-            reasons[path] = f"{text}, and it may be of either; {mend}"
+            reasons[path] = f"{text}, and it may be of either; {SORT}"
             tell(path, wanted, f"not used: {reasons[path]}")
         elif wanted:
-            tell(path, wanted, f"{text}: it is taken to be like the science frames; if it is not, {mend}")
+            tell(path, wanted, f"{text}: it is taken to be like the science frames; if it is not, {SORT}")
     kept = [
         setup._replace(frames=tuple(frame for frame in setup.frames if number in places[frame.path]))
         for number, setup in enumerate(found)
@@ -121,9 +120,9 @@ def _likely(numbers: Sequence[int], sure: Sequence[set[tuple[str, str]]]) -> lis
     return whole or [number for number in numbers if kinds[number] & {"bias", "dark"}]
 
 
-def _words(lacking: str) -> tuple[str, str]:
-    """What is said of a frame, and what to do."""
-    return f"its header does not tell {lacking}", f"{SORT}, {WIDEN}" if _of_temperature(lacking) else SORT
+def _words(lacking: str) -> str:
+    """What is said of a frame."""
+    return f"its header does not tell {lacking}"
 
 
 def _lacking(frame: RawFrame, setups: Sequence[Setup]) -> str:

@@ -43,7 +43,7 @@ class FrameSummary:
     saturated : int
         How many pixels are saturated that are not bad anyway.
     bad : int
-        How many pixels are bad.
+        How many pixels are bad, or hold no number.
     table : Path, optional
         Its stars; None if they were not measured, as all that follows.
     sky : SkyNoise

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MasterSummary"]
+__all__ = ["REJECTED", "MasterSummary"]
 
 #: Observed over predicted noise of the frames of a master, and the share of rejected values: beyond these a remark.
 MASTER_RATIO, REJECTED = (0.93, 1.08), 0.02
@@ -45,6 +45,8 @@ class MasterSummary:
         Median of its good pixels, in electron.
     sigma : float
         Median of their standard deviations, in electron.
+    pixel_sigma : float
+        The same without the error of the gain, which all pixels have in common; by default ``sigma``.
     kind : str
         ``"bias"``, ``"dark"`` or ``"flat"``.
     noise_ratio : float
@@ -72,6 +74,11 @@ class MasterSummary:
     noise_ratio: float = np.nan
     rejected: float = np.nan
     setup: str = ""
+    pixel_sigma: float = np.nan
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.pixel_sigma):
+            object.__setattr__(self, "pixel_sigma", self.sigma)
 
     @property
     def alarm(self) -> str:
@@ -119,8 +126,8 @@ class MasterSummary:
             culprit = "bias, overscan or --pedestal are not those of the darks"
             found = f"{self.path.name}: its median is {self.level:.3g} electron"
             return [f"{found}: more was subtracted than is in it; {culprit}"]
-        if self.kind == "flat" and self.sigma > FAINT * abs(self.level):
-            known = f"{self.path.name}: its pixels are known to {100 * self.sigma / abs(self.level):.2g}%"
+        if self.kind == "flat" and self.pixel_sigma > FAINT * abs(self.level):
+            known = f"{self.path.name}: its pixels are known to {100 * self.pixel_sigma / abs(self.level):.2g}%"
             return [f"{known}, which is in the error of all that is divided by it; take more flats, or brighter ones"]
         if self.rejected > REJECTED:
             return [

@@ -55,7 +55,7 @@ def doubts_of_level(frames: Iterable[FrameSummary]) -> list[str]:
     if not below:
         return []
     levels = sorted(-frame.below_zero for frame in below)
-    low, high = (f"{level:.3g}" for level in (levels[0], levels[-1]))
+    low, high = (f"{level:.3g}" if abs(level) < 1000 else f"{level:.0f}" for level in (levels[0], levels[-1]))
     names = ", ".join(frame.raw_name for frame in below[:3]) + (f" and {len(below) - 3} more" if len(below) > 3 else "")
     said = (
         f"the sky of {names} is {low if low == high else f'{low} to {high}'} e: more was subtracted than is there, and "

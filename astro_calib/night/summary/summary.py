@@ -122,7 +122,9 @@ class NightSummary:
     def _alarms(self, setup: Plan) -> list[str]:
         of_setup = f"{setup.title}: " if setup.title else ""
         frames = [frame for frame in self.frames if frame.setup == setup.name]
-        doubt = sky_doubt(setup.numbers, [(frame.sky, frame.shares) for frame in frames])
+        by_darks = setup.bias_in_darks and setup.profile.pedestal is None
+        skies = [(frame.sky, frame.shares) for frame in frames]
+        doubt = sky_doubt(setup.numbers, skies, bias_in_darks=by_darks)
         masters = [master.alarm for master in self.masters if master.setup == setup.name]
         alarms = [*(number.alarm for number in setup.numbers), doubt, *masters, *doubts_of_level(frames)]
         return [f"{of_setup}{alarm}" for alarm in alarms if alarm]
@@ -192,7 +194,9 @@ class NightSummary:
     def _made(self, width: int) -> list[str]:
         setups = self.plan.setups
         several = f"{len(self.plan.frames)} raw frames of {len(setups)} setups"
-        made = f"{len(self.masters)} masters and {len(self.frames)} science frames in {self.seconds:.1f} s"
+        masters, frames = len(self.masters), len(self.frames)
+        made = f"{masters} master{'s' * (masters != 1)} and {frames} science frame{'s' * (frames != 1)}"
+        made += f" in {self.seconds:.1f} s"
         where = f"{made}, written to {glued(str(self.out))}"
         return paragraph(setups[0].heading() if len(setups) == 1 else several, width, "") + paragraph(where, width, "")
 

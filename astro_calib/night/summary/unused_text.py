@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
-from astro_calib.night.common.frames import NOT_KNOWN
+from astro_calib.night.common.frames import FITS_SEVERAL, NOT_KNOWN
 from astro_calib.night.common.names import in_rows
 from astro_calib.night.common.text import listed, paragraph
 
@@ -28,12 +28,14 @@ def lost_lines(
     """
     science = [file for file in lost if file.kind == "science"]
     unknown = [file for file in lost if not file.kind and file.reason.startswith(NOT_KNOWN)]
-    unreadable = [file for file in lost if not file.kind and file not in unknown]
+    several = [file for file in lost if not file.kind and file.reason.startswith(FITS_SEVERAL)]
+    unreadable = [file for file in lost if not file.kind and file not in (*unknown, *several)]
     others = [file for file in lost if file.kind not in ("", "science")]
     lines = []
     for title, files in (
         (f"{len(science)} of {len(science) + reduced} science frames could not be reduced", science),
         (f"files of a kind that is not known, which may be science frames ({len(unknown)})", unknown),
+        (f"files that fit patterns of several kinds ({len(several)})", several),
         (f"files that cannot be read, and may be science frames ({len(unreadable)})", unreadable),
         (f"frames that could not be used, or results that could not be written ({len(others)})", others),
     ):
