@@ -15,9 +15,11 @@ from click.testing import CliRunner
 
 from astro_calib import simulate
 from astro_calib.cli import main
+from astro_calib.detector.table_layout import KEYS as AMPLIFIER_KEYS
 from astro_calib.night import load_profile
 from astro_calib.night.profiles.check import DETECTOR_KEYS, KINDS, ROLES
 from astro_calib.night.profiles.matching_rules import Matching
+from astro_calib.night.profiles.steps import Steps
 
 MATCHING_KEYS = {one.name for one in fields(Matching)}
 DOCS = Path(__file__).parents[1] / "docs"
@@ -80,7 +82,9 @@ def test_plan_of_a_night_is_as_the_page_shows_it(tmp_path):
 
 def test_page_on_profiles_lists_every_key():
     first_cells = set(re.findall(r"^``(\w+)``", text("profiles.rst"), re.MULTILINE))
-    assert first_cells == {"name", "description", *ROLES, *DETECTOR_KEYS, *MATCHING_KEYS}
+    steps = {field.name for field in fields(Steps)}
+    assert first_cells >= {"name", "description", *ROLES, *DETECTOR_KEYS, *MATCHING_KEYS, *steps}
+    assert first_cells <= {"name", "description", *ROLES, *DETECTOR_KEYS, *MATCHING_KEYS, *steps, *AMPLIFIER_KEYS}
     assert all(f"``[{kind}]``" in text("profiles.rst") for kind in KINDS)
 
 

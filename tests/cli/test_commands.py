@@ -146,7 +146,7 @@ def test_path_that_does_not_exist(tmp_path):
 
 def test_profile_that_does_not_exist_or_is_wrong(raw, tmp_path):
     unknown = call("reduce", raw, "-o", tmp_path / "out", "--profile", "hubble")
-    assert "there is no profile 'hubble'; built in are generic, indi, nickel" in message(unknown)
+    assert "there is no profile 'hubble'; built in are generic, indi, lco, nickel" in message(unknown)
     (tmp_path / "mine.toml").write_text("[detector]\ngian = 1\n")
     wrong = call("reduce", raw, "-o", tmp_path / "out", "--profile", tmp_path / "mine.toml")
     assert "did you mean 'gain'?" in message(wrong)

@@ -116,7 +116,7 @@ def test_no_pixel_is_read_and_nothing_is_written(night, tmp_path, monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr(raw_file, "read_raw_file", refuse)
-    monkeypatch.setattr(pixels, "read_raw_file", refuse)
+    monkeypatch.setattr(pixels, "raw_pixels", refuse)
     packed = night / "s0.fits"
     # What is missing at its end would be noticed by whoever unpacks it.
     (night / "s0.fits.gz").write_bytes(gzip.compress(packed.read_bytes())[:-20])

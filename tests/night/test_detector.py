@@ -375,8 +375,8 @@ def test_a_night_that_measures_itself_reads_biases_and_flats_once(night, monkeyp
     taken = night()
     whole()(taken)
     again = []
-    read = sample.read_raw_file
-    monkeypatch.setattr(sample, "read_raw_file", lambda path: again.append(path.name) or read(path))
+    read = sample.raw_pixels
+    monkeypatch.setattr(sample, "raw_pixels", lambda frame: again.append(frame.path.name) or read(frame))
     planned(taken, gain=GAIN)
     assert again == []
 

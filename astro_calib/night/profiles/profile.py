@@ -62,7 +62,7 @@ A complete one, with everything that a profile can hold::
     shutter = "shutter.fits"
     crosstalk = "crosstalk.toml"
     bin = 2                                 # add up blocks of 2 x 2 pixels
-    colours = true                          # write the planes of a colour sensor, too
+    colours = false                         # true: write the planes of a colour sensor, too, without bin
 
     [bias]                                  # a frame is of this kind if every line fits
     OBSTYPE = "DARK"                        # capitals: a header keyword; small letters: see [keywords]
