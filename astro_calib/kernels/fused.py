@@ -20,6 +20,7 @@ from astro_calib.kernels.program import (
     FLAG_FROM,
     FLAG_LOST,
     MULTIPLY,
+    RowsAndColumns,
 )
 from astro_calib.kernels.threads import over_rows
 
@@ -39,7 +40,7 @@ BLOCK = 1 << 18
 WIDTH = 1024
 
 # What y is.
-NUMBER, ROW, COLUMN, IMAGE = 0, 1, 2, 3
+NUMBER, ROW, COLUMN, IMAGE, ROW_AND_COLUMN = 0, 1, 2, 3, 4
 
 OF_VARIANCE = (ADD_VARIANCE, ADD_SHOT, ADD_OF_DIVISOR, ADD_SHARED)
 OF_FLAGS = (FLAG_FROM, FLAG_LOST)
@@ -201,6 +202,7 @@ def _run(
     bits: NDArray[np.int64],
     factors: NDArray[np.float64],
     places: NDArray[np.uintp],
+    row_places: NDArray[np.uintp],
     with_variance: bool,
     data: NDArray[Any],
     variance: NDArray[Any],
@@ -220,8 +222,8 @@ def _run(
             begun = False
             for step in range(codes.shape[0]):
                 code, layout, factor = codes[step], layouts[step], factors[step]
-                if layout == ROW:
-                    factor *= np.float64(array_at(places[step], row, 1, z)[0])
+                if layout in (ROW, ROW_AND_COLUMN):
+                    factor *= np.float64(array_at(row_places[step], row, 1, z)[0])
                 y = array_at(places[step], place if layout == IMAGE else start, width, z)
                 is_number = layout < COLUMN
                 if not begun and ADD_VARIANCE <= code <= ADD_SHARED:
@@ -287,9 +289,11 @@ def _run(
                 _fill(v, 0.0)
 
 
-def _layout(array: NDArray[Any] | None, shape: tuple[int, ...]) -> int:
+def _layout(array: NDArray[Any] | RowsAndColumns | None, shape: tuple[int, ...]) -> int:
     if array is None:
         return NUMBER
+    if isinstance(array, RowsAndColumns):
+        return ROW_AND_COLUMN
     if array.shape == shape:
         return IMAGE
     return COLUMN if array.shape[-1] == shape[1] else ROW
@@ -349,11 +353,12 @@ def run(
                 merged[...] = planes[0][part] if planes else 0
                 for plane in planes[1:]:
                     np.bitwise_or(merged, plane[part], out=merged)
-        values = [
-            None if array is None else np.ascontiguousarray(array[part] if layout in (ROW, IMAGE) else array, dtype)
-            for array, layout in zip(arrays, kinds, strict=True)
+        values = [_of_part(array, part, layout, dtype) for array, layout in zip(arrays, kinds, strict=True)]
+        of_rows = [
+            np.ascontiguousarray(array.rows[part], dtype) if isinstance(array, RowsAndColumns) else value
+            for array, value in zip(arrays, values, strict=True)
         ]
-        places = addresses(values)
+        places, row_places = addresses(values), addresses(of_rows)
         pixels = read_only(raw[part], native)
         for (rows, columns), own in zip(whole, factors, strict=True):
             begin, end = max(part.start, rows.start) - part.start, min(part.stop, rows.stop) - part.start
@@ -368,6 +373,7 @@ def run(
                 bits,
                 own,
                 places,
+                row_places,
                 with_variance,
                 data[part],
                 variance[part],
@@ -379,14 +385,27 @@ def run(
     return Pixels(data, variance if with_variance else None, flags if flagged else None, mask if flagged else None)
 
 
-def _values(one: Instruction, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
-    """The array of an instruction: an image, a row or a column of numbers; None for a number."""
+def _values(one: Instruction, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | RowsAndColumns | None:
+    """The array of an instruction: an image, a row, a column of numbers or a row and a column; None for a number."""
+    if isinstance(one.array, RowsAndColumns):
+        return one.array
     array = one.array() if callable(one.array) else one.array
     if array is None or array.shape == shape:
         return array
     if array.size == 1:
         return np.full((1, shape[1]), array.reshape(-1)[0], dtype=dtype)
     return array.astype(dtype, copy=False)
+
+
+def _of_part(
+    array: NDArray[Any] | RowsAndColumns | None, part: slice, layout: int, dtype: np.dtype[Any]
+) -> NDArray[Any] | None:
+    """What there is of an array for some rows; of a row and a column only the one for each column."""
+    if array is None:
+        return None
+    if isinstance(array, RowsAndColumns):
+        return np.ascontiguousarray(array.columns, dtype)
+    return np.ascontiguousarray(array[part] if layout in (ROW, IMAGE) else array, dtype)
 
 
 def _of_section(one: Instruction, index: int) -> float:

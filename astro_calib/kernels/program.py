@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -22,6 +24,7 @@ __all__ = [
     "MULTIPLY",
     "OF_VALUES",
     "Instruction",
+    "RowsAndColumns",
     "Section",
     "undone",
 ]
@@ -53,6 +56,24 @@ OF_VALUES = (ADD, MULTIPLY, DIVIDE)
 Section: TypeAlias = "tuple[slice, slice]"
 
 
+class RowsAndColumns(NamedTuple):
+    """
+    The product of a number for each row and one for each column, of which the pass makes no image.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (ny, 1)
+    columns : ndarray, shape (1, nx)
+    """
+
+    rows: NDArray[Any]
+    columns: NDArray[Any]
+
+    def __call__(self) -> NDArray[Any]:
+        """Make the image after all, for what needs one."""
+        return np.asarray(self.rows * self.columns)
+
+
 class Instruction(NamedTuple):
     """
     One operation on all pixels.
@@ -71,7 +92,7 @@ class Instruction(NamedTuple):
 
     code: int
     factor: float | tuple[float, ...] = 1.0
-    array: NDArray[Any] | Callable[[], NDArray[Any]] | None = None
+    array: NDArray[Any] | Callable[[], NDArray[Any]] | RowsAndColumns | None = None
     bits: int = 0
 
 

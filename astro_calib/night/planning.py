@@ -17,6 +17,7 @@ from astro_calib.night.files.examine import ADU
 from astro_calib.night.files.survey import UNITS, survey_headers
 from astro_calib.night.library.library import find_library
 from astro_calib.night.library.loan import nothing_lent
+from astro_calib.night.masters.extra_steps import ExtraSteps
 from astro_calib.night.pixel_pass import PixelPass
 from astro_calib.night.plan.completeness import why_incomplete
 from astro_calib.night.plan.sorting import night_of
@@ -163,6 +164,8 @@ def make_plan(
     profile = _with_options(load_profile(profile), **numbers)
     profile = with_patterns(with_unit(profile, unit), patterns or {})
     profile = replace(profile, steps=with_steps(profile.steps, **(steps or {})))
+    # Before all files are read, which takes a while.
+    ExtraSteps(profile.steps).read()
     mask = None if bad_pixels is None else read_bad_pixels(bad_pixels)
     needs_numbers = detector == "header"
     frames, unused = survey_headers(raw, profile, watch=watch, needs_numbers=needs_numbers)

@@ -136,6 +136,12 @@ class Coefficient:
         over_rows(work, shape[0], result.size, rows)
         return result
 
+    def with_at_most(self, products: int) -> Coefficient:
+        """The same, written out as an array if it is a sum of more products without the frame's own data."""
+        if len(self._terms) <= products or self.depends_on_own:
+            return self
+        return Coefficient(self._written_out())
+
     @property
     def is_zero(self) -> bool:
         """Whether this is exactly zero everywhere because all its terms cancelled."""

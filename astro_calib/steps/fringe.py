@@ -170,6 +170,7 @@ def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
     scale = float(fringe.unit.to(frame.unit)) if fringe.unit is not None else 1.0
     good = measured(fringe)[item] & np.isfinite(values) & ~frame.mask[item]
     local_sky, local_pattern = (blocks.medians(array, good) for array in (values, pattern))
+    of_pattern = _noise_of_pattern(frame, fringe, item)
     amplitude, strength = 0.0, 1.0
     for _ in range(PASSES):
         used = _empty(blocks, values, pattern, amplitude, local_sky - amplitude * local_pattern, good)
@@ -184,7 +185,11 @@ def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
         z, p = (
             _less_local(blocks, array, local, used) for array, local in ((values, local_sky), (pattern, local_pattern))
         )
-        own, together = _noise_of_pattern(frame, fringe, item, used, counts)
+        # A mean of n takes one n-th of the noise with it.
+        left = 1 - float(np.count_nonzero(counts)) / float(counts.sum())
+        own, together = (
+            0.0 if one is None else float(np.sum(one, where=used, dtype=np.float64)) * left for one in of_pattern
+        )
         strength = float(np.vdot(p, p)) - own
         if not strength > 0:
             msg = (
@@ -233,25 +238,19 @@ def _less_local(
 
 
 def _noise_of_pattern(
-    frame: FrameSoFar,
-    fringe: CCDFrame,
-    item: tuple[slice, slice],
-    used: NDArray[np.bool_],
-    counts: NDArray[Any],
-) -> tuple[float, float]:
-    """The sums over the used pixels of the variance of the pattern, and of its covariance with the frame."""
+    frame: FrameSoFar, fringe: CCDFrame, item: tuple[slice, slice]
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """The variance of the pattern, and its covariance with the frame, at some pixels; None for zero."""
     budget = fringe.known_budget
     if budget is None:
-        return 0.0, 0.0
-    # A mean of n takes one n-th of the noise with it.
-    left = 1 - float(np.count_nonzero(counts)) / float(counts.sum())
-    own = float(np.sum(budget.variance()[item], where=used, dtype=np.float64)) * left
+        return None, None
+    own = budget.variance()[item]
     family = frozenset().union(*(source.family for source, _ in budget.terms))
     if all(source.family.isdisjoint(family) for source, _ in frame.terms or ()):
-        return own, 0.0
+        return own, None
     so_far = frame.part(item).known_budget
     assert so_far is not None
-    return own, float(np.sum(so_far.covariance(budget[item]), where=used, dtype=np.float64)) * left
+    return own, so_far.covariance(budget[item])
 
 
 def _is_gain(source: NoiseSource, coefficient: Coefficient) -> bool:

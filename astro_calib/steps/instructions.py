@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.dtypes import float_type, floating
-from astro_calib.kernels.program import DIVIDE, OF_VALUES, Instruction, undone
+from astro_calib.kernels.program import DIVIDE, OF_VALUES, Instruction, RowsAndColumns, undone
 from astro_calib.steps.amplifiers import PerAmplifier
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class Instructions:
 
     def undone_from(self, place: int) -> list[Instruction]:
         """What makes of the result the values before the instruction at a place."""
-        return undone([self._as_array(one) for one in self.done[place:] if one.code in OF_VALUES])
+        done = [self._as_array(one) for one in self.done[place:] if one.code in OF_VALUES]
+        return undone([one._replace(array=one.array()) if callable(one.array) else one for one in done])
 
     def values(self, pixels: NDArray[Any], item: tuple[slice, ...]) -> NDArray[Any]:
         """The values at some of a frame's pixels after all instructions so far."""
@@ -142,6 +143,8 @@ class Instructions:
 
     def _cut(self, one: Instruction, item: tuple[slice, ...]) -> Instruction:
         array, shape = one.array, self.shape
+        if isinstance(array, RowsAndColumns):
+            return one._replace(array=RowsAndColumns(*(cut_array(each, item, shape) for each in array)))
         if callable(array):
             return one._replace(array=lambda: cut_array(array(), item, shape))
         return one if array is None else one._replace(array=cut_array(array, item, shape))
@@ -156,6 +159,8 @@ def _product(array: Any, numbers: Any, dtype: np.dtype[Any]) -> Any:
     """An array times numbers that are given for each amplifier; made when the pass begins if it is larger than both."""
     if array is None:
         return np.asarray(numbers)
+    if isinstance(array, np.ndarray) and array.shape[1:] == np.shape(numbers)[:1] == (1,):
+        return RowsAndColumns(array, np.asarray(numbers))
     return lambda: np.asarray((array() if callable(array) else array) * numbers, dtype=dtype)
 
 

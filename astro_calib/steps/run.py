@@ -212,7 +212,8 @@ class FrameSoFar:
         refers = self._variance.follows_values or any(coefficient.depends_on_own for _, coefficient in self.terms or ())
         terms = [(s, of_first(operation, c, values, factor)) for s, c in self.terms or ()]
         if frame is not None and budget is not None:
-            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in named_budget(frame, kind).terms]
+            named = named_budget(frame, kind, is_added=operation is np.add)
+            terms += [(s, of_second(operation, c, values, factor, x)) for s, c in named.terms]
         self._follow_step(operation, operand, values)
         if isinstance(operand, PerAmplifier):
             value: Any = operand
@@ -240,6 +241,7 @@ class FrameSoFar:
         """
         self._follow_step(np.add, where, lambda: value)
         self._program.append(ADD, value, where=where)
+        self._variance.quotient = None
         self._has_new_values = self._has_new_noise = True
 
     def add_noise(

@@ -10,6 +10,9 @@ and with the variance v of the frame's own noise the variance is
 
 .. math:: V = \frac{v + \mathrm{Var} M}{F^2} + \frac{z^2}{F^2} \mathrm{Var} F + \frac{2 z}{F^2} \mathrm{Cov}(M, F).
 
+A frame P that is added to such a quotient with a factor a brings :math:`a^2\,\mathrm{Var} P` and, if it is made with
+the same masters, :math:`-2 a\,(\mathrm{Cov}(M, P) + z\,\mathrm{Cov}(F, P)) / F`.
+
 Where more noise is shared than this, the budget is asked for the variance.
 """
 
@@ -106,11 +109,14 @@ class VarianceSoFar:
         """Take an operation on the values into the program, and the noise of the operand, if it has any."""
         code, rule = CODES[operation], RULES[operation]
         family = frozenset() if noisy is None else _family_of([(noisy, factor)])
-        if code != DIVIDE or noisy is None or self.added:
+        if noisy is None or self.added or code not in (ADD, DIVIDE):
             self.quotient = None
         self.is_found &= family.isdisjoint(self.family if self.quotient is None else self.quotient.family)
         self.is_found &= rule._replace(of_y=rule.of_y._replace(number=1)) == OF_LOOPS[operation]
         if code == ADD:
+            if noisy is not None and self.quotient is not None:
+                self._note_shared(self.quotient, noisy, factor * rule.of_y.number, family)
+            self.quotient = None
             self.program.append(code, value, factor)
             if noisy is not None:
                 self.added.append((noisy, factor * rule.of_y.number))
@@ -128,6 +134,16 @@ class VarianceSoFar:
             shared = partial(_covariance, related, noisy, quotient.divisors)
             self.program.append(ADD_SHARED, shared, 2 * rule.of_y.number)
         self.quotient = quotient._replace(divisors=(*quotient.divisors, noisy))
+
+    def _note_shared(self, quotient: Quotient, noisy: CCDFrame, factor: float, family: frozenset[str]) -> None:
+        """Take into the program what the noise of a frame that is about to be added shares with that of a quotient."""
+        related = [one for one in quotient.added if not family.isdisjoint(_family_of([one]))]
+        if related:
+            self.program.append(ADD_VARIANCE, partial(_covariance, related, noisy, quotient.divisors), 2 * factor)
+        divisors = [one for one in quotient.divisors if not family.isdisjoint(_family_of([(one, 1.0)]))]
+        if divisors:
+            shared = partial(_covariance_with_divisors, divisors, quotient.divisors[-1], noisy)
+            self.program.append(ADD_SHARED, shared, -2 * factor)
 
     def note_added(self, divisor: CCDFrame | None = None) -> Added:
         """Take the variances of what was added into the program: of a sum, where these share noise."""
@@ -288,4 +304,25 @@ def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame]) ->
 
     given = (*parts, *(other.pixel_digest() for other in earlier))
     found: NDArray[Any] = divisor.cached("covariance with a sum", given, find)
+    return found
+
+
+def _covariance_with_divisors(divisors: Sequence[CCDFrame], last: CCDFrame, other: CCDFrame) -> NDArray[Any]:
+    r"""
+    What the noise of a frame shares with divisors x, times :math:`d^2 / x` with the last of them, d; found once.
+
+    The loop multiplies it by :math:`z / d^2`.
+    """
+
+    def find() -> NDArray[Any]:
+        budget = other.known_budget
+        assert budget is not None
+        result = np.zeros_like(last.pixels)
+        for one in divisors:
+            assert one.known_budget is not None
+            result += one.known_budget.covariance(budget) / one.pixels
+        return result * np.square(last.pixels)
+
+    given = (*((one.known_budget, one.pixel_digest()) for one in divisors), last.pixel_digest())
+    found: NDArray[Any] = other.cached("covariance with divisors", given, find)
     return found

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from click.testing import CliRunner
 
 from astro_calib import CCDFrame
+from astro_calib.cli import main
 from astro_calib.night import plan_night, reduce_night
 
 #: Rows, columns and overscan columns of an amplifier.
 ROWS, COLUMNS, OVERSCAN = 100, 120, 24
 SKY = 600.0
+#: Of the four amplifiers in the frame that is put together.
+SECTIONS = {"[1:120,1:100]", "[121:240,1:100]", "[1:120,101:200]", "[121:240,101:200]"}
 QUIET = {"progress": False, "pictures": False, "stars": False}
 
 
@@ -28,6 +33,8 @@ class Camera:
     levels: tuple[float, ...] = (1000.0, 1100.0, 950.0, 1200.0)
     header: dict[str, tuple[float, ...]] = field(default_factory=dict)
     told: bool = True
+    #: So many rows, the first that are read, are in the file.
+    window: int = ROWS
 
     def __post_init__(self):
         shape = (2 * ROWS, 2 * COLUMNS)
@@ -58,14 +65,17 @@ class Camera:
             across, up = [COLUMNS * right + 1, COLUMNS * (right + 1)], [ROWS * top + 1, ROWS * (top + 1)]
             across, up = across[:: -1 if right else 1], up[:: -1 if top else 1]
             first = 2 * COLUMNS * chip
-            header["DATASEC"] = f"[1:{COLUMNS},1:{ROWS}]"
-            header["BIASSEC"] = f"[{COLUMNS + 1}:{COLUMNS + OVERSCAN},1:{ROWS}]"
+            up[1] = up[0] + (self.window - 1) * (-1 if top else 1)
+            header["DATASEC"] = f"[1:{COLUMNS},1:{self.window}]"
+            header["BIASSEC"] = f"[{COLUMNS + 1}:{COLUMNS + OVERSCAN},1:{self.window}]"
             header["CCDSEC"] = f"[{across[0]}:{across[1]},{up[0]}:{up[1]}]"
             header["DETSEC"] = f"[{across[0] + first}:{across[1] + first},{up[0]}:{up[1]}]"
             header["CCDNAME"], header["AMPNAME"] = f"chip{chip + 1}", "ABCD"[number]
         header["GAIN"] = self.header.get("gain", self.gains)[number]
+        if "saturation" in self.header:
+            header["SATURATE"] = self.header["saturation"][number]
         header["RDNOISE"] = self.header.get("read_noise", self.noises)[number]
-        data = np.rint(values + self.levels[number]).astype(np.uint16)
+        data = np.rint(values + self.levels[number]).astype(np.uint16)[: self.window]
         return fits.ImageHDU(data, header, name=f"SCI{4 * chip + number + 1}")
 
     def night(self, directory, ending=".fits", science=2):
@@ -203,3 +213,121 @@ corner = "lower right"
     # Both gains are measured to 2%.
     assert np.mean(left) == pytest.approx(np.mean(right), rel=0.001)
     assert np.mean(image.data) == pytest.approx(SKY, rel=0.03)
+
+
+def test_a_window_leaves_a_gap_that_spoils_neither_flats_nor_numbers(rng, tmp_path):
+    camera = Camera(rng, window=40)
+    camera.night(tmp_path / "raw", science=1)
+    summary = reduce_night(tmp_path / "raw", tmp_path / "out", **QUIET)
+    assert [master.number for master in summary.masters] == [5, 4]
+    measured = [one.measured.value for one in summary.plan.setups[0].numbers if one.role == "gain"]
+    # Each to 2% of its own.
+    assert measured == pytest.approx(camera.gains, rel=0.06)
+    image = CCDFrame.read(summary.frames[0].path)
+    assert image.mask[40:-40].all()
+    assert not image.mask[:40].any()
+    read = np.r_[0:40, 160:200]
+    assert np.mean(image.data[read]) == pytest.approx(SKY * np.median(camera.flats[0][read]), rel=0.01)
+
+
+def test_a_saturation_that_is_given_holds_for_all_amplifiers(camera, tmp_path):
+    camera.header["saturation"] = (60000.0, 61000.0, 62000.0, 63000.0)
+    camera.night(tmp_path / "raw", science=1)
+    (plan,) = plan_night(tmp_path / "raw").setups
+    assert [one.saturation.value for one in plan.detector.amplifiers] == [60000, 61000, 62000, 63000]
+    (plan,) = plan_night(tmp_path / "raw", saturation=30000).setups
+    assert [one.saturation.value for one in plan.detector.amplifiers] == [30000] * 4
+
+
+def test_images_that_are_left_out_are_named_once(rng, tmp_path):
+    Camera(rng, chips=2).night(tmp_path / "raw", science=1)
+    for path in (tmp_path / "raw").iterdir():
+        fits.append(path, np.full((8, 9), 900, np.uint16), fits.Header([("EXTNAME", "FN1")]))
+    summary = reduce_night(tmp_path / "raw", tmp_path / "out", **QUIET)
+    about = [remark for remark in summary.remarks if "FN1" in remark]
+    assert len(about) == 1
+    assert about[0].endswith("extension 9 FN1 have neither DETSEC nor CCDSEC, and are left out.")
+
+
+def test_tables_of_a_profile_belong_to_their_chips(rng, tmp_path):
+    """Of two chips in one file, whose headers say nothing."""
+    camera = Camera(rng, chips=2, told=False)
+    camera.night(tmp_path / "raw", science=1)
+    profile = tmp_path / "mine.toml"
+    lines = []
+    for chip in (1, 2):
+        for number in range(4):
+            x0, y0 = COLUMNS * (number % 2), ROWS * (number // 2)
+            across = f"{x0 + COLUMNS}:{x0 + 1}" if number % 2 else f"{x0 + 1}:{x0 + COLUMNS}"
+            up = f"{y0 + ROWS}:{y0 + 1}" if number // 2 else f"{y0 + 1}:{y0 + ROWS}"
+            lines.append(
+                f'[[amplifiers]]\nextension = {4 * (chip - 1) + number + 1}\nchip = "c{chip}"\n'
+                f'data = "[1:{COLUMNS},1:{ROWS}]"\noverscan = "[{COLUMNS + 1}:{COLUMNS + OVERSCAN},1:{ROWS}]"\n'
+                f'placed = "[{across},{up}]"\ngain = {camera.gains[number] + chip / 100}\n'
+            )
+    profile.write_text("\n".join(lines), encoding="utf-8")
+    night = plan_night(tmp_path / "raw", profile)
+    for plan in night.setups:
+        stated = [gain + int(plan.frames[0].chip[1:]) / 100 for gain in camera.gains]
+        assert [one.gain.value for one in plan.detector.amplifiers] == pytest.approx(stated)
+
+
+@pytest.mark.parametrize("command", ["ptc", "audit"])
+def test_each_amplifier_is_measured_by_the_commands(camera, tmp_path, command):
+    camera.night(tmp_path / "raw", science=0)
+    result = CliRunner().invoke(main, [command, str(tmp_path / "raw"), "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    if command == "audit":
+        assert {row["amplifier"] for row in told["noise"]} == SECTIONS
+        return
+    for one, gain in zip(told["V"]["amplifiers"], camera.gains, strict=True):
+        assert one["gain"]["value"] == pytest.approx(gain, rel=0.05)
+
+
+def test_info_and_profile_tell_of_all_amplifiers(rng, tmp_path):
+    Camera(rng, chips=2).night(tmp_path / "raw", science=1)
+    about = CliRunner().invoke(main, ["info", str(tmp_path / "raw" / "object0.fits")]).output
+    for said in ("of 4 amplifiers", "chip1; in the same file: chip2", "0.9 to 1.6 electron/adu", "4 to 8 electron"):
+        assert said in " ".join(about.split())
+    drafted = CliRunner().invoke(main, ["profile", str(tmp_path / "raw")]).output
+    assert "# 4 amplifiers: the headers tell sections, gain, read noise and saturation of each" in drafted
+    (tmp_path / "mine.toml").write_text(drafted, encoding="utf-8")
+    assert len(plan_night(tmp_path / "raw", tmp_path / "mine.toml").setups) == 2
+
+
+def test_own_masters_of_another_gain_are_named(rng, tmp_path):
+    camera = Camera(rng)
+    camera.night(tmp_path / "first", science=1)
+    reduce_night(tmp_path / "first", tmp_path / "masters", **QUIET)
+    camera.night(tmp_path / "second", science=1)
+    for path in (tmp_path / "second").iterdir():
+        if path.name.startswith("object"):
+            with fits.open(path, mode="update") as hdus:
+                hdus[2].header["GAIN"] = 1.5
+        else:
+            path.unlink()
+    summary = reduce_night(tmp_path / "second", tmp_path / "out", masters=tmp_path / "masters", **QUIET)
+    assert any("made with gains of 1, 1.25, 1.6, 0.9" in remark for remark in summary.remarks)
+
+
+def test_sections_of_a_profile_that_are_for_one_amplifier_are_named(camera, tmp_path):
+    camera.night(tmp_path / "raw", science=1)
+    (tmp_path / "mine.toml").write_text('[detector]\ntrim = "[1:100,1:100]"\n', encoding="utf-8")
+    frames = plan_night(tmp_path / "raw", tmp_path / "mine.toml").frames
+    assert all(any("detector.trim of profile" in remark for remark in frame.remarks) for frame in frames)
+    assert frames[0].trim == "[1:240,1:200]"
+
+
+def test_the_plan_says_that_an_amplifier_lacks_its_gain(camera, tmp_path):
+    camera.night(tmp_path / "raw", science=1)
+    for path in (tmp_path / "raw").iterdir():
+        with fits.open(path, mode="update") as hdus:
+            del hdus[2].header["GAIN"]
+    raw = str(tmp_path / "raw")
+    planned = CliRunner().invoke(main, ["reduce", raw, "--dry-run"])
+    assert planned.exit_code == 0
+    assert "measured of the amplifiers of which they tell none" in " ".join(planned.output.split())
+    planned = CliRunner().invoke(main, ["reduce", raw, "--dry-run", "--detector", "header"])
+    assert planned.exit_code == 1
+    assert "unknown of some amplifiers: no header tells it; give --gain" in " ".join(planned.output.split())

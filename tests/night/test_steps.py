@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from astro_calib import CCDFrame, DataQuality
 from astro_calib.characterize import fringe_map, shutter_map
-from astro_calib.errors import ProfileError
+from astro_calib.errors import FrameError, ProfileError
 from astro_calib.night import load_profile, reduce_night
 
 SHAPE = (64, 96)
@@ -135,13 +135,35 @@ def test_the_shutter_is_corrected_in_flats_and_science_frames(raw, tmp_path, rng
     assert abs(left - right) < 8
 
 
-def test_what_cannot_be_read_is_named_with_the_key(raw, tmp_path, night):
+@pytest.mark.parametrize("step", ["fringe", "shutter", "crosstalk"])
+def test_a_file_that_cannot_be_read_is_named_before_anything_is_made(raw, tmp_path, night, step):
     night("m13.fits", "OBJECT", SKY, FILTER="I")
     profile = tmp_path / "mine.toml"
-    profile.write_text('[steps]\nfringe = "none.fits"\n', encoding="utf-8")
-    summary = reduce_night(raw, tmp_path / "out", **QUIET, profile=profile)
-    assert summary.outcome != "all"
-    assert "none.fits" in summary.failures[0].reason
+    profile.write_text(f'[steps]\n{step} = "none.fits"\n', encoding="utf-8")
+    with pytest.raises(FrameError, match=r"none\.fits cannot be read: No such file or directory.*\[steps\]"):
+        reduce_night(raw, tmp_path / "out", **QUIET, profile=profile)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_summary_tells_the_steps(raw, tmp_path, night):
+    night("m13.fits", "OBJECT", SKY, FILTER="I")
+    _, summary = reduced(raw, tmp_path, sky=1, cosmic_rays="mask")
+    assert "steps beside the usual: sky: 1; cosmic rays: mask" in summary.text()
+    assert summary.to_dict()["setups"][0]["steps"] == ["sky: 1", "cosmic rays: mask"]
+
+
+@pytest.mark.parametrize("step", [{"cosmic_rays": "repair"}, {"sky": 1}])
+def test_steps_that_look_at_neighbours_refuse_a_mosaic_of_colours(raw, tmp_path, night, step):
+    night("m42.fits", "OBJECT", SKY, BAYERPAT="RGGB", FILTER="I")
+    with pytest.raises(FrameError, match=f"BAYERPAT='RGGB'.*reduce it without {next(iter(step)).replace('_', ' ')}"):
+        reduce_night(raw, tmp_path / "out", **QUIET, **step)
+
+
+@pytest.mark.parametrize(("cards", "found"), [({}, "its header has no BAYERPAT"), ({"BAYERPAT": "CYGM"}, "'CYGM'")])
+def test_colours_that_no_header_tells_are_missed_with_a_remark(raw, tmp_path, night, cards, found):
+    night("m42.fits", "OBJECT", SKY, FILTER="I", **cards)
+    _, summary = reduced(raw, tmp_path, colours=True)
+    assert any(found in remark and "no planes of colours are written" in remark for remark in summary.remarks)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,6 @@ def _layouts(file: MosaicFile, tables: Any) -> list[ChipLayout]:
         return chips_of(amplifiers_of_tables(tables, images))
     telling = [image for image in images if says_sections(image)]
     if telling and len(telling) < len(images):
-        names = [image.name for image in images if image not in telling]
-        have, are = ("has", "is") if len(names) == 1 else ("have", "are")
-        warn(f"{file.name}: {', '.join(names)} {have} neither DETSEC nor CCDSEC, and {are} left out.")
+        names = ", ".join(image.name for image in images if image not in telling)
+        warn(f"{file.name}: {names} have neither DETSEC nor CCDSEC, and are left out.")
     return chips_of(amplifiers_of_headers(telling or images))

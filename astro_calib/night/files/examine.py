@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from astro_calib.detector.bayer import PATTERNS
 from astro_calib.io.fits.cards import remark_on_cards
 from astro_calib.night.common.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.common.names import file_name, stem
@@ -180,6 +181,12 @@ class _Description:
         """The overscan section, or those of all amplifiers."""
         if not self.amplifiers:
             return self._section("overscan", shape, within=trim)
+        unused = [f"detector.{role}" for role in ("trim", "overscan") if getattr(self.profile, role) is not None]
+        if unused:
+            self.remarks.append(
+                f"{' and '.join(unused)} of {self.profile.source} {'is' if len(unused) == 1 else 'are'} not used: the "
+                "sections of several amplifiers are those of the headers, or of [[amplifiers]]"
+            )
         sections = [one.overscan_section for one in self.amplifiers]
         told = [section.replace(" ", "") for section in sections if section is not None]
         if told and len(told) < len(sections):
@@ -202,14 +209,27 @@ class _Description:
 
     def _check_colours(self) -> None:
         """A mosaic of colours is one plane, in which neighbours are of different filters."""
-        for keyword in MOSAIC:
-            pattern = str(header_value(self.header, keyword) or "")
-            if self.kind == "science" and COLOURS.fullmatch(pattern.strip()) and not self.profile.steps.colours:
-                self.remarks.append(
-                    f"{keyword}={pattern!r}: reduced as one plane, in which neighbouring pixels are of different "
-                    "colours; --colours writes the planes as well, and measures stars in a green one"
-                )
-                return
+        if self.kind != "science":
+            return
+        steps = self.profile.steps
+        values = {keyword: str(header_value(self.header, keyword) or "").strip() for keyword in MOSAIC}
+        told = [f"{keyword}={value!r}" for keyword, value in values.items() if COLOURS.fullmatch(value)]
+        if steps.colours and not any(value.upper() in PATTERNS for value in values.values()):
+            found = told[0] if told else "its header has no BAYERPAT"
+            self.remarks.append(
+                f"{found}: no planes of colours are written, for that needs one of {', '.join(PATTERNS)}"
+            )
+        elif told and not steps.colours:
+            self.remarks.append(
+                f"{told[0]}: reduced as one plane, in which neighbouring pixels are of different "
+                "colours; --colours writes the planes as well, and measures stars in a green one"
+            )
+        misled = [name.replace("_", " ") for name in ("cosmic_rays", "sky") if getattr(steps, name) is not None]
+        if told and misled:
+            self.faults.append(
+                f"{told[0]}: in a mosaic of colours each pixel differs from its neighbours, so that neither cosmic "
+                f"rays nor a sky can be told; reduce it without {' and '.join(misled)}"
+            )
 
     def _check_unit(self) -> None:
         unit = header_value(self.header, "BUNIT")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.errors import FrameError
 from astro_calib.night.common.names import for_filter
+from astro_calib.night.profiles.steps import FILES, OF_FILTERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,16 @@ class ExtraSteps:
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
         self._read: dict[Path, Any] = {}
+
+    def read(self) -> None:
+        """Read all files, so that one that cannot be read costs no time."""
+        for name in self.steps.names:
+            value = getattr(self.steps, name)
+            if name == "crosstalk":
+                self._crosstalk(value)
+            elif name in FILES:
+                for path in value.values() if name in OF_FILTERS else (value,):
+                    self._master(path)
 
     def options(self, frame: RawFrame, *, with_dark: bool) -> dict[str, Any]:
         """Return the arguments of `astro_calib.calibrate` for a frame; ``with_dark`` says whether it gets a dark."""
@@ -85,6 +96,7 @@ class ExtraSteps:
             try:
                 self._read[path] = Crosstalk.read(path)
             except (OSError, ValueError) as error:
-                msg = f"{path} cannot be read: {error}"
+                reason = getattr(error, "strerror", None) or error
+                msg = f"{path} cannot be read: {reason}; it is asked for by [steps] of the profile."
                 raise FrameError(msg) from error
         return self._read[path]

@@ -215,7 +215,15 @@ def _in_electrons(frame: CCDFrame, file: MasterFile, borrower: Borrower, remarks
     if not file.gain:
         remarks.append(f"it is in electron, of which gain is not known: {borrower.gain:.4g} electron/adu is taken")
         return frame
-    if len(file.gain) != 1 or len(borrower.detector.amplifiers) != 1:
+    own = [float(one.gain.value) for one in borrower.detector.amplifiers]
+    if len(file.gain) != 1 or len(own) != 1:
+        same = len(own) == len(file.gain)
+        if not same or any(abs(one / other - 1) > SAME_GAIN for one, other in zip(own, file.gain, strict=True)):
+            theirs, ours = (", ".join(f"{gain:.4g}" for gain in gains) for gains in (file.gain, own))
+            remarks.append(
+                f"it was made with gains of {theirs} electron/adu, and this night's are {ours}: it is not converted; "
+                "state the right ones in [[amplifiers]] of a profile for both nights"
+            )
         return frame
     ratio = borrower.gain / file.gain[0]
     if abs(ratio - 1) > SAME_GAIN:

@@ -332,9 +332,8 @@ def _lit(
         flat = calibrate_raw(frame, plan, steps=steps, bias=masters.bias, dark=masters.dark_for(frame.exposure_time))
         good = usable(flat)
         # A window of several amplifiers leaves a gap in the middle.
-        unread = (
-            0 if flat.flags is None or not frame.is_assembled else np.count_nonzero(flat.flags & DataQuality.NO_DATA)
-        )
+        flags = flat.flags if frame.is_assembled else None
+        unread = 0 if flags is None else np.count_nonzero(flags & DataQuality.NO_DATA)
         part = np.count_nonzero(good) / max(1, good.size - unread)
         if part < USABLE_PART_OF_FLAT:
             msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"

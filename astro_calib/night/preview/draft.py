@@ -177,8 +177,8 @@ def _values(values: Sequence[Any]) -> str:
 def _detector(files: Sequence[_File], generic: Profile) -> Iterator[str]:
     """What is known of the detector, as comments."""
     if number := files[0].amplifiers:
-        yield f"# {number} amplifiers: the headers tell sections, gain, read noise and saturation of each, as far as they do;"
-        yield "# tables [[amplifiers]] behind all others would say what holds instead of them"
+        yield f"# {number} amplifiers: the headers tell sections, gain, read noise and saturation of each;"
+        yield "# tables [[amplifiers]] behind all others would say what holds instead"
         yield "# darks_expected = false  # the dark current is negligible"
         return
     examples = {"gain": "1.5", "read_noise": "8.0", "saturation": "65535"}

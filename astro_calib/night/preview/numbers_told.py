@@ -60,7 +60,10 @@ def unknown_numbers(plan: Plan, *, measured: bool) -> str:
 
 def _told(plan: Plan, role: str, *, enough: bool, measured: bool) -> Told:
     stated = getattr(plan.profile, role)
-    told = sorted({getattr(one, role) for frame in plan.frames for one in by_amplifier(frame)} - {None})
+    values = [[getattr(one, role) for one in by_amplifier(frame)] for frame in plan.frames]
+    told = sorted({value for of_frame in values for value in of_frame} - {None})
+    # Some of several amplifiers may have none.
+    lacking = any(set(of_one) == {None} for of_one in zip(*values, strict=False))
     per_step = f"{role}_per_step"
     steps = sorted({frame.in_header[per_step] for frame in plan.frames if per_step in frame.in_header})
     checked = ", checked with the frames" if enough and measured else ", not checked"
@@ -71,14 +74,16 @@ def _told(plan: Plan, role: str, *, enough: bool, measured: bool) -> Told:
     if role in plan.loan.numbers and not (enough and measured):
         value = plan.loan.numbers[role][0]
         return Told(role, True, f"{value:g} {UNITS[role]}, with which the masters of other nights were made")
-    if told:
+    if told and (not lacking or (enough and measured)):
         text = f"{' to '.join(f'{value:g}' for value in (told[0], told[-1])[: len(told)])} {UNITS[role]}"
-        return Told(role, True, f"{text} by the headers{checked}")
+        rest = ", and measured of the amplifiers of which they tell none" if lacking else ""
+        return Told(role, True, f"{text} by the headers{checked}{rest}")
     if steps:
         step = "one step of the converter, which the pixels show once they are read"
         text = f"{steps[0]:g} electron by the headers for {step}{checked}"
         return Told(role, True, text)
     if enough and measured:
         return Told(role, True, "measured from the frames, for no header tells it")
-    text = f"unknown: no header tells it; give --{role.replace('_', '-')}"
+    of_some = " of some amplifiers" if told else ""
+    text = f"unknown{of_some}: no header tells it; give --{role.replace('_', '-')}"
     return Told(role, False, f"{text}, or {f'take {NEEDS[role]}' if measured else 'let it be measured (--detector)'}")

@@ -63,6 +63,7 @@ def plain_setup(plan: Plan) -> dict[str, Any]:
         "numbers": plain(plan.numbers),
         "overscan": plan.overscan,
         "trim": plan.trim,
+        "steps": list(plan.profile.steps.words()),
         "frames": [_plain_frame(frame) for frame in plan.frames],
         "planned": [_plain_match(match) for match in plan.matches()],
     }

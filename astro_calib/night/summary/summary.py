@@ -205,6 +205,8 @@ class NightSummary:
         title = paragraph(setup.heading(), width, "") if len(self.plan.setups) > 1 else ["raw frames"]
         own = ["each frame's read noise is that of its own overscan"] if setup.image_excess is not None else []
         facts = [line for fact in (*setup.facts(), *own) for line in paragraph(fact, width, following=4 * " ")]
+        if steps := setup.profile.steps.words():
+            facts += paragraph(f"steps beside the usual: {'; '.join(steps)}", width, following=4 * " ")
         return [
             [*title, *setup.kinds(width), *facts],
             [] if short else number_lines(setup.numbers, width),
