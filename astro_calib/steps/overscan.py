@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.nddata import NDData
 
-from astro_calib.arguments import other_words
+from astro_calib.arguments import is_sequence_of, other_words
 from astro_calib.detector.detector import CORNERS, Detector, as_detector
 from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.flags import DataQuality
@@ -56,7 +57,7 @@ class SubtractOverscan(LinearStep):
             msg = "give the overscan either as overscan (a cut of the frame) or as fits_section, not both."
             raise TypeError(msg)
         _warn_of_order(frame)
-        if isinstance(self.overscan, (list, tuple)):
+        if isinstance(self.overscan, (list, tuple)) and (self.detector or _are_overscans(self.overscan)):
             strips = _strips(frame, self.overscan, as_detector(self.detector, "the overscan of several amplifiers"))
         else:
             overscan = self.overscan
@@ -189,6 +190,11 @@ def subtract_overscan(
         clip=clip,
         detector=detector,
     )(ccd)
+
+
+def _are_overscans(given: Sequence[Any]) -> bool:
+    """Whether a list holds overscans, so that what lacks is the detector."""
+    return bool(given) and is_sequence_of((str, NDData), given)
 
 
 def _strips(frame: FrameSoFar, overscans: Sequence[Any], detector: Detector) -> list[Strip]:
