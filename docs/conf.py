@@ -85,7 +85,7 @@ linkcheck_ignore = [] if intersphinx_mapping else [r"https?://"]
 nitpick_ignore_regex = [
     ("py:.*", r"(astropy|ccdproc|numpy|photutils|u|np)\..*"),
     # What the plans of a setup and of a night have in common is told on the pages of both.
-    ("py:class", r"astro_calib\.night\.frames_by_kind\.FramesByKind"),
+    ("py:class", r"astro_calib\.night\.matching\.by_kind\.FramesByKind"),
     ("py:.*", r"(collections|datetime|enum|os|pathlib|typing)\..*"),
     ("py:.*", "|".join(name for name in dir(builtins) if not name.startswith("_"))),
 ]

@@ -25,7 +25,7 @@ __all__ = ["Mosaic", "read_mosaic"]
 
 class Mosaic:
     """
-    A raw file of several amplifiers, as `read_mosaic` returns it.
+    A raw file of several amplifiers, as `~astro_calib.read_mosaic` returns it.
 
     Attributes
     ----------
