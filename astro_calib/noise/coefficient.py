@@ -137,7 +137,19 @@ class Coefficient:
         return result
 
     def with_at_most(self, products: int) -> Coefficient:
-        """The same, written out as an array if it is a sum of more products without the frame's own data."""
+        """
+        The same, written out as an array if it is a sum of more products without the frame's own data.
+
+        Parameters
+        ----------
+        products : int
+            How many products there may be.
+
+        Returns
+        -------
+        Coefficient
+            This one, if it has no more.
+        """
         if len(self._terms) <= products or self.depends_on_own:
             return self
         return Coefficient(self._written_out())

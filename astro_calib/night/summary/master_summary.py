@@ -70,11 +70,11 @@ class MasterSummary:
     number: int
     level: float
     sigma: float
+    pixel_sigma: float = np.nan
     kind: str = ""
     noise_ratio: float = np.nan
     rejected: float = np.nan
     setup: str = ""
-    pixel_sigma: float = np.nan
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.pixel_sigma):
