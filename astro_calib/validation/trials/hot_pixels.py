@@ -73,5 +73,5 @@ TRIALS = (
     trial("fitted to 90 hot pixels: ordinary pixel", 1, pixel(lambda drawn: ~drawn.hot), 60, 0.01),
     trial("fitted to 90 hot pixels: sum over all ordinary pixels", 1, sum_of_ordinary, 1250, 0.06),
     trial("stack of 10: ordinary pixel", 10, pixel(lambda drawn: ~drawn.hot), 60, 0.01),
-    trial("stack of 10: sum over all ordinary pixels", 10, sum_of_ordinary, 320, 0.12),
+    trial("stack of 10: sum over all ordinary pixels", 10, sum_of_ordinary, 480, 0.12),
 )

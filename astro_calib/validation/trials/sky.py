@@ -127,13 +127,21 @@ def of_boxes(result: CCDFrame, truth: float, places: list[tuple[int, int]], aske
 
 
 def trials(
-    step: str, what: str, draw: Any, reduce: Any, truth: float, realisations: int, of: Any = apertures, number: int = 1
+    step: str,
+    what: str,
+    draw: Any,
+    reduce: Any,
+    truth: float,
+    realisations: int,
+    of: Any = apertures,
+    number: int = 1,
+    of_pixels: int = 20,
 ) -> list[Trial]:
-    """Of the pixels, and of the sums over apertures."""
+    """Of the pixels, and of the sums over apertures; with so many realisations of these, and of the pixels."""
     name = what if number == 1 else f"{what}, mean of {number}"
     drawn = partial(draw, number=number)
     return [
-        row(step, f"{name}: pixel", drawn, reduce, truth, ccdproc=False, realisations=20),
+        row(step, f"{name}: pixel", drawn, reduce, truth, ccdproc=False, realisations=of_pixels),
         row(
             step,
             f"{name}: sum over an aperture",
@@ -150,7 +158,7 @@ def trials(
 
 TRIALS = (
     *trials("illumination", "of three flats of the sky", skies.illuminated, lit, SIGNAL, 500),
-    *trials("illumination", "of three flats of the sky", skies.illuminated, lit, SIGNAL, 800, number=10),
+    *trials("illumination", "of three flats of the sky", skies.illuminated, lit, SIGNAL, 950, number=10, of_pixels=60),
     *trials("fringe", "fitted to the frame", skies.fringed, less_fringes, 0.0, 300),
     *trials("fringe", "fitted to the frame", skies.fringed, less_fringes, 0.0, 300, number=10),
     *trials("sky", "fitted to the frame", skies.sloping, less_sky, 0.0, 250),
