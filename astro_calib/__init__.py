@@ -4,9 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from astro_calib import home  # noqa: F401  first: astropy cannot be imported without one
+from astro_calib.detector.amplifier import Amplifier
 from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.crosstalk import Crosstalk
-from astro_calib.detector.detector import Amplifier, Detector
+from astro_calib.detector.detector import Detector
 from astro_calib.detector.linearity import Linearity, LinearityPolynomial, LinearityTable
 from astro_calib.flags import DataQuality
 from astro_calib.frame.frame import CCDFrame, covariance

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.detector.detector import Amplifier, Detector
+    from astro_calib.detector.amplifier import Amplifier
+    from astro_calib.detector.detector import Detector
 
 __all__ = ["ImageExcess", "frame_detector", "image_excess"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from astro_calib.arguments import described, frame_from
 from astro_calib.characterize.read_noise import thinned
 from astro_calib.characterize.result import NotRaw
-from astro_calib.detector.detector import CORNERS
+from astro_calib.detector.amplifier import CORNERS
 from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
 from astro_calib.noise.digital_step import digital_step, neighbours

@@ -11,7 +11,8 @@ from astro_calib.arguments import check_count, check_number, check_positive, des
 from astro_calib.characterize.calibration_plan import KINDS, CalibrationPlan
 from astro_calib.characterize.flux_noise import Conditions, pixel_sums
 from astro_calib.characterize.planner import FULL, Planner, best_exposure
-from astro_calib.detector.detector import Amplifier, Detector, as_detector
+from astro_calib.detector.amplifier import Amplifier
+from astro_calib.detector.detector import Detector, as_detector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import astropy.units as u
 import numpy as np
 
+from astro_calib.detector.amplifier import Amplifier
 from astro_calib.detector.correlation import Correlation
-from astro_calib.detector.detector import Amplifier, Detector
+from astro_calib.detector.detector import Detector
 from astro_calib.detector.waves import ENOUGH_TONES
 
 if TYPE_CHECKING:

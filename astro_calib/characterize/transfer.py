@@ -27,7 +27,8 @@ from astro_calib.characterize.result import AmplifierTransfer, Doubt, Measured, 
 from astro_calib.characterize.rounded import rounded_width
 from astro_calib.characterize.spectrum import Spectrum, spectrum_of
 from astro_calib.characterize.tones import Tone
-from astro_calib.detector.detector import CORNERS, Detector
+from astro_calib.detector.amplifier import CORNERS
+from astro_calib.detector.detector import Detector
 from astro_calib.errors import FrameError, ShapeMismatchError
 
 if TYPE_CHECKING:

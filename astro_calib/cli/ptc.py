@@ -130,7 +130,7 @@ def _pictures(out: Path | None, names: list[str]) -> dict[str, Path]:
 
 def _sections(frame: RawFrame) -> tuple[str, ...] | None:
     """The pixels of each amplifier, or what is kept; None for the whole frame."""
-    from astro_calib.night.files.sample import by_amplifier
+    from astro_calib.night.common.frames import by_amplifier
 
     return tuple(one.trim for one in by_amplifier(frame) if one.trim) or None
 

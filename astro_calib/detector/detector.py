@@ -11,17 +11,11 @@ import numpy as np
 
 from astro_calib.arguments import NUMBERS, described, is_sequence_of, other_words_of_init, with_sections
 from astro_calib.detector.amplifier import (
-    CORNERS,
     GAIN_UNIT,
-    GAINS,
-    MAX_LEVEL,
-    MAX_READ_NOISE,
     Amplifier,
-    check_gain,
     checked_saturation,
     ends,
     overlap,
-    positive_quantity,
 )
 from astro_calib.errors import FrameError
 
@@ -31,18 +25,7 @@ if TYPE_CHECKING:
     from astro_calib.detector.correlation import Correlation
     from astro_calib.detector.linearity import Linearity
 
-__all__ = [
-    "CORNERS",
-    "GAINS",
-    "GAIN_UNIT",
-    "MAX_LEVEL",
-    "MAX_READ_NOISE",
-    "Amplifier",
-    "Detector",
-    "as_detector",
-    "check_gain",
-    "positive_quantity",
-]
+__all__ = ["Detector", "as_detector"]
 
 #: The sections that the docstrings of both identities share.
 OF_IDENTITY = """

@@ -29,8 +29,9 @@ from astro_calib.frame.history import BLANK, History
 from astro_calib.frame.kept import Kept
 from astro_calib.frame.wcs import plane_wcs
 from astro_calib.frame.write_guard import WriteGuard, may_be_written
-from astro_calib.noise.budget import NoBudget, UncertaintyBudget
+from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.identity import drawn_identity, uncertainty_identity
+from astro_calib.noise.no_budget import NoBudget
 from astro_calib.noise.origin import Origin
 from astro_calib.noise.source import NoiseSource
 

@@ -13,7 +13,8 @@ from astropy.wcs.wcsapi import BaseHighLevelWCS, BaseLowLevelWCS
 
 from astro_calib.arguments import as_mask, described, frame_from, unit_in_code
 from astro_calib.errors import FrameError, NoiseWarning, warn
-from astro_calib.noise.budget import NoBudget, UncertaintyBudget
+from astro_calib.noise.budget import UncertaintyBudget
+from astro_calib.noise.no_budget import NoBudget
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.characterize.audit.frames import calibrated_in
 from astro_calib.errors import FrameError
+from astro_calib.night.common.frames import by_amplifier
 from astro_calib.night.detector.detector import UnknownNumberError
 from astro_calib.night.files.raw_pixels import raw_pixels
-from astro_calib.night.files.sample import by_amplifier
 from astro_calib.night.planning import plan_night
 
 if TYPE_CHECKING:

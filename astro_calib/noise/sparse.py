@@ -114,7 +114,7 @@ class SparseArray(ArrayRef):
         self._key: tuple[Any, ...] | None = None
 
     @property
-    def key(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def key(self) -> tuple[Any, ...]:  # type: ignore[override]  # an attribute of others, which is found at once
         """The same for equal values; found when it is first asked for."""
         if self._key is None:
             self._key = ("sparse", self.pixels.digest, self.values.dtype.str, content_digest(self.values))

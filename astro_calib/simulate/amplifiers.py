@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import astropy.units as u
 import numpy as np
 
-from astro_calib.detector.detector import CORNERS, Amplifier, Detector
+from astro_calib.detector.amplifier import CORNERS, Amplifier
 from astro_calib.detector.sections import slices_of_section
 from astro_calib.simulate.electronics import ReadOut
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.detector.detector import Detector
     from astro_calib.simulate.electronics import ReadOutTone
 
 __all__ = ["Layout", "Reading", "layout_of", "with_read_outs"]

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike, NDArray
 
-    from astro_calib.detector.detector import Amplifier, Detector
+    from astro_calib.detector.amplifier import Amplifier
+    from astro_calib.detector.detector import Detector
     from astro_calib.detector.linearity import Linearity
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.simulate.electronics import ReadOut, ReadOutTone

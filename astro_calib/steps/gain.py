@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 
 from astro_calib.arguments import check_unit, described, other_words, quantity_of
-from astro_calib.detector.detector import GAIN_UNIT, Detector, check_gain, positive_quantity
+from astro_calib.detector.amplifier import GAIN_UNIT, check_gain, positive_quantity
+from astro_calib.detector.detector import Detector
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.steps.amplifiers import inside, per_amplifier, uncertain_gains

@@ -8,7 +8,8 @@ import numpy as np
 from astropy.nddata import NDData
 
 from astro_calib.arguments import is_sequence_of, other_words
-from astro_calib.detector.detector import CORNERS, Detector, as_detector
+from astro_calib.detector.amplifier import CORNERS
+from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import as_frame

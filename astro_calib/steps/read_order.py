@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from astro_calib.detector.detector import CORNERS
+from astro_calib.detector.amplifier import CORNERS
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:

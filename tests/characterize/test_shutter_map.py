@@ -75,8 +75,11 @@ def test_a_lamp_that_is_known_to_be_uncertain_is_an_error_that_all_pixels_share(
 
 def test_a_lamp_that_drifts_is_followed_where_the_headers_tell_the_time(rng):
     made, predicted = [], []
+
+    def light(minute):
+        return (1 - 0.002 * minute) * (1 + 0.001 * rng.standard_normal())
+
     for _ in range(300):
-        light = lambda minute: (1 - 0.002 * minute) * (1 + 0.001 * rng.standard_normal())  # noqa: E731
         order = [(minute, 1.0 if minute % 2 else 10.0) for minute in range(10)]
         # All short ones first, then all long ones, with other gaps, is the hard case.
         if len(made) % 2:

@@ -73,23 +73,26 @@ def in_one_pass(raw, detector, **how):
     return one
 
 
+def compared_with_frames_apart(whole, data, detector, strips, axis, rng):
+    """Compare an image with those of its amplifiers by themselves; yield these, with random weights for all pixels."""
+    for k, amplifier in enumerate(detector.amplifiers):
+        part = amplifier.slices()
+        apart = calibrate(CCDFrame(data[part], unit="adu"), detector.alone(k), overscan=[strips[k]], overscan_axis=axis)
+        np.testing.assert_array_equal(whole.data[part], apart.data)
+        np.testing.assert_allclose(whole.variance[part], apart.variance, rtol=1e-5)
+        weights = np.zeros(whole.shape)
+        weights[part] = rng.standard_normal(apart.shape)
+        yield apart, weights, weights[part]
+
+
 @pytest.mark.parametrize("correlated", [False, True])
 @pytest.mark.parametrize("axis", [(0, 1), 1])
 def test_amplifiers_are_calibrated_like_frames_of_their_own(rng, axis, correlated):
     detector = camera(QUADRANTS, correlated=correlated, uncertain=0.02)
     data, strips = raw_values(rng), strips_of(rng)
     whole = in_one_pass(CCDFrame(data, unit="adu"), detector, overscan=strips, overscan_axis=axis)
-    for k, amplifier in enumerate(detector.amplifiers):
-        part = amplifier.slices()
-        alone = CCDFrame(data[part], unit="adu")
-        apart = calibrate(alone, detector.alone(k), overscan=[strips[k]], overscan_axis=axis)
-        np.testing.assert_array_equal(whole.data[part], apart.data)
-        np.testing.assert_allclose(whole.variance[part], apart.variance, rtol=1e-5)
-        weights = np.zeros(whole.shape)
-        weights[part] = rng.standard_normal(apart.shape)
-        parts, expected = (
-            frame.budget.variances_of_sum(one) for frame, one in ((whole, weights), (apart, weights[part]))
-        )
+    for apart, weights, own in compared_with_frames_apart(whole, data, detector, strips, axis, rng):
+        parts, expected = (frame.budget.variances_of_sum(one) for frame, one in ((whole, weights), (apart, own)))
         for name, variance in expected.items():
             assert parts[name] == pytest.approx(variance, rel=1e-4), name
 
@@ -117,16 +120,8 @@ def test_columns_of_two_amplifiers_in_turn(rng, axis):
     detector = camera(INTERLEAVED, correlated=True, uncertain=0.02)
     data, strips = raw_values(rng), strips_of(rng, 2, (NY, NO))
     whole = in_one_pass(CCDFrame(data, unit="adu"), detector, overscan=strips, overscan_axis=axis)
-    for k, amplifier in enumerate(detector.amplifiers):
-        part = amplifier.slices()
-        apart = calibrate(CCDFrame(data[part], unit="adu"), detector.alone(k), overscan=[strips[k]], overscan_axis=axis)
-        np.testing.assert_array_equal(whole.data[part], apart.data)
-        np.testing.assert_allclose(whole.variance[part], apart.variance, rtol=1e-5)
-        weights = np.zeros(whole.shape)
-        weights[part] = rng.standard_normal(apart.shape)
-        found, expected = (
-            frame.budget.variance_of_sum(one) for frame, one in ((whole, weights), (apart, weights[part]))
-        )
+    for apart, weights, own in compared_with_frames_apart(whole, data, detector, strips, axis, rng):
+        found, expected = (frame.budget.variance_of_sum(one) for frame, one in ((whole, weights), (apart, own)))
         assert found == pytest.approx(expected, rel=1e-4)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astro_calib.detector.detector import Amplifier
+    from astro_calib.detector.amplifier import Amplifier
     from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["Given", "calibrated_in", "frames_of", "raw_of", "read_frame"]

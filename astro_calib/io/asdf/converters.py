@@ -222,7 +222,8 @@ class DetectorConverter(Converter):
         """The detector."""
         import astropy.units as u
 
-        from astro_calib.detector.detector import GAIN_UNIT, Amplifier, Detector
+        from astro_calib.detector.amplifier import GAIN_UNIT, Amplifier
+        from astro_calib.detector.detector import Detector
 
         saturation = None if node.get("saturation") is None else float(node["saturation"]) * u.adu
         amplifiers = []

@@ -12,7 +12,8 @@ from astropy.io import fits
 from astropy.wcs import FITSFixedWarning
 
 from astro_calib.arguments import described
-from astro_calib.detector.detector import Amplifier, Detector
+from astro_calib.detector.amplifier import Amplifier
+from astro_calib.detector.detector import Detector
 from astro_calib.detector.sections import OF_SECTIONS, section_of
 from astro_calib.errors import FrameError, warn
 from astro_calib.flags import DataQuality
@@ -20,8 +21,8 @@ from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.wcs import moved_wcs
 from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.io.fits.image import unit_of_header
-from astro_calib.io.fits.mosaic_file import MosaicFile, readable
 from astro_calib.io.fits.mosaic_pixels import assembled
+from astro_calib.io.fits.readable import readable
 from astro_calib.io.fits.wcs import WCS_KEYWORD, header_and_wcs
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from astro_calib.detector.layout import Box, ChipLayout
+    from astro_calib.io.fits.mosaic_file import MosaicFile
 
 __all__ = ["Chip", "MosaicAmplifier"]
 

@@ -11,7 +11,8 @@ from astro_calib.detector.table_layout import amplifiers_of_tables, checked_tabl
 from astro_calib.errors import HeaderWarning, warn
 from astro_calib.io.fits.cards import remark_on_cards
 from astro_calib.io.fits.chip import Chip
-from astro_calib.io.fits.mosaic_file import MosaicFile, readable
+from astro_calib.io.fits.mosaic_file import MosaicFile
+from astro_calib.io.fits.readable import readable
 from astro_calib.io.paths import file_to_read
 
 if TYPE_CHECKING:

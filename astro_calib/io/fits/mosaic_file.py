@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,28 +18,13 @@ from astro_calib.io.fits.unit_rows import UnitRows, stored_shape
 from astro_calib.io.fits.whole import check_whole_fits, checked_units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from astropy.io.fits import Header
 
     from astro_calib.io.fits.whole import HeaderUnit
 
-__all__ = ["MosaicFile", "readable"]
-
-
-@contextmanager
-def readable(name: str) -> Iterator[None]:
-    """Make a FrameError of what is raised while a file is read, which names the file."""
-    try:
-        yield
-    except (FileNotFoundError, Warning):
-        # Warnings are raised where somebody has turned them into errors.
-        raise
-    except Exception as error:
-        # In a damaged file astropy, and the libraries that unpack it, raise errors of any kind.
-        msg = f"{name} cannot be read: {str(error) or type(error).__name__}"
-        raise FrameError(msg) from error
+__all__ = ["MosaicFile"]
 
 
 class MosaicFile:

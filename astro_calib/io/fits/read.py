@@ -31,6 +31,7 @@ from astro_calib.io.fits.cards import remark_on_cards, repaired
 from astro_calib.io.fits.image import find_hdu, image_header, image_pixels, unit_of_header
 from astro_calib.io.fits.integrity import check_units
 from astro_calib.io.fits.pixels import plane_shape
+from astro_calib.io.fits.readable import readable
 from astro_calib.io.fits.wcs import header_and_wcs
 from astro_calib.io.fits.whole import check_whole_fits, header_units, openable
 from astro_calib.io.fits_budget import BUDGET, FLAGS, IDENTITY, read_tree
@@ -115,16 +116,9 @@ def read_fits(filename: Any, *, masters: Any = None, checksum: bool | None = Non
         msg = f"{' and '.join(sorted(unsupported))} cannot be given: pixels are always scaled."
         raise TypeError(msg)
     cards: list[str] = []
-    try:
+    with readable(name):
         found = _found(filename if path is None else path, name, kwargs, checksum, Finder(path, masters), cards)
         frame = found.frame() if isinstance(found, Stored) else found
-    except (FileNotFoundError, Warning):
-        # Warnings are raised where somebody has turned them into errors.
-        raise
-    except Exception as error:
-        # In a damaged file astropy, and the libraries that unpack it, raise errors of any kind.
-        msg = f"{name} cannot be read: {str(error) or type(error).__name__}"
-        raise FrameError(msg) from error
     if cards:
         warn(f"{name}: {remark_on_cards(cards)}", HeaderWarning)
     return frame

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import printable
 from astro_calib.night.common.names import in_rows
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from astro_calib.io.fits.chip import MosaicAmplifier
     from astro_calib.night.profiles.profile import Profile
 
-__all__ = ["FITS_SEVERAL", "NOT_FITS", "NOT_KNOWN", "RawFrame", "UnusedFile", "by_reason", "file_state"]
+__all__ = ["FITS_SEVERAL", "NOT_FITS", "NOT_KNOWN", "RawFrame", "UnusedFile", "by_amplifier", "by_reason", "file_state"]
 
 #: How the reason begins why a file of a kind that nothing tells is left out.
 NOT_KNOWN = "its kind is not known"
@@ -146,7 +146,7 @@ class RawFrame:
         """The overscan as `astro_calib.calibrate` takes it: a section, or one for each of several amplifiers."""
         if self.overscan is None or not self.amplifiers:
             return self.overscan
-        return self.overscan.split(" ")
+        return [str(amplifier.overscan_section) for amplifier in self.amplifiers]
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,35 @@ class UnusedFile:
 
     def __str__(self) -> str:
         return f"{printable(self.path.name)}: {printable(self.reason)}"
+
+
+def by_amplifier(frame: RawFrame) -> list[RawFrame]:
+    """
+    Return a frame as each of its amplifiers has it: with its sections, and what the header says of it.
+
+    A frame of one amplifier is returned as it is.
+    """
+    if not frame.amplifiers:
+        return [frame]
+    frames = []
+    for one in frame.amplifiers:
+        numbers: dict[str, Any] = {
+            role: None if quantity is None else float(quantity.value)
+            for role in ("gain", "read_noise", "saturation")
+            for quantity in (getattr(one, role),)
+        }
+        told = {role: numbers[role] for role in ("gain", "read_noise") if numbers[role] is not None}
+        frames.append(
+            replace(
+                frame,
+                trim=one.read_section or one.data_section,
+                overscan=one.overscan_section,
+                amplifiers=(),
+                in_header={**frame.in_header, **told},
+                **{role: getattr(frame, role) if value is None else value for role, value in numbers.items()},
+            )
+        )
+    return frames
 
 
 def by_reason(files: Iterable[UnusedFile]) -> list[str]:

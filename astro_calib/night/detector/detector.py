@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.night.common.frames import by_amplifier
 from astro_calib.night.detector.converter import gain_of_headers, step_of_frames
 from astro_calib.night.detector.decide import Estimate, Evidence, Number, decide
 from astro_calib.night.detector.excess import excess_of
-from astro_calib.night.files.sample import Sampler, by_amplifier
+from astro_calib.night.files.sample import Sampler
 from astro_calib.night.files.survey import COMMON, UNITS
 from astro_calib.night.matching.matching import darks_of
 
@@ -170,7 +171,8 @@ def _of_amplifiers(
     frames: Sequence[RawFrame], profile: Profile, mode: str, options: Collection[str], seen: Seen | None
 ) -> NightDetector:
     """The detector of frames of several amplifiers, each of which is measured by itself."""
-    from astro_calib.detector.detector import Amplifier, Detector
+    from astro_calib.detector.amplifier import Amplifier
+    from astro_calib.detector.detector import Detector
 
     apart = list(zip(*map(by_amplifier, frames), strict=True))
     names = short_names(frames[0].amplifiers)

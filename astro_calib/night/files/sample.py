@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from astro_calib.detector.header_values import as_number
 from astro_calib.errors import FrameError
-from astro_calib.night.common.frames import UnusedFile
+from astro_calib.night.common.frames import UnusedFile, by_amplifier
 from astro_calib.night.common.net import tried
 from astro_calib.night.files.raw_pixels import raw_pixels
 from astro_calib.night.headers.not_raw import NAMED, are_whole_numbers, header_of_stack
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.common.frames import RawFrame
 
-__all__ = ["FEWER", "PIXELS", "ROWS", "Piece", "Sampler", "Seen", "by_amplifier", "raw_pieces", "why_not_raw"]
+__all__ = ["FEWER", "PIXELS", "ROWS", "Piece", "Sampler", "Seen", "raw_pieces", "why_not_raw"]
 
 #: So many pixels of a frame tell gain and read noise well enough, and so many contradict wrong ones; in so many rows at
 #: least.
@@ -118,35 +117,6 @@ class Sampler:
         has = range(*rows.indices(len(data)))
         beside = has and self.rows.start >= has[0] and self.rows.stop <= has[-1] + 1
         return np.array(data[self.rows if beside else rows, columns])
-
-
-def by_amplifier(frame: RawFrame) -> list[RawFrame]:
-    """
-    Return a frame as each of its amplifiers has it: with its sections, and what the header says of it.
-
-    A frame of one amplifier is returned as it is.
-    """
-    if not frame.amplifiers:
-        return [frame]
-    frames = []
-    for one in frame.amplifiers:
-        numbers: dict[str, Any] = {
-            role: None if quantity is None else float(quantity.value)
-            for role in ("gain", "read_noise", "saturation")
-            for quantity in (getattr(one, role),)
-        }
-        told = {role: numbers[role] for role in ("gain", "read_noise") if numbers[role] is not None}
-        frames.append(
-            replace(
-                frame,
-                trim=one.read_section or one.data_section,
-                overscan=one.overscan_section,
-                amplifiers=(),
-                in_header={**frame.in_header, **told},
-                **{role: getattr(frame, role) if value is None else value for role, value in numbers.items()},
-            )
-        )
-    return frames
 
 
 class Seen:

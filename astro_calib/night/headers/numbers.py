@@ -119,7 +119,7 @@ def value_of(card: Card) -> Any:
 
 def possible(role: str, value: Any) -> float | None:
     """Return the number that a header gives for a property of the detector; None if no detector has it."""
-    from astro_calib.detector.detector import GAINS, MAX_LEVEL, MAX_READ_NOISE
+    from astro_calib.detector.amplifier import GAINS, MAX_LEVEL, MAX_READ_NOISE
 
     limits = {"gain": GAINS, "gain_per_step": GAINS, "read_noise": (0, MAX_READ_NOISE)}
     lowest, highest = limits.get(role, (0, MAX_LEVEL))

@@ -26,7 +26,7 @@ from astro_calib.night.matching.matching import near, same_exposure
 from astro_calib.night.profiles.choice import load_profile, profile_of
 from astro_calib.night.setups.dark_temperature import doubt_of_master_dark
 from astro_calib.night.setups.odd_cards import doubts_of_cards
-from astro_calib.night.setups.setups import ONLY_WARMER, Setup, differ_in_level_only, difference
+from astro_calib.night.setups.setups import Setup, difference
 from astro_calib.night.setups.told_in_part import contradictions_of_settings
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ class _Night:
         """Which gain or offset a flat of ours has that is not that of these frames, which it is free from."""
         settings = {card: value for card, value in master.settings.items() if card != COOLED}
         compared = replace(master, settings=settings)
-        free = master.ours and master.kind == "flat" and differ_in_level_only(self.setup, compared)
-        return difference(self.setup, compared) if free else ""
+        different = difference(self.setup, compared)
+        return different.words if master.ours and master.kind == "flat" and different.is_of_level else ""
 
     def misfit(self, master: MasterFile) -> str:
         """Why a master cannot be applied to these frames; empty if it can."""
@@ -127,9 +127,9 @@ class _Night:
         if own is not None and COOLED in settings and self._is_near(float(settings[COOLED]), master.kind):
             settings.pop(COOLED, None)
         different = difference(self.setup, replace(master, settings=settings))
-        if different and not self.other_level(master):
-            warmer = ONLY_WARMER.fullmatch(different)
-            return f"its {different}{' (matching.temperature in a profile can allow it)' if warmer else ''}"
+        if different.words and not self.other_level(master):
+            may = " (matching.temperature in a profile can allow it)" if different.is_of_temperature else ""
+            return f"its {different.words}{may}"
         if self.frames[0].amplifiers and not master.ours:
             return "it is of another program, and the frames are of several amplifiers"
         if master.ours:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.common.names import file_name, for_filter
 from astro_calib.night.files.survey import COMMON, alike, left_out
+from astro_calib.night.headers.setting_cards import CAMERA
 from astro_calib.night.headers.settings import COOLED
 from astro_calib.night.library.loan import nothing_lent, without_lent
 from astro_calib.night.matching.matching import same_exposure
@@ -18,15 +18,7 @@ from astro_calib.night.plan.plan import Plan
 from astro_calib.night.profiles.choice import profile_of
 from astro_calib.night.setups.dark_temperature import SILENT, doubts_of_temperature, silent_darks
 from astro_calib.night.setups.odd_cards import doubts_of_cards, doubts_of_filters
-from astro_calib.night.setups.setups import (
-    ONLY_WARMER,
-    SIZE,
-    Setup,
-    differ_in_level_only,
-    difference,
-    setup_titles,
-    setups,
-)
+from astro_calib.night.setups.setups import SIZE, Difference, Setup, difference, setup_titles, setups
 from astro_calib.night.setups.told_in_part import remarks_on_settings
 from astro_calib.night.setups.unsure import without_unsure
 
@@ -40,9 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["night_of", "without_hopeless"]
 
-TEMPERATURES = re.compile(r"(-?[0-9.]+(?:e[+-]?[0-9]+)?) C\b")
-WARMER = re.compile(r"temperature is \S+ C, not \S+ C")
-ONLY_CAMERA = re.compile(r"camera(?: \(\S+\))? is [^,]*, not [^,]*")
 PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 #: What to do with flats of another gain or offset: masters of them fit any.
 OTHER_LEVEL = "a master flat of them would do: reduce them with their own darks or biases, and give it with --masters"
@@ -200,15 +189,17 @@ def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, 
     own = {frame.path for frame in plan.frames}
     lacking = _lacking(plan)
     reasons: dict[tuple[str, str], dict[str, dict[Path, None]]] = {what: {} for what in lacking}
-    of_level: set[str] = set()
+    ways_out: dict[tuple[str, str], str] = {}
     for frame in (frame for other in found for frame in other.setup.frames if frame.path not in own):
         what = (frame.kind, frame.filter if frame.kind == "flat" else "")
         times = lacking.get(what)
         if times is not None and (not times or any(same_exposure(time, frame.exposure_time) for time in times)):
-            why = _roughly(_differing(setup, frame)) or _other_section(setup.frames[0], frame)
+            # In whole degrees, the same for all frames of a cooler that jitters.
+            different = difference(setup, frame, thermometer=frame.thermometer, degrees=".0f")
+            why = different.words or _other_section(setup.frames[0], frame)
             reasons[what].setdefault(why, {})[frame.path] = None
-            if differ_in_level_only(setup, frame):
-                of_level.add(why)
+            of_flat = different.is_of_level and frame.kind == "flat"
+            ways_out[frame.kind, why] = OTHER_LEVEL if of_flat else _may_be_allowed(different)
     lines = []
     for (kind, filter_name), found_reasons in reasons.items():
         for why, paths in found_reasons.items():
@@ -216,7 +207,7 @@ def _elsewhere(plan: Plan, setup: Setup, found: Sequence[_Found]) -> tuple[str, 
             what_kind = f"{len(paths)} {PLURALS[kind] if several else kind}"
             what_kind += f" of {for_filter(filter_name)}" if kind == "flat" else ""
             their, they_are = ("their", "they are") if several else ("its", "it is")
-            may = OTHER_LEVEL if why in of_level and kind == "flat" else _may_be_allowed(why)
+            may = ways_out[kind, why]
             differ = f"{their} {why}{may and f' ({may})'}" if why else f"{they_are} of another shape"
             lines.append(f"{what_kind} {'are' if several else 'is'} not used: {differ}")
     return tuple(lines)
@@ -247,17 +238,6 @@ def _other_section(one: RawFrame, other: RawFrame) -> str:
         return ""
     differing = [role for role in COMMON if getattr(one, role) != getattr(other, role)]
     return ", ".join(f"{COMMON[role]} is {getattr(other, role)}, not {getattr(one, role)}" for role in differing[:1])
-
-
-def _differing(setup: Setup, frame: RawFrame) -> str:
-    """What a frame has differently than a setup; with the card of a temperature of which nothing says whose it is."""
-    said = difference(setup, frame)
-    return WARMER.sub(rf"\g<0> ({frame.thermometer})", said) if frame.thermometer else said
-
-
-def _roughly(difference: str) -> str:
-    """A difference with temperatures in whole degrees, the same for frames of a cooler that jitters."""
-    return TEMPERATURES.sub(lambda found: f"{float(found[1]):.0f} C", difference)
 
 
 def without_hopeless(plan: Plan) -> tuple[Plan, list[UnusedFile]]:
@@ -291,17 +271,18 @@ def _why_left_out(frame: RawFrame, own: _Found, others: Sequence[Setup]) -> Unus
     """Why a frame is in no setup that is reduced: what it has differently than the most similar one of these."""
     if frame.path in own.reasons:
         return own.reasons[frame.path]
-    said = min((text for setup in others if (text := _differing(setup, frame))), key=len, default="")
-    if not said:
+    found = [difference(setup, frame, thermometer=frame.thermometer) for setup in others]
+    nearest = min((one for one in found if one.words), key=lambda one: len(one.words), default=None)
+    if nearest is None:
         return left_out(frame, "nothing of its setup can be reduced")
-    may = _may_be_allowed(said)
-    return left_out(frame, f"its {said}, {ADVICE}{may and f'; {may}'}")
+    may = _may_be_allowed(nearest)
+    return left_out(frame, f"its {nearest.words}, {ADVICE}{may and f'; {may}'}")
 
 
-def _may_be_allowed(difference: str) -> str:
+def _may_be_allowed(different: Difference) -> str:
     """What lets a frame be used all the same that differs in nothing else; empty if nothing does."""
-    if ONLY_WARMER.fullmatch(difference):
+    if different.is_of_temperature:
         return "matching.temperature in a profile can allow it"
-    if ONLY_CAMERA.fullmatch(difference):
+    if different.families == {CAMERA}:
         return "if it is the same camera by another name, give it one name in all headers"
     return ""

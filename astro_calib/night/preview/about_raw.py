@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.night.common.frames import RawFrame
+from astro_calib.night.common.frames import RawFrame, by_amplifier
 from astro_calib.night.files.examine import examine_chips
-from astro_calib.night.files.sample import by_amplifier
 
 if TYPE_CHECKING:
     from pathlib import Path

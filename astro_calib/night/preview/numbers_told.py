@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from astro_calib.night.files.sample import by_amplifier
+from astro_calib.night.common.frames import by_amplifier
 
 if TYPE_CHECKING:
     from astro_calib.night.plan.plan import Plan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,13 +16,12 @@ if TYPE_CHECKING:
     from astro_calib.night.common.frames import RawFrame
 
 __all__ = [
-    "ONLY_WARMER",
     "SIZE",
     "TOLERANCE",
+    "Difference",
     "OfSetup",
     "Setup",
     "described_setups",
-    "differ_in_level_only",
     "difference",
     "setting_text",
     "setup_titles",
@@ -32,8 +30,6 @@ __all__ = [
 
 #: Columns and rows, of setups that differ in it.
 SIZE = "size"
-#: What `difference` says of frames that differ in nothing but their temperature, which a profile can allow.
-ONLY_WARMER = re.compile(r"temperature is \S+ C, not \S+ C(?: \(\S+\))?")
 #: Frames whose temperatures are further apart than this are of two setups, unless a profile says otherwise; degrees.
 TOLERANCE = 2.5
 #: A chip that is colder than this has so little dark current that it may be as far away as that, unless a profile says.
@@ -66,6 +62,32 @@ class OfSetup(HasSettings, Protocol):
     @property
     def hints(self) -> Mapping[str, str]:
         """What the header says under cards that may tell a setting as well, by card."""
+
+
+class Difference(NamedTuple):
+    """
+    What a frame has differently than a setup.
+
+    Attributes
+    ----------
+    words : str
+        For a message; empty if nothing differs.
+    families : frozenset of str
+        What the cards tell that differ, such as "binning"; "temperature" for that.
+    """
+
+    words: str
+    families: frozenset[str]
+
+    @property
+    def is_of_temperature(self) -> bool:
+        """Whether nothing differs but the temperature, which a profile can allow."""
+        return self.families == {COOLED}
+
+    @property
+    def is_of_level(self) -> bool:
+        """Whether nothing differs but gain, offset or read noise, on which no master flat depends."""
+        return bool(self.families) and self.families <= OF_LEVEL
 
 
 class Setup(NamedTuple):
@@ -186,44 +208,37 @@ def setting_text(value: str | float) -> str:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-def difference(setup: Setup, frame: HasSettings) -> str:
+def difference(setup: Setup, frame: HasSettings, *, thermometer: str = "", degrees: str = "g") -> Difference:
     """
-    Return in words what a frame that is in another setup has differently.
+    Return what a frame that is in another setup has differently.
+
+    ``thermometer`` is the card of a temperature of which nothing says whose it is; ``degrees`` is how temperatures are
+    written.
 
     >>> from dataclasses import dataclass
     >>> from astro_calib.night.setups.setups import Setup, difference
     >>> @dataclass
     ... class Frame:
     ...     settings: dict
-    >>> difference(Setup({"GAIN": 120.0}, ()), Frame({"GAIN": 0.0}))
-    'gain setting (GAIN) is 0, not 120'
+    >>> found = difference(Setup({"GAIN": 120.0}, ()), Frame({"GAIN": 0.0}))
+    >>> found.words, found.is_of_level
+    ('gain setting (GAIN) is 0, not 120', True)
     """
-    said = []
+    said: dict[str, str] = {}
     differing = _differing(setup.settings, frame.settings)
     for card in differing:
         own, other = frame.settings[card], setup.settings[card]
         if card == COOLED:
             # Unless it is all that differs, what a cooler does within the tolerance says nothing.
             if len(differing) == 1 or abs(float(own) - float(other)) > setup.tolerance:
-                said.append(f"temperature is {own:g} C, not {other:g} C")
+                whose = f" ({thermometer})" if thermometer else ""
+                said[card] = f"temperature is {float(own):{degrees}} C, not {float(other):{degrees}} C{whose}"
             continue
         what = family_or_gain(card)
         named = f"{what} ({card})" if what != card else what
-        said.append(f"{named} is {setting_text(own)}, not {setting_text(other)}")
-    return ", ".join(said)
-
-
-def differ_in_level_only(setup: Setup, frame: HasSettings) -> bool:
-    """
-    Whether a frame has another gain, offset or read noise than a setup, and nothing else, which no flat depends on.
-
-    >>> from types import SimpleNamespace
-    >>> from astro_calib.night.setups.setups import Setup, differ_in_level_only
-    >>> differ_in_level_only(Setup({"GAIN": 120.0, "XBINNING": 1.0}, ()), SimpleNamespace(settings={"GAIN": 0.0}))
-    True
-    """
-    differing = _differing(setup.settings, frame.settings)
-    return bool(differing) and all(card != COOLED and family_or_gain(card) in OF_LEVEL for card in differing)
+        said[card] = f"{named} is {setting_text(own)}, not {setting_text(other)}"
+    families = frozenset(card if card == COOLED else family_or_gain(card) for card in said)
+    return Difference(", ".join(said.values()), families)
 
 
 def setup_titles(found: Sequence[Mapping[str, str | float]]) -> list[str]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
-from astro_calib.detector.detector import GAIN_UNIT, Amplifier, Detector
-from astro_calib.frame.frame import CCDFrame
+from astro_calib.detector.amplifier import GAIN_UNIT, Amplifier
+from astro_calib.detector.detector import Detector
 from astro_calib.stack.combination import combine
 from astro_calib.steps.sequence import calibrate
 from astro_calib.validation.trials.draws import DRIFT, PEDESTAL, Drawn
+from astro_calib.validation.trials.kept import read_again
 from astro_calib.validation.trials.read_out import Electronics
 from astro_calib.validation.trials.rows import row
 
@@ -86,12 +85,7 @@ def reduced(package: Package, drawn: Drawn, axis: int | tuple[int, int], kept: s
         raw, *strips = (package.raw(values) for values in drawn.frames[first : first + 1 + len(READ)])
         done.append(calibrate(raw, CAMERA, overscan=strips, overscan_axis=axis))
     frame = done[0] if len(done) == 1 else combine(done)
-    if kept is None:
-        return frame
-    with TemporaryDirectory() as directory:
-        path = Path(directory) / f"frame.{kept}"
-        frame.write(path)
-        return CCDFrame.read(path)
+    return read_again(frame, kept)
 
 
 def apertures() -> NDArray[np.float64]:

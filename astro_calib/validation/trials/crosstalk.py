@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import astropy.units as u
 import numpy as np
 
+from astro_calib.detector.amplifier import Amplifier
 from astro_calib.detector.crosstalk import Crosstalk
-from astro_calib.detector.detector import Amplifier, Detector
+from astro_calib.detector.detector import Detector
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.steps.sequence import calibrate
 from astro_calib.validation.trials.rows import pixel, row

@@ -9,7 +9,8 @@ import astropy.units as u
 import numpy as np
 from astropy.modeling.models import Polynomial1D
 
-from astro_calib.detector.detector import GAIN_UNIT, Detector
+from astro_calib.detector.amplifier import GAIN_UNIT
+from astro_calib.detector.detector import Detector
 from astro_calib.detector.linearity import LinearityPolynomial, LinearityTable
 from astro_calib.steps import correct_linearity, create_deviation, gain_correct, subtract_overscan
 from astro_calib.validation.trials import draws

@@ -18,7 +18,8 @@ import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
 
 from astro_calib import steps
-from astro_calib.detector.detector import GAIN_UNIT, Amplifier, Detector
+from astro_calib.detector.amplifier import GAIN_UNIT, Amplifier
+from astro_calib.detector.detector import Detector
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.stack.combination import combine
 from astro_calib.steps.sequence import calibrate

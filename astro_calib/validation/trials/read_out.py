@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
 
+from astro_calib.detector.amplifier import GAIN_UNIT
 from astro_calib.detector.correlation import Correlation
-from astro_calib.detector.detector import GAIN_UNIT, Detector
-from astro_calib.frame.frame import CCDFrame
+from astro_calib.detector.detector import Detector
 from astro_calib.validation.trials.draws import DRIFT, GAIN, PEDESTAL, Drawn, Layout
+from astro_calib.validation.trials.kept import read_again
 from astro_calib.validation.trials.packages import CCDPROC, Package
 from astro_calib.validation.trials.rows import row
 
@@ -110,12 +109,7 @@ def reduced(
     camera = electronics.camera()
     frames = [package.calibrated(package.raw(pixels), camera, layout, light=False) for pixels in drawn.frames]
     frame = frames[0] if method is None else package.combine(frames, method=method)
-    if kept is None:
-        return frame
-    with TemporaryDirectory() as directory:
-        path = Path(directory) / f"frame.{kept}"
-        frame.write(path)
-        return CCDFrame.read(path)
+    return read_again(frame, kept)
 
 
 def in_apertures(package: Package, frame: Any, _: Any, __: Any) -> Errors:
