@@ -12,14 +12,20 @@ from astro_calib.kernels.plain import read_only
 from astro_calib.kernels.program import (
     ADD,
     ADD_OF_DIVISOR,
+    ADD_PRODUCT,
     ADD_SHARED,
     ADD_SHOT,
+    ADD_SQUARE,
     ADD_VARIANCE,
     CLAMP,
     DIVIDE,
     FLAG_FROM,
     FLAG_LOST,
     MULTIPLY,
+    PRODUCT,
+    PRODUCT_OVER,
+    PRODUCT_TIMES,
+    PRODUCT_TIMES_VALUE,
     RowsAndColumns,
 )
 from astro_calib.kernels.threads import over_rows
@@ -42,8 +48,11 @@ WIDTH = 1024
 # What y is.
 NUMBER, ROW, COLUMN, IMAGE, ROW_AND_COLUMN = 0, 1, 2, 3, 4
 
-OF_VARIANCE = (ADD_VARIANCE, ADD_SHOT, ADD_OF_DIVISOR, ADD_SHARED)
+OF_COEFFICIENT = (PRODUCT, PRODUCT_TIMES, PRODUCT_OVER, PRODUCT_TIMES_VALUE, ADD_PRODUCT)
+OF_VARIANCE = (ADD_VARIANCE, ADD_SHOT, ADD_OF_DIVISOR, ADD_SHARED, ADD_SQUARE, *OF_COEFFICIENT)
 OF_FLAGS = (FLAG_FROM, FLAG_LOST)
+#: What does nothing in a section where its factor is zero.
+ZERO_IS_NOTHING = (ADD, ADD_VARIANCE, ADD_SQUARE, *OF_COEFFICIENT)
 
 
 class Pixels(NamedTuple):
@@ -95,6 +104,12 @@ def _multiply(line: NDArray[Any], factor: float, y: NDArray[Any]) -> None:
     scale = line.dtype.type(factor)
     for index in range(line.shape[0]):
         line[index] *= scale * y[index]
+
+
+@inner(error_model="numpy")
+def _divide_by(line: NDArray[Any], y: NDArray[Any]) -> None:
+    for index in range(line.shape[0]):
+        line[index] /= y[index]
 
 
 @inner(error_model="numpy")
@@ -158,6 +173,14 @@ def _add_shared(z: NDArray[Any], inverse: NDArray[Any], factor: float, y: NDArra
 
 
 @inner(error_model="numpy")
+def _add_square(c: NDArray[Any], factor: float, v: NDArray[Any]) -> None:
+    scale, nothing = c.dtype.type(factor), c.dtype.type(0)
+    for index in range(c.shape[0]):
+        v[index] += scale * c[index] * c[index]
+        c[index] = nothing
+
+
+@inner(error_model="numpy")
 def _flag(z: NDArray[Any], level: float, bits: int, flags: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
     lowest, own = z.dtype.type(level), np.uint16(bits)
     found = np.int32(0)
@@ -210,13 +233,15 @@ def _run(
     mask: NDArray[np.bool_],
 ) -> None:
     across = data.shape[1]
-    inverse = np.empty(WIDTH, dtype=data.dtype)
+    inverse, product = np.empty(WIDTH, dtype=data.dtype), np.empty(WIDTH, dtype=data.dtype)
+    coefficient = np.zeros(WIDTH, dtype=data.dtype)
     for row in range(rows[0], rows[1]):
         for start in range(columns[0], columns[1], WIDTH):
             width = min(WIDTH, columns[1] - start)
             place = row * across + start
             z, over = part_of(data, place, width), part_of(inverse, 0, width)
             v = part_of(variance, place, width)
+            p, c = part_of(product, 0, width), part_of(coefficient, 0, width)
             _load(part_of(raw, place, width), z)
             # Whether there is variance yet.
             begun = False
@@ -226,14 +251,11 @@ def _run(
                     factor *= np.float64(array_at(row_places[step], row, 1, z)[0])
                 y = array_at(places[step], place if layout == IMAGE else start, width, z)
                 is_number = layout < COLUMN
-                if not begun and ADD_VARIANCE <= code <= ADD_SHARED:
+                if not begun and ADD_VARIANCE <= code <= ADD_SQUARE:
                     begun, is_all = True, code == ADD_VARIANCE and is_number
                     _fill(v, factor if is_all else 0.0)
                     if is_all:
                         continue
-                if factor == 0.0 and code in (ADD, ADD_VARIANCE):
-                    # Of another section.
-                    continue
                 if code == ADD:
                     if is_number:
                         _add_number(z, factor)
@@ -275,6 +297,24 @@ def _run(
                     _add_of_divisor(z, over, factor, y, v)
                 elif code == ADD_SHARED:
                     _add_shared(z, over, factor, y, v)
+                elif code == PRODUCT:
+                    _fill(p, factor)
+                elif code == PRODUCT_TIMES:
+                    if is_number:
+                        _multiply_number(p, factor)
+                    else:
+                        _multiply(p, factor, y)
+                elif code == PRODUCT_OVER:
+                    if is_number:
+                        _multiply_number(p, 1.0 / factor)
+                    else:
+                        _divide_by(p, y)
+                elif code == PRODUCT_TIMES_VALUE:
+                    _multiply(p, factor, z)
+                elif code == ADD_PRODUCT:
+                    _add(c, factor, p)
+                elif code == ADD_SQUARE:
+                    _add_square(c, factor, v)
                 elif code == CLAMP:
                     _clamp(z, factor)
                 elif code == FLAG_FROM:
@@ -343,6 +383,7 @@ def run(
     codes, layouts, bits = np.array([[one.code for one in done], kinds, [one.bits for one in done]], dtype=np.int64)
     whole = [(slice(0, shape[0]), slice(0, shape[1]))] if sections is None else sections
     factors = [np.array([_of_section(one, index) for one in done]) for index in range(len(whole))]
+    used = [np.flatnonzero((own != 0) | ~np.isin(codes, ZERO_IS_NOTHING)) for own in factors]
     if raw.dtype.kind not in "iuf" or (raw.dtype.kind == "f" and raw.dtype.itemsize not in (4, 8)):
         raw = raw.astype(dtype)
     native = raw.dtype.newbyteorder("=")
@@ -360,7 +401,7 @@ def run(
         ]
         places, row_places = addresses(values), addresses(of_rows)
         pixels = read_only(raw[part], native)
-        for (rows, columns), own in zip(whole, factors, strict=True):
+        for (rows, columns), own, held in zip(whole, factors, used, strict=True):
             begin, end = max(part.start, rows.start) - part.start, min(part.stop, rows.stop) - part.start
             if begin >= end or columns.start >= columns.stop:
                 continue
@@ -368,12 +409,12 @@ def run(
                 pixels,
                 (begin, end),
                 (columns.start, columns.stop),
-                codes,
-                layouts,
-                bits,
-                own,
-                places,
-                row_places,
+                codes[held],
+                layouts[held],
+                bits[held],
+                own[held],
+                places[held],
+                row_places[held],
                 with_variance,
                 data[part],
                 variance[part],

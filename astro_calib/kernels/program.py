@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ADD",
     "ADD_OF_DIVISOR",
+    "ADD_PRODUCT",
     "ADD_SHARED",
     "ADD_SHOT",
+    "ADD_SQUARE",
     "ADD_VARIANCE",
     "CLAMP",
     "DIVIDE",
@@ -23,6 +25,10 @@ __all__ = [
     "FLAG_LOST",
     "MULTIPLY",
     "OF_VALUES",
+    "PRODUCT",
+    "PRODUCT_OVER",
+    "PRODUCT_TIMES",
+    "PRODUCT_TIMES_VALUE",
     "Instruction",
     "RowsAndColumns",
     "Section",
@@ -44,12 +50,25 @@ ADD_SHOT = 4
 ADD_OF_DIVISOR = 5
 #: v + f (z / d^2) y, after a division by d
 ADD_SHARED = 6
+#: v + f c^2, after which the sensitivity coefficient c begins anew as zero
+ADD_SQUARE = 7
 #: Set bits and the mask where z is f y or more
-FLAG_FROM = 7
+FLAG_FROM = 8
 #: Set bits and the mask where z is no finite number
-FLAG_LOST = 8
+FLAG_LOST = 9
 #: max(f, z), 0 where z is no number
-CLAMP = 9
+CLAMP = 10
+# A sensitivity coefficient c that depends on the values, as a sum of products p: that of the error of a gain.
+#: p = f
+PRODUCT = 11
+#: p f y
+PRODUCT_TIMES = 12
+#: p / y; f is 1
+PRODUCT_OVER = 13
+#: p f z
+PRODUCT_TIMES_VALUE = 14
+#: c + f p
+ADD_PRODUCT = 15
 #: What changes the values.
 OF_VALUES = (ADD, MULTIPLY, DIVIDE)
 #: Rows and columns.

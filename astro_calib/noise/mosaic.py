@@ -160,6 +160,16 @@ class MosaicArray(ArrayRef):
             return np.broadcast_to(line[columns[0]] if one else line.take(columns), shape)
         return self._values.take(columns, axis=1).take(rows, axis=0)
 
+    def of(self, sections: Sequence[tuple[slice, slice]]) -> list[float] | None:
+        """The number in each of some sections, if it is one in each."""
+        found = []
+        for section in sections:
+            rows, columns = self._rows[section[0]], self._columns[section[1]]
+            if not (len(rows) and len(columns)) or rows.min() != rows.max() or columns.min() != columns.max():
+                return None
+            found.append(float(self._values[rows[0], columns[0]]))
+        return found
+
     def at(self, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
         """The values for n pixels of a frame, which are given by their indices in the flattened frame of a shape."""
         row, column = np.divmod(pixels, shape[1])

@@ -66,6 +66,11 @@ class Instructions:
         self.done.append(one)
         return one
 
+    def append_by_section(self, code: int, array: NDArray[Any] | None, factors: NDArray[np.float64]) -> None:
+        """Add an instruction at the end that has a factor for each of the sections there are."""
+        numbers = tuple(factors.tolist())
+        self.done.append(Instruction(code, numbers[0] if self.sections is None else numbers, array))
+
     def _by_amplifier(self, one: Instruction, numbers: PerAmplifier) -> Instruction:
         """With a factor for each section, as long as all instructions have the same sections."""
         field, factor = numbers.as_field(self.dtype), one.factor

@@ -401,7 +401,7 @@ class FrameSoFar:
         changes: dict[str, Any] = {"meta": self._meta}
         variance = None
         if self._is_new or self._is_flagged or self._looks_for_lost:
-            self._variance.note_added()
+            self._variance.finish(self.terms or ())
             from astro_calib.kernels.fused import run
 
             looks = self._is_flagged or self._looks_for_lost or bool(self._masks or self._quality)

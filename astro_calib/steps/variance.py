@@ -13,6 +13,9 @@ and with the variance v of the frame's own noise the variance is
 A frame P that is added to such a quotient with a factor a brings :math:`a^2\,\mathrm{Var} P` and, if it is made with
 the same masters, :math:`-2 a\,(\mathrm{Cov}(M, P) + z\,\mathrm{Cov}(F, P)) / F`.
 
+Noise that is drawn once for all pixels and follows the values, as the error of a gain does, is left out of all this, also
+in the masters: what it adds is found from its coefficients at the end (`astro_calib.steps.common_noise`).
+
 Where more noise is shared than this, the budget is asked for the variance.
 """
 
@@ -29,6 +32,7 @@ from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.propagation import RULES, Power, Rule
 from astro_calib.noise.shot_variance import ShotVariance, clamped
+from astro_calib.steps.common_noise import append_squares, budget_without, is_common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.sparse import SparseArray
+    from astro_calib.noise.window import Key
     from astro_calib.steps.amplifiers import PerAmplifier
     from astro_calib.steps.instructions import Instructions
 
@@ -92,6 +97,8 @@ class VarianceSoFar:
     shot: dict[str, tuple[int, Any]] = field(default_factory=dict)
     #: By identity, where in the program noise was added.
     noise_at: dict[str, int] = field(default_factory=dict)
+    #: Noise of all pixels whose variance is found at the end.
+    common: frozenset[Key] = frozenset()
 
     @classmethod
     def of(cls, program: Instructions, terms: list[Term] | None) -> VarianceSoFar:
@@ -108,7 +115,7 @@ class VarianceSoFar:
     def operate(self, operation: Any, value: Any, factor: float, noisy: CCDFrame | None) -> None:
         """Take an operation on the values into the program, and the noise of the operand, if it has any."""
         code, rule = CODES[operation], RULES[operation]
-        family = frozenset() if noisy is None else _family_of([(noisy, factor)])
+        family = frozenset() if noisy is None else self._family_of([(noisy, factor)])
         if noisy is None or self.added or code not in (ADD, DIVIDE):
             self.quotient = None
         self.is_found &= family.isdisjoint(self.family if self.quotient is None else self.quotient.family)
@@ -127,22 +134,24 @@ class VarianceSoFar:
         if noisy is None:
             return
         self.is_found &= code == DIVIDE
-        divisors = [one for one in quotient.divisors if not family.isdisjoint(_family_of([(one, 1.0)]))]
-        self.program.append(ADD_OF_DIVISOR, partial(_variance_of_divisor, noisy, divisors), rule.of_y.number**2)
-        related = [one for one in quotient.added if not family.isdisjoint(_family_of([one]))]
+        divisors = [one for one in quotient.divisors if not family.isdisjoint(self._family_of([(one, 1.0)]))]
+        found = partial(_variance_of_divisor, noisy, divisors, self.common)
+        self.program.append(ADD_OF_DIVISOR, found, rule.of_y.number**2)
+        related = [one for one in quotient.added if not family.isdisjoint(self._family_of([one]))]
         if related:
-            shared = partial(_covariance, related, noisy, quotient.divisors)
+            shared = partial(_covariance, related, noisy, quotient.divisors, self.common)
             self.program.append(ADD_SHARED, shared, 2 * rule.of_y.number)
         self.quotient = quotient._replace(divisors=(*quotient.divisors, noisy))
 
     def _note_shared(self, quotient: Quotient, noisy: CCDFrame, factor: float, family: frozenset[str]) -> None:
         """Take into the program what the noise of a frame that is about to be added shares with that of a quotient."""
-        related = [one for one in quotient.added if not family.isdisjoint(_family_of([one]))]
+        related = [one for one in quotient.added if not family.isdisjoint(self._family_of([one]))]
         if related:
-            self.program.append(ADD_VARIANCE, partial(_covariance, related, noisy, quotient.divisors), 2 * factor)
-        divisors = [one for one in quotient.divisors if not family.isdisjoint(_family_of([(one, 1.0)]))]
+            shared = partial(_covariance, related, noisy, quotient.divisors, self.common)
+            self.program.append(ADD_VARIANCE, shared, 2 * factor)
+        divisors = [one for one in quotient.divisors if not family.isdisjoint(self._family_of([(one, 1.0)]))]
         if divisors:
-            shared = partial(_covariance_with_divisors, divisors, quotient.divisors[-1], noisy)
+            shared = partial(_covariance_with_divisors, divisors, quotient.divisors[-1], noisy, self.common)
             self.program.append(ADD_SHARED, shared, -2 * factor)
 
     def note_added(self, divisor: CCDFrame | None = None) -> Added:
@@ -150,16 +159,16 @@ class VarianceSoFar:
         added, self.added = self.added, []
         groups: list[Added] = []
         for one in added:
-            related = [group for group in groups if not _family_of(group).isdisjoint(_family_of([one]))]
+            related = [group for group in groups if not self._family_of(group).isdisjoint(self._family_of([one]))]
             groups = [group for group in groups if group not in related]
             groups.append([*(other for group in related for other in group), one])
         for group in groups:
             frame, factor = group[-1]
             if len(group) == 1:
-                self.program.append(ADD_VARIANCE, partial(_variance, frame), factor**2)
+                self.program.append(ADD_VARIANCE, partial(_variance, frame, self.common), factor**2)
             else:
-                self.program.append(ADD_VARIANCE, partial(_variance_of_sum, group, divisor or frame))
-        self.family |= _family_of(added)
+                self.program.append(ADD_VARIANCE, partial(_variance_of_sum, group, divisor or frame, self.common))
+        self.family |= self._family_of(added)
         return added
 
     def add_source(
@@ -175,7 +184,8 @@ class VarianceSoFar:
         """Add a source; the pass cannot take the old one away, if there is one. The coefficient is multiplied."""
         self._meet(source, is_new=is_new)
         if coefficient.depends_on_own:
-            self.is_found = False
+            self.common |= {source.key}
+            self.is_found &= is_common(source)
             return
         self.noise_at[source.identity] = len(self.program.done)
         split, number = coefficient.split(), source.variance.number
@@ -216,7 +226,7 @@ class VarianceSoFar:
     def _meet(self, source: NoiseSource, *, is_new: bool) -> None:
         self.quotient = None
         self.shot.pop(source.identity, None)
-        self.is_found &= is_new and source.family.isdisjoint(self.family | _family_of(self.added))
+        self.is_found &= is_new and source.family.isdisjoint(self.family | self._family_of(self.added))
         self.family |= source.family
 
     def cut(self, item: tuple[slice, slice], program: Instructions) -> VarianceSoFar:
@@ -227,7 +237,18 @@ class VarianceSoFar:
         added = [(frame[item], factor) for frame, factor in self.added]
         return replace(self, program=program, added=added, quotient=None, shot=shot)
 
+    def _family_of(self, added: Added) -> frozenset[str]:
+        """The identities of the noise in frames, but for what is looked at in the end."""
+        budgets = [budget for budget, _ in _budgets(added, self.common)]
+        return frozenset().union(*(source.family for budget in budgets for source, _ in budget.terms))
+
     # -- the result ----------------------------------------------------------------------------------------------
+
+    def finish(self, terms: Iterable[Term]) -> None:
+        """Note what is left of the noise of the result."""
+        self.note_added()
+        if self.is_found and self.common:
+            self.is_found = append_squares(self.program, terms, self.common)
 
     def of_term(self, term: Term, data: NDArray[Any], guard: WriteGuard | None) -> Term:
         """A term with its variance, if the values tell that; they are new if there is a guard for them."""
@@ -248,53 +269,53 @@ def _family(terms: Iterable[Term]) -> frozenset[str]:
     return frozenset().union(*(source.family for source, _ in terms))
 
 
-def _family_of(added: Added) -> frozenset[str]:
-    return frozenset().union(*(source.family for budget, _ in _budgets(added) for source, _ in budget.terms))
+def _variance(frame: CCDFrame, common: frozenset[Key]) -> NDArray[Any]:
+    return _budget(frame, common).variance()
 
 
-def _variance(frame: CCDFrame) -> NDArray[Any]:
-    return np.asarray(frame.variance)
+def _budget(frame: CCDFrame, common: frozenset[Key]) -> UncertaintyBudget:
+    budget = budget_without(frame, common)
+    assert budget is not None
+    return budget
 
 
-def _budgets(added: Added) -> Sequence[tuple[UncertaintyBudget, float]]:
-    return [(frame.known_budget, factor) for frame, factor in added if frame.known_budget is not None]
+def _budgets(added: Added, common: frozenset[Key]) -> Sequence[tuple[UncertaintyBudget, float]]:
+    return [(_budget(frame, common), factor) for frame, factor in added if frame.known_budget is not None]
 
 
-def _variance_of_sum(added: Added, owner: CCDFrame) -> NDArray[Any]:
+def _variance_of_sum(added: Added, owner: CCDFrame, common: frozenset[Key]) -> NDArray[Any]:
     """Found once for all frames that the same masters are applied to, and kept with one of these."""
-    parts = _budgets(added)
+    parts = _budgets(added, common)
     found: NDArray[Any] = owner.cached(
         "variance of a sum", tuple(parts), lambda: UncertaintyBudget.linear(parts).variance()
     )
     return found
 
 
-def _variance_of_divisor(divisor: CCDFrame, earlier: Sequence[CCDFrame]) -> NDArray[Any]:
+def _variance_of_divisor(divisor: CCDFrame, earlier: Sequence[CCDFrame], common: frozenset[Key]) -> NDArray[Any]:
     r"""
     What a divisor brings to the variance, with what its noise shares with that of earlier ones.
 
     With the divisors x and y, :math:`V(y) + 2 y\,\mathrm{Cov}(x, y) / x`; found once, as the variance of a sum is.
     """
+    budget = _budget(divisor, common)
     if not earlier:
-        return _variance(divisor)
+        return budget.variance()
 
     def find() -> NDArray[Any]:
-        result = _variance(divisor).copy()
+        result = budget.variance().copy()
         for other in earlier:
-            assert other.known_budget is not None
-            assert divisor.known_budget is not None
-            result += 2 * divisor.pixels / other.pixels * other.known_budget.covariance(divisor.known_budget)
+            result += 2 * divisor.pixels / other.pixels * _budget(other, common).covariance(budget)
         return result
 
-    given = tuple((other.known_budget, other.pixel_digest()) for other in earlier)
+    given = (budget, *((_budget(other, common), other.pixel_digest()) for other in earlier))
     found: NDArray[Any] = divisor.cached("variance with divisors", given, find)
     return found
 
 
-def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame]) -> NDArray[Any]:
+def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame], common: frozenset[Key]) -> NDArray[Any]:
     """Of a divisor, and of a sum that was divided by others; found once, as the variance of the sum is."""
-    parts, budget = _budgets(added), divisor.known_budget
-    assert budget is not None
+    parts, budget = _budgets(added, common), _budget(divisor, common)
 
     def find() -> NDArray[Any]:
         result = UncertaintyBudget.linear(parts).covariance(budget)
@@ -302,27 +323,28 @@ def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame]) ->
             result = result / other.pixels
         return result
 
-    given = (*parts, *(other.pixel_digest() for other in earlier))
+    given = (budget, *parts, *(other.pixel_digest() for other in earlier))
     found: NDArray[Any] = divisor.cached("covariance with a sum", given, find)
     return found
 
 
-def _covariance_with_divisors(divisors: Sequence[CCDFrame], last: CCDFrame, other: CCDFrame) -> NDArray[Any]:
+def _covariance_with_divisors(
+    divisors: Sequence[CCDFrame], last: CCDFrame, other: CCDFrame, common: frozenset[Key]
+) -> NDArray[Any]:
     r"""
     What the noise of a frame shares with divisors x, times :math:`d^2 / x` with the last of them, d; found once.
 
     The loop multiplies it by :math:`z / d^2`.
     """
 
+    budget = _budget(other, common)
+
     def find() -> NDArray[Any]:
-        budget = other.known_budget
-        assert budget is not None
         result = np.zeros_like(last.pixels)
         for one in divisors:
-            assert one.known_budget is not None
-            result += one.known_budget.covariance(budget) / one.pixels
+            result += _budget(one, common).covariance(budget) / one.pixels
         return result * np.square(last.pixels)
 
-    given = (*((one.known_budget, one.pixel_digest()) for one in divisors), last.pixel_digest())
+    given = (budget, *((_budget(one, common), one.pixel_digest()) for one in divisors), last.pixel_digest())
     found: NDArray[Any] = other.cached("covariance with divisors", given, find)
     return found
