@@ -47,7 +47,7 @@ def is_common(source: NoiseSource) -> bool:
 
 
 def budget_without(frame: CCDFrame, common: frozenset[Key]) -> UncertaintyBudget | None:
-    """The budget of a frame without sources that are looked at in the end; made once for all frames it is applied to."""
+    """The budget of a frame without sources that are looked at in the end; made once for all frames."""
     budget = frame.known_budget
     if budget is None or all(source.key not in common for source, _ in budget.terms):
         return budget
@@ -91,7 +91,7 @@ def append_squares(program: Instructions, terms: Iterable[Term], common: frozens
                 break
         else:
             alike.append((variances[key], coefficient))
-    return all([_append_square(program, coefficient, variance) for variance, coefficient in alike])
+    return all(_append_square(program, coefficient, variance) for variance, coefficient in alike)
 
 
 def _append_square(program: Instructions, coefficient: Coefficient, variance: float) -> bool:

@@ -13,8 +13,8 @@ and with the variance v of the frame's own noise the variance is
 A frame P that is added to such a quotient with a factor a brings :math:`a^2\,\mathrm{Var} P` and, if it is made with
 the same masters, :math:`-2 a\,(\mathrm{Cov}(M, P) + z\,\mathrm{Cov}(F, P)) / F`.
 
-Noise that is drawn once for all pixels and follows the values, as the error of a gain does, is left out of all this, also
-in the masters: what it adds is found from its coefficients at the end (`astro_calib.steps.common_noise`).
+Noise that is drawn once for all pixels and follows the values, as the error of a gain does, is left out of all this,
+also in the masters: what it adds is found from its coefficients at the end (`astro_calib.steps.common_noise`).
 
 Where more noise is shared than this, the budget is asked for the variance.
 """
@@ -336,7 +336,6 @@ def _covariance_with_divisors(
 
     The loop multiplies it by :math:`z / d^2`.
     """
-
     budget = _budget(other, common)
 
     def find() -> NDArray[Any]:
