@@ -1,12 +1,15 @@
-"""A night of many raw frames, made fast: a few are simulated, and copies of them differ in a column of pixels and in time."""
+"""A night of many raw frames, made fast: a few are simulated, the others are copies with a column of other pixels."""
 
 from __future__ import annotations
 
 from itertools import cycle, islice
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["many_frames"]
 
