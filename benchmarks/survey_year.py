@@ -175,7 +175,9 @@ def main() -> None:
     if options.scheduler:
         measure_scheduler([1_000, 10_000, 30_000, 100_000])
         return
-    print(f"{'workers':>8}{'store GB/s':>12}{'hours':>8}{'frames/s':>10}{'workers':>9}{'store':>7}{'scheduler':>11}{'known':>10}")
+    print(
+        f"{'workers':>8}{'store GB/s':>12}{'hours':>8}{'frames/s':>10}{'workers':>9}{'store':>7}{'scheduler':>11}{'known':>10}"
+    )
     for workers in options.workers:
         for store in options.store:
             costs = Costs(science=options.science, scheduler=options.per_task, store=store * GB)
