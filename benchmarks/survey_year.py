@@ -176,7 +176,8 @@ def main() -> None:
         measure_scheduler([1_000, 10_000, 30_000, 100_000])
         return
     print(
-        f"{'workers':>8}{'store GB/s':>12}{'hours':>8}{'frames/s':>10}{'workers':>9}{'store':>7}{'scheduler':>11}{'known':>10}"
+        f"{'workers':>8}{'store GB/s':>12}{'hours':>8}{'frames/s':>10}"
+        f"{'workers':>9}{'store':>7}{'scheduler':>11}{'known':>10}"
     )
     for workers in options.workers:
         for store in options.store:
