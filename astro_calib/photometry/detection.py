@@ -6,12 +6,12 @@ Arrays in, arrays out; photutils does the searching. The threshold comes from th
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.photometry.background import background_of
 from astro_calib.photometry.growth import within_square
 from astro_calib.photometry.shapes import Shape, adapted, cutouts, densest, significances, weighted
 
@@ -23,8 +23,6 @@ __all__ = ["REASONS", "Scene", "find_stars", "measure_shape", "recentred", "surv
 #: Why a peak that may be a star is left out.
 REASONS = ("masked", "too sharp", "too elongated", "too flat", "blended", "edge")
 
-#: Side of the boxes in which the background is measured; the median of 3 x 3 boxes takes out what a star left in one.
-BACKGROUND_BOX = 64
 #: If the noise is less than this many digital steps, the median of a box lies on a step.
 COARSE = 2.0
 #: Standard deviation in pixels of the smoothing that faint objects are looked for with.
@@ -103,7 +101,7 @@ def survey(
     variance = plain(variance)
     values, blind, unfit = searchable(plain(data), variance, missing, saturated)
     residual, sigma, significant = significance(
-        values, variance, blind, _background(_between_steps(values, variance, unfit, step), unfit), SMOOTHING
+        values, variance, blind, background_of(_between_steps(values, variance, unfit, step), unfit), SMOOTHING
     )
     overexposed = saturated & ~blind
     # A pixel that was saturated only in a flat is flagged, but not bright here.
@@ -122,29 +120,14 @@ def _between_steps(values: NDArray[Any], variance: NDArray[Any], unfit: NDArray[
     return np.asarray(values + spread * values.dtype.type(step))
 
 
-def _background(values: NDArray[Any], unfit: NDArray[np.bool_]) -> NDArray[Any]:
-    from photutils.background import Background2D, MedianBackground
-
-    box = tuple(min(BACKGROUND_BOX, length) for length in values.shape)
-    try:
-        background = Background2D(
-            values, box, mask=unfit, filter_size=3, bkg_estimator=MedianBackground(), exclude_percentile=80
-        )
-    except ValueError:
-        # Not one box has enough pixels: one level for all.
-        return np.full(values.shape, np.median(values[~unfit]) if not unfit.all() else 0.0, dtype=values.dtype)
-    return np.ascontiguousarray(background.background, dtype=values.dtype)
-
-
 def _objects(significance: NDArray[Any]) -> NDArray[np.bool_]:
-    from photutils.segmentation import detect_sources
-    from photutils.utils.exceptions import NoDetectionsWarning
+    """Where enough pixels that touch each other, be it at a corner, stand out."""
+    from scipy.ndimage import label
 
-    with warnings.catch_warnings():
-        # That there are none is in the result, which whoever asked speaks of.
-        warnings.simplefilter("ignore", NoDetectionsWarning)
-        segments = detect_sources(significance, OBJECT_SIGMA, n_pixels=OBJECT_PIXELS)
-    return np.zeros(significance.shape, dtype=bool) if segments is None else np.asarray(segments.data > 0)
+    groups, number = label(significance > OBJECT_SIGMA, structure=np.ones((3, 3)))
+    large = np.bincount(groups.ravel(), minlength=number + 1) >= OBJECT_PIXELS
+    large[0] = False
+    return np.asarray(large[groups])
 
 
 def measure_shape(scene: Scene) -> Shape | None:
@@ -154,14 +137,17 @@ def measure_shape(scene: Scene) -> Shape | None:
     It is the shape of the Gaussian that fits a star best, for the most significant peaks that are not saturated. Of
     these, the shape is taken where they are densest, so that neither galaxies nor cosmic rays nor close pairs count.
     """
+    from astro_calib.kernels.peaks import local_maxima
     from astro_calib.kernels.survey import reach
 
     # The middle of the star must be there, and each of its pixels have a weight; smoothing takes the significance of
     # one without noise a little further.
     around = max(WIDTH_WHOLE, reach(SMOOTHING))
     unfit = within_square(scene.missing | scene.blind | (scene.sigma == 0), around, outside=True)
-    # Alone in a square rather than in a disc: photutils looks for its peaks in half the time.
-    pixels = _peaks(scene.significance, FAIR_SIGMA, box_size=WIDTH_BOX, mask=unfit, n_peaks=WIDTH_STARS)
+    square = np.ones((WIDTH_BOX, WIDTH_BOX), dtype=bool)
+    pixels = local_maxima(scene.significance, FAIR_SIGMA, square, unfit)
+    if len(pixels) > WIDTH_STARS:
+        pixels = pixels[np.argsort(scene.significance[pixels[:, 1], pixels[:, 0]])[::-1][:WIDTH_STARS]]
     if len(pixels) < FEWEST:
         return None
     bright = scene.significance[pixels[:, 1], pixels[:, 0]] > BRIGHT_SIGMA
@@ -202,22 +188,11 @@ def find_stars(
     return positions[kept]
 
 
-def _peaks(image: NDArray[Any], threshold: Any, **options: Any) -> NDArray[np.intp]:
-    """The pixels (column, row) of the peaks that photutils finds."""
-    from photutils.detection import find_peaks
-    from photutils.utils.exceptions import NoDetectionsWarning
-
-    with warnings.catch_warnings():
-        # That there are none is in the result, which whoever asked speaks of.
-        warnings.simplefilter("ignore", NoDetectionsWarning)
-        table = find_peaks(image, threshold, **options)
-    return np.stack([[], []] if table is None else [table["x_peak"], table["y_peak"]], axis=1).astype(np.intp)
-
-
 def _alike(scene: Scene, shape: Shape, threshold: float, left_out: Counter[str]) -> NDArray[np.float64]:
     """The positions of what is as sharp, as long and as wide as a star, brightest first."""
     from photutils.detection import DAOStarFinder
-    from scipy.ndimage import convolve
+
+    from astro_calib.kernels.peaks import convolved, local_maxima
 
     finder = DAOStarFinder(
         threshold * scene.sigma,
@@ -227,9 +202,9 @@ def _alike(scene: Scene, shape: Shape, threshold: float, left_out: Counter[str])
         sigma_radius=KERNEL_RADIUS,
     )
     kernel = finder.kernel
-    heights = convolve(scene.residual, kernel.data, mode="constant")
+    heights = convolved(scene.residual, kernel.data)
     # The neighbourhood of a peak is that of the kernel: a wide one would let a cosmic ray hide the star beside it.
-    pixels = _peaks(heights, finder.threshold_eff, footprint=kernel.mask.astype(bool), mask=scene.blind)
+    pixels = local_maxima(heights, finder.threshold_eff, kernel.mask.astype(bool), scene.blind)
     if not len(pixels):
         return np.empty((0, 2))
     columns, rows = pixels.T
