@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ FILES = (*OF_FILTERS, "shutter", "crosstalk")
 #: So many pixels make a block at most, along each axis; so high a degree has a sky that is fitted.
 LARGEST_BLOCK, HIGHEST_DEGREE = 64, 6
 NOTHING: Mapping[str, Path] = MappingProxyType({})
+# Profiles and steps hold read-only mappings, which pickle does not know; a worker gets them pickled.
+copyreg.pickle(MappingProxyType, lambda mapping: (MappingProxyType, (dict(mapping),)))
 
 
 @dataclass(frozen=True, kw_only=True)
