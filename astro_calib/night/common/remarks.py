@@ -43,6 +43,10 @@ class FileRemark(AstropyUserWarning):
         self.name, self.text = name, text.removeprefix(f"{name}: ")
         super().__init__(f"{self.name}: {self.text}")
 
+    def __reduce__(self) -> tuple[type[FileRemark], tuple[str, str]]:
+        """Tell pickle what to make another of; exceptions are made of their text otherwise."""
+        return type(self), (self.name, self.text)
+
 
 class Remark(str):
     """
