@@ -107,8 +107,9 @@ def command(
 
     Biases, darks, flats and science frames are told apart by their headers, as the profile says; by the names of files
     and folders where headers are silent; or by --bias, --dark, --flat and --science. OUT will
-    hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame
-    (ECSV), pictures (PNG), report.html, summary.json and summary.txt. A terminal shows the most important part of the summary.
+    hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame (ECSV),
+    pictures (PNG), a page for the browser (report.html), summary.txt and the same as JSON (summary.json). A terminal
+    shows the most important part of the summary.
 
     With --dry-run nothing is written, and no pixel is read: it says what each file was taken for and why, which masters
     would be made, what each science frame would get, and what is missing.

@@ -75,9 +75,10 @@ def reduce_night(
     """
     Reduce a night: make the masters, calibrate every science frame, measure its stars.
 
-    Written are ``masters/*.fits`` and ``calibrated/*.fits`` (which ``CCDData.read`` opens),
-    ``tables/*.ecsv``, ``pictures/*.png``, ``report.html``, ``summary.json`` and ``summary.txt``. Each file is there whole or not at all. A
-    frame that cannot be read or reduced is named in the summary, and the others go on.
+    Written are ``masters/*.fits`` and ``calibrated/*.fits`` (which ``CCDData.read`` opens), ``tables/*.ecsv``,
+    ``pictures/*.png``, ``summary.txt``, the same as ``summary.json``, and ``report.html``, a page for the browser. Each
+    file is there whole or not at all. A frame that cannot be read or reduced is named in the summary, and the others go
+    on.
 
     Parameters
     ----------

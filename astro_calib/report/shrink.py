@@ -21,7 +21,7 @@ def shrunk(image: NDArray[Any], good: NDArray[np.bool_], size: int) -> tuple[NDA
     """
     Return the means of the good pixels in square blocks, so that no side is longer than ``size``; and the block's side.
 
-    A block is NaN if no more than half of its pixels are good. Rows and columns beyond the last whole block are left out.
+    A block is NaN if no more than half of its pixels are good. What is beyond the last whole block is left out.
 
     >>> import numpy as np
     >>> from astro_calib.report.shrink import shrunk

@@ -37,7 +37,9 @@ def read_stars(path: Path) -> dict[str, NDArray[np.float64]]:
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
             return {}
-        table: Any = tables.read(path, format="fast_basic", comment="#", guess=False)
+        # Not by its path: of a broken file the reader would leave it open.
+        lines = path.read_text(encoding="utf-8").splitlines()
+        table: Any = tables.read(lines, format="fast_basic", comment="#", guess=False)
         columns = {name: np.asarray(table[name], dtype=np.float64) for name in wanted if name in table.colnames}
     except (OSError, ValueError):
         return {}

@@ -1,8 +1,8 @@
 """
-Look at reports in a browser as a reader would: ``python report_page.py AXE_JS DIRECTORY...``, of results of a reduction.
+Look at reports in a browser as a reader would: ``python report_page.py AXE_JS DIRECTORY...``, of results.
 
-It fails if the console has an error, anything is asked of a network, a table does not sort, the page scrolls sideways on
-a telephone, or axe-core finds contrasts that are too weak, or anything without a label.
+It fails if the console has an error, anything is asked of a network, a table does not sort, the page scrolls
+sideways on a telephone, or axe-core finds contrasts that are too weak, or anything without a label.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ def write_summary(summary: NightSummary, output: Output) -> NightSummary:
     except OSError:
         # A disk that is full is full for the summary, too.
         raise
-    except Exception as error:  # the page tells of the results, and is none of them
+    except Exception as error:  # noqa: BLE001  the page tells of the results, and is none of them
         LOG.exception("the report could not be made")
-        remark = f"{REPORT} could not be made: {error or type(error).__name__}"
+        remark = f"{REPORT} could not be made: {str(error) or type(error).__name__}"
         summary = replace(summary, remarks=(*summary.remarks, remark))
         _write_json(summary, output)
     text = f"{summary}\n"
