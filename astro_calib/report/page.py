@@ -41,6 +41,7 @@ SOURCES = {
     "flat": "the master flat that the frame was divided by is itself known only so well",
     "gain": "how many electrons a step of the converter stands for is known only so well",
     "overscan": "the level of zero light is measured in a few columns",
+    "gain and the rest": "how many electrons a step stands for, and what else goes with the star's light",
     "other": "all that is too small to be shown",
 }
 
@@ -179,7 +180,7 @@ def _colours(names: Sequence[str]) -> dict[str, str]:
     usual = [name for name in SOURCES if name != "other"]
     found = {name: f"c{number}" for number, name in enumerate(usual)}
     others = [name for name in dict.fromkeys(names) if name not in found and name != "other"]
-    return found | {name: f"c{9 + number % 3}" for number, name in enumerate(others)} | {"other": "c12"}
+    return found | {name: f"c{10 + number % 2}" for number, name in enumerate(others)} | {"other": "c12"}
 
 
 def _by_reason(files: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ COMPONENTS = {
     "err_dark": "dark",
     "err_bias": "bias",
     "err_flat": "flat",
-    "err_other": "other",
+    "err_other": "gain and the rest",
 }
 
 

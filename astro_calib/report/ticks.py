@@ -49,6 +49,6 @@ def tick_text(value: float) -> str:
     >>> [tick_text(value) for value in (0.0, 0.05, 1e-6, 20000.0)]
     ['0', '0.05', '1e-6', '20000']
     """
-    text = f"{value:.6g}"
+    text = f"{value:.0e}" if 0 < abs(value) < 0.001 else f"{value:.6g}"
     mantissa, _, power = text.partition("e")
     return f"{mantissa}e{int(power)}" if power else text
