@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
 #: Distributions that are imported under another name.
-IMPORTED_AS = {"pyyaml": "yaml"}
+IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml"}
 HEAVY = {
     "asdf",
     "ccdproc",

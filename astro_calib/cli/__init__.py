@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from astro_calib.cli import advise, audit, demo, info, profile, ptc, reduce, validate
+from astro_calib.cli import advise, audit, demo, info, profile, ptc, reduce, report, validate
 from astro_calib.cli.group import Commands, log_to_stderr
 from astro_calib.cli.options import example
 
@@ -27,5 +27,5 @@ def main(context: click.Context) -> None:
     context.with_resource(log_to_stderr())
 
 
-for module in (reduce, info, profile, demo, validate, advise, ptc, audit):
+for module in (reduce, report, info, profile, demo, validate, advise, ptc, audit):
     main.add_command(module.command)

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 @click.option("--colours", is_flag=True, help="Write the planes of a colour sensor, too; measure stars in a green one.")
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
-@click.option("--no-pictures", is_flag=True, help="Draw no pictures, which takes as long as all else.")
+@click.option("--no-pictures", is_flag=True, help="Draw no pictures; the report has none either.")
 @click.option("--log", type=PATH, metavar="FILE", help="Write what is done with each file, and when, to this file.")
 @click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all that the summary says as JSON.")
 @OVERWRITE
@@ -107,8 +107,9 @@ def command(
 
     Biases, darks, flats and science frames are told apart by their headers, as the profile says; by the names of files
     and folders where headers are silent; or by --bias, --dark, --flat and --science. OUT will
-    hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame
-    (ECSV), pictures (PNG) and summary.txt. A terminal shows the most important part of the summary.
+    hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame (ECSV),
+    pictures (PNG), a page for the browser (report.html), summary.txt and the same as JSON (summary.json). A terminal
+    shows the most important part of the summary.
 
     With --dry-run nothing is written, and no pixel is read: it says what each file was taken for and why, which masters
     would be made, what each science frame would get, and what is missing.

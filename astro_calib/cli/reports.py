@@ -42,7 +42,7 @@ def check_reports(
 
 def _check_place(called: str, path: Path, out: Path) -> None:
     """Refuse the name of a picture, as raw frames and results have, and what the reduction writes itself."""
-    from astro_calib.night.common.output import PARTS, SUMMARY
+    from astro_calib.night.common.output import PARTS, SAID
     from astro_calib.night.files.find import OTHER_FORMATS
     from astro_calib.night.headers.raw_file import FITS_SUFFIX
 
@@ -51,7 +51,7 @@ def _check_place(called: str, path: Path, out: Path) -> None:
         if FITS_SUFFIX.search(name.name) or name.suffix.lower() in OTHER_FORMATS:
             msg = f"{called} has the name of a picture, such as a raw frame; {ELSEWHERE}."
             raise FileExistsError(msg)
-    if real == place / SUMMARY or any((place / part) in real.parents for part in PARTS):
+    if any(real == place / name for name in SAID) or any((place / part) in real.parents for part in PARTS):
         msg = f"{called} is where results go; {ELSEWHERE}, such as {out / 'report'}{path.suffix}."
         raise FileExistsError(msg)
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
 from astro_calib.errors import FrameError
-from astro_calib.io.atomic import write_atomically
 from astro_calib.io.terminal import progress_bar
 from astro_calib.night.common.frames import UnusedFile
 from astro_calib.night.common.names import called
@@ -24,7 +23,9 @@ from astro_calib.night.masters.masters import make_masters, write_masters
 from astro_calib.night.planning import make_plan
 from astro_calib.night.science import reduce_science
 from astro_calib.night.summary.journal import tell_masters, tell_reduced, tell_unused
+from astro_calib.night.summary.made import made_with
 from astro_calib.night.summary.summary import NightSummary
+from astro_calib.night.summary.write import write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,9 +75,10 @@ def reduce_night(
     """
     Reduce a night: make the masters, calibrate every science frame, measure its stars.
 
-    Written are ``masters/*.fits`` and ``calibrated/*.fits`` (which ``CCDData.read`` opens),
-    ``tables/*.ecsv``, ``pictures/*.png`` and ``summary.txt``. Each file is there whole or not at all. A
-    frame that cannot be read or reduced is named in the summary, and the others go on.
+    Written are ``masters/*.fits`` and ``calibrated/*.fits`` (which ``CCDData.read`` opens), ``tables/*.ecsv``,
+    ``pictures/*.png``, ``summary.txt``, the same as ``summary.json``, and ``report.html``, a page for the browser. Each
+    file is there whole or not at all. A frame that cannot be read or reduced is named in the summary, and the others go
+    on.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def reduce_night(
         Whether to measure the stars and the noise of the sky on each science frame, for the tables and for the pictures
         that show them.
     pictures : bool
-        Whether to draw pictures, which takes about as long as the rest.
+        Whether to draw pictures; without them the report has none either.
     aperture : float, optional
         Radius in pixels of the apertures in which stars are measured, the same on every frame. By default it is the
         width of each frame's stars, so that fluxes of different frames hold different parts of a star's light.
@@ -157,6 +159,7 @@ def reduce_night(
     >>> [master.path.name for master in summary.masters]
     ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
     """
+    parameters = dict(locals())
     started = time.monotonic()
     bar = partial(progress_bar, unit="file", show=progress)
     number = isinstance(aperture, Real) and not isinstance(aperture, bool)
@@ -213,9 +216,9 @@ def reduce_night(
         seconds=time.monotonic() - started,
         pictures=pictures,
         aperture=aperture,
+        made=made_with(parameters),
     )
-    write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8", errors="replace"))
-    return summary
+    return write_summary(summary, output)
 
 
 @dataclass

@@ -11,14 +11,16 @@ import numpy as np
 from astro_calib.arguments import printable
 from astro_calib.flags import DataQuality
 from astro_calib.frame.bayer_cards import pattern_in
-from astro_calib.frame.rebuild import usable, with_nan
+from astro_calib.frame.rebuild import usable
 from astro_calib.night.masters.masters import calibrate_raw, read_raw
 from astro_calib.night.masters.read_out import detector_of
 from astro_calib.night.summary.error_shares import error_shares
 from astro_calib.night.summary.frame_summary import FrameSummary
 from astro_calib.night.summary.sky_level import below_zero
-from astro_calib.photometry.sky_noise import measure_sky_noise
-from astro_calib.report.pictures import before_after_picture, histogram_picture, rendered, snr_picture
+from astro_calib.photometry.growth import within_square
+from astro_calib.photometry.sky_noise import MARGIN, measure_sky_noise
+from astro_calib.report.histogram import histogram_of
+from astro_calib.report.pictures import before_after_picture, histogram_picture, snr_picture
 from astro_calib.stack.levels import finite_median
 from astro_calib.steps.planes import colour_planes
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from astro_calib.night.masters.master_set import Masters
     from astro_calib.night.plan.plan import Plan
     from astro_calib.photometry.sky_noise import SkyNoise
+    from astro_calib.report.histogram import Histogram
 
 __all__ = ["Made", "Photometry", "before_calibrated", "calibrated", "measured", "reduce_science"]
 
@@ -44,10 +47,11 @@ GREEN = "G1"
 
 
 class Photometry(NamedTuple):
-    """What was measured on a calibrated science frame: its stars, and the noise of its sky."""
+    """What was measured on a calibrated science frame: its stars, the noise of its sky, and where objects are in it."""
 
     stars: QTable
     sky: SkyNoise
+    objects: NDArray[np.bool_]
 
 
 class Made(NamedTuple):
@@ -84,16 +88,18 @@ def reduce_science(
     raw = read_raw(frame)
     detector = detector_of(plan, raw, neighbours=True)
     image = calibrated(frame, plan, masters, raw, detector)
-    photometry, figures, content = None, {}, {}
+    photometry, figures, histogram = None, {}, None
+    content: dict[str, bytes] = {}
     planes = colour_planes(image) if _has_planes(plan, image) else {}
     if stars or pictures:
         before = masters.steps.finished(before_calibrated(raw, plan, masters, detector))
         # In a mosaic of colours each star is a checkerboard: those of a green plane are measured.
         seen = (planes[GREEN], colour_planes(before)[GREEN]) if planes else (image, before)
         photometry = measured(*seen, aperture) if stars else None
-        content = _drawn(frame, plan, *seen, photometry) if pictures else {}
+        if pictures:
+            content, histogram = _drawn(frame, plan, *seen, photometry)
     if photometry is not None:
-        figures = _figures(*photometry)
+        figures = _figures(photometry.stars, photometry.sky)
         figures["table"] = output.path("tables", frame.name)
         # A name of bytes that are no text cannot be written into a table.
         photometry.stars.meta["frame"] = printable(photometry.stars.meta["frame"])
@@ -129,6 +135,7 @@ def reduce_science(
         shares=error_shares(image),
         below_zero=below_zero(image),
         setup=plan.name,
+        histogram=histogram,
         **figures,
     )
     write = prepare_fits(image, path, overwrite=True)
@@ -165,23 +172,32 @@ def _figures(stars: QTable, sky: SkyNoise) -> dict[str, Any]:
 
 def _drawn(
     frame: RawFrame, plan: Plan, image: CCDFrame, before: CCDFrame, photometry: Photometry | None
-) -> dict[str, bytes]:
-    """The pictures of a frame as PNG, by the ends of their names."""
-    gain = float(plan.camera.amplifiers[0].gain.value)
+) -> tuple[dict[str, bytes], Histogram | None]:
+    """The pictures of a frame as PNG, by the ends of their names, and the histogram of its sky."""
     title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
-    labels = "before: raw less its pedestal / electron", "after / electron"
-    figures = {"frames": before_after_picture(title, with_nan(before), with_nan(image), labels)}
-    if photometry is not None:
-        stars, sky = photometry
-        same = usable(before) & usable(image)
-        step = before.digital_step or gain
-        figures["histogram"] = histogram_picture(title, before.pixels[same], image.pixels[same], sky, step)
-        ratios = {
-            "flux / its predicted error": (stars["snr_before"], stars["snr"]),
-            "flux / scatter of empty apertures": (stars["snr_empirical_before"], stars["snr_empirical"]),
-        }
-        figures["snr"] = snr_picture(title, ratios)
-    return {kind: rendered(figure) for kind, figure in figures.items()}
+    good = usable(before), usable(image)
+    panels = [
+        (label, one.pixels, used)
+        for label, one, used in zip(
+            ("before: raw less its pedestal / electron", "after / electron"), (before, image), good, strict=True
+        )
+    ]
+    pictures = {"frames": before_after_picture(title, *panels)}
+    if photometry is None:
+        return pictures, None
+    stars, sky, objects = photometry
+    step = before.digital_step or float(plan.camera.amplifiers[0].gain.value)
+    histogram = histogram_of(
+        before.pixels, image.pixels, good[0] & good[1] & ~within_square(objects, MARGIN), sky, step
+    )
+    if histogram is not None:
+        pictures["histogram"] = histogram_picture(title, histogram)
+    ratios = {
+        "flux / its predicted error": (stars["snr_before"], stars["snr"]),
+        "flux / scatter of empty apertures": (stars["snr_empirical_before"], stars["snr_empirical"]),
+    }
+    pictures["snr"] = snr_picture(title, ratios)
+    return pictures, histogram
 
 
 def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame, detector: Detector) -> CCDFrame:
@@ -210,8 +226,9 @@ def measured(image: CCDFrame, before: CCDFrame, aperture: float | None = None) -
 
     searched = search(image, before)
     annulus = None if aperture is None else annulus_around(aperture)
+    objects = searched.scene.objects
     return Photometry(
-        measure_searched(searched, radius=aperture, annulus=annulus), measure_sky_noise(image, searched.scene.objects)
+        measure_searched(searched, radius=aperture, annulus=annulus), measure_sky_noise(image, objects), objects
     )
 
 

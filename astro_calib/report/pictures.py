@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.arguments import printable
+from astro_calib.report.canvas import AFTER, BEFORE, MASKED, PREDICTED, WHITE, Canvas
+from astro_calib.report.shrink import grey_levels, shrunk, zscale
+from astro_calib.report.ticks import linear_ticks, log_ticks, tick_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from astro_calib.photometry.sky_noise import SkyNoise
+    from astro_calib.report.canvas import Box
+    from astro_calib.report.histogram import Histogram
 
 __all__ = ["before_after_picture", "histogram_picture", "master_picture", "rendered", "snr_picture"]
 
-#: Pixels on a side that are shown of an image; of larger ones every second, third, ... is.
-SHOWN = 1024
-#: Width and height of a picture with two frames side by side, inches.
-FRAMES_SIZE = (13.0, 6.6)
-#: Margins of a picture, inches (COLOR_SCALE: on the right, with one); between two panels, in units of their width.
-LEFT, RIGHT, COLOR_SCALE, BOTTOM, TOP, BETWEEN = 0.85, 0.2, 0.9, 0.6, 0.65, 0.32
-#: Dots per inch.
-RESOLUTION = 110
-#: Compression of PNG files: half of the usual effort, for files a few percent larger.
-COMPRESSION = 3
-BEFORE, AFTER, PREDICTED, MASKED = "#8a8a8a", "#1f6fb4", "#c8102e", "#a03030"
+#: The longer side of an image in a picture, in dots, is at most this; smaller images are enlarged to about half of it.
+SHOWN = 600
+#: Dots around the panels: to the left of each, to its right with a scale of grey levels and without, above, below.
+LEFT, SCALE, RIGHT, TOP, BOTTOM = 75, 85, 20, 60, 55
+#: Width and height of panels with curves and with stars.
+CURVES, STARS = (700, 400), 420
+#: Dots per inch of figures, and the compression of their PNG files.
+RESOLUTION, COMPRESSION = 110, 3
 
 
 def rendered(figure: Figure) -> bytes:
-    """Draw a figure; return the content of a PNG file."""
+    """Draw a figure of matplotlib; return the content of a PNG file."""
     content = io.BytesIO()
     figure.set_dpi(RESOLUTION)
     with warnings.catch_warnings():
@@ -45,146 +45,155 @@ def rendered(figure: Figure) -> bytes:
     return content.getvalue()
 
 
-def before_after_picture(title: str, before: NDArray[Any], after: NDArray[Any], labels: tuple[str, str]) -> Figure:
-    """Show a frame before and after, NaN where a pixel is masked, side by side, each with a zscale stretch."""
-    figure = _figure(title, FRAMES_SIZE, COLOR_SCALE)
-    for axes, image, label in zip(figure.subplots(1, 2), (before, after), labels, strict=True):
-        _show(axes, image, label)
-    return figure
+#: A label, pixels, and where these can be used.
+Panel = tuple[str, Any, Any]
 
 
-def histogram_picture(title: str, before: NDArray[Any], after: NDArray[Any], sky: SkyNoise, step: float) -> Figure:
-    """
-    Show the values of the same pixels before and after, less their medians, and the predicted width of the sky's noise.
-
-    All values are finite and in electron; ``sky`` is that of the frame after, ``step`` the electrons of a digital step,
-    by which values before differ, if they differ.
-    """
-    figure = _figure(title, (8.0, 5.0))
-    axes = figure.subplots()
-    width = sky.predicted if np.isfinite(sky.predicted) and sky.predicted > 0 else _spread(after)
-    # Both around 0, because a pedestal and a flat move the level but not what is looked at here.
-    # The median is a value that a pixel has, so that the values before are whole steps from it.
-    before, after = (values - np.quantile(values, 0.5, method="nearest") for values in (before, after))
-    spreads = _spread(before), _spread(after)
-    reach = float(np.clip(4 * spreads[0], 6 * width, 30 * width))
-    # Each bin holds as many of the steps as any other, or the histogram would be a comb; its edges are between them.
-    steps = max(1, round(width / 5 / step))
-    count = int(np.ceil(reach / (steps * step)))
-    bins = (np.arange(-count, count + 2) * steps - steps // 2 - 0.5) * step
-    heights = [np.histogram(values, bins)[0] / (values.size * steps * step) for values in (before, after)]
-    # Not left to matplotlib: on a logarithmic scale it would show the curve's way to nothing and no pixel.
-    lowest = min(height[height > 0].min() for height in heights) / 2
-    highest = max(height.max() for height in heights) * 2
-    for spread, height, color, label in zip(spreads, heights, (BEFORE, AFTER), ("before", "after"), strict=True):
-        scatter = f"{label}: 1.4826 MAD {spread:.4g}"
-        axes.stairs(height, bins, baseline=None, color=color, linewidth=1.4, label=scatter)
-    if np.isfinite(sky.predicted):
-        x = np.linspace(bins[0], bins[-1], 1001)
-        curve = np.exp(-0.5 * (x / width) ** 2) / (width * np.sqrt(2 * np.pi))
-        shown = curve >= lowest
-        label = f"predicted noise of the sky: {width:.4g}"
-        axes.plot(x[shown], curve[shown], color=PREDICTED, linestyle="--", linewidth=1.2, label=label)
-    axes.set_yscale("log")
-    axes.set_ylim(lowest, highest)
-    axes.set_xlabel("value less the median / electron")
-    axes.set_ylabel("fraction of pixels per electron")
-    # Above, where it hides nothing.
-    axes.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1.5, fontsize="small", frameon=False
-    )
-    return figure
+def before_after_picture(title: str, before: Panel, after: Panel) -> bytes:
+    """Show a frame before and after, side by side, each with a zscale stretch; return a PNG file."""
+    return _side_by_side(title, (before, after))
 
 
-def snr_picture(title: str, ratios: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> Figure:
-    """Show the signal-to-noise ratio of each star before against after, in a panel for each kind of ratio."""
-    figure = _figure(title, (5.6 * len(ratios), 5.8))
-    panels = figure.subplots(1, len(ratios), squeeze=False)[0]
-    for axes, (label, (before, after)) in zip(panels, ratios.items(), strict=True):
-        _compare(axes, label, np.asarray(before), np.asarray(after))
-    return figure
+def master_picture(title: str, image: NDArray[Any], sigma: NDArray[Any], good: NDArray[np.bool_], unit: str) -> bytes:
+    """Show a master and its standard deviation; ``unit`` is empty for a flat. Return a PNG file."""
+    of = f" / {unit}" if unit else ""
+    return _side_by_side(title, ((f"value{of}", image, good), (f"standard deviation{of}", sigma, good)))
 
 
-def _compare(axes: Axes, label: str, before: NDArray[Any], after: NDArray[Any]) -> None:
+def _side_by_side(title: str, panels: Sequence[Panel]) -> bytes:
+    small = [shrunk(image, good, SHOWN) for _, image, good in panels]
+    rows, columns = small[0][0].shape
+    times = max(1, SHOWN // 2 // max(rows, columns) + (max(rows, columns) < SHOWN // 2))
+    width, height = columns * times, rows * times
+    canvas = Canvas(2 * (LEFT + width + SCALE), TOP + height + BOTTOM)
+    canvas.text((canvas.image.width / 2, 18), title, size=16)
+    for number, ((label, image, _), (shown, block)) in enumerate(zip(panels, small, strict=True)):
+        corner = LEFT + number * (LEFT + width + SCALE), TOP
+        limits = zscale(shown)
+        box = canvas.paste(grey_levels(shown, limits, WHITE, MASKED), corner, times)
+        canvas.panels.append(box)
+        canvas.frame(box)
+        note = " (red: masked)" if np.isnan(shown).any() else ""
+        canvas.text(((box[0] + box[2]) / 2, TOP - 14), label + note)
+        _pixel_axes(canvas, box, (shown.shape[1] * block, shown.shape[0] * block), image.shape)
+        _grey_scale(canvas, box, limits)
+    return canvas.png()
+
+
+def _pixel_axes(canvas: Canvas, box: Box, shown: tuple[int, int], shape: tuple[int, ...]) -> None:
+    """Pixel coordinates from 0 at the centre of the first pixel, the first row at the bottom."""
+    left, top, right, bottom = box
+    along, up = (right - left) / shown[0], (bottom - top) / shown[1]
+    for value in linear_ticks(0, min(shown[0], shape[1]) - 1):
+        x = left + (value + 0.5) * along
+        canvas.line([(x, bottom), (x, bottom + 4)])
+        canvas.text((x, bottom + 6), tick_text(value), "mt", 12)
+    for value in linear_ticks(0, min(shown[1], shape[0]) - 1):
+        y = bottom - (value + 0.5) * up
+        canvas.line([(left - 5, y), (left - 1, y)])
+        canvas.text((left - 8, y), tick_text(value), "rm", 12)
+    canvas.text(((left + right) / 2, bottom + 26), "column / pixel", "mt")
+    canvas.upright((left - 62, (top + bottom) // 2), "row / pixel")
+
+
+def _grey_scale(canvas: Canvas, box: Box, limits: tuple[float, float]) -> None:
+    """Which value has which grey level."""
+    _, top, right, bottom = box
+    levels = np.linspace(WHITE, 0, bottom - top).astype(np.uint8)
+    ramp = canvas.paste(np.repeat(levels[:, np.newaxis], 14, axis=1), (right + 12, top))
+    canvas.frame(ramp)
+    low, high = limits
+    for value in linear_ticks(low, high):
+        y = bottom - (value - low) / (high - low) * (bottom - top)
+        canvas.line([(ramp[2], y), (ramp[2] + 4, y)])
+        canvas.text((ramp[2] + 7, y), tick_text(value), "lm", 12)
+
+
+def histogram_picture(title: str, histogram: Histogram) -> bytes:
+    """Show the values of a sky's pixels before and after, and the predicted width of their noise; return a PNG file."""
+    width, height = CURVES
+    canvas = Canvas(LEFT + width + RIGHT, TOP + height + BOTTOM)
+    box = (LEFT, TOP, LEFT + width, TOP + height)
+    edges, (lowest, highest) = histogram.edges, histogram.limits
+    x, y = _scale(edges[0], edges[-1], LEFT, LEFT + width), _scale(lowest, highest, TOP + height, TOP, log=True)
+    canvas.text((canvas.image.width / 2, 18), title, size=16)
+    for density, color in zip(histogram.densities, (BEFORE, AFTER), strict=True):
+        heights = np.repeat(np.maximum(density, lowest), 2)
+        places = np.repeat(edges, 2)[1:-1]
+        canvas.line([(x(one), y(other)) for one, other in zip(places, heights, strict=True)], color, 2)
+    curve = [(x(one), y(other)) for one, other in histogram.curve(401)]
+    # Dashes: of five parts three.
+    for first in range(0, len(curve) - 3, 5):
+        canvas.line(curve[first : first + 4], PREDICTED, 2)
+    canvas.frame(box)
+    for value in linear_ticks(edges[0], edges[-1]):
+        canvas.line([(x(value), box[3]), (x(value), box[3] + 4)])
+        canvas.text((x(value), box[3] + 6), tick_text(value), "mt", 12)
+    for value in log_ticks(lowest, highest):
+        canvas.line([(LEFT - 5, y(value)), (LEFT - 1, y(value))])
+        canvas.text((LEFT - 8, y(value)), tick_text(value), "rm", 12)
+    canvas.text(((box[0] + box[2]) / 2, box[3] + 28), "value less the median / electron", "mt")
+    canvas.upright((13, (box[1] + box[3]) // 2), "fraction of pixels per electron")
+    before, after = histogram.spreads
+    parts = [(BEFORE, f"before: 1.4826 MAD {before:.4g}"), (AFTER, f"after: 1.4826 MAD {after:.4g}")]
+    if curve:
+        parts.append((PREDICTED, f"predicted noise of the sky: {histogram.predicted:.4g}"))
+    _legend(canvas, parts)
+    return canvas.png()
+
+
+def _legend(canvas: Canvas, parts: Sequence[tuple[int, str]]) -> None:
+    """Say above a panel, where it hides nothing, which line is what."""
+    lengths = [26 + canvas.width_of(text, 12) + 22 for _, text in parts]
+    x = (canvas.image.width - sum(lengths)) / 2
+    for (color, text), length in zip(parts, lengths, strict=True):
+        canvas.line([(x, TOP - 16), (x + 20, TOP - 16)], color, 2)
+        canvas.text((x + 26, TOP - 16), text, "lm", 12)
+        x += length
+
+
+def snr_picture(title: str, ratios: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> bytes:
+    """Show the signal-to-noise ratio of each star before against after, a panel for each kind; return a PNG file."""
+    canvas = Canvas(len(ratios) * (LEFT + STARS + RIGHT), TOP + STARS + BOTTOM)
+    canvas.text((canvas.image.width / 2, 18), title, size=16)
+    for number, (label, (before, after)) in enumerate(ratios.items()):
+        left = LEFT + number * (LEFT + STARS + RIGHT)
+        box = (left, TOP, left + STARS, TOP + STARS)
+        canvas.text(((box[0] + box[2]) / 2, TOP - 14), label)
+        _compare(canvas, box, np.asarray(before), np.asarray(after))
+    return canvas.png()
+
+
+def _compare(canvas: Canvas, box: Box, before: NDArray[Any], after: NDArray[Any]) -> None:
+    left, top, right, bottom = box
     good = np.isfinite(before) & np.isfinite(after) & (before > 0) & (after > 0)
     before, after = before[good], after[good]
-    axes.set_title(label, fontsize="medium")
     if before.size == 0:
-        axes.text(0.5, 0.5, "no star could be measured", ha="center", va="center", transform=axes.transAxes)
-        axes.set_axis_off()
+        canvas.text(((left + right) / 2, (top + bottom) / 2), "no star could be measured")
         return
-    lowest, highest = min(before.min(), after.min()) / 1.3, max(before.max(), after.max()) * 1.3
-    axes.plot([lowest, highest], [lowest, highest], color=BEFORE, linewidth=1, label="no change")
+    low, high = float(min(before.min(), after.min())) / 1.3, float(max(before.max(), after.max())) * 1.3
+    x, y = _scale(low, high, left, right, log=True), _scale(low, high, bottom, top, log=True)
+    canvas.line([(left, bottom), (right, top)], BEFORE)
+    for one, other in zip(before.tolist(), after.tolist(), strict=True):
+        canvas.dot((x(one), y(other)), AFTER)
+    canvas.frame(box)
+    for value in log_ticks(low, high):
+        canvas.line([(x(value), bottom), (x(value), bottom + 4)])
+        canvas.text((x(value), bottom + 6), tick_text(value), "mt", 12)
+        canvas.line([(left - 5, y(value)), (left - 1, y(value))])
+        canvas.text((left - 8, y(value)), tick_text(value), "rm", 12)
+    canvas.text(((left + right) / 2, bottom + 28), "SNR before", "mt")
+    canvas.upright((left - 58, (top + bottom) // 2), "SNR after")
+    canvas.line([(left + 10, top + 16), (left + 26, top + 16)], BEFORE)
+    canvas.text((left + 34, top + 16), "no change", "lm", 12)
+    canvas.dot((left + 18, top + 36), AFTER)
     change = f"{before.size} stars, median of after / before {np.median(after / before):.3f}"
-    axes.scatter(before, after, s=14, color=AFTER, alpha=0.7, linewidths=0, label=change)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(lowest, highest)
-    axes.set_ylim(lowest, highest)
-    axes.set_aspect("equal")
-    axes.set_xlabel("SNR before")
-    axes.set_ylabel("SNR after")
-    axes.legend(loc="upper left", fontsize="small", frameon=False)
+    canvas.text((left + 34, top + 36), change, "lm", 12)
 
 
-def master_picture(title: str, image: NDArray[Any], sigma: NDArray[Any], unit: str) -> Figure:
-    """Show a master and its standard deviation, NaN where a pixel is masked; ``unit`` is empty for a flat."""
-    figure = _figure(title, FRAMES_SIZE, COLOR_SCALE)
-    of = f" / {unit}" if unit else ""
-    for axes, values, label in zip(
-        figure.subplots(1, 2), (image, sigma), (f"value{of}", f"standard deviation{of}"), strict=True
-    ):
-        _show(axes, values, label)
-    return figure
-
-
-def _figure(title: str, size: tuple[float, float], right: float = RIGHT) -> Figure:
-    """A figure that is drawn in memory and known to nobody else: no state of pyplot."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    # Margins in inches: a layout that is found from the sizes of all labels takes longer than the drawing.
-    width, height = size
-    margins = {"left": LEFT / width, "right": 1 - right / width, "bottom": BOTTOM / height, "top": 1 - TOP / height}
-    figure = Figure(figsize=size)
-    figure.subplots_adjust(**margins, wspace=BETWEEN)
-    FigureCanvasAgg(figure)
-    # Headers and file names are not formulas, and names of files may hold bytes that are no text.
-    figure.suptitle(printable(title), parse_math=False, y=1 - 0.15 / height)
-    return figure
-
-
-def _show(axes: Axes, image: NDArray[Any], label: str) -> None:
-    """An image with a zscale stretch, masked pixels in red, a colour bar, and pixel coordinates from 0."""
-    from astropy.visualization import ZScaleInterval
-    from matplotlib import colormaps
-
-    step = max(1, int(np.ceil(max(image.shape) / SHOWN)))
-    shown = np.asarray(image[::step, ::step], dtype=np.float32)
-    finite = shown[np.isfinite(shown)]
-    low, high = ZScaleInterval().get_limits(finite) if finite.size else (0.0, 1.0)
-    if not low < high:
-        low, high = low - 0.5, high + 0.5
-    extent = (-0.5, image.shape[1] - 0.5, -0.5, image.shape[0] - 0.5)
-    drawn = axes.imshow(
-        shown,
-        origin="lower",
-        extent=extent,
-        cmap=colormaps["gray"].with_extremes(bad=MASKED),
-        vmin=low,
-        vmax=high,
-        interpolation="antialiased",
-    )
-    note = " (red: masked)" if finite.size < shown.size else ""
-    axes.set_title(label + note, fontsize="medium", parse_math=False)
-    axes.set_xlabel("column / pixel")
-    axes.set_ylabel("row / pixel")
-    assert axes.figure is not None
-    axes.figure.colorbar(drawn, cax=axes.inset_axes((1.02, 0, 0.03, 1)))
-
-
-def _spread(values: NDArray[Any]) -> float:
-    """1.4826 times the median absolute deviation; 1 if all values are equal."""
-    from astro_calib.photometry.empty import robust_scatter
-
-    return (robust_scatter(values) if values.size else 0.0) or 1.0
+def _scale(low: float, high: float, first: float, last: float, *, log: bool = False) -> Callable[[float], float]:
+    """A function from values between two limits to places between two others."""
+    if log:
+        start, span = math.log10(low), math.log10(high) - math.log10(low)
+        return lambda value: first + (math.log10(value) - start) / span * (last - first)
+    return lambda value: first + (value - low) / (high - low) * (last - first)

@@ -50,12 +50,11 @@ def aspen():
 @pytest.fixture
 def quick(monkeypatch):
     """No empty apertures, and pictures without anything on them: for tests of what is done with files."""
-    from matplotlib.figure import Figure
-
     from astro_calib.photometry import snr
+    from astro_calib.report.canvas import Canvas
 
     monkeypatch.setattr(snr, "measure_searched", partial(snr.measure_searched, n_empty=0))
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
+    monkeypatch.setattr(Canvas, "png", lambda _: b"a picture")
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_masters_and_frames_are_made(reduced):
 def test_every_file_is_there_and_nothing_else(reduced):
     summary, _ = reduced
     found = sorted(str(path.relative_to(summary.out)) for path in summary.out.rglob("*") if path.is_file())
-    expected = ["summary.txt"]
+    expected = ["summary.txt", "summary.json", "report.html"]
     for master in summary.masters:
         stem = master.path.stem
         expected += [f"masters/{stem}.fits", f"pictures/{stem}-master.png"]
@@ -394,7 +394,7 @@ def test_a_frame_whose_picture_fails_leaves_nothing_behind(night, tmp_path, monk
         msg = "cannot be drawn"
         raise ValueError(msg)
 
-    monkeypatch.setattr(science, "rendered", fail)
+    monkeypatch.setattr(science, "before_after_picture", fail)
     summary = reduce_night(night.directory, tmp_path / "out", progress=False)
     assert [failure.reason for failure in summary.failures] == ["cannot be drawn"] * 2
     assert not list((tmp_path / "out").rglob("science*"))
@@ -419,13 +419,12 @@ def test_names_from_headers_stay_in_the_directory(night, tmp_path):
 
 @pytest.fixture(scope="module")
 def nickel_summary(nickel, tmp_path_factory):
-    from matplotlib.figure import Figure
-
     from astro_calib import photometry
+    from astro_calib.report.canvas import Canvas
 
     with pytest.MonkeyPatch.context() as patch:
         # Pictures and empty apertures are looked at above.
-        patch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
+        patch.setattr(Canvas, "png", lambda _: b"a picture")
         patch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
         out = tmp_path_factory.mktemp("nickel") / "out"
         return reduce_night(nickel, out, profile="nickel", progress=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astro_calib.photometry.sky_noise import SkyNoise
-from astro_calib.report.pictures import histogram_picture
+from astro_calib.report.histogram import histogram_of
 
 
 @pytest.mark.parametrize("noise", [3.0, 11.0, 25.0])
@@ -18,18 +18,17 @@ def test_histogram_holds_the_pixels_whatever_the_tails(noise, others):
     light = rng.exponential(40 * noise, 40000) * (rng.uniform(size=40000) < others)
     before = np.round((rng.normal(500.0, noise, 40000) + light) / gain) * gain
     after = before + rng.normal(0, 0.3, before.size)
-    figure = histogram_picture("d1059", before, after, SkyNoise(500.0, noise, noise, 1.0), gain)
-    (axes,) = figure.axes
-    low, high = axes.get_ylim()
-    drawn = [patch.get_data() for patch in axes.patches]
-    assert len(drawn) == 2
-    for values, edges, _ in drawn:
+    good = np.ones((200, 200), dtype=bool)
+    sky = SkyNoise(500.0, noise, noise, 1.0)
+    histogram = histogram_of(before.reshape(200, 200), after.reshape(200, 200), good, sky, gain)
+    low, high = histogram.limits
+    for values in histogram.densities:
         filled = values[values > 0]
         assert low < filled.min()
         assert filled.max() < high < 10 * filled.max()
         # Counts over the number of pixels and the width of a bin.
-        assert 0.2 < np.sum(values * np.diff(edges)) <= 1 + 1e-9
-    assert low <= axes.lines[0].get_ydata().min()
+        assert 0.2 < np.sum(values * np.diff(histogram.edges)) <= 1 + 1e-9
+    assert low <= min(y for _, y in histogram.curve())
     # No edge on a value: each is half a step from the nearest.
-    offset = (drawn[0][1] / gain) % 1
+    offset = (histogram.edges / gain) % 1
     np.testing.assert_allclose(offset, 0.5, atol=1e-6)

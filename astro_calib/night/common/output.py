@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 
 from astro_calib.arguments import as_path
 from astro_calib.io.atomic import remove_leftovers, write_atomically
+from astro_calib.report.page import REPORT
+from astro_calib.report.summary_file import SUMMARY_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
 
-__all__ = ["PARTS", "SUMMARY", "Output", "check_output"]
+__all__ = ["PARTS", "SAID", "SUMMARY", "Output", "check_output"]
 
 #: The parts of the results, and how the names of their files end.
 PARTS = {"masters": ".fits", "calibrated": ".fits", "tables": ".ecsv", "pictures": ".png"}
 SUMMARY = "summary.txt"
+#: What tells of the results.
+SAID = (SUMMARY, SUMMARY_JSON, REPORT)
 
 
 class Output:
@@ -47,7 +51,8 @@ class Output:
                 remove_leftovers(self.directory / part)
             remove_leftovers(self.directory)
             # Its absence tells that the results are not finished.
-            self.summary.unlink(missing_ok=True)
+            for name in SAID:
+                (self.directory / name).unlink(missing_ok=True)
         except OSError as error:
             raise _not_writable(self.directory, error.strerror or str(error)) from error
 

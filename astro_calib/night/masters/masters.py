@@ -13,7 +13,7 @@ import numpy as np
 
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
-from astro_calib.frame.rebuild import usable, with_nan
+from astro_calib.frame.rebuild import usable
 from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason, file_state
 from astro_calib.night.common.names import file_name, for_filter, unique_name
 from astro_calib.night.common.net import reason_of, tried
@@ -39,7 +39,7 @@ from astro_calib.night.masters.master_set import (
 from astro_calib.night.masters.read_out import detector_of
 from astro_calib.night.matching.dark_for import FAR, distance
 from astro_calib.night.summary.master_summary import REJECTED, MasterSummary
-from astro_calib.report.pictures import master_picture, rendered
+from astro_calib.report.pictures import master_picture
 from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
@@ -395,5 +395,4 @@ def write_masters(
 
 
 def _picture(title: str, master: CCDFrame) -> bytes:
-    values, sigmas = with_nan(master), with_nan(master, np.sqrt(variance_of(master)))
-    return rendered(master_picture(title, values, sigmas, str(master.unit)))
+    return master_picture(title, master.pixels, np.sqrt(variance_of(master)), usable(master), str(master.unit))

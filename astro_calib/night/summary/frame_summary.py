@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from astro_calib.report.histogram import Histogram
+
 __all__ = ["FrameSummary"]
 
 #: Observed over predicted noise of the sky: outside of this range a remark says so.
@@ -73,6 +75,8 @@ class FrameSummary:
     raw_name : str
         What it is called in what is said about it: the name of the raw file, with its folder where several files of the
         night have the same name. By default the name of ``raw``, or of ``path``.
+    histogram : Histogram, optional
+        How often the pixels of its sky have which value, before and after calibration; None without stars or pictures.
 
     Examples
     --------
@@ -111,6 +115,7 @@ class FrameSummary:
     setup: str = ""
     raw: Path | None = None
     raw_name: str = ""
+    histogram: Histogram | None = None
 
     def __post_init__(self) -> None:
         if not self.raw_name:

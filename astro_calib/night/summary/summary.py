@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import printable
@@ -16,9 +16,10 @@ from astro_calib.night.summary.plain import plain, plain_setup, plain_unused
 from astro_calib.night.summary.sky_doubt import sky_doubt
 from astro_calib.night.summary.sky_level import doubts_of_level
 from astro_calib.night.summary.unused_text import lost_lines, reason_lines
+from astro_calib.report.page import REPORT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from astro_calib.night.common.frames import UnusedFile
@@ -60,6 +61,8 @@ class NightSummary:
         Whether pictures were drawn.
     aperture : float or None
         Radius of the apertures on all frames, in pixels; None if it follows the width of each frame's stars.
+    made : dict
+        How it was made: ``versions``, ``parameters``, the ``command`` and when it was ``finished``.
 
     Examples
     --------
@@ -85,6 +88,7 @@ class NightSummary:
     seconds: float = 0.0
     pictures: bool = True
     aperture: float | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.text()
@@ -149,6 +153,7 @@ class NightSummary:
             "masters": plain(self.masters),
             "science": plain(self.frames),
             "lost": plain_unused(self.lost),
+            "made": plain(self.made),
             "not_used": plain_unused(file for file in self.unused if not file.lost),
         }
 
@@ -245,6 +250,6 @@ class NightSummary:
             places.append(("star tables", "tables"))
         if self.pictures:
             places.append(("pictures", "pictures"))
-        places.append(("this summary", SUMMARY))
+        places += [("report", REPORT), ("this summary", SUMMARY)]
         rows = [(what, glued(str(self.out / where))) for what, where in places]
         return ["results", *columns(rows, "<<", width)]
