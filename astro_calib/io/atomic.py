@@ -23,7 +23,7 @@ SUFFIX = 40
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
-    Write a file whole or not at all; replace an old one only when the new one is complete.
+    Write a file whole or not at all; replace an old one only when the new one is complete and on disk.
 
     ``write`` is called with the path of a temporary file, which does not exist yet, in the same directory and with the
     same suffix. Behind a symbolic link, the file that it points to is replaced. An OSError names the file; after any
@@ -42,7 +42,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary = Path(name)
         temporary.unlink()
         write(temporary)
+        _to_disk(temporary)
         temporary.replace(path)
+        with suppress(OSError):  # some file systems cannot do that with a folder
+            _to_disk(path.parent)
     except OSError as error:
         # Under the name that the user knows. What numpy says of a full disk has no number.
         reason = error.strerror or f"is the disk full? {error}"
@@ -50,6 +53,15 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would outlast a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_leftovers(directory: Path) -> None:

@@ -187,38 +187,38 @@ def reduce_night(
             watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
-    output = Output(out, [*raw_paths, *(frame.file for frame in plan.frames)], overwrite=overwrite)
-    remarks.add(*plan.remarks)
-    results = _Results(called=called(raw_paths))
-    errors: list[FrameError] = []
-    for setup in plan.setups:
-        try:
-            _reduce_setup(setup, output, remarks, results, bar, stars=stars, pictures=pictures, aperture=aperture)
-        except FrameError as error:
-            # A master that cannot be made costs its setup, and not those of the others.
-            errors.append(error)
-            lost = [left_out(frame, str(error)) for frame in setup.frames]
-            results.unused += lost
-            tell_unused(lost)
-    if len(errors) == len(plan.setups):
-        raise errors[0]
-    old = [path.relative_to(output.directory) for path in output.left_over()]
-    if old:
-        remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
-    summary = NightSummary(
-        out=output.directory,
-        plan=plan,
-        masters=tuple(results.masters),
-        frames=tuple(results.frames),
-        failures=tuple(results.failures),
-        unused=tuple(dict.fromkeys((*plan.unused, *results.unused))),
-        remarks=remarks.lines(),
-        seconds=time.monotonic() - started,
-        pictures=pictures,
-        aperture=aperture,
-        made=made_with(parameters),
-    )
-    return write_summary(summary, output)
+    with Output(out, [*raw_paths, *(frame.file for frame in plan.frames)], overwrite=overwrite) as output:
+        remarks.add(*plan.remarks)
+        results = _Results(called=called(raw_paths))
+        errors: list[FrameError] = []
+        for setup in plan.setups:
+            try:
+                _reduce_setup(setup, output, remarks, results, bar, stars=stars, pictures=pictures, aperture=aperture)
+            except FrameError as error:
+                # A master that cannot be made costs its setup, and not those of the others.
+                errors.append(error)
+                lost = [left_out(frame, str(error)) for frame in setup.frames]
+                results.unused += lost
+                tell_unused(lost)
+        if len(errors) == len(plan.setups):
+            raise errors[0]
+        old = [path.relative_to(output.directory) for path in output.left_over()]
+        if old:
+            remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
+        summary = NightSummary(
+            out=output.directory,
+            plan=plan,
+            masters=tuple(results.masters),
+            frames=tuple(results.frames),
+            failures=tuple(results.failures),
+            unused=tuple(dict.fromkeys((*plan.unused, *results.unused))),
+            remarks=remarks.lines(),
+            seconds=time.monotonic() - started,
+            pictures=pictures,
+            aperture=aperture,
+            made=made_with(parameters),
+        )
+        return write_summary(summary, output)
 
 
 @dataclass

@@ -7,12 +7,13 @@ import os
 import resource
 import signal
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from astro_calib import CCDFrame
-from astro_calib.io.atomic import write_atomically
+from astro_calib.io.atomic import TEMPORARY, write_atomically
 from tests import processes
 
 
@@ -164,3 +165,24 @@ def test_directory_that_cannot_be_written_to_is_told_with_the_name_of_the_frame(
         random_frame(2).write(path, overwrite=True)
     np.testing.assert_array_equal(CCDFrame.read(path).data, random_frame(1).data)
     assert names(tmp_path) == [path.name]
+
+
+def test_a_file_is_on_disk_before_it_has_its_name_and_its_name_before_it_is_told(tmp_path, monkeypatch):
+    events = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor):
+        events.append(("synced", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def renamed(self, target):
+        events.append(("renamed", str(target)))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_atomically(tmp_path / "m13.txt", lambda path: path.write_text("whole"))
+    (first, temporary), *others = events
+    assert first == "synced"
+    assert Path(temporary).name.startswith(TEMPORARY)
+    assert others == [("renamed", str(tmp_path / "m13.txt")), ("synced", str(tmp_path))]

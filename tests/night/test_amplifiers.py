@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from astro_calib import CCDFrame
 from astro_calib.cli import main
+from astro_calib.errors import FrameError
 from astro_calib.night import plan_night, reduce_night
 
 #: Rows, columns and overscan columns of an amplifier.
@@ -331,3 +332,21 @@ def test_the_plan_says_that_an_amplifier_lacks_its_gain(camera, tmp_path):
     planned = CliRunner().invoke(main, ["reduce", raw, "--dry-run", "--detector", "header"])
     assert planned.exit_code == 1
     assert "unknown of some amplifiers: no header tells it; give --gain" in " ".join(planned.output.split())
+
+
+def test_darks_of_several_amplifiers_tell_no_level_of_zero_light(rng, tmp_path):
+    """Neither biases nor overscans: the level is asked for, and what is given is not taken for light."""
+    raw = tmp_path / "raw"
+    Camera(rng, levels=(1000.0,) * 4).night(raw, science=1)
+    for path in raw.iterdir():
+        with fits.open(path, mode="update") as hdus:
+            for hdu in hdus[1:]:
+                del hdu.header["BIASSEC"]
+            if hdus[0].header["IMAGETYP"] == "BIAS":
+                hdus[0].header.update(IMAGETYP="DARK", EXPTIME=30.0)
+    with pytest.raises(FrameError, match=r"no single level of zero light; give biases, .*--pedestal"):
+        reduce_night(raw, tmp_path / "out", **QUIET)
+    summary = reduce_night(raw, tmp_path / "out", **QUIET, pedestal=1000.0)
+    image = CCDFrame.read(summary.frames[0].path)
+    for values, sigma in zip(of_amplifiers(image.data), of_amplifiers(np.sqrt(image.variance)), strict=True):
+        assert np.std((values - np.median(values)) / sigma) == pytest.approx(1, abs=0.05)

@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from astro_calib.errors import FrameError
 from astro_calib.night import load_profile
-from astro_calib.night.files.examine import examine_file
+from astro_calib.night.files.examine import examine_chips
 from astro_calib.night.library.library import find_library
 from astro_calib.night.library.loan import Borrowed
 from astro_calib.night.library.master_file import MasterFile
@@ -50,7 +50,7 @@ def science(write_raw):
 
     def write(name="m13.fits", **cards):
         path = write_raw(name, "LIGHT", **({"FILTER": "V", "EXPTIME": 60.0} | CAMERA | cards))
-        return examine_file(path, GENERIC, needs_numbers=False)
+        return examine_chips(path, GENERIC, needs_numbers=False)[0]
 
     return write
 
@@ -78,7 +78,7 @@ def test_what_the_night_has_is_not_borrowed(shelf, put, science, write_raw):
         put(f"{kind}.fits", kind, **cards)
     put("flat-B.fits", "FLAT", FILTER="B")
     own = [
-        examine_file(write_raw(f"own-{kind}.fits", kind, **cards, **CAMERA), GENERIC, needs_numbers=False)
+        examine_chips(write_raw(f"own-{kind}.fits", kind, **cards, **CAMERA), GENERIC, needs_numbers=False)[0]
         for kind, cards in (("BIAS", {}), ("FLAT", {"FILTER": "V"}))
     ]
     frames = [*own, science("v.fits"), science("b.fits", FILTER="B")]
@@ -233,7 +233,7 @@ def test_a_night_without_science_frames_borrows_what_its_masters_need(shelf, put
     put("bias.fits", "BIAS")
     put("dark.fits", "DARK", EXPTIME=60.0)
     put("flat.fits", "FLAT", FILTER="V")
-    frame = examine_file(write_raw("one.fits", kind, FILTER="V", **CAMERA), GENERIC, needs_numbers=False)
+    frame = examine_chips(write_raw("one.fits", kind, FILTER="V", **CAMERA), GENERIC, needs_numbers=False)[0]
     assert names(lent(shelf, [frame])) == taken
 
 

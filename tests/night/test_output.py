@@ -7,20 +7,23 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from astro_calib import simulate
+from astro_calib.cli import main
 from astro_calib.io.atomic import TEMPORARY
 from astro_calib.night.common.output import Output, check_output
 
 
 def test_parts_are_made_and_files_belong_to_them(tmp_path):
-    output = Output(tmp_path / "a" / "out", [])
-    assert sorted(path.name for path in output.directory.iterdir()) == [
-        "calibrated",
-        "masters",
-        "pictures",
-        "tables",
-    ]
-    assert output.path("calibrated", "d1048") == tmp_path / "a" / "out" / "calibrated" / "d1048.fits"
+    with Output(tmp_path / "a" / "out", []) as output:
+        assert sorted(path.name for path in output.directory.iterdir() if path.is_dir()) == [
+            "calibrated",
+            "masters",
+            "pictures",
+            "tables",
+        ]
+        assert output.path("calibrated", "d1048") == tmp_path / "a" / "out" / "calibrated" / "d1048.fits"
 
 
 @pytest.mark.parametrize("name", ["summary.txt", "masters/master-bias.fits", "tables/d1.ecsv"])
@@ -31,27 +34,27 @@ def test_results_are_replaced_only_if_asked_for(tmp_path, name):
     with pytest.raises(FileExistsError, match=f"holds results already, such as {name}; give another directory"):
         Output(tmp_path, [])
     assert old.read_text() == "precious"
-    output = Output(tmp_path, [], overwrite=True)
-    # A summary tells of results that are finished; those that are about to change are not.
-    assert old.exists() == (name != "summary.txt")
-    assert output.left_over() == ([] if name == "summary.txt" else [old])
+    with Output(tmp_path, [], overwrite=True) as output:
+        # A summary tells of results that are finished; those that are about to change are not.
+        assert old.exists() == (name != "summary.txt")
+        assert output.left_over() == ([] if name == "summary.txt" else [old])
 
 
 def test_other_files_are_nobodys_business(tmp_path):
     (tmp_path / "notes.txt").write_text("seeing 2 arcsec")
-    output = Output(tmp_path, [])
-    assert output.left_over() == []
+    with Output(tmp_path, []) as output:
+        assert output.left_over() == []
 
 
 def test_what_was_written_is_not_left_over(tmp_path):
     (tmp_path / "masters").mkdir()
     for name in ("old", "asked for", "new"):
         (tmp_path / "masters" / f"{name}.fits").write_text("")
-    output = Output(tmp_path, [], overwrite=True)
-    output.path("masters", "asked for")
-    output.write("masters", "new", lambda path: path.write_text("new"))
-    assert (tmp_path / "masters" / "new.fits").read_text() == "new"
-    assert [path.name for path in output.left_over()] == ["asked for.fits", "old.fits"]
+    with Output(tmp_path, [], overwrite=True) as output:
+        output.path("masters", "asked for")
+        output.write("masters", "new", lambda path: path.write_text("new"))
+        assert (tmp_path / "masters" / "new.fits").read_text() == "new"
+        assert [path.name for path in output.left_over()] == ["asked for.fits", "old.fits"]
 
 
 @pytest.mark.parametrize("part", ["", "calibrated", "masters"])
@@ -77,7 +80,8 @@ def test_a_link_to_the_raw_frames_is_seen_through(tmp_path):
 def test_a_directory_beside_or_below_the_raw_frames_is_fine(tmp_path):
     raw = tmp_path / "a.fits"
     raw.write_text("photons")
-    assert Output(tmp_path / "reduced", [raw]).directory.is_dir()
+    with Output(tmp_path / "reduced", [raw]) as output:
+        assert output.directory.is_dir()
 
 
 def test_a_directory_that_cannot_be_made_is_named_before_anything_is_made(tmp_path):
@@ -118,18 +122,18 @@ def test_what_a_process_that_was_killed_has_left_is_no_result_and_removed(tmp_pa
     left.parent.mkdir(exist_ok=True)
     for path in (left, old):
         path.write_text("half")
-    output = Output(tmp_path, [])
-    assert not left.exists()
-    assert old.exists()
-    assert output.left_over() == []
+    with Output(tmp_path, []) as output:
+        assert not left.exists()
+        assert old.exists()
+        assert output.left_over() == []
 
 
 def test_the_temporary_file_of_a_process_that_runs_is_left_to_it(tmp_path):
     (tmp_path / "masters").mkdir()
     path = tmp_path / "masters" / f"{TEMPORARY}{os.getppid()}-abcd1234-m13.fits"
     path.write_text("half")
-    Output(tmp_path, [])
-    assert path.exists()
+    with Output(tmp_path, []):
+        assert path.exists()
 
 
 def test_a_directory_without_a_name_is_not_the_working_directory(tmp_path, monkeypatch):
@@ -147,3 +151,38 @@ def test_a_link_that_leads_nowhere_is_told_before_anything_is_made(tmp_path, nam
     with pytest.raises(OSError, match="is a link that leads nowhere; give another directory"):
         check_output(tmp_path / name)
     assert not (tmp_path / "not there").exists()
+
+
+def test_a_folder_belongs_to_one_reduction_at_a_time(tmp_path):
+    with Output(tmp_path / "out", []):
+        for attempt in (check_output, lambda out, **options: Output(out, [], **options)):
+            with pytest.raises(BlockingIOError, match=rf"reduction \(process {os.getpid()} on .*; wait for its end"):
+                attempt(tmp_path / "out", overwrite=True)
+    with Output(tmp_path / "out", []):
+        pass
+    assert not [path for path in (tmp_path / "out").iterdir() if path.is_file()]
+
+
+def test_the_second_of_two_commands_is_told_who_is_at_work_and_touches_nothing(tmp_path):
+    raw = tmp_path / "raw"
+    simulate.night(raw, seed=1, camera=simulate.camera((64, 96), seed=1, filters=["V"]), science=1)
+    with Output(tmp_path / "out", []) as output:
+        output.write("masters", "master-bias", lambda path: path.write_text("of the first"))
+        result = CliRunner().invoke(main, ["reduce", str(raw), str(tmp_path / "out"), "--gain", "2", "--overwrite"])
+        assert result.exit_code == 1
+        assert f"process {os.getpid()}" in result.output
+        assert output.path("masters", "master-bias").read_text() == "of the first"
+
+
+def test_a_process_that_was_killed_holds_nothing(tmp_path):
+    code = (
+        "import sys, time; from astro_calib.night.common.output import Output\n"
+        "with Output(sys.argv[1], []): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(BlockingIOError, match=f"process {process.pid}"):
+            check_output(tmp_path)
+        process.kill()
+    with Output(tmp_path, []):
+        pass

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from astro_calib.cli import main
 from astro_calib.night import load_profile, plan_night, reduce_night
 from astro_calib.night.common.names import common_pattern, in_rows
-from astro_calib.night.files.examine import examine_file
+from astro_calib.night.files.examine import examine_chips
 from astro_calib.night.headers.told_by_name import kind_by_name
 from tests.night.synthetic import Camera
 
@@ -149,7 +149,7 @@ def test_words_of_observatories(write_raw, cards, kind):
     path = write_raw("a.fits", **({"EXPTIME": 30.0} | {k: v for k, v in cards.items() if v is not None}))
     if cards.get("EXPTIME", 0) is None:
         fits.delval(path, "EXPTIME")
-    frame = examine_file(path, load_profile("generic"), needs_numbers=False)
+    frame = examine_chips(path, load_profile("generic"), needs_numbers=False)[0]
     assert (frame.kind, frame.exposure_time) == (kind, 0.0 if kind == "bias" else 30.0)
 
 

@@ -56,6 +56,13 @@ def test_a_sky_that_slopes_is_subtracted_with_its_error(raw, tmp_path, night):
     assert any(source.name == "sky" for source, _ in image.budget.terms)
 
 
+def test_a_sky_of_one_level_is_asked_for_by_0(raw, tmp_path, night):
+    night("m13.fits", "OBJECT", SKY, FILTER="I")
+    image, summary = reduced(raw, tmp_path, sky=0)
+    assert abs(image.data.mean()) < 1
+    assert summary.to_dict()["setups"][0]["steps"] == ["sky: 0"]
+
+
 def test_pixels_are_added_up_with_the_noise_of_their_sum(raw, tmp_path, night):
     night("m13.fits", "OBJECT", SKY, FILTER="I")
     image, _ = reduced(raw, tmp_path, bin=2)
@@ -182,3 +189,12 @@ def test_a_step_that_makes_no_sense_is_refused(tmp_path, text, said):
     profile.write_text(f"[steps]\n{text}\n", encoding="utf-8")
     with pytest.raises(ProfileError, match=said):
         load_profile(profile)
+
+
+@pytest.mark.parametrize(("text", "options"), [("colours = true", {"bin": 2}), ("bin = 2", {"colours": True})])
+def test_a_step_of_the_profile_that_forbids_one_of_the_options_is_refused(raw, tmp_path, night, text, options):
+    night("m13.fits", "OBJECT", SKY, FILTER="I")
+    profile = tmp_path / "mine.toml"
+    profile.write_text(f"[steps]\n{text}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="different colours"):
+        reduced(raw, tmp_path, profile=profile, **options)

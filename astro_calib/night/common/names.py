@@ -93,9 +93,8 @@ def in_rows(names: Sequence[str], most: int = MANY) -> list[str]:
         row = row_of.get(name, [])
         together = len(row) > most
         lines[f"{row[0]} to {row[-1]} ({len(row)} files)" if together else name] = len(row) if together else 1
-    shown = list(lines)[:LISTED]
-    more = sum(number for line, number in lines.items() if line not in set(shown))
-    return [*shown, f"and {more} more"] if more > most else list(lines)
+    more = sum(list(lines.values())[LISTED:])
+    return [*list(lines)[:LISTED], f"and {more} more"] if more > most else list(lines)
 
 
 def natural(path: Path) -> tuple[str, list[tuple[str, int]]]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from astro_calib.arguments import as_path
 from astro_calib.io.atomic import remove_leftovers, write_atomically
+from astro_calib.night.common.lock import check_idle, hold, release
 from astro_calib.report.page import REPORT
 from astro_calib.report.summary_file import SUMMARY_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
+    from typing import Self
 
 __all__ = ["PARTS", "SAID", "SUMMARY", "Output", "check_output"]
 
@@ -28,8 +30,9 @@ class Output:
     """
     The directory of the results, made ready for them; nothing is written beside raw files.
 
-    A FileExistsError says that there are results which may not be overwritten, or that raw frames lie there; an OSError
-    that the directory cannot be made or written.
+    It is held until the end of the ``with`` block, so that no other reduction writes into it. A BlockingIOError says
+    that another does; a FileExistsError says that there are results which may not be overwritten, or that
+    raw frames lie there; an OSError that the directory cannot be made or written.
     """
 
     def __init__(self, directory: str | PathLike[str], raw: Iterable[Path], *, overwrite: bool = False) -> None:
@@ -48,13 +51,22 @@ class Output:
         try:
             for part in PARTS:
                 (self.directory / part).mkdir(parents=True, exist_ok=True)
+            self._held = hold(self.directory)
+            for part in ("", *PARTS):
                 remove_leftovers(self.directory / part)
-            remove_leftovers(self.directory)
             # Its absence tells that the results are not finished.
             for name in SAID:
                 (self.directory / name).unlink(missing_ok=True)
+        except BlockingIOError:
+            raise
         except OSError as error:
             raise _not_writable(self.directory, error.strerror or str(error)) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        release(self.directory, self._held)
 
     @property
     def summary(self) -> Path:
@@ -90,13 +102,15 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
     """
     Find out whether results can go into a directory, without making anything.
 
-    A FileExistsError says that it is a file, or holds results which may not be overwritten; an OSError that it cannot
-    be made or written; a ValueError that it has no name.
+    A FileExistsError says that it is a file, or holds results which may not be overwritten; a BlockingIOError that
+    another reduction is writing into it; an OSError that it cannot be made or written; a ValueError that it has no
+    name.
     """
     directory = as_path("the directory for the results", directory)
     if _there(directory) and not directory.is_dir():
         msg = f"{directory} is a file; give a directory for the results."
         raise FileExistsError(msg)
+    check_idle(directory)
     if not overwrite and (found := _results(directory)):
         msg = (
             f"{directory} holds results already, such as {found[0].relative_to(directory)}; give "

@@ -113,7 +113,7 @@ def night_detector(
     from astro_calib.detector.detector import Detector
 
     if frames[0].amplifiers:
-        return _of_amplifiers(frames, profile, mode, options, seen)
+        return _of_amplifiers(frames, profile, mode, options, seen, bias_is_lent=bias_is_lent)
     values: dict[str, Any] = {}
     remarks: list[str] = []
     sampler = Sampler(frames[0].shape, frames[0].overscan, frames[0].trim, seen)
@@ -168,7 +168,13 @@ def night_detector(
 
 
 def _of_amplifiers(
-    frames: Sequence[RawFrame], profile: Profile, mode: str, options: Collection[str], seen: Seen | None
+    frames: Sequence[RawFrame],
+    profile: Profile,
+    mode: str,
+    options: Collection[str],
+    seen: Seen | None,
+    *,
+    bias_is_lent: bool,
 ) -> NightDetector:
     """The detector of frames of several amplifiers, each of which is measured by itself."""
     from astro_calib.detector.amplifier import Amplifier
@@ -176,24 +182,32 @@ def _of_amplifiers(
 
     apart = list(zip(*map(by_amplifier, frames), strict=True))
     names = short_names(frames[0].amplifiers)
-    amplifiers, numbers = [], []
+    amplifiers, numbers, pedestals = [], [], set()
     said: dict[str, list[str]] = {}
     tables = profile.tables(len(apart), frames[0].chip)
     for own, name, table, of_one in zip(frames[0].amplifiers, names, tables, apart, strict=True):
         of_frames: Sequence[RawFrame] = of_one
-        stated = {role: table[role] for role in (*ROLES, "gain_uncertainty", "saturation") if role in table}
-        if "gain" in options:
-            # An option holds for all of them.
-            stated = {role: value for role, value in stated.items() if not role.startswith("gain")}
-        stated = {role: value for role, value in stated.items() if role not in options}
+        # An option holds for all of them.
+        roles = (*ROLES, "gain_uncertainty", "saturation")
+        stated = {
+            role: table[role] for role in roles if role in table and role.removesuffix("_uncertainty") not in options
+        }
         saturation = stated.get("saturation", profile.saturation)
         if saturation is not None:
             of_frames = [replace(frame, saturation=saturation) for frame in of_frames]
         try:
-            found = night_detector(of_frames, replace(profile, **stated), mode=mode, options=options, seen=seen)
+            found = night_detector(
+                of_frames,
+                replace(profile, **stated),
+                mode=mode,
+                options=options,
+                seen=seen,
+                bias_is_lent=bias_is_lent,
+            )
         except UnknownNumberError as error:
             msg = f"of amplifier {name}: {error}"
             raise UnknownNumberError(msg) from error
+        pedestals.add(found.pedestal)
         (amplifier,) = found.detector.amplifiers
         amplifiers.append(
             Amplifier(
@@ -214,11 +228,18 @@ def _of_amplifiers(
             numbers.append(replace(number, amplifier=name, alarm=alarm))
         for remark in found.remarks:
             said.setdefault(remark, []).append(name)
+    if pedestals - {None, profile.pedestal}:
+        msg = (
+            "there are neither biases nor overscans, and the darks of several amplifiers tell no single level of zero "
+            "light; give biases, a master bias (--masters), or the level (--pedestal)."
+        )
+        raise FrameError(msg)
     remarks = [
         remark if len(about) == len(apart) else f"amplifier {', '.join(about)}: {remark}"
         for remark, about in said.items()
     ]
-    return NightDetector(Detector(amplifiers=tuple(amplifiers), name=profile.name), tuple(numbers), tuple(remarks))
+    detector = Detector(amplifiers=tuple(amplifiers), name=profile.name)
+    return NightDetector(detector, tuple(numbers), tuple(remarks), pedestal=next(iter(pedestals)))
 
 
 def short_names(amplifiers: Sequence[MosaicAmplifier]) -> list[str]:

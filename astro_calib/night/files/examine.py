@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from astro_calib.night.profiles.profile import Profile
     from astro_calib.night.profiles.recognise import Recognised
 
-__all__ = ["ADU", "ELECTRONS", "examine_chips", "examine_file"]
+__all__ = ["ADU", "ELECTRONS", "examine_chips"]
 
 #: How headers write that an image is in adu, in small letters.
 ADU = frozenset({"", "adu", "adus", "dn", "data number", "count", "counts", "ct", "cts"})
@@ -44,13 +44,6 @@ DAY = 86400.0
 SHORTEST_DARK = 0.0010001
 #: A raw frame that is said to be exposed for longer than this is not; seconds.
 LONGEST_EXPOSURE = 10 * DAY
-
-
-def examine_file(
-    path: Path, profile: Profile, *, needs_numbers: bool = True, places: Collection[Path] = ()
-) -> RawFrame | UnusedFile:
-    """Return what `examine_chips` says of the first chip in a file, which is the only one in most."""
-    return examine_chips(path, profile, needs_numbers=needs_numbers, places=places)[0]
 
 
 def examine_chips(
@@ -68,7 +61,7 @@ def examine_chips(
     try:
         with suppress(OSError):  # as it is told below
             state = file_state(path)
-        headers = _headers_of(path, profile, cards, said)
+        headers = read_raw_headers(path, cards, profile.amplifiers, said)
     except UnusableFileError as error:
         # Some say what they are although they cannot be read.
         own = None if error.header is None else profile.of(error.header)
@@ -95,19 +88,6 @@ def examine_chips(
         said = []  # of the file, and not of each chip
         frames.append(replace(frame, state=state, remarks=(*remarks, *description.remarks)))
     return frames
-
-
-def _headers_of(path: Path, profile: Profile, cards: list[str], said: list[str]) -> list[ChipHeader]:
-    """The headers of the chips in a file, of whose amplifiers a profile may tell; it may be chosen by the header."""
-    try:
-        headers = read_raw_headers(path, cards, profile.amplifiers, said)
-    except UnusableFileError as error:
-        tables = () if error.header is None else profile.of(error.header).amplifiers
-        if not tables or profile.amplifiers:
-            raise
-        return read_raw_headers(path, cards, tables)
-    tables = profile.of(headers[0].header).amplifiers
-    return read_raw_headers(path, cards, tables) if tables and not profile.amplifiers else headers
 
 
 class _Description:
@@ -253,7 +233,7 @@ class _Description:
             return 0.0
         if found is None:
             told = exposure_by_name(self.path)
-            if told is not None:
+            if told is not None and told <= LONGEST_EXPOSURE:
                 self.remarks.append(f"its exposure time, {told:g} s, is the one in its name, for its header tells none")
                 return told
             keywords = ", ".join(self.profile.keywords["exposure_time"])

@@ -37,8 +37,10 @@ FLAT_OF = re.compile(r"(?<![A-Za-z])(?:([A-Za-z])|[A-Za-z]{3,})?flats?([A-Za-z])
 SKY = re.compile(r"dark nebulae?|zero age|light echo(?:es)?|dark (?:sky|skies|site)")
 #: What may follow the letter of a filter in the name of a folder; an R before anything else may be a star's.
 BEHIND = re.compile(r"\d+[a-z]{0,3}|bin\d*|[a-z]|filter|frames?")
-#: A time with its unit.
-SECONDS = re.compile(r"(?<![\d.A-Za-z])(\d+(?:\.\d+)?) ?(?:s|sec|secs|seconds)(?![A-Za-z])", re.IGNORECASE)
+#: A time with its unit, and not the south of a name such as "NGC 12S" or the seconds of a clock.
+SECONDS = re.compile(
+    r"(?<![\d.A-Za-z])(?<!\d\d[-_:]\d\d[-_:])(\d+(?:\.\d+)?)(?:s|(?i: ?(?:sec|secs|seconds)))(?![A-Za-z])"
+)
 #: How far up folders are looked at.
 NEAR = 2
 #: Between two words of a name, and before a capital or a digit that begins one.
@@ -129,6 +131,8 @@ def exposure_by_name(path: PurePath) -> float | None:
     >>> from astro_calib.night.headers.told_by_name import exposure_by_name
     >>> exposure_by_name(Path("M 31_60s60_Astro.fits")), exposure_by_name(Path("M31s_0060.fits"))
     (60.0, None)
+    >>> [exposure_by_name(Path(f"{name}.fits")) for name in ("J1200 30S", "NGC 12S", "HD 209458 s", "T22-30-15s")]
+    [None, None, None, None]
     """
     told = {float(number) for number in SECONDS.findall(FITS_SUFFIX.sub("", path.name))}
     return told.pop() if len(told) == 1 and min(told) > 0 else None

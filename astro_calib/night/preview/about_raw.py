@@ -94,14 +94,16 @@ def _of_frame(frame: RawFrame, found: ImageHeader, profile: Profile) -> Facts:
 
 
 def _number(role: str, unit: str, frame: RawFrame, found: ImageHeader, profile: Profile) -> str:
-    told = [getattr(one, role) for one in by_amplifier(frame)]
+    # What a profile states goes before what the headers say of each amplifier.
+    stated = getattr(profile, role)
+    told = [getattr(one, role) for one in by_amplifier(frame)] if stated is None else [stated]
     values = sorted({value for value in told if value is not None})
     if not values:
         if role == "saturation":
             return "unknown"
         return f"unknown (measured from two {'flats and two biases' if role == 'gain' else 'biases'} of the night)"
     card = None if frame.is_assembled else profile.find(found.header, role)
-    origin = f"profile {profile.name}" if getattr(profile, role) is not None else card[0] if card else "header"
+    origin = f"profile {profile.name}" if stated is not None else card[0] if card else "header"
     some = "" if None not in told else f" of {len(told) - told.count(None)} amplifiers, unknown of the others"
     return f"{' to '.join(f'{value:g}' for value in (values[0], values[-1])[: len(values)])} {unit}{some} ({origin})"
 

@@ -71,10 +71,15 @@ class Steps:
     bin: int | None = None
     colours: bool = False
 
+    def __post_init__(self) -> None:
+        if self.bin is not None and self.colours:
+            msg = "bin would add up pixels of different colours; write the planes with colours, and bin these."
+            raise ValueError(msg)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Those that are done."""
-        return tuple(one.name for one in fields(self) if getattr(self, one.name) not in (None, False, NOTHING, {}))
+        return tuple(one.name for one in fields(self) if _is_told(getattr(self, one.name)))
 
     def words(self) -> tuple[str, ...]:
         """Say what is done, a text for each."""
@@ -115,17 +120,18 @@ def checked_steps(table: Mapping[str, Any]) -> Steps:
         if key not in known:
             msg = f"unknown key {key!r}; allowed are {', '.join(known)}."
             raise ValueError(msg)
-    steps = Steps(**{key: _checked(key, value) for key, value in table.items()})
-    if steps.bin is not None and steps.colours:
-        msg = "bin would add up pixels of different colours; write the planes with colours, and bin these."
-        raise ValueError(msg)
-    return steps
+    return Steps(**{key: _checked(key, value) for key, value in table.items()})
 
 
 def with_steps(steps: Steps, **given: Any) -> Steps:
     """Return the steps of a profile with those that options give; a ValueError as that of `checked_steps`."""
-    told = {key: value for key, value in given.items() if value not in (None, False)}
+    told = {key: value for key, value in given.items() if _is_told(value)}
     return replace(steps, **{key: getattr(checked_steps(told), key) for key in told}) if told else steps
+
+
+def _is_told(value: Any) -> bool:
+    """Whether a value asks for a step; a sky of degree 0 is one."""
+    return value is not None and value is not False and value != {}
 
 
 def _checked(key: str, value: Any) -> Any:
