@@ -107,6 +107,19 @@ class Crosstalk:
         text = f"{self.name}|{victim}|{aggressor}|{float(self.matrix[victim, aggressor])!r}|{uncertainty!r}"
         return f"crosstalk:{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
 
+    def identity_of_all(self) -> str:
+        """
+        Identity of the whole matrix, so that it is not subtracted from a frame twice.
+
+        Returns
+        -------
+        str
+            A checksum of its numbers and its name.
+        """
+        digest = hashlib.blake2b(f"{self.name}|{self.matrix.shape}".encode(), digest_size=12)
+        digest.update(self.matrix.tobytes())
+        return f"crosstalk:{digest.hexdigest()}"
+
     # -- tables and files ----------------------------------------------------------------------------------------
 
     def as_table(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
 from astro_calib.noise.sparse import SomePixels, SparseArray
 from astro_calib.steps.amplifiers import PerAmplifier, inside
+from astro_calib.steps.applied import check_not_done, note_done
 from astro_calib.steps.read_order import clear_outside, in_read_order, read_sections
 from astro_calib.steps.step import LinearStep
 
@@ -81,6 +82,7 @@ class SubtractCrosstalk(LinearStep):
         if frame.unit != u.adu:
             msg = f"{frame.name} is in {frame.unit}; crosstalk is subtracted in adu, before the gain."
             raise u.UnitConversionError(msg)
+        check_not_done(frame, self.name, self.crosstalk.identity_of_all(), "this crosstalk was subtracted")
         sections = read_sections(frame, self.detector)
         values = frame.values()
         if frame.dtype.kind != "f":
@@ -102,6 +104,7 @@ class SubtractCrosstalk(LinearStep):
         self._flag(frame, typical, bright, sections)
         self._add_noise(frame, sections, typical, [one.known for one in bright], values.dtype)
         frame.add(values)
+        note_done(frame, self.name, self.crosstalk.identity_of_all())
 
     def _limits(self) -> NDArray[np.float64]:
         """How far from the typical value a value of each amplifier has to be to count by itself."""
@@ -200,8 +203,8 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
     astropy.units.UnitConversionError
         If the frame is not in adu.
     FrameError
-        If rows or columns were cut off, so that it is not known what was read together, or the frame is a raw one of
-        whole numbers, whose levels were not subtracted.
+        If the same crosstalk was subtracted before, rows or columns were cut off, so that it is not known what was read
+        together, or the frame is a raw one of whole numbers, whose levels were not subtracted.
     ValueError
         If the detector has another number of amplifiers.
 

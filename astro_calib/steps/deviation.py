@@ -11,11 +11,12 @@ from astropy.nddata import NDData
 from astro_calib.arguments import described, other_words, quantity_values
 from astro_calib.detector.detector import as_detector
 from astro_calib.dtypes import float_type
-from astro_calib.errors import FrameError, ShapeMismatchError
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.shot_variance import clamped
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.amplifiers import PerAmplifier, amplifier_sections, digital_steps, per_amplifier
+from astro_calib.steps.applied import was_done
 from astro_calib.steps.step import LinearStep
 from astro_calib.steps.subtracted_level import without_level
 
@@ -90,6 +91,12 @@ class CreateDeviation(LinearStep):
                 "out too large. Subtract overscan and bias first, or give pedestal= (0 if there is none)."
             )
             raise FrameError(msg)
+        if isinstance(self.shot_noise, str) and was_done(frame, "dark"):
+            msg = (
+                f"{frame.name}: the dark was subtracted before create_deviation, which counts no shot noise of its "
+                "electrons, so that the error is too small. Call create_deviation before subtract_dark."
+            )
+            warn(msg, NoiseWarning)
         if not frame.has_numbers:
             msg = f"{frame.name}: no pixel is a finite number."
             raise FrameError(msg)

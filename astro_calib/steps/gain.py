@@ -9,9 +9,11 @@ import astropy.units as u
 from astro_calib.arguments import check_unit, described, other_words, quantity_of
 from astro_calib.detector.amplifier import GAIN_UNIT, check_gain, positive_quantity
 from astro_calib.detector.detector import Detector
+from astro_calib.errors import warn
 from astro_calib.noise.arrays import SELF_DATA
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.steps.amplifiers import inside, per_amplifier, uncertain_gains
+from astro_calib.steps.applied import note_done, was_done
 from astro_calib.steps.header import note_electrons
 from astro_calib.steps.step import LinearStep
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CorrectGain", "gain_correct"]
 
+#: How a frame in adu remembers that it was multiplied by a gain.
+WITHOUT_UNIT = "gain"
 #: What a frame that was multiplied by a gain holds.
 LIGHT = (u.electron, u.photon, u.ct, u.adu, u.dimensionless_unscaled)
 
@@ -35,6 +39,12 @@ class CorrectGain(LinearStep):
 
     def apply(self, frame: FrameSoFar) -> None:
         """Multiply by the gain."""
+        if was_done(frame, WITHOUT_UNIT):
+            msg = (
+                f"{frame.name} was multiplied by a gain without a unit before, which left it in {frame.unit}. Give a "
+                "gain with its unit, in electron / adu, and give it once."
+            )
+            warn(msg)
         if isinstance(self.gain, Detector):
             self._apply_detector(frame, self.gain)
             return
@@ -46,6 +56,8 @@ class CorrectGain(LinearStep):
         if quantity.unit.is_equivalent(GAIN_UNIT):
             check_gain(f"{frame.name}: gain", quantity.to(GAIN_UNIT))
         frame.multiply(quantity)
+        if frame.unit == u.adu and quantity.unit == u.dimensionless_unscaled:
+            note_done(frame, WITHOUT_UNIT, "a number")
         if frame.unit == u.electron:
             note_electrons(frame.edited_meta(), [float(quantity.value)])
 

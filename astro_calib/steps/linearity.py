@@ -18,6 +18,7 @@ from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
 from astro_calib.steps.amplifiers import amplifier_sections
+from astro_calib.steps.applied import note_done, was_done
 
 if TYPE_CHECKING:
     from types import EllipsisType
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["correct_linearity"]
+
+#: How a frame remembers that it was corrected.
+LINEARITY = "linearity"
 
 
 def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame:
@@ -51,8 +55,8 @@ def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame
     Raises
     ------
     FrameError
-        If the frame is raw and its deviation was not created yet, the dark was subtracted already, or it is not known
-        which amplifier read its pixels.
+        If the frame is raw and its deviation was not created yet, its linearity was corrected or the dark subtracted
+        already, or it is not known which amplifier read its pixels.
     ValueError
         If the detector has no linearity.
     astropy.units.UnitConversionError
@@ -116,6 +120,7 @@ def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame
     propagated = _propagated(budget, sections, corrected, slope, shot)
     terms = [*propagated, *uncertain]
     result = ccd.replace(corrected, UncertaintyBudget(ccd.shape, terms, corrected.dtype, corrected))
+    note_done(result, LINEARITY, "|".join(dict.fromkeys(section.identity for section in sections)))
     return with_quality(result, beyond, DataQuality.NONLINEAR)
 
 
@@ -157,7 +162,10 @@ def _checked_budget(ccd: CCDFrame) -> UncertaintyBudget:
             "Subtract overscan and bias, call create_deviation, and then correct_linearity."
         )
         raise FrameError(msg)
-    late = [name for name in ("dark", "flat") if name in names]
+    if was_done(ccd, LINEARITY):
+        msg = f"{ccd.name}: its linearity was corrected already. Leave it out here; calibrate corrects it by itself."
+        raise FrameError(msg)
+    late = [name for name in ("dark", "flat") if name in names or was_done(ccd, name)]
     if late:
         msg = (
             f"{ccd.name}: the {late[0]} was applied already, but the response depends on all electrons that were "

@@ -17,8 +17,10 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.steps.amplifiers import PerAmplifier, only, sections_in
 from astro_calib.steps.header import forget_encoding, forget_levels
 from astro_calib.steps.overscan_level import CLIP, Strip, overscan_level
+from astro_calib.steps.quality import flag_saturated
 from astro_calib.steps.section import section_slices
 from astro_calib.steps.step import LinearStep
+from astro_calib.steps.subtracted_level import OVERSCAN, has_level_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.source import NoiseSource
     from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["SubtractOverscan", "subtract_overscan"]
+__all__ = ["SubtractOverscan", "overscan_to_apply", "subtract_overscan"]
 
 
 class SubtractOverscan(LinearStep):
@@ -65,6 +67,7 @@ class SubtractOverscan(LinearStep):
             if self.fits_section is not None:
                 overscan = frame.part(section_slices(frame, self.fits_section, "the overscan section"))
             strips = [Strip(as_frame(overscan, "the overscan"), (slice(None), slice(None)))]
+        _refuse_twice(frame, strips)
         sections, numbers = [strip.section for strip in strips], [0.0] * len(strips)
         for index, strip in enumerate(strips):
             level, terms, lost = overscan_level(frame, strip, *self.how)
@@ -193,6 +196,20 @@ def subtract_overscan(
     )(ccd)
 
 
+def overscan_to_apply(
+    overscan: str | CCDFrame | Sequence[str | CCDFrame], detector: Detector
+) -> CCDFrame | list[str | CCDFrame] | None:
+    """An overscan that is a frame, with its saturated pixels flagged, or that of each amplifier; None for a section."""
+    if isinstance(overscan, str):
+        return None
+    if not isinstance(overscan, (list, tuple)):
+        return flag_saturated(as_frame(overscan, "the overscan"), detector)
+    return [
+        one if isinstance(one, str) else flag_saturated(as_frame(one, "the overscan"), detector.alone(index))
+        for index, one in enumerate(overscan)
+    ]
+
+
 def _are_overscans(given: Sequence[Any]) -> bool:
     """Whether a list holds overscans, so that what lacks is the detector."""
     return bool(given) and is_sequence_of((str, NDData), given)
@@ -273,6 +290,20 @@ def _term_in_frame(
     if np.ndim(variance):
         source = source.replace(variance=Coefficient(_in_frame(np.asarray(variance), frame, strip)))
     return source, Coefficient(_in_frame(np.asarray(factor), frame, strip)) if np.ndim(factor) else coefficient
+
+
+def _refuse_twice(frame: FrameSoFar, strips: list[Strip]) -> None:
+    """Refuse an overscan that still has its level, for a frame from which its own was subtracted."""
+    origin = frame.origin
+    if origin is None or not has_level_of(frame.terms or (), origin.raw.identity()):
+        return
+    budgets = [strip.pixels.known_budget for strip in strips]
+    if any(budget is None or not any(source.name == OVERSCAN for source, _ in budget.terms) for budget in budgets):
+        msg = (
+            f"{frame.name}: an overscan level was subtracted from it already, and this overscan still has its own: it "
+            "would be subtracted twice. Leave it out here, or give the overscan as a section of the frame."
+        )
+        raise FrameError(msg)
 
 
 def _warn_of_order(frame: FrameSoFar) -> None:

@@ -12,6 +12,7 @@ from astro_calib.arguments import check_switch, other_words, with_options_of
 from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.bias import SubtractBias
+from astro_calib.steps.companions import with_companions
 from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
 from astro_calib.steps.crosstalk import SubtractCrosstalk
 from astro_calib.steps.dark import SubtractDark
@@ -22,9 +23,9 @@ from astro_calib.steps.gain import CorrectGain
 from astro_calib.steps.illumination import CorrectIllumination
 from astro_calib.steps.linearity import correct_linearity
 from astro_calib.steps.master import as_master, in_electrons, master_to_apply
-from astro_calib.steps.overscan import SubtractOverscan
+from astro_calib.steps.overscan import SubtractOverscan, overscan_to_apply
 from astro_calib.steps.pedestal import RefusePedestal, SubtractPedestal
-from astro_calib.steps.quality import FlagBadPixels, FlagSaturated, flag_saturated
+from astro_calib.steps.quality import FlagBadPixels, FlagSaturated
 from astro_calib.steps.shutter import CorrectShutter
 from astro_calib.steps.sky import sky_step
 from astro_calib.steps.step import LinearStep, NamedStep, apply_steps, place_of
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["apply_steps", "calibrate", "calibration_steps", "ccd_process"]
 
 
+@with_companions
 def calibration_steps(
     detector: Detector,
     *,
@@ -90,7 +92,7 @@ def calibration_steps(
     if overscan is not None:
         steps.append(
             SubtractOverscan(
-                overscan=_overscan(overscan, detector),
+                overscan=overscan_to_apply(overscan, detector),
                 detector=detector,
                 fits_section=overscan if isinstance(overscan, str) else None,
                 overscan_axis=overscan_axis,
@@ -132,20 +134,6 @@ def calibration_steps(
     if cosmic_rays:
         steps.append(NamedStep("cosmic_rays", partial(cosmicray_lacosmic, repair=repair)))
     return steps
-
-
-def _overscan(
-    overscan: str | CCDFrame | Sequence[str | CCDFrame], detector: Detector
-) -> CCDFrame | list[str | CCDFrame] | None:
-    """An overscan that is a frame, with its saturated pixels flagged, or that of each amplifier; None for a section."""
-    if isinstance(overscan, str):
-        return None
-    if not isinstance(overscan, (list, tuple)):
-        return flag_saturated(as_frame(overscan, "the overscan"), detector)
-    return [
-        one if isinstance(one, str) else flag_saturated(as_frame(one, "the overscan"), detector.alone(index))
-        for index, one in enumerate(overscan)
-    ]
 
 
 @other_words(
@@ -248,6 +236,8 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
 
     Raises
     ------
+    ValueError
+        If an option does nothing because another is not given, such as ``fringe_amplitude`` without ``fringe``.
     FrameError
         If the frame cannot be calibrated: nothing tells its pedestal, no exposure time, no finite pixel, a flat without
         light, a section outside the frame. The message names the frame.
@@ -375,8 +365,8 @@ def ccd_process(
     steps = calibration_steps(
         detector,
         overscan=oscan,
-        overscan_axis=1,
-        overscan_median=oscan_median,
+        overscan_axis=(0, 1) if oscan is None else 1,
+        overscan_median=oscan is None or oscan_median,
         overscan_model=oscan_model,
         trim=trim,
         bad_pixels=bad_pixel_mask,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.propagation import Term
     from astro_calib.steps.run import FrameSoFar
 
-__all__ = ["OVERSCAN", "SubtractedLevel", "interpolated_median_factor", "rows_apart", "without_level"]
+__all__ = ["OVERSCAN", "SubtractedLevel", "has_level_of", "interpolated_median_factor", "rows_apart", "without_level"]
 
 #: What the noise of a level is called.
 OVERSCAN = "overscan"
@@ -38,6 +38,11 @@ SAME_PHASE = 1e-9
 def rows_apart(identity: str) -> str:
     """The identity of what the rows of the overscan have in common and those of the image have not."""
     return f"{identity}:rows"
+
+
+def has_level_of(terms: Iterable[Term], raw: str) -> bool:
+    """Whether there is the noise of a level of a raw frame among some terms."""
+    return any(source.identity.startswith(f"{raw}:{OVERSCAN}") for source, _ in terms)
 
 
 class SubtractedLevel(NamedTuple):
