@@ -30,7 +30,7 @@ def show_plan(raw: Any, *, profile: str, detector: str, patterns: dict[str, Any]
     if not quiet:
         show(text)
     lost, reduced = lost_science(night, measured=measured)
-    # Without a science frame among what is lost the masters are something, as for the reduction.
+    # A night of calibration frames alone makes masters, which is something, as in the reduction.
     nothing = lost > may_be_science(night) and not reduced
     if nothing or all(unknown_numbers(plan, measured=measured) for plan in night.setups):
         msg = "nothing of this night can be reduced" if quiet else "nothing of this night can be reduced; above is why"

@@ -115,7 +115,7 @@ def command(
     would be made, what each science frame would get, and what is missing.
 
     The exit status is 0 if all science frames were reduced; 3 if some were not, or a file that cannot be read may be
-    one; 1 if nothing was reduced; 2 if an option is missing, misspelt or without its value; 130 after Ctrl-C.
+    one; 1 if nothing was reduced; 2 if an option is missing, misspelt or out of its range; 130 after Ctrl-C.
     """
     from astro_calib.cli.log import logged
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from playwright.sync_api import Page, sync_playwright
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -68,6 +70,8 @@ def sorting(page: Page) -> list[str]:
 
 def main(axe: str, directories: list[str]) -> int:
     """Look at all reports, light and dark, at both widths; return the exit status."""
+    from playwright.sync_api import sync_playwright
+
     script = Path(axe).read_text(encoding="utf-8")
     shots = os.environ.get("SHOTS")
     looked = failed = 0

@@ -172,7 +172,7 @@ def test_a_file_is_on_disk_before_it_has_its_name_and_its_name_before_it_is_told
     fsync, replace = os.fsync, Path.replace
 
     def synced(descriptor):
-        events.append(("synced", os.readlink(f"/proc/self/fd/{descriptor}")))
+        events.append(("synced", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
         fsync(descriptor)
 
     def renamed(self, target):

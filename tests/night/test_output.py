@@ -168,7 +168,8 @@ def test_the_second_of_two_commands_is_told_who_is_at_work_and_touches_nothing(t
     simulate.night(raw, seed=1, camera=simulate.camera((64, 96), seed=1, filters=["V"]), science=1)
     with Output(tmp_path / "out", []) as output:
         output.write("masters", "master-bias", lambda path: path.write_text("of the first"))
-        result = CliRunner().invoke(main, ["reduce", str(raw), str(tmp_path / "out"), "--gain", "2", "--overwrite"])
+        options = ["-o", str(output.directory), "--gain", "2", "--overwrite"]
+        result = CliRunner().invoke(main, ["reduce", str(raw), *options])
         assert result.exit_code == 1
         assert f"process {os.getpid()}" in result.output
         assert output.path("masters", "master-bias").read_text() == "of the first"

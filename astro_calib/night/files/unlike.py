@@ -46,7 +46,7 @@ NO_WHOLE = (
 #: A level that was subtracted leaves more than this part of the numbers below zero, and less than that.
 AROUND = (0.02, 0.98)
 NET = (
-    "its numbers lie around zero: its bias was subtracted already, and would be again, or stay in the science frames; "
+    "its numbers lie around zero: its bias was subtracted already: it would be subtracted again; "
     "give it as the camera wrote it, or with biases of which the level was subtracted as well"
 )
 WHY_MORE = "be of another kind, or have light in it"

@@ -28,9 +28,7 @@ def made_with(parameters: Mapping[str, Any]) -> dict[str, Any]:
             **{package: version(package) for package in PACKAGES},
             "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}",
         },
-        "parameters": {
-            name: _told(value) for name, value in parameters.items() if value is not None and value not in ("", (), [])
-        },
+        "parameters": {name: _told(value) for name, value in parameters.items() if not _is_nothing(value)},
     }
 
 
@@ -39,6 +37,10 @@ def _command() -> str:
     program = Path(sys.argv[0]) if sys.argv else Path()
     ours = program.stem == "astro-calib" or (program.name == "__main__.py" and program.parent.name == "astro_calib")
     return shlex.join(["astro-calib", *sys.argv[1:]]) if ours else ""
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str | list | tuple) and not value)
 
 
 def _told(value: Any) -> str:
