@@ -144,6 +144,7 @@ def shutter_map(
     times = times_of(everything, date)
     stacks = [combine([everything[place] for place in group], **options) for group in groups]
     exposures = [float(seconds[group].mean()) for group in groups]
+    of_long = content_digest(stacks[-1].pixels)
     maps, drifts = [], []
     for index, (stack, exposure) in enumerate(zip(stacks[:-1], exposures[:-1], strict=True)):
         drift = steady
@@ -158,7 +159,7 @@ def shutter_map(
             middle = float(np.median(ratio.pixels[good]))
             drift = Drift(middle * (exposures[-1] + stated) / (exposure + stated), 0.0)
         drifts.append(drift or Drift(1.0, 0.0))
-        maps.append(_map_of(ratio, (exposure, exposures[-1]), drifts[-1]))
+        maps.append(_map_of(ratio, (exposure, exposures[-1]), drifts[-1], of_long))
     shutter = maps[0] if len(maps) == 1 else _mean_of(maps, good, exposures)
     if degree is not None:
         shutter = _smooth(shutter, degree)
@@ -219,8 +220,13 @@ def _warn_of_lamp() -> None:
     warn(msg, NoiseWarning)
 
 
-def _map_of(ratio: CCDFrame, exposures: tuple[float, float], drift: Drift) -> CCDFrame:
-    """The map that the ratio of a short to a long flat tells."""
+def _map_of(ratio: CCDFrame, exposures: tuple[float, float], drift: Drift, of_long: str) -> CCDFrame:
+    """
+    The map that the ratio of a short to a long flat tells.
+
+    Maps of several short exposures share the error of the lamp, because the long flats, of the digest ``of_long``, are
+    the same.
+    """
     first, second = exposures
     with np.errstate(divide="ignore", invalid="ignore"):
         part = (ratio - drift.ratio) * (-1 / (drift.ratio * (second - first)))
@@ -231,13 +237,8 @@ def _map_of(ratio: CCDFrame, exposures: tuple[float, float], drift: Drift) -> CC
     if lost.any():
         shutter = with_quality(shutter, lost, DataQuality.NO_DATA)
     if drift.uncertainty > 0:
-        source = NoiseSource(
-            "shutter",
-            (drift.uncertainty * drift.ratio) ** 2,
-            axes=(),
-            identity=f"lamp:{content_digest(ratio.pixels)}:{first!r}:{second!r}",
-        )
-        slope = -(data + first) * (data + second) / (drift.ratio * (second - first))
+        source = NoiseSource("shutter", 1.0, axes=(), identity=f"lamp:{of_long}")
+        slope = -drift.uncertainty * (data + first) * (data + second) / (second - first)
         budget = shutter.known_budget
         if budget is not None:
             slope = np.where(np.isfinite(slope), slope, 0).astype(data.dtype)

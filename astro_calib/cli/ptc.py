@@ -70,7 +70,8 @@ def command(
         for name, (flats, biases) in groups.items():
             chosen = sections or _sections(flats[0])
             lit, dark = (list(map(_raw_frame, kind)) for kind in (flats, biases))
-            results[name] = photon_transfer(lit, dark, sections=chosen)
+            corners = None if sections else [one.corner for one in flats[0].amplifiers] or None
+            results[name] = photon_transfer(lit, dark, sections=chosen, corners=corners)
         for name, path in pictures.items():
             write_atomically(path, results[name].plot().savefig)
     if as_json:

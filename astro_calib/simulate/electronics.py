@@ -182,8 +182,8 @@ class ReadOut:
         """
         shape = len(rows), len(columns)
         noise = self.white * rng.standard_normal(shape)
-        parts = [~is_overscan | is_overscan] if self.rows_in_overscan else [~is_overscan]
-        for part in (*parts, ~parts[0]):
+        image = np.ones_like(is_overscan) if self.rows_in_overscan else ~is_overscan
+        for part in (image, ~image):
             if self.row and part.any() and shape[0]:
                 noise[:, part] += self.row * rng.standard_normal((shape[0], 1))
         for tone in self.tones:

@@ -84,6 +84,7 @@ def cosmicray_lacosmic(
         raise u.UnitConversionError(msg)
     import ccdproc
 
+    repair = check_switch("repair", repair)
     sigclip, objlim = check_positive("sigclip", sigclip), check_positive("objlim", objlim)
     data = floating(ccd.pixels)
     finite = np.where(np.isfinite(data), data, 0).astype(np.float32)
@@ -98,7 +99,7 @@ def cosmicray_lacosmic(
     found = ccdproc.cosmicray_lacosmic(plain, sigclip=sigclip, objlim=objlim, gain_apply=False, **kwargs)
     hit = np.asarray(found.mask, dtype=bool) & ~masked
     cleaned = found.data
-    if not hit.any() or not check_switch("repair", repair):
+    if not (hit.any() and repair):
         return with_quality(ccd, hit, DataQuality.COSMIC_RAY)
     repaired = data.copy()
     repaired[hit] = np.asarray(cleaned)[hit]

@@ -244,7 +244,9 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
 
 def _typical(values: NDArray[Any]) -> float:
     step = max(1, round((values.size / SAMPLE) ** 0.5))
-    return float(np.median(values[step // 2 :: step, step // 2 :: step])) if values.size else 0.0
+    some = values[step // 2 :: step, step // 2 :: step]
+    some = some[np.isfinite(some)]
+    return float(np.median(some)) if some.size else 0.0
 
 
 def _exist(rows: NDArray[Any], columns: NDArray[Any], section: ReadSection) -> NDArray[np.bool_]:

@@ -191,7 +191,7 @@ def _fitted(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> float:
     """The amplitude that fits the hot pixels of a frame, whose errors are noise of the frame."""
     amplitude = fit_amplitude(frame, dark, ratio)
     parts = (
-        (amplitude.own, (), None),
+        (amplitude.own, (), shared_identity(dark, f"noise of the frame {amplitude.value!r} {amplitude.own!r}")),
         (amplitude.of_dark, (), shared_identity(dark, "noise of the dark")),
         # Pixels that grow faster than others do so the more, the more the amplitude is above one.
         ((amplitude.value * amplitude.spread) ** 2, (0, 1), shared_identity(dark, "spread")),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from astro_calib.arguments import other_words
 from astro_calib.detector.bayer import check_pattern
-from astro_calib.errors import warn
+from astro_calib.errors import FrameError, warn
 from astro_calib.frame.bayer_cards import pattern_in
 from astro_calib.masters.normalise import normalised
 from astro_calib.steps.header import forget_levels
@@ -43,12 +43,18 @@ class CorrectFlat(LinearStep):
         """Divide by the flat."""
         flat = check_master(frame, self.flat, "flat")
         step = frame.digital_step
+        # That of an illuminated flat is in the frame as well, so that it is not divided by once more.
+        inside = tuple(one for one in flat.history.applied if one[0] == "illumination")
+        if any(one in frame.history.applied for one in inside):
+            msg = (
+                f"{frame.name} was divided by the illumination that is in the flat ({flat.name}) already; "
+                "give the flat without it."
+            )
+            raise FrameError(msg)
         frame.divide(normalised(flat, self.min_value, self.norm_value, by_colour=self._is_mosaic(frame, flat)))
         frame.forget_origin(step)
         forget_levels(frame.edited_meta())
         with_applied(frame, frame, flat, "flat")
-        # That of an illuminated flat is in the frame as well, so that it is not divided by once more.
-        inside = tuple(one for one in flat.history.applied if one[0] == "illumination")
         frame.history = dataclasses.replace(frame.history, applied=(*frame.history.applied, *inside))
 
     def _is_mosaic(self, frame: FrameSoFar, flat: CCDFrame) -> bool:

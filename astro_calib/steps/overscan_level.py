@@ -75,9 +75,9 @@ def overscan_level(
     clip: float | None,
 ) -> tuple[NDArray[np.float64], Terms, NDArray[np.bool_]]:
     """
-    The level that is taken off a section, of shape (), (ny, 1) or (1, nx), and its sources of noise.
+    Find the level that is taken off a section, of shape (), (ny, 1) or (1, nx), and its sources of noise.
 
-    And which rows or columns have none of their own: their level is that between their neighbours' levels.
+    The third is which rows or columns have no level of their own: they get one between their neighbours' levels.
     """
     overscan = strip.pixels
     median = check_switch("median (overscan_median)", median)

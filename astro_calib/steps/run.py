@@ -461,6 +461,6 @@ class FrameSoFar:
             known = any(source.identity == f"{origin.raw.identity()}:read" for source, _ in self.terms or ())
             # Otherwise nothing was digitised, or the noise of that is known already.
             follows = is_gain or (origin.raw.step != 0 and not known)
-            factor = values() if is_number or isinstance(operand, PerAmplifier) else plain(values())
+            factor = values() if is_gain else plain(values())
             origin = origin.scaled(factor, power) if follows else origin.scaled(0.0)
         self.raw_origin = origin

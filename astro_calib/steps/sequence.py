@@ -75,7 +75,8 @@ def calibration_steps(
     """
     The steps that `calibrate` takes, in order, for `apply_steps`; its options are explained there.
 
-    Another step may be put between them, where `place_of` says. What is given is checked when the steps are applied.
+    Another step may be put between them, where `place_of` says. Most of what is given is checked when the steps are
+    applied.
     """
     detector = as_detector(detector, "calibrate")
     repair = cosmic_rays != "mask" and check_switch("cosmic_rays", cosmic_rays)

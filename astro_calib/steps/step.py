@@ -65,9 +65,9 @@ def place_of(steps: Sequence[Any], name: str) -> int:
     steps : sequence of LinearStep or callable
         For example those of `calibration_steps`.
     name : str
-        What `calibrate` calls it: ``"overscan"``, ``"pedestal"``, ``"trim"``, ``"bad_pixels"``, ``"bias"``, ``"dark"``,
-        ``"shutter"``, ``"flat"``, ``"illumination"``, ``"fringe"``, ``"sky"``, ``"cosmic_rays"``; and ``"saturation"``,
-        ``"gain"``, ``"deviation"``, ``"linearity"``.
+        What `calibrate` calls it: ``"overscan"``, ``"pedestal"``, ``"crosstalk"``, ``"trim"``, ``"bad_pixels"``,
+        ``"bias"``, ``"dark"``, ``"shutter"``, ``"flat"``, ``"illumination"``, ``"fringe"``, ``"sky"``,
+        ``"cosmic_rays"``; and ``"saturation"``, ``"gain"``, ``"deviation"``, ``"linearity"``.
 
     Returns
     -------

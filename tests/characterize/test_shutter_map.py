@@ -73,6 +73,18 @@ def test_a_lamp_that_is_known_to_be_uncertain_is_an_error_that_all_pixels_share(
     assert shutter.meta["LAMPERR"] == pytest.approx(lamp)
 
 
+def test_the_error_of_the_lamp_does_not_average_down_over_short_exposures(rng):
+    """All of them are compared with the same long flats."""
+    long = flats(rng, 10.0, 4)
+    sigmas = []
+    for seconds in ((1.0,), (1.0, 1.2, 1.4)):
+        short = [one for exposure in seconds for one in flats(rng, exposure, 4)]
+        shutter = shutter_map(short, long, lamp=0.01)
+        weights = np.full(shutter.shape, 1 / shutter.data.size)
+        sigmas.append(np.sqrt(shutter.budget.variance_of_sum(weights)))
+    assert sigmas[1] > sigmas[0]
+
+
 def test_a_lamp_that_drifts_is_followed_where_the_headers_tell_the_time(rng):
     made, predicted = [], []
 

@@ -160,6 +160,21 @@ def test_what_is_no_number_has_no_ghost_and_a_flag():
     assert [int(as_read(flags, k).sum()) for k in range(4)] == [0, 1, 1, 1]
 
 
+def test_one_pixel_that_is_no_number_takes_the_error_from_no_other():
+    matrix = np.array([[0, 1e-3], [1e-3, 0]])
+    image = np.random.default_rng(1).normal(100, 3, (20, 40))
+    image[3, 4] = np.nan
+    numbers = {"gain": 2 * u.electron / u.adu, "read_noise": 5 * u.electron}
+    left = Amplifier(data_section="[1:20, 1:20]", **numbers)
+    right = Amplifier(data_section="[21:40, 1:20]", corner="lower right", **numbers)
+    result = subtract_crosstalk(
+        CCDFrame(image, unit="adu"), Crosstalk(matrix, matrix / 10), Detector(amplifiers=[left, right])
+    )
+    lost = np.argwhere(np.isnan(np.asarray(result.variance)))
+    assert len(lost) <= 2
+    assert all(tuple(place) in {(3, 4), (3, 35)} for place in lost)
+
+
 def test_errors_say_what_is_wrong():
     frame, detector = CCDFrame(np.full((2 * SIDE, 2 * SIDE), 100.0), unit="adu"), camera()
     with pytest.raises(FrameError, match="before trimming"):

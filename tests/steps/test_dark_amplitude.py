@@ -186,3 +186,11 @@ def test_the_fit_does_not_touch_what_it_is_given(night):
     np.testing.assert_array_equal(raws[0].pixels, before[0])
     np.testing.assert_array_equal(masters["dark"].pixels, before[1])
     assert "DARKAMP" not in raws[0].meta
+
+
+def test_one_frame_that_is_calibrated_twice_has_the_same_error_twice(night):
+    masters, raws = night
+    first, second = (calibrate(raws[0], CAMERA, **masters, dark_amplitude="fit") for _ in range(2))
+    weights = np.ones(first.shape)
+    assert np.all(first.data == second.data)
+    assert (first - second).budget.variance_of_sum(weights) < 1e-6 * first.budget.variance_of_sum(weights)

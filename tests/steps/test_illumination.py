@@ -89,6 +89,15 @@ def test_large_scales_are_of_the_one_and_small_ones_of_the_other():
     np.testing.assert_allclose(two.pixels.std() / two.pixels.mean(), 1 / np.sqrt(20000), rtol=0.1)
 
 
+def test_a_frame_is_not_divided_by_its_illumination_again_with_the_flat():
+    rng = np.random.default_rng(3)
+    flat, correction = made(rng)
+    divided = illumination_correct(light(rng, 20000 * sensitivity() * LIT), correction)
+    with pytest.raises(FrameError, match=r"by the illumination that is in the flat .* already; give the flat without"):
+        flat_correct(divided, illuminated_flat(flat, correction))
+    assert flat_correct(divided, flat).shape == SHAPE
+
+
 def test_it_does_not_average_down():
     rng = np.random.default_rng(4)
     _, correction = made(rng, level=100.0)

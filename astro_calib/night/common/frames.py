@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from astro_calib.io.fits.chip import MosaicAmplifier
     from astro_calib.night.profiles.profile import Profile
 
-__all__ = ["FITS_SEVERAL", "NOT_FITS", "NOT_KNOWN", "RawFrame", "UnusedFile", "by_amplifier", "by_reason", "file_state"]
+__all__ = ["NOT_FITS", "RawFrame", "UnusedFile", "by_amplifier", "by_reason", "file_state"]
 
-#: How the reason begins why a file of a kind that nothing tells is left out.
-NOT_KNOWN = "its kind is not known"
-#: The same where it fits patterns of several kinds that somebody gave.
-FITS_SEVERAL = "it fits "
 #: Why other files that lie beside raw ones are left out.
 NOT_FITS = "not FITS by its name"
 #: So many files in a row are named one by one in an error.
@@ -166,6 +162,8 @@ class UnusedFile:
         Whether it is a science frame that should have been reduced; or may be one, if it cannot be read.
     damaged : bool
         Whether it is a frame that cannot be read, as it is cut off or damaged, or without any number of use.
+    doubt : {"", "unknown", "several"}
+        Whether its kind is not known, or patterns of several kinds fit it.
 
     Examples
     --------
@@ -180,6 +178,7 @@ class UnusedFile:
     kind: str = ""
     lost: bool = False
     damaged: bool = False
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         # The file is named beside the reason, in which errors name it again.

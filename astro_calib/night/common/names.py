@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MANY",
+    "PLURALS",
     "called",
     "common_pattern",
     "file_name",
@@ -32,6 +33,8 @@ LONGEST_NAME = 80
 MANY = 4
 #: So many names or rows of names are given; of the others only how many they are.
 LISTED = 20
+#: What several frames of a kind are called.
+PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 DIGITS = re.compile(r"(\d+)")
 #: The last number of a name, but for those of what tells a format.
 NUMBER = re.compile(r"(.*?)(\d+)(\D*?(?:\.[A-Za-z][A-Za-z0-9]*)*)$", re.DOTALL)
@@ -70,7 +73,7 @@ def in_rows(names: Sequence[str], most: int = MANY) -> list[str]:
     """
     Return names in their order; of more than ``most`` that count on by one the first, the last and the number.
 
-    Of very many that do not, the first are named.
+    If there are more than 20 names and rows, the first 20 are given, and how many files follow.
 
     >>> from astro_calib.night.common.names import in_rows
     >>> in_rows(["notes.txt", *(f"t{number}.txt" for number in range(2000))])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from astro_calib.night.headers.raw_file import ChipHeader
+    from astro_calib.night.headers.raw_file import RawHeader
     from astro_calib.night.profiles.profile import Profile
     from astro_calib.night.profiles.recognise import Recognised
 
@@ -96,7 +96,7 @@ class _Description:
     def __init__(
         self,
         path: Path,
-        raw: ChipHeader,
+        raw: RawHeader,
         found: Recognised,
         profile: Profile,
         needs_numbers: bool,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astro_calib.night.common.frames import NOT_KNOWN, UnusedFile
+from astro_calib.night.common.frames import UnusedFile
 from astro_calib.night.headers.not_raw import header_of_stack, name_of_stack
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def kind_of_file(
         return UnusedFile(path, f"left out by profile {profile.name}: {profile.kind_values(header)}")
     if found.kind is None:
         if found.why:
-            return UnusedFile(path, f"{found.why}; give patterns that tell them apart", lost=True)
+            return UnusedFile(path, f"{found.why}; give patterns that tell them apart", lost=True, doubt="several")
         silent = "neither its header nor its name or folder tells it: " if found.silent else ""
-        known = f"{NOT_KNOWN} to profile {profile.name}: {profile.kind_values(header)}"
+        known = f"its kind is not known to profile {profile.name}: {profile.kind_values(header)}"
         # Whoever took it may miss it, whatever word the header has for it.
-        return UnusedFile(path, f"{known}; {silent}{SAY_IT}, or [[ignore]] in a profile", lost=True)
+        return UnusedFile(path, f"{known}; {silent}{SAY_IT}, or [[ignore]] in a profile", lost=True, doubt="unknown")
     return found

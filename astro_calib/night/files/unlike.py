@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.night.common.frames import UnusedFile
-from astro_calib.night.common.names import named
+from astro_calib.night.common.names import PLURALS, named
 from astro_calib.night.headers.not_raw import are_whole_numbers
 from astro_calib.night.headers.values import parse_section
 from astro_calib.night.matching.matching import darks_of, flat_groups
@@ -39,7 +39,6 @@ BLOCK = 48
 CLIP = 5.0
 #: A variance that is next to nothing may come out below zero.
 TINY = 1e-4
-PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 NO_WHOLE = (
     "no raw frame, for its numbers are no whole ones, as those of the other {} are: it is a master, or was calibrated"
 )

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FITS_SUFFIX",
-    "ChipHeader",
     "RawHeader",
     "SeveralImagesError",
     "UnusableFileError",
@@ -163,18 +162,8 @@ class RawHeader(NamedTuple):
         Rows and columns of the image.
     unsigned_16_bit : bool
         Whether its numbers end at 65535.
-    """
-
-    header: Header
-    shape: tuple[int, int]
-    unsigned_16_bit: bool
-
-
-class ChipHeader(NamedTuple):
-    """
-    The header of a raw frame, as a `RawHeader`; and of a file of several amplifiers the chip whose header it is.
-
-    The chip, None for other files, reads its pixels when it is asked for them.
+    chip : Chip or None
+        Of a file of several amplifiers the chip whose header it is; it reads its pixels when it is asked for them.
     """
 
     header: Header
@@ -214,7 +203,7 @@ def read_raw_headers(
     cards: list[str] | None = None,
     tables: Sequence[Mapping[str, Any]] = (),
     remarks: list[str] | None = None,
-) -> list[ChipHeader]:
+) -> list[RawHeader]:
     """
     Return the headers of the chips in a raw file, as `read_raw_header` does for a file with one image.
 
@@ -230,13 +219,13 @@ def read_raw_headers(
             except UnusableFileError as of_chips:
                 msg = f"{error}, or one for each amplifier, and {of_chips}"
                 raise UnusableFileError(msg, error.header) from error
-        return [ChipHeader(*found)]
+        return [found]
     return _of_chips(path, cards, tables, remarks)
 
 
 def _of_chips(
     path: Path, cards: list[str] | None, tables: Sequence[Mapping[str, Any]], remarks: list[str] | None
-) -> list[ChipHeader]:
+) -> list[RawHeader]:
     try:
         chips = chips_in(path, tables, remarks)
         headers = [chip.header for chip in chips]
@@ -248,7 +237,7 @@ def _of_chips(
     if cards is not None:
         cards += chips[0].repaired
     return [
-        ChipHeader(header, chip.raw_shape, chip.dtype == "uint16", chip)
+        RawHeader(header, chip.raw_shape, chip.dtype == "uint16", chip)
         for header, chip in zip(headers, chips, strict=True)
     ]
 

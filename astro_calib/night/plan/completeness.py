@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from astro_calib.errors import ProfileError
 from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason
-from astro_calib.night.common.names import called, for_filter, named
+from astro_calib.night.common.names import PLURALS, called, for_filter, named
 from astro_calib.night.common.remarks import FileRemark, Remarks
 from astro_calib.night.headers.values import parse_section
 from astro_calib.night.library.loan import NOTHING, Loan
@@ -23,7 +23,6 @@ __all__ = ["check_bad_sections", "remarks_on", "why_incomplete"]
 
 #: A night without darks is worth a remark if an exposure is at least this long; seconds.
 LONG_EXPOSURE = 60.0
-PLURALS = {"bias": "biases", "dark": "darks"}
 #: What flats are called that headers take for science frames.
 FLAT = re.compile(r"\bflat\b|skyflat|domeflat|twilight", re.IGNORECASE)
 

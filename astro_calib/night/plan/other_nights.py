@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from astro_calib.night.common.frames import UnusedFile
-from astro_calib.night.common.names import for_filter, named
+from astro_calib.night.common.names import PLURALS, for_filter, named
 from astro_calib.night.common.remarks import Remark
 from astro_calib.night.headers.observed import ZERO
 
@@ -28,7 +28,6 @@ ENOUGH = 3
 #: What is farther than this from a science frame is worth a remark, days: dust moves soon, and other pixels get hot.
 FAR = {"bias": 30.0, "dark": 30.0, "flat": 10.0}
 YEAR = 365.25
-PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 
 
 def of_nearest_nights(plan: Plan) -> tuple[Plan, list[UnusedFile]]:

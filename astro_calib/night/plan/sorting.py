@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from astro_calib.night.common.names import file_name, for_filter
+from astro_calib.night.common.names import PLURALS, file_name, for_filter
 from astro_calib.night.files.survey import COMMON, alike, left_out
 from astro_calib.night.headers.setting_cards import CAMERA
 from astro_calib.night.headers.settings import COOLED
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["night_of", "without_hopeless"]
 
-PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 #: What to do with flats of another gain or offset: masters of them fit any.
 OTHER_LEVEL = "a master flat of them would do: reduce them with their own darks or biases, and give it with --masters"
 ADVICE = "as in the frames that are reduced; reduce it with frames of its own setup"

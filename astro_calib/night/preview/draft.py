@@ -231,7 +231,7 @@ def _kinds(files: Sequence[_File], generic: Profile) -> Iterator[str]:
         if isinstance(found, Recognised):
             remark = ", with a remark" if found.remark else ""
             known.setdefault(f"{found.kind or '':8} {found.why}{remark}", []).append(file.path.name)
-        elif found.lost or found.reason.startswith("its kind is not known"):
+        elif found.lost:
             told = tuple((card.keyword, card.value) for card in cards_of(file.header, generic.keywords["kind"]))
             unknown.setdefault(told, []).append(file)
         else:

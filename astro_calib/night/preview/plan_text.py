@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
-from astro_calib.night.common.frames import NOT_FITS, NOT_KNOWN
-from astro_calib.night.common.names import called, common_pattern, for_filter, in_rows, natural
+from astro_calib.night.common.frames import NOT_FITS
+from astro_calib.night.common.names import PLURALS, called, common_pattern, for_filter, in_rows, natural
 from astro_calib.night.common.remarks import FileRemark, Remarks
 from astro_calib.night.common.text import paragraph
 from astro_calib.night.preview.numbers_told import numbers_told, unknown_numbers
@@ -26,7 +26,7 @@ __all__ = ["lost_science", "may_be_science", "plan_text"]
 
 #: How wide the text is.
 WIDTH = 80
-PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "science frames"}
+WITH_SCIENCE = {**PLURALS, "science": "science frames"}
 
 
 def plan_text(night: NightPlan, *, measured: bool = True) -> str:
@@ -127,7 +127,7 @@ def _kinds(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
     everything = sorted({*(frame.path for frame in frames), *(file.path for file in night.unused)}, key=natural)
     position = {path: number for number, path in enumerate(everything)}
     groups: dict[str, list[Path]] = {}
-    for frame in sorted(frames, key=lambda one: (list(PLURALS).index(one.kind), one.filter, one.exposure_time)):
+    for frame in sorted(frames, key=lambda one: (list(WITH_SCIENCE).index(one.kind), one.filter, one.exposure_time)):
         said = [frame.kind, frame.filter, "" if frame.kind == "bias" else f"{frame.exposure_time:g} s"]
         why = f" ({frame.why})" if frame.why else ""
         groups.setdefault(", ".join(filter(None, said)) + why, []).append(frame.path)
@@ -169,7 +169,7 @@ def _problems(night: NightPlan, label: Mapping[Path, str], *, measured: bool) ->
 
 def _unknown(night: NightPlan, label: Mapping[Path, str]) -> Iterator[str]:
     """Files of no known kind where there are no science frames: they may be these, as an option can say."""
-    unknown = [file.path for file in night.unused if file.lost and file.reason.startswith(NOT_KNOWN)]
+    unknown = [file.path for file in night.unused if file.doubt == "unknown"]
     frames = _frames(night)
     if not unknown or any(frame.kind == "science" for frame in frames):
         return
@@ -186,7 +186,7 @@ def _masters(plan: Plan, label: Mapping[Path, str]) -> Iterator[str]:
     position = {path: number for number, path in enumerate(sorted((frame.path for frame in plan.frames), key=natural))}
     width = max(map(len, groups), default=0)
     for name, frames in groups.items():
-        number = f"{len(frames)} {PLURALS[frames[0].kind] if len(frames) > 1 else frames[0].kind}"
+        number = f"{len(frames)} {WITH_SCIENCE[frames[0].kind] if len(frames) > 1 else frames[0].kind}"
         listed = _listed([frame.path for frame in frames], position, label, counted=False)
         yield from _wrapped(f"{name:{width}}  {number}: {listed}", more=width + 2)
     for one in plan.loan.masters:
@@ -209,7 +209,7 @@ def _matches(plan: Plan, unused: Sequence[UnusedFile], label: Mapping[Path, str]
             choice = getattr(first, kind)
             others = ""
             if left_out[kind] and not choice.name:
-                plural = PLURALS[kind] if left_out[kind] > 1 else kind
+                plural = WITH_SCIENCE[kind] if left_out[kind] > 1 else kind
                 others = f" ({left_out[kind]} {plural} not used: see above why)"
             yield from _wrapped(f"{kind:5} {_choice(choice)}{others}", indent=4, more=6)
 

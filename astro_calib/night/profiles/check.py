@@ -195,7 +195,7 @@ def _steps(source: str, table: dict[str, Any]) -> Steps:
     try:
         return checked_steps(table)
     except ValueError as error:
-        msg = f"{source}: steps.{error}" if not str(error).startswith("unknown") else f"{source}: [steps] has {error}"
+        msg = f"{source}: {error}"
         raise ProfileError(msg) from error
 
 

@@ -107,18 +107,18 @@ def checked_steps(table: Mapping[str, Any]) -> Steps:
     """
     Return the steps that a table asks for.
 
-    A ValueError says which key or value means nothing, and what is allowed; it begins with the key.
+    A ValueError says which key or value means nothing, and what is allowed.
 
     >>> from astro_calib.night.profiles.steps import checked_steps
     >>> checked_steps({"cosmic_rays": True})
     Traceback (most recent call last):
         ...
-    ValueError: cosmic_rays is True; it must be one of repair, mask.
+    ValueError: steps.cosmic_rays is True; it must be one of repair, mask.
     """
     known = [one.name for one in fields(Steps)]
     for key in table:
         if key not in known:
-            msg = f"unknown key {key!r}; allowed are {', '.join(known)}."
+            msg = f"[steps] has unknown key {key!r}; allowed are {', '.join(known)}."
             raise ValueError(msg)
     return Steps(**{key: _checked(key, value) for key, value in table.items()})
 
@@ -163,4 +163,4 @@ def _checked(key: str, value: Any) -> Any:
 
 
 def _fail(key: str, value: Any, allowed: str) -> ValueError:
-    return ValueError(f"{key} is {value!r}; it must be {allowed}.")
+    return ValueError(f"steps.{key} is {value!r}; it must be {allowed}.")

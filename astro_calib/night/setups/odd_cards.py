@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from astro_calib.night.common.names import PLURALS
 from astro_calib.night.headers.setting_cards import may_be_filter
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["doubts_of_cards", "doubts_of_filters"]
 
-PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 #: A card with more values than this, and than half as many as there are frames, is a count or a place.
 FEW = 3
 

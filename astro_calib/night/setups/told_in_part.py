@@ -69,7 +69,8 @@ def _of_family(frame: OfSetup, family: str) -> Mapping[str, str | float]:
 def _lacking(frames: Sequence[RawFrame], own: Own, known: Sequence[Remark]) -> Iterator[Remark]:
     """A remark on the frames that tell nothing of a family of cards."""
     told = {card: value for cards in own.values() for card, value in cards.items()}
-    said = {name for remark in known if any(card in remark for card in told) for name in remark.names}
+    words = [re.compile(rf"(?<![\w-]){re.escape(card)}(?![\w-])") for card in told]
+    said = {name for remark in known if any(word.search(remark) for word in words) for name in remark.names}
     silent = [frame.path.name for frame in frames if not own[frame.path] and frame.path.name not in said]
     if silent:
         cards = " and ".join(f"{card}, which is {setting_text(value)}" for card, value in told.items())

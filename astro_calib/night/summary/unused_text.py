@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.arguments import printable
-from astro_calib.night.common.frames import FITS_SEVERAL, NOT_KNOWN
 from astro_calib.night.common.names import in_rows
 from astro_calib.night.common.text import listed, paragraph
 
@@ -27,8 +26,8 @@ def lost_lines(
     ``reduced`` is how many are not missing, ``called`` what files are called.
     """
     science = [file for file in lost if file.kind == "science"]
-    unknown = [file for file in lost if not file.kind and file.reason.startswith(NOT_KNOWN)]
-    several = [file for file in lost if not file.kind and file.reason.startswith(FITS_SEVERAL)]
+    unknown = [file for file in lost if file.doubt == "unknown"]
+    several = [file for file in lost if file.doubt == "several"]
     unreadable = [file for file in lost if not file.kind and file not in (*unknown, *several)]
     others = [file for file in lost if file.kind not in ("", "science")]
     lines = []
