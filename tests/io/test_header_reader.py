@@ -116,7 +116,8 @@ def test_the_header_is_that_of_the_frame_with_its_pixels(tmp_path, case, pack):
     expected, pixels = read_raw_file(path)
     found = read_image_header(path)
     assert (found.shape, found.dtype, found.images, found.fault) == (pixels.shape, pixels.dtype, 1, "")
-    assert read_raw_header(path)[1:] == (pixels.shape, pixels.dtype == "uint16")
+    found = read_raw_header(path)
+    assert (found.shape, found.unsigned_16_bit) == (pixels.shape, pixels.dtype == "uint16")
     # Single values first, which are looked up another way than all of them.
     names = [name for name in expected if name not in ("", "COMMENT", "HISTORY")]
     values = {name: (found.header[name], found.header.comments[name], name in found.header) for name in names}
