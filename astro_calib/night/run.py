@@ -187,7 +187,9 @@ def reduce_night(
             watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
-    with Output(out, [*raw_paths, *(frame.file for frame in plan.frames)], overwrite=overwrite) as output:
+    with remarks.heard():
+        results_folder = Output(out, [*raw_paths, *(frame.file for frame in plan.frames)], overwrite=overwrite)
+    with results_folder as output:
         remarks.add(*plan.remarks)
         results = _Results(called=called(raw_paths))
         errors: list[FrameError] = []

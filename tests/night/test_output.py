@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 from astro_calib import simulate
 from astro_calib.cli import main
 from astro_calib.io.atomic import TEMPORARY
+from astro_calib.night.common.lock import LOCK
 from astro_calib.night.common.output import Output, check_output
 
 
@@ -187,3 +190,24 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path):
         process.kill()
     with Output(tmp_path, []):
         pass
+
+
+def test_a_disk_that_knows_no_locks_is_said_and_written(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.warns(UserWarning, match=r"out is on a disk that knows no locks \(No locks available\): let no other"):
+        output = Output(tmp_path / "out", [])
+    with output:
+        output.write("masters", "master-bias", lambda path: path.write_text("whole"))
+
+
+def test_a_pipe_or_a_link_in_the_place_of_the_lock_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / LOCK)
+    check_output(tmp_path)
+    (tmp_path / LOCK).unlink()
+    (tmp_path / LOCK).symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="cannot be written"):
+        Output(tmp_path, [])
+    assert not (tmp_path / "precious").exists()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 from astro_calib.arguments import printable
+from astro_calib.errors import warn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,15 +27,12 @@ def hold(directory: Path) -> IO[str]:
     """
     Hold a folder until `release`, or until the process ends in whatever way.
 
-    A BlockingIOError says which process holds it already.
+    A BlockingIOError says which process holds it already. A disk that knows no locks is a warning.
     """
     path = directory / LOCK
     while True:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise _occupied(directory, file) from error
+        file = _opened(path, os.O_RDWR | os.O_CREAT, "r+")
+        _lock(directory, file, fcntl.LOCK_EX)
         # Who held it before may have removed it between the two lines above.
         with suppress(FileNotFoundError):
             if os.path.samestat(path.stat(), os.fstat(file.fileno())):
@@ -57,19 +55,26 @@ def release(directory: Path, held: IO[str]) -> None:
 def check_idle(directory: Path) -> None:
     """Find out whether somebody holds a folder, without making anything; a BlockingIOError says who."""
     try:
-        file = (directory / LOCK).open(encoding="utf-8", errors="replace")
+        file = _opened(directory / LOCK, os.O_RDONLY, "r")
     except OSError:
         return
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise _occupied(directory, file) from error
+        _lock(directory, file, fcntl.LOCK_SH)
 
 
-def _occupied(directory: Path, file: IO[str]) -> BlockingIOError:
-    file.seek(0)
-    holder = printable(file.read(LONGEST)) or "another process"
-    file.close()
-    msg = f"{directory} is being written by another reduction ({holder}); wait for its end, or give another directory."
-    return BlockingIOError(msg)
+def _opened(path: Path, how: int, mode: str) -> IO[str]:
+    """Open the file of the lock, which is neither a link to somebody's file nor a pipe that keeps one waiting."""
+    descriptor = os.open(path, how | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    return os.fdopen(descriptor, mode, encoding="utf-8", errors="replace")
+
+
+def _lock(directory: Path, file: IO[str], how: int) -> None:
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = printable(file.read(LONGEST)) or "another process"
+        file.close()
+        msg = f"{directory} is written by another reduction ({holder}); wait for its end, or give another directory."
+        raise BlockingIOError(msg) from error
+    except OSError as error:
+        warn(f"{directory} is on a disk that knows no locks ({error.strerror}): let no other reduction write into it")

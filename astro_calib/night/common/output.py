@@ -31,8 +31,8 @@ class Output:
     The directory of the results, made ready for them; nothing is written beside raw files.
 
     It is held until the end of the ``with`` block, so that no other reduction writes into it. A BlockingIOError says
-    that another does; a FileExistsError says that there are results which may not be overwritten, or that
-    raw frames lie there; an OSError that the directory cannot be made or written.
+    that another does; a FileExistsError that there are results which may not be overwritten, or that raw frames lie
+    there; an OSError that the directory cannot be made or written.
     """
 
     def __init__(self, directory: str | PathLike[str], raw: Iterable[Path], *, overwrite: bool = False) -> None:
@@ -49,18 +49,27 @@ class Output:
                 )
                 raise FileExistsError(msg)
         try:
-            for part in PARTS:
-                (self.directory / part).mkdir(parents=True, exist_ok=True)
-            self._held = hold(self.directory)
+            self._make_ready(overwrite=overwrite)
+        except (BlockingIOError, FileExistsError):
+            raise
+        except OSError as error:
+            raise _not_writable(self.directory, error.strerror or str(error)) from error
+
+    def _make_ready(self, *, overwrite: bool) -> None:
+        for part in PARTS:
+            (self.directory / part).mkdir(parents=True, exist_ok=True)
+        self._held = hold(self.directory)
+        try:
+            # Another reduction may have ended since the first look.
+            _check_empty(self.directory, overwrite=overwrite)
             for part in ("", *PARTS):
                 remove_leftovers(self.directory / part)
             # Its absence tells that the results are not finished.
             for name in SAID:
                 (self.directory / name).unlink(missing_ok=True)
-        except BlockingIOError:
+        except BaseException:
+            release(self.directory, self._held)
             raise
-        except OSError as error:
-            raise _not_writable(self.directory, error.strerror or str(error)) from error
 
     def __enter__(self) -> Self:
         return self
@@ -111,12 +120,7 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
         msg = f"{directory} is a file; give a directory for the results."
         raise FileExistsError(msg)
     check_idle(directory)
-    if not overwrite and (found := _results(directory)):
-        msg = (
-            f"{directory} holds results already, such as {found[0].relative_to(directory)}; give "
-            "another directory, or --overwrite (overwrite=True) to replace them."
-        )
-        raise FileExistsError(msg)
+    _check_empty(directory, overwrite=overwrite)
     for part in PARTS:
         if _there(directory / part) and not (directory / part).is_dir():
             raise _not_writable(directory, f"{directory / part} is a file")
@@ -131,6 +135,15 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
             if not os.access(place, os.W_OK | os.X_OK):
                 raise _not_writable(directory, f"no permission to write in {place}")
             break
+
+
+def _check_empty(directory: Path, *, overwrite: bool) -> None:
+    if not overwrite and (found := _results(directory)):
+        msg = (
+            f"{directory} holds results already, such as {found[0].relative_to(directory)}; give "
+            "another directory, or --overwrite (overwrite=True) to replace them."
+        )
+        raise FileExistsError(msg)
 
 
 def _there(path: Path) -> bool:

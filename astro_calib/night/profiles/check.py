@@ -193,7 +193,7 @@ def _steps(source: str, table: dict[str, Any]) -> Steps:
     if not table:
         return NO_STEPS
     try:
-        return checked_steps(table)
+        return checked_steps(table, "steps.")
     except ValueError as error:
         msg = f"{source}: {error}"
         raise ProfileError(msg) from error

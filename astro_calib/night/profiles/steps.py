@@ -22,11 +22,11 @@ NOTHING: Mapping[str, Path] = MappingProxyType({})
 
 
 def read_only(mapping: Mapping[Any, Any]) -> MappingProxyType[Any, Any]:
-    """Return a copy of a mapping that cannot be changed."""
+    """Return a copy of a mapping that cannot be changed; pickle finds this function by its name, and not the type."""
     return MappingProxyType(dict(mapping))
 
 
-# Profiles and steps hold such mappings, which pickle does not know by itself; workers get them pickled.
+# Profiles and steps hold such mappings: with this a plan can be handed to another process.
 copyreg.pickle(MappingProxyType, lambda mapping: (read_only, (dict(mapping),)))
 
 
@@ -103,14 +103,14 @@ class Steps:
         return replace(self, **found)
 
 
-def checked_steps(table: Mapping[str, Any]) -> Steps:
+def checked_steps(table: Mapping[str, Any], inside: str = "") -> Steps:
     """
     Return the steps that a table asks for.
 
-    A ValueError says which key or value means nothing, and what is allowed.
+    A ValueError says which key or value means nothing, and what is allowed; ``inside`` stands before the key.
 
     >>> from astro_calib.night.profiles.steps import checked_steps
-    >>> checked_steps({"cosmic_rays": True})
+    >>> checked_steps({"cosmic_rays": True}, "steps.")
     Traceback (most recent call last):
         ...
     ValueError: steps.cosmic_rays is True; it must be one of repair, mask.
@@ -120,7 +120,7 @@ def checked_steps(table: Mapping[str, Any]) -> Steps:
         if key not in known:
             msg = f"[steps] has unknown key {key!r}; allowed are {', '.join(known)}."
             raise ValueError(msg)
-    return Steps(**{key: _checked(key, value) for key, value in table.items()})
+    return Steps(**{key: _checked(key, value, inside) for key, value in table.items()})
 
 
 def with_steps(steps: Steps, **given: Any) -> Steps:
@@ -134,33 +134,34 @@ def _is_told(value: Any) -> bool:
     return value is not None and value is not False and value != {}
 
 
-def _checked(key: str, value: Any) -> Any:
+def _checked(key: str, value: Any, inside: str) -> Any:
+    called = f"{inside}{key}"
     if key in OF_FILTERS:
         given = value if isinstance(value, Mapping) else {"*": value}
         if not given or not all(isinstance(path, str) and path for path in given.values()):
-            raise _fail(key, value, 'the path of a master, or one for each filter, such as { I = "fringe-I.fits" }')
-        return MappingProxyType({str(name): Path(path) for name, path in given.items()})
+            raise _fail(called, value, 'the path of a master, or one for each filter, such as { I = "fringe-I.fits" }')
+        return read_only({str(name): Path(path) for name, path in given.items()})
     if key in FILES:
         if not isinstance(value, str) or not value:
-            raise _fail(key, value, "the path of a file")
+            raise _fail(called, value, "the path of a file")
         return Path(value)
     if key == "dark_amplitude":
         if value != "fit":
-            raise _fail(key, value, "'fit'")
+            raise _fail(called, value, "'fit'")
         return value
     if key == "cosmic_rays":
         if not isinstance(value, str) or value not in COSMIC_RAYS:
-            raise _fail(key, value, f"one of {', '.join(COSMIC_RAYS)}")
+            raise _fail(called, value, f"one of {', '.join(COSMIC_RAYS)}")
         return value
     if key == "colours":
         if not isinstance(value, bool):
-            raise _fail(key, value, "true or false")
+            raise _fail(called, value, "true or false")
         return value
     lowest, highest = (0, HIGHEST_DEGREE) if key == "sky" else (2, LARGEST_BLOCK)
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise _fail(key, value, f"a whole number from {lowest} to {highest}")
+        raise _fail(called, value, f"a whole number from {lowest} to {highest}")
     return value
 
 
 def _fail(key: str, value: Any, allowed: str) -> ValueError:
-    return ValueError(f"steps.{key} is {value!r}; it must be {allowed}.")
+    return ValueError(f"{key} is {value!r}; it must be {allowed}.")
