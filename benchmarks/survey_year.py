@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 __all__ = ["Costs", "Run", "simulated"]
 
-CAMERAS, FRAMES, NIGHTS = 100, 1000, 365
+FRAMES = 1000
 #: Frames that a master is made of, and masters of a night: a bias, a dark, five flats. The first two come before the
 #: flats, and those before the science frames.
 IN_MASTER, MASTERS = 20, 7
@@ -62,7 +62,7 @@ class Run:
 
 def simulated(costs: Costs, workers: int, tasks: int, window: int | None = None) -> Run:
     """
-    Let so many workers do so many tasks: nights of `CAMERAS`, one after another, all handed in at the beginning.
+    Let so many workers do so many tasks: nights of one camera, all handed in at the beginning.
 
     With ``window``, at most so many tasks are known to the scheduler at a time; the others wait where they come from.
     """

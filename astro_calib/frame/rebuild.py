@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["as_frame", "lacks_own_noise", "measured", "usable", "with_nan", "with_quality"]
+__all__ = ["as_frame", "lacks_own_noise", "measured", "usable", "with_quality"]
 
 #: The number of pixels that are looked at together.
 BLOCK = 1 << 17
@@ -64,11 +64,6 @@ def measured(frame: CCDFrame) -> NDArray[np.bool_]:
     """Where a frame is usable and its variance is known: a level may be found from these pixels."""
     good = usable(frame)
     return good if frame.known_budget is None else good & frame.known_budget.is_known()
-
-
-def with_nan(frame: CCDFrame, values: NDArray[Any] | None = None) -> NDArray[Any]:
-    """A frame's data, or other values for its pixels, with NaN where the frame is not usable."""
-    return np.where(usable(frame), frame.pixels if values is None else values, np.nan)
 
 
 def with_quality(frame: CCDFrame, where: NDArray[np.bool_], quality: DataQuality) -> CCDFrame:

@@ -21,6 +21,7 @@ from astro_calib.photometry.growth import within_square
 from astro_calib.photometry.sky_noise import MARGIN, measure_sky_noise
 from astro_calib.report.histogram import histogram_of
 from astro_calib.report.pictures import before_after_picture, histogram_picture, snr_picture
+from astro_calib.report.ratios import RATIOS
 from astro_calib.stack.levels import finite_median
 from astro_calib.steps.planes import colour_planes
 
@@ -176,13 +177,13 @@ def _drawn(
     """The pictures of a frame as PNG, by the ends of their names, and the histogram of its sky."""
     title = f"{frame.path.name}   {frame.object}   {frame.filter} {frame.exposure_time:g} s"
     good = usable(before), usable(image)
-    panels = [
-        (label, one.pixels, used)
-        for label, one, used in zip(
-            ("before: raw less its pedestal / electron", "after / electron"), (before, image), good, strict=True
+    pictures = {
+        "frames": before_after_picture(
+            title,
+            ("before: raw less its pedestal / electron", before.pixels, good[0]),
+            ("after / electron", image.pixels, good[1]),
         )
-    ]
-    pictures = {"frames": before_after_picture(title, *panels)}
+    }
     if photometry is None:
         return pictures, None
     stars, sky, objects = photometry
@@ -192,10 +193,7 @@ def _drawn(
     )
     if histogram is not None:
         pictures["histogram"] = histogram_picture(title, histogram)
-    ratios = {
-        "flux / its predicted error": (stars["snr_before"], stars["snr"]),
-        "flux / scatter of empty apertures": (stars["snr_empirical_before"], stars["snr_empirical"]),
-    }
+    ratios = {words: (stars[earlier], stars[later]) for earlier, later, words in RATIOS.values()}
     pictures["snr"] = snr_picture(title, ratios)
     return pictures, histogram
 

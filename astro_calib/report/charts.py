@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.report.histogram import Histogram
+from astro_calib.report.ratios import compared
 from astro_calib.report.ticks import linear_ticks, log_ticks, tick_text
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["gauge", "histogram_chart", "ratio_chart", "share_bar"]
+__all__ = ["histogram_chart", "ratio_chart", "share_bar"]
 
 #: The panel within a chart: left, top, right, bottom; a chart is 400 wide.
 BOX, SQUARE = (56, 10, 390, 230), (56, 10, 390, 344)
@@ -42,7 +43,10 @@ def histogram_chart(told: Mapping[str, Any]) -> dict[str, Any] | None:
     if not sane or size == 0 or size != len(histogram.after):
         return None
     left, top, right, bottom = BOX
-    edges, (lowest, highest) = histogram.edges, histogram.limits
+    with np.errstate(all="ignore"):
+        edges, (lowest, highest) = histogram.edges, histogram.limits
+    if not (-math.inf < edges[0] < edges[-1] < math.inf and 0 < lowest < highest < math.inf):
+        return None
     x = _places(edges, edges[0], edges[-1], left, right)
     steps = []
     for density in histogram.densities:
@@ -52,6 +56,7 @@ def histogram_chart(told: Mapping[str, Any]) -> dict[str, Any] | None:
     cx = _places(curve[:, 0], edges[0], edges[-1], left, right)
     cy = _places(np.log10(curve[:, 1]), math.log10(lowest), math.log10(highest), bottom, top)
     return {
+        "box": BOX,
         "before": steps[0],
         "after": steps[1],
         "curve": "M" + "L".join(f"{a:.1f},{b:.1f}" for a, b in zip(cx, cy, strict=True)) if len(curve) else "",
@@ -64,22 +69,22 @@ def histogram_chart(told: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def ratio_chart(before: NDArray[np.float64], after: NDArray[np.float64]) -> dict[str, Any] | None:
     """Return the chart of stars' signal-to-noise ratios before and after; None without a star."""
-    good = np.isfinite(before) & np.isfinite(after) & (before > 0) & (after > 0)
-    before, after = before[good], after[good]
-    if not before.size:
+    found = compared(before, after)
+    if found is None:
         return None
-    low, high = float(min(before.min(), after.min())) / 1.3, float(max(before.max(), after.max())) * 1.3
+    before, after, (low, high) = found.before, found.after, found.limits
     left, top, right, bottom = SQUARE
     shown = slice(None, None, max(1, -(-before.size // STARS)))
     x = _places(np.log10(before[shown]), math.log10(low), math.log10(high), left, right)
     y = _places(np.log10(after[shown]), math.log10(low), math.log10(high), bottom, top)
     ticks = log_ticks(low, high, 5)
     return {
+        "box": SQUARE,
         # Points of no length, which round ends of lines make discs.
         "dots": "".join(f"M{a:.1f},{b:.1f}h0" for a, b in zip(x, y, strict=True)),
         "number": int(before.size),
         "drawn": len(x),
-        "gain": float(np.median(after / before)),
+        "gain": found.change,
         "x": _log_marks(ticks, low, high, left, right),
         "y": _log_marks(ticks, low, high, bottom, top),
     }
@@ -96,13 +101,6 @@ def share_bar(shares: Mapping[str, float]) -> list[dict[str, Any]]:
         parts.append({"name": name, "share": share, "start": round(1000 * start, 1), "width": round(1000 * share, 1)})
         start += share
     return parts
-
-
-def gauge(ratio: float) -> float | None:
-    """Return where a ratio stands between 0.8 and 1.25, on a logarithmic scale from 0 to 100; None if not known."""
-    if not ratio > 0 or not math.isfinite(ratio):
-        return None
-    return round(min(100.0, max(0.0, 50 + 50 * math.log(ratio) / math.log(1.25))), 1)
 
 
 def _places(values: Any, low: float, high: float, first: float, last: float) -> Any:

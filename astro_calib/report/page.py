@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import statistics
 from collections import Counter
 from functools import cache
 from importlib import resources
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from astro_calib.io.atomic import write_atomically
-from astro_calib.report.charts import gauge, histogram_chart, ratio_chart, share_bar
-from astro_calib.report.star_lists import RATIOS, error_parts, read_stars
+from astro_calib.report.charts import histogram_chart, ratio_chart, share_bar
+from astro_calib.report.gauge import MASTER_RATIO, SKY_RATIO, gauge
+from astro_calib.report.ratios import RATIOS
+from astro_calib.report.star_lists import error_parts, read_stars
 from astro_calib.report.summary_file import read_summary
 from astro_calib.report.thumbnails import thumbnails
 
@@ -30,6 +33,8 @@ REPORT = "report.html"
 DETAILED, PICTURED = 24, 12
 #: So many frames are in the tables, and so many names of files behind a reason.
 LISTED, NAMED = 1000, 20
+#: What stands for a number that is not known.
+UNKNOWN = "–"  # noqa: RUF001  a dash, as tables have it
 #: What the sources of noise are, in words.
 SOURCES = {
     "shot noise": "light arrives as single photons: the sky, the stars, and the dark current",
@@ -78,6 +83,7 @@ def _template() -> Template:
     environment.filters.update(number=_number, percent=_percent)
     # The browser runs this script and this style only, whatever else got into the page.
     allowed = f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}"
+    allowed += "; base-uri 'none'; form-action 'none'"
     environment.globals.update(style=style, script=script, allowed=allowed, finite=math.isfinite)
     return environment.get_template("page.html")
 
@@ -88,11 +94,11 @@ def _digest(content: str) -> str:
 
 def _number(value: float, form: str = ".4g") -> str:
     """A number as text, a dash where it is not known."""
-    return format(value, form) if math.isfinite(value) else "–"  # noqa: RUF001  a dash is wanted
+    return format(value, form) if math.isfinite(value) else UNKNOWN
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.3g}%" if math.isfinite(value) else "–"  # noqa: RUF001
+    return f"{100 * value:.3g}%" if math.isfinite(value) else UNKNOWN
 
 
 def _content(out: Path, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,14 +112,14 @@ def _content(out: Path, told: Mapping[str, Any]) -> dict[str, Any]:
         frame["anchor"] = f"frame-{number + 1}"
         frame["remarks"] = remarks.get(frame["raw_name"], [])
         frame["bar"] = share_bar(frame["shares"])
-        frame["gauge"] = gauge(frame["sky"]["ratio"])
+        frame["gauge"] = gauge(frame["sky"]["ratio"], SKY_RATIO)
         frame["detailed"] = False
     chosen = sorted(science, key=lambda frame: not frame["remarks"])[:DETAILED]
     for frame in chosen:
         frame["detailed"] = True
         _add_details(out, frame)
     for number, master in enumerate(told["masters"]):
-        master["gauge"] = gauge(master["noise_ratio"])
+        master["gauge"] = gauge(master["noise_ratio"], MASTER_RATIO)
         master["file"] = Path(master["path"]).name
         name = f"{Path(master['path']).stem}-master.png"
         master["images"] = _images(out, name) if number < PICTURED else []
@@ -126,6 +132,7 @@ def _content(out: Path, told: Mapping[str, Any]) -> dict[str, Any]:
         "title": ", ".join(dict.fromkeys(frame["object"] or "-" for frame in science[:6])) or "a night without frames",
         "frames": shown,
         "hidden": len(science) - len(shown),
+        "pictured": PICTURED,
         "chosen": [frame for frame in science if frame["detailed"]],
         "anchors": {frame["raw_name"]: frame["anchor"] for frame in chosen},
         "kinds": _kinds(told["setups"]),
@@ -149,7 +156,7 @@ def _add_details(out: Path, frame: dict[str, Any]) -> None:
     stars = {} if frame["table"] is None else read_stars(out / "tables" / Path(frame["table"]).name)
     frame["ratios"] = {
         kind: ratio_chart(stars[before], stars[after])
-        for kind, (before, after) in RATIOS.items()
+        for kind, (before, after, _) in RATIOS.items()
         if before in stars and after in stars
     }
     parts = [(what, error_parts(stars, place)) for what, place in (("faint", 0.1), ("middling", 0.5), ("bright", 0.95))]
@@ -162,7 +169,11 @@ def _images(out: Path, name: str) -> list[str]:
 
 def _link(out: Path, name: str) -> str:
     """The address of a picture from the page; empty if there is none. It cannot lead anywhere else."""
-    return f"pictures/{quote(name)}" if (out / "pictures" / name).is_file() else ""
+    try:
+        is_there = (out / "pictures" / name).is_file()
+    except OSError:  # the name is too long, for example
+        is_there = False
+    return f"pictures/{quote(name)}" if is_there else ""
 
 
 def _kinds(setups: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
@@ -171,8 +182,8 @@ def _kinds(setups: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
 
 
 def _median(values: Sequence[float]) -> float:
-    known = sorted(value for value in values if math.isfinite(value))
-    return known[len(known) // 2] if known else math.nan
+    known = [value for value in values if math.isfinite(value)]
+    return statistics.median(known) if known else math.nan
 
 
 def _colours(names: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.report.canvas import AFTER, BEFORE, MASKED, PREDICTED, WHITE, Canvas
+from astro_calib.report.ratios import compared
 from astro_calib.report.shrink import grey_levels, shrunk, zscale
 from astro_calib.report.ticks import linear_ticks, log_ticks, tick_text
 
@@ -63,7 +64,7 @@ def master_picture(title: str, image: NDArray[Any], sigma: NDArray[Any], good: N
 def _side_by_side(title: str, panels: Sequence[Panel]) -> bytes:
     small = [shrunk(image, good, SHOWN) for _, image, good in panels]
     rows, columns = small[0][0].shape
-    times = max(1, SHOWN // 2 // max(rows, columns) + (max(rows, columns) < SHOWN // 2))
+    times = -(-(SHOWN // 2) // max(rows, columns))
     width, height = columns * times, rows * times
     canvas = Canvas(2 * (LEFT + width + SCALE), TOP + height + BOTTOM)
     canvas.text((canvas.image.width / 2, 18), title, size=16)
@@ -166,12 +167,11 @@ def snr_picture(title: str, ratios: Mapping[str, tuple[NDArray[Any], NDArray[Any
 
 def _compare(canvas: Canvas, box: Box, before: NDArray[Any], after: NDArray[Any]) -> None:
     left, top, right, bottom = box
-    good = np.isfinite(before) & np.isfinite(after) & (before > 0) & (after > 0)
-    before, after = before[good], after[good]
-    if before.size == 0:
+    found = compared(before, after)
+    if found is None:
         canvas.text(((left + right) / 2, (top + bottom) / 2), "no star could be measured")
         return
-    low, high = float(min(before.min(), after.min())) / 1.3, float(max(before.max(), after.max())) * 1.3
+    before, after, (low, high) = found.before, found.after, found.limits
     x, y = _scale(low, high, left, right, log=True), _scale(low, high, bottom, top, log=True)
     canvas.line([(left, bottom), (right, top)], BEFORE)
     for one, other in zip(before.tolist(), after.tolist(), strict=True):
@@ -187,7 +187,7 @@ def _compare(canvas: Canvas, box: Box, before: NDArray[Any], after: NDArray[Any]
     canvas.line([(left + 10, top + 16), (left + 26, top + 16)], BEFORE)
     canvas.text((left + 34, top + 16), "no change", "lm", 12)
     canvas.dot((left + 18, top + 36), AFTER)
-    change = f"{before.size} stars, median of after / before {np.median(after / before):.3f}"
+    change = f"{before.size} stars, median of after / before {found.change:.3f}"
     canvas.text((left + 34, top + 36), change, "lm", 12)
 
 

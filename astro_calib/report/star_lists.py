@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.report.ratios import RATIOS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["COMPONENTS", "RATIOS", "error_parts", "read_stars"]
+__all__ = ["COMPONENTS", "error_parts", "read_stars"]
 
 #: A table of stars has less bytes than this.
 LARGEST = 32 * 2**20
-#: The two kinds of signal-to-noise ratio: the columns before and after calibration.
-RATIOS = {"predicted": ("snr_before", "snr"), "empirical": ("snr_empirical_before", "snr_empirical")}
 #: Parts of a flux's error, by their columns.
 COMPONENTS = {
     "err_source": "shot noise of the star",
@@ -33,7 +33,7 @@ def read_stars(path: Path) -> dict[str, NDArray[np.float64]]:
     """Return the columns that are shown; those that the table does not have are missing. Empty if it cannot be read."""
     from astropy.io import ascii as tables
 
-    wanted = ["flux", *COMPONENTS, *(name for pair in RATIOS.values() for name in pair)]
+    wanted = ["flux", *COMPONENTS, *(name for pair in RATIOS.values() for name in pair[:2])]
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
             return {}
@@ -56,6 +56,7 @@ def error_parts(stars: dict[str, NDArray[np.float64]], quantile: float) -> dict[
         return {}
     order = order[np.argsort(flux[order])]
     star = order[round(quantile * (order.size - 1))]
-    variances = {label: float(stars[name][star]) ** 2 for name, label in COMPONENTS.items()}
+    with np.errstate(over="ignore"):
+        variances = {label: float(np.square(stars[name][star])) for name, label in COMPONENTS.items()}
     total = sum(variances.values())
     return {label: part / total for label, part in variances.items()} if 0 < total < np.inf else {}

@@ -35,7 +35,7 @@ SETUP = record(
     overscan=maybe(text),
     trim=maybe(text),
     steps=several(text),
-    frames=several(record(kind=text, filter=text, exposure_time=number)),
+    frames=several(record(kind=text)),
 )
 MASTER = record(
     path=text,
@@ -55,7 +55,7 @@ HISTOGRAM = record(
     spreads=several(number, 2),
     predicted=number,
 )
-SKY = record(level=number, observed=number, predicted=number, ratio=number, blocks=count, all_blocks=count, why=text)
+SKY = record(level=number, observed=number, predicted=number, ratio=number, why=text)
 FRAME = record(
     path=text,
     raw_name=text,
@@ -67,14 +67,9 @@ FRAME = record(
     table=maybe(text),
     sky=SKY,
     stars=count,
-    stars_found=count,
-    snr_before=number,
-    snr_after=number,
     snr_empirical_before=number,
     snr_empirical_after=number,
-    empty_ratio=number,
     fwhm=number,
-    aperture=number,
     left_out=each(count),
     shares=each(number),
     histogram=maybe(HISTOGRAM),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import warnings
 from typing import TYPE_CHECKING
 
 from astro_calib.report.canvas import PANELS
@@ -27,14 +28,16 @@ def thumbnails(path: Path) -> list[str]:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
+        with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
+            picture = Image.open(path, formats=["PNG"])
+        with picture:
             if picture.width * picture.height > LARGEST:
                 return []
             boxes = _boxes(picture)
             picture.load()
             return [_encoded(picture.crop(box)) for box in boxes]
-    except (OSError, ValueError, SyntaxError):
-        # Pillow raises a SyntaxError for a broken PNG file.
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        # Pillow raises a SyntaxError for a broken PNG file, and errors of its own for one that would be huge.
         return []
 
 
@@ -44,7 +47,7 @@ def _boxes(picture: Image) -> list[tuple[int, int, int, int]]:
     try:
         told = json.loads(picture.info.get(PANELS, "[]"))
         boxes = [tuple(int(edge) for edge in box) for box in told][:4]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         boxes = []
     good = [
         (box[0], box[1], box[2], box[3])

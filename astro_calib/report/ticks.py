@@ -9,7 +9,7 @@ __all__ = ["linear_ticks", "log_ticks", "tick_text"]
 
 def linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """
-    Return round numbers between two limits, at most so many.
+    Return round numbers between two limits, about so many.
 
     >>> from astro_calib.report.ticks import linear_ticks
     >>> linear_ticks(-130, 128)
@@ -29,16 +29,21 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """
     Return powers of ten between two limits; of less than two decades, their twofold and fivefold as well.
 
+    Between limits that are near to each other, round numbers.
+
     >>> from astro_calib.report.ticks import log_ticks
     >>> log_ticks(0.7, 340), log_ticks(15, 120)
     ([1.0, 10.0, 100.0], [20.0, 50.0, 100.0])
+    >>> log_ticks(2.2, 3.7)
+    [2.5, 3.0, 3.5]
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     decades = [10.0**power for power in range(first, last + 1) if low <= 10.0**power <= high]
     if len(decades) > 2:
         return decades[:: -(-len(decades) // most)]
     fine = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
-    return [value for value in fine if low <= value <= high]
+    fine = [value for value in fine if low <= value <= high]
+    return fine if len(fine) > 1 else linear_ticks(low, high, most)
 
 
 def tick_text(value: float) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+# Chromium refuses its sandbox to root; the pages are our own.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WIDTHS = {"telephone": 360, "desk": 1280}
 
@@ -40,7 +41,7 @@ def look_at(page: Page, report: Path, axe: str, scheme: str, width: int, shots: 
     if not page.locator("table.sortable").count():
         wrong.append("no table can be sorted")
     wrong += sorting(page)
-    # By the script of the page's own policy, none may be added to it; the tool's protocol may run one.
+    # The page's policy lets no other script in; the protocol of the browser runs one nevertheless.
     page.evaluate(axe)
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     wrong += [

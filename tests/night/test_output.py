@@ -211,3 +211,11 @@ def test_a_pipe_or_a_link_in_the_place_of_the_lock_keeps_nobody_waiting(tmp_path
     with pytest.raises(OSError, match="cannot be written"):
         Output(tmp_path, [])
     assert not (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize("name", ["report.html", "summary.json"])
+def test_a_page_or_a_summary_that_lies_there_is_not_removed_unasked(tmp_path, name):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=f"holds results already, such as {name}"):
+        Output(tmp_path, [])
+    assert (tmp_path / name).read_text() == "precious"

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
+import struct
+import zlib
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from click.testing import CliRunner
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from astro_calib import reduce_night, simulate
 from astro_calib.cli import main
 from astro_calib.report import page, summary_file
-from astro_calib.report.charts import histogram_chart, share_bar
+from astro_calib.report.canvas import PANELS
+from astro_calib.report.charts import histogram_chart, ratio_chart, share_bar
 from astro_calib.report.page import write_page
 from astro_calib.report.shrink import grey_levels, shrunk
+from astro_calib.report.star_lists import COMPONENTS, error_parts
 from astro_calib.report.summary_file import read_summary
+from astro_calib.report.thumbnails import thumbnails
 
 SCRIPT = "<script>alert(1)</script>"
 NAME = "<img src=x onerror=alert(2)>.fits"
@@ -104,6 +112,7 @@ def test_numbers_are_those_of_the_summary(night):
     for master in night.masters:
         assert f"{master.noise_ratio:.3f}" in text
     assert f"numpy</th><td>{np.__version__}" in text
+    # Five megabytes are for twenty frames; here are two frames and three masters.
     assert (night.out / "report.html").stat().st_size < 5e6 / 20 * 5
 
 
@@ -133,6 +142,31 @@ def test_broken_pictures_and_tables_cost_themselves_only(copied, content):
     for path in [*(copied / "pictures").iterdir(), *(copied / "tables").iterdir()]:
         path.write_bytes(content)
     assert not Elements(write_page(copied).read_text(encoding="utf-8")).all("img")
+
+
+def png(size, panels):
+    """The beginning of a picture of a size that is told, with places of images that are told."""
+    content = io.BytesIO()
+    info = PngInfo()
+    info.add_text(PANELS, panels)
+    Image.new("L", (8, 8)).save(content, format="png", pnginfo=info)
+    header = b"IHDR" + struct.pack(">II", size, size) + content.getvalue()[24:29]
+    return content.getvalue()[:12] + header + struct.pack(">I", zlib.crc32(header)) + content.getvalue()[33:]
+
+
+@pytest.mark.parametrize("size", [10_000, 16_000, 30_000])
+def test_a_picture_that_would_be_huge_is_left_out(copied, size):
+    for path in (copied / "pictures").iterdir():
+        path.write_bytes(png(size, "[]"))
+    assert not Elements(write_page(copied).read_text(encoding="utf-8")).all("img")
+
+
+@pytest.mark.parametrize("panels", ["[[Infinity,0,1,1]]", "[[1e400,0,1,1]]", "[" * 100_000, "{", "[[0,0,9,9]]"])
+def test_a_picture_that_says_absurd_things_of_its_images_is_shown_whole(copied, panels):
+    for path in (copied / "pictures").iterdir():
+        path.write_bytes(png(8, panels))
+    write_page(copied)
+    assert all(len(thumbnails(path)) == 1 for path in (copied / "pictures").iterdir())
 
 
 def changed(path, change):
@@ -239,3 +273,22 @@ def test_histogram_of_absurd_numbers_is_no_chart():
     assert histogram_chart(told) is None
     assert histogram_chart({**told, "width": 1.0, "after": []}) is None
     assert histogram_chart({**told, "width": 1.0}) is not None
+    for absurd in ({"width": 1e-300, "before": [2**62]}, {"width": 5e-324}, {"width": 1e308, "start": 1e308}):
+        assert histogram_chart({**told, **absurd}) is None
+
+
+def test_absurd_stars_have_neither_chart_nor_parts():
+    assert ratio_chart(np.array([1.7e308]), np.array([1.0])) is None
+    stars = {name: np.array([1e200]) for name in ("flux", *COMPONENTS)}
+    assert error_parts(stars, 0.5) == {}
+
+
+def test_the_ratio_of_two_frames_is_between_them(copied):
+    """Half of the frames are above it, and half below."""
+
+    def two(told):
+        for frame, ratio in zip(told["science"], (0.9, 1.1), strict=True):
+            frame["sky"]["ratio"] = ratio
+
+    changed(copied / "summary.json", two)
+    assert "<dt>Sky noise / predicted</dt><dd>1.000</dd>" in write_page(copied).read_text(encoding="utf-8")

@@ -104,7 +104,7 @@ class Output:
 
     def left_over(self) -> list[Path]:
         """Results in the directory that were not written by now: from an earlier reduction."""
-        return sorted(set(_results(self.directory)) - self._written - {self.summary})
+        return sorted(set(_results(self.directory)) - self._written - {self.directory / name for name in SAID})
 
 
 def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> None:
@@ -180,4 +180,4 @@ def _results(directory: Path) -> list[Path]:
     parts = [path for part, suffix in PARTS.items() for path in (directory / part).glob(f"*{suffix}")]
     # Hidden ones are what a process that was killed has left.
     found = sorted(path for path in parts if not path.name.startswith("."))
-    return found + ([directory / SUMMARY] if _there(directory / SUMMARY) else [])
+    return found + [directory / name for name in SAID if _there(directory / name)]

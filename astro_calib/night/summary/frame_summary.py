@@ -9,6 +9,7 @@ import numpy as np
 
 from astro_calib.night.common.remarks import Remark
 from astro_calib.photometry.sky_noise import SkyNoise
+from astro_calib.report.gauge import SKY_RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameSummary"]
 
-#: Observed over predicted noise of the sky: outside of this range a remark says so.
-SKY_RATIO = (0.95, 1.12)
 #: Observed over predicted scatter of empty apertures: above this a remark says so.
 EMPTY_RATIO = 1.2
 #: A remark says so if stars are longer than wide by more than this factor.

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astro_calib.report.gauge import MASTER_RATIO
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["REJECTED", "MasterSummary"]
 
-#: Observed over predicted noise of the frames of a master, and the share of rejected values: beyond these a remark.
-MASTER_RATIO, REJECTED = (0.93, 1.08), 0.02
+#: The share of rejected values: beyond this a remark.
+REJECTED = 0.02
 #: No dark is below zero by so many standard deviations of a pixel; flats of a larger relative error are too faint.
 BELOW, FAINT = 2.0, 0.03
 #: A flat whose frames scatter by so many times what is predicted has to be looked at before anything that was divided

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astro_calib.report.gauge import SKY_RATIO
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -16,8 +18,6 @@ __all__ = ["sky_doubt"]
 
 #: A frame tells if its noise is from more than this part of its blocks, and light has more than this part of it.
 MOST, LIGHT = 0.5, 0.3
-#: Observed over predicted noise that right numbers give.
-RIGHT = (0.95, 1.12)
 #: So little noise has a sky of which a part is no light, but a level that was not subtracted.
 NO_LIGHT = 0.9
 
@@ -52,7 +52,7 @@ def sky_doubt(
             "is wrong. Give biases, or look at the levels of the darks"
         )
     of_headers = gain.source == "header" and gain.measured is None
-    if not of_headers or RIGHT[0] <= ratio <= RIGHT[1]:
+    if not of_headers or SKY_RATIO[0] <= ratio <= SKY_RATIO[1]:
         return ""
     wanted = [_wanted(*frame, measured=read_noise.source == "measured") for frame in telling]
     factor = float(np.median(wanted))

@@ -63,6 +63,8 @@ class NightSummary:
         Radius of the apertures on all frames, in pixels; None if it follows the width of each frame's stars.
     made : dict
         How it was made: ``versions``, ``parameters``, the ``command`` and when it was ``finished``.
+    report : bool
+        Whether the page for the browser was made.
 
     Examples
     --------
@@ -89,6 +91,7 @@ class NightSummary:
     pictures: bool = True
     aperture: float | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
+    report: bool = True
 
     def __str__(self) -> str:
         return self.text()
@@ -250,6 +253,8 @@ class NightSummary:
             places.append(("star tables", "tables"))
         if self.pictures:
             places.append(("pictures", "pictures"))
-        places += [("report", REPORT), ("this summary", SUMMARY)]
+        if self.report:
+            places.append(("report", REPORT))
+        places.append(("this summary", SUMMARY))
         rows = [(what, glued(str(self.out / where))) for what, where in places]
         return ["results", *columns(rows, "<<", width)]

@@ -28,8 +28,9 @@ def write_summary(summary: NightSummary, output: Output) -> NightSummary:
         raise
     except Exception as error:  # noqa: BLE001  the page tells of the results, and is none of them
         LOG.exception("the report could not be made")
-        remark = f"{REPORT} could not be made: {str(error) or type(error).__name__}"
-        summary = replace(summary, remarks=(*summary.remarks, remark))
+        reason = str(error) or type(error).__name__
+        remark = f"{REPORT} could not be made: {reason}; astro-calib report {output.directory} tries again"
+        summary = replace(summary, report=False, remarks=(*summary.remarks, remark))
         _write_json(summary, output)
     text = f"{summary}\n"
     write_atomically(output.summary, lambda path: path.write_text(text, encoding="utf-8", errors="replace"))
