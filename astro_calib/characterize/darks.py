@@ -31,6 +31,7 @@ from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import lacks_own_noise, usable, with_quality
 from astro_calib.masters.provenance import record
 from astro_calib.stack.combination import combine
+from astro_calib.steps.applied import was_done
 from astro_calib.steps.deviation import create_deviation
 from astro_calib.steps.gain import gain_correct
 
@@ -301,4 +302,4 @@ def _error_of_mean(frame: CCDFrame, where: NDArray[np.bool_]) -> float:
 
 def _without_bias(frames: Sequence[CCDFrame]) -> bool:
     """Whether a bias was subtracted from all of them."""
-    return all(any(kind == "bias" for kind, _ in frame.history.applied) for frame in frames)
+    return all(was_done(frame, "bias") for frame in frames)

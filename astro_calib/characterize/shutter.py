@@ -20,6 +20,7 @@ from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.source import NoiseSource
 from astro_calib.stack.combination import combine
+from astro_calib.steps.applied import was_done
 from astro_calib.steps.surface import check_degree, fit_surface
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _checked_levels(frames: Sequence[CCDFrame], good: NDArray[np.bool_]) -> NDAr
             "without a flat."
         )
         raise FrameError(msg)
-    done = next((frame for frame in frames if any(kind == "shutter" for kind, _ in frame.history.applied)), None)
+    done = next((frame for frame in frames if was_done(frame, "shutter")), None)
     if done is not None:
         msg = f"{done.name} was corrected for the shutter already; give flats that were calibrated without it."
         raise FrameError(msg)
@@ -224,8 +225,7 @@ def _map_of(ratio: CCDFrame, exposures: tuple[float, float], drift: Drift, of_lo
     """
     The map that the ratio of a short to a long flat tells.
 
-    Maps of several short exposures share the error of the lamp, because the long flats, of the digest ``of_long``, are
-    the same.
+    Maps of several short exposures share what the light of the long flats, of the digest ``of_long``, is off.
     """
     first, second = exposures
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -237,12 +237,16 @@ def _map_of(ratio: CCDFrame, exposures: tuple[float, float], drift: Drift, of_lo
     if lost.any():
         shutter = with_quality(shutter, lost, DataQuality.NO_DATA)
     if drift.uncertainty > 0:
-        source = NoiseSource("shutter", 1.0, axes=(), identity=f"lamp:{of_long}")
+        # Half of its variance is of the long flats, which all maps share, and half of the short ones.
+        sources = [
+            NoiseSource("shutter", 0.5, axes=(), identity=f"lamp:{light}")
+            for light in (of_long, content_digest(ratio.pixels))
+        ]
         slope = -drift.uncertainty * (data + first) * (data + second) / (second - first)
         budget = shutter.known_budget
         if budget is not None:
             slope = np.where(np.isfinite(slope), slope, 0).astype(data.dtype)
-            shutter = shutter.replace(data, budget.with_terms([(source, slope)]))
+            shutter = shutter.replace(data, budget.with_terms([(source, slope) for source in sources]))
     return shutter
 
 

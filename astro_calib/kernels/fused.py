@@ -51,7 +51,7 @@ NUMBER, ROW, COLUMN, IMAGE, ROW_AND_COLUMN = 0, 1, 2, 3, 4
 OF_COEFFICIENT = (PRODUCT, PRODUCT_TIMES, PRODUCT_OVER, PRODUCT_TIMES_VALUE, ADD_PRODUCT)
 OF_VARIANCE = (ADD_VARIANCE, ADD_SHOT, ADD_OF_DIVISOR, ADD_SHARED, ADD_SQUARE, *OF_COEFFICIENT)
 OF_FLAGS = (FLAG_FROM, FLAG_LOST)
-#: What does nothing in a section where its factor is zero.
+#: What does nothing in a section where its factor is zero. A square has such a factor only where no product was added.
 ZERO_IS_NOTHING = (ADD, ADD_VARIANCE, ADD_SQUARE, *OF_COEFFICIENT)
 
 

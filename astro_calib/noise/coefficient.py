@@ -19,6 +19,7 @@ import numpy as np
 
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.sparse import added_up
+from astro_calib.noise.window import along
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -427,8 +428,8 @@ class Coefficient:
                 return number
             if number == 1 and len(factors) == 1 and factors[0][1] == 1 and type(factors[0][0]) is ArrayRef:
                 field = factors[0][0]
-                return field.part(_along(field.shape, item, shape))
-        return self._value(own, lambda field: field.part(_along(field.shape, item, shape)))
+                return field.part(along(field.shape, item, shape))
+        return self._value(own, lambda field: field.part(along(field.shape, item, shape)))
 
     def _value(self, own: NDArray[Any] | None, array_of: Callable[[ArrayRef], NDArray[Any]]) -> float | NDArray[Any]:
         number = self.number
@@ -483,7 +484,7 @@ class Coefficient:
         """
 
         def cut_field(field: ArrayRef) -> ArrayRef:
-            return field.cut(_along(field.shape, item, shape))
+            return field.cut(along(field.shape, item, shape))
 
         return self.with_arrays(cut_field, {})
 
@@ -539,17 +540,6 @@ class Coefficient:
             (number, tuple((known[field], power) for field, power in factors))
             for number, factors in self._terms.values()
         )
-
-
-def _along(lengths: tuple[int, ...], item: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """The index of a part of a frame for an array that broadcasts to the frame."""
-    if lengths == shape:
-        return item
-    missing = len(shape) - len(lengths)
-    return tuple(
-        slice(None) if length == 1 and shape[missing + axis] != 1 else part
-        for axis, (length, part) in enumerate(zip(lengths, item[missing:], strict=True))
-    )
 
 
 def _rebuild(terms: tuple[tuple[float, Factors], ...]) -> Coefficient:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["histogram_chart", "ratio_chart", "share_bar"]
 
 #: The panel within a chart: left, top, right, bottom; a chart is 400 wide.
-BOX, SQUARE = (56, 10, 390, 230), (56, 10, 390, 344)
+BOX, SQUARE = (64, 10, 390, 230), (64, 10, 390, 336)
 #: So many stars are enough for a chart.
 STARS = 600
 #: Shares below this are added up as "other".

@@ -20,7 +20,7 @@ def was_done(ccd: FrameFacts, kind: str) -> bool:
 
 def check_not_done(ccd: FrameFacts, kind: str, identity: str, what: str) -> None:
     """
-    Say that a correction of the kind was made before: of the same identity a FrameError, of another one a warning.
+    Raise a FrameError if the same correction was made before, and warn if another one of its kind was.
 
     ``what`` begins the sentence after the name of the frame, such as ``"this crosstalk was subtracted"``.
     """

@@ -62,7 +62,7 @@ def budget_without(frame: CCDFrame, common: frozenset[Key]) -> UncertaintyBudget
 
 def append_squares(program: Instructions, terms: Iterable[Term], common: frozenset[Key]) -> bool:
     """
-    Take the variance of common noise among the instructions; whether the pass can find it.
+    Take the variance of common noise among the instructions, and return whether the pass can find it.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ def append_squares(program: Instructions, terms: Iterable[Term], common: frozens
     terms : iterable of (NoiseSource, Coefficient)
         The noise of the result.
     common : set of keys
-        Those of the sources.
+        The keys of the sources that are common.
     """
     variances: dict[Key, float] = {}
     coefficients: dict[Key, Coefficient] = {}
     for source, coefficient in terms:
-        if source.key in common:
-            number = source.variance.number
-            assert number is not None
+        number = source.variance.number
+        # The pass leaves out a square with factor zero, and with it the new beginning of c.
+        if source.key in common and number:
             variances.setdefault(source.key, number)
             known = coefficients.get(source.key)
             coefficients[source.key] = coefficient if known is None else known + coefficient
@@ -95,7 +95,7 @@ def append_squares(program: Instructions, terms: Iterable[Term], common: frozens
 
 
 def _append_square(program: Instructions, coefficient: Coefficient, variance: float) -> bool:
-    anywhere = np.zeros(1 if program.sections is None else len(program.sections))
+    anywhere = np.zeros(program.number_of_sections)
     for number, factors in coefficient.monomials:
         if any(isinstance(field, SurvivorMask) or (field is SELF_DATA and power < 0) for field, power in factors):
             return False
@@ -115,7 +115,7 @@ def _append_square(program: Instructions, coefficient: Coefficient, variance: fl
 
 def _by_section(program: Instructions, factors: Factors) -> tuple[NDArray[np.float64], Factors]:
     """What of a product is a number in each of the sections that the pass knows, and the other factors."""
-    where = np.ones(1 if program.sections is None else len(program.sections))
+    where = np.ones(program.number_of_sections)
     others = []
     for field, power in factors:
         values = None if program.sections is None or not isinstance(field, MosaicArray) else field.of(program.sections)

@@ -13,6 +13,7 @@ from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.frame.lending import reference_to
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.source import NoiseSource
+from astro_calib.steps.applied import was_done
 from astro_calib.steps.dark_amplitude import fit_amplitude, shared_identity
 from astro_calib.steps.header import forget_levels
 from astro_calib.steps.master import check_exposure, check_master, exposure, with_applied
@@ -218,11 +219,11 @@ def _warn_of_bias_in_dark(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> No
     has_bias = any(source.name == "bias" for source, _ in frame.terms or ())
     if ratio == 1 or dark.known_budget is None or frame.terms is None:
         return
-    if not has_bias and all(kind != "bias" for kind, _ in frame.history.applied):
+    if not has_bias and not was_done(frame, "bias"):
         return
     names = {source.name for source, _ in dark.known_budget.terms}
     # Of a dark that comes with an uncertainty from elsewhere nothing is known; a bias without one leaves no noise.
-    if "read noise" in names and "bias" not in names and all(kind != "bias" for kind, _ in dark.history.applied):
+    if "read noise" in names and "bias" not in names and not was_done(dark, "bias"):
         msg = (
             f"the master dark ({dark.name}) is scaled by {ratio:.3g}, but no bias was subtracted from it: what is left "
             "of the bias in it is scaled, too. Subtract the bias from each dark before they are combined, or take "

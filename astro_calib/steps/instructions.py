@@ -9,6 +9,7 @@ import numpy as np
 
 from astro_calib.dtypes import float_type, floating
 from astro_calib.kernels.program import DIVIDE, OF_VALUES, Instruction, RowsAndColumns, undone
+from astro_calib.noise.window import along
 from astro_calib.steps.amplifiers import PerAmplifier
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class Instructions:
     done: list[Instruction] = field(default_factory=list)
     #: The amplifiers that factors are for; None as long as each factor is for all pixels.
     sections: tuple[Section, ...] | None = None
+
+    @property
+    def number_of_sections(self) -> int:
+        """How many factors an instruction has."""
+        return 1 if self.sections is None else len(self.sections)
 
     def append(
         self,
@@ -171,10 +177,4 @@ def _product(array: Any, numbers: Any, dtype: np.dtype[Any]) -> Any:
 
 def cut_array(value: Any, item: tuple[slice, ...], shape: tuple[int, ...]) -> Any:
     """The part of a number or an array that broadcasts to a frame of this shape."""
-    if np.ndim(value) == 0:
-        return value
-    along = (
-        slice(None) if n == 1 and of_frame != 1 else part
-        for part, n, of_frame in zip(item, value.shape, shape, strict=True)
-    )
-    return value[tuple(along)]
+    return value if np.ndim(value) == 0 else value[along(value.shape, item, shape)]

@@ -14,6 +14,7 @@ from astro_calib.errors import FrameError, ShapeMismatchError, warn
 from astro_calib.frame.lending import lent, master_of
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.masters.master import converted
+from astro_calib.steps.applied import was_done
 from astro_calib.steps.gain import gain_correct
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _check_not_applied(ccd: FrameFacts, master: CCDFrame, kind: str) -> None:
             f"{twice * (kind != 'shutter')}."
         )
         raise FrameError(msg)
-    if kind not in (of_kind for of_kind, _ in ccd.history.applied):
+    if not was_done(ccd, kind):
         return
     meant = " This is right only for a correction on top of it, such as that of an illumination." * (kind == "flat")
     msg = f"{ccd.name} was {_done(kind)} another master {kind} before it was given {master.name}.{meant}"

@@ -12,7 +12,7 @@ from astro_calib.arguments import check_switch, other_words, with_options_of
 from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.bias import SubtractBias
-from astro_calib.steps.companions import with_companions
+from astro_calib.steps.companions import does_nothing, with_companions
 from astro_calib.steps.cosmic_rays import cosmicray_lacosmic
 from astro_calib.steps.crosstalk import SubtractCrosstalk
 from astro_calib.steps.dark import SubtractDark
@@ -361,14 +361,22 @@ def ccd_process(
         if master is not None and as_master(master, kind).unit != expected:
             msg = f"the master {kind} is in {master.unit}, but gain_corrected={gain_corrected} says {expected}."
             raise u.UnitConversionError(msg)
+    for name, value, companion, other in (
+        ("oscan_model", oscan_model, "oscan", oscan),
+        ("min_value", min_value, "master_flat", master_flat),
+    ):
+        if value is not None and other is None:
+            raise ValueError(does_nothing(name, value, companion))
+    # ccdproc has a default for oscan_median, which is no mistake without an overscan.
+    of_overscan: dict[str, Any] = {}
+    if oscan is not None:
+        of_overscan = {"overscan_axis": 1, "overscan_median": oscan_median, "overscan_model": oscan_model}
     detector = Detector(gain=gain, read_noise=readnoise)
     ccd = as_frame(ccd).snapshot()
     steps = calibration_steps(
         detector,
         overscan=oscan,
-        overscan_axis=(0, 1) if oscan is None else 1,
-        overscan_median=oscan is None or oscan_median,
-        overscan_model=oscan_model,
+        **of_overscan,
         trim=trim,
         bad_pixels=bad_pixel_mask,
         bias=master_bias,

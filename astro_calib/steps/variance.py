@@ -134,22 +134,26 @@ class VarianceSoFar:
         if noisy is None:
             return
         self.is_found &= code == DIVIDE
-        divisors = [one for one in quotient.divisors if not family.isdisjoint(self._family_of([(one, 1.0)]))]
+        divisors = [one for one, _ in self._related([(one, 1.0) for one in quotient.divisors], family)]
         found = partial(_variance_of_divisor, noisy, divisors, self.common)
         self.program.append(ADD_OF_DIVISOR, found, rule.of_y.number**2)
-        related = [one for one in quotient.added if not family.isdisjoint(self._family_of([one]))]
+        related = self._related(quotient.added, family)
         if related:
             shared = partial(_covariance, related, noisy, quotient.divisors, self.common)
             self.program.append(ADD_SHARED, shared, 2 * rule.of_y.number)
         self.quotient = quotient._replace(divisors=(*quotient.divisors, noisy))
 
+    def _related(self, added: Added, family: frozenset[str]) -> Added:
+        """Those of some frames that share noise with a family."""
+        return [one for one in added if not family.isdisjoint(self._family_of([one]))]
+
     def _note_shared(self, quotient: Quotient, noisy: CCDFrame, factor: float, family: frozenset[str]) -> None:
         """Take into the program what the noise of a frame that is about to be added shares with that of a quotient."""
-        related = [one for one in quotient.added if not family.isdisjoint(self._family_of([one]))]
+        related = self._related(quotient.added, family)
         if related:
             shared = partial(_covariance, related, noisy, quotient.divisors, self.common)
             self.program.append(ADD_VARIANCE, shared, 2 * factor)
-        divisors = [one for one in quotient.divisors if not family.isdisjoint(self._family_of([(one, 1.0)]))]
+        divisors = [one for one, _ in self._related([(one, 1.0) for one in quotient.divisors], family)]
         if divisors:
             shared = partial(_covariance_with_divisors, divisors, quotient.divisors[-1], noisy, self.common)
             self.program.append(ADD_SHARED, shared, -2 * factor)

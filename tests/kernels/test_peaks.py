@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from photutils.background import Background2D, MedianBackground
 from photutils.detection import find_peaks
 from scipy import ndimage
 
 from astro_calib.kernels.peaks import convolved, local_maxima
-from astro_calib.photometry.background import background_of
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -32,15 +30,3 @@ def test_peaks_are_those_of_photutils(footprint):
     np.testing.assert_array_equal(
         local_maxima(image, threshold, footprint, excluded), np.stack([theirs["x_peak"], theirs["y_peak"]], axis=1)
     )
-
-
-@pytest.mark.parametrize("shape", [(64, 64), (50, 200), (200, 130)])
-def test_the_background_is_that_of_photutils(shape):
-    rng = np.random.default_rng(2)
-    values = rng.normal(100, 5, shape) + np.arange(shape[1]) / 10
-    unfit = rng.random(shape) < 0.05
-    box = tuple(min(64, length) for length in shape)
-    theirs = Background2D(
-        values, box, mask=unfit, filter_size=3, bkg_estimator=MedianBackground(), exclude_percentile=80
-    )
-    np.testing.assert_allclose(background_of(values, unfit), theirs.background, rtol=1e-13)

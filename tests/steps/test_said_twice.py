@@ -79,11 +79,6 @@ def cut(raw):
 #: A step, the frame that it begins with, and what is said of it the second time.
 REFUSED = {
     "overscan, as a cut": (lambda f, m, r: subtract_overscan(f, cut(r)), "raw", "subtracted twice. Leave it out"),
-    "overscan of calibrate": (
-        lambda f, m, r: calibrate(subtract_overscan(f, cut(r)), CAMERA, overscan=cut(r)),
-        "raw",
-        "subtracted twice. Leave it out",
-    ),
     "crosstalk": (lambda f, m, r: subtract_crosstalk(f, CROSSTALK, HALVES), "net", "already. Leave it out"),
     "linearity": (lambda f, m, r: correct_linearity(f, CAMERA), "image", "already. Leave it out"),
     "bias": (lambda f, m, r: subtract_bias(f, m["any"]), "image", "already. Leave it out"),
@@ -103,8 +98,15 @@ REFUSED = {
 def test_a_second_time_is_refused(step, raw, net, image, master):
     apply, start, said = REFUSED[step]
     frame = {"raw": raw, "net": net, "image": image}[start]
+    once = apply(frame, master, raw)
     with pytest.raises((FrameError, u.UnitConversionError), match=said):
-        apply(apply(frame, master, raw), master, raw)
+        apply(once, master, raw)
+
+
+def test_calibrate_refuses_an_overscan_that_was_subtracted(raw):
+    net = subtract_overscan(raw, cut(raw))
+    with pytest.raises(FrameError, match=r"subtracted twice. Leave it out"):
+        calibrate(net, CAMERA, overscan=cut(raw))
 
 
 #: Steps that find nothing left to do the second time.
@@ -196,11 +198,15 @@ def test_defaults_and_what_headers_mean_may_always_be_given(raw):
     asked = {"overscan_axis": (0, 1), "overscan_median": True, "min_value": None, "fringe_amplitude": None}
     given = calibrate(raw, CAMERA, pedestal=1000, **asked, exposure_time="EXPOSURE", exposure_unit=u.min)
     np.testing.assert_array_equal(given.pixels, plain.pixels)
+    given = calibrate(raw, CAMERA, pedestal=1000, overscan_axis=[0, 1], overscan_median=np.True_)
+    np.testing.assert_array_equal(given.pixels, plain.pixels)
 
 
 def test_ccd_process_says_the_same(raw):
     gain = {"error": True, "gain": NUMBERS["gain"], "readnoise": NUMBERS["read_noise"]}
     bias = CCDFrame(np.full(SHAPE, 2000.0), unit="electron")
     assert ccd_process(raw, master_bias=bias, oscan_median=False, **gain).shape == SHAPE
-    with pytest.raises(ValueError, match=r"min_value=0\.1 does nothing without flat="):
+    with pytest.raises(ValueError, match=r"min_value=0\.1 does nothing without master_flat="):
         ccd_process(raw, master_bias=bias, min_value=0.1, **gain)
+    with pytest.raises(ValueError, match=r"oscan_model=\.\.\. does nothing without oscan="):
+        ccd_process(raw, master_bias=bias, oscan_model=object(), **gain)
