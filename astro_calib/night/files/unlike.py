@@ -45,7 +45,7 @@ NO_WHOLE = (
 #: A level that was subtracted leaves more than this part of the numbers below zero, and less than that.
 AROUND = (0.02, 0.98)
 NET = (
-    "its numbers lie around zero, as its bias was subtracted already and would be again; "
+    "its numbers lie around zero: its bias was subtracted already, and would be subtracted twice; "
     "give it as the camera wrote it, or with biases of which the level was subtracted as well"
 )
 WHY_MORE = "be of another kind, or have light in it"
