@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sphinx_astropy.conf.v3 import *
+from sphinx_astropy.conf.v2 import *
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -28,12 +28,22 @@ extensions += ["mathml", "sphinx_click", "sphinx_gallery.gen_gallery"]
 exclude_patterns += ["examples"]  # the gallery is made from them
 
 html_title = f"{project} {release}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("index", "install", "quickstart", "cite")}
+html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
 smartquotes_action = "qe"  # two hyphens begin an option, they are no dash
-# The theme would count visits for astropy.org, by a script from elsewhere.
-html_theme_options = {"goatcounter_analytics_url": ""}
+html_theme_options = {
+    "logo": {"text": project},
+    "header_links_before_dropdown": 8,
+    "navigation_depth": 2,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
 
 nitpicky = True
 # The docstrings give the types, in words that can also say shape and unit.
@@ -53,6 +63,7 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "min_reported_time": 10,
     "write_computation_times": False,
+    "remove_config_comments": True,
     "show_signature": False,
     "download_all_examples": False,
 }

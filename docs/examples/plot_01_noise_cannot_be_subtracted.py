@@ -127,3 +127,5 @@ comparison = compare_noise(
     {f"noise of a pixel, {name} (e)": (frame.data - value, frame.variance) for name, (frame, value) in expected.items()}
 )
 comparison
+
+# sphinx_gallery_thumbnail_number = 2

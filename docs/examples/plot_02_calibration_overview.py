@@ -154,3 +154,5 @@ comparison = compare_noise(
     }
 )
 comparison
+
+# sphinx_gallery_thumbnail_number = 3

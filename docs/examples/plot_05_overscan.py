@@ -167,3 +167,5 @@ for choice, (sums, variances) in apertures.items():
         cases[f"sum in radius {RADII[index]}, {choice} (e)"] = each_frame(sums[:, index]), variances[index]
 comparison = compare_noise(cases)
 comparison
+
+# sphinx_gallery_thumbnail_number = 3

@@ -190,3 +190,5 @@ comparison = compare_noise(
     }
 )
 comparison
+
+# sphinx_gallery_thumbnail_number = 2

@@ -178,3 +178,5 @@ comparison = compare_noise(
     }
 )
 comparison
+
+# sphinx_gallery_thumbnail_number = 2

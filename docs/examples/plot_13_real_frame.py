@@ -166,3 +166,5 @@ comparison = compare_noise(cases)
 share = np.array([1, read_noise.value**2 / sky_variance.mean()])  # of the variance, known from the overscan only
 comparison["standard error"][:2] = np.hypot(comparison["standard error"][:2], share / np.sqrt(2 * overscan.count()))
 comparison
+
+# sphinx_gallery_thumbnail_number = 2
