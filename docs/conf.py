@@ -39,7 +39,9 @@ html_math_renderer = "mathml"
 smartquotes_action = "qe"  # two hyphens begin an option, they are no dash
 html_theme_options = {
     "logo": {"text": project},
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 9,
+    "navbar_persistent": ["search-button"],
+    "collapse_navigation": True,
     "navigation_depth": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -111,7 +113,10 @@ def without_addresses(_: Sphinx, document: str, source: list[str]) -> None:
 def literal_examples(_: Sphinx, __: object, lines: list[str]) -> None:
     """Show the examples of a command as they are typed; their lines come with a bar, which keeps lines apart."""
     if lines:
-        lines[:] = ["Example::", "", *(f"   {line.removeprefix('|').strip()}" for line in lines[1:])]
+        typed = [line.removeprefix("|").strip() for line in lines[1:]]
+        # What goes on from the line before is indented.
+        typed = [line if line.startswith("astro-calib") else f"    {line}" for line in typed]
+        lines[:] = ["Example::", "", *(f"   {line}" for line in typed)]
 
 
 def setup(app: Sphinx) -> None:

@@ -40,5 +40,7 @@ def chapter(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -
         return
     directory = request.getfixturevalue("demo")
     request.getfixturevalue("monkeypatch").chdir(directory)
-    for example in doctest.DocTestParser().get_examples(SETUP.read_text(encoding="utf-8")):
-        exec(compile(example.source, str(SETUP), "single"), doctest_namespace)
+    text = SETUP.read_text(encoding="utf-8")
+    lines = doctest.DocTestParser().get_doctest(text, doctest_namespace, SETUP.name, str(SETUP), 0)
+    doctest.DocTestRunner().run(lines, clear_globs=False)
+    doctest_namespace.update(lines.globs)
