@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from astropy import log
 from sphinx_astropy.conf.v2 import *
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ autodoc_typehints = "none"
 # An amount, a shape or a choice in a docstring's type is not a class to link to.
 numpydoc_xref_param_type = False
 
+# Pages show what their examples print, and not that a loop was compiled on the machine that built them.
+log.setLevel("WARNING")
+
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
@@ -63,7 +67,7 @@ sphinx_gallery_conf = {
     # Tables are shown; the text of other objects may hold their address in memory.
     "capture_repr": ("_repr_html_",),
     "image_srcset": ["2x"],
-    "min_reported_time": 10,
+    "min_reported_time": float("inf"),
     "write_computation_times": False,
     "remove_config_comments": True,
     "show_signature": False,

@@ -22,7 +22,8 @@ import astro_calib as ac
 from astro_calib.validation import compare_noise
 
 SHAPE = (400, 400)
-#: Exposure time (s), dark current of an ordinary pixel and light of the sky (e/s), and electrons of the sky.
+#: Exposure time (s), dark current of an ordinary pixel and light of the
+#: sky (e/s), and electrons of the sky.
 TIME, RATE, SKY = 300.0, 0.05, 0.05
 SIGNAL = SKY * TIME
 rng = np.random.default_rng(7)

@@ -36,18 +36,22 @@ BEYOND = """() => {
     }
     return found;
 }"""
-# Blocks of code whose lines are longer than the block.
+# The longest line of each block of code that is wider than its block.
 CUT = """() => [...document.querySelectorAll("article pre")].filter(block => block.scrollWidth > block.clientWidth + 1)
     .map(block => block.textContent.split("\\n").sort((one, other) => other.length - one.length)[0])"""
+# Log lines in what an example printed.
+LOGGED = """() => [...document.querySelectorAll(".sphx-glr-script-out pre")]
+    .flatMap(block => block.textContent.split("\\n")).filter(line => /^(DEBUG|INFO|WARNING|ERROR): /.test(line))"""
 
 
-def look_at(page: Page, address: str, axe: str, width: int) -> list[str]:
-    """Return what is wrong with a page at a width."""
-    page.goto(address)
+def look_at(page: Page, axe: str, width: int, *, is_source: bool) -> list[str]:
+    """Return what is wrong with an open page at a width."""
+    page.set_viewport_size({"width": width, "height": 800})
     wrong = sideways(page)
     wrong += [f"beyond the right edge: {text!r}" for text in page.evaluate(BEYOND)]
-    if width == WIDTHS["desk"]:
+    if width == WIDTHS["desk"] and not is_source:
         wrong += [f"code is cut: {line!r}" for line in page.evaluate(CUT)]
+        wrong += [f"a log line: {line!r}" for line in page.evaluate(LOGGED)]
     return wrong + accessibility(page, axe, SERIOUS)
 
 
@@ -61,21 +65,24 @@ def main(axe: str, directory: str, names: list[str]) -> int:
     )
     failed = 0
     with chromium() as browser:
-        for scheme, width in [*(("light", width) for width in WIDTHS.values()), ("dark", WIDTHS["desk"])]:
-            context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            for path in pages:
-                page = context.new_page()
-                wrong = watch(page)
-                wrong += look_at(page, path.as_uri(), script, width)
-                name = path.relative_to(html).with_suffix("")
+        context = browser.new_context()
+        for path in pages:
+            name = path.relative_to(html).with_suffix("").as_posix()
+            page = context.new_page()
+            wrong = watch(page)
+            page.emulate_media(color_scheme="light")
+            page.goto(path.as_uri())
+            for scheme, width in [*(("light", width) for width in WIDTHS.values()), ("dark", WIDTHS["desk"])]:
+                page.emulate_media(color_scheme=scheme)
+                found = look_at(page, script, width, is_source=name.startswith("_modules"))
+                wrong += [f"{scheme}, {width} pixels: {one}" for one in found]
                 if shots:
-                    page.screenshot(path=f"{shots}/{str(name).replace('/', '-')}-{scheme}-{width}.png", full_page=True)
-                page.close()
-                failed += bool(wrong)
-                sys.stdout.write("".join(f"{name}, {scheme}, {width} pixels: {one}\n" for one in wrong))
-            context.close()
-    looked = len(pages) * (len(WIDTHS) + 1)
-    sys.stdout.write(f"{looked - failed} passed, {failed} failed\n")
+                    shot = Path(shots) / f"{name.replace('/', '-')}-{scheme}-{width}.png"
+                    page.screenshot(path=shot, full_page=True)
+            page.close()
+            failed += bool(wrong)
+            sys.stdout.write("".join(f"{name}: {one}\n" for one in wrong))
+    sys.stdout.write(f"{len(pages) - failed} pages passed, {failed} failed\n")
     return int(failed > 0)
 
 
