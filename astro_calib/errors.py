@@ -27,8 +27,8 @@ class FrameError(ValueError):
     ...     combine([CCDFrame(np.zeros((2, 2)), unit="adu")])
     ... except FrameError as error:
     ...     print(error)
-    the frame: one frame without noise of its own shows nothing of it. Give detector=, or apply
-    create_deviation first.
+    the frame: one frame without noise of its own shows nothing of it.
+    Give detector=, or apply create_deviation first.
     """
 
 
@@ -48,8 +48,8 @@ class ShapeMismatchError(FrameError):
     ...     )
     ... except ShapeMismatchError as error:
     ...     print(error)
-    the frame has shape (2, 2), the master bias (the frame) has (2, 3); trim both to the same
-    section, and make masters from frames of the same size and binning.
+    the frame has shape (2, 2), the master bias (the frame) has (2, 3); trim
+    both to the same section, and make masters from frames of the same size and binning.
     """
 
 
@@ -88,8 +88,8 @@ class NoiseWarning(AstropyUserWarning):
     ...     warnings.simplefilter("always", NoiseWarning)
     ...     part = frame[[0, 1], [1, 0]]
     >>> print(caught[0].message)
-    the frame: an index other than slices takes out single pixels, so that its sources of noise cannot
-    be followed; the result's noise is treated as its own.
+    the frame: an index other than slices takes out single pixels, so that
+    its sources of noise cannot be followed; the result's noise is treated as its own.
     """
 
 

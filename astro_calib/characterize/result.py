@@ -99,9 +99,8 @@ class Point(NamedTuple):
     ...     predicted=13_360.0,
     ...     flats=(1, 0),
     ... )
-    >>> print(
-    ...     f"{(point.variance - point.predicted) / point.uncertainty:.2f} errors off"
-    ... )
+    >>> off = (point.variance - point.predicted) / point.uncertainty
+    >>> print(f"{off:.2f} errors off")
     -0.33 errors off
     """
 

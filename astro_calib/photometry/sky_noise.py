@@ -73,10 +73,8 @@ class SkyNoise(NamedTuple):
     ...         sky, unit="electron", uncertainty=np.full((256, 256), 10.0)
     ...     )
     ... )
-    >>> print(
-    ...     f"{noise.predicted:.1f} electron predicted, {noise.observed / noise.predicted:.2f} of it observed"
-    ... )
-    10.0 electron predicted, 1.00 of it observed
+    >>> print(f"{noise.predicted:.1f}, {noise.observed / noise.predicted:.2f}")
+    10.0, 1.00
     """
 
     level: float

@@ -212,7 +212,8 @@ def night(
     ...         science=1,
     ...     )
     >>> print([path.name for path in taken.paths()])
-    ['bias-001.fits', 'bias-002.fits', 'dark-001.fits', 'flat-001-V.fits', 'science-001-V.fits']
+    ['bias-001.fits', 'bias-002.fits', 'dark-001.fits',
+     'flat-001-V.fits', 'science-001-V.fits']
     """
     from astro_calib.io.atomic import remove_leftovers
 

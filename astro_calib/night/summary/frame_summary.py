@@ -101,7 +101,8 @@ class FrameSummary:
     ...     bad=2048,
     ... )
     >>> frame.remarks()
-    ['m13.fits: empty apertures scatter by 1.60 of what is predicted: crowded or structured field']
+    ['m13.fits: empty apertures scatter by 1.60 of what is predicted:
+     crowded or structured field']
     """
 
     path: Path
