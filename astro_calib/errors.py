@@ -49,7 +49,8 @@ class ShapeMismatchError(FrameError):
     ... except ShapeMismatchError as error:
     ...     print(error)
     the frame has shape (2, 2), the master bias (the frame) has (2, 3); trim
-    both to the same section, and make masters from frames of the same size and binning.
+    both to the same section, and make masters from frames of the same size
+    and binning.
     """
 
 
@@ -89,7 +90,8 @@ class NoiseWarning(AstropyUserWarning):
     ...     part = frame[[0, 1], [1, 0]]
     >>> print(caught[0].message)
     the frame: an index other than slices takes out single pixels, so that
-    its sources of noise cannot be followed; the result's noise is treated as its own.
+    its sources of noise cannot be followed; the result's noise is treated
+    as its own.
     """
 
 

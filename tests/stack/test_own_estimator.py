@@ -24,7 +24,8 @@ class HodgesLehmann(Estimator):
         first, second = np.triu_indices(len(values))
         means = np.sort((values[first] + values[second]) / 2, axis=0)  # NaN comes last
         last = np.count_nonzero(np.isfinite(means), axis=0) - 1
-        middle = [np.take_along_axis(means, place[np.newaxis], axis=0)[0] for place in (last // 2, (last + 1) // 2)]
+        places = (last // 2, (last + 1) // 2)
+        middle = [np.take_along_axis(means, place[np.newaxis], axis=0)[0] for place in places]
         return (middle[0] + middle[1]) / 2
 
 

@@ -53,7 +53,8 @@ def builtin_profiles() -> tuple[str, ...]:
     --------
     >>> from astro_calib.night import builtin_profiles
     >>> builtin_profiles()
-    ('generic', 'indi', 'lco', 'nickel', 'nina', 'noirlab', 'qhy', 'saao', 'sgp', 'sharpcap', 'zwo')
+    ('generic', 'indi', 'lco', 'nickel', 'nina', 'noirlab',
+     'qhy', 'saao', 'sgp', 'sharpcap', 'zwo')
     """
     directory = resources.files("astro_calib.resources") / "profiles"
     return tuple(sorted(entry.name[:-5] for entry in directory.iterdir() if entry.name.endswith(".toml")))
