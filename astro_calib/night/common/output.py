@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,16 @@ class Output:
     def written(self, path: Path) -> None:
         """Take note that a file was written."""
         self._written.add(path)
+
+    def for_one_task(self) -> Output:
+        """Return the same directory, with a note of its own of what is written."""
+        same = copy(self)
+        vars(same)["_written"] = set[Path]()
+        return same
+
+    def files(self) -> tuple[str, ...]:
+        """What was written, as paths in the directory, in the order of their names."""
+        return tuple(sorted(path.relative_to(self.directory).as_posix() for path in self._written))
 
     def left_over(self) -> list[Path]:
         """Results in the directory that were not written by now: from an earlier reduction."""

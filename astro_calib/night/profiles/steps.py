@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,15 @@ FILES = (*OF_FILTERS, "shutter", "crosstalk")
 #: So many pixels make a block at most, along each axis; so high a degree has a sky that is fitted.
 LARGEST_BLOCK, HIGHEST_DEGREE = 64, 6
 NOTHING: Mapping[str, Path] = MappingProxyType({})
+
+
+def read_only(mapping: Mapping[Any, Any]) -> MappingProxyType[Any, Any]:
+    """Return a copy of a mapping that cannot be changed."""
+    return MappingProxyType(dict(mapping))
+
+
+# Profiles and steps hold such mappings, which pickle does not know by itself; workers get them pickled.
+copyreg.pickle(MappingProxyType, lambda mapping: (read_only, (dict(mapping),)))
 
 
 @dataclass(frozen=True, kw_only=True)
