@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all, also where the power fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["remove_leftovers", "write_atomically"]
+__all__ = ["remove_leftovers", "sync_directory", "write_atomically"]
 
 #: How the names of temporary files begin, before the number of the process that writes them.
 TEMPORARY = ".astro-calib-"
@@ -26,8 +26,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Write a file whole or not at all; replace an old one only when the new one is complete.
 
     ``write`` is called with the path of a temporary file, which does not exist yet, in the same directory and with the
-    same suffix. Behind a symbolic link, the file that it points to is replaced. An OSError names the file; after any
-    error nothing is left behind.
+    same suffix. Behind a symbolic link, the file that it points to is replaced. What the file holds is on the disk
+    before it gets its name, and its name before this returns. An OSError names the file; after any error nothing is
+    left behind.
     """
     # Follow a link: whoever put the file on another disk wants it there.
     path = Path(os.path.realpath(path))
@@ -42,7 +43,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary = Path(name)
         temporary.unlink()
         write(temporary)
+        _sync(temporary)
         temporary.replace(path)
+        sync_directory(path.parent)
     except OSError as error:
         # Under the name that the user knows. What numpy says of a full disk has no number.
         reason = error.strerror or f"is the disk full? {error}"
@@ -50,6 +53,23 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the names of the files in a directory are on the disk, where the system can say so."""
+    if os.name == "posix":
+        # Some file systems of a network cannot, and do it by themselves.
+        with suppress(OSError):
+            _sync(directory)
+
+
+def _sync(path: Path) -> None:
+    # Windows wants a file that may be written.
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_leftovers(directory: Path) -> None:

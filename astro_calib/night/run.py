@@ -6,6 +6,7 @@ import math
 import time
 from functools import partial
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
@@ -19,6 +20,8 @@ from astro_calib.night.summary.summary import NightSummary
 from astro_calib.night.tasks.bars import Bars
 from astro_calib.night.tasks.gather import Gathered
 from astro_calib.night.tasks.graph import tasks_of
+from astro_calib.night.tasks.keys import keys_of
+from astro_calib.night.tasks.resume import Resumption, check_results, told
 from astro_calib.night.tasks.serial import run_serial
 from astro_calib.night.tasks.workplace import Workplace
 
@@ -152,8 +155,17 @@ def reduce_night(
     if aperture is not None and not (number and 0 < aperture < math.inf):
         msg = f"aperture is {described(aperture)}; it must be a positive number of pixels."
         raise ValueError(msg)
+    steps: dict[str, Any] = {"cosmic_rays": cosmic_rays, "sky": sky, "bin": bin, "colours": colours}
+    patterns = {"bias": bias, "dark": dark, "flat": flat, "science": science}
+    numbers: dict[str, Any] = {"gain": gain, "read_noise": read_noise, "saturation": saturation, "pedestal": pedestal}
+    files: dict[str, Any] = {"masters": masters, "bad_pixels": bad_pixels}
+    choices = {"stars": stars, "pictures": pictures, "aperture": aperture}
+    parameters = told(
+        {"profile": profile, "detector": detector, "unit": unit, **numbers, **files, **patterns, **steps, **choices}
+    )
     # Before all files are read, which takes a while.
-    check_output(out, overwrite=overwrite)
+    check_output(out, overwrite=True)
+    past = check_results(Path(out), parameters, overwrite=overwrite)
     remarks = Remarks()
     parts = iter(("headers", "pixels"))
     with remarks.heard():
@@ -161,40 +173,48 @@ def reduce_night(
             raw,
             profile,
             detector=detector,
-            gain=gain,
-            read_noise=read_noise,
-            saturation=saturation,
-            pedestal=pedestal,
             unit=unit,
-            masters=masters,
-            patterns={"bias": bias, "dark": dark, "flat": flat, "science": science},
-            bad_pixels=bad_pixels,
-            steps={"cosmic_rays": cosmic_rays, "sky": sky, "bin": bin, "colours": colours},
+            patterns=patterns,
+            steps=steps,
+            **numbers,
+            **files,
             watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
-    output = Output(out, [*raw_paths, *(frame.file for frame in plan.frames)], overwrite=overwrite)
     remarks.add(*plan.remarks)
-    choices = {"stars": stars, "pictures": pictures, "aperture": aperture}
-    place = Workplace(plan, output, called(raw_paths), choices)
-    results = Gathered(plan, remarks, output)
-    with Bars(plan, bar) as bars:
-        outcomes = run_serial(tasks_of(plan), place, {}, started=bars.started, done=bars.read)
-        results.take(bars.counted(outcomes))
-    old = [path.relative_to(output.directory) for path in output.left_over()]
-    if old:
-        remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
-    summary = NightSummary(
-        out=output.directory,
-        plan=plan,
-        masters=tuple(results.masters),
-        frames=tuple(results.frames),
-        failures=tuple(results.failures),
-        unused=tuple(dict.fromkeys((*plan.unused, *results.unused))),
-        remarks=remarks.lines(),
-        seconds=time.monotonic() - started,
-        pictures=pictures,
-        aperture=aperture,
-    )
-    write_atomically(output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8", errors="replace"))
+    names, tasks = called(raw_paths), tasks_of(plan)
+    keys = keys_of(tasks, plan, names, choices)
+    resumed = Resumption(tasks, keys, past, Path(out), raw_paths, overwrite=overwrite)
+    resumed.check()
+    raw_files = [*raw_paths, *(frame.file for frame in plan.frames)]
+    with resumed.held(parameters, partial(Output, out, raw_files, overwrite=True)) as (output, journal):
+        if not journal.is_locked:
+            remarks.add(
+                f"{output.directory} is on a disk that cannot be locked: see that no other reduction writes there"
+            )
+        results = Gathered(plan, remarks, output)
+        with Bars(plan, bar) as bars:
+            place = Workplace(plan, output, names, choices)
+            outcomes = run_serial(tasks, place, resumed.known, started=bars.started, done=bars.read)
+            results.take(bars.counted(resumed.noted(outcomes, journal)))
+        resumed.clear(output)
+        old = [path.relative_to(output.directory) for path in output.left_over()]
+        if old:
+            remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
+        summary = NightSummary(
+            out=output.directory,
+            plan=plan,
+            masters=tuple(results.masters),
+            frames=tuple(results.frames),
+            failures=tuple(results.failures),
+            unused=tuple(dict.fromkeys((*plan.unused, *results.unused))),
+            remarks=remarks.lines(),
+            seconds=time.monotonic() - started,
+            pictures=pictures,
+            aperture=aperture,
+            complete=resumed.complete(),
+        )
+        write_atomically(
+            output.summary, lambda path: path.write_text(f"{summary}\n", encoding="utf-8", errors="replace")
+        )
     return summary

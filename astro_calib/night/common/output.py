@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
 
-__all__ = ["PARTS", "SUMMARY", "Output", "check_output"]
+__all__ = ["PARTS", "SUMMARY", "Output", "check_output", "results_in"]
 
 #: The parts of the results, and how the names of their files end.
 PARTS = {"masters": ".fits", "calibrated": ".fits", "tables": ".ecsv", "pictures": ".png"}
@@ -26,10 +26,18 @@ class Output:
     The directory of the results, made ready for them; nothing is written beside raw files.
 
     A FileExistsError says that there are results which may not be overwritten, or that raw frames lie there; an OSError
-    that the directory cannot be made or written.
+    that the directory cannot be made or written. ``hold`` is called with the directory once it is there, and before
+    anything in it is touched.
     """
 
-    def __init__(self, directory: str | PathLike[str], raw: Iterable[Path], *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str | PathLike[str],
+        raw: Iterable[Path],
+        *,
+        overwrite: bool = False,
+        hold: Callable[[Path], object] = lambda _: None,
+    ) -> None:
         check_output(directory, overwrite=overwrite)
         self.directory = Path(directory)
         self._written: set[Path] = set()
@@ -45,8 +53,12 @@ class Output:
         try:
             for part in PARTS:
                 (self.directory / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _not_writable(self.directory, error.strerror or str(error)) from error
+        hold(self.directory)
+        try:
+            for part in ("", *PARTS):
                 remove_leftovers(self.directory / part)
-            remove_leftovers(self.directory)
             # Its absence tells that the results are not finished.
             self.summary.unlink(missing_ok=True)
         except OSError as error:
@@ -89,7 +101,7 @@ class Output:
 
     def left_over(self) -> list[Path]:
         """Results in the directory that were not written by now: from an earlier reduction."""
-        return sorted(set(_results(self.directory)) - self._written - {self.summary})
+        return sorted(set(results_in(self.directory)) - self._written - {self.summary})
 
 
 def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> None:
@@ -103,7 +115,7 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
     if _there(directory) and not directory.is_dir():
         msg = f"{directory} is a file; give a directory for the results."
         raise FileExistsError(msg)
-    if not overwrite and (found := _results(directory)):
+    if not overwrite and (found := results_in(directory)):
         msg = (
             f"{directory} holds results already, such as {found[0].relative_to(directory)}; give "
             "another directory, or --overwrite (overwrite=True) to replace them."
@@ -155,7 +167,8 @@ def _not_writable(directory: Path, reason: str) -> OSError:
     return OSError(msg)
 
 
-def _results(directory: Path) -> list[Path]:
+def results_in(directory: Path) -> list[Path]:
+    """Return the results that are in a directory, also those of which nothing is known."""
     parts = [path for part, suffix in PARTS.items() for path in (directory / part).glob(f"*{suffix}")]
     # Hidden ones are what a process that was killed has left.
     found = sorted(path for path in parts if not path.name.startswith("."))
