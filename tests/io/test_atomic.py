@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import signal
+import stat
 import tempfile
 
 import numpy as np
@@ -164,3 +165,27 @@ def test_directory_that_cannot_be_written_to_is_told_with_the_name_of_the_frame(
         random_frame(2).write(path, overwrite=True)
     np.testing.assert_array_equal(CCDFrame.read(path).data, random_frame(1).data)
     assert names(tmp_path) == [path.name]
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name_and_the_name_before_the_writer_returns(tmp_path, monkeypatch):
+    calls = []
+    real = {name: getattr(os, name) for name in ("fsync", "replace")}
+
+    def sync(descriptor):
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        calls.append(("fsync", kind, os.fstat(descriptor).st_size))
+        real["fsync"](descriptor)
+
+    def replace(source, target):
+        calls.append(("rename", str(target), source.stat().st_size))
+        real["replace"](source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", replace)
+    write_atomically(tmp_path / "frame.fits", lambda temporary: temporary.write_bytes(b"x" * 5000))
+    assert [call[:2] for call in calls] == [
+        ("fsync", "file"),
+        ("rename", str(tmp_path / "frame.fits")),
+        ("fsync", "folder"),
+    ]
+    assert calls[0][2] == calls[1][2] == 5000

@@ -60,7 +60,7 @@ def test_masters_and_frames_are_made(reduced):
 def test_every_file_is_there_and_nothing_else(reduced):
     summary, _ = reduced
     found = sorted(str(path.relative_to(summary.out)) for path in summary.out.rglob("*") if path.is_file())
-    expected = ["summary.txt"]
+    expected = ["journal.jsonl", "summary.txt"]
     for master in summary.masters:
         stem = master.path.stem
         expected += [f"masters/{stem}.fits", f"pictures/{stem}-master.png"]

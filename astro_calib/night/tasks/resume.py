@@ -31,7 +31,7 @@ def check_results(directory: Path, parameters: Mapping[str, str], *, overwrite: 
     An OSError says that somebody is at work there; a FileExistsError that there are results of other parameters, or
     such as no journal tells of, and that ``overwrite`` does not allow to replace them.
     """
-    if (directory / JOURNAL).is_file():
+    if (directory / JOURNAL).is_file() and not (directory / JOURNAL).is_symlink():
         # That nothing can be written there is said in other words.
         with suppress(PermissionError):
             Journal(directory, make=False).close()
@@ -119,7 +119,7 @@ class Resumption:
 
     @contextmanager
     def held(self, parameters: Mapping[str, str], make: Callable[..., Output]) -> Iterator[tuple[Output, Journal]]:
-        """Keep others out of the directory of results, which ``make`` makes ready, and begin or go on with the journal."""
+        """Keep others out of the directory, which ``make`` makes ready, and begin the journal or go on with it."""
         journals: list[Journal] = []
 
         def hold(directory: Path) -> None:
