@@ -75,6 +75,9 @@ def reduce_night(
     file is there whole or not at all. A frame that cannot be read or reduced is named in the summary, and the others go
     on.
 
+    After a run that was interrupted the same call goes on: what is complete stays, if raw files, parameters and version
+    are the same.
+
     Parameters
     ----------
     raw : path, ccdproc.ImageFileCollection, or iterable of paths
@@ -114,7 +117,7 @@ def reduce_night(
         Whether the planes of frames of a colour sensor are written, too, each with its noise; stars are measured in a
         green one.
     overwrite : bool
-        Whether results that are in ``out`` already may be replaced.
+        Whether results that are in ``out`` already are replaced, also those of the same parameters.
     stars : bool
         Whether to measure the stars and the noise of the sky on each science frame, for the tables and for the pictures
         that show them.
@@ -141,7 +144,8 @@ def reduce_night(
     ValueError
         If the aperture is not a positive number, or ``detector`` is something else.
     OSError
-        If ``out`` cannot be written, or holds results and ``overwrite`` is False.
+        If ``out`` cannot be written, another run is at work there, or it holds results that are finished, or are of
+        other parameters, and ``overwrite`` is False.
 
     Examples
     --------
