@@ -105,6 +105,7 @@ def assert_same(one, other):
     assert first == second
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("place", "number", "when"),
     [("masters", 1, "after"), ("calibrated", 2, "before"), ("summary.txt", 1, "before")],
@@ -254,6 +255,7 @@ def test_who_was_overtaken_while_planning_touches_nothing(raw, half, monkeypatch
     assert (half / "summary.txt").exists()
 
 
+@pytest.mark.long
 def test_the_lock_of_a_process_that_was_killed_is_gone(raw, tmp_path):
     killed(raw, tmp_path / "out", "masters", 2)
     assert reduce_night(raw, tmp_path / "out", **QUICK).complete == (1, 0)
