@@ -59,7 +59,9 @@ if TYPE_CHECKING:
 @click.option("--science", multiple=True, metavar="PATTERN", help="Names of science frames, likewise.")
 @click.option("--bad-pixels", type=PATH, metavar="FILE", help="FITS image in which bad pixels are not 0.")
 @click.option(
-    "--cosmic-rays", type=click.Choice(["repair", "mask"]), help="Find cosmic rays, and repair them or only mask them."
+    "--cosmic-rays",
+    type=click.Choice(["repair", "mask", "compare"]),
+    help="Find cosmic rays, and repair or only mask them; compare: mask those that other frames of the field show.",
 )
 @click.option("--sky", type=click.IntRange(0, 6), metavar="DEGREE", help="Subtract a surface fitted to the sky.")
 @click.option("--bin", type=click.IntRange(2, 64), metavar="N", help="Add up blocks of N x N calibrated pixels.")

@@ -105,10 +105,12 @@ def reduce_night(
         Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
         flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
         given, else the headers. ``"measure"``: flats and biases only. ``"profile"``: what is given only.
-    cosmic_rays : {"repair", "mask"}, optional
-        Whether cosmic rays are repaired, as `~astro_calib.cosmicray_lacosmic` does, or flagged and masked only. This
-        and the following may be in ``[steps]`` of the profile as well, with fringes, illumination, shutter and
-        crosstalk.
+    cosmic_rays : {"repair", "mask", "compare"}, optional
+        Whether cosmic rays are repaired, as `~astro_calib.cosmicray_lacosmic` does, or flagged and masked only.
+        ``"compare"`` flags and masks those that up to four other frames of the same object, filter and exposure time
+        show, shifted by whole pixels, as `~astro_calib.find_cosmic_rays` does; L.A.Cosmic does it for frames without
+        such others, which is a remark. This and the following may be in ``[steps]`` of the profile as well, with
+        fringes, illumination, shutter and crosstalk.
     sky : int, optional
         The degree of a surface that is fitted to the sky of each frame and subtracted, with its error.
     bin : int, optional
