@@ -22,6 +22,7 @@ from astro_calib.cli import main
 from astro_calib.errors import FrameError
 from astro_calib.validation import trials
 from astro_calib.validation.trial import Trial
+from tests.quickly import without_pictures_and_empty_apertures
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +47,7 @@ def silent(raw, tmp_path):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """No empty apertures, and pictures without anything on them: here it matters what is printed."""
-    from matplotlib.figure import Figure
-
-    from astro_calib import photometry
-
-    monkeypatch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
+    without_pictures_and_empty_apertures(monkeypatch)
 
 
 def call(*arguments):
@@ -355,13 +351,15 @@ def test_advise_says_what_python_says():
     assert result.stdout == f"{plan}\n"
 
 
-def test_advise_draws_the_curve(tmp_path):
+def test_advise_draws_the_curve(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
     path = tmp_path / "curve.png"
     given = ("--exposure", 60, "--science", 20, "--biases", 10, "--darks", 3, "--flats", 10, "-o", path)
     result = call("advise", *NIGHT, *given)
     assert result.exit_code == 0
     assert "One more minute gains most with darks" in result.stdout
-    # Figures are drawn without anything on them here.
     assert path.read_bytes() == b"a picture"
     assert "exists already" in message(call("advise", *NIGHT, *given))
     assert call("advise", *NIGHT, *given, "--overwrite").exit_code == 0

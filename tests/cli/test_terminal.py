@@ -97,7 +97,7 @@ def test_what_a_killed_run_leaves_does_not_hinder_the_next(raw, tmp_path):
         pytest.param("2>&-", marks=pytest.mark.long),
         pytest.param("2>/dev/full", marks=pytest.mark.long),
         "<&- >&- 2>&-",
-        "| true",
+        pytest.param("| true", marks=pytest.mark.long),
     ],
 )
 def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, redirection):
