@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from astro_calib.characterize.read_noise import robust_width
+from astro_calib.kernels.medians import median_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def _sharp_tones(noise: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     rest = noise
     for _ in range(SEARCHES):
         power = np.square(np.abs(rfft2(rest, shape))) / noise.size
-        floor = np.median(power, axis=0) / np.log(2)
+        floor = median_of_rows(power.T) / np.log(2)
         high = np.argwhere(power > np.maximum(limit * floor, WITH_STRONGEST * power.max() * (power > limit * floor)))
         if not high.size:
             break
