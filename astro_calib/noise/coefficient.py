@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Coefficient", "Factors"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
-MAX_MONOMIALS = 4
+MAX_MONOMIALS = 6
 MAX_FACTORS = 6
 #: Pixels of which a product is written out at a time.
 BLOCK = 1 << 16
