@@ -35,6 +35,7 @@ from astro_calib.noise.mosaic import MosaicArray
 from astro_calib.noise.propagation import RULES, Power, Rule
 from astro_calib.noise.shot_variance import ShotVariance, clamped
 from astro_calib.steps.common_noise import append_common, append_squares, budget_without, is_common
+from astro_calib.steps.weighted_sums import covariance_of_sum, variance_of_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -311,13 +312,9 @@ def _budgets(added: Added, common: frozenset[Key]) -> Sequence[tuple[Uncertainty
     return [(_budget(frame, common), factor) for frame, factor in added if frame.known_budget is not None]
 
 
-def _variance_of_sum(added: Added, owner: CCDFrame, common: frozenset[Key]) -> NDArray[Any]:
+def _variance_of_sum(added: Added, owner: CCDFrame, common: frozenset[Key]) -> Any:
     """Found once for all frames that the same masters are applied to, and kept with one of these."""
-    parts = _budgets(added, common)
-    found: NDArray[Any] = owner.cached(
-        "variance of a sum", tuple(parts), lambda: UncertaintyBudget.linear(parts).variance()
-    )
-    return found
+    return variance_of_sum(_budgets(added, common), owner)
 
 
 def _variance_of_divisor(divisor: CCDFrame, earlier: Sequence[CCDFrame], common: frozenset[Key]) -> NDArray[Any]:
@@ -341,19 +338,9 @@ def _variance_of_divisor(divisor: CCDFrame, earlier: Sequence[CCDFrame], common:
     return found
 
 
-def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame], common: frozenset[Key]) -> NDArray[Any]:
+def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame], common: frozenset[Key]) -> Any:
     """Of a divisor, and of a sum that was divided by others; found once, as the variance of the sum is."""
-    parts, budget = _budgets(added, common), _budget(divisor, common)
-
-    def find() -> NDArray[Any]:
-        result = UncertaintyBudget.linear(parts).covariance(budget)
-        for other in earlier:
-            result = result / other.pixels
-        return result
-
-    given = (budget, *parts, *(other.pixel_digest() for other in earlier))
-    found: NDArray[Any] = divisor.cached("covariance with a sum", given, find)
-    return found
+    return covariance_of_sum(_budgets(added, common), divisor, _budget(divisor, common), earlier)
 
 
 def _covariance_with_divisors(
