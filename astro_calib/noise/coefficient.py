@@ -315,6 +315,11 @@ class Coefficient:
         """Whether the frame's own data are among the factors."""
         return any(_power_of(SELF_DATA, factors) for _, factors in self._terms.values())
 
+    @property
+    def of_own(self) -> Coefficient:
+        """The part that has the frame's own data among its factors."""
+        return self.of_products(term for term in self._terms.values() if _power_of(SELF_DATA, term[1]))
+
     def referring_to(self, data: NDArray[Any] | ArrayRef) -> Coefficient:
         """
         The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data.
