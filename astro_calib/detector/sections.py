@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = ["OF_SECTIONS", "Span", "section_of", "slices_of_section", "spans_of_section"]
@@ -31,6 +32,10 @@ def slices_of_section(section: Any) -> tuple[slice, slice]:
     >>> slices_of_section("[1025:1056, 1:1024]")
     (slice(0, 1024, None), slice(1024, 1056, None))
     """
+    return _parsed(section) if isinstance(section, str) else _slices(section)
+
+
+def _slices(section: Any) -> tuple[slice, slice]:
     # ccdproc takes a quarter of a second to import.
     if isinstance(section, str) and (plain := PLAIN.fullmatch(section)):
         limits = [None if number is None else int(number) for number in plain.groups()]
@@ -52,6 +57,10 @@ def slices_of_section(section: Any) -> tuple[slice, slice]:
         raise ValueError(msg)
     rows, columns = slices
     return rows, columns
+
+
+#: The few sections of a camera are asked for again and again.
+_parsed = lru_cache(256)(_slices)
 
 
 class Span(NamedTuple):

@@ -298,6 +298,11 @@ class UncertaintyBudget:
             self._total = total
         return self._total
 
+    @property
+    def known_variance(self) -> NDArray[Any] | None:
+        """What `variance` returns, if it was asked for before or came with the budget; else None."""
+        return self._total
+
     @NO_NUMBER
     def is_known(self) -> NDArray[np.bool_]:
         """
