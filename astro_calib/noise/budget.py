@@ -397,7 +397,7 @@ class UncertaintyBudget:
         if not isinstance(other, UncertaintyBudget):
             if common := self.identities & other.identities:
                 msg = (
-                    f"a budget of {type(other).__name__} shares {sorted(common)[0]!r} with this one, and does not say "
+                    f"a budget of {type(other).__name__} shares {min(common)!r} with this one, and does not say "
                     "how: ask it for the covariance, as in other.covariance(budget)."
                 )
                 raise FrameError(msg)

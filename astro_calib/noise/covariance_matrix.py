@@ -99,9 +99,7 @@ class _Pixels:
 
     def _cells(self, window: Window, axes: tuple[int, ...]) -> list[NDArray[np.intp]]:
         """The cell that each pixel holds, along each axis of a source."""
-        return [
-            origin + step * self.places[axis] for axis, (origin, step) in zip(axes, window, strict=True)
-        ]
+        return [origin + step * self.places[axis] for axis, (origin, step) in zip(axes, window, strict=True)]
 
 
 def _of_waves(correlation: Correlation, a: tuple[Any, ...], b: tuple[Any, ...]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What a budget is asked for: the little that another package has to offer, or to know, to share errors with this one."""
+"""The little that a package has to know of another one's budgets, or to offer of its own, to share errors with it."""
 
 from __future__ import annotations
 
