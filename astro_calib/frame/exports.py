@@ -176,6 +176,7 @@ class Exports(BaseFrame):
                [ 4., 29.]])
         """
         from astropy.nddata import Covariance
+        from scipy.sparse import diags_array
 
         slices = getattr(cutout, "slices_original", cutout)
         if (
@@ -188,7 +189,7 @@ class Exports(BaseFrame):
         budget = self.budget[slices]
         number = prod(budget.shape)
         if is_white(budget):
-            matrix = Covariance.from_variance(budget.variance().ravel()).to_sparse()
+            matrix = diags_array(budget.variance().ravel().astype(np.float64)).tocsr()
         elif number > MOST_PIXELS:
             msg = (
                 f"{self.name}: the cutout has {number} pixels, and each shares noise with others; the matrix of all is "
