@@ -245,6 +245,6 @@ class Exports(BaseFrame):
 
 
 def _root(variance: NDArray[Any]) -> NDArray[Any]:
-    sigma: NDArray[Any] = np.sqrt(variance)
+    sigma = np.asarray(np.sqrt(variance))
     sigma.flags.writeable = False
     return sigma
