@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -18,8 +20,6 @@ from photutils.aperture import (
 )
 from photutils.background import Background2D
 from photutils.segmentation import SourceCatalog, detect_sources
-from specreduce.extract import BoxcarExtract, HorneExtract
-from specreduce.tracing import ArrayTrace, FlatTrace
 
 from astro_calib import CCDFrame, Correlation, NoiseSource, UncertaintyBudget
 from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError
@@ -35,6 +35,19 @@ def white(mask=None, wcs=None):
     rng = np.random.default_rng(1)
     data, sigma = rng.normal(100, 3, SHAPE), rng.uniform(2, 9, SHAPE)
     return CCDFrame(data, unit="electron", uncertainty=StdDevUncertainty(sigma), mask=mask, wcs=wcs)
+
+
+@pytest.fixture(scope="module")
+def specreduce():
+    """What is used of it; it takes a second to import."""
+    from specreduce import extract, tracing
+
+    return SimpleNamespace(
+        BoxcarExtract=extract.BoxcarExtract,
+        HorneExtract=extract.HorneExtract,
+        ArrayTrace=tracing.ArrayTrace,
+        FlatTrace=tracing.FlatTrace,
+    )
 
 
 # -- draws of noise that pixels share ---------------------------------------------------------------------------------
@@ -93,15 +106,15 @@ def test_the_errors_of_apertures_are_those_of_draws(noise, method):
     assert own < 0.7 * truth
 
 
-def test_the_errors_of_spectra_are_those_of_draws(noise):
+def test_the_errors_of_spectra_are_those_of_draws(specreduce, noise):
     frame = shared_frame()
-    spectrum = boxcar_spectrum(frame, BoxcarExtract(frame, FlatTrace(frame, 7.2), width=4.6))
+    spectrum = boxcar_spectrum(frame, specreduce.BoxcarExtract(frame, specreduce.FlatTrace(frame, 7.2), width=4.6))
     # The box goes from 4.9 to 9.5: six tenths of row 5, which ends at 5.5, and all of rows 6 to 9.
     weights = np.zeros(SMALL[0])
     weights[5], weights[6:10] = 0.6, 1.0
     truth = np.std(np.einsum("nyx,y->nx", noise, weights), axis=0)
     np.testing.assert_allclose(spectrum.uncertainty.array, truth, rtol=WITHIN)
-    own = BoxcarExtract(frame, FlatTrace(frame, 7.2), width=4.6)().uncertainty.array
+    own = specreduce.BoxcarExtract(frame, specreduce.FlatTrace(frame, 7.2), width=4.6)().uncertainty.array
     assert np.all(np.sqrt(own) < 0.8 * truth)
 
 
@@ -177,39 +190,41 @@ def test_apertures_on_the_sky():
 
 @pytest.mark.parametrize("treatment", ["apply", "ignore", "propagate", "apply_mask_only", "apply_nan_only"])
 @pytest.mark.parametrize("mask", [None, mask_of_some()], ids=["no mask", "mask"])
-def test_errors_of_white_noise_are_those_of_specreduce(mask, treatment):
+def test_errors_of_white_noise_are_those_of_specreduce(specreduce, mask, treatment):
     frame = white(mask)
-    trace = ArrayTrace(frame, 29 + np.linspace(-3, 3, SHAPE[1]))
-    extract = BoxcarExtract(frame, trace, width=6.5, mask_treatment=treatment)
+    trace = specreduce.ArrayTrace(frame, 29 + np.linspace(-3, 3, SHAPE[1]))
+    extract = specreduce.BoxcarExtract(frame, trace, width=6.5, mask_treatment=treatment)
     theirs, ours = extract(), boxcar_spectrum(frame, extract)
     np.testing.assert_allclose(ours.uncertainty.array**2, theirs.uncertainty.array, rtol=1e-9)
     np.testing.assert_array_equal(ours.flux, theirs.flux)
     assert ours.uncertainty.unit == u.electron
 
 
-def test_pixels_that_specreduce_fills_have_no_noise():
+def test_pixels_that_specreduce_fills_have_no_noise(specreduce):
     frame = white(mask_of_some())
-    trace = FlatTrace(frame, 29)
-    zeros = boxcar_spectrum(frame, BoxcarExtract(frame, trace, width=5, mask_treatment="zero_fill")).uncertainty.array
+    trace = specreduce.FlatTrace(frame, 29)
+    zeros = boxcar_spectrum(
+        frame, specreduce.BoxcarExtract(frame, trace, width=5, mask_treatment="zero_fill")
+    ).uncertainty.array
     # Rows 27 to 31, of which the mask has 28 to 30.
     assert zeros[29] ** 2 == pytest.approx(frame.variance[27, 29] + frame.variance[31, 29])
-    unknown = boxcar_spectrum(frame, BoxcarExtract(frame, trace, width=5, mask_treatment="nan_fill"))
+    unknown = boxcar_spectrum(frame, specreduce.BoxcarExtract(frame, trace, width=5, mask_treatment="nan_fill"))
     np.testing.assert_array_equal(np.isnan(unknown.uncertainty.array), np.arange(SHAPE[1]) == 29)
     assert np.isfinite(frame.data).all()
 
 
-def test_an_extraction_that_is_no_boxcar_is_refused():
+def test_an_extraction_that_is_no_boxcar_is_refused(specreduce):
     frame = white()
     with pytest.raises(FrameError, match=r"the extraction is .*; expected a BoxcarExtract"):
-        boxcar_spectrum(frame, HorneExtract(frame, FlatTrace(frame, 29)))
+        boxcar_spectrum(frame, specreduce.HorneExtract(frame, specreduce.FlatTrace(frame, 29)))
 
-    class Doubled(BoxcarExtract):
+    class Doubled(specreduce.BoxcarExtract):
         def __call__(self):
             spectrum = super().__call__()
             return type(spectrum)(flux=2 * spectrum.flux, spectral_axis=spectrum.spectral_axis)
 
     with pytest.raises(FrameError, match=r"Doubled gives other fluxes than the sums over boxes of 5 pixels"):
-        boxcar_spectrum(frame, Doubled(frame, FlatTrace(frame, 29)))
+        boxcar_spectrum(frame, Doubled(frame, specreduce.FlatTrace(frame, 29)))
 
 
 # -- what photutils takes ---------------------------------------------------------------------------------------------
@@ -308,15 +323,15 @@ def other_image():
     return Image(rng.normal(50, 2, SMALL), Matrix(root.T @ root, SMALL, ["theirs:1"]))
 
 
-def test_images_of_another_package_are_measured_by_its_budget():
+def test_images_of_another_package_are_measured_by_its_budget(specreduce):
     image = other_image()
     assert isinstance(image.budget, Budget)
     aperture = CircularAperture((5.3, 8.1), r=3.2)
     weights = aperture.to_mask().to_image(SMALL).ravel()
     found = aperture_photometry(image, aperture)["aperture_sum_err"].value[0]
     assert found == pytest.approx(np.sqrt(weights @ image.budget.matrix @ weights))
-    trace = FlatTrace(image.data, 7.0)
-    spectrum = boxcar_spectrum(image, BoxcarExtract(image.data, trace, width=3))
+    trace = specreduce.FlatTrace(image.data, 7.0)
+    spectrum = boxcar_spectrum(image, specreduce.BoxcarExtract(image.data, trace, width=3))
     column = np.zeros(SMALL)
     column[6:9, 4] = 1
     assert spectrum.uncertainty.array[4] ** 2 == pytest.approx(column.ravel() @ image.budget.matrix @ column.ravel())
