@@ -58,23 +58,27 @@ class Exports(BaseFrame):
         The variance as astropy has it; assigning any kind of uncertainty starts a new source of noise.
 
         The functions of ``photutils.aperture`` ignore variances, and so they are given the standard deviations. They
-        take the noise of each pixel for its own; a warning says so if this makes a difference.
+        treat pixels as independent; where that makes a difference, a warning says so, once for a frame.
         """
         if not asks_for_deviations() or self.known_budget is None:
             return super().uncertainty
-        excess = self.cached("excess of sums", (), self._excess_of_sums)
-        if abs(excess - 1) > NEGLIGIBLE:
-            msg = (
-                f"{self.name}: photutils takes the noise of each pixel for its own, but they share some: the error of "
-                f"a sum over {SIDE} x {SIDE} pixels in the middle is {excess:.2f} times what it would say. "
-                "astro_calib.photometry.aperture_photometry takes the same arguments and gives the right errors."
-            )
-            warn(msg, NoiseWarning)
+        self.cached("remark on sums", (), self._warn_of_sums)
         return StdDevUncertainty(self.sigma, unit=self.unit, copy=False)
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
         vars(BaseFrame)["uncertainty"].fset(self, value)
+
+    def _warn_of_sums(self) -> None:
+        """Say by how much the errors of sums are wrong if they forget the noise that pixels share."""
+        excess = self._excess_of_sums()
+        if abs(excess - 1) > NEGLIGIBLE:
+            msg = (
+                f"{self.name}: photutils adds up the errors of pixels as if they were independent, but these share "
+                f"noise: the error of a sum over {SIDE} x {SIDE} pixels in the middle is {excess:.2f} times what it "
+                "says. astro_calib.photometry.aperture_photometry gives the right errors."
+            )
+            warn(msg, NoiseWarning)
 
     def _excess_of_sums(self) -> float:
         """The error of a sum over a square in the middle, in units of what it would be if pixels shared no noise."""
@@ -124,21 +128,16 @@ class Exports(BaseFrame):
             names = " or ".join(kind.__name__ for kind in KINDS)
             msg = f"{self.name}: the uncertainty is to be {described(uncertainty)}; expected the class {names}."
             raise TypeError(msg)
-        copied = self.copy()
         error = None
         if uncertainty is StdDevUncertainty and self.sigma is not None:
             error = StdDevUncertainty(self.sigma, unit=self.unit, copy=True)
         elif self.variance is not None:
             error = VarianceUncertainty(self.variance, unit=self.unit**2, copy=True).represent_as(uncertainty)
         return CCDData(
-            copied.data,
+            np.array(self.pixels),
             unit=self.unit,
             uncertainty=error,
-            mask=copied.mask,
-            flags=copied.flags,
-            meta=deepcopy(self.meta),
-            wcs=copied.wcs,
-            psf=copied.psf,
+            **{name: deepcopy(getattr(self, name)) for name in ("mask", "flags", "meta", "wcs", "psf")},
         )
 
     def covariance_of(self, cutout: Cutout2D | tuple[slice, ...]) -> Covariance:

@@ -22,7 +22,7 @@ def as_photutils(frame: Any) -> dict[str, Any]:
     """
     What the functions of photutils take of a frame: its pixels, their standard deviations, and its mask.
 
-    They take the noise of each pixel for its own. Where pixels share noise, `aperture_photometry` gives the errors.
+    They treat pixels as independent. Where pixels share noise, `aperture_photometry` gives the right errors.
 
     Parameters
     ----------

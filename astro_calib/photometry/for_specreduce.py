@@ -95,8 +95,11 @@ def _sums(image: NoisyImage, extract: Any) -> tuple[NDArray[np.float64], NDArray
     elif extract.mask_treatment == "zero_fill":
         weights = np.where(good, inside, 0)
     values = image.values if extract.mask_treatment != "nan_fill" else np.where(good, image.values, np.nan)
+    # The rest of the frame is not looked at.
+    used = np.flatnonzero(inside.any(axis=1))
+    rows = slice(used[0], used[-1] + 1) if used.size else slice(0, 1)
     columns = range(image.values.shape[1])
-    errors = [image.error_of_sum(weights[:, [x]], (slice(None), slice(x, x + 1))) for x in columns]
+    errors = [image.error_of_sum(weights[rows, x : x + 1], (rows, slice(x, x + 1))) for x in columns]
     flux = np.sum(weights * values, axis=0, where=weights != 0)
     return flux, np.array(errors)
 

@@ -16,7 +16,17 @@ from astropy.nddata import (
 )
 from astropy.wcs import WCS
 
-from astro_calib import CCDFrame, Correlation, NoiseSource, UncertaintyBudget, block_sum
+from astro_calib import (
+    CCDFrame,
+    Correlation,
+    Detector,
+    NoiseSource,
+    UncertaintyBudget,
+    block_sum,
+    calibrate,
+    combine,
+    simulate,
+)
 from astro_calib.errors import FrameError, NoiseWarning
 
 SHAPE = (20, 24)
@@ -144,6 +154,28 @@ def test_the_covariances_give_the_variance_of_any_sum(name):
         weights = rng.normal(size=(5, 5))
         expected = frame[cut].budget.variance_of_sum(weights)
         assert weights.ravel() @ matrix @ weights.ravel() == pytest.approx(expected, rel=1e-9)
+
+
+def calibrated(number):
+    """A frame whose noise has tones, after its overscan level and a bias that is a median were subtracted."""
+    camera = simulate.camera((24, 20), seed=3, filters=["V"])
+    tones = Correlation(row=0.1, tones=[(0.3, 2.1, 0.4), (0.1, 1.1, None)])
+    detector = Detector(gain=camera.detector.gain, read_noise=camera.detector.read_noise, correlation=tones)
+    raws = [camera.expose("bias", 0, rng=one)[0] for one in range(number + 5)]
+    sections = {"overscan": raws[0].meta["BIASSEC"], "trim": raws[0].meta["TRIMSEC"]}
+    biases = [calibrate(raw, detector, **sections, shot_noise=0) for raw in raws[number:]]
+    bias = combine(biases, method="median")
+    return calibrate(raws[0], detector, **sections, bias=bias, shot_noise=0) - 0.5 * combine(biases[:3])
+
+
+@pytest.mark.parametrize("change", [lambda frame: frame, lambda frame: block_sum(frame, 2)], ids=["as it is", "binned"])
+def test_the_covariances_of_a_calibrated_frame_give_the_variance_of_any_sum(change):
+    frame = change(calibrated(1))
+    found = frame.covariance_of((slice(2, 8), slice(1, 8))).to_dense()
+    rng = np.random.default_rng(5)
+    for weights in (np.ones((6, 7)), *rng.normal(size=(3, 6, 7))):
+        expected = frame[2:8, 1:8].budget.variance_of_sum(weights)
+        assert weights.ravel() @ found @ weights.ravel() == pytest.approx(expected, rel=1e-9)
 
 
 def test_covariances_written_out_by_hand():
