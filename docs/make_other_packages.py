@@ -180,7 +180,7 @@ TRIALS = [
     Trial("astropy.nddata", "frame[cutout.slices_original]", lambda frame: frame[slices_of(frame)]),
     Trial("astropy.nddata", "frame.to_hdu()", lambda frame: of_hdus(frame.to_hdu())),
     Trial("astropy.nddata", "block_reduce(frame, 2)", lambda frame: block_reduce(frame, 2)),
-    Trial("astropy.nddata", "astro_calib.block_sum(frame, 2)", lambda frame: block_sum(frame, 2)),
+    Trial("astropy.nddata", "ac.block_sum(frame, 2)", lambda frame: block_sum(frame, 2)),
     Trial("astropy.stats", "sigma_clipped_stats(frame)", lambda frame: np.array(sigma_clipped_stats(frame))),
     Trial("astropy.convolution", "convolve(frame, kernel)", lambda frame: convolve(frame, Gaussian2DKernel(1))),
     Trial(
@@ -210,28 +210,28 @@ TRIALS = [
     Trial("photutils", "ApertureStats(**as_photutils(frame), ...)", lambda frame: summed(**as_photutils(frame))),
     Trial(
         "photutils",
-        "astro_calib.photometry.aperture_photometry(frame, ...)",
+        "ac.photometry.aperture_photometry(frame, ...)",
         lambda frame: columns(aperture_photometry(frame, APERTURE), "aperture_sum", "aperture_sum_err"),
     ),
     Trial("photutils", "PSFPhotometry(...)(frame)", stars),
     Trial("photutils", "PSFPhotometry(...)(**as_photutils(frame))", lambda frame: stars(**as_photutils(frame))),
-    Trial("photutils", "SourceCatalog(...) with as_photutils(frame)", segments),
+    Trial("photutils", "SourceCatalog(...)  # of as_photutils(frame)", segments),
     Trial("photutils", "Background2D(frame, ...)", lambda frame: Background2D(frame, 8).background),
     Trial(
         "photutils",
-        "Background2D(frame.pixels, mask=frame.mask)",
+        "Background2D(frame.pixels, mask=...)",
         lambda frame: Background2D(frame.pixels, 8, mask=frame.mask).background,
     ),
     Trial("photutils", "DAOStarFinder(...)(frame)", lambda frame: places(DAOStarFinder(200 * UNIT, 3.3)(frame))),
     Trial(
         "photutils",
-        "DAOStarFinder(...)(frame.pixels, mask=frame.mask)",
+        "DAOStarFinder(...)(frame.pixels, mask=...)",
         lambda frame: places(DAOStarFinder(200, 3.3)(frame.pixels, mask=frame.mask)),
     ),
     Trial("ccdproc", "subtract_bias(frame, bias)", lambda frame: ccdproc.subtract_bias(frame, frame[::-1])),
     Trial("ccdproc", "combine([frame, ...])", lambda frame: ccdproc.combine([frame, frame[::-1]])),
     Trial("ccdproc", "Combiner([frame, ...])", lambda frame: ccdproc.Combiner([frame, frame[::-1]]).average_combine()),
-    Trial("ccdproc", "astro_calib.combine([frame, ...])", lambda frame: combine([frame, frame[::-1]])),
+    Trial("ccdproc", "ac.combine([frame, ...])", lambda frame: combine([frame, frame[::-1]])),
     Trial("ccdproc", "wcs_project(frame, wcs)", lambda frame: ccdproc.wcs_project(frame, wcs_of_frame())),
     Trial("ccdproc", "transform_image(frame, np.flipud)", lambda frame: ccdproc.transform_image(frame, np.flipud)),
     Trial("ccdproc", "median_filter(frame, 3)", lambda frame: ccdproc.median_filter(frame, 3)),
@@ -244,7 +244,7 @@ TRIALS = [
     ),
     Trial(
         "specreduce",
-        "boxcar_spectrum(frame, BoxcarExtract(...))",
+        "ac.photometry.boxcar_spectrum(frame, ...)",
         lambda frame: boxcar_spectrum(frame, BoxcarExtract(frame, FlatTrace(frame, 10.3), width=5)),
     ),
     Trial("specreduce", "HorneExtract(frame, ...)", lambda frame: HorneExtract(frame, FlatTrace(frame, 10.3)).spectrum),
@@ -253,7 +253,7 @@ TRIALS = [
         "Background(frame, ...).sub_image()",
         lambda frame: Background.two_sided(frame, FlatTrace(frame, 10.3), separation=7, width=2).sub_image(),
     ),
-    Trial("dask", "dask.array.from_array(frame)", lambda frame: da.from_array(frame, chunks=16).compute()),
+    Trial("dask", "from_array(frame)", lambda frame: da.from_array(frame, chunks=16).compute()),
     Trial("dask", "from_array(frame).mean()", lambda frame: da.from_array(frame, chunks=16).mean().compute()),
     Trial("dask", "from_array(frame.pixels).mean()", lambda frame: da.from_array(frame.pixels).mean().compute()),
     Trial("dask", "CCDFrame(dask_array)", lambda frame: CCDFrame(da.from_array(frame.pixels), unit=UNIT)),
@@ -306,20 +306,23 @@ def _error(found: Result, alone: Result) -> str:
     return "as if independent" if np.allclose(found.error, alone.error) else "with shared noise"
 
 
-def tables() -> str:
-    """A table for each package, with a line for each call."""
+def table() -> str:
+    """The table: a line for each package, and one for each call."""
     heading = ["Call", "Works", "Unit", "Masked pixels", "Error", "Remark"]
-    of_packages: dict[str, list[list[str]]] = {}
+    rows = []
+    package = ""
     for trial in TRIALS:
+        if trial.package != package:
+            package = trial.package
+            rows.append([f"**{package}**", *[""] * (len(heading) - 1)])
         _, call, *words = outcome(trial)
-        of_packages.setdefault(trial.package, []).append([f"``{call}``", *words])
-    parts = [f"{name}\n{'~' * len(name)}\n\n{csv_table(heading, rows)}" for name, rows in of_packages.items()]
-    return "\n".join(parts)
+        rows.append([f"``{call}``", *words])
+    return csv_table(heading, rows)
 
 
 def main() -> None:
-    """Write the tables."""
-    (DOCS / "other_packages_tables.inc").write_text(tables(), encoding="utf-8")
+    """Write the table."""
+    (DOCS / "other_packages_table.inc").write_text(table(), encoding="utf-8")
 
 
 if __name__ == "__main__":
