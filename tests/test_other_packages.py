@@ -12,7 +12,7 @@ import pytest
 from astropy.visualization import PercentileInterval
 
 from astro_calib import CCDFrame
-from astro_calib.errors import FrameError
+from astro_calib.errors import FrameError, NoiseWarning
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -82,7 +82,8 @@ def test_dask_takes_the_pixels_and_a_frame_takes_no_lazy_array(page):
 def test_specreduce_takes_the_noise_of_each_pixel_for_its_own(page):
     frame = page.frame_of_star()
     trace = page.FlatTrace(frame, 16.0)
-    found = page.BoxcarExtract(frame, trace, width=3).spectrum
+    with pytest.warns(NoiseWarning, match=r"star\.fits: specreduce adds up the errors of pixels as if"):
+        found = page.BoxcarExtract(frame, trace, width=3).spectrum
     # Three rows of variance 29, far from the star; the level, of variance 4, is in each of them.
     assert found.uncertainty.array[5] == pytest.approx(3 * 29)
     ours = page.boxcar_spectrum(frame, page.BoxcarExtract(frame, trace, width=3))
@@ -93,7 +94,9 @@ def test_specreduce_takes_the_noise_of_each_pixel_for_its_own(page):
 
 def test_a_fit_by_photutils_has_the_errors_of_the_frame_however_it_gets_them(page):
     frame = page.frame_of_star()
-    by_itself, handed_over = page.stars(frame), page.stars(**page.as_photutils(frame))
+    with pytest.warns(NoiseWarning, match=r"star\.fits: photutils adds up the errors of pixels as if"):
+        by_itself = page.stars(frame)
+    handed_over = page.stars(**page.as_photutils(frame))
     np.testing.assert_allclose(by_itself.error, handed_over.error)
     # Of white noise sigma, the error of a fit with the right model P is sigma / sqrt(sum P^2).
     y, x = np.indices(page.SHAPE)

@@ -11,7 +11,7 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 
 from astro_calib.arguments import described
 from astro_calib.errors import FrameError, NoiseWarning, warn
-from astro_calib.frame.askers import asks_for_deviations, takes_pixels
+from astro_calib.frame.askers import adds_up_errors, asks_for_deviations, takes_pixels
 from astro_calib.frame.base import UNNAMED, BaseFrame
 from astro_calib.noise.covariance_matrix import covariance_matrix, is_white
 
@@ -57,26 +57,31 @@ class Exports(BaseFrame):
         """
         The variance as astropy has it; assigning any kind of uncertainty starts a new source of noise.
 
-        The functions of ``photutils.aperture`` ignore variances, and so they are given the standard deviations. They
-        treat pixels as independent; where that makes a difference, a warning says so, once for a frame.
+        Functions of photutils ignore variances, and so they are given the standard deviations. Where a function of
+        photutils or specreduce treats pixels as independent, and that makes a difference, a warning says so, once for a
+        frame.
         """
-        if not asks_for_deviations() or self.known_budget is None:
-            return super().uncertainty
-        self.cached("remark on sums", (), self._warn_of_sums)
-        return StdDevUncertainty(self.sigma, unit=self.unit, copy=False)
+        if self.known_budget is None:
+            return None
+        if asking := adds_up_errors():
+            package, remedy = asking
+            self.cached(f"remark to {package}", (), lambda: self._warn_of_sums(package, remedy))
+        if asks_for_deviations():
+            return StdDevUncertainty(self.sigma, unit=self.unit, copy=False)
+        return super().uncertainty
 
     @uncertainty.setter
     def uncertainty(self, value: Any) -> None:
         vars(BaseFrame)["uncertainty"].fset(self, value)
 
-    def _warn_of_sums(self) -> None:
+    def _warn_of_sums(self, package: str, remedy: str) -> None:
         """Say by how much the errors of sums are wrong if they forget the noise that pixels share."""
         excess = self._excess_of_sums()
         if abs(excess - 1) > NEGLIGIBLE:
             msg = (
-                f"{self.name}: photutils adds up the errors of pixels as if they were independent, but these share "
+                f"{self.name}: {package} adds up the errors of pixels as if they were independent, but these share "
                 f"noise: the error of a sum over {SIDE} x {SIDE} pixels in the middle is {excess:.2f} times what it "
-                "says. astro_calib.photometry.aperture_photometry gives the right errors."
+                f"says. {remedy}."
             )
             warn(msg, NoiseWarning)
 

@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.nddata import CCDData, NDData, StdDevUncertainty
+from astropy.table import QTable
 from astropy.wcs import WCS
 from photutils.aperture import (
     ApertureStats,
@@ -19,6 +20,7 @@ from photutils.aperture import (
     aperture_photometry as photutils_photometry,
 )
 from photutils.background import Background2D
+from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from photutils.segmentation import SourceCatalog, detect_sources
 
 from astro_calib import CCDFrame, Correlation, NoiseSource, UncertaintyBudget
@@ -114,7 +116,9 @@ def test_the_errors_of_spectra_are_those_of_draws(specreduce, noise):
     weights[5], weights[6:10] = 0.6, 1.0
     truth = np.std(np.einsum("nyx,y->nx", noise, weights), axis=0)
     np.testing.assert_allclose(spectrum.uncertainty.array, truth, rtol=WITHIN)
-    own = specreduce.BoxcarExtract(frame, specreduce.FlatTrace(frame, 7.2), width=4.6)().uncertainty.array
+    with pytest.warns(NoiseWarning, match=r"s1\.fits: specreduce adds up the errors of pixels as if") as caught:
+        own = specreduce.BoxcarExtract(frame, specreduce.FlatTrace(frame, 7.2), width=4.6)().uncertainty.array
+    assert [one.filename for one in caught] == [__file__]
     assert np.all(np.sqrt(own) < 0.8 * truth)
 
 
@@ -277,6 +281,15 @@ def test_shared_noise_that_photutils_does_not_know_of_is_said():
     part = frame.budget[3:13, 1:11]
     excess = np.sqrt(part.variance_of_sum(np.ones((10, 10))) / np.sum(part.variance()))
     assert f"is {excess:.2f} times what it says" in str(caught[0].message)
+
+
+def test_a_fit_by_photutils_that_does_not_know_of_shared_noise_says_so():
+    frame = shared_frame()
+    fit = PSFPhotometry(CircularGaussianPRF(fwhm=3.0), (5, 5), aperture_radius=3)
+    start = QTable({"x": [5.0], "y": [8.0], "flux": [10.0] * u.electron})
+    with pytest.warns(NoiseWarning, match=r"s1\.fits: photutils adds up the errors of pixels as if"):
+        found = fit(frame, init_params=start)
+    np.testing.assert_allclose(found["flux_err"], fit(**as_photutils(frame), init_params=start)["flux_err"])
 
 
 def test_a_little_shared_noise_is_not_worth_a_word():
