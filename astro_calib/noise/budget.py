@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.arguments import described, is_sequence_of
-from astro_calib.errors import NoiseWarning, ShapeMismatchError, warn
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.blocks import NO_NUMBER, in_blocks
 from astro_calib.noise.coefficient import Coefficient
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from astro_calib.noise.place import Master
     from astro_calib.noise.propagation import Values
+    from astro_calib.noise.protocol import Budget
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.window import Key
 
@@ -166,6 +167,15 @@ class UncertaintyBudget:
     def names(self) -> tuple[str, ...]:
         """The names of the sources, each once, in the order in which they came in."""
         return tuple(dict.fromkeys(source.name for source, _ in self._terms.values()))
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """
+        The identities of the sources, of those that went into them, and of those whose cells they add up.
+
+        Two budgets that have none in common are independent.
+        """
+        return frozenset().union(*(source.family for source, _ in self._terms.values()))
 
     def __contains__(self, term: tuple[NoiseSource, Coefficient]) -> bool:
         """Whether a source is in the budget with just this coefficient."""
@@ -355,14 +365,14 @@ class UncertaintyBudget:
             in_blocks(self.shape, add_part)
 
     @NO_NUMBER
-    def covariance(self, other: UncertaintyBudget) -> NDArray[Any]:
+    def covariance(self, other: UncertaintyBudget | Budget) -> NDArray[Any]:
         """
         The covariance of each pixel with the same pixel of another frame, from the sources that both hold.
 
         Parameters
         ----------
-        other : UncertaintyBudget
-            Of a frame of the same shape.
+        other : UncertaintyBudget or Budget
+            Of a frame of the same shape. That of another package has no identity in common with this one.
 
         Returns
         -------
@@ -373,6 +383,8 @@ class UncertaintyBudget:
         ------
         ShapeMismatchError
             If the shapes differ.
+        FrameError
+            If it is another package's, and has noise in common with this one.
 
         Examples
         --------
@@ -387,6 +399,14 @@ class UncertaintyBudget:
         if self.shape != other.shape:
             msg = f"frames of shapes {self.shape} and {other.shape} have no covariance pixel by pixel."
             raise ShapeMismatchError(msg)
+        if not isinstance(other, UncertaintyBudget):
+            if common := self.identities & other.identities:
+                msg = (
+                    f"a budget of {type(other).__name__} shares {min(common)!r} with this one, and does not say "
+                    "how: ask it for the covariance, as in other.covariance(budget)."
+                )
+                raise FrameError(msg)
+            return np.zeros(self.shape, dtype=self.dtype)
         total = np.zeros(self.shape, dtype=np.result_type(self.dtype, other.dtype))
         pairs = [
             (draws, c_a, c_b)
