@@ -21,12 +21,14 @@ from astropy.nddata import NDData
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
 __all__ = [
     "NUMBERS",
     "as_mask",
     "as_path",
+    "axes_to_draw_on",
     "check_array",
     "check_count",
     "check_number",
@@ -270,6 +272,20 @@ def as_path(what: str, value: Any) -> Path:
         msg = f"{what} has no name; give a path ('.' for the working directory)."
         raise ValueError(msg)
     return Path(value)
+
+
+def axes_to_draw_on(axes: Any) -> Axes:
+    """The axes that a user gave for a picture; without any, those of a new figure of pyplot."""
+    from matplotlib.axes import Axes
+
+    if axes is None:
+        import matplotlib.pyplot as plt
+
+        return plt.subplots(layout="constrained")[1]
+    if not isinstance(axes, Axes):
+        msg = f"axes is {described(axes)}; expected axes of matplotlib, such as figure.subplots() or plt.gca()."
+        raise TypeError(msg)
+    return axes
 
 
 def check_shape(shape: Any) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from astro_calib.arguments import described, frame_from
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.base import UNNAMED
+from astro_calib.frame.looks import Looks
 from astro_calib.frame.operators import Operators
 from astro_calib.frame.read_write import FrameRead, FrameWrite
 from astro_calib.frame.reductions import Reductions
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["UNNAMED", "CCDFrame", "covariance"]
 
 
-class CCDFrame(Operators, Reductions, Slicing):
+class CCDFrame(Operators, Reductions, Slicing, Looks):
     """
     A CCD image with its variance, split up by the sources of noise that it comes from.
 
