@@ -1,5 +1,6 @@
 """CCD reduction with error bars that know where they came from."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,8 @@ def __getattr__(name: str) -> Any:
         return version("astro-calib")
     if name not in _LATER:
         msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        # With these Python says which name may be meant.
+        raise AttributeError(msg, name=name, obj=sys.modules[__name__])
     module = import_module(_LATER[name])
     return module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
 
