@@ -21,8 +21,8 @@ SMALLEST = 0.001
 TITLES = ("source", "sigma", "share")
 NUMBER = '<td style="text-align:right">'
 EXACT = "exact: no source of noise"
-#: Bars end at this percentage, which leaves room for the numbers beside the longest.
-ROOM = 145
+#: The axis is longer than the longest bar by this factor, which leaves room for the numbers beside it.
+ROOM = 1.6
 
 
 def share_rows(parts: Mapping[str, float]) -> list[tuple[str, str, str]]:
@@ -37,7 +37,7 @@ def share_rows(parts: Mapping[str, float]) -> list[tuple[str, str, str]]:
     """
     total = sum(parts.values())
     rows = [*parts.items(), ("together", total)]
-    return [(name, f"{np.sqrt(part):.4g}" if part >= 0 else "-", _share(part, total)) for name, part in rows]
+    return [(name, f"{np.sqrt(part):.3g}" if part >= 0 else "-", _share(part, total)) for name, part in rows]
 
 
 def _share(part: float, total: float) -> str:
@@ -88,7 +88,8 @@ def draw_shares(parts: Mapping[str, float], axes: Axes | None = None) -> Axes:
     axes.bar_label(bars, [f"{one}  ({share})" for _, one, share in rows], padding=4)
     axes.invert_yaxis()
     axes.set(
-        xlim=(min(0.0, *widths, 0.0), ROOM * max(widths, default=1.0) / 100),
+        xlim=(min([0.0, *widths]), ROOM * (max(widths, default=0.0) or 100.0)),
+        xticks=range(0, 101, 25),
         xlabel="share of the variance (%)",
         title=f"sigma {sigma} of a typical pixel" if parts else EXACT,
     )
