@@ -2,17 +2,17 @@
 From a folder of raw frames to a figure
 =======================================
 
-A folder of raw frames goes in, a figure for a paper comes out: eleven cells, each of a few lines. Nothing is calculated by
-hand; each error bar comes with the frame. Download this page as a notebook, put your own folder in the first cell, and
-run it.
+A folder of raw frames goes in, a figure for a paper comes out: eleven cells, each of a few lines. Each error bar comes
+with its frame, and nothing is calculated by hand. Download this page as a notebook, put your own folder in the first
+cell, and run it.
 """
 
 # %%
 # The folder
 # ----------
 #
-# Here a night is simulated: biases, darks, flats, and two exposures of a field of stars. If you have raw frames, ``raw`` is
-# the path of their folder instead.
+# Here a night is simulated: biases, darks, flats, and two exposures of a field of stars. If you have raw frames, ``raw``
+# is the path of their folder instead.
 
 from __future__ import annotations
 
@@ -40,12 +40,13 @@ night = ac.simulate.night(raw, seed=18, camera=camera, stars=300)
 print(ac.night.plan_night(raw))
 
 # %%
-# One call reduces the night: it makes the masters, calibrates, masks cosmic rays, and measures the stars. All apertures get
-# the same radius, so that their fluxes can be compared.
+# One call reduces the night: it makes the masters, calibrates, masks cosmic rays, and measures the stars. All apertures
+# get the same radius, so that their fluxes can be compared.
 
 summary = ac.reduce_night(raw, reduced, aperture=4.0, cosmic_rays="mask", progress=False)
 for frame in summary.frames:
-    print(f"{frame.path.name}: {frame.stars} stars, noise of the sky {frame.sky.ratio:.3f} of what is predicted")
+    ratio = frame.sky.ratio
+    print(f"{frame.path.name}: {frame.stars} stars, noise / predicted {ratio:.3f}")
 
 # %%
 # What a frame knows
@@ -66,11 +67,12 @@ plt.show()
 # The stars
 # ---------
 #
-# Each star has its flux, the error of that, and the parts of the error. Stars that are saturated or cut off are left out.
+# Each star has its flux, the error of that, and the parts of the error. Stars of which some pixels are missing are left
+# out.
 
 stars = QTable.read(reduced / "tables" / "science-001-V.ecsv")
 stars = stars[~stars["partial"]]
-stars["id", "x", "y", "flux", "flux_err", "err_source", "err_sky", "err_flat"][:5]
+stars["id", "x", "y", "flux", "flux_err", "err_source", "err_sky"][:5]
 
 # %%
 # What the calibration was good for: before it, the pattern of bias, dark and flat scattered as noise does.
@@ -93,17 +95,24 @@ errors = {
     "err_flat": "flat",
 }
 for column in errors:
-    stars[f"{column}_mag"] = 1.086 * stars[column] / stars["flux"] * u.mag
+    share = stars[column] / stars["flux"]
+    stars[f"{column}_mag"] = 1.086 * share * u.mag
 
 # %%
-# On the left the field, on the right how well the stars are measured, and what limits that: the light of the sky for faint
-# stars, their own light and the flat for bright ones.
+# On the left the field, on the right how well the stars are measured, and what limits that: the light of the sky for
+# faint stars, their own light and the flat for bright ones.
 
 figure, (field, precision) = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 image.plot(field)
 for column, label in errors.items():
-    precision.plot(stars["magnitude"].value, stars[f"{column}_mag"].value, ".", ms=4, label=label)
-precision.set(yscale="log", xlabel="instrumental magnitude V", ylabel="error (mag)", title="What limits the precision")
+    error = stars[f"{column}_mag"].value
+    precision.plot(stars["magnitude"].value, error, ".", ms=4, label=label)
+precision.set(
+    yscale="log",
+    xlabel="instrumental magnitude V",
+    ylabel="error (mag)",
+    title="What limits the precision",
+)
 precision.legend()
 figure.savefig(reduced / "figure.pdf")
 plt.show()
@@ -113,19 +122,21 @@ plt.show()
 
 second = ac.CCDFrame.read(reduced / "calibrated" / "science-002-V.fits")
 x, y = second.wcs.world_to_pixel_values(stars["ra"], stars["dec"])
-again = ac.measure_snr(second, positions=QTable({"x": x, "y": y}), radius=4.0)
+places = QTable({"x": x, "y": y})
+again = ac.measure_snr(second, positions=places, radius=4.0)
 place.cleanup()
 
 # %%
 # Predicted and observed
 # ----------------------
 #
-# Both exposures see the same stars, so that the electrons in a second differ by their errors alone. This is the last cell;
-# where ``ratio`` is one, the error bars of the figure are right.
+# Both exposures see the same stars, so that the electrons in a second differ by their errors alone. This is the last
+# cell; where ``ratio`` is one, the error bars of the figure are right.
 
-times = image.header["EXPTIME"], second.header["EXPTIME"]
+seconds = image.header["EXPTIME"], second.header["EXPTIME"]
+rates = [(table["flux"] / time, table["flux_err"] / time) for table, time in zip((stars, again), seconds, strict=True)]
 both = ~again["partial"]
-difference = (stars["flux"] / times[0] - again["flux"] / times[1])[both].value
-variance = ((stars["flux_err"] / times[0]) ** 2 + (again["flux_err"] / times[1]) ** 2)[both].value
-comparison = compare_noise({"difference of two exposures, electron / s": (difference, variance)})
+difference = (rates[0][0] - rates[1][0])[both].value
+variance = (rates[0][1] ** 2 + rates[1][1] ** 2)[both].value
+comparison = compare_noise({"electron / s, difference": (difference, variance)})
 comparison
