@@ -11,8 +11,8 @@ cell, and run it.
 # The folder
 # ----------
 #
-# Here a night is simulated: biases, darks, flats, and two exposures of a field of stars. If you have raw frames, ``raw``
-# is the path of their folder instead.
+# Here a night is simulated: biases, darks, flats, and two exposures of a field of stars. If you have raw frames,
+# ``raw`` is the path of their folder instead.
 
 from __future__ import annotations
 
@@ -41,12 +41,19 @@ print(ac.night.plan_night(raw))
 
 # %%
 # One call reduces the night: it makes the masters, calibrates, masks cosmic rays, and measures the stars. All apertures
-# get the same radius, so that their fluxes can be compared.
+# get the same radius, so that their fluxes can be compared. What is printed last is the noise of the sky over the noise
+# that is predicted.
 
-summary = ac.reduce_night(raw, reduced, aperture=4.0, cosmic_rays="mask", progress=False)
+summary = ac.reduce_night(
+    raw,
+    reduced,
+    aperture=4.0,
+    cosmic_rays="mask",
+    progress=False,
+)
 for frame in summary.frames:
     ratio = frame.sky.ratio
-    print(f"{frame.path.name}: {frame.stars} stars, noise / predicted {ratio:.3f}")
+    print(f"{frame.path.name}: {frame.stars} stars, sky {ratio:.3f}")
 
 # %%
 # What a frame knows
@@ -102,7 +109,8 @@ for column in errors:
 # On the left the field, on the right how well the stars are measured, and what limits that: the light of the sky for
 # faint stars, their own light and the flat for bright ones.
 
-figure, (field, precision) = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
+figure = plt.figure(figsize=(10, 4.5), layout="constrained")
+field, precision = figure.subplots(1, 2)
 image.plot(field)
 for column, label in errors.items():
     error = stars[f"{column}_mag"].value
@@ -134,9 +142,11 @@ place.cleanup()
 # cell; where ``ratio`` is one, the error bars of the figure are right.
 
 seconds = image.header["EXPTIME"], second.header["EXPTIME"]
-rates = [(table["flux"] / time, table["flux_err"] / time) for table, time in zip((stars, again), seconds, strict=True)]
+first, later = (
+    (table["flux"] / time, table["flux_err"] / time) for table, time in zip((stars, again), seconds, strict=True)
+)
 both = ~again["partial"]
-difference = (rates[0][0] - rates[1][0])[both].value
-variance = (rates[0][1] ** 2 + rates[1][1] ** 2)[both].value
-comparison = compare_noise({"electron / s, difference": (difference, variance)})
+difference = (first[0] - later[0])[both].value
+variance = (first[1] ** 2 + later[1] ** 2)[both].value
+comparison = compare_noise({"electron / s": (difference, variance)})
 comparison
