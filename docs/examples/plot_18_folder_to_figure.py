@@ -142,11 +142,10 @@ place.cleanup()
 # cell; where ``ratio`` is one, the error bars of the figure are right.
 
 seconds = image.header["EXPTIME"], second.header["EXPTIME"]
-first, later = (
-    (table["flux"] / time, table["flux_err"] / time) for table, time in zip((stars, again), seconds, strict=True)
-)
+rates = stars["flux"] / seconds[0], again["flux"] / seconds[1]
+sigmas = stars["flux_err"] / seconds[0], again["flux_err"] / seconds[1]
 both = ~again["partial"]
-difference = (first[0] - later[0])[both].value
-variance = (first[1] ** 2 + later[1] ** 2)[both].value
+difference = (rates[0] - rates[1])[both].value
+variance = (sigmas[0] ** 2 + sigmas[1] ** 2)[both].value
 comparison = compare_noise({"electron / s": (difference, variance)})
 comparison
