@@ -12,6 +12,7 @@ from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.base import UNNAMED
 from astro_calib.frame.exports import Exports
+from astro_calib.frame.looks import Looks
 from astro_calib.frame.operators import Operators
 from astro_calib.frame.read_write import FrameRead, FrameWrite
 from astro_calib.frame.reductions import Reductions
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["UNNAMED", "CCDFrame", "covariance"]
 
 
-class CCDFrame(Exports, Operators, Reductions, Slicing):
+class CCDFrame(Exports, Operators, Reductions, Slicing, Looks):
     """
     A CCD image with its variance, split up by the sources of noise that it comes from.
 

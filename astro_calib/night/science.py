@@ -18,10 +18,10 @@ from astro_calib.night.summary.error_shares import error_shares
 from astro_calib.night.summary.frame_summary import FrameSummary
 from astro_calib.night.summary.sky_level import below_zero
 from astro_calib.photometry.growth import within_square
+from astro_calib.photometry.ratios import RATIOS
 from astro_calib.photometry.sky_noise import MARGIN, measure_sky_noise
 from astro_calib.report.histogram import histogram_of
 from astro_calib.report.pictures import before_after_picture, histogram_picture, snr_picture
-from astro_calib.report.ratios import RATIOS
 from astro_calib.stack.levels import finite_median
 from astro_calib.steps.planes import colour_planes
 

@@ -27,12 +27,15 @@ from astro_calib.noise.merge import merge_sources, without_arrays
 from astro_calib.noise.mosaic import extent_of
 from astro_calib.noise.patterns import find_tables, term_arrays
 from astro_calib.noise.propagation import RULES, Power, of_first
+from astro_calib.noise.shares import typical_parts
 from astro_calib.noise.sharing import draw_covariances
+from astro_calib.noise.shown import draw_shares, share_table, share_table_html
 from astro_calib.noise.sums import MapSum, by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from astro_calib.noise.place import Master
@@ -184,6 +187,46 @@ class UncertaintyBudget:
 
     def __repr__(self) -> str:
         return f"<UncertaintyBudget {self.shape}: {', '.join(self.names) or 'exact'}>"
+
+    def __str__(self) -> str:
+        return share_table(typical_parts(self))
+
+    def _repr_html_(self) -> str:
+        return share_table_html(typical_parts(self))
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """
+        Draw the share that each source has in the variance of a typical pixel.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes, optional
+            Draw here; by default in a new figure of pyplot, which ``plt.show()`` shows.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            With a bar for each source, the largest at the top, and its standard deviation in the unit of the frame.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> sources = [NoiseSource("shot noise", 16.0), NoiseSource("read noise", 9.0)]
+        >>> budget = UncertaintyBudget((2, 2), [(source, 1.0) for source in sources])
+        >>> axes = budget.plot(Figure().subplots())
+        >>> [float(bar.get_width()) for bar in axes.patches]
+        [64.0, 36.0]
+
+        The numbers that it shows are also what ``print(budget)`` prints:
+
+        >>> print(budget)
+        source      sigma  share
+        shot noise      4    64%
+        read noise      3    36%
+        together        5   100%
+        """
+        return draw_shares(typical_parts(self), axes)
 
     def __copy__(self) -> UncertaintyBudget:
         return self

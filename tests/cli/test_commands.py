@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -208,6 +209,19 @@ def test_demo(tmp_path, monkeypatch):
     assert str(tmp_path / "demo" / "reduced" / "pictures") in result.stdout
     assert len(list((tmp_path / "demo" / "raw").glob("*.fits"))) == 34
     assert "--overwrite" in message(call("demo", tmp_path / "demo"))
+    # First of all: what an error is made of, and the ratios of the stars, as the tables of stars have them.
+    error, stars, *_ = result.stdout.split("\n\n")
+    shares = re.findall(r"^  ([a-z ]+?) +([\d.]+)%  #*$", error, re.MULTILINE)
+    assert {"shot noise", "read noise"} <= {name for name, _ in shares}
+    assert sum(float(share) for _, share in shares) == pytest.approx(100, abs=0.5)
+    rows = re.findall(r"^  (science-\S+)\.fits +(\d+) +([\d.]+) +([\d.]+) +([\d.]+)$", stars, re.MULTILINE)
+    assert len(rows) == 4
+    for name, number, before, after, times in rows:
+        table = Table.read(tmp_path / "demo" / "reduced" / "tables" / f"{name}.ecsv")
+        assert int(number) == len(table)
+        medians = [np.nanmedian(table[f"snr_empirical{when}"]) for when in ("_before", "")]
+        np.testing.assert_allclose([float(before), float(after)], medians, atol=0.06)
+        assert float(times) == pytest.approx(medians[1] / medians[0], abs=0.01)
 
 
 # ---- validate
