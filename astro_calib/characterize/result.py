@@ -55,7 +55,9 @@ class Measured:
     --------
     >>> import astropy.units as u
     >>> from astro_calib.characterize import Measured
-    >>> print(Measured(1.7912 * u.electron / u.adu, 0.0123 * u.electron / u.adu))
+    >>> print(
+    ...     Measured(1.7912 * u.electron / u.adu, 0.0123 * u.electron / u.adu)
+    ... )
     1.791 +- 0.012 electron / adu
     """
 
@@ -91,8 +93,15 @@ class Point(NamedTuple):
     Examples
     --------
     >>> from astro_calib.characterize import Point
-    >>> point = Point(level=20_000.0, variance=13_340.0, uncertainty=60.0, predicted=13_360.0, flats=(1, 0))
-    >>> print(f"{(point.variance - point.predicted) / point.uncertainty:.2f} errors off")
+    >>> point = Point(
+    ...     level=20_000.0,
+    ...     variance=13_340.0,
+    ...     uncertainty=60.0,
+    ...     predicted=13_360.0,
+    ...     flats=(1, 0),
+    ... )
+    >>> off = (point.variance - point.predicted) / point.uncertainty
+    >>> print(f"{off:.2f} errors off")
     -0.33 errors off
     """
 
@@ -161,7 +170,14 @@ class AmplifierTransfer:
     >>> from astro_calib.characterize import photon_transfer
     >>> rng = np.random.default_rng(2)
     >>> biases = [np.rint(500 + rng.normal(0, 4, (100, 100))) for _ in range(3)]
-    >>> flats = [np.rint(500 + rng.poisson(9000, (100, 100)) + rng.normal(0, 4, (100, 100))) for _ in range(3)]
+    >>> flats = [
+    ...     np.rint(
+    ...         500
+    ...         + rng.poisson(9000, (100, 100))
+    ...         + rng.normal(0, 4, (100, 100))
+    ...     )
+    ...     for _ in range(3)
+    ... ]
     >>> result = photon_transfer(flats, biases)
     >>> one = result.amplifiers[0]
     >>> print(one.digital_step, one.full_well, one.flats, one.biases)
@@ -261,7 +277,14 @@ class PhotonTransfer:
     >>> from astro_calib.characterize import photon_transfer
     >>> rng = np.random.default_rng(2)
     >>> biases = [np.rint(500 + rng.normal(0, 4, (100, 100))) for _ in range(3)]
-    >>> flats = [np.rint(500 + rng.poisson(9000, (100, 100)) + rng.normal(0, 4, (100, 100))) for _ in range(3)]
+    >>> flats = [
+    ...     np.rint(
+    ...         500
+    ...         + rng.poisson(9000, (100, 100))
+    ...         + rng.normal(0, 4, (100, 100))
+    ...     )
+    ...     for _ in range(3)
+    ... ]
     >>> result = photon_transfer(flats, biases)
     >>> len(result.amplifiers), result.remarks
     (1, ())

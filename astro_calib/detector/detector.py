@@ -101,8 +101,11 @@ class Detector:
     --------
     >>> import astropy.units as u
     >>> from astro_calib import Detector
-    >>> camera = Detector(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron,
-    ...                   saturation=65000 * u.adu)
+    >>> camera = Detector(
+    ...     gain=1.8 * u.electron / u.adu,
+    ...     read_noise=9.4 * u.electron,
+    ...     saturation=65000 * u.adu,
+    ... )
     >>> camera.amplifiers[0].read_noise
     <Quantity 9.4 electron>
     """
@@ -259,9 +262,16 @@ class Detector:
         >>> import astropy.units as u
         >>> from astro_calib import Amplifier, Detector
         >>> left, right = (
-        ...     Amplifier(gain=1.8 * u.electron / u.adu, read_noise=9 * u.electron, data_section=f"[{data}, 1:1024]",
-        ...               overscan_section=f"[{overscan}, 1:1024]")
-        ...     for data, overscan in (("33:544", "1:32"), ("545:1056", "1057:1088"))
+        ...     Amplifier(
+        ...         gain=1.8 * u.electron / u.adu,
+        ...         read_noise=9 * u.electron,
+        ...         data_section=f"[{data}, 1:1024]",
+        ...         overscan_section=f"[{overscan}, 1:1024]",
+        ...     )
+        ...     for data, overscan in (
+        ...         ("33:544", "1:32"),
+        ...         ("545:1056", "1057:1088"),
+        ...     )
         ... )
         >>> Detector(amplifiers=[left, right]).overscan_sections()
         ['[1:32, 1:1024]', '[1057:1088, 1:1024]']

@@ -86,8 +86,16 @@ class CCDFrame(Exports, Operators, Reductions, Slicing, Looks):
     >>> import numpy as np
     >>> from astropy.nddata import StdDevUncertainty
     >>> from astro_calib import CCDFrame
-    >>> a = CCDFrame(np.full((2, 2), 100.0), unit="electron", uncertainty=StdDevUncertainty(np.full((2, 2), 5.0)))
-    >>> b = CCDFrame(np.full((2, 2), 10.0), unit="electron", uncertainty=StdDevUncertainty(np.full((2, 2), 3.0)))
+    >>> a = CCDFrame(
+    ...     np.full((2, 2), 100.0),
+    ...     unit="electron",
+    ...     uncertainty=StdDevUncertainty(np.full((2, 2), 5.0)),
+    ... )
+    >>> b = CCDFrame(
+    ...     np.full((2, 2), 10.0),
+    ...     unit="electron",
+    ...     uncertainty=StdDevUncertainty(np.full((2, 2), 3.0)),
+    ... )
     >>> (a - b).variance
     array([[34., 34.],
            [34., 34.]])
@@ -130,7 +138,11 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
     >>> import numpy as np
     >>> from astropy.nddata import StdDevUncertainty
     >>> from astro_calib import CCDFrame, covariance
-    >>> bias = CCDFrame(np.zeros((1, 2)), unit="adu", uncertainty=StdDevUncertainty(np.full((1, 2), 3.0)))
+    >>> bias = CCDFrame(
+    ...     np.zeros((1, 2)),
+    ...     unit="adu",
+    ...     uncertainty=StdDevUncertainty(np.full((1, 2), 3.0)),
+    ... )
     >>> covariance(5.0 * bias, bias - 2 * bias)
     array([[-45., -45.]])
     """

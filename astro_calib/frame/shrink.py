@@ -25,7 +25,9 @@ def shrunk(image: NDArray[Any], good: NDArray[np.bool_], size: int) -> tuple[NDA
 
     >>> import numpy as np
     >>> from astro_calib.frame.shrink import shrunk
-    >>> small, block = shrunk(np.arange(16.0).reshape(4, 4), np.ones((4, 4), dtype=bool), 2)
+    >>> small, block = shrunk(
+    ...     np.arange(16.0).reshape(4, 4), np.ones((4, 4), dtype=bool), 2
+    ... )
     >>> small.tolist(), block
     ([[2.5, 4.5], [10.5, 12.5]], 2)
     """

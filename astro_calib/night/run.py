@@ -155,8 +155,12 @@ def reduce_night(
     >>> from astro_calib import reduce_night, simulate
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     camera = simulate.camera((96, 128), seed=1, filters=["V"])
-    ...     taken = simulate.night(f"{directory}/raw", seed=1, camera=camera, science=1)
-    ...     summary = reduce_night(f"{directory}/raw", f"{directory}/reduced", progress=False)
+    ...     taken = simulate.night(
+    ...         f"{directory}/raw", seed=1, camera=camera, science=1
+    ...     )
+    ...     summary = reduce_night(
+    ...         f"{directory}/raw", f"{directory}/reduced", progress=False
+    ...     )
     >>> [master.path.name for master in summary.masters]
     ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
     """

@@ -76,7 +76,9 @@ class UncertaintyBudget:
     Subtracting a bias of sigma 3 from a frame of sigma 5, and adding it again:
 
     >>> from astro_calib import NoiseSource, UncertaintyBudget
-    >>> frame = UncertaintyBudget((2, 2), [(NoiseSource("read noise", 25.0), 1.0)])
+    >>> frame = UncertaintyBudget(
+    ...     (2, 2), [(NoiseSource("read noise", 25.0), 1.0)]
+    ... )
     >>> bias = UncertaintyBudget((2, 2), [(NoiseSource("bias", 9.0), 1.0)])
     >>> difference = UncertaintyBudget.linear([(frame, 1.0), (bias, -1.0)])
     >>> difference.variance()
@@ -294,8 +296,13 @@ class UncertaintyBudget:
         Examples
         --------
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
-        >>> UncertaintyBudget((1, 2), [(source, 1.0) for source in sources]).variances()
+        >>> sources = [
+        ...     NoiseSource("read noise", 25.0),
+        ...     NoiseSource("overscan", 0.04, axes=()),
+        ... ]
+        >>> UncertaintyBudget(
+        ...     (1, 2), [(source, 1.0) for source in sources]
+        ... ).variances()
         {'read noise': array([[25., 25.]]), 'overscan': array([[0.04, 0.04]])}
         """
         total: dict[str, NDArray[Any]] = {}
@@ -330,7 +337,9 @@ class UncertaintyBudget:
         Examples
         --------
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> UncertaintyBudget((1, 2), [(NoiseSource("read noise", 25.0), 2.0)]).variance()
+        >>> UncertaintyBudget(
+        ...     (1, 2), [(NoiseSource("read noise", 25.0), 2.0)]
+        ... ).variance()
         array([[100., 100.]])
         """
         if self._total is None:
@@ -370,7 +379,10 @@ class UncertaintyBudget:
         --------
         >>> import numpy as np
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> UncertaintyBudget((1, 2), [(NoiseSource("read noise", np.array([[25.0, np.inf]])), 1.0)]).is_known()
+        >>> UncertaintyBudget(
+        ...     (1, 2),
+        ...     [(NoiseSource("read noise", np.array([[25.0, np.inf]])), 1.0)],
+        ... ).is_known()
         array([[ True, False]])
         """
         if self._total is not None:
@@ -435,7 +447,12 @@ class UncertaintyBudget:
 
         >>> from astro_calib import NoiseSource, UncertaintyBudget
         >>> bias = NoiseSource("bias", 9.0)
-        >>> a, b = (UncertaintyBudget((1, 2), [(NoiseSource("read noise", 25.0), 1.0), (bias, -1.0)]) for _ in range(2))
+        >>> a, b = (
+        ...     UncertaintyBudget(
+        ...         (1, 2), [(NoiseSource("read noise", 25.0), 1.0), (bias, -1.0)]
+        ...     )
+        ...     for _ in range(2)
+        ... )
         >>> a.covariance(b)
         array([[9., 9.]])
         """
@@ -502,9 +519,17 @@ class UncertaintyBudget:
         --------
         >>> import numpy as np
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
-        >>> budget = UncertaintyBudget((3, 3), [(source, 1.0) for source in sources])
-        >>> {name: round(part, 2) for name, part in budget.variances_of_sum(np.ones((3, 3))).items()}
+        >>> sources = [
+        ...     NoiseSource("read noise", 25.0),
+        ...     NoiseSource("overscan", 0.04, axes=()),
+        ... ]
+        >>> budget = UncertaintyBudget(
+        ...     (3, 3), [(source, 1.0) for source in sources]
+        ... )
+        >>> {
+        ...     name: round(part, 2)
+        ...     for name, part in budget.variances_of_sum(np.ones((3, 3))).items()
+        ... }
         {'read noise': 225.0, 'overscan': 3.24}
         """
         if np.shape(weights) != self.shape:
@@ -537,9 +562,14 @@ class UncertaintyBudget:
 
         >>> import numpy as np
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
-        >>> budget = UncertaintyBudget((3, 3), [(source, 1.0) for source in sources])
-        >>> round(budget.variance_of_sum(np.ones((3, 3))), 2)      # 9 x 25 + 81 x 0.04
+        >>> sources = [
+        ...     NoiseSource("read noise", 25.0),
+        ...     NoiseSource("overscan", 0.04, axes=()),
+        ... ]
+        >>> budget = UncertaintyBudget(
+        ...     (3, 3), [(source, 1.0) for source in sources]
+        ... )
+        >>> round(budget.variance_of_sum(np.ones((3, 3))), 2)  # 9 x 25 + 81 x 0.04
         228.24
         """
         total = sum(self.variances_of_sum(weights).values())

@@ -118,9 +118,17 @@ def digital_step(sample: Neighbours | None) -> float | None:
     >>> import numpy as np
     >>> from astro_calib.noise.digital_step import digital_step, neighbours
     >>> pixels = 1000 + np.random.default_rng(1).poisson(50, (100, 100))
-    >>> digital_step(neighbours(pixels)), digital_step(neighbours(16 * pixels + 3))
+    >>> (
+    ...     digital_step(neighbours(pixels)),
+    ...     digital_step(neighbours(16 * pixels + 3)),
+    ... )
     (1.0, 16.0)
-    >>> round(digital_step(neighbours(np.float32(0.1) * pixels.astype(np.float32))), 4)
+    >>> round(
+    ...     digital_step(
+    ...         neighbours(np.float32(0.1) * pixels.astype(np.float32))
+    ...     ),
+    ...     4,
+    ... )
     0.1
     """
     if sample is None:

@@ -45,7 +45,9 @@ class MosaicArray(ArrayRef):
     >>> import numpy as np
     >>> from astro_calib.noise.mosaic import MosaicArray
     >>> halves = np.array([0, 0, 1, 1])
-    >>> MosaicArray(np.array([[1.0, 2.0], [3.0, 4.0]]), halves[::2], halves).array
+    >>> MosaicArray(
+    ...     np.array([[1.0, 2.0], [3.0, 4.0]]), halves[::2], halves
+    ... ).array
     array([[1., 1., 2., 2.],
            [3., 3., 4., 4.]])
     """

@@ -96,7 +96,9 @@ class SparseArray(ArrayRef):
     --------
     >>> import numpy as np
     >>> from astro_calib.noise.sparse import SomePixels, SparseArray
-    >>> ghosts = SparseArray(SomePixels(np.array([1, 5]), (2, 3)), np.array([3.0, 4.0]))
+    >>> ghosts = SparseArray(
+    ...     SomePixels(np.array([1, 5]), (2, 3)), np.array([3.0, 4.0])
+    ... )
     >>> ghosts.array
     array([[0., 3., 0.],
            [0., 0., 4.]])

@@ -69,9 +69,13 @@ class SkyNoise(NamedTuple):
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.night import measure_sky_noise
     >>> sky = np.random.default_rng(1).normal(100, 10, (256, 256))
-    >>> noise = measure_sky_noise(CCDFrame(sky, unit="electron", uncertainty=np.full((256, 256), 10.0)))
-    >>> print(f"{noise.predicted:.1f} electron predicted, {noise.observed / noise.predicted:.2f} of it observed")
-    10.0 electron predicted, 1.00 of it observed
+    >>> noise = measure_sky_noise(
+    ...     CCDFrame(
+    ...         sky, unit="electron", uncertainty=np.full((256, 256), 10.0)
+    ...     )
+    ... )
+    >>> print(f"{noise.predicted:.1f}, {noise.observed / noise.predicted:.2f}")
+    10.0, 1.00
     """
 
     level: float
@@ -274,7 +278,11 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.night import measure_sky_noise
     >>> sky = np.random.default_rng(1).normal(100, 10, (256, 256))
-    >>> noise = measure_sky_noise(CCDFrame(sky, unit="electron", uncertainty=np.full((256, 256), 10.0)))
+    >>> noise = measure_sky_noise(
+    ...     CCDFrame(
+    ...         sky, unit="electron", uncertainty=np.full((256, 256), 10.0)
+    ...     )
+    ... )
     >>> print(f"{noise.ratio:.2f}")
     1.00
     """

@@ -156,10 +156,17 @@ def subtract_dark(
     >>> from astro_calib import CCDFrame, subtract_bias, subtract_dark
     >>> def frame(value, sigma):
     ...     sigmas = StdDevUncertainty(np.full((1, 2), sigma))
-    ...     return CCDFrame(np.full((1, 2), value), unit="electron", uncertainty=sigmas)
+    ...     return CCDFrame(
+    ...         np.full((1, 2), value), unit="electron", uncertainty=sigmas
+    ...     )
     >>> raw, dark, bias = frame(150.0, 5.0), frame(60.0, 2.0), frame(50.0, 3.0)
-    >>> image = subtract_dark(subtract_bias(raw, bias), subtract_bias(dark, bias),
-    ...                       data_exposure=60 * u.s, dark_exposure=30 * u.s, scale=True)
+    >>> image = subtract_dark(
+    ...     subtract_bias(raw, bias),
+    ...     subtract_bias(dark, bias),
+    ...     data_exposure=60 * u.s,
+    ...     dark_exposure=30 * u.s,
+    ...     scale=True,
+    ... )
     >>> np.sqrt(image.variance).round(2)
     array([[7.07, 7.07]])
     """
