@@ -21,7 +21,7 @@ from astro_calib.noise.merge_surfaces import are_surfaces, merge_surfaces
 from astro_calib.noise.mosaic import read_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -287,8 +287,13 @@ def stacked_budget(
     weights: Weights,
     variance_factor: float | NDArray[Any],
     data: NDArray[Any],
+    kept: Callable[[Coefficient], Coefficient],
 ) -> UncertaintyBudget:
-    """Shared sources with their weighted coefficients; the frames' own merged, by name, axes and amplifier."""
+    """
+    Shared sources with their weighted coefficients; the frames' own merged, by name, axes and amplifier.
+
+    What is written out for one frame is ``kept`` until all are merged.
+    """
     groups: dict[Kind, list[tuple[NoiseSource, Coefficient]]] = {}
     remembered: dict[Kind, list[Coefficient]] = {}
     owners: dict[Kind, set[int]] = {}
@@ -307,7 +312,7 @@ def stacked_budget(
                 elif len(source.axes) < len(budget.shape):
                     # And levels of their own.
                     number = read_by(coefficient)
-                kind, written = (source.name, source.axes, number), materialized(coefficient, budget)
+                kind, written = (source.name, source.axes, number), kept(materialized(coefficient, budget))
                 groups.setdefault(kind, []).append((source, weights.times(position, written)))
                 remembered.setdefault(kind, []).append(weights.remembered(position, written))
                 if not source.axes:
@@ -349,7 +354,7 @@ def stacked_budget(
             terms.append((source, sums[key] * first))
             continue
         for position, member, own in members:
-            terms.append((member, weights.times(position, materialized(own, budget_of(frames[position])))))
+            terms.append((member, weights.times(position, kept(materialized(own, budget_of(frames[position]))))))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
 
 
