@@ -4,45 +4,40 @@ from __future__ import annotations
 
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
-from astro_calib.errors import FrameError
 from astro_calib.io.terminal import progress_bar
-from astro_calib.night.common.frames import UnusedFile
 from astro_calib.night.common.names import called
-from astro_calib.night.common.net import tried
 from astro_calib.night.common.output import Output, check_output
-from astro_calib.night.common.remarks import Remark, Remarks
-from astro_calib.night.files.survey import left_out
-from astro_calib.night.masters.masters import make_masters, write_masters
+from astro_calib.night.common.remarks import Remarks
 from astro_calib.night.planning import make_plan
-from astro_calib.night.science import reduce_science
-from astro_calib.night.summary.journal import tell_masters, tell_reduced, tell_unused
-from astro_calib.night.summary.made import made_with
+from astro_calib.night.summary.made import made_with, told
 from astro_calib.night.summary.summary import NightSummary
 from astro_calib.night.summary.write import write_summary
+from astro_calib.night.tasks.bars import Bars
+from astro_calib.night.tasks.gather import Gathered
+from astro_calib.night.tasks.graph import tasks_of
+from astro_calib.night.tasks.keys import keys_of
+from astro_calib.night.tasks.resume import Resumption, check_results
+from astro_calib.night.tasks.serial import run_serial
+from astro_calib.night.tasks.workplace import Workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
     from os import PathLike
-    from pathlib import Path
 
     import astropy.units as u
 
-    from astro_calib.night.common.frames import RawFrame
-    from astro_calib.night.plan.plan import Plan
     from astro_calib.night.profiles.by_hand import Pattern
     from astro_calib.night.profiles.profile import Profile
-    from astro_calib.night.science import Made
-    from astro_calib.night.summary.frame_summary import FrameSummary
-    from astro_calib.night.summary.master_summary import MasterSummary
 
 __all__ = ["reduce_night"]
+
+#: Parameters in which runs into one folder may differ.
+OF_NO_MATTER = {"raw", "out", "overwrite", "progress"}
 
 
 def reduce_night(
@@ -159,7 +154,7 @@ def reduce_night(
     >>> [master.path.name for master in summary.masters]
     ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
     """
-    parameters = dict(locals())
+    parameters = told(locals())
     started = time.monotonic()
     bar = partial(progress_bar, unit="file", show=progress)
     number = isinstance(aperture, Real) and not isinstance(aperture, bool)
@@ -167,7 +162,10 @@ def reduce_night(
         msg = f"aperture is {described(aperture)}; it must be a positive number of pixels."
         raise ValueError(msg)
     # Before all files are read, which takes a while.
-    check_output(out, overwrite=overwrite)
+    check_output(out, overwrite=True)
+    choices = {"stars": stars, "pictures": pictures, "aperture": aperture}
+    same = {name: text for name, text in parameters.items() if name not in OF_NO_MATTER}
+    past = check_results(Path(out), same, overwrite=overwrite)
     remarks = Remarks()
     parts = iter(("headers", "pixels"))
     with remarks.heard():
@@ -187,23 +185,21 @@ def reduce_night(
             watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
+    remarks.add(*plan.remarks)
+    names, tasks = called(raw_paths), tasks_of(plan)
+    keys = keys_of(tasks, plan, names, choices)
+    resumed = Resumption(tasks, keys, past, Path(out), raw_paths, overwrite=overwrite)
+    resumed.check()
+    raw_files = [*raw_paths, *(frame.file for frame in plan.frames)]
     with remarks.heard():
-        results_folder = Output(out, [*raw_paths, *(frame.file for frame in plan.frames)], overwrite=overwrite)
-    with results_folder as output:
-        remarks.add(*plan.remarks)
-        results = _Results(called=called(raw_paths))
-        errors: list[FrameError] = []
-        for setup in plan.setups:
-            try:
-                _reduce_setup(setup, output, remarks, results, bar, stars=stars, pictures=pictures, aperture=aperture)
-            except FrameError as error:
-                # A master that cannot be made costs its setup, and not those of the others.
-                errors.append(error)
-                lost = [left_out(frame, str(error)) for frame in setup.frames]
-                results.unused += lost
-                tell_unused(lost)
-        if len(errors) == len(plan.setups):
-            raise errors[0]
+        results_folder = Output(out, raw_files, overwrite=True, check=resumed.check_untouched)
+    with results_folder as output, resumed.journal(same) as journal:
+        results = Gathered(plan, remarks, output)
+        with Bars(plan, bar) as bars:
+            place = Workplace(plan, output, names, choices)
+            outcomes = run_serial(tasks, place, resumed.known, started=bars.started, done=bars.read)
+            results.take(bars.counted(resumed.noted(outcomes, journal)))
+        resumed.clear(output)
         old = [path.relative_to(output.directory) for path in output.left_over()]
         if old:
             remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
@@ -219,73 +215,6 @@ def reduce_night(
             pictures=pictures,
             aperture=aperture,
             made=made_with(parameters),
+            complete=resumed.complete(),
         )
         return write_summary(summary, output)
-
-
-@dataclass
-class _Results:
-    """What became of the frames of a night, setup by setup; and what its files are called."""
-
-    called: Mapping[Path, str]
-    masters: list[MasterSummary] = field(default_factory=list)
-    frames: list[FrameSummary] = field(default_factory=list)
-    failures: list[UnusedFile] = field(default_factory=list)
-    unused: list[UnusedFile] = field(default_factory=list)
-
-
-def _reduce_setup(
-    plan: Plan, output: Output, remarks: Remarks, results: _Results, bar: Callable[..., Any], **choices: Any
-) -> None:
-    """Make the masters of one setup of the camera and reduce its science frames; a FrameError if that cannot be."""
-    of_setup = f" {plan.title}" if plan.title else ""
-    calibration = len(plan.frames) - len(plan.science)
-    with bar(desc=f"masters{of_setup}", total=calibration) as count, remarks.heard():
-        masters = make_masters(plan, done=lambda _: count.update())
-        results.unused += masters.unused
-        made = write_masters(masters, output, pictures=choices["pictures"], lost=results.unused, setup=plan)
-    results.masters += made
-    tell_masters(made)
-    tell_unused(masters.unused)
-    said = [*masters.remarks, *(remark for master in made for remark in master.remarks())]
-    remarks.add(*(Remark(remark, [f"({plan.title})"]) if plan.title else remark for remark in said))
-    make = partial(reduce_science, plan=plan, masters=masters, output=output, **choices)
-    for outcome in _outcomes(bar(plan.science, desc=f"science{of_setup}"), make, remarks, results.called):
-        if isinstance(outcome, UnusedFile):
-            results.failures.append(outcome)
-            tell_unused([outcome])
-        else:
-            results.frames.append(outcome)
-            tell_reduced(outcome)
-            remarks.add(*outcome.remarks())
-
-
-def _outcomes(
-    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: Remarks, called: Mapping[Path, str]
-) -> Iterator[FrameSummary | UnusedFile]:
-    """Reduce the frames in their order, and yield what became of each; write one while the next is made."""
-
-    def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
-        with remarks.heard(frame.path.name, called[frame.path]):
-            made = tried(frame.path, frame.kind, lambda: make(frame))
-        if isinstance(made, UnusedFile):
-            return lambda: made
-        written = writer.submit(made.write_image)
-
-        def ended() -> FrameSummary:
-            written.result()
-            with remarks.heard(frame.path.name, called[frame.path]):
-                made.write_beside()
-            return replace(made.summary, raw_name=called[frame.path])
-
-        return lambda: tried(frame.path, frame.kind, ended)
-
-    with ThreadPoolExecutor(1) as writer:
-        last = None
-        for frame in frames:
-            following = begun(frame)
-            if last is not None:
-                yield last()
-            last = following
-        if last is not None:
-            yield last()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.common.frames import RawFrame
     from astro_calib.night.common.output import Output
-    from astro_calib.night.masters.master_set import Masters
+    from astro_calib.night.masters.master_set import FrameMasters
     from astro_calib.night.plan.plan import Plan
     from astro_calib.photometry.sky_noise import SkyNoise
     from astro_calib.report.histogram import Histogram
@@ -71,7 +71,7 @@ class Made(NamedTuple):
 def reduce_science(
     frame: RawFrame,
     plan: Plan,
-    masters: Masters,
+    masters: FrameMasters,
     output: Output,
     *,
     stars: bool = True,
@@ -198,7 +198,7 @@ def _drawn(
     return pictures, histogram
 
 
-def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame, detector: Detector) -> CCDFrame:
+def calibrated(frame: RawFrame, plan: Plan, masters: FrameMasters, raw: CCDFrame, detector: Detector) -> CCDFrame:
     """Return a science frame in electron, calibrated; ``raw`` is the frame as it was read, in adu, by ``detector``."""
     return calibrate_raw(
         frame,
@@ -206,8 +206,8 @@ def calibrated(frame: RawFrame, plan: Plan, masters: Masters, raw: CCDFrame, det
         raw,
         detector=detector,
         bias=masters.bias,
-        dark=masters.dark_for(frame.exposure_time),
-        flat=masters.flat_for(frame, plan),
+        dark=masters.dark,
+        flat=masters.flat,
         steps=masters.steps,
     )
 
@@ -230,7 +230,7 @@ def measured(image: CCDFrame, before: CCDFrame, aperture: float | None = None) -
     )
 
 
-def before_calibrated(raw: CCDFrame, plan: Plan, masters: Masters, detector: Detector) -> CCDFrame:
+def before_calibrated(raw: CCDFrame, plan: Plan, masters: FrameMasters, detector: Detector) -> CCDFrame:
     """Return a raw frame in electron less its pedestal, which the master bias tells where there is no overscan."""
     from astro_calib.photometry import before_calibration
 

@@ -158,13 +158,13 @@ def test_directory_that_cannot_be_made(raw, tmp_path):
 
 
 def test_a_science_frame_that_fails_is_named_and_the_exit_status_tells(raw, tmp_path, monkeypatch):
-    from astro_calib.night import run
+    from astro_calib.night.tasks import make
 
     def fail(frame, *_):
         msg = f"{frame.path.name}: clouds"
         raise FrameError(msg)
 
-    monkeypatch.setattr(run, "reduce_science", fail)
+    monkeypatch.setattr(make, "reduce_science", fail)
     result = call("reduce", raw, "-o", tmp_path / "out")
     assert "2 of 2 science frames could not be reduced:\n  science-001-V.fits" in message(result)
     assert "4 masters and 0 science frames" in result.stdout
