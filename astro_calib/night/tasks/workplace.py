@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from astro_calib.night.common.output import Output
     from astro_calib.night.plan.night_plan import NightPlan
     from astro_calib.night.tasks.task import Task
+    from astro_calib.stack.request import MemoryLimit
 
 __all__ = ["Workplace"]
 
@@ -38,19 +39,22 @@ class Workplace:
         What the raw files are called.
     choices : mapping of str to object
         What is made of a science frame: the options of `~astro_calib.night.science.reduce_science`.
+    memory_limit : float or "auto"
+        How many bytes the frames of a master may take, as for `~astro_calib.combine`.
     """
 
     plan: NightPlan
     output: Output
     called: Mapping[Path, str]
     choices: Mapping[str, Any]
+    memory_limit: MemoryLimit = "auto"
     _frames: dict[str, CCDFrame] = field(default_factory=dict, repr=False)
     _sets: dict[tuple[int, str, str, str], FrameMasters] = field(default_factory=dict, repr=False)
     _groups: dict[int, dict[str, tuple[RawFrame, ...]]] = field(default_factory=dict, repr=False)
     _setup: int = -1
 
     def __getstate__(self) -> dict[str, Any]:
-        given = {name: vars(self)[name] for name in ("plan", "output", "called", "choices")}
+        given = {name: vars(self)[name] for name in ("plan", "output", "called", "choices", "memory_limit")}
         return given | {"_frames": {}, "_sets": {}, "_groups": {}, "_setup": -1}
 
     @cached_property
