@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     type=MEMORY,
     default="auto",
     metavar="SIZE",
-    help="Memory that the making of a master may take, such as 2GB: frames that do not fit are kept in temporary "
+    help="Memory that may be taken while a master is made, such as 2GB: frames that do not fit are kept in temporary "
     "files, and the master is the same.  [default: half of what is free]",
 )
 @click.option("--log", type=PATH, metavar="FILE", help="Write what is done with each file, and when, to this file.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import mmap
 import os
 import tempfile
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.io.memory import memory_of_files
 from astro_calib.kernels.threads import let_go_between_blocks
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ FILE = 1 << 28
 SMALL = 1 << 12
 #: File systems that lie in memory, and where large temporary files go instead.
 IN_MEMORY, INSTEAD = ("tmpfs", "ramfs"), Path("/var/tmp")  # noqa: S108  no name in it can be guessed
-#: Where the kernel says what this process takes, and which file systems there are.
-STATUS, MOUNTS = Path("/proc/self/statm"), Path("/proc/self/mounts")
+#: Where the kernel says which file systems there are.
+MOUNTS = Path("/proc/self/mounts")
 
 
 class MappedArrays:
@@ -58,7 +58,7 @@ class MappedArrays:
         self.directory = roomy_directory()
         #: How many bytes were written.
         self.size = 0
-        self._room = room + _in_files()
+        self._room = room + memory_of_files()
         self._file: IO[bytes] | None = None
         self._maps: list[mmap.mmap] = []
         self._end = 0
@@ -83,7 +83,9 @@ class MappedArrays:
                 return known[1]
             result = self._written(np.ascontiguousarray(array))
             self._known[key] = weakref.ref(owner), result
-            return result
+        # It may have been made of others in files.
+        self.let_go()
+        return result
 
     def _written(self, array: NDArray[Any]) -> NDArray[Any]:
         start = -(-self._end // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
@@ -118,7 +120,9 @@ class MappedArrays:
 
     def let_go(self) -> None:
         """Give back the memory of what was read, if it is more than there is room for; it is read again when needed."""
-        if _in_files() > self._room and hasattr(mmap, "MADV_DONTNEED"):
+        taken = memory_of_files()
+        # Without a figure it may be much.
+        if hasattr(mmap, "MADV_DONTNEED") and (taken > self._room or not taken):
             for one in tuple(self._maps):
                 one.madvise(mmap.MADV_DONTNEED)
 
@@ -128,14 +132,6 @@ def _owner(array: NDArray[Any]) -> NDArray[Any]:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
-
-
-def _in_files() -> float:
-    """How many bytes of files this process has in memory; infinite where the system does not say."""
-    try:
-        return int(STATUS.read_text(encoding="ascii").split()[2]) * mmap.PAGESIZE
-    except (OSError, ValueError, IndexError):
-        return math.inf
 
 
 def roomy_directory() -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["let_go_between_blocks", "number_of_threads", "over_rows"]
+__all__ = ["let_go", "let_go_between_blocks", "number_of_threads", "over_rows"]
 
 #: Smaller work than this many values is not worth a second thread.
 SMALLEST = 1 << 18
@@ -39,7 +39,8 @@ def let_go_between_blocks(holder: HoldsMemory) -> None:
     _holders = (*(one for one in _holders if one() is not None), weakref.ref(holder))
 
 
-def _let_go() -> None:
+def let_go() -> None:
+    """Ask everything that wants to be asked to give memory back, between two large arrays."""
     for reference in _holders:
         holder = reference()
         if holder is not None:
@@ -91,7 +92,7 @@ def over_rows(
     if number == 1 or len(parts) == 1:
         for part in parts:
             work(part)
-            _let_go()
+            let_go()
         return
     left = iter(parts)
 
@@ -99,7 +100,7 @@ def over_rows(
         try:
             for part in left:
                 work(part)
-                _let_go()
+                let_go()
         finally:
             # After an error, what has not begun is not worth it any more.
             for _ in left:

@@ -127,8 +127,8 @@ def reduce_night(
         Radius in pixels of the apertures in which stars are measured, the same on every frame. By default it is the
         width of each frame's stars, so that fluxes of different frames hold different parts of a star's light.
     memory_limit : float or "auto"
-        About how many bytes may be taken while a master is made; half of what is free by default. Frames that do not
-        fit are kept in temporary files and combined by rows. The master is the same.
+        About how many bytes this process may take while it makes a master; by default what it takes anyway and half of
+        what is free. Frames that do not fit are kept in temporary files and combined by rows. The master is the same.
     progress : bool
         Whether to show progress bars.
 

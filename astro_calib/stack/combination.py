@@ -22,7 +22,7 @@ from astro_calib.frame.rebuild import lacks_own_noise
 from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.stack.inputs import load_inputs, warn_of_repetition
 from astro_calib.stack.levels import level_effects, level_terms, scaled_frames, with_level_errors
-from astro_calib.stack.noise import PrivateNoise, Weights, private_terms, stacked_budget, warn_of_nonlinear
+from astro_calib.stack.noise import PrivateNoise, Weights, budget_of, private_terms, stacked_budget, warn_of_nonlinear
 from astro_calib.stack.overflow import Overflow
 from astro_calib.stack.request import check_memory_limit, check_weights, method_of, rejection_of, shares
 from astro_calib.stack.scatter import lack_noise, with_scatter
@@ -237,11 +237,12 @@ def combine(
         variance_factor = how.factor(rejection, values, typical, numbers)
     passing = Weights(numbers=numbers, kept=values.kept, total=values.total, by_pixel=values.weights)
     if levels is None:
-        budget = stacked_budget(inputs, private, passing, variance_factor, values.data, overflow.coefficient)
+        budgets = [budget_of(frame) for frame in inputs]
+        budget = stacked_budget(budgets, private, passing, variance_factor, values.data, overflow.coefficient)
     else:
         effects = level_effects(levels, numbers)
-        with_levels = with_level_errors(inputs, private, levels, effects, numbers, overflow)
-        budget = stacked_budget(with_levels, private, passing, variance_factor, values.data, overflow.coefficient)
+        budgets = with_level_errors(inputs, private, levels, effects, numbers)
+        budget = stacked_budget(budgets, private, passing, variance_factor, values.data, overflow.coefficient)
         budget = budget.with_terms(level_terms(inputs, private, levels, effects, numbers, overflow))
     stack = _assembled(inputs, named_after, values, budget)
     if how.summed:

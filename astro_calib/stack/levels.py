@@ -27,7 +27,6 @@ import numpy as np
 from astro_calib.arguments import quantity_values
 from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError
-from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import measured
 from astro_calib.frame.statistics import good_pixels
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.frame.frame import CCDFrame
     from astro_calib.noise.window import Key
     from astro_calib.stack.overflow import Overflow
 
@@ -184,10 +184,9 @@ def with_level_errors(
     levels: Levels,
     effects: NDArray[np.float64],
     weights: Sequence[float],
-    overflow: Overflow,
-) -> list[CCDFrame]:
+) -> list[UncertaintyBudget]:
     """
-    Scaled frames in which noise that is common to a frame, and only this has, acts on its level as well.
+    The budgets of scaled frames in which noise that is common to a frame, and only this has, acts on its level as well.
 
     What an overscan adds to every pixel, it adds to the level that the frame is divided by.
     """
@@ -196,13 +195,13 @@ def with_level_errors(
         budget = budget_of(frame)
         common = [(s, c) for s, c in budget.terms if not s.axes and (position, s.key) in private]
         if not common or effect == 0:
-            result.append(frame)
+            result.append(budget)
             continue
         terms = [
             (source, Coefficient(_in_level(frame, good, coefficient, levels.common) * effect / weight).times(SELF_DATA))
             for source, coefficient in common
         ]
-        result.append(overflow.frame(CCDFrame(frame, budget=budget.with_terms(terms))))
+        result.append(budget.with_terms(terms))
     return result
 
 

@@ -282,7 +282,7 @@ def warn_of_nonlinear(name: str, own: PrivateNoise, typical: NDArray[np.float64]
 
 
 def stacked_budget(
-    frames: Sequence[CCDFrame],
+    budgets: Sequence[UncertaintyBudget],
     private: set[tuple[int, Key]],
     weights: Weights,
     variance_factor: float | NDArray[Any],
@@ -299,8 +299,7 @@ def stacked_budget(
     owners: dict[Kind, set[int]] = {}
     smooth: dict[Kind, list[tuple[NoiseSource, Coefficient]]] = {}
     shared: dict[Key, list[tuple[int, NoiseSource, Coefficient]]] = {}
-    for position, frame in enumerate(frames):
-        budget = budget_of(frame)
+    for position, budget in enumerate(budgets):
         amplifiers: dict[tuple[str, tuple[int, ...]], int] = {}
         for source, coefficient in budget.terms:
             if (position, source.key) in private:
@@ -338,7 +337,7 @@ def stacked_budget(
     sums: dict[tuple[Any, ...], Coefficient] = {}
     for members in shared.values():
         source, coefficient = members[0][1:]
-        if len(members) == len(frames) and all(other == coefficient for _, _, other in members):
+        if len(members) == len(budgets) and all(other == coefficient for _, _, other in members):
             # The weights add up to one, and the frame's own data in the coefficient become those of the stack.
             terms.append((source, coefficient))
             continue
@@ -354,7 +353,7 @@ def stacked_budget(
             terms.append((source, sums[key] * first))
             continue
         for position, member, own in members:
-            terms.append((member, weights.times(position, kept(materialized(own, budget_of(frames[position]))))))
+            terms.append((member, weights.times(position, kept(materialized(own, budgets[position])))))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable
+from astro_calib.io.memory import memory_taken
 from astro_calib.night.common.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.common.net import tried
 from astro_calib.night.common.remarks import heard_of_file
@@ -159,7 +160,7 @@ def make_bias(plan: Plan, steps: ExtraSteps, done: Done = ignore, *, memory_limi
     """
     Make the master bias of a setup; ``done`` is called with each raw frame that was read, for a progress bar.
 
-    ``memory_limit`` is that of `astro_calib.combine`.
+    ``memory_limit`` is about how many bytes this process may take meanwhile.
     """
 
     def calibrated(frame: RawFrame) -> CCDFrame:
@@ -285,7 +286,9 @@ def _combined(
             yield frame
 
     choices: dict[str, Any] = {"method": "mean", "clip": "sigma", **options}
-    stack = combine(named(), memory_limit=memory_limit, **choices)
+    # That of a night is for all that this process takes, of which a combination gets the rest.
+    rest = memory_limit if memory_limit == "auto" else max(memory_limit - memory_taken(), 1.0)
+    stack = combine(named(), memory_limit=rest, **choices)
     # All were calibrated like the first.
     stack.history = replace(stack.history, provenance=first.provenance)
     record(stack, "combine", parameters={**choices, **noted, "frames": names})

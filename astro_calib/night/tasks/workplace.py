@@ -40,7 +40,7 @@ class Workplace:
     choices : mapping of str to object
         What is made of a science frame: the options of `~astro_calib.night.science.reduce_science`.
     memory_limit : float or "auto"
-        How many bytes the frames of a master may take, as for `~astro_calib.combine`.
+        About how many bytes a process may take while it makes a master.
     """
 
     plan: NightPlan
