@@ -16,14 +16,14 @@ from astro_calib.io.memory import memory_of_files
 from astro_calib.kernels.threads import let_go_between_blocks
 
 if TYPE_CHECKING:
-    from typing import IO
-
     from numpy.typing import NDArray
 
 __all__ = ["MappedArrays", "roomy_directory"]
 
-#: Bytes of one file, of which only what is written takes room on disk; a larger array has a file of its own.
-FILE = 1 << 28
+#: Bytes of the first file, and of the largest; a larger array has a file of its own.
+FIRST, LARGEST = 1 << 24, 1 << 28
+#: Bytes that are written at a time: Linux maps into memory together what was written together.
+PIECE = 1 << 16
 #: Arrays that take fewer bytes are left where they are.
 SMALL = 1 << 12
 #: File systems that lie in memory, and where large temporary files go instead.
@@ -59,7 +59,7 @@ class MappedArrays:
         #: How many bytes were written.
         self.size = 0
         self._room = room + memory_of_files()
-        self._file: IO[bytes] | None = None
+        self._file: Any = None
         self._maps: list[mmap.mmap] = []
         self._end = 0
         #: By memory, what owns that, as long as it is there, and the same array in a file.
@@ -92,11 +92,11 @@ class MappedArrays:
         try:
             if self._file is None or start + array.nbytes > len(self._maps[-1]):
                 start = 0
-                self._begin(max(FILE, array.nbytes))
-            assert self._file is not None
+                self._begin(max(array.nbytes, min(max(self.size, FIRST), LARGEST)))
             self._file.seek(start)
-            self._file.write(array.data.cast("B"))
-            self._file.flush()
+            left = memoryview(array.reshape(-1)).cast("B")
+            while left:
+                left = left[self._file.write(left[:PIECE]) :]
         except OSError as error:
             msg = (
                 f"{error.strerror or error}: the frames to be combined do not fit into memory_limit, nor, beside "
@@ -114,8 +114,12 @@ class MappedArrays:
         if self._file is not None:
             self._file.close()
         # Without a name, or removed when it is closed. What lies in it is mapped, which outlives that.
-        self._file = tempfile.TemporaryFile(prefix="astro-calib-", dir=self.directory)  # noqa: SIM115  as said
-        self._file.truncate(size)
+        self._file = tempfile.TemporaryFile(dir=self.directory, buffering=0)  # noqa: SIM115  as said
+        if hasattr(os, "posix_fallocate"):
+            # The disk is full now, and not when the system gets around to writing.
+            os.posix_fallocate(self._file.fileno(), 0, size)
+        else:
+            self._file.truncate(size)
         self._maps.append(mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ))
 
     def let_go(self) -> None:

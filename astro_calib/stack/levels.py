@@ -29,6 +29,7 @@ from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import measured
 from astro_calib.frame.statistics import good_pixels
+from astro_calib.kernels.threads import let_go
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -136,6 +137,7 @@ def _each_once(planes: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
     known: list[NDArray[np.bool_]] = []
     for plane in planes:
         known.append(next((other for other in known if np.array_equal(other, plane)), plane))
+        let_go()
     return known
 
 
