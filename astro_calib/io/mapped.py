@@ -94,7 +94,7 @@ class MappedArrays:
                 start = 0
                 self._begin(max(array.nbytes, min(max(self.size, FIRST), LARGEST)))
             self._file.seek(start)
-            left = memoryview(array.reshape(-1)).cast("B")
+            left = array.reshape(-1).data.cast("B")
             while left:
                 left = left[self._file.write(left[:PIECE]) :]
         except OSError as error:
@@ -111,10 +111,9 @@ class MappedArrays:
 
     def _begin(self, size: int) -> None:
         """A new file; the earlier ones last as long as they are mapped."""
-        if self._file is not None:
-            self._file.close()
         # Without a name, or removed when it is closed. What lies in it is mapped, which outlives that.
         self._file = tempfile.TemporaryFile(dir=self.directory, buffering=0)  # noqa: SIM115  as said
+        weakref.finalize(self, self._file.close)
         if hasattr(os, "posix_fallocate"):
             # The disk is full now, and not when the system gets around to writing.
             os.posix_fallocate(self._file.fileno(), 0, size)
