@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astro_calib.cli.dry_run import show_plan
-from astro_calib.cli.options import OVERWRITE, PATH, PROFILE, QUIET, example
+from astro_calib.cli.options import MEMORY, OVERWRITE, PATH, PROFILE, QUIET, example
 from astro_calib.cli.output import Failure, FailureInPart, clear_errors, show_summary
 from astro_calib.cli.reports import check_reports, told_as_json
 
 if TYPE_CHECKING:
     from astro_calib.night.summary.summary import NightSummary
+    from astro_calib.stack.request import MemoryLimit
 
 
 @click.command(
@@ -69,6 +70,14 @@ if TYPE_CHECKING:
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures; the report has none either.")
+@click.option(
+    "--memory-limit",
+    type=MEMORY,
+    default="auto",
+    metavar="SIZE",
+    help="Memory that may be taken while a master is made, such as 2GB: frames that do not fit are kept in temporary "
+    "files, and the master is the same.  [default: half of what is free]",
+)
 @click.option("--log", type=PATH, metavar="FILE", help="Write what is done with each file, and when, to this file.")
 @click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all that the summary says as JSON.")
 @OVERWRITE
@@ -98,6 +107,7 @@ def command(
     unit: str | None,
     no_stars: bool,
     no_pictures: bool,
+    memory_limit: MemoryLimit,
     log: Path | None,
     json_file: Path | None,
     overwrite: bool,
@@ -168,6 +178,7 @@ def command(
                 aperture=aperture,
                 stars=not no_stars,
                 pictures=not no_pictures,
+                memory_limit=memory_limit,
                 progress=not (quiet or verbose),
             )
         failure = FailureInPart if summary.outcome == "part" else Failure

@@ -25,6 +25,7 @@ from astro_calib.night.tasks.keys import keys_of
 from astro_calib.night.tasks.resume import Resumption, check_results
 from astro_calib.night.tasks.serial import run_serial
 from astro_calib.night.tasks.workplace import Workplace
+from astro_calib.stack.request import check_memory_limit
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
 
     from astro_calib.night.profiles.by_hand import Pattern
     from astro_calib.night.profiles.profile import Profile
+    from astro_calib.stack.request import MemoryLimit
 
 __all__ = ["reduce_night"]
 
 #: Parameters in which runs into one folder may differ.
-OF_NO_MATTER = {"raw", "out", "overwrite", "progress"}
+OF_NO_MATTER = {"raw", "out", "overwrite", "memory_limit", "progress"}
 
 
 def reduce_night(
@@ -65,6 +67,7 @@ def reduce_night(
     stars: bool = True,
     pictures: bool = True,
     aperture: float | None = None,
+    memory_limit: MemoryLimit = "auto",
     progress: bool = True,
 ) -> NightSummary:
     """
@@ -128,6 +131,9 @@ def reduce_night(
     aperture : float, optional
         Radius in pixels of the apertures in which stars are measured, the same on every frame. By default it is the
         width of each frame's stars, so that fluxes of different frames hold different parts of a star's light.
+    memory_limit : float or "auto"
+        About how many bytes this process may take while it makes a master; by default what it takes anyway and half of
+        what is free. Frames that do not fit are kept in temporary files and combined by rows. The master is the same.
     progress : bool
         Whether to show progress bars.
 
@@ -144,7 +150,7 @@ def reduce_night(
     ProfileError
         If the profile is not valid.
     ValueError
-        If the aperture is not a positive number, or ``detector`` is something else.
+        If the aperture or the memory limit is not a positive number, or ``detector`` is something else.
     OSError
         If ``out`` cannot be written, another run is at work there, or it holds results that are finished, or are of
         other parameters, and ``overwrite`` is False.
@@ -171,6 +177,7 @@ def reduce_night(
     if aperture is not None and not (number and 0 < aperture < math.inf):
         msg = f"aperture is {described(aperture)}; it must be a positive number of pixels."
         raise ValueError(msg)
+    check_memory_limit(memory_limit)
     # Before all files are read, which takes a while.
     check_output(out, overwrite=True)
     choices = {"stars": stars, "pictures": pictures, "aperture": aperture}
@@ -206,7 +213,7 @@ def reduce_night(
     with results_folder as output, resumed.journal(same) as journal:
         results = Gathered(plan, remarks, output)
         with Bars(plan, bar) as bars:
-            place = Workplace(plan, output, names, choices)
+            place = Workplace(plan, output, names, choices, memory_limit)
             outcomes = run_serial(tasks, place, resumed.known, started=bars.started, done=bars.read)
             results.take(bars.counted(resumed.noted(outcomes, journal)))
         resumed.clear(output)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from astro_calib.kernels.threads import let_go
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.sparse import added_up
 from astro_calib.noise.window import along
@@ -405,7 +406,9 @@ class Coefficient:
         ValueError
             If the frame's own data are needed and not given.
         """
-        return self._value(own, lambda field: field.array)
+        value = self._value(own, lambda field: field.array)
+        let_go()
+        return value
 
     def part(
         self, item: tuple[slice, ...], shape: tuple[int, ...], own: NDArray[Any] | None = None

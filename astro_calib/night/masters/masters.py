@@ -13,6 +13,7 @@ import numpy as np
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable
+from astro_calib.io.memory import memory_taken
 from astro_calib.night.common.frames import RawFrame, UnusedFile, file_state
 from astro_calib.night.common.net import tried
 from astro_calib.night.common.remarks import heard_of_file
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.night.plan.plan import Plan
+    from astro_calib.stack.request import MemoryLimit
 
 __all__ = ["MadeMaster", "calibrate_raw", "make_bias", "make_dark", "make_flat", "read_raw"]
 
@@ -154,17 +156,37 @@ class MadeMaster(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def make_bias(plan: Plan, steps: ExtraSteps, done: Done = ignore) -> MadeMaster:
-    """Make the master bias of a setup; ``done`` is called with each raw frame that was read, for a progress bar."""
-    # The pattern of a bias is no light and has no shot noise.
-    return _made(plan, plan.biases, lambda frame: calibrate_raw(frame, plan, steps=steps, shot_noise=0.0), done)
+def make_bias(plan: Plan, steps: ExtraSteps, done: Done = ignore, *, memory_limit: MemoryLimit = "auto") -> MadeMaster:
+    """
+    Make the master bias of a setup; ``done`` is called with each raw frame that was read, for a progress bar.
+
+    ``memory_limit`` is about how many bytes this process may take meanwhile.
+    """
+
+    def calibrated(frame: RawFrame) -> CCDFrame:
+        # The pattern of a bias is no light and has no shot noise.
+        return calibrate_raw(frame, plan, steps=steps, shot_noise=0.0)
+
+    return _made(plan, plan.biases, calibrated, done, memory_limit)
 
 
-def make_dark(plan: Plan, time: float, bias: CCDFrame | None, steps: ExtraSteps, done: Done = ignore) -> MadeMaster:
+def make_dark(
+    plan: Plan,
+    time: float,
+    bias: CCDFrame | None,
+    steps: ExtraSteps,
+    done: Done = ignore,
+    *,
+    memory_limit: MemoryLimit = "auto",
+) -> MadeMaster:
     """Make the master dark of an exposure time in seconds, one of ``plan.darks``."""
     frames = plan.darks[time]
     looks = DarkFrames(len(frames))
-    made = _made(plan, frames, lambda frame: calibrate_raw(frame, plan, steps=steps, bias=bias), done, looks.watched)
+
+    def calibrated(frame: RawFrame) -> CCDFrame:
+        return calibrate_raw(frame, plan, steps=steps, bias=bias)
+
+    made = _made(plan, frames, calibrated, done, memory_limit, looks.watched)
     if made.frame is not None:
         made.frame.meta[EXPOSURE_TIME] = time
     said = looks.remark()
@@ -178,6 +200,8 @@ def make_flat(
     dark_for: Callable[[float], CCDFrame | None],
     steps: ExtraSteps,
     done: Done = ignore,
+    *,
+    memory_limit: MemoryLimit = "auto",
 ) -> MadeMaster:
     """Make the master flat of a group of flats, one of ``plan.flat_groups``; ``dark_for`` gives the dark for a time."""
     frames = plan.flat_groups[key]
@@ -185,7 +209,7 @@ def make_flat(
     def calibrated(frame: RawFrame) -> CCDFrame:
         return _lit(frame, calibrate_raw(frame, plan, steps=steps, bias=bias, dark=dark_for(frame.exposure_time)))
 
-    made = _made(plan, frames, calibrated, done, scale="median")
+    made = _made(plan, frames, calibrated, done, memory_limit, scale="median")
     if made.frame is not None:
         left_out = {file.path for file in made.unused}
         times = [frame.exposure_time for frame in frames if frame.path not in left_out]
@@ -198,6 +222,7 @@ def _made(
     group: Sequence[RawFrame],
     calibrate: Callable[[RawFrame], CCDFrame],
     done: Done,
+    memory_limit: MemoryLimit,
     watched: Callable[[Iterator[CCDFrame]], Iterator[CCDFrame]] = iter,
     **options: Any,
 ) -> MadeMaster:
@@ -205,7 +230,7 @@ def _made(
     unused: list[UnusedFile] = []
     inputs = Inputs(scaled="scale" in options)
     frames = watched(_calibrated(group, calibrate, unused, done))
-    combine = partial(_combined, frames, inputs, made_of(group, plan.camera), **options)
+    combine = partial(_combined, frames, inputs, made_of(group, plan.camera), memory_limit, **options)
     stack = _tried_together(group, combine, unused)
     scatter = Scatter() if stack is None else inputs.scatter(stack)
     return MadeMaster(stack, scatter, tuple(unused))
@@ -242,7 +267,9 @@ def _tried_together(
     return None
 
 
-def _combined(frames: Iterator[CCDFrame], inputs: Inputs, noted: Mapping[str, Any], **options: Any) -> CCDFrame | None:
+def _combined(
+    frames: Iterator[CCDFrame], inputs: Inputs, noted: Mapping[str, Any], memory_limit: MemoryLimit, **options: Any
+) -> CCDFrame | None:
     """The mean of frames, without what deviates; None if there are none. ``inputs`` takes note of each."""
     from astro_calib.masters.provenance import record
     from astro_calib.stack.combination import combine
@@ -259,7 +286,9 @@ def _combined(frames: Iterator[CCDFrame], inputs: Inputs, noted: Mapping[str, An
             yield frame
 
     choices: dict[str, Any] = {"method": "mean", "clip": "sigma", **options}
-    stack = combine(named(), **choices)
+    # That of a night is for all that this process takes, of which a combination gets the rest.
+    rest = memory_limit if memory_limit == "auto" else max(memory_limit - memory_taken(), 1.0)
+    stack = combine(named(), memory_limit=rest, **choices)
     # All were calibrated like the first.
     stack.history = replace(stack.history, provenance=first.provenance)
     record(stack, "combine", parameters={**choices, **noted, "frames": names})

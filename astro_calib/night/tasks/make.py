@@ -141,21 +141,21 @@ def _reasons(outcomes: list[Outcome]) -> str:
 
 
 def _bias(work: _Work) -> Outcome:
-    made = make_bias(work.plan, work.place.steps[work.task.setup], work.done)
+    limit = work.place.memory_limit
+    made = make_bias(work.plan, work.place.steps[work.task.setup], work.done, memory_limit=limit)
     return _written(work, made, "master bias", "bias")
 
 
 def _dark(work: _Work) -> Outcome:
-    made = make_dark(
-        work.plan, work.task.of, work.place.master(work.bias), work.place.steps[work.task.setup], work.done
-    )
+    bias, steps, limit = work.place.master(work.bias), work.place.steps[work.task.setup], work.place.memory_limit
+    made = make_dark(work.plan, work.task.of, bias, steps, work.done, memory_limit=limit)
     return _written(work, made, f"master dark, {work.task.of:g} s", "dark")
 
 
 def _flat(work: _Work) -> Outcome:
     darks = {time: work.place.master(path) for time, path in work.dark_for().items()}
-    bias = work.place.master(work.bias)
-    made = make_flat(work.plan, work.task.of, bias, darks.__getitem__, work.place.steps[work.task.setup], work.done)
+    bias, steps, limit = work.place.master(work.bias), work.place.steps[work.task.setup], work.place.memory_limit
+    made = make_flat(work.plan, work.task.of, bias, darks.__getitem__, steps, work.done, memory_limit=limit)
     return _written(work, made, _flat_title(work.task.of), "flat")
 
 

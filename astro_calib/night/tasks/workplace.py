@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from astro_calib.night.common.output import Output
     from astro_calib.night.plan.night_plan import NightPlan
     from astro_calib.night.tasks.task import Task
+    from astro_calib.stack.request import MemoryLimit
 
 __all__ = ["Workplace"]
 
@@ -40,12 +41,15 @@ class Workplace:
         What the raw files are called.
     choices : mapping of str to object
         What is made of a science frame: the options of `~astro_calib.night.science.reduce_science`.
+    memory_limit : float or "auto"
+        About how many bytes a process may take while it makes a master.
     """
 
     plan: NightPlan
     output: Output
     called: Mapping[Path, str]
     choices: Mapping[str, Any]
+    memory_limit: MemoryLimit = "auto"
     fields: FieldFrames = field(default_factory=FieldFrames, repr=False)
     _frames: dict[str, CCDFrame] = field(default_factory=dict, repr=False)
     _sets: dict[tuple[int, str, str, str], FrameMasters] = field(default_factory=dict, repr=False)
@@ -55,7 +59,7 @@ class Workplace:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Leave what was read behind."""
-        return type(self), (self.plan, self.output, self.called, self.choices)
+        return type(self), (self.plan, self.output, self.called, self.choices, self.memory_limit)
 
     @cached_property
     def steps(self) -> list[ExtraSteps]:
