@@ -11,7 +11,7 @@ __all__ = ["FrameError", "HeaderWarning", "NoiseWarning", "ProfileError", "Shape
 
 
 #: Packages whose functions call those of this one for somebody else.
-BETWEEN = ("astro_calib", "astropy", "ccdproc", "numpy")
+BETWEEN = ("astro_calib", "astropy", "ccdproc", "numpy", "photutils", "specreduce")
 
 
 class FrameError(ValueError):

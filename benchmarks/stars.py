@@ -29,9 +29,15 @@ from clock import medians
 
 from astro_calib import simulate
 from astro_calib.night import plan_night
-from astro_calib.night.masters.masters import make_masters, read_raw
+from astro_calib.night.common.output import Output
+from astro_calib.night.masters.masters import read_raw
 from astro_calib.night.masters.read_out import detector_of
 from astro_calib.night.science import before_calibrated, calibrated, measured
+from astro_calib.night.tasks.graph import tasks_of
+from astro_calib.night.tasks.make import masters_for
+from astro_calib.night.tasks.serial import run_serial
+from astro_calib.night.tasks.task import SCIENCE
+from astro_calib.night.tasks.workplace import Workplace
 from astro_calib.photometry import measure_snr
 from astro_calib.photometry.search import search
 from astro_calib.photometry.sky_noise import measure_sky_noise
@@ -94,9 +100,16 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def frames(raw: str, profile: str) -> Iterator[tuple[str, CCDFrame, CCDFrame]]:
     """The science frames of a night, calibrated and before."""
-    plan = plan_night(raw, profile)
-    masters = make_masters(plan)
-    for frame in plan.science:
+    night = plan_night(raw, profile)
+    (plan,) = night.setups
+    tasks = tasks_of(night)
+    with tempfile.TemporaryDirectory() as out:
+        place = Workplace(night, Output(out, []), {}, {"pictures": False})
+        given = {task.name: done for task, done in run_serial([one for one in tasks if one.kind != SCIENCE], place, {})}
+    for task in tasks:
+        if task.kind != SCIENCE:
+            continue
+        frame, masters = plan.science[task.of], masters_for(task, place, given)
         read = read_raw(frame)
         detector = detector_of(plan, read, neighbours=True)
         image = calibrated(frame, plan, masters, read, detector)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import astropy.units as u
 import numpy as np
 
+from astro_calib.characterize.transfer_picture import draw_transfer
 from astro_calib.detector.amplifier import Amplifier
 from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.detector import Detector
@@ -360,19 +361,4 @@ class PhotonTransfer:
         matplotlib.figure.Figure
             Save it with its ``savefig``.
         """
-        from matplotlib.figure import Figure
-
-        if figure is None:
-            figure = Figure(figsize=(5 * len(self.amplifiers), 5), layout="constrained")
-        axes = figure.subplots(2, len(self.amplifiers), sharex="col", squeeze=False, height_ratios=(2, 1))
-        for column, one in zip(axes.T, self.amplifiers, strict=True):
-            level, variance, error, predicted = np.array([point[:4] for point in one.points]).T
-            order = np.argsort(level)
-            column[0].errorbar(level, variance, error, fmt="o", ms=3, label="differences of flats")
-            column[0].plot(level[order], predicted[order], label=f"gain {one.gain}")
-            column[0].set(ylabel="variance [adu$^2$]", title=one.section or "")
-            column[0].legend()
-            column[1].errorbar(level, 100 * (variance / predicted - 1), 100 * error / predicted, fmt="o", ms=3)
-            column[1].axhline(0, lw=0.8, color="k")
-            column[1].set(xlabel="level above the bias [adu]", ylabel="residual [%]")
-        return figure
+        return draw_transfer(self.amplifiers, figure)

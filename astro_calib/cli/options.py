@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +63,23 @@ class ProfileName(click.ParamType[str]):
         return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
 
 
+class Memory(click.ParamType["float | str"]):
+    """An amount of memory, in bytes: a number with or without a unit, in upper or lower case; or "auto"."""
+
+    name = "memory"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Make bytes of a text such as 2GB."""
+        if value == "auto":
+            return value
+        found = re.fullmatch(r"(\d+\.?\d*|\.\d+) *(?:([KMGT])(I)?)?B?", str(value).strip().upper())
+        prefix = "" if found is None else found[2] or ""
+        size = 0.0 if found is None else float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(prefix or " ")
+        if not 0 < size < math.inf:
+            self.fail(f"{value!r} is no amount of memory; expected such as 2GB or 500MB.", parameter, context)
+        return size
+
+
 PATH = FileName(path_type=Path)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 PROFILE = click.option(
@@ -73,6 +92,7 @@ PROFILE = click.option(
     "the path of a TOML file.",
 )
 NUMBER = click.IntRange(min=1)
+MEMORY = Memory()
 
 
 def example(*calls: str) -> str:

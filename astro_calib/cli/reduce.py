@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astro_calib.cli.dry_run import show_plan
-from astro_calib.cli.options import OVERWRITE, PATH, PROFILE, QUIET, example
+from astro_calib.cli.options import MEMORY, OVERWRITE, PATH, PROFILE, QUIET, example
 from astro_calib.cli.output import Failure, FailureInPart, clear_errors, show_summary
 from astro_calib.cli.reports import check_reports, told_as_json
 
 if TYPE_CHECKING:
     from astro_calib.night.summary.summary import NightSummary
+    from astro_calib.stack.request import MemoryLimit
 
 
 @click.command(
@@ -59,7 +60,9 @@ if TYPE_CHECKING:
 @click.option("--science", multiple=True, metavar="PATTERN", help="Names of science frames, likewise.")
 @click.option("--bad-pixels", type=PATH, metavar="FILE", help="FITS image in which bad pixels are not 0.")
 @click.option(
-    "--cosmic-rays", type=click.Choice(["repair", "mask"]), help="Find cosmic rays, and repair them or only mask them."
+    "--cosmic-rays",
+    type=click.Choice(["repair", "mask", "compare"]),
+    help="Find cosmic rays, and repair or only mask them; compare: mask those that other frames of the field show.",
 )
 @click.option("--sky", type=click.IntRange(0, 6), metavar="DEGREE", help="Subtract a surface fitted to the sky.")
 @click.option("--bin", type=click.IntRange(2, 64), metavar="N", help="Add up blocks of N x N calibrated pixels.")
@@ -67,6 +70,14 @@ if TYPE_CHECKING:
 @click.option("--unit", help="adu: the raw frames are in adu, whatever their BUNIT says.")
 @click.option("--no-stars", is_flag=True, help="Calibrate only: measure neither stars nor the noise of the sky.")
 @click.option("--no-pictures", is_flag=True, help="Draw no pictures; the report has none either.")
+@click.option(
+    "--memory-limit",
+    type=MEMORY,
+    default="auto",
+    metavar="SIZE",
+    help="Memory that may be taken while a master is made, such as 2GB: frames that do not fit are kept in temporary "
+    "files, and the master is the same.  [default: half of what is free]",
+)
 @click.option("--log", type=PATH, metavar="FILE", help="Write what is done with each file, and when, to this file.")
 @click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all that the summary says as JSON.")
 @OVERWRITE
@@ -96,6 +107,7 @@ def command(
     unit: str | None,
     no_stars: bool,
     no_pictures: bool,
+    memory_limit: MemoryLimit,
     log: Path | None,
     json_file: Path | None,
     overwrite: bool,
@@ -110,6 +122,9 @@ def command(
     hold masters and calibrated frames (FITS, which CCDData.read opens), a table of the stars of each frame (ECSV),
     pictures (PNG), a page for the browser (report.html), summary.txt and the same as JSON (summary.json). A terminal
     shows the most important part of the summary.
+
+    A reduction that was interrupted, or killed, goes on with the same command:
+    what is complete and still valid stays as it is.
 
     With --dry-run nothing is written, and no pixel is read: it says what each file was taken for and why, which masters
     would be made, what each science frame would get, and what is missing.
@@ -163,6 +178,7 @@ def command(
                 aperture=aperture,
                 stars=not no_stars,
                 pictures=not no_pictures,
+                memory_limit=memory_limit,
                 progress=not (quiet or verbose),
             )
         failure = FailureInPart if summary.outcome == "part" else Failure

@@ -20,6 +20,8 @@ from astro_calib.detector.amplifier import (
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from astro_calib.detector.correlation import Correlation
@@ -164,6 +166,17 @@ class Detector:
                     raise ValueError(msg)
         object.__setattr__(self, "amplifiers", amplifiers)
         object.__setattr__(self, "saturation", checked_saturation(self.saturation))
+
+    def __repr__(self) -> str:
+        """What matters most, in one line; ``amplifiers`` has the rest."""
+        gain, read_noise = (_range([getattr(one, name) for one in self.amplifiers]) for name in ("gain", "read_noise"))
+        parts = [f"gain {gain}", f"read noise {read_noise}"]
+        if len(self.amplifiers) > 1:
+            parts.insert(0, f"{len(self.amplifiers)} amplifiers")
+        if self.saturation is not None:
+            parts.append(f"saturation {self.saturation:g}")
+        parts += [name for name in ("linearity", "correlation") if any(getattr(a, name) for a in self.amplifiers)]
+        return f"<Detector {self.name!r}: {', '.join(parts)}>"
 
     @with_sections(OF_IDENTITY)
     def gain_identity(self, index: int) -> str:
@@ -344,3 +357,9 @@ class Detector:
                 raise FrameError(msg)
             sections.append((rows, columns))
         return sections
+
+
+def _range(values: Sequence[u.Quantity]) -> str:
+    """A quantity, or the smallest and the largest of several."""
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low.value:g} to {high:g}"

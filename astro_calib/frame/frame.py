@@ -11,6 +11,8 @@ from astro_calib.arguments import described, frame_from
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.base import UNNAMED
+from astro_calib.frame.exports import Exports
+from astro_calib.frame.looks import Looks
 from astro_calib.frame.operators import Operators
 from astro_calib.frame.read_write import FrameRead, FrameWrite
 from astro_calib.frame.reductions import Reductions
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["UNNAMED", "CCDFrame", "covariance"]
 
 
-class CCDFrame(Operators, Reductions, Slicing):
+class CCDFrame(Exports, Operators, Reductions, Slicing, Looks):
     """
     A CCD image with its variance, split up by the sources of noise that it comes from.
 
@@ -73,8 +75,11 @@ class CCDFrame(Operators, Reductions, Slicing):
     Functions of ccdproc that calculate with frames, such as ``subtract_bias``, return frames with the right budget.
     ``block_reduce``, ``median_filter``, ``wcs_project`` and the like return a plain CCDData without uncertainty;
     `~astro_calib.block_sum` and `~astro_calib.block_mean` return frames.
-    ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter and
-    photutils want standard deviations: give them ``np.sqrt(frame.variance)``.
+    ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter wants
+    standard deviations: give it ``frame.sigma``.
+
+    NumPy's functions of single pixels, such as `numpy.sqrt` and `numpy.log10`, return arrays without unit and noise,
+    and a warning says so; ``frame.pixels`` are the values without that warning.
 
     Examples
     --------

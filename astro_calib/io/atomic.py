@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["remove_leftovers", "write_atomically"]
+__all__ = ["remove_leftovers", "sync_directory", "write_atomically"]
 
 #: How the names of temporary files begin, before the number of the process that writes them.
 TEMPORARY = ".astro-calib-"
@@ -44,8 +44,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         _to_disk(temporary)
         temporary.replace(path)
-        with suppress(OSError):  # some file systems cannot do that with a folder
-            _to_disk(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         # Under the name that the user knows. What numpy says of a full disk has no number.
         reason = error.strerror or f"is the disk full? {error}"
@@ -55,8 +54,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def sync_directory(directory: Path) -> None:
+    """Wait until the names of the files in a folder would outlast a power failure."""
+    with suppress(OSError):  # some file systems cannot do that with a folder
+        _to_disk(directory)
+
+
 def _to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would outlast a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 from pathlib import Path
 
-__all__ = ["SMALL", "available_memory"]
+__all__ = ["SMALL", "available_memory", "memory_of_files", "memory_taken"]
 
 #: Fewer bytes than this are taken without asking how many are free.
 SMALL = 1 << 24
 #: The root of the file system, below which the kernel says what is free.
 ROOT = Path("/")
+#: Bytes of the pieces in which memory is given out.
+PAGE = mmap.PAGESIZE
 #: The memory that we assume of a machine that does not tell its own.
 UNKNOWN = 1 << 36
 
@@ -26,6 +29,25 @@ def available_memory(root: Path = ROOT) -> int:
     """
     proc, groups = root / "proc", root / "sys" / "fs" / "cgroup"
     return max(0, min([_of_machine(proc), *_of_process(proc), *_of_control_groups(proc, groups)]))
+
+
+def memory_taken() -> int:
+    """Return how many bytes of memory this process takes; 0 where the system does not say."""
+    return _resident(1)
+
+
+def memory_of_files() -> int:
+    """Return how many of them hold parts of files, which can be read again; 0 where the system does not say."""
+    return _resident(2)
+
+
+def _resident(place: int) -> int:
+    # Called often: without a Path.
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  as said
+            return int(file.read().split()[place]) * PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _of_machine(proc: Path) -> int:
@@ -49,7 +71,7 @@ def _of_process(proc: Path) -> list[int]:
     for kind, place in ((resource.RLIMIT_AS, 0), (resource.RLIMIT_DATA, 5)):
         limit = resource.getrlimit(kind)[0]
         if limit != resource.RLIM_INFINITY:
-            left.append(limit - (int(pages[place]) * resource.getpagesize() if pages else 0))
+            left.append(limit - (int(pages[place]) * PAGE if pages else 0))
     return left
 
 

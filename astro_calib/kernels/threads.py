@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["number_of_threads", "over_rows"]
+__all__ = ["let_go", "let_go_between_blocks", "number_of_threads", "over_rows"]
 
 #: Smaller work than this many values is not worth a second thread.
 SMALLEST = 1 << 18
@@ -19,6 +20,31 @@ SMALLEST = 1 << 18
 
 #: How the names of the threads begin.
 NAME = "astro-calib rows"
+
+
+class HoldsMemory(Protocol):
+    """Something that keeps memory which it can do without."""
+
+    def let_go(self) -> None:
+        """Give memory back, if it is much; called by any thread, and often."""
+
+
+#: What is asked to give memory back after each block of rows, for as long as somebody holds it.
+_holders: tuple[weakref.ref[HoldsMemory], ...] = ()
+
+
+def let_go_between_blocks(holder: HoldsMemory) -> None:
+    """Ask something to give memory back after each block of rows, for as long as somebody holds it."""
+    global _holders  # noqa: PLW0603  a new tuple, since other threads may go through the old one
+    _holders = (*(one for one in _holders if one() is not None), weakref.ref(holder))
+
+
+def let_go() -> None:
+    """Ask everything that wants to be asked to give memory back, between two large arrays."""
+    for reference in _holders:
+        holder = reference()
+        if holder is not None:
+            holder.let_go()
 
 
 def number_of_threads() -> int:
@@ -66,6 +92,7 @@ def over_rows(
     if number == 1 or len(parts) == 1:
         for part in parts:
             work(part)
+            let_go()
         return
     left = iter(parts)
 
@@ -73,6 +100,7 @@ def over_rows(
         try:
             for part in left:
                 work(part)
+                let_go()
         finally:
             # After an error, what has not begun is not worth it any more.
             for _ in left:

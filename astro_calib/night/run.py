@@ -4,45 +4,42 @@ from __future__ import annotations
 
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
-from astro_calib.errors import FrameError
 from astro_calib.io.terminal import progress_bar
-from astro_calib.night.common.frames import UnusedFile
 from astro_calib.night.common.names import called
-from astro_calib.night.common.net import tried
 from astro_calib.night.common.output import Output, check_output
-from astro_calib.night.common.remarks import Remark, Remarks
-from astro_calib.night.files.survey import left_out
-from astro_calib.night.masters.masters import make_masters, write_masters
+from astro_calib.night.common.remarks import Remarks
 from astro_calib.night.planning import make_plan
-from astro_calib.night.science import reduce_science
-from astro_calib.night.summary.journal import tell_masters, tell_reduced, tell_unused
-from astro_calib.night.summary.made import made_with
+from astro_calib.night.summary.made import made_with, told
 from astro_calib.night.summary.summary import NightSummary
 from astro_calib.night.summary.write import write_summary
+from astro_calib.night.tasks.bars import Bars
+from astro_calib.night.tasks.gather import Gathered
+from astro_calib.night.tasks.graph import tasks_of
+from astro_calib.night.tasks.keys import keys_of
+from astro_calib.night.tasks.resume import Resumption, check_results
+from astro_calib.night.tasks.serial import run_serial
+from astro_calib.night.tasks.workplace import Workplace
+from astro_calib.stack.request import check_memory_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
     from os import PathLike
-    from pathlib import Path
 
     import astropy.units as u
 
-    from astro_calib.night.common.frames import RawFrame
-    from astro_calib.night.plan.plan import Plan
     from astro_calib.night.profiles.by_hand import Pattern
     from astro_calib.night.profiles.profile import Profile
-    from astro_calib.night.science import Made
-    from astro_calib.night.summary.frame_summary import FrameSummary
-    from astro_calib.night.summary.master_summary import MasterSummary
+    from astro_calib.stack.request import MemoryLimit
 
 __all__ = ["reduce_night"]
+
+#: Parameters in which runs into one folder may differ.
+OF_NO_MATTER = {"raw", "out", "overwrite", "memory_limit", "progress"}
 
 
 def reduce_night(
@@ -70,6 +67,7 @@ def reduce_night(
     stars: bool = True,
     pictures: bool = True,
     aperture: float | None = None,
+    memory_limit: MemoryLimit = "auto",
     progress: bool = True,
 ) -> NightSummary:
     """
@@ -79,6 +77,9 @@ def reduce_night(
     ``pictures/*.png``, ``summary.txt``, the same as ``summary.json``, and ``report.html``, a page for the browser. Each
     file is there whole or not at all. A frame that cannot be read or reduced is named in the summary, and the others go
     on.
+
+    After a run that was interrupted the same call goes on: what is complete stays, if raw files, parameters and version
+    are the same.
 
     Parameters
     ----------
@@ -107,10 +108,12 @@ def reduce_night(
         Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
         flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
         given, else the headers. ``"measure"``: flats and biases only. ``"profile"``: what is given only.
-    cosmic_rays : {"repair", "mask"}, optional
-        Whether cosmic rays are repaired, as `~astro_calib.cosmicray_lacosmic` does, or flagged and masked only. This
-        and the following may be in ``[steps]`` of the profile as well, with fringes, illumination, shutter and
-        crosstalk.
+    cosmic_rays : {"repair", "mask", "compare"}, optional
+        Whether cosmic rays are repaired, as `~astro_calib.cosmicray_lacosmic` does, or flagged and masked only.
+        ``"compare"`` flags and masks those that up to four other frames of the same object, filter and exposure time
+        show, shifted by whole pixels, as `~astro_calib.find_cosmic_rays` does; L.A.Cosmic does it for frames without
+        such others, which is a remark. This and the following may be in ``[steps]`` of the profile as well, with
+        fringes, illumination, shutter and crosstalk.
     sky : int, optional
         The degree of a surface that is fitted to the sky of each frame and subtracted, with its error.
     bin : int, optional
@@ -119,7 +122,7 @@ def reduce_night(
         Whether the planes of frames of a colour sensor are written, too, each with its noise; stars are measured in a
         green one.
     overwrite : bool
-        Whether results that are in ``out`` already may be replaced.
+        Whether results that are in ``out`` already are replaced, also those of the same parameters.
     stars : bool
         Whether to measure the stars and the noise of the sky on each science frame, for the tables and for the pictures
         that show them.
@@ -128,6 +131,9 @@ def reduce_night(
     aperture : float, optional
         Radius in pixels of the apertures in which stars are measured, the same on every frame. By default it is the
         width of each frame's stars, so that fluxes of different frames hold different parts of a star's light.
+    memory_limit : float or "auto"
+        About how many bytes this process may take while it makes a master; by default what it takes anyway and half of
+        what is free. Frames that do not fit are kept in temporary files and combined by rows. The master is the same.
     progress : bool
         Whether to show progress bars.
 
@@ -144,9 +150,10 @@ def reduce_night(
     ProfileError
         If the profile is not valid.
     ValueError
-        If the aperture is not a positive number, or ``detector`` is something else.
+        If the aperture or the memory limit is not a positive number, or ``detector`` is something else.
     OSError
-        If ``out`` cannot be written, or holds results and ``overwrite`` is False.
+        If ``out`` cannot be written, another run is at work there, or it holds results that are finished, or are of
+        other parameters, and ``overwrite`` is False.
 
     Examples
     --------
@@ -163,15 +170,19 @@ def reduce_night(
     >>> [master.path.name for master in summary.masters]
     ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
     """
-    parameters = dict(locals())
+    parameters = told(locals())
     started = time.monotonic()
     bar = partial(progress_bar, unit="file", show=progress)
     number = isinstance(aperture, Real) and not isinstance(aperture, bool)
     if aperture is not None and not (number and 0 < aperture < math.inf):
         msg = f"aperture is {described(aperture)}; it must be a positive number of pixels."
         raise ValueError(msg)
+    check_memory_limit(memory_limit)
     # Before all files are read, which takes a while.
-    check_output(out, overwrite=overwrite)
+    check_output(out, overwrite=True)
+    choices = {"stars": stars, "pictures": pictures, "aperture": aperture}
+    same = {name: text for name, text in parameters.items() if name not in OF_NO_MATTER}
+    past = check_results(Path(out), same, overwrite=overwrite)
     remarks = Remarks()
     parts = iter(("headers", "pixels"))
     with remarks.heard():
@@ -191,23 +202,21 @@ def reduce_night(
             watch=lambda paths: bar(paths, desc=f"reading {next(parts)}"),
         )
     raw_paths = [frame.path for frame in plan.frames] + [file.path for file in plan.unused]
+    remarks.add(*plan.remarks)
+    names, tasks = called(raw_paths), tasks_of(plan)
+    keys = keys_of(tasks, plan, names, choices)
+    resumed = Resumption(tasks, keys, past, Path(out), raw_paths, overwrite=overwrite)
+    resumed.check()
+    raw_files = [*raw_paths, *(frame.file for frame in plan.frames)]
     with remarks.heard():
-        results_folder = Output(out, [*raw_paths, *(frame.file for frame in plan.frames)], overwrite=overwrite)
-    with results_folder as output:
-        remarks.add(*plan.remarks)
-        results = _Results(called=called(raw_paths))
-        errors: list[FrameError] = []
-        for setup in plan.setups:
-            try:
-                _reduce_setup(setup, output, remarks, results, bar, stars=stars, pictures=pictures, aperture=aperture)
-            except FrameError as error:
-                # A master that cannot be made costs its setup, and not those of the others.
-                errors.append(error)
-                lost = [left_out(frame, str(error)) for frame in setup.frames]
-                results.unused += lost
-                tell_unused(lost)
-        if len(errors) == len(plan.setups):
-            raise errors[0]
+        results_folder = Output(out, raw_files, overwrite=True, check=resumed.check_untouched)
+    with results_folder as output, resumed.journal(same) as journal:
+        results = Gathered(plan, remarks, output)
+        with Bars(plan, bar) as bars:
+            place = Workplace(plan, output, names, choices, memory_limit)
+            outcomes = run_serial(tasks, place, resumed.known, started=bars.started, done=bars.read)
+            results.take(bars.counted(resumed.noted(outcomes, journal)))
+        resumed.clear(output)
         old = [path.relative_to(output.directory) for path in output.left_over()]
         if old:
             remarks.add(f"left over from an earlier reduction: {', '.join(map(str, old))}")
@@ -223,73 +232,6 @@ def reduce_night(
             pictures=pictures,
             aperture=aperture,
             made=made_with(parameters),
+            complete=resumed.complete(),
         )
         return write_summary(summary, output)
-
-
-@dataclass
-class _Results:
-    """What became of the frames of a night, setup by setup; and what its files are called."""
-
-    called: Mapping[Path, str]
-    masters: list[MasterSummary] = field(default_factory=list)
-    frames: list[FrameSummary] = field(default_factory=list)
-    failures: list[UnusedFile] = field(default_factory=list)
-    unused: list[UnusedFile] = field(default_factory=list)
-
-
-def _reduce_setup(
-    plan: Plan, output: Output, remarks: Remarks, results: _Results, bar: Callable[..., Any], **choices: Any
-) -> None:
-    """Make the masters of one setup of the camera and reduce its science frames; a FrameError if that cannot be."""
-    of_setup = f" {plan.title}" if plan.title else ""
-    calibration = len(plan.frames) - len(plan.science)
-    with bar(desc=f"masters{of_setup}", total=calibration) as count, remarks.heard():
-        masters = make_masters(plan, done=lambda _: count.update())
-        results.unused += masters.unused
-        made = write_masters(masters, output, pictures=choices["pictures"], lost=results.unused, setup=plan)
-    results.masters += made
-    tell_masters(made)
-    tell_unused(masters.unused)
-    said = [*masters.remarks, *(remark for master in made for remark in master.remarks())]
-    remarks.add(*(Remark(remark, [f"({plan.title})"]) if plan.title else remark for remark in said))
-    make = partial(reduce_science, plan=plan, masters=masters, output=output, **choices)
-    for outcome in _outcomes(bar(plan.science, desc=f"science{of_setup}"), make, remarks, results.called):
-        if isinstance(outcome, UnusedFile):
-            results.failures.append(outcome)
-            tell_unused([outcome])
-        else:
-            results.frames.append(outcome)
-            tell_reduced(outcome)
-            remarks.add(*outcome.remarks())
-
-
-def _outcomes(
-    frames: Iterable[RawFrame], make: Callable[[RawFrame], Made], remarks: Remarks, called: Mapping[Path, str]
-) -> Iterator[FrameSummary | UnusedFile]:
-    """Reduce the frames in their order, and yield what became of each; write one while the next is made."""
-
-    def begun(frame: RawFrame) -> Callable[[], FrameSummary | UnusedFile]:
-        with remarks.heard(frame.path.name, called[frame.path]):
-            made = tried(frame.path, frame.kind, lambda: make(frame))
-        if isinstance(made, UnusedFile):
-            return lambda: made
-        written = writer.submit(made.write_image)
-
-        def ended() -> FrameSummary:
-            written.result()
-            with remarks.heard(frame.path.name, called[frame.path]):
-                made.write_beside()
-            return replace(made.summary, raw_name=called[frame.path])
-
-        return lambda: tried(frame.path, frame.kind, ended)
-
-    with ThreadPoolExecutor(1) as writer:
-        last = None
-        for frame in frames:
-            following = begun(frame)
-            if last is not None:
-                yield last()
-            last = following
-        if last is not None:
-            yield last()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from astro_calib.kernels.threads import let_go
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.sparse import added_up
 from astro_calib.noise.window import along
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Coefficient", "Factors"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
-MAX_MONOMIALS = 4
+MAX_MONOMIALS = 6
 MAX_FACTORS = 6
 #: Pixels of which a product is written out at a time.
 BLOCK = 1 << 16
@@ -315,6 +316,11 @@ class Coefficient:
         """Whether the frame's own data are among the factors."""
         return any(_power_of(SELF_DATA, factors) for _, factors in self._terms.values())
 
+    @property
+    def of_own(self) -> Coefficient:
+        """The part that has the frame's own data among its factors."""
+        return self.of_products(term for term in self._terms.values() if _power_of(SELF_DATA, term[1]))
+
     def referring_to(self, data: NDArray[Any] | ArrayRef) -> Coefficient:
         """
         The coefficient with a reference to ``data``, which nobody writes into, for the frame's own data.
@@ -400,7 +406,9 @@ class Coefficient:
         ValueError
             If the frame's own data are needed and not given.
         """
-        return self._value(own, lambda field: field.array)
+        value = self._value(own, lambda field: field.array)
+        let_go()
+        return value
 
     def part(
         self, item: tuple[slice, ...], shape: tuple[int, ...], own: NDArray[Any] | None = None

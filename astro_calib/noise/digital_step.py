@@ -62,11 +62,17 @@ class Neighbours(NamedTuple):
     def within(self, rows: slice, columns: slice, shape: Sequence[int]) -> Neighbours:
         """The part of the sample that lies in a section of the frame, which has this shape."""
         inside = [
-            np.isin(held, np.arange(length)[part])
+            _held(held, *part.indices(length))
             for held, part, length in zip((self.rows, self.columns), (rows, columns), shape, strict=True)
         ]
         place = np.ix_(*inside)
         return Neighbours(self.rows[inside[0]], self.columns[inside[1]], self.left[place], self.right[place])
+
+
+def _held(cells: NDArray[np.intp], first: int, end: int, step: int) -> NDArray[np.bool_]:
+    """Which cells a slice of an axis has, by its indices."""
+    place = (cells - first) * np.sign(step)
+    return np.asarray((place >= 0) & (place < (end - first) * np.sign(step)) & (place % abs(step) == 0))
 
 
 def sample_of(shape: Sequence[int], dtype: np.dtype[Any]) -> Neighbours:

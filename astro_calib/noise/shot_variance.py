@@ -184,6 +184,29 @@ class ShotVariance(ArrayRef):
                 kept.flags.writeable = False
                 self._kept, self._data, self._undo, self._guard = kept, None, (), None
 
+    def elsewhere(self, place: Callable[[NDArray[Any]], NDArray[Any]], watch: Watched) -> ArrayRef:
+        """
+        The same variance, found from the same values in another array.
+
+        Parameters
+        ----------
+        place : callable
+            Gives the other array for one, or that one itself.
+        watch : Watched
+            That of the other array.
+
+        Returns
+        -------
+        ArrayRef
+            A reference to the same values.
+        """
+        with self._lock:
+            data, undo, kept = self._data, self._undo, self._kept
+        if data is None:
+            assert kept is not None
+            return ArrayRef(place(kept))
+        return ShotVariance(place(data), watch, undo, self._floor)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return ArrayRef, (self.array,)
 

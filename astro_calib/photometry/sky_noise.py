@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.kernels.medians import median
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.photometry.growth import within_square
@@ -117,7 +118,7 @@ def sky_noise(
         usable &= ~mask
     if not usable.any():
         return SkyNoise(np.nan, np.nan, np.nan, np.nan, why="no pixel is usable")
-    level = float(np.median(data[usable]))
+    level = median(data[usable])
     values, number = _blocks(data, usable, block_size)
     enough = number >= USABLE_PART * block_size**2
     blocks, all_blocks = int(np.count_nonzero(enough)), len(number)

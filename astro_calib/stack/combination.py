@@ -9,7 +9,6 @@ into it. What frames share (a master, the gain) is passed on source by source, a
 from __future__ import annotations
 
 import dataclasses
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +22,9 @@ from astro_calib.frame.rebuild import lacks_own_noise
 from astro_calib.frame.write_guard import WriteGuard
 from astro_calib.stack.inputs import load_inputs, warn_of_repetition
 from astro_calib.stack.levels import level_effects, level_terms, scaled_frames, with_level_errors
-from astro_calib.stack.noise import PrivateNoise, Weights, private_terms, stacked_budget, warn_of_nonlinear
-from astro_calib.stack.request import check_weights, method_of, rejection_of, shares
+from astro_calib.stack.noise import PrivateNoise, Weights, budget_of, private_terms, stacked_budget, warn_of_nonlinear
+from astro_calib.stack.overflow import Overflow
+from astro_calib.stack.request import check_memory_limit, check_weights, method_of, rejection_of, shares
 from astro_calib.stack.scatter import lack_noise, with_scatter
 from astro_calib.stack.values import StackedValues, stacked_values, typical_noise
 from astro_calib.steps.deviation import create_deviation
@@ -39,8 +39,12 @@ if TYPE_CHECKING:
     from astro_calib.detector.detector import Detector
     from astro_calib.estimators.estimator import Estimator
     from astro_calib.noise.budget import UncertaintyBudget
+    from astro_calib.stack.request import MemoryLimit
 
 __all__ = ["combine"]
+
+#: Bytes that raw frames in files may take, if nobody says how many.
+OF_FILES = 1e9
 
 
 @other_words(
@@ -77,7 +81,7 @@ def combine(
     pedestal: float | u.Quantity | None = None,
     shot_noise: str | float | NDArray[Any] = "data",
     unit: Any = None,
-    memory_limit: float = 1e9,
+    memory_limit: MemoryLimit = "auto",
 ) -> CCDFrame:
     r"""
     Combine frames pixel by pixel.
@@ -115,11 +119,13 @@ def combine(
         As in `create_deviation`, for ``detector``; raw biases have ``shot_noise=0``.
     unit : unit, optional
         Of files that do not say theirs.
-    memory_limit : float
-        Raw frames that are given as files, and are neither scaled nor given a ``detector``, are read some rows at a
-        time, so that all of them together take about this many bytes at most, beside the result. Compressed ones that
-        do not fit are decompressed into temporary files. All others are held in memory; a warning says when they take
-        more. ``numpy.inf`` is no limit.
+    memory_limit : float or "auto"
+        About how many bytes the frames may take, beside the result; ``numpy.inf`` is no limit. Raw frames that are
+        given as files, and are neither scaled nor given a ``detector``, are read some rows at a time (1e9 bytes at most
+        by default); compressed ones that do not fit are decompressed into temporary files. Frames that a generator
+        makes, ``combine(calibrate(path, ...) for path in paths)``, which nobody else holds, go to temporary files if
+        they do not fit (into half of the free memory by default), and are combined by rows, with the same result. All
+        others are held in memory; a warning says when files that were read take more.
 
     Returns
     -------
@@ -170,15 +176,12 @@ def combine(
     how, rejection = method_of(method), rejection_of(clip, sigma, extremes)
     if weights is not None:
         check_weights(weights, how)
-    if isinstance(memory_limit, (bool, np.bool_)) or not (isinstance(memory_limit, Real) and memory_limit > 0):
-        msg = (
-            f"memory_limit is {memory_limit!r}; expected a positive number of bytes, such as 4e9, or numpy.inf for no "
-            "limit."
-        )
-        raise ValueError(msg)
+    check_memory_limit(memory_limit)
     if detector is not None:
         detector = as_detector(detector, "combine(detector=...)")
-    inputs = load_inputs(frames, unit, memory_limit, by_rows=scale is None and detector is None)
+    overflow = Overflow(memory_limit)
+    of_files = OF_FILES if memory_limit == "auto" else memory_limit
+    inputs = load_inputs(frames, unit, of_files, by_rows=scale is None and detector is None, overflow=overflow)
     named_after = inputs[0]
     if weights is not None:
         if len(weights) != len(inputs):
@@ -193,16 +196,17 @@ def combine(
     rejection.check(len(inputs))
     if detector is not None:
         inputs = [
-            create_deviation(frame, detector, pedestal=pedestal, shot_noise=shot_noise)
+            overflow.frame(create_deviation(frame, detector, pedestal=pedestal, shot_noise=shot_noise))
             if lacks_own_noise(frame)
             else frame
             for frame in inputs
         ]
     by_scatter = lack_noise(inputs)
-    inputs, levels = scaled_frames(inputs, scale)
+    inputs, levels = scaled_frames(inputs, scale, overflow)
     numbers = shares(np.ones(len(inputs)) if weights is None else weights)
     if by_scatter:
-        values = stacked_values(inputs, how, rejection, numbers, scatter=True, memory_limit=memory_limit)
+        at_once = min(of_files, overflow.room)
+        values = stacked_values(inputs, how, rejection, numbers, scatter=True, memory_limit=at_once)
     if len(inputs) > 1:
         warn_of_repetition(inputs)
     if by_scatter:
@@ -223,16 +227,25 @@ def combine(
             numbers = how.weights(typical)
         by_pixel = unlike and how.weighs_pixels
         known = own if rejection.by_noise or by_pixel else None
-        values = stacked_values(inputs, how, rejection, numbers, known, typical=typical if by_pixel else None)
+        values = stacked_values(
+            inputs,
+            how,
+            rejection,
+            numbers,
+            known,
+            typical=typical if by_pixel else None,
+            memory_limit=overflow.room,
+        )
         variance_factor = how.factor(rejection, values, typical, numbers)
     passing = Weights(numbers=numbers, kept=values.kept, total=values.total, by_pixel=values.weights)
     if levels is None:
-        budget = stacked_budget(inputs, private, passing, variance_factor, values.data)
+        budgets = [budget_of(frame) for frame in inputs]
+        budget = stacked_budget(budgets, private, passing, variance_factor, values.data, overflow.coefficient)
     else:
         effects = level_effects(levels, numbers)
-        with_levels = with_level_errors(inputs, private, levels, effects, numbers)
-        budget = stacked_budget(with_levels, private, passing, variance_factor, values.data)
-        budget = budget.with_terms(level_terms(inputs, private, levels, effects, numbers))
+        budgets = with_level_errors(inputs, private, levels, effects, numbers)
+        budget = stacked_budget(budgets, private, passing, variance_factor, values.data, overflow.coefficient)
+        budget = budget.with_terms(level_terms(inputs, private, levels, effects, numbers, overflow))
     stack = _assembled(inputs, named_after, values, budget)
     if how.summed:
         stack = stack.multiply(float(len(inputs)))

@@ -13,6 +13,7 @@ from astro_calib.frame.rebuild import with_quality
 from astro_calib.stack.field import field_of, offsets_of
 from astro_calib.stack.inputs import load_inputs, warn_of_repetition
 from astro_calib.stack.noise import PrivateNoise, private_terms
+from astro_calib.stack.overflow import Overflow
 from astro_calib.stack.values import gathered
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def find_cosmic_rays(
             f"find_cosmic_rays takes a list of frames, not {described(frames)}: write find_cosmic_rays([frame, frame])."
         )
         raise TypeError(msg)
-    loaded = load_inputs(frames, None, np.inf, by_rows=False)
+    loaded = load_inputs(frames, None, np.inf, by_rows=False, overflow=Overflow(np.inf))
     if len(loaded) < 2:
         msg = f"there is 1 frame ({loaded[0].name}); cosmic rays are found by comparing two or more of one field."
         raise FrameError(msg)

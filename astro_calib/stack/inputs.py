@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astro_calib.noise.window import Key
+    from astro_calib.stack.overflow import Overflow
 
 __all__ = ["load_inputs", "warn_of_repetition"]
 
@@ -28,9 +29,14 @@ MAX_FRAMES = np.iinfo(np.uint16).max
 
 
 def load_inputs(
-    frames: Iterable[CCDFrame | str | os.PathLike[str]], unit: Any, memory_limit: float, *, by_rows: bool
+    frames: Iterable[CCDFrame | str | os.PathLike[str]],
+    unit: Any,
+    memory_limit: float,
+    *,
+    by_rows: bool,
+    overflow: Overflow,
 ) -> list[Any]:
-    """The frames; raw ones in files stay there, if they can be read by rows."""
+    """The frames; raw ones stay in their files, if they can be read by rows; what a generator makes may overflow."""
     if isinstance(frames, str) and "," in frames:
         msg = f"combine takes a list of paths: write combine({[name.strip() for name in frames.split(',')]})."
         raise TypeError(msg)
@@ -48,6 +54,9 @@ def load_inputs(
     for frame in frames:
         if not isinstance(frame, (str, os.PathLike)):
             loaded.append(as_frame(frame, f"frame {len(loaded)}", any_shape=True).snapshot())
+            if isinstance(frames, Iterator):
+                # Nobody else holds them.
+                overflow.take(loaded)
             continue
         if loaded and by_rows and loaded[0].known_budget is None and loaded[0].ndim == 2:
             loaded.append(_on_disk(Path(frame), unit, loaded, memory_limit))
@@ -59,7 +68,10 @@ def load_inputs(
             _warn_of_memory(len(loaded), taken, memory_limit)
             said = True
     if not loaded:
-        msg = "there are no frames to combine."
+        msg = (
+            "there are no frames to combine; give a list of frames or of files, such as "
+            "sorted(Path('raw').glob('bias*.fits'))."
+        )
         raise FrameError(msg)
     if len(loaded) > MAX_FRAMES:
         msg = f"there are {len(loaded)} frames to combine; expected {MAX_FRAMES} at most. Combine groups of them first."
@@ -82,7 +94,7 @@ def load_inputs(
             )
             raise u.UnitConversionError(msg)
         if frame.unit != first.unit:
-            loaded[position] = frame.convert_unit_to(first.unit)
+            loaded[position] = overflow.frame(frame.convert_unit_to(first.unit))
     return loaded
 
 
@@ -101,7 +113,8 @@ def _warn_of_memory(number: int, taken: int, memory_limit: float) -> None:
     msg = (
         f"the first {number} frames take {taken / 1e9:.2g} GB of memory, and more are to come: more than memory_limit "
         f"({memory_limit / 1e9:.2g} GB). Only raw frames that are neither scaled nor given a detector are read by "
-        "rows. Combine fewer at a time, or raise memory_limit."
+        "rows. Combine fewer at a time, raise memory_limit, or give a generator, whose frames go to temporary files: "
+        "combine((CCDFrame.read(path) for path in paths), memory_limit=...)."
     )
     warn(msg)
 

@@ -27,9 +27,9 @@ import numpy as np
 from astro_calib.arguments import quantity_values
 from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError
-from astro_calib.frame.frame import CCDFrame
 from astro_calib.frame.rebuild import measured
 from astro_calib.frame.statistics import good_pixels
+from astro_calib.kernels.threads import let_go
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astro_calib.frame.frame import CCDFrame
     from astro_calib.noise.window import Key
+    from astro_calib.stack.overflow import Overflow
 
 __all__ = [
     "Levels",
@@ -82,7 +84,7 @@ class Levels:
         return float(self.values.mean())
 
 
-def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame], Levels | None]:
+def scaled_frames(frames: Sequence[CCDFrame], scale: Any, overflow: Overflow) -> tuple[list[CCDFrame], Levels | None]:
     """Frames times the numbers that ``scale`` of `combine` means, and the levels these come from, if measured here."""
     levels = None
     if scale is None:
@@ -92,7 +94,7 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
             msg = f"scale is {scale!r}; expected 'median', 'mean', a function or a list of numbers."
             raise ValueError(msg)
         with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(partial(_level, how=scale), frames))
+            found = list(pool.map(partial(_level, how=scale, overflow=overflow), frames))
         levels = Levels(scale, np.array([level for level, _ in found]), _each_once([good for _, good in found]))
         factors = levels.common / levels.values
     elif callable(scale):
@@ -108,15 +110,15 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any) -> tuple[list[CCDFrame
             msg = f"{frame.name}: its scale factor is {factor:.6g}; expected a finite, positive number."
             raise ValueError(msg)
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_scaled, frames, factors.tolist())), levels
+        return list(pool.map(partial(_scaled, overflow=overflow), frames, factors.tolist())), levels
 
 
-def _scaled(frame: CCDFrame, factor: float) -> CCDFrame:
+def _scaled(frame: CCDFrame, factor: float, overflow: Overflow) -> CCDFrame:
     """The frame times a number; mask and flags, which do not change, are shared with it."""
     data = floating(frame.pixels) * factor
     budget = None if frame.known_budget is None else frame.known_budget.scaled(factor, 1, data)
     origin = frame.origin
-    return frame.replace(data, budget, origin=None if origin is None else origin.scaled(factor))
+    return overflow.frame(frame.replace(data, budget, origin=None if origin is None else origin.scaled(factor)))
 
 
 def _factor(scale: Callable[[NDArray[Any]], Any], frame: CCDFrame) -> float:
@@ -135,10 +137,11 @@ def _each_once(planes: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
     known: list[NDArray[np.bool_]] = []
     for plane in planes:
         known.append(next((other for other in known if np.array_equal(other, plane)), plane))
+        let_go()
     return known
 
 
-def _level(frame: CCDFrame, how: str) -> tuple[float, NDArray[np.bool_]]:
+def _level(frame: CCDFrame, how: str, overflow: Overflow) -> tuple[float, NDArray[np.bool_]]:
     """The level of a frame, and the pixels that it is found from."""
     good = measured(frame)
     values = frame.pixels if good.all() else frame.pixels[good]
@@ -149,7 +152,7 @@ def _level(frame: CCDFrame, how: str) -> tuple[float, NDArray[np.bool_]]:
             "positive levels."
         )
         raise FrameError(msg)
-    return level, good
+    return level, overflow.array(good)
 
 
 def median_of_pixels(values: NDArray[Any]) -> Any:
@@ -183,9 +186,9 @@ def with_level_errors(
     levels: Levels,
     effects: NDArray[np.float64],
     weights: Sequence[float],
-) -> list[CCDFrame]:
+) -> list[UncertaintyBudget]:
     """
-    Scaled frames in which noise that is common to a frame, and only this has, acts on its level as well.
+    The budgets of scaled frames in which noise that is common to a frame, and only this has, acts on its level as well.
 
     What an overscan adds to every pixel, it adds to the level that the frame is divided by.
     """
@@ -194,13 +197,13 @@ def with_level_errors(
         budget = budget_of(frame)
         common = [(s, c) for s, c in budget.terms if not s.axes and (position, s.key) in private]
         if not common or effect == 0:
-            result.append(frame)
+            result.append(budget)
             continue
         terms = [
             (source, Coefficient(_in_level(frame, good, coefficient, levels.common) * effect / weight).times(SELF_DATA))
             for source, coefficient in common
         ]
-        result.append(CCDFrame(frame, budget=budget.with_terms(terms)))
+        result.append(budget.with_terms(terms))
     return result
 
 
@@ -210,6 +213,7 @@ def level_terms(
     levels: Levels,
     effects: NDArray[np.float64],
     weights: Sequence[float],
+    overflow: Overflow,
 ) -> list[tuple[NoiseSource, Coefficient]]:
     """
     The error of the levels as terms of the stack's budget, but for the part that `with_level_errors` has put in.
@@ -236,7 +240,8 @@ def level_terms(
                 if source.axes:
                     (pixels if len(source.axes) == frame.ndim else rows).append((source, coefficient))
             elif source.axes:
-                shared.append((source, materialized(coefficient, budget).times(kept) * (effect / number)))
+                written = overflow.coefficient(materialized(coefficient, budget))
+                shared.append((source, written.times(kept) * (effect / number)))
             else:
                 known = common.get(source.key, (source, 0.0))[1]
                 common[source.key] = (source, known + effect * _in_level(frame, good, coefficient, levels.common))

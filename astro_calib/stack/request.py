@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["check_weights", "method_of", "rejection_of", "shares"]
+__all__ = ["MemoryLimit", "check_memory_limit", "check_weights", "method_of", "rejection_of", "shares"]
+
+#: A number of bytes, or what fits the machine.
+MemoryLimit: TypeAlias = float | Literal["auto"]
 
 METHODS: dict[str, Method] = {"mean": Mean(), "median": Median(), "sum": Sum()}
 #: An estimator that is not known is tried on so many values, at so many pixels.
@@ -38,6 +41,15 @@ def method_of(method: Any) -> Method:
             msg += f" Write {method.__name__}()."
         raise ValueError(msg)
     return METHODS[method]
+
+
+def check_memory_limit(limit: Any) -> None:
+    """Raise a ValueError if this is no number of bytes."""
+    if isinstance(limit, str) and limit == "auto":
+        return
+    if isinstance(limit, (bool, np.bool_)) or not (isinstance(limit, Real) and float(limit) > 0):
+        msg = f"memory_limit is {limit!r}; expected a positive number of bytes, such as 4e9, or numpy.inf for no limit."
+        raise ValueError(msg)
 
 
 def _try(estimator: Estimator) -> None:

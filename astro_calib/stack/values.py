@@ -241,7 +241,8 @@ def stacked_values(
 
     block: float = BLOCK if own is None else BLOCK_WITH_NOISE
     if not all(isinstance(frame.pixels, np.ndarray) for frame in frames):
-        block = min(BLOCK_ON_DISK, memory_limit / (BYTES_A_VALUE * number_of_threads()))
+        block = BLOCK_ON_DISK
+    block = min(block, memory_limit / (BYTES_A_VALUE * number_of_threads()))
     rows_at_a_time = max(1, int(block) // (number * max(int(np.prod(shape[1:])), 1)))
     over_rows(combine_rows, shape[0], number * int(np.prod(shape)), rows_at_a_time)
     if sum(rows.stop - rows.start for rows in complete_rows) == shape[0]:

@@ -264,7 +264,14 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     array([[125.33, 125.33, 125.33],
            [125.33, 125.33, 125.33]], dtype=float32)
     """
-    return apply_steps(as_frame(ccd).snapshot(), calibration_steps(detector, **options))
+    raw, steps = as_frame(ccd), calibration_steps(detector, **options)
+    if raw.unit == u.electron:
+        msg = (
+            f"{raw.name} is in electron, so that it is calibrated already, or was multiplied by its gain at least; "
+            "calibrate takes the raw frame, in adu."
+        )
+        raise u.UnitConversionError(msg)
+    return apply_steps(raw.snapshot(), steps)
 
 
 def ccd_process(

@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from astro_calib import CCDFrame
 from astro_calib.night import reduce_night
-from astro_calib.night.masters.master_set import Masters
+from astro_calib.night.masters.master_set import Darks
 from astro_calib.night.planning import plan_night
 
 
@@ -18,7 +18,7 @@ def masters(**sigmas):
         float(name[1:]): CCDFrame(np.zeros((4, 5)), unit="electron", uncertainty=np.full((4, 5), sigma))
         for name, sigma in sigmas.items()
     }
-    return Masters(bias=None, darks=darks, flats={})
+    return Darks(darks=darks)
 
 
 @pytest.mark.parametrize(

@@ -481,19 +481,19 @@ def test_notes_of_astropy_on_a_wcs_do_not_come_with_each_file(raw, tmp_path, cap
 
 @pytest.mark.usefixtures("small_night")
 def test_no_message_says_the_name_of_a_file_twice(raw, write_raw, tmp_path, monkeypatch):
-    from astro_calib.night import run
+    from astro_calib.night.tasks import make
 
     write_raw("full.fits", "LIGHT", FILTER="V", level=65535)
     write_raw("dim.fits", "FLAT", FILTER="V", level=900)
     write_raw("gone.fits", "LIGHT", FILTER="V", level=1400)
-    original = run.reduce_science
+    original = make.reduce_science
 
     def removed(frame, *arguments, **options):
         if frame.name == "gone":
             (raw / "gone.fits").write_bytes(b"SIMPLE")
         return original(frame, *arguments, **options)
 
-    monkeypatch.setattr(run, "reduce_science", removed)
+    monkeypatch.setattr(make, "reduce_science", removed)
     summary = reduce_night(raw, tmp_path / "out", **CAMERA, **QUICK)
     files = [*summary.failures, *summary.unused]
     assert {file.path.name for file in files} >= {"gone.fits", "dim.fits"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from functools import partial
 from pathlib import Path
 
 import astropy.units as u
@@ -19,7 +18,9 @@ from matplotlib.image import imread
 from astro_calib import DataQuality, simulate
 from astro_calib.errors import FrameError
 from astro_calib.io.fits import write as fits_writer
-from astro_calib.night import reduce_night, run
+from astro_calib.night import reduce_night
+from astro_calib.night.tasks import make
+from tests.quickly import without_pictures_and_empty_apertures
 
 SHAPE = (160, 192)
 
@@ -59,7 +60,7 @@ def test_masters_and_frames_are_made(reduced):
 def test_every_file_is_there_and_nothing_else(reduced):
     summary, _ = reduced
     found = sorted(str(path.relative_to(summary.out)) for path in summary.out.rglob("*") if path.is_file())
-    expected = ["summary.txt", "summary.json", "report.html"]
+    expected = ["journal.jsonl", "summary.txt", "summary.json", "report.html"]
     for master in summary.masters:
         stem = master.path.stem
         expected += [f"masters/{stem}.fits", f"pictures/{stem}-master.png"]
@@ -171,7 +172,7 @@ def test_saturated_pixels_are_those_of_the_frame(night, reduced):
 
 @pytest.mark.usefixtures("quick")
 def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(night, tmp_path, monkeypatch):
-    original = run.reduce_science
+    original = make.reduce_science
 
     def fail_for_one(frame, *arguments, **options):
         if frame.name == "science-001-V":
@@ -179,7 +180,7 @@ def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(ni
             raise FrameError(msg)
         return original(frame, *arguments, **options)
 
-    monkeypatch.setattr(run, "reduce_science", fail_for_one)
+    monkeypatch.setattr(make, "reduce_science", fail_for_one)
     summary = reduce_night(night.directory, tmp_path / "out", progress=False)
     assert [frame.path.name for frame in summary.frames] == ["science-002-R.fits"]
     (failure,) = summary.failures
@@ -419,13 +420,9 @@ def test_names_from_headers_stay_in_the_directory(night, tmp_path):
 
 @pytest.fixture(scope="module")
 def nickel_summary(nickel, tmp_path_factory):
-    from astro_calib import photometry
-    from astro_calib.report.canvas import Canvas
-
     with pytest.MonkeyPatch.context() as patch:
         # Pictures and empty apertures are looked at above.
-        patch.setattr(Canvas, "png", lambda _: b"a picture")
-        patch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
+        without_pictures_and_empty_apertures(patch)
         out = tmp_path_factory.mktemp("nickel") / "out"
         return reduce_night(nickel, out, profile="nickel", progress=False)
 

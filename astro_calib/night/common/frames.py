@@ -53,6 +53,8 @@ class RawFrame:
         In electron/adu, electron and adu, as far as known.
     digest : str
         Checksum of the pixels; empty as long as they were not read.
+    header_digest : str
+        Checksum of the header, likewise.
     state : (int, int)
         Length of the file and when it was last written, so that a change is noticed.
     misfit : str
@@ -119,6 +121,7 @@ class RawFrame:
     read_noise: float | None
     saturation: float | None
     digest: str = ""
+    header_digest: str = ""
     state: tuple[int, int] = (0, 0)
     misfit: str = ""
     unusable: Mapping[str, str] = field(default_factory=dict)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import as_path
 from astro_calib.io.atomic import remove_leftovers, write_atomically
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Self
 
-__all__ = ["PARTS", "SAID", "SUMMARY", "Output", "check_output"]
+__all__ = ["PARTS", "SAID", "SUMMARY", "Output", "check_output", "results_in"]
 
 #: The parts of the results, and how the names of their files end.
 PARTS = {"masters": ".fits", "calibrated": ".fits", "tables": ".ecsv", "pictures": ".png"}
@@ -32,10 +33,18 @@ class Output:
 
     It is held until the end of the ``with`` block, so that no other reduction writes into it. A BlockingIOError says
     that another does; a FileExistsError that there are results which may not be overwritten, or that raw frames lie
-    there; an OSError that the directory cannot be made or written.
+    there; an OSError that the directory cannot be made or written. ``check`` is called once it is held, before anything
+    in it is touched.
     """
 
-    def __init__(self, directory: str | PathLike[str], raw: Iterable[Path], *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str | PathLike[str],
+        raw: Iterable[Path],
+        *,
+        overwrite: bool = False,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
         check_output(directory, overwrite=overwrite)
         self.directory = Path(directory)
         self._written: set[Path] = set()
@@ -49,19 +58,20 @@ class Output:
                 )
                 raise FileExistsError(msg)
         try:
-            self._make_ready(overwrite=overwrite)
+            self._make_ready(check, overwrite=overwrite)
         except (BlockingIOError, FileExistsError):
             raise
         except OSError as error:
             raise _not_writable(self.directory, error.strerror or str(error)) from error
 
-    def _make_ready(self, *, overwrite: bool) -> None:
+    def _make_ready(self, check: Callable[[], object], *, overwrite: bool) -> None:
         for part in PARTS:
             (self.directory / part).mkdir(parents=True, exist_ok=True)
         self._held = hold(self.directory)
         try:
             # Another reduction may have ended since the first look.
             _check_empty(self.directory, overwrite=overwrite)
+            check()
             for part in ("", *PARTS):
                 remove_leftovers(self.directory / part)
             # Its absence tells that the results are not finished.
@@ -76,6 +86,20 @@ class Output:
 
     def __exit__(self, *error: object) -> None:
         release(self.directory, self._held)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the lock with the process that holds it."""
+        return {name: value for name, value in vars(self).items() if name != "_held"}
+
+    def for_one_task(self) -> Output:
+        """Return the same directory, with a note of its own of what is written."""
+        same = copy(self)
+        vars(same)["_written"] = set[Path]()
+        return same
+
+    def files(self) -> tuple[str, ...]:
+        """What was written, as paths in the directory, in the order of their names."""
+        return tuple(sorted(path.relative_to(self.directory).as_posix() for path in self._written))
 
     @property
     def summary(self) -> Path:
@@ -104,7 +128,7 @@ class Output:
 
     def left_over(self) -> list[Path]:
         """Results in the directory that were not written by now: from an earlier reduction."""
-        return sorted(set(_results(self.directory)) - self._written - {self.directory / name for name in SAID})
+        return sorted(set(results_in(self.directory)) - self._written - {self.directory / name for name in SAID})
 
 
 def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> None:
@@ -138,7 +162,7 @@ def check_output(directory: str | PathLike[str], *, overwrite: bool = False) -> 
 
 
 def _check_empty(directory: Path, *, overwrite: bool) -> None:
-    if not overwrite and (found := _results(directory)):
+    if not overwrite and (found := results_in(directory)):
         msg = (
             f"{directory} holds results already, such as {found[0].relative_to(directory)}; give "
             "another directory, or --overwrite (overwrite=True) to replace them."
@@ -176,7 +200,8 @@ def _not_writable(directory: Path, reason: str) -> OSError:
     return OSError(msg)
 
 
-def _results(directory: Path) -> list[Path]:
+def results_in(directory: Path) -> list[Path]:
+    """Return the results that are in a directory, also those of which nothing is known."""
     parts = [path for part, suffix in PARTS.items() for path in (directory / part).glob(f"*{suffix}")]
     # Hidden ones are what a process that was killed has left.
     found = sorted(path for path in parts if not path.name.startswith("."))

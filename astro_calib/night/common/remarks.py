@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
-__all__ = ["FileRemark", "Remark", "Remarks", "heard_of_file", "parted", "remark_lines"]
+__all__ = ["FileRemark", "Remark", "Remarks", "heard", "heard_of_file", "parted", "remark_lines"]
 
 #: A number that stands for itself, between spaces: not one of a name, of a section or of a header's value.
 NUMBER = re.compile(r"(?<![^\s(])-?\d+(?:\.\d+)?(?=%?[,;:.)]*(?:\s|$))")
@@ -119,16 +119,25 @@ class Remarks:
 
         Those that begin with ``name`` are remarks on the file of this name, which is to be ``called`` something else.
         """
-        with _caught() as caught:
+        with heard(name, called) as said:
             yield
-        for warning in caught:
-            text = " ".join(str(warning.message).split())
-            if isinstance(warning.message, FileRemark):
-                text, names = parted(warning.message)
-                self.add(Remark(text, [called] if called and names == (name,) else names))
-            elif issubclass(warning.category, AstropyUserWarning):
-                about = name and text.startswith(f"{name}: ")
-                self.add(Remark(text.removeprefix(f"{name}: "), [called or name]) if about else text)
+        self.add(*said)
+
+
+@contextmanager
+def heard(name: str = "", called: str = "") -> Iterator[list[str]]:
+    """Collect what is said as `Remarks.heard` does, in a list that is filled at the end."""
+    said: list[str] = []
+    with _caught() as caught:
+        yield said
+    for warning in caught:
+        text = " ".join(str(warning.message).split())
+        if isinstance(warning.message, FileRemark):
+            text, names = parted(warning.message)
+            said.append(Remark(text, [called] if called and names == (name,) else names))
+        elif issubclass(warning.category, AstropyUserWarning):
+            about = name and text.startswith(f"{name}: ")
+            said.append(Remark(text.removeprefix(f"{name}: "), [called or name]) if about else text)
 
 
 def remark_lines(remark: str, width: int, *, short: bool = False) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from astro_calib.errors import FrameError
@@ -17,6 +18,8 @@ from astro_calib.noise.identity import content_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from astropy.io.fits import Header
 
     from astro_calib.night.files.sample import Seen
 
@@ -45,7 +48,9 @@ class Pixels:
             self._known[frame.path] = tried(frame.path, frame.kind, partial(self._read, frame, seen))
         found = self._known[frame.path]
         # Sections may be known from other frames of the setup.
-        return found if isinstance(found, UnusedFile) else replace(frame, digest=found.digest)
+        if isinstance(found, UnusedFile):
+            return found
+        return replace(frame, digest=found.digest, header_digest=found.header_digest)
 
     def _read(self, frame: RawFrame, seen: Seen | None) -> RawFrame | UnusedFile:
         try:
@@ -68,4 +73,10 @@ class Pixels:
             self.glances[path] = glance_at(data, frame.trim)
         if seen is not None:
             seen.look(frame, header, data)
-        return replace(frame, digest=digest)
+        return replace(frame, digest=digest, header_digest=_digest_of(header))
+
+
+def _digest_of(header: Header) -> str:
+    """A checksum of a header, also of one that breaks the rules."""
+    text = "".join(card.image for card in header.cards) if header else ""
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

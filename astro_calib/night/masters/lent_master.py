@@ -22,8 +22,6 @@ from astro_calib.night.library.loan import LENT
 from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from astro_calib.detector.detector import Detector
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from astro_calib.night.library.master_file import MasterFile
     from astro_calib.night.plan.plan import Plan
 
-__all__ = ["Borrower", "borrowed_masters", "lent_master", "lent_pedestal"]
+__all__ = ["Borrower", "borrowed_master", "lent_master", "lent_pedestal"]
 
 #: Gains of two nights that differ by more than this part are not those of one camera in one setup.
 SAME_GAIN = 0.05
@@ -84,23 +82,19 @@ class Borrower(NamedTuple):
         return 0.0 if noise is None else float(noise.value)
 
 
-def borrowed_masters(
-    plan: Plan, kind: str, bias: CCDFrame | None = None, *, unused: list[UnusedFile], remarks: list[str]
-) -> Iterator[tuple[MasterFile, CCDFrame]]:
-    """Yield the masters of a kind that a plan has borrowed; those that cannot be used go to ``unused``."""
+def borrowed_master(
+    plan: Plan, one: Borrowed, bias: CCDFrame | None = None
+) -> tuple[CCDFrame | None, tuple[UnusedFile, ...], tuple[str, ...]]:
+    """Return a master that a plan has borrowed, None if it cannot be used; that it is not used; and what is said."""
     borrower = Borrower(
         plan.camera, plan.frames[0].shape, plan.overscan, plan.trim, plan.bias_in_darks, plan.pedestal or 0.0
     )
-    for one in plan.loan.of_kind(kind):
-        outcome = tried(one.master.path, kind, partial(lent_master, one, borrower, bias))
-        if isinstance(outcome, UnusedFile):
-            reason = f"the {one.title} of the library cannot be used: {outcome.reason}"
-            unused.append(replace(outcome, reason=reason))
-            remarks.append(Remark(reason, [one.master.path.name]))
-            continue
-        frame, said = outcome
-        remarks += said
-        yield one.master, frame
+    outcome = tried(one.master.path, one.master.kind, partial(lent_master, one, borrower, bias))
+    if isinstance(outcome, UnusedFile):
+        reason = f"the {one.title} of the library cannot be used: {outcome.reason}"
+        return None, (replace(outcome, reason=reason),), (Remark(reason, [one.master.path.name]),)
+    frame, said = outcome
+    return frame, (), tuple(said)
 
 
 def lent_pedestal(plan: Plan) -> float | None:

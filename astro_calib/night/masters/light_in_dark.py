@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from astro_calib.frame.frame import CCDFrame
 
-__all__ = ["Light", "light_in"]
+__all__ = ["Light", "light_in", "remark_on_light"]
 
 #: So many pixels are enough.
 PIXELS = 250_000
@@ -74,6 +74,18 @@ def light_in(dark: CCDFrame, flats: Iterable[CCDFrame], bias: CCDFrame) -> Light
     good = usable(dark)
     level = abs(finite_median(dark.pixels[good])) if good.any() else 0.0
     return best if best.value > max(ERRORS * best.error, PART * level, LEAST) else None
+
+
+def remark_on_light(time: float, dark: CCDFrame, flats: Iterable[CCDFrame], bias: CCDFrame) -> str:
+    """Return what is to be said of light in the dark of an exposure time in seconds; empty if there may be none."""
+    light = light_in(dark, flats, bias)
+    if light is None:
+        return ""
+    return (
+        f"the master dark of {time:g} s has the pattern of a flat, as if light of {light.value:.3g} +- "
+        f"{light.error:.1g} electron had reached it: it is subtracted from the frames; take darks with the "
+        "camera covered"
+    )
 
 
 def _slope(dark: CCDFrame, flat: CCDFrame, shared: float) -> Light | None:

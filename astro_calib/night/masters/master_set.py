@@ -11,23 +11,21 @@ import numpy as np
 from astro_calib.frame.rebuild import usable
 from astro_calib.night.masters.extra_steps import ExtraSteps
 from astro_calib.night.matching.dark_for import Combination, best_combination, combined_dark, distance, line_between
-from astro_calib.night.matching.matching import SAME_EXPOSURE, between, flat_choice
+from astro_calib.night.matching.matching import SAME_EXPOSURE, between
 from astro_calib.night.profiles.steps import Steps
 from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.night.common.frames import RawFrame, UnusedFile
-    from astro_calib.night.masters.master_noise import Scatter
-    from astro_calib.night.plan.plan import Plan
 
 __all__ = [
     "EXPOSURE_TIME",
-    "Masters",
+    "Darks",
+    "FrameMasters",
     "dark_name",
     "flat_name",
     "level_of",
@@ -43,42 +41,33 @@ PIXELS = 250_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Masters:
-    """
-    The masters of a night in electron: the bias, darks by exposure time in seconds (bias subtracted), flats by filter.
-
-    Without ``may_scale`` a dark serves for its own exposure time only, with ``bias_in_darks`` for those between two as
-    well. ``scatter`` says of each master, by its name, how its frames scatter. ``unused`` are frames that turned out to
-    be of no use, ``remarks`` say what that means for the results; ``steps`` are those beside the usual.
-    """
+class FrameMasters:
+    """The masters that a frame gets, in electron, None for what there is not; ``steps`` are those beside the usual."""
 
     bias: CCDFrame | None
-    darks: Mapping[float, CCDFrame]
-    flats: Mapping[str, CCDFrame]
-    scatter: Mapping[str, Scatter] = field(default_factory=dict)
-    may_scale: bool = True
-    bias_in_darks: bool = False
-    unused: tuple[UnusedFile, ...] = ()
-    remarks: tuple[str, ...] = ()
+    dark: CCDFrame | None
+    flat: CCDFrame | None
     steps: ExtraSteps = field(default_factory=lambda: ExtraSteps(Steps()))
-    _found: dict[float, tuple[Combination, CCDFrame]] = field(default_factory=dict)
 
     @cached_property
     def pedestal(self) -> float:
         """The level of the master bias, in electron; NaN without one."""
         return float("nan") if self.bias is None else level_of(self.bias)
 
-    def titled(self) -> Iterator[tuple[str, str, CCDFrame]]:
-        """Yield a title, a name (which may hold anything that a header can), and the frame of each master."""
-        if self.bias is not None:
-            yield "master bias", "bias", self.bias
-        for time, dark in self.darks.items():
-            yield f"master dark, {time:g} s", dark_name(time), dark
-        for time, (how, dark) in self._found.items():
-            if len(how.parts) > 1:
-                yield f"dark for {time:g} s, {how.why}", f"{dark_name(time)}-made", dark
-        for filter_name, flat in self.flats.items():
-            yield f"master flat, {filter_name or 'no filter'}", flat_name(filter_name), flat
+
+@dataclass(frozen=True, kw_only=True)
+class Darks:
+    """
+    The master darks of a setup in electron, by exposure time in seconds, and which of them a frame gets.
+
+    Without ``may_scale`` a dark serves for its own exposure time only, with ``bias_in_darks`` for those between two as
+    well.
+    """
+
+    darks: Mapping[float, CCDFrame]
+    may_scale: bool = True
+    bias_in_darks: bool = False
+    _found: dict[float, tuple[Combination, CCDFrame]] = field(default_factory=dict)
 
     def dark_for(self, exposure_time: float) -> CCDFrame | None:
         """
@@ -119,15 +108,6 @@ class Masters:
             around = between(self.darks, wanted)
             return None if around is None else line_between(*around, wanted)
         return best_combination(self.darks, wanted, EXPOSURE_TIME)
-
-    def flat_for(self, frame: RawFrame, plan: Plan) -> CCDFrame | None:
-        """Return the flat to divide a science frame by; None without one."""
-        made = {key: frames for key, frames in plan.flat_groups.items() if key in self.flats}
-        chosen = flat_choice(frame, made, plan.profile.matching)
-        if chosen.name:
-            return self.flats[chosen.key]
-        # One that is borrowed goes by its filter alone.
-        return None if frame.filter in plan.flat_groups else self.flats.get(frame.filter)
 
 
 def dark_name(time: float) -> str:

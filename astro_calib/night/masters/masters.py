@@ -5,41 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from astro_calib.errors import FrameError
 from astro_calib.flags import DataQuality
 from astro_calib.frame.rebuild import usable
-from astro_calib.night.common.frames import RawFrame, UnusedFile, by_reason, file_state
-from astro_calib.night.common.names import file_name, for_filter, unique_name
-from astro_calib.night.common.net import reason_of, tried
+from astro_calib.io.memory import memory_taken
+from astro_calib.night.common.frames import RawFrame, UnusedFile, file_state
+from astro_calib.night.common.net import tried
 from astro_calib.night.common.remarks import heard_of_file
 from astro_calib.night.files.raw_pixels import raw_frame
 from astro_calib.night.library.master_file import made_of
 from astro_calib.night.masters.bias_in_darks import signal_model
 from astro_calib.night.masters.dark_frames import DarkFrames
 from astro_calib.night.masters.extra_steps import ExtraSteps
-from astro_calib.night.masters.lent_master import borrowed_masters
-from astro_calib.night.masters.light_in_dark import light_in
 from astro_calib.night.masters.master_noise import Inputs, Scatter
-from astro_calib.night.masters.master_set import (
-    EXPOSURE_TIME,
-    Masters,
-    dark_name,
-    flat_name,
-    level_of,
-    pixel_sigma_of,
-    sigma_of,
-    variance_of,
-)
+from astro_calib.night.masters.master_set import EXPOSURE_TIME
 from astro_calib.night.masters.read_out import detector_of
-from astro_calib.night.matching.dark_for import FAR, distance
-from astro_calib.night.summary.master_summary import REJECTED, MasterSummary
-from astro_calib.report.pictures import master_picture
 from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
@@ -47,15 +32,22 @@ if TYPE_CHECKING:
 
     from astro_calib.detector.detector import Detector
     from astro_calib.frame.frame import CCDFrame
-    from astro_calib.night.common.output import Output
     from astro_calib.night.plan.plan import Plan
+    from astro_calib.stack.request import MemoryLimit
 
-__all__ = ["calibrate_raw", "make_masters", "read_raw", "write_masters"]
+__all__ = ["MadeMaster", "calibrate_raw", "make_bias", "make_dark", "make_flat", "read_raw"]
+
+#: What is called with each raw frame that was read.
+Done: TypeAlias = "Callable[[RawFrame], object]"
 
 #: A flat of which less than this part of the pixels can be used is left out.
 USABLE_PART_OF_FLAT = 0.5
 #: What is applied to a frame.
 MASTERS = ("bias", "dark", "shutter", "flat", "illumination", "fringe")
+
+
+def ignore(_: object) -> None:
+    """Take note of nothing."""
 
 
 def read_raw(frame: RawFrame) -> CCDFrame:
@@ -142,124 +134,106 @@ def calibrate_raw(
     return result
 
 
-def make_masters(plan: Plan, *, done: Callable[[RawFrame], object] = lambda _: None) -> Masters:
+class MadeMaster(NamedTuple):
     """
-    Make the masters that a plan has frames for; call ``done`` with each raw frame that was read, for a progress bar.
+    What became of the frames of one master.
 
-    If there is no overscan and not one bias can be calibrated, that is a FrameError.
+    Attributes
+    ----------
+    frame : CCDFrame or None
+        The master in electron; None if none of its frames can be used.
+    scatter : Scatter
+        How its frames scatter.
+    unused : tuple of UnusedFile
+        Frames that turned out to be of no use.
+    remarks : tuple of str
+        What is to be said.
     """
+
+    frame: CCDFrame | None = None
+    scatter: Scatter = Scatter()
+    unused: tuple[UnusedFile, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def make_bias(plan: Plan, steps: ExtraSteps, done: Done = ignore, *, memory_limit: MemoryLimit = "auto") -> MadeMaster:
+    """
+    Make the master bias of a setup; ``done`` is called with each raw frame that was read, for a progress bar.
+
+    ``memory_limit`` is about how many bytes this process may take meanwhile.
+    """
+
+    def calibrated(frame: RawFrame) -> CCDFrame:
+        # The pattern of a bias is no light and has no shot noise.
+        return calibrate_raw(frame, plan, steps=steps, shot_noise=0.0)
+
+    return _made(plan, plan.biases, calibrated, done, memory_limit)
+
+
+def make_dark(
+    plan: Plan,
+    time: float,
+    bias: CCDFrame | None,
+    steps: ExtraSteps,
+    done: Done = ignore,
+    *,
+    memory_limit: MemoryLimit = "auto",
+) -> MadeMaster:
+    """Make the master dark of an exposure time in seconds, one of ``plan.darks``."""
+    frames = plan.darks[time]
+    looks = DarkFrames(len(frames))
+
+    def calibrated(frame: RawFrame) -> CCDFrame:
+        return calibrate_raw(frame, plan, steps=steps, bias=bias)
+
+    made = _made(plan, frames, calibrated, done, memory_limit, looks.watched)
+    if made.frame is not None:
+        made.frame.meta[EXPOSURE_TIME] = time
+    said = looks.remark()
+    return made._replace(remarks=(f"the darks of {time:g} s {said}",) if said else ())
+
+
+def make_flat(
+    plan: Plan,
+    key: str,
+    bias: CCDFrame | None,
+    dark_for: Callable[[float], CCDFrame | None],
+    steps: ExtraSteps,
+    done: Done = ignore,
+    *,
+    memory_limit: MemoryLimit = "auto",
+) -> MadeMaster:
+    """Make the master flat of a group of flats, one of ``plan.flat_groups``; ``dark_for`` gives the dark for a time."""
+    frames = plan.flat_groups[key]
+
+    def calibrated(frame: RawFrame) -> CCDFrame:
+        return _lit(frame, calibrate_raw(frame, plan, steps=steps, bias=bias, dark=dark_for(frame.exposure_time)))
+
+    made = _made(plan, frames, calibrated, done, memory_limit, scale="median")
+    if made.frame is not None:
+        left_out = {file.path for file in made.unused}
+        times = [frame.exposure_time for frame in frames if frame.path not in left_out]
+        made.frame.meta[EXPOSURE_TIME] = fmean(times)
+    return made
+
+
+def _made(
+    plan: Plan,
+    group: Sequence[RawFrame],
+    calibrate: Callable[[RawFrame], CCDFrame],
+    done: Done,
+    memory_limit: MemoryLimit,
+    watched: Callable[[Iterator[CCDFrame]], Iterator[CCDFrame]] = iter,
+    **options: Any,
+) -> MadeMaster:
+    """The master of a group of frames; ``watched`` sees each frame before it is combined."""
     unused: list[UnusedFile] = []
-    remarks: list[str] = []
-
-    steps = ExtraSteps(plan.profile.steps)
-
-    def calibrated(frames: Iterable[RawFrame], **options: Any) -> Iterator[CCDFrame]:
-        return _calibrated(frames, lambda frame: calibrate_raw(frame, plan, steps=steps, **options), unused, done)
-
-    scatter: dict[str, Scatter] = {}
-
-    def combined(name: str, group: Sequence[RawFrame], frames: Iterator[CCDFrame], **options: Any) -> CCDFrame | None:
-        inputs = Inputs(scaled="scale" in options)
-        stack = _tried_together(
-            group, lambda: _combined(frames, inputs, made_of(group, plan.camera), **options), unused
-        )
-        if stack is not None:
-            scatter[name] = inputs.scatter(stack)
-        return stack
-
-    borrowed = partial(borrowed_masters, plan, unused=unused, remarks=remarks)
-    # The pattern of a bias is no light and has no shot noise.
-    bias = combined("bias", plan.biases, calibrated(plan.biases, shot_noise=0.0))
-    for _, lent in borrowed("bias"):
-        bias = lent
-    number = len(plan.biases) + len(plan.loan.of_kind("bias"))
-    if number and bias is None:
-        if plan.overscan is None:
-            reasons = "".join(f"\n  {line}" for line in by_reason(unused))
-            msg = f"none of the {number} biases can be used, and there is no overscan:{reasons}"
-            raise FrameError(msg)
-        remarks.append(f"none of the {number} biases can be used: their pattern stays in the frames")
-    darks: dict[float, CCDFrame] = {one.exposure_time: lent for one, lent in borrowed("dark", bias)}
-    lost: list[float] = []
-    for time, frames in plan.darks.items():
-        looks = DarkFrames(len(frames))
-        dark = combined(dark_name(time), frames, looks.watched(calibrated(frames, bias=bias)))
-        if said := looks.remark():
-            remarks.append(f"the darks of {time:g} s {said}")
-        if dark is None:
-            lost.append(time)
-            continue
-        dark.meta[EXPOSURE_TIME] = time
-        darks[time] = dark
-    if plan.bias_in_darks and plan.profile.pedestal is None and not darks:
-        reasons = "".join(f"\n  {line}" for line in by_reason(unused))
-        msg = f"none of the darks can be used, and nothing else tells the level of zero light; give biases:{reasons}"
-        raise FrameError(msg)
-    if lost:
-        consequence = "those of other exposure times are scaled" if darks else "the dark current stays in the frames"
-        times = ", ".join(f"{time:g}" for time in lost)
-        remarks.append(f"none of the darks of {times} s can be used: {consequence}")
-    scales = plan.profile.matching.scale_darks
-    masters = Masters(bias=bias, darks=darks, flats={}, may_scale=scales, bias_in_darks=plan.bias_in_darks)
-    remarks += _remarks_on_darks(masters, plan)
-    flats: dict[str, CCDFrame] = {one.filter: lent for one, lent in borrowed("flat")}
-    for key, frames in plan.flat_groups.items():
-        lit = _lit(frames, plan, masters, unused, done, steps)
-        flat = combined(flat_name(key), frames, lit, scale="median")
-        if flat is not None:
-            left_out = {file.path for file in unused}
-            flat.meta[EXPOSURE_TIME] = fmean(frame.exposure_time for frame in frames if frame.path not in left_out)
-            flats[key] = flat
-    remarks += _remarks_on_lost_flats(flats, plan)
-    remarks += steps.remarks(plan.science)
-    if bias is not None and not scatter.get("bias", Scatter()).rejected > REJECTED:
-        # With its pattern left in them, or a level that is not theirs, darks and flats are alike anyway.
-        remarks += _remarks_on_light(darks, flats, bias)
-    return replace(masters, flats=flats, scatter=scatter, steps=steps, unused=tuple(unused), remarks=tuple(remarks))
-
-
-def _remarks_on_lost_flats(flats: Mapping[str, CCDFrame], plan: Plan) -> Iterator[str]:
-    """Yield remarks on filters of which no flat can be used."""
-    groups = plan.flat_groups
-    for filter_name in sorted(
-        {frames[0].filter for frames in groups.values()}
-        - {groups[key][0].filter if key in groups else key for key in flats}
-    ):
-        names = ", ".join(frame.path.name for frame in plan.science if frame.filter == filter_name)
-        without = f": reduced without one: {names}" if names else ""
-        yield f"no flat for {for_filter(filter_name)} can be used{without}"
-
-
-def _remarks_on_light(darks: Mapping[float, CCDFrame], flats: Mapping[str, CCDFrame], bias: CCDFrame) -> Iterator[str]:
-    """Yield remarks on darks that light has reached, which is subtracted from the frames as well."""
-    for time, dark in darks.items():
-        if light := light_in(dark, flats.values(), bias):
-            yield (
-                f"the master dark of {time:g} s has the pattern of a flat, as if light of {light.value:.3g} +- "
-                f"{light.error:.1g} electron had reached it: it is subtracted from the frames; take darks with the "
-                "camera covered"
-            )
-
-
-def _remarks_on_darks(masters: Masters, plan: Plan) -> Iterator[str]:
-    """Yield remarks on exposure times that have no dark of their own, where that may make the frames wrong."""
-    for seconds in sorted({frame.exposure_time for frame in plan.science if frame.exposure_time > 0}):
-        dark = masters.dark_for(seconds)
-        if not masters.darks:
-            return
-        if dark is None:
-            there = ", ".join(f"{time:g}" for time in masters.darks)
-            yield f"for exposures of {seconds:g} s there is no dark, but for {there} s: it stays in the frames"
-            continue
-        of_dark = float(dark.meta[EXPOSURE_TIME])
-        if distance(of_dark, seconds) > FAR:
-            yield (
-                f"for exposures of {seconds:g} s there is no dark nearer than {of_dark:g} s; it is scaled by "
-                f"{seconds / of_dark:.3g}, which hot pixels do not follow"
-            )
-        elif how := masters.how_made(seconds):
-            tested = "" if how.tested or masters.bias_in_darks else "; nothing tests whether its hot pixels follow"
-            yield f"for exposures of {seconds:g} s there is no dark; taken is {how.why}{tested}"
+    inputs = Inputs(scaled="scale" in options)
+    frames = watched(_calibrated(group, calibrate, unused, done))
+    combine = partial(_combined, frames, inputs, made_of(group, plan.camera), memory_limit, **options)
+    stack = _tried_together(group, combine, unused)
+    scatter = Scatter() if stack is None else inputs.scatter(stack)
+    return MadeMaster(stack, scatter, tuple(unused))
 
 
 def _calibrated(
@@ -293,7 +267,9 @@ def _tried_together(
     return None
 
 
-def _combined(frames: Iterator[CCDFrame], inputs: Inputs, noted: Mapping[str, Any], **options: Any) -> CCDFrame | None:
+def _combined(
+    frames: Iterator[CCDFrame], inputs: Inputs, noted: Mapping[str, Any], memory_limit: MemoryLimit, **options: Any
+) -> CCDFrame | None:
     """The mean of frames, without what deviates; None if there are none. ``inputs`` takes note of each."""
     from astro_calib.masters.provenance import record
     from astro_calib.stack.combination import combine
@@ -310,88 +286,27 @@ def _combined(frames: Iterator[CCDFrame], inputs: Inputs, noted: Mapping[str, An
             yield frame
 
     choices: dict[str, Any] = {"method": "mean", "clip": "sigma", **options}
-    stack = combine(named(), **choices)
+    # That of a night is for all that this process takes, of which a combination gets the rest.
+    rest = memory_limit if memory_limit == "auto" else max(memory_limit - memory_taken(), 1.0)
+    stack = combine(named(), memory_limit=rest, **choices)
     # All were calibrated like the first.
     stack.history = replace(stack.history, provenance=first.provenance)
     record(stack, "combine", parameters={**choices, **noted, "frames": names})
     return stack
 
 
-def _lit(
-    frames: Iterable[RawFrame],
-    plan: Plan,
-    masters: Masters,
-    unused: list[UnusedFile],
-    done: Callable[[RawFrame], object],
-    steps: ExtraSteps,
-) -> Iterator[CCDFrame]:
-    """Calibrated flats with light in them; the others go to ``unused``."""
-
-    def calibrate(frame: RawFrame) -> CCDFrame:
-        flat = calibrate_raw(frame, plan, steps=steps, bias=masters.bias, dark=masters.dark_for(frame.exposure_time))
-        good = usable(flat)
-        # A window of several amplifiers leaves a gap in the middle.
-        flags = flat.flags if frame.is_assembled else None
-        unread = 0 if flags is None else np.count_nonzero(flags & DataQuality.NO_DATA)
-        part = np.count_nonzero(good) / max(1, good.size - unread)
-        if part < USABLE_PART_OF_FLAT:
-            msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
-            raise FrameError(msg)
-        level = finite_median(flat.pixels[good])
-        if not level > 0:
-            msg = f"the median of this flat is {level:.4g} electron; there is no light in it"
-            raise FrameError(msg)
-        return flat
-
-    return _calibrated(frames, calibrate, unused, done)
-
-
-def write_masters(
-    masters: Masters, output: Output, *, lost: list[UnusedFile], setup: Plan, pictures: bool = True
-) -> list[MasterSummary]:
-    """
-    Write the masters and pictures of them, and return what the summary says of each.
-
-    A master that cannot be written because of what is in it, or not drawn, goes to ``lost``; a disk that cannot be
-    written is an OSError.
-    """
-    summaries: list[MasterSummary] = []
-    for title, wanted, master in masters.titled():
-        of_setup = f"-{setup.name}" if setup.name else ""
-        name = unique_name(f"master-{file_name(wanted)}{of_setup}", {summary.path.stem for summary in summaries})
-        path = output.path("masters", name)
-        picture = tried(path, "", partial(_picture, title, master)) if pictures else None
-        if isinstance(picture, UnusedFile):
-            lost.append(replace(picture, reason=f"its picture cannot be drawn: {picture.reason}", kind="master"))
-        output.make_way(path)
-        try:
-            master.write(path, overwrite=True)
-        except OSError:
-            # A disk that is full is full for all that follows.
-            raise
-        except Exception as error:  # noqa: BLE001  it was applied, and costs its own file and not the night
-            reason = f"it was applied, but cannot be written: {reason_of(error)}"
-            lost.append(UnusedFile(path, reason, "master", lost=True))
-            continue
-        output.written(path)
-        if isinstance(picture, bytes):
-            output.write("pictures", f"{name}-master", partial(Path.write_bytes, data=picture))
-        summaries.append(
-            MasterSummary(
-                path=path,
-                title=f"{title}, {setup.title}" if setup.title else title,
-                setup=setup.name,
-                number=int(master.meta.get("NCOMBINE", 0)),
-                level=level_of(master),
-                sigma=sigma_of(master),
-                pixel_sigma=pixel_sigma_of(master),
-                kind=wanted.split("-")[0],
-                noise_ratio=masters.scatter[wanted].ratio if wanted in masters.scatter else float("nan"),
-                rejected=masters.scatter[wanted].rejected if wanted in masters.scatter else float("nan"),
-            )
-        )
-    return summaries
-
-
-def _picture(title: str, master: CCDFrame) -> bytes:
-    return master_picture(title, master.pixels, np.sqrt(variance_of(master)), usable(master), str(master.unit))
+def _lit(frame: RawFrame, flat: CCDFrame) -> CCDFrame:
+    """A calibrated flat; a FrameError if there is no light in it, or too much."""
+    good = usable(flat)
+    # A window of several amplifiers leaves a gap in the middle.
+    flags = flat.flags if frame.is_assembled else None
+    unread = 0 if flags is None else np.count_nonzero(flags & DataQuality.NO_DATA)
+    part = np.count_nonzero(good) / max(1, good.size - unread)
+    if part < USABLE_PART_OF_FLAT:
+        msg = f"only {part:.0%} of the pixels of this flat can be used; the others are saturated or bad"
+        raise FrameError(msg)
+    level = finite_median(flat.pixels[good])
+    if not level > 0:
+        msg = f"the median of this flat is {level:.4g} electron; there is no light in it"
+        raise FrameError(msg)
+    return flat

@@ -13,23 +13,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["made_with"]
+__all__ = ["made_with", "told", "versions"]
 
 #: Packages that have a say in the numbers.
-PACKAGES = ("astro-calib", "astropy", "numba", "numpy", "photutils", "scipy")
+PACKAGES = ("astro-calib", "astropy", "ccdproc", "numba", "numpy", "photutils", "scipy")
 
 
-def made_with(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is to be known of how results were made; ``parameters`` that are None or empty are left out."""
+def made_with(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is to be known of how results were made, with the parameters that `told` gives."""
     return {
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": _command(),
-        "versions": {
-            **{package: version(package) for package in PACKAGES},
-            "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}",
-        },
-        "parameters": {name: _told(value) for name, value in parameters.items() if not _is_nothing(value)},
+        "versions": versions() | {"Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}"},
+        "parameters": dict(parameters),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each package that has a say in the numbers."""
+    return {package: version(package) for package in PACKAGES}
+
+
+def told(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as text; those that are None or empty are left out."""
+    return {name: _told(value) for name, value in parameters.items() if not _is_nothing(value)}
 
 
 def _command() -> str:

@@ -65,6 +65,8 @@ class NightSummary:
         How it was made: ``versions``, ``parameters``, the ``command`` and when it was ``finished``.
     report : bool
         Whether the page for the browser was made.
+    complete : (int, int)
+        How many of the masters, and of the science frames, an earlier run had made that was interrupted.
 
     Examples
     --------
@@ -99,6 +101,7 @@ class NightSummary:
     aperture: float | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
     report: bool = True
+    complete: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
         return self.text()
@@ -122,6 +125,23 @@ class NightSummary:
         if not self.lost:
             return "all"
         return "part" if self.frames or not any(file.kind == "science" for file in self.lost) else "nothing"
+
+    @property
+    def resumed(self) -> str:
+        """
+        What was complete already, as an earlier run had made it that was interrupted.
+
+        Returns
+        -------
+        str
+            One sentence; empty if nothing was.
+        """
+        masters, frames = self.complete
+        if not any(self.complete):
+            return ""
+        all_frames = len(self.frames) + len(self.failures)
+        made = f"{frames} of {all_frames} science frames and {masters} of {len(self.masters)} masters"
+        return f"{made} were complete already, from an earlier run"
 
     @property
     def attention(self) -> tuple[str, ...]:
@@ -213,7 +233,8 @@ class NightSummary:
         made = f"{masters} master{'s' * (masters != 1)} and {frames} science frame{'s' * (frames != 1)}"
         made += f" in {self.seconds:.1f} s"
         where = f"{made}, written to {glued(str(self.out))}"
-        return paragraph(setups[0].heading() if len(setups) == 1 else several, width, "") + paragraph(where, width, "")
+        lines = [setups[0].heading() if len(setups) == 1 else several, where, self.resumed]
+        return [part for line in lines if line for part in paragraph(line, width, "")]
 
     def _setup(self, setup: Plan, width: int, short: bool) -> list[list[str]]:
         """The raw frames of one setup of the camera, and what is known of its detector."""
