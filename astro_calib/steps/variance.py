@@ -111,7 +111,9 @@ class VarianceSoFar:
         known = None if budget is None else budget.known_variance
         if known is not None:
             program.append(ADD_VARIANCE, known)
-        return cls(program, _family(() if budget is None else budget.terms), is_found=budget is None or known is not None)
+        return cls(
+            program, _family(() if budget is None else budget.terms), is_found=budget is None or known is not None
+        )
 
     def copy(self) -> VarianceSoFar:
         """Another one, with instructions of its own."""
