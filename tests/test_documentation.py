@@ -64,6 +64,8 @@ def test_quick_start_makes_the_plot(tmp_path, monkeypatch, capsys):
     *_, command = commands.splitlines()
     result = CliRunner().invoke(main, command.split()[1:])
     assert result.exit_code == 0, result.output
+    shown = (DOCS.parent / "README.md").read_text(encoding="utf-8").partition("<!-- demo prints -->\n```text\n")[2]
+    assert shown.partition("```")[0] in result.output
 
     Path("snr.py").write_text(code, encoding="utf-8")
     runpy.run_path("snr.py")
