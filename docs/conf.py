@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astropy import log
 from sphinx_astropy.conf.v2 import *
@@ -123,7 +123,15 @@ def literal_examples(_: Sphinx, __: object, lines: list[str]) -> None:
         lines[:] = ["Example::", "", *(f"   {line}" for line in typed)]
 
 
+def readable_citations(_: Sphinx, __: str, ___: str, context: dict[str, Any], ____: object) -> None:
+    """Take the role of a list from citations, which docutils gives them, and whose entries have another role."""
+    listed = '<div role="list" class="citation-list">'
+    if "body" in context:
+        context["body"] = context["body"].replace(listed, '<div class="citation-list">')
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("html-page-context", readable_citations)
     app.connect("sphinx-click-process-epilog", literal_examples)
     app.connect("source-read", without_addresses)
