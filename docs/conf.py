@@ -43,7 +43,7 @@ html_theme_options = {
     "header_links_before_dropdown": 9,
     "navbar_persistent": ["search-button"],
     "collapse_navigation": True,
-    "navigation_depth": 2,
+    "navigation_depth": 1,
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -151,6 +151,7 @@ axes.set(
 )
 axes.legend(fontsize="small")
 plt.show()
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # The same in numbers, for all pixels, by `~astro_calib.validation.compare_noise`: the root of the mean predicted
@@ -175,5 +176,3 @@ comparison = compare_noise(
     }
 )
 comparison
-
-# sphinx_gallery_thumbnail_number = 2

@@ -174,6 +174,7 @@ figure.legend(
     frameon=False,
 )
 plt.show()
+# sphinx_gallery_thumbnail_number = 3
 
 # %%
 # Predicted and observed
@@ -234,5 +235,3 @@ comparison = compare_noise(
     }
 )
 comparison
-
-# sphinx_gallery_thumbnail_number = 3

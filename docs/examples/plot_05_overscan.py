@@ -258,6 +258,7 @@ axes.set_xticks(RADII)
 axes.set_title("A level for each row costs most in wide apertures")
 axes.legend(fontsize="small")
 plt.show()
+# sphinx_gallery_thumbnail_number = 3
 
 # %%
 # Predicted and observed
@@ -288,5 +289,3 @@ for choice, (sums, variances) in apertures.items():
         )
 comparison = compare_noise(cases)
 comparison
-
-# sphinx_gallery_thumbnail_number = 3

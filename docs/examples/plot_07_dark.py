@@ -241,6 +241,7 @@ for time in (60, 150, 300, 600, 1200, 2400):
         f"{number:2d} x {time:4d} s: predicted {predicted:5.2f} e, "
         f"observed {observed:5.2f} e"
     )
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # So: darks that are longer than the frame have less read noise, the more so the more biases there are, and one set of
@@ -264,5 +265,3 @@ comparison = compare_noise(
     }
 )
 comparison
-
-# sphinx_gallery_thumbnail_number = 2

@@ -223,6 +223,7 @@ for word, star in (("faint", faint), ("bright", bright)):
 for column in budget.colnames[1:]:
     budget[column].format = ".1f"
 budget
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # Predicted and observed
@@ -249,5 +250,3 @@ comparison = compare_noise(
     }
 )
 comparison
-
-# sphinx_gallery_thumbnail_number = 2

@@ -203,6 +203,7 @@ panels[1].plot(
     color="#E69F00",
 )
 plt.show()
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # Predicted and observed
@@ -261,5 +262,3 @@ comparison["standard error"][:2] = np.hypot(
     comparison["standard error"][:2], share / np.sqrt(2 * overscan.count())
 )
 comparison
-
-# sphinx_gallery_thumbnail_number = 2

@@ -24,9 +24,9 @@ class HodgesLehmann(Estimator):
         first, second = np.triu_indices(len(values))
         means = np.sort((values[first] + values[second]) / 2, axis=0)  # NaN comes last
         last = np.count_nonzero(np.isfinite(means), axis=0) - 1
-        places = (last // 2, (last + 1) // 2)
-        middle = [np.take_along_axis(means, place[np.newaxis], axis=0)[0] for place in places]
-        return (middle[0] + middle[1]) / 2
+        low = np.take_along_axis(means, last[np.newaxis] // 2, axis=0)
+        high = np.take_along_axis(means, (last[np.newaxis] + 1) // 2, axis=0)
+        return (low[0] + high[0]) / 2
 
 
 @dataclass(frozen=True)
