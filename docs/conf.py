@@ -108,10 +108,11 @@ nitpick_ignore_regex = [
 ]
 
 
-def without_addresses(_: Sphinx, document: str, source: list[str]) -> None:
-    """Take the address in memory out of the name of a table, so that the same code gives the same page."""
+def usable_tables(_: Sphinx, document: str, source: list[str]) -> None:
+    """Take the address in memory out of a table's name, and let the keyboard scroll a table that is too wide."""
     if document.startswith("gallery/"):
-        source[0] = re.sub(r'<table id="table\d+"', "<table", source[0])
+        nameless = re.sub(r'<table id="table\d+"', "<table", source[0])
+        source[0] = nameless.replace('<div class="output_subarea', '<div tabindex="0" class="output_subarea')
 
 
 def literal_examples(_: Sphinx, __: object, lines: list[str]) -> None:
@@ -134,4 +135,4 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("html-page-context", readable_citations)
     app.connect("sphinx-click-process-epilog", literal_examples)
-    app.connect("source-read", without_addresses)
+    app.connect("source-read", usable_tables)

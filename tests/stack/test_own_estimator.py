@@ -22,7 +22,8 @@ class HodgesLehmann(Estimator):
 
     def value(self, values):
         first, second = np.triu_indices(len(values))
-        means = np.sort((values[first] + values[second]) / 2, axis=0)  # NaN comes last
+        # NaN comes last.
+        means = np.sort((values[first] + values[second]) / 2, axis=0)
         last = np.count_nonzero(np.isfinite(means), axis=0) - 1
         low = np.take_along_axis(means, last[np.newaxis] // 2, axis=0)
         high = np.take_along_axis(means, (last[np.newaxis] + 1) // 2, axis=0)
