@@ -75,7 +75,9 @@ if TYPE_CHECKING:
 @click.option("--log", type=PATH, metavar="FILE", help="Write what is done with each file, and when, to this file.")
 @click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all that the summary says as JSON.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Share the night out among N processes.")
-@click.option("--scheduler", metavar="ADDRESS", help="Let the workers of a dask.distributed cluster do it, as tcp://...")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Let the workers of a dask.distributed cluster do it, as tcp://..."
+)
 @OVERWRITE
 @click.option("-v", "--verbose", is_flag=True, help="Say what is done with each file, and show all of the summary.")
 @QUIET

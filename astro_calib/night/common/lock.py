@@ -39,7 +39,7 @@ def hold(directory: Path) -> IO[str]:
                 break
         file.close()
     file.truncate(0)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     file.write(f"process {os.getpid()} on {platform.node()}, since {now}")
     file.flush()
     return file

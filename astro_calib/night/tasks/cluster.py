@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,8 +19,7 @@ from astro_calib.night.summary.made import versions
 from astro_calib.night.tasks.task import SCIENCE, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from distributed import Client, Future
 
@@ -44,12 +43,12 @@ NO_MEMORY = (
 
 def run_on_cluster(
     tasks: Sequence[Task], place: Workplace, known: Mapping[str, Outcome], client: Client
-) -> Iterator[tuple[Task, Outcome]]:
+) -> Generator[tuple[Task, Outcome]]:
     """
     Let the workers of a cluster do tasks, and yield each with its outcome as they come; those ``known`` are not done.
 
-    A task is sent as its name. Workers read masters from the files that others have written. If a worker is lost, others
-    do its tasks; a task with which workers are lost again and again, also when nothing else is done, has failed.
+    A task is sent as its name. Workers read masters from the files that others have written. If a worker is lost,
+    others do its tasks; a task with which workers are lost again and again, also when nothing else is done, has failed.
     """
     with _on_workers(place, client) as work:
         crew = _Crew(client)
@@ -62,7 +61,7 @@ def _on_workers(place: Workplace, client: Client) -> Iterator[str]:
     from astro_calib.night.tasks.worker import WorkOfNight
 
     _check_workers(place, client)
-    work = WorkOfNight(f"astro-calib-{uuid4().hex}", replace(place, output=place.output.elsewhere()), str(os.getcwd()))
+    work = WorkOfNight(f"astro-calib-{uuid4().hex}", replace(place, output=place.output.elsewhere()), str(Path.cwd()))
     client.register_plugin(work)
     try:
         yield work.name
@@ -82,7 +81,7 @@ def _check_workers(place: Workplace, client: Client) -> None:
         raise _no_worker() from error
     out = place.output.directory
     answers = client.run(
-        what_is_wrong, os.getcwd(), out, place.output.holder(), _one_a_folder(place), versions(), on_error="return"
+        what_is_wrong, str(Path.cwd()), out, place.output.holder(), _one_a_folder(place), versions(), on_error="return"
     )
     for worker, answer in answers.items():
         if isinstance(answer, BaseException):

@@ -10,7 +10,7 @@ from astro_calib.night.tasks.make import begin
 from astro_calib.night.tasks.task import SCIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from astro_calib.night.masters.masters import Done
     from astro_calib.night.tasks.task import Outcome, Task
@@ -24,7 +24,7 @@ def run_serial(
     place: Workplace,
     known: Mapping[str, Outcome],
     done: Done = ignore,
-) -> Iterator[tuple[Task, Outcome]]:
+) -> Generator[tuple[Task, Outcome]]:
     """
     Do tasks in their order, and yield each with its outcome; those that are ``known`` are not done again.
 
