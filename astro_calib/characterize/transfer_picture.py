@@ -49,8 +49,17 @@ def plot_ptc(transfer: Any, axes: Axes | None = None) -> Axes:
     >>> from astro_calib.characterize import photon_transfer, plot_ptc
     >>> rng = np.random.default_rng(2)
     >>> biases = [np.rint(500 + rng.normal(0, 4, (100, 100))) for _ in range(3)]
-    >>> flats = [np.rint(500 + rng.poisson(9000, (100, 100)) + rng.normal(0, 4, (100, 100))) for _ in range(3)]
-    >>> plot_ptc(photon_transfer(flats, biases), Figure().subplots()).get_xlabel()
+    >>> flats = [
+    ...     np.rint(
+    ...         500
+    ...         + rng.poisson(9000, (100, 100))
+    ...         + rng.normal(0, 4, (100, 100))
+    ...     )
+    ...     for _ in range(3)
+    ... ]
+    >>> plot_ptc(
+    ...     photon_transfer(flats, biases), Figure().subplots()
+    ... ).get_xlabel()
     'level above the bias [adu]'
     """
     amplifiers = getattr(transfer, "amplifiers", (transfer,))

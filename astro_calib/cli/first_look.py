@@ -46,7 +46,14 @@ def _bars(shares: Mapping[str, float], width: int) -> list[str]:
     A bar for each share of a variance; those that are too small together have a line without one.
 
     >>> from astro_calib.cli.first_look import _bars
-    >>> print("\n".join(_bars({"shot noise": 0.7, "read noise": 0.2995, "bias": 0.0005}, 79)))
+    >>> print(
+    ...     "\n".join(
+    ...         _bars(
+    ...             {"shot noise": 0.7, "read noise": 0.2995, "bias": 0.0005},
+    ...             79,
+    ...         )
+    ...     )
+    ... )
       shot noise  70.0%  ############################
       read noise  29.9%  ############
       less than 0.1%: bias

@@ -40,7 +40,9 @@ def _slices(section: Any) -> tuple[slice, slice]:
     if isinstance(section, str) and (plain := PLAIN.fullmatch(section)):
         limits = [None if number is None else int(number) for number in plain.groups()]
         if all(first is None or 0 < first <= last for first, last in (limits[:2], limits[2:])):
-            columns, rows = (slice(None if first is None else first - 1, last) for first, last in (limits[:2], limits[2:]))
+            columns, rows = (
+                slice(None if first is None else first - 1, last) for first, last in (limits[:2], limits[2:])
+            )
             return rows, columns
     from ccdproc.utils.slices import slice_from_string
 

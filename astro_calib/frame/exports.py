@@ -46,7 +46,9 @@ class Exports(BaseFrame):
         --------
         >>> import numpy as np
         >>> from astro_calib import CCDFrame
-        >>> CCDFrame([[100.0, 90.0]], unit="electron", uncertainty=np.array([[5.0, 4.0]])).sigma
+        >>> CCDFrame(
+        ...     [[100.0, 90.0]], unit="electron", uncertainty=np.array([[5.0, 4.0]])
+        ... ).sigma
         array([[5., 4.]])
         """
         budget = self.known_budget
@@ -123,7 +125,9 @@ class Exports(BaseFrame):
         >>> import numpy as np
         >>> from astropy.nddata import VarianceUncertainty
         >>> from astro_calib import CCDFrame
-        >>> frame = CCDFrame([[100.0, 90.0]], unit="electron", uncertainty=np.array([[5.0, 4.0]]))
+        >>> frame = CCDFrame(
+        ...     [[100.0, 90.0]], unit="electron", uncertainty=np.array([[5.0, 4.0]])
+        ... )
         >>> frame.to_ccddata().uncertainty
         StdDevUncertainty([[5., 4.]])
         >>> frame.to_ccddata(VarianceUncertainty).uncertainty
@@ -172,8 +176,13 @@ class Exports(BaseFrame):
         Read noise of sigma 5, and one level of sigma 2 that was subtracted from all pixels:
 
         >>> from astro_calib import CCDFrame, NoiseSource, UncertaintyBudget
-        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 4.0, axes=())]
-        >>> budget = UncertaintyBudget((9, 9), [(source, 1.0) for source in sources])
+        >>> sources = [
+        ...     NoiseSource("read noise", 25.0),
+        ...     NoiseSource("overscan", 4.0, axes=()),
+        ... ]
+        >>> budget = UncertaintyBudget(
+        ...     (9, 9), [(source, 1.0) for source in sources]
+        ... )
         >>> frame = CCDFrame([[100.0] * 9] * 9, unit="electron", budget=budget)
         >>> frame.covariance_of((slice(2, 3), slice(4, 6))).to_dense()
         array([[29.,  4.],
@@ -225,7 +234,9 @@ class Exports(BaseFrame):
         --------
         >>> import numpy as np
         >>> from astro_calib import CCDFrame
-        >>> frame = CCDFrame([[100.0, 90.0]], unit="electron", uncertainty=np.array([[5.0, 4.0]]))
+        >>> frame = CCDFrame(
+        ...     [[100.0, 90.0]], unit="electron", uncertainty=np.array([[5.0, 4.0]])
+        ... )
         >>> [hdu.name for hdu in frame.to_hdu()]
         ['PRIMARY', 'UNCERT']
         """

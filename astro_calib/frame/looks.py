@@ -105,7 +105,9 @@ class Looks(BaseFrame):
         >>> import numpy as np
         >>> from matplotlib.figure import Figure
         >>> from astro_calib import CCDFrame
-        >>> frame = CCDFrame(np.arange(12.0).reshape(3, 4), unit="electron", name="ramp.fits")
+        >>> frame = CCDFrame(
+        ...     np.arange(12.0).reshape(3, 4), unit="electron", name="ramp.fits"
+        ... )
         >>> axes = frame.plot(Figure().subplots())
         >>> axes.get_title(), axes.get_xlim()
         ('ramp.fits', (-0.5, 3.5))

@@ -214,8 +214,13 @@ class UncertaintyBudget:
         --------
         >>> from matplotlib.figure import Figure
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> sources = [NoiseSource("shot noise", 16.0), NoiseSource("read noise", 9.0)]
-        >>> budget = UncertaintyBudget((2, 2), [(source, 1.0) for source in sources])
+        >>> sources = [
+        ...     NoiseSource("shot noise", 16.0),
+        ...     NoiseSource("read noise", 9.0),
+        ... ]
+        >>> budget = UncertaintyBudget(
+        ...     (2, 2), [(source, 1.0) for source in sources]
+        ... )
         >>> axes = budget.plot(Figure().subplots())
         >>> [float(bar.get_width()) for bar in axes.patches]
         [64.0, 36.0]

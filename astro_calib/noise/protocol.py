@@ -35,7 +35,11 @@ class Budget(Protocol):
     >>> from astro_calib.noise.protocol import Budget
     >>> class White:
     ...     def __init__(self, array, identity):
-    ...         self.array, self.shape, self.identities = array, array.shape, frozenset([identity])
+    ...         self.array, self.shape, self.identities = (
+    ...             array,
+    ...             array.shape,
+    ...             frozenset([identity]),
+    ...         )
     ...
     ...     def variance(self):
     ...         return self.array

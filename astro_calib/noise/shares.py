@@ -81,7 +81,15 @@ def typical_parts(budget: HasParts, good: NDArray[np.bool_] | None = None) -> di
     --------
     >>> from astro_calib import NoiseSource, UncertaintyBudget
     >>> from astro_calib.noise.shares import typical_parts
-    >>> typical_parts(UncertaintyBudget((2, 2), [(NoiseSource("overscan", 0.04), 1), (NoiseSource("bias", 9.0), 1)]))
+    >>> typical_parts(
+    ...     UncertaintyBudget(
+    ...         (2, 2),
+    ...         [
+    ...             (NoiseSource("overscan", 0.04), 1),
+    ...             (NoiseSource("bias", 9.0), 1),
+    ...         ],
+    ...     )
+    ... )
     {'bias': 9.0, 'overscan': 0.04}
     """
     part = budget[sample(budget.shape)] if budget.shape else budget

@@ -45,9 +45,17 @@ def as_photutils(frame: Any) -> dict[str, Any]:
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.photometry import as_photutils
     >>> from photutils.aperture import ApertureStats, CircularAperture
-    >>> frame = CCDFrame(np.full((20, 20), 3.0), unit="electron", uncertainty=np.full((20, 20), 2.0))
-    >>> stars = ApertureStats(**as_photutils(frame), aperture=CircularAperture((10, 10), r=4), sum_method="center")
-    >>> stars.sum, stars.sum_err                    # 45 pixels
+    >>> frame = CCDFrame(
+    ...     np.full((20, 20), 3.0),
+    ...     unit="electron",
+    ...     uncertainty=np.full((20, 20), 2.0),
+    ... )
+    >>> stars = ApertureStats(
+    ...     **as_photutils(frame),
+    ...     aperture=CircularAperture((10, 10), r=4),
+    ...     sum_method="center",
+    ... )
+    >>> stars.sum, stars.sum_err  # 45 pixels
     (<Quantity 135. electron>, <Quantity 13.41640786 electron>)
     """
     image = noisy_image(frame)
@@ -97,11 +105,18 @@ def aperture_photometry(frame: Any, apertures: Any, method: str = "exact", subpi
     >>> from astro_calib import CCDFrame, NoiseSource, UncertaintyBudget
     >>> from astro_calib.photometry import aperture_photometry
     >>> from photutils.aperture import CircularAperture
-    >>> sources = [NoiseSource("read noise", 4.0), NoiseSource("overscan", 0.25, axes=())]
-    >>> budget = UncertaintyBudget((20, 20), [(source, 1.0) for source in sources])
+    >>> sources = [
+    ...     NoiseSource("read noise", 4.0),
+    ...     NoiseSource("overscan", 0.25, axes=()),
+    ... ]
+    >>> budget = UncertaintyBudget(
+    ...     (20, 20), [(source, 1.0) for source in sources]
+    ... )
     >>> frame = CCDFrame(np.full((20, 20), 3.0), unit="electron", budget=budget)
-    >>> table = aperture_photometry(frame, CircularAperture((10, 10), r=4), method="center")
-    >>> table["aperture_sum_err"].round(2)          # the root of 45 x 4 + (45 x 0.5)^2
+    >>> table = aperture_photometry(
+    ...     frame, CircularAperture((10, 10), r=4), method="center"
+    ... )
+    >>> table["aperture_sum_err"].round(2)  # the root of 45 x 4 + (45 x 0.5)^2
     <Quantity [26.2] electron>
     """
     from photutils.aperture import aperture_photometry as by_photutils

@@ -51,11 +51,18 @@ def boxcar_spectrum(frame: Any, extract: Any) -> Any:
     >>> from astro_calib.photometry import boxcar_spectrum
     >>> from specreduce.extract import BoxcarExtract
     >>> from specreduce.tracing import FlatTrace
-    >>> sources = [NoiseSource("read noise", 4.0), NoiseSource("overscan", 0.25, axes=(1,))]
-    >>> budget = UncertaintyBudget((12, 3), [(source, 1.0) for source in sources])
+    >>> sources = [
+    ...     NoiseSource("read noise", 4.0),
+    ...     NoiseSource("overscan", 0.25, axes=(1,)),
+    ... ]
+    >>> budget = UncertaintyBudget(
+    ...     (12, 3), [(source, 1.0) for source in sources]
+    ... )
     >>> frame = CCDFrame(np.full((12, 3), 10.0), unit="electron", budget=budget)
-    >>> spectrum = boxcar_spectrum(frame, BoxcarExtract(frame, FlatTrace(frame, 6.0), width=5))
-    >>> spectrum.uncertainty.array.round(3)         # the root of 5 x 4 + (5 x 0.5)^2
+    >>> spectrum = boxcar_spectrum(
+    ...     frame, BoxcarExtract(frame, FlatTrace(frame, 6.0), width=5)
+    ... )
+    >>> spectrum.uncertainty.array.round(3)  # the root of 5 x 4 + (5 x 0.5)^2
     array([5.123, 5.123, 5.123])
     """
     image = noisy_image(frame)

@@ -30,7 +30,9 @@ def offset_between(first: NDArray[np.float64], second: NDArray[np.float64]) -> N
     >>> stars = np.random.default_rng(1).uniform(0, 500, (20, 2))
     >>> offset_between(stars, stars + [0.25, -0.5]).round(2)
     array([ 0.25, -0.5 ])
-    >>> offset_between(stars, np.random.default_rng(2).uniform(0, 500, (20, 2))) is None
+    >>> offset_between(
+    ...     stars, np.random.default_rng(2).uniform(0, 500, (20, 2))
+    ... ) is None
     True
     """
     from scipy.spatial import KDTree

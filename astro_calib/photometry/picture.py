@@ -48,7 +48,12 @@ def plot_snr(table: Table, axes: Axes | None = None) -> Axes:
     >>> from astropy.table import Table
     >>> from matplotlib.figure import Figure
     >>> from astro_calib import plot_snr
-    >>> table = Table({"snr_empirical_before": [10.0, 20.0], "snr_empirical": [15.0, 30.0]})
+    >>> table = Table(
+    ...     {
+    ...         "snr_empirical_before": [10.0, 20.0],
+    ...         "snr_empirical": [15.0, 30.0],
+    ...     }
+    ... )
     >>> axes = plot_snr(table, Figure().subplots())
     >>> print(axes.get_title())
     SNR after / before: median 1.5

@@ -38,7 +38,7 @@ from astro_calib.steps.common_noise import append_common, append_squares, budget
 from astro_calib.steps.weighted_sums import covariance_of_sum, variance_of_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -111,7 +111,9 @@ class VarianceSoFar:
         known = None if budget is None else budget.known_variance
         if known is not None:
             program.append(ADD_VARIANCE, known)
-        return cls(program, _family(() if budget is None else budget.terms), is_found=budget is None or known is not None)
+        return cls(
+            program, _family(() if budget is None else budget.terms), is_found=budget is None or known is not None
+        )
 
     def copy(self) -> VarianceSoFar:
         """Another one, with instructions of its own."""

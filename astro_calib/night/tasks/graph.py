@@ -29,7 +29,11 @@ def tasks_of(night: NightPlan) -> list[Task]:
     >>> from astro_calib.night import plan_night
     >>> from astro_calib.night.tasks.graph import tasks_of
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
     ...     tasks = tasks_of(plan_night(directory))
     >>> [task.name for task in tasks]
     ['bias', 'dark-120s', 'dark for 120 s', 'dark for 10 s', 'flat-V', 'light in darks', 'science-001-V']

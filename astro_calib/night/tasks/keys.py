@@ -35,7 +35,9 @@ def digest_of(*values: Any) -> str:
     Return a digest of values, the same in each process.
 
     >>> from astro_calib.night.tasks.keys import digest_of
-    >>> digest_of({"a": 1.0, "b": (2, None)}) == digest_of({"b": (2, None), "a": 1.0})
+    >>> digest_of({"a": 1.0, "b": (2, None)}) == digest_of(
+    ...     {"b": (2, None), "a": 1.0}
+    ... )
     True
     """
     digest = blake2b(digest_size=16)
