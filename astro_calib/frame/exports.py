@@ -137,7 +137,8 @@ class Exports(BaseFrame):
         if uncertainty is StdDevUncertainty and self.sigma is not None:
             error = StdDevUncertainty(self.sigma, unit=self.unit, copy=True)
         elif self.variance is not None:
-            error = VarianceUncertainty(self.variance, unit=self.unit**2, copy=True).represent_as(uncertainty)
+            with np.errstate(divide="ignore"):
+                error = VarianceUncertainty(self.variance, unit=self.unit**2, copy=True).represent_as(uncertainty)
         return CCDData(
             np.array(self.pixels),
             unit=self.unit,
@@ -243,7 +244,7 @@ class Exports(BaseFrame):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The pixels, as a masked array if there is a mask."""
-        if self.known_budget is not None and (remark := takes_pixels()):
+        if (remark := takes_pixels()) and self.known_budget is not None:
             warn(f"{self.name}: {remark}.", NoiseWarning)
         return super().__array__(dtype, copy)
 
