@@ -297,12 +297,12 @@ def _mask(found: Result, other: Result) -> str:
 def _error(found: Result, alone: Result) -> str:
     """What the error is: that of the budget, of each pixel, or of a sum, with or without what pixels share."""
     if found.sources:
-        return "with its sources"
+        return "with sources"
     if found.error is None:
         return "none"
     if np.shape(found.error) == SHAPE:
-        return "of each pixel" if np.allclose(found.error, np.sqrt(READ_NOISE + LEVEL)) else "another one"
-    return "as if independent" if np.allclose(found.error, alone.error) else "with shared noise"
+        return "each pixel" if np.allclose(found.error, np.sqrt(READ_NOISE + LEVEL)) else "another"
+    return "independent" if np.allclose(found.error, alone.error) else "shared noise"
 
 
 def table() -> str:
