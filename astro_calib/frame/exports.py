@@ -11,7 +11,7 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 
 from astro_calib.arguments import described
 from astro_calib.errors import FrameError, NoiseWarning, warn
-from astro_calib.frame.askers import adds_up_errors, asks_for_deviations, takes_pixels
+from astro_calib.frame.askers import USE_DEVIATIONS, adds_up_errors, takes_pixels
 from astro_calib.frame.base import UNNAMED, BaseFrame
 from astro_calib.noise.covariance_matrix import covariance_matrix, is_white
 
@@ -61,12 +61,12 @@ class Exports(BaseFrame):
         photutils or specreduce treats pixels as independent, and that makes a difference, a warning says so, once for a
         frame.
         """
-        if self.known_budget is None:
-            return None
-        if asking := adds_up_errors():
-            package, remedy = asking
-            self.cached(f"remark to {package}", (), lambda: self._warn_of_sums(package, remedy))
-        if asks_for_deviations():
+        asking = adds_up_errors()
+        if asking is None or self.known_budget is None:
+            return super().uncertainty
+        package, remedy = asking
+        self.cached(f"remark to {package}", (), lambda: self._warn_of_sums(package, remedy))
+        if package in USE_DEVIATIONS:
             return StdDevUncertainty(self.sigma, unit=self.unit, copy=False)
         return super().uncertainty
 
