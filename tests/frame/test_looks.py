@@ -104,7 +104,7 @@ def test_a_part_that_is_negative_is_told_as_such():
     """As that of shot noise where more was subtracted than is there: the shares add up to the whole all the same."""
     frame = framed([(12.0, "read noise"), (-2.0, "shot noise")])
     assert repr(frame).split("\n")[-1] == " sigma 3.162: read noise 120%, shot noise -20%>"
-    assert str(frame.budget).split("\n")[2] == "shot noise     -  -20%"
+    assert str(frame.budget).split("\n")[2] == "shot noise      -   -20%"
 
 
 def test_a_budget_is_printed_as_a_table():
