@@ -174,7 +174,7 @@ def test_every_frame_can_be_shown(shape, value):
     uncertainty = StdDevUncertainty(np.full(shape, np.nan))
     for options in ({}, {"mask": np.ones(shape, dtype=bool)}, {"uncertainty": uncertainty}):
         frame = CCDFrame(data, unit="adu", **options)
-        assert repr(frame).startswith("<CCDFrame ")
+        assert repr(frame).startswith("<CCDFrame\n")
         assert ("<img" in frame._repr_html_()) == (len(shape) == 2 and 0 not in shape)
         if options.get("uncertainty") is not None and frame.size:
             assert "no pixel has a known error" in repr(frame)
