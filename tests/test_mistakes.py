@@ -552,9 +552,7 @@ def test_a_mistake_is_answered_with_what_to_write(mistake):
 
 def test_a_raw_flat_is_divided_by_with_a_remark():
     """A lamp of 1000 adu over a pedestal of 1000 has half of its pattern left in the quotient of the raw frames."""
-    with pytest.warns(
-        AstropyUserWarning, match=r"image\.fits: the flat \(d1048\.fits\) holds raw whole numbers.*bias="
-    ):
+    with pytest.warns(AstropyUserWarning, match=r"image\.fits: the flat \(d1048\.fits\) holds raw.*bias="):
         flat_correct(image(), raw())
     flat_correct(image(), calibrate(raw(), CAMERA, pedestal=1000))
 

@@ -264,9 +264,9 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     """
     raw, steps = as_frame(ccd), calibration_steps(detector, **options)
     if raw.unit != u.adu:
-        msg = f"{raw.name} is in {raw.unit}; calibrate takes the raw frame, in adu. "
+        msg = f"{raw.name} is in {raw.unit}; what calibrate corrects is found in the raw frame, in adu. "
         if raw.unit == u.electron:
-            msg += "This one is calibrated already, or was multiplied by its gain at least."
+            msg += "This frame is calibrated already, or was multiplied by its gain at least."
         else:
             msg += "If it is as the camera wrote it, write frame.unit = 'adu'."
         raise u.UnitConversionError(msg)
