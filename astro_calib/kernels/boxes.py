@@ -16,9 +16,7 @@ __all__ = ["clipped_medians"]
 
 
 @compiled()
-def _clip(
-    ordered: NDArray[Any], number: NDArray[np.intp], sigma: float, rounds: int, places: NDArray[np.intp]
-) -> None:
+def _clip(ordered: NDArray[Any], number: NDArray[np.intp], sigma: float, rounds: int, places: NDArray[np.intp]) -> None:
     """Which of the sorted values of each line are left: from one place to before another."""
     for line in range(len(ordered)):
         values, low, high = ordered[line], 0, number[line]

@@ -9,7 +9,8 @@ from astro_calib.detector.sections import slices_of_section
 
 
 @pytest.mark.parametrize(
-    "section", ["[1025:1056, 1:1024]", "[1025:1056,1:1024]", "[*,2:9]", "[3:4, *]", "[5:5,1:1]", "[9:2,1:3]", "[1:9:2,*]"]
+    "section",
+    ["[1025:1056, 1:1024]", "[1025:1056,1:1024]", "[*,2:9]", "[3:4, *]", "[5:5,1:1]", "[9:2,1:3]", "[1:9:2,*]"],
 )
 def test_a_section_is_that_of_ccdproc(section):
     assert slices_of_section(section) == slice_from_string(section, fits_convention=True)
