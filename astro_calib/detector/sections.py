@@ -55,7 +55,7 @@ def slices_of_section(section: Any) -> tuple[slice, slice]:
 
 
 def _slice_of(first: str | None, last: str | None) -> slice | None:
-    """The slice of a range as it is written; of all, if there are no numbers; None if the range does not go up from 1."""
+    """The slice of a range as it is written, or of all; None if the range does not go up from 1."""
     if first is None or last is None:
         return slice(None)
     return slice(int(first) - 1, int(last)) if 0 < int(first) <= int(last) else None
