@@ -265,11 +265,10 @@ class Outcome(NamedTuple):
 
     package: str
     call: str
-    goes: str
     unit: str
     mask: str
     error: str
-    says: str
+    remark: str
 
 
 def outcome(trial: Trial) -> Outcome:
@@ -279,12 +278,12 @@ def outcome(trial: Trial) -> Outcome:
         try:
             found = looked_at(trial.result(frame_of_star()))
         except Exception as refusal:  # noqa: BLE001  whatever a package says to a frame
-            return Outcome(*trial[:2], f"no: {type(refusal).__name__}", "", "", "", "")
-        says = "a warning" if any(issubclass(one.category, AstropyUserWarning) for one in caught) else ""
+            return Outcome(*trial[:2], "", "", "", type(refusal).__name__)
+        remark = "warns" if any(issubclass(one.category, AstropyUserWarning) for one in caught) else ""
         other = looked_at(trial.result(frame_of_star(other_values=True)))
         alone = looked_at(trial.result(frame_of_star(shared=False)))
     unit = "kept" if found.unit is not None and found.unit == UNIT else "dropped"
-    return Outcome(*trial[:2], "yes", unit, _mask(found, other), _error(found, alone), says)
+    return Outcome(*trial[:2], unit, _mask(found, other), _error(found, alone), remark)
 
 
 def _mask(found: Result, other: Result) -> str:
@@ -298,17 +297,17 @@ def _mask(found: Result, other: Result) -> str:
 def _error(found: Result, alone: Result) -> str:
     """What the error is: that of the budget, of each pixel, or of a sum, with or without what pixels share."""
     if found.sources:
-        return "with its sources"
+        return "with sources"
     if found.error is None:
         return "none"
     if np.shape(found.error) == SHAPE:
-        return "of each pixel" if np.allclose(found.error, np.sqrt(READ_NOISE + LEVEL)) else "another one"
-    return "as if independent" if np.allclose(found.error, alone.error) else "with shared noise"
+        return "each pixel" if np.allclose(found.error, np.sqrt(READ_NOISE + LEVEL)) else "another"
+    return "independent" if np.allclose(found.error, alone.error) else "shared noise"
 
 
 def table() -> str:
     """The table: a line for each package, and one for each call."""
-    heading = ["Call", "Works", "Unit", "Masked pixels", "Error", "Remark"]
+    heading = ["Call", "Unit", "Mask", "Error", "Remark"]
     rows = []
     package = ""
     for trial in TRIALS:

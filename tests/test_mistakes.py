@@ -312,6 +312,10 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         lambda: calibrate(image(), CAMERA),
         ("image.fits is in electron", "calibrated already", "in adu"),
     ),
+    "frame in counts": (
+        lambda: calibrate(CCDFrame(ARRAY, unit="count", name="ct.fits"), CAMERA, pedestal=0),
+        ("ct.fits is in ct", "in adu", "write frame.unit = 'adu'"),
+    ),
     "multiplied by the gain twice": (lambda: gain_correct(image(), CAMERA), ("image.fits is in electron", "in adu")),
     "bias of another shape": (
         lambda: calibrate(raw(), CAMERA, bias=small("bias.fits")),
@@ -342,6 +346,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     ),
     "misspelt option": (lambda: calibrate(raw(), CAMERA, biass=raw()), ("no argument 'biass'", "did you mean bias=?")),
     "misspelt option of combine": (lambda: combine([image()], methode="mean"), ("'methode'", "did you mean method=?")),
+    "a pattern of files": (lambda: combine("raw/bias*.fits"), ("give a list", "glob('bias*.fits')")),
     "nothing to combine": (lambda: combine([]), ("no frames to combine", "glob('bias*.fits')")),
     "frames in two units": (lambda: combine([image(), raw()]), ("image.fits", "d1048.fits", "in adu", "gain_correct")),
     "stars on a raw frame": (lambda: measure_snr(raw()), ("d1048.fits has no variance", "Calibrate it")),
@@ -543,6 +548,13 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
 def test_a_mistake_is_answered_with_what_to_write(mistake):
     call, fragments = MISTAKES[mistake]
     refused(call, *fragments)
+
+
+def test_a_raw_flat_is_divided_by_with_a_remark():
+    """A lamp of 1000 adu over a pedestal of 1000 has half of its pattern left in the quotient of the raw frames."""
+    with pytest.warns(AstropyUserWarning, match=r"image\.fits: the flat \(d1048\.fits\) holds raw.*bias="):
+        flat_correct(image(), raw())
+    flat_correct(image(), calibrate(raw(), CAMERA, pedestal=1000))
 
 
 def test_python_says_which_name_of_the_package_may_be_meant():

@@ -29,7 +29,7 @@ def page():
 
 
 def shown(call):
-    """The outcome that the page shows of a call: whether it works, unit, mask, error, remark."""
+    """The outcome that the page shows of a call: unit, mask, error, remark."""
     text = (DOCS / "other_packages_table.inc").read_text(encoding="utf-8")
     (words,) = re.findall(rf'^   "?``{re.escape(call)}``"?,(.*)$', text, re.MULTILINE)
     return [word.strip() for word in words.split(",")]
@@ -51,7 +51,7 @@ def test_pictures_leave_out_masked_pixels(page):
             page.ImageNormalize(frame)
     norm = page.ImageNormalize(frame.pixels, vmin=0)
     assert norm.vmax == frame.data.max()
-    assert shown("ImageNormalize(frame)")[0] == "no: TypeError"
+    assert shown("ImageNormalize(frame)") == ["", "", "", "TypeError"]
 
 
 @pytest.mark.parametrize("function", ["reproject_interp", "reproject_exact"])
@@ -63,7 +63,7 @@ def test_reprojection_onto_the_own_grid_gives_the_pixels_and_no_more(page, funct
     np.testing.assert_allclose(values[inside], frame.data[inside], rtol=1e-5)
     assert type(values) is np.ndarray
     np.testing.assert_allclose(footprint[inside], 1)
-    assert shown(f"{function}(frame, ...)") == ["yes", "dropped", "counted", "none", ""]
+    assert shown(f"{function}(frame, ...)") == ["dropped", "counted", "none", ""]
 
 
 def test_dask_takes_the_pixels_and_a_frame_takes_no_lazy_array(page):
@@ -76,7 +76,7 @@ def test_dask_takes_the_pixels_and_a_frame_takes_no_lazy_array(page):
     # Where the mask gets lost nothing says so.
     whole = page.da.from_array(frame, chunks=16).compute()
     assert not np.any(np.ma.getmaskarray(whole))
-    assert shown("from_array(frame)")[2] == "counted"
+    assert shown("from_array(frame)")[1] == "counted"
 
 
 def test_specreduce_takes_the_noise_of_each_pixel_for_its_own(page):
@@ -88,8 +88,8 @@ def test_specreduce_takes_the_noise_of_each_pixel_for_its_own(page):
     assert found.uncertainty.array[5] == pytest.approx(3 * 29)
     ours = page.boxcar_spectrum(frame, page.BoxcarExtract(frame, trace, width=3))
     assert ours.uncertainty.array[5] ** 2 == pytest.approx(3 * 25 + 9 * 4)
-    assert shown("BoxcarExtract(frame, ...)")[3] == "as if independent"
-    assert shown("ac.photometry.boxcar_spectrum(frame, ...)")[3] == "with shared noise"
+    assert shown("BoxcarExtract(frame, ...)")[2:] == ["independent", "warns"]
+    assert shown("ac.photometry.boxcar_spectrum(frame, ...)")[2:] == ["shared noise", ""]
 
 
 def test_a_fit_by_photutils_has_the_errors_of_the_frame_however_it_gets_them(page):

@@ -130,11 +130,10 @@ def _fitted_waves(
     products = np.block([[(less + more).real, (more - less).imag], [(more + less).imag, (less - more).real]]) / 2
     # NumPy's own loops: the threads of a library of matrices wait for each other longer than such a product takes.
     with_values = np.einsum("ky,yx,kx->k", down, values, along)
-    sizes = np.linalg.lstsq(products, np.concatenate([with_values.real, with_values.imag]), rcond=None)[0].reshape(
-        2, -1
-    )
-    waves = np.einsum("k,ky,kx->yx", sizes[0] - 1j * sizes[1], down, along).real
-    return sizes.T, waves
+    sizes = np.linalg.lstsq(products, np.concatenate([with_values.real, with_values.imag]), rcond=None)[0]
+    cosines, sines = sizes.reshape(2, -1)
+    waves = np.einsum("k,ky,kx->yx", cosines - 1j * sines, down, along).real
+    return np.stack([cosines, sines], axis=1), waves
 
 
 def _peak(power: NDArray[np.float64], at: tuple[int, int], axis: int) -> float:

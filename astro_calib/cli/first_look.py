@@ -28,7 +28,7 @@ def first_look(frames: Sequence[FrameSummary], width: int) -> str:
     shown = next((frame for frame in frames if frame.shares), None)
     if shown is not None:
         sigma = f"{number_text(shown.sky.predicted, '.3g')} electron"
-        title = f"The error of a pixel of the sky, {sigma} in {glued(shown.raw_name)}, is made of"
+        title = f"The error of a sky pixel, {sigma} in {glued(shown.raw_name)}, is made of"
         lines += [*paragraph(title, width, ""), *_bars(shown.shares, width), ""]
     measured = [frame for frame in frames if np.isfinite(frame.snr_empirical_before)]
     if measured:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = ["OF_SECTIONS", "Span", "section_of", "slices_of_section", "spans_of_section"]
@@ -32,18 +31,12 @@ def slices_of_section(section: Any) -> tuple[slice, slice]:
     >>> slices_of_section("[1025:1056, 1:1024]")
     (slice(0, 1024, None), slice(1024, 1056, None))
     """
-    return _parsed(section) if isinstance(section, str) else _slices(section)
-
-
-def _slices(section: Any) -> tuple[slice, slice]:
-    # ccdproc takes a quarter of a second to import.
-    if isinstance(section, str) and (plain := PLAIN.fullmatch(section)):
-        limits = [None if number is None else int(number) for number in plain.groups()]
-        if all(first is None or 0 < first <= last for first, last in (limits[:2], limits[2:])):
-            columns, rows = (
-                slice(None if first is None else first - 1, last) for first, last in (limits[:2], limits[2:])
-            )
+    plain = PLAIN.fullmatch(section) if isinstance(section, str) else None
+    if plain is not None:
+        columns, rows = (_slice_of(*plain.groups()[place : place + 2]) for place in (0, 2))
+        if columns is not None and rows is not None:
             return rows, columns
+    # Takes a quarter of a second.
     from ccdproc.utils.slices import slice_from_string
 
     try:
@@ -61,8 +54,11 @@ def _slices(section: Any) -> tuple[slice, slice]:
     return rows, columns
 
 
-#: The few sections of a camera are asked for again and again.
-_parsed = lru_cache(256)(_slices)
+def _slice_of(first: str | None, last: str | None) -> slice | None:
+    """The slice of a range as it is written, or of all; None if the range does not go up from 1."""
+    if first is None or last is None:
+        return slice(None)
+    return slice(int(first) - 1, int(last)) if 0 < int(first) <= int(last) else None
 
 
 class Span(NamedTuple):

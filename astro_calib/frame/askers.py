@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["adds_up_errors", "asks_for_deviations", "takes_pixels"]
+__all__ = ["USE_DEVIATIONS", "adds_up_errors", "takes_pixels"]
 
 #: Packages that use standard deviations, and ignore an uncertainty of any other kind, at least in some functions.
 USE_DEVIATIONS = ("photutils",)
@@ -26,11 +26,6 @@ TREAT_AS_INDEPENDENT = {
 TAKE_PIXELS = {
     "astropy.nddata.utils": "Cutout2D takes the pixels alone; frame[cutout.slices_original] keeps unit, flags and noise"
 }
-
-
-def asks_for_deviations() -> bool:
-    """Whether the code that asks uses standard deviations, and ignores an uncertainty of any other kind."""
-    return next(_askers(), "").partition(".")[0] in USE_DEVIATIONS
 
 
 def adds_up_errors() -> tuple[str, str] | None:

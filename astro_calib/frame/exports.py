@@ -11,7 +11,7 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 
 from astro_calib.arguments import described
 from astro_calib.errors import FrameError, NoiseWarning, warn
-from astro_calib.frame.askers import adds_up_errors, asks_for_deviations, takes_pixels
+from astro_calib.frame.askers import USE_DEVIATIONS, adds_up_errors, takes_pixels
 from astro_calib.frame.base import UNNAMED, BaseFrame
 from astro_calib.noise.covariance_matrix import covariance_matrix, is_white
 
@@ -63,12 +63,12 @@ class Exports(BaseFrame):
         photutils or specreduce treats pixels as independent, and that makes a difference, a warning says so, once for a
         frame.
         """
-        if self.known_budget is None:
-            return None
-        if asking := adds_up_errors():
-            package, remedy = asking
-            self.cached(f"remark to {package}", (), lambda: self._warn_of_sums(package, remedy))
-        if asks_for_deviations():
+        asking = adds_up_errors()
+        if asking is None or self.known_budget is None:
+            return super().uncertainty
+        package, remedy = asking
+        self.cached(f"remark to {package}", (), lambda: self._warn_of_sums(package, remedy))
+        if package in USE_DEVIATIONS:
             return StdDevUncertainty(self.sigma, unit=self.unit, copy=False)
         return super().uncertainty
 
@@ -141,7 +141,8 @@ class Exports(BaseFrame):
         if uncertainty is StdDevUncertainty and self.sigma is not None:
             error = StdDevUncertainty(self.sigma, unit=self.unit, copy=True)
         elif self.variance is not None:
-            error = VarianceUncertainty(self.variance, unit=self.unit**2, copy=True).represent_as(uncertainty)
+            with np.errstate(divide="ignore"):
+                error = VarianceUncertainty(self.variance, unit=self.unit**2, copy=True).represent_as(uncertainty)
         return CCDData(
             np.array(self.pixels),
             unit=self.unit,
@@ -254,7 +255,7 @@ class Exports(BaseFrame):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The pixels, as a masked array if there is a mask."""
-        if self.known_budget is not None and (remark := takes_pixels()):
+        if (remark := takes_pixels()) and self.known_budget is not None:
             warn(f"{self.name}: {remark}.", NoiseWarning)
         return super().__array__(dtype, copy)
 

@@ -130,7 +130,7 @@ class Looks(BaseFrame):
             extent=(-0.5, columns - 0.5, -0.5, rows - 0.5),
             interpolation="nearest",
         )
-        axes.set(xlabel="column (pixels)", ylabel="row (pixels)", title=_short(self.name))
+        axes.set(xlabel="column (pixels)", ylabel="row (pixels)", title=_short(self._name or ""))
         axes.figure.colorbar(image, ax=axes, label=str(self.unit))
         return axes
 
@@ -142,7 +142,7 @@ class Looks(BaseFrame):
         budget = self.known_budget
         item = sample(self.shape)
         return _Seen(
-            title=f"{type(self).__name__} {_short(self.name)}",
+            title=f"{type(self).__name__} {_short(self._name or '')}".rstrip(),
             header=header,
             shape=shape,
             unit=str(self.unit) or "no unit",

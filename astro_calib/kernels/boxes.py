@@ -1,4 +1,4 @@
-"""The medians of boxes of an image, without the values that are far from them."""
+"""Medians, means and variances of boxes of an image, without the values that are far off."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.kernels.options import compiled
+from astro_calib.kernels.options import compiled, inner
+from astro_calib.kernels.plain import plain
 from astro_calib.kernels.threads import over_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["clipped_medians"]
+__all__ = ["clipped_medians", "clipped_moments"]
+
+#: Sums may be taken in any order, so that several are added at a time.
+ANY_ORDER = {"reassoc", "nsz"}
 
 
 @compiled()
@@ -99,3 +103,82 @@ def clipped_medians(
 
     over_rows(work, rows, values.size)
     return medians, left
+
+
+@inner(fastmath=ANY_ORDER)
+def _sum_of_near(values: NDArray[Any], middle: float, reach: float, kept: NDArray[np.bool_]) -> tuple[float, int]:
+    total, number = 0.0, 0
+    for index in range(values.shape[0]):
+        near = np.abs(values[index] - middle) <= reach
+        kept[index] = near
+        total += np.float64(values[index]) if near else 0.0
+        number += near
+    return total, number
+
+
+@inner(fastmath=ANY_ORDER)
+def _sum_of_squares(values: NDArray[Any], middle: float, kept: NDArray[np.bool_]) -> float:
+    total = 0.0
+    for index in range(values.shape[0]):
+        off = np.float64(values[index]) - middle
+        total += off * off if kept[index] else 0.0
+    return total
+
+
+@compiled()
+def _clip_about_mean(
+    values: NDArray[Any],
+    sigma: float,
+    rounds: int,
+    left: float,
+    means: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+) -> None:
+    for line in range(values.shape[0]):
+        for _ in range(rounds):
+            total, number = _sum_of_near(values[line], means[line], sigma * np.sqrt(variances[line]), kept[line])
+            means[line] = total / max(number, 1)
+            squares = _sum_of_squares(values[line], means[line], kept[line])
+            variances[line] = squares / max(number - 1, 1) / left
+
+
+def clipped_moments(
+    values: NDArray[Any],
+    means: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    sigma: float,
+    rounds: int,
+    left: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """
+    Find mean and variance of each box, again and again without what is far from the mean.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, m)
+        The values of n boxes, NaN where one does not count.
+    means, variances : ndarray of float64, shape (n,)
+        Those to begin with.
+    sigma : float
+        A value is far if it is further than this many standard deviations from the mean.
+    rounds : int
+        How often.
+    left : float
+        The part of the variance of Gaussian noise that is left then.
+
+    Returns
+    -------
+    means, variances : ndarray of float64, shape (n,)
+        Of what is left, and what all of the noise has.
+    kept : ndarray of bool, shape (n, m)
+        What is left.
+    """
+    values = plain(values)
+    means, variances, kept = means.copy(), variances.copy(), np.empty(values.shape, dtype=np.bool_)
+
+    def work(part: slice) -> None:
+        _clip_about_mean(values[part], sigma, rounds, left, means[part], variances[part], kept[part])
+
+    over_rows(work, len(values), values.size)
+    return means, variances, kept

@@ -58,8 +58,8 @@ def without_hits(frame: Seen, others: Sequence[Seen]) -> CCDFrame:
     image = frame.image
     shifts = [(other.image, shift) for other in others if (shift := _shift(frame, other)) is not None]
     if not shifts:
-        why = "none of the frames of its field lies on it" if others else "there is no other frame of its field"
-        warn(f"{image.name}: its cosmic rays were found in this frame alone (L.A.Cosmic): {why}")
+        why = "no frame of the same object lies on it" if others else "no other is of the same field and exposure time"
+        warn(f"{image.name}: cosmic rays were searched for without comparing frames (L.A.Cosmic): {why}")
     covered = np.zeros(image.shape, dtype=np.bool_)
     for _, shift in shifts:
         covered[_part(image.shape, shift)] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -19,8 +20,11 @@ from astro_calib.night.summary.made import made_with, told
 from astro_calib.night.summary.summary import NightSummary
 from astro_calib.night.summary.write import write_summary
 from astro_calib.night.tasks.bars import Bars
+from astro_calib.night.tasks.cluster import run_on_cluster
+from astro_calib.night.tasks.crew import check_crew, crew
 from astro_calib.night.tasks.gather import Gathered
 from astro_calib.night.tasks.graph import tasks_of
+from astro_calib.night.tasks.in_order import in_order
 from astro_calib.night.tasks.keys import keys_of
 from astro_calib.night.tasks.resume import Resumption, check_results
 from astro_calib.night.tasks.serial import run_serial
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     import astropy.units as u
+    from distributed import Client
 
     from astro_calib.night.profiles.by_hand import Pattern
     from astro_calib.night.profiles.profile import Profile
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["reduce_night"]
 
 #: Parameters in which runs into one folder may differ.
-OF_NO_MATTER = {"raw", "out", "overwrite", "memory_limit", "progress"}
+OF_NO_MATTER = {"raw", "out", "overwrite", "memory_limit", "progress", "workers", "client"}
 
 
 def reduce_night(
@@ -69,6 +74,8 @@ def reduce_night(
     aperture: float | None = None,
     memory_limit: MemoryLimit = "auto",
     progress: bool = True,
+    workers: int | None = None,
+    client: Client | None = None,
 ) -> NightSummary:
     """
     Reduce a night: make the masters, calibrate every science frame, measure its stars.
@@ -136,6 +143,13 @@ def reduce_night(
         what is free. Frames that do not fit are kept in temporary files and combined by rows. The master is the same.
     progress : bool
         Whether to show progress bars.
+    workers : int, optional
+        How many processes share the night out among them, each with one thread; by default this one does it with as
+        many threads as there are processors. The results are the same. It needs the extra ``distributed``, and in a
+        script ``if __name__ == "__main__":`` above the call, as all that starts processes in Python.
+    client : distributed.Client, optional
+        A client of a dask.distributed cluster, whose workers do the night. They need the same files under the same
+        paths, and the same versions of packages.
 
     Returns
     -------
@@ -144,16 +158,19 @@ def reduce_night(
 
     Raises
     ------
+    ImportError
+        If ``workers`` or ``client`` is given, and dask.distributed is not installed.
     FrameError
         If there is nothing that can be reduced, a master cannot be made, or the gain or the read noise is
         neither known nor can be measured. The message says what was found and what to do.
     ProfileError
         If the profile is not valid.
     ValueError
-        If the aperture or the memory limit is not a positive number, or ``detector`` is something else.
+        If the aperture or the memory limit is not a positive number, or ``detector`` or ``workers`` is something else.
     OSError
         If ``out`` cannot be written, another run is at work there, or it holds results that are finished, or are of
-        other parameters, and ``overwrite`` is False.
+        other parameters, and ``overwrite`` is False; or if the workers of ``client`` do not see the files, or there are
+        none. What is complete stays, and the same call goes on.
 
     Examples
     --------
@@ -179,6 +196,7 @@ def reduce_night(
         raise ValueError(msg)
     check_memory_limit(memory_limit)
     # Before all files are read, which takes a while.
+    check_crew(workers, client)
     check_output(out, overwrite=True)
     choices = {"stars": stars, "pictures": pictures, "aperture": aperture}
     same = {name: text for name, text in parameters.items() if name not in OF_NO_MATTER}
@@ -212,10 +230,15 @@ def reduce_night(
         results_folder = Output(out, raw_files, overwrite=True, check=resumed.check_untouched)
     with results_folder as output, resumed.journal(same) as journal:
         results = Gathered(plan, remarks, output)
-        with Bars(plan, bar) as bars:
-            place = Workplace(plan, output, names, choices, memory_limit)
-            outcomes = run_serial(tasks, place, resumed.known, started=bars.started, done=bars.read)
-            results.take(bars.counted(resumed.noted(outcomes, journal)))
+        place = Workplace(plan, output, names, choices, memory_limit)
+        with Bars(plan, bar) as bars, crew(workers, client) as cluster:
+            if cluster is None:
+                outcomes = run_serial(tasks, place, resumed.known, bars.read)
+            else:
+                outcomes = run_on_cluster(tasks, place, resumed.known, cluster)
+            with closing(outcomes):
+                results.take(bars.counted(in_order(tasks, resumed.noted(outcomes, journal), bars.expected)))
+        output.remove_leftovers()
         resumed.clear(output)
         old = [path.relative_to(output.directory) for path in output.left_over()]
         if old:

@@ -54,7 +54,7 @@ def shares_text(shares: Mapping[str, float]) -> str:
     >>> shares_text({"shot noise": 0.8, "read noise": 0.196, "flat": 0.004})
     'shot noise 80%, read noise 19.6%, flat 0.4%'
     """
-    return ", ".join(f"{name} {100 * share:.3g}%" for name, share in shares.items() if share >= SMALLEST)
+    return ", ".join(f"{name} {100 * share:.3g}%" for name, share in shares.items() if abs(share) >= SMALLEST)
 
 
 def share_table(parts: Mapping[str, float]) -> str:

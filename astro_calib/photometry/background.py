@@ -14,7 +14,7 @@ __all__ = ["background_of"]
 
 #: Side of the boxes in which the background is measured; the median of 3 x 3 boxes takes out what a star left in one.
 BACKGROUND_BOX = 64
-#: Pixels of a box that are further than so many standard deviations from its median are left out, so many times at most.
+#: Pixels further than so many standard deviations from the median of their box are left out, so many times at most.
 CLIP, ROUNDS = 3.0, 10
 #: A box of which no more than this part is left has no level of its own, but that of so many neighbours.
 FEWEST, NEIGHBOURS = 0.2, 10

@@ -1,7 +1,7 @@
 """
 Where the stars are, how wide, and where no star is.
 
-Arrays in, arrays out; photutils does the searching. The threshold comes from the frame's own variance, pixel by pixel.
+Arrays in, arrays out. The threshold comes from the frame's own variance, pixel by pixel.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from astro_calib.kernels.medians import median
 from astro_calib.photometry.background import background_of
 from astro_calib.photometry.growth import within_square
 from astro_calib.photometry.shapes import Shape, adapted, cutouts, densest, significances, weighted
+from astro_calib.photometry.star_kernel import star_kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,9 +32,6 @@ SMOOTHING = 1.5
 #: What rises this many sigma of the smoothed noise above the background over this many connected pixels is an object.
 OBJECT_SIGMA, OBJECT_PIXELS = 3.0, 5
 
-#: Radius of the kernel that stars are found with, in its standard deviations. At 2 a peak of 5 sigma is a star of
-#: 8 sigma in an aperture, for any width; at the 1.5 of DAOFIND wide stars would have to be twice as bright.
-KERNEL_RADIUS = 2.0
 #: The central pixel of a star stands out from those around it by 0.6 of the star's height, 0.4 more or less; a cosmic
 #: ray's by more than all of it. The noise of one pixel makes that uncertain: 1.5 of its sigma are allowed.
 SHARPNESS, SHARPNESS_RANGE, SHARPNESS_SIGMA = 0.6, 0.4, 1.5
@@ -191,33 +189,26 @@ def find_stars(
 
 def _alike(scene: Scene, shape: Shape, threshold: float, left_out: Counter[str]) -> NDArray[np.float64]:
     """The positions of what is as sharp, as long and as wide as a star, brightest first."""
-    from photutils.detection import DAOStarFinder
-
     from astro_calib.kernels.peaks import convolved, local_maxima
 
-    finder = DAOStarFinder(
-        threshold * scene.sigma,
-        shape.along,
-        ratio=shape.across / shape.along,
-        theta=np.degrees(shape.angle),
-        sigma_radius=KERNEL_RADIUS,
-    )
-    kernel = finder.kernel
-    heights = convolved(scene.residual, kernel.data)
+    kernel = star_kernel(shape)
+    heights = convolved(scene.residual, kernel.weights)
     # The neighbourhood of a peak is that of the kernel: a wide one would let a cosmic ray hide the star beside it.
-    pixels = local_maxima(heights, finder.threshold_eff, kernel.mask.astype(bool), scene.blind)
+    pixels = local_maxima(
+        heights, (threshold * kernel.relative_error) * scene.sigma, kernel.inside.astype(bool), scene.blind
+    )
     if not len(pixels):
         return np.empty((0, 2))
     columns, rows = pixels.T
     height, sigma, peak = (each[rows, columns].astype(np.float64) for each in (heights, scene.sigma, scene.residual))
-    light = np.sum(cutouts(scene.residual, pixels, (kernel.y_radius, kernel.x_radius)) * kernel.mask, axis=(1, 2))
-    bright = light > LIGHT_SIGMA * sigma * np.sqrt(kernel.n_pixels)
-    sharpness = (peak - (light - peak) / (kernel.n_pixels - 1)) / height
+    light = np.sum(cutouts(scene.residual, pixels, kernel.radii) * kernel.inside, axis=(1, 2))
+    bright = light > LIGHT_SIGMA * sigma * np.sqrt(kernel.number)
+    sharpness = (peak - (light - peak) / (kernel.number - 1)) / height
     found = weighted(scene.residual, pixels.astype(np.float64), shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         noise = sigma / height
         stretch = _stretch(found.covariances, shape)
-    long = ~(stretch < STRETCH + STRETCH_SIGMA * noise * kernel.rel_err)
+    long = ~(stretch < STRETCH + STRETCH_SIGMA * noise * kernel.relative_error)
     good = bright & ~long
     # A star that is out of focus has a hole: what is usual on the frame is no fault.
     brightest = np.argsort(-np.where(good & (sharpness < SHARPNESS + SHARPNESS_RANGE), height, 0))[:WIDTH_STARS]

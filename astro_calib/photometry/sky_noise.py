@@ -159,20 +159,15 @@ def _clipped(
     values: NDArray[Any], number: NDArray[np.intp], predicted: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Mean and variance of each block without the pixels that are far off, and which pixels these leave."""
+    from astro_calib.kernels.boxes import clipped_moments
+
     ordered = np.sort(values, axis=1)
     rows = np.arange(len(values))
     low, high = (ordered[rows, (part * (number - 1)).astype(np.intp)] for part in (0.1, 0.9))
     # Digitised values may agree in nearly all pixels; then the prediction is the better guess to begin with.
     variance = np.maximum(np.square((high - low) / DECILES), predicted)
     mean = _medians(ordered, number)
-    for _ in range(ROUNDS):
-        with np.errstate(invalid="ignore"):
-            kept = np.abs(values - mean[:, np.newaxis]) <= CLIP * np.sqrt(variance)[:, np.newaxis]
-        left = np.count_nonzero(kept, axis=1)
-        mean = _means(values, kept)
-        square = np.square(values - mean[:, np.newaxis])
-        variance = _means(square, kept) * left / np.maximum(left - 1, 1) / CLIPPED_VARIANCE
-    return mean, variance, kept
+    return clipped_moments(values, mean, variance, CLIP, ROUNDS, CLIPPED_VARIANCE)
 
 
 def _means(values: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[np.float64]:

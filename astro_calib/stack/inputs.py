@@ -41,7 +41,8 @@ def load_inputs(
         msg = f"combine takes a list of paths: write combine({[name.strip() for name in frames.split(',')]})."
         raise TypeError(msg)
     if isinstance(frames, (str, os.PathLike, CCDFrame)):
-        msg = "combine takes several frames: give a list."
+        msg = "combine takes several frames: give a list"
+        msg += "." if isinstance(frames, CCDFrame) else ", such as sorted(Path('raw').glob('bias*.fits'))."
         raise TypeError(msg)
     if isinstance(frames, np.ndarray) or hasattr(frames, "compute") or not isinstance(frames, Iterable):
         remedy = "write combine([CCDFrame(image, unit='adu') for image in array])"

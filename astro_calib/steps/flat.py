@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import astropy.units as u
+
 from astro_calib.arguments import other_words
 from astro_calib.detector.bayer import check_pattern
 from astro_calib.errors import FrameError, warn
@@ -51,6 +53,7 @@ class CorrectFlat(LinearStep):
                 "give the flat without it."
             )
             raise FrameError(msg)
+        _warn_of_raw(frame, flat)
         frame.divide(normalised(flat, self.min_value, self.norm_value, by_colour=self._is_mosaic(frame, flat)))
         frame.forget_origin(step)
         forget_levels(frame.edited_meta())
@@ -70,6 +73,16 @@ class CorrectFlat(LinearStep):
             )
             warn(msg)
         return (self.bayer or of_frame or of_flat) is not None
+
+
+def _warn_of_raw(frame: FrameSoFar, flat: CCDFrame) -> None:
+    """Say that a flat is as the camera wrote it: its pedestal counts as light, which makes its pattern weaker."""
+    if flat.pixels.dtype.kind == "u" and flat.unit == u.adu and flat.known_budget is None:
+        msg = (
+            f"{frame.name}: the flat ({flat.name}) holds raw whole numbers without an error, so that its pedestal "
+            "counts as light; give a calibrated one, as calibrate(flat, detector, bias=bias) makes it."
+        )
+        warn(msg)
 
 
 @other_words(add_keyword="leave it out; frame.provenance says what was done.")

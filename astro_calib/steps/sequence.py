@@ -265,11 +265,12 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
            [125.33, 125.33, 125.33]], dtype=float32)
     """
     raw, steps = as_frame(ccd), calibration_steps(detector, **options)
-    if raw.unit == u.electron:
-        msg = (
-            f"{raw.name} is in electron, so that it is calibrated already, or was multiplied by its gain at least; "
-            "calibrate takes the raw frame, in adu."
-        )
+    if raw.unit != u.adu:
+        msg = f"{raw.name} is in {raw.unit}; what calibrate corrects is found in the raw frame, in adu. "
+        if raw.unit == u.electron:
+            msg += "This frame is calibrated already, or was multiplied by its gain at least."
+        else:
+            msg += "If it is as the camera wrote it, write frame.unit = 'adu'."
         raise u.UnitConversionError(msg)
     return apply_steps(raw.snapshot(), steps)
 

@@ -38,7 +38,7 @@ from astro_calib.steps.common_noise import append_common, append_squares, budget
 from astro_calib.steps.weighted_sums import covariance_of_sum, variance_of_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 

@@ -16,15 +16,19 @@ error of a deep stack then comes out too small, and faint things in it seem more
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import ccdproc
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
 
 import astro_calib as ac
 from astro_calib.validation import compare_noise
+
+if TYPE_CHECKING:
+    from astropy.nddata import CCDData
 
 SHAPE = (300, 300)
 rng = np.random.default_rng(4)
@@ -62,16 +66,6 @@ frames = [ac.calibrate(one, detector, bias=bias, dark=dark) for one in raw]
 # N - 1, so that for a few frames the error is smaller still.
 
 
-def without_budget(frame: ac.CCDFrame) -> CCDData:
-    """The same values and standard deviations, without their sources."""
-    return CCDData(
-        frame.data,
-        unit=frame.unit,
-        uncertainty=StdDevUncertainty(np.sqrt(frame.variance)),
-        meta=frame.meta,
-    )
-
-
 def with_ccdproc(one: ac.CCDFrame) -> CCDData:
     """A raw frame, given its deviation and calibrated with ccdproc."""
     own = ac.create_deviation(
@@ -79,12 +73,10 @@ def with_ccdproc(one: ac.CCDFrame) -> CCDData:
         detector,
         pedestal=pedestal * u.electron,
     )
-    result = ccdproc.subtract_bias(
-        without_budget(own), without_budget(bias)
-    )
+    result = ccdproc.subtract_bias(own.to_ccddata(), bias.to_ccddata())
     return ccdproc.subtract_dark(
         result,
-        without_budget(dark),
+        dark.to_ccddata(),
         exposure_time="EXPTIME",
         exposure_unit=u.s,
     )

@@ -28,7 +28,7 @@ FRAME = FrameSummary(
 
 def test_shares_are_bars_and_ratios_a_table():
     assert first_look([FRAME], 79).split("\n") == [
-        "The error of a pixel of the sky, 18.3 electron in m13.fits, is made of",
+        "The error of a sky pixel, 18.3 electron in m13.fits, is made of",
         "  shot noise  75.0%  ##############################",
         "  read noise  20.0%  ########",
         "  flat         5.0%  ##",

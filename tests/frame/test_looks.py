@@ -94,6 +94,19 @@ def test_a_raw_frame_says_that_it_has_no_error_yet():
     assert "no error yet" in raw._repr_html_()
 
 
+def test_a_frame_without_a_name_has_none():
+    assert repr(framed(name=None)).startswith("<CCDFrame: M 67, V, 60 s\n")
+    assert repr(framed(name=None, meta={})).startswith("<CCDFrame\n")
+    assert framed(name=None).plot(Figure().subplots()).get_title() == ""
+
+
+def test_a_part_that_is_negative_is_told_as_such():
+    """As that of shot noise where more was subtracted than is there: the shares add up to the whole all the same."""
+    frame = framed([(12.0, "read noise"), (-2.0, "shot noise")])
+    assert repr(frame).split("\n")[-1] == " sigma 3.162: read noise 120%, shot noise -20%>"
+    assert str(frame.budget).split("\n")[2] == "shot noise      -   -20%"
+
+
 def test_a_budget_is_printed_as_a_table():
     budget = framed([(16.0, "shot noise"), (8.9999, "read noise"), (0.0001, "overscan")]).budget
     assert str(budget).split("\n") == [
@@ -161,7 +174,7 @@ def test_every_frame_can_be_shown(shape, value):
     uncertainty = StdDevUncertainty(np.full(shape, np.nan))
     for options in ({}, {"mask": np.ones(shape, dtype=bool)}, {"uncertainty": uncertainty}):
         frame = CCDFrame(data, unit="adu", **options)
-        assert repr(frame).startswith("<CCDFrame ")
+        assert repr(frame).startswith("<CCDFrame\n")
         assert ("<img" in frame._repr_html_()) == (len(shape) == 2 and 0 not in shape)
         if options.get("uncertainty") is not None and frame.size:
             assert "no pixel has a known error" in repr(frame)

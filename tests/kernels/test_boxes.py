@@ -1,4 +1,4 @@
-"""The medians of boxes are those of astropy's sigma clipping."""
+"""Boxes without what is far off are those of astropy's sigma clipping."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.stats import sigma_clip
 
-from astro_calib.kernels.boxes import clipped_medians
+from astro_calib.kernels.boxes import clipped_medians, clipped_moments
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -23,3 +23,23 @@ def test_the_medians_of_boxes_are_those_of_astropy(dtype):
             assert left[row, column] == kept.size
             np.testing.assert_array_equal(medians[row, column], np.median(kept) if kept.size else np.nan)
     assert medians.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_means_and_variances_of_boxes_are_those_of_astropy(dtype):
+    rng = np.random.default_rng(6)
+    values = (rng.normal(50, 3, (5, 400)) + 30 * (rng.random((5, 400)) < 0.05)).astype(dtype)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    start = np.full(5, 50.0), np.full(5, 400.0)
+    # All are near at first, and after so many rounds nothing changes any more.
+    means, variances, kept = clipped_moments(values, *start, 3, 30, 0.98)
+    for line, mean, variance, near in zip(values, means, variances, kept, strict=True):
+        finite = line[np.isfinite(line)].astype(float)
+        expected = sigma_clip(finite, sigma=3, maxiters=None, cenfunc="mean", stdfunc=_spread, masked=False)
+        np.testing.assert_allclose(mean, expected.mean(), rtol=1e-13)
+        np.testing.assert_allclose(variance, expected.var(ddof=1) / 0.98, rtol=1e-12)
+        assert near.sum() == expected.size
+
+
+def _spread(values, axis):
+    return np.nanstd(values, axis=axis, ddof=1) / np.sqrt(0.98)
