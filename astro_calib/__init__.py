@@ -1,5 +1,6 @@
 """CCD reduction with error bars that know where they came from."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +39,15 @@ from astro_calib.steps import (
 from astro_calib.steps.sequence import calibrate, ccd_process
 
 if TYPE_CHECKING:
-    from astro_calib import simulate
+    from astro_calib import characterize, errors, estimators, night, photometry, simulate, validation
     from astro_calib.io.fits.mosaic import read_mosaic
     from astro_calib.night import reduce_night
-    from astro_calib.photometry import compare_snr, measure_snr
+    from astro_calib.photometry import compare_snr, measure_snr, plot_snr
     from astro_calib.stack.combination import combine
     from astro_calib.stack.cosmic_rays import find_cosmic_rays
+
+#: The modules that users call, which ``ac.<tab>`` offers although they are not imported yet.
+_MODULES = ("characterize", "errors", "estimators", "night", "photometry", "simulate", "validation")
 
 #: Names that are imported when they are first asked for, because of what they import in turn.
 _LATER = {
@@ -51,9 +55,10 @@ _LATER = {
     "compare_snr": "astro_calib.photometry",
     "find_cosmic_rays": "astro_calib.stack.cosmic_rays",
     "measure_snr": "astro_calib.photometry",
+    "plot_snr": "astro_calib.photometry",
     "read_mosaic": "astro_calib.io.fits.mosaic",
     "reduce_night": "astro_calib.night",
-    "simulate": "astro_calib.simulate",
+    **{module: f"astro_calib.{module}" for module in _MODULES},
 }
 
 __all__ = [
@@ -72,6 +77,7 @@ __all__ = [
     "block_sum",
     "calibrate",
     "ccd_process",
+    "characterize",
     "colour_planes",
     "combine",
     "compare_snr",
@@ -79,6 +85,8 @@ __all__ = [
     "cosmicray_lacosmic",
     "covariance",
     "create_deviation",
+    "errors",
+    "estimators",
     "find_cosmic_rays",
     "flag_bad_pixels",
     "flag_saturated",
@@ -87,6 +95,9 @@ __all__ = [
     "illuminated_flat",
     "illumination_correct",
     "measure_snr",
+    "night",
+    "photometry",
+    "plot_snr",
     "read_mosaic",
     "reduce_night",
     "shutter_correct",
@@ -98,6 +109,7 @@ __all__ = [
     "subtract_overscan",
     "subtract_sky",
     "trim_image",
+    "validation",
 ]
 
 
@@ -108,7 +120,8 @@ def __getattr__(name: str) -> Any:
         return version("astro-calib")
     if name not in _LATER:
         msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        # With these Python says which name may be meant.
+        raise AttributeError(msg, name=name, obj=sys.modules[__name__])
     module = import_module(_LATER[name])
     return module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
 

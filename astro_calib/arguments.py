@@ -21,12 +21,14 @@ from astropy.nddata import NDData
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
 __all__ = [
     "NUMBERS",
     "as_mask",
     "as_path",
+    "axes_to_draw_on",
     "check_array",
     "check_count",
     "check_number",
@@ -108,6 +110,8 @@ def frame_from(value: Any) -> str:
         return "An array does not say its unit: write CCDFrame(array, unit='adu')."
     if isinstance(value, (list, tuple)):
         return "Give one frame at a time; combine makes one of several."
+    if isinstance(value, slice):
+        return "Write a FITS section such as '[1025:1056, 1:1024]', or frame[rows, columns] for a cut of the frame."
     if hasattr(value, "to_numpy"):
         return "Write CCDFrame(table.to_numpy(), unit='adu')."
     return "Write CCDFrame(array, unit='adu'), or CCDFrame.read(path)."
@@ -272,6 +276,20 @@ def as_path(what: str, value: Any) -> Path:
     return Path(value)
 
 
+def axes_to_draw_on(axes: Any) -> Axes:
+    """The axes that a user gave for a picture; without any, those of a new figure of pyplot."""
+    from matplotlib.axes import Axes
+
+    if axes is None:
+        import matplotlib.pyplot as plt
+
+        return plt.subplots(layout="constrained")[1]
+    if not isinstance(axes, Axes):
+        msg = f"axes is {described(axes)}; expected axes of matplotlib, such as figure.subplots() or plt.gca()."
+        raise TypeError(msg)
+    return axes
+
+
 def check_shape(shape: Any) -> tuple[int, int]:
     """`shape` as (ny, nx), two positive whole numbers."""
     try:
@@ -338,7 +356,7 @@ def as_mask(what: str, value: Any) -> NDArray[np.bool_]:
 
 def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
-    Say what to write to those who call a function with the names of arguments that ccdproc has.
+    Say what to write to those who call a function with the names of arguments that ccdproc has, or with misspelt ones.
 
     ``advice`` has for each name what to write instead; in it ``{name}`` is the value of an argument, as code. The
     function that is returned raises a TypeError for these names and is otherwise the same.
@@ -346,7 +364,9 @@ def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         name = getattr(function, "__qualname__", "").removesuffix(".__init__")
-        most = sum(one.kind is not Parameter.KEYWORD_ONLY for one in signature(function).parameters.values())
+        parameters = signature(function).parameters
+        by_place = [key for key, one in parameters.items() if one.kind is not Parameter.KEYWORD_ONLY]
+        needed = [key for key in by_place if parameters[key].default is Parameter.empty]
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -354,9 +374,20 @@ def other_words(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 given = {key: _in_code(value) for key, value in kwargs.items()}
                 msg = f"{name} has no argument {word!r}: {advice[word].format_map(_Given(given))}"
                 raise TypeError(msg)
+            most = len(by_place)
             if len(args) > most:
                 remedy = advice.get("_position", "Write the name of the argument before it.")
                 msg = f"{name} does not take {described(args[most])} as its argument number {most + 1}. {remedy}"
+                raise TypeError(msg)
+            for word in kwargs.keys() - parameters.keys():
+                from difflib import get_close_matches
+
+                for meant in get_close_matches(word, parameters, 1):
+                    msg = f"{name} has no argument {word!r}; did you mean {meant}=?"
+                    raise TypeError(msg)
+            missing = [key for key in needed[len(args) :] if key not in kwargs]
+            if missing and "_position" in advice:
+                msg = f"{name} needs {' and '.join(missing)}. {advice['_position']}"
                 raise TypeError(msg)
             return function(*args, **kwargs)
 

@@ -11,7 +11,7 @@ __all__ = ["FrameError", "HeaderWarning", "NoiseWarning", "ProfileError", "Shape
 
 
 #: Packages whose functions call those of this one for somebody else.
-BETWEEN = ("astro_calib", "astropy", "ccdproc", "numpy")
+BETWEEN = ("astro_calib", "astropy", "ccdproc", "numpy", "photutils", "specreduce")
 
 
 class FrameError(ValueError):
@@ -27,8 +27,8 @@ class FrameError(ValueError):
     ...     combine([CCDFrame(np.zeros((2, 2)), unit="adu")])
     ... except FrameError as error:
     ...     print(error)
-    the frame: one frame without noise of its own shows nothing of it. Give detector=, or apply
-    create_deviation first.
+    the frame: one frame without noise of its own shows nothing of it.
+    Give detector=, or apply create_deviation first.
     """
 
 
@@ -42,11 +42,14 @@ class ShapeMismatchError(FrameError):
     >>> from astro_calib import CCDFrame, subtract_bias
     >>> from astro_calib.errors import ShapeMismatchError
     >>> try:
-    ...     subtract_bias(CCDFrame(np.zeros((2, 2)), unit="adu"), CCDFrame(np.zeros((2, 3)), unit="adu"))
+    ...     subtract_bias(
+    ...         CCDFrame(np.zeros((2, 2)), unit="adu"),
+    ...         CCDFrame(np.zeros((2, 3)), unit="adu"),
+    ...     )
     ... except ShapeMismatchError as error:
     ...     print(error)
-    the frame has shape (2, 2), the master bias (the frame) has (2, 3); trim both to the same
-    section, and make masters from frames of the same size and binning.
+    the frame has shape (2, 2), the master bias (the frame) has (2, 3); trim
+    both to the same section, and make masters from frames of the same size and binning.
     """
 
 
@@ -78,13 +81,15 @@ class NoiseWarning(AstropyUserWarning):
     >>> import numpy as np
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.errors import NoiseWarning
-    >>> frame = CCDFrame(np.zeros((2, 2)), unit="adu", uncertainty=np.ones((2, 2)))
+    >>> frame = CCDFrame(
+    ...     np.zeros((2, 2)), unit="adu", uncertainty=np.ones((2, 2))
+    ... )
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always", NoiseWarning)
     ...     part = frame[[0, 1], [1, 0]]
     >>> print(caught[0].message)
-    the frame: an index other than slices takes out single pixels, so that its sources of noise cannot
-    be followed; the result's noise is treated as its own.
+    the frame: an index other than slices takes out single pixels, so that
+    its sources of noise cannot be followed; the result's noise is treated as its own.
     """
 
 
@@ -100,11 +105,18 @@ class HeaderWarning(AstropyUserWarning):
     >>> import numpy as np
     >>> from astropy.io import fits
     >>> from astro_calib import CCDFrame
-    >>> with TemporaryDirectory() as directory, warnings.catch_warnings(record=True) as caught:
+    >>> with (
+    ...     TemporaryDirectory() as directory,
+    ...     warnings.catch_warnings(record=True) as caught,
+    ... ):
     ...     warnings.simplefilter("always")
     ...     path = Path(directory) / "raw.fits"
-    ...     fits.writeto(path, np.ones((2, 2)), fits.Header([("CCDXTEMP", -20.5)]))
-    ...     written = path.write_bytes(path.read_bytes().replace(b"CCDXTEMP", b"CCD TEMP"))
+    ...     fits.writeto(
+    ...         path, np.ones((2, 2)), fits.Header([("CCDXTEMP", -20.5)])
+    ...     )
+    ...     written = path.write_bytes(
+    ...         path.read_bytes().replace(b"CCDXTEMP", b"CCD TEMP")
+    ...     )
     ...     frame = CCDFrame.read(path, unit="adu")
     >>> print(caught[0].message)
     raw.fits: header cards that break the rules of FITS were repaired: CCD TEMP

@@ -11,7 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sphinx_astropy.conf.v3 import *
+from astropy import log
+from sphinx_astropy.conf.v2 import *
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -28,18 +29,33 @@ extensions += ["mathml", "sphinx_click", "sphinx_gallery.gen_gallery"]
 exclude_patterns += ["examples"]  # the gallery is made from them
 
 html_title = f"{project} {release}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("index", "install", "quickstart", "cite")}
+html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
 smartquotes_action = "qe"  # two hyphens begin an option, they are no dash
-# The theme would count visits for astropy.org, by a script from elsewhere.
-html_theme_options = {"goatcounter_analytics_url": ""}
+html_theme_options = {
+    "logo": {"text": project},
+    "header_links_before_dropdown": 9,
+    "navbar_persistent": ["search-button"],
+    "collapse_navigation": True,
+    "navigation_depth": 2,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
 
 nitpicky = True
 # The docstrings give the types, in words that can also say shape and unit.
 autodoc_typehints = "none"
 # An amount, a shape or a choice in a docstring's type is not a class to link to.
 numpydoc_xref_param_type = False
+
+# Pages show what their examples print, and not that a loop was compiled on the machine that built them.
+log.setLevel("WARNING")
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
@@ -51,8 +67,9 @@ sphinx_gallery_conf = {
     # Tables are shown; the text of other objects may hold their address in memory.
     "capture_repr": ("_repr_html_",),
     "image_srcset": ["2x"],
-    "min_reported_time": 10,
+    "min_reported_time": float("inf"),
     "write_computation_times": False,
+    "remove_config_comments": True,
     "show_signature": False,
     "download_all_examples": False,
 }
@@ -100,7 +117,10 @@ def without_addresses(_: Sphinx, document: str, source: list[str]) -> None:
 def literal_examples(_: Sphinx, __: object, lines: list[str]) -> None:
     """Show the examples of a command as they are typed; their lines come with a bar, which keeps lines apart."""
     if lines:
-        lines[:] = ["Example::", "", *(f"   {line.removeprefix('|').strip()}" for line in lines[1:])]
+        typed = [line.removeprefix("|").strip() for line in lines[1:]]
+        # What goes on from the line before is indented.
+        typed = [line if line.startswith("astro-calib") else f"    {line}" for line in typed]
+        lines[:] = ["Example::", "", *(f"   {line}" for line in typed)]
 
 
 def setup(app: Sphinx) -> None:

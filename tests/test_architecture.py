@@ -23,7 +23,7 @@ ROOMS = [
 #: The same within ``night``: its folders, the modules that lead through them, and what is said without a reduction.
 NIGHT = [
     *("headers", "profiles", "common", "matching", "setups", "files", "library", "detector", "plan", "summary"),
-    *("masters", "pixel_pass", "planning", "science", "tasks", "run", "to_audit", "preview"),
+    *("masters", "pixel_pass", "planning", "comparing", "science", "tasks", "run", "to_audit", "preview"),
 ]
 #: What users call, beside what `astro_calib` itself offers.
 PUBLIC = ["", ".photometry", ".night", ".simulate", ".validation", ".estimators", ".characterize"]

@@ -16,13 +16,15 @@ CHECKOUT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["numpydoc_validation"]
 MODULES = [
     *("", ".photometry", ".night", ".simulate", ".validation", ".estimators", ".noise.coefficient", ".errors"),
-    ".characterize",
+    *(".characterize", ".noise.protocol"),
 ]
 
 #: What numpydoc cannot know: parameters behind ``**kwargs``, those of an enumeration, what astropy adds.
 EXCEPTIONS = {
     "astro_calib.CCDFrame": {"PR01", "PR02"},
     "astro_calib.DataQuality": {"PR01"},
+    # What Python gives to every protocol.
+    "astro_calib.noise.protocol.Budget": {"PR01"},
     # Its constructor is that of QTable.
     "astro_calib.photometry.StarTable": {"PR01"},
     "astro_calib.CCDFrame.read": {"GL02", "PR02"},

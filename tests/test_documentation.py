@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 
 import matplotlib as mpl
@@ -97,3 +99,50 @@ def test_complete_profile_is_valid_and_complete(tmp_path):
     assert set(table["detector"]) == set(DETECTOR_KEYS)
     assert set(table["matching"]) == MATCHING_KEYS
     assert load_profile(path).gain == 1.5
+
+
+#: What fits on a page 1280 pixels wide; what the commands print is as wide as a terminal.
+WIDTH, TERMINAL = 76, 80
+BLOCK = re.compile(r"^( *)\.\. (?:code-block:: (\w+)|parsed-literal::)\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+PROMPT = re.compile(r"^ *((?:>>>|\.\.\.)(?: .*)?)$", re.MULTILINE)
+
+
+def pages() -> list[Path]:
+    made = {DOCS / "_build", DOCS / "api", DOCS / "gallery"}
+    found = [*DOCS.rglob("*.rst"), *DOCS.rglob("*.inc")]
+    return [path for path in found if not made & set(path.parents)]
+
+
+def test_code_on_pages_is_not_cut():
+    long = []
+    for path in pages():
+        content = path.read_text(encoding="utf-8")
+        for _, language, block in BLOCK.findall(content):
+            limit = TERMINAL if language == "text" else WIDTH
+            long += [(path.name, line) for line in dedent(block).splitlines() if len(line) > limit]
+        long += [(path.name, line) for line in PROMPT.findall(content) if len(line) > WIDTH]
+    assert long == []
+
+
+def test_examples_in_docstrings_are_not_cut():
+    modules = (DOCS.parent / "astro_calib").rglob("*.py")
+    found = ((path.name, PROMPT.findall(path.read_text(encoding="utf-8"))) for path in modules)
+    assert [(name, line) for name, lines in found for line in lines if len(line) > WIDTH] == []
+
+
+def code_of_cells(path: Path) -> list[str]:
+    """The lines of a page of the gallery, without its text: the docstring, and the comments after each "# %%"."""
+    content = path.read_text(encoding="utf-8")
+    head = ast.parse(content).body[0].end_lineno
+    code, in_text = [], False
+    for line in content.splitlines()[head:]:
+        in_text = line.startswith("#") and (in_text or line.startswith("# %%"))
+        if not in_text:
+            code.append(line)
+    return code
+
+
+def test_code_in_the_gallery_is_not_cut():
+    cells = {path.name: code_of_cells(path) for path in (DOCS / "examples").glob("*.py")}
+    assert len(cells) > 10
+    assert [(name, line) for name, code in cells.items() for line in code if len(line) > WIDTH] == []

@@ -52,7 +52,7 @@ def quarter(k, side=SIDE):
     return np.s_[side * (k // 2) : side * (k // 2 + 1), side * (k % 2) : side * (k % 2 + 1)]
 
 
-@pytest.mark.parametrize("axis", [(0, 1), 1])
+@pytest.mark.parametrize("axis", [pytest.param((0, 1), marks=pytest.mark.long), 1])
 def test_the_noise_of_each_amplifier_is_right(axis):
     one = camera()
     rng = np.random.default_rng(1)

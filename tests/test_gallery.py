@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 from pathlib import Path
@@ -27,7 +28,7 @@ def pyplot(monkeypatch):
 
 def test_pages_are_numbered_from_one():
     numbers = [re.findall(r"^plot_(\d\d)_[a-z0-9_]+$", page.stem) for page in PAGES]
-    assert numbers == [[f"{number:02d}"] for number in range(1, 18)]
+    assert numbers == [[f"{number:02d}"] for number in range(1, 19)]
 
 
 @pytest.mark.long
@@ -54,3 +55,16 @@ def test_page_ends_with_the_comparison(page):
     text = page.read_text(encoding="utf-8")
     assert re.search(r"^# Predicted and observed\n# -+$", text, re.MULTILINE)
     assert text.rstrip().endswith("\ncomparison")
+
+
+def test_from_a_folder_to_a_figure_is_twelve_cells_without_numpy():
+    (page,) = EXAMPLES.glob("plot_*_folder_to_figure.py")
+    text = page.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not [name for name in imported if name.startswith(("numpy", "scipy"))]
+    cells = [re.sub(r"^#.*", "", cell, flags=re.MULTILINE).strip() for cell in text.split("\n# %%\n")[1:]]
+    assert 6 <= len([cell for cell in cells if cell]) <= 12
+    assert re.search(r"reduce_night\(\s*raw,\s*reduced,", text)
+    assert "savefig(" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
+import subprocess
 import sys
 from functools import partial
 from types import SimpleNamespace
@@ -42,6 +43,7 @@ from astro_calib import (
     flat_correct,
     gain_correct,
     measure_snr,
+    plot_snr,
     reduce_night,
     simulate,
     subtract_bias,
@@ -84,6 +86,16 @@ def dark() -> CCDFrame:
 
 def flat() -> CCDFrame:
     return frame(30000, "electron", "flat.fits", 100.0)
+
+
+def small(name: str) -> CCDFrame:
+    return CCDFrame(np.full((20, 24), 3.0), unit="electron", name=name)
+
+
+def sectioned() -> CCDFrame:
+    result = raw()
+    result.meta["BIASSEC"] = "[41:48,1:40]"
+    return result
 
 
 def cube() -> CCDFrame:
@@ -288,6 +300,57 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "linearity of text": (lambda: LinearityPolynomial("1e-6", limit=6e4 * u.adu), ("'1e-6'", "[a1, a2, ...]")),
     "limit without unit": (lambda: LinearityPolynomial([1e-6], limit=60000), ("limit has no unit", "60000 * u.adu")),
     "limit of text": (lambda: LinearityPolynomial([1e-6], limit="full"), ("limit is 'full'", "60000 * u.adu")),
+    # Calibrating
+    "no detector": (lambda: calibrate(raw()), ("calibrate needs detector", "Write calibrate(frame, Detector(gain=")),
+    "no detector of create_deviation": (lambda: create_deviation(raw()), ("needs detector", "Detector(gain=")),
+    "no gain": (lambda: Detector(read_noise=NOISE), ("needs gain and read_noise", "missing: gain", "manual")),
+    "nothing tells zero": (
+        lambda: calibrate(raw(), CAMERA),
+        ("d1048.fits", "overscan nor bias nor pedestal", "Give one"),
+    ),
+    "calibrated twice": (
+        lambda: calibrate(image(), CAMERA),
+        ("image.fits is in electron", "calibrated already", "in adu"),
+    ),
+    "multiplied by the gain twice": (lambda: gain_correct(image(), CAMERA), ("image.fits is in electron", "in adu")),
+    "bias of another shape": (
+        lambda: calibrate(raw(), CAMERA, bias=small("bias.fits")),
+        ("d1048.fits has shape (40, 48)", "bias (bias.fits) has (20, 24)", "trim both", "binning"),
+    ),
+    "flat of another shape": (lambda: flat_correct(image(), small("flat.fits")), ("flat (flat.fits) has (20, 24)",)),
+    "bias in other units": (lambda: subtract_bias(image(), raw()), ("image.fits", "in adu", "Apply gain_correct")),
+    "dark without exposure time": (
+        lambda: calibrate(raw(), CAMERA, pedestal=0, dark=CCDFrame(ARRAY, unit="electron", name="dark.fits")),
+        ("dark.fits", "no EXPTIME", "exposure_time="),
+    ),
+    "flat without light": (
+        lambda: flat_correct(image(), frame(0, "electron", "flat.fits", 1.0)),
+        ("flat.fits", "mean of 0", "its bias was subtracted once"),
+    ),
+    "keyword instead of section": (
+        lambda: calibrate(sectioned(), CAMERA, overscan="BIASSEC"),
+        ("d1048.fits", "'BIASSEC'", "Write frame.header['BIASSEC']"),
+    ),
+    "slices instead of section": (
+        lambda: calibrate(raw(), CAMERA, overscan=np.s_[:, 40:]),
+        ("a slice", "FITS section"),
+    ),
+    "section from zero": (lambda: calibrate(raw(), CAMERA, overscan="[0:5,0:40]"), ("[0:5,0:40]", "FITS section")),
+    "section beyond the frame": (
+        lambda: calibrate(raw(), CAMERA, overscan="[41:60,1:40]"),
+        ("[41:60,1:40] does not lie inside", "48 columns and 40 rows"),
+    ),
+    "misspelt option": (lambda: calibrate(raw(), CAMERA, biass=raw()), ("no argument 'biass'", "did you mean bias=?")),
+    "misspelt option of combine": (lambda: combine([image()], methode="mean"), ("'methode'", "did you mean method=?")),
+    "nothing to combine": (lambda: combine([]), ("no frames to combine", "glob('bias*.fits')")),
+    "frames in two units": (lambda: combine([image(), raw()]), ("image.fits", "d1048.fits", "in adu", "gain_correct")),
+    "stars on a raw frame": (lambda: measure_snr(raw()), ("d1048.fits has no variance", "Calibrate it")),
+    "stars on a CCDData without error": (
+        lambda: measure_snr(CCDData(ARRAY, unit="adu")),
+        ("has no variance", "Calibrate it", "create_deviation"),
+    ),
+    "picture of a frame instead of a table": (lambda: plot_snr(image()), ("measure_snr or compare_snr", "a CCDFrame")),
+    "picture of a raw frame's budget": (lambda: raw().budget.plot(None), ("d1048.fits", "no noise yet", "calibrate(")),
     # Steps, in ccdproc's words
     "create_deviation of ccdproc": (
         lambda: create_deviation(raw(), gain=1.5 * u.electron / u.adu, readnoise=NOISE),
@@ -480,6 +543,13 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
 def test_a_mistake_is_answered_with_what_to_write(mistake):
     call, fragments = MISTAKES[mistake]
     refused(call, *fragments)
+
+
+def test_python_says_which_name_of_the_package_may_be_meant():
+    run = subprocess.run(
+        [sys.executable, "-c", "import astro_calib as ac\nac.callibrate"], check=False, capture_output=True, text=True
+    )
+    assert "no attribute 'callibrate'. Did you mean: 'calibrate'?" in run.stderr
 
 
 def test_a_raw_frame_has_a_budget_that_is_false_and_empty():

@@ -78,8 +78,22 @@ def test_import_loads_no_heavy_library():
     assert added & HEAVY == set()
 
 
+def test_all_public_modules_are_offered_and_imported_when_they_are_asked_for():
+    code = "import sys, astro_calib as ac\nprint(*dir(ac))\nprint(*sys.modules)\nprint(ac.night, ac.characterize)"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    offered, loaded, asked = (line.split() for line in run.stdout.splitlines())
+    modules = {"characterize", "errors", "estimators", "night", "photometry", "simulate", "validation"}
+    assert modules <= {*offered}
+    assert not {f"astro_calib.{name}" for name in modules - {"errors", "estimators"}} & {*loaded}
+    assert [name for name in asked if "astro_calib." in name] == ["'astro_calib.night'", "'astro_calib.characterize'"]
+    # The reference has each of them.
+    reference = (CHECKOUT / "docs" / "reference.rst").read_text(encoding="utf-8")
+    assert modules <= {*re.findall(r"automodapi:: astro_calib\.(\w+)$", reference, re.MULTILINE)}
+
+
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
-    declared = {re.match(r"[\w.-]+", line)[0].replace("-", "_") for line in PROJECT["dependencies"]}
+    lines = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["distributed"]]
+    declared = {re.match(r"[\w.-]+", line)[0].replace("-", "_") for line in lines}
     # asdf-astropy is called by asdf: it writes WCS and the uncertainties of astropy.
     assert {*imported_by_the_package(), "asdf_astropy"} == {IMPORTED_AS.get(name, name) for name in declared}
 

@@ -16,6 +16,7 @@ from astro_calib.characterize.shutter import shutter_map
 from astro_calib.characterize.sky_flats import illumination
 from astro_calib.characterize.tones import Tone
 from astro_calib.characterize.transfer import photon_transfer
+from astro_calib.characterize.transfer_picture import plot_ptc
 
 __all__ = [
     "AmplifierTransfer",
@@ -39,6 +40,7 @@ __all__ = [
     "measure_crosstalk",
     "photon_transfer",
     "plan_calibration",
+    "plot_ptc",
     "running_sky",
     "shutter_map",
 ]

@@ -106,10 +106,12 @@ def bad_pixel_mask(
     >>> rng = np.random.default_rng(1)
     >>> def flat(level, number):
     ...     data = rng.poisson(level, (64, 64)).astype(float)
-    ...     data[20, 30] = level**2 / 20000          # does not respond in proportion
-    ...     data[40, 50] = 0.1 * level               # sees little light
+    ...     data[20, 30] = level**2 / 20000  # does not respond in proportion
+    ...     data[40, 50] = 0.1 * level  # sees little light
     ...     return CCDFrame(data, unit="electron", name=f"flat{number}.fits")
-    >>> mask = bad_pixel_mask(flats=[flat(5000, 1), flat(5000, 2), flat(20000, 3), flat(20000, 4)])
+    >>> mask = bad_pixel_mask(
+    ...     flats=[flat(5000, 1), flat(5000, 2), flat(20000, 3), flat(20000, 4)]
+    ... )
     >>> np.argwhere(mask.data)
     array([[20, 30],
            [40, 50]])

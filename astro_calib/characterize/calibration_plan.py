@@ -53,10 +53,22 @@ class CalibrationPlan:
     >>> import astropy.units as u
     >>> from astro_calib import Detector
     >>> from astro_calib.characterize import plan_calibration
-    >>> camera = Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron)
-    >>> plan = plan_calibration(camera, flux=100 * u.electron / u.s, sky=5 * u.electron / u.s, fwhm=3.5,
-    ...                         exposure=60 * u.s, flat_level=20000 * u.electron, lamp_time=5 * u.s,
-    ...                         read_out_time=15 * u.s, science=5, biases=10, flats=4)
+    >>> camera = Detector(
+    ...     gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron
+    ... )
+    >>> plan = plan_calibration(
+    ...     camera,
+    ...     flux=100 * u.electron / u.s,
+    ...     sky=5 * u.electron / u.s,
+    ...     fwhm=3.5,
+    ...     exposure=60 * u.s,
+    ...     flat_level=20000 * u.electron,
+    ...     lamp_time=5 * u.s,
+    ...     read_out_time=15 * u.s,
+    ...     science=5,
+    ...     biases=10,
+    ...     flats=4,
+    ... )
     >>> bool(plan.snr < plan.snr_with(biases=100))
     True
     """

@@ -95,13 +95,25 @@ def measure_crosstalk(
     >>> import numpy as np
     >>> from astro_calib import Amplifier, CCDFrame, Detector
     >>> from astro_calib.characterize import measure_crosstalk
-    >>> halves = [Amplifier(gain=2 * u.electron / u.adu, read_noise=6 * u.electron, data_section=section, corner=corner)
-    ...           for section, corner in (("[1:50, 1:60]", "lower left"), ("[51:100, 1:60]", "lower right"))]
+    >>> halves = [
+    ...     Amplifier(
+    ...         gain=2 * u.electron / u.adu,
+    ...         read_noise=6 * u.electron,
+    ...         data_section=section,
+    ...         corner=corner,
+    ...     )
+    ...     for section, corner in (
+    ...         ("[1:50, 1:60]", "lower left"),
+    ...         ("[51:100, 1:60]", "lower right"),
+    ...     )
+    ... ]
     >>> image = np.random.default_rng(1).normal(100, 3, (60, 100))
     >>> for row, column in ((10, 20), (40, 15), (30, 75)):
-    ...     image[row - 2:row + 3, column - 2:column + 3] += 30000
+    ...     image[row - 2 : row + 3, column - 2 : column + 3] += 30000
     >>> image += 1e-3 * image[:, ::-1] * (np.arange(100) >= 50)
-    >>> found = measure_crosstalk([CCDFrame(image, unit="adu")], Detector(amplifiers=halves))
+    >>> found = measure_crosstalk(
+    ...     [CCDFrame(image, unit="adu")], Detector(amplifiers=halves)
+    ... )
     >>> bool(abs(found.matrix[1, 0] - 1e-3) < 4 * found.uncertainty[1, 0])
     True
     """

@@ -58,8 +58,15 @@ class DarkChoice:
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.characterize import choose_dark
     >>> def made(exposure, sigma):
-    ...     data = np.random.default_rng(1).normal(0.1 * exposure, sigma, (64, 64))
-    ...     return CCDFrame(data, unit="electron", uncertainty=np.full((64, 64), sigma), meta={"EXPTIME": exposure})
+    ...     data = np.random.default_rng(1).normal(
+    ...         0.1 * exposure, sigma, (64, 64)
+    ...     )
+    ...     return CCDFrame(
+    ...         data,
+    ...         unit="electron",
+    ...         uncertainty=np.full((64, 64), sigma),
+    ...         meta={"EXPTIME": exposure},
+    ...     )
     >>> choose_dark(made(60.0, 5.0), [made(60.0, 2.0)]).ratio
     1.0
     """
@@ -171,9 +178,16 @@ def choose_dark(
     >>> def made(exposure, sigma, power=0.7):
     ...     rate = np.where(hot, 20.0 * exposure**power, 0.1 * exposure)
     ...     data = rng.normal(rate, sigma)
-    ...     return CCDFrame(data, unit="electron", uncertainty=np.full((100, 100), sigma),
-    ...                     meta={"EXPTIME": exposure, "CCD-TEMP": -20.0}, name=f"dark{exposure:g}")
-    >>> choice = choose_dark(made(60.0, 5.0), [made(60.0, 3.0), made(600.0, 3.0)])
+    ...     return CCDFrame(
+    ...         data,
+    ...         unit="electron",
+    ...         uncertainty=np.full((100, 100), sigma),
+    ...         meta={"EXPTIME": exposure, "CCD-TEMP": -20.0},
+    ...         name=f"dark{exposure:g}",
+    ...     )
+    >>> choice = choose_dark(
+    ...     made(60.0, 5.0), [made(60.0, 3.0), made(600.0, 3.0)]
+    ... )
     >>> choice.dark.name, choice.ratio
     ('dark60', 1.0)
     """

@@ -60,8 +60,15 @@ class DarkCurrent:
 
     >>> from astro_calib import simulate
     >>> from astro_calib.characterize import dark_current
-    >>> camera = simulate.Camera(shape=(64, 64), detector=simulate.camera((64, 64)).detector, dark_rate=0.5)
-    >>> darks = [camera.expose("dark", time, rng=seed)[0] for seed, time in enumerate([60, 60, 600, 600])]
+    >>> camera = simulate.Camera(
+    ...     shape=(64, 64),
+    ...     detector=simulate.camera((64, 64)).detector,
+    ...     dark_rate=0.5,
+    ... )
+    >>> darks = [
+    ...     camera.expose("dark", time, rng=seed)[0]
+    ...     for seed, time in enumerate([60, 60, 600, 600])
+    ... ]
     >>> dark_current(darks, detector=camera.detector).rate.unit
     Unit("electron / s")
     """

@@ -129,14 +129,27 @@ def dark_current(
     >>> from astro_calib.characterize import dark_current
     >>> rates = np.full((64, 64), 0.5)
     >>> rates[10, 20] = 40.0
-    >>> camera = simulate.Camera(shape=(64, 64), detector=simulate.camera((64, 64)).detector, dark_rate=rates)
-    >>> darks = [camera.expose("dark", time, rng=seed)[0] for seed, time in enumerate([60, 60, 60, 600, 600, 600])]
+    >>> camera = simulate.Camera(
+    ...     shape=(64, 64),
+    ...     detector=simulate.camera((64, 64)).detector,
+    ...     dark_rate=rates,
+    ... )
+    >>> darks = [
+    ...     camera.expose("dark", time, rng=seed)[0]
+    ...     for seed, time in enumerate([60, 60, 60, 600, 600, 600])
+    ... ]
     >>> measured = dark_current(darks, detector=camera.detector)
     >>> np.argwhere(measured.hot)
     array([[10, 20]])
-    >>> bool(abs(measured.level.value - 0.5) < 4 * measured.level_uncertainty.value)
+    >>> bool(
+    ...     abs(measured.level.value - 0.5)
+    ...     < 4 * measured.level_uncertainty.value
+    ... )
     True
-    >>> bool(abs(measured.rate.data[10, 20] - 40.0) < 4 * np.sqrt(measured.rate.variance[10, 20]))
+    >>> bool(
+    ...     abs(measured.rate.data[10, 20] - 40.0)
+    ...     < 4 * np.sqrt(measured.rate.variance[10, 20])
+    ... )
     True
     """
     threshold = check_positive("threshold", threshold)

@@ -90,8 +90,12 @@ def image_excess(biases: Sequence[Any], overscan: str, image: str | None = None)
     >>> import numpy as np
     >>> from astro_calib.characterize import image_excess
     >>> rng = np.random.default_rng(1)
-    >>> sigma = np.where(np.arange(160) < 128, 5.0, 4.0)             # 128 columns of image, 32 of overscan
-    >>> biases = [np.rint(rng.normal(1000, sigma, (200, 160))) for _ in range(4)]
+    >>> sigma = np.where(
+    ...     np.arange(160) < 128, 5.0, 4.0
+    ... )  # 128 columns of image, 32 of overscan
+    >>> biases = [
+    ...     np.rint(rng.normal(1000, sigma, (200, 160))) for _ in range(4)
+    ... ]
     >>> excess = image_excess(biases, "[129:160, 1:200]")
     >>> bool(abs(excess.white - 9) < 1)
     True
@@ -171,11 +175,19 @@ def frame_detector(frame: Any, overscan: str, detector: Detector, excess: ImageE
     >>> from astro_calib import Detector
     >>> from astro_calib.characterize import frame_detector
     >>> from astro_calib.simulate.electronics import ReadOut, ReadOutTone
-    >>> truth = ReadOut(white=6, tones=(ReadOutTone(power=28, wx=2.4, coherent=False),))
+    >>> truth = ReadOut(
+    ...     white=6, tones=(ReadOutTone(power=28, wx=2.4, coherent=False),)
+    ... )
     >>> frame = 1000 + truth.draw((400, 132), np.random.default_rng(1)) / 1.5
-    >>> camera = Detector(gain=1.5 * u.electron / u.adu, read_noise=6 * u.electron)
+    >>> camera = Detector(
+    ...     gain=1.5 * u.electron / u.adu, read_noise=6 * u.electron
+    ... )
     >>> found = frame_detector(np.rint(frame), "[101:132, 1:400]", camera)
-    >>> print(found.read_noise.round(), found.correlation.rho(1, 0).round(1), truth.correlation().rho(1, 0).round(1))
+    >>> print(
+    ...     found.read_noise.round(),
+    ...     found.correlation.rho(1, 0).round(1),
+    ...     truth.correlation().rho(1, 0).round(1),
+    ... )
     8.0 electron -0.3 -0.3
     """
     detector = as_detector(detector, "frame_detector")

@@ -74,9 +74,15 @@ def fringe_map(frames: Sequence[CCDFrame], degree: int = 3, block: int | None = 
     >>> fringes = np.sin(np.arange(96) / 2) * np.ones((96, 1))
     >>> def sky(level):
     ...     pixels = level * (1 + 0.02 * fringes) + rng.normal(0, 5, (96, 96))
-    ...     return CCDFrame(pixels, unit="electron", uncertainty=StdDevUncertainty(np.full((96, 96), 5.0)))
+    ...     return CCDFrame(
+    ...         pixels,
+    ...         unit="electron",
+    ...         uncertainty=StdDevUncertainty(np.full((96, 96), 5.0)),
+    ...     )
     >>> master = fringe_map([sky(level) for level in (300, 400, 500, 600, 700)])
-    >>> float(np.polyfit(fringes.ravel(), master.pixels.ravel(), 1)[0].round(0))      # 2% of 500
+    >>> float(
+    ...     np.polyfit(fringes.ravel(), master.pixels.ravel(), 1)[0].round(0)
+    ... )  # 2% of 500
     10.0
     """
     given = as_frames("fringe_map", "frames of the sky", frames)

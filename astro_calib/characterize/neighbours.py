@@ -87,10 +87,14 @@ def running_sky(
     >>> rng = np.random.default_rng(3)
     >>> def frame(level):
     ...     pixels = rng.normal(level, 5, (64, 64))
-    ...     return CCDFrame(pixels, unit="electron", uncertainty=StdDevUncertainty(np.full((64, 64), 5.0)))
+    ...     return CCDFrame(
+    ...         pixels,
+    ...         unit="electron",
+    ...         uncertainty=StdDevUncertainty(np.full((64, 64), 5.0)),
+    ...     )
     >>> frames = [frame(level) for level in (400, 410, 420, 430, 440)]
     >>> image = frames[2] - running_sky(frames, 2)
-    >>> float(np.sqrt(image.variance.mean()).round(1))               # 5 sqrt(1 + 1/4)
+    >>> float(np.sqrt(image.variance.mean()).round(1))  # 5 sqrt(1 + 1/4)
     5.6
     """
     given = as_frames("running_sky", "frames", frames)

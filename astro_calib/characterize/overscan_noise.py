@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from astro_calib.characterize.read_noise import robust_width
+from astro_calib.kernels.medians import median_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def _sharp_tones(noise: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     rest = noise
     for _ in range(SEARCHES):
         power = np.square(np.abs(rfft2(rest, shape))) / noise.size
-        floor = np.median(power, axis=0) / np.log(2)
+        floor = median_of_rows(power.T) / np.log(2)
         high = np.argwhere(power > np.maximum(limit * floor, WITH_STRONGEST * power.max() * (power > limit * floor)))
         if not high.size:
             break
@@ -110,12 +111,30 @@ def _sharp_tones(noise: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
                 chosen.append((wx, wy))
         if not chosen:
             break
-        y, x = np.arange(ny)[:, None], np.arange(nx)
-        waves = np.stack([wave(wx * x + wy * y).ravel() for wx, wy in chosen for wave in (np.cos, np.sin)], axis=1)
-        sizes = np.linalg.lstsq(waves, rest.ravel(), rcond=None)[0]
-        rest = rest - (waves @ sizes).reshape(noise.shape)
-        found += [(float(pair @ pair) / 2, *place) for pair, place in zip(sizes.reshape(-1, 2), chosen, strict=True)]
+        sizes, waves = _fitted_waves(rest, np.array(chosen))
+        rest = rest - waves
+        found += [(float(pair @ pair) / 2, *place) for pair, place in zip(sizes, chosen, strict=True)]
     return np.array(found).reshape(-1, 3), rest
+
+
+def _fitted_waves(
+    values: NDArray[np.float64], places: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Fit plane waves to an image; return the sizes of the cosine and the sine of each, and the sum of all.
+
+    A wave is a product of one along a row and one along a column, and so is the sum of the products of two waves.
+    """
+    along, down = (np.exp(1j * np.outer(w, np.arange(n))) for w, n in zip(places.T, values.shape[::-1], strict=True))
+    more, less = (down @ down.T) * (along @ along.T), (down @ down.conj().T) * (along @ along.conj().T)
+    products = np.block([[(less + more).real, (more - less).imag], [(more + less).imag, (less - more).real]]) / 2
+    # NumPy's own loops: the threads of a library of matrices wait for each other longer than such a product takes.
+    with_values = np.einsum("ky,yx,kx->k", down, values, along)
+    sizes = np.linalg.lstsq(products, np.concatenate([with_values.real, with_values.imag]), rcond=None)[0].reshape(
+        2, -1
+    )
+    waves = np.einsum("k,ky,kx->yx", sizes[0] - 1j * sizes[1], down, along).real
+    return sizes.T, waves
 
 
 def _peak(power: NDArray[np.float64], at: tuple[int, int], axis: int) -> float:

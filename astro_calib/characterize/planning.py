@@ -129,16 +129,35 @@ def plan_calibration(
     >>> import astropy.units as u
     >>> from astro_calib import Detector
     >>> from astro_calib.characterize import plan_calibration
-    >>> camera = Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron, saturation=60000 * u.adu)
-    >>> night = dict(flux=40 * u.electron / u.s, sky=5 * u.electron / u.s, dark_current=0.1 * u.electron / u.s,
-    ...              fwhm=3.5, flat_level=20000 * u.adu, lamp_time=5 * u.s, read_out_time=15 * u.s)
+    >>> camera = Detector(
+    ...     gain=1.5 * u.electron / u.adu,
+    ...     read_noise=8 * u.electron,
+    ...     saturation=60000 * u.adu,
+    ... )
+    >>> night = dict(
+    ...     flux=40 * u.electron / u.s,
+    ...     sky=5 * u.electron / u.s,
+    ...     dark_current=0.1 * u.electron / u.s,
+    ...     fwhm=3.5,
+    ...     flat_level=20000 * u.adu,
+    ...     lamp_time=5 * u.s,
+    ...     read_out_time=15 * u.s,
+    ... )
     >>> plan = plan_calibration(camera, time=30 * u.min, **night)
     >>> plan.exposure.unit, bool(plan.time <= 30 * u.min), plan.flats
     (Unit("s"), True, 4)
 
     What else is worth while, if these frames are there?
 
-    >>> plan = plan_calibration(camera, exposure=60 * u.s, science=20, biases=10, darks=3, flats=10, **night)
+    >>> plan = plan_calibration(
+    ...     camera,
+    ...     exposure=60 * u.s,
+    ...     science=20,
+    ...     biases=10,
+    ...     darks=3,
+    ...     flats=10,
+    ...     **night,
+    ... )
     >>> plan.next
     'darks'
     """

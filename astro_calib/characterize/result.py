@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import astropy.units as u
 import numpy as np
 
+from astro_calib.characterize.transfer_picture import draw_transfer
 from astro_calib.detector.amplifier import Amplifier
 from astro_calib.detector.correlation import Correlation
 from astro_calib.detector.detector import Detector
@@ -54,7 +55,9 @@ class Measured:
     --------
     >>> import astropy.units as u
     >>> from astro_calib.characterize import Measured
-    >>> print(Measured(1.7912 * u.electron / u.adu, 0.0123 * u.electron / u.adu))
+    >>> print(
+    ...     Measured(1.7912 * u.electron / u.adu, 0.0123 * u.electron / u.adu)
+    ... )
     1.791 +- 0.012 electron / adu
     """
 
@@ -90,8 +93,15 @@ class Point(NamedTuple):
     Examples
     --------
     >>> from astro_calib.characterize import Point
-    >>> point = Point(level=20_000.0, variance=13_340.0, uncertainty=60.0, predicted=13_360.0, flats=(1, 0))
-    >>> print(f"{(point.variance - point.predicted) / point.uncertainty:.2f} errors off")
+    >>> point = Point(
+    ...     level=20_000.0,
+    ...     variance=13_340.0,
+    ...     uncertainty=60.0,
+    ...     predicted=13_360.0,
+    ...     flats=(1, 0),
+    ... )
+    >>> off = (point.variance - point.predicted) / point.uncertainty
+    >>> print(f"{off:.2f} errors off")
     -0.33 errors off
     """
 
@@ -160,7 +170,14 @@ class AmplifierTransfer:
     >>> from astro_calib.characterize import photon_transfer
     >>> rng = np.random.default_rng(2)
     >>> biases = [np.rint(500 + rng.normal(0, 4, (100, 100))) for _ in range(3)]
-    >>> flats = [np.rint(500 + rng.poisson(9000, (100, 100)) + rng.normal(0, 4, (100, 100))) for _ in range(3)]
+    >>> flats = [
+    ...     np.rint(
+    ...         500
+    ...         + rng.poisson(9000, (100, 100))
+    ...         + rng.normal(0, 4, (100, 100))
+    ...     )
+    ...     for _ in range(3)
+    ... ]
     >>> result = photon_transfer(flats, biases)
     >>> one = result.amplifiers[0]
     >>> print(one.digital_step, one.full_well, one.flats, one.biases)
@@ -260,7 +277,14 @@ class PhotonTransfer:
     >>> from astro_calib.characterize import photon_transfer
     >>> rng = np.random.default_rng(2)
     >>> biases = [np.rint(500 + rng.normal(0, 4, (100, 100))) for _ in range(3)]
-    >>> flats = [np.rint(500 + rng.poisson(9000, (100, 100)) + rng.normal(0, 4, (100, 100))) for _ in range(3)]
+    >>> flats = [
+    ...     np.rint(
+    ...         500
+    ...         + rng.poisson(9000, (100, 100))
+    ...         + rng.normal(0, 4, (100, 100))
+    ...     )
+    ...     for _ in range(3)
+    ... ]
     >>> result = photon_transfer(flats, biases)
     >>> len(result.amplifiers), result.remarks
     (1, ())
@@ -337,19 +361,4 @@ class PhotonTransfer:
         matplotlib.figure.Figure
             Save it with its ``savefig``.
         """
-        from matplotlib.figure import Figure
-
-        if figure is None:
-            figure = Figure(figsize=(5 * len(self.amplifiers), 5), layout="constrained")
-        axes = figure.subplots(2, len(self.amplifiers), sharex="col", squeeze=False, height_ratios=(2, 1))
-        for column, one in zip(axes.T, self.amplifiers, strict=True):
-            level, variance, error, predicted = np.array([point[:4] for point in one.points]).T
-            order = np.argsort(level)
-            column[0].errorbar(level, variance, error, fmt="o", ms=3, label="differences of flats")
-            column[0].plot(level[order], predicted[order], label=f"gain {one.gain}")
-            column[0].set(ylabel="variance [adu$^2$]", title=one.section or "")
-            column[0].legend()
-            column[1].errorbar(level, 100 * (variance / predicted - 1), 100 * error / predicted, fmt="o", ms=3)
-            column[1].axhline(0, lw=0.8, color="k")
-            column[1].set(xlabel="level above the bias [adu]", ylabel="residual [%]")
-        return figure
+        return draw_transfer(self.amplifiers, figure)

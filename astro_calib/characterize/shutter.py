@@ -123,9 +123,18 @@ def shutter_map(
     >>> rng = np.random.default_rng(1)
     >>> delay = np.linspace(-0.02, 0.02, 50)
     >>> def flats(seconds):
-    ...     light = rng.poisson(20000 * (seconds + delay), (4, 50, 50)).astype(float)
-    ...     return [CCDFrame(one, unit="electron", uncertainty=np.sqrt(one), meta={"EXPTIME": seconds})
-    ...             for one in light]
+    ...     light = rng.poisson(20000 * (seconds + delay), (4, 50, 50)).astype(
+    ...         float
+    ...     )
+    ...     return [
+    ...         CCDFrame(
+    ...             one,
+    ...             unit="electron",
+    ...             uncertainty=np.sqrt(one),
+    ...             meta={"EXPTIME": seconds},
+    ...         )
+    ...         for one in light
+    ...     ]
     >>> shutter = shutter_map(flats(1.0), flats(10.0), level=0 * u.s)
     >>> shutter.unit, bool(np.std(shutter.data - delay) < 0.005)
     (Unit("s"), True)

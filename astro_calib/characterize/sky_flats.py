@@ -89,8 +89,14 @@ def illumination(
     >>> light = 1 + 0.1 * np.linspace(-1, 1, 96) * np.ones((96, 1))
     >>> def sky(level):
     ...     pixels = rng.normal(level * light, np.sqrt(level))
-    ...     return CCDFrame(pixels, unit="electron", uncertainty=StdDevUncertainty(np.sqrt(pixels)))
-    >>> correction = illumination([sky(level) for level in (1e4, 2e4, 3e4)], degree=2)
+    ...     return CCDFrame(
+    ...         pixels,
+    ...         unit="electron",
+    ...         uncertainty=StdDevUncertainty(np.sqrt(pixels)),
+    ...     )
+    >>> correction = illumination(
+    ...     [sky(level) for level in (1e4, 2e4, 3e4)], degree=2
+    ... )
     >>> bool(np.all(np.abs(correction.pixels - light) < 0.002))
     True
     """

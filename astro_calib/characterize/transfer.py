@@ -121,9 +121,13 @@ def photon_transfer(
     >>> from astro_calib.characterize import photon_transfer
     >>> rng = np.random.default_rng(1)
     >>> def frame(electrons):
-    ...     collected = rng.poisson(electrons, (200, 200)) + 8 * rng.standard_normal((200, 200))
+    ...     collected = rng.poisson(
+    ...         electrons, (200, 200)
+    ...     ) + 8 * rng.standard_normal((200, 200))
     ...     return np.rint(1000 + collected / 1.5).astype(np.uint16)
-    >>> result = photon_transfer([frame(30_000), frame(28_000)], [frame(0), frame(0)])
+    >>> result = photon_transfer(
+    ...     [frame(30_000), frame(28_000)], [frame(0), frame(0)]
+    ... )
     >>> gain = result.amplifiers[0].gain
     >>> bool(abs(gain.value.value - 1.5) < 3 * gain.uncertainty.value)
     True

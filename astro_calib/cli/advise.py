@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 @click.command(
     "advise",
     epilog=example(
-        "advise --gain 1.5 --read-noise 8 --flux 200 --sky 5 --dark-current 0.1 --flat-level 20000 --time 60",
-        "advise --gain 1.5 --read-noise 8 --flux 200 --sky 5 --flat-level 20000 --exposure 60 --science 20 --time 20",
+        "advise --gain 1.5 --read-noise 8 --flux 200 --sky 5 \\\n      --dark-current 0.1 --flat-level 20000 --time 60",
+        "advise --gain 1.5 --read-noise 8 --flux 200 --sky 5 \\\n"
+        "      --flat-level 20000 --exposure 60 --science 20 --time 20",
     ),
 )
 @click.option("--gain", type=POSITIVE, required=True, help="Gain, electron/adu.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+#: What is to be seen first is not wider.
+WIDTH = 79
+
+
 @click.command("demo", epilog=example("demo", "demo night/ --seed 7"))
 @click.argument("out", default="astro-calib-demo", type=PATH)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same night.")
@@ -20,15 +25,18 @@ if TYPE_CHECKING:
 @QUIET
 def command(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
     """
-    Simulate a small night, reduce it, and say where the results are.
+    Simulate a small night, reduce it, and say what the errors are made of and what calibration does to the stars.
 
     The raw frames go to OUT/raw, the results to OUT/reduced; OUT is astro-calib-demo if it is not given.
     """
     with clear_errors():
         from astro_calib import simulate
+        from astro_calib.cli.first_look import first_look
         from astro_calib.io.atomic import remove_leftovers
+        from astro_calib.io.terminal import room_on
         from astro_calib.night import reduce_night
         from astro_calib.night.common.output import check_output
+        from astro_calib.report.page import REPORT
 
         # Before the frames of an earlier demo are removed.
         check_output(out, overwrite=True)
@@ -42,8 +50,10 @@ def command(out: Path, seed: int, overwrite: bool, quiet: bool) -> None:
         simulate.night(raw, seed=seed, progress=not quiet)
         summary = reduce_night(raw, reduced, profile="generic", overwrite=overwrite, progress=not quiet)
     if not quiet:
+        show(first_look(summary.frames, min(room_on(sys.stdout) or WIDTH, WIDTH)))
         show_summary(summary)
         show(f"raw frames in {raw}, results in {reduced}")
+        show(f"open {reduced / REPORT} in a browser")
 
 
 def _forget_demo(raw: Path) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astro_calib.cli.output import Folding
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -52,7 +54,7 @@ def log_to_stderr() -> Iterator[None]:
 
     before = list(log.handlers)
     beside = logging.StreamHandler()
-    beside.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    beside.setFormatter(Folding("%(levelname)s: %(message)s"))
     log.handlers[:] = [beside, *(handler for handler in before if not isinstance(handler, StreamHandler))]
     try:
         yield

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astro_calib.cli.output import Failure, FailureInPart, clear_errors
+from astro_calib.cli.output import Failure, FailureInPart, Folding, clear_errors
 from astro_calib.cli.reports import not_written
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def logged(path: Path | None, verbose: bool) -> Iterator[None]:
 
 def _to_stderr() -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Folding())
     handler.setLevel(logging.INFO)
     handler.addFilter(lambda record: record.name != COMMAND.name)
     return handler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import textwrap
 from contextlib import contextmanager
@@ -25,18 +26,29 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message on standard error."""
-        from astro_calib.io.terminal import is_terminal, room_on
-
-        # Elsewhere somebody may look for a line.
-        room = room_on(sys.stderr) if is_terminal(sys.stderr) else None
-        text = f"Error: {self.format_message()}"
-        click.echo(text if room is None else "\n".join(_folded(text, room)), file=file, err=file is None)
+        click.echo(_for_stderr(f"Error: {self.format_message()}"), file=file, err=file is None)
 
 
 class FailureInPart(Failure):
     """What could not be done, while something was: the exit status is 3."""
 
     exit_code = 3
+
+
+class Folding(logging.Formatter):
+    """Lines of a log on standard error that fit the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        return _for_stderr(super().format(record))
+
+
+def _for_stderr(text: str) -> str:
+    """A text, folded if standard error is a terminal; elsewhere somebody may look for a line."""
+    from astro_calib.io.terminal import is_terminal, room_on
+
+    room = room_on(sys.stderr) if is_terminal(sys.stderr) else None
+    return text if room is None else "\n".join(_folded(text, room))
 
 
 def _folded(text: str, width: int) -> Iterator[str]:

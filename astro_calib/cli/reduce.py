@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ from astro_calib.cli.output import Failure, FailureInPart, clear_errors, show_su
 from astro_calib.cli.reports import check_reports, told_as_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Client
+
     from astro_calib.night.summary.summary import NightSummary
     from astro_calib.stack.request import MemoryLimit
 
@@ -60,7 +65,9 @@ if TYPE_CHECKING:
 @click.option("--science", multiple=True, metavar="PATTERN", help="Names of science frames, likewise.")
 @click.option("--bad-pixels", type=PATH, metavar="FILE", help="FITS image in which bad pixels are not 0.")
 @click.option(
-    "--cosmic-rays", type=click.Choice(["repair", "mask"]), help="Find cosmic rays, and repair them or only mask them."
+    "--cosmic-rays",
+    type=click.Choice(["repair", "mask", "compare"]),
+    help="Find cosmic rays, and repair or only mask them; compare: mask those that other frames of the field show.",
 )
 @click.option("--sky", type=click.IntRange(0, 6), metavar="DEGREE", help="Subtract a surface fitted to the sky.")
 @click.option("--bin", type=click.IntRange(2, 64), metavar="N", help="Add up blocks of N x N calibrated pixels.")
@@ -78,6 +85,10 @@ if TYPE_CHECKING:
 )
 @click.option("--log", type=PATH, metavar="FILE", help="Write what is done with each file, and when, to this file.")
 @click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all that the summary says as JSON.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Share the night out among N processes.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Let the workers of a dask.distributed cluster do it, as tcp://..."
+)
 @OVERWRITE
 @click.option("-v", "--verbose", is_flag=True, help="Say what is done with each file, and show all of the summary.")
 @QUIET
@@ -108,6 +119,8 @@ def command(
     memory_limit: MemoryLimit,
     log: Path | None,
     json_file: Path | None,
+    workers: int | None,
+    scheduler: str | None,
     overwrite: bool,
     verbose: bool,
     quiet: bool,
@@ -121,6 +134,9 @@ def command(
     pictures (PNG), a page for the browser (report.html), summary.txt and the same as JSON (summary.json). A terminal
     shows the most important part of the summary.
 
+    A reduction that was interrupted, or killed, goes on with the same command:
+    what is complete and still valid stays as it is.
+
     With --dry-run nothing is written, and no pixel is read: it says what each file was taken for and why, which masters
     would be made, what each science frame would get, and what is missing.
 
@@ -131,6 +147,9 @@ def command(
 
     if quiet and verbose:
         msg = "--quiet and --verbose contradict each other; give one of them."
+        raise click.UsageError(msg)
+    if workers is not None and scheduler is not None:
+        msg = "--workers and --scheduler contradict each other; give one of them."
         raise click.UsageError(msg)
     patterns: dict[str, Any] = {"bias": bias, "dark": dark, "flat": flat, "science": science}
     options: dict[str, Any] = {
@@ -163,19 +182,22 @@ def command(
         with clear_errors():
             from astro_calib.night import reduce_night
 
-            summary = reduce_night(
-                raw,
-                out,
-                **options,
-                **patterns,
-                **steps,
-                overwrite=overwrite,
-                aperture=aperture,
-                stars=not no_stars,
-                pictures=not no_pictures,
-                memory_limit=memory_limit,
-                progress=not (quiet or verbose),
-            )
+            with _client(workers, scheduler) as client:
+                summary = reduce_night(
+                    raw,
+                    out,
+                    **options,
+                    **patterns,
+                    **steps,
+                    overwrite=overwrite,
+                    aperture=aperture,
+                    stars=not no_stars,
+                    pictures=not no_pictures,
+                    memory_limit=memory_limit,
+                    progress=not (quiet or verbose),
+                    workers=workers,
+                    client=client,
+                )
         failure = FailureInPart if summary.outcome == "part" else Failure
         unwritten = tell({"exit_status": failure.exit_code if summary.lost else 0, **summary.to_dict()})
         if not quiet:
@@ -184,6 +206,25 @@ def command(
             raise failure("\n".join(filter(None, (lost(summary), unwritten))))
         if unwritten:
             raise FailureInPart(unwritten)
+
+
+@contextmanager
+def _client(workers: int | None, scheduler: str | None) -> Iterator[Client | None]:
+    """Connect to a cluster, if there is one; say what is missing for it, or for workers."""
+    if workers is None and scheduler is None:
+        yield None
+        return
+    from astro_calib.night.tasks.crew import check_installed, connected
+
+    try:
+        check_installed()
+    except ImportError as error:
+        raise Failure(str(error)) from error
+    if scheduler is None:
+        yield None
+        return
+    with connected(scheduler) as client:
+        yield client
 
 
 def lost(summary: NightSummary) -> str:

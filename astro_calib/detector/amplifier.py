@@ -160,8 +160,11 @@ class Amplifier:
     --------
     >>> import astropy.units as u
     >>> from astro_calib import Amplifier
-    >>> left = Amplifier(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron,
-    ...                  data_section="[1:512, 1:1024]")
+    >>> left = Amplifier(
+    ...     gain=1.8 * u.electron / u.adu,
+    ...     read_noise=9.4 * u.electron,
+    ...     data_section="[1:512, 1:1024]",
+    ... )
     >>> left.gain
     <Quantity 1.8 electron / adu>
     """

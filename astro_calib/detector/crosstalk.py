@@ -51,7 +51,9 @@ class Crosstalk:
     The right half of a chip has a thousandth of the left one, and nothing goes the other way:
 
     >>> from astro_calib.detector.crosstalk import Crosstalk
-    >>> crosstalk = Crosstalk([[0, 0], [1e-3, 0]], uncertainty=[[0, 0], [2e-5, 0]])
+    >>> crosstalk = Crosstalk(
+    ...     [[0, 0], [1e-3, 0]], uncertainty=[[0, 0], [2e-5, 0]]
+    ... )
     >>> crosstalk.amplifiers
     2
     """

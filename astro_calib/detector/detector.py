@@ -20,6 +20,8 @@ from astro_calib.detector.amplifier import (
 from astro_calib.errors import FrameError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from astro_calib.detector.correlation import Correlation
@@ -99,8 +101,11 @@ class Detector:
     --------
     >>> import astropy.units as u
     >>> from astro_calib import Detector
-    >>> camera = Detector(gain=1.8 * u.electron / u.adu, read_noise=9.4 * u.electron,
-    ...                   saturation=65000 * u.adu)
+    >>> camera = Detector(
+    ...     gain=1.8 * u.electron / u.adu,
+    ...     read_noise=9.4 * u.electron,
+    ...     saturation=65000 * u.adu,
+    ... )
     >>> camera.amplifiers[0].read_noise
     <Quantity 9.4 electron>
     """
@@ -161,6 +166,17 @@ class Detector:
                     raise ValueError(msg)
         object.__setattr__(self, "amplifiers", amplifiers)
         object.__setattr__(self, "saturation", checked_saturation(self.saturation))
+
+    def __repr__(self) -> str:
+        """What matters most, in one line; ``amplifiers`` has the rest."""
+        gain, read_noise = (_range([getattr(one, name) for one in self.amplifiers]) for name in ("gain", "read_noise"))
+        parts = [f"gain {gain}", f"read noise {read_noise}"]
+        if len(self.amplifiers) > 1:
+            parts.insert(0, f"{len(self.amplifiers)} amplifiers")
+        if self.saturation is not None:
+            parts.append(f"saturation {self.saturation:g}")
+        parts += [name for name in ("linearity", "correlation") if any(getattr(a, name) for a in self.amplifiers)]
+        return f"<Detector {self.name!r}: {', '.join(parts)}>"
 
     @with_sections(OF_IDENTITY)
     def gain_identity(self, index: int) -> str:
@@ -246,9 +262,16 @@ class Detector:
         >>> import astropy.units as u
         >>> from astro_calib import Amplifier, Detector
         >>> left, right = (
-        ...     Amplifier(gain=1.8 * u.electron / u.adu, read_noise=9 * u.electron, data_section=f"[{data}, 1:1024]",
-        ...               overscan_section=f"[{overscan}, 1:1024]")
-        ...     for data, overscan in (("33:544", "1:32"), ("545:1056", "1057:1088"))
+        ...     Amplifier(
+        ...         gain=1.8 * u.electron / u.adu,
+        ...         read_noise=9 * u.electron,
+        ...         data_section=f"[{data}, 1:1024]",
+        ...         overscan_section=f"[{overscan}, 1:1024]",
+        ...     )
+        ...     for data, overscan in (
+        ...         ("33:544", "1:32"),
+        ...         ("545:1056", "1057:1088"),
+        ...     )
         ... )
         >>> Detector(amplifiers=[left, right]).overscan_sections()
         ['[1:32, 1:1024]', '[1057:1088, 1:1024]']
@@ -334,3 +357,9 @@ class Detector:
                 raise FrameError(msg)
             sections.append((rows, columns))
         return sections
+
+
+def _range(values: Sequence[u.Quantity]) -> str:
+    """A quantity, or the smallest and the largest of several."""
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low.value:g} to {high:g}"

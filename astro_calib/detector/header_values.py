@@ -49,7 +49,12 @@ def as_seconds(value: Any, unit: float = 1.0) -> float | None:
     Examples
     --------
     >>> from astro_calib.detector.header_values import as_seconds
-    >>> as_seconds("1/4 s"), as_seconds("3,2E-05"), as_seconds(500, unit=1e-3), as_seconds("0:30")
+    >>> (
+    ...     as_seconds("1/4 s"),
+    ...     as_seconds("3,2E-05"),
+    ...     as_seconds(500, unit=1e-3),
+    ...     as_seconds("0:30"),
+    ... )
     (0.25, 3.2e-05, 0.5, None)
     """
     parts = TIME.fullmatch(str(value).strip())

@@ -63,7 +63,9 @@ class Linearity(metaclass=ABCMeta):
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from astro_calib import Linearity, LinearityTable
-    >>> table = LinearityTable(measured=[0, 10000] * u.adu, corrected=[0, 11000] * u.adu)
+    >>> table = LinearityTable(
+    ...     measured=[0, 10000] * u.adu, corrected=[0, 11000] * u.adu
+    ... )
     >>> isinstance(table, Linearity)
     True
     >>> table.correct(np.array([5000.0])), table.response(np.array([5500.0]))
@@ -176,7 +178,9 @@ class LinearityPolynomial(Linearity):
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from astro_calib import LinearityPolynomial
-    >>> linearity = LinearityPolynomial([6e-7], limit=60000 * u.adu, uncertainties=[6e-8])
+    >>> linearity = LinearityPolynomial(
+    ...     [6e-7], limit=60000 * u.adu, uncertainties=[6e-8]
+    ... )
     >>> linearity.correct(np.array([1000.0, 50000.0]))
     array([ 1000.6, 51500. ])
     >>> linearity.error_components(np.array([1000.0, 50000.0]))
@@ -340,7 +344,9 @@ class LinearityTable(Linearity):
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from astro_calib import LinearityTable
-    >>> linearity = LinearityTable([10000, 60000] * u.adu, [10000, 62000] * u.adu)
+    >>> linearity = LinearityTable(
+    ...     [10000, 60000] * u.adu, [10000, 62000] * u.adu
+    ... )
     >>> linearity.correct(np.array([5000.0, 10000.0, 35000.0]))
     array([ 5000., 10000., 36000.])
     """

@@ -42,7 +42,9 @@ class Estimator:
     >>> from astro_calib.estimators import Estimator
     >>> class Midrange(Estimator):
     ...     def value(self, values):
-    ...         return (np.nanmin(values, axis=0) + np.nanmax(values, axis=0)) / 2
+    ...         return (
+    ...             np.nanmin(values, axis=0) + np.nanmax(values, axis=0)
+    ...         ) / 2
     >>> round(Midrange().variance_factor(5), 1)
     1.3
     """

@@ -155,7 +155,9 @@ def median_variance(sigmas: ArrayLike, mask: ArrayLike | None = None) -> Floats:
     Examples
     --------
     >>> from astro_calib.estimators import median_variance
-    >>> median_variance([[1.0, 2.0], [1.0, float("nan")], [3.0, float("nan")]]).round(3)
+    >>> median_variance(
+    ...     [[1.0, 2.0], [1.0, float("nan")], [3.0, float("nan")]]
+    ... ).round(3)
     array([0.742, 4.   ])
     """
     values, used = _used_sigmas(sigmas, mask)

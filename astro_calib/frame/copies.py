@@ -75,7 +75,12 @@ class Copies(CCDData):
         --------
         >>> import numpy as np
         >>> from astro_calib import CCDFrame
-        >>> frame = CCDFrame(np.ones((2, 2)), unit="adu", mask=np.eye(2, dtype=bool), name="dark.fits")
+        >>> frame = CCDFrame(
+        ...     np.ones((2, 2)),
+        ...     unit="adu",
+        ...     mask=np.eye(2, dtype=bool),
+        ...     name="dark.fits",
+        ... )
         >>> doubled = frame.replace(2 * frame.pixels, None)
         >>> doubled.name, int(doubled.mask.sum())
         ('dark.fits', 2)

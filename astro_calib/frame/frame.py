@@ -11,6 +11,8 @@ from astro_calib.arguments import described, frame_from
 from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, ShapeMismatchError
 from astro_calib.frame.base import UNNAMED
+from astro_calib.frame.exports import Exports
+from astro_calib.frame.looks import Looks
 from astro_calib.frame.operators import Operators
 from astro_calib.frame.read_write import FrameRead, FrameWrite
 from astro_calib.frame.reductions import Reductions
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["UNNAMED", "CCDFrame", "covariance"]
 
 
-class CCDFrame(Operators, Reductions, Slicing):
+class CCDFrame(Exports, Operators, Reductions, Slicing, Looks):
     """
     A CCD image with its variance, split up by the sources of noise that it comes from.
 
@@ -73,16 +75,27 @@ class CCDFrame(Operators, Reductions, Slicing):
     Functions of ccdproc that calculate with frames, such as ``subtract_bias``, return frames with the right budget.
     ``block_reduce``, ``median_filter``, ``wcs_project`` and the like return a plain CCDData without uncertainty;
     `~astro_calib.block_sum` and `~astro_calib.block_mean` return frames.
-    ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter and
-    photutils want standard deviations: give them ``np.sqrt(frame.variance)``.
+    ``cosmicray_lacosmic`` and ``cosmicray_median`` replace pixels and leave their variance as it was. The latter wants
+    standard deviations: give it ``frame.sigma``.
+
+    NumPy's functions of single pixels, such as `numpy.sqrt` and `numpy.log10`, return arrays without unit and noise,
+    and a warning says so; ``frame.pixels`` are the values without that warning.
 
     Examples
     --------
     >>> import numpy as np
     >>> from astropy.nddata import StdDevUncertainty
     >>> from astro_calib import CCDFrame
-    >>> a = CCDFrame(np.full((2, 2), 100.0), unit="electron", uncertainty=StdDevUncertainty(np.full((2, 2), 5.0)))
-    >>> b = CCDFrame(np.full((2, 2), 10.0), unit="electron", uncertainty=StdDevUncertainty(np.full((2, 2), 3.0)))
+    >>> a = CCDFrame(
+    ...     np.full((2, 2), 100.0),
+    ...     unit="electron",
+    ...     uncertainty=StdDevUncertainty(np.full((2, 2), 5.0)),
+    ... )
+    >>> b = CCDFrame(
+    ...     np.full((2, 2), 10.0),
+    ...     unit="electron",
+    ...     uncertainty=StdDevUncertainty(np.full((2, 2), 3.0)),
+    ... )
     >>> (a - b).variance
     array([[34., 34.],
            [34., 34.]])
@@ -125,7 +138,11 @@ def covariance(a: CCDFrame, b: CCDFrame) -> NDArray[Any]:
     >>> import numpy as np
     >>> from astropy.nddata import StdDevUncertainty
     >>> from astro_calib import CCDFrame, covariance
-    >>> bias = CCDFrame(np.zeros((1, 2)), unit="adu", uncertainty=StdDevUncertainty(np.full((1, 2), 3.0)))
+    >>> bias = CCDFrame(
+    ...     np.zeros((1, 2)),
+    ...     unit="adu",
+    ...     uncertainty=StdDevUncertainty(np.full((1, 2), 3.0)),
+    ... )
     >>> covariance(5.0 * bias, bias - 2 * bias)
     array([[-45., -45.]])
     """

@@ -11,6 +11,7 @@ from astropy.utils.decorators import sharedmethod
 
 from astro_calib.arguments import NUMBERS, check_unit, described, with_sections
 from astro_calib.dtypes import floating
+from astro_calib.errors import NoiseWarning, warn
 from astro_calib.frame.arithmetic import budget_of
 from astro_calib.frame.base import BaseFrame
 from astro_calib.frame.checks import refuse_correlation
@@ -147,7 +148,21 @@ class Operators(BaseFrame):
         if method == "reduce" and isinstance(arrays[0], np.ma.MaskedArray) and kwargs.keys() <= {"axis"}:
             # NumPy's own function would count masked pixels.
             ufunc = getattr(np.ma, ufunc.__name__, ufunc)
-        return getattr(ufunc, method)(*arrays, **kwargs)
+        result = getattr(ufunc, method)(*arrays, **kwargs)
+        if method == "__call__" and np.asarray(result).dtype.kind == "f":
+            self._warn_of_bare_result(ufunc, inputs)
+        return result
+
+    def _warn_of_bare_result(self, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> None:
+        """Say that the result of a function has no noise, if a frame among the inputs has some."""
+        noisy = next((one for one in inputs if isinstance(one, BaseFrame) and one.known_budget is not None), None)
+        if noisy is not None:
+            name = f"numpy.{ufunc.__name__}"
+            msg = (
+                f"{noisy.name}: {name} returns an array without the unit and the noise of the frame. Give it "
+                "frame.pixels, if that is meant; the operators + - * / keep the noise."
+            )
+            warn(msg, NoiseWarning)
 
     def _arithmetic(
         self,

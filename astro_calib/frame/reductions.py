@@ -43,10 +43,15 @@ WITH_ERROR = f"""{PARAMETERS}\
     >>> import numpy as np
     >>> from astro_calib import CCDFrame
     >>> mask = np.arange(12).reshape(3, 4) > 9
-    >>> frame = CCDFrame(np.ones((3, 4)), unit="electron", uncertainty=np.full((3, 4), 2.0), mask=mask)
-    >>> float(frame.sum().data), float(frame.sum().variance)        # 10 pixels of variance 4
+    >>> sigma = np.full((3, 4), 2.0)
+    >>> frame = CCDFrame(
+    ...     np.ones((3, 4)), unit="electron", uncertainty=sigma, mask=mask
+    ... )
+    >>> total = frame.sum()
+    >>> float(total.data), float(total.variance)  # 10 pixels of variance 4
     (10.0, 40.0)
-    >>> float(frame.mean().data), round(float(frame.mean().variance), 6)        # 4 / 10
+    >>> mean = frame.mean()
+    >>> float(mean.data), round(float(mean.variance), 6)  # 4 / 10
     (1.0, 0.4)
     """
 WITHOUT_ERROR = f"""{PARAMETERS}\
@@ -55,7 +60,8 @@ WITHOUT_ERROR = f"""{PARAMETERS}\
     Examples
     --------
     >>> from astro_calib import CCDFrame
-    >>> frame = CCDFrame([[1.0, 2.0, 3.0, 4.0]], unit="adu", mask=[[True, False, False, True]])
+    >>> mask = [[True, False, False, True]]
+    >>> frame = CCDFrame([[1.0, 2.0, 3.0, 4.0]], unit="adu", mask=mask)
     >>> float(frame.min().data), float(frame.max().data)
     (2.0, 3.0)
     """

@@ -46,8 +46,14 @@ class GoodPixels(np.ma.MaskedArray):
     --------
     >>> import numpy as np
     >>> from astro_calib.frame.statistics import good_pixels
-    >>> pixels = good_pixels(np.array([1.0, 2.0, 3.0, 1e7]), np.array([True, True, True, False]))
-    >>> float(np.median(pixels)), float(np.ma.median(pixels)), float(np.percentile(pixels[1:], 50))
+    >>> pixels = good_pixels(
+    ...     np.array([1.0, 2.0, 3.0, 1e7]), np.array([True, True, True, False])
+    ... )
+    >>> (
+    ...     float(np.median(pixels)),
+    ...     float(np.ma.median(pixels)),
+    ...     float(np.percentile(pixels[1:], 50)),
+    ... )
     (2.0, 2.0, 2.5)
     """
 

@@ -27,6 +27,7 @@ from astro_calib.kernels.program import (
     PRODUCT_TIMES,
     PRODUCT_TIMES_VALUE,
     RowsAndColumns,
+    SomeValues,
 )
 from astro_calib.kernels.threads import over_rows
 
@@ -329,7 +330,7 @@ def _run(
                 _fill(v, 0.0)
 
 
-def _layout(array: NDArray[Any] | RowsAndColumns | None, shape: tuple[int, ...]) -> int:
+def _layout(array: NDArray[Any] | RowsAndColumns | SomeValues | None, shape: tuple[int, ...]) -> int:
     if array is None:
         return NUMBER
     if isinstance(array, RowsAndColumns):
@@ -388,13 +389,14 @@ def run(
         raw = raw.astype(dtype)
     native = raw.dtype.newbyteorder("=")
 
+    # Blocks of zeros, one for each thread and array, in which the values of some pixels stand for as long as they count.
+    blank: list[NDArray[Any]] = []
+
     def work(part: slice) -> None:
         if masks is not None:
             for planes, merged in ((quality, flags[part]), (masks, mask[part])):
-                merged[...] = planes[0][part] if planes else 0
-                for plane in planes[1:]:
-                    np.bitwise_or(merged, plane[part], out=merged)
-        values = [_of_part(array, part, layout, dtype) for array, layout in zip(arrays, kinds, strict=True)]
+                _merge(planes, part, merged)
+        values = [_of_part(array, part, layout, dtype, blank) for array, layout in zip(arrays, kinds, strict=True)]
         of_rows = [
             np.ascontiguousarray(array.rows[part], dtype) if isinstance(array, RowsAndColumns) else value
             for array, value in zip(arrays, values, strict=True)
@@ -421,14 +423,31 @@ def run(
                 flags[part],
                 mask[part],
             )
+        for array, block in zip(arrays, values, strict=True):
+            if isinstance(array, SomeValues) and block is not None:
+                block.reshape(-1)[array.within(part)[0]] = 0
+                blank.append(block)
 
     over_rows(work, shape[0], raw.size, max(1, BLOCK // max(shape[1], 1)))
     return Pixels(data, variance if with_variance else None, flags if flagged else None, mask if flagged else None)
 
 
-def _values(one: Instruction, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | RowsAndColumns | None:
+def _merge(planes: Sequence[NDArray[Any] | SomeValues], part: slice, merged: NDArray[Any]) -> None:
+    """OR some rows of planes."""
+    merged[...] = 0
+    for plane in planes:
+        if isinstance(plane, SomeValues):
+            places, values = plane.within(part)
+            merged.reshape(-1)[places] |= values
+        else:
+            np.bitwise_or(merged, plane[part], out=merged)
+
+
+def _values(
+    one: Instruction, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[Any] | RowsAndColumns | SomeValues | None:
     """The array of an instruction: an image, a row, a column of numbers or a row and a column; None for a number."""
-    if isinstance(one.array, RowsAndColumns):
+    if isinstance(one.array, (RowsAndColumns, SomeValues)):
         return one.array
     array = one.array() if callable(one.array) else one.array
     if array is None or array.shape == shape:
@@ -439,11 +458,21 @@ def _values(one: Instruction, shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
 
 
 def _of_part(
-    array: NDArray[Any] | RowsAndColumns | None, part: slice, layout: int, dtype: np.dtype[Any]
+    array: NDArray[Any] | RowsAndColumns | SomeValues | None,
+    part: slice,
+    layout: int,
+    dtype: np.dtype[Any],
+    blank: list[NDArray[Any]],
 ) -> NDArray[Any] | None:
     """What there is of an array for some rows; of a row and a column only the one for each column."""
     if array is None:
         return None
+    if isinstance(array, SomeValues):
+        shape = part.stop - part.start, array.shape[1]
+        block = blank.pop() if blank and blank[-1].shape == shape else np.zeros(shape, dtype)
+        places, values = array.within(part)
+        block.reshape(-1)[places] = values
+        return block
     if isinstance(array, RowsAndColumns):
         return np.ascontiguousarray(array.columns, dtype)
     return np.ascontiguousarray(array[part] if layout in (ROW, IMAGE) else array, dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -32,6 +32,7 @@ __all__ = [
     "Instruction",
     "RowsAndColumns",
     "Section",
+    "SomeValues",
     "undone",
 ]
 
@@ -93,6 +94,16 @@ class RowsAndColumns(NamedTuple):
         return np.asarray(self.rows * self.columns)
 
 
+@runtime_checkable
+class SomeValues(Protocol):
+    """An array of two axes that is zero but at some pixels, of which the pass makes no image."""
+
+    shape: tuple[int, ...]
+
+    def within(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Where these pixels are in some rows, flattened, and what is there."""
+
+
 class Instruction(NamedTuple):
     """
     One operation on all pixels.
@@ -111,7 +122,7 @@ class Instruction(NamedTuple):
 
     code: int
     factor: float | tuple[float, ...] = 1.0
-    array: NDArray[Any] | Callable[[], NDArray[Any]] | RowsAndColumns | None = None
+    array: NDArray[Any] | Callable[[], NDArray[Any]] | RowsAndColumns | SomeValues | None = None
     bits: int = 0
 
 

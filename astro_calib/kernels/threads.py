@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["let_go", "let_go_between_blocks", "number_of_threads", "over_rows"]
+__all__ = ["let_go", "let_go_between_blocks", "limit_threads", "number_of_threads", "over_rows"]
 
 #: Smaller work than this many values is not worth a second thread.
 SMALLEST = 1 << 18
@@ -47,9 +47,21 @@ def let_go() -> None:
             holder.let_go()
 
 
+class _Limit:
+    """What `limit_threads` has said last."""
+
+    number: int | None = None
+
+
+def limit_threads(number: int | None) -> None:
+    """Let this process use at most so many threads, as other processes use the other processors; None for any."""
+    _Limit.number = number
+
+
 def number_of_threads() -> int:
-    """As many as there are processors for this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """As many as there are processors for this process, or as it may use."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return there if _Limit.number is None else min(there, _Limit.number)
 
 
 @cache
@@ -84,6 +96,9 @@ def over_rows(
     if values < SMALLEST or threading.current_thread().name.startswith(NAME):
         # A thread that waited for another of the pool could wait for ever.
         number = 1
+    if _Limit.number is not None:
+        # The pool may be older than the limit.
+        number = min(number, _Limit.number)
     step = max(1, -(-rows // number))
     if block is not None:
         step = max(1, min(step, block))

@@ -58,7 +58,11 @@ def record(
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.masters.provenance import record
     >>> frame = CCDFrame([[1.0, 2.0]], unit="electron")
-    >>> record(frame, "combine", parameters={"method": "mean", "frames": ["b1.fits", "b2.fits"]})
+    >>> record(
+    ...     frame,
+    ...     "combine",
+    ...     parameters={"method": "mean", "frames": ["b1.fits", "b2.fits"]},
+    ... )
     >>> frame.provenance[0]["step"], frame.provenance[0]["parameters"]["frames"]
     ('combine', ['b1.fits', 'b2.fits'])
     """

@@ -114,7 +114,12 @@ def plan_night(
     >>> from astro_calib.night import plan_night
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     for number, kind in enumerate(["BIAS", "BIAS", "LIGHT"]):
-    ...         header = fits.Header([("IMAGETYP", kind), ("EXPTIME", 0.0 if kind == "BIAS" else 30.0)])
+    ...         header = fits.Header(
+    ...             [
+    ...                 ("IMAGETYP", kind),
+    ...                 ("EXPTIME", 0.0 if kind == "BIAS" else 30.0),
+    ...             ]
+    ...         )
     ...         data = np.full((8, 10), 1000 + number, dtype=np.uint16)
     ...         fits.writeto(f"{directory}/frame{number}.fits", data, header)
     ...     plan = plan_night(directory, gain=1.5, read_noise=8.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -19,8 +20,11 @@ from astro_calib.night.summary.made import made_with, told
 from astro_calib.night.summary.summary import NightSummary
 from astro_calib.night.summary.write import write_summary
 from astro_calib.night.tasks.bars import Bars
+from astro_calib.night.tasks.cluster import run_on_cluster
+from astro_calib.night.tasks.crew import check_crew, crew
 from astro_calib.night.tasks.gather import Gathered
 from astro_calib.night.tasks.graph import tasks_of
+from astro_calib.night.tasks.in_order import in_order
 from astro_calib.night.tasks.keys import keys_of
 from astro_calib.night.tasks.resume import Resumption, check_results
 from astro_calib.night.tasks.serial import run_serial
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     import astropy.units as u
+    from distributed import Client
 
     from astro_calib.night.profiles.by_hand import Pattern
     from astro_calib.night.profiles.profile import Profile
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["reduce_night"]
 
 #: Parameters in which runs into one folder may differ.
-OF_NO_MATTER = {"raw", "out", "overwrite", "memory_limit", "progress"}
+OF_NO_MATTER = {"raw", "out", "overwrite", "memory_limit", "progress", "workers", "client"}
 
 
 def reduce_night(
@@ -69,6 +74,8 @@ def reduce_night(
     aperture: float | None = None,
     memory_limit: MemoryLimit = "auto",
     progress: bool = True,
+    workers: int | None = None,
+    client: Client | None = None,
 ) -> NightSummary:
     """
     Reduce a night: make the masters, calibrate every science frame, measure its stars.
@@ -77,6 +84,9 @@ def reduce_night(
     ``pictures/*.png``, ``summary.txt``, the same as ``summary.json``, and ``report.html``, a page for the browser. Each
     file is there whole or not at all. A frame that cannot be read or reduced is named in the summary, and the others go
     on.
+
+    After a run that was interrupted the same call goes on: what is complete stays, if raw files, parameters and version
+    are the same.
 
     Parameters
     ----------
@@ -105,10 +115,12 @@ def reduce_night(
         Where gain and read noise are from. ``"auto"``: what is given here or in the profile; else what the night's own
         flats and biases say, if they are sure enough to overrule the headers; else the headers. ``"header"``: what is
         given, else the headers. ``"measure"``: flats and biases only. ``"profile"``: what is given only.
-    cosmic_rays : {"repair", "mask"}, optional
-        Whether cosmic rays are repaired, as `~astro_calib.cosmicray_lacosmic` does, or flagged and masked only. This
-        and the following may be in ``[steps]`` of the profile as well, with fringes, illumination, shutter and
-        crosstalk.
+    cosmic_rays : {"repair", "mask", "compare"}, optional
+        Whether cosmic rays are repaired, as `~astro_calib.cosmicray_lacosmic` does, or flagged and masked only.
+        ``"compare"`` flags and masks those that up to four other frames of the same object, filter and exposure time
+        show, shifted by whole pixels, as `~astro_calib.find_cosmic_rays` does; L.A.Cosmic does it for frames without
+        such others, which is a remark. This and the following may be in ``[steps]`` of the profile as well, with
+        fringes, illumination, shutter and crosstalk.
     sky : int, optional
         The degree of a surface that is fitted to the sky of each frame and subtracted, with its error.
     bin : int, optional
@@ -117,7 +129,7 @@ def reduce_night(
         Whether the planes of frames of a colour sensor are written, too, each with its noise; stars are measured in a
         green one.
     overwrite : bool
-        Whether results that are in ``out`` already may be replaced.
+        Whether results that are in ``out`` already are replaced, also those of the same parameters.
     stars : bool
         Whether to measure the stars and the noise of the sky on each science frame, for the tables and for the pictures
         that show them.
@@ -131,6 +143,13 @@ def reduce_night(
         what is free. Frames that do not fit are kept in temporary files and combined by rows. The master is the same.
     progress : bool
         Whether to show progress bars.
+    workers : int, optional
+        How many processes share the night out among them, each with one thread; by default this one does it with as
+        many threads as there are processors. The results are the same. It needs the extra ``distributed``, and in a
+        script ``if __name__ == "__main__":`` above the call, as all that starts processes in Python.
+    client : distributed.Client, optional
+        A client of a dask.distributed cluster, whose workers do the night. They need the same files under the same
+        paths, and the same versions of packages.
 
     Returns
     -------
@@ -139,15 +158,19 @@ def reduce_night(
 
     Raises
     ------
+    ImportError
+        If ``workers`` or ``client`` is given, and dask.distributed is not installed.
     FrameError
         If there is nothing that can be reduced, a master cannot be made, or the gain or the read noise is
         neither known nor can be measured. The message says what was found and what to do.
     ProfileError
         If the profile is not valid.
     ValueError
-        If the aperture or the memory limit is not a positive number, or ``detector`` is something else.
+        If the aperture or the memory limit is not a positive number, or ``detector`` or ``workers`` is something else.
     OSError
-        If ``out`` cannot be written, or holds results and ``overwrite`` is False.
+        If ``out`` cannot be written, another run is at work there, or it holds results that are finished, or are of
+        other parameters, and ``overwrite`` is False; or if the workers of ``client`` do not see the files, or there are
+        none. What is complete stays, and the same call goes on.
 
     Examples
     --------
@@ -155,8 +178,12 @@ def reduce_night(
     >>> from astro_calib import reduce_night, simulate
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     camera = simulate.camera((96, 128), seed=1, filters=["V"])
-    ...     taken = simulate.night(f"{directory}/raw", seed=1, camera=camera, science=1)
-    ...     summary = reduce_night(f"{directory}/raw", f"{directory}/reduced", progress=False)
+    ...     taken = simulate.night(
+    ...         f"{directory}/raw", seed=1, camera=camera, science=1
+    ...     )
+    ...     summary = reduce_night(
+    ...         f"{directory}/raw", f"{directory}/reduced", progress=False
+    ...     )
     >>> [master.path.name for master in summary.masters]
     ['master-bias.fits', 'master-dark-120s.fits', 'master-flat-V.fits']
     """
@@ -169,6 +196,7 @@ def reduce_night(
         raise ValueError(msg)
     check_memory_limit(memory_limit)
     # Before all files are read, which takes a while.
+    check_crew(workers, client)
     check_output(out, overwrite=True)
     choices = {"stars": stars, "pictures": pictures, "aperture": aperture}
     same = {name: text for name, text in parameters.items() if name not in OF_NO_MATTER}
@@ -202,10 +230,15 @@ def reduce_night(
         results_folder = Output(out, raw_files, overwrite=True, check=resumed.check_untouched)
     with results_folder as output, resumed.journal(same) as journal:
         results = Gathered(plan, remarks, output)
-        with Bars(plan, bar) as bars:
-            place = Workplace(plan, output, names, choices, memory_limit)
-            outcomes = run_serial(tasks, place, resumed.known, started=bars.started, done=bars.read)
-            results.take(bars.counted(resumed.noted(outcomes, journal)))
+        place = Workplace(plan, output, names, choices, memory_limit)
+        with Bars(plan, bar) as bars, crew(workers, client) as cluster:
+            if cluster is None:
+                outcomes = run_serial(tasks, place, resumed.known, bars.read)
+            else:
+                outcomes = run_on_cluster(tasks, place, resumed.known, cluster)
+            with closing(outcomes):
+                results.take(bars.counted(in_order(tasks, resumed.noted(outcomes, journal), bars.expected)))
+        output.remove_leftovers()
         resumed.clear(output)
         old = [path.relative_to(output.directory) for path in output.left_over()]
         if old:

@@ -18,10 +18,10 @@ from astro_calib.night.summary.error_shares import error_shares
 from astro_calib.night.summary.frame_summary import FrameSummary
 from astro_calib.night.summary.sky_level import below_zero
 from astro_calib.photometry.growth import within_square
+from astro_calib.photometry.ratios import RATIOS
 from astro_calib.photometry.sky_noise import MARGIN, measure_sky_noise
 from astro_calib.report.histogram import histogram_of
 from astro_calib.report.pictures import before_after_picture, histogram_picture, snr_picture
-from astro_calib.report.ratios import RATIOS
 from astro_calib.stack.levels import finite_median
 from astro_calib.steps.planes import colour_planes
 
@@ -73,6 +73,7 @@ def reduce_science(
     plan: Plan,
     masters: FrameMasters,
     output: Output,
+    compare: Callable[[CCDFrame], CCDFrame] | None = None,
     *,
     stars: bool = True,
     pictures: bool = True,
@@ -82,13 +83,16 @@ def reduce_science(
     Calibrate a science frame, measure its stars, and make all that is to be written about it.
 
     A filter without a flat is reduced without one. ``aperture`` is the radius of the apertures in pixels; by default it
-    follows the width of the frame's stars. A frame that cannot be calibrated is a FrameError.
+    follows the width of the frame's stars. ``compare`` finds cosmic rays in the calibrated frame with
+    the help of others. A frame that cannot be calibrated is a FrameError.
     """
     from astro_calib.io.fits.write import prepare_fits
 
     raw = read_raw(frame)
     detector = detector_of(plan, raw, neighbours=True)
     image = calibrated(frame, plan, masters, raw, detector)
+    if compare is not None:
+        image = compare(image)
     photometry, figures, histogram = None, {}, None
     content: dict[str, bytes] = {}
     planes = colour_planes(image) if _has_planes(plan, image) else {}
@@ -198,8 +202,14 @@ def _drawn(
     return pictures, histogram
 
 
-def calibrated(frame: RawFrame, plan: Plan, masters: FrameMasters, raw: CCDFrame, detector: Detector) -> CCDFrame:
-    """Return a science frame in electron, calibrated; ``raw`` is the frame as it was read, in adu, by ``detector``."""
+def calibrated(
+    frame: RawFrame,
+    plan: Plan,
+    masters: FrameMasters,
+    raw: CCDFrame | None = None,
+    detector: Detector | None = None,
+) -> CCDFrame:
+    """Return a science frame in electron, calibrated; ``raw`` is the frame in adu, if it was read, by ``detector``."""
     return calibrate_raw(
         frame,
         plan,

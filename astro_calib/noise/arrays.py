@@ -80,7 +80,10 @@ class ArrayRef:
     >>> import numpy as np
     >>> from astro_calib.noise.arrays import ArrayRef
     >>> flat = np.ones((4, 4))
-    >>> ArrayRef(flat[:2]) == ArrayRef(flat[:2]), ArrayRef(flat[:2]) == ArrayRef(flat[2:])
+    >>> (
+    ...     ArrayRef(flat[:2]) == ArrayRef(flat[:2]),
+    ...     ArrayRef(flat[:2]) == ArrayRef(flat[2:]),
+    ... )
     (True, False)
     """
 
@@ -199,7 +202,7 @@ class LazyArray(ArrayRef):
     >>> import numpy as np
     >>> from astro_calib.noise.arrays import LazyArray
     >>> field = LazyArray((2, 2), lambda: np.ones((2, 2)))
-    >>> field.shape                # nothing is loaded for this
+    >>> field.shape  # nothing is loaded for this
     (2, 2)
     >>> field.array.sum()
     np.float64(4.0)
@@ -274,7 +277,9 @@ class SurvivorMask(ArrayRef):
 
     >>> import numpy as np
     >>> from astro_calib.noise.arrays import ArrayRef, SurvivorMask
-    >>> SurvivorMask(ArrayRef(np.array([0b01, 0b11, 0b10], dtype=np.uint8)), 0).array
+    >>> SurvivorMask(
+    ...     ArrayRef(np.array([0b01, 0b11, 0b10], dtype=np.uint8)), 0
+    ... ).array
     array([ True,  True, False])
     """
 
@@ -348,7 +353,9 @@ class TableArray(LazyArray):
     >>> import numpy as np
     >>> from astro_calib.noise.arrays import ArrayRef, TableArray
     >>> plane = ArrayRef(np.array([3, 3, 1], dtype=np.uint8))
-    >>> TableArray(plane, np.array([1, 3], dtype=np.uint8), np.array([0.5, 1.0])).array
+    >>> TableArray(
+    ...     plane, np.array([1, 3], dtype=np.uint8), np.array([0.5, 1.0])
+    ... ).array
     array([1. , 1. , 0.5])
     """
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.arguments import described, is_sequence_of
-from astro_calib.errors import NoiseWarning, ShapeMismatchError, warn
+from astro_calib.errors import FrameError, NoiseWarning, ShapeMismatchError, warn
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.blocks import NO_NUMBER, in_blocks
 from astro_calib.noise.coefficient import Coefficient
@@ -27,16 +27,20 @@ from astro_calib.noise.merge import merge_sources, without_arrays
 from astro_calib.noise.mosaic import extent_of
 from astro_calib.noise.patterns import find_tables, term_arrays
 from astro_calib.noise.propagation import RULES, Power, of_first
+from astro_calib.noise.shares import typical_parts
 from astro_calib.noise.sharing import draw_covariances
+from astro_calib.noise.shown import draw_shares, share_table, share_table_html
 from astro_calib.noise.sums import MapSum, by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from astro_calib.noise.place import Master
     from astro_calib.noise.propagation import Values
+    from astro_calib.noise.protocol import Budget
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.window import Key
 
@@ -72,7 +76,9 @@ class UncertaintyBudget:
     Subtracting a bias of sigma 3 from a frame of sigma 5, and adding it again:
 
     >>> from astro_calib import NoiseSource, UncertaintyBudget
-    >>> frame = UncertaintyBudget((2, 2), [(NoiseSource("read noise", 25.0), 1.0)])
+    >>> frame = UncertaintyBudget(
+    ...     (2, 2), [(NoiseSource("read noise", 25.0), 1.0)]
+    ... )
     >>> bias = UncertaintyBudget((2, 2), [(NoiseSource("bias", 9.0), 1.0)])
     >>> difference = UncertaintyBudget.linear([(frame, 1.0), (bias, -1.0)])
     >>> difference.variance()
@@ -167,6 +173,15 @@ class UncertaintyBudget:
         """The names of the sources, each once, in the order in which they came in."""
         return tuple(dict.fromkeys(source.name for source, _ in self._terms.values()))
 
+    @property
+    def identities(self) -> frozenset[str]:
+        """
+        The identities of the sources, of those that went into them, and of those whose cells they add up.
+
+        Two budgets that have none in common are independent.
+        """
+        return frozenset().union(*(source.family for source, _ in self._terms.values()))
+
     def __contains__(self, term: tuple[NoiseSource, Coefficient]) -> bool:
         """Whether a source is in the budget with just this coefficient."""
         known = self._terms.get(term[0].key)
@@ -174,6 +189,51 @@ class UncertaintyBudget:
 
     def __repr__(self) -> str:
         return f"<UncertaintyBudget {self.shape}: {', '.join(self.names) or 'exact'}>"
+
+    def __str__(self) -> str:
+        return share_table(typical_parts(self))
+
+    def _repr_html_(self) -> str:
+        return share_table_html(typical_parts(self))
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """
+        Draw the share that each source has in the variance of a typical pixel.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes, optional
+            Draw here; by default in a new figure of pyplot, which ``plt.show()`` shows.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            With a bar for each source, the largest at the top, and its standard deviation in the unit of the frame.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> from astro_calib import NoiseSource, UncertaintyBudget
+        >>> sources = [
+        ...     NoiseSource("shot noise", 16.0),
+        ...     NoiseSource("read noise", 9.0),
+        ... ]
+        >>> budget = UncertaintyBudget(
+        ...     (2, 2), [(source, 1.0) for source in sources]
+        ... )
+        >>> axes = budget.plot(Figure().subplots())
+        >>> [float(bar.get_width()) for bar in axes.patches]
+        [64.0, 36.0]
+
+        The numbers that it shows are also what ``print(budget)`` prints:
+
+        >>> print(budget)
+        source      sigma  share
+        shot noise      4    64%
+        read noise      3    36%
+        together        5   100%
+        """
+        return draw_shares(typical_parts(self), axes)
 
     def __copy__(self) -> UncertaintyBudget:
         return self
@@ -241,8 +301,13 @@ class UncertaintyBudget:
         Examples
         --------
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
-        >>> UncertaintyBudget((1, 2), [(source, 1.0) for source in sources]).variances()
+        >>> sources = [
+        ...     NoiseSource("read noise", 25.0),
+        ...     NoiseSource("overscan", 0.04, axes=()),
+        ... ]
+        >>> UncertaintyBudget(
+        ...     (1, 2), [(source, 1.0) for source in sources]
+        ... ).variances()
         {'read noise': array([[25., 25.]]), 'overscan': array([[0.04, 0.04]])}
         """
         total: dict[str, NDArray[Any]] = {}
@@ -277,7 +342,9 @@ class UncertaintyBudget:
         Examples
         --------
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> UncertaintyBudget((1, 2), [(NoiseSource("read noise", 25.0), 2.0)]).variance()
+        >>> UncertaintyBudget(
+        ...     (1, 2), [(NoiseSource("read noise", 25.0), 2.0)]
+        ... ).variance()
         array([[100., 100.]])
         """
         if self._total is None:
@@ -298,6 +365,11 @@ class UncertaintyBudget:
             self._total = total
         return self._total
 
+    @property
+    def known_variance(self) -> NDArray[Any] | None:
+        """What `variance` returns, if it was asked for before or came with the budget; else None."""
+        return self._total
+
     @NO_NUMBER
     def is_known(self) -> NDArray[np.bool_]:
         """
@@ -312,7 +384,10 @@ class UncertaintyBudget:
         --------
         >>> import numpy as np
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> UncertaintyBudget((1, 2), [(NoiseSource("read noise", np.array([[25.0, np.inf]])), 1.0)]).is_known()
+        >>> UncertaintyBudget(
+        ...     (1, 2),
+        ...     [(NoiseSource("read noise", np.array([[25.0, np.inf]])), 1.0)],
+        ... ).is_known()
         array([[ True, False]])
         """
         if self._total is not None:
@@ -350,14 +425,14 @@ class UncertaintyBudget:
             in_blocks(self.shape, add_part)
 
     @NO_NUMBER
-    def covariance(self, other: UncertaintyBudget) -> NDArray[Any]:
+    def covariance(self, other: UncertaintyBudget | Budget) -> NDArray[Any]:
         """
         The covariance of each pixel with the same pixel of another frame, from the sources that both hold.
 
         Parameters
         ----------
-        other : UncertaintyBudget
-            Of a frame of the same shape.
+        other : UncertaintyBudget or Budget
+            Of a frame of the same shape. That of another package has no identity in common with this one.
 
         Returns
         -------
@@ -368,6 +443,8 @@ class UncertaintyBudget:
         ------
         ShapeMismatchError
             If the shapes differ.
+        FrameError
+            If it is another package's, and has noise in common with this one.
 
         Examples
         --------
@@ -375,13 +452,26 @@ class UncertaintyBudget:
 
         >>> from astro_calib import NoiseSource, UncertaintyBudget
         >>> bias = NoiseSource("bias", 9.0)
-        >>> a, b = (UncertaintyBudget((1, 2), [(NoiseSource("read noise", 25.0), 1.0), (bias, -1.0)]) for _ in range(2))
+        >>> a, b = (
+        ...     UncertaintyBudget(
+        ...         (1, 2), [(NoiseSource("read noise", 25.0), 1.0), (bias, -1.0)]
+        ...     )
+        ...     for _ in range(2)
+        ... )
         >>> a.covariance(b)
         array([[9., 9.]])
         """
         if self.shape != other.shape:
             msg = f"frames of shapes {self.shape} and {other.shape} have no covariance pixel by pixel."
             raise ShapeMismatchError(msg)
+        if not isinstance(other, UncertaintyBudget):
+            if common := self.identities & other.identities:
+                msg = (
+                    f"a budget of {type(other).__name__} shares {min(common)!r} with this one, and does not say "
+                    "how: ask it for the covariance, as in other.covariance(budget)."
+                )
+                raise FrameError(msg)
+            return np.zeros(self.shape, dtype=self.dtype)
         total = np.zeros(self.shape, dtype=np.result_type(self.dtype, other.dtype))
         pairs = [
             (draws, c_a, c_b)
@@ -434,9 +524,17 @@ class UncertaintyBudget:
         --------
         >>> import numpy as np
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
-        >>> budget = UncertaintyBudget((3, 3), [(source, 1.0) for source in sources])
-        >>> {name: round(part, 2) for name, part in budget.variances_of_sum(np.ones((3, 3))).items()}
+        >>> sources = [
+        ...     NoiseSource("read noise", 25.0),
+        ...     NoiseSource("overscan", 0.04, axes=()),
+        ... ]
+        >>> budget = UncertaintyBudget(
+        ...     (3, 3), [(source, 1.0) for source in sources]
+        ... )
+        >>> {
+        ...     name: round(part, 2)
+        ...     for name, part in budget.variances_of_sum(np.ones((3, 3))).items()
+        ... }
         {'read noise': 225.0, 'overscan': 3.24}
         """
         if np.shape(weights) != self.shape:
@@ -469,9 +567,14 @@ class UncertaintyBudget:
 
         >>> import numpy as np
         >>> from astro_calib import NoiseSource, UncertaintyBudget
-        >>> sources = [NoiseSource("read noise", 25.0), NoiseSource("overscan", 0.04, axes=())]
-        >>> budget = UncertaintyBudget((3, 3), [(source, 1.0) for source in sources])
-        >>> round(budget.variance_of_sum(np.ones((3, 3))), 2)      # 9 x 25 + 81 x 0.04
+        >>> sources = [
+        ...     NoiseSource("read noise", 25.0),
+        ...     NoiseSource("overscan", 0.04, axes=()),
+        ... ]
+        >>> budget = UncertaintyBudget(
+        ...     (3, 3), [(source, 1.0) for source in sources]
+        ... )
+        >>> round(budget.variance_of_sum(np.ones((3, 3))), 2)  # 9 x 25 + 81 x 0.04
         228.24
         """
         total = sum(self.variances_of_sum(weights).values())

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Coefficient", "Factors"]
 
 #: Beyond these a product is written out as an array, so that long chains of operations stay bounded.
-MAX_MONOMIALS = 4
+MAX_MONOMIALS = 6
 MAX_FACTORS = 6
 #: Pixels of which a product is written out at a time.
 BLOCK = 1 << 16
@@ -315,6 +315,11 @@ class Coefficient:
     def depends_on_own(self) -> bool:
         """Whether the frame's own data are among the factors."""
         return any(_power_of(SELF_DATA, factors) for _, factors in self._terms.values())
+
+    @property
+    def of_own(self) -> Coefficient:
+        """The part that has the frame's own data among its factors."""
+        return self.of_products(term for term in self._terms.values() if _power_of(SELF_DATA, term[1]))
 
     def referring_to(self, data: NDArray[Any] | ArrayRef) -> Coefficient:
         """

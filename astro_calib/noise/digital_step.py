@@ -62,11 +62,17 @@ class Neighbours(NamedTuple):
     def within(self, rows: slice, columns: slice, shape: Sequence[int]) -> Neighbours:
         """The part of the sample that lies in a section of the frame, which has this shape."""
         inside = [
-            np.isin(held, np.arange(length)[part])
+            _held(held, *part.indices(length))
             for held, part, length in zip((self.rows, self.columns), (rows, columns), shape, strict=True)
         ]
         place = np.ix_(*inside)
         return Neighbours(self.rows[inside[0]], self.columns[inside[1]], self.left[place], self.right[place])
+
+
+def _held(cells: NDArray[np.intp], first: int, end: int, step: int) -> NDArray[np.bool_]:
+    """Which cells a slice of an axis has, by its indices."""
+    place = (cells - first) * np.sign(step)
+    return np.asarray((place >= 0) & (place < (end - first) * np.sign(step)) & (place % abs(step) == 0))
 
 
 def sample_of(shape: Sequence[int], dtype: np.dtype[Any]) -> Neighbours:
@@ -112,9 +118,17 @@ def digital_step(sample: Neighbours | None) -> float | None:
     >>> import numpy as np
     >>> from astro_calib.noise.digital_step import digital_step, neighbours
     >>> pixels = 1000 + np.random.default_rng(1).poisson(50, (100, 100))
-    >>> digital_step(neighbours(pixels)), digital_step(neighbours(16 * pixels + 3))
+    >>> (
+    ...     digital_step(neighbours(pixels)),
+    ...     digital_step(neighbours(16 * pixels + 3)),
+    ... )
     (1.0, 16.0)
-    >>> round(digital_step(neighbours(np.float32(0.1) * pixels.astype(np.float32))), 4)
+    >>> round(
+    ...     digital_step(
+    ...         neighbours(np.float32(0.1) * pixels.astype(np.float32))
+    ...     ),
+    ...     4,
+    ... )
     0.1
     """
     if sample is None:

@@ -45,7 +45,9 @@ class MosaicArray(ArrayRef):
     >>> import numpy as np
     >>> from astro_calib.noise.mosaic import MosaicArray
     >>> halves = np.array([0, 0, 1, 1])
-    >>> MosaicArray(np.array([[1.0, 2.0], [3.0, 4.0]]), halves[::2], halves).array
+    >>> MosaicArray(
+    ...     np.array([[1.0, 2.0], [3.0, 4.0]]), halves[::2], halves
+    ... ).array
     array([[1., 1., 2., 2.],
            [3., 3., 4., 4.]])
     """
@@ -176,8 +178,8 @@ class MosaicArray(ArrayRef):
         taken: NDArray[Any] = self._values[self._rows[row], self._columns[column]]
         return taken
 
-    def _cut(self, item: tuple[slice, ...], _region: tuple[range, ...]) -> ArrayRef:
-        return MosaicArray(self._values, self._rows[item[0]], self._columns[item[1]])
+    def _cut(self, item: tuple[slice, ...], region: tuple[range, ...]) -> ArrayRef:  # noqa: ARG002  as for others
+        return _part_of(self, region)
 
     def named(self, place: Place) -> ArrayRef:  # noqa: ARG002  as for others
         """The same: it is not worth a look into the file of a master."""
@@ -199,6 +201,13 @@ class MosaicArray(ArrayRef):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MosaicArray, self.entries
+
+
+@lru_cache(256)
+def _part_of(array: MosaicArray, region: tuple[range, ...]) -> MosaicArray:
+    """The array for some rows and columns, which the frames of a night have in common."""
+    values, rows, columns = array.entries
+    return MosaicArray(values, rows[list(region[0])], columns[list(region[1])])
 
 
 @lru_cache(256)

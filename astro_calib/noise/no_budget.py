@@ -45,7 +45,9 @@ class NoBudget:
     --------
     >>> import numpy as np
     >>> from astro_calib import CCDFrame
-    >>> raw = CCDFrame(np.zeros((2, 2), dtype=np.uint16), unit="adu", name="d1.fits")
+    >>> raw = CCDFrame(
+    ...     np.zeros((2, 2), dtype=np.uint16), unit="adu", name="d1.fits"
+    ... )
     >>> raw.budget
     <no budget: d1.fits has no noise yet>
     >>> bool(raw.budget)

@@ -62,7 +62,9 @@ class ShotVariance(ArrayRef):
     >>> from astro_calib.kernels.program import MULTIPLY, Instruction
     >>> from astro_calib.noise.shot_variance import ShotVariance
     >>> times_flat = Instruction(MULTIPLY, 1.0, np.array([[2.0, 2.0]]))
-    >>> ShotVariance(np.array([[50.0, -8.0]]), WriteGuard(), [times_flat], floor=-9.0).array
+    >>> ShotVariance(
+    ...     np.array([[50.0, -8.0]]), WriteGuard(), [times_flat], floor=-9.0
+    ... ).array
     array([[100.,  -9.]])
     """
 

@@ -96,7 +96,9 @@ class SparseArray(ArrayRef):
     --------
     >>> import numpy as np
     >>> from astro_calib.noise.sparse import SomePixels, SparseArray
-    >>> ghosts = SparseArray(SomePixels(np.array([1, 5]), (2, 3)), np.array([3.0, 4.0]))
+    >>> ghosts = SparseArray(
+    ...     SomePixels(np.array([1, 5]), (2, 3)), np.array([3.0, 4.0])
+    ... )
     >>> ghosts.array
     array([[0., 3., 0.],
            [0., 0., 4.]])
@@ -104,7 +106,7 @@ class SparseArray(ArrayRef):
     array([[0., 4.]])
     """
 
-    __slots__ = ("_key", "pixels", "values")
+    __slots__ = ("_hash", "_key", "pixels", "values")
 
     #: As an array has it, for loops that take some rows at a time.
     ndim = 2
@@ -112,6 +114,9 @@ class SparseArray(ArrayRef):
     def __init__(self, pixels: SomePixels, values: NDArray[Any]) -> None:
         self.pixels, self.values = pixels, np.asarray(values)
         self._key: tuple[Any, ...] | None = None
+        # A few of the numbers: all of them are looked at where these agree.
+        some = self.values[:: max(1, self.values.size // 4)].tobytes()
+        self._hash = hash((self.shape, self.values.size, self.dtype.str, some))
 
     @property
     def key(self) -> tuple[Any, ...]:  # type: ignore[override]  # an attribute of others, which is found at once
@@ -129,9 +134,7 @@ class SparseArray(ArrayRef):
         return alike and self.dtype == other.dtype and np.array_equal(self.values, other.values)
 
     def __hash__(self) -> int:
-        # A few of the numbers: all of them are looked at where these agree.
-        some = self.values[:: max(1, self.values.size // 4)].tobytes()
-        return hash((self.shape, self.values.size, self.dtype.str, some))
+        return self._hash
 
     @property
     def array(self) -> NDArray[Any]:
@@ -141,9 +144,15 @@ class SparseArray(ArrayRef):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self.array.astype(self.dtype if dtype is None else dtype, copy=False)
 
-    def __getitem__(self, item: Any) -> Any:
-        """Some rows as an array, for one slice; for a slice for each axis, as `cut` gives it."""
-        return self.cut(item) if isinstance(item, tuple) else self.part((item, slice(None)))
+    def __getitem__(self, item: tuple[slice, ...]) -> ArrayRef:
+        """As `cut` gives it."""
+        return self.cut(item)
+
+    def within(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Where the pixels are in some rows, flattened, and what they hold there, for loops that take some at a time."""
+        flat, across = self.pixels.flat, self.shape[1]
+        held = slice(*np.searchsorted(flat, [rows.start * across, rows.stop * across]).tolist())
+        return flat[held] - rows.start * across, self.values[held]
 
     @property
     def shape(self) -> tuple[int, ...]:

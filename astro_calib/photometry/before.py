@@ -66,7 +66,9 @@ def before_calibration(
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, Detector
     >>> from astro_calib.photometry import before_calibration
-    >>> camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+    >>> camera = Detector(
+    ...     gain=2 * u.electron / u.adu, read_noise=5 * u.electron
+    ... )
     >>> raw = CCDFrame(np.full((2, 3), 1050, dtype=np.uint16), unit="adu")
     >>> before_calibration(raw, camera, pedestal=1000).data
     array([[100., 100., 100.],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.kernels.medians import median
 from astro_calib.photometry.background import background_of
 from astro_calib.photometry.growth import within_square
 from astro_calib.photometry.shapes import Shape, adapted, cutouts, densest, significances, weighted
@@ -114,7 +115,7 @@ def survey(
 def _between_steps(values: NDArray[Any], variance: NDArray[Any], unfit: NDArray[np.bool_], step: float) -> NDArray[Any]:
     """Values whose median is not a whole number of digital steps, where these are wide."""
     usable = ~unfit
-    if step <= 0 or not usable.any() or float(np.median(variance[usable])) > (COARSE * step) ** 2:
+    if step <= 0 or not usable.any() or median(variance[usable]) > (COARSE * step) ** 2:
         return values
     spread = np.random.default_rng(0).random(values.shape, dtype=np.float32) - np.float32(0.5)
     return np.asarray(values + spread * values.dtype.type(step))

@@ -37,8 +37,12 @@ class StarTable(QTable):
     >>> import astropy.units as u
     >>> from astro_calib.photometry import StarTable
     >>> with tempfile.TemporaryDirectory() as directory:
-    ...     StarTable({"flux": [10.0, 20.0] * u.electron}, meta={"fwhm_across": 3.5}).write(f"{directory}/d1048.ecsv")
-    ...     StarTable.read(f"{directory}/d1048.ecsv").write(f"{directory}/d1048.fits")
+    ...     StarTable(
+    ...         {"flux": [10.0, 20.0] * u.electron}, meta={"fwhm_across": 3.5}
+    ...     ).write(f"{directory}/d1048.ecsv")
+    ...     StarTable.read(f"{directory}/d1048.ecsv").write(
+    ...         f"{directory}/d1048.fits"
+    ...     )
     ...     StarTable.read(f"{directory}/d1048.fits")["flux"]
     <Quantity [10., 20.] electron>
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.kernels.medians import median
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.digital_step import digital_step, neighbours
 from astro_calib.photometry.growth import within_square
@@ -68,9 +69,13 @@ class SkyNoise(NamedTuple):
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.night import measure_sky_noise
     >>> sky = np.random.default_rng(1).normal(100, 10, (256, 256))
-    >>> noise = measure_sky_noise(CCDFrame(sky, unit="electron", uncertainty=np.full((256, 256), 10.0)))
-    >>> print(f"{noise.predicted:.1f} electron predicted, {noise.observed / noise.predicted:.2f} of it observed")
-    10.0 electron predicted, 1.00 of it observed
+    >>> noise = measure_sky_noise(
+    ...     CCDFrame(
+    ...         sky, unit="electron", uncertainty=np.full((256, 256), 10.0)
+    ...     )
+    ... )
+    >>> print(f"{noise.predicted:.1f}, {noise.observed / noise.predicted:.2f}")
+    10.0, 1.00
     """
 
     level: float
@@ -113,7 +118,7 @@ def sky_noise(
         usable &= ~mask
     if not usable.any():
         return SkyNoise(np.nan, np.nan, np.nan, np.nan, why="no pixel is usable")
-    level = float(np.median(data[usable]))
+    level = median(data[usable])
     values, number = _blocks(data, usable, block_size)
     enough = number >= USABLE_PART * block_size**2
     blocks, all_blocks = int(np.count_nonzero(enough)), len(number)
@@ -273,7 +278,11 @@ def measure_sky_noise(frame: CCDFrame, objects: NDArray[np.bool_] | None = None)
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.night import measure_sky_noise
     >>> sky = np.random.default_rng(1).normal(100, 10, (256, 256))
-    >>> noise = measure_sky_noise(CCDFrame(sky, unit="electron", uncertainty=np.full((256, 256), 10.0)))
+    >>> noise = measure_sky_noise(
+    ...     CCDFrame(
+    ...         sky, unit="electron", uncertainty=np.full((256, 256), 10.0)
+    ...     )
+    ... )
     >>> print(f"{noise.ratio:.2f}")
     1.00
     """

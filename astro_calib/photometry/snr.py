@@ -168,17 +168,30 @@ def measure_snr(
     --------
     >>> import astropy.units as u
     >>> import numpy as np
-    >>> from astro_calib import CCDFrame, Detector, create_deviation, measure_snr
-    >>> camera = Detector(gain=1 * u.electron / u.adu, read_noise=5 * u.electron)
+    >>> from astro_calib import (
+    ...     CCDFrame,
+    ...     Detector,
+    ...     create_deviation,
+    ...     measure_snr,
+    ... )
+    >>> camera = Detector(
+    ...     gain=1 * u.electron / u.adu, read_noise=5 * u.electron
+    ... )
     >>> y, x = np.mgrid[:100, :100]
     >>> star = 500 * np.exp(-((x - 40.0) ** 2 + (y - 60.0) ** 2) / (2 * 1.5**2))
-    >>> electrons = np.random.default_rng(1).poisson(100.0 + star) + np.random.default_rng(2).normal(0, 5, (100, 100))
+    >>> electrons = np.random.default_rng(1).poisson(
+    ...     100.0 + star
+    ... ) + np.random.default_rng(2).normal(0, 5, (100, 100))
     >>> image = create_deviation(CCDFrame(electrons, unit="electron"), camera)
     >>> table = measure_snr(image, fwhm=3.5)
     >>> print(len(table), table["x"][0].round(1), table["y"][0].round(1))
     1 40.0 pix 60.0 pix
-    >>> light = 2 * np.pi * 1.5**2 * 500 * (1 - np.exp(-0.5 * (3.5 / 1.5) ** 2))    # of it in the aperture
-    >>> bool(abs(table["flux"][0].value - light) < 3 * table["flux_err"][0].value)
+    >>> light = (
+    ...     2 * np.pi * 1.5**2 * 500 * (1 - np.exp(-0.5 * (3.5 / 1.5) ** 2))
+    ... )  # of it in the aperture
+    >>> bool(
+    ...     abs(table["flux"][0].value - light) < 3 * table["flux_err"][0].value
+    ... )
     True
     """
     threshold = check_positive("threshold", threshold)
@@ -313,9 +326,18 @@ def compare_snr(before: CCDFrame, after: CCDFrame, **options: Any) -> QTable:
     >>> from astro_calib import compare_snr, simulate
     >>> from astro_calib.photometry import before_calibration
     >>> camera = simulate.camera((150, 150), seed=1)
-    >>> stars = simulate.random_stars((150, 150), 8, 2, flux_range=(2000, 20000))
-    >>> raw, truth = camera.expose("science", 10, filter="V", sky=20, stars=stars, rng=3)
-    >>> before = before_calibration(raw, camera.detector, overscan="[155:182,1:150]", trim="[1:150,1:150]")
+    >>> stars = simulate.random_stars(
+    ...     (150, 150), 8, 2, flux_range=(2000, 20000)
+    ... )
+    >>> raw, truth = camera.expose(
+    ...     "science", 10, filter="V", sky=20, stars=stars, rng=3
+    ... )
+    >>> before = before_calibration(
+    ...     raw,
+    ...     camera.detector,
+    ...     overscan="[155:182,1:150]",
+    ...     trim="[1:150,1:150]",
+    ... )
     >>> table = compare_snr(before, 2 * before, fwhm=3.5)
     >>> print(table["snr_ratio"].mean().round(6))
     1.0

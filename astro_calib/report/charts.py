@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.photometry.ratios import compared
 from astro_calib.report.histogram import Histogram
-from astro_calib.report.ratios import compared
 from astro_calib.report.ticks import linear_ticks, log_ticks, tick_text
 
 if TYPE_CHECKING:

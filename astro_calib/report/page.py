@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from astro_calib.io.atomic import write_atomically
+from astro_calib.photometry.ratios import RATIOS
 from astro_calib.report.charts import histogram_chart, ratio_chart, share_bar
 from astro_calib.report.gauge import MASTER_RATIO, SKY_RATIO, gauge
-from astro_calib.report.ratios import RATIOS
 from astro_calib.report.star_lists import error_parts, read_stars
 from astro_calib.report.summary_file import read_summary
 from astro_calib.report.thumbnails import thumbnails

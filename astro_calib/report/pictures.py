@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.frame.shrink import grey_levels, shrunk, zscale
+from astro_calib.photometry.ratios import compared
 from astro_calib.report.canvas import AFTER, BEFORE, MASKED, PREDICTED, WHITE, Canvas
-from astro_calib.report.ratios import compared
-from astro_calib.report.shrink import grey_levels, shrunk, zscale
 from astro_calib.report.ticks import linear_ticks, log_ticks, tick_text
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.report.ratios import RATIOS
+from astro_calib.photometry.ratios import RATIOS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -106,7 +106,10 @@ def bias(
     Examples
     --------
     >>> from astro_calib import simulate
-    >>> flat, striped = simulate.bias((100, 100), 1000), simulate.bias((100, 100), 1000, structure=2)
+    >>> flat, striped = (
+    ...     simulate.bias((100, 100), 1000),
+    ...     simulate.bias((100, 100), 1000, structure=2),
+    ... )
     >>> print(flat.std() == 0, striped.std() > 2)
     True True
     """
@@ -162,7 +165,9 @@ def dark_current(
     Examples
     --------
     >>> from astro_calib import simulate
-    >>> rate = simulate.dark_current((200, 300), 0.1, hot_pixels=0.001, hot_rates=(5, 50))
+    >>> rate = simulate.dark_current(
+    ...     (200, 300), 0.1, hot_pixels=0.001, hot_rates=(5, 50)
+    ... )
     >>> print((rate == 0.1).sum(), (rate > 5).sum())
     59940 60
     """
@@ -220,7 +225,9 @@ def sensitivity_variations(
     Examples
     --------
     >>> from astro_calib import simulate
-    >>> flat = simulate.sensitivity_variations((101, 151), vignetting=0.05, dust=0, pixel_scatter=0)
+    >>> flat = simulate.sensitivity_variations(
+    ...     (101, 151), vignetting=0.05, dust=0, pixel_scatter=0
+    ... )
     >>> print(round(flat[0, 0] / flat[50, 75], 3), round(flat.mean(), 3))
     0.95 1.0
     """
@@ -289,7 +296,9 @@ def make_cosmic_rays(
     --------
     >>> import numpy as np
     >>> from astro_calib import simulate
-    >>> hits = simulate.make_cosmic_rays((100, 200), 20, np.random.default_rng(3))
+    >>> hits = simulate.make_cosmic_rays(
+    ...     (100, 200), 20, np.random.default_rng(3)
+    ... )
     >>> print(hits.shape, 20 <= (hits > 0).sum() < 500)
     (100, 200) True
     """

@@ -101,7 +101,9 @@ class ReadOut:
     --------
     >>> import numpy as np
     >>> from astro_calib.simulate.electronics import ReadOut, ReadOutTone
-    >>> noise = ReadOut(white=5, row=1, tones=(ReadOutTone(power=9, wx=2.2, wy=0.3),))
+    >>> noise = ReadOut(
+    ...     white=5, row=1, tones=(ReadOutTone(power=9, wx=2.2, wy=0.3),)
+    ... )
     >>> noise.draw((50, 60), np.random.default_rng(1)).shape
     (50, 60)
     >>> round(noise.variance)
@@ -242,7 +244,9 @@ class BrighterFatter:
     >>> import numpy as np
     >>> from astro_calib.simulate.electronics import BrighterFatter
     >>> effect = BrighterFatter(a_00=-2e-6)
-    >>> charge = effect.collect(np.full((200, 200), 50_000.0), np.random.default_rng(1))
+    >>> charge = effect.collect(
+    ...     np.full((200, 200), 50_000.0), np.random.default_rng(1)
+    ... )
     >>> bool(0.89 < charge.var() / 50_000 < 0.92)
     True
     """

@@ -127,8 +127,13 @@ class Truth:
     >>> import numpy as np
     >>> from astro_calib import simulate
     >>> camera = simulate.camera((64, 96), seed=3)
-    >>> frame, truth = camera.expose("science", 60, filter="V", sky=20, rng=np.random.default_rng(1))
-    >>> round(truth.light.mean()), round(truth.variance.mean() - truth.electrons.mean())   # 8^2 + 1.5^2 / 12
+    >>> frame, truth = camera.expose(
+    ...     "science", 60, filter="V", sky=20, rng=np.random.default_rng(1)
+    ... )
+    >>> (
+    ...     round(truth.light.mean()),
+    ...     round(truth.variance.mean() - truth.electrons.mean()),
+    ... )  # 8^2 + 1.5^2 / 12
     (1200, 64)
     """
 

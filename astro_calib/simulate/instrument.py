@@ -91,9 +91,15 @@ class Camera:
     >>> import numpy as np
     >>> from astro_calib import Detector
     >>> from astro_calib.simulate import Camera
-    >>> detector = Detector(gain=1 * u.electron / u.adu, read_noise=700 * u.electron)
-    >>> camera = Camera(shape=(100, 200), detector=detector, bias_level=1100, dark_rate=0.1)
-    >>> frame, truth = camera.expose("dark", 30, rng=np.random.default_rng(1), integer=False)
+    >>> detector = Detector(
+    ...     gain=1 * u.electron / u.adu, read_noise=700 * u.electron
+    ... )
+    >>> camera = Camera(
+    ...     shape=(100, 200), detector=detector, bias_level=1100, dark_rate=0.1
+    ... )
+    >>> frame, truth = camera.expose(
+    ...     "dark", 30, rng=np.random.default_rng(1), integer=False
+    ... )
     >>> print(frame.data.dtype, frame.unit, round(truth.mean[0, 0], 3))
     float32 adu 1103.0
     """
@@ -276,9 +282,12 @@ class Camera:
         >>> import numpy as np
         >>> from astro_calib import simulate
         >>> camera = simulate.camera((100, 120), seed=1)
-        >>> frame, truth = camera.expose("flat", 5, filter="V", sky=4000, rng=np.random.default_rng(2))
-        >>> print(frame.data.shape, frame.data.dtype, frame.meta["IMAGETYP"], frame.meta["BIASSEC"])
-        (100, 152) uint16 FLAT [121:152,1:100]
+        >>> rng = np.random.default_rng(2)
+        >>> frame, truth = camera.expose(
+        ...     "flat", 5, filter="V", sky=4000, rng=rng
+        ... )
+        >>> frame.shape, frame.meta["IMAGETYP"], frame.meta["BIASSEC"]
+        ((100, 152), 'FLAT', '[121:152,1:100]')
         >>> print(round(truth.light.mean()))
         20000
         """

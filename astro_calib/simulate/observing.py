@@ -61,7 +61,11 @@ class Night:
     >>> from tempfile import TemporaryDirectory
     >>> from astro_calib import simulate
     >>> with TemporaryDirectory() as directory:
-    ...     night = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     night = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
     >>> len(night.paths("bias")), len(night.paths("flat", filter="V"))
     (10, 5)
     >>> night.truths[night.paths("dark")[0]].exposure_time
@@ -198,9 +202,18 @@ def night(
     >>> from astro_calib import simulate
     >>> camera = simulate.camera((64, 96), seed=1, filters=["V"])
     >>> with tempfile.TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, seed=1, camera=camera, biases=2, darks=1, flats=1, science=1)
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         seed=1,
+    ...         camera=camera,
+    ...         biases=2,
+    ...         darks=1,
+    ...         flats=1,
+    ...         science=1,
+    ...     )
     >>> print([path.name for path in taken.paths()])
-    ['bias-001.fits', 'bias-002.fits', 'dark-001.fits', 'flat-001-V.fits', 'science-001-V.fits']
+    ['bias-001.fits', 'bias-002.fits', 'dark-001.fits',
+     'flat-001-V.fits', 'science-001-V.fits']
     """
     from astro_calib.io.atomic import remove_leftovers
 

@@ -159,7 +159,11 @@ def stars(shape: tuple[int, int], table: Table, fwhm: float = 3.5) -> NDArray[np
     --------
     >>> from astropy.table import Table
     >>> from astro_calib import simulate
-    >>> image = simulate.stars((40, 60), Table({"x": [41.3], "y": [18.8], "flux": [1000.0]}), fwhm=3)
+    >>> image = simulate.stars(
+    ...     (40, 60),
+    ...     Table({"x": [41.3], "y": [18.8], "flux": [1000.0]}),
+    ...     fwhm=3,
+    ... )
     >>> print(image.shape, round(image.sum(), 3))
     (40, 60) 1000.0
     """

@@ -165,7 +165,9 @@ def combine(
     >>> from astro_calib import CCDFrame, combine
     >>> def frame(value, sigma):
     ...     sigmas = StdDevUncertainty(np.full((1, 2), sigma))
-    ...     return CCDFrame(np.full((1, 2), value), unit="electron", uncertainty=sigmas)
+    ...     return CCDFrame(
+    ...         np.full((1, 2), value), unit="electron", uncertainty=sigmas
+    ...     )
     >>> master = frame(10.0, 5.0)
     >>> stack = combine([frame(100.0, 5.0) - master for _ in range(25)])
     >>> np.sqrt(stack.variance).round(2)

@@ -106,7 +106,11 @@ def find_cosmic_rays(
     >>> rng = np.random.default_rng(1)
     >>> def frame(sky):
     ...     pixels = rng.normal(sky, 10.0, (64, 64))
-    ...     return CCDFrame(pixels, unit="electron", uncertainty=StdDevUncertainty(np.full((64, 64), 10.0)))
+    ...     return CCDFrame(
+    ...         pixels,
+    ...         unit="electron",
+    ...         uncertainty=StdDevUncertainty(np.full((64, 64), 10.0)),
+    ...     )
     >>> frames = [frame(100.0), frame(150.0), frame(120.0)]
     >>> frames[1].data[20, 30] += 1000
     >>> frames[1].uncertainty = StdDevUncertainty(np.full((64, 64), 10.0))

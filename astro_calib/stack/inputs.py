@@ -68,7 +68,10 @@ def load_inputs(
             _warn_of_memory(len(loaded), taken, memory_limit)
             said = True
     if not loaded:
-        msg = "there are no frames to combine."
+        msg = (
+            "there are no frames to combine; give a list of frames or of files, such as "
+            "sorted(Path('raw').glob('bias*.fits'))."
+        )
         raise FrameError(msg)
     if len(loaded) > MAX_FRAMES:
         msg = f"there are {len(loaded)} frames to combine; expected {MAX_FRAMES} at most. Combine groups of them first."

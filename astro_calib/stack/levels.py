@@ -29,7 +29,7 @@ from astro_calib.dtypes import float_type, floating
 from astro_calib.errors import FrameError
 from astro_calib.frame.rebuild import measured
 from astro_calib.frame.statistics import good_pixels
-from astro_calib.kernels.threads import let_go
+from astro_calib.kernels.threads import let_go, number_of_threads
 from astro_calib.noise.arrays import SELF_DATA, ArrayRef, SurvivorMask
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
@@ -93,7 +93,7 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any, overflow: Overflow) ->
         if scale not in ("median", "mean"):
             msg = f"scale is {scale!r}; expected 'median', 'mean', a function or a list of numbers."
             raise ValueError(msg)
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(min(THREADS, number_of_threads())) as pool:
             found = list(pool.map(partial(_level, how=scale, overflow=overflow), frames))
         levels = Levels(scale, np.array([level for level, _ in found]), _each_once([good for _, good in found]))
         factors = levels.common / levels.values
@@ -109,7 +109,7 @@ def scaled_frames(frames: Sequence[CCDFrame], scale: Any, overflow: Overflow) ->
         if not holds.tiny <= factor <= holds.max:
             msg = f"{frame.name}: its scale factor is {factor:.6g}; expected a finite, positive number."
             raise ValueError(msg)
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(min(THREADS, number_of_threads())) as pool:
         return list(pool.map(partial(_scaled, overflow=overflow), frames, factors.tolist())), levels
 
 

@@ -335,6 +335,7 @@ def stacked_budget(
             share = of_noise.get(kind, 1.0)
             terms.append(merge_sources(group, data.shape, name, data.dtype, factor, typical, share))
     sums: dict[tuple[Any, ...], Coefficient] = {}
+    rests: list[tuple[list[tuple[int, Coefficient]], Coefficient]] = []
     for members in shared.values():
         source, coefficient = members[0][1:]
         if len(members) == len(budgets) and all(other == coefficient for _, _, other in members):
@@ -352,9 +353,32 @@ def stacked_budget(
                 sums[key] = Coefficient.of_monomials(monomial for part in parts for monomial in part.monomials)
             terms.append((source, sums[key] * first))
             continue
-        for position, member, own in members:
-            terms.append((member, weights.times(position, kept(materialized(own, budgets[position])))))
+        own = _that_all_follow(members, len(budgets))
+        if own is not None:
+            terms.append((source, own))
+        rest = [(at, one if own is None else one + own * -1.0) for at, _, one in members]
+        ratio, known = next(((ratio, total) for other, total in rests if (ratio := _ratio(rest, other))), (1.0, None))
+        if known is None:
+            parts = [weights.times(at, kept(materialized(one, budgets[at]))) for at, one in rest]
+            known = Coefficient.of_monomials(monomial for part in parts for monomial in part.monomials)
+            rests.append((rest, known))
+        terms.append((source, known * ratio))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
+
+
+def _that_all_follow(members: Sequence[tuple[int, NoiseSource, Coefficient]], number: int) -> Coefficient | None:
+    """The part of the coefficients that follows the frames' own data, if it is the same for all frames."""
+    parts = {coefficient.of_own for _, _, coefficient in members}
+    part = parts.pop()
+    return None if parts or part.is_zero or len(members) < number else part
+
+
+def _ratio(these: Sequence[tuple[int, Coefficient]], others: Sequence[tuple[int, Coefficient]]) -> float | None:
+    """The number that the coefficients of some frames have to be multiplied by to give others of the same frames."""
+    if [at for at, _ in these] != [at for at, _ in others]:
+        return None
+    ratios = {one.ratio_to(other) for (_, one), (_, other) in zip(these, others, strict=True)}
+    return ratios.pop() if len(ratios) == 1 else None
 
 
 def _cross_regions(group: Sequence[Term], shape: tuple[int, ...]) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from astro_calib.detector.detector import Detector
     from astro_calib.noise.origin import Origin
+    from astro_calib.noise.window import Window
     from astro_calib.steps.facts import FrameFacts
 
 __all__ = [
@@ -62,15 +63,24 @@ def sections_in(ccd: FrameFacts, detector: Detector) -> list[tuple[slice, slice]
             "cannot be told apart by amplifier. Apply gain_correct and create_deviation before combining or assigning."
         )
         raise FrameError(msg)
-    cells = [start + step * np.arange(n) for (start, step), n in zip(origin.window, ccd.shape, strict=True)]
+    in_raw = detector.sections(origin.raw.shape)
+    read = tuple(tuple(part.indices(n) for part, n in zip(one, origin.raw.shape, strict=True)) for one in in_raw)
+    return list(_held(tuple(origin.window), ccd.shape, read))
+
+
+@lru_cache(64)
+def _held(
+    window: Window, shape: tuple[int, ...], read: tuple[tuple[tuple[int, int, int], ...], ...]
+) -> tuple[tuple[slice, slice], ...]:
+    """Which rows and columns of a frame have each read cells of the raw frame; the same for all frames of a night."""
     sections = []
-    for section in detector.sections(origin.raw.shape):
+    for section in read:
         rows, columns = (
-            _where(held, np.arange(length)[part])
-            for held, length, part in zip(cells, origin.raw.shape, section, strict=True)
+            _where(start + step * np.arange(n), np.arange(*cells))
+            for (start, step), n, cells in zip(window, shape, section, strict=True)
         )
         sections.append((rows, columns))
-    return sections
+    return tuple(sections)
 
 
 def digital_steps(origin: Origin, detector: Detector) -> list[float]:
@@ -89,8 +99,8 @@ def _where(held: NDArray[np.intp], read: NDArray[np.intp]) -> slice:
 
 
 def _pixels(section: tuple[slice, slice]) -> int:
-    rows, columns = (len(range(part.start, part.stop, part.step)) for part in section)
-    return rows * columns
+    rows, columns = section
+    return len(range(rows.start, rows.stop, rows.step)) * len(range(columns.start, columns.stop, columns.step))
 
 
 def inside(sections: Sequence[tuple[slice, slice]], index: int, shape: tuple[int, ...]) -> float | MosaicArray:

@@ -73,7 +73,9 @@ def subtract_bias(ccd: CCDFrame, master: CCDFrame) -> CCDFrame:
     >>> from astro_calib import CCDFrame, subtract_bias
     >>> def frame(value, sigma):
     ...     sigmas = StdDevUncertainty(np.full((1, 2), sigma))
-    ...     return CCDFrame(np.full((1, 2), value), unit="electron", uncertainty=sigmas)
+    ...     return CCDFrame(
+    ...         np.full((1, 2), value), unit="electron", uncertainty=sigmas
+    ...     )
     >>> raw, dark, bias = frame(150.0, 5.0), frame(60.0, 2.0), frame(50.0, 3.0)
     >>> image = subtract_bias(raw, bias) - subtract_bias(dark, bias)
     >>> np.sqrt(image.variance).round(2)

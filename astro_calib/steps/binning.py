@@ -68,9 +68,13 @@ def block_sum(ccd: CCDFrame, block_size: int | Sequence[int]) -> CCDFrame:
     --------
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, block_sum
-    >>> frame = CCDFrame(np.arange(8.0).reshape(2, 4), unit="electron", uncertainty=np.full((2, 4), 3.0))
+    >>> frame = CCDFrame(
+    ...     np.arange(8.0).reshape(2, 4),
+    ...     unit="electron",
+    ...     uncertainty=np.full((2, 4), 3.0),
+    ... )
     >>> binned = block_sum(frame, 2)
-    >>> binned.pixels, binned.variance                 # 4 pixels of variance 9
+    >>> binned.pixels, binned.variance  # 4 pixels of variance 9
     (array([[10., 18.]]), array([[36., 36.]]))
     """
     return _binned(ccd, block_size, is_mean=False)
@@ -111,9 +115,14 @@ def block_mean(ccd: CCDFrame, block_size: int | Sequence[int]) -> CCDFrame:
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, block_mean
     >>> mask = [[False, True, False, False], [False, False, False, False]]
-    >>> frame = CCDFrame(np.arange(8.0).reshape(2, 4), unit="electron", uncertainty=np.full((2, 4), 3.0), mask=mask)
+    >>> frame = CCDFrame(
+    ...     np.arange(8.0).reshape(2, 4),
+    ...     unit="electron",
+    ...     uncertainty=np.full((2, 4), 3.0),
+    ...     mask=mask,
+    ... )
     >>> binned = block_mean(frame, 2)
-    >>> binned.pixels.round(3), binned.variance        # 9 / 3 and 9 / 4
+    >>> binned.pixels.round(3), binned.variance  # 9 / 3 and 9 / 4
     (array([[3. , 4.5]]), array([[3.  , 2.25]]))
     """
     return _binned(ccd, block_size, is_mean=True)

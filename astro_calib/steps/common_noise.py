@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.window import Key
     from astro_calib.steps.instructions import Instructions
 
-__all__ = ["append_squares", "budget_without", "is_common"]
+__all__ = ["append_common", "append_squares", "budget_without", "is_common"]
 
 
 def is_common(source: NoiseSource) -> bool:
@@ -60,7 +60,7 @@ def budget_without(frame: CCDFrame, common: frozenset[Key]) -> UncertaintyBudget
     return found
 
 
-def append_squares(program: Instructions, terms: Iterable[Term], common: frozenset[Key]) -> bool:
+def append_common(program: Instructions, terms: Iterable[Term], common: frozenset[Key]) -> bool:
     """
     Take the variance of common noise among the instructions, and return whether the pass can find it.
 
@@ -82,15 +82,29 @@ def append_squares(program: Instructions, terms: Iterable[Term], common: frozens
             variances.setdefault(source.key, number)
             known = coefficients.get(source.key)
             coefficients[source.key] = coefficient if known is None else known + coefficient
+    return append_squares(program, [(variances[key], coefficient) for key, coefficient in coefficients.items()])
+
+
+def append_squares(program: Instructions, squares: Iterable[tuple[float, Coefficient]]) -> bool:
+    """
+    Take squares of coefficients among the instructions, and return whether the pass can find them.
+
+    Parameters
+    ----------
+    program : Instructions
+        All that is done to the values so far.
+    squares : iterable of (float, Coefficient)
+        What each square is multiplied by, which is positive; the coefficients are those of the values as they are now.
+    """
     alike: list[tuple[float, Coefficient]] = []
-    for key, coefficient in coefficients.items():
-        for index, (variance, first) in enumerate(alike):
+    for variance, coefficient in squares:
+        for index, (total, first) in enumerate(alike):
             ratio = coefficient.ratio_to(first)
             if ratio is not None:
-                alike[index] = variance + ratio**2 * variances[key], first
+                alike[index] = total + ratio**2 * variance, first
                 break
         else:
-            alike.append((variances[key], coefficient))
+            alike.append((variance, coefficient))
     return all(_append_square(program, coefficient, variance) for variance, coefficient in alike)
 
 
@@ -130,4 +144,4 @@ def _array(field: ArrayRef) -> Any:
     """What an instruction reads: of what differs between amplifiers no more than a row and a column, if that is all."""
     if isinstance(field, MosaicArray):
         return np.asarray(field.compact)
-    return np.atleast_2d(field.array)
+    return lambda: np.atleast_2d(field.array)

@@ -71,9 +71,15 @@ def cosmicray_lacosmic(
     >>> import numpy as np
     >>> from astropy.nddata import StdDevUncertainty
     >>> from astro_calib import CCDFrame, cosmicray_lacosmic
-    >>> pixels = np.random.default_rng(3).normal(100, 10, (50, 50)).astype("float32")
+    >>> pixels = (
+    ...     np.random.default_rng(3).normal(100, 10, (50, 50)).astype("float32")
+    ... )
     >>> pixels[20, 30] = 5000
-    >>> image = CCDFrame(pixels, unit="electron", uncertainty=StdDevUncertainty(np.full((50, 50), 10.0)))
+    >>> image = CCDFrame(
+    ...     pixels,
+    ...     unit="electron",
+    ...     uncertainty=StdDevUncertainty(np.full((50, 50), 10.0)),
+    ... )
     >>> repaired = cosmicray_lacosmic(image)
     >>> int(repaired.flags[20, 30]), bool(repaired.data[20, 30] < 200)
     (8, True)

@@ -231,12 +231,24 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
     The left amplifier reads from the left, the right one from the right, and has a hundredth of the left one:
 
     >>> import astropy.units as u
-    >>> from astro_calib import Amplifier, CCDFrame, Crosstalk, Detector, subtract_crosstalk
+    >>> from astro_calib import (
+    ...     Amplifier,
+    ...     CCDFrame,
+    ...     Crosstalk,
+    ...     Detector,
+    ...     subtract_crosstalk,
+    ... )
     >>> numbers = {"gain": 2 * u.electron / u.adu, "read_noise": 5 * u.electron}
     >>> left = Amplifier(data_section="[1:2, 1:1]", **numbers)
-    >>> right = Amplifier(data_section="[3:4, 1:1]", corner="lower right", **numbers)
+    >>> right = Amplifier(
+    ...     data_section="[3:4, 1:1]", corner="lower right", **numbers
+    ... )
     >>> frame = CCDFrame([[1000.0, 20.0, 30.0, 40.0]], unit="adu")
-    >>> subtract_crosstalk(frame, Crosstalk([[0, 0], [0.01, 0]]), Detector(amplifiers=[left, right])).data
+    >>> subtract_crosstalk(
+    ...     frame,
+    ...     Crosstalk([[0, 0], [0.01, 0]]),
+    ...     Detector(amplifiers=[left, right]),
+    ... ).data
     array([[1000. ,   20. ,   29.8,   30. ]])
     """
     return SubtractCrosstalk(crosstalk, detector)(ccd)

@@ -8,7 +8,6 @@ import astropy.units as u
 import numpy as np
 
 from astro_calib.arguments import check_switch, other_words
-from astro_calib.dtypes import floating
 from astro_calib.errors import FrameError, NoiseWarning, warn
 from astro_calib.frame.lending import reference_to
 from astro_calib.noise.coefficient import Coefficient
@@ -20,8 +19,6 @@ from astro_calib.steps.master import check_exposure, check_master, exposure, wit
 from astro_calib.steps.step import LinearStep
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.steps.run import FrameSoFar
 
@@ -159,10 +156,17 @@ def subtract_dark(
     >>> from astro_calib import CCDFrame, subtract_bias, subtract_dark
     >>> def frame(value, sigma):
     ...     sigmas = StdDevUncertainty(np.full((1, 2), sigma))
-    ...     return CCDFrame(np.full((1, 2), value), unit="electron", uncertainty=sigmas)
+    ...     return CCDFrame(
+    ...         np.full((1, 2), value), unit="electron", uncertainty=sigmas
+    ...     )
     >>> raw, dark, bias = frame(150.0, 5.0), frame(60.0, 2.0), frame(50.0, 3.0)
-    >>> image = subtract_dark(subtract_bias(raw, bias), subtract_bias(dark, bias),
-    ...                       data_exposure=60 * u.s, dark_exposure=30 * u.s, scale=True)
+    >>> image = subtract_dark(
+    ...     subtract_bias(raw, bias),
+    ...     subtract_bias(dark, bias),
+    ...     data_exposure=60 * u.s,
+    ...     dark_exposure=30 * u.s,
+    ...     scale=True,
+    ... )
     >>> np.sqrt(image.variance).round(2)
     array([[7.07, 7.07]])
     """
@@ -198,16 +202,12 @@ def _fitted(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> float:
         ((amplitude.value * amplitude.spread) ** 2, (0, 1), shared_identity(dark, "spread")),
     )
 
-    def squared() -> NDArray[Any]:
-        found: NDArray[Any] = dark.cached("squared", (), lambda: np.square(floating(dark.pixels)))
-        return found
-
     for variance, axes, identity in parts:
         if variance > 0:
             sign = -1.0 if axes and amplitude.value < 1 else 1.0
             source = NoiseSource("dark amplitude", 1.0, axes=axes, identity=identity)
             coefficient = Coefficient(-sign * ratio * float(np.sqrt(variance))).times(reference_to(dark))
-            frame.add_noise(source, coefficient, squared=squared)
+            frame.add_noise(source, coefficient)
     meta = frame.edited_meta()
     meta["DARKAMP"] = amplitude.value
     meta["DARKAERR"] = float(np.sqrt(amplitude.own + amplitude.of_dark))

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from astro_calib.errors import FrameError
+from astro_calib.flags import DataQuality
 from astro_calib.frame.lending import master_of
-from astro_calib.frame.rebuild import usable
-from astro_calib.steps.hot_pixels import REACH, excess_at, hot_pixels_of
+from astro_calib.steps.hot_pixels import excess_of, hot_pixels_of, pixels_around
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.steps.hot_pixels import Excess
     from astro_calib.steps.run import FrameSoFar
 
 __all__ = ["Amplitude", "fit_amplitude", "shared_identity"]
@@ -121,20 +122,30 @@ def _hot_pixels(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> _Pixels:
     nearest = np.argsort(np.abs(hot.rows - frame.shape[0] / 2), kind="stable")[:MOST]
     if nearest.size < FEWEST:
         return _Pixels(*(np.zeros(nearest.size) for _ in range(4)))
-    first, last = int(hot.rows[nearest].min()) - REACH, int(hot.rows[nearest].max()) + REACH + 1
-    part = frame.part((slice(first, last), slice(None)))
-    good = usable(part)
-    calm = good.copy()
-    inside = (hot.rows >= first) & (hot.rows < last)
-    calm[hot.rows[inside] - first, hot.columns[inside]] = False
-    rows, columns = hot.rows[nearest] - first, hot.columns[nearest]
-    found = excess_at(part.pixels, part.variance, calm, rows, columns)
+    rows, columns = hot.rows[nearest], hot.columns[nearest]
+    near, is_hot = dark.cached("around hot pixels", (), lambda: _around(hot, rows, columns, dark.shape))
+    pixels = frame.at(near)
+    assert pixels.variance is not None
+    good = np.isfinite(pixels.data)
+    if pixels.flags is not None and pixels.mask is not None:
+        good &= ~pixels.mask & (pixels.flags & np.uint16(DataQuality.UNUSABLE) == 0)
+    found = excess_of(rows, columns, pixels.data, pixels.variance, good & ~is_hot)
     x, of_x = ratio * hot.values[nearest], ratio**2 * hot.variances[nearest]
-    seen = good[rows, columns] & np.isfinite(found.values) & np.isfinite(found.variances) & np.isfinite(of_x)
+    seen = good[:, 0] & np.isfinite(found.values) & np.isfinite(found.variances) & np.isfinite(of_x)
     x, y, of_x, around = (one[seen] for one in (x, found.values, of_x, found.around))
     # The variance that a pixel tells of itself is low where the pixel is, which would draw the fit down.
     rise = max(float(np.median((found.variances[seen] - around) / x)), 0.0) if seen.any() else 0.0
     return _Pixels(x, y, of_x, around + rise * x)
+
+
+def _around(
+    hot: Excess, rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, ...]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Where pixels and those around them are in the flattened frame, and which of these are hot."""
+    near = pixels_around(rows, columns, shape)
+    is_hot = np.zeros(shape[0] * shape[1], dtype=np.bool_)
+    is_hot[hot.rows * shape[1] + hot.columns] = True
+    return near, is_hot[near]
 
 
 def _solved(pixels: _Pixels) -> tuple[float, float]:

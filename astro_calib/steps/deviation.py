@@ -275,8 +275,12 @@ def create_deviation(
     --------
     >>> import astropy.units as u
     >>> from astro_calib import CCDFrame, Detector, create_deviation
-    >>> camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
-    >>> image = create_deviation(CCDFrame([[0.0, 100.0]], unit="electron"), camera)
+    >>> camera = Detector(
+    ...     gain=2 * u.electron / u.adu, read_noise=5 * u.electron
+    ... )
+    >>> image = create_deviation(
+    ...     CCDFrame([[0.0, 100.0]], unit="electron"), camera
+    ... )
     >>> image.variance
     array([[ 25., 125.]])
     """

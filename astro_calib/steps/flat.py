@@ -130,8 +130,16 @@ def flat_correct(
     >>> import numpy as np
     >>> from astropy.nddata import StdDevUncertainty
     >>> from astro_calib import CCDFrame, flat_correct
-    >>> flat = CCDFrame(np.array([[500.0, 1000.0, 1500.0, 0.0]]), unit="electron", mask=[[False, False, False, True]])
-    >>> image = CCDFrame(np.full((1, 4), 100.0), unit="electron", uncertainty=StdDevUncertainty(np.full((1, 4), 10.0)))
+    >>> flat = CCDFrame(
+    ...     np.array([[500.0, 1000.0, 1500.0, 0.0]]),
+    ...     unit="electron",
+    ...     mask=[[False, False, False, True]],
+    ... )
+    >>> image = CCDFrame(
+    ...     np.full((1, 4), 100.0),
+    ...     unit="electron",
+    ...     uncertainty=StdDevUncertainty(np.full((1, 4), 10.0)),
+    ... )
     >>> result = flat_correct(image, flat)
     >>> result.pixels.round(2)
     array([[200.  , 100.  ,  66.67, 100.  ]])

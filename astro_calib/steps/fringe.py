@@ -149,10 +149,17 @@ def subtract_fringe(
     >>> fringes = np.sin(np.arange(96) / 3) * np.ones((96, 1))
     >>> def frame(pixels, sigma):
     ...     noise = rng.normal(0, sigma, (96, 96))
-    ...     return CCDFrame(pixels + noise, unit="electron", uncertainty=StdDevUncertainty(np.full((96, 96), sigma)))
+    ...     return CCDFrame(
+    ...         pixels + noise,
+    ...         unit="electron",
+    ...         uncertainty=StdDevUncertainty(np.full((96, 96), sigma)),
+    ...     )
     >>> pattern, image = frame(fringes, 0.1), frame(500 + 20 * fringes, 5.0)
     >>> clean = subtract_fringe(image, pattern)
-    >>> [round(float(np.polyfit(fringes.ravel(), one.pixels.ravel(), 1)[0])) for one in (image, clean)]
+    >>> [
+    ...     round(float(np.polyfit(fringes.ravel(), one.pixels.ravel(), 1)[0]))
+    ...     for one in (image, clean)
+    ... ]
     [20, 0]
     >>> clean.budget.names
     ('uncertainty', 'fringe')

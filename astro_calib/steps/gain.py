@@ -116,7 +116,9 @@ def gain_correct(ccd: CCDFrame, gain: Any, gain_unit: Any = None) -> CCDFrame:
     --------
     >>> import astropy.units as u
     >>> from astro_calib import CCDFrame, gain_correct
-    >>> gain_correct(CCDFrame([[10.0, 20.0]], unit="adu"), 1.5 * u.electron / u.adu).data
+    >>> gain_correct(
+    ...     CCDFrame([[10.0, 20.0]], unit="adu"), 1.5 * u.electron / u.adu
+    ... ).data
     array([[15., 30.]])
     """
     return CorrectGain(gain, gain_unit)(ccd)

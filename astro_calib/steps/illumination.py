@@ -73,7 +73,9 @@ def illumination_correct(ccd: CCDFrame, illumination: CCDFrame) -> CCDFrame:
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, illumination_correct
     >>> image = CCDFrame(np.array([[90.0, 110.0]]), unit="electron")
-    >>> illumination_correct(image, CCDFrame(np.array([[0.9, 1.1]]), unit="")).pixels.round(2)
+    >>> illumination_correct(
+    ...     image, CCDFrame(np.array([[0.9, 1.1]]), unit="")
+    ... ).pixels.round(2)
     array([[100., 100.]])
     """
     return CorrectIllumination(illumination)(ccd)
@@ -107,7 +109,9 @@ def illuminated_flat(flat: CCDFrame, illumination: CCDFrame) -> CCDFrame:
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, illuminated_flat
     >>> dome = CCDFrame(np.array([[900.0, 1000.0]]), unit="electron")
-    >>> illuminated_flat(dome, CCDFrame(np.array([[1.1, 0.9]]), unit="")).pixels.round(1)
+    >>> illuminated_flat(
+    ...     dome, CCDFrame(np.array([[1.1, 0.9]]), unit="")
+    ... ).pixels.round(1)
     array([[990., 900.]])
     """
     flat, illumination = as_frame(flat, "the flat").snapshot(), as_master(illumination, "illumination")

@@ -9,6 +9,7 @@ import numpy as np
 
 from astro_calib.dtypes import float_type, floating
 from astro_calib.kernels.program import DIVIDE, OF_VALUES, Instruction, RowsAndColumns, undone
+from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.window import along
 from astro_calib.steps.amplifiers import PerAmplifier
 
@@ -75,7 +76,7 @@ class Instructions:
     def append_by_section(self, code: int, array: NDArray[Any] | None, factors: NDArray[np.float64]) -> None:
         """Add an instruction at the end that has a factor for each of the sections there are."""
         numbers = tuple(factors.tolist())
-        self.done.append(Instruction(code, numbers[0] if self.sections is None else numbers, array))
+        self.done.append(Instruction(code, numbers[0] if len(set(numbers)) == 1 else numbers, array))
 
     def _by_amplifier(self, one: Instruction, numbers: PerAmplifier) -> Instruction:
         """With a factor for each section, as long as all instructions have the same sections."""
@@ -115,6 +116,18 @@ class Instructions:
         one = self._as_array(self.done[place])
         level = one.factor if one.array is None else np.broadcast_to(np.asarray(one.array), self.shape).flat[where]
         return np.asarray(values.reshape(-1)[where] >= level)
+
+    def at(self, where: NDArray[np.intp]) -> Instructions:
+        """The instructions for some pixels by their indices in the flattened frame; an image of the indices' shape."""
+        done = [self._as_array(one) for one in self.done]
+        return Instructions(where.shape, self.dtype, [one._replace(array=self._at(one.array, where)) for one in done])
+
+    def _at(self, array: Any, where: NDArray[np.intp]) -> NDArray[Any] | None:
+        if array is None:
+            return None
+        if not isinstance(array, ArrayRef):
+            array = ArrayRef(np.asarray(array() if callable(array) else array))
+        return array.at(where, self.shape)
 
     def cut(self, item: tuple[slice, ...], shape: tuple[int, ...]) -> Instructions:
         """The instructions for some rows and columns, which have this shape."""

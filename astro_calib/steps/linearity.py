@@ -79,14 +79,25 @@ def correct_linearity(ccd: CCDFrame, detector: Detector | Linearity) -> CCDFrame
     Examples
     --------
     >>> import astropy.units as u
-    >>> from astro_calib import CCDFrame, Detector, LinearityPolynomial, correct_linearity, create_deviation
-    >>> camera = Detector(gain=1 * u.electron / u.adu, read_noise=5 * u.electron,
-    ...                   linearity=LinearityPolynomial([1e-6], limit=60000 * u.adu))
-    >>> image = create_deviation(CCDFrame([[1000.0, 50000.0]], unit="electron"), camera)
+    >>> from astro_calib import (
+    ...     CCDFrame,
+    ...     Detector,
+    ...     LinearityPolynomial,
+    ...     correct_linearity,
+    ...     create_deviation,
+    ... )
+    >>> camera = Detector(
+    ...     gain=1 * u.electron / u.adu,
+    ...     read_noise=5 * u.electron,
+    ...     linearity=LinearityPolynomial([1e-6], limit=60000 * u.adu),
+    ... )
+    >>> image = create_deviation(
+    ...     CCDFrame([[1000.0, 50000.0]], unit="electron"), camera
+    ... )
     >>> corrected = correct_linearity(image, camera)
     >>> corrected.data
     array([[ 1001., 52500.]])
-    >>> corrected.variance                 # 25 (1 + 2e-6 x)**2 + z
+    >>> corrected.variance  # 25 (1 + 2e-6 x)**2 + z
     array([[ 1026.1001, 52530.25  ]])
     """
     ccd = as_frame(ccd)

@@ -178,9 +178,13 @@ def subtract_overscan(
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, subtract_overscan
     >>> rng = np.random.default_rng(1)
-    >>> raw = CCDFrame(rng.normal(1000, 5, (100, 140)).astype(np.float32), unit="adu")
-    >>> image = subtract_overscan(raw, fits_section="[101:140, 1:100]", overscan_axis=(0, 1))
-    >>> image.budget.names                 # 4000 pixels of sigma 5: 25 / 4000
+    >>> raw = CCDFrame(
+    ...     rng.normal(1000, 5, (100, 140)).astype(np.float32), unit="adu"
+    ... )
+    >>> image = subtract_overscan(
+    ...     raw, fits_section="[101:140, 1:100]", overscan_axis=(0, 1)
+    ... )
+    >>> image.budget.names  # 4000 pixels of sigma 5: 25 / 4000
     ('overscan',)
     >>> float(image.variance[0, 0].round(4))
     0.0062

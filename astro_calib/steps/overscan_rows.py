@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from astro_calib.kernels.medians import median_of_rows
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -95,9 +97,9 @@ def row_noise(overscan: NDArray[np.float64], image: NDArray[Any]) -> RowNoise:
     with warnings.catch_warnings():
         # A row without a good pixel has no median; it is left out below.
         warnings.simplefilter("ignore", RuntimeWarning)
-        # NumPy's median of numbers is many times faster than that which looks for others.
+        # The median of numbers is many times faster than that which looks for others.
         finite = np.isfinite(image)
-        rows = np.median(image, axis=1) if finite.all() else np.nanmedian(np.where(finite, image, np.nan), axis=1)
+        rows = median_of_rows(image) if finite.all() else np.nanmedian(np.where(finite, image, np.nan), axis=1)
     both = np.stack([np.diff(levels), np.diff(rows)])
     both = both[:, np.isfinite(both).all(axis=0)]
     width = np.maximum(1.4826 * np.median(np.abs(both), axis=1, keepdims=True), 1e-12)

@@ -61,14 +61,19 @@ def colour_planes(ccd: CCDFrame, bayer: str | None = None) -> dict[str, CCDFrame
     --------
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, colour_planes
-    >>> raw = CCDFrame(np.arange(16).reshape(4, 4), unit="adu", meta={"BAYERPAT": "RGGB"})
+    >>> raw = CCDFrame(
+    ...     np.arange(16).reshape(4, 4), unit="adu", meta={"BAYERPAT": "RGGB"}
+    ... )
     >>> planes = colour_planes(raw)
     >>> list(planes)
     ['R', 'G1', 'G2', 'B']
     >>> planes["G1"].pixels
     array([[ 1,  3],
            [ 9, 11]])
-    >>> list(colour_planes(raw[:, 1:])) == list(planes), colour_planes(raw[:, 1:])["R"].pixels[0].tolist()
+    >>> (
+    ...     list(colour_planes(raw[:, 1:])) == list(planes),
+    ...     colour_planes(raw[:, 1:])["R"].pixels[0].tolist(),
+    ... )
     (True, [2])
     """
     ccd = as_frame(ccd)

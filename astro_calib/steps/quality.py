@@ -100,7 +100,11 @@ def flag_saturated(ccd: CCDFrame, detector: Detector) -> CCDFrame:
     --------
     >>> import astropy.units as u
     >>> from astro_calib import CCDFrame, Detector, flag_saturated
-    >>> camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron, saturation=65000 * u.adu)
+    >>> camera = Detector(
+    ...     gain=2 * u.electron / u.adu,
+    ...     read_noise=5 * u.electron,
+    ...     saturation=65000 * u.adu,
+    ... )
     >>> flag_saturated(CCDFrame([[100, 65535]], unit="adu"), camera).flags
     array([[0, 4]], dtype=uint16)
     """
@@ -131,7 +135,9 @@ def flag_bad_pixels(ccd: CCDFrame, bad_pixels: ArrayLike) -> CCDFrame:
     Examples
     --------
     >>> from astro_calib import CCDFrame, flag_bad_pixels
-    >>> flag_bad_pixels(CCDFrame([[1.0, 2.0]], unit="adu"), [[True, False]]).mask
+    >>> flag_bad_pixels(
+    ...     CCDFrame([[1.0, 2.0]], unit="adu"), [[True, False]]
+    ... ).mask
     array([[ True, False]])
     """
     return FlagBadPixels(bad_pixels)(ccd)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.frame.history import History
+    from astro_calib.kernels.fused import Pixels
     from astro_calib.noise.origin import Origin
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
@@ -78,7 +79,7 @@ class FrameSoFar:
         self._ccd = ccd
         self._meta: MutableMapping[str, Any] | None = None
         self._program = Instructions(ccd.shape, float_type(ccd.dtype))
-        self._variance = VarianceSoFar.of(self._program, self.terms)
+        self._variance = VarianceSoFar.of(self._program, budget)
         self._masks = [] if ccd.mask is None else [ccd.mask]
         self._quality: list[Any] = [] if ccd.flags is None else [ccd.flags]
         self._is_flagged = self._looks_for_lost = self._is_cut = self._has_new_values = self._has_new_noise = False
@@ -148,6 +149,35 @@ class FrameSoFar:
         vars(result)["_meta"] = copy.deepcopy(self._meta)
         result.cut(item)
         return result.finished()
+
+    def at(self, where: NDArray[np.intp]) -> Pixels:
+        """
+        Some pixels as they are so far, with their variance; without flags and mask if nothing was looked for.
+
+        Parameters
+        ----------
+        where : ndarray of int, shape (n, m)
+            Their indices in the flattened frame, which has noise.
+        """
+        from astro_calib.kernels.fused import Pixels, run
+
+        def held(plane: Any) -> NDArray[Any]:
+            return (plane if isinstance(plane, ArrayRef) else ArrayRef(plane)).at(where, self.shape)
+
+        variance = self._variance.copy()
+        variance.finish(self.terms or ())
+        if variance.is_found:
+            return run(
+                variance.program.at(where).done,
+                held(self._ccd.pixels),
+                dtype=float_type(self._ccd.dtype),
+                with_variance=True,
+                masks=[held(mask) for mask in self._masks],
+                quality=[held(plane) for plane in self._quality],
+            )
+        frame = self.part((slice(None), slice(None)))
+        planes = frame.pixels, frame.variance, frame.flags, frame.mask
+        return Pixels(*(None if plane is None else held(plane) for plane in planes))
 
     @property
     def has_numbers(self) -> bool:
@@ -249,7 +279,6 @@ class FrameSoFar:
         source: NoiseSource,
         coefficient: Coefficient | float | NDArray[Any] = 1.0,
         variance: PerAmplifier | None = None,
-        squared: Callable[[], NDArray[Any]] | None = None,
         *,
         where: PerAmplifier | None = None,
     ) -> None:
@@ -264,15 +293,13 @@ class FrameSoFar:
             The derivative of the frame with respect to it; an array broadcasts to the frame.
         variance : PerAmplifier, optional
             That of the source, if it is one for each amplifier.
-        squared : callable, optional
-            Gives the square of the array that the coefficient is a multiple of, if somebody keeps that.
         where : PerAmplifier, optional
             Another factor of the coefficient, one for each amplifier.
         """
         coefficient = coefficient if isinstance(coefficient, Coefficient) else Coefficient(coefficient)
         whole = coefficient if where is None else coefficient.times(where.as_field(np.float32))
         is_new = self._replace_term(source, whole)
-        self._variance.add_source(source, coefficient, variance, squared, is_new=is_new, where=where)
+        self._variance.add_source(source, coefficient, variance, is_new=is_new, where=where)
 
     def add_noises(self, terms: Sequence[Term], variance: PerAmplifier, extra: SparseArray) -> None:
         """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from astro_calib.arguments import described
 from astro_calib.detector.sections import slices_of_section
 from astro_calib.errors import FrameError
+from astro_calib.frame.header_values import header_value
 
 if TYPE_CHECKING:
     from astro_calib.steps.facts import FrameFacts
@@ -36,6 +37,8 @@ def section_slices(ccd: FrameFacts, section: str, what: str) -> tuple[slice, sli
         rows, columns = slices_of_section(section)
     except ValueError as error:
         msg = f"{ccd.name}: {what} is {described(section)}; expected a FITS section such as '[1025:1056, 1:1024]'."
+        if header_value(ccd.meta, str(section)) is not None:
+            msg += f" Write frame.header[{section!r}] for what the header says."
         raise FrameError(msg) from error
     for part, length, axis in ((rows, ccd.shape[0], "row"), (columns, ccd.shape[1], "column")):
         if len(range(*part.indices(length))) == 0 or (part.stop or 0) > length or (part.start or 0) < 0:

@@ -252,17 +252,26 @@ def calibrate(ccd: CCDFrame, detector: Detector, **options: Any) -> CCDFrame:
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, Detector, calibrate
-    >>> camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+    >>> camera = Detector(
+    ...     gain=2 * u.electron / u.adu, read_noise=5 * u.electron
+    ... )
     >>> raw = CCDFrame(np.full((2, 3), 1050, dtype=np.uint16), unit="adu")
     >>> image = calibrate(raw, camera, pedestal=1000)
     >>> image.data
     array([[100., 100., 100.],
            [100., 100., 100.]], dtype=float32)
-    >>> image.variance.round(2)            # 5**2 + 2**2 / 12 + 100
+    >>> image.variance.round(2)  # 5**2 + 2**2 / 12 + 100
     array([[125.33, 125.33, 125.33],
            [125.33, 125.33, 125.33]], dtype=float32)
     """
-    return apply_steps(as_frame(ccd).snapshot(), calibration_steps(detector, **options))
+    raw, steps = as_frame(ccd), calibration_steps(detector, **options)
+    if raw.unit == u.electron:
+        msg = (
+            f"{raw.name} is in electron, so that it is calibrated already, or was multiplied by its gain at least; "
+            "calibrate takes the raw frame, in adu."
+        )
+        raise u.UnitConversionError(msg)
+    return apply_steps(raw.snapshot(), steps)
 
 
 def ccd_process(
@@ -345,8 +354,14 @@ def ccd_process(
     >>> import numpy as np
     >>> from astro_calib import CCDFrame, ccd_process
     >>> raw = CCDFrame(np.full((4, 6), 1000, dtype=np.uint16), unit="adu")
-    >>> image = ccd_process(raw, oscan="[5:6, 1:4]", trim="[1:4, 1:4]", error=True,
-    ...                     gain=2 * u.electron / u.adu, readnoise=5 * u.electron)
+    >>> image = ccd_process(
+    ...     raw,
+    ...     oscan="[5:6, 1:4]",
+    ...     trim="[1:4, 1:4]",
+    ...     error=True,
+    ...     gain=2 * u.electron / u.adu,
+    ...     readnoise=5 * u.electron,
+    ... )
     >>> image.shape, str(image.unit)
     ((4, 4), 'electron')
     """

@@ -107,9 +107,17 @@ def shutter_correct(
     >>> from astropy.nddata import StdDevUncertainty
     >>> from astro_calib import CCDFrame, shutter_correct
     >>> def frame(values, sigma, unit):
-    ...     return CCDFrame(np.array([values]), unit=unit, uncertainty=StdDevUncertainty(np.full((1, 2), sigma)))
+    ...     return CCDFrame(
+    ...         np.array([values]),
+    ...         unit=unit,
+    ...         uncertainty=StdDevUncertainty(np.full((1, 2), sigma)),
+    ...     )
     >>> shutter = frame([0.0, 0.25], 0.01, "s")
-    >>> image = shutter_correct(frame([100.0, 125.0], 10.0, "electron"), shutter, data_exposure=1 * u.s)
+    >>> image = shutter_correct(
+    ...     frame([100.0, 125.0], 10.0, "electron"),
+    ...     shutter,
+    ...     data_exposure=1 * u.s,
+    ... )
     >>> image.data
     array([[100., 100.]])
     >>> np.sqrt(image.variance).round(2)

@@ -75,11 +75,17 @@ def subtract_sky(
     >>> from astro_calib import CCDFrame, subtract_sky
     >>> noise = np.random.default_rng(1).normal(0, 5, (96, 96))
     >>> sky = 200 + 0.5 * np.arange(96)
-    >>> frame = CCDFrame(sky + noise, unit="electron", uncertainty=StdDevUncertainty(np.full((96, 96), 5.0)))
+    >>> frame = CCDFrame(
+    ...     sky + noise,
+    ...     unit="electron",
+    ...     uncertainty=StdDevUncertainty(np.full((96, 96), 5.0)),
+    ... )
     >>> image = subtract_sky(frame)
     >>> bool(abs(image.pixels.mean()) < 0.1)
     True
-    >>> float(np.sqrt(image.budget.variances()["sky"][48, 48]).round(2))     # the error of the sky in the middle
+    >>> float(
+    ...     np.sqrt(image.budget.variances()["sky"][48, 48]).round(2)
+    ... )  # the error of the sky in the middle
     0.1
     """
     frame = as_frame(ccd).snapshot()

@@ -84,7 +84,9 @@ def place_of(steps: Sequence[Any], name: str) -> int:
     >>> import astropy.units as u
     >>> from astro_calib import Detector
     >>> from astro_calib.steps import calibration_steps, place_of
-    >>> camera = Detector(gain=2 * u.electron / u.adu, read_noise=5 * u.electron)
+    >>> camera = Detector(
+    ...     gain=2 * u.electron / u.adu, read_noise=5 * u.electron
+    ... )
     >>> place_of(calibration_steps(camera, pedestal=0), "gain")
     2
     """

@@ -28,14 +28,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from astro_calib.kernels.program import ADD, ADD_OF_DIVISOR, ADD_SHARED, ADD_SHOT, ADD_VARIANCE, DIVIDE, MULTIPLY
+from astro_calib.noise.arrays import SurvivorMask
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
+from astro_calib.noise.mosaic import MosaicArray
 from astro_calib.noise.propagation import RULES, Power, Rule
 from astro_calib.noise.shot_variance import ShotVariance, clamped
-from astro_calib.steps.common_noise import append_squares, budget_without, is_common
+from astro_calib.steps.common_noise import append_common, append_squares, budget_without, is_common
+from astro_calib.steps.weighted_sums import covariance_of_sum, variance_of_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -97,13 +100,25 @@ class VarianceSoFar:
     shot: dict[str, tuple[int, Any]] = field(default_factory=dict)
     #: By identity, where in the program noise was added.
     noise_at: dict[str, int] = field(default_factory=dict)
+    #: Variances and the coefficients whose squares they multiply, since the last multiplication or division.
+    squares: list[tuple[float, Coefficient]] = field(default_factory=list)
     #: Noise of all pixels whose variance is found at the end.
     common: frozenset[Key] = frozenset()
 
     @classmethod
-    def of(cls, program: Instructions, terms: list[Term] | None) -> VarianceSoFar:
-        """Begin with a frame of this noise, whose variance the pass does not know; None for one that is exact."""
-        return cls(program, _family(terms or ()), is_found=terms is None)
+    def of(cls, program: Instructions, budget: UncertaintyBudget | None) -> VarianceSoFar:
+        """Begin with a frame of this noise, whose variance is known if it was found before; None for an exact one."""
+        known = None if budget is None else budget.known_variance
+        if known is not None:
+            program.append(ADD_VARIANCE, known)
+        return cls(
+            program, _family(() if budget is None else budget.terms), is_found=budget is None or known is not None
+        )
+
+    def copy(self) -> VarianceSoFar:
+        """Another one, with instructions of its own."""
+        program = replace(self.program, done=list(self.program.done))
+        return replace(self, program=program, added=list(self.added), squares=list(self.squares))
 
     @property
     def follows_values(self) -> bool:
@@ -160,6 +175,8 @@ class VarianceSoFar:
 
     def note_added(self, divisor: CCDFrame | None = None) -> Added:
         """Take the variances of what was added into the program: of a sum, where these share noise."""
+        squares, self.squares = self.squares, []
+        self.is_found &= append_squares(self.program, squares)
         added, self.added = self.added, []
         groups: list[Added] = []
         for one in added:
@@ -180,27 +197,35 @@ class VarianceSoFar:
         source: NoiseSource,
         coefficient: Coefficient,
         variance: PerAmplifier | None,
-        squared: Callable[[], NDArray[Any]] | None,
         *,
         is_new: bool,
         where: PerAmplifier | None = None,
     ) -> None:
         """Add a source; the pass cannot take the old one away, if there is one. The coefficient is multiplied."""
+        if source.key in self.common and is_common(source):
+            # Its whole coefficient is looked at in the end.
+            return
         self._meet(source, is_new=is_new)
         if coefficient.depends_on_own:
             self.common |= {source.key}
             self.is_found &= is_common(source)
             return
+        number = source.variance.number
+        if number and where is None and self._is_image(coefficient):
+            self.squares.append((number, coefficient))
+            return
         self.noise_at[source.identity] = len(self.program.done)
-        split, number = coefficient.split(), source.variance.number
         if variance is not None and where is None and coefficient.number is not None:
             self.program.append(ADD_VARIANCE, variance, coefficient.number**2)
-        elif squared is not None and where is None and split is not None and number is not None:
-            self.program.append(ADD_VARIANCE, squared, split[0] ** 2 * number)
         else:
             size = np.square(coefficient.evaluate()) * np.asarray(source.variance.evaluate())
             squares = None if where is None else where._replace(values=tuple(np.square(where.values).tolist()))
             self.program.append(ADD_VARIANCE, size, where=squares)
+
+    def _is_image(self, coefficient: Coefficient) -> bool:
+        """Whether a coefficient is another number in each pixel, found from arrays that the pass can take as they are."""
+        plain = not any(isinstance(one, (SurvivorMask, MosaicArray)) for one in coefficient.arrays)
+        return plain and any(one.shape == self.program.shape for one in coefficient.arrays)
 
     def add_sources(
         self, sources: list[NoiseSource], variance: PerAmplifier, extra: SparseArray, *, are_new: bool
@@ -215,6 +240,7 @@ class VarianceSoFar:
         """Multiply the variance of a source that was added by a factor."""
         at = self.noise_at.get(identity)
         if at is None:
+            self.is_found &= identity not in self.family
             return
         one = self.program.done[at]
         assert one.code == ADD_VARIANCE
@@ -239,7 +265,8 @@ class VarianceSoFar:
             key: (at, floor if isinstance(floor, float) else floor.cut(item)) for key, (at, floor) in self.shot.items()
         }
         added = [(frame[item], factor) for frame, factor in self.added]
-        return replace(self, program=program, added=added, quotient=None, shot=shot)
+        squares = [(number, coefficient.cut(item, self.program.shape)) for number, coefficient in self.squares]
+        return replace(self, program=program, added=added, squares=squares, quotient=None, shot=shot)
 
     def _family_of(self, added: Added) -> frozenset[str]:
         """The identities of the noise in frames, but for what is looked at in the end."""
@@ -252,7 +279,7 @@ class VarianceSoFar:
         """Note what is left of the noise of the result."""
         self.note_added()
         if self.is_found and self.common:
-            self.is_found = append_squares(self.program, terms, self.common)
+            self.is_found = append_common(self.program, terms, self.common)
 
     def of_term(self, term: Term, data: NDArray[Any], guard: WriteGuard | None) -> Term:
         """A term with its variance, if the values tell that; they are new if there is a guard for them."""
@@ -287,13 +314,9 @@ def _budgets(added: Added, common: frozenset[Key]) -> Sequence[tuple[Uncertainty
     return [(_budget(frame, common), factor) for frame, factor in added if frame.known_budget is not None]
 
 
-def _variance_of_sum(added: Added, owner: CCDFrame, common: frozenset[Key]) -> NDArray[Any]:
+def _variance_of_sum(added: Added, owner: CCDFrame, common: frozenset[Key]) -> Any:
     """Found once for all frames that the same masters are applied to, and kept with one of these."""
-    parts = _budgets(added, common)
-    found: NDArray[Any] = owner.cached(
-        "variance of a sum", tuple(parts), lambda: UncertaintyBudget.linear(parts).variance()
-    )
-    return found
+    return variance_of_sum(_budgets(added, common), owner)
 
 
 def _variance_of_divisor(divisor: CCDFrame, earlier: Sequence[CCDFrame], common: frozenset[Key]) -> NDArray[Any]:
@@ -317,19 +340,9 @@ def _variance_of_divisor(divisor: CCDFrame, earlier: Sequence[CCDFrame], common:
     return found
 
 
-def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame], common: frozenset[Key]) -> NDArray[Any]:
+def _covariance(added: Added, divisor: CCDFrame, earlier: Sequence[CCDFrame], common: frozenset[Key]) -> Any:
     """Of a divisor, and of a sum that was divided by others; found once, as the variance of the sum is."""
-    parts, budget = _budgets(added, common), _budget(divisor, common)
-
-    def find() -> NDArray[Any]:
-        result = UncertaintyBudget.linear(parts).covariance(budget)
-        for other in earlier:
-            result = result / other.pixels
-        return result
-
-    given = (budget, *parts, *(other.pixel_digest() for other in earlier))
-    found: NDArray[Any] = divisor.cached("covariance with a sum", given, find)
-    return found
+    return covariance_of_sum(_budgets(added, common), divisor, _budget(divisor, common), earlier)
 
 
 def _covariance_with_divisors(

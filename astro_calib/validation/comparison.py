@@ -126,11 +126,18 @@ def compare_noise(cases: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Table:
     >>> import numpy as np
     >>> import astro_calib as ac
     >>> from astro_calib.validation import compare_noise
-    >>> detector = ac.Detector(gain=2 * u.electron / u.adu, read_noise=10 * u.electron)
-    >>> camera = ac.simulate.Camera(shape=(200, 200), detector=detector, bias_level=1000)
+    >>> detector = ac.Detector(
+    ...     gain=2 * u.electron / u.adu, read_noise=10 * u.electron
+    ... )
+    >>> camera = ac.simulate.Camera(
+    ...     shape=(200, 200), detector=detector, bias_level=1000
+    ... )
     >>> rng = np.random.default_rng(1)
     >>> raw = [camera.expose("bias", 0, rng=rng)[0] for _ in range(2)]
-    >>> first, second = (ac.calibrate(one, detector, pedestal=1000, shot_noise=0) for one in raw)
+    >>> first, second = (
+    ...     ac.calibrate(one, detector, pedestal=1000, shot_noise=0)
+    ...     for one in raw
+    ... )
     >>> difference = first - second
     >>> table = compare_noise(
     ...     {

@@ -63,7 +63,9 @@ class Validation:
     Examples
     --------
     >>> from astro_calib.validation import validate
-    >>> validation = validate(quick=True, steps=["gain"], jobs=1, progress=False)
+    >>> validation = validate(
+    ...     quick=True, steps=["gain"], jobs=1, progress=False
+    ... )
     >>> validation.passed, validation.failures
     (True, [])
     >>> validation.table.colnames[:5]
@@ -148,7 +150,9 @@ def validate(
     Examples
     --------
     >>> from astro_calib.validation import validate
-    >>> result = validate(quick=True, steps=["deviation"], jobs=1, progress=False)
+    >>> result = validate(
+    ...     quick=True, steps=["deviation"], jobs=1, progress=False
+    ... )
     >>> result.passed
     True
     >>> print(result.table["what"][0])

@@ -43,7 +43,8 @@ def inline(translator: Any, node: nodes.math) -> None:
 
 def block(translator: Any, node: nodes.math_block) -> None:
     """A formula on lines of its own."""
-    translator.body.append(translator.starttag(node, "div", CLASS="math"))
+    # On a telephone it is wider than the page and scrolls, which the keyboard can do once it is there.
+    translator.body.append(translator.starttag(node, "div", CLASS="math", tabindex="0"))
     if node["number"]:
         translator.body.append(f'<span class="eqno">({get_node_equation_number(translator, node)})</span>')
     translator.body.append(f"{translate(node, as_block=True)}</div>\n")

@@ -24,13 +24,17 @@ from astro_calib.validation import compare_noise
 
 SHAPE = (700, 700)
 rng = np.random.default_rng(1)
-detector = ac.Detector(gain=1 * u.electron / u.adu, read_noise=700 * u.electron)
-camera = ac.simulate.Camera(shape=SHAPE, detector=detector, bias_level=1100, dark_rate=0.1)
+detector = ac.Detector(
+    gain=1 * u.electron / u.adu, read_noise=700 * u.electron
+)
+camera = ac.simulate.Camera(
+    shape=SHAPE, detector=detector, bias_level=1100, dark_rate=0.1
+)
 stars = ac.simulate.random_stars(SHAPE, 50, rng, flux_range=(5e3, 1e5))
 
 
 def take_bias() -> ac.CCDFrame:
-    """A bias in electrons; it has collected nothing, and has no shot noise."""
+    """A bias in electrons; it has collected nothing: no shot noise."""
     frame, _ = camera.expose("bias", 0 * u.s, rng=rng, integer=False)
     return ac.calibrate(frame, detector, pedestal=0, shot_noise=0)
 
@@ -62,7 +66,9 @@ worse = noise - other_noise
 
 bias = take_bias()
 dark = take_dark(bias)
-raw, truth = camera.expose("science", 30 * u.s, rng=rng, filter="V", stars=stars, integer=False)
+raw, truth = camera.expose(
+    "science", 30 * u.s, rng=rng, filter="V", stars=stars, integer=False
+)
 before = ac.calibrate(raw, detector, pedestal=1100)
 after = ac.calibrate(raw, detector, bias=bias, dark=dark)
 
@@ -78,12 +84,20 @@ best = ac.calibrate(raw, detector, bias=master_bias, dark=master_dark)
 # The same corner of the three frames, all shown between the same limits. A single bias and a single dark make the frame
 # coarser than it was before.
 
-frames = {"raw, less 1100 e": before, "one bias, one dark": after, "masters of 25": best}
+frames = {
+    "raw, less 1100 e": before,
+    "one bias, one dark": after,
+    "masters of 25": best,
+}
 corner = (slice(80, 200), slice(30, 150))
 low, high = PercentileInterval(96).get_limits(before[corner].data)
-figure, panels = plt.subplots(1, 3, figsize=(8, 3.4), sharey=True, layout="constrained")
+figure, panels = plt.subplots(
+    1, 3, figsize=(8, 3.4), sharey=True, layout="constrained"
+)
 for panel, (label, frame) in zip(panels, frames.items(), strict=True):
-    picture = panel.imshow(frame[corner].data, cmap="gray", origin="lower", vmin=low, vmax=high)
+    picture = panel.imshow(
+        frame[corner].data, cmap="gray", origin="lower", vmin=low, vmax=high
+    )
     panel.set(title=label, xlabel="column (pixels)")
 panels[0].set_ylabel("row (pixels)")
 figure.colorbar(picture, ax=panels, label="signal (electron)", shrink=0.8)
@@ -100,13 +114,41 @@ plt.show()
 empty = truth.star_rate * truth.exposure_time < 1
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 bins = np.linspace(-3500, 3500, 141)
-for (label, frame), color in zip(frames.items(), ("#0072B2", "#D55E00", "#009E73"), strict=True):
-    values, sigma = frame.data[empty], np.sqrt(frame.variance[empty].mean(dtype=float))
+for (label, frame), color in zip(
+    frames.items(), ("#0072B2", "#D55E00", "#009E73"), strict=True
+):
+    values, sigma = (
+        frame.data[empty],
+        np.sqrt(frame.variance[empty].mean(dtype=float)),
+    )
     values = values - values.mean()
-    axes.hist(values, bins, color=color, histtype="step", label=f"{label}: observed {values.std():.0f} e")
-    gaussian = np.exp(-0.5 * (bins / sigma) ** 2) * values.size * (bins[1] - bins[0]) / sigma / np.sqrt(2 * np.pi)
-    axes.plot(bins, gaussian, color=color, linestyle=":", linewidth=3, label=f"predicted {sigma:.0f} e")
-axes.set(xlabel="signal less its mean (electron)", ylabel="pixels", title="The noise is as wide as predicted")
+    axes.hist(
+        values,
+        bins,
+        color=color,
+        histtype="step",
+        label=f"{label}: observed {values.std():.0f} e",
+    )
+    gaussian = (
+        np.exp(-0.5 * (bins / sigma) ** 2)
+        * values.size
+        * (bins[1] - bins[0])
+        / sigma
+        / np.sqrt(2 * np.pi)
+    )
+    axes.plot(
+        bins,
+        gaussian,
+        color=color,
+        linestyle=":",
+        linewidth=3,
+        label=f"predicted {sigma:.0f} e",
+    )
+axes.set(
+    xlabel="signal less its mean (electron)",
+    ylabel="pixels",
+    title="The noise is as wide as predicted",
+)
 axes.legend(fontsize="small")
 plt.show()
 
@@ -124,6 +166,14 @@ expected = {
     "masters of 25": (best, truth.light),
 }
 comparison = compare_noise(
-    {f"noise of a pixel, {name} (e)": (frame.data - value, frame.variance) for name, (frame, value) in expected.items()}
+    {
+        f"noise of a pixel, {name} (e)": (
+            frame.data - value,
+            frame.variance,
+        )
+        for name, (frame, value) in expected.items()
+    }
 )
 comparison
+
+# sphinx_gallery_thumbnail_number = 2

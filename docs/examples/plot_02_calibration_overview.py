@@ -34,7 +34,9 @@ rng = np.random.default_rng(2)
 camera = ac.simulate.camera(SHAPE, seed=2)
 detector = camera.detector
 stars = ac.simulate.random_stars(SHAPE, 80, rng, flux_range=(30, 3000))
-raw, truth = camera.expose("science", 60, filter="V", sky=5, stars=stars, rng=rng)
+raw, truth = camera.expose(
+    "science", 60, filter="V", sky=5, stars=stars, rng=rng
+)
 
 noiseless = truth.mean * camera.gain
 terms = {
@@ -45,10 +47,14 @@ terms = {
     "flat (no unit)": truth.sensitivity,
     "sky + stars": (truth.sky_rate + truth.star_rate) * truth.exposure_time,
 }
-figure, panels = plt.subplots(2, 3, figsize=(8, 5.6), sharex=True, sharey=True, layout="constrained")
+figure, panels = plt.subplots(
+    2, 3, figsize=(8, 5.6), sharex=True, sharey=True, layout="constrained"
+)
 for panel, (name, term) in zip(panels.flat, terms.items(), strict=True):
     low, high = PercentileInterval(97).get_limits(term)
-    picture = panel.imshow(term, cmap="gray", origin="lower", vmin=low, vmax=high)
+    picture = panel.imshow(
+        term, cmap="gray", origin="lower", vmin=low, vmax=high
+    )
     panel.set_title(name)
     figure.colorbar(picture, ax=panel, shrink=0.8)
 figure.supxlabel("column (pixels)")
@@ -67,31 +73,60 @@ plt.show()
 
 biases = [camera.expose("bias", 0, rng=rng)[0] for _ in range(5)]
 darks = [camera.expose("dark", 120, rng=rng)[0] for _ in range(5)]
-flats = [camera.expose("flat", 5, filter="V", sky=2000, rng=rng)[0] for _ in range(5)]
+flats = [
+    camera.expose("flat", 5, filter="V", sky=2000, rng=rng)[0]
+    for _ in range(5)
+]
 
 
 def reduce(**known: ac.CCDFrame) -> dict[str, ac.CCDFrame]:
-    """The calibrated science frame, and the masters that it was calibrated with."""
+    """The calibrated science frame, and its masters."""
     masters = dict(known)
     if "bias" not in known:
-        masters["bias"] = ac.combine([ac.calibrate(one, detector, **SECTIONS, shot_noise=0) for one in biases])
+        masters["bias"] = ac.combine(
+            [
+                ac.calibrate(one, detector, **SECTIONS, shot_noise=0)
+                for one in biases
+            ]
+        )
     for name, frames in (("dark", darks), ("flat", flats)):
         if name not in known:
-            before = {other: masters[other] for other in ("bias", "dark") if other in masters}
-            masters[name] = ac.combine([ac.calibrate(one, detector, **SECTIONS, **before) for one in frames])
-    return {"image": ac.calibrate(raw, detector, **SECTIONS, **masters), **masters}
+            before = {
+                other: masters[other]
+                for other in ("bias", "dark")
+                if other in masters
+            }
+            masters[name] = ac.combine(
+                [
+                    ac.calibrate(one, detector, **SECTIONS, **before)
+                    for one in frames
+                ]
+            )
+    return {
+        "image": ac.calibrate(raw, detector, **SECTIONS, **masters),
+        **masters,
+    }
 
 
 reduced = reduce()
 image = reduced["image"]
-figure, panels = plt.subplots(1, 2, figsize=(8, 4), sharey=True, layout="constrained")
-for panel, title, values in ((panels[0], "raw", terms["raw (less 1500 e)"]), (panels[1], "calibrated", image.data)):
+figure, panels = plt.subplots(
+    1, 2, figsize=(8, 4), sharey=True, layout="constrained"
+)
+for panel, title, values in (
+    (panels[0], "raw", terms["raw (less 1500 e)"]),
+    (panels[1], "calibrated", image.data),
+):
     low, high = PercentileInterval(97).get_limits(values)
-    picture = panel.imshow(values, cmap="gray", origin="lower", vmin=low, vmax=high)
+    picture = panel.imshow(
+        values, cmap="gray", origin="lower", vmin=low, vmax=high
+    )
     panel.set(title=title, xlabel="column (pixels)")
     figure.colorbar(picture, ax=panel, label="electron", shrink=0.8)
 panels[0].set_ylabel("row (pixels)")
-figure.suptitle("Stripes, hot pixels, glow and dust are gone; the noise is not")
+figure.suptitle(
+    "Stripes, hot pixels, glow and dust are gone; the noise is not"
+)
 plt.show()
 
 # %%
@@ -104,7 +139,11 @@ plt.show()
 
 light = truth.star_rate * truth.exposure_time
 hot = camera.dark_rate > 5
-places = {"hot pixels": hot & (camera.dark_rate < 50), "bright stars": (light > 1000) & ~hot, "sky": (light < 1) & ~hot}
+places = {
+    "hot pixels": hot & (camera.dark_rate < 50),
+    "bright stars": (light > 1000) & ~hot,
+    "sky": (light < 1) & ~hot,
+}
 variances = image.budget.variances()
 colors = {
     "shot noise": "#56B4E9",
@@ -117,11 +156,23 @@ colors = {
 figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
 left = np.zeros(len(places))
 for source, color in colors.items():
-    share = [100 * variances[source][where].mean() / image.variance[where].mean() for where in places.values()]
+    share = [
+        100 * variances[source][where].mean() / image.variance[where].mean()
+        for where in places.values()
+    ]
     axes.barh(list(places), share, left=left, color=color, label=source)
     left += share
-axes.set(xlabel="share of the variance (%)", xlim=(0, 100), title="What the error of the calibrated frame is made of")
-figure.legend(ncols=len(colors), loc="outside lower center", fontsize="small", frameon=False)
+axes.set(
+    xlabel="share of the variance (%)",
+    xlim=(0, 100),
+    title="What the error of the calibrated frame is made of",
+)
+figure.legend(
+    ncols=len(colors),
+    loc="outside lower center",
+    fontsize="small",
+    frameon=False,
+)
 plt.show()
 
 # %%
@@ -134,23 +185,54 @@ plt.show()
 # with the dark.) What is left when all three masters are true is the noise of the frame itself.
 
 true = {
-    "bias": ac.CCDFrame(camera.bias_structure * camera.gain, unit="electron"),
-    "dark": ac.CCDFrame(camera.dark_rate * 120, unit="electron", meta={"EXPTIME": 120.0}),
+    "bias": ac.CCDFrame(
+        camera.bias_structure * camera.gain, unit="electron"
+    ),
+    "dark": ac.CCDFrame(
+        camera.dark_rate * 120, unit="electron", meta={"EXPTIME": 120.0}
+    ),
     "flat": ac.CCDFrame(truth.sensitivity, unit=""),
 }
 scene = terms["sky + stars"]
-own = variances["shot noise"] + variances["read noise"] + variances["overscan"]
+own = (
+    variances["shot noise"]
+    + variances["read noise"]
+    + variances["overscan"]
+)
 contributions = [
-    ("sky", "bias", image.data - reduce(bias=true["bias"])["image"].data, variances["bias"]),
-    ("hot pixels", "dark", image.data - reduce(dark=true["dark"])["image"].data, variances["dark"]),
-    ("bright stars", "flat", image.data - reduce(flat=true["flat"])["image"].data, variances["flat"]),
+    (
+        "sky",
+        "bias",
+        image.data - reduce(bias=true["bias"])["image"].data,
+        variances["bias"],
+    ),
+    (
+        "hot pixels",
+        "dark",
+        image.data - reduce(dark=true["dark"])["image"].data,
+        variances["dark"],
+    ),
+    (
+        "bright stars",
+        "flat",
+        image.data - reduce(flat=true["flat"])["image"].data,
+        variances["flat"],
+    ),
     ("sky", "the raw frame", reduce(**true)["image"].data - scene, own),
-    *((place, "everything", image.data - scene, image.variance) for place in places),
+    *(
+        (place, "everything", image.data - scene, image.variance)
+        for place in places
+    ),
 ]
 comparison = compare_noise(
     {
-        f"noise of {place}, from {source} (e)": (error[places[place]], variance[places[place]])
+        f"noise of {place}, from {source} (e)": (
+            error[places[place]],
+            variance[places[place]],
+        )
         for place, source, error, variance in contributions
     }
 )
 comparison
+
+# sphinx_gallery_thumbnail_number = 3

@@ -28,15 +28,23 @@ from astro_calib.validation import compare_noise
 
 SHAPE = (200, 200)
 rng = np.random.default_rng(5)
-detector = ac.Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron)
-camera = ac.simulate.Camera(shape=SHAPE, detector=detector, bias_drift=3, overscan_columns=64)
+detector = ac.Detector(
+    gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron
+)
+camera = ac.simulate.Camera(
+    shape=SHAPE, detector=detector, bias_drift=3, overscan_columns=64
+)
 settling = 12 * np.exp(-np.arange(SHAPE[0]) / 50)[:, np.newaxis]
 
 
-def take(change: np.ndarray | float) -> tuple[ac.CCDFrame, np.ndarray | float]:
+def take(
+    change: np.ndarray | float,
+) -> tuple[ac.CCDFrame, np.ndarray | float]:
     """A raw bias, and the true level of its rows in adu."""
     frame, truth = camera.expose("bias", 0, rng=rng, integer=False)
-    return ac.CCDFrame(np.rint(frame.data + change).astype(np.uint16), unit="adu"), truth.bias_level + change
+    return ac.CCDFrame(
+        np.rint(frame.data + change).astype(np.uint16), unit="adu"
+    ), truth.bias_level + change
 
 
 CHOICES = {
@@ -49,17 +57,34 @@ CHOICES = {
 def calibrated(raw: ac.CCDFrame, choice: str) -> ac.CCDFrame:
     """In electrons, less the mean of 16 columns of overscan."""
     sections = {"overscan": "[201:216, 1:200]", "trim": "[1:200, 1:200]"}
-    return ac.calibrate(raw, detector, **sections, **CHOICES[choice], overscan_median=False, shot_noise=0)
+    return ac.calibrate(
+        raw,
+        detector,
+        **sections,
+        **CHOICES[choice],
+        overscan_median=False,
+        shot_noise=0,
+    )
 
 
 example, _ = take(settling)
-figure, panels = plt.subplots(1, 3, figsize=(8, 3.4), sharey=True, layout="constrained")
+figure, panels = plt.subplots(
+    1, 3, figsize=(8, 3.4), sharey=True, layout="constrained"
+)
 for panel, choice in zip(panels, CHOICES, strict=True):
-    picture = panel.imshow(calibrated(example, choice).data, cmap="gray", origin="lower", vmin=-20, vmax=20)
+    picture = panel.imshow(
+        calibrated(example, choice).data,
+        cmap="gray",
+        origin="lower",
+        vmin=-20,
+        vmax=20,
+    )
     panel.set(title=choice, xlabel="column (pixels)")
 panels[0].set_ylabel("row (pixels)")
 figure.colorbar(picture, ax=panels, label="electron", shrink=0.8)
-figure.suptitle("One level leaves a gradient; a level for each row leaves streaks")
+figure.suptitle(
+    "One level leaves a gradient; a level for each row leaves streaks"
+)
 plt.show()
 
 # %%
@@ -68,7 +93,10 @@ plt.show()
 
 rows = example.data[:, 200:].mean(axis=1)
 allowed = example.data[:, 200:].std(axis=1, ddof=1).mean() / np.sqrt(64)
-print(f"means of the rows scatter by {rows.std(ddof=1):.2f} adu; read noise allows {allowed:.2f} adu")
+print(
+    f"means of the rows scatter by {rows.std(ddof=1):.2f} adu; "
+    f"read noise allows {allowed:.2f} adu"
+)
 
 # %%
 # Mean or median
@@ -85,19 +113,59 @@ widths = np.array([4, 8, 16, 32, 64])
 s = np.hypot(camera.read_noise / camera.gain, np.sqrt(1 / 12))
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 found = {}
-for median, color, marker in ((False, "#0072B2", "o"), (True, "#D55E00", "s")):
+for median, color, marker in (
+    (False, "#0072B2", "o"),
+    (True, "#D55E00", "s"),
+):
     word = "median" if median else "mean"
     for width in widths:
         section = f"[201:{200 + width}, 1:200]"
-        results = [ac.subtract_overscan(raw, fits_section=section, median=median) for raw, _ in steady]
-        taken_off = [raw.data[:, 0] - result.data[:, 0] for (raw, _), result in zip(steady, results, strict=True)]
+        results = [
+            ac.subtract_overscan(raw, fits_section=section, median=median)
+            for raw, _ in steady
+        ]
+        taken_off = [
+            raw.data[:, 0] - result.data[:, 0]
+            for (raw, _), result in zip(steady, results, strict=True)
+        ]
         errors = np.array(taken_off) - levels
-        found[word, width] = errors, np.array([result.variance[:, 0] for result in results])
-    factor = np.array([median_variance_factor(int(width)) if median else 1 for width in widths])
-    axes.plot(widths, s * np.sqrt(factor / widths), ":", color=color, label=f"{word}, formula")
-    axes.plot(widths, [np.sqrt(found[word, n][1].mean()) for n in widths], "-", color=color, label=f"{word}, predicted")
-    axes.plot(widths, [found[word, n][0].std() for n in widths], marker, color=color, label=f"{word}, observed")
-axes.set(xlabel="columns of overscan", ylabel="error of a row's level (adu)", xscale="log", yscale="log")
+        found[word, width] = (
+            errors,
+            np.array([result.variance[:, 0] for result in results]),
+        )
+    factor = np.array(
+        [
+            median_variance_factor(int(width)) if median else 1
+            for width in widths
+        ]
+    )
+    axes.plot(
+        widths,
+        s * np.sqrt(factor / widths),
+        ":",
+        color=color,
+        label=f"{word}, formula",
+    )
+    axes.plot(
+        widths,
+        [np.sqrt(found[word, n][1].mean()) for n in widths],
+        "-",
+        color=color,
+        label=f"{word}, predicted",
+    )
+    axes.plot(
+        widths,
+        [found[word, n][0].std() for n in widths],
+        marker,
+        color=color,
+        label=f"{word}, observed",
+    )
+axes.set(
+    xlabel="columns of overscan",
+    ylabel="error of a row's level (adu)",
+    xscale="log",
+    yscale="log",
+)
 axes.set_xticks(widths, widths)
 axes.set_yticks([0.5, 1, 2, 3], ["0.5", "1", "2", "3"])
 axes.minorticks_off()
@@ -119,26 +187,73 @@ plt.show()
 
 RADII = np.array([2, 5, 8, 12, 15, 19])
 y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-centres = [(row, column) for row in (20, 60, 100, 140, 180) for column in (40, 100, 160)]
-discs = np.array([[np.hypot(y - row, x - column) <= r for row, column in centres] for r in RADII], dtype=np.float32)
+centres = [
+    (row, column)
+    for row in (20, 60, 100, 140, 180)
+    for column in (40, 100, 160)
+]
+discs = np.array(
+    [
+        [np.hypot(y - row, x - column) <= r for row, column in centres]
+        for r in RADII
+    ],
+    dtype=np.float32,
+)
 taken = {"one level": steady + [take(0.0) for _ in range(60)]}
-taken["a level for each row"] = taken["a curve"] = [take(settling) for _ in range(80)]
+taken["a level for each row"] = taken["a curve"] = [
+    take(settling) for _ in range(80)
+]
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 apertures = {}
-for (choice, frames), color, marker in zip(taken.items(), ("#0072B2", "#D55E00", "#009E73"), "osD", strict=True):
+for (choice, frames), color, marker in zip(
+    taken.items(), ("#0072B2", "#D55E00", "#009E73"), "osD", strict=True
+):
     images = [calibrated(raw, choice) for raw, _ in frames]
-    sums = np.array([np.tensordot(discs, image.data, axes=2) for image in images])
+    sums = np.array(
+        [np.tensordot(discs, image.data, axes=2) for image in images]
+    )
     variances = np.mean(
-        [[[image.budget.variance_of_sum(one) for one in disc[1::3]] for disc in discs] for image in images[:15]],
+        [
+            [
+                [image.budget.variance_of_sum(one) for one in disc[1::3]]
+                for disc in discs
+            ]
+            for image in images[:15]
+        ],
         axis=(0, 2),
     )
     apertures[choice] = sums, variances
-    axes.plot(RADII, np.sqrt(variances), color=color, label=f"{choice}, predicted")
-    axes.plot(RADII, np.sqrt(np.mean(sums**2, axis=(0, 2))), marker, color=color, label=f"{choice}, observed")
-pixels = [np.sqrt(np.sum(disc[7] * calibrated(example, "a level for each row").variance)) for disc in discs]
-axes.plot(RADII, pixels, "--", color="black", label="a level for each row, pixels in quadrature")
-axes.set(xlabel="radius of the aperture (pixels)", ylabel="noise of the sum (electron)", ylim=(0, None))
+    axes.plot(
+        RADII, np.sqrt(variances), color=color, label=f"{choice}, predicted"
+    )
+    axes.plot(
+        RADII,
+        np.sqrt(np.mean(sums**2, axis=(0, 2))),
+        marker,
+        color=color,
+        label=f"{choice}, observed",
+    )
+pixels = [
+    np.sqrt(
+        np.sum(
+            disc[7] * calibrated(example, "a level for each row").variance
+        )
+    )
+    for disc in discs
+]
+axes.plot(
+    RADII,
+    pixels,
+    "--",
+    color="black",
+    label="a level for each row, pixels in quadrature",
+)
+axes.set(
+    xlabel="radius of the aperture (pixels)",
+    ylabel="noise of the sum (electron)",
+    ylim=(0, None),
+)
 axes.set_xticks(RADII)
 axes.set_title("A level for each row costs most in wide apertures")
 axes.legend(fontsize="small")
@@ -161,9 +276,17 @@ cases = {}
 for word in ("mean", "median"):
     for width in (4, 16, 64):
         errors, variances = found[word, width]
-        cases[f"level of a row, {word} of {width} columns (adu)"] = each_frame(errors), variances.mean()
+        cases[f"level of a row, {word} of {width} columns (adu)"] = (
+            each_frame(errors),
+            variances.mean(),
+        )
 for choice, (sums, variances) in apertures.items():
     for index in (0, 3, 5):
-        cases[f"sum in radius {RADII[index]}, {choice} (e)"] = each_frame(sums[:, index]), variances[index]
+        cases[f"sum in radius {RADII[index]}, {choice} (e)"] = (
+            each_frame(sums[:, index]),
+            variances[index],
+        )
 comparison = compare_noise(cases)
 comparison
+
+# sphinx_gallery_thumbnail_number = 3

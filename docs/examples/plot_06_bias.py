@@ -24,10 +24,17 @@ from astro_calib.validation import compare_noise
 
 SHAPE = (500, 500)
 rng = np.random.default_rng(6)
-detector = ac.Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron)
+detector = ac.Detector(
+    gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron
+)
 pattern = ac.simulate.bias(SHAPE, 0, structure=3, rng=1)
 camera = ac.simulate.Camera(
-    shape=SHAPE, detector=detector, bias_level=1000, bias_drift=2, bias_structure=pattern, overscan_columns=32
+    shape=SHAPE,
+    detector=detector,
+    bias_level=1000,
+    bias_drift=2,
+    bias_structure=pattern,
+    overscan_columns=32,
 )
 truth = camera.gain * pattern
 
@@ -41,7 +48,13 @@ truth = camera.gain * pattern
 
 def calibrated(raw: ac.CCDFrame, **options: object) -> ac.CCDFrame:
     """The frame in electrons, less its overscan."""
-    return ac.calibrate(raw, detector, overscan=raw.meta["BIASSEC"], trim=raw.meta["TRIMSEC"], **options)
+    return ac.calibrate(
+        raw,
+        detector,
+        overscan=raw.meta["BIASSEC"],
+        trim=raw.meta["TRIMSEC"],
+        **options,
+    )
 
 
 def take_bias(cosmic_rays: int = 0) -> ac.CCDFrame:
@@ -55,7 +68,10 @@ biases = [take_bias(cosmic_rays=40) for _ in range(25)]
 
 def terms(frame: ac.CCDFrame) -> str:
     """What the error is made of, in electrons."""
-    return ", ".join(f"{name} {np.sqrt(np.mean(value)):.2f}" for name, value in frame.budget.variances().items())
+    return ", ".join(
+        f"{name} {np.sqrt(np.mean(value)):.2f}"
+        for name, value in frame.budget.variances().items()
+    )
 
 
 print("one bias:", terms(biases[0]))
@@ -71,14 +87,25 @@ print("one bias:", terms(biases[0]))
 plain = ac.combine(biases)
 master = ac.combine(biases, clip="sigma")
 
-figure, axes = plt.subplots(1, 2, figsize=(8, 4.5), layout="constrained", sharey=True)
+figure, axes = plt.subplots(
+    1, 2, figsize=(8, 4.5), layout="constrained", sharey=True
+)
 low, high = PercentileInterval(99).get_limits(biases[0].data)
-for ax, frame, title in zip(axes, (biases[0], master), ("one bias", "master of 25 biases"), strict=True):
-    image = ax.imshow(frame.data, origin="lower", cmap="gray", vmin=low, vmax=high)
+for ax, frame, title in zip(
+    axes,
+    (biases[0], master),
+    ("one bias", "master of 25 biases"),
+    strict=True,
+):
+    image = ax.imshow(
+        frame.data, origin="lower", cmap="gray", vmin=low, vmax=high
+    )
     ax.set_title(title)
     ax.set_xlabel("column")
 axes[0].set_ylabel("row")
-figure.colorbar(image, ax=axes, label="electrons above the overscan", shrink=0.8)
+figure.colorbar(
+    image, ax=axes, label="electrons above the overscan", shrink=0.8
+)
 figure.suptitle("The stripes are the same in each bias; the noise is not")
 plt.show()
 
@@ -89,10 +116,25 @@ plt.show()
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 bins = np.arange(-10, 100, 1.0)
-for label, frame, color in (("mean", plain, "#d55e00"), ("mean, clipped", master, "#0072b2")):
-    axes.hist(np.ravel(frame.data - truth), bins, histtype="step", linewidth=1.5, color=color, label=label)
+for label, frame, color in (
+    ("mean", plain, "#d55e00"),
+    ("mean, clipped", master, "#0072b2"),
+):
+    axes.hist(
+        np.ravel(frame.data - truth),
+        bins,
+        histtype="step",
+        linewidth=1.5,
+        color=color,
+        label=label,
+    )
 sigma = float(np.sqrt(np.mean(master.variance)))
-gaussian = truth.size / sigma / np.sqrt(2 * np.pi) * np.exp(-0.5 * (bins / sigma) ** 2)
+gaussian = (
+    truth.size
+    / sigma
+    / np.sqrt(2 * np.pi)
+    * np.exp(-0.5 * (bins / sigma) ** 2)
+)
 axes.plot(bins, gaussian, "k:", label="Gaussian of the predicted width")
 axes.set_yscale("log")
 axes.set_ylim(0.5, 2 * gaussian.max())
@@ -110,11 +152,21 @@ plt.show()
 # the noise of that bias is there instead. In the error budget it is a term of its own.
 
 one = take_bias()
-raws = [camera.expose("science", 10, filter="V", sky=2, rng=rng)[0] for _ in range(2)]
-for label, bias in (("no bias", None), ("one bias", one), ("master of 25", master)):
+raws = [
+    camera.expose("science", 10, filter="V", sky=2, rng=rng)[0]
+    for _ in range(2)
+]
+for label, bias in (
+    ("no bias", None),
+    ("one bias", one),
+    ("master of 25", master),
+):
     frame = calibrated(raws[0], bias=bias)
     predicted = np.sqrt(np.mean(frame.variance))
-    print(f"{label}: scatter {np.std(frame.data):.2f} e, predicted {predicted:.2f} e ({terms(frame)})")
+    print(
+        f"{label}: scatter {np.std(frame.data):.2f} e, "
+        f"predicted {predicted:.2f} e ({terms(frame)})"
+    )
 
 # %%
 # Without a bias the scatter is larger than the prediction: a pattern is not noise, and no budget knows of it.
@@ -132,8 +184,17 @@ cases = [
     ("master of 25, clipped (e)", master, truth),
     ("frame less one bias (e)", first, SKY),
     ("frame less master of 25 (e)", calibrated(raws[0], bias=master), SKY),
-    ("mean of two frames less one bias (e)", ac.combine([first, second]), SKY),
+    (
+        "mean of two frames less one bias (e)",
+        ac.combine([first, second]),
+        SKY,
+    ),
     ("difference of two frames less one bias (e)", first - second, 0),
 ]
-comparison = compare_noise({quantity: (frame.data - expected, frame.variance) for quantity, frame, expected in cases})
+comparison = compare_noise(
+    {
+        quantity: (frame.data - expected, frame.variance)
+        for quantity, frame, expected in cases
+    }
+)
 comparison

@@ -22,16 +22,21 @@ import astro_calib as ac
 from astro_calib.validation import compare_noise
 
 SHAPE = (400, 400)
-#: Exposure time (s), dark current of an ordinary pixel and light of the sky (e/s), and electrons of the sky.
+#: Exposure time (s), dark current of an ordinary pixel and light of the
+#: sky (e/s), and electrons of the sky.
 TIME, RATE, SKY = 300.0, 0.05, 0.05
 SIGNAL = SKY * TIME
 rng = np.random.default_rng(7)
-detector = ac.Detector(gain=1.5 * u.electron / u.adu, read_noise=10 * u.electron)
+detector = ac.Detector(
+    gain=1.5 * u.electron / u.adu, read_noise=10 * u.electron
+)
 camera = ac.simulate.Camera(
     shape=SHAPE,
     detector=detector,
     bias_structure=ac.simulate.bias(SHAPE, 0, structure=5, rng=1),
-    dark_rate=ac.simulate.dark_current(SHAPE, RATE, hot_pixels=0.005, hot_rates=(0.3, 10), rng=2),
+    dark_rate=ac.simulate.dark_current(
+        SHAPE, RATE, hot_pixels=0.005, hot_rates=(0.3, 10), rng=2
+    ),
     overscan_columns=32,
 )
 ordinary = camera.dark_rate < 2 * RATE
@@ -45,7 +50,13 @@ def take(kind: str, seconds: float) -> ac.CCDFrame:
 
 def calibrated(raw: ac.CCDFrame, **options: object) -> ac.CCDFrame:
     """The frame in electrons, less its overscan."""
-    return ac.calibrate(raw, detector, overscan=raw.meta["BIASSEC"], trim=raw.meta["TRIMSEC"], **options)
+    return ac.calibrate(
+        raw,
+        detector,
+        overscan=raw.meta["BIASSEC"],
+        trim=raw.meta["TRIMSEC"],
+        **options,
+    )
 
 
 raw = take("science", TIME)
@@ -66,13 +77,25 @@ equal = calibrated(raw, bias=bias, dark=calibrated(raw_dark, bias=bias))
 
 def terms(frame: ac.CCDFrame) -> str:
     """What the error of ordinary pixels is made of, in electrons."""
-    parts = {name: np.broadcast_to(value, SHAPE)[ordinary] for name, value in frame.budget.variances().items()}
-    return ", ".join(f"{name} {np.sqrt(value.mean()):.2f}" for name, value in parts.items())
+    parts = {
+        name: np.broadcast_to(value, SHAPE)[ordinary]
+        for name, value in frame.budget.variances().items()
+    }
+    return ", ".join(
+        f"{name} {np.sqrt(value.mean()):.2f}"
+        for name, value in parts.items()
+    )
 
 
-print(f"largest difference of the two: {np.abs(left_in.data - equal.data).max():.1g} e")
+print(
+    f"largest difference of the two: "
+    f"{np.abs(left_in.data - equal.data).max():.1g} e"
+)
 for label, frame in (("bias left in", left_in), ("bias subtracted", equal)):
-    print(f"{label}: {np.sqrt(frame.variance[ordinary].mean()):.2f} e ({terms(frame)})")
+    print(
+        f"{label}: {np.sqrt(frame.variance[ordinary].mean()):.2f} e "
+        f"({terms(frame)})"
+    )
 
 # %%
 # The error is a little larger where the bias is left in: its pattern counts as collected electrons, which would have
@@ -88,7 +111,9 @@ long_dark = take("dark", 900)
 scaled = calibrated(raw, bias=bias, dark=calibrated(long_dark, bias=bias))
 wrong = calibrated(raw, dark=calibrated(long_dark))
 
-figure, axes = plt.subplots(1, 3, figsize=(8, 3.6), layout="constrained", sharey=True)
+figure, axes = plt.subplots(
+    1, 3, figsize=(8, 3.6), layout="constrained", sharey=True
+)
 cut = (slice(0, 60), slice(0, 60))
 pictures = (calibrated(raw, bias=bias), scaled, wrong)
 titles = (
@@ -96,9 +121,13 @@ titles = (
     "bias and scaled dark\nsubtracted",
     "dark scaled with\nbias left in: stripes",
 )
-low, high = AsymmetricPercentileInterval(1, 99.5).get_limits(pictures[0].data)
+low, high = AsymmetricPercentileInterval(1, 99.5).get_limits(
+    pictures[0].data
+)
 for ax, frame, title in zip(axes, pictures, titles, strict=True):
-    image = ax.imshow(frame.data[cut], origin="lower", cmap="gray", vmin=low, vmax=high)
+    image = ax.imshow(
+        frame.data[cut], origin="lower", cmap="gray", vmin=low, vmax=high
+    )
     ax.set_title(title, fontsize="medium")
     ax.set_xlabel("column")
 axes[0].set_ylabel("row")
@@ -118,28 +147,60 @@ plt.show()
 # :math:`\sigma_B^2` where there is nothing.
 
 times = [100, 150, 200, 300, 450, 600, 900, 1800]
-images = {time: calibrated(raw, bias=bias, dark=calibrated(take("dark", time), bias=bias)) for time in times}
+images = {
+    time: calibrated(
+        raw, bias=bias, dark=calibrated(take("dark", time), bias=bias)
+    )
+    for time in times
+}
 for time in (100, 300, 900):
     print(f"dark of {time} s: {terms(images[time])}")
 
 
-def noise(frame: ac.CCDFrame, truth: float | np.ndarray) -> tuple[float, float]:
-    """The error of ordinary pixels as the budget gives it, and the root mean square of their true errors."""
+def noise(
+    frame: ac.CCDFrame, truth: float | np.ndarray
+) -> tuple[float, float]:
+    """The predicted error of ordinary pixels, and the true one."""
     squares = np.square(frame.data - truth, dtype=float)
-    return np.sqrt(frame.variance[ordinary].mean(dtype=float)), np.sqrt(squares[ordinary].mean())
+    return np.sqrt(frame.variance[ordinary].mean(dtype=float)), np.sqrt(
+        squares[ordinary].mean()
+    )
 
 
 ratio = TIME / np.geomspace(90, 2000, 200)
 of_bias = detector.read_noise.value**2 + detector.gain.value**2 / 12
-common = of_bias + SIGNAL + RATE * TIME + ratio**2 * (of_bias + RATE * TIME / ratio)
+common = (
+    of_bias
+    + SIGNAL
+    + RATE * TIME
+    + ratio**2 * (of_bias + RATE * TIME / ratio)
+)
 points = np.array([noise(image, SIGNAL) for image in images.values()])
 ratios = TIME / np.array(times)
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 in_quadrature = np.sqrt(common + (1 + ratio**2) * of_bias)
-axes.plot(ratio, in_quadrature, color="#d55e00", linestyle="--", label="all in quadrature")
-axes.plot(ratio, np.sqrt(common + (ratio - 1) ** 2 * of_bias), color="#0072b2", label="formula")
-axes.plot(ratios, points[:, 0], "s", mfc="none", color="#0072b2", label="predicted by the budget")
+axes.plot(
+    ratio,
+    in_quadrature,
+    color="#d55e00",
+    linestyle="--",
+    label="all in quadrature",
+)
+axes.plot(
+    ratio,
+    np.sqrt(common + (ratio - 1) ** 2 * of_bias),
+    color="#0072b2",
+    label="formula",
+)
+axes.plot(
+    ratios,
+    points[:, 0],
+    "s",
+    mfc="none",
+    color="#0072b2",
+    label="predicted by the budget",
+)
 axes.plot(ratios, points[:, 1], "k.", label="observed")
 axes.set_xscale("log")
 axes.set_xticks(ratios, [f"{value:.2g}" for value in ratios])
@@ -163,13 +224,23 @@ plt.show()
 # darks of some 700 s; with :math:`N_B \geq 2N` biases, the longer the darks, the better. Short darks that are scaled up
 # are always worse.
 
-master_bias = ac.combine([calibrated(take("bias", 0), shot_noise=0) for _ in range(9)])
+master_bias = ac.combine(
+    [calibrated(take("bias", 0), shot_noise=0) for _ in range(9)]
+)
 truth = camera.gain * camera.bias_structure + camera.dark_rate * TIME
 for time in (60, 150, 300, 600, 1200, 2400):
     number = 2400 // time
-    dark = ac.combine([calibrated(take("dark", time), bias=master_bias) for _ in range(number)])
+    dark = ac.combine(
+        [
+            calibrated(take("dark", time), bias=master_bias)
+            for _ in range(number)
+        ]
+    )
     predicted, observed = noise(master_bias + dark * (TIME / time), truth)
-    print(f"{number:2d} x {time:4d} s: predicted {predicted:5.2f} e, observed {observed:5.2f} e")
+    print(
+        f"{number:2d} x {time:4d} s: predicted {predicted:5.2f} e, "
+        f"observed {observed:5.2f} e"
+    )
 
 # %%
 # So: darks that are longer than the frame have less read noise, the more so the more biases there are, and one set of
@@ -184,9 +255,14 @@ for time in (60, 150, 300, 600, 1200, 2400):
 
 comparison = compare_noise(
     {
-        f"{which} pixels, dark of {time} s (e)": (images[time].data[pixels] - SIGNAL, images[time].variance[pixels])
+        f"{which} pixels, dark of {time} s (e)": (
+            images[time].data[pixels] - SIGNAL,
+            images[time].variance[pixels],
+        )
         for time in (100, 300, 900)
         for which, pixels in (("ordinary", ordinary), ("hot", ~ordinary))
     }
 )
 comparison
+
+# sphinx_gallery_thumbnail_number = 2

@@ -23,14 +23,32 @@ from astro_calib.validation import compare_noise
 
 SHAPE = (400, 400)
 rng = np.random.default_rng(8)
-detector = ac.Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron, saturation=65000 * u.adu)
-sensitivity = ac.simulate.sensitivity_variations(SHAPE, vignetting=0.1, dust=12, pixel_scatter=0.01, rng=1)
-camera = ac.simulate.Camera(shape=SHAPE, detector=detector, bias_level=1000, sensitivity={"V": sensitivity})
+detector = ac.Detector(
+    gain=1.5 * u.electron / u.adu,
+    read_noise=8 * u.electron,
+    saturation=65000 * u.adu,
+)
+sensitivity = ac.simulate.sensitivity_variations(
+    SHAPE, vignetting=0.1, dust=12, pixel_scatter=0.01, rng=1
+)
+camera = ac.simulate.Camera(
+    shape=SHAPE,
+    detector=detector,
+    bias_level=1000,
+    sensitivity={"V": sensitivity},
+)
 
 
-def take(kind: str, light: float | np.ndarray, stars: object = None, **options: object) -> ac.CCDFrame:
+def take(
+    kind: str,
+    light: float | np.ndarray,
+    stars: object = None,
+    **options: object,
+) -> ac.CCDFrame:
     """A frame with that light (electron), calibrated."""
-    raw, _ = camera.expose(kind, 1, filter="V", sky=light, stars=stars, rng=rng)
+    raw, _ = camera.expose(
+        kind, 1, filter="V", sky=light, stars=stars, rng=rng
+    )
     return ac.calibrate(raw, detector, pedestal=1000, **options)
 
 
@@ -47,29 +65,49 @@ def take(kind: str, light: float | np.ndarray, stars: object = None, **options: 
 #   flats count less, and it is nearly as good as the sum of all the light, :math:`1/\sqrt{N_e}` for its electrons.
 
 levels = [60000, 48000, 36000, 27000, 20000, 15000, 11000]
-skies = [ac.simulate.random_stars(SHAPE, 20, rng, flux_range=(2e4, 2e5)) for _ in levels]
-flats = [take("flat", level, stars) for level, stars in zip(levels, skies, strict=True)]
+skies = [
+    ac.simulate.random_stars(SHAPE, 20, rng, flux_range=(2e4, 2e5))
+    for _ in levels
+]
+flats = [
+    take("flat", level, stars)
+    for level, stars in zip(levels, skies, strict=True)
+]
 masters = {
     "mean": ac.combine(flats, scale="median"),
     "median": ac.combine(flats, scale="median", method="median"),
-    "mean, clipped and weighted": ac.combine(flats, scale="median", clip="sigma", weights=levels),
+    "mean, clipped and weighted": ac.combine(
+        flats, scale="median", clip="sigma", weights=levels
+    ),
 }
 flat = masters["mean, clipped and weighted"]
 starless = sum(ac.simulate.stars(SHAPE, stars) for stars in skies) < 1
 
 
 def relative_errors(master: ac.CCDFrame) -> np.ndarray:
-    """The master over the true sensitivity, less one, where the mean over pixels without stars is one."""
+    """The relative error of the master, where there are no stars."""
     ratio = master.data.astype(float) / sensitivity
     return ratio / ratio[starless].mean() - 1
 
 
-figure, axes = plt.subplots(1, 3, figsize=(8, 3.6), layout="constrained", sharey=True)
+figure, axes = plt.subplots(
+    1, 3, figsize=(8, 3.6), layout="constrained", sharey=True
+)
 low, high = PercentileInterval(99).get_limits(flat.data / flat.data.mean())
 cut = (slice(0, 250), slice(150, 400))
-pictures = {"faintest flat": flats[-1], "mean of seven": masters["mean"], "clipped mean of seven": flat}
+pictures = {
+    "faintest flat": flats[-1],
+    "mean of seven": masters["mean"],
+    "clipped mean of seven": flat,
+}
 for ax, (title, frame) in zip(axes, pictures.items(), strict=True):
-    image = ax.imshow(frame.data[cut] / np.median(frame.data), origin="lower", cmap="gray", vmin=low, vmax=high)
+    image = ax.imshow(
+        frame.data[cut] / np.median(frame.data),
+        origin="lower",
+        cmap="gray",
+        vmin=low,
+        vmax=high,
+    )
     ax.set_title(title)
     ax.set_xlabel("column")
 axes[0].set_ylabel("row")
@@ -101,13 +139,33 @@ figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 signal = light[0]
 colors = {"master of seven": "#0072b2", "one faint flat": "#d55e00"}
 for label, image in calibrated.items():
-    terms = {name: np.broadcast_to(value, SHAPE) for name, value in image.budget.variances().items()}
+    terms = {
+        name: np.broadcast_to(value, SHAPE)
+        for name, value in image.budget.variances().items()
+    }
     used = starless[:, ::10]
     errors = np.square(image.data - light, dtype=float)[:, ::10]
-    axes.plot(signal, np.sqrt(image.variance.mean(axis=0)), color=colors[label], label=f"{label}: predicted")
-    axes.plot(signal, np.sqrt(terms["flat"].mean(axis=0)), ":", color=colors[label], label=f"{label}: the flat's part")
+    axes.plot(
+        signal,
+        np.sqrt(image.variance.mean(axis=0)),
+        color=colors[label],
+        label=f"{label}: predicted",
+    )
+    axes.plot(
+        signal,
+        np.sqrt(terms["flat"].mean(axis=0)),
+        ":",
+        color=colors[label],
+        label=f"{label}: the flat's part",
+    )
     observed = np.sqrt(errors.mean(axis=0, where=used))
-    axes.plot(signal[::10], observed, ".", color=colors[label], label=f"{label}: observed")
+    axes.plot(
+        signal[::10],
+        observed,
+        ".",
+        color=colors[label],
+        label=f"{label}: observed",
+    )
 axes.plot(signal, np.sqrt(signal), "k--", linewidth=1, label="shot noise")
 axes.set_xscale("log")
 axes.set_yscale("log")
@@ -134,7 +192,8 @@ for number in (1, 4, 16):
     scatter = np.std((mean.data - LEVEL)[starless])
     own = np.sqrt(np.mean(frames[0].variance) / number)
     print(
-        f"mean of {number:2d}: observed {scatter:3.0f} e, predicted {np.sqrt(np.mean(mean.variance)):3.0f} e, "
+        f"mean of {number:2d}: observed {scatter:3.0f} e, "
+        f"predicted {np.sqrt(np.mean(mean.variance)):3.0f} e, "
         f"as if the flats were independent {own:3.0f} e"
     )
 
@@ -145,18 +204,34 @@ for number in (1, 4, 16):
 # The masters' relative errors, and the errors of frames that were divided by them, against the truth; pixels where one
 # of the flats has a star are left out.
 
-one, mean, difference = take("science", LEVEL, flat=faint), ac.combine(frames), frames[0] - frames[1]
+one, mean, difference = (
+    take("science", LEVEL, flat=faint),
+    ac.combine(frames),
+    frames[0] - frames[1],
+)
 cases = {
-    f"flat, {name} (%)": (100 * relative_errors(master), 1e4 * master.variance / np.square(master.data))
+    f"flat, {name} (%)": (
+        100 * relative_errors(master),
+        1e4 * master.variance / np.square(master.data),
+    )
     for name, master in masters.items()
 }
 cases |= {
     "bright frame, one faint flat (e)": (one.data - LEVEL, one.variance),
-    "bright frame, master (e)": (frames[0].data - LEVEL, frames[0].variance),
+    "bright frame, master (e)": (
+        frames[0].data - LEVEL,
+        frames[0].variance,
+    ),
     "mean of 16, same master (e)": (mean.data - LEVEL, mean.variance),
-    "difference of two, same master (e)": (difference.data, difference.variance),
+    "difference of two, same master (e)": (
+        difference.data,
+        difference.variance,
+    ),
 }
 comparison = compare_noise(
-    {quantity: (errors[starless], variance[starless]) for quantity, (errors, variance) in cases.items()}
+    {
+        quantity: (errors[starless], variance[starless])
+        for quantity, (errors, variance) in cases.items()
+    }
 )
 comparison

@@ -35,7 +35,10 @@ rng = np.random.default_rng(9)
 def detector(linearity: ac.Linearity | None) -> ac.Detector:
     """The detector, with that correction."""
     return ac.Detector(
-        gain=GAIN * u.electron / u.adu, read_noise=8 * u.electron, saturation=60000 * u.adu, linearity=linearity
+        gain=GAIN * u.electron / u.adu,
+        read_noise=8 * u.electron,
+        saturation=60000 * u.adu,
+        linearity=linearity,
     )
 
 
@@ -57,26 +60,72 @@ known = detector(measured_polynomial())
 # signal, and before the dark, whose electrons were collected like all others.
 
 light = np.broadcast_to(np.linspace(500, 100000, 600), (400, 600))
-camera = ac.simulate.Camera(shape=light.shape, detector=detector(truth), bias_level=BIAS)
-raws = [camera.expose("flat", 1, filter="V", sky=light, rng=rng)[0] for _ in range(2)]
+camera = ac.simulate.Camera(
+    shape=light.shape, detector=detector(truth), bias_level=BIAS
+)
+raws = [
+    camera.expose("flat", 1, filter="V", sky=light, rng=rng)[0]
+    for _ in range(2)
+]
 before = [ac.calibrate(raw, detector(None), pedestal=BIAS) for raw in raws]
 after = [ac.calibrate(raw, known, pedestal=BIAS) for raw in raws]
 
 
 def first_column(flag: ac.DataQuality) -> float:
-    """The light from which on half of the pixels and more have the flag, in units of 1000 electrons."""
-    return light[0, ((after[0].flags & flag) != 0).mean(axis=0) > 0.5].min() / 1000
+    """The light at which half of the pixels are flagged, in 1000 e."""
+    return (
+        light[0, ((after[0].flags & flag) != 0).mean(axis=0) > 0.5].min()
+        / 1000
+    )
 
 
-nonlinear, saturated = (first_column(flag) for flag in (ac.DataQuality.NONLINEAR, ac.DataQuality.SATURATED))
+nonlinear, saturated = (
+    first_column(flag)
+    for flag in (ac.DataQuality.NONLINEAR, ac.DataQuality.SATURATED)
+)
 signal = light[0] / 1000
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-band = 100 * np.sqrt(np.broadcast_to(after[0].budget.variances()["linearity"], light.shape)[0]) / light[0]
-axes.fill_between(signal, -band, band, color="#56b4e9", alpha=0.4, label="predicted error of the correction")
-for label, frames, color in (("not corrected", before, "#d55e00"), ("corrected", after, "#0072b2")):
-    axes.plot(signal, 100 * (frames[0].data.mean(axis=0) / light[0] - 1), color=color, label=label)
-axes.axvspan(nonlinear, saturated, color="0.9", zorder=0, label="flag NONLINEAR: above the known range")
-axes.axvspan(saturated, signal[-1], color="0.7", zorder=0, label="flag SATURATED, and masked")
+band = (
+    100
+    * np.sqrt(
+        np.broadcast_to(
+            after[0].budget.variances()["linearity"], light.shape
+        )[0]
+    )
+    / light[0]
+)
+axes.fill_between(
+    signal,
+    -band,
+    band,
+    color="#56b4e9",
+    alpha=0.4,
+    label="predicted error of the correction",
+)
+for label, frames, color in (
+    ("not corrected", before, "#d55e00"),
+    ("corrected", after, "#0072b2"),
+):
+    axes.plot(
+        signal,
+        100 * (frames[0].data.mean(axis=0) / light[0] - 1),
+        color=color,
+        label=label,
+    )
+axes.axvspan(
+    nonlinear,
+    saturated,
+    color="0.9",
+    zorder=0,
+    label="flag NONLINEAR: above the known range",
+)
+axes.axvspan(
+    saturated,
+    signal[-1],
+    color="0.7",
+    zorder=0,
+    label="flag SATURATED, and masked",
+)
 axes.set_ylim(-8, 2)
 axes.set_xlabel("light (1000 electrons)")
 axes.set_ylabel("mean of a column less the truth (%)")
@@ -100,11 +149,26 @@ plt.show()
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 pairs = {"not corrected": before, "corrected": after}
-for (label, (first, second)), color in zip(pairs.items(), ("#d55e00", "#0072b2"), strict=True):
+for (label, (first, second)), color in zip(
+    pairs.items(), ("#d55e00", "#0072b2"), strict=True
+):
     difference = first - second
-    axes.plot(signal, difference.variance.mean(axis=0) / 2000, color=color, label=f"{label}: predicted")
-    by_ten = np.var(difference.data, axis=0).reshape(-1, 10).mean(axis=1) / 2000
-    axes.plot(signal.reshape(-1, 10).mean(axis=1), by_ten, ".", color=color, label=f"{label}: observed")
+    axes.plot(
+        signal,
+        difference.variance.mean(axis=0) / 2000,
+        color=color,
+        label=f"{label}: predicted",
+    )
+    by_ten = (
+        np.var(difference.data, axis=0).reshape(-1, 10).mean(axis=1) / 2000
+    )
+    axes.plot(
+        signal.reshape(-1, 10).mean(axis=1),
+        by_ten,
+        ".",
+        color=color,
+        label=f"{label}: observed",
+    )
 axes.set_xlim(0, nonlinear)
 axes.set_ylim(0, nonlinear * 1.1)
 axes.set_xlabel("light (1000 electrons)")
@@ -124,14 +188,18 @@ plt.show()
 
 LEVEL = 45000.0
 nodes = np.array([15000.0, 30000.0, LEVEL, 50000.0])
-small = ac.simulate.Camera(shape=(50, 50), detector=detector(truth), bias_level=BIAS)
+small = ac.simulate.Camera(
+    shape=(50, 50), detector=detector(truth), bias_level=BIAS
+)
 collected = float(truth.correct(np.array(LEVEL))) * GAIN
 
 
 def measured_table() -> ac.LinearityTable:
     """What a user may find: values that are off by 150 adu."""
     found = truth.correct(nodes) + 150 * rng.standard_normal(nodes.size)
-    return ac.LinearityTable(nodes * u.adu, found * u.adu, np.full(nodes.size, 150) * u.adu)
+    return ac.LinearityTable(
+        nodes * u.adu, found * u.adu, np.full(nodes.size, 150) * u.adu
+    )
 
 
 def mean_of_flat(linearity: ac.Linearity) -> tuple[float, float]:
@@ -139,11 +207,15 @@ def mean_of_flat(linearity: ac.Linearity) -> tuple[float, float]:
     raw, _ = small.expose("flat", 1, filter="V", sky=collected, rng=rng)
     flat = ac.calibrate(raw, detector(linearity), pedestal=BIAS)
     weights = np.full(flat.shape, 100 / collected / flat.size)
-    return np.sum(weights * flat.data) - 100, flat.budget.variance_of_sum(weights)
+    return np.sum(weights * flat.data) - 100, flat.budget.variance_of_sum(
+        weights
+    )
 
 
 means = {
-    "by polynomial": [mean_of_flat(measured_polynomial()) for _ in range(300)],
+    "by polynomial": [
+        mean_of_flat(measured_polynomial()) for _ in range(300)
+    ],
     "by table": [mean_of_flat(measured_table()) for _ in range(300)],
 }
 
@@ -159,8 +231,13 @@ cases = {}
 for level in (15, 40, 70):
     columns = np.abs(signal - level) < 3
     name = f"difference of flats, {level} x 1000 e (e)"
-    cases[name] = difference.data[:, columns], difference.variance[:, columns]
+    cases[name] = (
+        difference.data[:, columns],
+        difference.variance[:, columns],
+    )
 for how, results in means.items():
-    cases[f"mean of 2500 pixels, corrected {how} (%)"] = tuple(np.transpose(results))
+    cases[f"mean of 2500 pixels, corrected {how} (%)"] = tuple(
+        np.transpose(results)
+    )
 comparison = compare_noise(cases)
 comparison

@@ -26,12 +26,18 @@ SHAPE, BIAS, SKY = (400, 400), 1000, 150.0
 rng = np.random.default_rng(10)
 sensitivity = np.ones(SHAPE)
 sensitivity[:260, 121] = 0.02
-detector = ac.Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron, saturation=65000 * u.adu)
+detector = ac.Detector(
+    gain=1.5 * u.electron / u.adu,
+    read_noise=8 * u.electron,
+    saturation=65000 * u.adu,
+)
 camera = ac.simulate.Camera(
     shape=SHAPE,
     detector=detector,
     bias_level=BIAS,
-    dark_rate=ac.simulate.dark_current(SHAPE, 0, hot_pixels=0.002, hot_rates=(2, 100), rng=1),
+    dark_rate=ac.simulate.dark_current(
+        SHAPE, 0, hot_pixels=0.002, hot_rates=(2, 100), rng=1
+    ),
     sensitivity={"V": sensitivity},
 )
 
@@ -44,19 +50,39 @@ camera = ac.simulate.Camera(
 
 darks, flats = [], []
 for _ in range(5):
-    darks.append(ac.calibrate(camera.expose("dark", 300, rng=rng)[0], detector, pedestal=BIAS))
+    darks.append(
+        ac.calibrate(
+            camera.expose("dark", 300, rng=rng)[0], detector, pedestal=BIAS
+        )
+    )
     raw, _ = camera.expose("flat", 1, filter="V", sky=20000, rng=rng)
     flats.append(ac.calibrate(raw, detector, pedestal=BIAS))
-dark, flat = ac.combine(darks, method="median"), ac.combine(flats, method="median")
+dark, flat = (
+    ac.combine(darks, method="median"),
+    ac.combine(flats, method="median"),
+)
 hot = dark.data > 10 * np.sqrt(np.median(dark.variance))
 dead = flat.data < 0.5 * np.median(flat.data)
-print(f"{np.count_nonzero(hot)} hot pixels, {np.count_nonzero(dead)} dead ones")
+print(
+    f"{np.count_nonzero(hot)} hot pixels, "
+    f"{np.count_nonzero(dead)} dead ones"
+)
 
 stars = ac.simulate.random_stars(SHAPE, 150, rng, flux_range=(3, 300))
 images, truths = [], []
 for _ in range(6):
-    raw, truth = camera.expose("science", 300, filter="V", sky=SKY / 300, stars=stars, cosmic_rays=80, rng=rng)
-    images.append(ac.calibrate(raw, detector, pedestal=BIAS, bad_pixels=hot | dead))
+    raw, truth = camera.expose(
+        "science",
+        300,
+        filter="V",
+        sky=SKY / 300,
+        stars=stars,
+        cosmic_rays=80,
+        rng=rng,
+    )
+    images.append(
+        ac.calibrate(raw, detector, pedestal=BIAS, bad_pixels=hot | dead)
+    )
     truths.append(truth)
 light = truths[0].light
 hits = np.array([truth.cosmic_ray_mask for truth in truths]) & ~(hot | dead)
@@ -69,20 +95,37 @@ hits = np.array([truth.cosmic_ray_mask for truth in truths]) & ~(hot | dead)
 # errors to compare with. It puts an estimate from the neighbours there, and flags ``COSMIC_RAY``.
 
 repaired = [ac.cosmicray_lacosmic(image) for image in images[:3]]
-found = np.array([(image.flags & ac.DataQuality.COSMIC_RAY) != 0 for image in repaired])
+found = np.array(
+    [(image.flags & ac.DataQuality.COSMIC_RAY) != 0 for image in repaired]
+)
 true_hits = found & hits[:3]
-print(f"{true_hits.sum() / hits[:3].sum():.1%} of the hit pixels were found")
-print(f"{np.mean(found & ~hits[:3]):.2%} of all pixels were taken for hits, and are none")
+print(
+    f"{true_hits.sum() / hits[:3].sum():.1%} of the hit pixels were found"
+)
+print(
+    f"{np.mean(found & ~hits[:3]):.2%} of all pixels "
+    f"were taken for hits, and are none"
+)
 
-figure, axes = plt.subplots(1, 3, figsize=(8, 3.6), layout="constrained", sharey=True)
+figure, axes = plt.subplots(
+    1, 3, figsize=(8, 3.6), layout="constrained", sharey=True
+)
 cut = (slice(180, 300), slice(80, 200))
 style = {"vmin": SKY - 50, "vmax": SKY + 150, "cmap": "gray"}
 axes[0].imshow(images[0].data[cut], origin="lower", **style)
 axes[0].set_title("calibrated")
-axes[1].imshow(np.ma.array(repaired[0].data, mask=hot | dead)[cut], origin="lower", **style)
+axes[1].imshow(
+    np.ma.array(repaired[0].data, mask=hot | dead)[cut],
+    origin="lower",
+    **style,
+)
 axes[1].set_title("repaired; bad masked")
 kinds = np.select([found[0], hot | dead], [2, 1], 0)
-axes[2].imshow(kinds[cut], origin="lower", cmap=ListedColormap(["white", "#0072b2", "#d55e00"]))
+axes[2].imshow(
+    kinds[cut],
+    origin="lower",
+    cmap=ListedColormap(["white", "#0072b2", "#d55e00"]),
+)
 axes[2].set_title("flags: bad (blue), hit (red)")
 for ax in axes:
     ax.set_xlabel("column of the cut")
@@ -102,10 +145,27 @@ plt.show()
 errors = np.abs([image.data - light for image in repaired])
 limits = np.sqrt([image.variance for image in repaired])
 rows = []
-for name, where in (("of the sky", light < 1.1 * SKY), ("of stars", light > 1.5 * SKY)):
+for name, where in (
+    ("of the sky", light < 1.1 * SKY),
+    ("of stars", light > 1.5 * SKY),
+):
     error, limit = errors[true_hits & where], limits[true_hits & where]
-    rows.append((name, error.size, np.median(limit), np.median(error), 100 * np.mean(error < limit)))
-names = ["repaired pixels", "number", "median limit (e)", "median true error (e)", "within the limit (%)"]
+    rows.append(
+        (
+            name,
+            error.size,
+            np.median(limit),
+            np.median(error),
+            100 * np.mean(error < limit),
+        )
+    )
+names = [
+    "repaired pixels",
+    "number",
+    "median limit (e)",
+    "median true error (e)",
+    "within the limit (%)",
+]
 repairs = Table(rows=rows, names=names)
 repairs.round(1)
 repairs
@@ -124,14 +184,31 @@ good = ~stack.mask
 once = good & (hits.sum(axis=0) == 1)
 never = good & ~hits.any(axis=0)
 for name, pixels in (("one exposure was hit", once), ("none was", never)):
-    print(f"values used where {name}: {stack.n_used[pixels].mean():.2f} of 6")
+    print(
+        f"values used where {name}: {stack.n_used[pixels].mean():.2f} of 6"
+    )
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 bins = np.linspace(-8, 60, 137)
-for label, frame, color in (("mean", plain, "#d55e00"), ("mean, clipped", stack, "#0072b2")):
+for label, frame, color in (
+    ("mean", plain, "#d55e00"),
+    ("mean, clipped", stack, "#0072b2"),
+):
     pulls = ((frame.data - light) / np.sqrt(frame.variance))[good]
-    axes.hist(pulls, bins, histtype="step", linewidth=1.5, color=color, label=label)
-axes.plot(bins, good.sum() * 0.5 * np.exp(-0.5 * bins**2) / np.sqrt(2 * np.pi), "k:", label="Gaussian of width 1")
+    axes.hist(
+        pulls,
+        bins,
+        histtype="step",
+        linewidth=1.5,
+        color=color,
+        label=label,
+    )
+axes.plot(
+    bins,
+    good.sum() * 0.5 * np.exp(-0.5 * bins**2) / np.sqrt(2 * np.pi),
+    "k:",
+    label="Gaussian of width 1",
+)
 axes.set_yscale("log")
 axes.set_ylim(0.5, 1e5)
 axes.set_xlabel("error / predicted error")
@@ -154,6 +231,9 @@ cases = [
     ("clipped stack, hit in one exposure (e)", stack, once),
 ]
 comparison = compare_noise(
-    {quantity: ((frame.data - light)[pixels], frame.variance[pixels]) for quantity, frame, pixels in cases}
+    {
+        quantity: ((frame.data - light)[pixels], frame.variance[pixels])
+        for quantity, frame, pixels in cases
+    }
 )
 comparison

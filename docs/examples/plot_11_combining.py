@@ -30,13 +30,17 @@ from astro_calib.validation import compare_noise
 SKY = 100.0
 NUMBER = 12
 rng = np.random.default_rng(11)
-detector = ac.Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron)
+detector = ac.Detector(
+    gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron
+)
 camera = ac.simulate.Camera(shape=(300, 300), detector=detector)
 
 
 def expose(hits: int = 0) -> tuple[ac.CCDFrame, ac.simulate.Truth]:
     """A calibrated frame of 10 s, in electrons, and the truth about it."""
-    raw, truth = camera.expose("science", 10, rng=rng, filter="V", sky=SKY / 10, cosmic_rays=hits)
+    raw, truth = camera.expose(
+        "science", 10, rng=rng, filter="V", sky=SKY / 10, cosmic_rays=hits
+    )
     return ac.calibrate(raw, detector, pedestal=camera.bias_level), truth
 
 
@@ -51,7 +55,10 @@ def predicted(variance: np.ndarray) -> float:
 
 
 clean = [expose()[0] for _ in range(NUMBER)]
-print(f"one frame: {observed(clean[0].data):.1f} e, predicted {predicted(clean[0].variance):.1f} e")
+print(
+    f"one frame: {observed(clean[0].data):.1f} e, "
+    f"predicted {predicted(clean[0].variance):.1f} e"
+)
 
 # %%
 # What each estimator costs
@@ -73,20 +80,36 @@ MARKERS = ("o", "s", "^", "D")
 one = np.mean([predicted(frame.variance) for frame in clean])
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-for (label, options), color, marker in zip(WAYS.items(), COLORS, MARKERS, strict=True):
+for (label, options), color, marker in zip(
+    WAYS.items(), COLORS, MARKERS, strict=True
+):
     numbers = np.arange(3, NUMBER + 1)
     stacks = [ac.combine(clean[:number], **options) for number in numbers]
-    seen = [observed(stack.data) * np.sqrt(number) / one for stack, number in zip(stacks, numbers, strict=True)]
-    says = [predicted(stack.variance) * np.sqrt(number) / one for stack, number in zip(stacks, numbers, strict=True)]
+    seen = [
+        observed(stack.data) * np.sqrt(number) / one
+        for stack, number in zip(stacks, numbers, strict=True)
+    ]
+    says = [
+        predicted(stack.variance) * np.sqrt(number) / one
+        for stack, number in zip(stacks, numbers, strict=True)
+    ]
     axes.plot(numbers, says, "-", color=color)
     axes.plot(numbers, seen, marker, color=color, label=label)
 axes.axhline(np.sqrt(np.pi / 2), color="0.5", linestyle=":")
-axes.text(NUMBER, np.sqrt(np.pi / 2) + 0.004, r"$\sqrt{\pi/2}$, median of very many", color="0.3", ha="right")
+axes.text(
+    NUMBER,
+    np.sqrt(np.pi / 2) + 0.004,
+    r"$\sqrt{\pi/2}$, median of very many",
+    color="0.3",
+    ha="right",
+)
 axes.set_ylim(0.97, 1.37)
 axes.set_xlabel("number of frames N")
 axes.set_ylabel(r"noise of the stack, in units of $\sigma/\sqrt{N}$")
 axes.set_title("The noise of a median depends on whether N is odd")
-axes.legend(title="points: observed, lines: predicted", ncols=2, loc="upper center")
+axes.legend(
+    title="points: observed, lines: predicted", ncols=2, loc="upper center"
+)
 plt.show()
 
 # %%
@@ -99,13 +122,27 @@ plt.show()
 
 exposures = [expose(hits=60) for _ in range(NUMBER)]
 hit = np.any([truth.cosmic_ray_mask for _, truth in exposures], axis=0)
-stacks = {label: ac.combine([frame for frame, _ in exposures], **options) for label, options in WAYS.items()}
+stacks = {
+    label: ac.combine([frame for frame, _ in exposures], **options)
+    for label, options in WAYS.items()
+}
 
-figure, panels = plt.subplots(1, 4, figsize=(8, 3.6), layout="constrained", sharey=True)
+figure, panels = plt.subplots(
+    1, 4, figsize=(8, 3.6), layout="constrained", sharey=True
+)
 low, high = PercentileInterval(97).get_limits(stacks["mean"].data)
 for panel, (label, stack) in zip(panels, stacks.items(), strict=True):
-    picture = panel.imshow(stack.data[:150, :100], origin="lower", vmin=low, vmax=high, cmap="gray")
-    panel.set_title(label.replace(", ", ",\n").replace("less ", "less\n"), fontsize="medium")
+    picture = panel.imshow(
+        stack.data[:150, :100],
+        origin="lower",
+        vmin=low,
+        vmax=high,
+        cmap="gray",
+    )
+    panel.set_title(
+        label.replace(", ", ",\n").replace("less ", "less\n"),
+        fontsize="medium",
+    )
     panel.set_xlabel("column")
 panels[0].set_ylabel("row")
 figure.colorbar(picture, ax=panels, label="electrons", shrink=0.8)
@@ -118,9 +155,16 @@ plt.show()
 costs = Table(
     {
         "estimator": list(stacks),
-        "error, no hit": [observed(stack.data[~hit]) for stack in stacks.values()],
-        "error, hit": [observed(stack.data[hit]) for stack in stacks.values()],
-        "shift, hit": [float(np.mean(stack.data[hit] - SKY)) for stack in stacks.values()],
+        "error, no hit": [
+            observed(stack.data[~hit]) for stack in stacks.values()
+        ],
+        "error, hit": [
+            observed(stack.data[hit]) for stack in stacks.values()
+        ],
+        "shift, hit": [
+            float(np.mean(stack.data[hit] - SKY))
+            for stack in stacks.values()
+        ],
     }
 )
 for name in costs.colnames[1:]:
@@ -144,6 +188,9 @@ for number in (5, NUMBER):
         cases[f"{label} of {number}, e"] = stack.data - SKY, stack.variance
 for label in ("mean, clipped at 3 sigma", "median"):
     stack = stacks[label]
-    cases[f"{label} of {NUMBER}, with cosmic rays, e"] = stack.data[~hit] - SKY, stack.variance[~hit]
+    cases[f"{label} of {NUMBER}, with cosmic rays, e"] = (
+        stack.data[~hit] - SKY,
+        stack.variance[~hit],
+    )
 comparison = compare_noise(cases)
 comparison

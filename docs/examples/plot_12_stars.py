@@ -35,37 +35,77 @@ camera = ac.simulate.camera(SHAPE, seed=12, filters=["V"])
 detector = camera.detector
 
 
-def expose(kind: str, seconds: float, **light: object) -> tuple[ac.CCDFrame, ac.simulate.Truth]:
+def expose(
+    kind: str, seconds: float, **light: object
+) -> tuple[ac.CCDFrame, ac.simulate.Truth]:
     """A raw frame and the truth about it."""
-    return camera.expose(kind, seconds, rng=rng, filter="V" if light else None, **light)
+    return camera.expose(
+        kind, seconds, rng=rng, filter="V" if light else None, **light
+    )
 
 
 raw_bias, _ = expose("bias", 0)
-sections = {"overscan": raw_bias.meta["BIASSEC"], "trim": raw_bias.meta["TRIMSEC"]}
-biases = [ac.calibrate(expose("bias", 0)[0], detector, **sections, shot_noise=0) for _ in range(10)]
+sections = {
+    "overscan": raw_bias.meta["BIASSEC"],
+    "trim": raw_bias.meta["TRIMSEC"],
+}
+biases = [
+    ac.calibrate(expose("bias", 0)[0], detector, **sections, shot_noise=0)
+    for _ in range(10)
+]
 bias = ac.combine(biases)
-dark = ac.combine([ac.calibrate(expose("dark", 120)[0], detector, **sections, bias=bias) for _ in range(10)])
-flats = [ac.calibrate(expose("flat", 5, sky=3000)[0], detector, **sections, bias=bias, dark=dark) for _ in range(3)]
+dark = ac.combine(
+    [
+        ac.calibrate(
+            expose("dark", 120)[0], detector, **sections, bias=bias
+        )
+        for _ in range(10)
+    ]
+)
+flats = [
+    ac.calibrate(
+        expose("flat", 5, sky=3000)[0],
+        detector,
+        **sections,
+        bias=bias,
+        dark=dark,
+    )
+    for _ in range(3)
+]
 flat = ac.combine(flats)
 
 
 def grid(shift_x: int, shift_y: int) -> Table:
-    """Stars on a grid, each somewhere within a pixel; evenly spread in the logarithm of the flux."""
-    y, x = np.mgrid[SPACING : SHAPE[0] - SPACING : SPACING, SPACING : SHAPE[1] - SPACING : SPACING]
+    """Stars on a grid, evenly spread in the logarithm of the flux."""
+    y, x = np.mgrid[
+        SPACING : SHAPE[0] - SPACING : SPACING,
+        SPACING : SHAPE[1] - SPACING : SPACING,
+    ]
     inside = rng.uniform(-0.5, 0.5, (2, y.size))
     flux = 10 ** rng.uniform(0.8, 3.7, y.size)
-    return Table({"x": x.ravel() + shift_x + inside[0], "y": y.ravel() + shift_y + inside[1], "flux": flux})
+    return Table(
+        {
+            "x": x.ravel() + shift_x + inside[0],
+            "y": y.ravel() + shift_y + inside[1],
+            "flux": flux,
+        }
+    )
 
 
 def measure(shift_x: int, shift_y: int) -> Table:
-    """The stars of a new exposure of 60 s, before and after, with the light that their apertures hold in truth."""
+    """The stars of a new exposure, before and after, and their light."""
     stars = grid(shift_x, shift_y)
     raw, truth = expose("science", 60, sky=10, stars=stars, fwhm=FWHM)
     before = before_calibration(raw, detector, **sections)
-    after = ac.calibrate(raw, detector, **sections, bias=bias, dark=dark, flat=flat)
+    after = ac.calibrate(
+        raw, detector, **sections, bias=bias, dark=dark, flat=flat
+    )
     table = ac.compare_snr(before, after, positions=stars, fwhm=FWHM)
     places = np.transpose([stars["x"], stars["y"]])
-    light = ApertureStats(truth.star_rate * truth.exposure_time, CircularAperture(places, r=table.meta["radius"])).sum
+    light = ApertureStats(
+        truth.star_rate * truth.exposure_time,
+        CircularAperture(places, r=table.meta["radius"]),
+    ).sum
     table["truth"] = light * table["flux"].unit
     return table
 
@@ -74,8 +114,13 @@ def measure(shift_x: int, shift_y: int) -> Table:
 # Nine exposures, with the grid shifted by more than an aperture each time: the noise of the masters is then another for
 # every star, so that all of them are independent.
 
-shifts = [(shift_x, shift_y) for shift_x in (0, 8, 16) for shift_y in (0, 8, 16)]
-stars = vstack([measure(shift_x, shift_y) for shift_x, shift_y in shifts], metadata_conflicts="silent")
+shifts = [
+    (shift_x, shift_y) for shift_x in (0, 8, 16) for shift_y in (0, 8, 16)
+]
+stars = vstack(
+    [measure(shift_x, shift_y) for shift_x, shift_y in shifts],
+    metadata_conflicts="silent",
+)
 stars = stars[(stars["n_saturated"] == 0) & np.isfinite(stars["flux_err"])]
 
 # %%
@@ -89,12 +134,14 @@ stars = stars[(stars["n_saturated"] == 0) & np.isfinite(stars["flux_err"])]
 
 
 def signal_to_noise(stars: Table, suffix: str = "") -> tuple[float, float]:
-    """Light over error, predicted and observed, for stars of similar light."""
+    """Light over error, predicted and observed, for similar stars."""
     light = stars["truth"].value
     claimed = stars[f"flux_err{suffix}"].value
     made = stars[f"flux{suffix}"].value - light
     mean = np.mean(light)
-    return mean / np.sqrt(np.mean(claimed**2)), mean / np.sqrt(np.mean(made**2))
+    return mean / np.sqrt(np.mean(claimed**2)), mean / np.sqrt(
+        np.mean(made**2)
+    )
 
 
 bins = np.array_split(np.argsort(stars["truth"]), 12)
@@ -104,7 +151,10 @@ for when, suffix, color, marker, style in (
     ("after calibration", "", "#0072B2", "o", "-"),
     ("before", "_before", "#D55E00", "s", "--"),
 ):
-    says, seen = zip(*[signal_to_noise(stars[part], suffix) for part in bins], strict=True)
+    says, seen = zip(
+        *[signal_to_noise(stars[part], suffix) for part in bins],
+        strict=True,
+    )
     axes.plot(light, says, style, color=color, label=f"{when}, predicted")
     axes.plot(light, seen, marker, color=color, label=f"{when}, observed")
 axes.set_xscale("log")
@@ -134,7 +184,12 @@ SOURCES = {
 }
 names, colors = zip(*SOURCES.values(), strict=True)
 shares = [
-    [100 * np.mean(stars[column][part] ** 2) / np.mean(stars["flux_err"][part] ** 2) for part in bins]
+    [
+        100
+        * np.mean(stars[column][part] ** 2)
+        / np.mean(stars["flux_err"][part] ** 2)
+        for part in bins
+    ]
     for column in SOURCES
 ]
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
@@ -144,8 +199,14 @@ axes.set_xlim(light[0], light[-1])
 axes.set_ylim(0, 100)
 axes.set_xlabel("light of the star in the aperture (electrons)")
 axes.set_ylabel("share of the variance (%)")
-axes.set_title("A faint star is lost in the sky, a bright one in its own photons and the flat")
-figure.legend(*(part[::-1] for part in axes.get_legend_handles_labels()), loc="outside lower center", ncols=3)
+axes.set_title(
+    "Faint stars: the sky. Bright ones: their own photons, the flat"
+)
+figure.legend(
+    *(part[::-1] for part in axes.get_legend_handles_labels()),
+    loc="outside lower center",
+    ncols=3,
+)
 plt.show()
 
 # %%
@@ -154,7 +215,9 @@ plt.show()
 faint, bright = stars[bins[1][0]], stars[bins[-1][-1]]
 budget = Table({"source": [*names, "all together"]})
 for word, star in (("faint", faint), ("bright", bright)):
-    errors = np.array([star[column].value for column in (*SOURCES, "flux_err")])
+    errors = np.array(
+        [star[column].value for column in (*SOURCES, "flux_err")]
+    )
     budget[f"{word} star (e)"] = errors
     budget[f"{word}, share (%)"] = 100 * errors**2 / errors[-1] ** 2
 for column in budget.colnames[1:]:
@@ -170,11 +233,21 @@ budget
 # latter, since among stars of unlike brightness those with the largest errors count most.
 
 thirds = np.array_split(np.argsort(stars["truth"]), 3)
-errors, variances = (stars["flux"] - stars["truth"]).value, stars["flux_err"].value ** 2
+errors, variances = (
+    (stars["flux"] - stars["truth"]).value,
+    stars["flux_err"].value ** 2,
+)
 comparison = compare_noise(
     {
-        f"error of the flux of {word} stars, e": (errors[part], variances[part])
-        for word, part in zip(("faint", "middling", "bright"), thirds, strict=True)
+        f"error of the flux of {word} stars, e": (
+            errors[part],
+            variances[part],
+        )
+        for word, part in zip(
+            ("faint", "middling", "bright"), thirds, strict=True
+        )
     }
 )
 comparison
+
+# sphinx_gallery_thumbnail_number = 2

@@ -30,10 +30,17 @@ from astropy.visualization import PercentileInterval
 import astro_calib as ac
 from astro_calib.validation import compare_noise
 
-raw = ac.CCDFrame.read(get_pkg_data_filename("data/a8280271.fits", package="ccdproc.tests"), unit="adu")
+raw = ac.CCDFrame.read(
+    get_pkg_data_filename("data/a8280271.fits", package="ccdproc.tests"),
+    unit="adu",
+)
 gain = raw.meta["GAIN"] * u.electron / u.adu
 sections = {"overscan": raw.meta["BIASSEC"], "trim": raw.meta["TRIMSEC"]}
-camera = ac.Detector(gain=gain, read_noise=raw.meta["RDNOISE"] * u.electron, saturation=65000 * u.adu)
+camera = ac.Detector(
+    gain=gain,
+    read_noise=raw.meta["RDNOISE"] * u.electron,
+    saturation=65000 * u.adu,
+)
 image = ac.calibrate(raw, camera, **sections)
 for source, variance in image.budget.variances().items():
     print(f"{source}: {np.sqrt(np.mean(variance)):.2f} e")
@@ -41,19 +48,34 @@ for source, variance in image.budget.variances().items():
 
 def show(before: ac.CCDFrame, after: ac.CCDFrame, title: str) -> np.ndarray:
     """The two frames side by side; returns the axes."""
-    figure, panels = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
-    for panel, frame, words in zip(panels, (before, after), ("raw", "calibrated"), strict=True):
-        low, high = PercentileInterval(96).get_limits(frame.data[20:240, 20:240])
-        picture = panel.imshow(frame.data, origin="lower", vmin=low, vmax=high, cmap="gray")
+    figure, panels = plt.subplots(
+        1, 2, figsize=(8, 3.8), layout="constrained"
+    )
+    for panel, frame, words in zip(
+        panels, (before, after), ("raw", "calibrated"), strict=True
+    ):
+        low, high = PercentileInterval(96).get_limits(
+            frame.data[20:240, 20:240]
+        )
+        picture = panel.imshow(
+            frame.data, origin="lower", vmin=low, vmax=high, cmap="gray"
+        )
         panel.set_title(words)
         panel.set_xlabel("column")
-        figure.colorbar(picture, ax=panel, label=str(frame.unit), shrink=0.8)
+        figure.colorbar(
+            picture, ax=panel, label=str(frame.unit), shrink=0.8
+        )
     panels[0].set_ylabel("row")
     figure.suptitle(title)
     return panels
 
 
-show(raw, image, f"{raw.meta['OBJECT'].strip()}, {raw.meta['EXPTIME']:.0f} s, {raw.meta['TELESCOP']}")
+show(
+    raw,
+    image,
+    f"{raw.meta['OBJECT'].strip()}, {raw.meta['EXPTIME']:.0f} s, "
+    f"{raw.meta['TELESCOP']}",
+)
 plt.show()
 
 # %%
@@ -74,22 +96,39 @@ def clipped(values: np.ndarray) -> np.ma.MaskedArray:
     return sigma_clip(values, sigma=4, maxiters=10)
 
 
-def sky_noise(frame: ac.CCDFrame) -> tuple[np.ma.MaskedArray, np.ma.MaskedArray]:
-    """Differences of the sky's pixels over the root of two, less their mean, and the variances predicted for them."""
-    upper, lower = frame[11:501:2], frame[10:500:2]  # the last rows were not exposed
+def sky_noise(
+    frame: ac.CCDFrame,
+) -> tuple[np.ma.MaskedArray, np.ma.MaskedArray]:
+    """Noise of the sky from differences, and what is predicted."""
+    upper, lower = (
+        frame[11:501:2],
+        frame[10:500:2],
+    )  # the last rows were not exposed
     difference = clipped((upper.data - lower.data) / np.sqrt(2))
-    return difference - difference.mean(), np.ma.array((upper.variance + lower.variance) / 2, mask=difference.mask)
+    return difference - difference.mean(), np.ma.array(
+        (upper.variance + lower.variance) / 2, mask=difference.mask
+    )
 
 
 overscan = clipped(raw[:, 3:13].data * gain.value)  # BIASSEC
-read_noise = float(np.sqrt(np.var(overscan) - gain.value**2 / 12)) * u.electron
-better = ac.Detector(gain=gain, read_noise=read_noise, saturation=65000 * u.adu)
+read_noise = (
+    float(np.sqrt(np.var(overscan) - gain.value**2 / 12)) * u.electron
+)
+better = ac.Detector(
+    gain=gain, read_noise=read_noise, saturation=65000 * u.adu
+)
 again = ac.calibrate(raw, better, **sections)
-for says, detector, frame in (("header", camera, image), ("overscan", better, again)):
+for says, detector, frame in (
+    ("header", camera, image),
+    ("overscan", better, again),
+):
     errors, variance = sky_noise(frame)
     predicted, observed = np.sqrt(variance.mean()), errors.std()
     noise = detector.amplifiers[0].read_noise
-    print(f"read noise of the {says}, {noise:.2f}: sky predicted {predicted:.2f} e, observed {observed:.2f} e")
+    print(
+        f"read noise of the {says}, {noise:.2f}: "
+        f"sky predicted {predicted:.2f} e, observed {observed:.2f} e"
+    )
 
 # %%
 # A night
@@ -102,13 +141,33 @@ for says, detector, frame in (("header", camera, image), ("overscan", better, ag
 
 instrument = ac.simulate.camera((256, 256), seed=13, filters=["V"])
 with tempfile.TemporaryDirectory() as directory:
-    night = ac.simulate.night(Path(directory, "raw"), seed=13, camera=instrument, darks=5, science=1)
-    summary = ac.reduce_night(night.directory, Path(directory, "reduced"), pictures=False, progress=False)
-    files = [path.relative_to(summary.out) for path in sorted(summary.out.rglob("*")) if path.is_file()]
-    bias, dark, flat = (ac.CCDFrame.read(master.path) for master in summary.masters)
+    night = ac.simulate.night(
+        Path(directory, "raw"),
+        seed=13,
+        camera=instrument,
+        darks=5,
+        science=1,
+    )
+    summary = ac.reduce_night(
+        night.directory,
+        Path(directory, "reduced"),
+        pictures=False,
+        progress=False,
+    )
+    files = [
+        path.relative_to(summary.out)
+        for path in sorted(summary.out.rglob("*"))
+        if path.is_file()
+    ]
+    bias, dark, flat = (
+        ac.CCDFrame.read(master.path) for master in summary.masters
+    )
     (raw_path,) = night.paths("science")
     (result,) = summary.frames
-    raw_science, science = ac.CCDFrame.read(raw_path), ac.CCDFrame.read(result.path)
+    raw_science, science = (
+        ac.CCDFrame.read(raw_path),
+        ac.CCDFrame.read(result.path),
+    )
     stars = Table.read(result.table)
 print(*files, sep="\n")
 
@@ -130,8 +189,19 @@ overview
 # The signal-to-noise ratio (SNR) is the flux over the scatter of empty apertures, which see the pattern that the
 # calibration takes out. It rises, although the masters bring noise in.
 
-panels = show(raw_science, science, "A simulated science frame, and the stars found in it")
-panels[1].plot(stars["x"], stars["y"], "o", markersize=9, markerfacecolor="none", color="#E69F00")
+panels = show(
+    raw_science,
+    science,
+    "A simulated science frame, and the stars found in it",
+)
+panels[1].plot(
+    stars["x"],
+    stars["y"],
+    "o",
+    markersize=9,
+    markerfacecolor="none",
+    color="#E69F00",
+)
 plt.show()
 
 # %%
@@ -147,22 +217,49 @@ plt.show()
 last = clipped(raw[:, 528:].data * gain.value)
 sky_errors, sky_variance = sky_noise(again)
 cases = {
-    "SAAO: overscan of the last columns, e": (last - last.mean(), np.var(overscan)),
+    "SAAO: overscan of the last columns, e": (
+        last - last.mean(),
+        np.var(overscan),
+    ),
     "SAAO: sky, e": (sky_errors, sky_variance),
 }
 truth = night.truths[raw_path]
 cool = instrument.dark_rate < 3
 sky = cool & ~truth.cosmic_ray_mask & (truth.star_rate < 1)
 for name, frame, expected, good in (
-    ("master bias", bias, instrument.bias_structure * instrument.gain, cool),
+    (
+        "master bias",
+        bias,
+        instrument.bias_structure * instrument.gain,
+        cool,
+    ),
     ("master dark", dark, instrument.dark_rate * 120, cool),
-    ("master flat", flat, instrument.sensitivity["V"] * np.mean(flat.data), cool),
-    ("sky", science, (truth.sky_rate + truth.star_rate) * truth.exposure_time, sky),
+    (
+        "master flat",
+        flat,
+        instrument.sensitivity["V"] * np.mean(flat.data),
+        cool,
+    ),
+    (
+        "sky",
+        science,
+        (truth.sky_rate + truth.star_rate) * truth.exposure_time,
+        sky,
+    ),
 ):
     used = good if frame.mask is None else good & ~frame.mask
     errors = (frame.data - expected)[used]
-    cases[f"night: {name}, e"] = errors - errors.mean(), frame.variance[used]
+    cases[f"night: {name}, e"] = (
+        errors - errors.mean(),
+        frame.variance[used],
+    )
 comparison = compare_noise(cases)
-share = np.array([1, read_noise.value**2 / sky_variance.mean()])  # of the variance, known from the overscan only
-comparison["standard error"][:2] = np.hypot(comparison["standard error"][:2], share / np.sqrt(2 * overscan.count()))
+share = np.array(
+    [1, read_noise.value**2 / sky_variance.mean()]
+)  # of the variance, known from the overscan only
+comparison["standard error"][:2] = np.hypot(
+    comparison["standard error"][:2], share / np.sqrt(2 * overscan.count())
+)
 comparison
+
+# sphinx_gallery_thumbnail_number = 2

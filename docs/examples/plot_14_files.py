@@ -39,8 +39,14 @@ from astro_calib.validation import compare_noise
 SHAPE = (300, 300)
 SKY = 50.0
 NUMBER = 16
-detector = ac.Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron)
-camera = ac.simulate.Camera(shape=SHAPE, detector=detector, bias_structure=ac.simulate.bias(SHAPE, 0, structure=3))
+detector = ac.Detector(
+    gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron
+)
+camera = ac.simulate.Camera(
+    shape=SHAPE,
+    detector=detector,
+    bias_structure=ac.simulate.bias(SHAPE, 0, structure=3),
+)
 night = tempfile.TemporaryDirectory()
 directory = Path(night.name)
 (directory / "masters").mkdir()
@@ -50,11 +56,20 @@ def evening(rng: np.random.Generator) -> None:
     """Take frames, calibrate them, and write them."""
     level = {"pedestal": camera.bias_level}
     raw = [camera.expose("bias", 0, rng=rng)[0] for _ in range(4)]
-    bias = ac.combine([ac.calibrate(frame, detector, **level, shot_noise=0) for frame in raw])
-    record(bias, "combine", parameters={"method": "mean", "number": len(raw)})
+    bias = ac.combine(
+        [
+            ac.calibrate(frame, detector, **level, shot_noise=0)
+            for frame in raw
+        ]
+    )
+    record(
+        bias, "combine", parameters={"method": "mean", "number": len(raw)}
+    )
     bias.write(directory / "masters" / "bias.fits")
     for number in range(NUMBER):
-        raw, _ = camera.expose("science", 10, rng=rng, filter="V", sky=SKY / 10)
+        raw, _ = camera.expose(
+            "science", 10, rng=rng, filter="V", sky=SKY / 10
+        )
         frame = ac.calibrate(raw, detector, **level, bias=bias)
         record(frame, "calibrate", masters={"bias": bias}, parameters=level)
         frame.write(directory / f"sky-{number:02d}.fits")
@@ -73,7 +88,10 @@ evening(np.random.default_rng(14))
 
 first = directory / "sky-00.fits"
 with fits.open(first) as extensions:
-    contents = [(extension.name, str(extension.shape), extension.size / 1000) for extension in extensions]
+    contents = [
+        (extension.name, str(extension.shape), extension.size / 1000)
+        for extension in extensions
+    ]
 contents = Table(rows=contents, names=("extension", "shape", "size (kB)"))
 contents["size (kB)"].format = ".1f"
 contents
@@ -82,23 +100,39 @@ contents
 # ASDF holds the same, as a tree that a text editor shows, with the arrays behind it. Either is compressed without loss
 # on request.
 
-frame, same = ac.CCDFrame.read(first), ac.CCDFrame.read(first.with_suffix(".asdf"))
+frame, same = (
+    ac.CCDFrame.read(first),
+    ac.CCDFrame.read(first.with_suffix(".asdf")),
+)
 print("CCDData reads:", type(CCDData.read(first).uncertainty).__name__)
 print("CCDFrame reads:", ", ".join(frame.budget.names))
-print("FITS and ASDF have the same pixels:", np.array_equal(frame.data, same.data))
-print("and the same noise, which cancels:", not (frame - same).variance.any())
+print(
+    "FITS and ASDF have the same pixels:",
+    np.array_equal(frame.data, same.data),
+)
+print(
+    "and the same noise, which cancels:", not (frame - same).variance.any()
+)
 frame.write(directory / "compressed.fits.fz")
 frame.write(directory / "compressed.asdf", compression="zlib")
 
 sizes = {
-    "data, variance, flags": (frame.data.nbytes + frame.variance.nbytes + frame.flags.nbytes) / 1000,
+    "data, variance, flags": (
+        frame.data.nbytes + frame.variance.nbytes + frame.flags.nbytes
+    )
+    / 1000,
     "FITS": first.stat().st_size / 1000,
     "ASDF": first.with_suffix(".asdf").stat().st_size / 1000,
-    "FITS, tiles compressed (.fz)": (directory / "compressed.fits.fz").stat().st_size / 1000,
+    "FITS, tiles compressed (.fz)": (directory / "compressed.fits.fz")
+    .stat()
+    .st_size
+    / 1000,
     "ASDF, zlib": (directory / "compressed.asdf").stat().st_size / 1000,
 }
 figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
-bars = axes.barh(list(sizes), list(sizes.values()), color=["0.6", *["#0072B2"] * 4])
+bars = axes.barh(
+    list(sizes), list(sizes.values()), color=["0.6", *["#0072B2"] * 4]
+)
 axes.bar_label(bars, fmt="%.0f", padding=3)
 axes.invert_yaxis()
 axes.margins(x=0.1)
@@ -115,7 +149,10 @@ plt.show()
 for memmap in (False, True):
     tracemalloc.start()
     lazy = ac.CCDFrame.read(directory / "sky-01.asdf", memmap=memmap)
-    print(f"memmap={memmap}: {tracemalloc.get_traced_memory()[0] / 1000:.0f} kB in memory")
+    print(
+        f"memmap={memmap}: "
+        f"{tracemalloc.get_traced_memory()[0] / 1000:.0f} kB in memory"
+    )
     tracemalloc.stop()
 
 # %%
@@ -127,7 +164,10 @@ for memmap in (False, True):
 for step in frame.provenance:
     print(f"{step['step']}, with {step['parameters']}")
     for master in step["masters"]:
-        print(f"  {master['kind']}: {master['file']}, {master['identity']}, checksum {master['checksum']}")
+        print(
+            f"  {master['kind']}: {master['file']}, {master['identity']}, "
+            f"checksum {master['checksum']}"
+        )
 print(*fits.getheader(first)["BIAS*"].cards, sep="\n")
 
 # %%
@@ -140,17 +180,27 @@ print(*fits.getheader(first)["BIAS*"].cards, sep="\n")
 del frame, same, lazy
 gc.collect()  # a master that is still in memory would be found there
 (directory / "masters").rename(directory / "archive")
-(directory / "archive" / "bias.fits").rename(directory / "archive" / "2024-05-13-zero.fits")
+(directory / "archive" / "bias.fits").rename(
+    directory / "archive" / "2024-05-13-zero.fits"
+)
 paths = sorted(directory.glob("sky-*.fits"))
-with warnings.catch_warnings(record=True, category=NoiseWarning, action="always") as caught:
+with warnings.catch_warnings(
+    record=True, category=NoiseWarning, action="always"
+) as caught:
     without_master = [ac.CCDFrame.read(path) for path in paths]
-print(f"{len(caught)} warnings; the first:", *textwrap.wrap(str(caught[0].message), 60), sep="\n")
+print(
+    f"{len(caught)} warnings; the first:",
+    *textwrap.wrap(str(caught[0].message), 60),
+    sep="\n",
+)
 
 # %%
 # Told where to look, the master is found by its identity, whatever it is called. Its noise then does not average down
 # in the stack, as it does not in truth.
 
-frames = [ac.CCDFrame.read(path, masters=directory / "archive") for path in paths]
+frames = [
+    ac.CCDFrame.read(path, masters=directory / "archive") for path in paths
+]
 
 
 def observed(stack: ac.CCDFrame) -> float:
@@ -167,13 +217,32 @@ numbers = [1, 2, 3, 4, 6, 8, 12, 16]
 stacks = [ac.combine(frames[:number]) for number in numbers]
 forgetful = [ac.combine(without_master[:number]) for number in numbers]
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-axes.plot(numbers, [observed(stack) for stack in stacks], "o", color="black", label="observed")
-axes.plot(numbers, [predicted(stack) for stack in stacks], color="#0072B2", label="predicted, master found")
-axes.plot(numbers, [predicted(stack) for stack in forgetful], "--", color="#D55E00", label="predicted, master missing")
+axes.plot(
+    numbers,
+    [observed(stack) for stack in stacks],
+    "o",
+    color="black",
+    label="observed",
+)
+axes.plot(
+    numbers,
+    [predicted(stack) for stack in stacks],
+    color="#0072B2",
+    label="predicted, master found",
+)
+axes.plot(
+    numbers,
+    [predicted(stack) for stack in forgetful],
+    "--",
+    color="#D55E00",
+    label="predicted, master missing",
+)
 axes.set_ylim(0, None)
 axes.set_xlabel("number of frames in the stack")
 axes.set_ylabel("noise of the stack (electrons)")
-axes.set_title("A stack made from files knows the noise that its frames share")
+axes.set_title(
+    "A stack made from files knows the noise that its frames share"
+)
 axes.legend()
 plt.show()
 
@@ -192,7 +261,10 @@ cases = {
     "one frame less the mean of 16, e": (frames[0] - stacks[-1], 0),
 }
 comparison = compare_noise(
-    {quantity: (frame.data - truth, frame.variance) for quantity, (frame, truth) in cases.items()}
+    {
+        quantity: (frame.data - truth, frame.variance)
+        for quantity, (frame, truth) in cases.items()
+    }
 )
 night.cleanup()
 comparison

@@ -45,17 +45,34 @@ OPTIONS = {
 MEAN = {ccdproc: "average", ac: "mean"}
 
 
-def script(package: Any, raw: dict[str, list[CCDData]]) -> dict[str, CCDData]:
-    """Masters from 8 biases, 5 darks of 120 s and 3 flats; calibrated science frames of 60 s; their combination."""
+def script(
+    package: Any, raw: dict[str, list[CCDData]]
+) -> dict[str, CCDData]:
+    """Masters, calibrated science frames, and their combination."""
     mean = MEAN[package]
-    bias = package.combine([package.ccd_process(frame, **OPTIONS) for frame in raw["bias"]], method=mean)
+    bias = package.combine(
+        [package.ccd_process(frame, **OPTIONS) for frame in raw["bias"]],
+        method=mean,
+    )
     with_bias = OPTIONS | {"master_bias": bias}
-    dark = package.combine([package.ccd_process(frame, **with_bias) for frame in raw["dark"]], method=mean)
-    with_dark = with_bias | {"dark_frame": dark, "dark_scale": True, "dark_exposure": 120 * u.s}
-    flats = [package.ccd_process(frame, **with_dark, data_exposure=5 * u.s) for frame in raw["flat"]]
+    dark = package.combine(
+        [package.ccd_process(frame, **with_bias) for frame in raw["dark"]],
+        method=mean,
+    )
+    with_dark = with_bias | {
+        "dark_frame": dark,
+        "dark_scale": True,
+        "dark_exposure": 120 * u.s,
+    }
+    flats = [
+        package.ccd_process(frame, **with_dark, data_exposure=5 * u.s)
+        for frame in raw["flat"]
+    ]
     flat = package.combine(flats, method=mean)
     full = with_dark | {"master_flat": flat, "data_exposure": 60 * u.s}
-    images = [package.ccd_process(frame, **full) for frame in raw["science"]]
+    images = [
+        package.ccd_process(frame, **full) for frame in raw["science"]
+    ]
     return {
         "one frame": images[0],
         "difference of two": images[0].subtract(images[1]),
@@ -91,29 +108,42 @@ def observe(rng: np.random.Generator) -> dict[str, list[ac.CCDFrame]]:
         "science": (5, 60, {"filter": "V", "sky": SKY / 60}),
     }
     return {
-        kind: [camera.expose(kind, seconds, rng=rng, **light)[0] for _ in range(number)]
+        kind: [
+            camera.expose(kind, seconds, rng=rng, **light)[0]
+            for _ in range(number)
+        ]
         for kind, (number, seconds, light) in what.items()
     }
 
 
 def variance(image: CCDData) -> np.ndarray:
-    """The variance of each pixel, from the standard deviation or the variance that a frame has."""
+    """The variance of each pixel, whatever uncertainty a frame has."""
     return image.uncertainty.represent_as(VarianceUncertainty).array
 
 
 rng = np.random.default_rng(15)
 nights = []
-logging.disable(logging.WARNING)  # ccdproc logs that the noise of negative pixels is not a number
+logging.disable(
+    logging.WARNING
+)  # ccdproc logs that the noise of negative pixels is not a number
 for _ in range(15):
     raw = observe(rng)
-    plain = {kind: [CCDData(frame.data, unit="adu") for frame in frames] for kind, frames in raw.items()}
+    plain = {
+        kind: [CCDData(frame.data, unit="adu") for frame in frames]
+        for kind, frames in raw.items()
+    }
     nights.append((script(ccdproc, plain), script(ac, raw)))
 logging.disable(logging.NOTSET)
 
 for name in nights[0][0]:
-    difference = np.abs([theirs[name].data - ours[name].data for theirs, ours in nights])
+    difference = np.abs(
+        [theirs[name].data - ours[name].data for theirs, ours in nights]
+    )
     equal = 100 * np.mean(difference < 1e-3)
-    print(f"{name}: {equal:.2f}% of the pixels within 0.001 e, all within {difference.max():.3f} e of {SKY:.0f} e")
+    print(
+        f"{name}: {equal:.2f}% of the pixels within 0.001 e, "
+        f"all within {difference.max():.3f} e of {SKY:.0f} e"
+    )
 
 # %%
 # The frames are equal, as 32-bit numbers go, but for a row or so in which a value of the overscan lay more than five
@@ -134,15 +164,41 @@ cases, theirs = {}, []
 for name in nights[0][0]:
     truth = 0.0 if name == "difference of two" else SKY
     made = np.array([ours[name].data - truth for _, ours in nights])
-    cases[f"{name}, a pixel (e)"] = made, np.array([variance(ours[name]) for _, ours in nights])
-    theirs.append(np.sqrt(np.mean([variance(image[name]) for image, _ in nights])))
-sums = np.sum([ours["one frame"].data - SKY for _, ours in nights], axis=2, dtype=float)
-own = np.mean([ours["one frame"].budget.variance_of_sum(middle) for _, ours in nights])
+    cases[f"{name}, a pixel (e)"] = (
+        made,
+        np.array([variance(ours[name]) for _, ours in nights]),
+    )
+    theirs.append(
+        np.sqrt(np.mean([variance(image[name]) for image, _ in nights]))
+    )
+sums = np.sum(
+    [ours["one frame"].data - SKY for _, ours in nights],
+    axis=2,
+    dtype=float,
+)
+own = np.mean(
+    [ours["one frame"].budget.variance_of_sum(middle) for _, ours in nights]
+)
 cases["one frame, the sum of a row (e)"] = sums, own
-theirs.append(np.sqrt(np.mean([np.sum(middle * variance(image["one frame"])) for image, _ in nights])))
+theirs.append(
+    np.sqrt(
+        np.mean(
+            [
+                np.sum(middle * variance(image["one frame"]))
+                for image, _ in nights
+            ]
+        )
+    )
+)
 
 comparison = compare_noise(cases)
-errors = Table({"error of": comparison["quantity"], "true (repeated)": comparison["observed"], "by ccdproc": theirs})
+errors = Table(
+    {
+        "error of": comparison["quantity"],
+        "true (repeated)": comparison["observed"],
+        "by ccdproc": theirs,
+    }
+)
 errors["by astro-calib"] = comparison["predicted"]
 for name in errors.colnames[1:]:
     errors[name].format = ".1f"
@@ -155,11 +211,24 @@ errors
 
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 places = np.arange(len(errors))
-for name, color, shift in (("by ccdproc", "#D55E00", -0.2), ("by astro-calib", "#0072B2", 0.2)):
+for name, color, shift in (
+    ("by ccdproc", "#D55E00", -0.2),
+    ("by astro-calib", "#0072B2", 0.2),
+):
     ratio = errors[name] / errors["true (repeated)"]
-    axes.bar_label(axes.bar(places + shift, ratio, 0.38, color=color, label=name), fmt="%.2f", padding=2)
+    axes.bar_label(
+        axes.bar(places + shift, ratio, 0.38, color=color, label=name),
+        fmt="%.2f",
+        padding=2,
+    )
 axes.axhline(1, color="black", linewidth=1)
-axes.set_xticks(places, [name.replace(" (e)", "").replace(", ", ",\n") for name in errors["error of"]])
+axes.set_xticks(
+    places,
+    [
+        name.replace(" (e)", "").replace(", ", ",\n")
+        for name in errors["error of"]
+    ],
+)
 axes.set_ylim(0, 1.35)
 axes.set_ylabel("error predicted / true error")
 axes.set_title("One script, two packages: how large their errors are")
@@ -177,7 +246,13 @@ plt.show()
 
 detector = ac.Detector(gain=GAIN, read_noise=READ_NOISE)
 biases = [
-    ac.calibrate(frame, detector, overscan=OPTIONS["oscan"], trim=OPTIONS["trim"], shot_noise=0)
+    ac.calibrate(
+        frame,
+        detector,
+        overscan=OPTIONS["oscan"],
+        trim=OPTIONS["trim"],
+        shot_noise=0,
+    )
     for frame in raw["bias"]
 ]
 bias = ac.combine(biases, clip="sigma")

@@ -36,12 +36,17 @@ def take(read_out: ReadOut) -> dict[str, list[np.ndarray]]:
     """Biases, and flats of two levels."""
     levels = (40_000, 38_000, 12_000, 11_500)
     biases = [expose(0, read_out) for _ in range(8)]
-    return {"bias": biases, "flat": [expose(level, read_out) for level in levels]}
+    return {
+        "bias": biases,
+        "flat": [expose(level, read_out) for level in levels],
+    }
 
 
 def detector(gain: float) -> ac.Detector:
     """What is stated of the camera."""
-    return ac.Detector(gain=gain * u.electron / u.adu, read_noise=8 * u.electron)
+    return ac.Detector(
+        gain=gain * u.electron / u.adu, read_noise=8 * u.electron
+    )
 
 
 # %%
@@ -118,10 +123,33 @@ print(audit_noise({"bias": frames["bias"]}, detector(1.8)).verdict)
 parts: list[Table] = []
 for row in right.noise:
     name = f"{row['kind']}, level {row['level']:.0f} (e)"
-    parts.append(Table([[name], [row["predicted"]], [row["observed"]], [row["ratio"]], [row["error"]]]))
+    parts.append(
+        Table(
+            [
+                [name],
+                [row["predicted"]],
+                [row["observed"]],
+                [row["ratio"]],
+                [row["error"]],
+            ]
+        )
+    )
 for row in right.apertures:
     name = f"sum in radius {row['radius']:g} (e)"
-    parts.append(Table([[name], [row["predicted"]], [row["observed"]], [row["ratio"]], [row["error"]]]))
+    parts.append(
+        Table(
+            [
+                [name],
+                [row["predicted"]],
+                [row["observed"]],
+                [row["ratio"]],
+                [row["error"]],
+            ]
+        )
+    )
 comparison = vstack(parts)
-comparison.rename_columns(comparison.colnames, ["quantity", "predicted", "observed", "ratio", "standard error"])
+comparison.rename_columns(
+    comparison.colnames,
+    ["quantity", "predicted", "observed", "ratio", "standard error"],
+)
 comparison

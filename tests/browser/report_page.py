@@ -12,41 +12,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from browser import accessibility, chromium, sideways, watch
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-# Chromium refuses its sandbox to root; the pages are our own.
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WIDTHS = {"telephone": 360, "desk": 1280}
 
 
 def look_at(page: Page, report: Path, axe: str, scheme: str, width: int, shots: str | None) -> list[str]:
     """Return what is wrong with a report at a width, light or dark."""
-    wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(f"console: {message.text}") if message.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
-    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda request: None if request.url.startswith(("file:", "data:")) else wrong.append(f"asks {request.url}"),
-    )
+    wrong = watch(page)
     page.goto(report.resolve().as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
-    beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    if beyond > 0:
-        wrong.append(f"scrolls sideways by {beyond} pixels")
+    wrong += sideways(page)
     if shots:
         page.screenshot(path=f"{shots}-{scheme}-{width}.png", full_page=True)
     if not page.locator("table.sortable").count():
         wrong.append("no table can be sorted")
     wrong += sorting(page)
-    # The page's policy lets no other script in; the protocol of the browser runs one nevertheless.
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    wrong += [
-        f"{one['id']}: {one['help']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"][:3]
-    ]
+    wrong += accessibility(page, axe)
     return wrong
 
 
@@ -71,13 +56,10 @@ def sorting(page: Page) -> list[str]:
 
 def main(axe: str, directories: list[str]) -> int:
     """Look at all reports, light and dark, at both widths; return the exit status."""
-    from playwright.sync_api import sync_playwright
-
     script = Path(axe).read_text(encoding="utf-8")
     shots = os.environ.get("SHOTS")
     looked = failed = 0
-    with sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with chromium() as browser:
         for number, directory in enumerate(directories):
             for scheme in ("light", "dark"):
                 for name, width in WIDTHS.items():
@@ -89,7 +71,6 @@ def main(axe: str, directories: list[str]) -> int:
                     looked += 1
                     failed += bool(wrong)
                     sys.stdout.write("".join(f"{report}, {scheme}, {name}: {one}\n" for one in wrong))
-        browser.close()
     sys.stdout.write(f"{looked - failed} passed, {failed} failed\n")
     return int(failed > 0)
 

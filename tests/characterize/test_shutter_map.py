@@ -90,6 +90,7 @@ def test_short_exposures_share_what_the_long_flats_are_off(rng):
     assert np.std(made) / np.sqrt(np.mean(predicted)) == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.long
 def test_a_lamp_that_drifts_is_followed_where_the_headers_tell_the_time(rng):
     made, predicted = [], []
 

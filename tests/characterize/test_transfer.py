@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
+from matplotlib.figure import Figure
 from scipy.ndimage import uniform_filter
 from scipy.signal import fftconvolve
 
-from astro_calib.characterize import photon_transfer
+from astro_calib.characterize import photon_transfer, plot_ptc
 from astro_calib.characterize.read_noise import bias_level, biases_of
 from astro_calib.characterize.spectrum import spectrum_of
 from astro_calib.errors import FrameError
@@ -463,6 +464,25 @@ def test_plot_shows_each_difference(biases, flats):
     figure = result.plot()
     assert len(figure.axes) == 2
     assert len(result.amplifiers[0].points) == 2
+
+
+def test_a_curve_is_drawn_on_given_axes(biases, flats):
+    """The points are those of the flats: variance over level is 1 / gain, 0.5 here, beside the read noise."""
+    result = photon_transfer(flats, biases)
+    for transfer in (result, result.amplifiers[0]):
+        axes = Figure().subplots()
+        assert plot_ptc(transfer, axes) is axes
+        points, line = axes.lines[0], axes.lines[-1]
+        level, variance = points.get_data()
+        assert len(level) == 2
+        read_noise = result.amplifiers[0].read_noise_adu.value.value
+        gain = result.amplifiers[0].gain.value.value
+        np.testing.assert_allclose(variance - read_noise**2, level / gain, rtol=0.02)
+        np.testing.assert_allclose(line.get_ydata() - read_noise**2, line.get_xdata() / gain, rtol=0.02)
+    figure = result.plot()
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_data(), axes.lines[0].get_data())
+    with pytest.raises(TypeError, match=r"photon_transfer\(flats, biases\) returned, not a list"):
+        plot_ptc(flats)
 
 
 def real(folder, name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from astro_calib.cli import main
 from astro_calib.errors import FrameError
 from astro_calib.validation import trials
 from astro_calib.validation.trial import Trial
+from tests.quickly import without_pictures_and_empty_apertures
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +48,7 @@ def silent(raw, tmp_path):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """No empty apertures, and pictures without anything on them: here it matters what is printed."""
-    from matplotlib.figure import Figure
-
-    from astro_calib import photometry
-
-    monkeypatch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
+    without_pictures_and_empty_apertures(monkeypatch)
 
 
 def call(*arguments):
@@ -212,6 +209,19 @@ def test_demo(tmp_path, monkeypatch):
     assert str(tmp_path / "demo" / "reduced" / "pictures") in result.stdout
     assert len(list((tmp_path / "demo" / "raw").glob("*.fits"))) == 34
     assert "--overwrite" in message(call("demo", tmp_path / "demo"))
+    # First of all: what an error is made of, and the ratios of the stars, as the tables of stars have them.
+    error, stars, *_ = result.stdout.split("\n\n")
+    shares = re.findall(r"^  ([a-z ]+?) +([\d.]+)%  #*$", error, re.MULTILINE)
+    assert {"shot noise", "read noise"} <= {name for name, _ in shares}
+    assert sum(float(share) for _, share in shares) == pytest.approx(100, abs=0.5)
+    rows = re.findall(r"^  (science-\S+)\.fits +(\d+) +([\d.]+) +([\d.]+) +([\d.]+)$", stars, re.MULTILINE)
+    assert len(rows) == 4
+    for name, number, before, after, times in rows:
+        table = Table.read(tmp_path / "demo" / "reduced" / "tables" / f"{name}.ecsv")
+        assert int(number) == len(table)
+        medians = [np.nanmedian(table[f"snr_empirical{when}"]) for when in ("_before", "")]
+        np.testing.assert_allclose([float(before), float(after)], medians, atol=0.06)
+        assert float(times) == pytest.approx(medians[1] / medians[0], abs=0.01)
 
 
 # ---- validate
@@ -355,13 +365,15 @@ def test_advise_says_what_python_says():
     assert result.stdout == f"{plan}\n"
 
 
-def test_advise_draws_the_curve(tmp_path):
+def test_advise_draws_the_curve(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"a picture"))
     path = tmp_path / "curve.png"
     given = ("--exposure", 60, "--science", 20, "--biases", 10, "--darks", 3, "--flats", 10, "-o", path)
     result = call("advise", *NIGHT, *given)
     assert result.exit_code == 0
     assert "One more minute gains most with darks" in result.stdout
-    # Figures are drawn without anything on them here.
     assert path.read_bytes() == b"a picture"
     assert "exists already" in message(call("advise", *NIGHT, *given))
     assert call("advise", *NIGHT, *given, "--overwrite").exit_code == 0

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from click.testing import CliRunner
 from astro_calib import simulate
 from astro_calib.cli import main
 from tests import processes
+from tests.quickly import without_pictures_and_empty_apertures
 
 LEAN = ["--no-stars", "--no-pictures"]
 WIDTH = 80
@@ -42,10 +42,8 @@ def damaged(raw, tmp_path):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No empty apertures: here it matters what is printed."""
-    from astro_calib.photometry import snr
-
-    monkeypatch.setattr(snr, "measure_searched", partial(snr.measure_searched, n_empty=0))
+    """No empty apertures, and pictures without anything on them: here it matters what is printed."""
+    without_pictures_and_empty_apertures(monkeypatch)
 
 
 def call(*arguments, columns=None):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +103,7 @@ def test_what_a_killed_run_leaves_does_not_hinder_the_next(raw, tmp_path):
         pytest.param("2>&-", marks=pytest.mark.long),
         pytest.param("2>/dev/full", marks=pytest.mark.long),
         "<&- >&- 2>&-",
-        "| true",
+        pytest.param("| true", marks=pytest.mark.long),
     ],
 )
 def test_a_night_is_reduced_whatever_becomes_of_what_is_printed(raw, tmp_path, redirection):
@@ -132,6 +138,38 @@ def test_results_that_cannot_be_printed_are_told_where_they_are(raw, tmp_path):
     assert last.startswith("Error: the results cannot be printed: No space left on device. They are in ")
     assert last.endswith("summary.txt.")
     assert (tmp_path / "out" / "summary.txt").exists()
+
+
+def shown(arguments, cwd, columns=80):
+    """What a command writes on a terminal of so many columns, both streams together."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    command = [sys.executable, "-c", COMMAND, *map(str, arguments)]
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+    with subprocess.Popen(command, cwd=cwd, env=environment, stdin=follower, stdout=follower, stderr=follower) as run:
+        os.close(follower)
+        content = bytearray()
+        # The end of a terminal is an error on Linux.
+        with contextlib.suppress(OSError):
+            while part := os.read(leader, 1 << 16):
+                content += part
+        os.close(leader)
+    return run.returncode, re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", content.decode()))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "options",
+    [["-o", "out", "-v", *LEAN], ["-o", "out", *LEAN, "--aperture", "3"], ["--dry-run"]],
+    ids=lambda value: value[-1],
+)
+def test_what_reduce_says_fits_a_terminal(raw, tmp_path, options):
+    (tmp_path / "raw").symlink_to(raw)
+    (tmp_path / "broken.fits").write_bytes(b"SIMPLE  =")
+    status, lines = shown(["reduce", "raw", "broken.fits", *options], tmp_path)
+    assert status in (0, 1, 3)
+    assert len(lines) > 10
+    assert [line for line in lines if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(

@@ -360,6 +360,7 @@ def test_numpy_negative_is_minus():
     np.testing.assert_array_equal(np.negative(frame()).variance, frame().variance)
 
 
+@pytest.mark.filterwarnings("ignore:.* returns an array without")
 def test_numpy_functions_see_the_data(full):
     a = frame()
     for function in (np.sqrt, np.isfinite, np.log10, np.abs):

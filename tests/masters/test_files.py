@@ -70,7 +70,11 @@ def by_operator(frame, master):
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize(
     ("subtracted", "order"),
-    [(by_function, "masters first"), (by_function, "masters last"), (by_operator, "masters first")],
+    [
+        (by_function, "masters first"),
+        pytest.param(by_function, "masters last", marks=pytest.mark.long),
+        pytest.param(by_operator, "masters first", marks=pytest.mark.long),
+    ],
 )
 def test_25_frames_of_sigma_5_under_one_master_of_sigma_5_average_to_5_10(tmp_path, ending, subtracted, order):
     rng = np.random.default_rng(3)

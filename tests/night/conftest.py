@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+
+from tests.quickly import without_pictures_and_empty_apertures
 
 NICKEL = Path(__file__).parents[3] / "shared" / "data" / "nickel"
 
@@ -50,11 +51,7 @@ def aspen():
 @pytest.fixture
 def quick(monkeypatch):
     """No empty apertures, and pictures without anything on them: for tests of what is done with files."""
-    from astro_calib.photometry import snr
-    from astro_calib.report.canvas import Canvas
-
-    monkeypatch.setattr(snr, "measure_searched", partial(snr.measure_searched, n_empty=0))
-    monkeypatch.setattr(Canvas, "png", lambda _: b"a picture")
+    without_pictures_and_empty_apertures(monkeypatch)
 
 
 @pytest.fixture

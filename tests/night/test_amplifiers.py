@@ -131,7 +131,7 @@ def test_each_amplifier_is_measured_and_headers_that_are_wrong_are_named(rng, tm
     assert alarms[0].startswith("amplifier D: the read noise in the headers, 4 electron, is wrong")
 
 
-@pytest.mark.parametrize("ending", [".fits", ".fits.gz"])
+@pytest.mark.parametrize("ending", [".fits", pytest.param(".fits.gz", marks=pytest.mark.long)])
 def test_chips_of_one_file_are_reduced_one_by_one(rng, tmp_path, ending):
     camera = Camera(rng, chips=2)
     camera.night(tmp_path / "raw", ending, science=1)

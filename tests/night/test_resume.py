@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,9 @@ import pytest
 from astropy.io import fits
 
 from astro_calib import reduce_night, simulate
+from astro_calib.night import run
+from astro_calib.night.common.lock import LOCK, hold, release
+from astro_calib.night.common.output import SAID
 from astro_calib.night.tasks.journal import JOURNAL, read_journal
 
 QUICK = {"progress": False, "pictures": False, "stars": False}
@@ -62,7 +64,8 @@ def half(undisturbed, tmp_path):
     """A reduction that lacks one science frame, and its summary."""
     out = tmp_path / "out"
     shutil.copytree(undisturbed.out, out)
-    (out / "summary.txt").unlink()
+    for name in SAID:
+        (out / name).unlink()
     (out / "calibrated" / "science-002-V.fits").unlink()
     return out
 
@@ -79,7 +82,7 @@ def states(out):
     return {
         path.relative_to(out): (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in out.rglob("*")
-        if path.is_file() and path.name not in (JOURNAL, "summary.txt")
+        if path.is_file() and path.name not in (JOURNAL, LOCK, *SAID)
     }
 
 
@@ -90,21 +93,19 @@ def assert_same(one, other):
     for file in files:
         if file.suffix == ".fits":
             with fits.open(one / file) as first, fits.open(other / file) as second:
-                for name in ("PRIMARY", "MASK", "UNCERT", "FLAGS"):
-                    assert np.array(first[name].data).tobytes() == np.array(second[name].data).tobytes()
+                assert [hdu.name for hdu in first] == [hdu.name for hdu in second]
+                for hdu, same in zip(first, second, strict=True):
+                    # The budget tells when it was made.
+                    assert hdu.name == "BUDGET" or np.array(hdu.data).tobytes() == np.array(same.data).tobytes()
         elif file.suffix == ".ecsv":
             assert (one / file).read_bytes() == (other / file).read_bytes()
-    texts = [
-        [
-            line.replace(str(out), "OUT")
-            for line in (out / "summary.txt").read_text().splitlines()
-            if "written to" not in line and "complete already" not in line
-        ]
-        for out in (one, other)
-    ]
-    assert [" ".join(text).split() for text in texts[:1]] == [" ".join(text).split() for text in texts[1:]]
+    first, second = (json.loads((out / "summary.json").read_text().replace(str(out), "OUT")) for out in (one, other))
+    for content in (first, second):
+        del content["made"], content["seconds"]
+    assert first == second
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("place", "number", "when"),
     [("masters", 1, "after"), ("calibrated", 2, "before"), ("summary.txt", 1, "before")],
@@ -229,16 +230,32 @@ def test_what_is_replaced_is_removed_if_it_is_ours_and_as_we_left_it(raw, half, 
 
 
 def test_who_comes_second_is_told_who_is_at_work_and_touches_nothing(raw, half):
-    with (half / JOURNAL).open("rb") as journal:
-        fcntl.flock(journal, fcntl.LOCK_EX)
-        before = states(half)
-        with pytest.raises(OSError, match=f"is being written by process {os.getpid()} on .* since 20"):
-            reduce_night(raw, half, **QUICK)
-        with pytest.raises(OSError, match="is being written by"):
-            reduce_night(raw, half, overwrite=True, **QUICK)
-        assert states(half) == before
+    held = hold(half)
+    before = states(half)
+    with pytest.raises(BlockingIOError, match=rf"another reduction \(process {os.getpid()} on .*, since 20"):
+        reduce_night(raw, half, **QUICK)
+    with pytest.raises(BlockingIOError, match="is written by another reduction"):
+        reduce_night(raw, half, overwrite=True, **QUICK)
+    assert states(half) == before
+    release(half, held)
 
 
+def test_who_was_overtaken_while_planning_touches_nothing(raw, half, monkeypatch):
+    original = run.make_plan
+
+    def overtaken(*arguments, **options):
+        plan = original(*arguments, **options)
+        monkeypatch.setattr(run, "make_plan", original)
+        reduce_night(raw, half, **QUICK)
+        return plan
+
+    monkeypatch.setattr(run, "make_plan", overtaken)
+    with pytest.raises(OSError, match=r"another reduction has written into .* since this one began; begin again"):
+        reduce_night(raw, half, **QUICK)
+    assert (half / "summary.txt").exists()
+
+
+@pytest.mark.long
 def test_the_lock_of_a_process_that_was_killed_is_gone(raw, tmp_path):
     killed(raw, tmp_path / "out", "masters", 2)
     assert reduce_night(raw, tmp_path / "out", **QUICK).complete == (1, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from functools import partial
 from pathlib import Path
 
 import astropy.units as u
@@ -21,6 +20,7 @@ from astro_calib.errors import FrameError
 from astro_calib.io.fits import write as fits_writer
 from astro_calib.night import reduce_night
 from astro_calib.night.tasks import make
+from tests.quickly import without_pictures_and_empty_apertures
 
 SHAPE = (160, 192)
 
@@ -420,13 +420,9 @@ def test_names_from_headers_stay_in_the_directory(night, tmp_path):
 
 @pytest.fixture(scope="module")
 def nickel_summary(nickel, tmp_path_factory):
-    from astro_calib import photometry
-    from astro_calib.report.canvas import Canvas
-
     with pytest.MonkeyPatch.context() as patch:
         # Pictures and empty apertures are looked at above.
-        patch.setattr(Canvas, "png", lambda _: b"a picture")
-        patch.setattr(photometry, "measure_snr", partial(photometry.measure_snr, n_empty=0))
+        without_pictures_and_empty_apertures(patch)
         out = tmp_path_factory.mktemp("nickel") / "out"
         return reduce_night(nickel, out, profile="nickel", progress=False)
 

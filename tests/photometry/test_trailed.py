@@ -51,7 +51,7 @@ def found_and_false(table, places, tolerance):
     return np.count_nonzero(away.min(axis=1) < tolerance), np.count_nonzero(away.min(axis=0) >= tolerance)
 
 
-@pytest.mark.parametrize("degrees", [0, 20, 45, 90, 160])
+@pytest.mark.parametrize("degrees", [0, 20, *(pytest.param(angle, marks=pytest.mark.long) for angle in (45, 90, 160))])
 @pytest.mark.parametrize(("fwhm", "length"), [(2, 0), (2, 4), (2, 5), (2, 6), (1.5, 4.5), (3, 9), (4, 8), (6, 18)])
 def test_of_100_trailed_stars_95_are_found_with_their_light(fwhm, length, degrees):
     step = int(max(30, 2.5 * length + 8))

@@ -19,11 +19,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from astro_calib import reduce_night, simulate
 from astro_calib.cli import main
+from astro_calib.frame.shrink import grey_levels, shrunk
 from astro_calib.report import page, summary_file
 from astro_calib.report.canvas import PANELS
 from astro_calib.report.charts import histogram_chart, ratio_chart, share_bar
 from astro_calib.report.page import write_page
-from astro_calib.report.shrink import grey_levels, shrunk
 from astro_calib.report.star_lists import COMPONENTS, error_parts
 from astro_calib.report.summary_file import read_summary
 from astro_calib.report.thumbnails import thumbnails

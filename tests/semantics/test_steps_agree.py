@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ def divisor_of(flat, model, norm, threshold):
     )
 
 
+@pytest.mark.long
 @examples(60)
 @given(st.data())
 def test_calibrate_is_its_steps_one_at_a_time(data):

@@ -156,6 +156,7 @@ def predicted(frame, without):
     return sum(frame.budget.variances()[name] for name in without)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("which", [0, 1], ids=["frame", "stack"])
 def test_pixels_scatter_as_predicted(realisations, which):
     nights, truth, without = realisations
@@ -166,6 +167,7 @@ def test_pixels_scatter_as_predicted(realisations, which):
     assert_scatters_as_predicted(errors, np.ones_like(errors))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("which", [0, 1], ids=["frame", "stack"])
 def test_sums_over_apertures_scatter_as_predicted(realisations, which):
     nights, truth, without = realisations
@@ -265,6 +267,7 @@ def test_a_mean_is_that_of_good_pixels_and_a_sum_is_of_all(rng):
     np.testing.assert_allclose(total.variance, 36.0)
 
 
+@pytest.mark.long
 def test_means_with_pixels_left_out_scatter_as_predicted():
     rng = np.random.default_rng(21)
     mask = rng.random(SHAPE) < 0.2

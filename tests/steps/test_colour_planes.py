@@ -60,6 +60,7 @@ def nights(sensitivity):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("colour", ITEMS)
 def test_the_noise_of_each_plane_is_right(nights, colour):
     planes = [colour_planes(frame)[colour] for night in nights for frame in night]
@@ -67,6 +68,7 @@ def test_the_noise_of_each_plane_is_right(nights, colour):
     assert_scatters_as_predicted(errors, np.stack([plane.variance for plane in planes]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("colour", ITEMS)
 def test_a_stack_of_planes_that_share_a_flat_has_the_right_noise(nights, colour):
     stacks = [combine([colour_planes(frame)[colour] for frame in night]) for night in nights]
@@ -74,6 +76,7 @@ def test_a_stack_of_planes_that_share_a_flat_has_the_right_noise(nights, colour)
     assert_scatters_as_predicted(errors, np.stack([stack.variance for stack in stacks]), tolerance=0.015)
 
 
+@pytest.mark.long
 def test_the_colour_of_the_lamp_leaves_no_checkerboard(nights):
     # How many standard errors the mean of a plane is from the sky that was put in.
     pulls = []

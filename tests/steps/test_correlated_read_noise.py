@@ -87,7 +87,10 @@ def measured(kind, detector, overscan_axis, median, number):
 
 @pytest.mark.parametrize("median", [False, True], ids=["mean", "median"])
 @pytest.mark.parametrize("overscan_axis", [(0, 1), 1, 0], ids=["frame", "rows", "columns"])
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("rows", marks=pytest.mark.long), pytest.param("tones", marks=pytest.mark.long), "tones of rows"],
+)
 def test_what_image_and_overscan_share_counts_once(kind, overscan_axis, median):
     number = 120
     pixel, sums = measured(kind, camera(kind), overscan_axis, median, number)

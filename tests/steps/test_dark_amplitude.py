@@ -38,6 +38,7 @@ def rng():
     return np.random.default_rng(8)
 
 
+@pytest.mark.long
 def test_pixels_sums_and_stacks_scatter_as_predicted():
     rng = np.random.default_rng(3)
     errors = {key: ([], []) for key in ("pixel", "stack", "sum", "sum of a stack", "amplitude")}

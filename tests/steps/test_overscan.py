@@ -162,7 +162,13 @@ def test_whole_numbers_scatter_as_predicted(rng, median, sigma):
     assert_scatters_as_predicted(errors, variances, tolerance=0.25)
 
 
-@pytest.mark.parametrize(("sigma", "pixels"), [(1.0, 64), (1.0, 255), (4.0, 16), (4.0, 256)])
+@pytest.mark.parametrize(
+    ("sigma", "pixels"),
+    [
+        (1.0, 64),
+        *(pytest.param(sigma, pixels, marks=pytest.mark.long) for sigma, pixels in ((1.0, 255), (4.0, 16), (4.0, 256))),
+    ],
+)
 def test_medians_of_many_whole_numbers_scatter_as_predicted(rng, sigma, pixels):
     # The levels of many columns, so that a variance too large by a fifteenth is seen; where in a step they lie matters.
     errors, variances = [], []
@@ -407,10 +413,10 @@ def test_the_level_of_coarse_steps_is_between_them(rng, median):
     assert 0.05 < np.sqrt(variances[0]) < 0.5
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.parametrize("dtype", [np.uint16, pytest.param(np.float32, marks=pytest.mark.long)])
 @pytest.mark.parametrize("median", [False, True])
 @pytest.mark.parametrize("sigma", [0.35, 0.4, 0.5, 1.0, 3.0])
-@pytest.mark.parametrize("step", [4, 16])
+@pytest.mark.parametrize("step", [pytest.param(4, marks=pytest.mark.long), 16])
 def test_levels_of_coarse_steps_scatter_as_predicted(rng, step, sigma, median, dtype):
     drawn = [8000 + rng.uniform(0, step) for _ in range(100)]
     pairs = [

@@ -102,15 +102,29 @@ def audit_noise(
     >>> from astro_calib.characterize import audit_noise
     >>> rng = np.random.default_rng(1)
     >>> def frame(electrons):
-    ...     collected = rng.poisson(electrons, (128, 128)) + 8 * rng.standard_normal((128, 128))
+    ...     collected = rng.poisson(
+    ...         electrons, (128, 128)
+    ...     ) + 8 * rng.standard_normal((128, 128))
     ...     return np.rint(1000 + collected / 1.5).astype(np.uint16)
     >>> levels = (30_000, 29_000, 9000, 9000)
-    >>> frames = {"bias": [frame(0) for _ in range(4)], "flat": [frame(level) for level in levels]}
-    >>> stated = Detector(gain=1.65 * u.electron / u.adu, read_noise=8 * u.electron)
+    >>> frames = {
+    ...     "bias": [frame(0) for _ in range(4)],
+    ...     "flat": [frame(level) for level in levels],
+    ... }
+    >>> stated = Detector(
+    ...     gain=1.65 * u.electron / u.adu, read_noise=8 * u.electron
+    ... )
     >>> result = audit_noise(frames, stated)
-    >>> result.verdict.startswith("the gain is 9.5% too large: 1.65, should be 1.5"), result.right
+    >>> (
+    ...     result.verdict.startswith(
+    ...         "the gain is 9.5% too large: 1.65, should be 1.5"
+    ...     ),
+    ...     result.right,
+    ... )
     (True, False)
-    >>> right = Detector(gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron)
+    >>> right = Detector(
+    ...     gain=1.5 * u.electron / u.adu, read_noise=8 * u.electron
+    ... )
     >>> audit_noise(frames, right).verdict[:9]
     'all right'
     """

@@ -54,7 +54,9 @@ class NoiseAudit:
     >>> from astro_calib.characterize import audit_noise
     >>> rng = np.random.default_rng(3)
     >>> biases = [np.rint(500 + rng.normal(0, 4, (100, 100))) for _ in range(4)]
-    >>> detector = Detector(gain=1.5 * u.electron / u.adu, read_noise=5 * u.electron)
+    >>> detector = Detector(
+    ...     gain=1.5 * u.electron / u.adu, read_noise=5 * u.electron
+    ... )
     >>> result = audit_noise({"bias": biases}, detector)
     >>> result.right
     False

@@ -78,7 +78,9 @@ def repaired_header(header: bytes) -> tuple[bytes, list[str]]:
     nothing had to be repaired.
 
     >>> from astro_calib.io.fits.cards import repaired_header
-    >>> header, cards = repaired_header(b"CCD TEMP= -20.5 / at start".ljust(80) + b"END".ljust(80))
+    >>> header, cards = repaired_header(
+    ...     b"CCD TEMP= -20.5 / at start".ljust(80) + b"END".ljust(80)
+    ... )
     >>> header[:80].rstrip(), cards
     (b'HIERARCH CCD TEMP = -20.5 / at start', ['CCD TEMP'])
     """

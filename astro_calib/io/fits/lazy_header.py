@@ -41,8 +41,15 @@ class LazyHeader(Header):
     Anything else that is asked of it makes it an ordinary one.
 
     >>> from astro_calib.io.fits.lazy_header import LazyHeader
-    >>> header = LazyHeader.of_cards([f"{'GAIN    =                  120 / setting':80}"])
-    >>> header["GAIN"], header.comments["GAIN"], header.get("OFFSET"), len(header)
+    >>> header = LazyHeader.of_cards(
+    ...     [f"{'GAIN    =                  120 / setting':80}"]
+    ... )
+    >>> (
+    ...     header["GAIN"],
+    ...     header.comments["GAIN"],
+    ...     header.get("OFFSET"),
+    ...     len(header),
+    ... )
     (120, 'setting', None, 1)
     """
 

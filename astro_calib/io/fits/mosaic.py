@@ -119,8 +119,18 @@ def read_mosaic(
     >>> from astro_calib import read_mosaic
     >>> hdus = fits.HDUList([fits.PrimaryHDU()])
     >>> for section in ("[1:3,1:2]", "[6:4,1:2]"):
-    ...     cards = {"DATASEC": "[1:3,1:2]", "BIASSEC": "[4:5,1:2]", "DETSEC": section, "BUNIT": "adu"}
-    ...     hdus.append(fits.ImageHDU(np.arange(10, dtype=np.int16).reshape(2, 5), fits.Header(cards)))
+    ...     cards = {
+    ...         "DATASEC": "[1:3,1:2]",
+    ...         "BIASSEC": "[4:5,1:2]",
+    ...         "DETSEC": section,
+    ...         "BUNIT": "adu",
+    ...     }
+    ...     hdus.append(
+    ...         fits.ImageHDU(
+    ...             np.arange(10, dtype=np.int16).reshape(2, 5),
+    ...             fits.Header(cards),
+    ...         )
+    ...     )
     >>> with TemporaryDirectory() as directory:
     ...     path = Path(directory) / "raw.fits"
     ...     hdus.writeto(path)

@@ -96,7 +96,11 @@ class RawFrame:
     >>> from astro_calib import simulate
     >>> from astro_calib.night import plan_night
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
     ...     plan = plan_night(directory)
     >>> frame = plan.science[0]
     >>> frame.kind, frame.filter, frame.shape, frame.gain
@@ -172,7 +176,11 @@ class UnusedFile:
     --------
     >>> from pathlib import Path
     >>> from astro_calib.night import UnusedFile
-    >>> print(UnusedFile(Path("d1050.fits"), "no filter in its header", kind="flat"))
+    >>> print(
+    ...     UnusedFile(
+    ...         Path("d1050.fits"), "no filter in its header", kind="flat"
+    ...     )
+    ... )
     d1050.fits: no filter in its header
     """
 
@@ -228,7 +236,12 @@ def by_reason(files: Iterable[UnusedFile]) -> list[str]:
 
     >>> from pathlib import Path
     >>> from astro_calib.night.common.frames import UnusedFile, by_reason
-    >>> by_reason([UnusedFile(Path(name), "every pixel is 0") for name in ("a.fits", "b.fits")])
+    >>> by_reason(
+    ...     [
+    ...         UnusedFile(Path(name), "every pixel is 0")
+    ...         for name in ("a.fits", "b.fits")
+    ...     ]
+    ... )
     ['a.fits, b.fits: every pixel is 0']
     """
     groups: dict[str, list[str]] = {}

@@ -15,7 +15,7 @@ from astro_calib.errors import warn
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_idle", "hold", "release"]
+__all__ = ["check_idle", "hold", "holder", "release"]
 
 #: The file that a reduction holds while it writes into a folder.
 LOCK = ".astro-calib.lock"
@@ -39,7 +39,7 @@ def hold(directory: Path) -> IO[str]:
                 break
         file.close()
     file.truncate(0)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     file.write(f"process {os.getpid()} on {platform.node()}, since {now}")
     file.flush()
     return file
@@ -50,6 +50,15 @@ def release(directory: Path, held: IO[str]) -> None:
     with suppress(OSError):
         (directory / LOCK).unlink()
     held.close()
+
+
+def holder(directory: Path) -> str:
+    """Return who holds a folder, as `hold` has written it; empty if nobody does."""
+    try:
+        with _opened(directory / LOCK, os.O_RDONLY, "r") as file:
+            return file.read(LONGEST)
+    except OSError:
+        return ""
 
 
 def check_idle(directory: Path) -> None:
@@ -72,9 +81,9 @@ def _lock(directory: Path, file: IO[str], how: int) -> None:
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = printable(file.read(LONGEST)) or "another process"
+        who = printable(file.read(LONGEST)) or "another process"
         file.close()
-        msg = f"{directory} is written by another reduction ({holder}); wait for its end, or give another directory."
+        msg = f"{directory} is written by another reduction ({who}); wait for its end, or give another directory."
         raise BlockingIOError(msg) from error
     except OSError as error:
         warn(f"{directory} is on a disk that knows no locks ({error.strerror}): let no other reduction write into it")

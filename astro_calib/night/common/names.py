@@ -106,7 +106,9 @@ def natural(path: Path) -> tuple[str, list[tuple[str, int]]]:
 
     >>> from pathlib import Path
     >>> from astro_calib.night.common.names import natural
-    >>> sorted([Path("x10.fits"), Path("x9.fits"), Path("a.fits")], key=natural)[-1].name
+    >>> sorted(
+    ...     [Path("x10.fits"), Path("x9.fits"), Path("a.fits")], key=natural
+    ... )[-1].name
     'x10.fits'
     """
     parts = DIGITS.split(path.name)
@@ -121,7 +123,10 @@ def common_pattern(files: Sequence[Path], others: Iterable[Path]) -> str:
 
     >>> from pathlib import Path
     >>> from astro_calib.night.common.names import common_pattern
-    >>> common_pattern([Path("raw/M31-V-1.fit"), Path("raw/M31-V-2.fit")], [Path("raw/bias-1.fit")])
+    >>> common_pattern(
+    ...     [Path("raw/M31-V-1.fit"), Path("raw/M31-V-2.fit")],
+    ...     [Path("raw/bias-1.fit")],
+    ... )
     "--science 'M31-V-*'"
     """
     every = zip(*map(stem, files), strict=False)
@@ -139,7 +144,15 @@ def called(files: Iterable[Path]) -> dict[Path, str]:
 
     >>> from pathlib import Path
     >>> from astro_calib.night.common.names import called
-    >>> list(called([Path("raw/a/1.fits"), Path("raw/b/1.fits"), Path("raw/b/2.fits")]).values())
+    >>> list(
+    ...     called(
+    ...         [
+    ...             Path("raw/a/1.fits"),
+    ...             Path("raw/b/1.fits"),
+    ...             Path("raw/b/2.fits"),
+    ...         ]
+    ...     ).values()
+    ... )
     ['a/1.fits', 'b/1.fits', '2.fits']
     """
     paths = list(dict.fromkeys(files))

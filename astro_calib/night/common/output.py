@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import as_path
 from astro_calib.io.atomic import remove_leftovers, write_atomically
-from astro_calib.night.common.lock import check_idle, hold, release
+from astro_calib.night.common.lock import check_idle, hold, holder, release
 from astro_calib.report.page import REPORT
 from astro_calib.report.summary_file import SUMMARY_JSON
 
@@ -48,6 +48,7 @@ class Output:
         check_output(directory, overwrite=overwrite)
         self.directory = Path(directory)
         self._written: set[Path] = set()
+        self._holder = ""
         places = {_identity(self.directory / part) for part in ("", *PARTS)} - {None}
         for path in raw:
             # Look at the directory of the file, and at that of a link to it.
@@ -72,8 +73,7 @@ class Output:
             # Another reduction may have ended since the first look.
             _check_empty(self.directory, overwrite=overwrite)
             check()
-            for part in ("", *PARTS):
-                remove_leftovers(self.directory / part)
+            self.remove_leftovers()
             # Its absence tells that the results are not finished.
             for name in SAID:
                 (self.directory / name).unlink(missing_ok=True)
@@ -97,6 +97,21 @@ class Output:
         vars(same)["_written"] = set[Path]()
         return same
 
+    def elsewhere(self) -> Output:
+        """Return the same directory for another process, which writes nothing once this one holds it no more."""
+        same = self.for_one_task()
+        vars(same)["_holder"] = self.holder()
+        return same
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of processes that were killed."""
+        for part in ("", *PARTS):
+            remove_leftovers(self.directory / part)
+
+    def holder(self) -> str:
+        """Who holds the directory now; empty if nobody does."""
+        return holder(self.directory)
+
     def files(self) -> tuple[str, ...]:
         """What was written, as paths in the directory, in the order of their names."""
         return tuple(sorted(path.relative_to(self.directory).as_posix() for path in self._written))
@@ -119,6 +134,10 @@ class Output:
 
     def make_way(self, path: Path) -> None:
         """Remove a link in the place of a result: what it points to, which may be a raw frame, is not replaced."""
+        if self._holder and self.holder() != self._holder:
+            # Whoever asked for this has given it up, and another reduction may have begun.
+            msg = f"{self.directory} is not held by {self._holder} any more; nothing more of it is written."
+            raise OSError(msg)
         if path.is_symlink():
             path.unlink()
 

@@ -78,8 +78,16 @@ class Remarks:
 
     >>> from astro_calib.night.common.remarks import FileRemark, Remarks
     >>> remarks = Remarks()
-    >>> remarks.add(FileRemark("d1.fits", "no WCS"), "no darks", FileRemark("d2.fits", "no WCS"), "no darks")
-    >>> remarks.add(FileRemark("d1.fits", "stars are 6.0 wide"), FileRemark("d2.fits", "stars are 7.5 wide"))
+    >>> remarks.add(
+    ...     FileRemark("d1.fits", "no WCS"),
+    ...     "no darks",
+    ...     FileRemark("d2.fits", "no WCS"),
+    ...     "no darks",
+    ... )
+    >>> remarks.add(
+    ...     FileRemark("d1.fits", "stars are 6.0 wide"),
+    ...     FileRemark("d2.fits", "stars are 7.5 wide"),
+    ... )
     >>> remarks.lines()
     ('d1.fits, d2.fits: no WCS', 'no darks', 'd1.fits, d2.fits: stars are 6.0 to 7.5 wide')
     """

@@ -65,7 +65,11 @@ def columns(rows: Sequence[tuple[str, ...]], alignment: str, width: int | None =
     >>> from astro_calib.night.common.text import columns
     >>> columns([("file", "frames"), ("master-bias.fits", "10")], "<>")
     ['  file              frames', '  master-bias.fits      10']
-    >>> columns([("file", "SNR\nafter", "bad"), ("m13.fits.gz", "31.2", "12268")], "<>>", width=20)
+    >>> columns(
+    ...     [("file", "SNR\nafter", "bad"), ("m13.fits.gz", "31.2", "12268")],
+    ...     "<>>",
+    ...     width=20,
+    ... )
     ['  file', '      SNR', '    after    bad', '  m13.fits.gz', '     31.2  12268']
     """
     return [line for lines in _rows(rows, alignment, width, indent=2) for line in lines]

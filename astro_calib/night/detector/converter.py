@@ -57,7 +57,9 @@ def gain_of_headers(frames: Sequence[RawFrame], step: float | None) -> HeaderGai
 
     >>> from types import SimpleNamespace
     >>> from astro_calib.night.detector.converter import gain_of_headers
-    >>> gain_of_headers([SimpleNamespace(in_header={"gain_per_step": 1.0})], 16.0).value
+    >>> gain_of_headers(
+    ...     [SimpleNamespace(in_header={"gain_per_step": 1.0})], 16.0
+    ... ).value
     0.0625
     """
     steps = step is not None and step > 1

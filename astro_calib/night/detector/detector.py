@@ -248,7 +248,12 @@ def short_names(amplifiers: Sequence[MosaicAmplifier]) -> list[str]:
 
     >>> from types import SimpleNamespace
     >>> from astro_calib.night.detector.detector import short_names
-    >>> short_names([SimpleNamespace(name="extension 1 (A)"), SimpleNamespace(name="extension 2 (B)")])
+    >>> short_names(
+    ...     [
+    ...         SimpleNamespace(name="extension 1 (A)"),
+    ...         SimpleNamespace(name="extension 2 (B)"),
+    ...     ]
+    ... )
     ['A', 'B']
     """
     names = [one.name for one in amplifiers]

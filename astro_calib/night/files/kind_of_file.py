@@ -36,7 +36,11 @@ def kind_of_file(
     >>> from astro_calib.night import load_profile
     >>> from astro_calib.night.files.kind_of_file import kind_of_file
     >>> generic = load_profile("generic")
-    >>> print(kind_of_file(Path("a.fit"), fits.Header([("IMAGETYP", "COMP")]), generic))
+    >>> print(
+    ...     kind_of_file(
+    ...         Path("a.fit"), fits.Header([("IMAGETYP", "COMP")]), generic
+    ...     )
+    ... )
     a.fit: ignored: arc lamp (IMAGETYP='COMP')
     """
     found = profile.recognise(header, path, places)

@@ -151,7 +151,11 @@ def why_not_raw(path: Path, header: Header, data: NDArray[Any]) -> str:
     >>> import numpy as np
     >>> from astropy.io import fits
     >>> from astro_calib.night.files.sample import why_not_raw
-    >>> why_not_raw(Path("flat.fits"), fits.Header([("NCOMBINE", 9)]), np.zeros((2, 2), np.uint16))
+    >>> why_not_raw(
+    ...     Path("flat.fits"),
+    ...     fits.Header([("NCOMBINE", 9)]),
+    ...     np.zeros((2, 2), np.uint16),
+    ... )
     'is a stack (NCOMBINE=9)'
     """
     said = header_of_stack(header, series=True) or ("is a master by its name" if NAMED.search(path.name) else "")

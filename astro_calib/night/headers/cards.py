@@ -45,7 +45,9 @@ def cards_of(header: Header, entries: Sequence[str]) -> Iterator[Card]:
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.headers.cards import cards_of
-    >>> header = fits.Header([("FILTER1", "V"), ("FILTER2", "ND2"), ("IMG_EXP", 500)])
+    >>> header = fits.Header(
+    ...     [("FILTER1", "V"), ("FILTER2", "ND2"), ("IMG_EXP", 500)]
+    ... )
     >>> list(cards_of(header, ["FILTER1 + FILTER2", "IMG_EXP [ms]"]))
     [Card(keyword='FILTER1 + FILTER2', value='V+ND2', unit=''), Card(keyword='IMG_EXP', value=500, unit='ms')]
     """

@@ -88,7 +88,10 @@ def name_of_stack(path: Path) -> str:
 
     >>> from pathlib import Path
     >>> from astro_calib.night.headers.not_raw import name_of_stack
-    >>> name_of_stack(Path("raw/master-flat.fit")), name_of_stack(Path("raw/flat-1.fit"))
+    >>> (
+    ...     name_of_stack(Path("raw/master-flat.fit")),
+    ...     name_of_stack(Path("raw/flat-1.fit")),
+    ... )
     ('is a master by its name', '')
     """
     if NAMED.search(path.name):

@@ -40,7 +40,12 @@ def time_of(header: Header, keywords: Iterable[str] = MOMENTS) -> float | None:
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.headers.observed import time_of
-    >>> round(time_of(fits.Header([("DATE-OBS", "2024-05-13"), ("UT", "12:00:00")])), 6)
+    >>> round(
+    ...     time_of(
+    ...         fits.Header([("DATE-OBS", "2024-05-13"), ("UT", "12:00:00")])
+    ...     ),
+    ...     6,
+    ... )
     60443.5
     """
     for _, value in values_of(header, keywords):

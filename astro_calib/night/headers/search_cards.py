@@ -34,7 +34,14 @@ def cards_that_may_tell(role: str, headers: Sequence[Header]) -> dict[str, list[
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.headers.search_cards import cards_that_may_tell
-    >>> cards_that_may_tell("kind", [fits.Header([("WHATISIT", "flat of the dome"), ("OBSERVER", "Leavitt")])])
+    >>> cards_that_may_tell(
+    ...     "kind",
+    ...     [
+    ...         fits.Header(
+    ...             [("WHATISIT", "flat of the dome"), ("OBSERVER", "Leavitt")]
+    ...         )
+    ...     ],
+    ... )
     {'WHATISIT': ['flat of the dome']}
     """
     found: dict[str, list[Any]] = {}

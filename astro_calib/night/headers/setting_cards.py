@@ -97,7 +97,16 @@ def family_of(keyword: str) -> str:
     Return which setting of the camera a card tells by its name; empty if it tells none.
 
     >>> from astro_calib.night.headers.setting_cards import family_of
-    >>> [family_of(card) for card in ("CCDXBIN", "ESO DET WIN1 BINX", "Y_ORGSUB", "CHIPID", "EXPTIME")]
+    >>> [
+    ...     family_of(card)
+    ...     for card in (
+    ...         "CCDXBIN",
+    ...         "ESO DET WIN1 BINX",
+    ...         "Y_ORGSUB",
+    ...         "CHIPID",
+    ...         "EXPTIME",
+    ...     )
+    ... ]
     ['binning', 'binning', 'window', 'camera', '']
     """
     for family, cards in CARDS.items():
@@ -119,7 +128,9 @@ def settings_cards(header: Header) -> list[str]:
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.headers.setting_cards import settings_cards
-    >>> settings_cards(fits.Header([("HBIN", 2), ("CCDNAME", "e2v"), ("EXPTIME", 30.0)]))
+    >>> settings_cards(
+    ...     fits.Header([("HBIN", 2), ("CCDNAME", "e2v"), ("EXPTIME", 30.0)])
+    ... )
     ['CCDNAME', 'HBIN']
     """
     told = (keyword for keyword in dict.fromkeys(header) if family_of(keyword))
@@ -168,7 +179,11 @@ def hints_of(header: Header, keywords: Mapping[str, Sequence[str]] = MappingProx
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.headers.setting_cards import hints_of
-    >>> hints_of(fits.Header([("FLIPSTAT", ""), ("CHIPCONF", "fast"), ("CCD-TEMP", -20.0)]))
+    >>> hints_of(
+    ...     fits.Header(
+    ...         [("FLIPSTAT", ""), ("CHIPCONF", "fast"), ("CCD-TEMP", -20.0)]
+    ...     )
+    ... )
     {'FLIPSTAT': '', 'CHIPCONF': 'fast'}
     """
     found = {}

@@ -42,7 +42,12 @@ def settings_of(header: Header, gains: Iterable[str] = ()) -> dict[str, str | fl
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.headers.settings import settings_of
-    >>> cards = [("INSTRUME", "ZWO ASI294MC Pro"), ("GAIN", 120), ("SET-TEMP", -18), ("CCD-TEMP", -17.5)]
+    >>> cards = [
+    ...     ("INSTRUME", "ZWO ASI294MC Pro"),
+    ...     ("GAIN", 120),
+    ...     ("SET-TEMP", -18),
+    ...     ("CCD-TEMP", -17.5),
+    ... ]
     >>> settings_of(fits.Header(cards))
     {'INSTRUME': 'zwo asi294mc pro', 'GAIN': 120.0, 'temperature': -17.5}
     """
@@ -92,9 +97,18 @@ def is_same(card: str, one: str | float, other: str | float) -> bool:
     Whether two values of a card tell the same setting.
 
     >>> from astro_calib.night.headers.settings import is_same
-    >>> is_same("EGAIN", 1.47, 1.5), is_same("GAIN", 100.0, 101.0), is_same("READOUTM", "fast", "slow")
+    >>> (
+    ...     is_same("EGAIN", 1.47, 1.5),
+    ...     is_same("GAIN", 100.0, 101.0),
+    ...     is_same("READOUTM", "fast", "slow"),
+    ... )
     (True, False, False)
-    >>> is_same("INSTRUME", "zwo asi294mc pro", "zwo ccd asi294mc pro(pro)"), is_same("CCDSUM", "2 2", "2x2")
+    >>> (
+    ...     is_same(
+    ...         "INSTRUME", "zwo asi294mc pro", "zwo ccd asi294mc pro(pro)"
+    ...     ),
+    ...     is_same("CCDSUM", "2 2", "2x2"),
+    ... )
     (True, True)
     """
     if one == other:

@@ -45,8 +45,14 @@ def detector_temperature(header: Header) -> float | None:
     Return the temperature of the detector in degrees Celsius; None if a header does not tell it.
 
     >>> from astropy.io import fits
-    >>> from astro_calib.night.headers.temperature_cards import detector_temperature
-    >>> detector_temperature(fits.Header([("DOMETEMP", 12.0), ("SET-TEMP", -20.0), ("CHIPTEMP", -12.5)]))
+    >>> from astro_calib.night.headers.temperature_cards import (
+    ...     detector_temperature,
+    ... )
+    >>> detector_temperature(
+    ...     fits.Header(
+    ...         [("DOMETEMP", 12.0), ("SET-TEMP", -20.0), ("CHIPTEMP", -12.5)]
+    ...     )
+    ... )
     -12.5
     """
     told = _told(header)
@@ -59,7 +65,10 @@ def doubtful_card(header: Header) -> str:
 
     >>> from astropy.io import fits
     >>> from astro_calib.night.headers.temperature_cards import doubtful_card
-    >>> doubtful_card(fits.Header([("TEMP", 12.0)])), doubtful_card(fits.Header([("TEMP", 12.0), ("CCD-TEMP", -20.0)]))
+    >>> (
+    ...     doubtful_card(fits.Header([("TEMP", 12.0)])),
+    ...     doubtful_card(fits.Header([("TEMP", 12.0), ("CCD-TEMP", -20.0)])),
+    ... )
     ('TEMP', '')
     """
     told = _told(header)

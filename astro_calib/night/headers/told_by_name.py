@@ -85,7 +85,10 @@ def kind_by_name(path: PurePath, places: Collection[PurePath] = ()) -> Told | No
 
     >>> from pathlib import Path
     >>> from astro_calib.night.headers.told_by_name import kind_by_name
-    >>> kind_by_name(Path("raw/flat-V-003.fit")).value, kind_by_name(Path("darks/M31_00001.fits")).value
+    >>> (
+    ...     kind_by_name(Path("raw/flat-V-003.fit")).value,
+    ...     kind_by_name(Path("darks/M31_00001.fits")).value,
+    ... )
     ('flat', 'dark')
     >>> print(kind_by_name(Path("Flaters_001.fits")))
     None
@@ -111,7 +114,10 @@ def filter_by_name(path: PurePath, places: Collection[PurePath] = ()) -> Told | 
 
     >>> from pathlib import Path
     >>> from astro_calib.night.headers.told_by_name import filter_by_name
-    >>> [filter_by_name(Path(name)).value for name in ("flat-V-003.fit", "m57_0336Blue.fit", "vflat001.fits")]
+    >>> [
+    ...     filter_by_name(Path(name)).value
+    ...     for name in ("flat-V-003.fit", "m57_0336Blue.fit", "vflat001.fits")
+    ... ]
     ['V', 'Blue', 'V']
     """
     for name, text in _names(path, places):
@@ -129,9 +135,15 @@ def exposure_by_name(path: PurePath) -> float | None:
 
     >>> from pathlib import Path
     >>> from astro_calib.night.headers.told_by_name import exposure_by_name
-    >>> exposure_by_name(Path("M 31_60s60_Astro.fits")), exposure_by_name(Path("M31s_0060.fits"))
+    >>> (
+    ...     exposure_by_name(Path("M 31_60s60_Astro.fits")),
+    ...     exposure_by_name(Path("M31s_0060.fits")),
+    ... )
     (60.0, None)
-    >>> [exposure_by_name(Path(f"{name}.fits")) for name in ("J1200 30S", "NGC 12S", "HD 209458 s", "T22-30-15s")]
+    >>> [
+    ...     exposure_by_name(Path(f"{name}.fits"))
+    ...     for name in ("J1200 30S", "NGC 12S", "HD 209458 s", "T22-30-15s")
+    ... ]
     [None, None, None, None]
     """
     told = {float(number) for number in SECONDS.findall(FITS_SUFFIX.sub("", path.name))}

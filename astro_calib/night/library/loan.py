@@ -41,7 +41,9 @@ class Borrowed(NamedTuple):
         >>> from pathlib import Path
         >>> from astro_calib.night.library.loan import Borrowed
         >>> from astro_calib.night.library.master_file import MasterFile
-        >>> Borrowed(MasterFile(path=Path("b.fits"), kind="bias", shape=(1, 1)), 12.2).age
+        >>> Borrowed(
+        ...     MasterFile(path=Path("b.fits"), kind="bias", shape=(1, 1)), 12.2
+        ... ).age
         '12 days before the night'
         """
         if self.days is None:

@@ -94,7 +94,9 @@ class MasterFile:
     --------
     >>> from pathlib import Path
     >>> from astro_calib.night.library.master_file import MasterFile
-    >>> MasterFile(path=Path("flat-V.fits"), kind="flat", shape=(64, 96)).is_of_filter("V")
+    >>> MasterFile(
+    ...     path=Path("flat-V.fits"), kind="flat", shape=(64, 96)
+    ... ).is_of_filter("V")
     True
     """
 

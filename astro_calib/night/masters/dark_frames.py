@@ -54,7 +54,14 @@ class DarkFrames:
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.night.masters.dark_frames import DarkFrames
     >>> hot = np.where(np.arange(2000) % 50, 0.0, 1000.0).reshape(40, 50)
-    >>> frames = [CCDFrame(hot * scale, unit="electron", uncertainty=np.full(hot.shape, 8.0)) for scale in (1, 1, 3)]
+    >>> frames = [
+    ...     CCDFrame(
+    ...         hot * scale,
+    ...         unit="electron",
+    ...         uncertainty=np.full(hot.shape, 8.0),
+    ...     )
+    ...     for scale in (1, 1, 3)
+    ... ]
     >>> for number, frame in enumerate(frames):
     ...     frame.name = f"d{number}.fits"
     >>> looks = DarkFrames(3)

@@ -57,7 +57,7 @@ class ExtraSteps:
                 found[name] = self._master(path)
         if steps.sky is not None:
             found["sky"] = steps.sky
-        if steps.cosmic_rays is not None:
+        if steps.cosmic_rays in ("repair", "mask"):
             found["cosmic_rays"] = True if steps.cosmic_rays == "repair" else "mask"
         return found
 
@@ -68,6 +68,11 @@ class ExtraSteps:
             without = sorted({frame.filter for frame in science} - set(files)) if files and "*" not in files else []
             said += [f"no {name} is given for {for_filter(one)}: its frames are reduced without" for one in without]
         return said
+
+    @property
+    def compares(self) -> bool:
+        """Whether cosmic rays are found by comparing frames, once they are calibrated."""
+        return self.steps.cosmic_rays == "compare"
 
     def finished(self, image: CCDFrame) -> CCDFrame:
         """Return a calibrated frame, or the frame that it is compared with, with its pixels added up."""

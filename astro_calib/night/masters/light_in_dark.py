@@ -51,8 +51,14 @@ def light_in(dark: CCDFrame, flats: Iterable[CCDFrame], bias: CCDFrame) -> Light
     >>> pattern = np.random.default_rng(1).normal(1, 0.02, (100, 120))
     >>> noise = np.random.default_rng(2).normal(0, 2, pattern.shape)
     >>> flat = CCDFrame(30000 * pattern, unit="electron")
-    >>> bias = CCDFrame(np.zeros(pattern.shape), unit="electron", uncertainty=np.full(pattern.shape, 0.5))
-    >>> light = light_in(CCDFrame(300 * pattern + noise, unit="electron"), [flat], bias)
+    >>> bias = CCDFrame(
+    ...     np.zeros(pattern.shape),
+    ...     unit="electron",
+    ...     uncertainty=np.full(pattern.shape, 0.5),
+    ... )
+    >>> light = light_in(
+    ...     CCDFrame(300 * pattern + noise, unit="electron"), [flat], bias
+    ... )
     >>> bool(abs(light.value - 300) < 5 * light.error)
     True
     >>> light_in(CCDFrame(5 + noise, unit="electron"), [flat], bias) is None

@@ -46,9 +46,18 @@ class NightPlan(FramesByKind):
     >>> from astro_calib import simulate
     >>> from astro_calib.night import plan_night
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
     ...     night = plan_night(directory)
-    >>> len(night.setups), len(night.biases), list(night.flats), len(night.science)
+    >>> (
+    ...     len(night.setups),
+    ...     len(night.biases),
+    ...     list(night.flats),
+    ...     len(night.science),
+    ... )
     (1, 10, ['V'], 1)
     """
 

@@ -78,9 +78,17 @@ class Plan(FramesByKind):
     >>> from astro_calib import simulate
     >>> from astro_calib.night import plan_night
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
     ...     (plan,) = plan_night(directory).setups
-    >>> len(plan.biases), {filter: len(frames) for filter, frames in plan.flats.items()}, len(plan.science)
+    >>> (
+    ...     len(plan.biases),
+    ...     {filter: len(frames) for filter, frames in plan.flats.items()},
+    ...     len(plan.science),
+    ... )
     (10, {'V': 5}, 1)
     >>> plan.overscan, plan.trim
     ('[97:128,1:64]', '[1:96,1:64]')

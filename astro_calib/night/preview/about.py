@@ -41,8 +41,14 @@ def about_file(path: Path, profile: Profile) -> str:
     >>> from astro_calib.night import load_profile
     >>> from astro_calib.night.preview.about import about_file
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
-    ...     text = about_file(Path(directory) / "flat-001-V.fits", load_profile("generic"))
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
+    ...     text = about_file(
+    ...         Path(directory) / "flat-001-V.fits", load_profile("generic")
+    ...     )
     >>> print("\n".join(text.splitlines()[:4]))
     flat-001-V.fits
       taken for         a flat, as IMAGETYP='FLAT' says

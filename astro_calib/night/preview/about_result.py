@@ -9,7 +9,8 @@ import numpy as np
 from astro_calib.flags import DataQuality
 from astro_calib.night.common.names import named
 from astro_calib.night.library.loan import LENT
-from astro_calib.night.summary.error_shares import error_shares, shares_text
+from astro_calib.night.summary.error_shares import error_shares
+from astro_calib.noise.shown import shares_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

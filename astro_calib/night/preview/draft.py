@@ -84,7 +84,11 @@ def draft_profile(raw: Any) -> str:
     >>> from astro_calib import simulate
     >>> from astro_calib.night.preview.draft import draft_profile
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
     ...     text = draft_profile(directory)
     >>> print(text.partition(chr(10))[0])
     # A draft from the headers of bias-001.fits to science-001-V.fits (26 files).

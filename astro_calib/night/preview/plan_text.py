@@ -41,7 +41,11 @@ def plan_text(night: NightPlan, *, measured: bool = True) -> str:
     >>> from astro_calib.night import plan_night
     >>> from astro_calib.night.preview.plan_text import plan_text
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
     ...     text = plan_text(plan_night(directory, headers_only=True))
     >>> print(text.partition(chr(10))[0])
     26 raw files, of which 26 are used; nothing was written, and no pixel was read

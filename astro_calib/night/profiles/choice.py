@@ -140,7 +140,13 @@ def choose_profile(header: Header) -> Profile:
     --------
     >>> from astropy.io import fits
     >>> from astro_calib.night import choose_profile
-    >>> header = fits.Header([("INSTRUME", "Nickel Direct Camera"), ("NAXIS1", 1056), ("NAXIS2", 1024)])
+    >>> header = fits.Header(
+    ...     [
+    ...         ("INSTRUME", "Nickel Direct Camera"),
+    ...         ("NAXIS1", 1056),
+    ...         ("NAXIS2", 1024),
+    ...     ]
+    ... )
     >>> profile = choose_profile(header)
     >>> profile.name, profile.why
     ('nickel', "INSTRUME='Nickel Direct Camera'")

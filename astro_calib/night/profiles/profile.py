@@ -282,7 +282,9 @@ class Profile:
         --------
         >>> from astropy.io import fits
         >>> from astro_calib.night import load_profile
-        >>> load_profile("generic").passed_over(fits.Header([("GAIN", 120)]), "gain")
+        >>> load_profile("generic").passed_over(
+        ...     fits.Header([("GAIN", 120)]), "gain"
+        ... )
         'GAIN=120 is what the camera was set to, and no gain in electron/adu'
         """
         return Reading(header, self.keywords).passed_over(role)
@@ -306,7 +308,9 @@ class Profile:
         --------
         >>> from astropy.io import fits
         >>> from astro_calib.night import load_profile
-        >>> load_profile("generic").exposure_time(fits.Header([("EXPTIME", "1/30")])).seconds
+        >>> load_profile("generic").exposure_time(
+        ...     fits.Header([("EXPTIME", "1/30")])
+        ... ).seconds
         0.03333333333333333
         """
         return Reading(header, self.keywords).exposure_time()
@@ -358,7 +362,9 @@ class Profile:
         --------
         >>> from astropy.io import fits
         >>> from astro_calib.night import load_profile
-        >>> load_profile("generic").recognise(fits.Header([("IMAGETYP", "Bias Frame")])).why
+        >>> load_profile("generic").recognise(
+        ...     fits.Header([("IMAGETYP", "Bias Frame")])
+        ... ).why
         "IMAGETYP='Bias Frame'"
         """
         return recognise(Reading(header, self.keywords, path), self.rules, self.given, places)

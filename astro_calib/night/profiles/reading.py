@@ -64,7 +64,9 @@ class Reading:
     --------
     >>> from astropy.io import fits
     >>> from astro_calib.night.profiles.reading import Reading
-    >>> Reading(fits.Header([("FILTER", "V")]), {"filter": ("FILTER",)}).find("filter")
+    >>> Reading(fits.Header([("FILTER", "V")]), {"filter": ("FILTER",)}).find(
+    ...     "filter"
+    ... )
     ('FILTER', 'V')
     """
 
@@ -145,7 +147,15 @@ def telling(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     Yield the keywords and values that say something of the kind of a frame.
 
     >>> from astro_calib.night.profiles.reading import telling
-    >>> list(telling([("FRAME", "Thu Jul 04 21:13:02 2024"), ("OBSTYPE", "CALIB"), ("CALTYPE", "FLAT")]))
+    >>> list(
+    ...     telling(
+    ...         [
+    ...             ("FRAME", "Thu Jul 04 21:13:02 2024"),
+    ...             ("OBSTYPE", "CALIB"),
+    ...             ("CALTYPE", "FLAT"),
+    ...         ]
+    ...     )
+    ... )
     [('CALTYPE', 'FLAT')]
     """
     for keyword, value in values:

@@ -123,7 +123,10 @@ def is_named(path: Path, pattern: str) -> bool:
     >>> from pathlib import Path
     >>> from astro_calib.night.profiles.recognise import is_named
     >>> path = Path("raw/darks/d1.fits.gz")
-    >>> [is_named(path, pattern) for pattern in ("d?", "darks", "raw/darks/", "raw/*/d1.*", "flats")]
+    >>> [
+    ...     is_named(path, pattern)
+    ...     for pattern in ("d?", "darks", "raw/darks/", "raw/*/d1.*", "flats")
+    ... ]
     [True, True, True, True, False]
     """
     wanted = pattern.replace("\\", "/").casefold()

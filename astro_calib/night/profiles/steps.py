@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["COSMIC_RAYS", "FILES", "OF_FILTERS", "Steps", "checked_steps", "with_steps"]
 
 #: What becomes of cosmic rays.
-COSMIC_RAYS = ("repair", "mask")
+COSMIC_RAYS = ("repair", "mask", "compare")
 #: The steps that apply what is in a file: of a filter, or of all frames.
 OF_FILTERS = ("fringe", "illumination")
 FILES = (*OF_FILTERS, "shutter", "crosstalk")
@@ -47,8 +47,8 @@ class Steps:
         Masters by filter; ``"*"`` for any other.
     sky : int or None
         The degree of the surface that is fitted to the sky and subtracted.
-    cosmic_rays : {"repair", "mask"} or None
-        What becomes of cosmic rays.
+    cosmic_rays : {"repair", "mask", "compare"} or None
+        What becomes of cosmic rays; ``"compare"`` masks those that other frames of the field show.
     bin : int or None
         How many pixels along each axis are added up.
     colours : bool
@@ -113,7 +113,7 @@ def checked_steps(table: Mapping[str, Any], inside: str = "") -> Steps:
     >>> checked_steps({"cosmic_rays": True}, "steps.")
     Traceback (most recent call last):
         ...
-    ValueError: steps.cosmic_rays is True; it must be one of repair, mask.
+    ValueError: steps.cosmic_rays is True; it must be one of repair, mask, compare.
     """
     known = [one.name for one in fields(Steps)]
     for key in table:

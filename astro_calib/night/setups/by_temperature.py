@@ -40,9 +40,20 @@ def by_temperature(frames: Sequence[RawFrame], tolerance: float) -> list[list[Ra
     ...     kind: str
     ...     settings: dict
     ...     filter: str = ""
-    >>> kinds = [("bias", -20.0), ("dark", -20.0), ("science", -20.0), ("science", -18.0), ("science", -17.0)]
-    >>> groups = by_temperature([Frame(kind, {"temperature": t}) for kind, t in kinds], 2.5)
-    >>> [[(one.kind, one.settings["temperature"]) for one in group] for group in groups]
+    >>> kinds = [
+    ...     ("bias", -20.0),
+    ...     ("dark", -20.0),
+    ...     ("science", -20.0),
+    ...     ("science", -18.0),
+    ...     ("science", -17.0),
+    ... ]
+    >>> groups = by_temperature(
+    ...     [Frame(kind, {"temperature": t}) for kind, t in kinds], 2.5
+    ... )
+    >>> [
+    ...     [(one.kind, one.settings["temperature"]) for one in group]
+    ...     for group in groups
+    ... ]
     ... # doctest: +NORMALIZE_WHITESPACE
     [[('bias', -20.0), ('dark', -20.0), ('science', -20.0), ('science', -18.0)],
      [('bias', -20.0), ('science', -17.0)]]

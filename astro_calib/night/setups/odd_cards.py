@@ -59,7 +59,12 @@ def doubts_of_filters(frames: Sequence[RawFrame]) -> Iterator[str]:
     ...     kind: str
     ...     hints: dict
     ...     filter: str = "V"
-    >>> (said,) = doubts_of_filters([Frame("flat", {"FILTERB": "open"}), Frame("science", {"FILTERB": "nd1"})])
+    >>> (said,) = doubts_of_filters(
+    ...     [
+    ...         Frame("flat", {"FILTERB": "open"}),
+    ...         Frame("science", {"FILTERB": "nd1"}),
+    ...     ]
+    ... )
     >>> said[:75]
     "FILTERB is 'open' in the flats of filter V, and 'nd1' in its science frames"
     """

@@ -122,7 +122,12 @@ def setups(frames: Sequence[RawFrame], tolerance: float = TOLERANCE) -> list[Set
     ... class Frame:
     ...     settings: dict
     ...     kind: str = "science"
-    >>> frames = [Frame({"GAIN": 1.0}), Frame({"GAIN": 2.0}), Frame({}), Frame({"GAIN": 2.0})]
+    >>> frames = [
+    ...     Frame({"GAIN": 1.0}),
+    ...     Frame({"GAIN": 2.0}),
+    ...     Frame({}),
+    ...     Frame({"GAIN": 2.0}),
+    ... ]
     >>> [len(setup.frames) for setup in setups(frames)]
     [3, 2]
     """
@@ -184,7 +189,12 @@ def described_setups(found: Sequence[Setup]) -> list[str]:
     Return what tells each of several setups from the others; empty if there is only one.
 
     >>> from astro_calib.night.setups.setups import Setup, described_setups
-    >>> described_setups([Setup({"GAIN": 0.0, "OFFSET": 30.0}, ()), Setup({"GAIN": 120.0, "OFFSET": 30.0}, ())])
+    >>> described_setups(
+    ...     [
+    ...         Setup({"GAIN": 0.0, "OFFSET": 30.0}, ()),
+    ...         Setup({"GAIN": 120.0, "OFFSET": 30.0}, ()),
+    ...     ]
+    ... )
     ['GAIN 0', 'GAIN 120']
     """
     cards = {card for setup in found for card in setup.settings}
@@ -246,7 +256,12 @@ def setup_titles(found: Sequence[Mapping[str, str | float]]) -> list[str]:
     Return a few words for each of several setups that tell it from the others, from what their cards say.
 
     >>> from astro_calib.night.setups.setups import setup_titles
-    >>> setup_titles([{"XBINNING": 1.0, "temperature": -20.0}, {"XBINNING": 2.0, "temperature": -20.0}])
+    >>> setup_titles(
+    ...     [
+    ...         {"XBINNING": 1.0, "temperature": -20.0},
+    ...         {"XBINNING": 2.0, "temperature": -20.0},
+    ...     ]
+    ... )
     ['binning 1', 'binning 2']
     """
     titles: list[list[str]] = [[] for _ in found]

@@ -41,8 +41,15 @@ def remarks_on_settings(frames: Sequence[RawFrame], said: Iterable[str] = ()) ->
     ...     path: Path
     ...     settings: dict
     ...     kind: str = "bias"
-    >>> told = [Frame(Path(f"b{number}.fits"), {"OFFSET": 10.0}) for number in range(3)]
-    >>> print(*remarks_on_settings([*told, Frame(Path("m13.fits"), {}, "science")]))
+    >>> told = [
+    ...     Frame(Path(f"b{number}.fits"), {"OFFSET": 10.0})
+    ...     for number in range(3)
+    ... ]
+    >>> print(
+    ...     *remarks_on_settings(
+    ...         [*told, Frame(Path("m13.fits"), {}, "science")]
+    ...     )
+    ... )
     m13.fits: its header does not tell OFFSET, which is 10 in the other frames: it is taken to be the same
     """
     families: dict[str, None] = {}

@@ -56,8 +56,13 @@ def without_unsure(found: Sequence[Setup]) -> Sure:
     ...     settings: dict
     ...     kind: str = "bias"
     ...     filter: str = ""
-    >>> frames = [Frame(Path(f"b{offset}.fits"), {"OFFSET": offset}) for offset in (10.0, 30.0)]
-    >>> sure = without_unsure(setups([*frames, Frame(Path("m13.fits"), {}, "science")]))
+    >>> frames = [
+    ...     Frame(Path(f"b{offset}.fits"), {"OFFSET": offset})
+    ...     for offset in (10.0, 30.0)
+    ... ]
+    >>> sure = without_unsure(
+    ...     setups([*frames, Frame(Path("m13.fits"), {}, "science")])
+    ... )
     >>> sure.reasons[Path("m13.fits")][:56]
     'its header does not tell OFFSET, which is 10 or 30 in fr'
     """

@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astro_calib.frame.rebuild import usable
+from astro_calib.noise.shares import PIXELS, mean_parts
 from astro_calib.stack.levels import finite_median
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from astro_calib.frame.frame import CCDFrame
 
-__all__ = ["error_shares", "shares_text"]
+__all__ = ["error_shares"]
 
-#: So many pixels of a frame are enough.
-PIXELS = 50_000
 #: Pixels within so many standard deviations of the median are sky.
 SKY = 2.0
-#: Smaller shares are not told.
-SMALLEST = 0.001
 
 
 def error_shares(image: CCDFrame) -> dict[str, float]:
@@ -41,23 +36,9 @@ def error_shares(image: CCDFrame) -> dict[str, float]:
     if not sky.any():
         return {}
     total = float(np.mean(variance[sky], dtype=np.float64))
-    parts = {
-        name: float(np.mean(np.broadcast_to(part, sky.shape)[sky], dtype=np.float64))
-        for name, part in piece.known_budget.variances().items()
-    }
+    parts = mean_parts(piece.known_budget, sky)
     if min(parts.values()) < 0:
         # Where more was subtracted than is there, light has no noise, and the others are the whole.
         parts = {name: max(part, 0.0) for name, part in parts.items()}
         total = sum(parts.values())
-    return {name: part / total for name, part in sorted(parts.items(), key=lambda item: -item[1])}
-
-
-def shares_text(shares: Mapping[str, float]) -> str:
-    """
-    Return shares as text.
-
-    >>> from astro_calib.night.summary.error_shares import shares_text
-    >>> shares_text({"shot noise": 0.8, "read noise": 0.196, "flat": 0.004})
-    'shot noise 80%, read noise 19.6%, flat 0.4%'
-    """
-    return ", ".join(f"{name} {100 * share:.3g}%" for name, share in shares.items() if share >= SMALLEST)
+    return {name: part / total for name, part in parts.items()}

@@ -82,12 +82,27 @@ class FrameSummary:
     >>> from pathlib import Path
     >>> from astro_calib.night import FrameSummary, SkyNoise
     >>> frame = FrameSummary(
-    ...     path=Path("m13.fits"), table=Path("m13-stars.ecsv"), object="M 13", filter="V", exposure_time=60.0,
-    ...     sky=SkyNoise(level=212.0, observed=18.4, predicted=18.3, ratio=1.005), stars=120, stars_found=131,
-    ...     snr_before=31.0, snr_after=38.0, snr_empirical_before=22.0, snr_empirical_after=37.0, empty_ratio=1.6,
-    ...     saturated=3, bad=2048)
+    ...     path=Path("m13.fits"),
+    ...     table=Path("m13-stars.ecsv"),
+    ...     object="M 13",
+    ...     filter="V",
+    ...     exposure_time=60.0,
+    ...     sky=SkyNoise(
+    ...         level=212.0, observed=18.4, predicted=18.3, ratio=1.005
+    ...     ),
+    ...     stars=120,
+    ...     stars_found=131,
+    ...     snr_before=31.0,
+    ...     snr_after=38.0,
+    ...     snr_empirical_before=22.0,
+    ...     snr_empirical_after=37.0,
+    ...     empty_ratio=1.6,
+    ...     saturated=3,
+    ...     bad=2048,
+    ... )
     >>> frame.remarks()
-    ['m13.fits: empty apertures scatter by 1.60 of what is predicted: crowded or structured field']
+    ['m13.fits: empty apertures scatter by 1.60 of what is predicted:
+     crowded or structured field']
     """
 
     path: Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from astro_calib.night.common.text import columns, glued, listed, number_text, paragraph
-from astro_calib.night.summary.error_shares import shares_text
+from astro_calib.noise.shown import shares_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

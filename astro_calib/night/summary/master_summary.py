@@ -62,8 +62,16 @@ class MasterSummary:
     --------
     >>> from pathlib import Path
     >>> from astro_calib.night import MasterSummary
-    >>> made = MasterSummary(path=Path("master-bias.fits"), title="bias", number=25, level=0.1, sigma=1.8)
-    >>> print(f"{made.title} of {made.number} frames, noise {made.sigma} electron")
+    >>> made = MasterSummary(
+    ...     path=Path("master-bias.fits"),
+    ...     title="bias",
+    ...     number=25,
+    ...     level=0.1,
+    ...     sigma=1.8,
+    ... )
+    >>> print(
+    ...     f"{made.title} of {made.number} frames, noise {made.sigma} electron"
+    ... )
     bias of 25 frames, noise 1.8 electron
     """
 
@@ -97,7 +105,15 @@ class MasterSummary:
         >>> from pathlib import Path
         >>> from astro_calib.night import MasterSummary
         >>> path = Path("master-flat-V.fits")
-        >>> made = MasterSummary(path=path, title="", number=6, level=1, sigma=0.01, kind="flat", noise_ratio=2.84)
+        >>> made = MasterSummary(
+        ...     path=path,
+        ...     title="",
+        ...     number=6,
+        ...     level=1,
+        ...     sigma=0.01,
+        ...     kind="flat",
+        ...     noise_ratio=2.84,
+        ... )
         >>> made.alarm[:74]
         'master-flat-V.fits: its frames scatter by 2.84 times what is predicted: th'
         """

@@ -29,7 +29,9 @@ def plain(value: Any) -> Any:
 
     >>> from pathlib import Path
     >>> from astro_calib.night.summary.plain import plain
-    >>> plain({"path": Path("a.fits"), "ratio": float("nan"), "shape": (16, 20)})
+    >>> plain(
+    ...     {"path": Path("a.fits"), "ratio": float("nan"), "shape": (16, 20)}
+    ... )
     {'path': 'a.fits', 'ratio': None, 'shape': [16, 20]}
     """
     if value is None or isinstance(value, bool | int | str | Path):

@@ -34,8 +34,18 @@ def below_zero(image: CCDFrame) -> float:
     >>> from astro_calib import CCDFrame
     >>> from astro_calib.night.summary.sky_level import below_zero
     >>> noise = np.random.default_rng(1).normal(0, 10, (64, 64))
-    >>> [round(below_zero(CCDFrame(noise + level, unit="electron", uncertainty=np.full((64, 64), 10.0))))
-    ...  for level in (-120, -1, 50)]
+    >>> [
+    ...     round(
+    ...         below_zero(
+    ...             CCDFrame(
+    ...                 noise + level,
+    ...                 unit="electron",
+    ...                 uncertainty=np.full((64, 64), 10.0),
+    ...             )
+    ...         )
+    ...     )
+    ...     for level in (-120, -1, 50)
+    ... ]
     [120, 0, 0]
     """
     piece = image[:: max(1, image.pixels.size // PIXELS)]

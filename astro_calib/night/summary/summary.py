@@ -74,8 +74,15 @@ class NightSummary:
     >>> from astro_calib import reduce_night, simulate
     >>> camera = simulate.camera((96, 128), seed=1, filters=["V"])
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(f"{directory}/raw", seed=1, camera=camera, science=1)
-    ...     summary = reduce_night(f"{directory}/raw", f"{directory}/reduced", pictures=False, progress=False)
+    ...     taken = simulate.night(
+    ...         f"{directory}/raw", seed=1, camera=camera, science=1
+    ...     )
+    ...     summary = reduce_night(
+    ...         f"{directory}/raw",
+    ...         f"{directory}/reduced",
+    ...         pictures=False,
+    ...         progress=False,
+    ...     )
     >>> [(master.title, master.number) for master in summary.masters]
     [('master bias', 10), ('master dark, 120 s', 10), ('master flat, V', 5)]
     >>> len(summary.frames), len(summary.failures), len(summary.unused)

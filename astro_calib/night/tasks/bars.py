@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from astro_calib.night.tasks.task import SCIENCE
+from astro_calib.night.tasks.task import BIAS, DARK, FLAT, SCIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +23,7 @@ class Bars:
     def __init__(self, plan: NightPlan, bar: Callable[..., Any]) -> None:
         self._plan, self._bar = plan, bar
         self._shown: tuple[int, bool] | None = None
+        self._read = 0
         self._now: Any = None
 
     def __enter__(self) -> Self:
@@ -32,8 +33,9 @@ class Bars:
         if self._now is not None:
             self._now.close()
 
-    def started(self, task: Task) -> None:
-        """Show the bar of a task that begins."""
+    def expected(self, task: Task) -> None:
+        """Show the bar of a task that is waited for."""
+        self._read = 0
         wanted = task.setup, task.kind == SCIENCE
         if wanted == self._shown:
             return
@@ -47,11 +49,21 @@ class Bars:
 
     def read(self, _: object) -> None:
         """Take note of a raw frame that went into a master."""
+        self._read += 1
         self._now.update()
 
     def counted(self, outcomes: Iterable[tuple[Task, Outcome]]) -> Iterator[tuple[Task, Outcome]]:
-        """Yield outcomes as they come, and count those of science frames."""
+        """Yield outcomes as they come, and count science frames, and frames of masters that were read elsewhere."""
         for task, outcome in outcomes:
-            if task.kind == SCIENCE:
-                self._now.update()
+            self._now.update(max(self._frames(task) - self._read, 0))
             yield task, outcome
+
+    def _frames(self, task: Task) -> int:
+        plan = self._plan.setups[task.setup]
+        if task.kind == BIAS:
+            return len(plan.biases)
+        if task.kind == DARK:
+            return len(plan.darks[task.of])
+        if task.kind == FLAT:
+            return len(plan.flat_groups[task.of])
+        return int(task.kind == SCIENCE)

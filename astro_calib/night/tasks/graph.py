@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from astro_calib.night.common.names import file_name, unique_name
 from astro_calib.night.masters.master_set import dark_name, flat_name
 from astro_calib.night.matching.matching import same_exposure
+from astro_calib.night.matching.neighbours import neighbours
 from astro_calib.night.tasks.task import BIAS, DARK, DARK_FOR, FLAT, LENT, LIGHT, SCIENCE, Task
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ def tasks_of(night: NightPlan) -> list[Task]:
     >>> from astro_calib.night import plan_night
     >>> from astro_calib.night.tasks.graph import tasks_of
     >>> with TemporaryDirectory() as directory:
-    ...     taken = simulate.night(directory, camera=simulate.camera((64, 96), filters=["V"]), science=1)
+    ...     taken = simulate.night(
+    ...         directory,
+    ...         camera=simulate.camera((64, 96), filters=["V"]),
+    ...         science=1,
+    ...     )
     ...     tasks = tasks_of(plan_night(directory))
     >>> [task.name for task in tasks]
     ['bias', 'dark-120s', 'dark for 120 s', 'dark for 10 s', 'flat-V', 'light in darks', 'science-001-V']
@@ -72,9 +77,12 @@ class _Setup:
         every = (*bias, *_names(darks.values()), *_names(flat for _, flat in flats))
         light = [self._task("light in darks", LIGHT, needs=every)] if bias and darks and flats else []
         science = []
+        compares = plan.profile.steps.cosmic_rays == "compare"
+        others = neighbours(plan.science) if compares else {}
         for index, frame in enumerate(plan.science):
             of_filter = _names(flat for name, flat in flats if name == frame.filter)
-            needs = (*bias, made[frame.exposure_time].name, *of_filter)
+            times = dict.fromkeys(one.exposure_time for one in (frame, *others.get(frame.name, ())))
+            needs = (*bias, *_names(made[time] for time in times), *of_filter)
             science.append(self._task(frame.name, SCIENCE, index, frame.name, needs=needs))
         return [*masters, *light, *science]
 

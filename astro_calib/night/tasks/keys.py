@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.night.matching.neighbours import neighbours
 from astro_calib.night.profiles.steps import FILES
 from astro_calib.night.summary.made import versions
 from astro_calib.night.tasks.task import BIAS, DARK, FLAT, LENT, SCIENCE
@@ -34,7 +35,9 @@ def digest_of(*values: Any) -> str:
     Return a digest of values, the same in each process.
 
     >>> from astro_calib.night.tasks.keys import digest_of
-    >>> digest_of({"a": 1.0, "b": (2, None)}) == digest_of({"b": (2, None), "a": 1.0})
+    >>> digest_of({"a": 1.0, "b": (2, None)}) == digest_of(
+    ...     {"b": (2, None), "a": 1.0}
+    ... )
     True
     """
     digest = blake2b(digest_size=16)
@@ -71,6 +74,8 @@ class _Setup:
         self.plan = plan
         self.science, self.groups = plan.science, plan.flat_groups
         steps = plan.profile.steps
+        #: What a frame is compared with has a say in its hits.
+        self.others = neighbours(self.science) if steps.cosmic_rays == "compare" else {}
         files = {name: getattr(steps, name) for name in FILES}
         paths = [
             path for one in files.values() if one for path in (one.values() if isinstance(one, Mapping) else [one])
@@ -94,7 +99,10 @@ def _frames(task: Task, setup: _Setup) -> tuple[RawFrame, ...]:
         return setup.plan.darks[task.of]
     if task.kind == FLAT:
         return setup.groups[task.of]
-    return (setup.science[task.of],) if task.kind == SCIENCE else ()
+    if task.kind == SCIENCE:
+        frame = setup.science[task.of]
+        return (frame, *setup.others.get(frame.name, ()))
+    return ()
 
 
 def _raw(frame: RawFrame, called: Mapping[Path, str]) -> dict[str, Any]:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from astro_calib.errors import FrameError
 from astro_calib.night.common.frames import UnusedFile, by_reason
 from astro_calib.night.common.net import tried
 from astro_calib.night.common.remarks import heard
+from astro_calib.night.comparing import seen, without_hits
 from astro_calib.night.masters.lent_master import borrowed_master
 from astro_calib.night.masters.light_in_dark import remark_on_light
 from astro_calib.night.masters.master_set import EXPOSURE_TIME, Darks
 from astro_calib.night.masters.masters import MadeMaster, ignore, make_bias, make_dark, make_flat
 from astro_calib.night.masters.written import write_master
 from astro_calib.night.matching.matching import flat_choice
-from astro_calib.night.science import reduce_science
+from astro_calib.night.science import calibrated, reduce_science
 from astro_calib.night.summary.master_summary import REJECTED
 from astro_calib.night.tasks.task import BIAS, DARK, DARK_FOR, FLAT, LENT, LIGHT, SCIENCE, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from astro_calib.frame.frame import CCDFrame
+    from astro_calib.night.common.frames import RawFrame
     from astro_calib.night.masters.master_set import FrameMasters
     from astro_calib.night.masters.masters import Done
     from astro_calib.night.plan.plan import Plan
@@ -226,10 +232,12 @@ def _written(work: _Work, made: MadeMaster, title: str, kind: str) -> Outcome:
 
 
 def _science(work: _Work) -> Begun:
-    frame, called = work.plan.science[work.task.of], work.place.called[work.plan.science[work.task.of].path]
+    frame = work.plan.science[work.task.of]
+    called, masters = work.place.called[frame.path], _masters_for(work, frame)
+    compare = partial(_compared, work, frame) if masters.steps.compares else None
 
     def made() -> Any:
-        return reduce_science(frame, work.plan, _masters_for(work), work.output, **work.place.choices)
+        return reduce_science(frame, work.plan, masters, work.output, compare, **work.place.choices)
 
     with heard(frame.path.name, called) as said:
         begun = tried(frame.path, frame.kind, made)
@@ -255,20 +263,34 @@ def _science(work: _Work) -> Begun:
     return Begun(begun.write_image, end)
 
 
+def _compared(work: _Work, frame: RawFrame, image: CCDFrame) -> CCDFrame:
+    """A science frame without the hits of cosmic rays that others of its field show."""
+    own = seen(image)
+    work.place.fields.keep(frame, own)
+    others = []
+    for other in work.place.neighbours(work.task.setup)[frame.name]:
+        with warnings.catch_warnings():
+            # What is to be said of it is said when it is reduced itself.
+            warnings.simplefilter("ignore")
+            with suppress(FrameError):
+                make = partial(calibrated, other, work.plan, _masters_for(work, other))
+                others.append(work.place.fields.seen(other, make))
+    return without_hits(own, others)
+
+
 def masters_for(task: Task, place: Workplace, given: Mapping[str, Outcome]) -> FrameMasters:
     """Return the masters of a science frame; the arguments are those of `do`."""
-    return _masters_for(_Work(task, place, given, ignore))
+    work = _Work(task, place, given, ignore)
+    return _masters_for(work, work.plan.science[task.of])
 
 
-def _masters_for(work: _Work) -> FrameMasters:
-    time = work.plan.science[work.task.of].exposure_time
-    return work.place.masters(work.task.setup, work.bias, work.dark_for()[time], _flat_for(work))
+def _masters_for(work: _Work, frame: RawFrame) -> FrameMasters:
+    return work.place.masters(work.task.setup, work.bias, work.dark_for()[frame.exposure_time], _flat_for(work, frame))
 
 
-def _flat_for(work: _Work) -> str:
+def _flat_for(work: _Work, frame: RawFrame) -> str:
     """Where the flat is to divide a science frame by; empty without one."""
-    flats, plan = work.flats(), work.plan
-    frame, groups = plan.science[work.task.of], work.place.flat_groups(work.task.setup)
+    flats, plan, groups = work.flats(), work.plan, work.place.flat_groups(work.task.setup)
     chosen = flat_choice(frame, {key: groups[key] for key in flats if key in groups}, plan.profile.matching)
     if chosen.name:
         return flats[chosen.key]

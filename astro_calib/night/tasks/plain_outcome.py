@@ -30,10 +30,19 @@ def plain_outcome(outcome: Outcome, directory: Path) -> Any:
     Return an outcome as JSON holds it; paths in the directory of the results are told from there.
 
     >>> from pathlib import Path
-    >>> from astro_calib.night.tasks.plain_outcome import outcome_of, plain_outcome
+    >>> from astro_calib.night.tasks.plain_outcome import (
+    ...     outcome_of,
+    ...     plain_outcome,
+    ... )
     >>> from astro_calib.night.tasks.task import Outcome
-    >>> outcome = Outcome(name="bias", files=("masters/master-bias.fits",), facts={"exposure_time": float("inf")})
-    >>> outcome_of(plain_outcome(outcome, Path("out")), Path("elsewhere")) == outcome
+    >>> outcome = Outcome(
+    ...     name="bias",
+    ...     files=("masters/master-bias.fits",),
+    ...     facts={"exposure_time": float("inf")},
+    ... )
+    >>> outcome_of(
+    ...     plain_outcome(outcome, Path("out")), Path("elsewhere")
+    ... ) == outcome
     True
     """
     return _plain(outcome, directory)

@@ -10,7 +10,7 @@ from astro_calib.night.tasks.make import begin
 from astro_calib.night.tasks.task import SCIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from astro_calib.night.masters.masters import Done
     from astro_calib.night.tasks.task import Outcome, Task
@@ -23,14 +23,12 @@ def run_serial(
     tasks: Iterable[Task],
     place: Workplace,
     known: Mapping[str, Outcome],
-    *,
-    started: Callable[[Task], object] = ignore,
     done: Done = ignore,
-) -> Iterator[tuple[Task, Outcome]]:
+) -> Generator[tuple[Task, Outcome]]:
     """
     Do tasks in their order, and yield each with its outcome; those that are ``known`` are not done again.
 
-    ``started`` is called with each task when its turn comes, ``done`` with each raw frame that a master was made of.
+    ``done`` is called with each raw frame that a master was made of.
     """
     # Of science frames nobody asks again.
     masters: dict[str, Outcome] = {}
@@ -40,7 +38,6 @@ def run_serial(
             if task.kind != SCIENCE and last is not None:
                 yield last()
                 last = None
-            started(task)
             if task.kind != SCIENCE:
                 outcome = known.get(task.name) or _whole(task, place, masters, done)
                 masters[task.name] = outcome

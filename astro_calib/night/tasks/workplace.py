@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.night.masters.extra_steps import ExtraSteps
 from astro_calib.night.masters.master_set import FrameMasters
+from astro_calib.night.matching.neighbours import neighbours
+from astro_calib.night.tasks.field_frames import FieldFrames
 from astro_calib.night.tasks.graph import tasks_of
 
 if TYPE_CHECKING:
@@ -48,14 +50,16 @@ class Workplace:
     called: Mapping[Path, str]
     choices: Mapping[str, Any]
     memory_limit: MemoryLimit = "auto"
+    fields: FieldFrames = field(default_factory=FieldFrames, repr=False)
     _frames: dict[str, CCDFrame] = field(default_factory=dict, repr=False)
     _sets: dict[tuple[int, str, str, str], FrameMasters] = field(default_factory=dict, repr=False)
     _groups: dict[int, dict[str, tuple[RawFrame, ...]]] = field(default_factory=dict, repr=False)
+    _neighbours: dict[int, Mapping[str, tuple[RawFrame, ...]]] = field(default_factory=dict, repr=False)
     _setup: int = -1
 
-    def __getstate__(self) -> dict[str, Any]:
-        given = {name: vars(self)[name] for name in ("plan", "output", "called", "choices", "memory_limit")}
-        return given | {"_frames": {}, "_sets": {}, "_groups": {}, "_setup": -1}
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave what was read behind."""
+        return type(self), (self.plan, self.output, self.called, self.choices, self.memory_limit)
 
     @cached_property
     def steps(self) -> list[ExtraSteps]:
@@ -76,11 +80,18 @@ class Workplace:
             self._groups[setup] = self.plan.setups[setup].flat_groups
         return self._groups[setup]
 
+    def neighbours(self, setup: int) -> Mapping[str, tuple[RawFrame, ...]]:
+        """Return for each science frame of a setup those that it is compared with."""
+        if setup not in self._neighbours:
+            self._neighbours[setup] = neighbours(self.plan.setups[setup].science)
+        return self._neighbours[setup]
+
     def at_work(self, setup: int) -> None:
         """Let go of the masters of other setups."""
         if setup != self._setup:
             self._frames.clear()
             self._sets.clear()
+            self.fields.clear()
             self._setup = setup
 
     def keep(self, master: str, frame: CCDFrame) -> None:
