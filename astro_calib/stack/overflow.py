@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from astro_calib.noise.coefficient import Coefficient
     from astro_calib.stack.request import MemoryLimit
 
-__all__ = ["Overflow"]
+__all__ = ["OF_FREE", "Overflow"]
 
 #: The part of the limit that frames may take in memory; the rest is for what is made of them.
 OF_FRAMES = 0.5
