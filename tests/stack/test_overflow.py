@@ -115,6 +115,7 @@ def test_a_bias_that_all_share_does_not_average_down(rng):
     np.testing.assert_allclose(stack.pixels, np.mean([raw.pixels for raw in raws], axis=0) - bias.pixels, atol=1e-3)
 
 
+@pytest.mark.long
 def test_frames_are_in_memory_one_at_a_time(rng):
     # 30 frames of 1.3 MB; from a sample of 10^6 values it is told what is typical.
     raws = [CCDFrame(rng.normal(500, 8, (300, 400)).round().astype(np.uint16), unit="adu") for _ in range(30)]
