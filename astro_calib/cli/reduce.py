@@ -80,8 +80,8 @@ if TYPE_CHECKING:
     type=MEMORY,
     default="auto",
     metavar="SIZE",
-    help="Memory that may be taken while a master is made, such as 2GB: frames that do not fit are kept in temporary "
-    "files, and the master is the same.  [default: half of what is free]",
+    help="Memory that a process may take while it makes a master, such as 2GB: frames that do not fit are kept in "
+    "temporary files, and the master is the same.  [default: half of what is free]",
 )
 @click.option("--log", type=PATH, metavar="FILE", help="Write what is done with each file, and when, to this file.")
 @click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all that the summary says as JSON.")

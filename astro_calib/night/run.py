@@ -21,7 +21,7 @@ from astro_calib.night.summary.summary import NightSummary
 from astro_calib.night.summary.write import write_summary
 from astro_calib.night.tasks.bars import Bars
 from astro_calib.night.tasks.cluster import run_on_cluster
-from astro_calib.night.tasks.crew import check_crew, crew
+from astro_calib.night.tasks.crew import check_crew, crew, memory_for_each
 from astro_calib.night.tasks.gather import Gathered
 from astro_calib.night.tasks.graph import tasks_of
 from astro_calib.night.tasks.in_order import in_order
@@ -139,8 +139,9 @@ def reduce_night(
         Radius in pixels of the apertures in which stars are measured, the same on every frame. By default it is the
         width of each frame's stars, so that fluxes of different frames hold different parts of a star's light.
     memory_limit : float or "auto"
-        About how many bytes this process may take while it makes a master; by default what it takes anyway and half of
-        what is free. Frames that do not fit are kept in temporary files and combined by rows. The master is the same.
+        About how many bytes this process, or each worker, may take while it makes a master; by default what it takes
+        anyway and half of what is free. Frames that do not fit are kept in temporary files and combined by rows. The
+        master is the same.
     progress : bool
         Whether to show progress bars.
     workers : int, optional
@@ -230,7 +231,7 @@ def reduce_night(
         results_folder = Output(out, raw_files, overwrite=True, check=resumed.check_untouched)
     with results_folder as output, resumed.journal(same) as journal:
         results = Gathered(plan, remarks, output)
-        place = Workplace(plan, output, names, choices, memory_limit)
+        place = Workplace(plan, output, names, choices, memory_for_each(memory_limit, workers))
         with Bars(plan, bar) as bars, crew(workers, client) as cluster:
             if cluster is None:
                 outcomes = run_serial(tasks, place, resumed.known, bars.read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from astro_calib.noise.coefficient import Coefficient
     from astro_calib.stack.request import MemoryLimit
 
-__all__ = ["Overflow"]
+__all__ = ["OF_FREE", "Overflow"]
 
+#: The log of what is done in a night.
+LOG = logging.getLogger("astro_calib")
 #: The part of the limit that frames may take in memory; the rest is for what is made of them.
 OF_FRAMES = 0.5
 #: The part of the limit that is for what was read from the files, and the part for the rows that are worked on.
@@ -70,10 +73,13 @@ class Overflow:
             if self._taken <= OF_FRAMES * self._limit:
                 return
             self._arrays = MappedArrays(OF_FILES * self._limit)
-            log.info(
+            msg = (
                 f"The frames to be combined take more than half of the memory limit ({self._limit / 1e9:.2g} GB). They "
                 f"are kept in temporary files in {self._arrays.directory} meanwhile."
             )
+            # The one is for sessions, in which nobody listens to the other; of the first, nights show warnings only.
+            log.info(msg)
+            LOG.info(msg)
             for position, frame in enumerate(frames):
                 frames[position] = self.frame(frame)
         else:

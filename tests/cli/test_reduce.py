@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from astro_calib import simulate
 from astro_calib.cli import main
+from astro_calib.cli.options import MEMORY
 from tests import processes
 from tests.quickly import without_pictures_and_empty_apertures
 
@@ -242,3 +243,33 @@ def test_a_shell_completes_the_names_of_profiles(command, typed, offered):
     }
     result = processes.run("from astro_calib.cli import main\nmain(prog_name='astro-calib')\n", env=environment)
     assert [line for line in result.stdout.splitlines() if line] == offered
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2GB", 2e9),
+        ("1.5 gib", 1.5 * 2**30),
+        ("500MB", 5e8),
+        ("2g", 2e9),
+        ("300000000", 3e8),
+        (".5T", 5e11),
+        ("8kB", 8e3),
+    ],
+)
+def test_an_amount_of_memory(text, expected):
+    assert MEMORY.convert(text, None, None) == expected
+
+
+@pytest.mark.parametrize("text", ["2 Gbit", "much", "-1GB", "0MB", "GB", "1e9", ""])
+def test_no_amount_of_memory(raw, tmp_path, text):
+    result = call("reduce", raw, "-o", tmp_path / "out", "--memory-limit", text)
+    assert result.exit_code == 2
+    assert f"{text!r} is no amount of memory; expected such as 2GB or 500MB." in result.stderr
+
+
+def test_a_memory_limit_is_passed_on(raw, tmp_path):
+    result = call("reduce", raw, "-o", tmp_path / "out", *LEAN, "--verbose", "--memory-limit", "1B")
+    assert result.exit_code == 0
+    # Bias, dark and two flats.
+    assert result.stderr.count("temporary files") == 4

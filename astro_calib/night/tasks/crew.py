@@ -9,13 +9,17 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from astro_calib.arguments import described
+from astro_calib.io.memory import available_memory, memory_taken
+from astro_calib.stack.overflow import OF_FREE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from distributed import Client
 
-__all__ = ["check_crew", "check_installed", "connected", "crew"]
+    from astro_calib.stack.request import MemoryLimit
+
+__all__ = ["check_crew", "check_installed", "connected", "crew", "memory_for_each"]
 
 #: How long a scheduler may take to answer, in seconds.
 ANSWER = 10
@@ -46,6 +50,13 @@ def check_installed() -> None:
     if find_spec("distributed") is None:
         msg = 'to share a night out among processes, dask.distributed is needed: pip install "astro-calib[distributed]"'
         raise ImportError(msg, name="distributed")
+
+
+def memory_for_each(limit: MemoryLimit, workers: int | None) -> MemoryLimit:
+    """Return the memory limit of each process: where nobody says one, workers on this computer share what is free."""
+    if limit != "auto" or workers is None:
+        return limit
+    return memory_taken() + OF_FREE * available_memory() / workers
 
 
 @contextmanager
