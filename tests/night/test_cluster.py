@@ -7,17 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import warnings
 from contextlib import contextmanager
 
 import psutil
 import pytest
+from astropy.io import fits
 from distributed import Client, LocalCluster, WorkerPlugin
 
 from astro_calib import reduce_night, simulate
-from astro_calib.errors import FrameError
 from astro_calib.kernels.threads import number_of_threads
 from astro_calib.night.common.lock import LOCK
 from astro_calib.night.tasks import cluster, worker
@@ -106,14 +105,11 @@ def test_what_one_process_has_left_a_cluster_goes_on_with_and_the_other_way_roun
     assert again.complete == (4, 3)
     changed = {path.name for path, state in states(first.out).items() if before.get(path) != state}
     assert changed == {"science-002-V.fits", "science-003-R.fits"}
-    assert_same_but_for_what_was_complete(serial.out, again.out)
-
-
-def assert_same_but_for_what_was_complete(one, other):
-    with pytest.MonkeyPatch.context() as patch:
-        load = __import__("json").loads
-        patch.setattr("json.loads", lambda text: {**load(text), "complete": None})
-        assert_same(one, other)
+    for file in changed:
+        with fits.open(serial.out / "calibrated" / file) as one, fits.open(again.out / "calibrated" / file) as other:
+            assert all(
+                one[part].data.tobytes() == other[part].data.tobytes() for part in ("PRIMARY", "UNCERT", "FLAGS")
+            )
 
 
 def test_paths_that_are_not_absolute_are_those_of_whoever_calls(raw, serial, tmp_path, client, monkeypatch):
@@ -175,7 +171,7 @@ def test_without_workers_a_night_ends_in_the_end(raw, tmp_path, monkeypatch):
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as empty,
         Client(empty, set_as_default=False) as one,
-        pytest.raises(OSError, match="the cluster has had no worker for 0.2 s; start some"),
+        pytest.raises(OSError, match=r"the cluster has had no worker for 0\.2 s; start some"),
     ):
         reduce_night(raw, tmp_path / "out", client=one, **QUICK)
 
@@ -201,7 +197,7 @@ def test_a_worker_writes_nothing_once_the_folder_is_let_go(tmp_path):
     with Output(tmp_path / "out", []) as output:
         there = output.elsewhere()
         there.write("tables", "one", lambda path: path.write_text("of this run"))
-    with pytest.raises(OSError, match="is not held by process .* any more; nothing more of it is written"):
+    with pytest.raises(OSError, match=r"is not held by process .* any more; nothing more of it is written"):
         there.write("tables", "two", lambda path: path.write_text("too late"))
     with Output(tmp_path / "out", [], overwrite=True), pytest.raises(OSError, match="is not held"):
         there.write("tables", "two", lambda path: path.write_text("too late"))
