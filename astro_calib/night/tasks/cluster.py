@@ -203,6 +203,8 @@ class _Run:
         for future in done:
             task = self.sent.pop(future)
             outcome = self._outcome(task, future)
+            # What a lost worker still held would be made anew.
+            future.release()
             if outcome is not None:
                 yield task, outcome
 
