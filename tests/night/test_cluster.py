@@ -295,3 +295,20 @@ def test_no_worker_is_left_behind(raw, serial, tmp_path, how):
     assert {path.name for path in (serial.out / "calibrated").iterdir()} == {
         path.name for path in (out / "calibrated").iterdir()
     }
+
+
+def test_a_task_that_nothing_else_can_be_done_beside_has_the_threads_of_all_workers(raw, tmp_path, client, monkeypatch):
+    seen = {}
+
+    def doing(task, *arguments):
+        seen[task.name] = number_of_threads()
+        return original(task, *arguments)
+
+    original = worker.do
+    monkeypatch.setattr(worker, "do", doing)
+    monkeypatch.setattr(cluster._Crew, "threads", lambda _: 2)
+    monkeypatch.setattr("astro_calib.kernels.threads._processors", lambda: 8)
+    reduce_night(raw, tmp_path / "out", client=client, **QUICK)
+    # The darks wait for the bias, the flats for the darks; all else is done beside others.
+    assert {name for name, threads in seen.items() if threads == 2} == {"bias", "dark-120s"}
+    assert {threads for name, threads in seen.items() if name.startswith(("flat", "science-001"))} == {1}
