@@ -14,9 +14,11 @@ from contextlib import contextmanager
 import psutil
 import pytest
 from astropy.io import fits
+from click.testing import CliRunner
 from distributed import Client, LocalCluster, WorkerPlugin
 
 from astro_calib import reduce_night, simulate
+from astro_calib.cli import main
 from astro_calib.kernels.threads import number_of_threads
 from astro_calib.night.common.lock import LOCK
 from astro_calib.night.tasks import cluster, worker
@@ -312,3 +314,28 @@ def test_a_task_that_nothing_else_can_be_done_beside_has_the_threads_of_all_work
     # The darks wait for the bias, the flats for the darks; all else is done beside others.
     assert {name for name, threads in seen.items() if threads == 2} == {"bias", "dark-120s"}
     assert {threads for name, threads in seen.items() if name.startswith(("flat", "science-001"))} == {1}
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "told"),
+    [
+        (["--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], 2, "contradict each other"),
+        (["--workers", "0"], 2, "not in the range"),
+        (["--scheduler", "tcp://127.0.0.1:1"], 1, "no scheduler of dask.distributed answers at tcp://127.0.0.1:1"),
+        (["--scheduler", "nowhere"], 1, "no scheduler of dask.distributed answers at nowhere"),
+    ],
+    ids=["both", "none", "nobody there", "no address"],
+)
+def test_the_command_says_what_is_wrong_with_workers(raw, tmp_path, monkeypatch, options, status, told):
+    monkeypatch.setattr("astro_calib.night.tasks.crew.ANSWER", 0.5)
+    done = CliRunner().invoke(main, ["reduce", str(raw), "-o", str(tmp_path / "out"), *options])
+    assert done.exit_code == status
+    assert told in " ".join(done.output.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_what_to_install(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr("astro_calib.night.tasks.crew.find_spec", lambda _: None)
+    done = CliRunner().invoke(main, ["reduce", str(raw), "-o", str(tmp_path / "out"), "--workers", "2"])
+    assert done.exit_code == 1
+    assert 'pip install "astro-calib[distributed]"' in done.output
