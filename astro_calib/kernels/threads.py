@@ -60,15 +60,23 @@ def limit_threads(number: int | None) -> None:
 
 def number_of_threads() -> int:
     """As many as there are processors for this process, or as it may use."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return there if _Limit.number is None else min(there, _Limit.number)
+    return _allowed(_processors())
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _allowed(number: int) -> int:
+    return number if _Limit.number is None else min(number, _Limit.number)
 
 
 @cache
 def _threads(process: int) -> tuple[ThreadPoolExecutor, int]:
     """The pool of this process: one that was made before a fork has no threads after it."""
     del process
-    number = number_of_threads()
+    # A limit may change.
+    number = _processors()
     # The thread that calls is one of them.
     return ThreadPoolExecutor(max(number - 1, 1), thread_name_prefix=NAME), number
 
@@ -93,12 +101,10 @@ def over_rows(
         All slices but the last have a multiple of this many rows.
     """
     pool, number = _threads(os.getpid())
+    number = _allowed(number)
     if values < SMALLEST or threading.current_thread().name.startswith(NAME):
         # A thread that waited for another of the pool could wait for ever.
         number = 1
-    if _Limit.number is not None:
-        # The pool may be older than the limit.
-        number = min(number, _Limit.number)
     step = max(1, -(-rows // number))
     if block is not None:
         step = max(1, min(step, block))

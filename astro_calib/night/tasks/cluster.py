@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from astro_calib.errors import FrameError
@@ -113,7 +114,7 @@ class _Crew:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._number, self._counted, self._there = 1, -OLD, time.monotonic()
+        self._number, self._hosts, self._counted, self._there = 1, 1, -OLD, time.monotonic()
 
     def number(self) -> int:
         """How many workers there are; an OSError says that there has been none for long."""
@@ -121,12 +122,18 @@ class _Crew:
         if now - self._counted > OLD:
             if self.client.status != "running":
                 raise _no_scheduler()
-            self._number, self._counted = len(self.client.nthreads()), now
+            workers = list(self.client.nthreads())
+            self._number, self._counted = len(workers), now
+            self._hosts = len({urlsplit(address).hostname for address in workers})
             if self._number:
                 self._there = now
             elif now - self._there > PATIENCE:
                 raise _no_worker()
         return self._number
+
+    def threads(self) -> int:
+        """How many threads a task may use while nothing else is done: those of the other workers on its computer."""
+        return max(self.number(), 1) if self._hosts == 1 else 1
 
 
 def _no_scheduler() -> OSError:
@@ -184,10 +191,13 @@ class _Run:
     def _send_one(self, task: Task) -> None:
         from astro_calib.night.tasks.worker import do_there
 
+        # What becomes ready later waits for the end of this one.
+        threads = 1 if self.sent or self.waiting else self.crew.threads()
         given = {name: self.masters[name] for name in (*task.needs, *task.after)}
         # What stands before the number has a time in common, by which the scheduler shares tasks out.
         key = (task.kind.replace(" ", "-"), self.work, self.order[task.name], int(task.name in self.alone))
-        self.sent[self.crew.client.submit(do_there, self.work, task.name, given, key=key, pure=False)] = task
+        future = self.crew.client.submit(do_there, self.work, task.name, given, threads, key=key, pure=False)
+        self.sent[future] = task
 
     def _come(self) -> Iterator[tuple[Task, Outcome]]:
         """Wait for tasks that are over."""
@@ -203,6 +213,8 @@ class _Run:
         for future in done:
             task = self.sent.pop(future)
             outcome = self._outcome(task, future)
+            # What a lost worker still held would be made anew.
+            future.release()
             if outcome is not None:
                 yield task, outcome
 

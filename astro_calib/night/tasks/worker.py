@@ -52,32 +52,32 @@ class WorkOfNight(WorkerPlugin):
         self._one_at_a_time: Lock | None = None
 
     def setup(self, worker: Worker) -> None:  # noqa: ARG002  as distributed calls it
-        """Let the worker be one process with one thread."""
+        """Make ready for tasks, one at a time."""
         self._one_at_a_time = Lock()
-        limit_threads(1)
 
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002  as distributed calls it
         """Leave the process as it was, without the masters."""
         self._place = None
         limit_threads(None)
 
-    def do(self, name: str, given: Mapping[str, Outcome]) -> tuple[Outcome, list[Said]]:
-        """Do a task; ``given`` has the outcomes of those before it."""
+    def do(self, name: str, given: Mapping[str, Outcome], threads: int) -> tuple[Outcome, list[Said]]:
+        """Do a task with so many threads; ``given`` has the outcomes of those before it."""
         assert self._one_at_a_time is not None
         # Warnings, the folder and the masters are of the whole process.
         with self._one_at_a_time, _in_folder(self.folder), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             if self._place is None:
                 self._place = pickle.loads(self._packed)  # noqa: S301  it comes from who may run anything here
+            limit_threads(threads)
             outcome = do(self._place.task(name), self._place, given)
         return outcome, [_said(warning) for warning in caught]
 
 
-def do_there(work: str, name: str, given: Mapping[str, Outcome]) -> tuple[Outcome, list[Said]]:
+def do_there(work: str, name: str, given: Mapping[str, Outcome], threads: int) -> tuple[Outcome, list[Said]]:
     """Do a task on a worker, in the `WorkOfNight` of this name; also what was warned of, but for what are remarks."""
     plugin = get_worker().plugins[work]
     assert isinstance(plugin, WorkOfNight)
-    return plugin.do(name, given)
+    return plugin.do(name, given, threads)
 
 
 def what_is_wrong(folder: str, out: Path, held_by: str, seen: Sequence[Path], same: Mapping[str, str]) -> str:
