@@ -434,13 +434,14 @@ def run(
 
 def _merge(planes: Sequence[NDArray[Any] | SomeValues], part: slice, merged: NDArray[Any]) -> None:
     """OR some rows of planes."""
-    merged[...] = 0
+    whole = [plane[part] for plane in planes if not isinstance(plane, SomeValues)]
+    merged[...] = whole[0] if whole else 0
+    for plane in whole[1:]:
+        np.bitwise_or(merged, plane, out=merged)
     for plane in planes:
         if isinstance(plane, SomeValues):
             places, values = plane.within(part)
             merged.reshape(-1)[places] |= values
-        else:
-            np.bitwise_or(merged, plane[part], out=merged)
 
 
 def _values(
@@ -469,7 +470,12 @@ def _of_part(
         return None
     if isinstance(array, SomeValues):
         shape = part.stop - part.start, array.shape[1]
-        block = blank.pop() if blank and blank[-1].shape == shape else np.zeros(shape, dtype)
+        try:
+            block = blank.pop()
+        except IndexError:
+            block = np.zeros(shape, dtype)
+        if block.shape != shape:
+            block = np.zeros(shape, dtype)
         places, values = array.within(part)
         block.reshape(-1)[places] = values
         return block
