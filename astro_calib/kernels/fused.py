@@ -389,7 +389,7 @@ def run(
         raw = raw.astype(dtype)
     native = raw.dtype.newbyteorder("=")
 
-    # Blocks of zeros, one for each thread and array, in which the values of some pixels stand for as long as they count.
+    # Blocks of zeros, for each thread and array, in which the values of some pixels stand as long as they count.
     blank: list[NDArray[Any]] = []
 
     def work(part: slice) -> None:
@@ -436,8 +436,8 @@ def _merge(planes: Sequence[NDArray[Any] | SomeValues], part: slice, merged: NDA
     """OR some rows of planes."""
     whole = [plane[part] for plane in planes if not isinstance(plane, SomeValues)]
     merged[...] = whole[0] if whole else 0
-    for plane in whole[1:]:
-        np.bitwise_or(merged, plane, out=merged)
+    for other in whole[1:]:
+        np.bitwise_or(merged, other, out=merged)
     for plane in planes:
         if isinstance(plane, SomeValues):
             places, values = plane.within(part)

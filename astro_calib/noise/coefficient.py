@@ -258,9 +258,11 @@ class Coefficient:
         Coefficient
             Zero if there are none.
         """
-        first, *others = (one._terms for one in coefficients)
+        products = [{frozenset(factors): number for number, factors in one.monomials} for one in coefficients]
         return cls.of_products(
-            term for key, term in first.items() if all(other.get(key, (0.0,))[0] == term[0] for other in others)
+            (number, factors)
+            for number, factors in coefficients[0].monomials
+            if all(one.get(frozenset(factors)) == number for one in products)
         )
 
     def split(self) -> tuple[float, SurvivorMask | None, Coefficient] | None:

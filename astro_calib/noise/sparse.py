@@ -149,7 +149,7 @@ class SparseArray(ArrayRef, SomeValues):
         return self.cut(item)
 
     def within(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Where the pixels are in some rows, flattened, and what they hold there, for loops that take some at a time."""
+        """Where the pixels are in some rows, flattened, and what they hold, for loops that take some at a time."""
         flat, across = self.pixels.flat, self.shape[1]
         held = slice(*np.searchsorted(flat, [rows.start * across, rows.stop * across]).tolist())
         return flat[held] - rows.start * across, self.values[held]

@@ -99,13 +99,14 @@ class Instructions:
         return undone([one._replace(array=one.array()) if callable(one.array) else one for one in done])
 
     def numbers_added(self, sections: Sequence[Section]) -> list[float] | None:
-        """What was added to the values in each of some sections; None if that is no number, or something else was done."""
+        """What was added to the values in each of some sections; None if that is no number or not all that was done."""
         done = [one for one in self.done if one.code in OF_VALUES]
         if len(done) != 1 or done[0].code != ADD or done[0].array is not None:
             return None
         factor = done[0].factor
-        if not isinstance(factor, tuple) or self.sections is None:
-            return [float(factor)] * len(sections)
+        if not isinstance(factor, tuple):
+            return [factor] * len(sections)
+        assert self.sections is not None
         known = {str(section): number for section, number in zip(self.sections, factor, strict=True)}
         found = [known.get(str(section)) for section in sections]
         return [number for number in found if number is not None] if None not in found else None

@@ -147,7 +147,11 @@ class FrameSoFar:
     def values_and_levels(self, sections: Sequence[tuple[slice, slice]]) -> tuple[NDArray[Any], list[float]]:
         """The pixels that the run began with and what was added in each section, if that is all; else values and 0."""
         pixels, levels = self._ccd.pixels, self._program.numbers_added(sections)
-        plain = pixels.dtype.isnative and pixels.flags.c_contiguous and pixels.dtype.str[1:] in ("u2", "i2", "i4", "f4", "f8")
+        plain = (
+            pixels.dtype.isnative
+            and pixels.flags.c_contiguous
+            and pixels.dtype.str[1:] in ("u2", "i2", "i4", "f4", "f8")
+        )
         return (pixels, levels) if levels is not None and plain else (self.values(), [0.0] * len(sections))
 
     def part(self, item: tuple[slice, slice]) -> CCDFrame:
@@ -183,8 +187,10 @@ class FrameSoFar:
                 quality=[held(plane) for plane in self._quality],
             )
         frame = self.part((slice(None), slice(None)))
-        planes = frame.pixels, frame.variance, frame.flags, frame.mask
-        return Pixels(*(None if plane is None else held(plane) for plane in planes))
+        variances, flags, mask = (
+            None if plane is None else held(plane) for plane in (frame.variance, frame.flags, frame.mask)
+        )
+        return Pixels(held(frame.pixels), variances, flags, mask)
 
     @property
     def has_numbers(self) -> bool:

@@ -29,7 +29,6 @@ import numpy as np
 
 from astro_calib.kernels.program import ADD, ADD_OF_DIVISOR, ADD_SHARED, ADD_SHOT, ADD_VARIANCE, DIVIDE, MULTIPLY
 from astro_calib.noise.arrays import SurvivorMask
-from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.mosaic import MosaicArray
 from astro_calib.noise.propagation import RULES, Power, Rule
@@ -38,12 +37,13 @@ from astro_calib.steps.common_noise import append_common, append_squares, budget
 from astro_calib.steps.weighted_sums import covariance_of_sum, variance_of_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.frame.write_guard import WriteGuard
+    from astro_calib.noise.budget import UncertaintyBudget
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.sparse import SparseArray
@@ -111,7 +111,9 @@ class VarianceSoFar:
         known = None if budget is None else budget.known_variance
         if known is not None:
             program.append(ADD_VARIANCE, known)
-        return cls(program, _family(() if budget is None else budget.terms), is_found=budget is None or known is not None)
+        return cls(
+            program, _family(() if budget is None else budget.terms), is_found=budget is None or known is not None
+        )
 
     def copy(self) -> VarianceSoFar:
         """Another one, with instructions of its own."""
@@ -221,7 +223,7 @@ class VarianceSoFar:
             self.program.append(ADD_VARIANCE, size, where=squares)
 
     def _is_image(self, coefficient: Coefficient) -> bool:
-        """Whether a coefficient is another number in each pixel, found from arrays that the pass can take as they are."""
+        """Whether a coefficient is a number for each pixel, found from arrays that the pass can take as they are."""
         plain = not any(isinstance(one, (SurvivorMask, MosaicArray)) for one in coefficient.arrays)
         return plain and any(one.shape == self.program.shape for one in coefficient.arrays)
 

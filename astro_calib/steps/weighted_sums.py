@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.noise.budget import UncertaintyBudget
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.budget import UncertaintyBudget
 
 __all__ = ["WeightedSum", "covariance_of_sum", "variance_of_sum"]
 
