@@ -16,6 +16,9 @@ the same masters, :math:`-2 a\,(\mathrm{Cov}(M, P) + z\,\mathrm{Cov}(F, P)) / F`
 Noise that is drawn once for all pixels and follows the values, as the error of a gain does, is left out of all this,
 also in the masters: what it adds is found from its coefficients at the end (`astro_calib.steps.common_noise`).
 
+The error of an amplitude, by which a frame P was multiplied, brings the square of its coefficient, which the pass takes
+from P as it is. A pass after another step begins with the variance that is known by then.
+
 Where more noise is shared than this, the budget is asked for the variance.
 """
 
