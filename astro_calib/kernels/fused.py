@@ -389,7 +389,7 @@ def run(
         raw = raw.astype(dtype)
     native = raw.dtype.newbyteorder("=")
 
-    # Blocks of zeros, one for each thread and array, in which the values of some pixels stand for as long as they count.
+    # Blocks of zeros, for each thread and array, in which the values of some pixels stand as long as they count.
     blank: list[NDArray[Any]] = []
 
     def work(part: slice) -> None:
@@ -434,13 +434,14 @@ def run(
 
 def _merge(planes: Sequence[NDArray[Any] | SomeValues], part: slice, merged: NDArray[Any]) -> None:
     """OR some rows of planes."""
-    merged[...] = 0
+    whole = [plane[part] for plane in planes if not isinstance(plane, SomeValues)]
+    merged[...] = whole[0] if whole else 0
+    for other in whole[1:]:
+        np.bitwise_or(merged, other, out=merged)
     for plane in planes:
         if isinstance(plane, SomeValues):
             places, values = plane.within(part)
             merged.reshape(-1)[places] |= values
-        else:
-            np.bitwise_or(merged, plane[part], out=merged)
 
 
 def _values(
@@ -469,7 +470,12 @@ def _of_part(
         return None
     if isinstance(array, SomeValues):
         shape = part.stop - part.start, array.shape[1]
-        block = blank.pop() if blank and blank[-1].shape == shape else np.zeros(shape, dtype)
+        try:
+            block = blank.pop()
+        except IndexError:
+            block = np.zeros(shape, dtype)
+        if block.shape != shape:
+            block = np.zeros(shape, dtype)
         places, values = array.within(part)
         block.reshape(-1)[places] = values
         return block

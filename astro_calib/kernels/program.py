@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -94,12 +95,17 @@ class RowsAndColumns(NamedTuple):
         return np.asarray(self.rows * self.columns)
 
 
-@runtime_checkable
-class SomeValues(Protocol):
+class SomeValues(ABC):
     """An array of two axes that is zero but at some pixels, of which the pass makes no image."""
 
-    shape: tuple[int, ...]
+    __slots__ = ()
 
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+
+    @abstractmethod
     def within(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Where these pixels are in some rows, flattened, and what is there."""
 

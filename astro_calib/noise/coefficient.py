@@ -23,7 +23,7 @@ from astro_calib.noise.sparse import added_up
 from astro_calib.noise.window import along
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -244,6 +244,28 @@ class Coefficient:
         """
         return cls.of_products(monomials)
 
+    @classmethod
+    def of_what_is_alike(cls, coefficients: Sequence[Coefficient]) -> Coefficient:
+        """
+        The products that are the same in all of some coefficients.
+
+        Parameters
+        ----------
+        coefficients : sequence of Coefficient
+            At least one.
+
+        Returns
+        -------
+        Coefficient
+            Zero if there are none.
+        """
+        products = [{frozenset(factors): number for number, factors in one.monomials} for one in coefficients]
+        return cls.of_products(
+            (number, factors)
+            for number, factors in coefficients[0].monomials
+            if all(one.get(frozenset(factors)) == number for one in products)
+        )
+
     def split(self) -> tuple[float, SurvivorMask | None, Coefficient] | None:
         """
         The number, the mask and the rest whose product this is; None if it is a sum, or has several masks of survivors.
@@ -315,11 +337,6 @@ class Coefficient:
     def depends_on_own(self) -> bool:
         """Whether the frame's own data are among the factors."""
         return any(_power_of(SELF_DATA, factors) for _, factors in self._terms.values())
-
-    @property
-    def of_own(self) -> Coefficient:
-        """The part that has the frame's own data among its factors."""
-        return self.of_products(term for term in self._terms.values() if _power_of(SELF_DATA, term[1]))
 
     def referring_to(self, data: NDArray[Any] | ArrayRef) -> Coefficient:
         """

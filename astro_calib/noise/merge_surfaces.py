@@ -16,7 +16,7 @@ from astro_calib.noise.arrays import finite_mean
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import constituents_of, squared
 from astro_calib.noise.source import NoiseSource
-from astro_calib.noise.surface import SurfaceArray
+from astro_calib.noise.surface import SurfaceArray, sum_of_squares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Term: TypeAlias = tuple[NoiseSource, Coefficient]
 
-__all__ = ["are_surfaces", "merge_surfaces"]
+__all__ = ["are_surfaces", "merge_surfaces", "with_squares_together"]
 
 #: A part of the variance that is rounding.
 ROUNDING = 1e-13
@@ -100,6 +100,40 @@ def merge_surfaces(
     return result
 
 
+def with_squares_together(terms: Sequence[Term]) -> list[Term]:
+    """
+    Other terms that add as much to the variance of each pixel, if there is no covariance: fewer, of surfaces.
+
+    Parameters
+    ----------
+    terms : sequence of (NoiseSource, Coefficient)
+        Those whose errors are surfaces times the same factors become one.
+    """
+    result: list[Term] = []
+    groups: dict[Any, list[tuple[float, SurfaceArray, Factors]]] = {}
+    for source, coefficient in terms:
+        split = None if source.axes or source.slope or source.variance.number is None else _split(coefficient)
+        surface = None if split is None else _one_surface(split)
+        if split is None or surface is None:
+            result.append((source, coefficient))
+            continue
+        key = frozenset(split.rest), surface.addable
+        groups.setdefault(key, []).append((float(source.variance.number or 0.0), surface, split.rest))
+    for group in groups.values():
+        variances, surfaces, rests = zip(*group, strict=True)
+        variance = Coefficient(1.0).times(sum_of_squares(surfaces, variances))
+        source = NoiseSource("surfaces", variance, axes=(), identity="surfaces")
+        result.append((source, Coefficient.of_monomials([(1.0, rests[0])])))
+    return result
+
+
+def _one_surface(split: _Split) -> SurfaceArray | None:
+    """The sum of the surfaces; None if one of them is a number, or of another frame."""
+    surfaces = [(number, one) for number, one in split.surfaces if one is not None]
+    alike = len({one.addable for _, one in surfaces}) == 1
+    return SurfaceArray.sum_of(surfaces) if alike and len(surfaces) == len(split.surfaces) else None
+
+
 def _split(coefficient: Coefficient) -> _Split | None:
     """A coefficient as surfaces times factors; None if it is something else."""
     surfaces, rests = [], []
@@ -130,8 +164,10 @@ def _ratio(exact: Sequence[Term], terms: Sequence[Term]) -> NDArray[Any] | None:
     """What the sigma of each pixel is multiplied by to be exact; None if it is."""
     if list(exact) == list(terms):
         return None
-    right = sum(squared(coefficient, source) for source, coefficient in exact)
-    found = sum(squared(coefficient, source) for source, coefficient in terms)
+    right, found = (
+        sum(squared(coefficient, source) for source, coefficient in with_squares_together(some))
+        for some in (exact, terms)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sqrt(np.asarray(right / found))
     return np.where(np.isfinite(ratio), ratio, 0)

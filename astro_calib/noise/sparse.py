@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astro_calib.kernels.program import SomeValues
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.identity import content_digest
+from astro_calib.noise.surface import SurfaceArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -81,7 +83,7 @@ class SomePixels:
         return SomePixels, (self.flat, self.shape)
 
 
-class SparseArray(ArrayRef):
+class SparseArray(ArrayRef, SomeValues):
     """
     An array of two axes that is zero but at some pixels.
 
@@ -149,7 +151,7 @@ class SparseArray(ArrayRef):
         return self.cut(item)
 
     def within(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Where the pixels are in some rows, flattened, and what they hold there, for loops that take some at a time."""
+        """Where the pixels are in some rows, flattened, and what they hold, for loops that take some at a time."""
         flat, across = self.pixels.flat, self.shape[1]
         held = slice(*np.searchsorted(flat, [rows.start * across, rows.stop * across]).tolist())
         return flat[held] - rows.start * across, self.values[held]
@@ -191,6 +193,20 @@ class SparseArray(ArrayRef):
         """The same: what a few pixels hold need not be filed under a master."""
         return self
 
+    @property
+    def addable(self) -> tuple[Any, ...]:
+        """The same for arrays that can be added up."""
+        return "sparse", self.shape, self.dtype
+
+    @staticmethod
+    def sum_of(arrays: Sequence[tuple[float, SparseArray]]) -> SparseArray:
+        """The sum of numbers times arrays."""
+        first = arrays[0][1]
+        flat, places = np.unique(np.concatenate([one.pixels.flat for _, one in arrays]), return_inverse=True)
+        values = np.concatenate([number * np.asarray(one.values, dtype=np.float64) for number, one in arrays])
+        total = np.bincount(places, weights=values, minlength=flat.size)
+        return SparseArray(SomePixels(flat, first.shape), total.astype(first.dtype))
+
     def digest(self) -> str:
         """The same for equal values."""
         return repr(self.key)
@@ -201,7 +217,7 @@ class SparseArray(ArrayRef):
 
 def added_up(products: Iterable[tuple[float, tuple[tuple[ArrayRef, int], ...]]]) -> list[tuple[float, Any]]:
     """
-    Products of numbers and factors, of which those that differ in a sparse array only are one.
+    Products of numbers and factors, of which those that differ in a sparse array or in a surface only are one.
 
     Parameters
     ----------
@@ -214,28 +230,21 @@ def added_up(products: Iterable[tuple[float, tuple[tuple[ArrayRef, int], ...]]])
         Of the same sum.
     """
     result: list[tuple[float, Any]] = []
-    groups: dict[frozenset[tuple[ArrayRef, int]], list[tuple[float, SparseArray, Any]]] = {}
+    groups: dict[Any, list[tuple[float, SparseArray | SurfaceArray, Any]]] = {}
     for number, factors in products:
-        sparse = [(field, power) for field, power in factors if isinstance(field, SparseArray)]
-        if len(sparse) != 1 or sparse[0][1] != 1:
+        simple = [(field, power) for field, power in factors if isinstance(field, (SparseArray, SurfaceArray))]
+        if len(simple) != 1 or simple[0][1] != 1:
             result.append((number, factors))
             continue
-        others = tuple(factor for factor in factors if factor != sparse[0])
-        groups.setdefault(frozenset(others), []).append((number, sparse[0][0], others))
+        others = tuple(factor for factor in factors if factor != simple[0])
+        field: Any = simple[0][0]
+        groups.setdefault((frozenset(others), field.addable), []).append((number, field, others))
     for group in groups.values():
         number, field, others = group[0]
         if len(group) > 1:
-            number, field = 1.0, _sum([(one, array) for one, array, _ in group])
+            number, field = 1.0, field.sum_of([(one, array) for one, array, _ in group])
         result.append((number, ((field, 1), *others)))
     return result
-
-
-def _sum(arrays: list[tuple[float, SparseArray]]) -> SparseArray:
-    first = arrays[0][1]
-    flat, places = np.unique(np.concatenate([one.pixels.flat for _, one in arrays]), return_inverse=True)
-    values = np.concatenate([number * np.asarray(one.values, dtype=np.float64) for number, one in arrays])
-    total = np.bincount(places, weights=values, minlength=flat.size)
-    return SparseArray(SomePixels(flat, first.shape), total.astype(first.dtype))
 
 
 def _within(places: NDArray[np.int64], along: range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -17,13 +17,13 @@ from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.place import whole_region
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from astro_calib.noise.place import Place
 
-__all__ = ["SurfaceArray", "along_axis", "matrix_of", "powers_of"]
+__all__ = ["SurfaceArray", "along_axis", "matrix_of", "powers_of", "sum_of_squares"]
 
 #: A part of the largest number that is rounding.
 ROUNDING = 1e-10
@@ -147,6 +147,20 @@ class SurfaceArray(ArrayRef):
         return repr((*self.key[:2], self.matrix.tolist(), *self.key[3:]))
 
     @property
+    def addable(self) -> tuple[Any, ...]:
+        """The same for surfaces that can be added up."""
+        return "surface", self.whole, self.region, self.dtype
+
+    @staticmethod
+    def sum_of(surfaces: Sequence[tuple[float, SurfaceArray]]) -> SurfaceArray:
+        """The sum of numbers times surfaces."""
+        first = surfaces[0][1]
+        matrix = np.zeros(np.max([one.matrix.shape for _, one in surfaces], axis=0))
+        for number, one in surfaces:
+            matrix[: one.matrix.shape[0], : one.matrix.shape[1]] += number * one.matrix
+        return SurfaceArray(matrix, first.whole, first.region, first.dtype)
+
+    @property
     def degree(self) -> int:
         """The highest of the degrees along rows and columns together that it has."""
         rows, columns = np.nonzero(np.abs(self.matrix) > ROUNDING * np.abs(self.matrix).max())
@@ -164,6 +178,32 @@ class SurfaceArray(ArrayRef):
         return SurfaceArray, (self.matrix, self.whole, self.region, self._dtype)
 
 
+def sum_of_squares(surfaces: Sequence[SurfaceArray], weights: Sequence[float]) -> SurfaceArray:
+    """
+    A sum of weights times squares of surfaces of one whole and region, which is a surface of twice the degree.
+
+    Examples
+    --------
+    >>> from astro_calib.noise.surface import SurfaceArray, sum_of_squares
+    >>> sum_of_squares([SurfaceArray([[10.0, 2.0]], (2, 3))], [2.0]).array.round(9)
+    array([[128., 200., 288.],
+           [128., 200., 288.]])
+    """
+    first = surfaces[0]
+    total: Any = 0.0
+    axes = []
+    for axis, length in enumerate(first.whole):
+        degree = max(one.matrix.shape[axis] for one in surfaces) - 1
+        nodes = _nodes(2 * degree, length)
+        axes.append((along_axis(degree, length, nodes), along_axis(2 * degree, length, nodes)))
+    (rows, of_rows), (columns, of_columns) = axes
+    for one, weight in zip(surfaces, weights, strict=True):
+        ny, nx = one.matrix.shape
+        total = total + weight * np.square(rows[:, :ny] @ one.matrix @ columns[:, :nx].T)
+    matrix = np.linalg.solve(of_columns, np.linalg.solve(of_rows, total).T).T
+    return SurfaceArray(matrix, first.whole, first.region, first.dtype)
+
+
 @lru_cache(maxsize=64)
 def _whole_axis(degree: int, length: int) -> NDArray[np.float64]:
     """The polynomials at all pixels of an axis, found once."""
@@ -175,13 +215,18 @@ def _stop(along: range) -> int | None:
     return None if along.stop < 0 else along.stop
 
 
+def _nodes(degree: int, length: int) -> NDArray[np.float64]:
+    """Places along an axis, as many as a polynomial has numbers, that tell these well."""
+    return (np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1)) + 1) / 2 * max(length - 1, 1)
+
+
 def _expansion(own: int, degree: int, length: int, along: range) -> NDArray[np.float64]:
     """
     What multiplies the numbers of a whole axis to give those of a part of it, shape (degree + 1, own + 1).
 
     Polynomials are the same if they agree at as many places as they have numbers.
     """
-    nodes = (np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1)) + 1) / 2 * max(len(along) - 1, 1)
+    nodes = _nodes(degree, len(along))
     here = along_axis(degree, len(along), nodes)
     there = along_axis(own, length, along.start + along.step * nodes)
     return np.asarray(np.linalg.solve(here, there))

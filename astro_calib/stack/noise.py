@@ -17,7 +17,7 @@ from astro_calib.noise.arrays import ArrayRef, SurvivorMask, finite_mean
 from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.merge import differ_by_regions, merge_sources, squared, variances_in_sample
-from astro_calib.noise.merge_surfaces import are_surfaces, merge_surfaces
+from astro_calib.noise.merge_surfaces import are_surfaces, merge_surfaces, with_squares_together
 from astro_calib.noise.mosaic import read_by
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class PrivateNoise:
     def __init__(self, frames: Sequence[CCDFrame], private: set[tuple[int, Key]]) -> None:
         self._budgets = [budget_of(frame) for frame in frames]
         self._own = [
-            [term for term in budget.terms if (position, term[0].key) in private]
+            with_squares_together([term for term in budget.terms if (position, term[0].key) in private])
             for position, budget in enumerate(self._budgets)
         ]
         known: dict[Coefficient, float] = {}
@@ -353,10 +353,12 @@ def stacked_budget(
                 sums[key] = Coefficient.of_monomials(monomial for part in parts for monomial in part.monomials)
             terms.append((source, sums[key] * first))
             continue
-        own = _that_all_follow(members, len(budgets))
-        if own is not None:
-            terms.append((source, own))
-        rest = [(at, one if own is None else one + own * -1.0) for at, _, one in members]
+        rest = [(at, one) for at, _, one in members]
+        if len(members) == len(budgets):
+            # What all have alike is passed on as it is, as above.
+            alike = Coefficient.of_what_is_alike([one for _, one in rest])
+            terms.append((source, alike))
+            rest = [(at, one + alike * -1.0) for at, one in rest]
         ratio, known = next(((ratio, total) for other, total in rests if (ratio := _ratio(rest, other))), (1.0, None))
         if known is None:
             parts = [weights.times(at, kept(materialized(one, budgets[at]))) for at, one in rest]
@@ -364,13 +366,6 @@ def stacked_budget(
             rests.append((rest, known))
         terms.append((source, known * ratio))
     return UncertaintyBudget(data.shape, terms, data.dtype, data)
-
-
-def _that_all_follow(members: Sequence[tuple[int, NoiseSource, Coefficient]], number: int) -> Coefficient | None:
-    """The part of the coefficients that follows the frames' own data, if it is the same for all frames."""
-    parts = {coefficient.of_own for _, _, coefficient in members}
-    part = parts.pop()
-    return None if parts or part.is_zero or len(members) < number else part
 
 
 def _ratio(these: Sequence[tuple[int, Coefficient]], others: Sequence[tuple[int, Coefficient]]) -> float | None:
@@ -420,7 +415,7 @@ def _variance_factor_by_pixel(
     single: Any = 0.0
     common: Any = 0.0
     for group in groups:
-        part = sum(squared(coefficient, source) for source, coefficient in group)
+        part = sum(squared(coefficient, source) for source, coefficient in with_squares_together(group))
         if len(group[0][0].axes) == ndim:
             single = single + part
         else:

@@ -84,26 +84,29 @@ class SubtractCrosstalk(LinearStep):
             raise u.UnitConversionError(msg)
         check_not_done(frame, self.name, self.crosstalk.identity_of_all(), "this crosstalk was subtracted")
         sections = read_sections(frame, self.detector)
-        values = frame.values()
         if frame.dtype.kind != "f":
             msg = (
                 f"{frame.name} is a raw frame of whole numbers: its levels would count as signal that comes over. "
                 "Subtract them first, with subtract_overscan, or calibrate with overscan= or pedestal=."
             )
             raise FrameError(msg)
-        if not values.flags.writeable or np.may_share_memory(values, frame.pixels):
-            values = values.copy()
-        typical = [_typical(in_read_order(values, section)) for section in sections]
-        from astro_calib.kernels.crosstalk import ghosts_in_place
+        values, levels = frame.values_and_levels([(one.rows, one.columns) for one in sections])
+        typical = [
+            _typical(in_read_order(values, section), level, frame.dtype)
+            for section, level in zip(sections, levels, strict=True)
+        ]
+        from astro_calib.kernels.crosstalk import ghosts_of
 
         matrix, progressions = self.crosstalk.matrix, np.array([section.progression for section in sections])
-        found = ghosts_in_place(values, progressions, matrix, np.array(typical), self._limits())
+        ghosts, found = ghosts_of(
+            values, np.array(levels), progressions, matrix, np.array(typical), self._limits(), frame.dtype
+        )
         bright = [_Bright(*one) for one in found]
-        clear_outside(values, sections)
-        values.flags.writeable = False
+        clear_outside(ghosts, sections)
+        ghosts.flags.writeable = False
         self._flag(frame, typical, bright, sections)
-        self._add_noise(frame, sections, typical, [one.known for one in bright], values.dtype)
-        frame.add(values)
+        self._add_noise(frame, sections, typical, [one.known for one in bright], ghosts.dtype)
+        frame.add(ghosts)
         note_done(frame, self.name, self.crosstalk.identity_of_all())
 
     def _limits(self) -> NDArray[np.float64]:
@@ -139,7 +142,7 @@ class SubtractCrosstalk(LinearStep):
             flat = section.flat(rows[exist], columns[exist], frame.shape)
             order = np.argsort(flat, kind="stable")
             pixels, held = SomePixels(flat[order], frame.shape), np.flatnonzero(exist)[order]
-            variance = np.zeros(len(flat), dtype=dtype)
+            variance, of_victim = np.zeros(len(flat), dtype=dtype), inside(where, victim, frame.shape)
             for aggressor in np.flatnonzero(self._uncertainty[victim]).tolist():
                 error, level, values = (
                     float(self._uncertainty[victim, aggressor]),
@@ -148,7 +151,7 @@ class SubtractCrosstalk(LinearStep):
                 )
                 coefficient = Coefficient(-1.0).times(SparseArray(pixels, values))
                 if level:
-                    coefficient += Coefficient(-level).times(inside(where, victim, frame.shape))
+                    coefficient += Coefficient(-level).times(of_victim)
                 identity = self.crosstalk.identity(victim, aggressor)
                 terms.append((NoiseSource("crosstalk", error**2, axes=(), identity=identity), coefficient))
                 levels[victim] += (error * level) ** 2
@@ -254,9 +257,9 @@ def subtract_crosstalk(ccd: CCDFrame, crosstalk: Crosstalk, detector: Detector) 
     return SubtractCrosstalk(crosstalk, detector)(ccd)
 
 
-def _typical(values: NDArray[Any]) -> float:
+def _typical(values: NDArray[Any], level: float, dtype: np.dtype[Any]) -> float:
     step = max(1, round((values.size / SAMPLE) ** 0.5))
-    some = values[step // 2 :: step, step // 2 :: step]
+    some = values[step // 2 :: step, step // 2 :: step].astype(dtype) + dtype.type(level)
     some = some[np.isfinite(some)]
     return float(np.median(some)) if some.size else 0.0
 

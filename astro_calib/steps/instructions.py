@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_calib.dtypes import float_type, floating
-from astro_calib.kernels.program import DIVIDE, OF_VALUES, Instruction, RowsAndColumns, undone
+from astro_calib.kernels.program import ADD, DIVIDE, OF_VALUES, Instruction, RowsAndColumns, undone
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.window import along
 from astro_calib.steps.amplifiers import PerAmplifier
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from astro_calib.kernels.program import Section
@@ -95,6 +97,19 @@ class Instructions:
         """What makes of the result the values before the instruction at a place."""
         done = [self._as_array(one) for one in self.done[place:] if one.code in OF_VALUES]
         return undone([one._replace(array=one.array()) if callable(one.array) else one for one in done])
+
+    def numbers_added(self, sections: Sequence[Section]) -> list[float] | None:
+        """What was added to the values in each of some sections; None if that is no number or not all that was done."""
+        done = [one for one in self.done if one.code in OF_VALUES]
+        if len(done) != 1 or done[0].code != ADD or done[0].array is not None:
+            return None
+        factor = done[0].factor
+        if not isinstance(factor, tuple):
+            return [factor] * len(sections)
+        assert self.sections is not None
+        known = {str(section): number for section, number in zip(self.sections, factor, strict=True)}
+        found = [known.get(str(section)) for section in sections]
+        return [number for number in found if number is not None] if None not in found else None
 
     def values(self, pixels: NDArray[Any], item: tuple[slice, ...]) -> NDArray[Any]:
         """The values at some of a frame's pixels after all instructions so far."""

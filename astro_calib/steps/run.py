@@ -14,6 +14,7 @@ of the flat's has -c z/F: numbers times arrays that exist anyway. The variance c
 from __future__ import annotations
 
 import copy
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -143,6 +144,16 @@ class FrameSoFar:
         """
         return self._program.values(self._ccd.pixels, item)
 
+    def values_and_levels(self, sections: Sequence[tuple[slice, slice]]) -> tuple[NDArray[Any], list[float]]:
+        """The pixels that the run began with and what was added in each section, if that is all; else values and 0."""
+        pixels, levels = self._ccd.pixels, self._program.numbers_added(sections)
+        plain = (
+            pixels.dtype.isnative
+            and pixels.flags.c_contiguous
+            and pixels.dtype.str[1:] in ("u2", "i2", "i4", "f4", "f8")
+        )
+        return (pixels, levels) if levels is not None and plain else (self.values(), [0.0] * len(sections))
+
     def part(self, item: tuple[slice, slice]) -> CCDFrame:
         """A part of the frame as it is so far."""
         result = copy.copy(self)
@@ -176,8 +187,10 @@ class FrameSoFar:
                 quality=[held(plane) for plane in self._quality],
             )
         frame = self.part((slice(None), slice(None)))
-        planes = frame.pixels, frame.variance, frame.flags, frame.mask
-        return Pixels(*(None if plane is None else held(plane) for plane in planes))
+        variances, flags, mask = (
+            None if plane is None else held(plane) for plane in (frame.variance, frame.flags, frame.mask)
+        )
+        return Pixels(held(frame.pixels), variances, flags, mask)
 
     @property
     def has_numbers(self) -> bool:
@@ -238,7 +251,7 @@ class FrameSoFar:
             self._take_flags(operation, frame)
         if operation is not np.add and operand_unit != u.dimensionless_unscaled:
             unit = operation(unit, operand_unit)
-        values = values_of(operand, float_type(self._ccd.dtype))
+        values = cache(values_of(operand, float_type(self._ccd.dtype)))
         refers = self._variance.follows_values or any(coefficient.depends_on_own for _, coefficient in self.terms or ())
         terms = [(s, of_first(operation, c, values, factor)) for s, c in self.terms or ()]
         if frame is not None and budget is not None:

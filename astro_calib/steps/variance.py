@@ -16,6 +16,9 @@ the same masters, :math:`-2 a\,(\mathrm{Cov}(M, P) + z\,\mathrm{Cov}(F, P)) / F`
 Noise that is drawn once for all pixels and follows the values, as the error of a gain does, is left out of all this,
 also in the masters: what it adds is found from its coefficients at the end (`astro_calib.steps.common_noise`).
 
+The error of an amplitude, by which a frame P was multiplied, brings the square of its coefficient, which the pass takes
+from P as it is. A pass after another step begins with the variance that is known by then.
+
 Where more noise is shared than this, the budget is asked for the variance.
 """
 
@@ -29,7 +32,6 @@ import numpy as np
 
 from astro_calib.kernels.program import ADD, ADD_OF_DIVISOR, ADD_SHARED, ADD_SHOT, ADD_VARIANCE, DIVIDE, MULTIPLY
 from astro_calib.noise.arrays import SurvivorMask
-from astro_calib.noise.budget import UncertaintyBudget
 from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.mosaic import MosaicArray
 from astro_calib.noise.propagation import RULES, Power, Rule
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
     from astro_calib.frame.frame import CCDFrame
     from astro_calib.frame.write_guard import WriteGuard
+    from astro_calib.noise.budget import UncertaintyBudget
     from astro_calib.noise.propagation import Term
     from astro_calib.noise.source import NoiseSource
     from astro_calib.noise.sparse import SparseArray
@@ -223,7 +226,7 @@ class VarianceSoFar:
             self.program.append(ADD_VARIANCE, size, where=squares)
 
     def _is_image(self, coefficient: Coefficient) -> bool:
-        """Whether a coefficient is another number in each pixel, found from arrays that the pass can take as they are."""
+        """Whether a coefficient is a number for each pixel, found from arrays that the pass can take as they are."""
         plain = not any(isinstance(one, (SurvivorMask, MosaicArray)) for one in coefficient.arrays)
         return plain and any(one.shape == self.program.shape for one in coefficient.arrays)
 

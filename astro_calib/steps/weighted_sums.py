@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.noise.budget import UncertaintyBudget
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from astro_calib.frame.frame import CCDFrame
+    from astro_calib.noise.budget import UncertaintyBudget
 
 __all__ = ["WeightedSum", "covariance_of_sum", "variance_of_sum"]
 
@@ -100,11 +99,13 @@ def covariance_of_sum(
         What the sum was divided by.
     """
     given = (budget, *(one for one, _ in parts), *(other.pixel_digest() for other in earlier))
+    # Kept side by side for frames that are divided by another one first, and others.
+    what = f"covariance after {len(earlier)} divisions"
     arrays = [
-        _found(divisor, f"covariance with {index}", given, one, budget, earlier) for index, (one, _) in enumerate(parts)
+        _found(divisor, f"{what} with {index}", given, one, budget, earlier) for index, (one, _) in enumerate(parts)
     ]
     total = WeightedSum(tuple(arrays), tuple(factor for _, factor in parts))
-    return _sum(divisor, "covariance with a sum", given, total)
+    return _sum(divisor, f"{what} with a sum", given, total)
 
 
 def _found(

@@ -13,7 +13,7 @@ from astro_calib.errors import FrameError
 from astro_calib.io.surfaces import surface_of_entry
 from astro_calib.noise.arrays import ArrayRef
 from astro_calib.noise.coefficient import Coefficient
-from astro_calib.noise.surface import SurfaceArray
+from astro_calib.noise.surface import SurfaceArray, sum_of_squares
 
 MATRIX = np.array([[3.0, -1.0, 0.4], [0.5, 0.2, 0.0], [-0.3, 0.0, 0.0]])
 SHAPE = (20, 30)
@@ -144,3 +144,20 @@ def test_a_damaged_surface_is_refused(changed):
     assert surface_of_entry(entry) == SurfaceArray(MATRIX, SHAPE)
     with pytest.raises(FrameError, match="surface"):
         surface_of_entry(entry | changed)
+
+
+@pytest.mark.parametrize("item", CUTS, ids=str)
+def test_a_sum_of_squares_is_a_surface(item):
+    others = [MATRIX, np.array([[0.5], [2.0]])]
+    surfaces = [SurfaceArray(matrix, SHAPE).cut(item) for matrix in others]
+    total = sum_of_squares(surfaces, [2.0, 0.5])
+    assert total.degree == 4
+    np.testing.assert_allclose(total.array, (2 * expected() ** 2 + expected(others[1]) ** 2 / 2)[item], rtol=1e-12)
+
+
+def test_products_that_differ_in_a_surface_are_one():
+    flat = ArrayRef(np.full(SHAPE, 2.0))
+    parts = [Coefficient(number).times(SurfaceArray(MATRIX * number, SHAPE)).times(flat, -1) for number in range(1, 9)]
+    total = Coefficient.of_products(monomial for part in parts for monomial in part.monomials)
+    assert [type(field) for field in total.arrays] == [SurfaceArray, ArrayRef]
+    np.testing.assert_allclose(total.evaluate(), 204 * expected() / 2, rtol=1e-12)
