@@ -75,7 +75,7 @@ def test_amplifiers_come_back_exactly(tmp_path, ending, how, correlation, sectio
 
 
 @pytest.mark.parametrize("ending", ["fits", "asdf"])
-@pytest.mark.parametrize("axis", [(0, 1), 1])
+@pytest.mark.parametrize("axis", [pytest.param((0, 1), marks=pytest.mark.long), 1])
 def test_several_amplifiers_are_as_compact_as_one(tmp_path, ending, axis):
     sizes = {}
     for sections in (None, QUADRANTS, IN_TURN):
