@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # The first call of a compiled function takes seconds: a deadline for each example would only measure that.
@@ -11,3 +12,11 @@ settings.register_profile("local", deadline=None)
 # The same examples on every run, so that a failure is about the change and not about the draw.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_waiting_for_the_disk():
+    """No test cuts the power: what is written need not be on the disk when the next one begins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
