@@ -7,6 +7,10 @@ import os
 import pytest
 from hypothesis import settings
 
+# Parallel tests share the processors: threads of linear algebra would only wait for each other. The processes that run
+# the tests take it over from the one that starts them, before they import numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # The first call of a compiled function takes seconds: a deadline for each example would only measure that.
 settings.register_profile("local", deadline=None)
 # The same examples on every run, so that a failure is about the change and not about the draw.
