@@ -58,7 +58,9 @@ CUTS = {
 @pytest.mark.parametrize("ending", ["fits", "asdf"])
 @pytest.mark.parametrize("how", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("correlation", [None, PICKUP], ids=["white", "tones"])
-@pytest.mark.parametrize("sections", [QUADRANTS, IN_TURN], ids=["quadrants", "in turn"])
+@pytest.mark.parametrize(
+    "sections", [QUADRANTS, pytest.param(IN_TURN, marks=pytest.mark.long)], ids=["quadrants", "in turn"]
+)
 @pytest.mark.filterwarnings("ignore:.*the same noise.*")
 def test_amplifiers_come_back_exactly(tmp_path, ending, how, correlation, sections):
     rng = np.random.default_rng(1)

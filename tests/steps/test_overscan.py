@@ -97,7 +97,7 @@ def test_levels_of_rows_and_columns_scatter_as_predicted(rng, overscan_axis, sec
     assert_scatters_as_predicted(errors[draws], variances[draws], tolerance=0.03)
 
 
-@pytest.mark.parametrize("median", [False, True])
+@pytest.mark.parametrize("median", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_one_level_for_the_frame_scatters_as_predicted(rng, median):
     errors, variances = collected(
         error_and_variance(
