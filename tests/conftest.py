@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 import pytest
 from hypothesis import settings
@@ -23,4 +24,16 @@ def without_waiting_for_the_disk():
     """No test cuts the power: what is written need not be on the disk when the next one begins."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schemas_that_are_parsed_once():
+    """asdf parses all schemas of a file anew each time that it writes one, which takes most of the time."""
+    from asdf import schema
+
+    with pytest.MonkeyPatch.context() as patch:
+        if hasattr(schema, "_make_schema_loader"):  # in asdf 6
+            loader = cache(schema._make_schema_loader())
+            patch.setattr(schema, "_make_schema_loader", lambda: loader)
         yield
