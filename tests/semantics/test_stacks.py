@@ -91,6 +91,7 @@ def test_a_stack_of_scaled_frames_is_the_scaled_stack(data, factor):
     assert_agrees(factor * combined(frames), model, pool.rng)
 
 
+@pytest.mark.long
 @examples(40)
 @given(st.data())
 def test_values_that_are_left_out_have_no_weight(data):

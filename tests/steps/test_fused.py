@@ -162,7 +162,7 @@ def assert_same(one, other):
     assert sums[0] == pytest.approx(sums[1], rel=1e-3)
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, pytest.param(np.float64, marks=pytest.mark.long)])
 @pytest.mark.parametrize("detector", [CAMERA, UNCERTAIN], ids=["exact gain", "uncertain gain"])
 @pytest.mark.parametrize("axis", [(0, 1), 1, 0])
 @pytest.mark.parametrize(
