@@ -183,13 +183,16 @@ def named(name, text):
     return "".join(letter if letter.isprintable() else "?" for letter in name) in text
 
 
-#: What is large takes time to write; a test below has all at once.
-LARGE = ("large.fits.gz", "large.fits.bz2", "beside.fits.gz")
+#: Large ones, and others that are much like one that is left; a test below has all at once.
+LATER = (
+    *("large.fits.gz", "large.fits.bz2", "beside.fits.gz", "large.fits.fz"),
+    *("cut.fits.bz2", "flipped.fits.bz2", "datasum.fits.gz", "gzip1.fits.fz", "gzip2.fits.fz", "dangling.fits"),
+)
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.long] * (name in LARGE), id=ascii(name)[:30]) for name in BAD],
+    [pytest.param(name, marks=[pytest.mark.long] * (name in LATER), id=ascii(name)[:30]) for name in BAD],
 )
 def test_a_bad_file_is_named_and_all_else_is_the_same(clean, raw, tmp_path, name):
     BAD[name](raw / name)
@@ -296,7 +299,13 @@ def without(clean, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["bias1.fits", "dark1.fits", "flat1.fits", "light1.fits"])
-@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(spoil, marks=[pytest.mark.long] * (name in ("cut", "a directory", "a loop")), id=name)
+        for name, spoil in SPOILT.items()
+    ],
+)
 def test_a_file_that_is_spoilt_after_planning_costs_itself(raw, without, tmp_path, after_planning, name, spoil):
     expected = without(name)
     after_planning(lambda: spoil(raw / name))

@@ -415,7 +415,9 @@ def test_the_level_of_coarse_steps_is_between_them(rng, median):
 
 @pytest.mark.parametrize("dtype", [np.uint16, pytest.param(np.float32, marks=pytest.mark.long)])
 @pytest.mark.parametrize("median", [False, True])
-@pytest.mark.parametrize("sigma", [0.35, 0.4, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize(
+    "sigma", [0.35, pytest.param(0.4, marks=pytest.mark.long), 0.5, pytest.param(1.0, marks=pytest.mark.long), 3.0]
+)
 @pytest.mark.parametrize("step", [pytest.param(4, marks=pytest.mark.long), 16])
 def test_levels_of_coarse_steps_scatter_as_predicted(rng, step, sigma, median, dtype):
     drawn = [8000 + rng.uniform(0, step) for _ in range(100)]
