@@ -185,7 +185,9 @@ def sum_of_squares(surfaces: Sequence[SurfaceArray], weights: Sequence[float]) -
     Examples
     --------
     >>> from astro_calib.noise.surface import SurfaceArray, sum_of_squares
-    >>> sum_of_squares([SurfaceArray([[10.0, 2.0]], (2, 3))], [2.0]).array.round(9)
+    >>> sum_of_squares(
+    ...     [SurfaceArray([[10.0, 2.0]], (2, 3))], [2.0]
+    ... ).array.round(9)
     array([[128., 200., 288.],
            [128., 200., 288.]])
     """

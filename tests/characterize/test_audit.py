@@ -365,7 +365,7 @@ def field():
     return camera, stars
 
 
-@pytest.mark.parametrize("extra", [0.0, 0.02])
+@pytest.mark.parametrize("extra", [pytest.param(0.0, marks=pytest.mark.long), 0.02])
 def test_stars_of_a_series_scatter_as_their_errors_say(field, extra):
     from astro_calib import calibrate
 

@@ -109,6 +109,7 @@ def test_a_tone_beside_those_that_were_stated():
     assert result.verdict.endswith("beside what was stated")
 
 
+@pytest.mark.long
 def test_a_wrong_gain_is_named_though_there_are_tones(frames):
     wrong = detector().amplifiers[0]
     stated = Detector(

@@ -63,6 +63,7 @@ def measured(rng, number, **options):
     return measure_crosstalk([net(frame_of_stars(rng)[0], detector) for _ in range(number)], detector, **options)
 
 
+@pytest.mark.long
 def test_coefficients_are_found_within_their_errors():
     rng = np.random.default_rng(2)
     pulls = []

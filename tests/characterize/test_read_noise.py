@@ -79,7 +79,7 @@ def test_noise_below_the_step(sigma, place):
     assert width == pytest.approx(sigma, abs=3 * error)
 
 
-@pytest.mark.parametrize("number", [2, 4, 6, 12])
+@pytest.mark.parametrize("number", [2, *(pytest.param(number, marks=pytest.mark.long) for number in (4, 6, 12))])
 def test_the_error_of_a_tone_holds_how_seldom_it_was_drawn(number):
     # A pick-up: always as strong, with a phase that nobody knows.
     rng = np.random.default_rng(number)

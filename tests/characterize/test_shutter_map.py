@@ -73,6 +73,7 @@ def test_a_lamp_that_is_known_to_be_uncertain_is_an_error_that_all_pixels_share(
     assert shutter.meta["LAMPERR"] == pytest.approx(lamp)
 
 
+@pytest.mark.long
 def test_short_exposures_share_what_the_long_flats_are_off(rng):
     """Each exposure has its own light; pytest makes an error of a warning that they contradict each other."""
     lamp, delay = 0.01, np.full((8, 8), 0.05)

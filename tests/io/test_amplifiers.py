@@ -58,7 +58,9 @@ CUTS = {
 @pytest.mark.parametrize("ending", ["fits", "asdf"])
 @pytest.mark.parametrize("how", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("correlation", [None, PICKUP], ids=["white", "tones"])
-@pytest.mark.parametrize("sections", [QUADRANTS, IN_TURN], ids=["quadrants", "in turn"])
+@pytest.mark.parametrize(
+    "sections", [QUADRANTS, pytest.param(IN_TURN, marks=pytest.mark.long)], ids=["quadrants", "in turn"]
+)
 @pytest.mark.filterwarnings("ignore:.*the same noise.*")
 def test_amplifiers_come_back_exactly(tmp_path, ending, how, correlation, sections):
     rng = np.random.default_rng(1)
@@ -75,7 +77,7 @@ def test_amplifiers_come_back_exactly(tmp_path, ending, how, correlation, sectio
 
 
 @pytest.mark.parametrize("ending", ["fits", "asdf"])
-@pytest.mark.parametrize("axis", [(0, 1), 1])
+@pytest.mark.parametrize("axis", [pytest.param((0, 1), marks=pytest.mark.long), 1])
 def test_several_amplifiers_are_as_compact_as_one(tmp_path, ending, axis):
     sizes = {}
     for sections in (None, QUADRANTS, IN_TURN):

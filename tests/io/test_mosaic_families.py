@@ -23,7 +23,7 @@ def is_read(frame, image):
     np.testing.assert_array_equal(unread * DataQuality.NO_DATA, 0 * unread if frame.flags is None else frame.flags)
 
 
-@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("compressed", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", FILES)
 def test_pixels_of_chips_and_overscans(name, compressed, tmp_path):
     judged, mosaic = read(name, tmp_path, compressed=compressed)

@@ -273,7 +273,7 @@ def test_tables_of_a_profile_belong_to_their_chips(rng, tmp_path):
         assert [one.gain.value for one in plan.detector.amplifiers] == pytest.approx(stated)
 
 
-@pytest.mark.parametrize("command", ["ptc", "audit"])
+@pytest.mark.parametrize("command", ["ptc", pytest.param("audit", marks=pytest.mark.long)])
 def test_each_amplifier_is_measured_by_the_commands(camera, tmp_path, command):
     camera.night(tmp_path / "raw", science=0)
     result = CliRunner().invoke(main, [command, str(tmp_path / "raw"), "--json"])

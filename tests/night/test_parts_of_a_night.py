@@ -39,7 +39,7 @@ def parts(tmp_path_factory):
     return directory / "raw", alone
 
 
-@pytest.mark.parametrize("where", ["subfolders", "one folder"])
+@pytest.mark.parametrize("where", ["subfolders", pytest.param("one folder", marks=pytest.mark.long)])
 def test_two_cameras_three_filters_two_binnings_and_two_temperatures(parts, tmp_path, where):
     raw, alone = parts
     if where == "one folder":

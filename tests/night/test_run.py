@@ -37,6 +37,13 @@ def night(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A night of as few and small frames as can be, for tests of what is done with files."""
+    directory = tmp_path_factory.mktemp("small") / "raw"
+    return simulate.night(directory, seed=6, shape=(64, 80), biases=2, darks=2, flats=2, science=1, stars=5)
+
+
+@pytest.fixture(scope="module")
 def reduced(night, tmp_path_factory):
     """Its reduction, and the checksums of the raw files before it."""
     before = digests(night.directory)
@@ -171,7 +178,7 @@ def test_saturated_pixels_are_those_of_the_frame(night, reduced):
 
 
 @pytest.mark.usefixtures("quick")
-def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(night, tmp_path, monkeypatch):
+def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(small, tmp_path, monkeypatch):
     original = make.reduce_science
 
     def fail_for_one(frame, *arguments, **options):
@@ -181,7 +188,7 @@ def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(ni
         return original(frame, *arguments, **options)
 
     monkeypatch.setattr(make, "reduce_science", fail_for_one)
-    summary = reduce_night(night.directory, tmp_path / "out", progress=False)
+    summary = reduce_night(small.directory, tmp_path / "out", progress=False)
     assert [frame.path.name for frame in summary.frames] == ["science-002-R.fits"]
     (failure,) = summary.failures
     assert "the dog ate it" in str(failure)
@@ -191,7 +198,7 @@ def test_one_failure_does_not_stop_the_others_and_leaves_nothing_half_written(ni
 
 @pytest.mark.usefixtures("quick")
 def test_a_frame_that_cannot_be_written_does_not_stop_the_next_and_leaves_nothing_beside_it(
-    night, tmp_path, monkeypatch
+    small, tmp_path, monkeypatch
 ):
     original = fits_writer.write_hdus
 
@@ -202,7 +209,7 @@ def test_a_frame_that_cannot_be_written_does_not_stop_the_next_and_leaves_nothin
         original(hdus, path)
 
     monkeypatch.setattr(fits_writer, "write_hdus", fail_for_one)
-    summary = reduce_night(night.directory, tmp_path / "out", progress=False)
+    summary = reduce_night(small.directory, tmp_path / "out", progress=False)
     assert [frame.path.name for frame in summary.frames] == ["science-002-R.fits"]
     assert [failure.path.name for failure in summary.failures] == ["science-001-V.fits"]
     assert "No space left" in str(summary.failures[0])
@@ -229,7 +236,7 @@ def test_old_results_of_a_frame_that_cannot_be_written_are_left_over(night, redu
     assert remark == f"left over from an earlier reduction: {', '.join(map(str, left))}"
 
 
-def test_a_full_disk_leaves_no_half_written_file(night, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_half_written_file(small, tmp_path, monkeypatch):
     def fail(path, data):
         with path.open("wb") as file:
             file.write(data[: len(data) // 2])
@@ -237,7 +244,7 @@ def test_a_full_disk_leaves_no_half_written_file(night, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="No space left"):
-        reduce_night(night.directory, tmp_path / "out", progress=False)
+        reduce_night(small.directory, tmp_path / "out", progress=False)
     assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".png" or path.name[0] == "."]
     assert not (tmp_path / "out" / "summary.txt").exists()
 
@@ -361,10 +368,10 @@ def test_without_science_frames_masters_are_made(night, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_saturated_exposure_is_a_failure_and_no_more(night, tmp_path):
+def test_a_saturated_exposure_is_a_failure_and_no_more(small, tmp_path):
     raw = tmp_path / "raw"
-    shutil.copytree(night.directory, raw)
-    data, header = fits.getdata(night.paths("science")[0], header=True)
+    shutil.copytree(small.directory, raw)
+    data, header = fits.getdata(small.paths("science")[0], header=True)
     fits.writeto(raw / "full.fits", np.full_like(data, 65535), header)
     summary = reduce_night(raw, tmp_path / "out", progress=False)
     (failure,) = summary.failures
@@ -374,9 +381,9 @@ def test_a_saturated_exposure_is_a_failure_and_no_more(night, tmp_path):
 
 
 @pytest.mark.long
-def test_names_that_are_no_text(night, tmp_path):
+def test_names_that_are_no_text(small, tmp_path):
     raw = tmp_path / "raw"
-    shutil.copytree(night.directory, raw)
+    shutil.copytree(small.directory, raw)
     odd = raw / os.fsdecode(b"m13-\xe9.fits")
     (raw / "science-001-V.fits").rename(odd)
     for path in raw.glob("flat-*-V.fits"):
@@ -388,7 +395,7 @@ def test_names_that_are_no_text(night, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_frame_whose_picture_fails_leaves_nothing_behind(night, tmp_path, monkeypatch):
+def test_a_frame_whose_picture_fails_leaves_nothing_behind(small, tmp_path, monkeypatch):
     from astro_calib.night import science
 
     def fail(*_):
@@ -396,15 +403,15 @@ def test_a_frame_whose_picture_fails_leaves_nothing_behind(night, tmp_path, monk
         raise ValueError(msg)
 
     monkeypatch.setattr(science, "before_after_picture", fail)
-    summary = reduce_night(night.directory, tmp_path / "out", progress=False)
+    summary = reduce_night(small.directory, tmp_path / "out", progress=False)
     assert [failure.reason for failure in summary.failures] == ["cannot be drawn"] * 2
     assert not list((tmp_path / "out").rglob("science*"))
 
 
 @pytest.mark.usefixtures("quick")
-def test_names_from_headers_stay_in_the_directory(night, tmp_path):
+def test_names_from_headers_stay_in_the_directory(small, tmp_path):
     raw = tmp_path / "raw"
-    shutil.copytree(night.directory, raw)
+    shutil.copytree(small.directory, raw)
     for path in raw.glob("*-V.fits"):
         fits.setval(path, "FILTER", value="../../V 'x'")
     (raw / "science-001-V.fits").rename(raw / "science 001;V.fits")

@@ -133,7 +133,11 @@ def test_a_subtracted_overscan_level(case, axes, cut):
     assert budget.variance_of_sum(weights) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("axes", [None, (), (0,), (1,)], ids=["none", "frame", "row", "column"])
+@pytest.mark.parametrize(
+    "axes",
+    [None, (), pytest.param((0,), marks=pytest.mark.long), pytest.param((1,), marks=pytest.mark.long)],
+    ids=["none", "frame", "row", "column"],
+)
 def test_no_sum_has_a_negative_variance(axes):
     rng = np.random.default_rng(10)
     shape = (6, 7)

@@ -222,6 +222,7 @@ def test_linear_combinations(p, q, s, t):
     np.testing.assert_allclose((combined - q * b - p * a).variance, 0, atol=1e-12)
 
 
+@pytest.mark.long
 @given(st.permutations(range(5)), st.lists(numbers, min_size=5, max_size=5))
 def test_sums_in_any_order_are_the_same_noise(order, factors):
     frames = [factor * frame(10 * i, i + 1, seed=i) for i, factor in enumerate(factors)]
@@ -235,6 +236,7 @@ def test_sums_in_any_order_are_the_same_noise(order, factors):
 any_slice = st.builds(slice, *[st.none() | st.integers(-5, 5)] * 2, st.sampled_from([None, 1, 2, -1, -2]))
 
 
+@pytest.mark.long
 @given(chain=st.sampled_from(sorted(CHAINS)), rows=any_slice, columns=any_slice)
 def test_cut_before_or_after_is_the_same(chain, rows, columns):
     frames = [frame(MEANS[name], SIGMAS[name], unit="", seed=seed) for seed, name in enumerate(MEANS)]
@@ -249,6 +251,7 @@ def test_cut_before_or_after_is_the_same(chain, rows, columns):
         np.testing.assert_allclose(covariance(after, cut), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.long
 @given(
     chain=st.sampled_from(sorted(CHAINS)), factor=numbers, power=st.sampled_from([1, -1]), offset=st.floats(-100, 100)
 )

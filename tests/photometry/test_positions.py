@@ -312,7 +312,14 @@ def test_tables_are_written_without_a_warning_and_read_back_equal(table, name, f
 
 
 @pytest.mark.parametrize(("name", "form"), [("y.fits", None), ("y.vot", "votable"), ("y.ecsv", None)])
-@pytest.mark.parametrize(("first", "first_form"), [("x.ecsv", None), ("x.fits", None), ("x.vot", "votable")])
+@pytest.mark.parametrize(
+    ("first", "first_form"),
+    [
+        ("x.ecsv", None),
+        pytest.param("x.fits", None, marks=pytest.mark.long),
+        pytest.param("x.vot", "votable", marks=pytest.mark.long),
+    ],
+)
 def test_a_table_in_a_file_is_written_in_another_format_without_a_warning(
     table, first, first_form, name, form, tmp_path
 ):

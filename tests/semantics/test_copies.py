@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import pytest
 from astropy.nddata import StdDevUncertainty, VarianceUncertainty
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ COPIES = {
 }
 
 
+@pytest.mark.long
 @examples(40)
 @given(st.data())
 def test_a_copy_is_the_same_noise(data):

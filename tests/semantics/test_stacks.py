@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ def test_a_mean_is_the_sum_over_the_number(data):
     assert_same_noise(stack, mean(frames), model, model)
 
 
+@pytest.mark.long
 @examples(40)
 @given(st.data(), st.lists(st.floats(0.1, 5), min_size=4, max_size=4))
 def test_weights_factors_and_the_order_are_as_in_arithmetic(data, factors):
@@ -89,6 +91,7 @@ def test_a_stack_of_scaled_frames_is_the_scaled_stack(data, factor):
     assert_agrees(factor * combined(frames), model, pool.rng)
 
 
+@pytest.mark.long
 @examples(40)
 @given(st.data())
 def test_values_that_are_left_out_have_no_weight(data):

@@ -85,7 +85,7 @@ def measured(kind, detector, overscan_axis, median, number):
     return np.mean(pixels) / np.mean(frame.variance), np.mean(np.square(sums), axis=0) / predicted
 
 
-@pytest.mark.parametrize("median", [False, True], ids=["mean", "median"])
+@pytest.mark.parametrize("median", [pytest.param(False, marks=pytest.mark.long), True], ids=["mean", "median"])
 @pytest.mark.parametrize("overscan_axis", [(0, 1), 1, 0], ids=["frame", "rows", "columns"])
 @pytest.mark.parametrize(
     "kind",

@@ -240,6 +240,7 @@ def pulls_of(number, seed, with_sums):
     return np.std(of_ghosts), np.std(others), np.std(of_sums) if with_sums else None
 
 
+@pytest.mark.long
 def test_predicted_error_of_ghosts_is_about_that_of_chance():
     of_ghosts, others, _ = pulls_of(60, 4, with_sums=False)
     assert abs(of_ghosts - 1) < 0.03

@@ -162,10 +162,19 @@ def assert_same(one, other):
     assert sums[0] == pytest.approx(sums[1], rel=1e-3)
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, pytest.param(np.float64, marks=pytest.mark.long)])
 @pytest.mark.parametrize("detector", [CAMERA, UNCERTAIN], ids=["exact gain", "uncertain gain"])
 @pytest.mark.parametrize("axis", [(0, 1), 1, 0])
-@pytest.mark.parametrize("names", [(), ("bias",), ("bias", "dark"), ("flat",), ("bias", "dark", "flat")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        (),
+        pytest.param(("bias",), marks=pytest.mark.long),
+        ("bias", "dark"),
+        pytest.param(("flat",), marks=pytest.mark.long),
+        ("bias", "dark", "flat"),
+    ],
+)
 def test_the_same_as_the_steps(rng, dtype, detector, axis, names):
     every = masters(rng, detector, dtype=np.float64 if dtype == np.float64 else np.float32)
     given = {name: every[name] for name in names}
@@ -332,7 +341,7 @@ def test_a_norm_that_is_not_positive_is_refused(rng):
 
 @pytest.mark.parametrize("uncertainty", [0.0, 0.02], ids=["exact gain", "uncertain gain"])
 @pytest.mark.parametrize("sections", AMPLIFIERS.values(), ids=AMPLIFIERS)
-@pytest.mark.parametrize("axis", [(0, 1), 1, 0])
+@pytest.mark.parametrize("axis", [(0, 1), 1, pytest.param(0, marks=pytest.mark.long)])
 def test_several_amplifiers(rng, both_ways, sections, uncertainty, axis):
     detector = several(sections, uncertainty)
     every = masters_of_whole_frames(rng, detector)

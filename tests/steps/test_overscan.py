@@ -97,7 +97,7 @@ def test_levels_of_rows_and_columns_scatter_as_predicted(rng, overscan_axis, sec
     assert_scatters_as_predicted(errors[draws], variances[draws], tolerance=0.03)
 
 
-@pytest.mark.parametrize("median", [False, True])
+@pytest.mark.parametrize("median", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_one_level_for_the_frame_scatters_as_predicted(rng, median):
     errors, variances = collected(
         error_and_variance(
@@ -415,7 +415,9 @@ def test_the_level_of_coarse_steps_is_between_them(rng, median):
 
 @pytest.mark.parametrize("dtype", [np.uint16, pytest.param(np.float32, marks=pytest.mark.long)])
 @pytest.mark.parametrize("median", [False, True])
-@pytest.mark.parametrize("sigma", [0.35, 0.4, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize(
+    "sigma", [0.35, pytest.param(0.4, marks=pytest.mark.long), 0.5, pytest.param(1.0, marks=pytest.mark.long), 3.0]
+)
 @pytest.mark.parametrize("step", [pytest.param(4, marks=pytest.mark.long), 16])
 def test_levels_of_coarse_steps_scatter_as_predicted(rng, step, sigma, median, dtype):
     drawn = [8000 + rng.uniform(0, step) for _ in range(100)]

@@ -96,6 +96,7 @@ def sums(values, side=4):
     return values.reshape(rows, side, columns, side).sum(axis=(1, 3))
 
 
+@pytest.mark.long
 def test_pixels_sums_and_stacks_scatter_as_predicted():
     rng = np.random.default_rng(7)
     seconds, level = 0.5, 3000.0

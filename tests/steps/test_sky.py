@@ -62,6 +62,7 @@ def test_stars_do_not_matter_and_the_error_is_that_of_least_squares():
     assert image.pixels.dtype == np.float32
 
 
+@pytest.mark.long
 def test_the_error_is_that_of_chance_for_one_frame_and_a_stack():
     rng = np.random.default_rng(2)
     objects = np.zeros(SHAPE, dtype=bool)

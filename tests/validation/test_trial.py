@@ -40,7 +40,10 @@ def test_the_ratio_is_that_of_the_scatter_to_the_root_of_the_mean_variance(rng):
     assert comparison.realisations == 8000
 
 
-@pytest.mark.parametrize(("own", "common"), [(5.0, 0.0), (0.0, 5.0), (4.0, 3.0)])
+@pytest.mark.parametrize(
+    ("own", "common"),
+    [pytest.param(5.0, 0.0, marks=pytest.mark.long), pytest.param(0.0, 5.0, marks=pytest.mark.long), (4.0, 3.0)],
+)
 def test_the_standard_error_is_the_scatter_of_the_ratio(rng, own, common):
     comparisons = [compare(frames(rng, 100, own=own, common=common, predicted=25.0)) for _ in range(800)]
     ratios = np.array([one.ratio for one in comparisons])
@@ -132,6 +135,7 @@ def test_a_quick_run_asks_for_no_more_than_it_can_tell(ratio, error, realisation
     assert trial(tolerance=0.01).passes(found(ratio, error, realisations), quick=True) is right
 
 
+@pytest.mark.long
 def test_chance_hardly_ever_makes_a_quick_run_fail(rng):
     alarms = sum(
         not compare(frames(rng, 10, own=5.0, common=0.0, predicted=25.0, pixels=400)).agrees(0.0) for _ in range(5000)
