@@ -50,7 +50,7 @@ def running_sky(
     leave_out : bool
         Whether the frame itself is left out. With it, its own stars and noise are partly subtracted from themselves.
     method : {"mean", "median"}
-        As in `~astro_calib.combine`. Stars are masked, and of three frames or more outliers are rejected.
+        As in `~astro_calib.combine`. Stars are masked; of three frames or more, a mean leaves outliers out.
 
     Returns
     -------

@@ -33,8 +33,6 @@ __all__ = ["illumination"]
 
 #: How often the surface is fitted to what the last one leaves.
 ROUNDS = 3
-#: The first guess of the level is that of this quantile, so that stars do not matter.
-MIDDLE = 0.5
 
 
 def illumination(
@@ -113,7 +111,8 @@ def illumination(
 def _fitted(stack: CCDFrame, degree: int, block: int | None) -> tuple[FittedSurface, NDArray[np.float64]]:
     """The fit to what the surface of the logarithm leaves, and the numbers of that surface."""
     pixels = floating(stack.pixels)
-    level = float(np.nanquantile(pixels if stack.mask is None else pixels[~stack.mask], MIDDLE))
+    # A median, so that stars do not matter.
+    level = float(np.nanmedian(pixels if stack.mask is None else pixels[~stack.mask]))
     if not level > 0:
         msg = f"{stack.name} has a level of {level:.6g}; there must be light in a flat of the sky."
         raise FrameError(msg)

@@ -51,7 +51,7 @@ __all__ = ["VERSION", "budget_tree", "correlation_entry", "rest_of_variance", "s
 
 #: Of the tree; a reader refuses what is newer than itself.
 VERSION = 4
-#: Of a tree without fields of the kinds {mosaic, ...} and {surface, ...}, which older readers do not know.
+#: Of a tree without fields of the kinds {mosaic, ...}, {surface, ...} and {pixels, ...}, which older readers miss.
 WITHOUT_MAPS = 3
 #: Of a tree without correlations, which older readers would take for white noise.
 WITHOUT_CORRELATIONS = 2

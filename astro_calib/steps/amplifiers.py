@@ -58,9 +58,8 @@ def sections_in(ccd: FrameFacts, detector: Detector) -> list[tuple[slice, slice]
     origin = ccd.origin
     if origin is None:
         msg = (
-            f"{ccd.name}: the detector has several amplifiers, and this frame is no longer a raw one, so that its "
-            "pixels "
-            "cannot be told apart by amplifier. Apply gain_correct and create_deviation before combining or assigning."
+            f"{ccd.name}: the detector has several amplifiers, and this frame is no longer a raw one, so that nothing "
+            "says which of them read which pixel. Apply gain_correct and create_deviation before combining or assigning."
         )
         raise FrameError(msg)
     in_raw = detector.sections(origin.raw.shape)

@@ -45,7 +45,7 @@ UNSURE = 0.3
 MAD = 1.4826
 
 
-class Amplitude(NamedTuple):
+class Strength(NamedTuple):
     """How strong a pattern is in a frame, and the variance of that; 0 for one that was stated as exact."""
 
     value: float
@@ -61,7 +61,7 @@ class SubtractFringe(LinearStep):
         self, fringe: CCDFrame, amplitude: float | None = None, uncertainty: float = 0.0, kind: str = "fringe"
     ) -> None:
         self.fringe, self.kind = fringe, kind
-        self.stated: Amplitude | None = None
+        self.stated: Strength | None = None
         if amplitude is None and uncertainty != 0:
             msg = (
                 f"uncertainty is {uncertainty!r}, and no amplitude is given: a fitted one has the error of its fit. "
@@ -70,7 +70,7 @@ class SubtractFringe(LinearStep):
             raise ValueError(msg)
         if amplitude is not None:
             sigma = check_number("uncertainty", uncertainty)
-            self.stated = Amplitude(check_number("amplitude", amplitude, minimum=-np.inf), sigma**2)
+            self.stated = Strength(check_number("amplitude", amplitude, minimum=-np.inf), sigma**2)
 
     def apply(self, frame: FrameSoFar) -> None:
         """Subtract the pattern times its amplitude."""
@@ -167,7 +167,7 @@ def subtract_fringe(
     return SubtractFringe(fringe, amplitude, uncertainty)(ccd)
 
 
-def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
+def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Strength:
     """How strong a pattern is in a frame."""
     step = 2 if fringe.size > MANY else 1
     item = (slice(None, None, step),) * 2
@@ -207,7 +207,7 @@ def fitted_amplitude(frame: FrameSoFar, fringe: CCDFrame) -> Amplitude:
         amplitude = (float(np.vdot(p, z)) - together) / strength
         residual = z - p.dtype.type(amplitude) * p
     weighted = float(np.sum(np.square(p * residual), dtype=np.float64))
-    found = Amplitude(amplitude / scale, weighted / strength**2 / scale**2)
+    found = Strength(amplitude / scale, weighted / strength**2 / scale**2)
     if np.sqrt(found.variance) > UNSURE * abs(found.value):
         msg = (
             f"{frame.name}: the pattern of {fringe.name} is fitted with a strength of {found.value:.3g} +- "

@@ -10,7 +10,7 @@ import numpy as np
 from astro_calib.detector.sections import OF_SECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Iterable, Mapping, MutableMapping
 
 __all__ = [
     "forget_encoding",
@@ -31,8 +31,10 @@ LEVELS = re.compile(
     r"CBLACK|CWHITE|PEDESTAL|ZEROLEV"
 )
 #: How many columns and how many rows were read out as one, and where both stand, such as "2 2".
-BINNINGS = (("XBINNING", "CCDXBIN"), ("YBINNING", "CCDYBIN"))
+BINNINGS = (("XBINNING", "CCDXBIN", "CCDBIN1"), ("YBINNING", "CCDYBIN", "CCDBIN2"))
 BINNINGS_OF_BOTH = ("CCDSUM", "BINNING")
+#: What they say of pixels that were read out one by one.
+BY_ONE = re.compile(r"1(?:\.0*)?(?:\D+1(?:\.0*)?)?")
 #: Pixels on the sensor and on the sky, across columns and across rows; those of both in the third.
 SIZES = (("XPIXSZ",), ("YPIXSZ",), ("SECPIX", "PIXSCALE", "PIXSCAL"))
 #: Electrons per adu; GAIN and its like may also be the number of an amplifier's setting.
@@ -96,6 +98,12 @@ def note_gain_of_one(meta: MutableMapping[str, Any], keywords: Iterable[str]) ->
     for keyword in keywords:
         if keyword in meta:
             _set(meta, keyword, 1.0, GAIN_OF_ONE)
+
+
+def binning_cards(meta: Mapping[str, Any]) -> dict[str, str]:
+    """Return the cards that say that pixels were read out together."""
+    told = {keyword: str(meta.get(keyword, "")).strip() for axis in (*BINNINGS, BINNINGS_OF_BOTH) for keyword in axis}
+    return {keyword: value for keyword, value in told.items() if value and not BY_ONE.fullmatch(value)}
 
 
 def note_binning(meta: MutableMapping[str, Any], columns: int, rows: int) -> None:

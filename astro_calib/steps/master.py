@@ -119,7 +119,7 @@ def _check_not_applied(ccd: FrameFacts, master: CCDFrame, kind: str) -> None:
                 "has. Give each its own frame, unless this is meant."
             )
     elif once is not None:
-        # A map of the shutter is in seconds, and no number of times is meant.
+        # A frame divided by a map in seconds means nothing.
         twice = f"; if twice is what you mean, write frame {'/' if kind in DIVISORS else '-'} master"
         msg = (
             f"{ccd.name} was {_done(once)} this master {once} ({master.name}) already. Leave it out here"

@@ -8,17 +8,12 @@ from astro_calib.detector.bayer import check_pattern, places
 from astro_calib.errors import FrameError, warn
 from astro_calib.frame.bayer_cards import meta_of_plane, pattern_in
 from astro_calib.frame.rebuild import as_frame
-from astro_calib.steps.header import note_larger_pixels
+from astro_calib.steps.header import binning_cards, note_larger_pixels
 
 if TYPE_CHECKING:
     from astro_calib.frame.frame import CCDFrame
 
 __all__ = ["colour_planes"]
-
-#: Where headers have how many pixels were read out as one.
-BINNING = ("XBINNING", "YBINNING", "CCDXBIN", "CCDYBIN")
-#: What they write there for pixels that were read out one by one.
-ONE = ("1", "1.0", "")
 
 
 def colour_planes(ccd: CCDFrame, bayer: str | None = None) -> dict[str, CCDFrame]:
@@ -87,7 +82,7 @@ def colour_planes(ccd: CCDFrame, bayer: str | None = None) -> dict[str, CCDFrame
     if min(ccd.shape) < 2:
         msg = f"{ccd.name} has shape {ccd.shape}; a mosaic has two rows and two columns at least."
         raise FrameError(msg)
-    binned = {keyword: ccd.meta[keyword] for keyword in BINNING if str(ccd.meta.get(keyword, 1)).strip() not in ONE}
+    binned = binning_cards(ccd.meta)
     if bayer is None and binned:
         words = ", ".join(f"{keyword} = {value}" for keyword, value in binned.items())
         msg = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from astro_calib.arguments import check_switch, other_words, with_options_of
+from astro_calib.arguments import check_switch, described, other_words, with_options_of
 from astro_calib.detector.detector import Detector, as_detector
 from astro_calib.frame.rebuild import as_frame
 from astro_calib.steps.bias import SubtractBias
@@ -79,6 +79,9 @@ def calibration_steps(
     applied.
     """
     detector = as_detector(detector, "calibrate")
+    if isinstance(cosmic_rays, str) and cosmic_rays != "mask":
+        msg = f"cosmic_rays is {described(cosmic_rays)}; expected True, False or 'mask'."
+        raise TypeError(msg)
     repair = cosmic_rays != "mask" and check_switch("cosmic_rays", cosmic_rays)
     early = (bias, "bias"), (dark, "dark"), (shutter, "shutter")
     given = (*early, (flat, "flat"), (illumination, "illumination"), (fringe, "fringe"))

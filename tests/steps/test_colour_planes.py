@@ -223,9 +223,23 @@ def test_what_is_wrong_is_said():
     dark = mosaic({**LAMP, "B": 0.0})
     with pytest.raises(FrameError, match=r"red.fits, every second pixel from row 0 and column 1 on\) has a mean of 0"):
         flat_correct(frame, CCDFrame(dark, unit="adu", name="red.fits"), bayer="GBRG")
-    binned = CCDFrame(np.ones(SHAPE), unit="adu", name="b.fits", meta={"BAYERPAT": "RGGB", "XBINNING": 2})
-    with pytest.warns(UserWarning, match=r"b.fits: its pixels were read out together \(XBINNING = 2\)"):
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("XBINNING", 2), ("CCDYBIN", "2"), ("CCDBIN1", 2), ("CCDSUM", "2 2"), ("BINNING", "2x2")]
+)
+def test_pixels_that_were_read_out_together_may_have_lost_their_colours(keyword, value):
+    binned = CCDFrame(np.ones(SHAPE), unit="adu", name="b.fits", meta={"BAYERPAT": "RGGB", keyword: value})
+    with pytest.warns(UserWarning, match=rf"b.fits: its pixels were read out together \({keyword} = {value}\)"):
         colour_planes(binned)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("XBINNING", 1.0), ("CCDSUM", "1 1"), ("BINNING", "1x1"), ("CCDBIN2", 1), ("BINNING", "")]
+)
+def test_pixels_that_were_read_out_one_by_one_are_worth_no_remark(keyword, value):
+    frame = CCDFrame(np.ones(SHAPE), unit="adu", meta={"BAYERPAT": "RGGB", keyword: value})
+    assert list(colour_planes(frame)) == ["R", "G1", "G2", "B"]
 
 
 def test_a_flat_that_begins_with_another_colour_is_worth_a_remark():
