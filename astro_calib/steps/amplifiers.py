@@ -59,7 +59,7 @@ def sections_in(ccd: FrameFacts, detector: Detector) -> list[tuple[slice, slice]
     if origin is None:
         msg = (
             f"{ccd.name}: the detector has several amplifiers, and this frame is no longer a raw one, so that nothing "
-            "says which of them read which pixel. Apply gain_correct and create_deviation before combining or assigning."
+            "says which of them read a pixel. Apply gain_correct and create_deviation before combining or assigning."
         )
         raise FrameError(msg)
     in_raw = detector.sections(origin.raw.shape)
