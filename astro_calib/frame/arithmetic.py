@@ -49,7 +49,11 @@ def budget_of(
     if b is None:
         result = None if a is None else a.combined(operation, values, factor, data)
     else:
-        terms = [] if a is None else [(s, of_first(operation, c, values, factor)) for s, c in a.terms]
+        both = {s.key for s, _ in b.terms}
+        terms = [
+            (s, of_first(operation, c, values, factor, write_out=s.key not in both))
+            for s, c in (() if a is None else a.terms)
+        ]
         terms += [(s, of_second(operation, c, values, factor, x)) for s, c in b.terms]
         result = UncertaintyBudget(data.shape, terms, data.dtype, data)
     if result is None or operation is not np.add or not any(map(_is_mixed, result.terms)) or _is_number(values()):

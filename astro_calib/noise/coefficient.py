@@ -78,7 +78,7 @@ class Coefficient:
             self._terms[frozenset()] = (float(value), ())
 
     @classmethod
-    def of_products(cls, terms: Iterable[tuple[float, Factors]]) -> Coefficient:
+    def of_products(cls, terms: Iterable[tuple[float, Factors]], *, write_out: bool = True) -> Coefficient:
         """
         The sum of products; like ones are added up, and what has become too long is written out.
 
@@ -86,6 +86,8 @@ class Coefficient:
         ----------
         terms : iterable of (float, factors)
             A number, and pairs of an array and its power.
+        write_out : bool
+            False for a part of a sum in which products may cancel.
 
         Returns
         -------
@@ -100,7 +102,8 @@ class Coefficient:
                 result._terms.pop(key, None)
             else:
                 result._terms[key] = (total, factors)
-        result._write_out()
+        if write_out:
+            result._write_out()
         return result
 
     def _write_out(self) -> None:

@@ -59,7 +59,9 @@ Values: TypeAlias = "Callable[[], float | NDArray[Any] | ArrayRef]"
 Term: TypeAlias = "tuple[NoiseSource, Coefficient]"
 
 
-def of_first(operation: Any, coefficient: Coefficient, y: Values, factor: float = 1.0) -> Coefficient:
+def of_first(
+    operation: Any, coefficient: Coefficient, y: Values, factor: float = 1.0, *, write_out: bool = True
+) -> Coefficient:
     """
     The coefficient in z of a source that has ``coefficient`` in x.
 
@@ -73,6 +75,8 @@ def of_first(operation: Any, coefficient: Coefficient, y: Values, factor: float 
         Gives a number, or an array that nobody writes into.
     factor : float
         y is multiplied by this first.
+    write_out : bool
+        False if a coefficient of the same source in y is added, which may cancel what has become too long.
     """
     rule = RULES[operation]
     if not coefficient.depends_on_own:
@@ -89,7 +93,7 @@ def of_first(operation: Any, coefficient: Coefficient, y: Values, factor: float 
             of_x = rule.of_x
             part = Power(of_x.number * x.number**own, own * x.z + of_x.z, own * x.y + of_x.y)
             products += _times(rest, part, y, factor).monomials
-    return Coefficient.of_products(products)
+    return Coefficient.of_products(products, write_out=write_out)
 
 
 def of_second(
