@@ -112,6 +112,9 @@ class VarianceSoFar:
     def of(cls, program: Instructions, budget: UncertaintyBudget | None) -> VarianceSoFar:
         """Begin with a frame of this noise, whose variance is known if it was found before; None for an exact one."""
         known = None if budget is None else budget.known_variance
+        # What is infinite may become unknown, which the budget says.
+        if known is not None and not np.isfinite(known.sum()):
+            known = None
         if known is not None:
             program.append(ADD_VARIANCE, known)
         return cls(
