@@ -224,12 +224,12 @@ def reduce_night(
     remarks.add(*plan.remarks)
     names, tasks = called(raw_paths), tasks_of(plan)
     keys = keys_of(tasks, plan, names, choices)
-    resumed = Resumption(tasks, keys, past, Path(out), raw_paths, overwrite=overwrite)
+    resumed = Resumption(tasks, keys, past, Path(out), raw_paths, same, overwrite=overwrite)
     resumed.check()
     raw_files = [*raw_paths, *(frame.file for frame in plan.frames)]
     with remarks.heard():
         results_folder = Output(out, raw_files, overwrite=True, check=resumed.check_untouched)
-    with results_folder as output, resumed.journal(same) as journal:
+    with results_folder as output, resumed.journal() as journal:
         results = Gathered(plan, remarks, output)
         place = Workplace(plan, output, names, choices, memory_for_each(memory_limit, workers))
         with Bars(plan, bar) as bars, crew(workers, client) as cluster:

@@ -202,6 +202,8 @@ def test_missing_arguments_are_a_matter_of_usage(tmp_path):
 
 
 def test_demo(tmp_path, monkeypatch):
+    # It shows what empty apertures say.
+    monkeypatch.undo()
     monkeypatch.setattr(simulate, "night", partial(simulate.night, shape=(128, 128), stars=20))
     result = call("demo", tmp_path / "demo", "--seed", 2)
     assert result.exit_code == 0, result.output

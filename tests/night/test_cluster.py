@@ -164,13 +164,13 @@ def test_a_worker_that_does_not_see_the_results_is_named(raw, tmp_path, client, 
 
 def test_a_worker_that_does_not_see_the_raw_files_is_named(tmp_path):
     seen = tmp_path / "raw" / "bias-001.fits"
-    told = worker.what_is_wrong(str(tmp_path), tmp_path, "", [seen], worker.versions())
+    told = worker.what_is_wrong(worker.Needed(str(tmp_path), tmp_path, "", [seen], worker.versions()))
     assert told == f"{seen} is not there, or cannot be read"
 
 
 def test_a_worker_of_another_version_is_named(tmp_path):
     there = worker.versions() | {"numpy": "1.0"}
-    told = worker.what_is_wrong(str(tmp_path), tmp_path, "", [], there)
+    told = worker.what_is_wrong(worker.Needed(str(tmp_path), tmp_path, "", [], there))
     assert told == f"numpy is {worker.versions()['numpy']} there, and 1.0 here"
 
 

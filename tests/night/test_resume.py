@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from astro_calib import reduce_night, simulate
 from astro_calib.night import run
 from astro_calib.night.common.lock import LOCK, hold, release
 from astro_calib.night.common.output import SAID
+from astro_calib.night.masters import masters
 from astro_calib.night.tasks.journal import JOURNAL, read_journal
 
 QUICK = {"progress": False, "pictures": False, "stars": False}
@@ -274,6 +276,11 @@ BAD = [
     b'{"key": "x", "files": {}, "outcome": {"Path": {"name": "bias"}}}',
     b'{"key": "x", "files": {}, "outcome": {"Outcome": {"name": "bias", "master": {"result": "../x"}}}}',
     b'{"key": "x", "files": {}, "outcome": "bias"}',
+    b'{"key": "x", "files": {"masters/a.fits": [Infinity, 1]}, "outcome": {"Outcome": {"name": "bias"}}}',
+    b'{"key": "x", "files": {"masters/a.fits": [1, 1]}, "outcome": {"Outcome": {"name": "bias"}}}',
+    b'{"key": "x", "files": {}, "outcome": {"Outcome": {"name": "bias", "files": ["masters/a.fits"]}}}',
+    b'{"key": "x", "files": {}, "outcome": {"Outcome": {"name": "bias", "master": "../../x.fits"}}}',
+    b'{"key": "x", "files": {}, "outcome": {"Outcome": {"name": "bias", "facts": {"array": ["B", [300]]}}}}',
     b"[" * 100000,
 ]
 
@@ -288,6 +295,46 @@ def test_lines_of_the_journal_that_mean_nothing_or_lead_elsewhere_are_left(half,
     with (half / JOURNAL).open("ab") as journal:
         journal.write(BAD[number] + b"\n")
     assert records() == before
+
+
+def test_a_frame_that_is_older_than_its_flat_is_made_anew(raw, half):
+    lines = (half / JOURNAL).read_bytes().splitlines(keepends=True)
+    # As if the flat could not be made at first, and the frame had been reduced without.
+    (frame,) = (line for line in lines if b'"name": "science-001-V"' in line)
+    lines.remove(frame)
+    first = next(number for number, line in enumerate(lines) if b'"name": "flat-V"' in line)
+    (half / JOURNAL).write_bytes(b"".join([*lines[:first], frame, *lines[first:]]))
+    assert redone(raw, half) == ["science-001-V.fits", "science-002-V.fits"]
+
+
+def test_what_a_failing_disk_has_spoilt_is_tried_again(raw, undisturbed, tmp_path, monkeypatch):
+    original = masters.raw_frame
+
+    def failing(frame):
+        if frame.name.startswith("flat") and frame.name.endswith("V"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(frame.path))
+        return original(frame)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(masters, "raw_frame", failing)
+        summary = reduce_night(raw, out, **QUICK)
+    assert "no flat for filter V can be used" in " ".join(summary.remarks)
+    frames = sorted(path.name for path in raw.glob("science*-V.fits"))
+    assert redone(raw, out) == ["master-flat-V.fits", *frames]
+    assert_same(undisturbed.out, out)
+
+
+def test_an_earlier_run_that_left_nothing_says_nothing_of_the_parameters(raw, half):
+    nothing = half.parent / "nothing"
+    nothing.mkdir()
+    header = json.loads((half / JOURNAL).read_bytes().splitlines()[0])
+    header["parameters"]["gain"] = "1.0"
+    (nothing / JOURNAL).write_text(json.dumps(header) + "\n")
+    reduce_night(raw, nothing, **QUICK)
+    assert "gain" not in read_journal(nothing).parameters
+    (nothing / "calibrated" / "science-002-V.fits").unlink()
+    assert redone(raw, nothing) == ["science-002-V.fits"]
 
 
 def test_a_line_that_was_torn_costs_its_task_and_no_other(raw, half):

@@ -171,6 +171,8 @@ class UnusedFile:
         Whether it is a frame that cannot be read, as it is cut off or damaged, or without any number of use.
     doubt : {"", "unknown", "several"}
         Whether its kind is not known, or patterns of several kinds fit it.
+    passing : bool
+        Whether the disk or the memory failed, and not the file, so that another run may find it well.
 
     Examples
     --------
@@ -190,6 +192,7 @@ class UnusedFile:
     lost: bool = False
     damaged: bool = False
     doubt: str = ""
+    passing: bool = False
 
     def __post_init__(self) -> None:
         # The file is named beside the reason, in which errors name it again.

@@ -31,12 +31,22 @@ def tried(path: Path, kind: str, work: Callable[[], T]) -> T | UnusedFile:
     except Exception as error:  # noqa: BLE001  whatever it is, it costs one frame and not the night
         LOG.debug("%s", path.name, exc_info=True)
         lost = kind in ("", "science") or fault(error)
-        return UnusedFile(path, reason_of(error).removeprefix(f"{path.name}: "), kind, lost=lost)
+        reason = reason_of(error).removeprefix(f"{path.name}: ")
+        return UnusedFile(path, reason, kind, lost=lost, passing=_may_pass(error))
 
 
 def fault(error: Exception) -> bool:
     """Whether an error is a fault of this program, and not of a file."""
     return not isinstance(error, OF_THE_FILE)
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether an error is none of what is in the file, but of the disk, the network or the memory."""
+    return error is not None and (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno is not None)
+        or _may_pass(error.__cause__)
+    )
 
 
 def reason_of(error: Exception) -> str:

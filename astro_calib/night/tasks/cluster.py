@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from astro_calib.night.tasks.task import Task
+    from astro_calib.night.tasks.worker import Needed
     from astro_calib.night.tasks.workplace import Workplace
 
 __all__ = ["run_on_cluster"]
@@ -59,10 +60,13 @@ def run_on_cluster(
 @contextmanager
 def _on_workers(place: Workplace, client: Client) -> Iterator[str]:
     """Give all workers what the tasks have in common, those that come later as well; its name is what tasks need."""
-    from astro_calib.night.tasks.worker import WorkOfNight
+    from astro_calib.night.tasks.worker import Needed, WorkOfNight
 
-    _check_workers(place, client)
-    work = WorkOfNight(f"astro-calib-{uuid4().hex}", replace(place, output=place.output.elsewhere()), str(Path.cwd()))
+    folder = str(Path.cwd())
+    needed = Needed(folder, place.output.directory, place.output.holder(), _one_a_folder(place), versions())
+    _check_workers(needed, client)
+    elsewhere = replace(place, output=place.output.elsewhere())
+    work = WorkOfNight(f"astro-calib-{uuid4().hex}", elsewhere, folder, needed)
     client.register_plugin(work)
     try:
         yield work.name
@@ -72,7 +76,7 @@ def _on_workers(place: Workplace, client: Client) -> Iterator[str]:
             client.unregister_worker_plugin(work.name)
 
 
-def _check_workers(place: Workplace, client: Client) -> None:
+def _check_workers(needed: Needed, client: Client) -> None:
     """Make sure that there are workers, and that each of them sees what it needs; an OSError says which does not."""
     from astro_calib.night.tasks.worker import what_is_wrong
 
@@ -80,10 +84,7 @@ def _check_workers(place: Workplace, client: Client) -> None:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError as error:
         raise _no_worker() from error
-    out = place.output.directory
-    answers = client.run(
-        what_is_wrong, str(Path.cwd()), out, place.output.holder(), _one_a_folder(place), versions(), on_error="return"
-    )
+    answers = client.run(what_is_wrong, needed, on_error="return")
     for worker, answer in answers.items():
         if isinstance(answer, BaseException):
             reason = f"it cannot run astro-calib ({type(answer).__name__}: {answer}); install the same version there"

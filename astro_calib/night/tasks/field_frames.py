@@ -31,6 +31,13 @@ class FieldFrames:
         if len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
 
+    def again(self, frame: RawFrame, image: CCDFrame) -> Seen:
+        """Return a frame that was calibrated once more, with its stars, which need not be searched for again."""
+        known = self._kept.get(frame.name)
+        found = seen(image) if known is None else Seen(image, known.stars)
+        self.keep(frame, found)
+        return found
+
     def seen(self, frame: RawFrame, calibrate: Callable[[], CCDFrame]) -> Seen:
         """Return a frame with its stars, calibrated anew if it is not kept."""
         found = self._kept.get(frame.name) or seen(calibrate())

@@ -11,9 +11,10 @@ from astro_calib.night.matching.neighbours import neighbours
 from astro_calib.night.tasks.task import BIAS, DARK, DARK_FOR, FLAT, LENT, LIGHT, SCIENCE, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from astro_calib.night.common.frames import RawFrame
     from astro_calib.night.plan.night_plan import NightPlan
     from astro_calib.night.plan.plan import Plan
 
@@ -35,8 +36,8 @@ def tasks_of(night: NightPlan) -> list[Task]:
     ...         science=1,
     ...     )
     ...     tasks = tasks_of(plan_night(directory))
-    >>> [task.name for task in tasks]
-    ['bias', 'dark-120s', 'dark for 120 s', 'dark for 10 s', 'flat-V', 'light in darks', 'science-001-V']
+    >>> [task.name for task in tasks if task.kind != "dark for"]
+    ['bias', 'dark-120s', 'flat-V', 'light in darks', 'science-001-V']
     >>> tasks[-1].needs
     ('bias', 'dark for 120 s', 'flat-V')
     """
@@ -79,7 +80,7 @@ class _Setup:
         science = []
         compares = plan.profile.steps.cosmic_rays == "compare"
         others = neighbours(plan.science) if compares else {}
-        for index, frame in enumerate(plan.science):
+        for index, frame in _in_fields(plan.science) if compares else enumerate(plan.science):
             of_filter = _names(flat for name, flat in flats if name == frame.filter)
             times = dict.fromkeys(one.exposure_time for one in (frame, *others.get(frame.name, ())))
             needs = (*bias, *_names(made[time] for time in times), *of_filter)
@@ -114,6 +115,16 @@ class _Setup:
             file = unique_name(f"master-{file_name(file)}{of_setup}", self._files)
             self._files.add(file)
         return Task(name=only, kind=kind, setup=self.number, of=of, file=file, **needs)
+
+
+def _in_fields(science: Sequence[RawFrame]) -> list[tuple[int, RawFrame]]:
+    """Frames that are compared one after the other, so that few are in memory at a time."""
+
+    def field(numbered: tuple[int, RawFrame]) -> tuple[Any, ...]:
+        _, frame = numbered
+        return frame.object.strip().casefold(), frame.filter, frame.shape, frame.exposure_time, frame.time or 0.0
+
+    return sorted(enumerate(science), key=field)
 
 
 def _names(tasks: Iterable[Task]) -> tuple[str, ...]:

@@ -37,11 +37,16 @@ MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Record:
-    """What a journal says of a task: its key, its files with their lengths and times of writing, and its outcome."""
+    """
+    What a journal says of a task: its key, its files with their lengths and times of writing, and its outcome.
+
+    ``number`` is larger than that of the records before it.
+    """
 
     key: str
     files: Mapping[str, tuple[int, int]]
     outcome: Outcome
+    number: int
 
     def is_whole(self, directory: Path) -> bool:
         """Whether its files are as they were when it was written; they were on the disk before it was."""
@@ -63,12 +68,15 @@ class Past:
         Files of tasks that have been replaced by others, with their lengths and times of writing.
     run : mapping of str to object
         Who has begun last.
+    noted : int
+        How many records there are, with those that others have replaced.
     """
 
     parameters: Mapping[str, str] | None = None
     records: dict[str, Record] = field(default_factory=dict)
     older: dict[str, tuple[int, int]] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
+    noted: int = 0
 
 
 def read_journal(directory: Path) -> Past:
@@ -83,7 +91,7 @@ def read_journal(directory: Path) -> Past:
     for line in lines:
         try:
             _take(json.loads(line), past, directory)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UnicodeDecodeError):
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             continue
     return past
 
@@ -97,8 +105,12 @@ def _take(line: Any, past: Past, directory: Path) -> None:
     elif "run" in line:
         past.run = dict(line["run"])
     elif past.parameters is not None:
-        outcome = outcome_of(line["outcome"], directory)
-        past.records[outcome.name] = Record(str(line["key"]), _files(line["files"]), outcome)
+        outcome, files = outcome_of(line["outcome"], directory), _files(line["files"])
+        if set(files) != set(outcome.files):
+            msg = "the files of a task are not those of its outcome"
+            raise ValueError(msg)
+        past.noted += 1
+        past.records[outcome.name] = Record(str(line["key"]), files, outcome, past.noted)
 
 
 def _files(content: Any) -> dict[str, tuple[int, int]]:
@@ -171,7 +183,7 @@ class Journal:
 
 def state_of(path: Path) -> tuple[int, int] | None:
     """Return the length of a file, and when it was written; None if it is not there, or is a link."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         status = path.lstat()
         if not path.is_symlink():
             return status.st_size, status.st_mtime_ns

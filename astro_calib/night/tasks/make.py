@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +11,7 @@ from astro_calib.errors import FrameError
 from astro_calib.night.common.frames import UnusedFile, by_reason
 from astro_calib.night.common.net import tried
 from astro_calib.night.common.remarks import heard
-from astro_calib.night.comparing import seen, without_hits
+from astro_calib.night.comparing import without_hits
 from astro_calib.night.masters.lent_master import borrowed_master
 from astro_calib.night.masters.light_in_dark import remark_on_light
 from astro_calib.night.masters.master_set import EXPOSURE_TIME, Darks
@@ -85,6 +84,8 @@ class _Work:
     def __init__(self, task: Task, place: Workplace, given: Mapping[str, Outcome], done: Done) -> None:
         self.task, self.place, self.done, self.by_name = task, place, done, given
         self.plan, self.output = place.plan.setups[task.setup], place.output.for_one_task()
+        #: Whether something failed that another run may find well.
+        self.passing = False
         self.needs = [place.task(name) for name in dict.fromkeys((*task.needs, *task.after))]
 
     def of(self, *kinds: str) -> Iterator[tuple[Task, Outcome]]:
@@ -253,7 +254,7 @@ def _science(work: _Work) -> Begun:
             with heard(frame.path.name, called) as more:
                 begun.write_beside()
             summary = replace(begun.summary, raw_name=called)
-            return Outcome(name=work.task.name, summary=summary, files=work.output.files())
+            return Outcome(name=work.task.name, summary=summary, files=work.output.files(), passing=work.passing)
 
         outcome = tried(frame.path, frame.kind, ended)
         if isinstance(outcome, UnusedFile):
@@ -265,16 +266,19 @@ def _science(work: _Work) -> Begun:
 
 def _compared(work: _Work, frame: RawFrame, image: CCDFrame) -> CCDFrame:
     """A science frame without the hits of cosmic rays that others of its field show."""
-    own = seen(image)
-    work.place.fields.keep(frame, own)
+    fields = work.place.fields
+    own = fields.again(frame, image)
     others = []
     for other in work.place.neighbours(work.task.setup)[frame.name]:
         with warnings.catch_warnings():
             # What is to be said of it is said when it is reduced itself.
             warnings.simplefilter("ignore")
-            with suppress(FrameError):
-                make = partial(calibrated, other, work.plan, _masters_for(work, other))
-                others.append(work.place.fields.seen(other, make))
+            make = partial(calibrated, other, work.plan, _masters_for(work, other))
+            found = tried(other.path, other.kind, partial(fields.seen, other, make))
+        if isinstance(found, UnusedFile):
+            work.passing |= found.passing
+        else:
+            others.append(found)
     return without_hits(own, others)
 
 

@@ -58,6 +58,8 @@ def outcome_of(plain: Any, directory: Path) -> Outcome:
     if not isinstance(found, Outcome):
         msg = "no outcome of a task"
         raise ValueError(msg)  # noqa: TRY004  it is in a file, and nobody has given it
+    for file in (*found.files, *((found.master,) if found.master else ())):
+        inside(file)
     return found
 
 

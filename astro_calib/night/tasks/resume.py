@@ -60,7 +60,7 @@ class Resumption:
     What of the tasks of a run is complete already, and the note that it takes of the others.
 
     ``keys`` has the key of each task, ``past`` tells what earlier runs have done into the directory, ``raw`` has the
-    raw files as they are named now. With ``overwrite`` all is made anew.
+    raw files as they are named now. With ``overwrite``, or other ``parameters``, all is made anew.
     """
 
     def __init__(
@@ -70,11 +70,14 @@ class Resumption:
         past: Past,
         directory: Path,
         raw: Iterable[Path],
+        parameters: Mapping[str, str],
         *,
         overwrite: bool,
     ) -> None:
         self.tasks, self.keys, self.past, self.directory = tasks, keys, past, directory
-        self.anew = overwrite or past.parameters is None
+        self.parameters = parameters
+        # An earlier run of other parameters has left no results, or this one had been refused.
+        self.anew = overwrite or past.parameters != parameters
         self.known: dict[str, Outcome] = {}
         if self.anew:
             return
@@ -83,7 +86,9 @@ class Resumption:
             record = past.records.get(task.name)
             if record is None or record.key != keys[task.name] or not all(name in self.known for name in task.needs):
                 continue
-            if record.is_whole(directory):
+            before = [past.records[name].number for name in (*task.needs, *task.after) if name in past.records]
+            # What was made since, such as a flat whose frames could not be read at first, it knows nothing of.
+            if record.number > max(before, default=0) and record.is_whole(directory):
                 self.known[task.name] = _of_files(record.outcome, named)
 
     def check(self) -> None:
@@ -102,10 +107,10 @@ class Resumption:
             msg = f"another reduction has written into {self.directory} since this one began; begin again."
             raise OSError(msg)
 
-    def journal(self, parameters: Mapping[str, str]) -> Journal:
+    def journal(self) -> Journal:
         """Begin the journal of the directory, or go on with it."""
         journal = Journal(self.directory)
-        journal.begin(parameters, self._older(), anew=self.anew)
+        journal.begin(self.parameters, self._older(), anew=self.anew)
         return journal
 
     def noted(self, outcomes: Iterable[tuple[Task, Outcome]], journal: Journal) -> Iterator[tuple[Task, Outcome]]:
@@ -143,6 +148,8 @@ class Resumption:
 def _is_complete(task: Task, outcome: Outcome) -> bool:
     """Whether an outcome can be taken again: what failed is tried again."""
     if outcome.error is not None or outcome.failure is not None:
+        return False
+    if outcome.passing or any(file.passing for file in outcome.unused):
         return False
     return task.kind in (DARK_FOR, LIGHT) or outcome.summary is not None
 

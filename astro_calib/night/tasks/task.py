@@ -78,6 +78,8 @@ class Outcome:
         What others have to know of the dark for an exposure time: its own time, and how it was made.
     error : FrameError or None
         Why nothing of the setup can be reduced.
+    passing : bool
+        Whether something had a part in it that another run may find well, such as a disk that failed.
     """
 
     name: str
@@ -90,3 +92,4 @@ class Outcome:
     master: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     error: FrameError | None = None
+    passing: bool = False

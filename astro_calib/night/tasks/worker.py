@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import platform
 import warnings
 from contextlib import chdir, nullcontext
 from pathlib import Path
@@ -25,7 +26,22 @@ if TYPE_CHECKING:
     from astro_calib.night.tasks.task import Outcome
     from astro_calib.night.tasks.workplace import Workplace
 
-__all__ = ["Said", "WorkOfNight", "do_there", "what_is_wrong"]
+__all__ = ["Needed", "Said", "WorkOfNight", "do_there", "what_is_wrong"]
+
+
+class Needed(NamedTuple):
+    """
+    What a worker needs.
+
+    It has to see the folder ``out`` of the results, which ``held_by`` holds, be able to write there, see the files that
+    are to be ``seen``, from ``folder`` on, and have the ``same`` versions of packages.
+    """
+
+    folder: str
+    out: Path
+    held_by: str
+    seen: Sequence[Path]
+    same: Mapping[str, str]
 
 
 class Said(NamedTuple):
@@ -45,8 +61,8 @@ class WorkOfNight(WorkerPlugin):
     first of them comes, and ``folder`` where the paths of the night begin that are not absolute.
     """
 
-    def __init__(self, name: str, place: Workplace, folder: str) -> None:
-        self.name, self.folder = name, folder
+    def __init__(self, name: str, place: Workplace, folder: str, needed: Needed) -> None:
+        self.name, self.folder, self.needed = name, folder, needed
         self._packed = pickle.dumps(place)
         self._place: Workplace | None = None
         self._one_at_a_time: Lock | None = None
@@ -67,6 +83,10 @@ class WorkOfNight(WorkerPlugin):
         with self._one_at_a_time, _in_folder(self.folder), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             if self._place is None:
+                # One that has come later was not asked at the start.
+                if wrong := what_is_wrong(self.needed):
+                    msg = f"a worker on {platform.node()}: {wrong}."
+                    raise OSError(msg)
                 self._place = pickle.loads(self._packed)  # noqa: S301  it comes from who may run anything here
             limit_threads(threads)
             outcome = do(self._place.task(name), self._place, given)
@@ -80,13 +100,9 @@ def do_there(work: str, name: str, given: Mapping[str, Outcome], threads: int) -
     return plugin.do(name, given, threads)
 
 
-def what_is_wrong(folder: str, out: Path, held_by: str, seen: Sequence[Path], same: Mapping[str, str]) -> str:
-    """
-    Return why a worker cannot do its part of a night; empty if it can.
-
-    It has to see the folder of the results, which ``held_by`` holds, be able to write there, see the files that are to
-    be ``seen``, and have the ``same`` versions of packages.
-    """
+def what_is_wrong(needed: Needed) -> str:
+    """Return why a worker cannot do its part of a night; empty if it can."""
+    folder, out, held_by, seen, same = needed
     with _in_folder(folder):
         different = {name: other for name, other in versions().items() if other != same[name]}
         if different:
