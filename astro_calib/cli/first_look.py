@@ -58,10 +58,10 @@ def _bars(shares: Mapping[str, float], width: int) -> list[str]:
       read noise  29.9%  ############
       less than 0.1%: bias
     """
-    large = {name: share for name, share in shares.items() if share >= SMALLEST}
+    large = {name: share for name, share in shares.items() if abs(share) >= SMALLEST}
     longest = max(map(len, large), default=0)
     lines = [
-        f"  {printable(name):<{longest}}  {share:>5.1%}  {'#' * round(LONGEST_BAR * share)}".rstrip()
+        f"  {printable(name):<{longest}}  {share:>5.1%}  {'#' * round(LONGEST_BAR * min(share, 1.0))}".rstrip()
         for name, share in large.items()
     ]
     small = [name for name in shares if name not in large]

@@ -46,7 +46,8 @@ def _askers() -> Iterator[str]:
     """The modules that ask: up the stack the first one that is not of this package, and its callers of that package."""
     caller, package = inspect.currentframe(), None
     while caller is not None:
-        name: str = caller.f_globals.get("__name__", "")
+        # Code that is run in a name space of its own may have none.
+        name = str(caller.f_globals.get("__name__") or "")
         of = name.partition(".")[0]
         if package is None and of != "astro_calib":
             package = of

@@ -34,6 +34,8 @@ def shrunk(image: NDArray[Any], good: NDArray[np.bool_], size: int) -> tuple[NDA
     block = max(1, -(-max(image.shape) // size))
     rows, columns = (max(1, length // block) for length in image.shape)
     small = np.empty((rows, columns), dtype=np.float32)
+    # An image that is thinner than a block is one block thick.
+    needed = USABLE_PART * min(block, image.shape[0]) * min(block, image.shape[1])
     for first in range(0, rows, ROWS):
         last = min(first + ROWS, rows)
         piece = (slice(first * block, last * block), slice(0, columns * block))
@@ -41,9 +43,7 @@ def shrunk(image: NDArray[Any], good: NDArray[np.bool_], size: int) -> tuple[NDA
         values = np.where(usable, image[piece], 0).astype(np.float32, copy=False)
         number = _sums(usable.view(np.uint8), block, np.uint16)
         with np.errstate(divide="ignore", invalid="ignore"):
-            small[first:last] = np.where(
-                number > USABLE_PART * block**2, _sums(values, block, np.float32) / number, np.nan
-            )
+            small[first:last] = np.where(number > needed, _sums(values, block, np.float32) / number, np.nan)
     return small, block
 
 

@@ -24,30 +24,25 @@ def _clip(ordered: NDArray[Any], number: NDArray[np.intp], sigma: float, rounds:
     """Which of the sorted values of each line are left: from one place to before another."""
     for line in range(len(ordered)):
         values, low, high = ordered[line], 0, number[line]
-        # Sums of differences from a value in the middle lose no digits.
-        middle = np.float64(values[high // 2])
-        total, squares = 0.0, 0.0
-        for index in range(high):
-            off = values[index] - middle
-            total += off
-            squares += off * off
         for _ in range(rounds):
             count = high - low
             if count == 0:
                 break
+            # Sums of differences from a value in the middle lose no digits; those of before would keep what a wild
+            # value has cost them.
+            middle = np.float64(values[low + count // 2])
+            total, squares = 0.0, 0.0
+            for index in range(low, high):
+                off = values[index] - middle
+                total += off
+                squares += off * off
             mean = total / count
             reach = sigma * np.sqrt(max(squares / count - mean * mean, 0.0))
             median = (np.float64(values[low + (count - 1) // 2]) + values[low + count // 2]) / 2
             while low < high and values[low] < median - reach:
-                off = values[low] - middle
-                total -= off
-                squares -= off * off
                 low += 1
             while high > low and values[high - 1] > median + reach:
                 high -= 1
-                off = values[high] - middle
-                total -= off
-                squares -= off * off
             if high - low == count:
                 break
         places[line, 0], places[line, 1] = low, high

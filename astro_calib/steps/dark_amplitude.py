@@ -127,8 +127,10 @@ def _hot_pixels(frame: FrameSoFar, dark: CCDFrame, ratio: float) -> _Pixels:
     pixels = frame.at(near)
     assert pixels.variance is not None
     good = np.isfinite(pixels.data)
-    if pixels.flags is not None and pixels.mask is not None:
-        good &= ~pixels.mask & (pixels.flags & np.uint16(DataQuality.UNUSABLE) == 0)
+    if pixels.mask is not None:
+        good &= ~pixels.mask
+    if pixels.flags is not None:
+        good &= pixels.flags & np.uint16(DataQuality.UNUSABLE) == 0
     found = excess_of(rows, columns, pixels.data, pixels.variance, good & ~is_hot)
     x, of_x = ratio * hot.values[nearest], ratio**2 * hot.variances[nearest]
     seen = good[:, 0] & np.isfinite(found.values) & np.isfinite(found.variances) & np.isfinite(of_x)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astro_calib.cli.first_look import first_look
+from astro_calib.cli.first_look import _bars, first_look
 from astro_calib.night import FrameSummary, SkyNoise
 
 FRAME = FrameSummary(
@@ -56,3 +56,9 @@ def test_frames_without_stars_or_shares_have_no_lines():
     assert first_look([bare], 79) == first_look([], 79) == ""
     none = replace(FRAME, shares={}, snr_empirical_before=0.0)
     assert first_look([none], 79).split("\n")[-2].split() == ["m13.fits", "120", "0.0", "30.0", "-"]
+
+
+def test_what_takes_away_from_an_error_has_its_share():
+    lines = _bars({"shot noise": 1.2, "bias": -0.2}, 79)
+    assert lines[0].split()[:3] == ["shot", "noise", "120.0%"]
+    assert lines[1].split() == ["bias", "-20.0%"]

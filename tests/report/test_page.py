@@ -292,3 +292,9 @@ def test_the_ratio_of_two_frames_is_between_them(copied):
 
     changed(copied / "summary.json", two)
     assert "<dt>Sky noise / predicted</dt><dd>1.000</dd>" in write_page(copied).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("shape", [(2, 5000), (1, 3000), (3000, 1)])
+def test_a_picture_of_a_thin_frame_has_no_holes(shape):
+    small, _ = shrunk(np.ones(shape), np.ones(shape, dtype=bool), 400)
+    assert np.all(small == 1)

@@ -195,3 +195,18 @@ def test_one_frame_that_is_calibrated_twice_has_the_same_error_twice(night):
     weights = np.ones(first.shape)
     assert np.all(first.data == second.data)
     assert (first - second).budget.variance_of_sum(weights) < 1e-6 * first.budget.variance_of_sum(weights)
+
+
+def test_masked_pixels_have_no_say_whether_the_variance_was_asked_for_or_not(rng):
+    expected, hot = dark_rate(rng, 300)
+    dark = combine([exposed(rng, expected, 100.0) for _ in range(9)])
+    pixels = rng.poisson(SKY + 0.5 * expected) + rng.normal(0, 5, SHAPE)
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask.flat[rng.choice(np.flatnonzero(hot), 100, replace=False)] = True
+    pixels[mask] *= 1.5
+    raw = CCDFrame(pixels, unit="electron", mask=mask, meta={"EXPTIME": 100.0})
+    frames = [create_deviation(raw, CAMERA) for _ in range(2)]
+    assert frames[1].variance is not None
+    unasked, asked = (fitted(frame, dark) for frame in frames)
+    assert unasked.meta["DARKAMP"] == pytest.approx(asked.meta["DARKAMP"], rel=1e-6)
+    assert abs(unasked.meta["DARKAMP"] - 0.5) < 4 * unasked.meta["DARKAERR"]

@@ -83,7 +83,11 @@ def read_journal(directory: Path) -> Past:
     """Return what the journal in a directory of results tells; lines that are torn, or that mean nothing, are left."""
     past = Past()
     try:
-        if (directory / JOURNAL).is_symlink() or (directory / JOURNAL).stat().st_size > MOST_BYTES:
+        if (
+            not (directory / JOURNAL).is_file()
+            or (directory / JOURNAL).is_symlink()
+            or (directory / JOURNAL).stat().st_size > MOST_BYTES
+        ):
             return past
         lines = (directory / JOURNAL).read_bytes().split(b"\n")
     except OSError:

@@ -74,7 +74,8 @@ def _plain(value: Any, directory: Path) -> Any:
         return value
     if isinstance(value, Path):
         inside = value.is_relative_to(directory)
-        return {"result": value.relative_to(directory).as_posix()} if inside else {"path": str(value)}
+        # The next run may begin in another folder.
+        return {"result": value.relative_to(directory).as_posix()} if inside else {"path": str(value.absolute())}
     if type(value).__name__ in TYPES:
         names = [field.name for field in fields(value)] if is_dataclass(value) else value._fields
         return {type(value).__name__: {name: _plain(getattr(value, name), directory) for name in names}}
