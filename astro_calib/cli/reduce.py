@@ -135,7 +135,7 @@ def command(
     shows the most important part of the summary.
 
     A reduction that was interrupted, or killed, goes on with the same command:
-    what is complete and still valid stays as it is.
+    what is complete and still valid stays as it is. --overwrite begins anew.
 
     With --dry-run nothing is written, and no pixel is read: it says what each file was taken for and why, which masters
     would be made, what each science frame would get, and what is missing.

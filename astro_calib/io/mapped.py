@@ -111,6 +111,9 @@ class MappedArrays:
 
     def _begin(self, size: int) -> None:
         """A new file; the earlier ones last as long as they are mapped."""
+        if self._file is not None:
+            # A process may have few files open.
+            self._file.close()
         # Without a name, or removed when it is closed. What lies in it is mapped, which outlives that.
         self._file = tempfile.TemporaryFile(dir=self.directory, buffering=0)  # noqa: SIM115  as said
         weakref.finalize(self, self._file.close)

@@ -17,6 +17,8 @@ BRIGHTEST = 50
 ALIKE = 1.0
 #: Fewer pairs than this, or less than this part of the stars, may have the same offset by chance.
 FEWEST, PART = 3, 0.3
+#: Where this part of that many pairs have another offset, either may be that of what stays on the detector.
+RIVAL = 0.6
 
 
 def offset_between(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -44,4 +46,7 @@ def offset_between(first: NDArray[np.float64], second: NDArray[np.float64]) -> N
     offsets = (second[np.newaxis] - first[:, np.newaxis]).reshape(-1, 2)
     around = KDTree(offsets).query_ball_point(offsets, ALIKE)
     most = max(around, key=len)
-    return np.median(offsets[most], axis=0) if len(most) >= needed else None
+    found: NDArray[np.float64] = np.median(offsets[most], axis=0)
+    far = np.hypot(*(offsets - found).T) > 2 * ALIKE
+    rival = max((len(near) for near, other in zip(around, far, strict=True) if other), default=0)
+    return found if len(most) >= needed and rival < max(FEWEST, RIVAL * len(most)) else None

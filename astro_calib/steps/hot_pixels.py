@@ -134,7 +134,7 @@ def excess_of(
     if variance is None:
         own[enough] = around[enough] = 0.0
     else:
-        mean = np.mean(variance[:, 1:][enough], axis=1, dtype=np.float64, where=fit[enough])
+        mean = np.nanmean(np.where(fit[enough], variance[:, 1:][enough], np.nan), axis=1, dtype=np.float64)
         of_level = OF_MEDIAN / number[enough] * mean
         own[enough] = variance[enough, 0] + of_level
         around[enough] = mean + of_level

@@ -115,3 +115,11 @@ def test_an_offset_is_that_of_most_stars_and_chance_gives_none():
     assert offset_between(rng.permutation(first), rng.permutation(second)) == pytest.approx([17.3, -4.6], abs=0.1)
     assert offset_between(stars, rng.uniform(0, 1000, (60, 2))) is None
     assert offset_between(stars, np.empty((0, 2))) is None
+
+
+def test_what_stays_on_the_detector_does_not_pass_for_stars():
+    rng = np.random.default_rng(7)
+    stars, fixed = rng.uniform(0, 1000, (12, 2)), rng.uniform(0, 1000, (15, 2))
+    assert (
+        offset_between(np.concatenate([fixed, stars]), np.concatenate([fixed, stars + np.array([30.0, 5.0])])) is None
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,7 @@ class _Setup:
         bad = plan.bad_pixels()
         self.digest = digest_of(
             versions(),
+            _code(),
             replace(plan.profile, why="", description="", source=""),
             [_contents(path) for path in paths],
             bad,
@@ -121,6 +123,15 @@ def _contents(path: Path) -> str:
             return file_digest(file, "blake2b").hexdigest()
     except OSError:
         return ""
+
+
+@cache
+def _code() -> str:
+    """A digest of the code of a version that is still worked on, and so may change from run to run."""
+    if ".dev" not in versions()["astro-calib"]:
+        return ""
+    package = Path(__file__).parents[2]
+    return digest_of([(path.relative_to(package), path.read_bytes()) for path in sorted(package.rglob("*.py"))])
 
 
 def _pieces(value: Any) -> Iterator[bytes]:

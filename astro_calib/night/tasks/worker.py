@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Needed", "Said", "WorkOfNight", "do_there", "what_is_wrong"]
 
+#: Warnings and the folder are of the whole process, whatever nights it works for.
+ONE_AT_A_TIME = Lock()
+
 
 class Needed(NamedTuple):
     """
@@ -65,11 +68,6 @@ class WorkOfNight(WorkerPlugin):
         self.name, self.folder, self.needed = name, folder, needed
         self._packed = pickle.dumps(place)
         self._place: Workplace | None = None
-        self._one_at_a_time: Lock | None = None
-
-    def setup(self, worker: Worker) -> None:  # noqa: ARG002  as distributed calls it
-        """Make ready for tasks, one at a time."""
-        self._one_at_a_time = Lock()
 
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002  as distributed calls it
         """Leave the process as it was, without the masters."""
@@ -78,9 +76,7 @@ class WorkOfNight(WorkerPlugin):
 
     def do(self, name: str, given: Mapping[str, Outcome], threads: int) -> tuple[Outcome, list[Said]]:
         """Do a task with so many threads; ``given`` has the outcomes of those before it."""
-        assert self._one_at_a_time is not None
-        # Warnings, the folder and the masters are of the whole process.
-        with self._one_at_a_time, _in_folder(self.folder), warnings.catch_warnings(record=True) as caught:
+        with ONE_AT_A_TIME, _in_folder(self.folder), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             if self._place is None:
                 # One that has come later was not asked at the start.
