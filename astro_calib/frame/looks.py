@@ -49,7 +49,7 @@ class _Seen(NamedTuple):
             return NO_ERROR
         total = sum(self.parts.values())
         if not total > 0:
-            return "sigma 0" if self.parts else "no pixel that is not masked has a known error"
+            return "sigma 0" if self.parts else "no pixel has a known error"
         shares = {name: part / total for name, part in self.parts.items()}
         return f"sigma {np.sqrt(total):.4g}: {printable(shares_text(shares))}"
 
