@@ -80,7 +80,7 @@ def calibration_steps(
     """
     detector = as_detector(detector, "calibrate")
     if isinstance(cosmic_rays, str) and cosmic_rays != "mask":
-        msg = f"cosmic_rays is {described(cosmic_rays)}; expected True, False or 'mask'."
+        msg = f"cosmic_rays is {described(cosmic_rays)}; expected True or False, or 'mask'."
         raise TypeError(msg)
     repair = cosmic_rays != "mask" and check_switch("cosmic_rays", cosmic_rays)
     early = (bias, "bias"), (dark, "dark"), (shutter, "shutter")

@@ -152,5 +152,5 @@ def test_a_calibration_masks_them_only(rng):
     assert masked.flags[30, 40] & DataQuality.COSMIC_RAY
     assert masked.mask[30, 40]
     np.testing.assert_array_equal(masked.data, plain.data)
-    with pytest.raises(TypeError, match="cosmic_rays is 'Mask'; expected True, False or 'mask'"):
+    with pytest.raises(TypeError, match="cosmic_rays is 'Mask'; expected True or False, or 'mask'"):
         calibrate(raw, camera, pedestal=1000, cosmic_rays="Mask")
