@@ -11,7 +11,8 @@ from astro_calib.frame.lending import frame_in_memory
 from astro_calib.io.stored_arrays import MALFORMED, native, window_of_entry
 from astro_calib.masters.normalise import normalised
 from astro_calib.masters.shutter import exposed_part
-from astro_calib.noise.arrays import LazyArray, SurvivorMask
+from astro_calib.noise.arrays import LazyArray, SurvivorMask, TableArray
+from astro_calib.noise.coefficient import Coefficient
 from astro_calib.noise.identity import content_digest
 from astro_calib.noise.place import Place, known_master, role_of
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astro_calib.noise.arrays import ArrayRef
-    from astro_calib.noise.coefficient import Coefficient
     from astro_calib.noise.place import Master
     from astro_calib.noise.source import NoiseSource
 
 __all__ = ["MasterParts", "MissingMasterError", "StoredMaster"]
+
+
+NOTHING = Coefficient(0.0)
 
 
 class StoredMaster(Protocol):
@@ -146,7 +149,22 @@ class MasterParts:
         if array is None:
             msg = f"the master {found.name} has no coefficient like that which was used."
             raise FrameError(msg)
-        return array.named(Place.of_whole(master, words, array.shape))
+        place = Place.of_whole(master, words, array.shape)
+        return array.named(place) if not isinstance(array, TableArray) else self._table(array, place, found, words)
+
+    def _table(
+        self, table: TableArray, place: Place, found: StoredMaster | CCDFrame, words: Mapping[str, Any]
+    ) -> TableArray:
+        """A table with the plane that others have of the same master, so that nobody holds it twice."""
+        plane, patterns, values = table.entries
+        for number in range(len(_coefficient(_terms_of(found)[1], words).arrays)):
+            of_plane = {**words, "number": number}
+            if _coefficient_array(_terms_of(found)[1], of_plane) is plane:
+                role = role_of(of_plane)
+                named = plane.named(Place.of_whole(place.master, of_plane, plane.shape))
+                plane = place.master.arrays.setdefault(role, named)
+                break
+        return TableArray(plane, patterns, values, place)
 
     def _stored(self, master: Master) -> StoredMaster | CCDFrame:
         """The master, in memory or in a file."""
@@ -215,10 +233,15 @@ def _item(
     return tuple(item)
 
 
+def _coefficient(terms: Iterable[tuple[NoiseSource, Coefficient]], words: Mapping[str, Any]) -> Coefficient:
+    """The coefficient of the source that words of a file name; zero if a master has no such source."""
+    return next((c for source, c in terms if source.address == words.get("source")), NOTHING)
+
+
 def _coefficient_array(terms: Iterable[tuple[NoiseSource, Coefficient]], words: Mapping[str, Any]) -> ArrayRef | None:
     """The array in a coefficient of a master that words of a file mean; None if there is none."""
-    coefficient = next((c for source, c in terms if source.address == words.get("source")), None)
-    if coefficient is None or not 0 <= words["number"] < len(coefficient.arrays):
+    coefficient = _coefficient(terms, words)
+    if not 0 <= words["number"] < len(coefficient.arrays):
         return None
     array = coefficient.arrays[words["number"]]
     return array.plane if isinstance(array, SurvivorMask) else array
