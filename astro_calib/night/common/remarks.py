@@ -104,7 +104,7 @@ class Remarks:
             key = NUMBER.sub("#", text) if names else text
             before = self._names.setdefault(key, {})
             if text not in (said := self._said.setdefault(key, {})) or not before.keys() >= set(names):
-                LOG.warning(Remark(text, names))
+                LOG.warning(Remark(text, [printable(name) for name in names]))
             said[text] = None
             before.update(dict.fromkeys(names))
 
