@@ -79,7 +79,7 @@ def times(options: argparse.Namespace) -> None:
 
 def ip(*arguments: str) -> None:
     """Change something in the network."""
-    subprocess.run(["ip", *arguments], check=True)  # noqa: S607  where it is differs
+    subprocess.run(["ip", *arguments], check=True)  # noqa: S607  wherever the system has it  where it is differs
 
 
 @contextmanager
@@ -153,7 +153,7 @@ def night(options: argparse.Namespace) -> None:
     """Reduce a night whose frames take longer than they need; beside a cut."""
     from distributed import WorkerPlugin
 
-    class Slow(WorkerPlugin):  # type: ignore[misc]
+    class Slow(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
         """Lets a worker wait with each science frame."""
 
         name = "slow"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 __all__ = ["draw_transfer", "plot_ptc"]
 
@@ -69,7 +70,7 @@ def plot_ptc(transfer: Any, axes: Axes | None = None) -> Axes:
     axes = axes_to_draw_on(axes)
     several = len(amplifiers) > 1
     for number, one in enumerate(amplifiers):
-        level, variance, error, predicted = np.array([point[:4] for point in one.points]).T
+        level, variance, error, predicted = _columns(one)
         order = np.argsort(level)
         points, line = (f"C{number}",) * 2 if several else ("C0", "C1")
         label = f"{one.section}: gain {one.gain}" if several else f"gain {one.gain}"
@@ -89,8 +90,13 @@ def draw_transfer(amplifiers: Sequence[Any], figure: Figure | None) -> Figure:
     axes = figure.subplots(2, len(amplifiers), sharex="col", squeeze=False, height_ratios=(2, 1))
     for column, one in zip(axes.T, amplifiers, strict=True):
         plot_ptc(one, column[0]).set(xlabel="", title=one.section or "")
-        level, variance, error, predicted = np.array([point[:4] for point in one.points]).T
+        level, variance, error, predicted = _columns(one)
         column[1].errorbar(level, 100 * (variance / predicted - 1), 100 * error / predicted, fmt="o", ms=3)
         column[1].axhline(0, lw=0.8, color="k")
         column[1].set(xlabel="level above the bias [adu]", ylabel="residual [%]")
     return figure
+
+
+def _columns(transfer: Any) -> NDArray[np.float64]:
+    """Level, variance, error and predicted variance of the points of a curve."""
+    return np.array([point[:4] for point in transfer.points]).T

@@ -87,7 +87,7 @@ def clipped_medians(
             ordered = strip.reshape(box[0], columns, box[1]).swapaxes(0, 1).reshape(columns, -1)
             # What is no number comes last.
             ordered.sort(axis=1)
-            number = np.count_nonzero(ordered == ordered, axis=1)  # noqa: PLR0124
+            number = np.count_nonzero(ordered == ordered, axis=1)  # noqa: PLR0124  NaN is not itself
             places = np.empty((columns, 2), dtype=np.intp)
             _clip(ordered, number, sigma, rounds, places)
             low, high = places.T

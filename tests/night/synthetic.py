@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 from astropy.io import fits
 
+from astro_calib import simulate
+
 GAIN, READ_NOISE = 1.5, 5.0
 #: Electrons of the sky, of a flat, and of the dark current in a second at 0 C, which halves every 6 degrees.
 SKY, LIT, DARK = 400.0, 30000.0, 0.6
+
+
+def two_filters(directory):
+    """A night of 64 x 96 pixels that is reduced in a second, with two science frames in each of two filters."""
+    camera = simulate.camera((64, 96), seed=2, filters=["V", "R"])
+    simulate.night(directory, seed=2, camera=camera, science=2, biases=3, darks=3, flats=3)
+    return directory
 
 
 class Camera:

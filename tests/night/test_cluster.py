@@ -18,13 +18,14 @@ from astropy.io import fits
 from click.testing import CliRunner
 from distributed import Client, LocalCluster, WorkerPlugin
 
-from astro_calib import reduce_night, simulate
+from astro_calib import reduce_night
 from astro_calib.cli import main
 from astro_calib.kernels.threads import number_of_threads
 from astro_calib.night.common.lock import LOCK
 from astro_calib.night.tasks import cluster, worker
 from astro_calib.night.tasks.journal import Journal, read_journal
 from astro_calib.night.tasks.resume import Resumption
+from tests.night.synthetic import two_filters
 from tests.night.test_resume import assert_same, states
 
 QUICK = {"progress": False, "pictures": False, "stars": False}
@@ -32,10 +33,7 @@ QUICK = {"progress": False, "pictures": False, "stars": False}
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("night") / "raw"
-    camera = simulate.camera((64, 96), seed=2, filters=["V", "R"])
-    simulate.night(directory, seed=2, camera=camera, science=2, biases=3, darks=3, flats=3)
-    return directory
+    return two_filters(tmp_path_factory.mktemp("night") / "raw")
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +234,7 @@ class Deadly(WorkerPlugin):
     def __init__(self, name):
         self.wanted, self.name = name, "deadly"
 
-    def setup(self, worker):  # noqa: ARG002
+    def setup(self, worker):  # noqa: ARG002  as distributed calls it
         from astro_calib.night.tasks import make
 
         original = make.reduce_science

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astro_calib import reduce_night, simulate
+from astro_calib import reduce_night
 from astro_calib.night import run
 from astro_calib.night.common.lock import LOCK, hold, release
 from astro_calib.night.common.output import SAID
 from astro_calib.night.masters import masters
 from astro_calib.night.tasks.journal import JOURNAL, read_journal
+from tests.night.synthetic import two_filters
 
 QUICK = {"progress": False, "pictures": False, "stars": False}
 #: The process ends as in a power cut when it has written so many files whose names contain this.
@@ -49,10 +50,7 @@ reduce_night(sys.argv[1], sys.argv[2], progress=False, pictures=False, stars=Fal
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("night") / "raw"
-    camera = simulate.camera((64, 96), seed=2, filters=["V", "R"])
-    simulate.night(directory, seed=2, camera=camera, science=2, biases=3, darks=3, flats=3)
-    return directory
+    return two_filters(tmp_path_factory.mktemp("night") / "raw")
 
 
 @pytest.fixture(scope="module")

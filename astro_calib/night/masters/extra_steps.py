@@ -69,11 +69,6 @@ class ExtraSteps:
             said += [f"no {name} is given for {for_filter(one)}: its frames are reduced without" for one in without]
         return said
 
-    @property
-    def compares(self) -> bool:
-        """Whether cosmic rays are found by comparing frames, once they are calibrated."""
-        return self.steps.cosmic_rays == "compare"
-
     def finished(self, image: CCDFrame) -> CCDFrame:
         """Return a calibrated frame, or the frame that it is compared with, with its pixels added up."""
         if self.steps.bin is None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from astro_calib.night.common.frames import RawFrame
 
-__all__ = ["neighbours"]
+__all__ = ["MOST", "neighbours"]
 
 #: A frame is compared with so many others: with four, two hits at the same pixel are found as well.
 MOST = 4

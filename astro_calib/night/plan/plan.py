@@ -13,10 +13,11 @@ from astro_calib.night.headers.values import parse_section
 from astro_calib.night.library.loan import NOTHING, Loan
 from astro_calib.night.matching.by_kind import FramesByKind
 from astro_calib.night.matching.matching import Choice, Match, dark_choice, flat_choice, flat_groups, middle_times
+from astro_calib.night.matching.neighbours import neighbours
 from astro_calib.night.plan.kind_table import kind_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -120,6 +121,11 @@ class Plan(FramesByKind):
     def flat_groups(self) -> dict[str, tuple[RawFrame, ...]]:
         """The flats that make one master each: of one filter, angle of the rotator, and time of taking."""
         return flat_groups(self.frames, self.profile.matching)
+
+    @property
+    def compared_with(self) -> Mapping[str, tuple[RawFrame, ...]]:
+        """By the name of a science frame, those that it is compared with for cosmic rays; empty if none is."""
+        return neighbours(self.science) if self.profile.steps.compares else {}
 
     @property
     def bias_in_darks(self) -> bool:

@@ -81,6 +81,11 @@ class Steps:
         """Those that are done."""
         return tuple(one.name for one in fields(self) if _is_told(getattr(self, one.name)))
 
+    @property
+    def compares(self) -> bool:
+        """Whether cosmic rays are found by comparing frames, once they are calibrated."""
+        return self.cosmic_rays == "compare"
+
     def words(self) -> tuple[str, ...]:
         """Say what is done, a text for each."""
         said = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astro_calib.night.comparing import Seen, seen
+from astro_calib.night.matching.neighbours import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["FieldFrames"]
 
 #: A frame, and those that it is compared with.
-KEPT = 5
+KEPT = 1 + MOST
 
 
 class FieldFrames:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from astro_calib.night.common.names import file_name, unique_name
 from astro_calib.night.masters.master_set import dark_name, flat_name
 from astro_calib.night.matching.matching import same_exposure
-from astro_calib.night.matching.neighbours import neighbours
 from astro_calib.night.tasks.task import BIAS, DARK, DARK_FOR, FLAT, LENT, LIGHT, SCIENCE, Task
 
 if TYPE_CHECKING:
@@ -78,9 +77,8 @@ class _Setup:
         every = (*bias, *_names(darks.values()), *_names(flat for _, flat in flats))
         light = [self._task("light in darks", LIGHT, needs=every)] if bias and darks and flats else []
         science = []
-        compares = plan.profile.steps.cosmic_rays == "compare"
-        others = neighbours(plan.science) if compares else {}
-        for index, frame in _in_fields(plan.science) if compares else enumerate(plan.science):
+        others = plan.compared_with
+        for index, frame in _in_fields(plan.science) if others else enumerate(plan.science):
             of_filter = _names(flat for name, flat in flats if name == frame.filter)
             times = dict.fromkeys(one.exposure_time for one in (frame, *others.get(frame.name, ())))
             needs = (*bias, *_names(made[time] for time in times), *of_filter)

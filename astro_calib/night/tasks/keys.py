@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_calib.night.matching.neighbours import neighbours
 from astro_calib.night.profiles.steps import FILES
 from astro_calib.night.summary.made import versions
 from astro_calib.night.tasks.task import BIAS, DARK, FLAT, LENT, SCIENCE
@@ -76,7 +75,7 @@ class _Setup:
         self.science, self.groups = plan.science, plan.flat_groups
         steps = plan.profile.steps
         #: What a frame is compared with has a say in its hits.
-        self.others = neighbours(self.science) if steps.cosmic_rays == "compare" else {}
+        self.others = plan.compared_with
         files = {name: getattr(steps, name) for name in FILES}
         paths = [
             path for one in files.values() if one for path in (one.values() if isinstance(one, Mapping) else [one])

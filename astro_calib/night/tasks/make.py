@@ -235,7 +235,7 @@ def _written(work: _Work, made: MadeMaster, title: str, kind: str) -> Outcome:
 def _science(work: _Work) -> Begun:
     frame = work.plan.science[work.task.of]
     called, masters = work.place.called[frame.path], _masters_for(work, frame)
-    compare = partial(_compared, work, frame) if masters.steps.compares else None
+    compare = partial(_compared, work, frame) if work.plan.profile.steps.compares else None
 
     def made() -> Any:
         return reduce_science(frame, work.plan, masters, work.output, compare, **work.place.choices)
@@ -269,7 +269,7 @@ def _compared(work: _Work, frame: RawFrame, image: CCDFrame) -> CCDFrame:
     fields = work.place.fields
     own = fields.again(frame, image)
     others = []
-    for other in work.place.neighbours(work.task.setup)[frame.name]:
+    for other in work.place.compared_with(work.task.setup)[frame.name]:
         with warnings.catch_warnings():
             # What is to be said of it is said when it is reduced itself.
             warnings.simplefilter("ignore")

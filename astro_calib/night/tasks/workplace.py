@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from astro_calib.frame.frame import CCDFrame
 from astro_calib.night.masters.extra_steps import ExtraSteps
 from astro_calib.night.masters.master_set import FrameMasters
-from astro_calib.night.matching.neighbours import neighbours
 from astro_calib.night.tasks.field_frames import FieldFrames
 from astro_calib.night.tasks.graph import tasks_of
 
@@ -54,7 +53,7 @@ class Workplace:
     _frames: dict[str, CCDFrame] = field(default_factory=dict, repr=False)
     _sets: dict[tuple[int, str, str, str], FrameMasters] = field(default_factory=dict, repr=False)
     _groups: dict[int, dict[str, tuple[RawFrame, ...]]] = field(default_factory=dict, repr=False)
-    _neighbours: dict[int, Mapping[str, tuple[RawFrame, ...]]] = field(default_factory=dict, repr=False)
+    _compared_with: dict[int, Mapping[str, tuple[RawFrame, ...]]] = field(default_factory=dict, repr=False)
     _setup: int = -1
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,11 +79,11 @@ class Workplace:
             self._groups[setup] = self.plan.setups[setup].flat_groups
         return self._groups[setup]
 
-    def neighbours(self, setup: int) -> Mapping[str, tuple[RawFrame, ...]]:
+    def compared_with(self, setup: int) -> Mapping[str, tuple[RawFrame, ...]]:
         """Return for each science frame of a setup those that it is compared with."""
-        if setup not in self._neighbours:
-            self._neighbours[setup] = neighbours(self.plan.setups[setup].science)
-        return self._neighbours[setup]
+        if setup not in self._compared_with:
+            self._compared_with[setup] = self.plan.setups[setup].compared_with
+        return self._compared_with[setup]
 
     def at_work(self, setup: int) -> None:
         """Let go of the masters of other setups."""
